@@ -1,0 +1,60 @@
+//! What could not be delivered: counted for ever, kept while there is room.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A bounded store of letters; the oldest goes when a new one finds no room, and stays counted.
+///
+/// # Example
+///
+/// ```
+/// use airssys_rt_shim::dead_letter::DeadLetters;
+///
+/// let letters = DeadLetters::new(2);
+/// for letter in ["a", "b", "c"] {
+///     letters.push(letter);
+/// }
+/// assert_eq!(letters.total(), 3);
+/// assert_eq!(letters.list(|letter| *letter), ["b", "c"]);
+/// ```
+#[derive(Debug)]
+pub struct DeadLetters<L> {
+    kept: Mutex<VecDeque<L>>,
+    capacity: usize,
+    total: AtomicU64,
+}
+
+impl<L> DeadLetters<L> {
+    /// A store that keeps the last `capacity` letters.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { kept: Mutex::default(), capacity, total: AtomicU64::new(0) }
+    }
+
+    /// Adds a letter.
+    pub fn push(&self, letter: L) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        if self.capacity == 0 {
+            return;
+        }
+        let oldest = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let oldest = if kept.len() >= self.capacity { kept.pop_front() } else { None };
+            kept.push_back(letter);
+            oldest
+        };
+        // Dropped outside of the lock: a letter may hold a large body.
+        drop(oldest);
+    }
+
+    /// How many there ever were.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// A view of each letter that is kept, oldest first.
+    pub fn list<T>(&self, view: impl FnMut(&L) -> T) -> Vec<T> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().map(view).collect()
+    }
+}

@@ -1,0 +1,505 @@
+//! The mailbox of an address: bounded, and older and younger than any actor that reads it.
+//!
+//! # Hot path
+//!
+//! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence and a load
+//!    while the consumer is busy).
+//! 2. [`Mailbox::take`]: one pop, one permit given back (an uncontended mutex inside tokio's semaphore).
+//!
+//! Bench rows `tell` and `ask` measure both.
+//!
+//! Storage is a channel of the list kind, made at the first message: the array kind allocates its capacity up front. The
+//! bound is kept by permits, which is also how a turn holds room for what it will send. Whoever holds *all* permits knows
+//! that nothing is queued and nobody is pushing, and may throw the storage away ([`Mailbox::compact`]).
+//!
+//! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
+//!
+//! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or unwinds, the message goes back to the mailbox,
+//! not away. A closed mailbox is empty and stays so.
+
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tokio::sync::Semaphore;
+
+use crate::doorbell::Doorbell;
+
+#[cfg(test)]
+mod tests;
+
+/// What happens to a message for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// The sender waits for room. The default.
+    #[default]
+    Wait,
+    /// The sender is told so.
+    Refuse,
+    /// The new message is dropped.
+    DropNewest,
+    /// The oldest queued message is dropped for it.
+    DropOldest,
+}
+
+/// What became of an accepted message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent<M> {
+    /// It is queued.
+    Queued,
+    /// It is queued; this older one was dropped for it.
+    Evicted(M),
+    /// It was dropped, as the policy says.
+    Dropped(M),
+    /// The mailbox was closed in the same instant: these were left in it, and will not be handled.
+    Stranded(Vec<M>),
+}
+
+/// Why a message was not accepted; it is handed back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotSent<M> {
+    /// There is no room.
+    Full(M),
+    /// The address takes no messages any more.
+    Closed(M),
+}
+
+impl<M> NotSent<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Full(message) | Self::Closed(message) => message,
+        }
+    }
+}
+
+/// Nothing can be reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There is none now.
+    Full,
+    /// There never will be.
+    Closed,
+}
+
+struct Queue<M> {
+    sender: Sender<M>,
+    receiver: Receiver<M>,
+}
+
+/// A bounded queue with a place for the message that is being handled.
+///
+/// # Example
+///
+/// ```
+/// use airssys_rt_shim::mailbox::{Mailbox, Overflow, NotSent, Sent};
+///
+/// let mailbox = Mailbox::new(2, Overflow::Refuse, 1);
+/// assert_eq!(mailbox.try_send("one"), Ok(Sent::Queued));
+/// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
+/// assert_eq!(mailbox.try_send("three"), Err(NotSent::Full("three")));
+///
+/// let hand = mailbox.take(0).unwrap();
+/// assert_eq!(*hand, "one");
+/// drop(hand); // a turn that did not end: the message stays
+/// assert_eq!(mailbox.take(0).unwrap().done(), "one");
+/// ```
+pub struct Mailbox<M> {
+    capacity: usize,
+    overflow: Overflow,
+    room: Semaphore,
+    queue: ArcSwapOption<Queue<M>>,
+    bells: Box<[Doorbell]>,
+    /// What a consumer held when its turn was cut off. Cold.
+    in_hand: Mutex<Vec<(usize, M)>>,
+    /// Whether `in_hand` may hold something, so that `take` need not lock it.
+    orphans: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl<M> Mailbox<M> {
+    /// A mailbox for `capacity` messages and `consumers` consumers, both at least one.
+    ///
+    /// Nothing is allocated for messages before the first one.
+    #[must_use]
+    pub fn new(capacity: usize, overflow: Overflow, consumers: usize) -> Self {
+        let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        Self {
+            capacity,
+            overflow,
+            room: Semaphore::new(capacity),
+            queue: ArcSwapOption::empty(),
+            bells: (0..consumers.max(1)).map(|_| Doorbell::default()).collect(),
+            in_hand: Mutex::default(),
+            orphans: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// How many messages it holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// What happens when it is full.
+    #[must_use]
+    pub fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// How many messages are queued now; those in a hand are not counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.load().as_ref().map_or(0, |queue| queue.receiver.len())
+    }
+
+    /// Whether nothing is queued and no cut-off turn left a message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.orphans.load(Ordering::Acquire)
+            && self.queue.load().as_ref().is_none_or(|queue| queue.receiver.is_empty())
+    }
+
+    /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.is_empty() && self.bells.iter().all(Doorbell::is_parked)
+    }
+
+    /// Whether it takes no messages any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The bell that consumer `consumer` sleeps on; the last one's for a number that is too large.
+    #[must_use]
+    pub fn bell(&self, consumer: usize) -> &Doorbell {
+        &self.bells[consumer.min(self.bells.len() - 1)]
+    }
+
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSent::Full`] where the policy is to wait or to refuse and there is no room, [`NotSent::Closed`] after [`Mailbox::close`].
+    pub fn try_send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        match self.try_reserve_permit() {
+            Ok(()) => self.push(message),
+            Err(NoRoom::Closed) => Err(NotSent::Closed(message)),
+            Err(NoRoom::Full) => match self.overflow {
+                Overflow::Wait | Overflow::Refuse => Err(NotSent::Full(message)),
+                Overflow::DropNewest => Ok(Sent::Dropped(message)),
+                Overflow::DropOldest => self.push_over_oldest(message),
+            },
+        }
+    }
+
+    /// Queues a message, waiting for room where the policy is to wait. It has no deadline of its own: the caller sets one, and may drop the future.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mailbox::try_send`], but [`NotSent::Full`] only where the policy is to refuse.
+    pub async fn send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        match self.try_send(message) {
+            Err(NotSent::Full(message)) if self.overflow == Overflow::Wait => {
+                if self.wait_for_permit().await.is_err() {
+                    return Err(NotSent::Closed(message));
+                }
+                self.push(message)
+            }
+            settled => settled,
+        }
+    }
+
+    /// Takes room for one message without waiting. The dropping policies take none: what is sent later is subject to them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`].
+    pub fn try_reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
+        let held = match self.overflow {
+            Overflow::Wait | Overflow::Refuse => {
+                self.try_reserve_permit()?;
+                true
+            }
+            Overflow::DropNewest | Overflow::DropOldest => {
+                if self.is_closed() {
+                    return Err(NoRoom::Closed);
+                }
+                false
+            }
+        };
+        Ok(Reservation { mailbox: Arc::clone(self), held })
+    }
+
+    /// Takes room for one message, waiting for it where the policy is to wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mailbox::try_reserve`].
+    pub async fn reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
+        match self.try_reserve() {
+            Err(NoRoom::Full) if self.overflow == Overflow::Wait => {
+                self.wait_for_permit().await?;
+                Ok(Reservation { mailbox: Arc::clone(self), held: true })
+            }
+            settled => settled,
+        }
+    }
+
+    /// Takes the next message: first what a cut-off turn of this consumer left, then the queue in order.
+    pub fn take(&self, consumer: usize) -> Option<InHand<'_, M>> {
+        if self.orphans.load(Ordering::Acquire)
+            && let Some(message) = self.adopt(consumer)
+        {
+            return Some(InHand { mailbox: self, consumer, message: Some(message), adopted: true });
+        }
+        let message = {
+            let queue = self.queue.load();
+            queue.as_ref()?.receiver.try_recv().ok()?
+        };
+        self.room.add_permits(1);
+        if self.bells.len() > 1 && !self.is_empty() {
+            // Two rings that met one sleeper are one: whoever wakes passes it on.
+            self.ring();
+        }
+        Some(InHand { mailbox: self, consumer, message: Some(message), adopted: false })
+    }
+
+    /// Sleeps until there is something to take, or `attention` says that there is something else to do.
+    pub async fn wait(&self, consumer: usize, attention: impl Fn() -> bool) {
+        self.bell(consumer).park(|| attention() || !self.is_empty()).await;
+    }
+
+    /// Closes it for good and hands back what it held: what turns left first, then the queue in order.
+    pub fn close(&self) -> Vec<M> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.room.close();
+        self.drain()
+    }
+
+    /// Gives the storage back where nothing is queued and nobody holds room. Returns whether it did.
+    pub fn compact(&self) -> bool {
+        let Ok(all) = u32::try_from(self.capacity) else { return false };
+        match self.room.try_acquire_many(all) {
+            Ok(_everything) => {
+                self.queue.store(None);
+                true
+            }
+            Err(_in_use) => false,
+        }
+    }
+
+    fn try_reserve_permit(&self) -> Result<(), NoRoom> {
+        match self.room.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                Ok(())
+            }
+            Err(tokio::sync::TryAcquireError::NoPermits) => Err(NoRoom::Full),
+            Err(tokio::sync::TryAcquireError::Closed) => Err(NoRoom::Closed),
+        }
+    }
+
+    async fn wait_for_permit(&self) -> Result<(), NoRoom> {
+        match self.room.acquire().await {
+            Ok(permit) => {
+                permit.forget();
+                Ok(())
+            }
+            Err(_closed) => Err(NoRoom::Closed),
+        }
+    }
+
+    /// Pushes with a permit held, which passes to the message.
+    fn push(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        let queue = self.queue.load();
+        let pushed = match queue.as_ref() {
+            Some(queue) => queue.sender.send(message),
+            None => self.make_queue().sender.send(message),
+        };
+        if let Err(unsent) = pushed {
+            // Cannot be: both ends of the channel live in one struct.
+            return Err(NotSent::Closed(unsent.into_inner()));
+        }
+        // With a fence inside: either `close` sees this message, or this thread sees that it closed.
+        self.ring();
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(Sent::Stranded(self.drain()));
+        }
+        Ok(Sent::Queued)
+    }
+
+    fn push_over_oldest(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        loop {
+            let oldest = self.queue.load().as_ref().and_then(|queue| queue.receiver.try_recv().ok());
+            match oldest {
+                // The oldest one's permit passes to the new one.
+                Some(oldest) => {
+                    return self.push(message).map(|sent| match sent {
+                        Sent::Stranded(mut rest) => {
+                            rest.insert(0, oldest);
+                            Sent::Stranded(rest)
+                        }
+                        _queued => Sent::Evicted(oldest),
+                    });
+                }
+                // The consumer was faster, or others are about to push with the permits they have.
+                None => match self.try_reserve_permit() {
+                    Ok(()) => return self.push(message),
+                    Err(NoRoom::Closed) => return Err(NotSent::Closed(message)),
+                    Err(NoRoom::Full) => std::hint::spin_loop(),
+                },
+            }
+        }
+    }
+
+    fn make_queue(&self) -> Arc<Queue<M>> {
+        let (sender, receiver) = unbounded();
+        let fresh = Arc::new(Queue { sender, receiver });
+        self.queue.rcu(|current| Some(current.as_ref().map_or_else(|| Arc::clone(&fresh), Arc::clone)));
+        // Nobody can take it away again: the caller holds a permit.
+        self.queue.load_full().unwrap_or(fresh)
+    }
+
+    fn ring(&self) {
+        fence(Ordering::SeqCst);
+        for bell in &self.bells {
+            if bell.ring_fenced() {
+                break;
+            }
+        }
+    }
+
+    fn adopt(&self, consumer: usize) -> Option<M> {
+        let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = orphans.iter().position(|(owner, _)| *owner == consumer)?;
+        let (_, message) = orphans.remove(mine);
+        self.orphans.store(!orphans.is_empty(), Ordering::Release);
+        Some(message)
+    }
+
+    fn put_back(&self, consumer: usize, message: M) {
+        {
+            let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            orphans.push((consumer, message));
+            self.orphans.store(true, Ordering::Release);
+        }
+        self.bell(consumer).ring();
+    }
+
+    fn drain(&self) -> Vec<M> {
+        let mut rest: VecDeque<M> = {
+            let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            self.orphans.store(false, Ordering::Release);
+            orphans.drain(..).map(|(_, message)| message).collect()
+        };
+        if let Some(queue) = self.queue.load().as_ref() {
+            rest.extend(queue.receiver.try_iter());
+        }
+        rest.into()
+    }
+}
+
+/// Room for one message, held until it is sent or given up.
+pub struct Reservation<M> {
+    mailbox: Arc<Mailbox<M>>,
+    held: bool,
+}
+
+impl<M> Reservation<M> {
+    /// The mailbox it is in.
+    #[must_use]
+    pub fn mailbox(&self) -> &Arc<Mailbox<M>> {
+        &self.mailbox
+    }
+
+    /// Sends. It fails only where the mailbox was closed meanwhile, or a dropping policy says so.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSent::Closed`].
+    pub fn send(mut self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        if std::mem::take(&mut self.held) { self.mailbox.push(message) } else { self.mailbox.try_send(message) }
+    }
+}
+
+impl<M> Drop for Reservation<M> {
+    fn drop(&mut self) {
+        if self.held {
+            self.mailbox.room.add_permits(1);
+        }
+    }
+}
+
+/// The message that a consumer is handling.
+///
+/// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the next
+/// incarnation of the same consumer.
+pub struct InHand<'a, M> {
+    mailbox: &'a Mailbox<M>,
+    consumer: usize,
+    message: Option<M>,
+    adopted: bool,
+}
+
+impl<M> InHand<'_, M> {
+    /// Whether a former incarnation held it already and did not finish.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Ends its stay: it was handled, or becomes a dead letter.
+    #[must_use]
+    pub fn done(mut self) -> M {
+        match self.message.take() {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> Deref for InHand<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        match &self.message {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> DerefMut for InHand<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        match &mut self.message {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> Drop for InHand<'_, M> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.mailbox.put_back(self.consumer, message);
+        }
+    }
+}
+
+impl<M> std::fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("capacity", &self.capacity)
+            .field("overflow", &self.overflow)
+            .field("len", &self.len())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

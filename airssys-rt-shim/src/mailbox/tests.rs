@@ -1,0 +1,222 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by panicking")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::{Mailbox, NoRoom, NotSent, Overflow, Sent};
+
+fn mailbox(capacity: usize, overflow: Overflow) -> Arc<Mailbox<u32>> {
+    Arc::new(Mailbox::new(capacity, overflow, 1))
+}
+
+fn rest(mailbox: &Mailbox<u32>) -> Vec<u32> {
+    std::iter::from_fn(|| mailbox.take(0).map(super::InHand::done)).collect()
+}
+
+#[test]
+fn a_full_mailbox_does_what_its_policy_says() {
+    for (overflow, third, left) in [
+        (Overflow::Wait, Err(NotSent::Full(3)), vec![1, 2]),
+        (Overflow::Refuse, Err(NotSent::Full(3)), vec![1, 2]),
+        (Overflow::DropNewest, Ok(Sent::Dropped(3)), vec![1, 2]),
+        (Overflow::DropOldest, Ok(Sent::Evicted(1)), vec![2, 3]),
+    ] {
+        let mailbox = mailbox(2, overflow);
+        assert_eq!(mailbox.try_send(1), Ok(Sent::Queued));
+        assert_eq!(mailbox.try_send(2), Ok(Sent::Queued));
+        assert_eq!(mailbox.try_send(3), third, "{overflow:?}");
+        assert_eq!(rest(&mailbox), left, "{overflow:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_sender_gets_the_room_that_a_take_makes() {
+    let mailbox = mailbox(1, Overflow::Wait);
+    mailbox.try_send(1).unwrap();
+    let sender = tokio::spawn({
+        let mailbox = Arc::clone(&mailbox);
+        async move { mailbox.send(2).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(mailbox.take(0).unwrap().done(), 1);
+    assert_eq!(sender.await.unwrap(), Ok(Sent::Queued));
+    assert_eq!(rest(&mailbox), [2]);
+}
+
+#[test]
+fn room_that_a_turn_holds_is_nobody_elses() {
+    let mailbox = mailbox(1, Overflow::Refuse);
+    let held = mailbox.try_reserve().unwrap();
+    assert_eq!(mailbox.try_send(1), Err(NotSent::Full(1)));
+    assert_eq!(mailbox.try_reserve().err(), Some(NoRoom::Full));
+    drop(held);
+    let held = mailbox.try_reserve().unwrap();
+    assert_eq!(held.send(2), Ok(Sent::Queued));
+    assert_eq!(rest(&mailbox), [2]);
+    assert_eq!(mailbox.try_send(3), Ok(Sent::Queued));
+}
+
+#[test]
+fn what_a_cut_off_turn_held_comes_first_again() {
+    let mailbox = mailbox(4, Overflow::Refuse);
+    for n in 1..=3 {
+        mailbox.try_send(n).unwrap();
+    }
+    let cut_off = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _hand = mailbox.take(0).unwrap();
+        std::panic::resume_unwind(Box::new("the host's own bug"));
+    }));
+    assert!(cut_off.is_err());
+    let hand = mailbox.take(0).unwrap();
+    assert!(hand.adopted());
+    assert_eq!(hand.done(), 1);
+    assert_eq!(rest(&mailbox), [2, 3]);
+}
+
+#[test]
+fn a_closed_mailbox_hands_back_everything_and_takes_nothing() {
+    let mailbox = mailbox(4, Overflow::Refuse);
+    let held = mailbox.try_reserve().unwrap();
+    for n in 1..=3 {
+        mailbox.try_send(n).unwrap();
+    }
+    drop(mailbox.take(0));
+    assert_eq!(mailbox.close(), [1, 2, 3]);
+    assert_eq!(mailbox.try_send(4), Err(NotSent::Closed(4)));
+    assert_eq!(held.send(5), Ok(Sent::Stranded(vec![5])));
+    assert!(mailbox.is_empty());
+}
+
+#[test]
+fn compacting_loses_nothing_and_refuses_while_in_use() {
+    let mailbox = mailbox(2, Overflow::Refuse);
+    assert!(mailbox.compact());
+    mailbox.try_send(1).unwrap();
+    assert!(!mailbox.compact(), "a message is queued");
+    assert_eq!(rest(&mailbox), [1]);
+    let held = mailbox.try_reserve().unwrap();
+    assert!(!mailbox.compact(), "room is held");
+    drop(held);
+    assert!(mailbox.compact());
+    assert_eq!(mailbox.try_send(2), Ok(Sent::Queued));
+    assert_eq!(rest(&mailbox), [2]);
+}
+
+/// Many senders, a consumer that now and then drops what it holds, a compactor: every message arrives once, each sender's in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_senders_lose_repeat_and_reorder_nothing() {
+    const SENDERS: u64 = 8;
+    const EACH: u64 = 5_000;
+    let mailbox: Arc<Mailbox<(u64, u64)>> = Arc::new(Mailbox::new(16, Overflow::Wait, 1));
+    let over = Arc::new(AtomicBool::new(false));
+    let compactor = tokio::spawn({
+        let (mailbox, over) = (Arc::clone(&mailbox), Arc::clone(&over));
+        async move {
+            while !over.load(Ordering::Relaxed) {
+                mailbox.compact();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    for sender in 0..SENDERS {
+        let mailbox = Arc::clone(&mailbox);
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                assert!(matches!(mailbox.send((sender, n)).await, Ok(Sent::Queued)));
+            }
+        });
+    }
+    let mut next = HashMap::new();
+    for taken in 0..SENDERS * EACH {
+        let hand = loop {
+            if let Some(hand) = mailbox.take(0) {
+                break hand;
+            }
+            mailbox.wait(0, || false).await;
+        };
+        let (sender, n) = *hand;
+        if taken % 97 == 0 {
+            drop(hand);
+            let again = mailbox.take(0).unwrap();
+            assert_eq!((*again, again.adopted()), ((sender, n), true));
+            let _ = again.done();
+        } else {
+            let _ = hand.done();
+        }
+        let expected = next.entry(sender).or_insert(0);
+        assert_eq!(n, *expected, "sender {sender}");
+        *expected += 1;
+    }
+    assert!(mailbox.is_empty());
+    over.store(true, Ordering::Relaxed);
+    compactor.await.unwrap();
+}
+
+/// Four consumers of one mailbox: every message is handled once, and all consumers work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_shared_mailbox_keeps_all_its_consumers_busy() {
+    const MESSAGES: u32 = 400;
+    let mailbox: Arc<Mailbox<u32>> = Arc::new(Mailbox::new(1_000, Overflow::Wait, 4));
+    let seen = Arc::new(AtomicUsize::new(0));
+    let busy = Arc::new(tokio::sync::Barrier::new(4));
+    let consumers: Vec<_> = (0..4)
+        .map(|consumer| {
+            let (mailbox, seen, busy) = (Arc::clone(&mailbox), Arc::clone(&seen), Arc::clone(&busy));
+            tokio::spawn(async move {
+                loop {
+                    let Some(hand) = mailbox.take(consumer) else {
+                        if mailbox.is_closed() {
+                            return;
+                        }
+                        mailbox.wait(consumer, || mailbox.is_closed()).await;
+                        continue;
+                    };
+                    let message = hand.done();
+                    if message < 4 {
+                        // Only passes when all four hold one of the first four messages at the same time.
+                        busy.wait().await;
+                    }
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for n in 0..MESSAGES {
+        mailbox.send(n).await.unwrap();
+    }
+    while seen.load(Ordering::SeqCst) < MESSAGES as usize {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(mailbox.close(), Vec::<u32>::new());
+    for (consumer, task) in consumers.into_iter().enumerate() {
+        mailbox.bell(consumer).ring();
+        task.await.unwrap();
+    }
+}
+
+/// A close that races with senders: each message is refused, stranded, or was in the mailbox; none is nowhere.
+#[test]
+fn a_close_in_the_middle_of_sends_accounts_for_every_message() {
+    for _ in 0..200 {
+        let mailbox: Arc<Mailbox<u32>> = Arc::new(Mailbox::new(1_000, Overflow::Refuse, 1));
+        let accounted: usize = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..50)
+                            .map(|n| match mailbox.try_send(n) {
+                                Ok(Sent::Stranded(rest)) => rest.len(),
+                                Err(NotSent::Closed(_)) => 1,
+                                _queued => 0,
+                            })
+                            .sum::<usize>()
+                    })
+                })
+                .collect();
+            let left = mailbox.close().len();
+            left + senders.into_iter().map(|sender| sender.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!(accounted, 150);
+    }
+}

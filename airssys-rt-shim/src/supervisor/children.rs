@@ -1,0 +1,239 @@
+//! The children of one supervisor, in start order, with their timers.
+//!
+//! Everything here costs at most the logarithm of their number, so that ten thousand dynamic children are no worse than ten.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeBounds;
+use std::time::Duration;
+
+use crate::child::{ChildId, ChildSpec, Restart};
+use crate::exit::ExitReason;
+use crate::supervisor::decide::ReplyId;
+
+/// Names a child for as long as its spec is known. Never used again; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChildKey(u64);
+
+impl ChildKey {
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Whether it came after the first so many.
+    pub(crate) fn is_added(self, first: usize) -> bool {
+        self.0 >= first as u64
+    }
+}
+
+/// Which incarnation of a child: the first is 1.
+pub type Generation = u64;
+
+/// For whom an incarnation is started, which decides what a failure to start means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// The supervisor's own start, or a restart of the group.
+    Group,
+    /// A new child, wanted by somebody.
+    StartCommand(ReplyId),
+    /// A child that is down, wanted again by somebody.
+    RestartCommand(ReplyId),
+    /// The child itself, which has ended.
+    Restart,
+}
+
+/// How far the stopping of a child has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It was asked, and may take its time-out.
+    Asked,
+    /// It was killed.
+    Killed,
+    /// It was killed once more: a supervisor that did not get its own children killed.
+    KilledHard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Nothing runs and nothing will by itself.
+    Down,
+    /// Spawned, not ready.
+    Starting(For),
+    /// Spawned, not ready in time, and killed for it.
+    StartTimedOut(For, Stop),
+    /// Ready.
+    Running,
+    /// On its way out.
+    Stopping(Stop),
+    /// It ended by itself while something else was under way; that is looked at when its turn comes.
+    Ended,
+    /// To be started again: its back-off runs, or it waits for its turn.
+    Restarting,
+}
+
+impl Status {
+    /// Whether an incarnation was spawned whose end was not seen.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(self, Self::Starting(_) | Self::StartTimedOut(..) | Self::Running | Self::Stopping(_))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) spec: ChildSpec,
+    pub(crate) status: Status,
+    pub(crate) generation: Generation,
+    /// When it became ready.
+    pub(crate) since: Duration,
+    pub(crate) restarts: u64,
+    pub(crate) last_exit: Option<ExitReason>,
+    /// Failures in a row, for the back-off.
+    pub(crate) failures: u32,
+    /// Who waits for it to be terminated.
+    pub(crate) terminators: Vec<ReplyId>,
+    timer: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    by_key: BTreeMap<ChildKey, Child>,
+    by_id: HashMap<ChildId, ChildKey>,
+    timers: BTreeSet<(Duration, ChildKey)>,
+    next: u64,
+    live: usize,
+    /// Significant children that are not down.
+    significant: usize,
+}
+
+impl Children {
+    /// Adds one that is down, behind all others.
+    pub(crate) fn add(&mut self, spec: ChildSpec) -> ChildKey {
+        let key = ChildKey(self.next);
+        self.next += 1;
+        self.by_id.insert(spec.id.clone(), key);
+        let child = Child {
+            spec,
+            status: Status::Down,
+            generation: 0,
+            since: Duration::ZERO,
+            restarts: 0,
+            last_exit: None,
+            failures: 0,
+            terminators: Vec::new(),
+            timer: None,
+        };
+        self.by_key.insert(key, child);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: ChildKey) -> Option<ChildSpec> {
+        self.set_status(key, Status::Down);
+        let child = self.by_key.remove(&key)?;
+        self.by_id.remove(&child.spec.id);
+        Some(child.spec)
+    }
+
+    pub(crate) fn find(&self, id: &ChildId) -> Option<ChildKey> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn get(&self, key: ChildKey) -> Option<&Child> {
+        self.by_key.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: ChildKey) -> Option<&mut Child> {
+        self.by_key.get_mut(&key)
+    }
+
+    pub(crate) fn status(&self, key: ChildKey) -> Status {
+        self.get(key).map_or(Status::Down, |child| child.status)
+    }
+
+    /// Whether this incarnation is the one that counts.
+    pub(crate) fn is_current(&self, key: ChildKey, generation: Generation) -> bool {
+        self.get(key).is_some_and(|child| child.generation == generation)
+    }
+
+    /// Whether it is temporary, so that its spec goes with it.
+    pub(crate) fn is_temporary(&self, key: ChildKey) -> bool {
+        self.get(key).is_some_and(|child| child.spec.restart == Restart::Temporary)
+    }
+
+    /// Changes the status, and ends the timer that belonged to the old one.
+    pub(crate) fn set_status(&mut self, key: ChildKey, status: Status) {
+        let Some(child) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        let old = std::mem::replace(&mut child.status, status);
+        if let Some(at) = child.timer.take() {
+            self.timers.remove(&(at, key));
+        }
+        self.live = self.live + usize::from(status.is_live()) - usize::from(old.is_live());
+        if child.spec.significant {
+            let up = |status| usize::from(status != Status::Down);
+            self.significant = self.significant + up(status) - up(old);
+        }
+    }
+
+    /// One that starts is no longer wanted by anybody in particular; its time to start stays.
+    pub(crate) fn nobody_waits(&mut self, key: ChildKey) {
+        if let Some(Child { status: Status::Starting(wanted_for), .. }) = self.by_key.get_mut(&key) {
+            *wanted_for = For::Group;
+        }
+    }
+
+    /// Sets the timer of its present status.
+    pub(crate) fn set_timer(&mut self, key: ChildKey, at: Duration) {
+        let Some(child) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        if let Some(old) = child.timer.replace(at) {
+            self.timers.remove(&(old, key));
+        }
+        self.timers.insert((at, key));
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Duration> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Takes a timer that is due.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<ChildKey> {
+        let &(at, key) = self.timers.first()?;
+        if at > now {
+            return None;
+        }
+        self.timers.remove(&(at, key));
+        if let Some(child) = self.by_key.get_mut(&key) {
+            child.timer = None;
+        }
+        Some(key)
+    }
+
+    pub(crate) fn timer(&self, key: ChildKey) -> Option<Duration> {
+        self.get(key)?.timer
+    }
+
+    /// The one that was started first among those in `range`.
+    pub(crate) fn first_in(&self, range: impl RangeBounds<ChildKey>) -> Option<ChildKey> {
+        self.by_key.range(range).next().map(|(&key, _)| key)
+    }
+
+    /// The one that was started last among those in `range`.
+    pub(crate) fn last_in(&self, range: impl RangeBounds<ChildKey>) -> Option<ChildKey> {
+        self.by_key.range(range).next_back().map(|(&key, _)| key)
+    }
+
+    pub(crate) fn keys(&self) -> Vec<ChildKey> {
+        self.by_key.keys().copied().collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ChildKey, &Child)> {
+        self.by_key.iter().map(|(&key, child)| (key, child))
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn significant(&self) -> usize {
+        self.significant
+    }
+}

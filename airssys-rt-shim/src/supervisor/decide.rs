@@ -1,0 +1,439 @@
+//! What a supervisor does about what happens to it: decisions only, no I/O, no clock, no actor.
+//!
+//! [`decide`] takes an event and gives the actions that somebody else carries out; whatever comes of them is the next event. Time
+//! comes with the event, as the duration since an origin of the caller's choice, and [`State::next_deadline`] says when it wants to be
+//! told the time again.
+//!
+//! Where OTP's supervisor blocks (while a child initialises or stops), this one goes on: it answers, and can be stopped. What OTP
+//! would find in its queue afterwards is kept in `deferred` and looked at in the same order. For one-for-one and dynamic
+//! supervisors only the supervisor's own start is such a stretch; there children do not wait for each other.
+//!
+//! Invariants: a child has at most one live incarnation; one group operation at a time; a live child that is starting with a
+//! time-out, stopping with a time-out, or killed has a timer; after [`Action::Exit`] nothing follows and nothing lives.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::child::{ChildSpec, Restart, Shutdown, StartChild, StopReason};
+use crate::exit::ExitReason;
+pub use crate::supervisor::children::{ChildKey, Generation};
+use crate::supervisor::children::{Children, For, Status, Stop};
+use crate::supervisor::error::{ChildError, StartError};
+pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome, ReplyId};
+use crate::supervisor::spec::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
+use crate::supervisor::window::Window;
+
+/// How long a killed child may take to be gone. A kill takes effect where the child yields next; one that does not is killed
+/// again, and after as long again it is given up: counted as killed, and left to itself.
+pub const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// What keeps others waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    New,
+    Idle,
+    /// A group is stopped before it is started again; `at` is on its way out.
+    StoppingGroup {
+        first: ChildKey,
+        cause: ChildKey,
+        delay: Duration,
+        at: Option<ChildKey>,
+    },
+    /// A group is started; `at` is on its way up.
+    StartingGroup {
+        initial: bool,
+        at: ChildKey,
+    },
+    /// Under a strategy with groups: one child is started or terminated by command.
+    Single {
+        at: ChildKey,
+    },
+    /// All are stopped. Those from `done` on need not be looked at again.
+    Ending {
+        why: StopReason,
+        parallel: bool,
+        done: Option<ChildKey>,
+    },
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) enum Deferred {
+    Exit { child: ChildKey, generation: Generation, reason: ExitReason },
+    TryAgain(ChildKey),
+    Resume(ChildKey),
+    Command { reply: ReplyId, command: Command },
+}
+
+/// What a supervisor knows.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) strategy: Strategy,
+    pub(crate) auto_shutdown: AutoShutdown,
+    pub(crate) children: Children,
+    pub(crate) phase: Phase,
+    pub(crate) deferred: VecDeque<Deferred>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) actions: Vec<Action>,
+    backoff: Option<Backoff>,
+    window: Window,
+}
+
+impl State {
+    /// A supervisor before [`Event::Begin`]. The spec is taken to be [valid](SupervisorSpec::validate).
+    #[must_use]
+    pub fn new(spec: &SupervisorSpec) -> Self {
+        let mut children = Children::default();
+        for child in &spec.children {
+            children.add(child.clone());
+        }
+        Self {
+            strategy: spec.strategy,
+            auto_shutdown: spec.auto_shutdown,
+            children,
+            phase: Phase::New,
+            deferred: VecDeque::new(),
+            outcome: None,
+            actions: Vec::new(),
+            backoff: spec.backoff,
+            window: Window::new(spec.intensity, spec.period),
+        }
+    }
+
+    /// When it wants an [`Event::Tick`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.children.next_timer()
+    }
+
+    /// The spec of a child.
+    #[must_use]
+    pub fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
+        self.children.get(child).map(|child| &child.spec)
+    }
+
+    /// The children that were added after the first so many.
+    pub(crate) fn added_from(&self, first: usize) -> impl Iterator<Item = &Arc<dyn StartChild>> {
+        self.children.iter().filter(move |(key, _)| key.is_added(first)).map(|(_, child)| &child.spec.start)
+    }
+
+    /// Its children in start order, as far as their specs are known.
+    pub fn facts(&self, now: Duration) -> impl Iterator<Item = ChildFacts> {
+        self.children.iter().map(move |(key, child)| ChildFacts {
+            key,
+            id: child.spec.id.clone(),
+            kind: child.spec.kind,
+            status: match child.status {
+                Status::Down => ChildStatus::Down,
+                Status::Starting(_) | Status::StartTimedOut(..) => ChildStatus::Starting,
+                Status::Running => ChildStatus::Running,
+                Status::Stopping(_) => ChildStatus::Stopping,
+                Status::Ended | Status::Restarting => ChildStatus::Restarting,
+            },
+            restarts: child.restarts,
+            last_exit: child.last_exit.clone(),
+            uptime: (child.status == Status::Running).then(|| now.saturating_sub(child.since)),
+        })
+    }
+}
+
+/// Takes what happened, and says what is to be done.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use airssys_rt_shim::supervisor::SupervisorSpec;
+/// use airssys_rt_shim::supervisor::decide::{Action, Event, State, decide};
+///
+/// let mut state = State::new(&SupervisorSpec::default());
+/// let actions = decide(&mut state, Event::Begin, Duration::ZERO);
+/// assert!(matches!(actions[..], [Action::Ready]));
+/// ```
+pub fn decide(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
+    match event {
+        Event::Begin if state.phase == Phase::New => state.begin(now),
+        Event::Begin => {}
+        Event::Started { child, generation } if state.children.is_current(child, generation) => {
+            state.started(child, now)
+        }
+        Event::Exited { child, generation, reason } if state.children.is_current(child, generation) => {
+            state.ended(child, reason, now);
+        }
+        // Of an incarnation that was given up, or of a child that is forgotten.
+        Event::Started { .. } | Event::Exited { .. } => {}
+        Event::Tick => {}
+        Event::Command { reply, command } => state.command(reply, command, now),
+        Event::Shutdown(why) => state.shut_down(why, now),
+        Event::Abort => state.abort(now),
+    }
+    while let Some(child) = state.children.take_due(now) {
+        state.timer(child, now);
+    }
+    while state.phase == Phase::Idle {
+        let Some(deferred) = state.deferred.pop_front() else {
+            break;
+        };
+        state.resume(deferred, now);
+    }
+    std::mem::take(&mut state.actions)
+}
+
+impl State {
+    fn resume(&mut self, deferred: Deferred, now: Duration) {
+        match deferred {
+            Deferred::Exit { child, generation, reason } => {
+                // A group operation has swept up some of those that ended meanwhile.
+                if self.children.is_current(child, generation) && self.children.status(child) == Status::Ended {
+                    self.exited(child, &reason, now);
+                }
+            }
+            Deferred::TryAgain(child) if self.is_due_again(child) => self.restart(child, now),
+            Deferred::Resume(child) if self.is_due_again(child) => self.backed_off(child, now),
+            Deferred::TryAgain(_) | Deferred::Resume(_) => {}
+            Deferred::Command { reply, command } => self.command(reply, command, now),
+        }
+    }
+
+    fn is_due_again(&self, child: ChildKey) -> bool {
+        self.children.status(child) == Status::Restarting && self.children.timer(child).is_none()
+    }
+
+    fn started(&mut self, key: ChildKey, now: Duration) {
+        let Status::Starting(wanted_for) = self.children.status(key) else {
+            return;
+        };
+        self.children.set_status(key, Status::Running);
+        if let Some(child) = self.children.get_mut(key) {
+            child.since = now;
+        }
+        match wanted_for {
+            For::Restart => {}
+            For::Group => self.group_started(key, now),
+            For::StartCommand(to) | For::RestartCommand(to) => {
+                self.reply(to, Ok(key));
+                self.single_done(key);
+            }
+        }
+    }
+
+    /// An incarnation is no more.
+    fn ended(&mut self, key: ChildKey, reason: ExitReason, now: Duration) {
+        let Some(child) = self.children.get_mut(key) else {
+            return;
+        };
+        if child.status.is_live() {
+            child.last_exit = Some(reason.clone());
+        }
+        let generation = child.generation;
+        match child.status {
+            Status::Starting(wanted_for) | Status::StartTimedOut(wanted_for, _) => {
+                self.start_failed(key, wanted_for, reason, now);
+            }
+            Status::Stopping(_) => self.stopped(key, now),
+            Status::Running => match self.phase {
+                Phase::Idle => self.exited(key, &reason, now),
+                Phase::Ending { .. } => {
+                    self.children.set_status(key, Status::Down);
+                    self.ending_step(now);
+                }
+                _ => {
+                    self.children.set_status(key, Status::Ended);
+                    self.deferred.push_back(Deferred::Exit { child: key, generation, reason });
+                }
+            },
+            Status::Down | Status::Ended | Status::Restarting => {}
+        }
+    }
+
+    /// A child has ended by itself, and it is its turn. This is the truth table of restarts.
+    fn exited(&mut self, key: ChildKey, reason: &ExitReason, now: Duration) {
+        let reset_after = self.backoff.map_or(Duration::MAX, |backoff| backoff.reset_after);
+        let Some(child) = self.children.get_mut(key) else {
+            return;
+        };
+        if now.saturating_sub(child.since) >= reset_after {
+            child.failures = 0;
+        }
+        let again = match child.spec.restart {
+            Restart::Permanent => true,
+            Restart::Transient => !reason.is_normal(),
+            Restart::Temporary => false,
+        };
+        let significant = child.spec.significant;
+        if again {
+            return self.restart(key, now);
+        }
+        self.gone(key);
+        let over = match self.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::Any => significant,
+            AutoShutdown::All => significant && self.children.significant() == 0,
+        };
+        if over {
+            self.end(Outcome::AutoShutdown, StopReason::Shutdown, now);
+        }
+    }
+
+    fn start_failed(&mut self, key: ChildKey, wanted_for: For, cause: ExitReason, now: Duration) {
+        if matches!(self.phase, Phase::Ending { .. }) {
+            self.children.set_status(key, Status::Down);
+            return self.ending_step(now);
+        }
+        match wanted_for {
+            For::Group => self.group_failed(key, cause, now),
+            For::Restart => {
+                self.children.set_status(key, Status::Restarting);
+                self.restart(key, now);
+            }
+            For::StartCommand(to) | For::RestartCommand(to) => {
+                let id = self.children.get(key).map(|child| child.spec.id.clone());
+                if matches!(wanted_for, For::StartCommand(_)) {
+                    self.forget(key);
+                } else {
+                    self.gone(key);
+                }
+                if let Some(child) = id {
+                    self.reply(to, Err(ChildError::StartFailed(StartError { child, cause })));
+                }
+                self.single_done(key);
+            }
+        }
+    }
+
+    /// Counts a restart, and attempts it, now or after the back-off; or gives up.
+    pub(crate) fn restart(&mut self, key: ChildKey, now: Duration) {
+        if !self.window.add(now) {
+            self.children.set_status(key, Status::Down);
+            if let Some(child) = self.spec(key).map(|spec| spec.id.clone()) {
+                self.end(Outcome::GaveUp { child }, StopReason::Shutdown, now);
+            }
+            return;
+        }
+        let backoff = self.backoff;
+        let Some(child) = self.children.get_mut(key) else {
+            return;
+        };
+        let delay = backoff.map_or(Duration::ZERO, |backoff| backoff.delay(child.failures));
+        child.failures = child.failures.saturating_add(1);
+        self.children.set_status(key, Status::Restarting);
+        if self.strategy.is_group() {
+            self.restart_group(key, delay, now);
+        } else if delay.is_zero() {
+            self.start(key, For::Restart, now);
+        } else {
+            self.children.set_timer(key, now + delay);
+        }
+    }
+
+    fn backed_off(&mut self, key: ChildKey, now: Duration) {
+        if !self.strategy.is_group() {
+            self.start(key, For::Restart, now);
+        } else if self.phase == Phase::Idle {
+            self.restart_group(key, Duration::ZERO, now);
+        } else {
+            self.deferred.push_back(Deferred::Resume(key));
+        }
+    }
+
+    fn timer(&mut self, key: ChildKey, now: Duration) {
+        match self.children.status(key) {
+            Status::Restarting => self.backed_off(key, now),
+            Status::Starting(wanted_for) => {
+                self.kill_as(key, Status::StartTimedOut(wanted_for, Stop::Killed), KillReason::StartTimedOut, now);
+            }
+            Status::StartTimedOut(wanted_for, Stop::Asked | Stop::Killed) => {
+                self.kill_as(key, Status::StartTimedOut(wanted_for, Stop::KilledHard), KillReason::StartTimedOut, now);
+            }
+            Status::Stopping(Stop::Asked) => self.kill(key, KillReason::StopTimedOut, now),
+            Status::Stopping(Stop::Killed) => {
+                self.kill_as(key, Status::Stopping(Stop::KilledHard), KillReason::StopTimedOut, now);
+            }
+            Status::StartTimedOut(_, Stop::KilledHard) | Status::Stopping(Stop::KilledHard) => {
+                self.actions.push(Action::Abandon { child: key });
+                self.ended(key, ExitReason::Killed, now);
+            }
+            Status::Down | Status::Running | Status::Ended => {}
+        }
+    }
+}
+
+/// The small steps that the others are made of.
+impl State {
+    pub(crate) fn reply(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {
+        self.actions.push(Action::Reply { to, answer });
+    }
+
+    pub(crate) fn start(&mut self, key: ChildKey, wanted_for: For, now: Duration) {
+        let Some(child) = self.children.get_mut(key) else {
+            return;
+        };
+        child.generation += 1;
+        if child.generation > 1 && matches!(wanted_for, For::Group | For::Restart) {
+            child.restarts += 1;
+        }
+        let (generation, timeout) = (child.generation, child.spec.start_timeout);
+        self.children.set_status(key, Status::Starting(wanted_for));
+        if let Some(timeout) = timeout {
+            self.children.set_timer(key, now + timeout);
+        }
+        self.actions.push(Action::Start { child: key, generation });
+    }
+
+    /// Asks or kills, as its spec says.
+    pub(crate) fn stop(&mut self, key: ChildKey, why: StopReason, now: Duration) {
+        let Some(child) = self.children.get(key) else {
+            return;
+        };
+        let shutdown = child.spec.shutdown;
+        if matches!(child.status, Status::StartTimedOut(..)) || shutdown == Shutdown::BrutalKill {
+            return self.kill(key, KillReason::Brutal, now);
+        }
+        // One that still starts may be deaf to a stop: what was left of its start's time-out bounds it then.
+        let start_deadline = self.children.timer(key);
+        self.children.set_status(key, Status::Stopping(Stop::Asked));
+        let deadline = match shutdown {
+            Shutdown::Timeout(timeout) => Some(now + timeout),
+            _ => start_deadline,
+        };
+        if let Some(deadline) = deadline {
+            self.children.set_timer(key, deadline);
+        }
+        self.actions.push(Action::Stop { child: key, why });
+    }
+
+    pub(crate) fn kill(&mut self, key: ChildKey, why: KillReason, now: Duration) {
+        self.kill_as(key, Status::Stopping(Stop::Killed), why, now);
+    }
+
+    fn kill_as(&mut self, key: ChildKey, status: Status, why: KillReason, now: Duration) {
+        self.children.set_status(key, status);
+        self.children.set_timer(key, now + KILL_GRACE);
+        let again = matches!(status, Status::Stopping(Stop::KilledHard) | Status::StartTimedOut(_, Stop::KilledHard));
+        self.actions.push(Action::Kill { child: key, why, again });
+    }
+
+    /// It will not come back by itself. Its spec stays where OTP keeps it.
+    pub(crate) fn gone(&mut self, key: ChildKey) {
+        if self.strategy == Strategy::Dynamic || self.children.is_temporary(key) {
+            return self.forget(key);
+        }
+        self.children.set_status(key, Status::Down);
+        if let Some(spec) = self.spec(key).cloned() {
+            self.actions.push(Action::Gone { child: spec.id, start: spec.start });
+        }
+    }
+
+    pub(crate) fn forget(&mut self, key: ChildKey) {
+        if let Some(spec) = self.children.remove(key) {
+            self.actions.push(Action::Gone { child: spec.id, start: spec.start });
+        }
+    }
+
+    pub(crate) fn single_done(&mut self, key: ChildKey) {
+        if self.phase == (Phase::Single { at: key }) {
+            self.phase = Phase::Idle;
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Carries out what [`crate::supervisor::decide`] decides: the ractor actor of a supervisor.
+//!
+//! Exits come on ractor's supervision port, everything else on its message port, and the former goes first. Exits are therefore put behind
+//! the messages that are there already: a child's end never overtakes its "ready", and a crash loop does not keep anybody who asks
+//! waiting.
+//!
+//! It refuses to block: no child's start, stop or message is ever awaited here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::child::{ChildKind, Incarnation};
+use crate::exit::{ExitReason, ExitSlot};
+use crate::link::Pid;
+use crate::monitor::{ExitNotice, ExitWatch};
+use crate::supervisor::decide::{
+    Action, ChildKey, Command, Event, Generation, KILL_GRACE, KillReason, Outcome, ReplyId, State, decide,
+};
+use crate::supervisor::message::{Msg, SupervisorMsg, Waiting};
+use crate::supervisor::start::Brood;
+use crate::supervisor::{ChildError, ChildInfo, ChildStatus, Counts, Seat, SupervisorSpec, Up};
+
+/// A live incarnation.
+struct Live {
+    generation: Generation,
+    incarnation: Incarnation,
+    path: Arc<str>,
+    notice: ExitNotice,
+}
+
+/// The supervisor's actor; all that it is lives in its state.
+pub(crate) struct SupervisorActor;
+
+pub(crate) struct Executor {
+    state: State,
+    up: Up,
+    exit: ExitSlot,
+    brood: Arc<Brood>,
+    origin: Instant,
+    live: HashMap<ChildKey, Live>,
+    actors: HashMap<ActorId, ChildKey>,
+    waiting: HashMap<ReplyId, Waiting>,
+    next_reply: u64,
+    alarm: Option<(Duration, AbortHandle)>,
+    /// Children from this key on are not in the spec and do not come back with the supervisor.
+    first_added: usize,
+}
+
+impl Actor for SupervisorActor {
+    type Msg = SupervisorMsg;
+    type State = Executor;
+    type Arguments = Executor;
+
+    async fn pre_start(&self, _: ActorRef<SupervisorMsg>, executor: Executor) -> Result<Executor, ActorProcessingErr> {
+        Ok(executor)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        SupervisorMsg(message): SupervisorMsg,
+        executor: &mut Executor,
+    ) -> Result<(), ActorProcessingErr> {
+        if matches!(message, Msg::Begin) {
+            executor.bury_orphans().await;
+        }
+        if let Some(event) = executor.event(message) {
+            let now = executor.now();
+            let actions = decide(&mut executor.state, event, now);
+            executor.carry_out(actions, &myself).await;
+            executor.set_alarm(&myself);
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        event: SupervisionEvent,
+        _: &mut Executor,
+    ) -> Result<(), ActorProcessingErr> {
+        let (actor, fallback) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                (cell.get_id(), ExitReason::Panicked(error.to_string().into()))
+            }
+            SupervisionEvent::ActorTerminated(cell, _, text) => (cell.get_id(), reason_of(text.as_deref())),
+            _ => return Ok(()),
+        };
+        myself.cast(SupervisorMsg(Msg::Ended { actor, fallback }))?;
+        Ok(())
+    }
+}
+
+/// What ractor's text says of an actor that left no reason.
+fn reason_of(text: Option<&str>) -> ExitReason {
+    match text {
+        Some("killed" | "actor_task_cancelled") => ExitReason::Killed,
+        _ => ExitReason::Normal,
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(spec: &SupervisorSpec, up: Up, exit: ExitSlot, brood: Arc<Brood>) -> Self {
+        Self {
+            state: State::new(spec),
+            up,
+            exit,
+            brood,
+            origin: Instant::now(),
+            live: HashMap::new(),
+            actors: HashMap::new(),
+            waiting: HashMap::new(),
+            next_reply: 0,
+            alarm: None,
+            first_added: spec.children.len(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Sees to it that the children of an incarnation before this one, which panicked or was killed, are gone.
+    async fn bury_orphans(&self) {
+        let orphans = self.brood.take();
+        let until = Instant::now() + KILL_GRACE;
+        for orphan in orphans {
+            orphan.kill();
+            let left = until.saturating_duration_since(Instant::now());
+            if orphan.wait(Some(left)).await.is_err() {
+                tracing::error!(supervisor = %self.up.path(), actor = %orphan.get_id(), "a child of the supervisor's last incarnation was killed and does not go; it is left to itself");
+            }
+        }
+    }
+
+    /// What the message means for the decisions; a mere question is answered here.
+    fn event(&mut self, message: Msg) -> Option<Event> {
+        Some(match message {
+            Msg::Begin => Event::Begin,
+            Msg::Started { child, generation } => Event::Started { child, generation },
+            Msg::NotSpawned { child, generation, cause } => Event::Exited { child, generation, reason: cause },
+            Msg::Ended { actor, fallback } => return self.ended(actor, fallback),
+            Msg::Tick => {
+                self.alarm = None;
+                Event::Tick
+            }
+            Msg::Shutdown(why) => Event::Shutdown(why),
+            Msg::Abort => Event::Abort,
+            Msg::StartChild { spec, reply } => self.command(Command::StartChild(spec), Waiting::Pid(reply)),
+            Msg::RestartChild { child, reply } => self.command(Command::RestartChild(child), Waiting::Pid(reply)),
+            Msg::TerminateChild { child, reply } => self.command(Command::TerminateChild(child), Waiting::Done(reply)),
+            Msg::DeleteChild { child, reply } => self.command(Command::DeleteChild(child), Waiting::Done(reply)),
+            Msg::WhichChildren(reply) => {
+                let _nobody_waits = reply.send(self.which_children());
+                return None;
+            }
+            Msg::CountChildren(reply) => {
+                let _nobody_waits = reply.send(self.count_children());
+                return None;
+            }
+        })
+    }
+
+    fn command(&mut self, command: Command, waiting: Waiting) -> Event {
+        let reply = ReplyId(self.next_reply);
+        self.next_reply += 1;
+        self.waiting.insert(reply, waiting);
+        Event::Command { reply, command }
+    }
+
+    fn ended(&mut self, actor: ActorId, fallback: ExitReason) -> Option<Event> {
+        let child = self.actors.remove(&actor)?;
+        self.brood.remove(actor);
+        let Live { generation, incarnation, path, notice } = self.live.remove(&child)?;
+        let reason = incarnation.exit.get().unwrap_or(fallback);
+        if reason.is_normal() {
+            tracing::info!(child = %path, generation, %reason, "ended");
+        } else {
+            tracing::warn!(child = %path, generation, %reason, "ended");
+        }
+        self.up.record().gone(&path);
+        notice.fire(&reason);
+        Some(Event::Exited { child, generation, reason })
+    }
+
+    async fn carry_out(&mut self, actions: Vec<Action>, myself: &ActorRef<SupervisorMsg>) {
+        for action in actions {
+            match action {
+                Action::Start { child, generation } => self.start(child, generation, myself).await,
+                Action::Stop { child, why } => {
+                    if let Some(live) = self.live.get(&child) {
+                        (live.incarnation.stop)(why);
+                    }
+                }
+                Action::Kill { child, why, again } => self.kill(child, why, again),
+                Action::Abandon { child } => self.abandon(child),
+                Action::Gone { child: _, start } => start.gone(),
+                Action::Reply { to, answer } => self.answer(to, answer),
+                Action::Ready => {
+                    tracing::info!(supervisor = %self.up.path(), "up");
+                    self.up.ready();
+                }
+                Action::Exit(outcome) => self.exit(&outcome, myself),
+            }
+        }
+    }
+
+    async fn start(&mut self, child: ChildKey, generation: Generation, myself: &ActorRef<SupervisorMsg>) {
+        let Some(spec) = self.state.spec(child) else {
+            return;
+        };
+        let path: Arc<str> = format!("{}/{}", self.up.path(), spec.id).into();
+        let start = Arc::clone(&spec.start);
+        tracing::info!(child = %path, generation, "starts");
+        let watch = ExitWatch::default();
+        let notice = ExitNotice::new(watch.clone());
+        let record = Arc::clone(self.up.record());
+        let seat = Seat { supervisor: myself.clone(), child, generation, path: Arc::clone(&path), watch, record };
+        match start.start(seat).await {
+            Ok(incarnation) => {
+                self.actors.insert(incarnation.cell.get_id(), child);
+                self.brood.add(incarnation.cell.clone());
+                self.live.insert(child, Live { generation, incarnation, path, notice });
+            }
+            Err(failure) => {
+                tracing::warn!(child = %path, generation, reason = %failure, "was not spawned");
+                let cause = ExitReason::Failed(failure);
+                let _it_stops = myself.cast(SupervisorMsg(Msg::NotSpawned { child, generation, cause }));
+            }
+        }
+    }
+
+    fn kill(&mut self, child: ChildKey, why: KillReason, again: bool) {
+        let Some(live) = self.live.get(&child) else {
+            return;
+        };
+        let cell = &live.incarnation.cell;
+        // A supervisor kills its own children first, so that its end is theirs.
+        let told = !again && cell.send_message(SupervisorMsg(Msg::Abort)).is_ok();
+        if !told {
+            cell.kill();
+        }
+        let is_worker = self.state.spec(child).is_some_and(|spec| spec.kind == ChildKind::Worker);
+        if is_worker && !again && matches!(why, KillReason::StopTimedOut | KillReason::Aborted) {
+            tracing::warn!(child = %live.path, generation = live.generation, ?why, "killed");
+            self.up.record().killed(&live.path);
+        }
+    }
+
+    fn abandon(&mut self, child: ChildKey) {
+        let Some(live) = self.live.remove(&child) else {
+            return;
+        };
+        let actor = live.incarnation.cell.get_id();
+        tracing::error!(child = %live.path, %actor, "was killed and does not go; it is left to itself");
+        self.actors.remove(&actor);
+        self.brood.remove(actor);
+        live.notice.fire(&ExitReason::Killed);
+    }
+
+    fn answer(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {
+        match self.waiting.remove(&to) {
+            Some(Waiting::Pid(reply)) => {
+                let pid = answer.and_then(|child| self.pid(child).ok_or(ChildError::ShuttingDown));
+                let _nobody_waits = reply.send(pid);
+            }
+            Some(Waiting::Done(reply)) => {
+                let _nobody_waits = reply.send(answer.map(|_| ()));
+            }
+            None => {}
+        }
+    }
+
+    fn pid(&self, child: ChildKey) -> Option<Pid> {
+        let live = self.live.get(&child)?;
+        let Incarnation { cell, exit, .. } = &live.incarnation;
+        Some(Pid::new(cell.clone(), exit.clone(), live.notice.watch()))
+    }
+
+    fn exit(&mut self, outcome: &Outcome, myself: &ActorRef<SupervisorMsg>) {
+        let supervisor = self.up.path();
+        match outcome {
+            Outcome::Shutdown | Outcome::AutoShutdown => {
+                tracing::info!(%supervisor, ?outcome, "ends")
+            }
+            Outcome::GaveUp { child } => {
+                tracing::warn!(%supervisor, %child, "gives up: too many restarts")
+            }
+            Outcome::StartFailed(error) => tracing::warn!(%supervisor, %error, "did not start"),
+            Outcome::Aborted => tracing::warn!(%supervisor, "was killed"),
+        }
+        if let (Outcome::GaveUp { child }, Up::System { record, .. }) = (outcome, &self.up) {
+            record.gave_up(child);
+        }
+        self.exit.set(outcome.exit_reason());
+        myself.stop(None);
+    }
+
+    fn set_alarm(&mut self, myself: &ActorRef<SupervisorMsg>) {
+        let Some(at) = self.state.next_deadline() else {
+            return;
+        };
+        match &self.alarm {
+            // One that rings too early does no harm.
+            Some((set, _)) if *set <= at => return,
+            Some((_, task)) => task.abort(),
+            None => {}
+        }
+        let (myself, when) = (myself.clone(), self.origin + at);
+        let task = tokio::spawn(async move {
+            tokio::time::sleep_until(when).await;
+            let _it_is_gone = myself.cast(SupervisorMsg(Msg::Tick));
+        });
+        self.alarm = Some((at, task.abort_handle()));
+    }
+
+    fn which_children(&self) -> Vec<ChildInfo> {
+        let facts = self.state.facts(self.now());
+        facts
+            .map(|facts| ChildInfo {
+                pid: self.pid(facts.key),
+                supervisor: self.state.spec(facts.key).and_then(|spec| spec.start.supervisor()),
+                id: facts.id,
+                kind: facts.kind,
+                status: facts.status,
+                restarts: facts.restarts,
+                last_exit: facts.last_exit,
+                uptime: facts.uptime,
+            })
+            .collect()
+    }
+
+    fn count_children(&self) -> Counts {
+        let mut counts = Counts::default();
+        for facts in self.state.facts(self.now()) {
+            counts.specs += 1;
+            counts.active += usize::from(matches!(
+                facts.status,
+                ChildStatus::Starting | ChildStatus::Running | ChildStatus::Stopping
+            ));
+            match facts.kind {
+                ChildKind::Supervisor => counts.supervisors += 1,
+                ChildKind::Worker => counts.workers += 1,
+            }
+        }
+        counts
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.alarm.take() {
+            task.abort();
+        }
+        for start in self.state.added_from(self.first_added) {
+            start.gone();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Operations on several children, one at a time: the supervisor's own start, and restarts under one-for-all and rest-for-one.
+
+use std::ops::Bound;
+use std::time::Duration;
+
+use crate::child::StopReason;
+use crate::exit::ExitReason;
+use crate::supervisor::children::{ChildKey, For, Status};
+use crate::supervisor::decide::{Action, Deferred, Outcome, Phase, State};
+use crate::supervisor::error::StartError;
+use crate::supervisor::spec::Strategy;
+
+impl State {
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.start_group(Bound::Unbounded, true, now);
+    }
+
+    /// Stops those whom the strategy concerns, in reverse, then starts them in order; waits in between where there is a delay.
+    pub(crate) fn restart_group(&mut self, cause: ChildKey, delay: Duration, now: Duration) {
+        let first = match self.strategy {
+            Strategy::RestForOne => cause,
+            _ => ChildKey::FIRST,
+        };
+        self.phase = Phase::StoppingGroup { first, cause, delay, at: None };
+        self.stop_group(now);
+    }
+
+    fn stop_group(&mut self, now: Duration) {
+        let Phase::StoppingGroup { first, cause, delay, at } = self.phase else {
+            return;
+        };
+        let mut below = at;
+        loop {
+            let next = match below {
+                None => self.children.last_in(first..),
+                Some(key) => self.children.last_in(first..key),
+            };
+            let Some(key) = next else { break };
+            below = Some(key);
+            if self.children.status(key).is_live() {
+                self.phase = Phase::StoppingGroup { first, cause, delay, at: Some(key) };
+                let comes_back = !self.children.is_temporary(key);
+                let why = if comes_back { StopReason::Restart } else { StopReason::Shutdown };
+                return self.stop(key, why, now);
+            }
+            self.leave_group(key);
+        }
+        if delay.is_zero() {
+            self.start_group(Bound::Included(first), false, now);
+        } else {
+            self.phase = Phase::Idle;
+            self.children.set_status(cause, Status::Restarting);
+            self.children.set_timer(cause, now + delay);
+        }
+    }
+
+    /// One of a group is down before the group is started again. Temporary ones do not come back.
+    fn leave_group(&mut self, key: ChildKey) {
+        if self.children.is_temporary(key) {
+            self.forget(key);
+        } else {
+            self.children.set_status(key, Status::Down);
+        }
+    }
+
+    /// The one that was on its way out is gone; whether it was one of a group.
+    pub(crate) fn group_stopped(&mut self, key: ChildKey, now: Duration) -> bool {
+        let ours = matches!(self.phase, Phase::StoppingGroup { at: Some(at), .. } if at == key);
+        if ours {
+            self.leave_group(key);
+            self.stop_group(now);
+        }
+        ours
+    }
+
+    fn start_group(&mut self, from: Bound<ChildKey>, initial: bool, now: Duration) {
+        let mut from = from;
+        while let Some(key) = self.children.first_in((from, Bound::Unbounded)) {
+            if self.children.status(key) == Status::Down {
+                self.phase = Phase::StartingGroup { initial, at: key };
+                return self.start(key, For::Group, now);
+            }
+            from = Bound::Excluded(key);
+        }
+        self.phase = Phase::Idle;
+        if initial {
+            self.actions.push(Action::Ready);
+        }
+    }
+
+    pub(crate) fn group_started(&mut self, key: ChildKey, now: Duration) {
+        if let Phase::StartingGroup { initial, at } = self.phase
+            && at == key
+        {
+            self.start_group(Bound::Excluded(key), initial, now);
+        }
+    }
+
+    /// One of a group did not start. The first start of the supervisor fails with it; a restart is tried again, after what has
+    /// happened meanwhile.
+    pub(crate) fn group_failed(&mut self, key: ChildKey, cause: ExitReason, now: Duration) {
+        let Phase::StartingGroup { initial, .. } = self.phase else {
+            return;
+        };
+        if !initial {
+            self.children.set_status(key, Status::Restarting);
+            self.deferred.push_back(Deferred::TryAgain(key));
+            self.phase = Phase::Idle;
+            return;
+        }
+        self.children.set_status(key, Status::Down);
+        if let Some(child) = self.spec(key).map(|spec| spec.id.clone()) {
+            self.end(Outcome::StartFailed(StartError { child, cause }), StopReason::Shutdown, now);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Speaking to a supervisor from outside, and looking at its tree.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use crate::child::{ChildId, ChildKind, ChildSpec};
+use crate::exit::ExitReason;
+use crate::link::Pid;
+use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg};
+
+/// Speaks to one supervisor, whichever incarnation of it runs. Cheap to clone.
+///
+/// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`] and
+/// [`ChildSpec::shutdown`].
+#[derive(Clone, Default)]
+pub struct SupervisorHandle(Arc<ArcSwapOption<ActorRef<SupervisorMsg>>>);
+
+impl SupervisorHandle {
+    pub(crate) fn set(&self, supervisor: ActorRef<SupervisorMsg>) {
+        self.0.store(Some(Arc::new(supervisor)));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.store(None);
+    }
+
+    pub(crate) fn cast(&self, message: Msg) -> Result<(), ChildError> {
+        let supervisor = self.0.load_full().ok_or(ChildError::NotRunning)?;
+        supervisor.cast(SupervisorMsg(message)).map_err(|_| ChildError::NotRunning)
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Msg) -> Result<T, ChildError> {
+        let (sender, answer) = oneshot::channel();
+        self.cast(message(sender))?;
+        answer.await.map_err(|_| ChildError::NotRunning)
+    }
+
+    /// Adds a child behind all others, starts it, and answers when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, the spec does not fit this supervisor, the child did not start (it is forgotten then), or the supervisor ends.
+    pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, ChildError> {
+        self.ask(|reply| Msg::StartChild { spec, reply }).await?
+    }
+
+    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the supervisor dynamic.
+    ///
+    /// # Errors
+    ///
+    /// There is no such child, or the supervisor ends.
+    pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), ChildError> {
+        let child = child.into();
+        self.ask(|reply| Msg::TerminateChild { child, reply }).await?
+    }
+
+    /// Starts a child that is down, and answers when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, not down, did not start (its spec stays), the supervisor is dynamic, or ends.
+    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Pid, ChildError> {
+        let child = child.into();
+        self.ask(|reply| Msg::RestartChild { child, reply }).await?
+    }
+
+    /// Forgets a child that is down.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, not down, the supervisor is dynamic, or ends.
+    pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), ChildError> {
+        let child = child.into();
+        self.ask(|reply| Msg::DeleteChild { child, reply }).await?
+    }
+
+    /// Its children in start order, as they are now; also while it starts or stops.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ChildError> {
+        self.ask(Msg::WhichChildren).await
+    }
+
+    /// How many children it has.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub async fn count_children(&self) -> Result<Counts, ChildError> {
+        self.ask(Msg::CountChildren).await
+    }
+
+    /// Its children, and theirs. A nested supervisor that does not run at the moment has none.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn tree(&self) -> Pin<Box<dyn Future<Output = Result<Vec<TreeNode>, ChildError>> + Send + '_>> {
+        Box::pin(async move {
+            let mut nodes = Vec::new();
+            for child in self.which_children().await? {
+                let children = match &child.supervisor {
+                    Some(nested) => nested.tree().await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                nodes.push(TreeNode { child, children });
+            }
+            Ok(nodes)
+        })
+    }
+}
+
+impl fmt::Debug for SupervisorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorHandle").field(&self.0.load().as_ref().map(|actor| actor.get_id())).finish()
+    }
+}
+
+/// One child, as its supervisor sees it.
+#[derive(Debug, Clone)]
+pub struct ChildInfo {
+    /// Its name among its siblings.
+    pub id: ChildId,
+    /// What it is.
+    pub kind: ChildKind,
+    /// What it is doing.
+    pub status: ChildStatus,
+    /// How many times this incarnation of the supervisor has started it again without somebody's wish.
+    pub restarts: u64,
+    /// Why it ended last.
+    pub last_exit: Option<ExitReason>,
+    /// For how long it has been up.
+    pub uptime: Option<Duration>,
+    /// The incarnation, where there is one.
+    pub pid: Option<Pid>,
+    /// For looking further down, where it is a supervisor.
+    pub supervisor: Option<SupervisorHandle>,
+}
+
+/// How many children a supervisor has (OTP's `count_children`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// All whose spec is known.
+    pub specs: usize,
+    /// Those with a live incarnation.
+    pub active: usize,
+    /// Those that are supervisors, live or not.
+    pub supervisors: usize,
+    /// Those that are workers, live or not.
+    pub workers: usize,
+}
+
+/// A child and what is below it. Shows itself as an indented tree.
+#[derive(Debug, Clone)]
+pub struct TreeNode {
+    /// The child.
+    pub child: ChildInfo,
+    /// Its own children.
+    pub children: Vec<TreeNode>,
+}
+
+impl TreeNode {
+    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let child = &self.child;
+        let status = match child.status {
+            ChildStatus::Down => "down",
+            ChildStatus::Starting => "starting",
+            ChildStatus::Running => "running",
+            ChildStatus::Stopping => "stopping",
+            ChildStatus::Restarting => "restarting",
+        };
+        write!(f, "{:indent$}{}  {status}", "", child.id, indent = depth * 2)?;
+        if child.restarts > 0 {
+            write!(f, "  restarts {}", child.restarts)?;
+        }
+        if let Some(reason) = &child.last_exit {
+            write!(f, "  last exit: {reason}")?;
+        }
+        writeln!(f)?;
+        self.children.iter().try_for_each(|node| node.write(f, depth + 1))
+    }
+}
+
+impl fmt::Display for TreeNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, 0)
+    }
+}

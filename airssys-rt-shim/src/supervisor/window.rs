@@ -1,0 +1,29 @@
+//! Counts restarts within a sliding window.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The restarts that are not older than the period. It never holds more than the intensity plus one.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    intensity: usize,
+    period: Duration,
+    restarts: VecDeque<Duration>,
+}
+
+impl Window {
+    pub(crate) fn new(intensity: u32, period: Duration) -> Self {
+        let intensity = usize::try_from(intensity).unwrap_or(usize::MAX);
+        Self { intensity, period, restarts: VecDeque::new() }
+    }
+
+    /// Counts a restart; false when that is one too many.
+    pub(crate) fn add(&mut self, now: Duration) -> bool {
+        // A restart exactly one period ago still counts, as in OTP.
+        while self.restarts.front().is_some_and(|&then| now.saturating_sub(then) > self.period) {
+            self.restarts.pop_front();
+        }
+        self.restarts.push_back(now);
+        self.restarts.len() <= self.intensity
+    }
+}

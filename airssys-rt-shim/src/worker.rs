@@ -1,0 +1,249 @@
+//! A worker: a ractor actor that is started once, sleeps on its mailbox's bell, and handles what it finds there.
+//!
+//! # Hot path
+//!
+//! ractor gives the actor its task, its link to the supervisor, its kill signal and the catching of panics. Messages do not go through
+//! ractor: one ractor message starts [`Behavior`]'s loop, and the loop ends with the actor. Between two turns it looks at one flag, so that a stop
+//! or any other control never waits behind a backlog.
+//!
+//! It refuses to decide what becomes of a message whose turn failed: that is the behavior's. It only keeps the message in hand
+//! where the turn was cut off by a panic or a kill.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::child::{Incarnation, StartChild, Starting, StopReason};
+use crate::exit::{ExitReason, ExitSlot, Failure};
+use crate::mailbox::{InHand, Mailbox};
+use crate::supervisor::Seat;
+
+/// Turns that a worker handles before it lets other tasks of its thread run.
+const TURNS_BEFORE_YIELD: u32 = 64;
+
+/// What a worker does after a turn.
+#[derive(Debug)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It ends.
+    Exit(ExitReason),
+}
+
+/// What a worker does with its messages. One value is one incarnation.
+pub trait Behavior: Send + Sized + 'static {
+    /// What its mailbox holds.
+    type Message: Send + 'static;
+    /// What it is asked to do between two turns, besides stopping.
+    type Control: Send + 'static;
+
+    /// Makes it ready, in its own task. An error is a failed start.
+    fn init(&mut self) -> impl Future<Output = Result<(), ExitReason>> + Send;
+
+    /// Handles one message. It says [`InHand::done`] when the message's fate is known.
+    fn turn(&mut self, hand: InHand<'_, Self::Message>) -> impl Future<Output = Flow> + Send;
+
+    /// Does what was asked for between two turns.
+    fn control(&mut self, control: Self::Control) -> impl Future<Output = Flow> + Send;
+
+    /// Told each time before it sleeps because its mailbox is empty. What comes into the mailbox meanwhile is not lost, whatever it answers.
+    fn idle(&mut self) -> impl Future<Output = Flow> + Send {
+        std::future::ready(Flow::Continue)
+    }
+
+    /// Says good-bye: it was asked to stop, and is killed when this takes longer than its shutdown time-out.
+    fn stop(&mut self, reason: StopReason) -> impl Future<Output = ()> + Send;
+}
+
+enum Order<C> {
+    Stop(StopReason),
+    Control(C),
+}
+
+/// The orders for one incarnation, seen between two turns.
+struct Orders<C> {
+    waiting: AtomicBool,
+    queue: Mutex<VecDeque<Order<C>>>,
+}
+
+impl<C> Orders<C> {
+    fn new() -> Self {
+        Self { waiting: AtomicBool::new(false), queue: Mutex::default() }
+    }
+
+    fn push(&self, order: Order<C>) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match order {
+            // A stop overtakes what was asked before; a second stop adds nothing.
+            Order::Stop(_) if matches!(queue.front(), Some(Order::Stop(_))) => {}
+            Order::Stop(_) => queue.push_front(order),
+            Order::Control(_) => queue.push_back(order),
+        }
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    fn any(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> Option<Order<C>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = queue.pop_front();
+        self.waiting.store(!queue.is_empty(), Ordering::Release);
+        order
+    }
+}
+
+/// Starts the incarnations of one worker over one mailbox.
+pub struct WorkerStart<B: Behavior> {
+    mailbox: Arc<Mailbox<B::Message>>,
+    consumer: usize,
+    make: Box<dyn Fn() -> B + Send + Sync>,
+    gone: Box<dyn Fn() + Send + Sync>,
+    current: ArcSwapOption<Orders<B::Control>>,
+}
+
+impl<B: Behavior> WorkerStart<B> {
+    /// A worker that is consumer number `consumer` of `mailbox`. `make` makes the behavior of each incarnation and must be quick: what takes
+    /// time belongs into [`Behavior::init`]. `gone` is called once when the supervisor will not start it again.
+    pub fn new(
+        mailbox: Arc<Mailbox<B::Message>>,
+        consumer: usize,
+        make: impl Fn() -> B + Send + Sync + 'static,
+        gone: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            mailbox,
+            consumer,
+            make: Box::new(make),
+            gone: Box::new(gone),
+            current: ArcSwapOption::empty(),
+        })
+    }
+
+    /// Asks the incarnation that runs now to do something between two turns.
+    ///
+    /// # Errors
+    ///
+    /// Hands the control back where none runs. One that ends before it looks drops it.
+    pub fn control(&self, control: B::Control) -> Result<(), B::Control> {
+        let Some(orders) = self.current.load_full() else { return Err(control) };
+        orders.push(Order::Control(control));
+        self.mailbox.bell(self.consumer).ring();
+        Ok(())
+    }
+}
+
+impl<B: Behavior> StartChild for WorkerStart<B> {
+    fn start(&self, seat: Seat) -> Starting {
+        let orders = Arc::new(Orders::new());
+        self.current.store(Some(Arc::clone(&orders)));
+        let exit = ExitSlot::default();
+        let worker = Worker::<B> {
+            mailbox: Arc::clone(&self.mailbox),
+            consumer: self.consumer,
+            orders: Arc::clone(&orders),
+            exit: exit.clone(),
+            seat: seat.clone(),
+        };
+        let behavior = (self.make)();
+        let (mailbox, consumer) = (Arc::clone(&self.mailbox), self.consumer);
+        Box::pin(async move {
+            let (actor, _task) = Actor::spawn_linked(None, worker, behavior, seat.supervisor_cell())
+                .await
+                .map_err(|error| -> Failure { Arc::new(error) })?;
+            let stop = move |reason| {
+                orders.push(Order::Stop(reason));
+                mailbox.bell(consumer).ring();
+            };
+            Ok(Incarnation { cell: actor.get_cell(), exit, stop: Box::new(stop) })
+        })
+    }
+
+    fn gone(&self) {
+        self.current.store(None);
+        (self.gone)();
+    }
+}
+
+/// The one message a worker gets through ractor.
+struct Run;
+
+struct Worker<B: Behavior> {
+    mailbox: Arc<Mailbox<B::Message>>,
+    consumer: usize,
+    orders: Arc<Orders<B::Control>>,
+    exit: ExitSlot,
+    seat: Seat,
+}
+
+impl<B: Behavior> Actor for Worker<B> {
+    type Msg = Run;
+    /// Behavior lives in the state; none once it ended, so that ractor does not carry it to the supervisor.
+    type State = Option<B>;
+    type Arguments = B;
+
+    async fn pre_start(&self, myself: ActorRef<Run>, behavior: B) -> Result<Self::State, ActorProcessingErr> {
+        myself.cast(Run)?;
+        Ok(Some(behavior))
+    }
+
+    async fn handle(&self, myself: ActorRef<Run>, _: Run, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        if let Some(behavior) = state.as_mut() {
+            let reason = self.live(behavior).await;
+            self.exit.set(reason);
+        }
+        *state = None;
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+impl<B: Behavior> Worker<B> {
+    async fn live(&self, behavior: &mut B) -> ExitReason {
+        if let Err(reason) = behavior.init().await {
+            return reason;
+        }
+        self.seat.ready();
+        let mut turns = 0;
+        loop {
+            if self.orders.any() {
+                match self.orders.take() {
+                    Some(Order::Stop(reason)) => {
+                        behavior.stop(reason).await;
+                        return ExitReason::Shutdown;
+                    }
+                    Some(Order::Control(control)) => {
+                        if let Flow::Exit(reason) = behavior.control(control).await {
+                            return reason;
+                        }
+                    }
+                    None => {}
+                }
+                continue;
+            }
+            match self.mailbox.take(self.consumer) {
+                Some(hand) => {
+                    if let Flow::Exit(reason) = behavior.turn(hand).await {
+                        return reason;
+                    }
+                    turns += 1;
+                    if turns == TURNS_BEFORE_YIELD {
+                        turns = 0;
+                        tokio::task::yield_now().await;
+                    }
+                }
+                None => {
+                    if let Flow::Exit(reason) = behavior.idle().await {
+                        return reason;
+                    }
+                    self.mailbox.wait(self.consumer, || self.orders.any()).await;
+                }
+            }
+        }
+    }
+}
