@@ -1,0 +1,153 @@
+//! Write airssys components in Rust.
+//!
+//! A component is an actor: it handles one message at a time, keeps state, and sends messages to others. This crate gives it typed messages
+//! (serde, as JSON on the wire), state, calls, topics, timers, configuration and log lines. It asks for no `unsafe` and no knowledge of WIT.
+//!
+//! # Example
+//!
+//! A function is the smallest component. It answers the message that it is given:
+//!
+//! ```
+//! use airssys_sdk::prelude::*;
+//!
+//! #[derive(Deserialize)]
+//! struct Order { sku: String, quantity: u32 }
+//!
+//! #[component]
+//! fn price(order: Order) -> Result<u64> {
+//!     Ok(u64::from(order.quantity) * 250)
+//! }
+//! ```
+//!
+//! A struct keeps something in memory between messages, and may know of its start and stop; see [`component`].
+//!
+//! # What a turn is
+//!
+//! The handling of one message is a turn. State writes, sends, publishes and timers of a turn are held back; they happen together when the
+//! handler returns `Ok`, and not at all when it returns a [`Fault`], panics, or takes too long. Not undone are: what the handler changed in
+//! its own memory (after a fault; a panic ends the instance), the turns of those it [`call`]ed, and [`Timer::cancel`].
+//!
+//! # In tests
+//!
+//! Handlers are plain functions and can be called in unit tests on the host. What asks the runtime (sending, state, configuration, log)
+//! panics there.
+
+extern crate self as airssys_sdk;
+
+mod answer;
+mod bindings;
+pub mod config;
+mod context;
+mod fault;
+mod glue;
+pub mod log;
+mod messaging;
+mod payload;
+pub mod state;
+
+/// Makes a component of a function, or of a struct's `impl` block.
+///
+/// # A function
+///
+/// It takes the message (any type that serde can read, or `Payload` for raw bytes), or nothing; besides, where it asks for it, `&Context`. It
+/// returns a value that serde can write, `Payload`, `()`, or a `Result` of one of those.
+///
+/// ```
+/// use airssys_sdk::prelude::*;
+///
+/// #[component]
+/// fn greet(name: String, context: &Context) -> Result<String> {
+///     if name.is_empty() {
+///         return Err(Fault::invalid("a name, please"));
+///     }
+///     Ok(format!("Hello {name}, from {}", context.attempt))
+/// }
+/// ```
+///
+/// # A struct
+///
+/// What it holds in memory lasts until the instance ends: by a crash, a stop or an upgrade. What must last belongs into `state`.
+///
+/// | method | when | without it |
+/// |---|---|---|
+/// | `fn handle(&mut self, message: M, context: &Context) -> Result<A>` | a message came; parameters and result as for a function | an error |
+/// | `fn init() -> Result<Self>` | once, before the first message of every new instance | `Default::default()` |
+/// | `fn stop(&mut self, reason: StopReason)` | once, after the last message, where it is stopped in order | nothing |
+/// | `fn check(&self) -> Result<()>` | the host asks whether the instance can do its work | nothing is asked |
+///
+/// `init` may also return `Self`, `stop` may leave the reason away, `check` may take `&mut self`. A component exports what it has: `init` or `stop`
+/// make it export `lifecycle`, `check` makes it export `health`.
+///
+/// ```
+/// use airssys_sdk::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Counter { seen: u64 }
+///
+/// #[component]
+/// impl Counter {
+///     fn handle(&mut self, step: u64) -> u64 {
+///         self.seen += step;
+///         self.seen
+///     }
+///
+///     fn stop(&mut self) {
+///         info!("{} in the end", self.seen);
+///     }
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Whatever is neither is refused by the compiler, with what is missing:
+///
+/// ```compile_fail
+/// use airssys_sdk::prelude::*;
+///
+/// struct Mute;
+///
+/// #[component]
+/// impl Mute {}
+/// ```
+pub use airssys_sdk_macros::component;
+pub use serde_json;
+
+pub use crate::answer::Answer;
+pub use crate::context::{Context, Delivery, StopReason};
+pub use crate::fault::{Fault, Result};
+pub use crate::messaging::{
+    CallError, SendError, Target, Timer, call, publish, self_address, send, send_after, subscribe, unsubscribe,
+};
+pub use crate::payload::{Decode, DecodeError, Encode, EncodeError, Payload};
+
+/// What most components use: `use airssys_sdk::prelude::*;`.
+///
+/// # Example
+///
+/// ```
+/// use airssys_sdk::prelude::*;
+///
+/// #[component]
+/// fn echo(body: Payload) -> Payload {
+///     body
+/// }
+/// ```
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::{
+        CallError, Context, Delivery, Fault, Payload, Result, SendError, StopReason, Timer, call, component, config,
+        debug, error, info, publish, self_address, send, send_after, state, subscribe, trace, unsubscribe, warn,
+    };
+}
+
+/// What the code that [`component`] writes stands on. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use wit_bindgen;
+
+    pub use crate::bindings::{actor, health, lifecycle};
+    pub use crate::glue::*;
+}
