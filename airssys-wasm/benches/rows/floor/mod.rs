@@ -1,0 +1,125 @@
+//! The floors: plain wasmtime and plain ractor, by hand. No mailbox, no middleware, no supervision, no limits, no turn.
+//!
+//! They stand on the host's own engine configuration, so that pool, slots, epochs and the price of a call are the same; and on an engine of their
+//! own, so that neither warms the other's slots.
+
+mod bindings;
+mod imports;
+mod plain;
+
+use airssys_wasm::engine::{Engines, EnginesSettings, Lane};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use self::bindings::waiting::airssys::actor::types::{Delivery, Message};
+use self::bindings::{prompt, waiting};
+use self::imports::Data;
+pub(crate) use self::plain::Plain;
+use crate::Bench;
+use crate::host;
+
+/// More ticks than any bench has.
+const NEVER: u64 = u64::MAX / 2;
+
+/// A component, compiled and linked.
+pub(crate) struct Floor {
+    /// Holds the clock that ticks the engine.
+    _engines: Engines,
+    engine: Engine,
+    pre: Pre,
+}
+
+enum Pre {
+    Async(waiting::PlainPre<Data>),
+    Sync(prompt::PlainPre<Data>),
+}
+
+/// A store with an instance in it.
+pub(crate) struct Owned {
+    store: Store<Data>,
+    guest: Guest,
+}
+
+enum Guest {
+    Async(waiting::Plain),
+    Sync(prompt::Plain),
+}
+
+impl Floor {
+    /// On the pool that the host would choose for this guest.
+    pub(crate) fn new(bench: &Bench, guest: &str, lane: Lane) -> Self {
+        let service = host::service(bench, "floor", guest, lane);
+        let mut settings = EnginesSettings::default();
+        settings.max_instances = bench.max_instances;
+        let engines = Engines::new(&settings).expect("engines");
+        let engine = engines.class(service.limits.memory_bytes).expect("an engine");
+        let component = Component::from_file(&engine, &service.release.component).expect("a component");
+        let pre = match lane {
+            Lane::Async => Pre::Async(waiting::PlainPre::new(link(&engine, &component, true)).expect("a handler")),
+            Lane::Sync => Pre::Sync(prompt::PlainPre::new(link(&engine, &component, false)).expect("a handler")),
+        };
+        Self { _engines: engines, engine, pre }
+    }
+
+    /// A new instance in a store of its own.
+    pub(crate) async fn instantiate(&self, callee: Option<Plain>) -> Owned {
+        let mut store = Store::new(&self.engine, Data { callee });
+        let guest = match &self.pre {
+            Pre::Async(pre) => {
+                store.epoch_deadline_async_yield_and_update(1);
+                Guest::Async(pre.instantiate_async(&mut store).await.expect("an instance"))
+            }
+            Pre::Sync(pre) => {
+                store.set_epoch_deadline(NEVER);
+                Guest::Sync(pre.instantiate(&mut store).expect("an instance"))
+            }
+        };
+        Owned { store, guest }
+    }
+
+    /// A plain actor over a new instance.
+    pub(crate) async fn spawn(&self) -> Plain {
+        Plain::start(self.instantiate(None).await, None).await.0
+    }
+}
+
+fn link(engine: &Engine, component: &Component, calls: bool) -> InstancePre<Data> {
+    fn same(data: &mut Data) -> &mut Data {
+        data
+    }
+    let mut linker = Linker::new(engine);
+    if calls {
+        waiting::airssys::actor::messaging::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    }
+    waiting::airssys::actor::types::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    waiting::airssys::actor::log::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    waiting::wasi::config::store::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    linker.instantiate_pre(component).expect("all imports are there")
+}
+
+impl Owned {
+    /// Hands the guest a message that nobody waits for.
+    pub(crate) async fn tell(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        self.handle(Delivery::Send, body).await.expect("no trap")
+    }
+
+    /// Hands the guest a message, and returns its answer.
+    pub(crate) async fn ask(&mut self, body: &[u8]) -> Vec<u8> {
+        self.handle(Delivery::Call(5_000), body).await.expect("no trap").expect("an answer")
+    }
+
+    /// Calls the guest's export.
+    pub(crate) async fn handle(&mut self, delivery: Delivery<'_>, body: &[u8]) -> wasmtime::Result<Option<Vec<u8>>> {
+        let message = Message { id: 1, sender: None, key: None, delivery, attempt: 0, body };
+        let handled = match &self.guest {
+            Guest::Async(plain) => plain.airssys_actor_handler().call_handle(&mut self.store, message).await?,
+            Guest::Sync(plain) => plain.airssys_actor_handler().call_handle(&mut self.store, message)?,
+        };
+        Ok(handled.expect("no fault"))
+    }
+
+    /// Hands the guest a message over which it traps.
+    pub(crate) async fn trap(&mut self, body: &[u8]) {
+        self.handle(Delivery::Send, body).await.expect_err("a trap");
+    }
+}

@@ -1,0 +1,198 @@
+//! What the host costs, beside what it stands on: each row is measured together with its floor, which is written by hand with plain wasmtime and
+//! plain ractor, from the same component, on the same kind of pool.
+//!
+//! `cargo xtask bench` runs it. Rounds of host and floor alternate, so that both see the same machine; what is told is the median, and the
+//! spread over the rounds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on says so by panicking"
+)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints its rows")]
+
+mod ask;
+mod child;
+mod floor;
+mod host;
+mod many;
+mod measure;
+mod memory;
+mod relay;
+mod report;
+mod spawn;
+mod tell;
+mod throughput;
+mod trap;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::{Command, ExitCode};
+
+use airssys_wasm::engine::Lane;
+
+use crate::report::Row;
+
+/// The workers of every tokio runtime here.
+const WORKERS: usize = 2;
+/// Without it a trap costs a symbolised backtrace of the host's own stack, in both worlds.
+const NO_BACKTRACE: &str = "RUST_LIB_BACKTRACE";
+/// Where the guests are, in a clone: what `cargo xtask guests` built.
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/target/airssys");
+
+/// What is to be measured, and how.
+#[derive(Debug, Clone)]
+struct Bench {
+    /// The folder of the guests.
+    guests: PathBuf,
+    /// Rounds that count.
+    rounds: usize,
+    /// How many instances each pool holds; none: as many as the kernel's mappings allow. A pool takes mappings for all its stacks when it is made, and
+    /// a row here has up to three pools in one process.
+    max_instances: Option<usize>,
+    /// Measure one side only, for a profiler to look at.
+    only: Option<Side>,
+}
+
+/// Which side of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Floor,
+}
+
+impl Bench {
+    fn guest(&self, name: &str) -> PathBuf {
+        let file = self.guests.join(format!("{name}.wasm"));
+        assert!(file.is_file(), "there is no {}; hint: cargo xtask guests builds it", file.display());
+        file
+    }
+}
+
+type Measured<'a> = Pin<Box<dyn Future<Output = Vec<Row>> + 'a>>;
+
+/// A group of rows that are measured together.
+struct Group {
+    /// What its rows' names begin with.
+    name: &'static str,
+    measure: for<'a> fn(&'a Bench) -> Measured<'a>,
+}
+
+const GROUPS: &[Group] = &[
+    Group { name: "tell/async", measure: |bench| Box::pin(tell::rows(bench, Lane::Async)) },
+    Group { name: "tell/sync", measure: |bench| Box::pin(tell::rows(bench, Lane::Sync)) },
+    Group { name: "ask/async", measure: |bench| Box::pin(ask::rows(bench, Lane::Async)) },
+    Group { name: "ask/sync", measure: |bench| Box::pin(ask::rows(bench, Lane::Sync)) },
+    Group { name: "relay", measure: |bench| Box::pin(relay::rows(bench)) },
+    Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },
+    Group { name: "spawn/sync", measure: |bench| Box::pin(spawn::rows(bench, Lane::Sync)) },
+    Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },
+    Group { name: "trap/sync", measure: |bench| Box::pin(trap::rows(bench, Lane::Sync)) },
+    Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
+    Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },
+    Group { name: "many/async", measure: |bench| Box::pin(many::rows(bench, Lane::Async)) },
+    Group { name: "many/sync", measure: |bench| Box::pin(many::rows(bench, Lane::Sync)) },
+    Group { name: "throughput/async", measure: |bench| Box::pin(throughput::rows(bench, Lane::Async)) },
+    Group { name: "throughput/sync", measure: |bench| Box::pin(throughput::rows(bench, Lane::Sync)) },
+];
+
+/// The command line.
+struct Args {
+    bench: Bench,
+    names: Vec<String>,
+    json: Option<PathBuf>,
+    check: bool,
+    child: Option<Vec<String>>,
+}
+
+fn args() -> Args {
+    let mut args = Args {
+        bench: Bench { guests: GUESTS.into(), rounds: 11, max_instances: Some(1_000), only: None },
+        names: Vec::new(),
+        json: None,
+        check: false,
+        child: None,
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(arg) = given.next() {
+        let mut value = |what: &str| given.next().unwrap_or_else(|| panic!("{arg} wants {what}"));
+        match arg.as_str() {
+            // cargo says it to every bench.
+            "--bench" => {}
+            "--json" => args.json = Some(value("a file").into()),
+            "--guests" => args.bench.guests = value("a folder").into(),
+            "--rounds" => args.bench.rounds = value("a number").parse().expect("--rounds wants a number"),
+            "--only" => {
+                args.bench.only = match value("ours or floor").as_str() {
+                    "ours" => Some(Side::Ours),
+                    "floor" => Some(Side::Floor),
+                    other => panic!("--only {other}: it is ours or floor"),
+                }
+            }
+            "--check" => args.check = true,
+            "--child" => args.child = Some(given.by_ref().collect()),
+            option if option.starts_with('-') => panic!("{option} is not known"),
+            name => args.names.push(name.to_owned()),
+        }
+    }
+    args
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(NO_BACKTRACE).is_none_or(|set| set != "0") {
+        return again_without_backtrace();
+    }
+    let args = args();
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .expect("a tokio runtime");
+    if let Some(child) = args.child {
+        // It has a process of its own, and one pool in it.
+        tokio.block_on(child::run(&Bench { max_instances: Some(many::ACTORS), ..args.bench }, &child));
+        return ExitCode::SUCCESS;
+    }
+    let rows = tokio.block_on(measure(&args.bench, &args.names));
+    if rows.is_empty() {
+        eprintln!("no row is called {}", args.names.join(" or "));
+        return ExitCode::FAILURE;
+    }
+    report::print(&rows);
+    if let Some(file) = args.json {
+        std::fs::write(&file, report::json(&rows))
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
+    }
+    let missed = rows.iter().any(Row::misses);
+    if missed && args.check { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+async fn measure(bench: &Bench, names: &[String]) -> Vec<Row> {
+    let wanted = |row: &str| names.is_empty() || names.iter().any(|name| row.starts_with(name.as_str()));
+    // A name may be a group's beginning, or go on after it.
+    let concerned = |group: &str| wanted(group) || names.iter().any(|name| name.starts_with(group));
+    let mut rows = Vec::new();
+    for group in GROUPS.iter().filter(|group| concerned(group.name)) {
+        eprintln!("{} ...", group.name);
+        rows.extend((group.measure)(bench).await.into_iter().filter(|row| wanted(&row.name)));
+    }
+    rows
+}
+
+/// The lane's name in those of rows.
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Async => "async",
+        Lane::Sync => "sync",
+    }
+}
+
+fn again_without_backtrace() -> ExitCode {
+    let status = Command::new(std::env::current_exe().expect("the own binary"))
+        .args(std::env::args_os().skip(1))
+        .env(NO_BACKTRACE, "0")
+        .status()
+        .expect("the own binary runs");
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}

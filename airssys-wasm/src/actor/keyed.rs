@@ -1,0 +1,252 @@
+//! Wakes the actors of a keyed service, never more than its bound, and puts the idle ones to sleep.
+//!
+//! The actors are transient children of a dynamic supervisor: one that falls asleep ends normally and is forgotten by it, one that crashes is started
+//! again and counts. The controller starts them; it decides nothing about messages.
+//!
+//! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use airssys_rt_shim::child::{ChildSpec, Restart};
+use airssys_rt_shim::supervisor::{Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::worker::WorkerStart;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::place::{ServiceSpec, identity};
+use super::{ComponentActor, Control};
+use crate::engine::{Engines, Template};
+use crate::error::Crash;
+use crate::message::DeadReason;
+use crate::router::Mesh;
+use crate::router::keyed::{Keyed, KeyedActor};
+use crate::router::service::{Route, Service, Target};
+
+/// The bounds of a keyed service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedRules {
+    /// How many may be awake at a time; default 1,000.
+    pub max_awake: usize,
+    /// How long one is idle before it falls asleep; default 60 s.
+    pub idle_timeout: Duration,
+    /// How many keys there may be; default 1,000,000.
+    pub max_keys: usize,
+    /// How many crashes of all its actors together are borne in `period`; default 100.
+    pub intensity: u32,
+    /// Default 5 s.
+    pub period: Duration,
+}
+
+impl Default for KeyedRules {
+    fn default() -> Self {
+        Self {
+            max_awake: 1_000,
+            idle_timeout: Duration::from_secs(60),
+            max_keys: 1_000_000,
+            intensity: 100,
+            period: Duration::from_secs(5),
+        }
+    }
+}
+
+enum News {
+    /// An incarnation is gone and will not come back by itself.
+    Gone(Arc<KeyedActor>),
+    /// An incarnation could not be started.
+    NotStarted(Arc<KeyedActor>, Crash),
+}
+
+/// Wakes and puts to sleep. Run it in a task of its own; it ends with the mesh.
+pub(crate) struct Controller {
+    spec: ServiceSpec,
+    rules: KeyedRules,
+    mesh: Arc<Mesh>,
+    engines: Arc<Engines>,
+    service: Arc<Service>,
+    supervisor: SupervisorHandle,
+    asked: mpsc::UnboundedReceiver<Arc<KeyedActor>>,
+    news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+    waiting: VecDeque<Arc<KeyedActor>>,
+    awake: VecDeque<Awake>,
+    awake_count: usize,
+}
+
+struct Awake {
+    actor: Arc<KeyedActor>,
+    start: Arc<WorkerStart<ComponentActor>>,
+    idle_since: Option<Instant>,
+}
+
+/// The supervisor of a keyed service's actors, and what wakes them.
+pub(super) fn supervisor(
+    spec: &ServiceSpec,
+    rules: KeyedRules,
+    asked: mpsc::UnboundedReceiver<Arc<KeyedActor>>,
+    mesh: &Arc<Mesh>,
+    engines: &Arc<Engines>,
+    service: &Arc<Service>,
+) -> (ChildSpec, Controller) {
+    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
+    flags.intensity = rules.intensity;
+    flags.period = if rules.period.is_zero() { KeyedRules::default().period } else { rules.period };
+    let start = match SupervisorStart::new(flags) {
+        Ok(start) => start,
+        Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
+    };
+    let controller = Controller {
+        spec: spec.clone(),
+        rules,
+        mesh: Arc::clone(mesh),
+        engines: Arc::clone(engines),
+        service: Arc::clone(service),
+        supervisor: start.handle(),
+        asked,
+        news: mpsc::unbounded_channel(),
+        waiting: VecDeque::new(),
+        awake: VecDeque::new(),
+        awake_count: 0,
+    };
+    let child = ChildSpec {
+        restart: spec.restart,
+        significant: spec.significant,
+        ..ChildSpec::supervisor(spec.address.as_str(), start)
+    };
+    (child, controller)
+}
+
+impl Controller {
+    pub(crate) async fn run(mut self) {
+        let mut sweep = interval((self.rules.idle_timeout / 4).max(Duration::from_millis(1)));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                actor = self.asked.recv() => match actor {
+                    Some(actor) => self.waiting.push_back(actor),
+                    None => return,
+                },
+                Some(news) = self.news.1.recv() => self.hear(news),
+                _ = sweep.tick() => self.sweep(),
+            }
+            self.admit();
+        }
+    }
+
+    fn keyed(&self) -> Option<&Keyed> {
+        match &self.service.route {
+            Route::Keyed(keyed) => Some(keyed),
+            _ => None,
+        }
+    }
+
+    /// Starts those who wait, as far as there are places; asks idle ones to leave where there are none.
+    fn admit(&mut self) {
+        while self.awake_count < self.rules.max_awake.max(1) {
+            let Some(actor) = self.waiting.pop_front() else { break };
+            self.wake(actor);
+        }
+        let waiting = self.waiting.len();
+        if let Some(keyed) = self.keyed() {
+            keyed.waiting.store(waiting, Ordering::SeqCst);
+        }
+        // Those who become idle from now on see that it is crowded; those who are idle have to be told. Each is asked once a round.
+        let mut to_ask = waiting;
+        for _ in 0..self.awake.len() {
+            if to_ask == 0 {
+                break;
+            }
+            let Some(awake) = self.awake.pop_front() else { break };
+            if awake.actor.lane.mailbox.is_empty() && awake.start.control(Control::Sleep).is_ok() {
+                to_ask -= 1;
+            }
+            self.awake.push_back(awake);
+        }
+    }
+
+    fn wake(&mut self, actor: Arc<KeyedActor>) {
+        let own = Target::of_keyed(&self.service, &actor);
+        let identity = identity(&self.mesh, &self.service, own, 0);
+        let (engines, template): (_, Arc<Template>) = (Arc::clone(&self.engines), Arc::clone(&self.spec.template));
+        let (made, gone, news) = (Arc::clone(&actor), Arc::clone(&actor), self.news.0.clone());
+        let start = WorkerStart::new(
+            Arc::clone(&actor.lane.mailbox),
+            0,
+            move || {
+                ComponentActor::new(
+                    Arc::clone(&engines),
+                    Arc::clone(&template),
+                    Arc::clone(&identity),
+                    Some(Arc::clone(&made)),
+                )
+            },
+            move || {
+                let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
+            },
+        );
+        if let Some(keyed) = self.keyed() {
+            keyed.awoke(&actor);
+        }
+        self.awake_count += 1;
+        self.awake.push_back(Awake { actor: Arc::clone(&actor), start: Arc::clone(&start), idle_since: None });
+        let child = ChildSpec {
+            restart: Restart::Transient,
+            shutdown: self.spec.shutdown,
+            ..ChildSpec::worker(actor.address.as_str(), start)
+        };
+        let (supervisor, news) = (self.supervisor.clone(), self.news.0.clone());
+        // In a task of its own: a slow init of one must not hold up the others.
+        tokio::spawn(async move {
+            if let Err(error) = supervisor.start_child(child).await {
+                let crash = Crash::Host { detail: format!("not started: {error}") };
+                let _controller_is_gone = news.send(News::NotStarted(actor, crash));
+            }
+        });
+    }
+
+    fn hear(&mut self, news: News) {
+        let (actor, failed) = match news {
+            News::Gone(actor) => (actor, None),
+            News::NotStarted(actor, crash) => (actor, Some(crash)),
+        };
+        // A failed start may be told twice, by the supervisor's answer and by the end of the child.
+        let Some(at) = self.awake.iter().position(|awake| Arc::ptr_eq(&awake.actor, &actor)) else {
+            if let Some(crash) = failed {
+                self.bury_all(&actor, &crash);
+            }
+            return;
+        };
+        self.awake.remove(at);
+        self.awake_count -= 1;
+        if let Some(crash) = failed {
+            self.bury_all(&actor, &crash);
+        }
+        if let Some(keyed) = self.keyed() {
+            keyed.fell_asleep(&actor);
+        }
+    }
+
+    /// What waits for an actor that cannot be started would wait for ever.
+    fn bury_all(&self, actor: &KeyedActor, crash: &Crash) {
+        while let Some(hand) = actor.lane.mailbox.take(0) {
+            self.mesh.bury(*hand.done(), DeadReason::Crashed(crash.clone()));
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        for awake in &mut self.awake {
+            let handled = awake.actor.lane.mailbox.is_empty();
+            let busy = awake.actor.was_busy();
+            match (handled && !busy, awake.idle_since) {
+                (false, _) => awake.idle_since = None,
+                (true, None) => awake.idle_since = Some(now),
+                (true, Some(since)) if now.duration_since(since) >= self.rules.idle_timeout => {
+                    let _it_is_gone = awake.start.control(Control::Sleep);
+                }
+                (true, Some(_)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The component actor: one instance of one release behind one consumer of one mailbox.
+//!
+//! # Hot path
+//!
+//! [`Behavior::turn`]: look at the message's deadline, run the guest, commit, answer. What fails is told apart in `engine/`; what becomes of the message is decided here.
+//!
+//! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a fate.
+
+mod keyed;
+mod place;
+
+pub use keyed::KeyedRules;
+pub use place::{Multiplicity, ServiceSpec};
+pub(crate) use place::{NameTaken, Placed, check};
+
+use std::sync::Arc;
+
+use airssys_rt_shim::child::StopReason;
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::mailbox::InHand;
+use airssys_rt_shim::worker::{Behavior, Flow};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::engine::guest::Identity;
+use crate::engine::{Engines, Instance, Ran, Template};
+use crate::error::{Crash, Fault};
+use crate::message::{DeadReason, Delivery, Envelope};
+use crate::middleware::Metrics;
+use crate::router::keyed::KeyedActor;
+use crate::router::service::Route;
+
+/// What a component actor is asked to do between two turns.
+pub(crate) enum Control {
+    /// Say how it is.
+    Check(oneshot::Sender<Result<(), Fault>>),
+    /// Go to sleep, if there is nothing to do.
+    Sleep,
+}
+
+/// One incarnation of a component actor.
+pub(crate) struct ComponentActor {
+    engines: Arc<Engines>,
+    template: Arc<Template>,
+    identity: Arc<Identity>,
+    /// The keyed actor it is, where it is one.
+    keyed: Option<Arc<KeyedActor>>,
+    /// Whether each message's key chooses the state.
+    state_per_key: bool,
+    instance: Option<Instance>,
+}
+
+impl ComponentActor {
+    pub(crate) fn new(
+        engines: Arc<Engines>,
+        template: Arc<Template>,
+        identity: Arc<Identity>,
+        keyed: Option<Arc<KeyedActor>>,
+    ) -> Self {
+        let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
+        Self { engines, template, identity, keyed, state_per_key, instance: None }
+    }
+
+    async fn start(&mut self) -> Result<(), Crash> {
+        let limits = &self.identity.service.limits;
+        let deadline = limits.turn_deadline;
+        let mut instance = Instance::new(&self.engines, &self.template, Arc::clone(&self.identity)).await?;
+        if !self.state_per_key {
+            instance.guest().turn.state = self.identity.own.lane().state(None);
+        }
+        match instance.init(deadline).await {
+            Ran::Done(()) => instance.guest().commit(),
+            Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
+            Ran::Crashed(crash) => return Err(crash),
+        }
+        let checked = instance.check(deadline).await;
+        instance.guest().discard();
+        match checked {
+            Ran::Done(()) => {}
+            Ran::Fault(fault) => return Err(Crash::Start { during: "health check", fault }),
+            Ran::Crashed(crash) => return Err(crash),
+        }
+        self.instance = Some(instance);
+        Ok(())
+    }
+
+    /// What becomes of the message over which the instance ended.
+    fn crashed(&mut self, hand: InHand<'_, Box<Envelope>>, crash: Crash) -> Flow {
+        let service = &self.identity.service;
+        Metrics::count(&service.metrics.crashed);
+        tracing::warn!(
+            target: "airssys::actor",
+            service = %self.identity.address(), id = hand.id, attempt = hand.attempt, crash = %crash, "crashed"
+        );
+        // Dropped here, so that its room and its timers are free before anybody looks.
+        self.instance = None;
+        let again = hand.attempt < service.retries;
+        if again {
+            // It stays in hand: the next incarnation finds it first, and counts.
+            drop(hand);
+        } else {
+            let reason = dead_reason(service.retries, crash.clone());
+            self.identity.mesh.bury(*hand.done(), reason);
+        }
+        Flow::Exit(exit_reason(crash))
+    }
+}
+
+/// A message that was tried again is poison.
+fn dead_reason(retries: u32, crash: Crash) -> DeadReason {
+    if retries == 0 { DeadReason::Crashed(crash) } else { DeadReason::Poisoned(crash) }
+}
+
+/// A guest that exits with status 0 ends normally.
+fn exit_reason(crash: Crash) -> ExitReason {
+    match crash {
+        Crash::Exit { status: 0 } => ExitReason::Normal,
+        crash => ExitReason::Failed(Arc::new(crash)),
+    }
+}
+
+impl Behavior for ComponentActor {
+    type Message = Box<Envelope>;
+    type Control = Control;
+
+    async fn init(&mut self) -> Result<(), ExitReason> {
+        Metrics::count(&self.identity.service.metrics.started);
+        let limit = self.identity.service.limits.start_timeout;
+        let started = match timeout(limit, self.start()).await {
+            Ok(started) => started,
+            Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
+        };
+        // A start that failed is a failed start, also where it was an exit with status 0.
+        started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
+    }
+
+    async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
+        let mesh = &self.identity.mesh;
+        if hand.adopted() {
+            // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
+            hand.attempt += 1;
+            if hand.attempt > self.identity.service.retries {
+                let crash = Crash::Host { detail: "the turn was cut off".to_owned() };
+                mesh.bury(*hand.done(), dead_reason(self.identity.service.retries, crash));
+                return Flow::Continue;
+            }
+        }
+        if let Some(deadline) = hand.deadline
+            && deadline <= Instant::now()
+        {
+            mesh.bury(*hand.done(), DeadReason::Expired);
+            return Flow::Continue;
+        }
+        if let Delivery::Timer(id) = &hand.delivery
+            && hand.attempt == 0
+            && !mesh.timers.claim(*id)
+        {
+            // Cancelled while it waited here: it never arrives.
+            drop(hand.done());
+            return Flow::Continue;
+        }
+        let Some(instance) = self.instance.as_mut() else {
+            return Flow::Exit(ExitReason::Failed(Arc::new(Crash::Host {
+                detail: "a turn without an instance".to_owned(),
+            })));
+        };
+        let guest = instance.guest();
+        guest.turn.trace = hand.trace;
+        guest.turn.deadline = hand.deadline;
+        if self.state_per_key {
+            guest.turn.state = self.identity.own.lane().state(hand.partition());
+            guest.turn.key = hand.partition().map(Into::into);
+        }
+        match instance.handle(&hand, self.identity.service.limits.turn_deadline).await {
+            Ran::Done(answer) => {
+                instance.guest().commit();
+                Metrics::count(&self.identity.service.metrics.handled);
+                let envelope = *hand.done();
+                if let Delivery::Call(_) = envelope.delivery {
+                    mesh.answer(envelope, Ok(answer));
+                }
+                Flow::Continue
+            }
+            Ran::Fault(fault) => {
+                instance.guest().discard();
+                Metrics::count(&self.identity.service.metrics.faulted);
+                let envelope = *hand.done();
+                match envelope.delivery {
+                    Delivery::Call(_) => mesh.answer(envelope, Err(crate::error::CallError::Fault(fault))),
+                    _ => mesh.bury(envelope, DeadReason::Fault(fault)),
+                }
+                Flow::Continue
+            }
+            Ran::Crashed(crash) => self.crashed(hand, crash),
+        }
+    }
+
+    async fn control(&mut self, control: Control) -> Flow {
+        let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
+        match control {
+            Control::Check(reply) => {
+                let checked = instance.check(self.identity.service.limits.turn_deadline).await;
+                instance.guest().discard();
+                match checked {
+                    Ran::Done(()) => drop(reply.send(Ok(()))),
+                    Ran::Fault(fault) => drop(reply.send(Err(fault))),
+                    Ran::Crashed(crash) => {
+                        drop(reply.send(Err(Fault::Internal(crash.to_string()))));
+                        self.instance = None;
+                        return Flow::Exit(exit_reason(crash));
+                    }
+                }
+                Flow::Continue
+            }
+            Control::Sleep if self.identity.mailbox.is_empty() => {
+                self.stop(StopReason::Idle).await;
+                Flow::Exit(ExitReason::Normal)
+            }
+            Control::Sleep => Flow::Continue,
+        }
+    }
+
+    async fn idle(&mut self) -> Flow {
+        let (Some(_), Route::Keyed(keyed)) = (&self.keyed, &self.identity.service.route) else { return Flow::Continue };
+        if !keyed.is_crowded() {
+            return Flow::Continue;
+        }
+        // Others wait for this one's place.
+        self.stop(StopReason::Idle).await;
+        Flow::Exit(ExitReason::Normal)
+    }
+
+    async fn stop(&mut self, reason: StopReason) {
+        let Some(instance) = self.instance.as_mut() else { return };
+        match instance.stop(reason, self.identity.service.limits.turn_deadline).await {
+            Ran::Done(()) => instance.guest().commit(),
+            Ran::Fault(_) => instance.guest().discard(),
+            Ran::Crashed(crash) => {
+                tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
+                self.instance = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Puts a service into the mesh and gives the children that a supervisor starts for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
+use airssys_rt_shim::worker::WorkerStart;
+use tokio::sync::oneshot;
+
+use super::keyed::{self, KeyedRules};
+use super::{ComponentActor, Control};
+use crate::address::Address;
+use crate::capability::Policy;
+use crate::engine::guest::Identity;
+use crate::engine::{Engines, Template};
+use crate::error::Fault;
+use crate::limits::Limits;
+use crate::middleware::Metrics;
+use crate::router::Mesh;
+use crate::router::keyed::Keyed;
+use crate::router::service::{Holding, Lane, Route, Service, Shape};
+
+/// How many actors serve a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Multiplicity {
+    /// One.
+    #[default]
+    One,
+    /// Several that share one mailbox, without order and without state.
+    Stateless {
+        /// How many.
+        instances: usize,
+    },
+    /// Several with a mailbox each. The message's key chooses; order is kept per key, and each key has a state.
+    Partitioned {
+        /// How many.
+        instances: usize,
+    },
+    /// One a key, which starts on its first message and sleeps when it is idle.
+    Keyed(KeyedRules),
+}
+
+/// Everything about a service that its supervisor and its senders need to know.
+#[derive(Debug, Clone)]
+pub struct ServiceSpec {
+    /// Its name in the mesh.
+    pub address: Address,
+    /// The release that serves it.
+    pub template: Arc<Template>,
+    /// How many actors serve it.
+    pub multiplicity: Multiplicity,
+    /// The shape of its mailbox, or of each one.
+    pub shape: Shape,
+    /// What it may do.
+    pub policy: Policy,
+    /// What it may take.
+    pub limits: Limits,
+    /// How often a message that crashed it is tried again.
+    pub retries: u32,
+    /// What it reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Whether it is started again.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's auto-shutdown.
+    pub significant: bool,
+}
+
+type Checks = Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>;
+
+/// A service in the mesh, as the runtime holds it.
+pub(crate) struct Placed {
+    pub(crate) service: Arc<Service>,
+    pub(crate) children: Vec<ChildSpec>,
+    /// Gives an order to each actor; none for a keyed service, whose actors come and go.
+    pub(crate) actors: Vec<Checks>,
+    /// Runs the keyed service's controller, where it is one.
+    pub(crate) controller: Option<keyed::Controller>,
+}
+
+/// The name is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is a service {0} already")]
+pub(crate) struct NameTaken(pub(crate) Address);
+
+impl ServiceSpec {
+    /// Registers the service and its mailboxes. Nothing runs yet.
+    pub(crate) fn place(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Result<Placed, NameTaken> {
+        let mut wakes = None;
+        let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
+        let route = match self.multiplicity {
+            Multiplicity::One => Route::Shared(lane(1, Holding::One)),
+            Multiplicity::Stateless { instances } => Route::Shared(lane(instances.max(1), Holding::Nothing)),
+            Multiplicity::Partitioned { instances } => {
+                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, Holding::PerKey)).collect())
+            }
+            Multiplicity::Keyed(rules) => {
+                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, Arc::clone(&mesh.waits));
+                wakes = Some((rules, asked));
+                Route::Keyed(Box::new(keyed))
+            }
+        };
+        let service = Arc::new(Service {
+            address: self.address.clone(),
+            route,
+            policy: self.policy.clone(),
+            limits: self.limits.clone(),
+            retries: self.retries,
+            config: self.config.clone(),
+            metrics: Metrics::default(),
+        });
+        mesh.register(&service).map_err(|_| NameTaken(self.address.clone()))?;
+        let mut placed =
+            Placed { service: Arc::clone(&service), children: Vec::new(), actors: Vec::new(), controller: None };
+        if let Some((rules, asked)) = wakes {
+            let (child, controller) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
+            placed.children.push(child);
+            placed.controller = Some(controller);
+            return Ok(placed);
+        }
+        let places: Vec<(crate::router::service::Target, usize)> = match &service.route {
+            Route::Shared(_) => {
+                let consumers = match self.multiplicity {
+                    Multiplicity::Stateless { instances } => instances.max(1),
+                    _ => 1,
+                };
+                (0..consumers).map(|consumer| (service.nth(0), consumer)).collect()
+            }
+            Route::Partitioned(lanes) => (0..lanes.len()).map(|at| (service.nth(at), 0)).collect(),
+            Route::Keyed(_) => Vec::new(),
+        };
+        let left = Arc::new(AtomicUsize::new(places.len()));
+        let several = places.len() > 1;
+        for (member, (own, consumer)) in places.into_iter().enumerate() {
+            let identity = identity(mesh, &service, own, consumer);
+            let start = self.worker(engines, identity, consumer, Arc::clone(&left));
+            let controls = Arc::clone(&start);
+            placed.actors.push(Box::new(move |control| controls.control(control)));
+            let name = if several { format!("{}#{member}", self.address) } else { self.address.to_string() };
+            placed.children.push(ChildSpec {
+                restart: self.restart,
+                shutdown: self.shutdown,
+                significant: self.significant,
+                ..ChildSpec::worker(name, start)
+            });
+        }
+        Ok(placed)
+    }
+
+    fn worker(
+        &self,
+        engines: &Arc<Engines>,
+        identity: Arc<Identity>,
+        consumer: usize,
+        left: Arc<AtomicUsize>,
+    ) -> Arc<WorkerStart<ComponentActor>> {
+        let (engines, template) = (Arc::clone(engines), Arc::clone(&self.template));
+        let (mailbox, gone) = (Arc::clone(&identity.mailbox), Arc::clone(&identity));
+        let partitioned = matches!(identity.service.route, Route::Partitioned(_));
+        WorkerStart::new(
+            mailbox,
+            consumer,
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&template), Arc::clone(&identity), None),
+            move || {
+                // The last one closes the door of a mailbox that several share; a lane is its own consumer's.
+                if left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned {
+                    gone.mesh.close(&gone.mailbox);
+                }
+            },
+        )
+    }
+}
+
+pub(super) fn identity(
+    mesh: &Arc<Mesh>,
+    service: &Arc<Service>,
+    own: crate::router::service::Target,
+    consumer: usize,
+) -> Arc<Identity> {
+    let lane = own.lane();
+    let (mailbox, node) = (Arc::clone(&lane.mailbox), lane.nodes.nth(consumer));
+    Arc::new(Identity { mesh: Arc::clone(mesh), service: Arc::clone(service), own, mailbox, node })
+}
+
+/// Asks one actor how it is; none where it does not run.
+pub(crate) async fn check(actor: &Checks, patience: Duration) -> Option<Result<(), Fault>> {
+    let (reply, answer) = oneshot::channel();
+    actor(Control::Check(reply)).ok()?;
+    tokio::time::timeout(patience, answer).await.ok()?.ok()
+}

@@ -1,0 +1,155 @@
+//! What is requested and what is granted, as both are written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use super::pattern::Pattern;
+
+/// What may be done with a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Reading and listing.
+    Read,
+    /// Reading, and writing, making and removing.
+    ReadWrite,
+}
+
+/// A folder of the host, as a guest sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileGrant {
+    /// The host's folder.
+    pub host: PathBuf,
+    /// What may be done with it.
+    pub access: Access,
+}
+
+/// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address that is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketAddress {
+    /// The address; none for any.
+    pub ip: Option<IpAddr>,
+    /// The port; none for any.
+    pub port: Option<u16>,
+}
+
+impl SocketAddress {
+    /// Whether it covers `address`.
+    #[must_use]
+    pub fn matches(&self, address: SocketAddr) -> bool {
+        self.ip.is_none_or(|ip| ip == address.ip()) && self.port.is_none_or(|port| port == address.port())
+    }
+}
+
+/// A text that is no socket address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no socket address; hint: write IP:PORT, with '*' for any, such as \"127.0.0.1:5432\" or \"[::1]:*\"; names are not understood"
+)]
+pub struct SocketAddressError {
+    text: String,
+}
+
+impl std::str::FromStr for SocketAddress {
+    type Err = SocketAddressError;
+
+    fn from_str(text: &str) -> Result<Self, SocketAddressError> {
+        let bad = || SocketAddressError { text: text.to_owned() };
+        let (ip, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        let ip = match ip {
+            "*" => None,
+            bracketed if bracketed.starts_with('[') => {
+                let inner = bracketed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).ok_or_else(bad)?;
+                Some(IpAddr::V6(inner.parse().map_err(|_| bad())?))
+            }
+            plain => Some(IpAddr::V4(plain.parse().map_err(|_| bad())?)),
+        };
+        let port = match port {
+            "*" => None,
+            number => Some(number.parse().map_err(|_| bad())?),
+        };
+        Ok(Self { ip, port })
+    }
+}
+
+impl fmt::Display for SocketAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            None => f.write_str("*")?,
+            Some(IpAddr::V4(ip)) => write!(f, "{ip}")?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
+        }
+        match self.port {
+            None => f.write_str(":*"),
+            Some(port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+/// What a release asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Addresses it sends to.
+    pub send: Vec<Pattern>,
+    /// Addresses it calls.
+    pub call: Vec<Pattern>,
+    /// Topics it publishes on.
+    pub publish: Vec<Pattern>,
+    /// Topics it subscribes to.
+    pub subscribe: Vec<Pattern>,
+    /// Folders, by the path that the guest sees.
+    pub files: BTreeMap<String, Access>,
+    /// Environment variables.
+    pub environment: Vec<String>,
+    /// Socket addresses it connects to.
+    pub sockets: Vec<SocketAddress>,
+}
+
+/// What the operator gives to a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Addresses it may send to.
+    pub send: Vec<Pattern>,
+    /// Addresses it may call.
+    pub call: Vec<Pattern>,
+    /// Topics it may publish on.
+    pub publish: Vec<Pattern>,
+    /// Topics it may subscribe to.
+    pub subscribe: Vec<Pattern>,
+    /// Folders, by the path that the guest sees.
+    pub files: BTreeMap<String, FileGrant>,
+    /// Environment variables with their values.
+    pub environment: BTreeMap<String, String>,
+    /// Socket addresses it may connect to.
+    pub sockets: Vec<SocketAddress>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use super::SocketAddress;
+
+    #[test]
+    fn a_socket_address_covers_what_it_says() {
+        for (grant, address, covered) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:*", "127.0.0.1:81", true),
+            ("*:80", "10.0.0.1:80", true),
+            ("[::1]:80", "[::1]:80", true),
+            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", false),
+        ] {
+            assert_eq!(
+                grant.parse::<SocketAddress>().unwrap().matches(address.parse().unwrap()),
+                covered,
+                "{grant} {address}"
+            );
+        }
+        for bad in ["", "localhost:80", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1:80", "1.2.3.4:99999"] {
+            assert!(bad.parse::<SocketAddress>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Patterns over things with segments: addresses and topics.
+//!
+//! Segments are parted by `/`. `*` stands for exactly one segment, a last `**` for one or more. There is no wildcard inside of a segment, so `data/*` can
+//! never match `data-secret`; and a candidate with an empty, `.` or `..` segment matches nothing, so it can never match `data/../etc`.
+
+use std::fmt;
+
+/// A pattern that was understood.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::capability::Pattern;
+///
+/// let pattern: Pattern = "orders/*".parse().unwrap();
+/// assert!(pattern.matches("orders/created"));
+/// assert!(!pattern.matches("orders-secret"));
+/// assert!(!pattern.matches("orders/../payments"));
+/// assert!(!pattern.matches("orders/eu/created"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    text: Box<str>,
+}
+
+/// A text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Nothing, or nothing between two slashes.
+    #[error("{pattern:?} has an empty segment")]
+    EmptySegment {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A segment that means a place relative to another.
+    #[error("{pattern:?} has the segment {segment:?}, which never matches")]
+    Relative {
+        /// The pattern.
+        pattern: String,
+        /// The segment.
+        segment: String,
+    },
+    /// A star that is not a whole segment.
+    #[error("{pattern:?}: '*' must be a whole segment, and '**' the last one")]
+    Star {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A control character.
+    #[error("{pattern:?} has a control character")]
+    Control {
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+fn is_plain(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..")
+}
+
+impl Pattern {
+    /// Whether it matches. Allocates nothing.
+    #[must_use]
+    pub fn matches(&self, candidate: &str) -> bool {
+        let mut segments = candidate.split('/');
+        for wanted in self.text.split('/') {
+            let Some(segment) = segments.next() else { return false };
+            if !is_plain(segment) {
+                return false;
+            }
+            match wanted {
+                "**" => return segments.all(is_plain),
+                "*" => {}
+                exact if exact == segment => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let pattern = || text.to_owned();
+        if text.chars().any(char::is_control) {
+            return Err(PatternError::Control { pattern: pattern() });
+        }
+        let last = text.split('/').count() - 1;
+        for (at, segment) in text.split('/').enumerate() {
+            match segment {
+                "" => return Err(PatternError::EmptySegment { pattern: pattern() }),
+                "." | ".." => return Err(PatternError::Relative { pattern: pattern(), segment: segment.to_owned() }),
+                "*" => {}
+                "**" if at == last => {}
+                starred if starred.contains('*') => return Err(PatternError::Star { pattern: pattern() }),
+                _ => {}
+            }
+        }
+        Ok(Self { text: text.into() })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use proptest::prelude::*;
+
+    use super::Pattern;
+
+    #[test]
+    fn patterns_match_whole_segments_only() {
+        for (pattern, candidate, matches) in [
+            ("pricing", "pricing", true),
+            ("pricing", "pricing/a", false),
+            ("pricing", "pricing2", false),
+            ("data/*", "data/x", true),
+            ("data/*", "data", false),
+            ("data/*", "data/", false),
+            ("data/*", "data-secret", false),
+            ("data/*", "data/..", false),
+            ("data/*", "data/../etc", false),
+            ("data/**", "data/a/b/c", true),
+            ("data/**", "data", false),
+            ("data/**", "data/a/../../etc", false),
+            ("data/**", "data//a", false),
+            ("*", "anything", true),
+            ("*", "any/thing", false),
+            ("**", "any/thing", true),
+            ("**", "", false),
+            ("*/b", "a/b", true),
+            ("*/b", "a/c", false),
+        ] {
+            assert_eq!(pattern.parse::<Pattern>().unwrap().matches(candidate), matches, "{pattern} {candidate}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for bad in ["", "/", "a//b", "a/", "/a", "a/../b", "./a", "a*", "*a", "a/b*/c", "**/a", "a/**/b", "***", "a\nb"]
+        {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        /// A pattern without stars matches itself and nothing else.
+        #[test]
+        fn a_plain_pattern_is_equality(a in "[a-c]{1,2}(/[a-c]{1,2}){0,2}", b in "[a-c./]{0,6}") {
+            let pattern: Pattern = a.parse().unwrap();
+            prop_assert!(pattern.matches(&a));
+            prop_assert_eq!(pattern.matches(&b), a == b);
+        }
+
+        /// Nothing reaches out of its prefix.
+        #[test]
+        fn nothing_leaves_its_folder(rest in "[a-z./*]{0,8}") {
+            let pattern: Pattern = "data/**".parse().unwrap();
+            let candidate = format!("data/{rest}");
+            if pattern.matches(&candidate) {
+                prop_assert!(candidate.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
+            }
+        }
+    }
+}

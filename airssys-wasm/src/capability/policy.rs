@@ -1,0 +1,198 @@
+//! The decision: compiled once a service, asked at every message.
+
+use std::net::SocketAddr;
+
+use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
+use super::pattern::Pattern;
+use crate::error::Denied;
+
+/// What a service wants to do with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Send to an address.
+    Send,
+    /// Call an address.
+    Call,
+    /// Publish on a topic.
+    Publish,
+    /// Subscribe to topics.
+    Subscribe,
+}
+
+impl Operation {
+    /// Its name, which is also that of the grant.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Call => "call",
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+        }
+    }
+}
+
+/// What a service may do: requested and granted. The default allows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    requests: Requests,
+    grants: Grants,
+}
+
+fn any(patterns: &[Pattern], target: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(target))
+}
+
+impl Policy {
+    /// The intersection of what is requested and what is granted.
+    #[must_use]
+    pub fn new(requests: Requests, grants: Grants) -> Self {
+        Self { requests, grants }
+    }
+
+    /// Whether `operation` on `target` is allowed. Allocates nothing.
+    ///
+    /// A subscription's target is itself a pattern. It is allowed where the same text was requested and granted, or where it has no star
+    /// and both cover it: a star is never wider than the grant.
+    #[must_use]
+    pub fn allows(&self, operation: Operation, target: &str) -> bool {
+        let (requested, granted) = self.rules(operation);
+        covers(requested, operation, target) && covers(granted, operation, target)
+    }
+
+    /// Says why `operation` on `target` is not allowed. Off the hot path.
+    #[must_use]
+    pub fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
+        let (requested, _) = self.rules(operation);
+        let name = operation.name();
+        let missing = if covers(requested, operation, target) {
+            format!("no grant: add {target:?} to `{name}` under the grants of service {who:?} in the topology")
+        } else {
+            format!(
+                "not requested: add {target:?} to `{name}` under [requests] in its Component.toml, and grant it in the topology"
+            )
+        };
+        Denied { who: who.to_owned(), operation: name, target: target.to_owned(), missing }
+    }
+
+    fn rules(&self, operation: Operation) -> (&[Pattern], &[Pattern]) {
+        let (requests, grants) = (&self.requests, &self.grants);
+        match operation {
+            Operation::Send => (&requests.send, &grants.send),
+            Operation::Call => (&requests.call, &grants.call),
+            Operation::Publish => (&requests.publish, &grants.publish),
+            Operation::Subscribe => (&requests.subscribe, &grants.subscribe),
+        }
+    }
+
+    /// The folders that are requested and granted, each with the smaller access of the two.
+    pub fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
+        self.requests.files.iter().filter_map(|(guest, wanted)| {
+            let given = self.grants.files.get(guest)?;
+            let access: Access = (*wanted).min(given.access);
+            Some((guest.as_str(), FileGrant { host: given.host.clone(), access }))
+        })
+    }
+
+    /// The environment variables that are requested and granted.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.grants
+            .environment
+            .iter()
+            .filter(|(name, _)| self.requests.environment.contains(name))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether any socket is requested and granted.
+    #[must_use]
+    pub fn has_sockets(&self) -> bool {
+        !self.requests.sockets.is_empty() && !self.grants.sockets.is_empty()
+    }
+
+    /// Whether a socket may connect to `address`.
+    #[must_use]
+    pub fn allows_socket(&self, address: SocketAddr) -> bool {
+        let covered = |rules: &[SocketAddress]| rules.iter().any(|rule| rule.matches(address));
+        covered(&self.requests.sockets) && covered(&self.grants.sockets)
+    }
+}
+
+fn covers(rules: &[Pattern], operation: Operation, target: &str) -> bool {
+    if operation == Operation::Subscribe && target.contains('*') {
+        return rules.iter().any(|rule| rule.as_str() == target || rule.as_str() == "**");
+    }
+    any(rules, target)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::collections::BTreeMap;
+
+    use super::{Access, FileGrant, Grants, Operation, Pattern, Policy, Requests};
+
+    fn patterns(texts: &[&str]) -> Vec<Pattern> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn policy(requested: &[&str], granted: &[&str]) -> Policy {
+        let requests = Requests { send: patterns(requested), subscribe: patterns(requested), ..Requests::default() };
+        let grants = Grants { send: patterns(granted), subscribe: patterns(granted), ..Grants::default() };
+        Policy::new(requests, grants)
+    }
+
+    #[test]
+    fn nothing_is_allowed_by_default() {
+        for operation in [Operation::Send, Operation::Call, Operation::Publish, Operation::Subscribe] {
+            assert!(!Policy::default().allows(operation, "a"));
+        }
+    }
+
+    #[test]
+    fn only_what_is_both_requested_and_granted_is_allowed() {
+        assert!(policy(&["a", "b"], &["*"]).allows(Operation::Send, "a"));
+        assert!(!policy(&["a", "b"], &["*"]).allows(Operation::Send, "c"));
+        assert!(!policy(&["*"], &["b"]).allows(Operation::Send, "a"));
+        assert!(!policy(&["a"], &["a"]).allows(Operation::Call, "a"), "a grant to send is none to call");
+    }
+
+    #[test]
+    fn a_denial_says_which_half_is_missing() {
+        let not_granted = policy(&["a"], &[]).denial("snoop", Operation::Send, "a");
+        assert!(not_granted.missing.starts_with("no grant"), "{not_granted}");
+        let not_requested = policy(&[], &["a"]).denial("snoop", Operation::Send, "a");
+        assert!(not_requested.missing.starts_with("not requested"), "{not_requested}");
+    }
+
+    #[test]
+    fn a_subscription_is_never_wider_than_its_grant() {
+        let some = policy(&["orders/*"], &["orders/*"]);
+        assert!(some.allows(Operation::Subscribe, "orders/created"));
+        assert!(some.allows(Operation::Subscribe, "orders/*"));
+        assert!(!some.allows(Operation::Subscribe, "orders/**"));
+        assert!(!some.allows(Operation::Subscribe, "**"));
+        assert!(!some.allows(Operation::Subscribe, "*/created"));
+        assert!(policy(&["**"], &["**"]).allows(Operation::Subscribe, "*/created"));
+    }
+
+    #[test]
+    fn a_folder_gets_the_smaller_access_of_the_two() {
+        let requests = Requests {
+            files: BTreeMap::from([
+                ("/in".into(), Access::Read),
+                ("/out".into(), Access::ReadWrite),
+                ("/else".into(), Access::Read),
+            ]),
+            ..Requests::default()
+        };
+        let given = |access| FileGrant { host: "h".into(), access };
+        let grants = Grants {
+            files: BTreeMap::from([("/in".into(), given(Access::ReadWrite)), ("/out".into(), given(Access::Read))]),
+            ..Grants::default()
+        };
+        let policy = Policy::new(requests, grants);
+        let files: Vec<_> = policy.files().map(|(guest, grant)| (guest, grant.access)).collect();
+        assert_eq!(files, [("/in", Access::Read), ("/out", Access::Read)]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The topology: the declared tree of supervisors and services, and what each may do. Plain data; nothing here runs.
+
+mod topology;
+mod validate;
+mod written;
+
+pub use topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};

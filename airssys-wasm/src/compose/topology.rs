@@ -1,0 +1,210 @@
+//! A topology that was understood: names resolved, releases found, nothing contradictory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use airssys_rt_shim::child::{Restart, Shutdown};
+use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
+
+use crate::actor::Multiplicity;
+use crate::address::Address;
+use crate::capability::Grants;
+use crate::config_file::{ConfigError, Source};
+use crate::limits::Limits;
+use crate::registry::Release;
+use crate::router::MeshSettings;
+use crate::router::service::Shape;
+
+/// The declared tree.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::path::Path;
+/// use airssys_wasm::compose::Topology;
+///
+/// let topology = Topology::read(Path::new("airssys.toml"))?;
+/// println!("{} has {} services", topology.name, topology.services().count());
+/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// The mesh's name, which is also the root supervisor's.
+    pub name: String,
+    /// Settings of the whole.
+    pub settings: TopologySettings,
+    /// What the root supervisor does when a child ends.
+    pub root: RootSpec,
+    /// The root's children, in the order in which they start.
+    pub children: Vec<Node>,
+}
+
+/// Settings of a whole mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopologySettings {
+    /// Of the mesh.
+    pub mesh: MeshSettings,
+    /// How long the whole tree has to stop; default 30 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for TopologySettings {
+    fn default() -> Self {
+        Self { mesh: MeshSettings::default(), shutdown_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// What a supervisor does when a child ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RootSpec {
+    /// Which children are started again; default one-for-one.
+    pub strategy: Strategy,
+    /// Restarts that are borne in `period`; default 1.
+    pub intensity: u32,
+    /// Default 5 s.
+    pub period: Duration,
+    /// Waits before restarts; default none.
+    pub backoff: Option<Backoff>,
+    /// Whether the end of significant children ends it; default never.
+    pub auto_shutdown: AutoShutdown,
+}
+
+impl Default for RootSpec {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::OneForOne,
+            intensity: 1,
+            period: Duration::from_secs(5),
+            backoff: None,
+            auto_shutdown: AutoShutdown::Never,
+        }
+    }
+}
+
+impl RootSpec {
+    /// A supervisor of this kind, without children.
+    #[must_use]
+    pub fn spec(&self) -> SupervisorSpec {
+        let mut spec = SupervisorSpec::new(self.strategy);
+        spec.intensity = self.intensity;
+        spec.period = self.period;
+        spec.backoff = self.backoff;
+        spec.auto_shutdown = self.auto_shutdown;
+        spec
+    }
+}
+
+/// A child in the tree.
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// One that supervises.
+    Supervisor(SupervisorNode),
+    /// One that works.
+    Service(Box<ServiceNode>),
+}
+
+/// A supervisor in the tree.
+#[derive(Debug, Clone)]
+pub struct SupervisorNode {
+    /// Its name.
+    pub name: String,
+    /// What it does when a child ends.
+    pub flags: RootSpec,
+    /// Whether it is started again itself; default permanent.
+    pub restart: Restart,
+    /// How it is stopped; default: it gets all the time it needs.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its parent's auto-shutdown.
+    pub significant: bool,
+    /// Its children, in the order in which they start.
+    pub children: Vec<Node>,
+}
+
+/// A service in the tree.
+#[derive(Debug, Clone)]
+pub struct ServiceNode {
+    /// Its name.
+    pub address: Address,
+    /// The release that serves it.
+    pub release: Release,
+    /// How many actors serve it.
+    pub multiplicity: Multiplicity,
+    /// The shape of its mailbox.
+    pub shape: Shape,
+    /// What the operator grants it.
+    pub grants: Grants,
+    /// What it may take.
+    pub limits: Limits,
+    /// How often a message that crashed it is tried again; default 0.
+    pub retries: u32,
+    /// What it reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Whether it is started again; default permanent.
+    pub restart: Restart,
+    /// How it is stopped; default 5 s.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's auto-shutdown.
+    pub significant: bool,
+}
+
+impl Topology {
+    /// An empty topology, to add services to.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            settings: TopologySettings::default(),
+            root: RootSpec::default(),
+            children: Vec::new(),
+        }
+    }
+
+    /// Reads an `airssys.toml`. Paths in it are taken from its own folder.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name, supervisors in a circle, a release that is
+    /// not there.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
+        super::validate::topology(&source)
+    }
+
+    /// All services, in the order in which they start.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceNode> {
+        fn collect<'a>(nodes: &'a [Node], into: &mut Vec<&'a ServiceNode>) {
+            for node in nodes {
+                match node {
+                    Node::Service(service) => into.push(service),
+                    Node::Supervisor(supervisor) => collect(&supervisor.children, into),
+                }
+            }
+        }
+        let mut all = Vec::new();
+        collect(&self.children, &mut all);
+        all.into_iter()
+    }
+}
+
+impl ServiceNode {
+    /// A service with nothing but defaults: one actor, permanent, no grants.
+    #[must_use]
+    pub fn new(address: Address, release: Release) -> Self {
+        let mut limits = Limits::default();
+        release.manifest.limits.apply(&mut limits);
+        Self {
+            address,
+            release,
+            multiplicity: Multiplicity::One,
+            shape: Shape::default(),
+            grants: Grants::default(),
+            limits,
+            retries: 0,
+            config: BTreeMap::new(),
+            restart: Restart::Permanent,
+            shutdown: Shutdown::WORKER,
+            significant: false,
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! From what is written to what is meant, or to the first thing that is wrong.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use airssys_rt_shim::child::{Restart, Shutdown};
+use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
+use toml::Spanned;
+
+use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+use super::written;
+use crate::actor::{KeyedRules, Multiplicity};
+use crate::address::{Address, is_service_name, split};
+use crate::capability::{FileGrant, Grants, Pattern};
+use crate::config_file::{ConfigError, Source, parse_all};
+use crate::registry::{LimitsPatch, Release};
+use crate::router::service::Shape;
+
+#[cfg(test)]
+mod tests;
+
+/// The most members of a pool.
+const MAX_INSTANCES: usize = 1_024;
+/// The most messages a mailbox can hold.
+const MAX_CAPACITY: usize = 1 << 24;
+
+struct Named<'a> {
+    at: Range<usize>,
+    parent: Option<&'a Spanned<String>>,
+    node: NodeKind,
+}
+
+#[derive(Clone, Copy)]
+enum NodeKind {
+    Supervisor(usize),
+    Service(usize),
+}
+
+pub(super) fn topology(source: &Source) -> Result<Topology, ConfigError> {
+    let written: written::Topology = source.parse()?;
+    if !is_service_name(written.name.get_ref()) {
+        return Err(bad_name(source, &written.name));
+    }
+    let names = names(source, &written)?;
+    check_parents(source, &written, &names)?;
+    let mut settings = TopologySettings::default();
+    let asked = &written.settings;
+    settings.mesh.reserve_timeout = asked.reserve_timeout.map_or(settings.mesh.reserve_timeout, |time| time.0);
+    settings.mesh.dead_letters = asked.dead_letters.unwrap_or(settings.mesh.dead_letters);
+    settings.mesh.timers = asked.timers.unwrap_or(settings.mesh.timers);
+    settings.shutdown_timeout = asked.shutdown_timeout.map_or(settings.shutdown_timeout, |time| time.0);
+    let root = &written.root;
+    let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);
+    check_flags(source, &written.name.span(), &root_flags)?;
+    let children = children(source, &written, &names, None, root_flags.auto_shutdown)?;
+    Ok(Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children })
+}
+
+fn bad_name(source: &Source, name: &Spanned<String>) -> ConfigError {
+    source.error(
+        &name.span(),
+        format!("{:?} is no name", name.get_ref()),
+        "use 1 to 64 ASCII letters, digits, '-', '_' and '.', beginning with a letter or a digit",
+    )
+}
+
+/// All names with what they name; supervisors and services share them.
+fn names<'a>(source: &Source, written: &'a written::Topology) -> Result<BTreeMap<&'a str, Named<'a>>, ConfigError> {
+    let supervisors = written.supervisors.iter().enumerate().map(|(at, entry)| {
+        let value = entry.get_ref();
+        (&value.name, Named { at: entry.span(), parent: value.parent.as_ref(), node: NodeKind::Supervisor(at) })
+    });
+    let services = written.services.iter().enumerate().map(|(at, entry)| {
+        let value = entry.get_ref();
+        (&value.name, Named { at: entry.span(), parent: value.supervisor.as_ref(), node: NodeKind::Service(at) })
+    });
+    let mut names: BTreeMap<&str, Named<'_>> = BTreeMap::new();
+    for (name, named) in supervisors.chain(services) {
+        if !is_service_name(name.get_ref()) {
+            return Err(bad_name(source, name));
+        }
+        if let Some(first) = names.get(name.get_ref().as_str()) {
+            let first = source.error(&first.at, "", "").at.map_or(0, |(line, _)| line);
+            return Err(source.error(
+                &name.span(),
+                format!("the name {:?} has an owner already, in line {first}", name.get_ref()),
+                "names of supervisors and services are unique in a mesh",
+            ));
+        }
+        names.insert(name.get_ref(), named);
+    }
+    Ok(names)
+}
+
+/// Every parent is a supervisor, and none is its own ancestor.
+fn check_parents(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+) -> Result<(), ConfigError> {
+    for named in names.values() {
+        let Some(parent) = named.parent else { continue };
+        match names.get(parent.get_ref().as_str()).map(|found| found.node) {
+            Some(NodeKind::Supervisor(_)) => {}
+            Some(NodeKind::Service(_)) => {
+                return Err(source.error(
+                    &parent.span(),
+                    format!("{:?} is a service, and supervises nobody", parent.get_ref()),
+                    "name one of the [[supervisor]] entries",
+                ));
+            }
+            None => {
+                let known: Vec<&str> =
+                    written.supervisors.iter().map(|entry| entry.get_ref().name.get_ref().as_str()).collect();
+                let hint = match known.as_slice() {
+                    [] => "leave it out for the root, or add a [[supervisor]] of this name".to_owned(),
+                    known => format!("leave it out for the root, or name one of: {}", known.join(", ")),
+                };
+                return Err(source.error(
+                    &parent.span(),
+                    format!("there is no supervisor {:?}", parent.get_ref()),
+                    hint,
+                ));
+            }
+        }
+        let mut above = named.parent;
+        for _ in 0..=names.len() {
+            let Some(parent) = above else { break };
+            above = names.get(parent.get_ref().as_str()).and_then(|found| found.parent);
+        }
+        if let Some(parent) = above {
+            return Err(source.error(
+                &parent.span(),
+                format!("the supervisors above {:?} form a circle", parent.get_ref()),
+                "let one of them have no parent: it is then a child of the root",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn children(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+    parent: Option<&str>,
+    auto_shutdown: AutoShutdown,
+) -> Result<Vec<Node>, ConfigError> {
+    let mut mine: Vec<&Named<'_>> =
+        names.values().filter(|named| named.parent.map(|name| name.get_ref().as_str()) == parent).collect();
+    // Children start in the order in which they stand in the file.
+    mine.sort_by_key(|named| named.at.start);
+    mine.into_iter()
+        .map(|named| match named.node {
+            NodeKind::Supervisor(at) => {
+                supervisor(source, written, names, &written.supervisors[at], auto_shutdown).map(Node::Supervisor)
+            }
+            NodeKind::Service(at) => service(source, names, &written.services[at], auto_shutdown)
+                .map(|service| Node::Service(Box::new(service))),
+        })
+        .collect()
+}
+
+fn supervisor(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+    entry: &Spanned<written::Supervisor>,
+    parents_auto_shutdown: AutoShutdown,
+) -> Result<SupervisorNode, ConfigError> {
+    let value = entry.get_ref();
+    let flags = flags(value.strategy.0, value.intensity, value.period, value.backoff.as_ref(), value.auto_shutdown.0);
+    check_flags(source, &value.name.span(), &flags)?;
+    check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
+    Ok(SupervisorNode {
+        name: value.name.get_ref().clone(),
+        restart: value.restart.0,
+        shutdown: value.shutdown.map_or(Shutdown::SUPERVISOR, |word| word.0),
+        significant: value.significant,
+        children: children(source, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
+        flags,
+    })
+}
+
+fn flags(
+    strategy: Strategy,
+    intensity: Option<u32>,
+    period: Option<crate::config_file::Humane>,
+    backoff: Option<&written::Backoff>,
+    auto_shutdown: AutoShutdown,
+) -> RootSpec {
+    let default = RootSpec::default();
+    let backoff = backoff.map(|asked| {
+        let default = Backoff::default();
+        Backoff {
+            initial: asked.initial.map_or(default.initial, |time| time.0),
+            factor: asked.factor.unwrap_or(default.factor),
+            max: asked.max.map_or(default.max, |time| time.0),
+            reset_after: asked.reset_after.map_or(default.reset_after, |time| time.0),
+        }
+    });
+    RootSpec {
+        strategy,
+        intensity: intensity.unwrap_or(default.intensity),
+        period: period.map_or(default.period, |time| time.0),
+        backoff,
+        auto_shutdown,
+    }
+}
+
+/// What the supervisor itself would refuse is refused here, where it can be shown.
+fn check_flags(source: &Source, at: &Range<usize>, flags: &RootSpec) -> Result<(), ConfigError> {
+    flags.spec().validate().map_err(|error| {
+        let said = error.to_string();
+        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
+        source.error(at, what, hint)
+    })
+}
+
+fn check_significant(
+    source: &Source,
+    name: &Spanned<String>,
+    significant: bool,
+    restart: Restart,
+    parents_auto_shutdown: AutoShutdown,
+) -> Result<(), ConfigError> {
+    if significant && restart == Restart::Permanent {
+        let what = format!("{:?} is significant and permanent, so its end never counts", name.get_ref());
+        return Err(source.error(&name.span(), what, "make it transient or temporary"));
+    }
+    if significant && parents_auto_shutdown == AutoShutdown::Never {
+        let what = format!("{:?} is significant, and its supervisor never shuts down by itself", name.get_ref());
+        return Err(source.error(&name.span(), what, "give the supervisor `auto_shutdown = \"any\"` or \"all\""));
+    }
+    Ok(())
+}
+
+fn service(
+    source: &Source,
+    names: &BTreeMap<&str, Named<'_>>,
+    entry: &Spanned<written::Service>,
+    parents_auto_shutdown: AutoShutdown,
+) -> Result<ServiceNode, ConfigError> {
+    let value = entry.get_ref();
+    check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
+    let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
+    let path = from_file(source, value.release.get_ref());
+    let release = Release::find(&path).map_err(|error| {
+        if error.at.is_some() {
+            return error;
+        }
+        source.error(&value.release.span(), format!("the release {} {}", error.path.display(), error.what), error.hint)
+    })?;
+    let mut node = ServiceNode::new(address, release);
+    LimitsPatch::from(value.limits.clone()).apply(&mut node.limits);
+    node.multiplicity = multiplicity(source, value)?;
+    node.shape = shape(source, &value.mailbox)?;
+    node.grants = grants(source, names, &value.grants)?;
+    node.retries = value.retries;
+    node.config.clone_from(&value.config);
+    node.restart = value.restart.0;
+    node.shutdown = value.shutdown.map_or(Shutdown::WORKER, |word| word.0);
+    node.significant = value.significant;
+    Ok(node)
+}
+
+fn from_file(source: &Source, path: &Path) -> std::path::PathBuf {
+    source.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+}
+
+fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicity, ConfigError> {
+    if let Some(keyed) = &value.keyed {
+        if value.instances.is_some() || value.partitioned {
+            return Err(source.error(
+                &keyed.span(),
+                "a service is either keyed or a pool",
+                "leave `instances` and `partitioned` out, or `keyed`",
+            ));
+        }
+        let (asked, default) = (keyed.get_ref(), KeyedRules::default());
+        let rules = KeyedRules {
+            max_awake: asked.max_awake.unwrap_or(default.max_awake),
+            idle_timeout: asked.idle_timeout.map_or(default.idle_timeout, |time| time.0),
+            max_keys: asked.max_keys.unwrap_or(default.max_keys),
+            intensity: asked.intensity.unwrap_or(default.intensity),
+            period: asked.period.map_or(default.period, |time| time.0),
+        };
+        if rules.max_awake == 0 || rules.max_keys == 0 || rules.period.is_zero() {
+            return Err(source.error(
+                &keyed.span(),
+                "`max_awake`, `max_keys` and `period` must be more than nothing",
+                "leave them out for the defaults",
+            ));
+        }
+        return Ok(Multiplicity::Keyed(rules));
+    }
+    let Some(instances) = &value.instances else {
+        if value.partitioned {
+            return Err(source.error(
+                &value.name.span(),
+                "a partitioned pool needs `instances`",
+                "say how many lanes it has, such as `instances = 4`",
+            ));
+        }
+        return Ok(Multiplicity::One);
+    };
+    match *instances.get_ref() {
+        count if !(1..=MAX_INSTANCES).contains(&count) => Err(source.error(
+            &instances.span(),
+            format!("{count} instances"),
+            format!("a pool has 1 to {MAX_INSTANCES}"),
+        )),
+        instances if value.partitioned => Ok(Multiplicity::Partitioned { instances }),
+        1 => Ok(Multiplicity::One),
+        instances => Ok(Multiplicity::Stateless { instances }),
+    }
+}
+
+fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigError> {
+    let mut shape = Shape { overflow: mailbox.overflow.0, ..Shape::default() };
+    if let Some(capacity) = &mailbox.capacity {
+        if !(1..=MAX_CAPACITY).contains(capacity.get_ref()) {
+            let what = format!("a mailbox for {} messages", capacity.get_ref());
+            return Err(source.error(&capacity.span(), what, format!("its capacity is 1 to {MAX_CAPACITY}")));
+        }
+        shape.capacity = *capacity.get_ref();
+    }
+    Ok(shape)
+}
+
+fn grants(source: &Source, names: &BTreeMap<&str, Named<'_>>, asked: &written::Grants) -> Result<Grants, ConfigError> {
+    let addresses = |texts: &[Spanned<String>]| -> Result<Vec<Pattern>, ConfigError> {
+        for text in texts {
+            let (service, _) = split(text.get_ref());
+            let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
+            if !service.contains('*') && !known {
+                let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
+                return Err(source.error(&text.span(), what, "name a [[service]], or use a pattern with '*'"));
+            }
+        }
+        parse_all(source, texts)
+    };
+    let mut files = BTreeMap::new();
+    for (guest, file) in &asked.files {
+        let host = from_file(source, file.host.get_ref());
+        if !host.is_dir() {
+            let what = format!("the granted folder {} is not there", host.display());
+            return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
+        }
+        files.insert(guest.clone(), FileGrant { host, access: file.access });
+    }
+    Ok(Grants {
+        send: addresses(&asked.send)?,
+        call: addresses(&asked.call)?,
+        publish: parse_all(source, &asked.publish)?,
+        subscribe: parse_all(source, &asked.subscribe)?,
+        files,
+        environment: asked.environment.clone(),
+        sockets: parse_all(source, &asked.sockets)?,
+    })
+}

@@ -1,0 +1,110 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
+
+use std::fs;
+
+use crate::compose::{Node, Topology};
+
+/// Reads a topology in a folder that has one release, `a.wasm`.
+fn read(text: &str) -> Result<Topology, String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.wasm"), "").unwrap();
+    let file = folder.path().join("airssys.toml");
+    fs::write(&file, text).unwrap();
+    let prefix = format!("{}/", folder.path().display());
+    Topology::read(&file).map_err(|error| error.to_string().replace(&prefix, ""))
+}
+
+fn names(nodes: &[Node]) -> Vec<String> {
+    nodes
+        .iter()
+        .map(|node| match node {
+            Node::Service(service) => service.address.to_string(),
+            Node::Supervisor(supervisor) => format!("{}[{}]", supervisor.name, names(&supervisor.children).join(" ")),
+        })
+        .collect()
+}
+
+#[test]
+fn children_stand_in_the_order_of_the_file() {
+    let text = r#"
+        name = "m"
+        [[service]]
+        name = "first"
+        release = "a.wasm"
+        [[supervisor]]
+        name = "second"
+        [[service]]
+        name = "third"
+        release = "a.wasm"
+        [[service]]
+        name = "inner"
+        release = "a.wasm"
+        supervisor = "deep"
+        [[supervisor]]
+        name = "deep"
+        parent = "second"
+        strategy = "rest-for-one"
+    "#;
+    assert_eq!(names(&read(text).unwrap().children), ["first", "second[deep[inner]]", "third"]);
+}
+
+#[test]
+fn every_defect_is_refused_with_its_place() {
+    let service = |more: &str| format!("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n{more}");
+    for (text, place, says) in [
+        ("name = ", "airssys.toml:1:8", ""),
+        ("name = \"m\"\ncolour = 1\n", "airssys.toml:2:1", "unknown field `colour`"),
+        ("name = \"m m\"\n", "airssys.toml:1:8", "is no name"),
+        ("[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n", "airssys.toml", "missing field `name`"),
+        ("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"b.wasm\"\n", "airssys.toml:4:11", "is not there"),
+        (
+            "name = \"m\"\n[[supervisor]]\nname = \"a\"\n[[supervisor]]\nname = \"a\"\n",
+            "airssys.toml:5:8",
+            "has an owner already, in line 2",
+        ),
+        (
+            "name = \"m\"\n[[supervisor]]\nname = \"a\"\nparent = \"b\"\n[[supervisor]]\nname = \"b\"\nparent = \"a\"\n",
+            "airssys.toml",
+            "circle",
+        ),
+        (
+            "name = \"m\"\n[[supervisor]]\nname = \"a\"\nstrategy = \"all\"\n",
+            "airssys.toml:4:12",
+            "one-for-one, one-for-all, rest-for-one",
+        ),
+        ("name = \"m\"\n[[supervisor]]\nname = \"a\"\nperiod = \"0s\"\n", "airssys.toml:3:8", "period"),
+        (&service("supervisor = \"nobody\"\n"), "airssys.toml:5:14", "no supervisor \"nobody\""),
+        (&service("supervisor = \"a\"\n"), "airssys.toml:5:14", "is a service"),
+        (&service("significant = true\n"), "airssys.toml:3:8", "significant and permanent"),
+        (&service("significant = true\nrestart = \"transient\"\n"), "airssys.toml:3:8", "never shuts down by itself"),
+        (&service("restart = \"sometimes\"\n"), "airssys.toml:5:11", "permanent, transient, temporary"),
+        (&service("shutdown = \"later\"\n"), "airssys.toml:5:12", "brutal-kill"),
+        (&service("instances = 0\n"), "airssys.toml:5:13", "0 instances"),
+        (&service("partitioned = true\n"), "airssys.toml:3:8", "needs `instances`"),
+        (&service("instances = 2\nkeyed = {}\n"), "airssys.toml:6:9", "either keyed or a pool"),
+        (&service("keyed = { max_awake = 0 }\n"), "airssys.toml:5:9", "more than nothing"),
+        (&service("mailbox = { capacity = 0 }\n"), "airssys.toml:5:24", "0 messages"),
+        (&service("mailbox = { overflow = \"shrug\" }\n"), "airssys.toml:5:24", "drop-oldest"),
+        (&service("[service.grants]\ncall = [\"b\"]\n"), "airssys.toml:6:9", "no service \"b\""),
+        (&service("[service.grants]\nsend = [\"a*\"]\n"), "airssys.toml:6:9", "whole segment"),
+        (&service("[service.grants]\nsockets = [\"example.com:80\"]\n"), "airssys.toml:6:12", "no socket address"),
+        (
+            &service("[service.grants]\nfiles = { \"/d\" = { host = \"nowhere\" } }\n"),
+            "airssys.toml:6:27",
+            "is not there",
+        ),
+        (&service("[service.limits]\nmemory = 3\n"), "airssys.toml:6:10", "string"),
+    ] {
+        let said = read(text).map(|_| ()).unwrap_err();
+        assert!(said.starts_with(place) && said.contains(says), "{text}\n=> {said}");
+    }
+}
+
+#[test]
+fn what_is_not_written_has_otps_defaults() {
+    let topology = read("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n").unwrap();
+    assert_eq!((topology.root.intensity, topology.root.period.as_secs()), (1, 5));
+    let service = topology.services().next().unwrap();
+    assert_eq!(service.shutdown, airssys_rt_shim::child::Shutdown::WORKER);
+    assert_eq!(service.grants, crate::capability::Grants::default());
+}

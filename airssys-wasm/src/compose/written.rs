@@ -1,0 +1,232 @@
+//! `airssys.toml` as it is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use airssys_rt_shim::child::{Restart, Shutdown};
+use airssys_rt_shim::mailbox::Overflow;
+use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
+
+use crate::capability::Access;
+use crate::config_file::{Humane, parse_time};
+use crate::registry::WrittenLimits;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Topology {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) settings: Settings,
+    #[serde(default)]
+    pub(super) root: Flags,
+    #[serde(default, rename = "supervisor")]
+    pub(super) supervisors: Vec<Spanned<Supervisor>>,
+    #[serde(default, rename = "service")]
+    pub(super) services: Vec<Spanned<Service>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Settings {
+    pub(super) reserve_timeout: Option<Humane>,
+    pub(super) shutdown_timeout: Option<Humane>,
+    pub(super) dead_letters: Option<usize>,
+    pub(super) timers: Option<usize>,
+}
+
+/// What a supervisor does when a child ends.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Flags {
+    pub(super) strategy: Word<Strategy>,
+    pub(super) intensity: Option<u32>,
+    pub(super) period: Option<Humane>,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) auto_shutdown: Word<AutoShutdown>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Backoff {
+    pub(super) initial: Option<Humane>,
+    pub(super) factor: Option<f64>,
+    pub(super) max: Option<Humane>,
+    pub(super) reset_after: Option<Humane>,
+}
+
+/// serde cannot flatten and deny unknown fields at once, so the flags of a supervisor stand here again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Supervisor {
+    pub(super) name: Spanned<String>,
+    pub(super) parent: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) strategy: Word<Strategy>,
+    pub(super) intensity: Option<u32>,
+    pub(super) period: Option<Humane>,
+    pub(super) backoff: Option<Backoff>,
+    #[serde(default)]
+    pub(super) auto_shutdown: Word<AutoShutdown>,
+    #[serde(default)]
+    pub(super) restart: Word<Restart>,
+    pub(super) shutdown: Option<Word<Shutdown>>,
+    #[serde(default)]
+    pub(super) significant: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    pub(super) name: Spanned<String>,
+    pub(super) release: Spanned<PathBuf>,
+    pub(super) supervisor: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) restart: Word<Restart>,
+    pub(super) shutdown: Option<Word<Shutdown>>,
+    #[serde(default)]
+    pub(super) significant: bool,
+    pub(super) instances: Option<Spanned<usize>>,
+    #[serde(default)]
+    pub(super) partitioned: bool,
+    pub(super) keyed: Option<Spanned<Keyed>>,
+    #[serde(default)]
+    pub(super) mailbox: Mailbox,
+    #[serde(default)]
+    pub(super) retries: u32,
+    #[serde(default)]
+    pub(super) limits: WrittenLimits,
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) grants: Grants,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Keyed {
+    pub(super) max_awake: Option<usize>,
+    pub(super) idle_timeout: Option<Humane>,
+    pub(super) max_keys: Option<usize>,
+    pub(super) intensity: Option<u32>,
+    pub(super) period: Option<Humane>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mailbox {
+    pub(super) capacity: Option<Spanned<usize>>,
+    pub(super) overflow: Word<Overflow>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Grants {
+    pub(super) send: Vec<Spanned<String>>,
+    pub(super) call: Vec<Spanned<String>>,
+    pub(super) publish: Vec<Spanned<String>>,
+    pub(super) subscribe: Vec<Spanned<String>>,
+    pub(super) files: BTreeMap<String, File>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) sockets: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) host: Spanned<PathBuf>,
+    #[serde(default = "read")]
+    pub(super) access: Access,
+}
+
+fn read() -> Access {
+    Access::Read
+}
+
+/// A value that is written as one of a few words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Word<T>(pub(super) T);
+
+pub(super) trait Words: Sized {
+    /// What the value is, for the error.
+    const WHAT: &'static str;
+    /// The words.
+    const WORDS: &'static str;
+    fn of(word: &str) -> Option<Self>;
+}
+
+impl<'de, T: Words> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        T::of(&word)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format!("{word:?} is no {}: it is one of {}", T::WHAT, T::WORDS)))
+    }
+}
+
+impl Words for Strategy {
+    const WHAT: &'static str = "strategy";
+    const WORDS: &'static str = "one-for-one, one-for-all, rest-for-one";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "one-for-one" => Some(Self::OneForOne),
+            "one-for-all" => Some(Self::OneForAll),
+            "rest-for-one" => Some(Self::RestForOne),
+            _ => None,
+        }
+    }
+}
+
+impl Words for AutoShutdown {
+    const WHAT: &'static str = "auto-shutdown";
+    const WORDS: &'static str = "never, any, all";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "never" => Some(Self::Never),
+            "any" => Some(Self::Any),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+impl Words for Restart {
+    const WHAT: &'static str = "restart type";
+    const WORDS: &'static str = "permanent, transient, temporary";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "permanent" => Some(Self::Permanent),
+            "transient" => Some(Self::Transient),
+            "temporary" => Some(Self::Temporary),
+            _ => None,
+        }
+    }
+}
+
+impl Words for Shutdown {
+    const WHAT: &'static str = "shutdown";
+    const WORDS: &'static str = "brutal-kill, infinity, or a length of time such as \"5s\"";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "brutal-kill" => Some(Self::BrutalKill),
+            "infinity" => Some(Self::Infinity),
+            time => parse_time(time).ok().map(Self::Timeout),
+        }
+    }
+}
+
+impl Words for Overflow {
+    const WHAT: &'static str = "overflow policy";
+    const WORDS: &'static str = "wait, refuse, drop-newest, drop-oldest";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "wait" => Some(Self::Wait),
+            "refuse" => Some(Self::Refuse),
+            "drop-newest" => Some(Self::DropNewest),
+            "drop-oldest" => Some(Self::DropOldest),
+            _ => None,
+        }
+    }
+}

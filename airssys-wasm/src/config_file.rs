@@ -1,0 +1,141 @@
+//! Reads a TOML file into a plain struct, and says where in it something is wrong.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+/// Something wrong in a file that people write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line and column, both from 1; none where it is about the whole file.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.what)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "\nhint: {}", self.hint) }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    pub(crate) fn read(path: &Path, hint: &str) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self { path: path.to_owned(), text }),
+            Err(error) => Err(ConfigError {
+                path: path.to_owned(),
+                at: None,
+                what: format!("cannot be read: {error}"),
+                hint: hint.to_owned(),
+            }),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_text(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.to_owned() }
+    }
+
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(&self.text).map_err(|error| {
+            let what = error.message().lines().collect::<Vec<_>>().join("; ");
+            let hint =
+                if what.contains("unknown field") { "see the reference of the file's keys in the book" } else { "" };
+            match error.span() {
+                Some(span) => self.error(&span, what, hint),
+                None => ConfigError { path: self.path.clone(), at: None, what, hint: hint.to_owned() },
+            }
+        })
+    }
+
+    pub(crate) fn error(&self, span: &Range<usize>, what: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+        let before = &self.text[..self.text.floor_char_boundary(span.start.min(self.text.len()))];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        ConfigError { path: self.path.clone(), at: Some((line, column)), what: what.into(), hint: hint.into() }
+    }
+}
+
+/// The longest time that a file can name: a year. The clock has an end, and a time beyond it is a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Parses a length of time that is not too long.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time <= LONGEST => Ok(time),
+        Ok(_) => Err("it is longer than a year".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A length of time, written as people do: `"5s"`, `"250ms"`, `"1m 30s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Humane(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Humane {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_time(&text).map(Self).map_err(|error| {
+            D::Error::custom(format!("{text:?} is no length of time ({error}); write it like \"5s\" or \"250ms\""))
+        })
+    }
+}
+
+/// A number of bytes, written as people do: `"32MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        bytesize::ByteSize::from_str(&text).map(|size| Self(size.as_u64())).map_err(|error| {
+            D::Error::custom(format!("{text:?} is no number of bytes ({error}); write it like \"32MiB\""))
+        })
+    }
+}
+
+/// Text that is parsed into a `T`, with where it stands.
+pub(crate) fn parse_at<T>(source: &Source, text: &toml::Spanned<String>) -> Result<T, ConfigError>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    text.get_ref().parse().map_err(|error: T::Err| {
+        let said = error.to_string();
+        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
+        source.error(&text.span(), what, hint)
+    })
+}
+
+pub(crate) fn parse_all<T>(source: &Source, texts: &[toml::Spanned<String>]) -> Result<Vec<T>, ConfigError>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    texts.iter().map(|text| parse_at(source, text)).collect()
+}

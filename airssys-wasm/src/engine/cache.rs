@@ -1,0 +1,160 @@
+//! Compiled code on disk: named by the component's SHA-256 and the engine's configuration, mapped rather than read.
+//!
+//! Compiled code is trusted code, so a file is used only where its own digest, kept beside the code, matches: what is damaged is compiled again and
+//! never loaded. Writes are atomic: a new file gets its name last. It refuses to fail a release: where the folder cannot be used, it says so and the code is
+//! compiled each time.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tracing::{debug, warn};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A folder of compiled code.
+#[derive(Debug)]
+pub(super) struct CodeCache {
+    folder: PathBuf,
+}
+
+impl CodeCache {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The compiled component with this digest, where there is one that is whole.
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let (code, sum) = self.paths(engine, digest);
+        let expected = fs::read_to_string(&sum).ok()?;
+        match hash_file(&code) {
+            Ok(found) if found == expected.trim() => {}
+            Ok(_) => {
+                warn!(file = %code.display(), "compiled code is damaged; compiling again");
+                return None;
+            }
+            Err(error) => {
+                debug!(file = %code.display(), %error, "no compiled code");
+                return None;
+            }
+        }
+        // SAFETY: the file was written by this host from its own compiler's output, which the digest beside it just proved. Somebody who can
+        // write to the folder can write both; the folder is made for its owner only.
+        #[allow(unsafe_code, reason = "mapping compiled code is what a cache of it is for")]
+        let loaded = unsafe { Component::deserialize_file(engine, &code) };
+        match loaded {
+            Ok(component) => Some(component),
+            Err(error) => {
+                warn!(file = %code.display(), %error, "compiled code is not usable; compiling again");
+                None
+            }
+        }
+    }
+
+    /// Keeps compiled code. A failure is said and changes nothing.
+    pub(super) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
+        let kept = component.serialize().map_err(|error| io::Error::other(error.to_string())).and_then(|code| {
+            make_private_folder(&self.folder)?;
+            let (path, sum) = self.paths(engine, digest);
+            // The sum last: code without its sum is not used.
+            write_whole(&path, &code)?;
+            write_whole(&sum, hex(&Sha256::digest(&code)).as_bytes())
+        });
+        if let Err(error) = kept {
+            warn!(folder = %self.folder.display(), %error, "cannot keep compiled code; it will be compiled at every start");
+        }
+    }
+
+    fn paths(&self, engine: &Engine, digest: &str) -> (PathBuf, PathBuf) {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let name = format!("{digest}-{:016x}", hasher.finish());
+        (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.sha256")))
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _never_fails = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn hash_file(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&block[..read]),
+        }
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::fs;
+
+    use wasmtime::component::Component;
+    use wasmtime::{Config, Engine};
+
+    use super::CodeCache;
+
+    #[test]
+    fn damaged_code_is_compiled_again_and_never_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CodeCache::new(folder.path().join("code"));
+        let engine = Engine::default();
+        let component = Component::new(&engine, b"\0asm\x0d\0\x01\0").unwrap();
+        assert!(cache.load(&engine, "abc").is_none());
+        cache.store(&engine, "abc", &component);
+        assert!(cache.load(&engine, "abc").is_some());
+        assert!(cache.load(&engine, "other").is_none());
+        let other = Engine::new(Config::new().epoch_interruption(true)).unwrap();
+        assert!(cache.load(&other, "abc").is_none(), "compiled for another configuration");
+
+        let (code, sum) = cache.paths(&engine, "abc");
+        let mut bytes = fs::read(&code).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&code, &bytes).unwrap();
+        assert!(cache.load(&engine, "abc").is_none());
+
+        cache.store(&engine, "abc", &component);
+        fs::remove_file(sum).unwrap();
+        assert!(cache.load(&engine, "abc").is_none(), "code without its sum");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_loses_only_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let cache = CodeCache::new(file);
+        let engine = Engine::default();
+        let component = Component::new(&engine, b"\0asm\x0d\0\x01\0").unwrap();
+        cache.store(&engine, "abc", &component);
+        assert!(cache.load(&engine, "abc").is_none());
+    }
+}

@@ -1,0 +1,201 @@
+//! Engine classes: a pool's slot caps the guest, so a release's memory limit chooses the pool.
+//!
+//! A class is a wasmtime `Engine` with a pool of slots of one size, made when the first release needs it. Small slots are twice as fast once many
+//! instances live, because they touch fewer pages of the page table; large ones need no bounds checks.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::cache::CodeCache;
+use super::mappings::{Instances, NoSeat, Seat};
+use crate::limits::TICK;
+
+/// The slot sizes, in bytes.
+const SLOTS: [u64; 3] = [2 << 20, 32 << 20, 4 << 30];
+/// The stack a guest may use, in bytes.
+const WASM_STACK: usize = 512 << 10;
+/// The stack of the async lane: the guest's, and room for host functions on top.
+const ASYNC_STACK: usize = 1 << 20;
+/// Slots that keep their mappings while unused, per class.
+const WARM_SLOTS: u32 = 256;
+/// Memory that stays resident in an unused slot, in bytes.
+const KEEP_RESIDENT: usize = 2 << 20;
+/// Instances that a class holds beyond those that were announced: what is being replaced lives beside its successor.
+const SPARE: usize = 16;
+/// The largest vmctx of a core instance and of a component instance, in bytes.
+const INSTANCE_BYTES: usize = 1 << 20;
+
+/// Settings of the engines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EnginesSettings {
+    /// Where compiled code is kept; none keeps none.
+    pub code_cache: Option<PathBuf>,
+    /// The most instances that may live at a time; default: as many as the kernel's mappings allow.
+    pub max_instances: Option<usize>,
+    /// How many instances there may be with each memory limit, in bytes. A class gets what its limits add up to, and some more for those that are
+    /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
+    /// classes that all could hold everything would use the kernel's mappings up without an instance.
+    pub demand: Vec<(u64, usize)>,
+}
+
+/// The engines cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// wasmtime refused the configuration; the address space may be limited.
+    #[error("cannot make the engine for {slot_bytes} byte slots; hint: is the address space limited (ulimit -v)?")]
+    Config {
+        /// The slot.
+        slot_bytes: u64,
+        /// What wasmtime said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No slot is large enough.
+    #[error("a memory limit of {memory_bytes} bytes is more than the largest slot, {most_bytes} bytes, holds")]
+    TooLarge {
+        /// What was asked for.
+        memory_bytes: u64,
+        /// The largest slot.
+        most_bytes: u64,
+    },
+    /// The thread that ticks cannot be started.
+    #[error("cannot start the thread that ticks the engines")]
+    Clock(#[source] std::io::Error),
+}
+
+/// All engine classes, and the clock that ticks them.
+#[derive(Debug)]
+pub struct Engines {
+    /// By slot size. Shared with the clock.
+    classes: Arc<Mutex<Vec<(u64, Engine)>>>,
+    instances: Arc<Instances>,
+    demand: Vec<(u64, usize)>,
+    cache: Option<CodeCache>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Engines {
+    /// Engines that are made as they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Clock`].
+    pub fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let classes: Arc<Mutex<Vec<(u64, Engine)>>> = Arc::default();
+        let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
+        thread::Builder::new()
+            .name("airssys-tick".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    thread::sleep(TICK);
+                    for (_, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                        engine.increment_epoch();
+                    }
+                }
+            })
+            .map_err(EngineError::Clock)?;
+        Ok(Self {
+            classes,
+            instances: Arc::new(Instances::of_this_machine(settings.max_instances.unwrap_or(usize::MAX))),
+            demand: settings.demand.clone(),
+            cache: settings.code_cache.clone().map(CodeCache::new),
+            stop,
+        })
+    }
+
+    /// The most instances that may live at a time, and the kernel's mappings, which that follows from.
+    #[must_use]
+    pub fn capacity(&self) -> (usize, usize) {
+        (self.instances.most(), self.instances.mappings())
+    }
+
+    /// How many instances live.
+    #[must_use]
+    pub fn live_instances(&self) -> usize {
+        self.instances.live()
+    }
+
+    pub(super) fn cache(&self) -> Option<&CodeCache> {
+        self.cache.as_ref()
+    }
+
+    pub(super) fn instances(&self) -> &Arc<Instances> {
+        &self.instances
+    }
+
+    /// The engine of the smallest class that holds `memory_bytes`. Public for the benches alone, whose floors stand on the same pool.
+    #[doc(hidden)]
+    pub fn class(&self, memory_bytes: u64) -> Result<Engine, EngineError> {
+        let most_bytes = SLOTS[SLOTS.len() - 1];
+        let slot_bytes = slot(memory_bytes).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, engine)) = classes.iter().find(|(slot, _)| *slot == slot_bytes) {
+            return Ok(engine.clone());
+        }
+        let announced: usize =
+            self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| count).sum();
+        let share = if announced == 0 {
+            self.instances.most()
+        } else {
+            announced.saturating_add(SPARE).min(self.instances.most())
+        };
+        let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX)))
+            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
+        classes.push((slot_bytes, engine.clone()));
+        Ok(engine)
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The smallest slot that holds a memory.
+fn slot(memory_bytes: u64) -> Option<u64> {
+    SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
+}
+
+fn config(slot_bytes: u64, instances: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        // A WASI guest is its module, the adapter and their shims.
+        .total_core_instances(instances.saturating_mul(4))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2))
+        .total_stacks(instances)
+        .max_memory_size(usize::try_from(slot_bytes).unwrap_or(usize::MAX))
+        .max_component_instance_size(INSTANCE_BYTES)
+        .max_core_instance_size(INSTANCE_BYTES)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(1 << 16)
+        .async_stack_keep_resident(1 << 14)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        // Twice as fast a call. The price, no WASI 0.3 and no check of re-entrance: no host function of ours calls a guest.
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(ASYNC_STACK)
+        .memory_reservation(slot_bytes)
+        .memory_guard_size(if slot_bytes >= 4 << 30 { 32 << 20 } else { 64 << 10 })
+        .memory_init_cow(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// Counts an instance in.
+pub(super) fn seat(instances: &Arc<Instances>) -> Result<Seat, NoSeat> {
+    instances.take()
+}

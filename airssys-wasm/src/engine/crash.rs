@@ -1,0 +1,48 @@
+//! Tells apart the ways in which an instance ends.
+
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::guest::Guest;
+use crate::error::Crash;
+
+/// What wasmtime says when a guest hands over more bytes than its hostcall fuel; it has no type of its own.
+const BOUNDARY: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// The crash that an error of wasmtime means for this guest.
+pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
+    let limits = &guest.identity.service.limits;
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Crash::Exit { status: exit.0 };
+    }
+    if let Some(full) = error.downcast_ref::<PoolConcurrencyLimitError>() {
+        return Crash::NoInstance { detail: full.to_string() };
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return match trap {
+            Trap::Interrupt => Crash::Budget { budget: limits.turn_budget },
+            Trap::StackOverflow => Crash::StackOverflow { at: function(error) },
+            // Most guests run into `unreachable` when they are refused memory.
+            _ if guest.limiter.refused => Crash::OutOfMemory { limit_bytes: limits.memory_bytes },
+            trap => Crash::Trap { trap: name(*trap), at: function(error) },
+        };
+    }
+    if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {
+        return Crash::Oversized { limit_bytes: limits.boundary_bytes as u64 };
+    }
+    if guest.limiter.refused {
+        return Crash::OutOfMemory { limit_bytes: limits.memory_bytes };
+    }
+    Crash::Host { detail: format!("{error:#}") }
+}
+
+fn name(trap: Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+/// The innermost guest function that the binary names.
+fn function(error: &wasmtime::Error) -> Option<String> {
+    let backtrace = error.downcast_ref::<WasmBacktrace>()?;
+    backtrace.frames().iter().find_map(|frame| frame.func_name()).map(str::to_owned)
+}

@@ -1,0 +1,90 @@
+//! `wasi:keyvalue`: the service's private state, as the turn sees it.
+//!
+//! There is one bucket, the service's own: the identifier is empty or `default`. A stateless pool has none.
+
+use bytes::Bytes;
+use wasmtime::component::Resource;
+
+use crate::engine::bindings::waiting::wasi::keyvalue::{atomics, batch, store};
+use crate::engine::guest::Guest;
+
+/// The one bucket. It has no contents of its own: those are the turn's.
+#[derive(Debug)]
+#[allow(unreachable_pub, reason = "the generated code re-exports it")]
+pub struct Bucket;
+
+type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
+
+impl store::Host for Guest {
+    fn open(&mut self, identifier: String) -> Stored<Resource<Bucket>> {
+        match identifier.as_str() {
+            "" | "default" if self.turn.state.is_some() => Ok(Ok(self.table.push(Bucket)?)),
+            "" | "default" => Ok(Err(store::Error::NoSuchStore)),
+            _ => Ok(Err(store::Error::AccessDenied)),
+        }
+    }
+}
+
+impl store::HostBucket for Guest {
+    fn get(&mut self, _: Resource<Bucket>, key: String) -> Stored<Option<Vec<u8>>> {
+        Ok(Ok(self.read(&key).map(Vec::from)))
+    }
+
+    fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Stored<()> {
+        self.turn.writes.set(&key, value.into());
+        Ok(Ok(()))
+    }
+
+    fn delete(&mut self, _: Resource<Bucket>, key: String) -> Stored<()> {
+        self.turn.writes.delete(&key);
+        Ok(Ok(()))
+    }
+
+    fn exists(&mut self, _: Resource<Bucket>, key: String) -> Stored<bool> {
+        Ok(Ok(self.read(&key).is_some()))
+    }
+
+    fn list_keys(&mut self, _: Resource<Bucket>, cursor: Option<u64>) -> Stored<store::KeyResponse> {
+        let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
+        let (keys, cursor) = self.turn.writes.keys(state, cursor.unwrap_or(0));
+        Ok(Ok(store::KeyResponse { keys, cursor }))
+    }
+
+    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl atomics::Host for Guest {
+    fn increment(&mut self, _: Resource<Bucket>, key: String, delta: u64) -> Stored<u64> {
+        let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
+        Ok(self.turn.writes.increment(state, &key, delta).map_err(|error| store::Error::Other(error.to_string())))
+    }
+}
+
+impl batch::Host for Guest {
+    fn get_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<Vec<Option<(String, Vec<u8>)>>> {
+        Ok(Ok(keys.into_iter().map(|key| self.read(&key).map(|value| (key, Vec::from(value)))).collect()))
+    }
+
+    fn set_many(&mut self, _: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Stored<()> {
+        for (key, value) in pairs {
+            self.turn.writes.set(&key, value.into());
+        }
+        Ok(Ok(()))
+    }
+
+    fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<()> {
+        for key in keys {
+            self.turn.writes.delete(&key);
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Guest {
+    fn read(&self, key: &str) -> Option<Bytes> {
+        self.turn.state.as_ref().and_then(|state| self.turn.writes.get(state, key))
+    }
+}

@@ -1,0 +1,227 @@
+//! `airssys:actor/messaging`: what leaves, and when.
+//!
+//! A send takes its way through the dispatch stack and its room now, and leaves at the commit. A call leaves now. In the sync lane nothing waits, so
+//! there is no call.
+
+use std::time::Duration;
+
+use airssys_rt_shim::timer::TimerId;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::capability::{Operation, Pattern};
+use crate::engine::bindings::waiting::airssys::actor::types as wit;
+use crate::engine::bindings::{prompt, waiting};
+use crate::engine::guest::{Effect, Guest};
+use crate::error::{CallError, Fault, SendError};
+use crate::middleware::Who;
+use crate::router::{Caller, Origin};
+
+type Sent = wasmtime::Result<Result<(), wit::SendError>>;
+
+impl waiting::airssys::actor::messaging::Host for Guest {
+    async fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
+        Ok(self.hold_send(&to, key.as_deref(), body.into()).await.map_err(|error| to_wit(&error)))
+    }
+
+    async fn call(
+        &mut self,
+        to: String,
+        key: Option<String>,
+        body: Vec<u8>,
+        timeout_ms: u64,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>> {
+        Ok(self.call_now(&to, key.as_deref(), body.into(), timeout_ms).await)
+    }
+
+    fn publish(&mut self, topic: String, body: Vec<u8>) -> Sent {
+        Ok(self.hold_publish(topic, body.into()).map_err(|error| to_wit(&error)))
+    }
+
+    fn subscribe(&mut self, pattern: String) -> Sent {
+        Ok(self.hold_subscription(&pattern, true).map_err(|error| to_wit(&error)))
+    }
+
+    fn unsubscribe(&mut self, pattern: String) -> Sent {
+        Ok(self.hold_subscription(&pattern, false).map_err(|error| to_wit(&error)))
+    }
+
+    fn send_after(&mut self, delay_ms: u64, body: Vec<u8>) -> wasmtime::Result<Result<u64, wit::SendError>> {
+        Ok(self.hold_timer(delay_ms, body.into()).map_err(|error| to_wit(&error)))
+    }
+
+    fn cancel(&mut self, timer: u64) -> wasmtime::Result<bool> {
+        Ok(self.cancel_timer(TimerId(timer)))
+    }
+
+    fn self_address(&mut self) -> wasmtime::Result<String> {
+        Ok(self.identity.address().as_str().to_owned())
+    }
+}
+
+impl prompt::airssys::actor::messaging::Host for Guest {
+    fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
+        // Nothing in it waits, since the sync lane's turns may not: it is ready at the first poll.
+        let sent = ready(self.hold_send(&to, key.as_deref(), body.into()));
+        Ok(sent.unwrap_or_else(|| Err(SendError::Overloaded { what: to.clone() })).map_err(|error| to_wit(&error)))
+    }
+
+    fn call(
+        &mut self,
+        _: String,
+        _: Option<String>,
+        _: Vec<u8>,
+        _: u64,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>> {
+        Err(wasmtime::Error::msg("a guest in the sync lane cannot call: it cannot wait for the answer"))
+    }
+
+    fn publish(&mut self, topic: String, body: Vec<u8>) -> Sent {
+        waiting::airssys::actor::messaging::Host::publish(self, topic, body)
+    }
+
+    fn subscribe(&mut self, pattern: String) -> Sent {
+        waiting::airssys::actor::messaging::Host::subscribe(self, pattern)
+    }
+
+    fn unsubscribe(&mut self, pattern: String) -> Sent {
+        waiting::airssys::actor::messaging::Host::unsubscribe(self, pattern)
+    }
+
+    fn send_after(&mut self, delay_ms: u64, body: Vec<u8>) -> wasmtime::Result<Result<u64, wit::SendError>> {
+        waiting::airssys::actor::messaging::Host::send_after(self, delay_ms, body)
+    }
+
+    fn cancel(&mut self, timer: u64) -> wasmtime::Result<bool> {
+        waiting::airssys::actor::messaging::Host::cancel(self, timer)
+    }
+
+    fn self_address(&mut self) -> wasmtime::Result<String> {
+        waiting::airssys::actor::messaging::Host::self_address(self)
+    }
+}
+
+/// The output of a future that does not wait; none where it does.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+impl Guest {
+    async fn hold_send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
+        self.room_for_effect()?;
+        let identity = &self.identity;
+        let who = Who::Service { address: identity.address(), policy: &identity.service.policy };
+        let origin = Origin { who, trace: self.turn.trace };
+        let held = identity.mesh.reserve(origin, &identity.mailbox, to, key, body, self.turn.may_wait).await?;
+        if let Some(outgoing) = held {
+            self.turn.effects.push(Effect::Send(Box::new(outgoing)));
+        }
+        Ok(())
+    }
+
+    async fn call_now(
+        &mut self,
+        to: &str,
+        key: Option<&str>,
+        body: Bytes,
+        timeout_ms: u64,
+    ) -> Result<Option<Vec<u8>>, wit::CallError> {
+        let identity = &self.identity;
+        let now = Instant::now();
+        let latest = self.turn.begun_waiting(now) + identity.service.limits.turn_deadline;
+        let asked = now.checked_add(Duration::from_millis(timeout_ms)).unwrap_or(latest).min(latest);
+        let deadline = self.turn.deadline.map_or(asked, |served| served.min(asked));
+        let who = Who::Service { address: identity.address(), policy: &identity.service.policy };
+        let origin = Origin { who, trace: self.turn.trace };
+        match identity.mesh.call(origin, Caller::Turn(identity.node), to, key, body, deadline).await {
+            Ok(answer) => Ok(answer.map(Vec::from)),
+            Err(error) => Err(call_error_to_wit(&error)),
+        }
+    }
+
+    fn hold_publish(&mut self, topic: String, body: Bytes) -> Result<(), SendError> {
+        self.room_for_effect()?;
+        let limit_bytes = self.identity.service.limits.message_bytes;
+        if body.len() as u64 > limit_bytes {
+            return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
+        }
+        let mut body = body;
+        self.permit(Operation::Publish, &topic, &mut body)?;
+        self.turn.effects.push(Effect::Publish { topic: topic.into(), body });
+        Ok(())
+    }
+
+    fn hold_subscription(&mut self, pattern: &str, subscribe: bool) -> Result<(), SendError> {
+        self.room_for_effect()?;
+        if subscribe {
+            self.permit(Operation::Subscribe, pattern, &mut Bytes::new())?;
+        }
+        let pattern: Pattern = pattern.parse().map_err(|error: crate::capability::PatternError| {
+            SendError::NoSuchService { address: error.to_string(), hint: "a topic pattern was expected" }
+        })?;
+        self.turn.effects.push(if subscribe { Effect::Subscribe(pattern) } else { Effect::Unsubscribe(pattern) });
+        Ok(())
+    }
+
+    fn hold_timer(&mut self, delay_ms: u64, body: Bytes) -> Result<u64, SendError> {
+        self.room_for_effect()?;
+        let identity = &self.identity;
+        let limit_bytes = identity.service.limits.message_bytes;
+        if body.len() as u64 > limit_bytes {
+            return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
+        }
+        let id = identity.mesh.timers.reserve().map_err(|full| SendError::Overloaded { what: full.to_string() })?;
+        self.turn.effects.push(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body });
+        Ok(id.0)
+    }
+
+    fn cancel_timer(&mut self, id: TimerId) -> bool {
+        self.turn.effects.retain(|effect| !matches!(effect, Effect::Timer { id: held, .. } if *held == id));
+        self.identity.mesh.timers.cancel(id)
+    }
+}
+
+fn to_wit(error: &SendError) -> wit::SendError {
+    match error {
+        SendError::Denied(denied) => wit::SendError::Denied(denied.to_string()),
+        SendError::Address(_) | SendError::NoSuchService { .. } => wit::SendError::NoSuchService(error.to_string()),
+        SendError::Overloaded { .. } => wit::SendError::Overloaded,
+        SendError::TooLarge { limit_bytes, .. } => wit::SendError::TooLarge(*limit_bytes),
+        SendError::Stopped { .. } => wit::SendError::Stopped,
+        SendError::Rejected { .. } => wit::SendError::Denied(error.to_string()),
+    }
+}
+
+fn call_error_to_wit(error: &CallError) -> wit::CallError {
+    match error {
+        CallError::NotSent(error) => wit::CallError::NotSent(to_wit(error)),
+        CallError::Timeout => wit::CallError::Timeout,
+        CallError::Deadlock => wit::CallError::Deadlock,
+        CallError::Fault(fault) => wit::CallError::Fault(fault_to_wit(fault)),
+        CallError::Crashed(crash) => wit::CallError::Crashed(crash.to_string()),
+        CallError::Dropped(why) => wit::CallError::Dropped(why.clone()),
+    }
+}
+
+fn fault_to_wit(fault: &Fault) -> wit::Fault {
+    match fault.clone() {
+        Fault::Invalid(text) => wit::Fault::Invalid(text),
+        Fault::Refused(text) => wit::Fault::Refused(text),
+        Fault::Unavailable(text) => wit::Fault::Unavailable(text),
+        Fault::Internal(text) => wit::Fault::Internal(text),
+    }
+}
+
+/// A guest's fault, as the host knows it.
+pub(crate) fn fault_from_wit(fault: wit::Fault) -> Fault {
+    match fault {
+        wit::Fault::Invalid(text) => Fault::Invalid(text),
+        wit::Fault::Refused(text) => Fault::Refused(text),
+        wit::Fault::Unavailable(text) => Fault::Unavailable(text),
+        wit::Fault::Internal(text) => Fault::Internal(text),
+    }
+}

@@ -1,0 +1,273 @@
+//! One instance in its store: what the actor calls.
+//!
+//! # Hot path
+//!
+//! [`Instance::handle`]: set the epoch deadline, lower the message, run, lift the answer. In the async lane the turn's deadline costs nothing until the guest
+//! first yields; only then a timer is made.
+//!
+//! Invariant: after a crash nothing of the store is used again.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+use wasmtime::{Store, UpdateDeadline};
+
+use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
+use super::bindings::waiting::airssys::actor::types as wit;
+use super::bindings::{prompt, waiting};
+use super::class::{Engines, seat};
+use super::crash::classify;
+use super::guest::{Clock, Guest, Identity, Turn};
+use super::host::messaging::fault_from_wit;
+use super::limiter::Limiter;
+use super::template::{Exports, Template};
+use super::wasi;
+use crate::error::{Crash, Fault};
+use crate::message::{Delivery, Envelope};
+
+use airssys_rt_shim::child::StopReason;
+
+/// How a call of a guest ended.
+#[derive(Debug)]
+pub(crate) enum Ran<T> {
+    /// It returned.
+    Done(T),
+    /// It returned a fault.
+    Fault(Fault),
+    /// It did not return. The instance is not to be used any more.
+    Crashed(Crash),
+}
+
+enum Calls {
+    Async {
+        actor: waiting::Actor,
+        lifecycle: Option<lifecycle::WithLifecycle>,
+        health: Option<health::WithHealth>,
+    },
+    Sync {
+        actor: prompt::Actor,
+        lifecycle: Option<lifecycle_prompt::WithLifecycle>,
+        health: Option<health_prompt::WithHealth>,
+    },
+}
+
+/// A live instance.
+pub(crate) struct Instance {
+    store: Store<Guest>,
+    clock: Clock,
+    calls: Calls,
+    budget_ticks: u64,
+}
+
+impl Instance {
+    /// Makes an instance. Its start function, if it has one, runs under the turn's budget.
+    pub(crate) async fn new(engines: &Engines, template: &Template, identity: Arc<Identity>) -> Result<Self, Crash> {
+        let seat = seat(engines.instances()).map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
+        let limits = &identity.service.limits;
+        let (limiter, budget_ticks, boundary_bytes) =
+            (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
+        let wasi = wasi::context(&identity)?;
+        let guest = Guest {
+            identity,
+            limiter,
+            turn: Turn { may_wait: matches!(template.exports, Exports::Async { .. }), ..Turn::default() },
+            ticks: budget_ticks,
+            wasi,
+            table: wasmtime::component::ResourceTable::new(),
+            _seat: seat,
+        };
+        let mut store = Store::new(&template.engine, guest);
+        store.limiter(|guest| &mut guest.limiter);
+        store.set_hostcall_fuel(boundary_bytes);
+        let made = match &template.exports {
+            Exports::Async { handler, lifecycle, health } => {
+                store.epoch_deadline_callback(|mut context| {
+                    let guest = context.data_mut();
+                    match guest.ticks.checked_sub(1) {
+                        Some(left) => {
+                            guest.ticks = left;
+                            Ok(UpdateDeadline::Yield(1))
+                        }
+                        None => Ok(UpdateDeadline::Interrupt),
+                    }
+                });
+                store.set_epoch_deadline(1);
+                let instance = template.pre.instantiate_async(&mut store).await;
+                instance.and_then(|instance| {
+                    Ok(Calls::Async {
+                        actor: handler.load(&mut store, &instance)?,
+                        lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                    })
+                })
+            }
+            Exports::Sync { handler, lifecycle, health } => {
+                store.set_epoch_deadline(budget_ticks + 1);
+                let instance = template.pre.instantiate(&mut store);
+                instance.and_then(|instance| {
+                    Ok(Calls::Sync {
+                        actor: handler.load(&mut store, &instance)?,
+                        lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                    })
+                })
+            }
+        };
+        match made {
+            Ok(calls) => {
+                let clock = store.data().turn.clock.clone();
+                Ok(Self { store, clock, calls, budget_ticks })
+            }
+            Err(error) => Err(classify(&error, store.data())),
+        }
+    }
+
+    /// The turn that runs, or is about to.
+    pub(crate) fn guest(&mut self) -> &mut Guest {
+        self.store.data_mut()
+    }
+
+    /// Hands a message to the guest, which has `deadline` for it, waiting included.
+    pub(crate) async fn handle(&mut self, envelope: &Envelope, deadline: Duration) -> Ran<Option<Bytes>> {
+        let message = wit::Message {
+            id: envelope.id,
+            sender: envelope.sender.as_ref().map(crate::address::Address::as_str),
+            key: envelope.partition(),
+            delivery: match &envelope.delivery {
+                Delivery::Send => wit::Delivery::Send,
+                Delivery::Call(_) => wit::Delivery::Call(milliseconds_left(envelope.deadline)),
+                Delivery::Publish(topic) => wit::Delivery::Publish(topic),
+                Delivery::Timer(id) => wit::Delivery::Timer(id.0),
+            },
+            attempt: envelope.attempt,
+            body: &envelope.body,
+        };
+        let ended = match &self.calls {
+            Calls::Async { actor, .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                let handler = actor.airssys_actor_handler();
+                bounded(&self.clock, handler.call_handle(&mut self.store, message), deadline).await
+            }
+            Calls::Sync { actor, .. } => {
+                renew_sync(&mut self.store);
+                Ok(actor.airssys_actor_handler().call_handle(&mut self.store, message))
+            }
+        };
+        self.ran(ended, deadline, |answer| answer.map(Bytes::from))
+    }
+
+    /// Runs the guest's `init`, where it has one.
+    pub(crate) async fn init(&mut self, deadline: Duration) -> Ran<()> {
+        let ended = match &self.calls {
+            Calls::Async { lifecycle: Some(found), .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                bounded(&self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline).await
+            }
+            Calls::Sync { lifecycle: Some(found), .. } => {
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_lifecycle().call_init(&mut self.store))
+            }
+            _ => return Ran::Done(()),
+        };
+        self.ran(ended, deadline, |()| ())
+    }
+
+    /// Asks the guest how it is, where it says so.
+    pub(crate) async fn check(&mut self, deadline: Duration) -> Ran<()> {
+        let ended = match &self.calls {
+            Calls::Async { health: Some(found), .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                bounded(&self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline).await
+            }
+            Calls::Sync { health: Some(found), .. } => {
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_health().call_check(&mut self.store))
+            }
+            _ => return Ran::Done(()),
+        };
+        self.ran(ended, deadline, |()| ())
+    }
+
+    /// Lets the guest say good-bye, where it wants to.
+    pub(crate) async fn stop(&mut self, reason: StopReason, deadline: Duration) -> Ran<()> {
+        use lifecycle::exports::airssys::actor::lifecycle::StopReason as Waiting;
+        use lifecycle_prompt::exports::airssys::actor::lifecycle::StopReason as Prompt;
+        let ended = match &self.calls {
+            Calls::Async { lifecycle: Some(found), .. } => {
+                let reason = match reason {
+                    StopReason::Shutdown => Waiting::Shutdown,
+                    StopReason::Restart => Waiting::Restart,
+                    StopReason::Idle => Waiting::Idle,
+                };
+                renew(&mut self.store, self.budget_ticks);
+                bounded(&self.clock, found.airssys_actor_lifecycle().call_stop(&mut self.store, reason), deadline).await
+            }
+            Calls::Sync { lifecycle: Some(found), .. } => {
+                let reason = match reason {
+                    StopReason::Shutdown => Prompt::Shutdown,
+                    StopReason::Restart => Prompt::Restart,
+                    StopReason::Idle => Prompt::Idle,
+                };
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_lifecycle().call_stop(&mut self.store, reason))
+            }
+            _ => return Ran::Done(()),
+        };
+        self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ())
+    }
+
+    fn ran<T, U>(
+        &self,
+        ended: Result<wasmtime::Result<Result<T, wit::Fault>>, Late>,
+        deadline: Duration,
+        done: impl FnOnce(T) -> U,
+    ) -> Ran<U> {
+        match ended {
+            Ok(Ok(Ok(value))) => Ran::Done(done(value)),
+            Ok(Ok(Err(fault))) => Ran::Fault(fault_from_wit(fault)),
+            Ok(Err(error)) => Ran::Crashed(classify(&error, self.store.data())),
+            Err(Late) => Ran::Crashed(Crash::Deadline { deadline }),
+        }
+    }
+}
+
+/// The turn's deadline passed.
+struct Late;
+
+/// Runs a future, for `limit` at most. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
+/// tick costs no timer.
+async fn bounded<T>(clock: &Clock, future: impl Future<Output = T>, limit: Duration) -> Result<T, Late> {
+    let mut future = pin!(future);
+    let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    match first {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => {
+            clock.start();
+            let ended = timeout(limit, future).await.map_err(|_elapsed| Late);
+            clock.reset();
+            ended
+        }
+    }
+}
+
+fn renew(store: &mut Store<Guest>, ticks: u64) {
+    store.data_mut().ticks = ticks;
+    store.data_mut().limiter.refused = false;
+    store.set_epoch_deadline(1);
+}
+
+/// One whole tick: the one that is under way does not count.
+fn renew_sync(store: &mut Store<Guest>) {
+    store.data_mut().limiter.refused = false;
+    store.set_epoch_deadline(2);
+}
+
+fn milliseconds_left(deadline: Option<Instant>) -> u64 {
+    let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+    u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+}

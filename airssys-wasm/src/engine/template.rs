@@ -1,0 +1,317 @@
+//! A release, ready to be instantiated: compiled, linked with what its policy lets it import, and checked.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
+use super::bindings::{prompt, waiting};
+use super::cache::hex;
+use super::class::{EngineError, Engines};
+use super::guest::Guest;
+use super::host;
+use crate::limits::Limits;
+
+/// The largest component file, in bytes.
+const MAX_COMPONENT: u64 = 512 << 20;
+/// The contract's package, without its version.
+const CONTRACT: &str = "airssys:actor/";
+const MESSAGING: &str = "airssys:actor/messaging@";
+const HANDLER: &str = "airssys:actor/handler@0.1.0";
+const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
+const HEALTH: &str = "airssys:actor/health@0.1.0";
+
+/// How a release's guests are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// On a stack of its own: it may wait, and yields when it is busy. The default.
+    #[default]
+    Async,
+    /// On the worker's stack: faster and smaller, and it can only be trapped, one tick after the turn began. Not for guests that import `call` or WASI.
+    Sync,
+}
+
+/// A component that cannot be hosted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// The file cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is too large.
+    #[error("{} has {size_bytes} bytes; the most is {limit_bytes}", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The file is no component.
+    #[error("{} is no WebAssembly component: it is {found}; hint: {hint}", .path.display())]
+    NoComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The component is damaged, or uses what this engine does not have.
+    #[error("{} is not a valid component: {detail}; hint: build it again", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// It imports what nobody provides.
+    #[error("{} imports {import}, which {why}; hint: {hint}", .path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// The import.
+        import: String,
+        /// Why it is not there.
+        why: &'static str,
+        /// What to do.
+        hint: String,
+    },
+    /// It does not export the handler.
+    #[error("{} does not export {HANDLER}{}; hint: {hint}", .path.display(), Instead(.found))]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// The exports of the contract's package that it has instead.
+        found: Vec<String>,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// There is no engine for it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+struct Instead<'a>(&'a [String]);
+
+impl std::fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " (it exports {})", self.0.join(", ")) }
+    }
+}
+
+/// A release that can be instantiated many times.
+#[derive(Clone)]
+pub struct Template {
+    pub(super) engine: Engine,
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) exports: Exports,
+    digest: String,
+}
+
+/// Where the exports are, looked up once.
+#[derive(Clone)]
+pub(super) enum Exports {
+    Async {
+        handler: waiting::ActorIndices,
+        lifecycle: Option<lifecycle::WithLifecycleIndices>,
+        health: Option<health::WithHealthIndices>,
+    },
+    Sync {
+        handler: prompt::ActorIndices,
+        lifecycle: Option<lifecycle_prompt::WithLifecycleIndices>,
+        health: Option<health_prompt::WithHealthIndices>,
+    },
+}
+
+impl Template {
+    /// Reads, compiles and links a component file. This takes as long as compiling does; it is not for a runtime's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn load(engines: &Engines, path: &Path, lane: Lane, limits: &Limits) -> Result<Self, TemplateError> {
+        let bytes = read_component(path)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let engine = engines.class(limits.memory_bytes)?;
+        let component = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
+            Some(component) => component,
+            None => {
+                let component = Component::new(&engine, &bytes)
+                    .map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") })?;
+                if let Some(cache) = engines.cache() {
+                    cache.store(&engine, &digest, &component);
+                }
+                component
+            }
+        };
+        let pre = link(&engine, &component, lane, path)?;
+        let exports = exports(&component, &pre, lane, path)?;
+        Ok(Self { engine, pre, exports, digest })
+    }
+
+    /// The component file's SHA-256, in hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Template").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// Reads a file that should be a component: neither too large nor plainly something else.
+///
+/// # Errors
+///
+/// [`TemplateError::Read`], [`TemplateError::TooLarge`], [`TemplateError::NoComponent`].
+pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
+    let failed = |source| TemplateError::Read { path: path.to_owned(), source };
+    let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if meta.is_dir() {
+        return Err(no_component("a folder", "name the .wasm file, or a folder with a Component.toml"));
+    }
+    if meta.len() > MAX_COMPONENT {
+        return Err(TemplateError::TooLarge {
+            path: path.to_owned(),
+            size_bytes: meta.len(),
+            limit_bytes: MAX_COMPONENT,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    if bytes.is_empty() {
+        return Err(no_component("empty", "build it again; the build may have been interrupted"));
+    }
+    if wasmparser::Parser::is_component(&bytes) {
+        Ok(bytes)
+    } else if wasmparser::Parser::is_core_wasm(&bytes) {
+        Err(no_component("a core module", "make a component of it with `airssys build`, or build for wasm32-wasip2"))
+    } else {
+        Err(no_component("not WebAssembly", "name the .wasm file that `airssys build` wrote"))
+    }
+}
+
+fn link(engine: &Engine, component: &Component, lane: Lane, path: &Path) -> Result<InstancePre<Guest>, TemplateError> {
+    let mut linker = Linker::new(engine);
+    let linked = host::add_to_linker(&mut linker, lane).and_then(|()| match lane {
+        Lane::Async => wasmtime_wasi::p2::add_to_linker_async(&mut linker),
+        Lane::Sync => Ok(()),
+    });
+    let invalid =
+        |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
+    linked.map_err(invalid)?;
+    if lane == Lane::Sync
+        && let imports = component.component_type()
+        && let Some((import, _)) = imports.imports(engine).find(|(name, item)| needs_to_wait(engine, name, &item.ty))
+    {
+        return Err(TemplateError::Import {
+            path: path.to_owned(),
+            import: import.to_owned(),
+            why: "can wait, and the sync lane cannot",
+            hint: "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned(),
+        });
+    }
+    linker
+        .instantiate_pre(component)
+        .map_err(|error| missing_import(engine, component, path).unwrap_or_else(|| invalid(error)))
+}
+
+/// Whether an import may wait: all of WASI's own, and `messaging.call`.
+fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+    let calls = || match item {
+        ComponentItem::ComponentInstance(interface) => {
+            interface.exports(engine).any(|(function, _)| function == "call")
+        }
+        _ => false,
+    };
+    (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
+        || (name.starts_with(MESSAGING) && calls())
+}
+
+/// The first import that the linker does not have, with what to do.
+fn missing_import(engine: &Engine, component: &Component, path: &Path) -> Option<TemplateError> {
+    let known = |name: &str| {
+        let bare = name.split('@').next().unwrap_or(name);
+        matches!(
+            bare,
+            "airssys:actor/types"
+                | "airssys:actor/messaging"
+                | "airssys:actor/log"
+                | "wasi:keyvalue/store"
+                | "wasi:keyvalue/atomics"
+                | "wasi:keyvalue/batch"
+                | "wasi:config/store"
+        ) || ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"]
+            .iter()
+            .any(|known| bare.starts_with(known))
+    };
+    let imports = component.component_type();
+    let (name, _) = imports.imports(engine).find(|(name, _)| !known(name) || wrong_version(name))?;
+    let (why, hint) = if wrong_version(name) {
+        ("is of another version of the contract", "build it with the SDK that belongs to this host".to_owned())
+    } else {
+        (
+            "nobody provides",
+            format!(
+                "it needs a host that has {name}; leave the import out, or wait for a version of airssys that has it"
+            ),
+        )
+    };
+    Some(TemplateError::Import { path: path.to_owned(), import: name.to_owned(), why, hint })
+}
+
+fn wrong_version(name: &str) -> bool {
+    name.starts_with(CONTRACT) && !name.ends_with("@0.1.0")
+}
+
+fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &Path) -> Result<Exports, TemplateError> {
+    let has = |name: &str| component.get_export_index(None, name).is_some();
+    let invalid =
+        |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
+    if !has(HANDLER) {
+        let found: Vec<String> = component
+            .component_type()
+            .exports(component.engine())
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| name.starts_with(CONTRACT))
+            .collect();
+        let hint = if found.is_empty() {
+            "write it with the SDK (`airssys new`), or export the handler interface"
+        } else {
+            "build it with the SDK that belongs to this host"
+        };
+        return Err(TemplateError::Export { path: path.to_owned(), found, hint });
+    }
+    Ok(match lane {
+        Lane::Async => Exports::Async {
+            handler: waiting::ActorIndices::new(pre).map_err(invalid)?,
+            lifecycle: has(LIFECYCLE)
+                .then(|| lifecycle::WithLifecycleIndices::new(pre))
+                .transpose()
+                .map_err(invalid)?,
+            health: has(HEALTH).then(|| health::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
+        },
+        Lane::Sync => Exports::Sync {
+            handler: prompt::ActorIndices::new(pre).map_err(invalid)?,
+            lifecycle: has(LIFECYCLE)
+                .then(|| lifecycle_prompt::WithLifecycleIndices::new(pre))
+                .transpose()
+                .map_err(invalid)?,
+            health: has(HEALTH).then(|| health_prompt::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
+        },
+    })
+}

@@ -1,0 +1,166 @@
+//! The inert baseline of WASI, and what grants fill in.
+//!
+//! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log lines; clocks and randomness. It is
+//! linked for every guest, because every tool chain imports more than its programs use.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use super::bindings::waiting::airssys::actor::log::Level;
+use super::guest::Identity;
+use super::host::log::write_line;
+use crate::capability::Access;
+use crate::error::Crash;
+
+/// A context for one instance.
+pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
+    let policy = &identity.service.policy;
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.allow_blocking_current_thread(false)
+        .allow_udp(false)
+        .allow_tcp(policy.has_sockets())
+        .stdout(GuestOutput::new(identity, Level::Info))
+        .stderr(GuestOutput::new(identity, Level::Warn));
+    if policy.has_sockets() {
+        let checked = Arc::clone(identity);
+        wasi.socket_addr_check(move |address, purpose| {
+            use wasmtime_wasi::sockets::SocketAddrUse::TcpConnect;
+            let connects = matches!(purpose, TcpConnect);
+            // An outgoing connection binds to any local address first.
+            let binds_to_any = address.ip().is_unspecified() && address.port() == 0;
+            let allowed = binds_to_any || (connects && checked.service.policy.allows_socket(address));
+            if !allowed {
+                tracing::warn!(target: "airssys::audit", service = %checked.address(), %address, "socket denied");
+            }
+            Box::pin(std::future::ready(allowed))
+        });
+    }
+    for (name, value) in policy.environment() {
+        wasi.env(name, value);
+    }
+    for (guest, grant) in policy.files() {
+        let permissions = match grant.access {
+            Access::Read => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&grant.host, guest, permissions).map_err(|error| Crash::Host {
+            detail: format!("cannot open the granted folder {}: {error:#}", grant.host.display()),
+        })?;
+    }
+    Ok(wasi.build())
+}
+
+/// A guest's stdout or stderr: whole lines become log lines. What is left without an end of line is written when the instance goes.
+struct GuestOutput {
+    lines: Arc<Lines>,
+}
+
+struct Lines {
+    identity: Arc<Identity>,
+    level: Level,
+    /// The line that is not whole yet.
+    partial: Mutex<Vec<u8>>,
+}
+
+impl GuestOutput {
+    fn new(identity: &Arc<Identity>, level: Level) -> Self {
+        Self { lines: Arc::new(Lines { identity: Arc::clone(identity), level, partial: Mutex::default() }) }
+    }
+}
+
+impl Lines {
+    fn write(&self, bytes: &[u8]) {
+        let most = self.identity.service.limits.log_line_bytes;
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // What is over the limit is cut, not kept.
+            let room = most.saturating_sub(partial.len());
+            let (text, whole) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            partial.extend_from_slice(&text[..text.len().min(room)]);
+            if whole {
+                self.flush(&mut partial);
+            }
+        }
+    }
+
+    fn flush(&self, partial: &mut Vec<u8>) {
+        let most = self.identity.service.limits.log_line_bytes;
+        let line = String::from_utf8_lossy(partial);
+        write_line(self.identity.address().as_str(), self.level, line.trim_end_matches('\r'), most);
+        partial.clear();
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let mut partial = std::mem::take(self.partial.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !partial.is_empty() {
+            self.flush(&mut partial);
+        }
+    }
+}
+
+impl IsTerminal for GuestOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestOutput {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Writer(Arc::clone(&self.lines)))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Writer(Arc::clone(&self.lines)))
+    }
+}
+
+/// Never waits: a line goes to the log at once.
+struct Writer(Arc<Lines>);
+
+impl AsyncWrite for Writer {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.0.write(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {}
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for Writer {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.write(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(1 << 16)
+    }
+}

@@ -1,0 +1,268 @@
+//! Errors, by fate: returned to whoever asked, or a crash that goes to the supervisor.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::address::AddressError;
+
+/// Why a guest's handler returned an error. An ordinary answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The message makes no sense to it.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// It was understood, and the answer is no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Something that it needs was not there.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// It failed in a way that it did not foresee.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Fault {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+/// How a component instance ended by itself. The supervisor decides what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Crash {
+    /// It trapped. A guest's panic is `unreachable`.
+    #[error("trap: {trap}{}", At(.at.as_deref()))]
+    Trap {
+        /// Which trap.
+        trap: String,
+        /// The guest function, where the binary names it.
+        at: Option<String>,
+    },
+    /// It called itself too deep.
+    #[error("stack overflow{}", At(.at.as_deref()))]
+    StackOverflow {
+        /// The guest function, where the binary names it.
+        at: Option<String>,
+    },
+    /// It was refused memory and did not live with that.
+    #[error("out of memory: the limit is {limit_bytes} bytes")]
+    OutOfMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The turn took too long, waiting included.
+    #[error("turn deadline of {} passed", humantime::format_duration(*.deadline))]
+    Deadline {
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// The turn computed too long.
+    #[error("turn budget of {} used up", humantime::format_duration(*.budget))]
+    Budget {
+        /// The budget.
+        budget: Duration,
+    },
+    /// It handed more bytes to the host in one call than it may.
+    #[error("oversized: more than {limit_bytes} bytes in one call or answer")]
+    Oversized {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// `init` or the first health check returned a fault.
+    #[error("{during} failed: {fault}")]
+    Start {
+        /// `init` or `health check`.
+        during: &'static str,
+        /// What it said.
+        fault: Fault,
+    },
+    /// It asked to exit.
+    #[error("exit with status {status}")]
+    Exit {
+        /// The status; only 0 and 1 can be told apart.
+        status: i32,
+    },
+    /// There is no room for another live instance.
+    #[error("no room for another instance: {detail}")]
+    NoInstance {
+        /// What is used up.
+        detail: String,
+    },
+    /// The host's own fault, or one of wasmtime's that has no class of its own.
+    #[error("host: {detail}")]
+    Host {
+        /// What was said.
+        detail: String,
+    },
+}
+
+impl Crash {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::StackOverflow { .. } => "stack-overflow",
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::Deadline { .. } => "deadline",
+            Self::Budget { .. } => "budget",
+            Self::Oversized { .. } => "oversized",
+            Self::Start { .. } => "start",
+            Self::Exit { .. } => "exit",
+            Self::NoInstance { .. } => "no-instance",
+            Self::Host { .. } => "host",
+        }
+    }
+}
+
+struct At<'a>(Option<&'a str>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(function) => write!(f, " in {function}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A capability that was needed and not granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{who} may not {operation} {target}: {missing}")]
+pub struct Denied {
+    /// The service.
+    pub who: String,
+    /// `send`, `call`, `publish` or `subscribe`.
+    pub operation: &'static str,
+    /// The address, topic or pattern.
+    pub target: String,
+    /// Which grant or request is missing.
+    pub missing: String,
+}
+
+/// Why a message did not leave. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The sender was not granted this. Final: it is never tried again.
+    #[error(transparent)]
+    Denied(Box<Denied>),
+    /// The target is no address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Nobody has this address.
+    #[error("no service {address:?}{}", Hint(.hint))]
+    NoSuchService {
+        /// What was asked for.
+        address: String,
+        /// What to do instead; may be empty.
+        hint: &'static str,
+    },
+    /// No room came in time, or the sender holds as many effects or timers as it may.
+    #[error("{what} is full")]
+    Overloaded {
+        /// The mailbox's address, or what else is full.
+        what: String,
+    },
+    /// The body is too large.
+    #[error("the message has {size_bytes} bytes; {limit_bytes} is the most")]
+    TooLarge {
+        /// Its size.
+        size_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The service is known and takes no messages any more.
+    #[error("service {service:?} is stopped")]
+    Stopped {
+        /// Its name.
+        service: String,
+    },
+    /// A middleware layer said no.
+    #[error("{layer} rejected it: {reason}")]
+    Rejected {
+        /// The layer.
+        layer: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+struct Hint<'a>(&'a str);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "; hint: {}", self.0) }
+    }
+}
+
+impl SendError {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::Address(_) | Self::NoSuchService { .. } => "no-such-service",
+            Self::Overloaded { .. } => "overloaded",
+            Self::TooLarge { .. } => "too-large",
+            Self::Stopped { .. } => "stopped",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Overloaded { .. })
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// It never left.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// No answer came in time. Whether it was, is or will be handled is not known.
+    #[error("no answer within the deadline")]
+    Timeout,
+    /// The one called, or somebody it waits for, waits for the caller. It never left.
+    #[error("deadlock: the one called waits for the caller")]
+    Deadlock,
+    /// The one called answered with a fault.
+    #[error(transparent)]
+    Fault(Fault),
+    /// The one called crashed over it.
+    #[error("the one called crashed: {0}")]
+    Crashed(Crash),
+    /// It was dropped before it was handled.
+    #[error("dropped: {0}")]
+    Dropped(String),
+}
+
+impl CallError {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSent(error) => error.code(),
+            Self::Timeout => "timeout",
+            Self::Deadlock => "deadlock",
+            Self::Fault(_) => "fault",
+            Self::Crashed(_) => "crashed",
+            Self::Dropped(_) => "dropped",
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Hosts WebAssembly components as supervised actors.
+
+pub mod actor;
+pub mod address;
+pub mod capability;
+pub mod compose;
+pub mod config_file;
+pub mod engine;
+pub mod error;
+pub mod limits;
+pub mod message;
+pub mod middleware;
+pub mod registry;
+pub mod router;
+mod runtime;
+pub mod state;
+
+pub use airssys_rt_shim::exit::ExitReason;
+pub use airssys_rt_shim::system::ShutdownReport;
+pub use runtime::{Checked, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus};

@@ -1,0 +1,62 @@
+//! How much a service may take: memory, time, bytes, effects.
+//!
+//! A release says what it needs in `Component.toml`; the topology may say less or more. What neither says is here.
+
+use std::time::Duration;
+
+/// The wasm page: 64 KiB.
+pub const PAGE: u64 = 64 * 1024;
+/// How often the engines' clock ticks: the grain of budgets, and how long a busy guest holds a thread at most.
+pub const TICK: Duration = Duration::from_millis(2);
+
+/// The limits of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory an instance may have, in bytes; default 32 MiB. It also chooses the engine class.
+    pub memory_bytes: u64,
+    /// Table elements an instance may have; default 20,000.
+    pub table_elements: usize,
+    /// Core instances within one component instance; default 16.
+    pub core_instances: usize,
+    /// How long a turn may take, waiting included; default 5 s.
+    pub turn_deadline: Duration,
+    /// How long a turn may compute; default 1 s. Rounded up to [`TICK`]. In the sync lane it is one tick.
+    pub turn_budget: Duration,
+    /// How long a start may take, from instantiation to the first health check; default 5 s.
+    pub start_timeout: Duration,
+    /// The largest body of a message, in bytes; default 1 MiB.
+    pub message_bytes: u64,
+    /// Bytes that may cross from guest to host in one call or answer; default 4 MiB.
+    pub boundary_bytes: usize,
+    /// Sends, publishes, timers and subscriptions that one turn may hold back; default 1,024.
+    pub effects: usize,
+    /// Timers that may be set at a time; default 1,000.
+    pub timers: usize,
+    /// The longest log line, in bytes; longer ones are cut; default 8 KiB.
+    pub log_line_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 32 << 20,
+            table_elements: 20_000,
+            core_instances: 16,
+            turn_deadline: Duration::from_secs(5),
+            turn_budget: Duration::from_secs(1),
+            start_timeout: Duration::from_secs(5),
+            message_bytes: 1 << 20,
+            boundary_bytes: 4 << 20,
+            effects: 1_024,
+            timers: 1_000,
+            log_line_bytes: 8 << 10,
+        }
+    }
+}
+
+impl Limits {
+    /// The turn budget in ticks, at least one.
+    pub(crate) fn budget_ticks(&self) -> u64 {
+        u64::try_from(self.turn_budget.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
+    }
+}

@@ -1,0 +1,166 @@
+//! Messages: what is sent, how it came, what is answered, and what becomes of one that cannot be delivered.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use airssys_rt_shim::call::ReplyTo;
+use airssys_rt_shim::timer::TimerId;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::address::Address;
+use crate::error::{CallError, Crash, Fault};
+
+/// What the one called says: an answer, which may be empty, or why there is none.
+pub type Answer = Result<Option<Bytes>, CallError>;
+
+/// A message under way.
+#[derive(Debug)]
+pub struct Envelope {
+    /// Unique while the host runs, and growing.
+    pub id: u64,
+    /// The id of the message from outside of the mesh that this one came of; its own where it is that one.
+    pub trace: u64,
+    /// Who sent it, set by the host; none for the host itself.
+    pub sender: Option<Address>,
+    /// Where it goes, key included.
+    pub target: Address,
+    /// The partition key, where the sender gave one.
+    pub key: Option<Box<str>>,
+    /// How it comes.
+    pub delivery: Delivery,
+    /// When nobody wants it any more.
+    pub deadline: Option<Instant>,
+    /// How often its handling was begun and cut off.
+    pub attempt: u32,
+    /// What the sender wrote.
+    pub body: Bytes,
+}
+
+/// How a message comes to be delivered.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Nobody waits.
+    Send,
+    /// Somebody waits here.
+    Call(ReplyTo<Answer>),
+    /// It was published on this topic.
+    Publish(Box<str>),
+    /// A timer ran out.
+    Timer(TimerId),
+}
+
+impl Delivery {
+    /// Its name in logs and listings.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Call(_) => "call",
+            Self::Publish(_) => "publish",
+            Self::Timer(_) => "timer",
+        }
+    }
+}
+
+impl Envelope {
+    /// The key that chooses a lane and a state: the address's, else the partition key.
+    #[must_use]
+    pub fn partition(&self) -> Option<&str> {
+        self.target.key().or(self.key.as_deref())
+    }
+}
+
+/// Why a message became a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// Its service stopped, for good or before its turn came.
+    Stopped,
+    /// A full mailbox dropped it, as its policy says.
+    Overflow,
+    /// It was published, and the subscriber's mailbox was full.
+    SubscriberFull,
+    /// Its deadline passed before its turn came.
+    Expired,
+    /// The service crashed over it.
+    Crashed(Crash),
+    /// The service crashed over it as often as it may.
+    Poisoned(Crash),
+    /// The handler returned a fault, and nobody waits for the answer.
+    Fault(Fault),
+    /// An answer that came when nobody waited any more.
+    LateAnswer,
+    /// A middleware layer turned it away when it was to be delivered.
+    Rejected(String),
+}
+
+impl DeadReason {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Overflow => "overflow",
+            Self::SubscriberFull => "subscriber-full",
+            Self::Expired => "expired",
+            Self::Crashed(_) => "crashed",
+            Self::Poisoned(_) => "poisoned",
+            Self::Fault(_) => "fault",
+            Self::LateAnswer => "late-answer",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crashed(crash) | Self::Poisoned(crash) => write!(f, "{}: {crash}", self.code()),
+            Self::Fault(fault) => write!(f, "fault: {fault}"),
+            Self::Rejected(reason) => write!(f, "rejected: {reason}"),
+            plain => f.write_str(plain.code()),
+        }
+    }
+}
+
+/// A message that was accepted and could not be handled.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The message's id.
+    pub id: u64,
+    /// The message from outside that it came of.
+    pub trace: u64,
+    /// Who sent it; none for the host.
+    pub sender: Option<Address>,
+    /// Where it was going.
+    pub target: Address,
+    /// How: send, call, publish or timer.
+    pub delivery: &'static str,
+    /// How often its handling was begun.
+    pub attempt: u32,
+    /// Why it is here.
+    pub reason: DeadReason,
+    /// When it came here.
+    pub at: SystemTime,
+    /// What the sender wrote.
+    pub body: Bytes,
+}
+
+impl Serialize for DeadLetter {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut letter = serializer.serialize_struct("DeadLetter", 8)?;
+        letter.serialize_field("id", &self.id)?;
+        letter.serialize_field("trace", &self.trace)?;
+        letter.serialize_field("sender", &self.sender)?;
+        letter.serialize_field("target", &self.target)?;
+        letter.serialize_field("delivery", self.delivery)?;
+        letter.serialize_field("attempt", &self.attempt)?;
+        letter.serialize_field("reason", &self.reason.to_string())?;
+        letter.serialize_field("body", &String::from_utf8_lossy(&self.body))?;
+        letter.end()
+    }
+}

@@ -1,0 +1,34 @@
+//! Refuses what was not granted. It is the first layer, and its no is final.
+
+use bytes::Bytes;
+use tracing::warn;
+
+use super::{Context, Layer, Verdict, Who};
+use crate::error::{CallError, SendError};
+
+/// The capability check. A service may always write to itself.
+#[derive(Debug)]
+pub struct Authorize;
+
+impl Layer for Authorize {
+    fn name(&self) -> &'static str {
+        "authorize"
+    }
+
+    fn priority(&self) -> i32 {
+        1000
+    }
+
+    fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
+        let Who::Service { address, policy } = context.who else { return Verdict::Continue };
+        if policy.allows(context.operation, context.target) || context.target == address.as_str() {
+            return Verdict::Continue;
+        }
+        let denied = policy.denial(address.service(), context.operation, context.target);
+        warn!(
+            target: "airssys::audit",
+            service = %address, operation = denied.operation, target = %denied.target, missing = %denied.missing, "denied"
+        );
+        Verdict::Reject(CallError::NotSent(SendError::Denied(Box::new(denied))))
+    }
+}

@@ -1,0 +1,57 @@
+//! Counts messages where they are sent to.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Context, Layer};
+use crate::error::{CallError, SendError};
+use crate::message::Answer;
+
+/// What a service counts. Each number only grows.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Messages that were accepted, or answered.
+    pub accepted: AtomicU64,
+    /// Messages that were denied.
+    pub denied: AtomicU64,
+    /// Messages that did not leave for another reason.
+    pub rejected: AtomicU64,
+    /// Turns that committed.
+    pub handled: AtomicU64,
+    /// Turns that returned a fault.
+    pub faulted: AtomicU64,
+    /// Turns that crashed.
+    pub crashed: AtomicU64,
+    /// Starts of instances.
+    pub started: AtomicU64,
+}
+
+impl Metrics {
+    /// Adds one.
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The layer that counts.
+#[derive(Debug)]
+pub struct Recorder;
+
+impl Layer for Recorder {
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn priority(&self) -> i32 {
+        800
+    }
+
+    fn after(&self, context: &Context<'_>, outcome: &Answer) {
+        let Some(metrics) = context.metrics else { return };
+        let counter = match outcome {
+            Err(CallError::NotSent(SendError::Denied(_))) => &metrics.denied,
+            Err(CallError::NotSent(_) | CallError::Deadlock) => &metrics.rejected,
+            _ => &metrics.accepted,
+        };
+        Metrics::count(counter);
+    }
+}

@@ -1,0 +1,151 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use super::{Context, Layer, Recovery, Settled, Stack, Verdict, Who};
+use crate::address::Address;
+use crate::capability::{Operation, Policy};
+use crate::error::{CallError, SendError};
+use crate::message::Answer;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Says what it was asked, and answers as it was told.
+struct Told {
+    name: &'static str,
+    priority: i32,
+    log: Log,
+    before: fn(&mut Context<'_>, &mut Bytes) -> Verdict,
+    on_error: fn(&CallError) -> Recovery,
+}
+
+impl Layer for Told {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    fn before(&self, context: &mut Context<'_>, body: &mut Bytes) -> Verdict {
+        self.log.lock().unwrap().push(format!("{} before", self.name));
+        (self.before)(context, body)
+    }
+
+    fn after(&self, _: &Context<'_>, outcome: &Answer) {
+        let outcome = if outcome.is_ok() { "ok" } else { "error" };
+        self.log.lock().unwrap().push(format!("{} after {outcome}", self.name));
+    }
+
+    fn on_error(&self, _: &Context<'_>, error: &CallError) -> Recovery {
+        self.log.lock().unwrap().push(format!("{} on {}", self.name, error.code()));
+        (self.on_error)(error)
+    }
+}
+
+fn layer(log: &Log, name: &'static str, priority: i32) -> Told {
+    Told { name, priority, log: Arc::clone(log), before: |_, _| Verdict::Continue, on_error: |_| Recovery::Continue }
+}
+
+/// Sends through `outer` and `inner`, the mailbox answering `outcome`.
+fn pass(outer: Told, inner: Told, outcome: &Answer) -> Answer {
+    let stack = Stack::new(vec![Arc::new(inner), Arc::new(outer)]);
+    let mut retries = 0;
+    loop {
+        let mut context = Context::new(Who::Host, Operation::Send, "somebody");
+        let (depth, outcome) = match stack.enter(&mut context, &mut Bytes::new()) {
+            Ok(depth) => (depth, outcome.clone()),
+            Err((depth, outcome)) => (depth, outcome),
+        };
+        match stack.settle(&context, depth, outcome, retries) {
+            Settled::Done(outcome) => return outcome,
+            Settled::Retry => retries += 1,
+        }
+    }
+}
+
+#[test]
+fn layers_run_by_priority_and_back_in_reverse() {
+    let log = Log::default();
+    pass(layer(&log, "outer", 9), layer(&log, "inner", 1), &Ok(None)).unwrap();
+    assert_eq!(*log.lock().unwrap(), ["outer before", "inner before", "inner after ok", "outer after ok"]);
+}
+
+#[test]
+fn a_layer_that_handles_or_rejects_keeps_the_inner_ones_out() {
+    let log = Log::default();
+    let outer = Told { before: |_, _| Verdict::Handled(Some("mine".into())), ..layer(&log, "outer", 9) };
+    assert_eq!(pass(outer, layer(&log, "inner", 1), &Ok(None)), Ok(Some("mine".into())));
+    let outer = Told { before: |_, _| Verdict::Reject(CallError::Timeout), ..layer(&log, "outer", 9) };
+    assert_eq!(pass(outer, layer(&log, "inner", 1), &Ok(None)), Err(CallError::Timeout));
+    assert_eq!(
+        *log.lock().unwrap(),
+        ["outer before", "outer after ok", "outer before", "outer on timeout", "outer after error"]
+    );
+}
+
+#[test]
+fn every_answer_to_an_error_is_obeyed() {
+    let failed: Answer = Err(CallError::Timeout);
+    for (recovery, outcome, asked_outer) in [
+        ((|_| Recovery::Continue) as fn(&CallError) -> Recovery, failed.clone(), Some("outer on timeout")),
+        (|_| Recovery::Replace(CallError::Deadlock), Err(CallError::Deadlock), Some("outer on deadlock")),
+        (|_| Recovery::Suppress, Ok(None), None),
+        (|_| Recovery::Stop, failed.clone(), None),
+    ] {
+        let log = Log::default();
+        let inner = Told { on_error: recovery, ..layer(&log, "inner", 1) };
+        assert_eq!(pass(layer(&log, "outer", 9), inner, &failed), outcome);
+        let asked = log.lock().unwrap().iter().find(|line| line.starts_with("outer on")).cloned();
+        assert_eq!(asked.as_deref(), asked_outer);
+    }
+}
+
+#[test]
+fn a_retry_is_bounded_and_a_denial_never_retried() {
+    let log = Log::default();
+    let inner = Told { on_error: |_| Recovery::Retry, ..layer(&log, "inner", 1) };
+    assert_eq!(pass(layer(&log, "outer", 9), inner, &Err(CallError::Timeout)), Err(CallError::Timeout));
+    assert_eq!(log.lock().unwrap().iter().filter(|line| *line == "inner before").count(), 4);
+
+    let denied = Policy::default().denial("a", Operation::Send, "b");
+    let denied: Answer = Err(CallError::NotSent(SendError::Denied(Box::new(denied))));
+    let log = Log::default();
+    let inner = Told { on_error: |_| Recovery::Retry, ..layer(&log, "inner", 1) };
+    assert_eq!(pass(layer(&log, "outer", 9), inner, &denied), denied);
+    assert_eq!(log.lock().unwrap().iter().filter(|line| *line == "inner before").count(), 1);
+}
+
+#[test]
+fn layers_hand_attributes_and_a_changed_body_on() {
+    let log = Log::default();
+    let outer = Told {
+        before: |context, body| {
+            context.set_attribute("tenant", "blue");
+            *body = "changed".into();
+            Verdict::Continue
+        },
+        ..layer(&log, "outer", 9)
+    };
+    let inner = Told {
+        before: |context, body| {
+            Verdict::Handled(Some(format!("{} {:?}", context.attribute("tenant").unwrap(), body).into()))
+        },
+        ..layer(&log, "inner", 1)
+    };
+    assert_eq!(pass(outer, inner, &Ok(None)), Ok(Some("blue b\"changed\"".into())));
+}
+
+#[test]
+fn a_service_may_write_to_itself_and_to_nobody_else() {
+    let stack = Stack::new(Vec::new());
+    let address = Address::of_service("me").unwrap();
+    let policy = Policy::default();
+    let who = Who::Service { address: &address, policy: &policy };
+    let enter = |target| stack.enter(&mut Context::new(who, Operation::Send, target), &mut Bytes::new()).is_ok();
+    assert!(enter("me"));
+    assert!(!enter("you"));
+}

@@ -1,0 +1,246 @@
+//! `Component.toml`: what a release is, needs, and asks for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::capability::{Access, Requests};
+use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
+use crate::engine::Lane;
+use crate::limits::Limits;
+
+/// A `Component.toml` that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The component's name.
+    pub name: String,
+    /// Its version.
+    pub version: semver::Version,
+    /// What it is for.
+    pub description: String,
+    /// The binary, from the folder of the file; where none is named, what `airssys build` wrote.
+    pub component: Option<PathBuf>,
+    /// How its guests are called.
+    pub lane: Lane,
+    /// The limits it needs.
+    pub limits: LimitsPatch,
+    /// What it asks for.
+    pub requests: Requests,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    #[serde(default)]
+    description: String,
+    component: Option<PathBuf>,
+    #[serde(default)]
+    lane: Lane,
+    #[serde(default)]
+    limits: WrittenLimits,
+    #[serde(default)]
+    requests: WrittenRequests,
+    /// For `airssys build` alone.
+    #[serde(default, rename = "build")]
+    _build: Option<toml::Table>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRequests {
+    send: Vec<Spanned<String>>,
+    call: Vec<Spanned<String>>,
+    publish: Vec<Spanned<String>>,
+    subscribe: Vec<Spanned<String>>,
+    files: BTreeMap<String, Access>,
+    environment: Vec<String>,
+    sockets: Vec<Spanned<String>>,
+}
+
+/// `[limits]`, in `Component.toml` and in the topology.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WrittenLimits {
+    memory: Option<Bytes>,
+    table_elements: Option<usize>,
+    core_instances: Option<usize>,
+    turn_deadline: Option<Humane>,
+    turn_budget: Option<Humane>,
+    start_timeout: Option<Humane>,
+    message: Option<Bytes>,
+    boundary: Option<Bytes>,
+    effects: Option<usize>,
+    log_line: Option<Bytes>,
+}
+
+/// The limits that a file names; the others are left as they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LimitsPatch {
+    memory_bytes: Option<u64>,
+    table_elements: Option<usize>,
+    core_instances: Option<usize>,
+    turn_deadline: Option<Duration>,
+    turn_budget: Option<Duration>,
+    start_timeout: Option<Duration>,
+    message_bytes: Option<u64>,
+    boundary_bytes: Option<usize>,
+    effects: Option<usize>,
+    log_line_bytes: Option<usize>,
+}
+
+impl From<WrittenLimits> for LimitsPatch {
+    fn from(written: WrittenLimits) -> Self {
+        let size = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
+        Self {
+            memory_bytes: written.memory.map(|bytes| bytes.0),
+            table_elements: written.table_elements,
+            core_instances: written.core_instances,
+            turn_deadline: written.turn_deadline.map(|time| time.0),
+            turn_budget: written.turn_budget.map(|time| time.0),
+            start_timeout: written.start_timeout.map(|time| time.0),
+            message_bytes: written.message.map(|bytes| bytes.0),
+            boundary_bytes: written.boundary.map(size),
+            effects: written.effects,
+            log_line_bytes: written.log_line.map(size),
+        }
+    }
+}
+
+impl LimitsPatch {
+    /// These limits, changed as the file says.
+    pub fn apply(&self, limits: &mut Limits) {
+        fn set<T: Copy>(limit: &mut T, patch: Option<T>) {
+            *limit = patch.unwrap_or(*limit);
+        }
+        set(&mut limits.memory_bytes, self.memory_bytes);
+        set(&mut limits.table_elements, self.table_elements);
+        set(&mut limits.core_instances, self.core_instances);
+        set(&mut limits.turn_deadline, self.turn_deadline);
+        set(&mut limits.turn_budget, self.turn_budget);
+        set(&mut limits.start_timeout, self.start_timeout);
+        set(&mut limits.message_bytes, self.message_bytes);
+        set(&mut limits.boundary_bytes, self.boundary_bytes);
+        set(&mut limits.effects, self.effects);
+        set(&mut limits.log_line_bytes, self.log_line_bytes);
+    }
+}
+
+impl Manifest {
+    /// Reads a `Component.toml`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or understood; unknown keys are not understood.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "a release is a folder with a Component.toml, or a .wasm file")?;
+        Self::of_source(&source)
+    }
+
+    pub(crate) fn of_source(source: &Source) -> Result<Self, ConfigError> {
+        let written: Written = source.parse()?;
+        let name = written.name.get_ref();
+        if !crate::address::is_service_name(name) {
+            return Err(source.error(
+                &written.name.span(),
+                format!("{name:?} is no name for a component"),
+                "use ASCII letters, digits, '-', '_' and '.', beginning with a letter or a digit",
+            ));
+        }
+        let version = written.version.get_ref().parse().map_err(|error| {
+            source.error(
+                &written.version.span(),
+                format!("{:?} is no version: {error}", written.version.get_ref()),
+                "use three numbers, such as \"0.1.0\"",
+            )
+        })?;
+        let asked = written.requests;
+        Ok(Self {
+            name: name.clone(),
+            version,
+            description: written.description,
+            component: written.component,
+            lane: written.lane,
+            limits: written.limits.into(),
+            requests: Requests {
+                send: parse_all(source, &asked.send)?,
+                call: parse_all(source, &asked.call)?,
+                publish: parse_all(source, &asked.publish)?,
+                subscribe: parse_all(source, &asked.subscribe)?,
+                files: asked.files,
+                environment: asked.environment,
+                sockets: parse_all(source, &asked.sockets)?,
+            },
+        })
+    }
+
+    /// What is assumed of a binary without a description: it asks for nothing.
+    pub(super) fn of_bare_file(path: &Path) -> Self {
+        Self {
+            name: path.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned()),
+            version: semver::Version::new(0, 0, 0),
+            description: String::new(),
+            component: None,
+            lane: Lane::default(),
+            limits: LimitsPatch::default(),
+            requests: Requests::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::time::Duration;
+
+    use super::Manifest;
+    use crate::config_file::Source;
+    use crate::limits::Limits;
+
+    fn manifest(text: &str) -> Result<Manifest, String> {
+        Manifest::of_source(&Source::of_text("Component.toml", text)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_written_is_understood() {
+        let text = "name = \"a\"\nversion = \"1.2.3\"\n[limits]\nmemory = \"2MiB\"\nturn_deadline = \"20ms\"\n[requests]\ncall = [\"b/*\"]\n[build]\nwasi = false\n";
+        let manifest = manifest(text).unwrap();
+        let mut limits = Limits::default();
+        manifest.limits.apply(&mut limits);
+        assert_eq!((limits.memory_bytes, limits.turn_deadline), (2 << 20, Duration::from_millis(20)));
+        assert_eq!(limits.effects, Limits::default().effects);
+        assert!(manifest.requests.call[0].matches("b/1"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, place, says) in [
+            ("name = \"a\"\nversion = \"1.2.3\"\ncolour = 1\n", "Component.toml:3:1", "unknown field `colour`"),
+            ("name = \"a b\"\nversion = \"1.2.3\"\n", "Component.toml:1:8", "is no name"),
+            ("name = \"a\"\nversion = \"one\"\n", "Component.toml:2:11", "is no version"),
+            (
+                "name = \"a\"\nversion = \"1.0.0\"\n[requests]\ncall = [\"b*\"]\n",
+                "Component.toml:4:9",
+                "must be a whole segment",
+            ),
+            (
+                "name = \"a\"\nversion = \"1.0.0\"\n[limits]\nmemory = \"much\"\n",
+                "Component.toml:4:10",
+                "is no number of bytes",
+            ),
+            (
+                "name = \"a\"\nversion = \"1.0.0\"\n[limits]\nturn_deadline = \"soon\"\n",
+                "Component.toml:4:17",
+                "is no length of time",
+            ),
+        ] {
+            let said = manifest(text).unwrap_err();
+            assert!(said.starts_with(place) && said.contains(says), "{said}");
+        }
+    }
+}

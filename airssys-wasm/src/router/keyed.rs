@@ -1,0 +1,154 @@
+//! The actors of a keyed service, as those see them who send: an address and a mailbox a key, awake or not.
+//!
+//! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks at the phase afterwards, whoever
+//! puts the phase to asleep looks at the mailbox afterwards; so at least one of them asks for the wake-up, and the phase lets only one do it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::service::{Holding, Lane, Misaddressed, Shape};
+use super::waits::Waits;
+use crate::address::{Address, is_key};
+
+const SHARDS: usize = 16;
+const ASLEEP: u8 = 0;
+const WAKING: u8 = 1;
+const AWAKE: u8 = 2;
+
+/// One actor of a keyed service.
+#[derive(Debug)]
+pub struct KeyedActor {
+    /// Its address, with the key.
+    pub address: Address,
+    /// Its mailbox and its state.
+    pub lane: Lane,
+    phase: AtomicU8,
+    /// Whether it was addressed since the controller last looked.
+    addressed: AtomicBool,
+}
+
+impl KeyedActor {
+    /// Whether it has no message and does nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mailbox = &self.lane.mailbox;
+        mailbox.is_quiet() || (self.phase.load(Ordering::SeqCst) == ASLEEP && mailbox.is_empty())
+    }
+
+    /// Whether it was addressed since this was last asked.
+    pub(crate) fn was_busy(&self) -> bool {
+        self.addressed.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// All actors of a keyed service. There are never more than its bound; asking for one more is an error.
+#[derive(Debug)]
+pub struct Keyed {
+    shards: [Mutex<HashMap<Box<str>, Arc<KeyedActor>>>; SHARDS],
+    hasher: RandomState,
+    count: AtomicUsize,
+    max_keys: usize,
+    shape: Shape,
+    waits: Arc<Waits>,
+    /// To the controller. Unbounded, and never longer than there are actors: each is in it at most once.
+    wakes: mpsc::UnboundedSender<Arc<KeyedActor>>,
+    /// How many want to be awake and may not, because as many are as may be.
+    pub(crate) waiting: AtomicUsize,
+}
+
+impl Keyed {
+    pub(crate) fn new(
+        shape: Shape,
+        max_keys: usize,
+        waits: Arc<Waits>,
+    ) -> (Self, mpsc::UnboundedReceiver<Arc<KeyedActor>>) {
+        let (wakes, asked) = mpsc::unbounded_channel();
+        let keyed = Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            count: AtomicUsize::new(0),
+            max_keys,
+            shape,
+            waits,
+            wakes,
+            waiting: AtomicUsize::new(0),
+        };
+        (keyed, asked)
+    }
+
+    /// The actor of a key, made at the first question.
+    pub(crate) fn actor(&self, service: &Address, key: &str) -> Result<Arc<KeyedActor>, Misaddressed> {
+        let mut shard = self.shard(key);
+        if let Some(actor) = shard.get(key) {
+            return Ok(Arc::clone(actor));
+        }
+        if !is_key(key) {
+            return Err(Misaddressed::BadKey);
+        }
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max_keys {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Misaddressed::TooManyKeys);
+        }
+        let actor = Arc::new(KeyedActor {
+            address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
+            lane: Lane::new(&self.shape, &self.waits, 1, Holding::One),
+            phase: AtomicU8::new(ASLEEP),
+            addressed: AtomicBool::new(false),
+        });
+        shard.insert(key.into(), Arc::clone(&actor));
+        Ok(actor)
+    }
+
+    /// Asks for an incarnation where there is none and none was asked for.
+    pub(crate) fn wake(&self, actor: &Arc<KeyedActor>) {
+        actor.addressed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if actor.phase.load(Ordering::Relaxed) == ASLEEP
+            && actor.phase.compare_exchange(ASLEEP, WAKING, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        {
+            // No controller: the mesh stops, and closes the mailbox.
+            let _no_controller = self.wakes.send(Arc::clone(actor));
+        }
+    }
+
+    /// The actor has an incarnation.
+    pub(crate) fn awoke(&self, actor: &KeyedActor) {
+        actor.phase.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// The actor's incarnation is gone.
+    pub(crate) fn fell_asleep(&self, actor: &Arc<KeyedActor>) {
+        actor.phase.store(ASLEEP, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !actor.lane.mailbox.is_empty() && !actor.lane.mailbox.is_closed() {
+            self.wake(actor);
+        }
+    }
+
+    /// Whether some want to be awake and may not, because as many are as may be.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn each(&self, mut see: impl FnMut(&Arc<KeyedActor>)) {
+        for shard in &self.shards {
+            let actors: Vec<_> = shard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+            actors.iter().for_each(&mut see);
+        }
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "the remainder is smaller than the number of shards")]
+    fn shard(&self, key: &str) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<KeyedActor>>> {
+        let at = self.hasher.hash_one(key) as usize % SHARDS;
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

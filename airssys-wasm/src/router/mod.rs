@@ -1,0 +1,580 @@
+//! The mesh: finds who is addressed, takes every message through the dispatch stack, and gives each one a fate.
+//!
+//! # Hot path
+//!
+//! `Mesh::send` and `Mesh::call` from the host, `Mesh::reserve` and `Mesh::deliver` for turns: a hash look-up, the stack, one allocation for the envelope, the
+//! mailbox. A call adds a oneshot and a timer. Bench rows `tell`, `ask`, `relay`.
+//!
+//! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
+
+pub mod keyed;
+pub mod service;
+mod topics;
+pub mod waits;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
+use airssys_rt_shim::dead_letter::DeadLetters;
+use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
+use airssys_rt_shim::timer::{TimerId, Timers};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use self::service::{Inbox, Misaddressed, Service, Target};
+use self::topics::Topics;
+use self::waits::{Node, Waits};
+use crate::address::{Address, split};
+use crate::capability::{Operation, Pattern};
+use crate::error::{CallError, SendError};
+use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
+use crate::middleware::{Context, Depth, Settled, Stack, Who};
+
+/// A timer's load: who set it, and what it says.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    pub(crate) target: Target,
+    pub(crate) key: Option<Box<str>>,
+    pub(crate) trace: u64,
+    pub(crate) body: Bytes,
+}
+
+/// Settings of a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeshSettings {
+    /// How long a send waits for room in a mailbox whose policy is to wait; default 1 s.
+    pub reserve_timeout: Duration,
+    /// Dead letters that are kept; all are counted. Default 10,000.
+    pub dead_letters: usize,
+    /// Timers of all services together; default 1,000,000.
+    pub timers: usize,
+}
+
+impl Default for MeshSettings {
+    fn default() -> Self {
+        Self { reserve_timeout: Duration::from_secs(1), dead_letters: 10_000, timers: 1_000_000 }
+    }
+}
+
+/// All services, and the ways between them.
+#[derive(Debug)]
+pub struct Mesh {
+    settings: MeshSettings,
+    services: ArcSwap<HashMap<Box<str>, Arc<Service>>>,
+    stack: Stack,
+    topics: Topics,
+    pub(crate) waits: Arc<Waits>,
+    pub(crate) timers: Timers<Alarm>,
+    dead: DeadLetters<DeadLetter>,
+    next_id: AtomicU64,
+}
+
+/// Who sends, and on behalf of which message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) who: Who<'a>,
+    pub(crate) trace: u64,
+}
+
+impl Origin<'_> {
+    pub(crate) const HOST: Self = Self { who: Who::Host, trace: 0 };
+
+    fn sender(&self) -> Option<Address> {
+        match self.who {
+            Who::Host => None,
+            Who::Service { address, .. } => Some(address.clone()),
+        }
+    }
+}
+
+/// A send that was allowed, with its room; it leaves at the commit.
+pub(crate) struct Outgoing {
+    target: Target,
+    room: Reservation<Box<Envelope>>,
+    envelope: Box<Envelope>,
+    depth: Depth,
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy)]
+pub(crate) enum Caller<'a> {
+    /// A turn: where it is in the graph of who waits for whom.
+    Turn(Node),
+    /// The host, and whom it wants to tell that the message is in its mailbox.
+    Host(Option<&'a (dyn Fn() + Sync)>),
+}
+
+impl Mesh {
+    pub(crate) fn new(settings: MeshSettings, stack: Stack) -> Self {
+        Self {
+            settings,
+            services: ArcSwap::default(),
+            stack,
+            topics: Topics::default(),
+            waits: Arc::default(),
+            timers: Timers::new(settings.timers),
+            dead: DeadLetters::new(settings.dead_letters),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Adds a service.
+    ///
+    /// # Errors
+    ///
+    /// The service that has this name already.
+    pub(crate) fn register(&self, service: &Arc<Service>) -> Result<(), Arc<Service>> {
+        let mut taken = None;
+        self.services.rcu(|old| {
+            let mut new = HashMap::clone(old);
+            taken = new.get(service.address.service()).cloned();
+            if taken.is_none() {
+                new.insert(service.address.service().into(), Arc::clone(service));
+            }
+            new
+        });
+        taken.map_or(Ok(()), Err)
+    }
+
+    /// A service by its name.
+    pub(crate) fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.services.load().get(name).cloned()
+    }
+
+    pub(crate) fn services(&self) -> Vec<Arc<Service>> {
+        let mut all: Vec<_> = self.services.load().values().cloned().collect();
+        all.sort_by(|a, b| a.address.cmp(&b.address));
+        all
+    }
+
+    /// Finds the place of an address.
+    pub(crate) fn resolve(&self, to: &str, key: Option<&str>) -> Result<Target, SendError> {
+        let (name, key_in_address) = split(to);
+        let service = match self.services.load().get(name) {
+            Some(service) => Arc::clone(service),
+            None => {
+                let _is_an_address: Address = to.parse()?;
+                return Err(no_such_service(to, ""));
+            }
+        };
+        service.target(key_in_address, key).map_err(|problem| match problem {
+            Misaddressed::NeedsKey => {
+                no_such_service(to, "this service has an actor a key; address one of them as service/key")
+            }
+            Misaddressed::TakesNoKey => no_such_service(to, "this service is not keyed; address it without the slash"),
+            Misaddressed::BadKey => {
+                let key = key_in_address.or(key).unwrap_or_default();
+                crate::address::AddressError::Key { key: key.to_owned() }.into()
+            }
+            Misaddressed::TooManyKeys => SendError::Overloaded { what: format!("the set of keys of {name}") },
+        })
+    }
+
+    /// Sends; waits for room as the mailbox's policy says, at most `reserve_timeout`.
+    pub(crate) async fn send(
+        &self,
+        origin: Origin<'_>,
+        to: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<(), SendError> {
+        let mut retries = 0;
+        loop {
+            let resolved = self.resolve(to, key);
+            let mut context = context(&origin, Operation::Send, to, &resolved);
+            let mut passing = body.clone();
+            let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
+                Err(settled) => settled,
+                Ok(depth) => match fitting(&resolved, &passing) {
+                    Err(error) => (depth, Err(CallError::NotSent(error))),
+                    Ok(target) => {
+                        let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
+                        (depth, self.post(target, envelope, None).await.map(|()| None).map_err(CallError::NotSent))
+                    }
+                },
+            };
+            match self.stack.settle(&context, depth, outcome, retries) {
+                Settled::Done(outcome) => return outcome.map(drop).map_err(into_send_error),
+                Settled::Retry => retries += 1,
+            }
+        }
+    }
+
+    /// Calls and waits for the answer until `deadline`.
+    pub(crate) async fn call(
+        &self,
+        origin: Origin<'_>,
+        caller: Caller<'_>,
+        to: &str,
+        key: Option<&str>,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Answer {
+        let mut retries = 0;
+        loop {
+            let resolved = self.resolve(to, key);
+            let mut context = context(&origin, Operation::Call, to, &resolved);
+            context.deadline = Some(deadline);
+            let mut passing = body.clone();
+            let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
+                Err(settled) => settled,
+                Ok(depth) => match fitting(&resolved, &passing) {
+                    Err(error) => (depth, Err(CallError::NotSent(error))),
+                    Ok(target) => (depth, self.ask(origin, caller, target, key, passing, deadline).await),
+                },
+            };
+            match self.stack.settle(&context, depth, outcome, retries) {
+                Settled::Done(outcome) => return outcome,
+                Settled::Retry => retries += 1,
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        origin: Origin<'_>,
+        caller: Caller<'_>,
+        target: &Target,
+        key: Option<&str>,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Answer {
+        let _waiting = match caller {
+            Caller::Turn(node) => Some(self.waits.wait(node, &target.lane().nodes).map_err(|_| CallError::Deadlock)?),
+            Caller::Host(_) => None,
+        };
+        let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
+        let envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), body);
+        self.post(target, envelope, Some(deadline)).await?;
+        if let Caller::Host(Some(posted)) = caller {
+            posted();
+        }
+        match waiter.wait_until(deadline).await {
+            Ok(answer) => answer,
+            Err(Unanswered::Timeout) => Err(CallError::Timeout),
+            Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),
+        }
+    }
+
+    /// Takes a turn's send through the stack and takes room for it. Waits for room only where `may_wait`, and never for one's own mailbox.
+    pub(crate) async fn reserve(
+        &self,
+        origin: Origin<'_>,
+        own: &Inbox,
+        to: &str,
+        key: Option<&str>,
+        mut body: Bytes,
+        may_wait: bool,
+    ) -> Result<Option<Outgoing>, SendError> {
+        let resolved = self.resolve(to, key);
+        let mut context = context(&origin, Operation::Send, to, &resolved);
+        let (depth, outcome) = match self.stack.enter(&mut context, &mut body) {
+            Err(settled) => settled,
+            Ok(depth) => match fitting(&resolved, &body) {
+                Err(error) => (depth, Err(CallError::NotSent(error))),
+                Ok(target) => match self.room(target, own, may_wait).await {
+                    Ok(room) => {
+                        let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
+                        return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));
+                    }
+                    Err(error) => (depth, Err(CallError::NotSent(error))),
+                },
+            },
+        };
+        match self.stack.settle(&context, depth, outcome, u32::MAX) {
+            Settled::Done(Ok(_handled_by_a_layer)) => Ok(None),
+            Settled::Done(Err(error)) => Err(into_send_error(error)),
+            Settled::Retry => Err(SendError::Overloaded { what: to.to_owned() }),
+        }
+    }
+
+    async fn room(
+        &self,
+        target: &Target,
+        own: &Inbox,
+        may_wait: bool,
+    ) -> Result<Reservation<Box<Envelope>>, SendError> {
+        let mailbox = &target.lane().mailbox;
+        let reserved = match mailbox.try_reserve() {
+            // Nobody else could make room in one's own mailbox while one's turn waits.
+            Err(NoRoom::Full)
+                if may_wait && mailbox.overflow() == Overflow::Wait && !std::ptr::eq(&raw const **mailbox, own) =>
+            {
+                let until = Instant::now() + self.settings.reserve_timeout;
+                timeout_at(until, mailbox.reserve()).await.unwrap_or(Err(NoRoom::Full))
+            }
+            settled => settled,
+        };
+        reserved.map_err(|problem| match problem {
+            NoRoom::Full => overloaded(target),
+            NoRoom::Closed => stopped(target),
+        })
+    }
+
+    /// Lets a turn's send go, at its commit.
+    pub(crate) fn deliver(&self, origin: Origin<'_>, outgoing: Outgoing) {
+        let Outgoing { target, room, envelope, depth } = outgoing;
+        let outcome = match room.send(envelope) {
+            Ok(sent) => {
+                self.bury_leftovers(sent);
+                target.wake();
+                Ok(None)
+            }
+            Err(not_sent) => {
+                self.bury(*not_sent.into_message(), DeadReason::Stopped);
+                Ok(None)
+            }
+        };
+        let mut context = Context::new(origin.who, Operation::Send, target.address().as_str());
+        context.metrics = Some(&target.service.metrics);
+        context.trace = origin.trace;
+        // It is accepted already: what a layer says of it now changes nothing.
+        let _settled = self.stack.settle(&context, depth, outcome, u32::MAX);
+    }
+
+    /// Asks the stack whether a topic may be published on, or subscribed to. The body is what the layers make of it.
+    pub(crate) fn permit(
+        &self,
+        origin: Origin<'_>,
+        operation: Operation,
+        topic: &str,
+        body: &mut Bytes,
+    ) -> Result<(), SendError> {
+        let mut context = Context::new(origin.who, operation, topic);
+        context.trace = origin.trace;
+        let (depth, outcome) = match self.stack.enter(&mut context, body) {
+            Err(settled) => settled,
+            Ok(depth) => (depth, Ok(None)),
+        };
+        match self.stack.settle(&context, depth, outcome, u32::MAX) {
+            Settled::Done(outcome) => outcome.map(drop).map_err(into_send_error),
+            Settled::Retry => Ok(()),
+        }
+    }
+
+    /// Gives a publication to all that subscribe. For a full mailbox it is a dead letter.
+    pub(crate) fn publish(&self, origin: Origin<'_>, topic: &str, body: &Bytes) {
+        for target in self.topics.subscribers(topic) {
+            let envelope = self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
+            match target.lane().mailbox.try_send(envelope) {
+                Ok(sent) => {
+                    self.bury_leftovers(sent);
+                    target.wake();
+                }
+                Err(NotSent::Full(envelope)) => self.bury(*envelope, DeadReason::SubscriberFull),
+                Err(NotSent::Closed(envelope)) => self.bury(*envelope, DeadReason::Stopped),
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
+        self.topics.subscribe(pattern, target);
+    }
+
+    pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {
+        self.topics.unsubscribe(pattern, target);
+    }
+
+    /// Delivers the message of a timer that ran out, to the service that set it.
+    pub(crate) fn ring(self: &Arc<Self>, id: TimerId, alarm: Alarm) {
+        let Alarm { target, key, trace, body } = alarm;
+        let who = Origin { who: Who::Host, trace };
+        let mut envelope = self.envelope(who, &target, key.as_deref(), Delivery::Timer(id), None, body);
+        envelope.sender = Some(target.address().clone());
+        match target.lane().mailbox.try_send(envelope) {
+            Ok(sent) => {
+                self.bury_leftovers(sent);
+                target.wake();
+            }
+            Err(NotSent::Closed(envelope)) => self.bury(*envelope, DeadReason::Stopped),
+            Err(NotSent::Full(envelope)) if target.lane().mailbox.overflow() == Overflow::Refuse => {
+                self.bury(*envelope, DeadReason::Overflow)
+            }
+            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers.
+            Err(NotSent::Full(envelope)) => {
+                let mesh = Arc::clone(self);
+                tokio::spawn(async move {
+                    match target.lane().mailbox.send(envelope).await {
+                        Ok(sent) => {
+                            mesh.bury_leftovers(sent);
+                            target.wake();
+                        }
+                        Err(not_sent) => mesh.bury(*not_sent.into_message(), DeadReason::Stopped),
+                    }
+                });
+            }
+        }
+    }
+
+    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer than `reserve_timeout`.
+    async fn post(&self, target: &Target, envelope: Box<Envelope>, deadline: Option<Instant>) -> Result<(), SendError> {
+        let mailbox = &target.lane().mailbox;
+        let mut posted = mailbox.try_send(envelope);
+        if let Err(NotSent::Full(envelope)) = posted {
+            if mailbox.overflow() != Overflow::Wait {
+                return Err(overloaded(target));
+            }
+            let patience = Instant::now() + self.settings.reserve_timeout;
+            let until = deadline.map_or(patience, |deadline| deadline.min(patience));
+            // Room first, the message then: a message inside of a dropped future would have no fate.
+            match timeout_at(until, mailbox.reserve()).await {
+                Ok(Ok(room)) => posted = room.send(envelope),
+                Ok(Err(_closed)) => return Err(stopped(target)),
+                Err(_elapsed) => return Err(overloaded(target)),
+            }
+        }
+        match posted {
+            Ok(sent) => {
+                self.bury_leftovers(sent);
+                target.wake();
+                Ok(())
+            }
+            Err(_closed) => Err(stopped(target)),
+        }
+    }
+
+    fn envelope(
+        &self,
+        origin: Origin<'_>,
+        target: &Target,
+        key: Option<&str>,
+        delivery: Delivery,
+        deadline: Option<Instant>,
+        body: Bytes,
+    ) -> Box<Envelope> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Box::new(Envelope {
+            id,
+            trace: if origin.trace == 0 { id } else { origin.trace },
+            sender: origin.sender(),
+            target: target.address().clone(),
+            key: key.map(Into::into),
+            delivery,
+            deadline,
+            attempt: 0,
+            body,
+        })
+    }
+
+    /// Answers a call. An answer that nobody waits for any more is a dead letter.
+    pub(crate) fn answer(&self, envelope: Envelope, answer: Answer) {
+        let Envelope { id, trace, sender, target, delivery, attempt, .. } = envelope;
+        let Delivery::Call(reply) = delivery else { return };
+        if let Err(late) = reply.answer(answer) {
+            let body = late.ok().flatten().unwrap_or_default();
+            self.dead.push(DeadLetter {
+                id,
+                trace,
+                sender,
+                target,
+                delivery: "call",
+                attempt,
+                reason: DeadReason::LateAnswer,
+                at: SystemTime::now(),
+                body,
+            });
+        }
+    }
+
+    /// Makes a message a dead letter, and tells who waits for its answer.
+    pub(crate) fn bury(&self, envelope: Envelope, reason: DeadReason) {
+        let Envelope { id, trace, sender, target, delivery, attempt, body, .. } = envelope;
+        tracing::debug!(target: "airssys::dead", id, to = %target, %reason, "dead letter");
+        // The letter first: who is told that it is dead finds it.
+        self.dead.push(DeadLetter {
+            id,
+            trace,
+            sender,
+            target,
+            delivery: delivery.name(),
+            attempt,
+            reason: reason.clone(),
+            at: SystemTime::now(),
+            body,
+        });
+        match delivery {
+            Delivery::Call(reply) => {
+                let error = match reason {
+                    DeadReason::Crashed(crash) | DeadReason::Poisoned(crash) => CallError::Crashed(crash),
+                    DeadReason::Fault(fault) => CallError::Fault(fault),
+                    DeadReason::Expired => CallError::Timeout,
+                    other => CallError::Dropped(other.to_string()),
+                };
+                let _nobody_waits = reply.answer(Err(error));
+            }
+            Delivery::Timer(timer) => {
+                self.timers.claim(timer);
+            }
+            Delivery::Send | Delivery::Publish(_) => {}
+        }
+    }
+
+    fn bury_leftovers(&self, sent: Sent<Box<Envelope>>) {
+        match sent {
+            Sent::Queued => {}
+            Sent::Evicted(envelope) | Sent::Dropped(envelope) => self.bury(*envelope, DeadReason::Overflow),
+            Sent::Stranded(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Stopped)),
+        }
+    }
+
+    /// Closes a mailbox for good; what is in it is dead letters.
+    pub(crate) fn close(&self, mailbox: &Inbox) {
+        for envelope in mailbox.close() {
+            self.bury(*envelope, DeadReason::Stopped);
+        }
+    }
+
+    /// The dead letters: how many there were, and those that are kept.
+    pub(crate) fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
+        (self.dead.total(), self.dead.list(Clone::clone))
+    }
+}
+
+fn context<'a>(
+    origin: &Origin<'a>,
+    operation: Operation,
+    to: &'a str,
+    resolved: &'a Result<Target, SendError>,
+) -> Context<'a> {
+    let mut context = match resolved {
+        Ok(target) => {
+            let mut context = Context::new(origin.who, operation, target.address().as_str());
+            context.metrics = Some(&target.service.metrics);
+            context
+        }
+        // The stack speaks first, so that who may not send does not learn who is there.
+        Err(_) => Context::new(origin.who, operation, to),
+    };
+    context.trace = origin.trace;
+    context
+}
+
+fn fitting<'a>(resolved: &'a Result<Target, SendError>, body: &Bytes) -> Result<&'a Target, SendError> {
+    let target = resolved.as_ref().map_err(Clone::clone)?;
+    let (size_bytes, limit_bytes) = (body.len() as u64, target.service.limits.message_bytes);
+    if size_bytes > limit_bytes { Err(SendError::TooLarge { size_bytes, limit_bytes }) } else { Ok(target) }
+}
+
+fn no_such_service(address: &str, hint: &'static str) -> SendError {
+    SendError::NoSuchService { address: address.to_owned(), hint }
+}
+
+fn overloaded(target: &Target) -> SendError {
+    SendError::Overloaded { what: format!("the mailbox of {}", target.address()) }
+}
+
+fn stopped(target: &Target) -> SendError {
+    SendError::Stopped { service: target.service.address.service().to_owned() }
+}
+
+/// A send has no answer to fail, so whatever else a layer made of it is the layer's rejection.
+fn into_send_error(error: CallError) -> SendError {
+    match error {
+        CallError::NotSent(error) => error,
+        other => SendError::Rejected { layer: "middleware", reason: other.to_string() },
+    }
+}

@@ -1,0 +1,249 @@
+//! A service as those see it who send to it: its address, its mailboxes, its rules.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use airssys_rt_shim::mailbox::{Mailbox, Overflow};
+
+use super::keyed::{Keyed, KeyedActor};
+use super::waits::{Nodes, Waits};
+use crate::address::Address;
+use crate::capability::Policy;
+use crate::limits::Limits;
+use crate::message::Envelope;
+use crate::middleware::Metrics;
+use crate::state::State;
+
+/// What a mailbox of the mesh holds: boxed, so that a slot of the queue is one word.
+pub type Inbox = Mailbox<Box<Envelope>>;
+
+/// One mailbox and those who read it.
+#[derive(Debug)]
+pub struct Lane {
+    /// The mailbox.
+    pub mailbox: Arc<Inbox>,
+    /// Its consumers, in the graph of who waits for whom.
+    pub nodes: Nodes,
+    states: States,
+}
+
+/// Where a lane's turns keep their state.
+#[derive(Debug)]
+enum States {
+    None,
+    One(Arc<State>),
+    PerKey(Mutex<HashMap<Box<str>, Arc<State>>>),
+}
+
+impl Lane {
+    pub(crate) fn new(shape: &Shape, waits: &Waits, consumers: usize, states: Holding) -> Self {
+        Self {
+            mailbox: Arc::new(Mailbox::new(shape.capacity, shape.overflow, consumers)),
+            nodes: waits.nodes(consumers),
+            states: match states {
+                Holding::Nothing => States::None,
+                Holding::One => States::One(Arc::default()),
+                Holding::PerKey => States::PerKey(Mutex::default()),
+            },
+        }
+    }
+
+    /// The state of a turn with this key; none in a stateless pool.
+    #[must_use]
+    pub fn state(&self, key: Option<&str>) -> Option<Arc<State>> {
+        match &self.states {
+            States::None => None,
+            States::One(state) => Some(Arc::clone(state)),
+            States::PerKey(states) => {
+                let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
+                let key = key.unwrap_or_default();
+                if let Some(state) = states.get(key) {
+                    return Some(Arc::clone(state));
+                }
+                let state = Arc::<State>::default();
+                states.insert(key.into(), Arc::clone(&state));
+                Some(state)
+            }
+        }
+    }
+
+    /// Each state it holds, with its key.
+    pub(crate) fn each_state(&self, mut see: impl FnMut(Option<&str>, &State)) {
+        match &self.states {
+            States::None => {}
+            States::One(state) => see(None, state),
+            States::PerKey(states) => {
+                for (key, state) in &*states.lock().unwrap_or_else(PoisonError::into_inner) {
+                    see(Some(key), state);
+                }
+            }
+        }
+    }
+}
+
+/// What state a lane holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Holding {
+    Nothing,
+    One,
+    PerKey,
+}
+
+/// The shape of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How many messages it holds; default 1,024.
+    pub capacity: usize,
+    /// What happens when it is full; default: the sender waits.
+    pub overflow: Overflow,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { capacity: 1_024, overflow: Overflow::Wait }
+    }
+}
+
+/// How a service spreads its messages.
+#[derive(Debug)]
+pub enum Route {
+    /// One mailbox; one consumer, or a stateless pool of them.
+    Shared(Lane),
+    /// A lane a member, chosen by the key's hash.
+    Partitioned(Box<[Lane]>),
+    /// An actor a key.
+    Keyed(Box<Keyed>),
+}
+
+/// A named place in the mesh.
+#[derive(Debug)]
+pub struct Service {
+    /// Its address, without a key.
+    pub address: Address,
+    /// Its mailboxes.
+    pub route: Route,
+    /// What it may do.
+    pub policy: Policy,
+    /// What it may take.
+    pub limits: Limits,
+    /// How often a message that crashed it is tried again before it counts as poison; default 0.
+    pub retries: u32,
+    /// What it reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// What it counts.
+    pub metrics: Metrics,
+}
+
+/// Where exactly a message goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(crate) service: Arc<Service>,
+    spot: Spot,
+}
+
+#[derive(Debug, Clone)]
+enum Spot {
+    Shared,
+    Lane(usize),
+    Keyed(Arc<KeyedActor>),
+}
+
+/// Why a service has no place for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misaddressed {
+    NeedsKey,
+    TakesNoKey,
+    BadKey,
+    TooManyKeys,
+}
+
+impl Service {
+    pub(crate) fn target(
+        self: &Arc<Self>,
+        key_in_address: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Target, Misaddressed> {
+        let spot = match &self.route {
+            Route::Shared(_) if key_in_address.is_some() => return Err(Misaddressed::TakesNoKey),
+            Route::Shared(_) => Spot::Shared,
+            Route::Partitioned(lanes) => Spot::Lane(lane_of(key_in_address.or(key), lanes.len())),
+            Route::Keyed(keyed) => {
+                let key = key_in_address.or(key).ok_or(Misaddressed::NeedsKey)?;
+                Spot::Keyed(keyed.actor(&self.address, key)?)
+            }
+        };
+        Ok(Target { service: Arc::clone(self), spot })
+    }
+
+    /// The target of lane number `lane`, 0 for a shared mailbox.
+    pub(crate) fn nth(self: &Arc<Self>, lane: usize) -> Target {
+        let spot = match &self.route {
+            Route::Partitioned(_) => Spot::Lane(lane),
+            Route::Shared(_) | Route::Keyed(_) => Spot::Shared,
+        };
+        Target { service: Arc::clone(self), spot }
+    }
+
+    /// Whether none of its actors has a message, or is in a turn.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let quiet = |lane: &Lane| lane.mailbox.is_closed() || lane.mailbox.is_quiet();
+        match &self.route {
+            Route::Shared(lane) => quiet(lane),
+            Route::Partitioned(lanes) => lanes.iter().all(quiet),
+            Route::Keyed(keyed) => {
+                let mut all = true;
+                keyed.each(|actor| all &= actor.lane.mailbox.is_closed() || actor.is_quiet());
+                all
+            }
+        }
+    }
+
+    /// Each lane, with the keyed actors' last.
+    pub(crate) fn each_lane(&self, mut see: impl FnMut(&Address, &Lane)) {
+        match &self.route {
+            Route::Shared(lane) => see(&self.address, lane),
+            Route::Partitioned(lanes) => lanes.iter().for_each(|lane| see(&self.address, lane)),
+            Route::Keyed(keyed) => keyed.each(|actor| see(&actor.address, &actor.lane)),
+        }
+    }
+}
+
+/// The lane of a key: the same one for the same key, while the pool has the same size.
+fn lane_of(key: Option<&str>, lanes: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.unwrap_or_default().hash(&mut hasher);
+    usize::try_from(hasher.finish() % lanes.max(1) as u64).unwrap_or(0)
+}
+
+impl Target {
+    /// The target of one actor of a keyed service.
+    pub(crate) fn of_keyed(service: &Arc<Service>, actor: &Arc<KeyedActor>) -> Self {
+        Self { service: Arc::clone(service), spot: Spot::Keyed(Arc::clone(actor)) }
+    }
+
+    /// The address it is known by: with its key where it is a keyed actor.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        match &self.spot {
+            Spot::Keyed(actor) => &actor.address,
+            Spot::Shared | Spot::Lane(_) => &self.service.address,
+        }
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        match (&self.spot, &self.service.route) {
+            (Spot::Keyed(actor), _) => &actor.lane,
+            (Spot::Lane(at), Route::Partitioned(lanes)) => &lanes[*at],
+            (_, Route::Shared(lane)) => lane,
+            _ => unreachable!("a target is made by its own service, whose route never changes"),
+        }
+    }
+
+    /// To be called after a message was put into the mailbox: wakes the actor where it sleeps without an instance.
+    pub(crate) fn wake(&self) {
+        if let (Spot::Keyed(actor), Route::Keyed(keyed)) = (&self.spot, &self.service.route) {
+            keyed.wake(actor);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Who subscribes to what.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::service::Target;
+use crate::capability::Pattern;
+
+/// Subscriptions: read at each publish without a lock, copied at each change.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    subscriptions: ArcSwap<Vec<(Pattern, Target)>>,
+}
+
+impl Topics {
+    /// Subscribes; once more changes nothing.
+    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
+        self.subscriptions.rcu(|old| {
+            let mut new = Vec::clone(old);
+            if !new.iter().any(|(known, who)| known == pattern && who.address() == target.address()) {
+                new.push((pattern.clone(), target.clone()));
+            }
+            new
+        });
+    }
+
+    /// Takes a subscription back; nothing happens where there is none.
+    pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {
+        self.subscriptions.rcu(|old| {
+            let mut new = Vec::clone(old);
+            new.retain(|(known, who)| known != pattern || who.address() != target.address());
+            new
+        });
+    }
+
+    /// Those who get what is published on `topic`, each once.
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<Target> {
+        let subscriptions: Arc<_> = self.subscriptions.load_full();
+        let mut found: Vec<Target> = Vec::new();
+        for (pattern, target) in subscriptions.iter() {
+            if pattern.matches(topic) && !found.iter().any(|known| known.address() == target.address()) {
+                found.push(target.clone());
+            }
+        }
+        found
+    }
+}

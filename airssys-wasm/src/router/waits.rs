@@ -1,0 +1,138 @@
+//! Who waits for whom: finds the call that would close a cycle, before it leaves.
+//!
+//! A node is one consumer of one mailbox: it runs one turn at a time, and a turn waits for one call at a time. A call to a lane waits for
+//! *any* of its consumers. It is a deadlock when each of them waits, over whatever way, for the caller: its own call chain's cycle and a
+//! crossing of unrelated ones are the same thing here.
+//!
+//! One mutex, held for a walk along waiting actors. It is taken by calls out of turns only, twice each, and such a call costs two wake-ups anyway.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// One consumer of one mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node(u64);
+
+/// The consumers of one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nodes(Range<u64>);
+
+impl Nodes {
+    /// The node of consumer number `consumer`.
+    #[must_use]
+    pub fn nth(&self, consumer: usize) -> Node {
+        Node(self.0.start + consumer as u64)
+    }
+}
+
+/// The call would wait for its own caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlock;
+
+/// The graph.
+#[derive(Debug, Default)]
+pub struct Waits {
+    waiting: Mutex<HashMap<Node, Nodes>>,
+    next: AtomicU64,
+}
+
+/// While it lives, its node waits.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    waits: &'a Waits,
+    node: Node,
+}
+
+impl Waits {
+    /// Nodes for the consumers of a new mailbox.
+    pub fn nodes(&self, consumers: usize) -> Nodes {
+        let consumers = consumers.max(1) as u64;
+        let start = self.next.fetch_add(consumers, Ordering::Relaxed);
+        Nodes(start..start + consumers)
+    }
+
+    /// Says that `node` waits for any of `target` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Deadlock`]; it does not wait then.
+    pub fn wait(&self, node: Node, target: &Nodes) -> Result<Waiting<'_>, Deadlock> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut visited = Vec::new();
+        if all_wait_for(&waiting, target, node, &mut visited) {
+            return Err(Deadlock);
+        }
+        waiting.insert(node, target.clone());
+        Ok(Waiting { waits: self, node })
+    }
+}
+
+/// Whether each of `target` is `node`, or waits for it in the end. One that was visited is on the way already, and adds nothing.
+fn all_wait_for(waiting: &HashMap<Node, Nodes>, target: &Nodes, node: Node, visited: &mut Vec<Node>) -> bool {
+    target.0.clone().map(Node).all(|member| {
+        if member == node || visited.contains(&member) {
+            return true;
+        }
+        match waiting.get(&member) {
+            None => false,
+            Some(further) => {
+                visited.push(member);
+                all_wait_for(waiting, further, node, visited)
+            }
+        }
+    })
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.waits.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use super::{Deadlock, Waits};
+
+    #[test]
+    fn a_cycle_is_refused_and_a_way_is_not() {
+        let waits = Waits::default();
+        let [a, b, c] = [waits.nodes(1), waits.nodes(1), waits.nodes(1)];
+        let _ab = waits.wait(a.nth(0), &b).unwrap();
+        let bc = waits.wait(b.nth(0), &c).unwrap();
+        assert_eq!(waits.wait(c.nth(0), &a).unwrap_err(), Deadlock);
+        drop(bc);
+        let _ca = waits.wait(c.nth(0), &a).unwrap();
+        assert_eq!(waits.wait(b.nth(0), &c).unwrap_err(), Deadlock);
+    }
+
+    #[test]
+    fn calling_oneself_is_a_deadlock() {
+        let waits = Waits::default();
+        let a = waits.nodes(1);
+        assert_eq!(waits.wait(a.nth(0), &a).unwrap_err(), Deadlock);
+    }
+
+    #[test]
+    fn a_pool_is_waited_for_in_vain_only_when_all_of_it_wait() {
+        let waits = Waits::default();
+        let (a, pool) = (waits.nodes(1), waits.nodes(2));
+        let _first = waits.wait(pool.nth(0), &a).unwrap();
+        let call = waits.wait(a.nth(0), &pool).unwrap();
+        assert_eq!(waits.wait(pool.nth(1), &a).unwrap_err(), Deadlock, "nobody would be left to answer");
+        drop(call);
+        let _second = waits.wait(pool.nth(1), &a).unwrap();
+        assert_eq!(waits.wait(a.nth(0), &pool).unwrap_err(), Deadlock);
+    }
+
+    #[test]
+    fn a_pool_may_call_itself_while_a_member_is_free() {
+        let waits = Waits::default();
+        let pool = waits.nodes(2);
+        let _first = waits.wait(pool.nth(0), &pool).unwrap();
+        assert_eq!(waits.wait(pool.nth(1), &pool).unwrap_err(), Deadlock);
+    }
+}

@@ -1,0 +1,558 @@
+//! The facade: a running mesh, for those who embed it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use airssys_rt_shim::child::ChildSpec;
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::supervisor::{SupervisorHandle, SupervisorSpec, SupervisorStart, TreeNode};
+use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec, check};
+use crate::capability::{Operation, Policy};
+use crate::compose::{Node, ServiceNode, SupervisorNode, Topology};
+use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
+use crate::error::{Fault, SendError};
+use crate::message::{Answer, DeadLetter};
+use crate::middleware::{Layer, Stack};
+use crate::router::service::{Route, Service};
+use crate::router::{Caller, Mesh, Origin};
+
+/// How often unused storage of mailboxes is given back.
+const COMPACT_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a mesh does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The engines cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A release cannot be hosted.
+    #[error("service {service}: {source}")]
+    Release {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: TemplateError,
+    },
+    /// Two services have one name.
+    #[error("there are two services {name:?}; hint: names are unique in a mesh")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// More instances were declared than can live.
+    #[error(
+        "the topology declares {declared} instances, and {most} is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or lower `instances`"
+    )]
+    TooManyInstances {
+        /// How many were declared.
+        declared: usize,
+        /// How many can live.
+        most: usize,
+        /// What the kernel allows.
+        mappings: usize,
+    },
+    /// Something did not start; what had started was stopped again.
+    #[error(transparent)]
+    Start(#[from] SystemError),
+}
+
+/// Makes a [`Runtime`].
+#[derive(Default)]
+pub struct RuntimeBuilder {
+    engines: EnginesSettings,
+    layers: Vec<Arc<dyn Layer>>,
+}
+
+impl RuntimeBuilder {
+    /// Keeps compiled code in this folder, so that the next start takes milliseconds.
+    #[must_use]
+    pub fn code_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.engines.code_cache = Some(folder.into());
+        self
+    }
+
+    /// Lets at most this many instances live at a time; by default as many as the kernel's mappings allow.
+    #[must_use]
+    pub fn max_instances(mut self, most: usize) -> Self {
+        self.engines.max_instances = Some(most);
+        self
+    }
+
+    /// Adds a layer to the dispatch stack.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`].
+    pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
+        let engines = engines(self.engines, topology)?;
+        let (instances, most_instances) = room(&engines, topology)?;
+        let templates = load(&engines, topology).await?;
+        let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
+        let digests = topology
+            .services()
+            .map(|service| (service.address.to_string(), digest(service).unwrap_or_default()))
+            .collect();
+        Ok(Checked { instances, most_instances, digests })
+    }
+
+    /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with several threads.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`]. Nothing runs then.
+    pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
+        let engines = engines(self.engines, topology)?;
+        let (declared, most) = room(&engines, topology)?;
+        tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
+        let templates = load(&engines, topology).await?;
+        let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers)));
+        let mut building = Building { mesh: &mesh, engines: &engines, templates: &templates, services: Vec::new() };
+        let mut root = topology.root.spec();
+        root.children = building.children(&topology.children)?;
+        let mut placed = building.services;
+        let mut tasks = vec![tokio::spawn({
+            let mesh = Arc::clone(&mesh);
+            async move { mesh.timers.run(|id, alarm| mesh.ring(id, alarm)).await }
+        })];
+        tasks.extend(
+            placed
+                .iter_mut()
+                .filter_map(|service| service.controller.take())
+                .map(|controller| tokio::spawn(controller.run())),
+        );
+        tasks.push(tokio::spawn(compact(Arc::clone(&mesh))));
+        match System::start(topology.name.as_str(), root).await {
+            Ok(system) => Ok(Runtime {
+                engines,
+                mesh,
+                system,
+                placed,
+                tasks,
+                shutdown_timeout: topology.settings.shutdown_timeout,
+            }),
+            Err(error) => {
+                tasks.iter().for_each(JoinHandle::abort);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// A topology that could be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The instances that it declares.
+    pub instances: usize,
+    /// How many can live on this machine.
+    pub most_instances: usize,
+    /// The SHA-256 of each service's component, by the service's name.
+    pub digests: HashMap<String, String>,
+}
+
+/// A running mesh.
+///
+/// # Example
+///
+/// A mesh of one service, asked once:
+///
+/// ```no_run
+/// use std::path::Path;
+/// use std::time::Duration;
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::compose::Topology;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let topology = Topology::read(Path::new("airssys.toml"))?;
+/// let runtime = Runtime::builder().start(&topology).await?;
+/// let answer = runtime.call("echo", "hello", Duration::from_secs(1)).await?;
+/// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+/// let report = runtime.shutdown().await;
+/// assert!(report.is_clean());
+/// # Ok(()) }
+/// ```
+pub struct Runtime {
+    engines: Arc<Engines>,
+    mesh: Arc<Mesh>,
+    system: System,
+    placed: Vec<Placed>,
+    tasks: Vec<JoinHandle<()>>,
+    shutdown_timeout: Duration,
+}
+
+/// A service, as it is now.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ServiceStatus {
+    /// Its name.
+    pub service: String,
+    /// Messages that wait in its mailboxes.
+    pub queued: usize,
+    /// Keys, where it is keyed.
+    pub keys: usize,
+    /// Messages that were accepted.
+    pub accepted: u64,
+    /// Messages to it that were denied.
+    pub denied: u64,
+    /// Messages to it that did not leave for another reason.
+    pub rejected: u64,
+    /// Turns that committed.
+    pub handled: u64,
+    /// Turns that returned a fault.
+    pub faulted: u64,
+    /// Turns that crashed.
+    pub crashed: u64,
+    /// Instances that were started.
+    pub started: u64,
+}
+
+impl Runtime {
+    /// Makes one.
+    #[must_use]
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its policy says.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing was sent then.
+    pub async fn send(&self, to: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        self.mesh.send(Origin::HOST, to, None, body.into()).await
+    }
+
+    /// [`Runtime::send`] with a partition key.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub async fn send_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        self.mesh.send(Origin::HOST, to, Some(key), body.into()).await
+    }
+
+    /// Sends a message and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`], which says whether it may have been handled.
+    pub async fn call(&self, to: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
+        self.mesh.call(Origin::HOST, Caller::Host(None), to, None, body.into(), Instant::now() + patience).await
+    }
+
+    /// [`Runtime::call`] with a partition key.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`].
+    pub async fn call_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
+        self.mesh.call(Origin::HOST, Caller::Host(None), to, Some(key), body.into(), Instant::now() + patience).await
+    }
+
+    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message is in the mailbox, and what is sent
+    /// after that comes after it. Where it never gets there, only the answer says so; where a layer has it tried again, it is told again.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`].
+    pub async fn call_in_order(
+        &self,
+        to: &str,
+        body: impl Into<Bytes>,
+        patience: Duration,
+        posted: impl Fn() + Sync,
+    ) -> Answer {
+        let deadline = Instant::now() + patience;
+        self.mesh.call(Origin::HOST, Caller::Host(Some(&posted)), to, None, body.into(), deadline).await
+    }
+
+    /// Publishes to all services that subscribe to the topic.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], where a layer of the stack says no.
+    pub fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        let mut body = body.into();
+        self.mesh.permit(Origin::HOST, Operation::Publish, topic, &mut body)?;
+        self.mesh.publish(Origin::HOST, topic, &body);
+        Ok(())
+    }
+
+    /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
+    pub async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service)?;
+        let mut well = None;
+        for actor in &placed.actors {
+            match check(actor, patience).await {
+                Some(Ok(())) => well = Some(Ok(())),
+                other => return other,
+            }
+        }
+        well
+    }
+
+    /// The dead letters: how many there were, and those that are kept, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
+        self.mesh.dead_letters()
+    }
+
+    /// All services as they are now, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceStatus> {
+        self.mesh.services().iter().map(|service| status(service)).collect()
+    }
+
+    /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
+    #[must_use]
+    pub fn state(&self, service: &str) -> HashMap<String, std::collections::BTreeMap<Box<str>, Bytes>> {
+        let mut all = HashMap::new();
+        if let Some(service) = self.mesh.service(service) {
+            service.each_lane(|address, lane| {
+                lane.each_state(|key, state| {
+                    let key = key.or(address.key()).unwrap_or_default();
+                    all.insert(key.to_owned(), state.snapshot());
+                });
+            });
+        }
+        all
+    }
+
+    /// The supervision tree as it is now.
+    pub async fn tree(&self) -> Vec<TreeNode> {
+        self.system.root().tree().await.unwrap_or_default()
+    }
+
+    /// The root supervisor, to stop, start and add children by hand.
+    #[must_use]
+    pub fn root(&self) -> SupervisorHandle {
+        self.system.root()
+    }
+
+    /// How many instances live now, and how many may.
+    #[must_use]
+    pub fn instances(&self) -> (usize, usize) {
+        (self.engines.live_instances(), self.engines.capacity().0)
+    }
+
+    /// Whether nothing is left to do: no message waits, no turn runs. Timers that are set do not count.
+    ///
+    /// It is true at one instant of the look; whoever sends meanwhile is not waited for.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let services = self.mesh.services();
+        let turns = || -> u64 {
+            let metrics = services.iter().map(|service| &service.metrics);
+            metrics
+                .flat_map(|m| [&m.handled, &m.faulted, &m.crashed, &m.started])
+                .map(|count| count.load(Ordering::SeqCst))
+                .sum()
+        };
+        // Each service was quiet when it was looked at. No turn ended meanwhile, so none can have sent to one that was looked at before.
+        let before = turns();
+        services.iter().all(|service| service.is_quiet()) && turns() == before
+    }
+
+    /// The child for which the root supervisor gave up, one restart too many, where it did.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<String> {
+        self.system.gave_up().map(|child| child.to_string())
+    }
+
+    /// Waits until the tree has ended by itself, such as when the root gave up.
+    pub async fn ended(&self) -> ExitReason {
+        self.system.ended().await
+    }
+
+    /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that wait are dead letters then.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        let report = self.system.shutdown(self.shutdown_timeout).await;
+        for service in self.mesh.services() {
+            service.each_lane(|_, lane| self.mesh.close(&lane.mailbox));
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+        report
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn status(service: &Service) -> ServiceStatus {
+    let mut queued = 0;
+    service.each_lane(|_, lane| queued += lane.mailbox.len());
+    let keys = match &service.route {
+        Route::Keyed(keyed) => keyed.len(),
+        _ => 0,
+    };
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let metrics = &service.metrics;
+    ServiceStatus {
+        service: service.address.to_string(),
+        queued,
+        keys,
+        accepted: read(&metrics.accepted),
+        denied: read(&metrics.denied),
+        rejected: read(&metrics.rejected),
+        handled: read(&metrics.handled),
+        faulted: read(&metrics.faulted),
+        crashed: read(&metrics.crashed),
+        started: read(&metrics.started),
+    }
+}
+
+/// The instances that are declared, and the most that can live.
+fn room(engines: &Engines, topology: &Topology) -> Result<(usize, usize), RuntimeError> {
+    let (most, mappings) = engines.capacity();
+    let declared = topology.services().map(declared_instances).sum();
+    if declared > most {
+        return Err(RuntimeError::TooManyInstances { declared, most, mappings });
+    }
+    Ok((declared, most))
+}
+
+/// How many instances a service may have at a time.
+fn declared_instances(service: &ServiceNode) -> usize {
+    match service.multiplicity {
+        Multiplicity::One => 1,
+        Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => instances,
+        Multiplicity::Keyed(rules) => rules.max_awake,
+    }
+}
+
+fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Engines>, EngineError> {
+    settings.demand =
+        topology.services().map(|service| (service.limits.memory_bytes, declared_instances(service))).collect();
+    Engines::new(&settings).map(Arc::new)
+}
+
+/// What makes two services share a template: the file, the lane, the engine class.
+type TemplateKey = (PathBuf, bool, u64);
+
+fn key(service: &ServiceNode) -> TemplateKey {
+    (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)
+}
+
+type Loading = JoinHandle<Result<Template, TemplateError>>;
+
+/// Compiles each release once, several at a time, off the runtime's threads.
+async fn load(
+    engines: &Arc<Engines>,
+    topology: &Topology,
+) -> Result<HashMap<TemplateKey, Arc<Template>>, RuntimeError> {
+    // In the order of the services, so that of several errors the same one is told each time.
+    let mut loading: Vec<(TemplateKey, String, Loading)> = Vec::new();
+    let mut seen = HashSet::new();
+    for service in topology.services().filter(|service| seen.insert(key(service))) {
+        let (engines, service) = (Arc::clone(engines), service.clone());
+        let (key, name) = (key(&service), service.address.to_string());
+        let task = tokio::task::spawn_blocking(move || {
+            Template::load(&engines, &service.release.component, service.release.manifest.lane, &service.limits)
+        });
+        loading.push((key, name, task));
+    }
+    let mut templates = HashMap::new();
+    for (key, service, task) in loading {
+        let loaded = task.await.unwrap_or_else(|error| {
+            Err(TemplateError::Invalid { path: key.0.clone(), detail: format!("the compiler panicked: {error}") })
+        });
+        let template = loaded.map_err(|source| RuntimeError::Release { service, source })?;
+        templates.insert(key, Arc::new(template));
+    }
+    Ok(templates)
+}
+
+struct Building<'a> {
+    mesh: &'a Arc<Mesh>,
+    engines: &'a Arc<Engines>,
+    templates: &'a HashMap<TemplateKey, Arc<Template>>,
+    services: Vec<Placed>,
+}
+
+impl Building<'_> {
+    fn children(&mut self, nodes: &[Node]) -> Result<Vec<ChildSpec>, RuntimeError> {
+        let mut children = Vec::new();
+        for node in nodes {
+            match node {
+                Node::Service(service) => children.extend(self.service(service)?),
+                Node::Supervisor(supervisor) => children.push(self.supervisor(supervisor)?),
+            }
+        }
+        Ok(children)
+    }
+
+    fn supervisor(&mut self, node: &SupervisorNode) -> Result<ChildSpec, RuntimeError> {
+        let spec = SupervisorSpec { children: self.children(&node.children)?, ..node.flags.spec() };
+        let start = SupervisorStart::new(spec).map_err(SystemError::from)?;
+        Ok(ChildSpec {
+            restart: node.restart,
+            shutdown: node.shutdown,
+            significant: node.significant,
+            ..ChildSpec::supervisor(node.name.as_str(), start)
+        })
+    }
+
+    fn service(&mut self, node: &ServiceNode) -> Result<Vec<ChildSpec>, RuntimeError> {
+        let Some(template) = self.templates.get(&key(node)) else { return Ok(Vec::new()) };
+        let spec = ServiceSpec {
+            address: node.address.clone(),
+            template: Arc::clone(template),
+            multiplicity: node.multiplicity,
+            shape: node.shape,
+            policy: Policy::new(node.release.manifest.requests.clone(), node.grants.clone()),
+            limits: node.limits.clone(),
+            retries: node.retries,
+            config: node.config.clone(),
+            restart: node.restart,
+            shutdown: node.shutdown,
+            significant: node.significant,
+        };
+        let mut placed = spec
+            .place(self.mesh, self.engines)
+            .map_err(|NameTaken(name)| RuntimeError::NameTaken { name: name.to_string() })?;
+        let children = std::mem::take(&mut placed.children);
+        self.services.push(placed);
+        Ok(children)
+    }
+}
+
+async fn compact(mesh: Arc<Mesh>) {
+    let mut every = tokio::time::interval(COMPACT_EVERY);
+    loop {
+        every.tick().await;
+        for service in mesh.services() {
+            service.each_lane(|_, lane| {
+                lane.mailbox.compact();
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("system", &self.system)
+            .field("services", &self.placed.len())
+            .finish_non_exhaustive()
+    }
+}

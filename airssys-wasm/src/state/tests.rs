@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::{IncrementError, State, Transaction};
+
+#[test]
+fn a_turn_reads_its_own_writes_and_nobody_else_does() {
+    let state = State::default();
+    let mut turn = Transaction::default();
+    turn.set("a", "1".into());
+    assert_eq!(turn.get(&state, "a"), Some("1".into()));
+    assert_eq!(Transaction::default().get(&state, "a"), None);
+    turn.commit(&state);
+    assert_eq!(Transaction::default().get(&state, "a"), Some("1".into()));
+}
+
+#[test]
+fn only_numbers_are_incremented() {
+    let state = State::default();
+    let mut turn = Transaction::default();
+    assert_eq!(turn.increment(&state, "n", 5), Ok(5));
+    assert_eq!(turn.increment(&state, "n", 2), Ok(7));
+    assert_eq!(turn.increment(&state, "n", u64::MAX), Err(IncrementError::Overflow));
+    turn.set("text", "abc".into());
+    assert_eq!(turn.increment(&state, "text", 1), Err(IncrementError::NotANumber { length: 3 }));
+    assert_eq!(turn.get(&state, "n"), Some(Bytes::copy_from_slice(&7_u64.to_le_bytes())));
+}
+
+#[test]
+fn a_listing_comes_in_pages() {
+    let state = State::default();
+    let mut turn = Transaction::default();
+    for n in 0..2_500 {
+        turn.set(&format!("{n:05}"), Bytes::new());
+    }
+    let (mut seen, mut cursor) = (Vec::new(), Some(0));
+    while let Some(at) = cursor {
+        let (page, next) = turn.keys(&state, at);
+        seen.extend(page);
+        cursor = next;
+    }
+    assert_eq!(seen, (0..2_500).map(|n| format!("{n:05}")).collect::<Vec<_>>());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Set(u8, u8),
+    Delete(u8),
+    Commit,
+    Discard,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..6_u8, any::<u8>()).prop_map(|(key, value)| Step::Set(key, value)),
+        2 => (0..6_u8).prop_map(Step::Delete),
+        1 => Just(Step::Commit),
+        1 => Just(Step::Discard),
+    ]
+}
+
+proptest! {
+    /// Against two plain maps: what is committed, and what the turn sees.
+    #[test]
+    fn a_transaction_is_a_map_that_can_be_taken_back(steps in proptest::collection::vec(step(), 0..40)) {
+        let (state, mut turn) = (State::default(), Transaction::default());
+        let (mut committed, mut seen) = (BTreeMap::new(), BTreeMap::new());
+        for step in steps {
+            match step {
+                Step::Set(key, value) => {
+                    turn.set(&key.to_string(), Bytes::copy_from_slice(&[value]));
+                    seen.insert(key.to_string(), value);
+                }
+                Step::Delete(key) => {
+                    turn.delete(&key.to_string());
+                    seen.remove(&key.to_string());
+                }
+                Step::Commit => {
+                    turn.commit(&state);
+                    committed = seen.clone();
+                }
+                Step::Discard => {
+                    turn.discard();
+                    seen = committed.clone();
+                }
+            }
+            prop_assert_eq!(turn.keys(&state, 0).0, seen.keys().cloned().collect::<Vec<_>>());
+            for key in 0..6_u8 {
+                let key = key.to_string();
+                prop_assert_eq!(turn.get(&state, &key).map(|value| value[0]), seen.get(&key).copied());
+            }
+            let stored: BTreeMap<String, u8> = state.snapshot().into_iter().map(|(key, value)| (key.into(), value[0])).collect();
+            prop_assert_eq!(&stored, &committed);
+        }
+    }
+}
