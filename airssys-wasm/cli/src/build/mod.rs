@@ -1,0 +1,120 @@
+//! `airssys build`: guest source to components.
+//!
+//! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a component. Writes nothing
+//! where any of it fails, and never a half-written file. Refuses what is no guest: a folder without `Component.toml`, a crate that is no
+//! `cdylib`, a binary that exports nothing.
+
+mod cargo;
+mod componentize;
+mod error;
+mod manifest;
+mod output;
+mod project;
+mod toolchain;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub(crate) use self::error::BuildError;
+use self::project::{Guest, Project};
+use self::toolchain::{Plan, Probe, Target};
+use crate::explain;
+
+/// Builds a guest crate, or every guest of a cargo workspace, to components.
+///
+/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. Each component is written to `DIR/target/airssys/NAME.wasm`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys build examples/shop\n  airssys build . --out echo.wasm -- --locked")]
+pub(crate) struct Args {
+    /// The folder of a guest crate, or of a cargo workspace with guests in it.
+    #[arg(value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Where to write the component; only for a single guest.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The cargo profile.
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    profile: String,
+    /// Build nothing; only say whether the toolchain is there.
+    #[arg(long, conflicts_with_all = ["out", "json"])]
+    check: bool,
+    /// Print what was built as JSON, a list.
+    #[arg(long)]
+    json: bool,
+    /// More arguments for cargo.
+    #[arg(last = true, value_name = "CARGO ARGS")]
+    cargo_args: Vec<String>,
+}
+
+/// One component that was built.
+#[derive(Debug, Serialize)]
+struct Built {
+    name: String,
+    version: semver::Version,
+    file: PathBuf,
+    bytes: usize,
+    /// Whether the file differs from what was there before.
+    changed: bool,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), BuildError> {
+    let project = project::find(&args.dir)?;
+    let plans = plans(&project)?;
+    if args.check {
+        return Ok(());
+    }
+    let built = build(args, &project, plans)?;
+    if args.json {
+        explain::say(&serde_json::to_string_pretty(&built).map_err(BuildError::Json)?);
+        return Ok(());
+    }
+    for one in &built {
+        let note = if one.changed { "" } else { ", unchanged" };
+        explain::say(&format!("{} {}: {} ({} bytes{note})", one.name, one.version, one.file.display(), one.bytes));
+    }
+    Ok(())
+}
+
+/// How each guest is built. Chosen before anything is built: what is missing is told at once, not after minutes.
+fn plans(project: &Project) -> Result<Vec<(Plan, Vec<&Guest>)>, BuildError> {
+    let probe = Probe::of_machine(&project.dir);
+    let mut plans = Vec::new();
+    for wasi in [true, false] {
+        let guests: Vec<&Guest> = project.guests.iter().filter(|guest| guest.wasi == wasi).collect();
+        if !guests.is_empty() {
+            plans.push((toolchain::choose(&probe, wasi)?, guests));
+        }
+    }
+    Ok(plans)
+}
+
+fn build(args: &Args, project: &Project, plans: Vec<(Plan, Vec<&Guest>)>) -> Result<Vec<Built>, BuildError> {
+    if args.out.is_some() && project.guests.len() > 1 {
+        return Err(BuildError::OneFileForMany { guests: project.guests.len() });
+    }
+    let mut components = Vec::new();
+    for (plan, guests) in plans {
+        explain::note(&format!("building {} for {plan}", names(&guests)));
+        let modules = cargo::build(project, &plan, &guests, &args.profile, &args.cargo_args)?;
+        for (guest, module) in guests.into_iter().zip(modules) {
+            let adapt = plan.target == Target::WasiP1;
+            components.push((guest, componentize::component(&guest.name, &module, adapt)?));
+        }
+    }
+    components.into_iter().map(|(guest, bytes)| write(args, project, guest, &bytes)).collect()
+}
+
+fn write(args: &Args, project: &Project, guest: &Guest, bytes: &[u8]) -> Result<Built, BuildError> {
+    let file = match &args.out {
+        Some(file) => file.clone(),
+        None => project.dir.join("target").join("airssys").join(format!("{}.wasm", guest.name)),
+    };
+    let changed = output::write(&file, bytes)?;
+    Ok(Built { name: guest.name.clone(), version: guest.version.clone(), file, bytes: bytes.len(), changed })
+}
+
+fn names(guests: &[&Guest]) -> String {
+    guests.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>().join(", ")
+}

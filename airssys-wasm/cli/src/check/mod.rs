@@ -1,0 +1,108 @@
+//! `airssys check`: whether a topology could run. Reads, compiles and links everything, and starts nothing.
+
+use std::path::PathBuf;
+
+use airssys_wasm::compose::{ServiceNode, Topology};
+use airssys_wasm::engine::Lane;
+use airssys_wasm::{Checked, Runtime};
+use serde::Serialize;
+
+use crate::output::{self, CacheArgs, Problem, TopologyArgs};
+
+/// Digits of a digest that are shown to people.
+const SHORT: usize = 12;
+
+/// Checks a topology and all its components, without starting anything.
+///
+/// It finds unknown keys, names and values, releases that are not there, files that are no components, imports that nobody provides, components for
+/// another version of the contract, and more instances than this machine holds. It ends at the first error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys check examples/shop/airssys.toml")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    topology: TopologyArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    name: String,
+    instances: usize,
+    most_instances: usize,
+    services: Vec<Service>,
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    service: String,
+    component: String,
+    version: semver::Version,
+    file: PathBuf,
+    sha256: String,
+    lane: Lane,
+    actors: String,
+    memory_bytes: u64,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), Problem> {
+    let topology = args.topology.read()?;
+    let mut builder = Runtime::builder();
+    if let Some(folder) = args.cache.folder()? {
+        builder = builder.code_cache(folder);
+    }
+    let threads = tokio::runtime::Builder::new_current_thread().build().map_err(Problem::Threads)?;
+    let checked = threads.block_on(builder.check(&topology))?;
+    let report = report(&topology, &checked);
+    if args.json { output::print_json(&report) } else { output::print(text(&report).trim_end()) }
+}
+
+fn report(topology: &Topology, checked: &Checked) -> Report {
+    let service = |node: &ServiceNode| Service {
+        service: node.address.to_string(),
+        component: node.release.manifest.name.clone(),
+        version: node.release.manifest.version.clone(),
+        file: node.release.component.clone(),
+        sha256: checked.digests.get(node.address.as_str()).cloned().unwrap_or_default(),
+        lane: node.release.manifest.lane,
+        actors: output::actors(node.multiplicity),
+        memory_bytes: node.limits.memory_bytes,
+    };
+    Report {
+        name: topology.name.clone(),
+        instances: checked.instances,
+        most_instances: checked.most_instances,
+        services: topology.services().map(service).collect(),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let Report { name, instances, most_instances, services } = report;
+    let mut text = format!(
+        "{name} is well: {}, {} of the {most_instances} that this machine holds\n",
+        output::count(services.len(), "service"),
+        output::count(*instances, "instance"),
+    );
+    let rows: Vec<Vec<String>> = services.iter().map(row).collect();
+    text.push_str(&output::table(&rows));
+    text
+}
+
+fn row(service: &Service) -> Vec<String> {
+    let lane = match service.lane {
+        Lane::Async => "async",
+        Lane::Sync => "sync",
+    };
+    vec![
+        service.service.clone(),
+        format!("{} {}", service.component, service.version),
+        lane.to_owned(),
+        service.actors.clone(),
+        bytesize::ByteSize(service.memory_bytes).to_string(),
+        format!("sha256 {:.SHORT$}", service.sha256),
+    ]
+}

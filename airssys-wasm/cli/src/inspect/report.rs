@@ -1,0 +1,188 @@
+//! What `inspect` found, as data and as text.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use airssys_wasm::capability::{Access, Pattern, Requests};
+use airssys_wasm::engine::Lane;
+use airssys_wasm::limits::Limits;
+use airssys_wasm::registry::Release;
+use bytesize::ByteSize;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::anatomy::Anatomy;
+use crate::output;
+
+/// The interface without which a mesh cannot host a component.
+const HANDLER: &str = "airssys:actor/handler@";
+/// The optional interfaces of the contract.
+const OPTIONAL: [&str; 2] = ["lifecycle", "health"];
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    name: String,
+    version: semver::Version,
+    description: String,
+    file: PathBuf,
+    sha256: String,
+    size_bytes: usize,
+    lane: Lane,
+    /// Whether it exports the handler.
+    handles_messages: bool,
+    /// The optional interfaces that it exports.
+    optional: Vec<&'static str>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    requests: Requested,
+    limits: Limited,
+}
+
+#[derive(Debug, Serialize)]
+struct Requested {
+    send: Vec<String>,
+    call: Vec<String>,
+    publish: Vec<String>,
+    subscribe: Vec<String>,
+    files: BTreeMap<String, Access>,
+    environment: Vec<String>,
+    sockets: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Limited {
+    memory_bytes: u64,
+    message_bytes: u64,
+    boundary_bytes: usize,
+    log_line_bytes: usize,
+    table_elements: usize,
+    core_instances: usize,
+    effects: usize,
+    timers: usize,
+    turn_deadline_ms: u128,
+    turn_budget_ms: u128,
+    start_timeout_ms: u128,
+}
+
+impl Report {
+    pub(super) fn new(release: Release, bytes: &[u8], anatomy: Anatomy) -> Self {
+        let Release { component, manifest } = release;
+        let Anatomy { imports, exports } = anatomy;
+        let mut limits = Limits::default();
+        manifest.limits.apply(&mut limits);
+        let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
+        Self {
+            name: manifest.name,
+            version: manifest.version,
+            description: manifest.description,
+            file: component,
+            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            size_bytes: bytes.len(),
+            lane: manifest.lane,
+            handles_messages: exported(HANDLER),
+            optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
+            requests: requested(manifest.requests),
+            limits: limited(&limits),
+            imports,
+            exports,
+        }
+    }
+
+    /// As text for people.
+    pub(super) fn text(&self) -> String {
+        let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join("\n            ") };
+        let lane = match self.lane {
+            Lane::Async => "async",
+            Lane::Sync => "sync",
+        };
+        let role = match (self.handles_messages, self.optional.as_slice()) {
+            (false, _) => "no airssys:actor/handler: a mesh cannot host it".to_owned(),
+            (true, []) => "messages".to_owned(),
+            (true, optional) => format!("messages, {}", optional.join(", ")),
+        };
+        let mut lines = vec![
+            ("component", format!("{} {}", self.name, self.version)),
+            ("about", self.description.clone()),
+            ("file", self.file.display().to_string()),
+            ("sha256", self.sha256.clone()),
+            ("size", format!("{} ({})", ByteSize(self.size_bytes as u64), output::count(self.size_bytes, "byte"))),
+            ("lane", lane.to_owned()),
+            ("handles", role),
+            ("imports", list(&self.imports)),
+            ("exports", list(&self.exports)),
+            ("asks for", list(&self.requests.lines())),
+            ("limits", self.limits.lines().join("\n            ")),
+        ];
+        lines.retain(|(_, value)| !value.is_empty());
+        lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+    }
+}
+
+fn requested(requests: Requests) -> Requested {
+    let texts = |patterns: Vec<Pattern>| patterns.iter().map(ToString::to_string).collect();
+    Requested {
+        send: texts(requests.send),
+        call: texts(requests.call),
+        publish: texts(requests.publish),
+        subscribe: texts(requests.subscribe),
+        files: requests.files,
+        environment: requests.environment,
+        sockets: requests.sockets.iter().map(ToString::to_string).collect(),
+    }
+}
+
+impl Requested {
+    fn lines(&self) -> Vec<String> {
+        let files = self.files.iter().map(|(path, access)| match access {
+            Access::Read => path.clone(),
+            Access::ReadWrite => format!("{path} (to write)"),
+        });
+        let files: Vec<String> = files.collect();
+        [
+            ("to send to", &self.send),
+            ("to call", &self.call),
+            ("to publish on", &self.publish),
+            ("to subscribe to", &self.subscribe),
+            ("folders", &files),
+            ("environment", &self.environment),
+            ("connections to", &self.sockets),
+        ]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .collect()
+    }
+}
+
+fn limited(limits: &Limits) -> Limited {
+    Limited {
+        memory_bytes: limits.memory_bytes,
+        message_bytes: limits.message_bytes,
+        boundary_bytes: limits.boundary_bytes,
+        log_line_bytes: limits.log_line_bytes,
+        table_elements: limits.table_elements,
+        core_instances: limits.core_instances,
+        effects: limits.effects,
+        timers: limits.timers,
+        turn_deadline_ms: limits.turn_deadline.as_millis(),
+        turn_budget_ms: limits.turn_budget.as_millis(),
+        start_timeout_ms: limits.start_timeout.as_millis(),
+    }
+}
+
+impl Limited {
+    fn lines(&self) -> Vec<String> {
+        let time = |ms: u128| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)));
+        vec![
+            format!("memory {}, message {}", ByteSize(self.memory_bytes), ByteSize(self.message_bytes)),
+            format!(
+                "turn deadline {}, turn budget {}, start time-out {}",
+                time(self.turn_deadline_ms),
+                time(self.turn_budget_ms),
+                time(self.start_timeout_ms)
+            ),
+            format!("effects a turn {}, timers {}", self.effects, self.timers),
+        ]
+    }
+}

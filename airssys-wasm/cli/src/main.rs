@@ -1,0 +1,64 @@
+//! The airssys command: parses, calls what does the work, prints.
+//!
+//! It decides nothing itself. One module a subcommand; a subcommand returns what it found or a typed error, and only this file turns errors
+//! into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
+
+mod build;
+mod check;
+mod completions;
+mod explain;
+mod inspect;
+mod new;
+mod output;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::explain::Explain;
+
+/// Builds, checks and runs a mesh of WebAssembly components as supervised actors.
+#[derive(Debug, Parser)]
+#[command(name = "airssys", version, propagate_version = true, after_help = after_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::Args),
+    Build(build::Args),
+    Inspect(inspect::Args),
+    Check(check::Args),
+    Run(run::Args),
+    Completions(completions::Args),
+}
+
+fn after_help() -> String {
+    let example = "airssys new echo && airssys build echo && airssys inspect echo";
+    format!("Example:\n  {example}\n\n{}", output::EXIT_CODES)
+}
+
+fn main() -> ExitCode {
+    output::catching_bugs(command)
+}
+
+fn command() -> ExitCode {
+    let outcome: Result<(), Box<dyn Explain>> = match Cli::parse().command {
+        Command::New(args) => new::run(&args).map_err(Into::into),
+        Command::Build(args) => build::run(&args).map_err(Into::into),
+        Command::Inspect(args) => inspect::run(&args).map_err(Into::into),
+        Command::Check(args) => check::run(&args).map_err(Into::into),
+        Command::Run(args) => run::run(&args).map_err(Into::into),
+        Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            explain::print(error.as_ref());
+            error.exit().into()
+        }
+    }
+}

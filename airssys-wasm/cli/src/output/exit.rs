@@ -1,0 +1,53 @@
+//! The exit codes, which scripts may rely on.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+use crate::explain;
+
+/// What `--help` says of the exit codes.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    done; a service that was stopped by SIGINT or SIGTERM is done
+  1    it failed: a build, a mesh that gave up or was stopped before all lines were answered,
+       with --strict also a line without an answer
+  2    wrong usage or bad input: arguments, a topology, a component, an input file
+  3    the mesh cannot start on this machine, or one of its services did not
+  70   a bug in airssys
+  130, 143   ended at once, by a second SIGINT or SIGTERM
+Errors are written to stderr with a code in brackets, which stays the same where the wording does not.";
+
+/// How the command ends, where it does not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// What was asked for did not succeed.
+    Failed,
+    /// What was given is not right.
+    BadInput,
+    /// The mesh did not come up.
+    CannotStart,
+    /// The command itself is wrong.
+    Bug,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Failed => 1,
+            Exit::BadInput => 2,
+            Exit::CannotStart => 3,
+            Exit::Bug => 70,
+        })
+    }
+}
+
+/// Runs the command. A panic in it is told as what it is, a bug; one in an actor is its supervisor's, and told in a line.
+pub(crate) fn catching_bugs(command: impl FnOnce() -> ExitCode) -> ExitCode {
+    panic::set_hook(Box::new(|panic| explain::note(&format!("a bug in airssys: {panic}"))));
+    panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_told_by_the_hook| {
+        explain::note(
+            "error[AX700]: airssys ended because of a bug in it\n  hint: report the lines above, and what you did",
+        );
+        Exit::Bug.into()
+    })
+}

@@ -1,0 +1,37 @@
+//! What the subcommands share: how they print, what they log, the problems they can have with a mesh, and the codes they end with.
+
+mod cache;
+mod exit;
+mod logging;
+mod problem;
+mod table;
+mod topology;
+
+use std::io::{self, ErrorKind, Write};
+
+pub(crate) use cache::CacheArgs;
+pub(crate) use exit::{Exit, HELP as EXIT_CODES, catching_bugs};
+pub(crate) use logging::{LogArgs, LogError};
+pub(crate) use problem::Problem;
+pub(crate) use table::table;
+pub(crate) use topology::{TopologyArgs, actors};
+
+/// Writes a result to stdout, with an end of line. That nobody reads it is no failure; a full disk is one.
+pub(crate) fn print(text: &str) -> Result<(), Problem> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// [`print()`] for data, as one JSON document.
+pub(crate) fn print_json(data: &impl serde::Serialize) -> Result<(), Problem> {
+    print(&serde_json::to_string_pretty(data).map_err(Problem::Json)?)
+}
+
+/// `1 service`, `2 services`.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}

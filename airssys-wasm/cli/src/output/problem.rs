@@ -1,0 +1,104 @@
+//! What can be wrong with a mesh before it runs.
+
+use std::io;
+use std::path::PathBuf;
+
+use airssys_wasm::RuntimeError;
+use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::engine::TemplateError;
+
+use super::Exit;
+use crate::explain::Explain;
+
+/// Why a mesh, or a component of it, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Component(#[from] TemplateError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
+    Cache { folder: PathBuf, source: io::Error },
+    #[error("cannot start the threads of the runtime")]
+    Threads(#[source] io::Error),
+    #[error("cannot write to stdout")]
+    Output(#[source] io::Error),
+    #[error("cannot write the result as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+fn component_code(error: &TemplateError) -> &'static str {
+    match error {
+        TemplateError::Read { .. } => "AC101",
+        TemplateError::TooLarge { .. } => "AC102",
+        TemplateError::NoComponent { .. } => "AC103",
+        TemplateError::Invalid { .. } => "AC104",
+        TemplateError::Import { .. } => "AC105",
+        TemplateError::Export { .. } => "AC106",
+        TemplateError::Engine(_) => "AC107",
+        _ => "AC100",
+    }
+}
+
+/// For those whose text has no hint of its own.
+fn component_hint(error: &TemplateError) -> Option<&'static str> {
+    match error {
+        TemplateError::Read { .. } => Some("look at the path and its permissions; `airssys build` writes components"),
+        TemplateError::TooLarge { .. } => {
+            Some("is it the right file? build it in release mode, without debug information")
+        }
+        TemplateError::Engine(_) => Some("lower `memory` in the [limits] of the service or of its Component.toml"),
+        _ => None,
+    }
+}
+
+impl Explain for Problem {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "AT101",
+            Self::Component(error) | Self::Runtime(RuntimeError::Release { source: error, .. }) => {
+                component_code(error)
+            }
+            Self::Runtime(RuntimeError::Engine(_)) => "AR101",
+            Self::Runtime(RuntimeError::NameTaken { .. }) => "AR102",
+            Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
+            Self::Runtime(RuntimeError::Start(_)) => "AR104",
+            Self::Runtime(_) => "AR100",
+            Self::Cache { .. } => "AR105",
+            Self::Threads(_) => "AR106",
+            Self::Output(_) => "AO101",
+            Self::Json(_) => "AO102",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Component(error) | Self::Runtime(RuntimeError::Release { source: error, .. }) => {
+                component_hint(error)?
+            }
+            Self::Runtime(RuntimeError::Start(_)) => {
+                "nothing runs; the log lines above, or those with `--log debug`, say what the service did in its start"
+            }
+            Self::Cache { .. } => "name a folder that can be written, or leave --code-cache out",
+            Self::Threads(_) => "is the number of threads limited (ulimit -u)?",
+            Self::Output(_) => "is the disk full?",
+            Self::Config(error) if error.hint.is_empty() => {
+                "the book's reference of this file tells every key, its values and its default"
+            }
+            Self::Config(_) | Self::Runtime(_) | Self::Json(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_)
+            | Self::Component(_)
+            | Self::Runtime(RuntimeError::Release { .. } | RuntimeError::NameTaken { .. }) => Exit::BadInput,
+            Self::Runtime(_) | Self::Cache { .. } | Self::Threads(_) => Exit::CannotStart,
+            Self::Output(_) | Self::Json(_) => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The topology that a subcommand is given.
+
+use std::path::PathBuf;
+
+use airssys_wasm::actor::Multiplicity;
+use airssys_wasm::compose::Topology;
+
+use super::{Problem, count};
+
+/// The topology's usual name.
+const USUAL: &str = "airssys.toml";
+
+/// The file that declares the mesh.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TopologyArgs {
+    /// The topology, or the folder of an airssys.toml.
+    #[arg(value_name = "TOPOLOGY", default_value = USUAL)]
+    topology: PathBuf,
+}
+
+impl TopologyArgs {
+    /// Reads it.
+    pub(crate) fn read(&self) -> Result<Topology, Problem> {
+        let path = &self.topology;
+        let file = if path.is_dir() { path.join(USUAL) } else { path.clone() };
+        Ok(Topology::read(&file)?)
+    }
+}
+
+/// How many actors serve a service, in words.
+pub(crate) fn actors(multiplicity: Multiplicity) -> String {
+    match multiplicity {
+        Multiplicity::One => "1 actor".to_owned(),
+        Multiplicity::Stateless { instances } => format!("{}, one mailbox", count(instances, "actor")),
+        Multiplicity::Partitioned { instances } => format!("{}, a mailbox each", count(instances, "actor")),
+        Multiplicity::Keyed(rules) => format!("an actor a key, {} awake", rules.max_awake),
+    }
+}

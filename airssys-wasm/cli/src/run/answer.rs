@@ -1,0 +1,189 @@
+//! Prints answers as they come, and counts them.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Stdout, Write};
+
+use airssys_wasm::error::CallError;
+use airssys_wasm::message::Answer;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+/// What became of the lines.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Tally {
+    pub(super) lines: u64,
+    pub(super) answered: u64,
+    /// By kind: what the service itself said no to.
+    pub(super) faults: BTreeMap<&'static str, u64>,
+    /// By code: what the mesh says.
+    pub(super) errors: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn count(&mut self, answer: &Answer) {
+        self.lines += 1;
+        match answer {
+            Ok(_) => self.answered += 1,
+            Err(CallError::Fault(fault)) => *self.faults.entry(fault.code()).or_default() += 1,
+            Err(error) => *self.errors.entry(error.code()).or_default() += 1,
+        }
+    }
+
+    /// Lines that have no answer.
+    pub(super) fn failed(&self) -> u64 {
+        self.lines - self.answered
+    }
+}
+
+/// Where answers go: stdout.
+pub(super) struct Sink {
+    to: BufWriter<Stdout>,
+    json: bool,
+    pub(super) tally: Tally,
+}
+
+impl Sink {
+    pub(super) fn new(json: bool) -> Self {
+        Self { to: BufWriter::with_capacity(1 << 16, io::stdout()), json, tally: Tally::default() }
+    }
+
+    /// Writes the answer to line number `line`. It may stay in a buffer until [`Sink::flush`].
+    pub(super) fn answer(&mut self, line: u64, answer: &Answer) -> io::Result<()> {
+        self.tally.count(answer);
+        let text = if self.json { as_json(line, answer) } else { as_text(line, answer) };
+        writeln!(self.to, "{text}")
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+
+    /// Writes what comes after all answers. That nobody reads it is no failure.
+    pub(super) fn last_line(&mut self, line: &str) -> io::Result<()> {
+        match writeln!(self.to, "{line}") {
+            Ok(()) => self.flush_last(),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            failed => failed,
+        }
+    }
+
+    /// Writes all that is left. That nobody reads it is no failure.
+    pub(super) fn flush_last(&mut self) -> io::Result<()> {
+        match self.to.flush() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn as_json(line: u64, answer: &Answer) -> String {
+    match answer {
+        Ok(None) => format!(r#"{{"line":{line},"ok":null}}"#),
+        Ok(Some(body)) => match std::str::from_utf8(body) {
+            // As it is, so that no number is rounded and no key moved. Ends of line stand only between the tokens of valid JSON.
+            Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+                format!(r#"{{"line":{line},"ok":{}}}"#, text.trim().replace(['\n', '\r'], " "))
+            }
+            Ok(text) => format!(r#"{{"line":{line},"ok":{}}}"#, json_text(&text)),
+            Err(_) => {
+                let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!(r#"{{"line":{line},"ok_hex":"{hex}"}}"#)
+            }
+        },
+        Err(error) => {
+            let told = Told { code: error.code(), kind: kind(error), message: error.to_string() };
+            format!(r#"{{"line":{line},"error":{}}}"#, json_text(&told))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Told {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    message: String,
+}
+
+/// Text, and structs of text, always are JSON.
+fn json_text(data: &impl Serialize) -> String {
+    serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// What the code alone does not say.
+fn kind(error: &CallError) -> Option<&'static str> {
+    match error {
+        CallError::Fault(fault) => Some(fault.code()),
+        CallError::Crashed(crash) => Some(crash.code()),
+        _ => None,
+    }
+}
+
+fn as_text(line: u64, answer: &Answer) -> String {
+    match answer {
+        Ok(None) => format!("{line} ok"),
+        Ok(Some(body)) => format!("{line} {}", printable(&String::from_utf8_lossy(body))),
+        Err(error) => format!("{line} error[{}]: {}", error.code(), printable(&error.to_string())),
+    }
+}
+
+/// One line, and nothing that a terminal obeys.
+fn printable(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { one.escape_default().to_string() } else { one.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use airssys_wasm::error::{CallError, Crash, Fault};
+    use airssys_wasm::message::Answer;
+    use bytes::Bytes;
+
+    use super::{Tally, as_json, as_text};
+
+    fn ok(body: &'static [u8]) -> Answer {
+        Ok(Some(Bytes::from_static(body)))
+    }
+
+    #[test]
+    fn an_answer_is_json_where_it_is_and_text_or_bytes_else() {
+        for (answer, json, text) in [
+            (Ok(None), r#"{"line":7,"ok":null}"#, "7 ok"),
+            (
+                ok(b"{\"b\":1.10,\r\n \"a\":2}\n"),
+                r#"{"line":7,"ok":{"b":1.10,   "a":2}}"#,
+                r#"7 {"b":1.10,\r\n "a":2}\n"#,
+            ),
+            (ok(b"say \"hi\""), r#"{"line":7,"ok":"say \"hi\""}"#, "7 say \"hi\""),
+            (ok(b"\x1b[2J"), r#"{"line":7,"ok":"\u001b[2J"}"#, r"7 \u{1b}[2J"),
+            (ok(b"\xff\x00"), r#"{"line":7,"ok_hex":"ff00"}"#, "7 \u{fffd}\\u{0}"),
+            (
+                Err(CallError::Timeout),
+                r#"{"line":7,"error":{"code":"timeout","message":"no answer within the deadline"}}"#,
+                "7 error[timeout]: no answer within the deadline",
+            ),
+            (
+                Err(CallError::Fault(Fault::Invalid("no".to_owned()))),
+                r#"{"line":7,"error":{"code":"fault","kind":"invalid","message":"invalid: no"}}"#,
+                "7 error[fault]: invalid: no",
+            ),
+        ] {
+            assert_eq!((as_json(7, &answer).as_str(), as_text(7, &answer).as_str()), (json, text));
+        }
+    }
+
+    #[test]
+    fn every_line_is_counted_once() {
+        let mut tally = Tally::default();
+        let crash = Crash::Exit { status: 1 };
+        for answer in [
+            Ok(None),
+            Err(CallError::Timeout),
+            Err(CallError::Crashed(crash)),
+            Err(CallError::Fault(Fault::Refused(String::new()))),
+        ] {
+            tally.count(&answer);
+        }
+        assert_eq!((tally.lines, tally.answered, tally.failed()), (4, 1, 3));
+        assert_eq!((tally.faults["refused"], tally.errors["timeout"], tally.errors["crashed"]), (1, 1, 1));
+    }
+}

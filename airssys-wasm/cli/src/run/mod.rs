@@ -1,0 +1,203 @@
+//! `airssys run`: a mesh, from its topology to its ordered end.
+//!
+//! What can be wrong with the arguments is found before anything starts. Then, in this order: start, feed or serve, let what is under way settle, stop the
+//! tree, tell what happened. It ends by itself where there is an input; else SIGINT or SIGTERM ends it. A second signal ends the process at once.
+
+mod answer;
+mod error;
+mod feed;
+mod input;
+mod lines;
+mod signals;
+mod summary;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airssys_wasm::compose::Topology;
+use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport};
+
+use self::answer::Sink;
+use self::error::RunError;
+use self::feed::{End, Feed};
+use self::input::{Input, InputSpec};
+use self::signals::Signals;
+use self::summary::Summary;
+use crate::explain::note;
+use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
+
+/// How often it is asked whether the mesh has settled.
+const SETTLING: Duration = Duration::from_millis(5);
+/// How long threads that do not end are waited for, when all is told.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// Runs a mesh: to the end of an input, or until SIGINT or SIGTERM.
+///
+/// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it comes, with the number of its
+/// line. A line is sent as it is, as bytes, without its end of line. When all are answered and nothing is under way in the mesh any more (timers that
+/// are set do not count), the tree is stopped in order, and a summary ends the run. A line that is refused, too long or not answered in time
+/// is an error of that line only.
+///
+/// With --json each answer is a line {"line":N,"ok":ANSWER} or {"line":N,"error":{"code":...,"message":...}}, and the last line is
+/// {"summary":{...}}. An answer that is JSON stands there as it is, other text as a string, other bytes as {"line":N,"ok_hex":"..."}.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  airssys run examples/shop/airssys.toml\n  airssys run examples/shop --input gateway=orders.jsonl --json\n  echo hello | airssys run --input echo=-"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    topology: TopologyArgs,
+    /// A service, or service/key, and the file whose lines it is called with; `-` is stdin.
+    #[arg(long, value_name = "SERVICE=FILE")]
+    input: Option<InputSpec>,
+    /// How long each line waits for its answer, and then the mesh to settle.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
+    timeout: Duration,
+    /// How many lines are under way at a time.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    /// End with 1 where a line had an error or a fault, or where something had to be killed.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Print answers and the summary as JSON lines to stdout.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// The longest time-out: a year. The clock has an end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 5s or 250ms"))?;
+    if time > LONGEST { Err("a year is the most".to_owned()) } else { Ok(time) }
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), RunError> {
+    signals::without_backtraces();
+    args.log.start()?;
+    let mut input = args.input.as_ref().map(InputSpec::open).transpose()?;
+    let topology = args.topology.read()?;
+    if let Some(input) = &mut input {
+        input.check_target(&topology)?;
+    }
+    let mut builder = Runtime::builder();
+    if let Some(folder) = args.cache.folder()? {
+        builder = builder.code_cache(folder);
+    }
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
+    let outcome = threads.block_on(session(args, builder, &topology, input));
+    threads.shutdown_timeout(PARTING);
+    outcome
+}
+
+async fn session(
+    args: &Args,
+    builder: RuntimeBuilder,
+    topology: &Topology,
+    input: Option<Input>,
+) -> Result<(), RunError> {
+    let mut signals = Signals::listen()?;
+    let runtime = tokio::select! {
+        started = builder.start(topology) => Arc::new(started.map_err(Problem::from)?),
+        () = signals.first() => return Err(RunError::NotUp),
+    };
+    let begun = Instant::now();
+    let mut sink = Sink::new(args.json);
+    let mut feed = input.map(|input| Feed::new(&runtime, input, args.timeout, usize::from(args.concurrency)));
+    let end = match &mut feed {
+        Some(feed) => feed.run(&mut sink, &mut signals).await,
+        None => {
+            let services = output::count(topology.services().count(), "service");
+            note(&format!("{} is up: {services}; SIGINT (Ctrl-C) or SIGTERM stops it in order", topology.name));
+            serve(&runtime, &mut signals).await
+        }
+    };
+    let took = begun.elapsed();
+    if matches!(end, End::Done | End::InputFailed(_)) && !settle(&runtime, args.timeout, &mut signals).await {
+        note("something is still under way; what waits becomes dead letters");
+    }
+    let stopped = runtime.shutdown().await;
+    if let Some(feed) = &mut feed
+        && matches!(end, End::Interrupted | End::TreeEnded { .. })
+    {
+        // The end of the tree answered those that were under way. What cannot be written now is said by the summary's own writing.
+        let _told_below = feed.finish(&mut sink).await;
+    }
+    let summary = Summary::new(topology, &runtime, feed.is_some().then_some(&sink.tally), took, &stopped);
+    let told = if matches!(end, End::NobodyReads) { Ok(()) } else { tell(args.json, &mut sink, &summary) };
+    tell_killed(&stopped);
+    verdict(end, feed.is_some(), &runtime)?;
+    told?;
+    let failed = sink.tally.failed();
+    if args.strict && (failed > 0 || !stopped.is_clean()) {
+        return Err(RunError::Strict { failed, killed: stopped.killed.len() });
+    }
+    Ok(())
+}
+
+fn tell_killed(stopped: &ShutdownReport) {
+    if !stopped.is_clean() {
+        note(&format!("had to be killed: {}", stopped.killed.join(", ")));
+    }
+    if !stopped.unresponsive.is_empty() {
+        note(&format!("did not go even then: {}", stopped.unresponsive.join(", ")));
+    }
+}
+
+async fn serve(runtime: &Runtime, signals: &mut Signals) -> End {
+    tokio::select! {
+        reason = runtime.ended() => End::TreeEnded { reason: reason.to_string(), normal: reason.is_normal() },
+        () = signals.first() => End::Interrupted,
+    }
+}
+
+/// Waits until nothing is under way in the mesh; false where it did not come to that in time.
+async fn settle(runtime: &Runtime, patience: Duration, signals: &mut Signals) -> bool {
+    let settled = async {
+        loop {
+            let looked = Instant::now();
+            if runtime.is_quiet() {
+                return;
+            }
+            // A look at a million keys takes its time: most of it is left to the mesh.
+            tokio::time::sleep(SETTLING.max(looked.elapsed() * 8)).await;
+        }
+    };
+    tokio::select! {
+        settled = tokio::time::timeout(patience, settled) => settled.is_ok(),
+        _ended = runtime.ended() => true,
+        () = signals.first() => false,
+    }
+}
+
+fn tell(json: bool, sink: &mut Sink, summary: &Summary) -> Result<(), Problem> {
+    if json {
+        let line = serde_json::to_string(&serde_json::json!({ "summary": summary })).map_err(Problem::Json)?;
+        return sink.last_line(&line).map_err(Problem::Output);
+    }
+    sink.flush_last().map_err(Problem::Output)?;
+    note(summary.text().trim_end());
+    Ok(())
+}
+
+/// Whether this was the end that was wanted.
+fn verdict(end: End, fed: bool, runtime: &Runtime) -> Result<(), RunError> {
+    if let Some(child) = runtime.gave_up() {
+        return Err(RunError::GaveUp { child });
+    }
+    match end {
+        End::Done | End::NobodyReads => Ok(()),
+        End::Interrupted if fed => Err(RunError::Interrupted),
+        End::Interrupted => Ok(()),
+        // Its significant children were done.
+        End::TreeEnded { normal: true, .. } if !fed => Ok(()),
+        End::TreeEnded { reason, .. } => Err(RunError::EndedEarly { reason }),
+        End::InputFailed(error) => Err(error.into()),
+        End::OutputFailed(error) => Err(Problem::Output(error).into()),
+    }
+}

@@ -1,0 +1,70 @@
+//! SIGINT and SIGTERM: the first asks for an ordered stop, the second ends the process. And the environment that a host of guests wants.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::error::RunError;
+use crate::explain::note;
+
+/// Added to a signal's number, it is the exit code of a process that a signal ended.
+const BY_SIGNAL: i32 = 128;
+
+/// Whether a signal came.
+pub(super) struct Signals(watch::Receiver<bool>);
+
+impl Signals {
+    /// Listens from now on.
+    pub(super) fn listen() -> Result<Self, RunError> {
+        let listen = |kind| signal(kind).map_err(RunError::Signals);
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let (came, signals) = watch::channel(false);
+        tokio::spawn(async move {
+            either(&mut interrupt, &mut terminate).await;
+            note("stopping in order; once more ends it at once");
+            came.send_replace(true);
+            let kind = either(&mut interrupt, &mut terminate).await;
+            note("ended at once; what was under way is lost");
+            exit(BY_SIGNAL + kind.as_raw_value());
+        });
+        Ok(Self(signals))
+    }
+
+    /// Waits for the first signal; at once where it came already.
+    pub(super) async fn first(&mut self) {
+        if self.0.wait_for(|came| *came).await.is_err() {
+            // Nobody listens any more: none will come.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> SignalKind {
+    tokio::select! {
+        _ = interrupt.recv() => SignalKind::interrupt(),
+        _ = terminate.recv() => SignalKind::terminate(),
+    }
+}
+
+/// Starts the process again with `RUST_LIB_BACKTRACE=0` where backtraces of errors are on and nobody asked for those of libraries.
+///
+/// Every trap of a guest is an error value inside of the host, and a backtrace of the host's own stack makes it half as dear again. The variable is read
+/// once, by the standard library, and setting it from within is not sound once there are threads; so this comes before them.
+pub(super) fn without_backtraces() {
+    const LIBRARIES: &str = "RUST_LIB_BACKTRACE";
+    if env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0") || env::var_os(LIBRARIES).is_some() {
+        return;
+    }
+    if let Ok(this) = env::current_exe() {
+        let mut arguments = env::args_os();
+        let mut again = Command::new(this);
+        if let Some(name) = arguments.next() {
+            again.arg0(name);
+        }
+        // Where this returns it failed, and traps are slower; nothing else.
+        let _slower = again.args(arguments).env(LIBRARIES, "0").exec();
+    }
+}
