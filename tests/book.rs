@@ -1,0 +1,262 @@
+//! What the README and the book show is true: files are as shown, topologies are read or refused as told, no key is left out or made up.
+//!
+//! The rules for those who write pages:
+//!
+//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the releases and folders it names. After a comma that line says
+//!   more: `refused` (the next `text` block is what is said), `written out` (it means the same as the `toml` block before).
+//! - A block after `<!-- file: PATH -->` is that file, or a piece of it. Every `rust` block has one.
+//! - Links to other pages, and to headings, lead somewhere.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says so by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use airssys_wasm::compose::Topology;
+use airssys_wasm::registry::Manifest;
+
+/// The guest of the tutorial.
+#[path = "book/greeter.rs"]
+mod greeter;
+
+/// One fenced block.
+#[derive(Debug, Clone)]
+struct Block {
+    /// Where it stands, for a person.
+    place: String,
+    language: String,
+    /// The comment right above it.
+    above: String,
+    text: String,
+}
+
+impl Block {
+    fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Each page with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(fs::read_dir(root().join("mdbook/src")).unwrap().map(|entry| entry.unwrap().path()));
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    pages.sort();
+    pages.into_iter().map(|page| (page.clone(), fs::read_to_string(page).unwrap())).collect()
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (page, text) in pages() {
+        let mut open: Option<Block> = None;
+        let mut above = String::new();
+        for (at, line) in text.lines().enumerate() {
+            match (&mut open, line.strip_prefix("```")) {
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (Some(block), None) => block.text += &format!("{line}\n"),
+                (None, Some(language)) => {
+                    let place = format!("{}:{}", page.strip_prefix(root()).unwrap().display(), at + 1);
+                    open =
+                        Some(Block { place, language: language.to_owned(), above: above.clone(), text: String::new() });
+                }
+                (None, None) => {}
+            }
+            if !line.is_empty() {
+                line.clone_into(&mut above);
+            }
+        }
+        assert!(open.is_none(), "{}: a block is not closed", page.display());
+    }
+    blocks
+}
+
+fn toml_blocks(of: &str) -> Vec<Block> {
+    blocks().into_iter().filter(|block| block.language == "toml" && block.first_line().starts_with(of)).collect()
+}
+
+/// What a block is read as, printed, or what is said of it; in a folder with all that it names.
+fn read(block: &Block) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for value in named(&block.text, "host") {
+        fs::create_dir_all(folder.path().join(value)).unwrap();
+    }
+    for release in named(&block.text, "release").map(|value| folder.path().join(value)) {
+        if release.extension().is_some() {
+            fs::create_dir_all(release.parent().unwrap()).unwrap();
+            fs::write(&release, "").unwrap();
+        } else {
+            fs::create_dir_all(&release).unwrap();
+            let text = "name = \"stub\"\nversion = \"0.1.0\"\ncomponent = \"stub.wasm\"\n";
+            fs::write(release.join("Component.toml"), text).unwrap();
+        }
+    }
+    let name = if block.first_line().starts_with("# airssys.toml") { "airssys.toml" } else { "Component.toml" };
+    let file = folder.path().join(name);
+    fs::write(&file, &block.text).unwrap();
+    let read = match name {
+        "airssys.toml" => Topology::read(&file).map(|read| format!("{read:?}")),
+        _ => Manifest::read(&file).map(|read| format!("{read:?}")),
+    };
+    let prefix = folder.path().display().to_string();
+    read.map(|read| read.replace(&prefix, "")).map_err(|error| error.to_string().replace(&format!("{prefix}/"), ""))
+}
+
+/// The texts that a key has in a block.
+fn named<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(&format!("{key} = \"")[..])
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[test]
+fn every_toml_block_is_read_or_refused_as_told() {
+    let blocks = blocks();
+    let mut before = None;
+    for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "toml") {
+        let told = block.first_line();
+        assert!(
+            told.starts_with("# airssys.toml") || told.starts_with("# Component.toml"),
+            "{}: which file is it?",
+            block.place
+        );
+        let said = read(block);
+        match told.split_once(", ").map(|(_, more)| more) {
+            Some("refused") => {
+                let text = &blocks[at + 1];
+                assert_eq!(text.language, "text", "{}: what is said of the block above?", text.place);
+                assert_eq!(said.expect_err(&block.place), text.text.trim_end(), "{}", text.place);
+            }
+            Some("written out") => assert_eq!(Some(said.unwrap()), before, "{}", block.place),
+            _ => before = Some(said.unwrap_or_else(|said| panic!("{}: {said}", block.place))),
+        }
+    }
+}
+
+#[test]
+fn every_rust_block_and_every_block_of_a_file_is_as_the_file() {
+    for block in blocks() {
+        match block.above.strip_prefix("<!-- file: ").and_then(|rest| rest.strip_suffix(" -->")) {
+            Some(file) => {
+                let text = fs::read_to_string(root().join(file))
+                    .unwrap_or_else(|error| panic!("{}: {file}: {error}", block.place));
+                assert!(text.contains(block.text.trim_end()), "{}: differs from {file}", block.place);
+            }
+            None => assert_ne!(block.language, "rust", "{}: which file is it from?", block.place),
+        }
+    }
+}
+
+/// The keys in the first column of the first table under a heading.
+fn told_keys(page: &str, heading: &str) -> BTreeSet<String> {
+    let (_, section) = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
+    let rows =
+        section.lines().skip_while(|line| !line.starts_with("| key")).skip(2).take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| backquoted(row.split('|').nth(1).unwrap())).collect()
+}
+
+fn backquoted(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The keys that the host knows in a table: it names them when it is asked for one that it does not know.
+fn known_keys(file: &str, text: &str) -> BTreeSet<String> {
+    let text = format!("# {file}\n{text}");
+    let block = Block { place: String::new(), language: String::new(), above: String::new(), text };
+    let said = read(&block).expect_err("an unknown key is refused");
+    let (_, expected) = said.split_once("unknown field `zzz`, expected").unwrap_or_else(|| panic!("{said}"));
+    backquoted(expected.lines().next().unwrap())
+}
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    let page = fs::read_to_string(root().join("mdbook/src/topology.md")).unwrap();
+    let service = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"a\"\n";
+    let component = "name = \"a\"\nversion = \"0.1.0\"\n";
+    for (heading, file, text) in [
+        ("## Top level", "airssys.toml", "name = \"m\"\nzzz = 1\n".to_owned()),
+        ("## `[settings]`", "airssys.toml", "name = \"m\"\n[settings]\nzzz = 1\n".to_owned()),
+        ("## `[root]`", "airssys.toml", "name = \"m\"\n[root]\nzzz = 1\n".to_owned()),
+        ("### `backoff`", "airssys.toml", "name = \"m\"\n[root]\nbackoff = { zzz = 1 }\n".to_owned()),
+        ("## `[[supervisor]]`", "airssys.toml", "name = \"m\"\n[[supervisor]]\nname = \"a\"\nzzz = 1\n".to_owned()),
+        ("## `[[service]]`", "airssys.toml", format!("{service}zzz = 1\n")),
+        ("### `mailbox`", "airssys.toml", format!("{service}mailbox = {{ zzz = 1 }}\n")),
+        ("### `keyed`", "airssys.toml", format!("{service}keyed = {{ zzz = 1 }}\n")),
+        ("## Limits", "airssys.toml", format!("{service}limits = {{ zzz = 1 }}\n")),
+        ("## Requests and grants", "airssys.toml", format!("{service}grants = {{ zzz = 1 }}\n")),
+        ("## `Component.toml`", "Component.toml", format!("{component}zzz = 1\n")),
+        ("## Limits", "Component.toml", format!("{component}[limits]\nzzz = 1\n")),
+        ("## Requests and grants", "Component.toml", format!("{component}[requests]\nzzz = 1\n")),
+    ] {
+        assert_eq!(told_keys(&page, heading), known_keys(file, &text), "{heading}");
+    }
+}
+
+#[test]
+fn every_default_is_as_written_out() {
+    for of in ["# airssys.toml", "# Component.toml"] {
+        assert!(toml_blocks(of).iter().any(|block| block.first_line() == format!("{of}, written out")), "{of}");
+    }
+}
+
+#[test]
+fn the_code_map_is_as_the_tree() {
+    let page = fs::read_to_string(root().join("mdbook/src/architecture.md")).unwrap();
+    let (_, map) = page.split_once("## Code map").unwrap();
+    let map = map.split("\n## ").next().unwrap();
+    let told: BTreeSet<String> =
+        map.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect();
+    for path in &told {
+        assert!(root().join(path).exists(), "there is no {path}");
+    }
+    for folder in ["airssys-rt-shim/src", "airssys-wasm/src"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let module = if entry.path().is_dir() { format!("{folder}/{name}/") } else { format!("{folder}/{name}") };
+            // `x.rs` beside `x/` is one module; so is a file of tests.
+            let beside = entry.path().with_extension("rs").is_file() && entry.path().is_dir();
+            assert!(name == "lib.rs" || beside || told.contains(&module), "{module} is not in the code map");
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: no {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let found = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                assert!(found, "{}: no heading {link}", page.display());
+            }
+        }
+    }
+}
+
+/// What mdBook makes of a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! The command says what it did, ends with the code that it documents, and meets bad input with an error that names the thing and the remedy.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/run.rs"]
+mod run;
+#[path = "cli/signals.rs"]
+mod signals;
+
+use airssys_tests::command::Desk;
+use airssys_tests::guest;
+use serde_json::Value;
+
+const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
+const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
+
+#[test]
+fn check_tells_what_is_well() {
+    let desk = Desk::with(&format!("{ECHO}instances = 3\n"));
+    let text = desk.run(&["check"]).well().stdout;
+    assert!(text.starts_with("mesh is well: 1 service, 3 instances of the "), "{text}");
+    assert!(text.contains("echo 0.1.0") && text.contains("3 actors, one mailbox"), "{text}");
+
+    let found: Value = serde_json::from_str(&desk.run(&["check", "--json"]).well().stdout).unwrap();
+    assert_eq!((&found["instances"], &found["services"][0]["lane"]), (&3.into(), &"async".into()));
+    // The folder will do as well as the file in it.
+    let elsewhere = Desk::new();
+    assert!(elsewhere.run(&["check", desk.path().to_str().unwrap()]).well().stdout.contains("mesh is well"));
+}
+
+#[test]
+fn inspect_tells_what_a_component_is_and_wants() {
+    let desk = Desk::new();
+    let prober = guest("prober");
+    let text = desk.run(&["inspect".as_ref(), prober.as_os_str()]).well().stdout;
+    for part in [
+        "prober 0.1.0",
+        "messages, lifecycle, health",
+        "airssys:actor/messaging@0.1.0",
+        "to call **",
+        "memory 32.0 MiB",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    let json = desk.run(&["inspect".as_ref(), prober.as_os_str(), "--json".as_ref()]).well().stdout;
+    let found: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(found["requests"]["files"]["/out"], "read-write");
+    assert_eq!(found["limits"]["turn_deadline_ms"], 5_000);
+
+    // The digest is the one that `check` tells.
+    let desk = Desk::with(PROBER);
+    let checked: Value = serde_json::from_str(&desk.run(&["check", "--json"]).well().stdout).unwrap();
+    assert_eq!(found["sha256"], checked["services"][0]["sha256"]);
+    assert_eq!(found["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn every_subcommand_has_an_example_and_the_exit_codes_are_told() {
+    let desk = Desk::new();
+    let help = desk.run(&["--help"]).well().stdout;
+    assert!(help.contains("Exit codes:") && help.contains("Example:"), "{help}");
+    for subcommand in ["new", "build", "inspect", "check", "run", "completions"] {
+        let help = desk.run(&[subcommand, "--help"]).well().stdout;
+        assert!(help.contains("Example") && help.contains(&format!("airssys {subcommand}")), "{help}");
+    }
+}
+
+#[test]
+fn completions_are_there_for_each_shell() {
+    let desk = Desk::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = desk.run(&["completions", shell]).well().stdout;
+        assert!(script.contains("concurrency"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let desk = Desk::with(ECHO);
+    for (arguments, says) in [
+        (&["frobnicate"][..], "frobnicate"),
+        (&["run", "--input", "echo"], "SERVICE=FILE"),
+        (&["run", "--timeout", "soon"], "write it like 5s"),
+        (&["run", "--timeout", "2years"], "a year is the most"),
+        (&["run", "--concurrency", "0"], "--concurrency"),
+        (&["completions", "cobol"], "cobol"),
+    ] {
+        let ran = desk.run(arguments);
+        assert_eq!(ran.exit, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains(says) && ran.stdout.is_empty(), "{ran:#?}");
+    }
+    let _refused = desk.run(&["run", "--log", "x=loud"]).refused(2, "AL101", &["x=loud", "--log"]);
+}

@@ -1,0 +1,205 @@
+//! Files that are not what they should be. Nothing is started for them, not even what stands before them.
+
+use std::fs::File;
+use std::path::Path;
+
+use airssys_tests::command::Desk;
+use airssys_tests::guest;
+
+use super::{ECHO, PROBER};
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+/// A topology with a good service, which would log its start, and a bad one after it.
+fn desk_with(bad: &[u8]) -> Desk {
+    let desk = Desk::with(&format!(
+        "{PROBER}[service.config]\ninit = \"panic\"\n[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n"
+    ));
+    desk.write("bad.wasm", bad);
+    desk
+}
+
+#[test]
+fn a_file_that_is_no_component_is_named_with_what_it_is() {
+    let echo = std::fs::read(guest("echo").parent().unwrap().join("target/airssys/echo.wasm")).unwrap();
+    let core_module = component("(module)");
+    for (bytes, code, says) in [
+        (&b""[..], "AC103", "it is empty"),
+        (b"not at all", "AC103", "it is not WebAssembly"),
+        (b"\0asm", "AC103", "it is not WebAssembly"),
+        (&core_module, "AC103", "it is a core module"),
+        (&echo[..echo.len() / 2], "AC104", "is not a valid component"),
+        (&echo[..9], "AC104", "is not a valid component"),
+    ] {
+        let desk = desk_with(bytes);
+        for subcommand in ["check", "run"] {
+            let ran = desk.run(&[subcommand]).refused(2, code, &["service bad", "bad.wasm", says]);
+            assert!(ran.stdout.is_empty() && !ran.stderr.contains("prober"), "{ran:#?}");
+        }
+        let _refused = desk.run(&["inspect", "bad.wasm"]).refused(2, code, &["bad.wasm", says]);
+    }
+}
+
+#[test]
+fn a_file_of_a_gigabyte_is_refused_before_it_is_read() {
+    let desk = desk_with(b"");
+    let huge = File::create(desk.path().join("bad.wasm")).unwrap();
+    huge.set_len(1 << 30).unwrap();
+    let says = &["bad.wasm", "1073741824 bytes", "the most is"];
+    for arguments in [&["check"][..], &["run"], &["inspect", "bad.wasm"]] {
+        let _refused = desk.run(arguments).refused(2, "AC102", says);
+    }
+}
+
+#[test]
+fn an_import_that_nobody_provides_is_named() {
+    let desk = desk_with(&component(r#"(component (import "acme:shop/pricing" (instance (export "price" (func)))))"#));
+    for subcommand in ["check", "run"] {
+        let says = &["bad.wasm", "acme:shop/pricing", "nobody provides"];
+        let _refused = desk.run(&[subcommand]).refused(2, "AC105", says);
+    }
+    // It is a component all the same.
+    let text = desk.run(&["inspect", "bad.wasm"]).well().stdout;
+    assert!(text.contains("acme:shop/pricing") && text.contains("a mesh cannot host it"), "{text}");
+}
+
+#[test]
+fn another_version_of_the_contract_is_said_to_be_one() {
+    for (text, code, says) in [
+        (
+            r#"(component (import "airssys:actor/messaging@0.2.0" (instance (export "send" (func)))))"#,
+            "AC105",
+            &["airssys:actor/messaging@0.2.0", "another version of the contract", "SDK"][..],
+        ),
+        (
+            r#"(component (instance $i) (export "airssys:actor/handler@0.2.0" (instance $i)))"#,
+            "AC106",
+            &["airssys:actor/handler@0.1.0", "airssys:actor/handler@0.2.0", "SDK"],
+        ),
+        ("(component)", "AC106", &["airssys:actor/handler@0.1.0", "airssys new"]),
+    ] {
+        let desk = desk_with(&component(text));
+        for subcommand in ["check", "run"] {
+            let _refused = desk.run(&[subcommand]).refused(2, code, says);
+        }
+    }
+}
+
+#[test]
+fn a_topology_with_a_defect_is_refused_with_its_place() {
+    let service = |rest: &str| format!("name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n{rest}");
+    for (text, place, says) in [
+        ("name = ".to_owned(), ":1:8", ""),
+        ("name = \"a b\"\n".to_owned(), ":1:8", "is no name"),
+        (format!("colour = 1\n{ECHO}"), ":1:1", "colour"),
+        (service("restart = \"always\"\n"), ":5:11", "permanent, transient, temporary"),
+        (service("supervisor = \"nobody\"\n"), ":5:14", "there is no supervisor"),
+        (service("instances = 0\n"), ":5:13", "a pool has 1 to"),
+        (service("limits = { turn_deadline = \"soon\" }\n"), ":5:28", "is no length of time"),
+        (service("shutdown = \"2years\"\n"), ":5:12", "is no shutdown"),
+        (service("limits = { turn_deadline = \"2years\" }\n"), ":5:28", "longer than a year"),
+        (service("[service.grants]\ncall = [\"nobody\"]\n"), ":6:9", "there is no service"),
+        (service("[service.grants]\ncall = [\"echo*\"]\n"), ":6:9", "must be a whole segment"),
+        (service("[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n"), ":6:8", "in line 2"),
+        (
+            service("[[supervisor]]\nname = \"a\"\nparent = \"b\"\n[[supervisor]]\nname = \"b\"\nparent = \"a\"\n"),
+            ":7:10",
+            "circle",
+        ),
+        (
+            "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"gone.wasm\"\n".to_owned(),
+            ":4:11",
+            "is not there",
+        ),
+    ] {
+        let desk = Desk::with(&text);
+        for subcommand in ["check", "run"] {
+            let place = format!("airssys.toml{place}: ");
+            let ran = desk.run(&[subcommand]).refused(2, "AT101", &[&place, says]);
+            assert!(ran.stdout.is_empty(), "{ran:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let desk = Desk::new();
+    let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml", "No such file"]);
+    let _refused = desk.run(&["run", "mesh.toml"]).refused(2, "AT101", &["mesh.toml", "No such file"]);
+    let _refused = desk.run(&["inspect", "echo.wasm"]).refused(2, "AT101", &["echo.wasm", "is not there"]);
+    // A folder with a description, whose component nobody built.
+    desk.write("shy/Component.toml", "name = \"shy\"\nversion = \"0.1.0\"\n");
+    let says = &["shy", "is not built", "airssys build"];
+    let _refused = desk.run(&["inspect", "shy"]).refused(2, "AT101", says);
+    // One that names a file that is not there.
+    desk.write("bold/Component.toml", "name = \"bold\"\nversion = \"0.1.0\"\ncomponent = \"gone.wasm\"\n");
+    let _refused = desk.run(&["inspect", "bold"]).refused(2, "AC101", &["gone.wasm", "No such file"]);
+}
+
+#[test]
+fn an_input_that_cannot_be_read_starts_nothing() {
+    // It would not start: so what is told is not about starting.
+    let desk = Desk::with(&format!("{PROBER}[service.config]\ninit = \"panic\"\n"));
+    desk.write("in", "1\n");
+    for (input, code, says) in [
+        ("prober=gone.jsonl", "AR201", &["gone.jsonl", "No such file", "nothing was started"][..]),
+        ("prober=.", "AR201", &["`.`", "directory"]),
+        ("nobody=in", "AR202", &["nobody", "name one of: prober"]),
+        ("prober/key=in", "AR204", &["prober/key"]),
+    ] {
+        let ran = desk.run(&["run", "--input", input]).refused(2, code, says);
+        assert!(ran.stdout.is_empty() && !ran.stderr.contains("init"), "{ran:#?}");
+    }
+    let desk = Desk::with(&format!("{PROBER}keyed = {{}}\n"));
+    desk.write("in", "1\n");
+    let _refused = desk.run(&["run", "--input", "prober=in"]).refused(2, "AR203", &["prober", "prober/alice"]);
+}
+
+#[test]
+fn a_code_cache_that_cannot_be_used_matters_only_where_it_was_asked_for() {
+    let desk = Desk::with(ECHO);
+    let file = desk.write("file", "");
+    for subcommand in ["check", "run"] {
+        let asked = [subcommand, "--code-cache", "file/code"];
+        let _refused = desk.run(&asked).refused(3, "AR105", &["file/code", "--code-cache"]);
+    }
+    let ran = desk.command(&["run", "--input", "echo=/dev/null"]).env("XDG_CACHE_HOME", &file).output().unwrap();
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success() && stderr.contains("cannot keep compiled code"), "{stderr}");
+
+    let own = Path::new("own/code");
+    let _well = desk.run(&["check", "--code-cache", own.to_str().unwrap()]).well();
+    assert!(desk.path().join(own).read_dir().unwrap().count() >= 2, "code and its sum");
+}
+
+#[test]
+fn damaged_code_in_the_cache_is_compiled_again() {
+    let desk = Desk::with(ECHO);
+    let arguments = ["run", "--code-cache", "code", "--input", "echo=-"];
+    let _well = desk.run_with(&arguments, "hello").well();
+    for file in desk.path().join("code").read_dir().unwrap() {
+        std::fs::write(file.unwrap().path(), "damaged").unwrap();
+    }
+    let ran = desk.run_with(&arguments, "hello").well();
+    assert_eq!(ran.stdout, "1 hello\n");
+    assert!(ran.stderr.contains("compiled code is damaged"), "{ran:#?}");
+}
+
+#[test]
+fn more_than_this_machine_holds_is_refused() {
+    let mut text = "name = \"mesh\"\n".to_owned();
+    for at in 0..64 {
+        text.push_str(&format!(
+            "[[service]]\nname = \"s{at}\"\nrelease = \"@echo\"\nkeyed = {{ max_awake = 1000000 }}\n"
+        ));
+    }
+    for subcommand in ["check", "run"] {
+        let says = &["64000000 instances", "vm.max_map_count"];
+        let _refused = Desk::with(&text).run(&[subcommand]).refused(3, "AR103", says);
+    }
+    let text = format!("{ECHO}limits = {{ memory = \"5GiB\" }}\n");
+    let _refused =
+        Desk::with(&text).run(&["check"]).refused(2, "AC107", &["service echo", "5368709120 bytes", "memory"]);
+}

@@ -1,0 +1,348 @@
+//! What the prober can be told, and what it answers. Plain types, for the guest and for the tests on the host.
+//!
+//! A message to the prober is one [`Command`] as JSON; its answer is one [`Outcome`] as JSON, but for [`Command::Quiet`] (no body at all) and
+//! [`Command::HugeAnswer`] (no JSON). What is no command is answered with the fault `invalid`.
+//!
+//! How it starts, stops and feels is chosen by configuration values; see [`Behaviour`].
+
+mod behaviour;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use behaviour::{Behaviour, Mode};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Answer this.
+    Echo(Value),
+    /// All of these in one turn; answers the list of their outcomes. A fault or a trap among them ends the turn.
+    Do(Vec<Command>),
+    /// Answer without a body.
+    Quiet,
+    /// Answer the number of messages that this instance has begun to handle, this one included.
+    Count,
+    /// Answer a [`Whoami`].
+    Whoami,
+
+    /// Read state; `null` where there is none.
+    Get(String),
+    /// Write state.
+    Set {
+        /// Under which key.
+        key: String,
+        /// What.
+        value: Value,
+    },
+    /// Delete state.
+    Delete(String),
+    /// Add to a counter; answers what it is then.
+    Increment {
+        /// Of which key.
+        key: String,
+        /// How much.
+        by: u64,
+    },
+    /// Answer all keys, sorted.
+    Keys,
+    /// Append to the list in state under the key `record`; answers its length.
+    Record(Value),
+
+    /// Send.
+    Send {
+        /// The address.
+        to: String,
+        /// The partition key.
+        #[serde(default)]
+        key: Option<String>,
+        /// The message; a command, where a prober is to understand it.
+        body: Value,
+    },
+    /// Call; answers what the one called answered.
+    Call {
+        /// The address.
+        to: String,
+        /// The partition key.
+        #[serde(default)]
+        key: Option<String>,
+        /// The message.
+        body: Value,
+        /// How long to wait, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Send this many bytes (each an `x`, no JSON).
+    SendBytes {
+        /// The address.
+        to: String,
+        /// How many.
+        bytes: usize,
+    },
+    /// Publish.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// The message.
+        body: Value,
+    },
+    /// Subscribe to this pattern.
+    Subscribe(String),
+    /// Take the subscription back.
+    Unsubscribe(String),
+    /// Send to oneself later; answers the timer's number.
+    SendAfter {
+        /// After how many milliseconds.
+        delay_ms: u64,
+        /// The message.
+        body: Value,
+    },
+    /// Cancel the timer with this number; answers whether it was still to come.
+    Cancel(u64),
+
+    /// End the turn with a fault.
+    Fail {
+        /// Which.
+        fault: FaultKind,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    },
+    /// End the instance.
+    Trap(Trap),
+    /// End the instance by `std::process::exit`.
+    Exit(i32),
+
+    /// Compute for this long, in milliseconds by the clock.
+    Busy(u64),
+    /// Sleep for this long, in milliseconds.
+    Sleep(u64),
+    /// Take this many MiB, write to every page of them and keep them; the error `out-of-memory` where they are refused.
+    Allocate(usize),
+    /// This many log lines.
+    FloodLog(u64),
+    /// This many messages to this address, each a [`Command::Quiet`]; answers a [`Flooded`].
+    FloodSend {
+        /// The address.
+        to: String,
+        /// How many.
+        messages: u64,
+    },
+    /// Answer this many bytes (each an `x`, no JSON).
+    HugeAnswer(usize),
+
+    /// Write a log line.
+    Log {
+        /// `trace`, `debug`, `info`, `warn` or `error`.
+        level: LogLevel,
+        /// The line.
+        line: String,
+    },
+    /// Write a line to standard output.
+    Stdout(String),
+    /// Write a line to standard error.
+    Stderr(String),
+
+    /// Answer the text of a file.
+    ReadFile(String),
+    /// Write a file.
+    WriteFile {
+        /// Its path.
+        path: String,
+        /// What.
+        text: String,
+    },
+    /// Answer the names in a folder, sorted.
+    ListFolder(String),
+    /// Answer an environment variable; `null` where there is none.
+    Env(String),
+    /// Answer all environment variables, as an object.
+    EnvAll,
+    /// Answer the arguments.
+    Args,
+    /// Connect a TCP socket to an IPv4 address with port, such as `127.0.0.1:80`; answers `true` where it is connected.
+    Connect(String),
+    /// Look up a host name; answers the number of addresses.
+    Resolve(String),
+    /// Answer a [`Clock`].
+    Clock,
+    /// Answer a random number.
+    Random,
+    /// Answer a configuration value; `null` where there is none.
+    Config(String),
+}
+
+impl Command {
+    /// The message.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use prober_protocol::Command;
+    ///
+    /// assert_eq!(Command::Get("a".into()).bytes(), br#"{"get":"a"}"#);
+    /// ```
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.value().to_string().into_bytes()
+    }
+
+    /// The message as a value, to be the body of another command.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use prober_protocol::Command;
+    ///
+    /// let relay = Command::Send { to: "b".into(), key: None, body: Command::Count.value() };
+    /// assert_eq!(relay.bytes(), br#"{"send":{"body":"count","key":null,"to":"b"}}"#);
+    /// ```
+    #[must_use]
+    pub fn value(&self) -> Value {
+        // Nothing in a command is without a JSON form: no map keys, no numbers beyond JSON's.
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+/// How a turn can fail in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The message makes no sense.
+    Invalid,
+    /// The answer is no.
+    Refused,
+    /// Something is not there.
+    Unavailable,
+    /// Unforeseen.
+    Internal,
+}
+
+/// How an instance can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trap {
+    /// `panic!`, with the message `told to panic`.
+    Panic,
+    /// The instruction `unreachable`.
+    Unreachable,
+    /// An integer divided by zero, by the instruction and not by Rust's check before it.
+    DivideByZero,
+    /// Memory beyond the linear memory is read.
+    OutOfBounds,
+    /// A recursion without end.
+    StackOverflow,
+    /// A loop without end, and without a call of the host.
+    EndlessLoop,
+    /// Memory is taken, in steps of 1 MiB and touched, until it is refused.
+    OutOfMemory,
+    /// Log lines without end.
+    EndlessLog,
+}
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// For the developer.
+    Debug,
+    /// For the operator.
+    Info,
+    /// Not as it should be.
+    Warn,
+    /// Failed.
+    Error,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done; `null` where there is nothing to tell.
+    Ok(Value),
+    /// It was refused, and the prober went on.
+    Err(Refusal),
+}
+
+/// Which error the prober was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// By name. Sending: `denied`, `no-such-service`, `overloaded`, `too-large`, `stopped`, `unwritable`. Calling: the same after `not-sent/`, and `timeout`,
+    /// `deadlock`, `fault/invalid`, `fault/refused`, `fault/unavailable`, `fault/internal`, `crashed`, `dropped`, `unreadable`. State: `no-state`,
+    /// `state-denied`, `store`, `unreadable`, `unwritable`. Files, folders and standard streams: `io/` and the name of Rust's `ErrorKind`. Sockets: `socket/` and the name
+    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`.
+    pub name: String,
+    /// What it says for people.
+    pub text: String,
+}
+
+/// What a prober knows of itself and of the message in hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whoami {
+    /// Its own address.
+    pub address: String,
+    /// The message's number.
+    pub id: u64,
+    /// Who sent it.
+    pub sender: Option<String>,
+    /// The key it is addressed to.
+    pub key: Option<String>,
+    /// `send`, `call`, `publish` or `timer`.
+    pub delivery: String,
+    /// Call: the milliseconds left. Timer: its number.
+    pub number: Option<u64>,
+    /// Publish: the topic.
+    pub topic: Option<String>,
+    /// How often the handling was begun before.
+    pub attempt: u32,
+}
+
+/// What came of a flood of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flooded {
+    /// How many were taken.
+    pub sent: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// The name of the last refusal.
+    pub last: Option<String>,
+}
+
+/// What the clocks say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Milliseconds since 1970.
+    pub wall_ms: u64,
+    /// By how many nanoseconds the monotonic clock moved between two readings.
+    pub step_ns: u64,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_read_as_they_are_written() {
+        for (text, command) in [
+            (r#""count""#, Command::Count),
+            (r#"{"do":[{"set":{"key":"a","value":1}},"keys"]}"#, {
+                Command::Do(vec![Command::Set { key: "a".into(), value: 1.into() }, Command::Keys])
+            }),
+            (r#"{"trap":"divide_by_zero"}"#, Command::Trap(Trap::DivideByZero)),
+            (r#"{"fail":{"fault":"refused"}}"#, Command::Fail { fault: FaultKind::Refused, reason: String::new() }),
+        ] {
+            assert_eq!(serde_json::from_str::<Command>(text).unwrap(), command);
+            assert_eq!(serde_json::from_slice::<Command>(&command.bytes()).unwrap(), command);
+        }
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused() {
+        for text in [r#""counts""#, r#"{"set":{"key":"a"}}"#, r#"{"send":{"to":"a","bod":1,"body":1}}"#] {
+            assert!(serde_json::from_str::<Command>(text).is_err(), "{text}");
+        }
+    }
+}

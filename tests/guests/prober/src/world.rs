@@ -1,0 +1,87 @@
+//! What it may see of the world outside: files, environment, sockets, clocks, randomness, standard streams.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddrV4;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use prober_protocol::{Clock, Command, Refusal};
+use serde_json::{Value, json};
+use wasip2::random::random::get_random_u64;
+use wasip2::sockets::instance_network::instance_network;
+use wasip2::sockets::ip_name_lookup::resolve_addresses;
+use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::tcp_create_socket::create_tcp_socket;
+
+use crate::Told;
+use crate::refusal::{Name, named};
+
+/// The commands that ask for something outside. All others were answered before.
+pub(crate) fn ask(command: Command) -> Told {
+    match command {
+        Command::Stdout(line) => writeln!(std::io::stdout(), "{line}").name().map(|()| Value::Null),
+        Command::Stderr(line) => writeln!(std::io::stderr(), "{line}").name().map(|()| Value::Null),
+        Command::ReadFile(path) => Ok(json!(std::fs::read_to_string(path).name()?)),
+        Command::WriteFile { path, text } => std::fs::write(path, text).name().map(|()| Value::Null),
+        Command::ListFolder(path) => list(&path),
+        Command::Env(name) => Ok(json!(std::env::var(name).ok())),
+        Command::EnvAll => Ok(json!(std::env::vars().collect::<BTreeMap<_, _>>())),
+        Command::Args => Ok(json!(std::env::args().collect::<Vec<_>>())),
+        Command::Connect(address) => connect(&address).map(|()| json!(true)),
+        Command::Resolve(name) => resolve(&name).map(|count| json!(count)),
+        Command::Clock => clock(),
+        // Not std's: its hash seed comes from another interface with each tool chain.
+        Command::Random => Ok(json!(get_random_u64())),
+        other => Err(named("unheard-of", format_args!("{other:?}"))),
+    }
+}
+
+fn list(path: &str) -> Told {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).name()? {
+        names.push(entry.name()?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(json!(names))
+}
+
+fn clock() -> Told {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| named("clock", error))?;
+    let step = Instant::now().elapsed();
+    Ok(json!(Clock {
+        wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        step_ns: u64::try_from(step.as_nanos()).unwrap_or(u64::MAX),
+    }))
+}
+
+fn connect(address: &str) -> Result<(), Refusal> {
+    let address: SocketAddrV4 = address.parse().map_err(|error| named("no-address", error))?;
+    let [a, b, c, d] = address.ip().octets();
+    let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) });
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4).map_err(socket_error)?;
+    socket.start_connect(&instance_network(), remote).map_err(socket_error)?;
+    loop {
+        match socket.finish_connect() {
+            Ok(_streams) => return Ok(()),
+            Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
+            Err(error) => return Err(socket_error(error)),
+        }
+    }
+}
+
+fn resolve(name: &str) -> Result<u32, Refusal> {
+    let stream = resolve_addresses(&instance_network(), name).map_err(socket_error)?;
+    let mut count = 0;
+    loop {
+        match stream.resolve_next_address() {
+            Ok(Some(_)) => count += 1,
+            Ok(None) => return Ok(count),
+            Err(ErrorCode::WouldBlock) => stream.subscribe().block(),
+            Err(error) => return Err(socket_error(error)),
+        }
+    }
+}
+
+fn socket_error(error: ErrorCode) -> Refusal {
+    named(&format!("socket/{}", error.name()), error.message())
+}

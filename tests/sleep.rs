@@ -1,0 +1,90 @@
+//! Keyed services: an actor a key, few of them awake, nothing forgotten.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::time::Duration;
+
+use airssys_tests::{Mesh, PATIENCE};
+use prober_protocol::Command;
+use serde_json::json;
+
+const KEYS: usize = 10_000;
+
+fn topology(keyed: &str) -> String {
+    format!(
+        "name = \"sleep\"\n[root]\nintensity = 10\n[[service]]\nname = \"carts\"\nrelease = \"@prober\"\nkeyed = {keyed}\n[[service]]\nname = \"buyer\"\nrelease = \"@prober\"\n[service.grants]\nsend = [\"carts/*\"]\ncall = [\"carts/*\"]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_keys_with_a_hundred_awake_answer_in_order_with_their_state() {
+    let mesh = Mesh::start(&topology("{ max_awake = 100, idle_timeout = \"10s\" }")).await;
+    for round in 0..2 {
+        for key in 0..KEYS {
+            for item in 0..2 {
+                mesh.tell(&format!("carts/{key}"), &Command::Record(json!(round * 2 + item))).await.unwrap();
+            }
+        }
+    }
+    assert!(mesh.runtime.instances().0 <= 101, "{:?}", mesh.runtime.instances());
+    for key in 0..KEYS {
+        let cart = mesh.ok(&format!("carts/{key}"), &Command::Get("record".into())).await;
+        assert_eq!(cart, json!([0, 1, 2, 3]), "key {key}");
+    }
+    assert!(mesh.runtime.instances().0 <= 101, "{:?}", mesh.runtime.instances());
+    assert_eq!(mesh.status("carts").keys, KEYS);
+    assert_eq!(mesh.dead(), Vec::<&str>::new());
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_actor_goes_and_its_address_mailbox_and_state_stay() {
+    let mesh = Mesh::start(&topology("{ idle_timeout = \"20ms\" }")).await;
+    mesh.ok("carts/alice", &Command::Set { key: "apples".into(), value: json!(3) }).await;
+    assert_eq!(mesh.ok("carts/alice", &Command::Count).await, json!(2), "the same instance");
+    mesh.until("alice sleeps", |mesh| mesh.runtime.instances().0 == 1).await;
+    assert_eq!(
+        mesh.ok("carts/alice", &Command::Do(vec![Command::Count, Command::Get("apples".into())])).await,
+        json!([{ "ok": 1 }, { "ok": 3 }])
+    );
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_crashes_takes_neither_its_state_nor_the_others() {
+    let mesh = Mesh::start(&topology("{ max_awake = 4 }")).await;
+    mesh.ok("carts/alice", &Command::Record(json!("a"))).await;
+    mesh.ok("carts/bob", &Command::Record(json!("b"))).await;
+    let crashed = mesh.ask("carts/alice", &Command::Trap(prober_protocol::Trap::Panic)).await;
+    assert!(crashed.is_err(), "{crashed:?}");
+    assert_eq!(mesh.ok("carts/alice", &Command::Record(json!("again"))).await, json!(2));
+    assert_eq!(
+        mesh.ok("carts/bob", &Command::Do(vec![Command::Count, Command::Get("record".into())])).await,
+        json!([{ "ok": 2 }, { "ok": ["b"] }])
+    );
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_part_of_the_address_and_of_the_grant() {
+    let mesh = Mesh::start(&topology("{}")).await;
+    let call = |to: &str| Command::Call { to: to.into(), key: None, body: Command::Whoami.value(), timeout_ms: 5_000 };
+    let seen = mesh.ok("buyer", &call("carts/alice")).await;
+    assert_eq!((&seen["ok"]["address"], &seen["ok"]["key"]), (&json!("carts/alice"), &json!("alice")));
+    assert_eq!(mesh.refused("buyer", &call("carts/a/b")).await, "not-sent/denied", "`carts/*` is one segment");
+    let without_key = mesh.runtime.call("carts", "", Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(without_key.code(), "no-such-service");
+    assert!(without_key.to_string().contains("hint"), "{without_key}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bound_on_keys_is_a_bound() {
+    let mesh = Mesh::start(&topology("{ max_keys = 2 }")).await;
+    for key in ["a", "b", "a"] {
+        mesh.ok(&format!("carts/{key}"), &Command::Echo(json!(1))).await;
+    }
+    let third = mesh.runtime.call("carts/c", "", PATIENCE).await.unwrap_err();
+    assert_eq!(third.code(), "overloaded");
+    mesh.stop().await;
+}

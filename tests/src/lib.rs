@@ -1,0 +1,221 @@
+//! What the tests stand on: a mesh of real guests, started from the text of a topology.
+//!
+//! The guests are built from source by `cargo xtask guests`; a test without them fails and says so.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+pub mod command;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airssys_wasm::compose::Topology;
+use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
+use prober_protocol::{Command, Outcome};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a test waits for an answer that must come: far longer than it takes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running mesh in a folder of its own.
+pub struct Mesh {
+    /// The mesh.
+    pub runtime: Runtime,
+    /// The folder of its topology file; relative paths in it are from here.
+    pub folder: TempDir,
+}
+
+/// The folder of a test guest, such as `prober`.
+///
+/// # Panics
+///
+/// It is not built.
+#[must_use]
+pub fn guest(name: &str) -> PathBuf {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    let built = guests.join("target/airssys").join(format!("{name}.wasm"));
+    assert!(built.is_file(), "{} is not there; run `cargo xtask guests`", built.display());
+    guests.join(name)
+}
+
+/// Compiled code is kept between tests: a prober takes half a second to compile.
+fn code_cache() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code")
+}
+
+/// The text of a topology with the guests' folders put in: `@prober` becomes its path.
+#[must_use]
+pub fn with_guests(topology: &str) -> String {
+    let mut text = topology.to_owned();
+    for name in ["prober", "echo-wasi", "echo"] {
+        let marker = format!("\"@{name}\"");
+        if text.contains(&marker) {
+            text = text.replace(&marker, &format!("{:?}", guest(name)));
+        }
+    }
+    text
+}
+
+impl Mesh {
+    /// Starts a mesh. In the text, `release = "@prober"` names a test guest.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start(topology: &str) -> Self {
+        Self::try_start(topology, Runtime::builder()).await.unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    }
+
+    /// [`Mesh::start`], with what went wrong.
+    ///
+    /// # Errors
+    ///
+    /// What the topology or the runtime said.
+    pub async fn try_start(
+        topology: &str,
+        builder: RuntimeBuilder,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, with_guests(topology))?;
+        let topology = Topology::read(&file)?;
+        let runtime = builder.code_cache(code_cache()).start(&topology).await?;
+        Ok(Self { runtime, folder })
+    }
+
+    /// Tells a prober what to do and waits for what came of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::call`].
+    ///
+    /// # Panics
+    ///
+    /// The answer is no outcome.
+    pub async fn ask(&self, to: &str, command: &Command) -> Result<Outcome, CallError> {
+        let answer = self.runtime.call(to, command.bytes(), PATIENCE).await?.unwrap_or_default();
+        Ok(serde_json::from_slice(&answer).unwrap_or_else(|error| panic!("{error}: {answer:?}")))
+    }
+
+    /// Tells a prober what to do, which must go well, and gives what it answers.
+    ///
+    /// # Panics
+    ///
+    /// It did not go well.
+    pub async fn ok(&self, to: &str, command: &Command) -> Value {
+        match self.ask(to, command).await {
+            Ok(Outcome::Ok(value)) => value,
+            other => panic!("{command:?}: {other:?}"),
+        }
+    }
+
+    /// Tells a prober what to do, which must be refused, and gives the refusal's name.
+    ///
+    /// # Panics
+    ///
+    /// It was not refused.
+    pub async fn refused(&self, to: &str, command: &Command) -> String {
+        match self.ask(to, command).await {
+            Ok(Outcome::Err(refusal)) => refusal.name,
+            other => panic!("{command:?}: {other:?}"),
+        }
+    }
+
+    /// Tells a prober what to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::send`].
+    pub async fn tell(&self, to: &str, command: &Command) -> Result<(), SendError> {
+        self.runtime.send(to, command.bytes()).await
+    }
+
+    /// What a service counts.
+    ///
+    /// # Panics
+    ///
+    /// There is no such service.
+    #[must_use]
+    pub fn status(&self, service: &str) -> ServiceStatus {
+        self.runtime
+            .services()
+            .into_iter()
+            .find(|status| status.service == service)
+            .unwrap_or_else(|| panic!("no service {service}"))
+    }
+
+    /// The committed value of a key of a service's only state, as JSON.
+    #[must_use]
+    pub fn stored(&self, service: &str, key: &str) -> Value {
+        let states = self.runtime.state(service);
+        states.get("").and_then(|state| state.get(key)).map_or(Value::Null, |bytes| parse(Some(bytes)))
+    }
+
+    /// The reasons of the dead letters, oldest first.
+    #[must_use]
+    pub fn dead(&self) -> Vec<&'static str> {
+        self.runtime.dead_letters().1.iter().map(|letter| letter.reason.code()).collect()
+    }
+
+    /// Waits until something is so. There is no other bound than [`PATIENCE`], so nothing depends on how fast the machine is.
+    ///
+    /// # Panics
+    ///
+    /// It never is.
+    pub async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        let all = async {
+            while !so(self) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "never: {what}");
+    }
+
+    /// Stops the mesh, which must go in order.
+    ///
+    /// # Panics
+    ///
+    /// Something had to be killed.
+    pub async fn stop(self) {
+        let report = self.runtime.shutdown().await;
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+fn parse(bytes: Option<&[u8]>) -> Value {
+    let bytes = bytes.unwrap_or_default();
+    if bytes.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// What this process holds of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Memory in use, in bytes.
+    pub resident_bytes: u64,
+    /// Open files, sockets and the like.
+    pub file_descriptors: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// What this process holds now.
+///
+/// # Panics
+///
+/// There is no `/proc`.
+#[must_use]
+pub fn footprint() -> Footprint {
+    let count = |folder: &str| std::fs::read_dir(folder).expect("/proc is there").count();
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is there");
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("statm has two numbers");
+    Footprint {
+        resident_bytes: pages * 4096,
+        file_descriptors: count("/proc/self/fd"),
+        threads: count("/proc/self/task"),
+    }
+}
