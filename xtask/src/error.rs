@@ -1,0 +1,66 @@
+//! Why a step failed, and what to do.
+
+use std::fmt;
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Why a step failed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line is none that we know.
+    Usage,
+    /// A program cannot be started or watched.
+    NotRun { program: String, source: io::Error },
+    /// A program failed; what it printed, where it was not shown already.
+    Failed { program: String, status: ExitStatus, output: String },
+    /// A program took too long and was ended.
+    TooSlow { program: String, limit: Duration },
+    /// A file or folder cannot be read.
+    Unreadable { path: String, source: io::Error },
+    /// A copy is not what it was copied from.
+    Differs { path: String, from: String },
+    /// There is no way to build guests here.
+    NoToolchain { reason: String, remedy: String },
+}
+
+impl Error {
+    /// For a person: what, why, and what to do.
+    pub(crate) fn told(&self) -> String {
+        let hint = match self {
+            Self::Usage | Self::Failed { .. } => return format!("error: {self}"),
+            Self::NotRun { .. } => "is it installed, and on PATH?",
+            Self::TooSlow { .. } => "is the network there? Try again",
+            Self::Unreadable { .. } => "look at the path and its permissions",
+            Self::Differs { .. } => "copy it anew, unmodified",
+            Self::NoToolchain { remedy, .. } => remedy,
+        };
+        format!("error: {self}\n  hint: {hint}")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage => write!(f, "no such command"),
+            Self::NotRun { program, source } => write!(f, "cannot run `{program}`: {source}"),
+            Self::Failed { program, status, output } if output.is_empty() => write!(f, "`{program}` failed ({status})"),
+            Self::Failed { program, status, output } => write!(f, "`{program}` failed ({status}):\n{output}"),
+            Self::TooSlow { program, limit } => {
+                write!(f, "`{program}` took longer than {} s", limit.as_secs())
+            }
+            Self::Unreadable { path, source } => write!(f, "cannot read `{path}`: {source}"),
+            Self::Differs { path, from } => write!(f, "`{path}` is not what {from} has"),
+            Self::NoToolchain { reason, .. } => write!(f, "guests cannot be built here: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotRun { source, .. } | Self::Unreadable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The automation of the project, in Rust: `cargo xtask NAME`.
+//!
+//! Builds in seconds, so it links none of what it builds; it runs the `airssys` command instead. One module a concern.
+
+mod bench;
+mod demo;
+mod error;
+mod guests;
+mod progress;
+mod test;
+mod toolchain;
+mod wit;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use error::Error;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo                      build everything in release mode and run examples/shop on its real input
+  test                      every check and every test
+  guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchain where it is missing
+                            (NAME: the cargo profile of the airssys command that builds them; default dev)
+  bench [--json FILE] [--rounds N] [--check] [NAME]...
+                            measure the host beside plain wasmtime and ractor, in release mode (NAME: a row, or what rows begin
+                            with; --check: a row that misses its bound fails)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Usage) => {
+            progress::line(USAGE);
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            progress::line(&error.told());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Error> {
+    match arguments {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["guests"] => guests::build("dev"),
+        ["guests", "--profile", profile] => guests::build(profile),
+        ["bench", rest @ ..] => bench::run(rest),
+        _ => Err(Error::Usage),
+    }
+}
+
+/// The folder of the repository.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

@@ -1,0 +1,135 @@
+//! The guest toolchain: there already, or installed.
+//!
+//! `airssys build --check` alone knows what is needed; here is only where to get it: rustup's targets first, Debian's packages where rustup
+//! cannot fetch. Never changes rustup's settings, and installs packages only as root.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::progress;
+
+const TARGETS: [&str; 2] = ["wasm32-wasip2", "wasm32-unknown-unknown"];
+const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "wasi-libc"];
+/// The code of the one error of `airssys build` that an installation mends.
+const NO_TOOLCHAIN: &str = "error[AB109]";
+
+/// How long rustup may take: two small downloads.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
+/// How long apt-get may take, each time: 300 MB.
+const APT_LIMIT: Duration = Duration::from_secs(1200);
+
+/// What `airssys build --check` found.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// Guests can be built.
+    Enough,
+    /// A part of the toolchain is missing; what it said.
+    Missing(String),
+    /// Something else is wrong, which no installation mends; what it said.
+    Wrong(String),
+}
+
+/// Makes sure that the guests in `guests` can be built by `airssys`. Silent where they can already; installs only where exactly the toolchain is
+/// what is missing.
+pub(crate) fn ensure(airssys: &Path, guests: &Path) -> Result<(), Error> {
+    if missing(airssys, guests)?.is_none() {
+        return Ok(());
+    }
+    let fetched = progress::run(
+        "the guest toolchain is missing: fetching rustup's targets",
+        Command::new("rustup").args(["target", "add"]).args(TARGETS),
+        Some(RUSTUP_LIMIT),
+    );
+    let Some(missing_still) = missing(airssys, guests)? else {
+        return Ok(());
+    };
+    let reason = fetched.err().map_or_else(|| missing_still.clone(), |error| error.to_string());
+    apt(&reason, &missing_still)?;
+    match missing(airssys, guests)? {
+        None => Ok(()),
+        Some(reason) => Err(Error::NoToolchain { reason, remedy: rustup_remedy() }),
+    }
+}
+
+/// What is missing, where something is; an error where it is not the toolchain.
+fn missing(airssys: &Path, guests: &Path) -> Result<Option<String>, Error> {
+    let mut check = Command::new(airssys);
+    check.args(["build", "--check"]).arg(guests).stdin(Stdio::null());
+    let program = format!("{} build --check {}", airssys.display(), guests.display());
+    let output = check.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
+    match found(output.status.success(), &String::from_utf8_lossy(&output.stderr)) {
+        Found::Enough => Ok(None),
+        Found::Missing(said) => Ok(Some(said)),
+        Found::Wrong(said) => Err(Error::Failed { program, status: output.status, output: said }),
+    }
+}
+
+fn found(success: bool, said: &str) -> Found {
+    let said = said.trim().to_owned();
+    match success {
+        true => Found::Enough,
+        false if said.contains(NO_TOOLCHAIN) => Found::Missing(said),
+        false => Found::Wrong(said),
+    }
+}
+
+fn apt(reason: &str, missing: &str) -> Result<(), Error> {
+    let packages = packages(missing);
+    let none = |remedy: String| Error::NoToolchain { reason: reason.to_owned(), remedy };
+    if !Path::new("/etc/debian_version").exists() {
+        return Err(none(rustup_remedy()));
+    }
+    if !is_root() {
+        return Err(none(format!("{}, or `sudo apt-get install {}`", rustup_remedy(), packages.join(" "))));
+    }
+    progress::line(&format!("rustup has not got its targets; installing Debian's packages: {}", packages.join(" ")));
+    progress::run("apt-get update", apt_get().arg("update"), Some(APT_LIMIT))?;
+    let install = ["install", "-y", "--no-install-recommends"];
+    progress::run("apt-get install", apt_get().args(install).args(packages), Some(APT_LIMIT))
+}
+
+/// The linker comes with rustup's Rust; it is only installed where it is said to be missing.
+fn packages(missing: &str) -> Vec<&'static str> {
+    let linker = missing.contains("wasm-ld").then_some("lld");
+    PACKAGES.into_iter().chain(linker).collect()
+}
+
+fn rustup_remedy() -> String {
+    format!("`rustup target add {}`", TARGETS.join(" "))
+}
+
+fn apt_get() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet");
+    apt
+}
+
+/// The owner of our own process, as the kernel shows it; no `unsafe` for it.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_LINKER: &str = "error[AB109]: no toolchain here builds for wasm32-wasip2: no rust-lld or wasm-ld";
+
+    #[test]
+    fn only_a_missing_toolchain_is_a_reason_to_install() {
+        assert_eq!(found(true, ""), Found::Enough);
+        assert_eq!(found(false, NO_LINKER), Found::Missing(NO_LINKER.to_owned()));
+        for wrong in ["error[AB104]: `a/Component.toml` is no Component.toml", "error[AB101]: no Cargo.toml", ""] {
+            assert_eq!(found(false, wrong), Found::Wrong(wrong.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_linker_is_installed_only_where_it_is_missing() {
+        assert!(packages(NO_LINKER).contains(&"lld"));
+        assert!(!packages("error[AB109]: no wasi-libc").contains(&"lld"));
+    }
+}
