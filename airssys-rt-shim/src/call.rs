@@ -4,7 +4,9 @@
 //! so to who waits.
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+
+use crate::pulse::{Elapsed, Pulse};
 
 /// Makes both ends of a call: the one that answers, which goes with the message, and the one that waits.
 #[must_use]
@@ -50,16 +52,16 @@ pub enum Unanswered {
 pub struct Waiter<A>(oneshot::Receiver<A>);
 
 impl<A> Waiter<A> {
-    /// Waits until the deadline.
+    /// Waits until the deadline, which is kept by the beats of `pulse`.
     ///
     /// # Errors
     ///
     /// [`Unanswered`].
-    pub async fn wait_until(mut self, deadline: Instant) -> Result<A, Unanswered> {
-        match timeout_at(deadline, &mut self.0).await {
+    pub async fn wait_until(mut self, deadline: Instant, pulse: &Pulse) -> Result<A, Unanswered> {
+        match pulse.timeout_at(&mut self.0, || deadline).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_dropped)) => Err(Unanswered::Dropped),
-            Err(_elapsed) => {
+            Err(Elapsed) => {
                 // Who answered a moment ago was told that the answer arrived: so it does.
                 self.0.close();
                 self.0.try_recv().map_err(|_| Unanswered::Timeout)

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod link;
 pub mod mailbox;
 pub mod monitor;
+pub mod pulse;
 pub mod registry;
 pub mod supervisor;
 pub mod system;

@@ -122,7 +122,7 @@ impl RuntimeBuilder {
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
         let templates = load(&engines, topology).await?;
-        let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers)));
+        let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
         let mut building = Building { mesh: &mesh, engines: &engines, templates: &templates, services: Vec::new() };
         let mut root = topology.root.spec();
         root.children = building.children(&topology.children)?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use airssys_rt_shim::pulse::Pulse;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::cache::CodeCache;
@@ -75,6 +76,7 @@ pub struct Engines {
     classes: Arc<Mutex<Vec<(u64, Engine)>>>,
     instances: Arc<Instances>,
     demand: Vec<(u64, usize)>,
+    pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     stop: Arc<AtomicBool>,
 }
@@ -89,6 +91,8 @@ impl Engines {
         let stop = Arc::new(AtomicBool::new(false));
         let classes: Arc<Mutex<Vec<(u64, Engine)>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
+        let pulse = Arc::<Pulse>::default();
+        let beaten = Arc::clone(&pulse);
         thread::Builder::new()
             .name("airssys-tick".to_owned())
             .spawn(move || {
@@ -97,6 +101,7 @@ impl Engines {
                     for (_, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                         engine.increment_epoch();
                     }
+                    beaten.beat();
                 }
             })
             .map_err(EngineError::Clock)?;
@@ -104,6 +109,7 @@ impl Engines {
             classes,
             instances: Arc::new(Instances::of_this_machine(settings.max_instances.unwrap_or(usize::MAX))),
             demand: settings.demand.clone(),
+            pulse,
             cache: settings.code_cache.clone().map(CodeCache::new),
             stop,
         })
@@ -119,6 +125,11 @@ impl Engines {
     #[must_use]
     pub fn live_instances(&self) -> usize {
         self.instances.live()
+    }
+
+    /// The beat of the clock that ticks the engines.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     pub(super) fn cache(&self) -> Option<&CodeCache> {

@@ -70,8 +70,11 @@ pub(crate) struct Turn {
 pub(crate) struct Clock(Arc<Mutex<Option<Instant>>>);
 
 impl Clock {
-    pub(crate) fn start(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// Starts it; when that was.
+    pub(crate) fn start(&self) -> Instant {
+        let now = Instant::now();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        now
     }
 
     pub(crate) fn reset(&self) {

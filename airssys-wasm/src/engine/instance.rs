@@ -7,14 +7,11 @@
 //!
 //! Invariant: after a crash nothing of the store is used again.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
@@ -31,6 +28,7 @@ use crate::error::{Crash, Fault};
 use crate::message::{Delivery, Envelope};
 
 use airssys_rt_shim::child::StopReason;
+use airssys_rt_shim::pulse::{Elapsed, Pulse};
 
 /// How a call of a guest ended.
 #[derive(Debug)]
@@ -59,6 +57,7 @@ enum Calls {
 /// A live instance.
 pub(crate) struct Instance {
     store: Store<Guest>,
+    pulse: Arc<Pulse>,
     clock: Clock,
     calls: Calls,
     budget_ticks: u64,
@@ -121,7 +120,7 @@ impl Instance {
         match made {
             Ok(calls) => {
                 let clock = store.data().turn.clock.clone();
-                Ok(Self { store, clock, calls, budget_ticks })
+                Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, calls, budget_ticks })
             }
             Err(error) => Err(classify(&error, store.data())),
         }
@@ -151,7 +150,7 @@ impl Instance {
             Calls::Async { actor, .. } => {
                 renew(&mut self.store, self.budget_ticks);
                 let handler = actor.airssys_actor_handler();
-                bounded(&self.clock, handler.call_handle(&mut self.store, message), deadline).await
+                bounded(&self.pulse, &self.clock, handler.call_handle(&mut self.store, message), deadline).await
             }
             Calls::Sync { actor, .. } => {
                 renew_sync(&mut self.store);
@@ -166,7 +165,7 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { lifecycle: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline).await
+                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline).await
             }
             Calls::Sync { lifecycle: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -182,7 +181,7 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { health: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline).await
+                bounded(&self.pulse, &self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline).await
             }
             Calls::Sync { health: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -205,7 +204,7 @@ impl Instance {
                     StopReason::Idle => Waiting::Idle,
                 };
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.clock, found.airssys_actor_lifecycle().call_stop(&mut self.store, reason), deadline).await
+                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_stop(&mut self.store, reason), deadline).await
             }
             Calls::Sync { lifecycle: Some(found), .. } => {
                 let reason = match reason {
@@ -240,19 +239,23 @@ impl Instance {
 struct Late;
 
 /// Runs a future, for `limit` at most. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
-/// tick costs no timer.
-async fn bounded<T>(clock: &Clock, future: impl Future<Output = T>, limit: Duration) -> Result<T, Late> {
-    let mut future = pin!(future);
-    let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-    match first {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => {
-            clock.start();
-            let ended = timeout(limit, future).await.map_err(|_elapsed| Late);
-            clock.reset();
-            ended
-        }
+/// tick looks at no clock, and one that does not wait for longer than a tick sets no timer.
+async fn bounded<T>(
+    pulse: &Pulse,
+    clock: &Clock,
+    future: impl Future<Output = T>,
+    limit: Duration,
+) -> Result<T, Late> {
+    let mut waited = false;
+    let ended = pulse.timeout_at(future, || {
+        waited = true;
+        clock.start() + limit
+    });
+    let ended = ended.await.map_err(|Elapsed| Late);
+    if waited {
+        clock.reset();
     }
+    ended
 }
 
 fn renew(store: &mut Store<Guest>, ticks: u64) {

@@ -147,6 +147,8 @@ pub trait Layer: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Stack {
     layers: Arc<[Arc<dyn Layer>]>,
+    /// Whether there are others than the built-in layers, which never ask for a retry.
+    extended: bool,
 }
 
 /// How far a message came in the stack.
@@ -176,10 +178,17 @@ impl Stack {
             // Tell of it where somebody listens.
             Arc::new(Trace),
         ];
+        let extended = !extra.is_empty();
         layers.extend(extra);
         // Stable: of equal priority, the built-in one first, then in the order given.
         layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority()));
-        Self { layers: layers.into() }
+        Self { layers: layers.into(), extended }
+    }
+
+    /// Whether [`Stack::settle`] may answer [`Settled::Retry`].
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        self.extended
     }
 
     /// Asks the layers whether the message goes on. With `Err` it does not, and this is the outcome to settle.

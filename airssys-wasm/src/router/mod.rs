@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
 use airssys_rt_shim::dead_letter::DeadLetters;
 use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
+use airssys_rt_shim::pulse::Pulse;
 use airssys_rt_shim::timer::{TimerId, Timers};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -68,6 +69,7 @@ pub struct Mesh {
     stack: Stack,
     topics: Topics,
     pub(crate) waits: Arc<Waits>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) timers: Timers<Alarm>,
     dead: DeadLetters<DeadLetter>,
     next_id: AtomicU64,
@@ -109,13 +111,14 @@ pub(crate) enum Caller<'a> {
 }
 
 impl Mesh {
-    pub(crate) fn new(settings: MeshSettings, stack: Stack) -> Self {
+    pub(crate) fn new(settings: MeshSettings, stack: Stack, pulse: Arc<Pulse>) -> Self {
         Self {
             settings,
             services: ArcSwap::default(),
             stack,
             topics: Topics::default(),
             waits: Arc::default(),
+            pulse,
             timers: Timers::new(settings.timers),
             dead: DeadLetters::new(settings.dead_letters),
             next_id: AtomicU64::new(1),
@@ -180,13 +183,13 @@ impl Mesh {
         origin: Origin<'_>,
         to: &str,
         key: Option<&str>,
-        body: Bytes,
+        mut body: Bytes,
     ) -> Result<(), SendError> {
         let mut retries = 0;
         loop {
             let resolved = self.resolve(to, key);
             let mut context = context(&origin, Operation::Send, to, &resolved);
-            let mut passing = body.clone();
+            let mut passing = self.passing(&mut body);
             let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
                 Err(settled) => settled,
                 Ok(depth) => match fitting(&resolved, &passing) {
@@ -211,7 +214,7 @@ impl Mesh {
         caller: Caller<'_>,
         to: &str,
         key: Option<&str>,
-        body: Bytes,
+        mut body: Bytes,
         deadline: Instant,
     ) -> Answer {
         let mut retries = 0;
@@ -219,7 +222,7 @@ impl Mesh {
             let resolved = self.resolve(to, key);
             let mut context = context(&origin, Operation::Call, to, &resolved);
             context.deadline = Some(deadline);
-            let mut passing = body.clone();
+            let mut passing = self.passing(&mut body);
             let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
                 Err(settled) => settled,
                 Ok(depth) => match fitting(&resolved, &passing) {
@@ -232,6 +235,11 @@ impl Mesh {
                 Settled::Retry => retries += 1,
             }
         }
+    }
+
+    /// The body for one passage of the stack. It is kept for another one only where a layer may ask for that, since sharing it is an allocation.
+    fn passing(&self, body: &mut Bytes) -> Bytes {
+        if self.stack.may_retry() { body.clone() } else { std::mem::take(body) }
     }
 
     async fn ask(
@@ -253,7 +261,7 @@ impl Mesh {
         if let Caller::Host(Some(posted)) = caller {
             posted();
         }
-        match waiter.wait_until(deadline).await {
+        match waiter.wait_until(deadline, &self.pulse).await {
             Ok(answer) => answer,
             Err(Unanswered::Timeout) => Err(CallError::Timeout),
             Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),

@@ -1,0 +1,129 @@
+//! Deadlines that cost a timer only where they are long in coming.
+//!
+//! Most answers come within microseconds, and setting a timer for each of them would cost more than the answer: a lock and a place in the timer
+//! wheel, and, where the wheel sleeps, a system call that wakes it. So who waits first waits for the next *beat* as well, which somebody gives every few
+//! milliseconds, and sets a timer only when it comes.
+//!
+//! # Hot path
+//!
+//! [`Pulse::timeout_at`]: a place in a list, taken and given back under a short lock of two threads at most. Bench rows `ask` and `relay` have it in them.
+//!
+//! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// The beat that those who wait share.
+#[derive(Debug, Default)]
+pub struct Pulse(Notify);
+
+impl Pulse {
+    /// Gives a beat: those who wait since before it set a timer now.
+    pub fn beat(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Runs a future until a deadline, which is asked for when the future first has to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`]. The future is dropped then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use airssys_rt_shim::pulse::Pulse;
+    ///
+    /// let pulse = Pulse::default();
+    /// let done = pulse.timeout_at(async { 1 }, || unreachable!("it never waits")).await;
+    /// assert_eq!(done, Ok(1));
+    /// # }
+    /// ```
+    pub async fn timeout_at<T>(
+        &self,
+        future: impl Future<Output = T>,
+        deadline: impl FnOnce() -> Instant,
+    ) -> Result<T, Elapsed> {
+        let mut future = pin!(future);
+        let mut beat = pin!(self.0.notified());
+        let (mut ask, mut at) = (Some(deadline), None);
+        let early = poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            if let Some(ask) = ask.take() {
+                at = Some(ask());
+            }
+            beat.as_mut().poll(context).map(|()| None)
+        })
+        .await;
+        match (early, at) {
+            (Some(output), _) => Ok(output),
+            (None, Some(at)) => tokio::time::timeout_at(at, future).await.map_err(|_| Elapsed),
+            (None, None) => unreachable!("the beat is waited for after the deadline was asked for"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+    use tokio::time::Instant;
+
+    use super::{Elapsed, Pulse};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_kept_after_a_beat_and_an_answer_before_it_needs_none() {
+        let pulse = Arc::new(Pulse::default());
+        let begun = Instant::now();
+        let until = begun + Duration::from_secs(5);
+        let waits = tokio::spawn({
+            let pulse = Arc::clone(&pulse);
+            async move { pulse.timeout_at(pending::<()>(), move || until).await }
+        });
+        let answered = tokio::spawn({
+            let pulse = Arc::clone(&pulse);
+            async move { pulse.timeout_at(yield_now(), move || until).await }
+        });
+        assert_eq!(answered.await.unwrap(), Ok(()));
+        yield_now().await;
+        pulse.beat();
+        assert_eq!(waits.await.unwrap(), Err(Elapsed));
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_is_over_at_the_beat_is_noticed_then_and_an_answer_goes_first() {
+        let pulse = Arc::new(Pulse::default());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let now = Instant::now();
+        let late = tokio::spawn({
+            let pulse = Arc::clone(&pulse);
+            async move { pulse.timeout_at(pending::<()>(), move || now).await }
+        });
+        let just = tokio::spawn({
+            let pulse = Arc::clone(&pulse);
+            async move { pulse.timeout_at(receiver, move || now).await }
+        });
+        yield_now().await;
+        sender.send(7).unwrap();
+        pulse.beat();
+        assert_eq!(late.await.unwrap(), Err(Elapsed));
+        assert_eq!(just.await.unwrap().unwrap(), Ok(7));
+    }
+}
