@@ -165,7 +165,8 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { lifecycle: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline).await
+                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline)
+                    .await
             }
             Calls::Sync { lifecycle: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -181,7 +182,8 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { health: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.pulse, &self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline).await
+                bounded(&self.pulse, &self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline)
+                    .await
             }
             Calls::Sync { health: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -204,7 +206,13 @@ impl Instance {
                     StopReason::Idle => Waiting::Idle,
                 };
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_stop(&mut self.store, reason), deadline).await
+                bounded(
+                    &self.pulse,
+                    &self.clock,
+                    found.airssys_actor_lifecycle().call_stop(&mut self.store, reason),
+                    deadline,
+                )
+                .await
             }
             Calls::Sync { lifecycle: Some(found), .. } => {
                 let reason = match reason {
@@ -240,12 +248,7 @@ struct Late;
 
 /// Runs a future, for `limit` at most. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
 /// tick looks at no clock, and one that does not wait for longer than a tick sets no timer.
-async fn bounded<T>(
-    pulse: &Pulse,
-    clock: &Clock,
-    future: impl Future<Output = T>,
-    limit: Duration,
-) -> Result<T, Late> {
+async fn bounded<T>(pulse: &Pulse, clock: &Clock, future: impl Future<Output = T>, limit: Duration) -> Result<T, Late> {
     let mut waited = false;
     let ended = pulse.timeout_at(future, || {
         waited = true;
