@@ -4,13 +4,16 @@
 //!
 //! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence and a load
 //!    while the consumer is busy).
-//! 2. [`Mailbox::take`]: one pop, one permit given back (an uncontended mutex inside tokio's semaphore).
+//! 2. [`Mailbox::take`]: one pop, one count of the room it made. The semaphore, with its mutex, sees that room only when somebody looks for it.
 //!
 //! Bench rows `tell` and `ask` measure both.
 //!
 //! Storage is a channel of the list kind, made at the first message: the array kind allocates its capacity up front. The
 //! bound is kept by permits, which is also how a turn holds room for what it will send. Whoever holds *all* permits knows
 //! that nothing is queued and nobody is pushing, and may throw the storage away ([`Mailbox::compact`]).
+//!
+//! Senders that wait are woken for a batch of room, not for each message taken: woken one by one they would run in lockstep with the consumer, on one
+//! thread. What is kept back is let go as soon as the consumer finds nothing more to take, or its turn has to wait ([`Mailbox::let_go`]).
 //!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
 //!
@@ -19,17 +22,20 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 
 use crate::doorbell::Doorbell;
 
 #[cfg(test)]
 mod tests;
+
+/// The most room that is kept back from those who wait for it.
+const MOST_KEPT_BACK: usize = 256;
 
 /// What happens to a message for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +117,12 @@ pub struct Mailbox<M> {
     capacity: usize,
     overflow: Overflow,
     room: Semaphore,
+    /// Room that takes made and the semaphore does not know of yet.
+    made: AtomicUsize,
+    /// Senders that wait for room.
+    waiting: AtomicUsize,
+    /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading "full".
+    moving: Mutex<()>,
     queue: ArcSwapOption<Queue<M>>,
     bells: Box<[Doorbell]>,
     /// What a consumer held when its turn was cut off. Cold.
@@ -131,6 +143,9 @@ impl<M> Mailbox<M> {
             capacity,
             overflow,
             room: Semaphore::new(capacity),
+            made: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            moving: Mutex::default(),
             queue: ArcSwapOption::empty(),
             bells: (0..consumers.max(1)).map(|_| Doorbell::default()).collect(),
             in_hand: Mutex::default(),
@@ -261,9 +276,16 @@ impl<M> Mailbox<M> {
         }
         let message = {
             let queue = self.queue.load();
-            queue.as_ref()?.receiver.try_recv().ok()?
+            queue.as_ref().and_then(|queue| queue.receiver.try_recv().ok())
         };
-        self.room.add_permits(1);
+        let Some(message) = message else {
+            self.let_go();
+            return None;
+        };
+        let made = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        if made >= self.batch() && self.waiting.load(Ordering::SeqCst) > 0 {
+            self.move_room();
+        }
         if self.bells.len() > 1 && !self.is_empty() {
             // Two rings that met one sleeper are one: whoever wakes passes it on.
             self.ring();
@@ -283,9 +305,31 @@ impl<M> Mailbox<M> {
         self.drain()
     }
 
+    /// Lets those who wait for room have what there is. To be called when the consumer will not take again soon.
+    pub fn let_go(&self) {
+        // A waiter counts itself before it looks at `made`, so either it or this sees the other.
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.made.load(Ordering::SeqCst) > 0 {
+            self.move_room();
+        }
+    }
+
+    /// How much room is made before those who wait for it are woken.
+    fn batch(&self) -> usize {
+        (self.capacity / 2).clamp(1, MOST_KEPT_BACK)
+    }
+
+    fn move_room(&self) {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.swap(0, Ordering::SeqCst);
+        if made > 0 {
+            self.room.add_permits(made);
+        }
+    }
+
     /// Gives the storage back where nothing is queued and nobody holds room. Returns whether it did.
     pub fn compact(&self) -> bool {
         let Ok(all) = u32::try_from(self.capacity) else { return false };
+        self.move_room();
         match self.room.try_acquire_many(all) {
             Ok(_everything) => {
                 self.queue.store(None);
@@ -296,17 +340,29 @@ impl<M> Mailbox<M> {
     }
 
     fn try_reserve_permit(&self) -> Result<(), NoRoom> {
+        match self.permit() {
+            Err(NoRoom::Full) => {
+                self.move_room();
+                self.permit()
+            }
+            settled => settled,
+        }
+    }
+
+    fn permit(&self) -> Result<(), NoRoom> {
         match self.room.try_acquire() {
             Ok(permit) => {
                 permit.forget();
                 Ok(())
             }
-            Err(tokio::sync::TryAcquireError::NoPermits) => Err(NoRoom::Full),
-            Err(tokio::sync::TryAcquireError::Closed) => Err(NoRoom::Closed),
+            Err(TryAcquireError::NoPermits) => Err(NoRoom::Full),
+            Err(TryAcquireError::Closed) => Err(NoRoom::Closed),
         }
     }
 
     async fn wait_for_permit(&self) -> Result<(), NoRoom> {
+        let _counted = Waiting::new(&self.waiting);
+        self.move_room();
         match self.room.acquire().await {
             Ok(permit) => {
                 permit.forget();
@@ -403,6 +459,22 @@ impl<M> Mailbox<M> {
             rest.extend(queue.receiver.try_iter());
         }
         rest.into()
+    }
+}
+
+/// One sender that waits for room.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

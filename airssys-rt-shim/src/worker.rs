@@ -10,9 +10,11 @@
 //! where the turn was cut off by a panic or a kill.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -22,8 +24,11 @@ use crate::exit::{ExitReason, ExitSlot, Failure};
 use crate::mailbox::{InHand, Mailbox};
 use crate::supervisor::Seat;
 
-/// Turns that a worker handles before it lets other tasks of its thread run.
-const TURNS_BEFORE_YIELD: u32 = 64;
+/// Turns between two looks at the clock.
+const TURNS_A_LOOK: u32 = 16;
+/// How long a worker handles messages before it lets other tasks of its thread run. Each time it does, another thread is woken for it, which costs as
+/// much as ten turns of a small guest.
+const TIME_BEFORE_YIELD: Duration = Duration::from_micros(500);
 
 /// What a worker does after a turn.
 #[derive(Debug)]
@@ -194,7 +199,8 @@ impl<B: Behavior> Actor for Worker<B> {
 
     async fn handle(&self, myself: ActorRef<Run>, _: Run, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         if let Some(behavior) = state.as_mut() {
-            let reason = self.live(behavior).await;
+            // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
+            let reason = Box::pin(self.live(behavior)).await;
             self.exit.set(reason);
         }
         *state = None;
@@ -205,20 +211,21 @@ impl<B: Behavior> Actor for Worker<B> {
 
 impl<B: Behavior> Worker<B> {
     async fn live(&self, behavior: &mut B) -> ExitReason {
-        if let Err(reason) = behavior.init().await {
+        // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
+        if let Err(reason) = Box::pin(behavior.init()).await {
             return reason;
         }
         self.seat.ready();
-        let mut turns = 0;
+        let (mut turns, mut since) = (0_u32, None);
         loop {
             if self.orders.any() {
                 match self.orders.take() {
                     Some(Order::Stop(reason)) => {
-                        behavior.stop(reason).await;
+                        Box::pin(behavior.stop(reason)).await;
                         return ExitReason::Shutdown;
                     }
                     Some(Order::Control(control)) => {
-                        if let Flow::Exit(reason) = behavior.control(control).await {
+                        if let Flow::Exit(reason) = Box::pin(behavior.control(control)).await {
                             return reason;
                         }
                     }
@@ -228,13 +235,26 @@ impl<B: Behavior> Worker<B> {
             }
             match self.mailbox.take(self.consumer) {
                 Some(hand) => {
-                    if let Flow::Exit(reason) = behavior.turn(hand).await {
+                    let mut turn = pin!(behavior.turn(hand));
+                    let flow = poll_fn(|cx| {
+                        let polled = turn.as_mut().poll(cx);
+                        if polled.is_pending() {
+                            // It may be long until the next take.
+                            self.mailbox.let_go();
+                        }
+                        polled
+                    });
+                    if let Flow::Exit(reason) = flow.await {
                         return reason;
                     }
                     turns += 1;
-                    if turns == TURNS_BEFORE_YIELD {
+                    if turns == TURNS_A_LOOK {
                         turns = 0;
-                        tokio::task::yield_now().await;
+                        let now = Instant::now();
+                        if now.duration_since(*since.get_or_insert(now)) >= TIME_BEFORE_YIELD {
+                            since = None;
+                            tokio::task::yield_now().await;
+                        }
                     }
                 }
                 None => {
@@ -242,6 +262,7 @@ impl<B: Behavior> Worker<B> {
                         return reason;
                     }
                     self.mailbox.wait(self.consumer, || self.orders.any()).await;
+                    (turns, since) = (0, None);
                 }
             }
         }

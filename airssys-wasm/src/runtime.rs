@@ -23,7 +23,7 @@ use crate::error::{Fault, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::middleware::{Layer, Stack};
 use crate::router::service::{Route, Service};
-use crate::router::{Caller, Mesh, Origin};
+use crate::router::{Caller, Mesh, Origin, Until};
 
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);
@@ -254,7 +254,7 @@ impl Runtime {
     ///
     /// [`crate::error::CallError`], which says whether it may have been handled.
     pub async fn call(&self, to: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.mesh.call(Origin::HOST, Caller::Host(None), to, None, body.into(), Instant::now() + patience).await
+        self.ask(Caller::Host(None), to, None, body.into(), patience).await
     }
 
     /// [`Runtime::call`] with a partition key.
@@ -263,7 +263,7 @@ impl Runtime {
     ///
     /// [`crate::error::CallError`].
     pub async fn call_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.mesh.call(Origin::HOST, Caller::Host(None), to, Some(key), body.into(), Instant::now() + patience).await
+        self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
     }
 
     /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message is in the mailbox, and what is sent
@@ -279,8 +279,12 @@ impl Runtime {
         patience: Duration,
         posted: impl Fn() + Sync,
     ) -> Answer {
-        let deadline = Instant::now() + patience;
-        self.mesh.call(Origin::HOST, Caller::Host(Some(&posted)), to, None, body.into(), deadline).await
+        self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
+    }
+
+    async fn ask(&self, caller: Caller<'_>, to: &str, key: Option<&str>, body: Bytes, patience: Duration) -> Answer {
+        let now = Instant::now();
+        self.mesh.call(Origin::HOST, caller, to, key, body, Until { now, deadline: now + patience }).await
     }
 
     /// Publishes to all services that subscribe to the topic.

@@ -14,6 +14,7 @@ pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, check};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
@@ -145,12 +146,17 @@ impl Behavior for ComponentActor {
                 return Flow::Continue;
             }
         }
-        if let Some(deadline) = hand.deadline
-            && deadline <= Instant::now()
-        {
-            mesh.bury(*hand.done(), DeadReason::Expired);
-            return Flow::Continue;
-        }
+        let left = match hand.deadline {
+            // The one look at the clock that a turn takes, and only a turn that somebody waits for.
+            Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => left,
+                _expired => {
+                    mesh.bury(*hand.done(), DeadReason::Expired);
+                    return Flow::Continue;
+                }
+            },
+            None => Duration::MAX,
+        };
         if let Delivery::Timer(id) = &hand.delivery
             && hand.attempt == 0
             && !mesh.timers.claim(*id)
@@ -171,7 +177,7 @@ impl Behavior for ComponentActor {
             guest.turn.state = self.identity.own.lane().state(hand.partition());
             guest.turn.key = hand.partition().map(Into::into);
         }
-        match instance.handle(&hand, self.identity.service.limits.turn_deadline).await {
+        match instance.handle(&hand, left, self.identity.service.limits.turn_deadline).await {
             Ran::Done(answer) => {
                 instance.guest().commit();
                 Metrics::count(&self.identity.service.metrics.handled);

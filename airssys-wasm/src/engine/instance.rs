@@ -7,11 +7,11 @@
 //!
 //! Invariant: after a crash nothing of the store is used again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
@@ -131,15 +131,20 @@ impl Instance {
         self.store.data_mut()
     }
 
-    /// Hands a message to the guest, which has `deadline` for it, waiting included.
-    pub(crate) async fn handle(&mut self, envelope: &Envelope, deadline: Duration) -> Ran<Option<Bytes>> {
+    /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does so for `left`.
+    pub(crate) async fn handle(
+        &mut self,
+        envelope: &Envelope,
+        left: Duration,
+        deadline: Duration,
+    ) -> Ran<Option<Bytes>> {
         let message = wit::Message {
             id: envelope.id,
             sender: envelope.sender.as_ref().map(crate::address::Address::as_str),
             key: envelope.partition(),
             delivery: match &envelope.delivery {
                 Delivery::Send => wit::Delivery::Send,
-                Delivery::Call(_) => wit::Delivery::Call(milliseconds_left(envelope.deadline)),
+                Delivery::Call(_) => wit::Delivery::Call(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
                 Delivery::Publish(topic) => wit::Delivery::Publish(topic),
                 Delivery::Timer(id) => wit::Delivery::Timer(id.0),
             },
@@ -149,8 +154,9 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { actor, .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                let handler = actor.airssys_actor_handler();
-                bounded(&self.pulse, &self.clock, handler.call_handle(&mut self.store, message), deadline).await
+                // Pinned here, so that the large future is not moved from hand to hand.
+                let handled = pin!(actor.airssys_actor_handler().call_handle(&mut self.store, message));
+                bounded(&self.pulse, &self.clock, handled, deadline).await
             }
             Calls::Sync { actor, .. } => {
                 renew_sync(&mut self.store);
@@ -271,9 +277,4 @@ fn renew(store: &mut Store<Guest>, ticks: u64) {
 fn renew_sync(store: &mut Store<Guest>) {
     store.data_mut().limiter.refused = false;
     store.set_epoch_deadline(2);
-}
-
-fn milliseconds_left(deadline: Option<Instant>) -> u64 {
-    let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-    u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
 }

@@ -74,6 +74,11 @@ impl<'a> Context<'a> {
         Self { who, operation, target, metrics: None, deadline: None, trace: 0, when: None, attributes: Vec::new() }
     }
 
+    /// Says when it came to the stack, for one who has read the clock already.
+    pub(crate) fn came(&mut self, when: Instant) {
+        self.when = Some(when);
+    }
+
     /// When it came to the stack. The clock is read at the first question.
     pub fn when(&mut self) -> Instant {
         *self.when.get_or_insert_with(Instant::now)

@@ -61,11 +61,14 @@ impl Default for MeshSettings {
     }
 }
 
+/// Services by name. The names are the operator's, and a look-up adds none: a quick hash is safe here.
+type Services = HashMap<Box<str>, Arc<Service>, foldhash::fast::RandomState>;
+
 /// All services, and the ways between them.
 #[derive(Debug)]
 pub struct Mesh {
     settings: MeshSettings,
-    services: ArcSwap<HashMap<Box<str>, Arc<Service>>>,
+    services: ArcSwap<Services>,
     stack: Stack,
     topics: Topics,
     pub(crate) waits: Arc<Waits>,
@@ -108,6 +111,13 @@ pub(crate) enum Caller<'a> {
     Turn(Node),
     /// The host, and whom it wants to tell that the message is in its mailbox.
     Host(Option<&'a (dyn Fn() + Sync)>),
+}
+
+/// Until when a caller waits, and when that was reckoned: a look at the clock is a twentieth of a whole call, so nobody takes another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Until {
+    pub(crate) now: Instant,
+    pub(crate) deadline: Instant,
 }
 
 impl Mesh {
@@ -207,7 +217,7 @@ impl Mesh {
         }
     }
 
-    /// Calls and waits for the answer until `deadline`.
+    /// Calls and waits for the answer.
     pub(crate) async fn call(
         &self,
         origin: Origin<'_>,
@@ -215,13 +225,16 @@ impl Mesh {
         to: &str,
         key: Option<&str>,
         mut body: Bytes,
-        deadline: Instant,
+        Until { now, deadline }: Until,
     ) -> Answer {
         let mut retries = 0;
         loop {
             let resolved = self.resolve(to, key);
             let mut context = context(&origin, Operation::Call, to, &resolved);
             context.deadline = Some(deadline);
+            if retries == 0 {
+                context.came(now);
+            }
             let mut passing = self.passing(&mut body);
             let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
                 Err(settled) => settled,

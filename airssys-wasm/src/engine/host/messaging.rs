@@ -15,7 +15,7 @@ use crate::engine::bindings::{prompt, waiting};
 use crate::engine::guest::{Effect, Guest};
 use crate::error::{CallError, Fault, SendError};
 use crate::middleware::Who;
-use crate::router::{Caller, Origin};
+use crate::router::{Caller, Origin, Until};
 
 type Sent = wasmtime::Result<Result<(), wit::SendError>>;
 
@@ -137,7 +137,7 @@ impl Guest {
         let deadline = self.turn.deadline.map_or(asked, |served| served.min(asked));
         let who = Who::Service { address: identity.address(), policy: &identity.service.policy };
         let origin = Origin { who, trace: self.turn.trace };
-        match identity.mesh.call(origin, Caller::Turn(identity.node), to, key, body, deadline).await {
+        match identity.mesh.call(origin, Caller::Turn(identity.node), to, key, body, Until { now, deadline }).await {
             Ok(answer) => Ok(answer.map(Vec::from)),
             Err(error) => Err(call_error_to_wit(&error)),
         }
