@@ -1,10 +1,11 @@
 //! What a guest does to itself ends in a typed outcome, its siblings answer throughout, and the host keeps nothing of it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(clippy::print_stdout, reason = "the soak tells what it measured")]
 
 use airssys_tests::{Mesh, PATIENCE, footprint};
 use airssys_wasm::error::CallError;
-use prober_protocol::{Command, Flooded, Trap};
+use prober_protocol::{Command, Flooded, Outcome, Trap};
 use serde_json::json;
 
 /// How often each attack is made here. `cargo xtask soak` sets the variable to 10,000.
@@ -32,6 +33,18 @@ const TOPOLOGY: &str = r#"
     [service.grants]
     send = ["sink"]
     [[service]]
+    name = "roomy"
+    release = "@prober"
+    limits = { memory = "256MiB", boundary = "256MiB", turn_deadline = "60s", turn_budget = "60s", log_line = "16B" }
+    [service.grants]
+    send = ["sink"]
+    [[service]]
+    name = "narrow"
+    release = "@prober"
+    limits = { memory = "256MiB", boundary = "1MiB", turn_deadline = "60s", turn_budget = "60s", log_line = "16B" }
+    [service.grants]
+    send = ["sink"]
+    [[service]]
     name = "patient"
     release = "@prober"
     limits = { memory = "6MiB", boundary = "1MiB", turn_deadline = "5s", turn_budget = "4s", log_line = "16B", effects = 100000 }
@@ -39,61 +52,104 @@ const TOPOLOGY: &str = r#"
     send = ["sink"]
 "#;
 
+/// What a mailbox of the sink holds.
+const SINK: u64 = 64;
+/// What no service here takes.
+const HUGE: usize = 100 << 20;
+
 struct Attack {
     name: &'static str,
-    /// What is not about time gets all the time it needs, however busy the machine is.
     victim: &'static str,
     command: Command,
-    outcome: &'static str,
+    outcome: Expected,
+    /// Made in every so-many-th round only: those that fill a hundred megabytes first take a tenth of a second each.
+    every: usize,
+}
+
+/// How an attack ends.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The instance does, with this code.
+    Crash(&'static str),
+    /// The guest is refused by this name, and goes on.
+    Refused(&'static str),
+    /// The sink takes what it has room for, and the guest is refused the rest by this name.
+    Flooded(&'static str),
 }
 
 fn attacks() -> Vec<Attack> {
+    use Expected::{Crash, Flooded, Refused};
     let attack = |name, command, outcome| {
-        let victim = if outcome == "budget" { "victim" } else { "patient" };
-        Attack { name, victim, command, outcome }
+        // What is not about time gets all the time it needs, however busy the machine is.
+        let victim = if matches!(outcome, Crash("budget")) { "victim" } else { "patient" };
+        Attack { name, victim, command, outcome, every: 1 }
+    };
+    let flood = Command::FloodSend { to: "sink".into(), messages: 300 };
+    let huge = |name, victim, outcome| {
+        let every = if victim == "patient" { 1 } else { 25 };
+        Attack { name, victim, command: Command::SendBytes { to: "sink".into(), bytes: HUGE }, outcome, every }
     };
     vec![
-        attack("endless loop", Command::Trap(Trap::EndlessLoop), "budget"),
-        attack("memory until it is refused", Command::Trap(Trap::OutOfMemory), "out-of-memory"),
-        attack("infinite recursion", Command::Trap(Trap::StackOverflow), "stack-overflow"),
-        attack("host-call flood", Command::Trap(Trap::EndlessLog), "budget"),
-        attack("panic", Command::Trap(Trap::Panic), "trap"),
-        attack("huge answer", Command::HugeAnswer(2 << 20), "oversized"),
+        attack("endless loop", Command::Trap(Trap::EndlessLoop), Crash("budget")),
+        attack("memory until it is refused", Command::Trap(Trap::OutOfMemory), Crash("out-of-memory")),
+        attack("4 GiB at once", Command::Trap(Trap::AllMemory), Crash("out-of-memory")),
+        attack("infinite recursion", Command::Trap(Trap::StackOverflow), Crash("stack-overflow")),
+        attack("host-call flood", Command::Trap(Trap::EndlessLog), Crash("budget")),
+        attack("mailbox flood", flood, Flooded("overloaded")),
+        attack("panic", Command::Trap(Trap::Panic), Crash("trap")),
+        attack("huge answer", Command::HugeAnswer(2 << 20), Crash("oversized")),
+        // A message of 100 MB fails at the first limit that it meets.
+        huge("huge message, no memory for it", "patient", Crash("out-of-memory")),
+        huge("huge message, over the boundary", "narrow", Crash("oversized")),
+        huge("huge message, for the mailbox", "roomy", Refused("too-large")),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_attack_ends_in_its_typed_outcome_while_siblings_answer() {
     let mesh = Mesh::start(TOPOLOGY).await;
+    let instances = mesh.runtime.instances().0;
     for attack in attacks() {
         // The allocator's and the pool's first rounds do not count.
-        for round in 0..rounds().min(20) {
+        for round in (0..rounds().min(20)).step_by(attack.every) {
             strike(&mesh, &attack, round).await;
         }
     }
+    mesh.until("all live", |mesh| mesh.runtime.instances().0 == instances).await;
     let before = footprint();
+    let mut made = 0;
     for attack in attacks() {
-        for round in 0..rounds() {
+        for round in (0..rounds()).step_by(attack.every) {
             strike(&mesh, &attack, round).await;
+            made += 1;
         }
     }
-    mesh.until("all live again", |mesh| mesh.runtime.instances().0 == 4).await;
+    mesh.until("all live again", |mesh| mesh.runtime.instances().0 == instances).await;
+    // The tasks of actors that ended may still be on their way out.
+    mesh.until("no task is left over", |_| footprint().tasks <= before.tasks).await;
     let after = footprint();
     assert_eq!(mesh.status("sibling").started, 1, "the sibling was never touched");
     // Fewer is well: the threads that compiled the releases go when they have been idle.
     assert!(after.file_descriptors <= before.file_descriptors, "{before:?} {after:?}");
     assert!(after.threads <= before.threads, "{before:?} {after:?}");
     let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
-    assert!(grown < 16 << 20, "the host grew by {grown} bytes over {} attacks", rounds() * attacks().len());
+    assert!(grown < 16 << 20, "the host grew by {grown} bytes over {made} attacks");
+    println!("{made} attacks: {before:?}, then {after:?}");
     mesh.stop().await;
 }
 
 async fn strike(mesh: &Mesh, attack: &Attack, round: usize) {
-    match mesh.ask(attack.victim, &attack.command).await {
-        Err(CallError::Crashed(crash)) => {
-            assert_eq!(crash.code(), attack.outcome, "{} in round {round}: {crash}", attack.name)
+    let answer = mesh.ask(attack.victim, &attack.command).await;
+    let place = || format!("{} in round {round}: {answer:?}", attack.name);
+    match (attack.outcome, &answer) {
+        (Expected::Crash(code), Err(CallError::Crashed(crash))) => assert_eq!(crash.code(), code, "{}", place()),
+        (Expected::Refused(name), Ok(Outcome::Err(refusal))) => assert_eq!(refusal.name, name, "{}", place()),
+        (Expected::Flooded(name), Ok(Outcome::Ok(flooded))) => {
+            let flooded: Flooded = serde_json::from_value(flooded.clone()).unwrap();
+            assert_eq!((flooded.sent, flooded.last.as_deref()), (SINK, Some(name)), "{}", place());
+            mesh.until("the sink is drained", |mesh| mesh.runtime.is_quiet()).await;
         }
-        other => panic!("{} in round {round}: {other:?}", attack.name),
+        _ => panic!("{}", place()),
     }
     assert_eq!(mesh.ok("sibling", &Command::Echo(json!(round))).await, json!(round));
 }

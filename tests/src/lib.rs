@@ -201,13 +201,15 @@ pub struct Footprint {
     pub file_descriptors: usize,
     /// Threads.
     pub threads: usize,
+    /// Tasks of the runtime that the caller is on.
+    pub tasks: usize,
 }
 
 /// What this process holds now.
 ///
 /// # Panics
 ///
-/// There is no `/proc`.
+/// There is no `/proc`, or the caller is on no runtime.
 #[must_use]
 pub fn footprint() -> Footprint {
     let count = |folder: &str| std::fs::read_dir(folder).expect("/proc is there").count();
@@ -217,5 +219,6 @@ pub fn footprint() -> Footprint {
         resident_bytes: pages * 4096,
         file_descriptors: count("/proc/self/fd"),
         threads: count("/proc/self/task"),
+        tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
     }
 }

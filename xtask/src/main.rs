@@ -7,6 +7,7 @@ mod demo;
 mod error;
 mod guests;
 mod progress;
+mod soak;
 mod test;
 mod toolchain;
 mod wit;
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo                      build everything in release mode and run examples/shop on its real input
   test                      every check and every test
+  soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
   guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchain where it is missing
                             (NAME: the cargo profile of the airssys command that builds them; default dev)
   bench [--json FILE] [--rounds N] [--check] [NAME]...
@@ -45,6 +47,8 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
     match arguments {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
+        ["soak"] => soak::run(soak::ROUNDS),
+        ["soak", "--rounds", rounds] => soak::run(rounds.parse().map_err(|_| Error::Usage)?),
         ["guests"] => guests::build("dev"),
         ["guests", "--profile", profile] => guests::build(profile),
         ["bench", rest @ ..] => bench::run(rest),

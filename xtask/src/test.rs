@@ -54,7 +54,7 @@ fn documentation() -> Result<(), Error> {
 }
 
 /// cargo, the one that runs us, over the target folder that we are in ourselves.
-fn command(arguments: &[&str]) -> Result<Command, Error> {
+pub(crate) fn command(arguments: &[&str]) -> Result<Command, Error> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(root()).env("CARGO_TARGET_DIR", guests::target_dir()?);
     Ok(cargo)

@@ -236,6 +236,8 @@ pub enum Trap {
     EndlessLoop,
     /// Memory is taken, in steps of 1 MiB and touched, until it is refused.
     OutOfMemory,
+    /// All of the 4 GiB that a linear memory can have, at once; what is refused ends the instance.
+    AllMemory,
     /// Log lines without end.
     EndlessLog,
 }

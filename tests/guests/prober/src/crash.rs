@@ -22,6 +22,7 @@ pub(crate) fn crash(how: Trap) -> ! {
         }
         Trap::EndlessLoop => {}
         Trap::OutOfMemory => out_of_memory(),
+        Trap::AllMemory => all_memory(),
         Trap::EndlessLog => loop {
             info!("and on");
         },
@@ -79,6 +80,21 @@ fn deeper(level: u64) -> u64 {
         return 0;
     }
     deeper(level + 1).rotate_left(7) ^ level
+}
+
+/// By the instruction: no allocator asks for more than half of the address space at once.
+#[cfg(target_family = "wasm")]
+fn all_memory() {
+    use core::arch::wasm32::{memory_grow, memory_size};
+    const MOST_PAGES: usize = 65_536;
+    if memory_grow::<0>(MOST_PAGES - memory_size::<0>()) == usize::MAX {
+        unreachable();
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn all_memory() {
+    std::process::abort()
 }
 
 fn out_of_memory() {
