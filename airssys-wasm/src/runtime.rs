@@ -294,8 +294,9 @@ impl Runtime {
     /// [`SendError`], where a layer of the stack says no.
     pub fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
         let mut body = body.into();
-        self.mesh.permit(Origin::HOST, Operation::Publish, topic, &mut body)?;
-        self.mesh.publish(Origin::HOST, topic, &body);
+        if self.mesh.permit(Origin::HOST, Operation::Publish, topic, &mut body)? {
+            self.mesh.publish(Origin::HOST, topic, &body);
+        }
         Ok(())
     }
 

@@ -151,8 +151,8 @@ impl Guest {
         }
     }
 
-    /// Asks the stack for a topic.
-    pub(crate) fn permit(&self, operation: Operation, topic: &str, body: &mut Bytes) -> Result<(), SendError> {
+    /// Asks the stack for a topic; whether it goes on.
+    pub(crate) fn permit(&self, operation: Operation, topic: &str, body: &mut Bytes) -> Result<bool, SendError> {
         let identity = &self.identity;
         let who = Who::Service { address: identity.own.address(), policy: &identity.service.policy };
         identity.mesh.permit(Origin { who, trace: self.turn.trace }, operation, topic, body)

@@ -25,23 +25,24 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_blocking_current_thread(false)
         .allow_udp(false)
+        // Without a grant no socket is made at all: each is a file descriptor of the host.
         .allow_tcp(policy.has_sockets())
         .stdout(GuestOutput::new(identity, Level::Info))
         .stderr(GuestOutput::new(identity, Level::Warn));
-    if policy.has_sockets() {
-        let checked = Arc::clone(identity);
-        wasi.socket_addr_check(move |address, purpose| {
-            use wasmtime_wasi::sockets::SocketAddrUse::TcpConnect;
-            let connects = matches!(purpose, TcpConnect);
+    let checked = Arc::clone(identity);
+    wasi.socket_addr_check(move |address, purpose| {
+        use wasmtime_wasi::sockets::SocketAddrUse::{TcpBind, TcpConnect};
+        let allowed = match purpose {
             // An outgoing connection binds to any local address first.
-            let binds_to_any = address.ip().is_unspecified() && address.port() == 0;
-            let allowed = binds_to_any || (connects && checked.service.policy.allows_socket(address));
-            if !allowed {
-                tracing::warn!(target: "airssys::audit", service = %checked.address(), %address, "socket denied");
-            }
-            Box::pin(std::future::ready(allowed))
-        });
-    }
+            TcpBind => address.ip().is_unspecified() && address.port() == 0,
+            TcpConnect => checked.service.policy.allows_socket(address),
+            _ => false,
+        };
+        if !allowed {
+            tracing::warn!(target: "airssys::audit", service = %checked.address(), %address, "socket denied");
+        }
+        Box::pin(std::future::ready(allowed))
+    });
     for (name, value) in policy.environment() {
         wasi.env(name, value);
     }

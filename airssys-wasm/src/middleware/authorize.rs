@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tracing::warn;
 
-use super::{Context, Layer, Verdict, Who};
+use super::{Context, Layer, Metrics, Verdict, Who};
 use crate::error::{CallError, SendError};
 
 /// The capability check. A service may always write to itself.
@@ -23,6 +23,10 @@ impl Layer for Authorize {
         let Who::Service { address, policy } = context.who else { return Verdict::Continue };
         if policy.allows(context.operation, context.target) || context.target == address.as_str() {
             return Verdict::Continue;
+        }
+        // The layer that counts comes after this one, and never sees it.
+        if let Some(metrics) = context.metrics {
+            Metrics::count(&metrics.denied);
         }
         let denied = policy.denial(address.service(), context.operation, context.target);
         warn!(

@@ -80,6 +80,11 @@ impl Keyed {
         (keyed, asked)
     }
 
+    /// The actor of a key, where it has one.
+    pub(crate) fn known(&self, key: &str) -> Option<Arc<KeyedActor>> {
+        self.shard(key).get(key).cloned()
+    }
+
     /// The actor of a key, made at the first question.
     pub(crate) fn actor(&self, service: &Address, key: &str) -> Result<Arc<KeyedActor>, Misaddressed> {
         let mut shard = self.shard(key);

@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use self::service::{Inbox, Misaddressed, Service, Target};
+use self::service::{Inbox, Misaddressed, Place, Service, Target};
 use self::topics::Topics;
 use self::waits::{Node, Waits};
 use crate::address::{Address, split};
@@ -164,8 +164,8 @@ impl Mesh {
         all
     }
 
-    /// Finds the place of an address.
-    pub(crate) fn resolve(&self, to: &str, key: Option<&str>) -> Result<Target, SendError> {
+    /// Finds the place of an address. Changes nothing: whether the message is allowed is not known yet.
+    pub(crate) fn resolve(&self, to: &str, key: Option<&str>) -> Result<Place, SendError> {
         let (name, key_in_address) = split(to);
         let service = match self.services.load().get(name) {
             Some(service) => Arc::clone(service),
@@ -174,17 +174,7 @@ impl Mesh {
                 return Err(no_such_service(to, ""));
             }
         };
-        service.target(key_in_address, key).map_err(|problem| match problem {
-            Misaddressed::NeedsKey => {
-                no_such_service(to, "this service has an actor a key; address one of them as service/key")
-            }
-            Misaddressed::TakesNoKey => no_such_service(to, "this service is not keyed; address it without the slash"),
-            Misaddressed::BadKey => {
-                let key = key_in_address.or(key).unwrap_or_default();
-                crate::address::AddressError::Key { key: key.to_owned() }.into()
-            }
-            Misaddressed::TooManyKeys => SendError::Overloaded { what: format!("the set of keys of {name}") },
-        })
+        service.place(key_in_address, key).map_err(|problem| misaddressed(problem, to, key))
     }
 
     /// Sends; waits for room as the mailbox's policy says, at most `reserve_timeout`.
@@ -202,7 +192,7 @@ impl Mesh {
             let mut passing = self.passing(&mut body);
             let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
                 Err(settled) => settled,
-                Ok(depth) => match fitting(&resolved, &passing) {
+                Ok(depth) => match fitting(&resolved, to, &passing) {
                     Err(error) => (depth, Err(CallError::NotSent(error))),
                     Ok(target) => {
                         let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
@@ -238,7 +228,7 @@ impl Mesh {
             let mut passing = self.passing(&mut body);
             let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
                 Err(settled) => settled,
-                Ok(depth) => match fitting(&resolved, &passing) {
+                Ok(depth) => match fitting(&resolved, to, &passing) {
                     Err(error) => (depth, Err(CallError::NotSent(error))),
                     Ok(target) => (depth, self.ask(origin, caller, target, key, passing, deadline).await),
                 },
@@ -295,7 +285,7 @@ impl Mesh {
         let mut context = context(&origin, Operation::Send, to, &resolved);
         let (depth, outcome) = match self.stack.enter(&mut context, &mut body) {
             Err(settled) => settled,
-            Ok(depth) => match fitting(&resolved, &body) {
+            Ok(depth) => match fitting(&resolved, to, &body) {
                 Err(error) => (depth, Err(CallError::NotSent(error))),
                 Ok(target) => match self.room(target, own, may_wait).await {
                     Ok(room) => {
@@ -357,23 +347,24 @@ impl Mesh {
         let _settled = self.stack.settle(&context, depth, outcome, u32::MAX);
     }
 
-    /// Asks the stack whether a topic may be published on, or subscribed to. The body is what the layers make of it.
+    /// Asks the stack whether a topic may be published on, or subscribed to. The body is what the layers make of it. With `false` it goes no further: a
+    /// layer has handled it, or made no error of what was turned away.
     pub(crate) fn permit(
         &self,
         origin: Origin<'_>,
         operation: Operation,
         topic: &str,
         body: &mut Bytes,
-    ) -> Result<(), SendError> {
+    ) -> Result<bool, SendError> {
         let mut context = Context::new(origin.who, operation, topic);
         context.trace = origin.trace;
-        let (depth, outcome) = match self.stack.enter(&mut context, body) {
-            Err(settled) => settled,
-            Ok(depth) => (depth, Ok(None)),
+        let (goes_on, (depth, outcome)) = match self.stack.enter(&mut context, body) {
+            Err(settled) => (false, settled),
+            Ok(depth) => (true, (depth, Ok(None))),
         };
         match self.stack.settle(&context, depth, outcome, u32::MAX) {
-            Settled::Done(outcome) => outcome.map(drop).map_err(into_send_error),
-            Settled::Retry => Ok(()),
+            Settled::Done(outcome) => outcome.map(|_| goes_on).map_err(into_send_error),
+            Settled::Retry => Err(SendError::Overloaded { what: topic.to_owned() }),
         }
     }
 
@@ -559,12 +550,12 @@ fn context<'a>(
     origin: &Origin<'a>,
     operation: Operation,
     to: &'a str,
-    resolved: &'a Result<Target, SendError>,
+    resolved: &'a Result<Place, SendError>,
 ) -> Context<'a> {
     let mut context = match resolved {
-        Ok(target) => {
-            let mut context = Context::new(origin.who, operation, target.address().as_str());
-            context.metrics = Some(&target.service.metrics);
+        Ok(place) => {
+            let mut context = Context::new(origin.who, operation, place.address().as_str());
+            context.metrics = Some(&place.service().metrics);
             context
         }
         // The stack speaks first, so that who may not send does not learn who is there.
@@ -574,10 +565,29 @@ fn context<'a>(
     context
 }
 
-fn fitting<'a>(resolved: &'a Result<Target, SendError>, body: &Bytes) -> Result<&'a Target, SendError> {
-    let target = resolved.as_ref().map_err(Clone::clone)?;
-    let (size_bytes, limit_bytes) = (body.len() as u64, target.service.limits.message_bytes);
-    if size_bytes > limit_bytes { Err(SendError::TooLarge { size_bytes, limit_bytes }) } else { Ok(target) }
+/// The target of a message that was allowed, where it takes a body of this size.
+fn fitting<'a>(resolved: &'a Result<Place, SendError>, to: &str, body: &Bytes) -> Result<&'a Target, SendError> {
+    let place = resolved.as_ref().map_err(Clone::clone)?;
+    let (size_bytes, limit_bytes) = (body.len() as u64, place.service().limits.message_bytes);
+    if size_bytes > limit_bytes {
+        return Err(SendError::TooLarge { size_bytes, limit_bytes });
+    }
+    place.target().map_err(|problem| misaddressed(problem, to, place.address().key()))
+}
+
+fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError {
+    let (name, key_in_address) = split(to);
+    match problem {
+        Misaddressed::NeedsKey => {
+            no_such_service(to, "this service has an actor a key; address one of them as service/key")
+        }
+        Misaddressed::TakesNoKey => no_such_service(to, "this service is not keyed; address it without the slash"),
+        Misaddressed::BadKey => {
+            let key = key_in_address.or(key).unwrap_or_default();
+            crate::address::AddressError::Key { key: key.to_owned() }.into()
+        }
+        Misaddressed::TooManyKeys => SendError::Overloaded { what: format!("the set of keys of {name}") },
+    }
 }
 
 fn no_such_service(address: &str, hint: &'static str) -> SendError {

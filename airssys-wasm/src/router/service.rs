@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use airssys_rt_shim::mailbox::{Mailbox, Overflow};
 
@@ -158,22 +158,69 @@ pub(crate) enum Misaddressed {
     TooManyKeys,
 }
 
+/// Where an address leads.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// There is somebody.
+    Target(Target),
+    /// A key that nobody was ever sent anything under. It gets its actor when a message for it was allowed, not when somebody tries.
+    NewKey { service: Arc<Service>, address: Address, made: OnceLock<Target> },
+}
+
+impl Place {
+    pub(crate) fn service(&self) -> &Service {
+        match self {
+            Self::Target(target) => &target.service,
+            Self::NewKey { service, .. } => service,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        match self {
+            Self::Target(target) => target.address(),
+            Self::NewKey { address, .. } => address,
+        }
+    }
+
+    /// The target, made where it is not there yet.
+    pub(crate) fn target(&self) -> Result<&Target, Misaddressed> {
+        let (service, address, made) = match self {
+            Self::Target(target) => return Ok(target),
+            Self::NewKey { service, address, made } => (service, address, made),
+        };
+        if let Some(target) = made.get() {
+            return Ok(target);
+        }
+        let (Route::Keyed(keyed), Some(key)) = (&service.route, address.key()) else {
+            return Err(Misaddressed::NeedsKey);
+        };
+        let target = Target::of_keyed(service, &keyed.actor(&service.address, key)?);
+        Ok(made.get_or_init(|| target))
+    }
+}
+
 impl Service {
-    pub(crate) fn target(
+    pub(crate) fn place(
         self: &Arc<Self>,
         key_in_address: Option<&str>,
         key: Option<&str>,
-    ) -> Result<Target, Misaddressed> {
+    ) -> Result<Place, Misaddressed> {
         let spot = match &self.route {
             Route::Shared(_) if key_in_address.is_some() => return Err(Misaddressed::TakesNoKey),
             Route::Shared(_) => Spot::Shared,
             Route::Partitioned(lanes) => Spot::Lane(lane_of(key_in_address.or(key), lanes.len())),
             Route::Keyed(keyed) => {
                 let key = key_in_address.or(key).ok_or(Misaddressed::NeedsKey)?;
-                Spot::Keyed(keyed.actor(&self.address, key)?)
+                match keyed.known(key) {
+                    Some(actor) => Spot::Keyed(actor),
+                    None => {
+                        let address = self.address.with_key(key).map_err(|_| Misaddressed::BadKey)?;
+                        return Ok(Place::NewKey { service: Arc::clone(self), address, made: OnceLock::new() });
+                    }
+                }
             }
         };
-        Ok(Target { service: Arc::clone(self), spot })
+        Ok(Place::Target(Target { service: Arc::clone(self), spot }))
     }
 
     /// The target of lane number `lane`, 0 for a shared mailbox.

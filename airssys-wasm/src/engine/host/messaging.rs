@@ -150,15 +150,16 @@ impl Guest {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
         let mut body = body;
-        self.permit(Operation::Publish, &topic, &mut body)?;
-        self.turn.effects.push(Effect::Publish { topic: topic.into(), body });
+        if self.permit(Operation::Publish, &topic, &mut body)? {
+            self.turn.effects.push(Effect::Publish { topic: topic.into(), body });
+        }
         Ok(())
     }
 
     fn hold_subscription(&mut self, pattern: &str, subscribe: bool) -> Result<(), SendError> {
         self.room_for_effect()?;
-        if subscribe {
-            self.permit(Operation::Subscribe, pattern, &mut Bytes::new())?;
+        if subscribe && !self.permit(Operation::Subscribe, pattern, &mut Bytes::new())? {
+            return Ok(());
         }
         let pattern: Pattern = pattern.parse().map_err(|error: crate::capability::PatternError| {
             SendError::NoSuchService { address: error.to_string(), hint: "a topic pattern was expected" }
