@@ -1,4 +1,5 @@
-//! A guest can do nothing that was not both requested and granted, and who tries is named.
+//! A guest can do nothing that was not both requested and granted, and who tries is named. What it has without a grant, time and chance, a topology
+//! can take away.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -6,10 +7,12 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use airssys_tests::{Mesh, guest, log};
 use airssys_wasm::Runtime;
-use prober_protocol::{Command, Outcome};
+use airssys_wasm::error::{CallError, Crash};
+use prober_protocol::{Clock, Command, Outcome, Trap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -439,4 +442,107 @@ async fn a_granted_folder_that_went_away_is_named_when_the_mesh_starts() {
     let Err(error) = Mesh::try_start(&text(&granted), Runtime::builder()).await else { panic!("it started") };
     let said = error.to_string();
     assert!(said.contains("the granted folder") && said.contains("is not there") && said.contains("hint"), "{said}");
+}
+
+/// The clocks as a service sees them.
+async fn clock(mesh: &Mesh, who: &str) -> Clock {
+    serde_json::from_value(mesh.ok(who, &Command::Clock).await).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topology_can_coarsen_the_clocks_or_stop_them() {
+    let service = |name: &str, more: &str| {
+        format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\nlimits = {{ turn_budget = \"50ms\" }}\n{more}\n")
+    };
+    let services = [
+        service("real", "clocks = \"real\""),
+        service("untold", ""),
+        service("fine", "clocks = \"20ms\""),
+        service("hourly", "clocks = \"1h\""),
+        service("stopped", "clocks = \"none\""),
+    ];
+    let mesh = Mesh::start(&format!("name = \"clocks\"\n{}", services.concat())).await;
+    let now_ms = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    for who in ["real", "untold"] {
+        let (before, seen, after) = (now_ms(), clock(&mesh, who).await, now_ms());
+        assert!((before..=after).contains(&seen.wall_ms), "{who}: {seen:?}");
+        assert!(seen.step_ns > 0 && seen.monotonic_ns % 1_000_000 != 0, "{who}: {seen:?}");
+    }
+    let before = now_ms();
+    let fine = clock(&mesh, "fine").await;
+    assert!(fine.wall_ms % 20 == 0 && (before - 20..=now_ms()).contains(&fine.wall_ms), "{fine:?}");
+    assert_eq!((fine.monotonic_ns % 20_000_000, fine.step_ns % 20_000_000), (0, 0), "{fine:?}");
+    mesh.ok("fine", &Command::Sleep(25)).await;
+    let later = clock(&mesh, "fine").await.monotonic_ns;
+    assert!(later >= fine.monotonic_ns + 20_000_000, "{later} after {fine:?}");
+
+    let before = now_ms();
+    let hourly = clock(&mesh, "hourly").await;
+    assert!([before, now_ms()].map(|ms| ms - ms % 3_600_000).contains(&hourly.wall_ms), "{hourly:?}");
+    assert_eq!((hourly.monotonic_ns, hourly.step_ns), (0, 0));
+
+    // It stands, and a wait is a wait.
+    let began = Instant::now();
+    mesh.ok("stopped", &Command::Sleep(30)).await;
+    assert!(began.elapsed() >= Duration::from_millis(30), "{:?}", began.elapsed());
+    let stopped = clock(&mesh, "stopped").await;
+    assert_eq!((stopped.wall_ms, stopped.monotonic_ns, stopped.step_ns), (0, 0, 0));
+    // Who looks for a moment that never comes is ended as everybody who computes too long.
+    let crashed = mesh.ask("stopped", &Command::Busy(1)).await;
+    assert!(matches!(&crashed, Err(CallError::Crashed(Crash::Budget { .. }))), "{crashed:?}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topology_can_seed_randomness_or_take_it_away() {
+    let service = |name: &str, more: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n{more}\n");
+    let text = [
+        "name = \"randomness\"\n[root]\nintensity = 100\n".to_owned(),
+        service("real", "randomness = \"real\""),
+        service("untold", ""),
+        service("dice", "randomness = { seed = 42 }"),
+        service("cards", "randomness = { seed = 42 }"),
+        service("keyed", "randomness = { seed = 42 }\nkeyed = {}"),
+        service("without", "randomness = \"none\""),
+    ]
+    .concat();
+    let draw = Command::Do(vec![Command::Random, Command::InsecureRandom, Command::InsecureSeed, Command::Random]);
+    let mesh = Mesh::start(&text).await;
+    let real = mesh.ok("real", &draw).await;
+    assert_ne!(real[0], real[3]);
+    assert_ne!(real, mesh.ok("untold", &draw).await);
+
+    let dice = mesh.ok("dice", &draw).await;
+    assert_ne!(dice[0], dice[3]);
+    assert_ne!(mesh.ok("dice", &draw).await, dice, "it goes on");
+    assert_ne!(mesh.ok("cards", &draw).await, dice, "of the same seed, another service draws others");
+    let (alice, bob) = (mesh.ok("keyed/alice", &draw).await, mesh.ok("keyed/bob", &draw).await);
+    assert_ne!(alice, bob);
+    mesh.ask("dice", &Command::Trap(Trap::Panic)).await.unwrap_err();
+    assert_eq!(mesh.ok("dice", &draw).await, dice, "a new instance begins anew");
+    let again = Mesh::start(&text.replace("seed = 42", "seed = 42 ")).await;
+    assert_eq!(again.ok("dice", &draw).await, dice);
+    assert_eq!(again.ok("keyed/alice", &draw).await, alice);
+    again.stop().await;
+    let other = Mesh::start(&text.replace("seed = 42", "seed = 43")).await;
+    assert_ne!(other.ok("dice", &draw).await, dice);
+    other.stop().await;
+
+    for asked in [Command::Random, Command::InsecureRandom, Command::InsecureSeed, Command::RandomBytes(1)] {
+        match mesh.ask("without", &asked).await {
+            Err(CallError::Crashed(Crash::Trap { trap, .. })) => {
+                assert!(trap.contains("randomness, which the topology takes away"), "{trap}");
+            }
+            other => panic!("{asked:?}: {other:?}"),
+        }
+        assert_eq!(mesh.ok("without", &Command::Echo(json!(1))).await, json!(1), "who asks for none goes on");
+    }
+    for who in ["real", "dice"] {
+        assert_eq!(mesh.ok(who, &Command::RandomBytes(256 << 10)).await, json!(256 << 10));
+        match mesh.ask(who, &Command::RandomBytes((256 << 10) + 1)).await {
+            Err(CallError::Crashed(Crash::Trap { trap, .. })) => assert!(trap.contains("at once"), "{trap}"),
+            other => panic!("{who}: {other:?}"),
+        }
+    }
+    mesh.stop().await;
 }

@@ -64,11 +64,14 @@ impl Source {
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         toml::from_str(&self.text).map_err(|error| {
             let what = error.message().lines().collect::<Vec<_>>().join("; ");
-            let hint =
-                if what.contains("unknown field") { "see the reference of the file's keys in the book" } else { "" };
+            let (what, hint) = match what.split_once("; hint: ") {
+                Some(both) => both,
+                None if what.contains("unknown field") => (&*what, "see the reference of the file's keys in the book"),
+                None => (&*what, ""),
+            };
             match error.span() {
                 Some(span) => self.error(&span, what, hint),
-                None => ConfigError { path: self.path.clone(), at: None, what, hint: hint.to_owned() },
+                None => ConfigError { path: self.path.clone(), at: None, what: what.to_owned(), hint: hint.to_owned() },
             }
         })
     }

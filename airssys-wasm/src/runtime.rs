@@ -525,6 +525,7 @@ impl Building<'_> {
             multiplicity: node.multiplicity,
             shape: node.shape,
             policy: Policy::new(node.release.manifest.requests.clone(), node.grants.clone()),
+            baseline: node.baseline,
             limits: node.limits.clone(),
             retries: node.retries,
             config: node.config.clone(),

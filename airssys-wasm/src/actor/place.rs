@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::keyed::{self, KeyedRules};
 use super::{ComponentActor, Control};
 use crate::address::Address;
-use crate::capability::Policy;
+use crate::capability::{Baseline, Policy};
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Template};
 use crate::error::Fault;
@@ -55,6 +55,8 @@ pub struct ServiceSpec {
     pub shape: Shape,
     /// What it may do.
     pub policy: Policy,
+    /// What it has of time and chance.
+    pub baseline: Baseline,
     /// What it may take.
     pub limits: Limits,
     /// How often a message that crashed it is tried again.
@@ -107,6 +109,7 @@ impl ServiceSpec {
             address: self.address.clone(),
             route,
             policy: self.policy.clone(),
+            baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,
             config: self.config.clone(),

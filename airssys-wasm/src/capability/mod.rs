@@ -3,10 +3,12 @@
 //! A release *requests* in its `Component.toml`, the operator *grants* in the topology, and only what both name is allowed.
 //! Everything here is a pure decision: no I/O, no clock, no async. What cannot be parsed is an error, never an allowance.
 
+mod baseline;
 mod grant;
 mod pattern;
 mod policy;
 
+pub use baseline::{Baseline, Clocks, Randomness};
 pub use grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{Operation, Policy};

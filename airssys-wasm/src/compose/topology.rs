@@ -9,7 +9,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpe
 
 use crate::actor::Multiplicity;
 use crate::address::Address;
-use crate::capability::Grants;
+use crate::capability::{Baseline, Grants};
 use crate::config_file::{ConfigError, Source};
 use crate::limits::Limits;
 use crate::registry::Release;
@@ -134,6 +134,8 @@ pub struct ServiceNode {
     pub shape: Shape,
     /// What the operator grants it.
     pub grants: Grants,
+    /// What it has of time and chance; default all of both.
+    pub baseline: Baseline,
     /// What it may take.
     pub limits: Limits,
     /// How often a message that crashed it is tried again; default 0.
@@ -199,6 +201,7 @@ impl ServiceNode {
             multiplicity: Multiplicity::One,
             shape: Shape::default(),
             grants: Grants::default(),
+            baseline: Baseline::default(),
             limits,
             retries: 0,
             config: BTreeMap::new(),

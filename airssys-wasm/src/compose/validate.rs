@@ -12,7 +12,7 @@ use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, Top
 use super::written;
 use crate::actor::{KeyedRules, Multiplicity};
 use crate::address::{Address, is_service_name, split};
-use crate::capability::{FileGrant, Grants, Pattern};
+use crate::capability::{Baseline, FileGrant, Grants, Pattern};
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Release};
 use crate::router::service::Shape;
@@ -257,6 +257,7 @@ fn service(
     node.multiplicity = multiplicity(source, value)?;
     node.shape = shape(source, &value.mailbox)?;
     node.grants = grants(source, names, &value.grants)?;
+    node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
     node.retries = value.retries;
     node.config.clone_from(&value.config);
     node.restart = value.restart.0;

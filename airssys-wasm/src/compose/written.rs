@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -10,7 +12,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
-use crate::capability::Access;
+use crate::capability::{Access, Clocks, Randomness};
 use crate::config_file::{Humane, parse_time};
 use crate::registry::WrittenLimits;
 
@@ -102,6 +104,10 @@ pub(super) struct Service {
     pub(super) config: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) grants: Grants,
+    #[serde(default)]
+    pub(super) clocks: Word<Clocks>,
+    #[serde(default)]
+    pub(super) randomness: Chance,
 }
 
 #[derive(Default, Deserialize)]
@@ -160,9 +166,9 @@ pub(super) trait Words: Sized {
 impl<'de, T: Words> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        T::of(&word)
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom(format!("{word:?} is no {}: it is one of {}", T::WHAT, T::WORDS)))
+        T::of(&word).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("{word:?} is no {}; hint: it is one of {}", T::WHAT, T::WORDS))
+        })
     }
 }
 
@@ -228,5 +234,63 @@ impl Words for Overflow {
             "drop-oldest" => Some(Self::DropOldest),
             _ => None,
         }
+    }
+}
+
+impl Words for Clocks {
+    const WHAT: &'static str = "setting of the clocks";
+    const WORDS: &'static str = "real, none, or a step above zero such as \"1s\"";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "real" => Some(Self::Real),
+            "none" => Some(Self::None),
+            step => parse_time(step).ok().filter(|step| !step.is_zero()).map(Self::Coarse),
+        }
+    }
+}
+
+impl Words for Randomness {
+    const WHAT: &'static str = "setting of the randomness";
+    const WORDS: &'static str = "real, none, or a table such as { seed = 42 }";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "real" => Some(Self::Real),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+/// Randomness: a word, or a table with a seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chance(pub(super) Randomness);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seed {
+    seed: u64,
+}
+
+impl<'de> Deserialize<'de> for Chance {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Chance;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(Randomness::WORDS)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Chance, E> {
+                Word::deserialize(serde::de::value::StrDeserializer::new(word))
+                    .map(|Word(randomness)| Chance(randomness))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Chance, A::Error> {
+                let Seed { seed } = Seed::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Chance(Randomness::Seeded(seed)))
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }

@@ -4,6 +4,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::guest::Guest;
+use super::host::random::NoRandomness;
 use crate::error::Crash;
 
 /// What wasmtime says when a guest hands over more bytes than its hostcall fuel; it has no type of its own.
@@ -26,6 +27,9 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
             _ if guest.limiter.refused => Crash::OutOfMemory { limit_bytes: limits.memory_bytes },
             trap => Crash::Trap { trap: name(*trap), at: function(error) },
         };
+    }
+    if let Some(none) = error.downcast_ref::<NoRandomness>() {
+        return Crash::Trap { trap: none.to_string(), at: function(error) };
     }
     if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {
         return Crash::Oversized { limit_bytes: limits.boundary_bytes as u64 };

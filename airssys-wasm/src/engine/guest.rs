@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::host::random::Chance;
 use super::limiter::Limiter;
 use super::mappings::Seat;
 use crate::address::Address;
@@ -97,6 +98,7 @@ pub(crate) struct Guest {
     /// Busy ticks that the turn has left.
     pub(crate) ticks: u64,
     pub(crate) wasi: WasiCtx,
+    pub(crate) chance: Chance,
     pub(crate) table: ResourceTable,
     pub(crate) _seat: Seat,
 }

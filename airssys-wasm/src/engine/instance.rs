@@ -21,6 +21,7 @@ use super::class::{Engines, seat};
 use super::crash::classify;
 use super::guest::{Clock, Guest, Identity, Turn};
 use super::host::messaging::fault_from_wit;
+use super::host::random::Chance;
 use super::limiter::Limiter;
 use super::template::{Exports, Template};
 use super::wasi;
@@ -71,12 +72,14 @@ impl Instance {
         let (limiter, budget_ticks, boundary_bytes) =
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let wasi = wasi::context(&identity)?;
+        let chance = Chance::new(&identity);
         let guest = Guest {
             identity,
             limiter,
             turn: Turn { may_wait: matches!(template.exports, Exports::Async { .. }), ..Turn::default() },
             ticks: budget_ticks,
             wasi,
+            chance,
             table: wasmtime::component::ResourceTable::new(),
             _seat: seat,
         };

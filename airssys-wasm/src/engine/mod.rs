@@ -12,6 +12,7 @@ mod instance;
 mod limiter;
 mod mappings;
 mod template;
+mod time;
 mod wasi;
 
 pub use class::{EngineError, Engines, EnginesSettings};

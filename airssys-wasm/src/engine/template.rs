@@ -208,7 +208,7 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
 fn link(engine: &Engine, component: &Component, lane: Lane, path: &Path) -> Result<InstancePre<Guest>, TemplateError> {
     let mut linker = Linker::new(engine);
     let linked = host::add_to_linker(&mut linker, lane).and_then(|()| match lane {
-        Lane::Async => wasmtime_wasi::p2::add_to_linker_async(&mut linker),
+        Lane::Async => host::add_wasi_to_linker(&mut linker),
         Lane::Sync => Ok(()),
     });
     let invalid =

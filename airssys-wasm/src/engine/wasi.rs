@@ -1,7 +1,7 @@
 //! The inert baseline of WASI, and what grants fill in.
 //!
-//! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log lines; clocks and randomness. It is
-//! linked for every guest, because every tool chain imports more than its programs use.
+//! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log lines; clocks, and randomness, as far as the topology
+//! leaves them. It is linked for every guest, because every tool chain imports more than its programs use.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use super::bindings::waiting::airssys::actor::log::Level;
 use super::guest::Identity;
 use super::host::log::write_line;
+use super::time;
 use crate::capability::Access;
 use crate::error::Crash;
 
@@ -43,6 +44,7 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
         }
         Box::pin(std::future::ready(allowed))
     });
+    time::set(identity.service.baseline.clocks, &mut wasi);
     for (name, value) in policy.environment() {
         wasi.env(name, value);
     }

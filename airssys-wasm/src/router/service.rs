@@ -9,7 +9,7 @@ use airssys_rt_shim::mailbox::{Mailbox, Overflow};
 use super::keyed::{Keyed, KeyedActor};
 use super::waits::{Nodes, Waits};
 use crate::address::Address;
-use crate::capability::Policy;
+use crate::capability::{Baseline, Policy};
 use crate::limits::Limits;
 use crate::message::Envelope;
 use crate::middleware::Metrics;
@@ -125,6 +125,8 @@ pub struct Service {
     pub route: Route,
     /// What it may do.
     pub policy: Policy,
+    /// What it has of time and chance.
+    pub baseline: Baseline,
     /// What it may take.
     pub limits: Limits,
     /// How often a message that crashed it is tried again before it counts as poison; default 0.

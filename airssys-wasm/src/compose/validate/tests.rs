@@ -93,6 +93,14 @@ fn every_defect_is_refused_with_its_place() {
             "airssys.toml:6:27",
             "is not there",
         ),
+        (&service("clocks = \"sundial\"\n"), "airssys.toml:5:10", "real, none, or a step"),
+        (&service("clocks = \"0s\"\n"), "airssys.toml:5:10", "above zero"),
+        (&service("clocks = 1\n"), "airssys.toml:5:10", "string"),
+        (&service("randomness = \"dice\"\n"), "airssys.toml:5:14", "{ seed = 42 }"),
+        (&service("randomness = 42\n"), "airssys.toml:5:14", "{ seed = 42 }"),
+        (&service("randomness = { seed = -1 }\n"), "airssys.toml:5:23", "u64"),
+        (&service("randomness = { seeds = 1 }\n"), "airssys.toml:5:16", "unknown field"),
+        (&service("randomness = {}\n"), "airssys.toml:5:14", "missing field `seed`"),
         (&service("[service.limits]\nmemory = 3\n"), "airssys.toml:6:10", "string"),
     ] {
         let said = read(text).map(|_| ()).unwrap_err();

@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
+pub(crate) mod random;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -11,11 +12,12 @@ use super::bindings::{prompt, waiting};
 use super::guest::Guest;
 use super::template::Lane;
 
+fn same(guest: &mut Guest) -> &mut Guest {
+    guest
+}
+
 /// Links the contract's interfaces for a lane.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime::Result<()> {
-    fn same(guest: &mut Guest) -> &mut Guest {
-        guest
-    }
     match lane {
         Lane::Async => waiting::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
         Lane::Sync => prompt::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
@@ -26,6 +28,18 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime:
     waiting::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     waiting::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     waiting::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+}
+
+/// Links WASI: wasmtime's, with our own randomness in front.
+pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 impl waiting::airssys::actor::types::Host for Guest {}

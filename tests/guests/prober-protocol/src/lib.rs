@@ -168,6 +168,12 @@ pub enum Command {
     Clock,
     /// Answer a random number.
     Random,
+    /// Answer one of those that need not be secret.
+    InsecureRandom,
+    /// Answer the two halves of WASI's seed for hash tables.
+    InsecureSeed,
+    /// Draw this many random bytes at once; answers how many came.
+    RandomBytes(u64),
     /// Answer a configuration value; `null` where there is none.
     Config(String),
 }
@@ -317,6 +323,8 @@ pub struct Flooded {
 pub struct Clock {
     /// Milliseconds since 1970.
     pub wall_ms: u64,
+    /// What the monotonic clock says, in nanoseconds.
+    pub monotonic_ns: u64,
     /// By how many nanoseconds the monotonic clock moved between two readings.
     pub step_ns: u64,
 }

@@ -7,7 +7,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prober_protocol::{Clock, Command, Refusal};
 use serde_json::{Value, json};
-use wasip2::random::random::get_random_u64;
+use wasip2::clocks::monotonic_clock;
+use wasip2::random::insecure::get_insecure_random_u64;
+use wasip2::random::insecure_seed::insecure_seed;
+use wasip2::random::random::{get_random_bytes, get_random_u64};
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;
 use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
@@ -32,6 +35,9 @@ pub(crate) fn ask(command: Command) -> Told {
         Command::Clock => clock(),
         // Not std's: its hash seed comes from another interface with each tool chain.
         Command::Random => Ok(json!(get_random_u64())),
+        Command::InsecureRandom => Ok(json!(get_insecure_random_u64())),
+        Command::InsecureSeed => Ok(json!(insecure_seed())),
+        Command::RandomBytes(count) => Ok(json!(get_random_bytes(count).len())),
         other => Err(named("unheard-of", format_args!("{other:?}"))),
     }
 }
@@ -50,6 +56,7 @@ fn clock() -> Told {
     let step = Instant::now().elapsed();
     Ok(json!(Clock {
         wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        monotonic_ns: monotonic_clock::now(),
         step_ns: u64::try_from(step.as_nanos()).unwrap_or(u64::MAX),
     }))
 }
