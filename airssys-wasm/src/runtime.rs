@@ -173,16 +173,26 @@ pub struct Checked {
 ///
 /// A mesh of one service, asked once:
 ///
-/// ```no_run
-/// use std::path::Path;
+/// ```
 /// use std::time::Duration;
 /// use airssys_wasm::Runtime;
 /// use airssys_wasm::compose::Topology;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let topology = Topology::read(Path::new("airssys.toml"))?;
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// let file = folder.path().join("airssys.toml");
+/// std::fs::write(&file, r#"
+///     name = "example"
+///     [[service]]
+///     name = "echo"
+///     release = "echo.wasm"
+/// "#)?;
+/// let topology = Topology::read(&file)?;
 /// let runtime = Runtime::builder().start(&topology).await?;
-/// let answer = runtime.call("echo", "hello", Duration::from_secs(1)).await?;
+/// let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
 /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
 /// let report = runtime.shutdown().await;
 /// assert!(report.is_clean());

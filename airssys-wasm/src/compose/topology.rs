@@ -20,13 +20,31 @@ use crate::router::service::Shape;
 ///
 /// # Example
 ///
-/// ```no_run
-/// use std::path::Path;
+/// ```
 /// use airssys_wasm::compose::Topology;
 ///
-/// let topology = Topology::read(Path::new("airssys.toml"))?;
-/// println!("{} has {} services", topology.name, topology.services().count());
-/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// let file = folder.path().join("airssys.toml");
+/// std::fs::write(&file, r#"
+///     name = "shop"
+///     [[supervisor]]
+///     name = "back"
+///     strategy = "rest-for-one"
+///     [[service]]
+///     name = "echo"
+///     release = "echo.wasm"
+///     supervisor = "back"
+/// "#)?;
+/// let topology = Topology::read(&file)?;
+/// assert_eq!((topology.name.as_str(), topology.children.len()), ("shop", 1));
+/// assert_eq!(topology.services().count(), 1);
+///
+/// std::fs::write(&file, "name = \"shop\"\ncolour = \"blue\"\n")?;
+/// let error = Topology::read(&file).unwrap_err();
+/// assert_eq!(error.at, Some((2, 1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Topology {
