@@ -546,3 +546,52 @@ async fn a_topology_can_seed_randomness_or_take_it_away() {
     }
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_can_be_cancelled_by_its_owner_alone_who_has_a_bounded_number_of_them() {
+    let mesh = Mesh::start(
+        r#"
+        name = "timers"
+        [[service]]
+        name = "owner"
+        release = "@prober"
+        limits = { timers = 2 }
+        [[service]]
+        name = "meddler"
+        release = "@prober"
+        [[service]]
+        name = "keyed"
+        release = "@prober"
+        keyed = {}
+        limits = { timers = 1 }
+        "#,
+    )
+    .await;
+    let later =
+        |delay_ms| Command::SendAfter { delay_ms, body: Command::Set { key: "rang".into(), value: json!(1) }.value() };
+    let far = mesh.ok("owner", &later(3_600_000)).await.as_u64().unwrap();
+    let soon = mesh.ok("owner", &later(100)).await.as_u64().unwrap();
+    assert_eq!(mesh.refused("owner", &later(0)).await, "overloaded");
+    // The numbers are easy to guess.
+    for id in 0..=soon + 1 {
+        for who in ["meddler", "keyed/a"] {
+            assert_eq!(mesh.ok(who, &Command::Cancel(id)).await, json!(false), "{who}: {id}");
+        }
+    }
+    mesh.until("it rings all the same", |mesh| mesh.stored("owner", "rang") == json!(1)).await;
+    assert_eq!(mesh.ok("owner", &Command::Cancel(far)).await, json!(true));
+    for _ in 0..2 {
+        mesh.ok("owner", &later(3_600_000)).await;
+    }
+    assert_eq!(mesh.refused("owner", &later(0)).await, "overloaded");
+
+    let key = mesh.ok("keyed/a", &later(3_600_000)).await.as_u64().unwrap();
+    assert_eq!(mesh.refused("keyed/a", &later(0)).await, "overloaded");
+    assert_eq!(mesh.ok("keyed/b", &Command::Cancel(key)).await, json!(false));
+    mesh.ok("keyed/b", &later(3_600_000)).await;
+    // What a turn that failed had set leaves room.
+    mesh.ok("keyed/a", &Command::Cancel(key)).await;
+    mesh.ask("keyed/a", &Command::Do(vec![later(0), Command::Trap(Trap::Panic)])).await.unwrap_err();
+    mesh.ok("keyed/a", &later(3_600_000)).await;
+    mesh.stop().await;
+}

@@ -3,11 +3,12 @@
 //! A timer is reserved (a turn will arm it when it commits), armed, queued (it ran out and its message waits in a mailbox), or nowhere.
 //! Cancelling takes it out of all of them, at once: a cancelled timer never fires, and one that is queued is not claimed at dequeue.
 //!
-//! It refuses to hold more timers than its bound.
+//! Each belongs to an owner, and nobody else can cancel it. It refuses to hold more timers than its bound, and more of one owner than that one may have.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -20,7 +21,7 @@ mod tests;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId(pub u64);
 
-/// As many timers are armed or queued as there may be.
+/// As many timers are reserved, armed or queued as there may be, of all or of the one who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{bound} timers are set, which is the most there may be")]
 pub struct TooManyTimers {
@@ -28,50 +29,72 @@ pub struct TooManyTimers {
     pub bound: usize,
 }
 
-struct Table<T> {
-    reserved: HashSet<TimerId>,
-    armed: BTreeMap<(Instant, TimerId), T>,
-    due: HashMap<TimerId, Instant>,
-    queued: HashSet<TimerId>,
+/// Where a timer is.
+#[derive(Clone, Copy)]
+enum Phase {
+    Reserved,
+    Armed(Instant),
+    Queued,
 }
 
-/// All timers of a system. [`Timers::run`] must be running for any to fire.
-pub struct Timers<T> {
-    table: Mutex<Table<T>>,
+struct Table<T, O> {
+    timers: HashMap<TimerId, (O, Phase)>,
+    armed: BTreeMap<(Instant, TimerId), T>,
+    /// How many each owner has; nobody with none is in it.
+    owned: HashMap<O, usize>,
+}
+
+impl<T, O: Eq + Hash> Table<T, O> {
+    fn remove(&mut self, id: TimerId) {
+        let Some((owner, phase)) = self.timers.remove(&id) else { return };
+        if let Phase::Armed(due) = phase {
+            self.armed.remove(&(due, id));
+        }
+        if let Some(left) = self.owned.get_mut(&owner) {
+            *left -= 1;
+            if *left == 0 {
+                self.owned.remove(&owner);
+            }
+        }
+    }
+}
+
+/// All timers of a system, which carry a `T` and belong to an `O`. [`Timers::run`] must be running for any to fire.
+pub struct Timers<T, O> {
+    table: Mutex<Table<T, O>>,
     earlier: Notify,
     next: AtomicU64,
     bound: usize,
 }
 
-impl<T> Timers<T> {
+impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     /// No timers yet, and never more than `bound`.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
-            table: Mutex::new(Table {
-                reserved: HashSet::new(),
-                armed: BTreeMap::new(),
-                due: HashMap::new(),
-                queued: HashSet::new(),
-            }),
+            table: Mutex::new(Table { timers: HashMap::new(), armed: BTreeMap::new(), owned: HashMap::new() }),
             earlier: Notify::new(),
             next: AtomicU64::new(1),
             bound,
         }
     }
 
-    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail.
+    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail. Its owner may have `most`.
     ///
     /// # Errors
     ///
     /// [`TooManyTimers`].
-    pub fn reserve(&self) -> Result<TimerId, TooManyTimers> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.reserved.len() + table.due.len() + table.queued.len() >= self.bound {
+    pub fn reserve(&self, owner: &O, most: usize) -> Result<TimerId, TooManyTimers> {
+        let mut table = self.table();
+        if table.timers.len() >= self.bound {
             return Err(TooManyTimers { bound: self.bound });
         }
+        if table.owned.get(owner).copied().unwrap_or(0) >= most {
+            return Err(TooManyTimers { bound: most });
+        }
         let id = TimerId(self.next.fetch_add(1, Ordering::Relaxed));
-        table.reserved.insert(id);
+        *table.owned.entry(owner.clone()).or_insert(0) += 1;
+        table.timers.insert(id, (owner.clone(), Phase::Reserved));
         Ok(id)
     }
 
@@ -80,42 +103,50 @@ impl<T> Timers<T> {
         // A delay beyond what the clock can say is for ever; thirty years will do.
         let now = Instant::now();
         let due = now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 24 * 3600));
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if !table.reserved.remove(&id) {
-            return;
+        let mut table = self.table();
+        match table.timers.get_mut(&id) {
+            Some((_, phase @ Phase::Reserved)) => *phase = Phase::Armed(due),
+            _ => return,
         }
-        table.due.insert(id, due);
         table.armed.insert((due, id), load);
         if table.armed.first_key_value().is_some_and(|(first, _)| *first == (due, id)) {
             self.earlier.notify_one();
         }
     }
 
-    /// Cancels a timer; returns whether it was still to come.
-    pub fn cancel(&self, id: TimerId) -> bool {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(due) = table.due.remove(&id) {
-            table.armed.remove(&(due, id));
-            return true;
+    /// Cancels a timer of this owner; returns whether there was one still to come.
+    pub fn cancel(&self, id: TimerId, owner: &O) -> bool {
+        let mut table = self.table();
+        let theirs = table.timers.get(&id).is_some_and(|(of, _)| of == owner);
+        if theirs {
+            table.remove(id);
         }
-        table.reserved.remove(&id) || table.queued.remove(&id)
+        theirs
     }
 
     /// Takes a queued timer's message for handling; false where it was cancelled.
     pub fn claim(&self, id: TimerId) -> bool {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).queued.remove(&id)
+        let mut table = self.table();
+        let queued = matches!(table.timers.get(&id), Some((_, Phase::Queued)));
+        if queued {
+            table.remove(id);
+        }
+        queued
     }
 
     /// How many are armed.
     pub fn armed(&self) -> usize {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).armed.len()
+        self.table().armed.len()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table<T, O>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fires timers for ever, in the order in which they run out.
     pub async fn run(&self, mut fire: impl FnMut(TimerId, T)) {
         loop {
-            let next =
-                self.table.lock().unwrap_or_else(PoisonError::into_inner).armed.first_key_value().map(|(key, _)| key.0);
+            let next = self.table().armed.first_key_value().map(|(key, _)| key.0);
             match next {
                 None => self.earlier.notified().await,
                 Some(due) if due > Instant::now() => {
@@ -134,19 +165,20 @@ impl<T> Timers<T> {
     }
 
     fn pop_due(&self) -> Option<(TimerId, T)> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
         let (&(due, id), _) = table.armed.first_key_value()?;
         if due > Instant::now() {
             return None;
         }
         let load = table.armed.remove(&(due, id))?;
-        table.due.remove(&id);
-        table.queued.insert(id);
+        if let Some((_, phase)) = table.timers.get_mut(&id) {
+            *phase = Phase::Queued;
+        }
         Some((id, load))
     }
 }
 
-impl<T> std::fmt::Debug for Timers<T> {
+impl<T, O: Clone + Eq + Hash> std::fmt::Debug for Timers<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Timers").field("armed", &self.armed()).field("bound", &self.bound).finish_non_exhaustive()
     }

@@ -30,7 +30,7 @@ pub struct Limits {
     pub boundary_bytes: usize,
     /// Sends, publishes, timers and subscriptions that one turn may hold back; default 1,024.
     pub effects: usize,
-    /// Timers that may be set at a time; default 1,000.
+    /// Timers that one address may have set at a time; default 1,000.
     pub timers: usize,
     /// The longest log line, in bytes; longer ones are cut; default 8 KiB.
     pub log_line_bytes: usize,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Timers;
 
-fn running() -> (Arc<Timers<&'static str>>, mpsc::UnboundedReceiver<(u64, &'static str)>) {
+fn running() -> (Arc<Timers<&'static str, u8>>, mpsc::UnboundedReceiver<(u64, &'static str)>) {
     let timers = Arc::new(Timers::new(3));
     let (fired, seen) = mpsc::unbounded_channel();
     let runner = Arc::clone(&timers);
@@ -18,11 +18,11 @@ fn running() -> (Arc<Timers<&'static str>>, mpsc::UnboundedReceiver<(u64, &'stat
 #[tokio::test(start_paused = true)]
 async fn timers_fire_in_the_order_in_which_they_run_out() {
     let (timers, mut seen) = running();
-    let late = timers.reserve().unwrap();
+    let late = timers.reserve(&0, 9).unwrap();
     timers.arm(late, Duration::from_secs(60), "late");
     // The runner sleeps until `late` by now, and has to be told of an earlier one.
     tokio::task::yield_now().await;
-    let soon = timers.reserve().unwrap();
+    let soon = timers.reserve(&0, 9).unwrap();
     timers.arm(soon, Duration::from_millis(5), "soon");
     assert_eq!(seen.recv().await.unwrap(), (soon.0, "soon"));
     assert_eq!(seen.recv().await.unwrap(), (late.0, "late"));
@@ -31,36 +31,57 @@ async fn timers_fire_in_the_order_in_which_they_run_out() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_timer_never_fires_and_is_never_claimed() {
     let (timers, mut seen) = running();
-    let (armed, queued, kept) = (timers.reserve().unwrap(), timers.reserve().unwrap(), timers.reserve().unwrap());
+    let (armed, queued, kept) =
+        (timers.reserve(&0, 9).unwrap(), timers.reserve(&0, 9).unwrap(), timers.reserve(&0, 9).unwrap());
     timers.arm(queued, Duration::from_millis(1), "queued");
     assert_eq!(seen.recv().await.unwrap().1, "queued");
     timers.arm(armed, Duration::from_millis(5), "armed");
     timers.arm(kept, Duration::from_millis(9), "kept");
 
-    assert!(timers.cancel(armed));
-    assert!(timers.cancel(queued), "its message waits in a mailbox, and is not handled yet");
+    assert!(timers.cancel(armed, &0));
+    assert!(timers.cancel(queued, &0), "its message waits in a mailbox, and is not handled yet");
     assert!(!timers.claim(queued));
     assert_eq!(seen.recv().await.unwrap().1, "kept");
     assert!(timers.claim(kept));
-    assert!(!timers.cancel(kept), "it was handled");
+    assert!(!timers.cancel(kept, &0), "it was handled");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reserved_timer_counts_and_can_be_given_up() {
-    let timers: Timers<()> = Timers::new(1);
-    let held = timers.reserve().unwrap();
-    assert_eq!(timers.reserve().unwrap_err().bound, 1);
-    assert!(timers.cancel(held));
-    let again = timers.reserve().unwrap();
-    assert!(timers.cancel(again));
+    let timers: Timers<(), u8> = Timers::new(1);
+    let held = timers.reserve(&0, 9).unwrap();
+    assert_eq!(timers.reserve(&0, 9).unwrap_err().bound, 1);
+    assert!(timers.cancel(held, &0));
+    let again = timers.reserve(&0, 9).unwrap();
+    assert!(timers.cancel(again, &0));
     timers.arm(again, Duration::ZERO, ());
     assert_eq!(timers.armed(), 0, "cancelled before it was armed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_no_clock_can_hold_is_for_ever() {
-    let timers: Timers<()> = Timers::new(1);
-    let id = timers.reserve().unwrap();
+    let timers: Timers<(), u8> = Timers::new(1);
+    let id = timers.reserve(&0, 9).unwrap();
     timers.arm(id, Duration::MAX, ());
     assert_eq!(timers.armed(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_is_its_owners_alone() {
+    let (timers, mut seen) = running();
+    let reserved = timers.reserve(&1, 2).unwrap();
+    let armed = timers.reserve(&1, 2).unwrap();
+    timers.arm(armed, Duration::from_millis(1), "armed");
+    assert_eq!(timers.reserve(&1, 2).unwrap_err().bound, 2, "as many as this one may have");
+    assert!(!timers.cancel(armed, &2) && !timers.cancel(reserved, &2), "somebody else's");
+    assert_eq!(seen.recv().await.unwrap(), (armed.0, "armed"));
+    assert!(!timers.cancel(armed, &2));
+    assert!(timers.reserve(&1, 2).is_err(), "one that is queued counts");
+    assert!(timers.claim(armed) && timers.cancel(reserved, &1));
+    for _ in 0..2 {
+        timers.reserve(&1, 2).unwrap();
+    }
+    assert_eq!(timers.reserve(&2, 0).unwrap_err().bound, 0);
+    timers.reserve(&2, 1).unwrap();
+    assert_eq!(timers.reserve(&3, 1).unwrap_err().bound, 3, "as many as there may be");
 }

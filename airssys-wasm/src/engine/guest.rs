@@ -148,7 +148,7 @@ impl Guest {
         self.turn.writes.discard();
         for effect in self.turn.effects.drain(..) {
             if let Effect::Timer { id, .. } = effect {
-                self.identity.mesh.timers.cancel(id);
+                self.identity.mesh.timers.cancel(id, self.identity.address());
             }
         }
     }

@@ -75,6 +75,7 @@ pub(crate) struct WrittenLimits {
     message: Option<Bytes>,
     boundary: Option<Bytes>,
     effects: Option<usize>,
+    timers: Option<usize>,
     log_line: Option<Bytes>,
 }
 
@@ -90,6 +91,7 @@ pub struct LimitsPatch {
     message_bytes: Option<u64>,
     boundary_bytes: Option<usize>,
     effects: Option<usize>,
+    timers: Option<usize>,
     log_line_bytes: Option<usize>,
 }
 
@@ -106,6 +108,7 @@ impl From<WrittenLimits> for LimitsPatch {
             message_bytes: written.message.map(|bytes| bytes.0),
             boundary_bytes: written.boundary.map(size),
             effects: written.effects,
+            timers: written.timers,
             log_line_bytes: written.log_line.map(size),
         }
     }
@@ -126,6 +129,7 @@ impl LimitsPatch {
         set(&mut limits.message_bytes, self.message_bytes);
         set(&mut limits.boundary_bytes, self.boundary_bytes);
         set(&mut limits.effects, self.effects);
+        set(&mut limits.timers, self.timers);
         set(&mut limits.log_line_bytes, self.log_line_bytes);
     }
 }

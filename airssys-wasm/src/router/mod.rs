@@ -73,7 +73,7 @@ pub struct Mesh {
     topics: Topics,
     pub(crate) waits: Arc<Waits>,
     pub(crate) pulse: Arc<Pulse>,
-    pub(crate) timers: Timers<Alarm>,
+    pub(crate) timers: Timers<Alarm, Address>,
     dead: DeadLetters<DeadLetter>,
     next_id: AtomicU64,
 }

@@ -175,14 +175,18 @@ impl Guest {
         if body.len() as u64 > limit_bytes {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
-        let id = identity.mesh.timers.reserve().map_err(|full| SendError::Overloaded { what: full.to_string() })?;
+        let id = identity
+            .mesh
+            .timers
+            .reserve(identity.address(), identity.service.limits.timers)
+            .map_err(|full| SendError::Overloaded { what: full.to_string() })?;
         self.turn.effects.push(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body });
         Ok(id.0)
     }
 
     fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.turn.effects.retain(|effect| !matches!(effect, Effect::Timer { id: held, .. } if *held == id));
-        self.identity.mesh.timers.cancel(id)
+        self.identity.mesh.timers.cancel(id, self.identity.address())
     }
 }
 
