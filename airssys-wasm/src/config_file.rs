@@ -40,7 +40,7 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Source {

@@ -482,7 +482,9 @@ async fn load(
         let (engines, service) = (Arc::clone(engines), service.clone());
         let (key, name) = (key(&service), service.address.to_string());
         let task = tokio::task::spawn_blocking(move || {
-            Template::load(&engines, &service.release.component, service.release.manifest.lane, &service.limits)
+            let release = &service.release;
+            let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
+            Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
         });
         loading.push((key, name, task));
     }

@@ -2,6 +2,7 @@
 //!
 //! It never runs a guest by itself: `actor/` does. It never decides: what is linked follows from the policy.
 
+mod anatomy;
 pub(crate) mod bindings;
 mod cache;
 mod class;
@@ -15,6 +16,9 @@ mod template;
 mod time;
 mod wasi;
 
+pub use anatomy::Anatomy;
+pub(crate) use cache::hex;
 pub use class::{EngineError, Engines, EnginesSettings};
 pub(crate) use instance::{Instance, Ran};
+pub(crate) use template::check_component;
 pub use template::{Lane, Template, TemplateError, read_component};

@@ -97,6 +97,16 @@ pub enum TemplateError {
         /// What to do.
         hint: &'static str,
     },
+    /// It is not the binary that was published.
+    #[error("{} has the digest {found} and should have {expected}; hint: publish the release again from the same files, which mends it", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The digest of what was published.
+        expected: String,
+        /// The digest of what is there.
+        found: String,
+    },
     /// There is no engine for it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -135,14 +145,23 @@ pub(super) enum Exports {
 }
 
 impl Template {
-    /// Reads, compiles and links a component file. This takes as long as compiling does; it is not for a runtime's thread.
+    /// Reads, compiles and links a component file; where a digest is expected, only the binary that has it. This takes as long as compiling does; it is not for a runtime's thread.
     ///
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn load(engines: &Engines, path: &Path, lane: Lane, limits: &Limits) -> Result<Self, TemplateError> {
+    pub fn load(
+        engines: &Engines,
+        path: &Path,
+        expected: Option<&str>,
+        lane: Lane,
+        limits: &Limits,
+    ) -> Result<Self, TemplateError> {
         let bytes = read_component(path)?;
         let digest = hex(&Sha256::digest(&bytes));
+        if let Some(expected) = expected.filter(|expected| *expected != digest) {
+            return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
+        }
         let engine = engines.class(limits.memory_bytes)?;
         let component = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
             Some(component) => component,
@@ -180,25 +199,37 @@ impl std::fmt::Debug for Template {
 /// [`TemplateError::Read`], [`TemplateError::TooLarge`], [`TemplateError::NoComponent`].
 pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
     let failed = |source| TemplateError::Read { path: path.to_owned(), source };
-    let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
     let meta = std::fs::metadata(path).map_err(failed)?;
     if meta.is_dir() {
-        return Err(no_component("a folder", "name the .wasm file, or a folder with a Component.toml"));
-    }
-    if meta.len() > MAX_COMPONENT {
-        return Err(TemplateError::TooLarge {
+        return Err(TemplateError::NoComponent {
             path: path.to_owned(),
-            size_bytes: meta.len(),
-            limit_bytes: MAX_COMPONENT,
+            found: "a folder",
+            hint: "name the .wasm file, or a folder with a Component.toml",
         });
     }
+    check_size(meta.len(), path)?;
     let bytes = std::fs::read(path).map_err(failed)?;
+    check_component(&bytes, path)?;
+    Ok(bytes)
+}
+
+fn check_size(size_bytes: u64, path: &Path) -> Result<(), TemplateError> {
+    if size_bytes <= MAX_COMPONENT {
+        return Ok(());
+    }
+    Err(TemplateError::TooLarge { path: path.to_owned(), size_bytes, limit_bytes: MAX_COMPONENT })
+}
+
+/// [`read_component`] for bytes that were read.
+pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateError> {
+    let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
+    check_size(bytes.len() as u64, path)?;
     if bytes.is_empty() {
         return Err(no_component("empty", "build it again; the build may have been interrupted"));
     }
-    if wasmparser::Parser::is_component(&bytes) {
-        Ok(bytes)
-    } else if wasmparser::Parser::is_core_wasm(&bytes) {
+    if wasmparser::Parser::is_component(bytes) {
+        Ok(())
+    } else if wasmparser::Parser::is_core_wasm(bytes) {
         Err(no_component("a core module", "make a component of it with `airssys build`, or build for wasm32-wasip2"))
     } else {
         Err(no_component("not WebAssembly", "name the .wasm file that `airssys build` wrote"))
@@ -278,23 +309,32 @@ fn wrong_version(name: &str) -> bool {
     name.starts_with(CONTRACT) && !name.ends_with("@0.1.0")
 }
 
+/// What is said of a component that exports these, and not the handler.
+fn no_handler<'a>(exports: impl Iterator<Item = &'a str>, path: &Path) -> TemplateError {
+    let found: Vec<String> = exports.filter(|name| name.starts_with(CONTRACT)).map(str::to_owned).collect();
+    let hint = if found.is_empty() {
+        "write it with the SDK (`airssys new`), or export the handler interface"
+    } else {
+        "build it with the SDK that belongs to this host"
+    };
+    TemplateError::Export { path: path.to_owned(), found, hint }
+}
+
+/// Whether a component with these exports is one of the plain world.
+pub(super) fn check_handler(exports: &[String], path: &Path) -> Result<(), TemplateError> {
+    if exports.iter().any(|name| name == HANDLER) {
+        return Ok(());
+    }
+    Err(no_handler(exports.iter().map(String::as_str), path))
+}
+
 fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &Path) -> Result<Exports, TemplateError> {
     let has = |name: &str| component.get_export_index(None, name).is_some();
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
     if !has(HANDLER) {
-        let found: Vec<String> = component
-            .component_type()
-            .exports(component.engine())
-            .map(|(name, _)| name.to_owned())
-            .filter(|name| name.starts_with(CONTRACT))
-            .collect();
-        let hint = if found.is_empty() {
-            "write it with the SDK (`airssys new`), or export the handler interface"
-        } else {
-            "build it with the SDK that belongs to this host"
-        };
-        return Err(TemplateError::Export { path: path.to_owned(), found, hint });
+        let exports = component.component_type();
+        return Err(no_handler(exports.exports(component.engine()).map(|(name, _)| name), path));
     }
     Ok(match lane {
         Lane::Async => Exports::Async {

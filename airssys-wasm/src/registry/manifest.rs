@@ -23,12 +23,35 @@ pub struct Manifest {
     pub description: String,
     /// The binary, from the folder of the file; where none is named, what `airssys build` wrote.
     pub component: Option<PathBuf>,
+    /// What it exports and imports.
+    pub world: World,
+    /// The version of the shape in which it keeps its state. Where two releases of a service have the same, each reads what the other wrote.
+    pub state_schema: u32,
     /// How its guests are called.
     pub lane: Lane,
     /// The limits it needs.
     pub limits: LimitsPatch,
     /// What it asks for.
     pub requests: Requests,
+}
+
+/// A world of the contract: what a component must export to be hosted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum World {
+    /// It handles messages. The default.
+    #[default]
+    Actor,
+}
+
+impl World {
+    /// Its name in WIT.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Actor => "airssys:actor/actor@0.1.0",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,6 +62,9 @@ struct Written {
     #[serde(default)]
     description: String,
     component: Option<PathBuf>,
+    world: Option<Spanned<String>>,
+    #[serde(default)]
+    state_schema: u32,
     #[serde(default)]
     lane: Lane,
     #[serde(default)]
@@ -141,8 +167,11 @@ impl Manifest {
     ///
     /// It cannot be read or understood; unknown keys are not understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let source = Source::read(path, "a release is a folder with a Component.toml, or a .wasm file")?;
-        Self::of_source(&source)
+        Self::of_source(&Self::source(path)?)
+    }
+
+    pub(super) fn source(path: &Path) -> Result<Source, ConfigError> {
+        Source::read(path, "a release is a folder with a Component.toml, or a .wasm file")
     }
 
     pub(crate) fn of_source(source: &Source) -> Result<Self, ConfigError> {
@@ -162,12 +191,24 @@ impl Manifest {
                 "use three numbers, such as \"0.1.0\"",
             )
         })?;
+        let world = match &written.world {
+            Some(world) if world.get_ref() != World::Actor.name() => {
+                return Err(source.error(
+                    &world.span(),
+                    format!("{:?} is no world that this airssys knows", world.get_ref()),
+                    format!("leave it out, or write {:?}", World::Actor.name()),
+                ));
+            }
+            _ => World::Actor,
+        };
         let asked = written.requests;
         Ok(Self {
             name: name.clone(),
             version,
             description: written.description,
             component: written.component,
+            world,
+            state_schema: written.state_schema,
             lane: written.lane,
             limits: written.limits.into(),
             requests: Requests {
@@ -189,6 +230,8 @@ impl Manifest {
             version: semver::Version::new(0, 0, 0),
             description: String::new(),
             component: None,
+            world: World::default(),
+            state_schema: 0,
             lane: Lane::default(),
             limits: LimitsPatch::default(),
             requests: Requests::default(),
@@ -227,6 +270,8 @@ mod tests {
             ("name = \"a\"\nversion = \"1.2.3\"\ncolour = 1\n", "Component.toml:3:1", "unknown field `colour`"),
             ("name = \"a b\"\nversion = \"1.2.3\"\n", "Component.toml:1:8", "is no name"),
             ("name = \"a\"\nversion = \"one\"\n", "Component.toml:2:11", "is no version"),
+            ("name = \"a\"\nversion = \"1.0.0\"\nworld = \"wasi:cli/command\"\n", "Component.toml:3:9", "is no world"),
+            ("name = \"a\"\nversion = \"1.0.0\"\nstate_schema = -1\n", "Component.toml:3:16", "u32"),
             (
                 "name = \"a\"\nversion = \"1.0.0\"\n[requests]\ncall = [\"b*\"]\n",
                 "Component.toml:4:9",

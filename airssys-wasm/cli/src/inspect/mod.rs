@@ -1,14 +1,12 @@
 //! `airssys inspect`: what a component is, needs and asks for. It looks at the binary and its Component.toml; it compiles and starts nothing.
 
-mod anatomy;
 mod report;
 
 use std::path::PathBuf;
 
-use airssys_wasm::engine::{TemplateError, read_component};
+use airssys_wasm::engine::{Anatomy, read_component};
 use airssys_wasm::registry::Release;
 
-use self::anatomy::Anatomy;
 use self::report::Report;
 use crate::output::{self, Problem};
 
@@ -30,8 +28,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let release = Release::find(&args.path)?;
     let bytes = read_component(&release.component)?;
-    let anatomy = Anatomy::of(&bytes)
-        .map_err(|error| TemplateError::Invalid { path: release.component.clone(), detail: error.to_string() })?;
+    let anatomy = Anatomy::of(&bytes, &release.component)?;
     let report = Report::new(release, &bytes, anatomy);
     if args.json { output::print_json(&report) } else { output::print(report.text().trim_end()) }
 }

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use airssys_wasm::capability::{Access, Pattern, Requests};
-use airssys_wasm::engine::Lane;
+use airssys_wasm::engine::{Anatomy, Lane};
 use airssys_wasm::limits::Limits;
 use airssys_wasm::registry::Release;
 use bytesize::ByteSize;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::anatomy::Anatomy;
 use crate::output;
 
 /// The interface without which a mesh cannot host a component.
@@ -67,7 +66,7 @@ struct Limited {
 
 impl Report {
     pub(super) fn new(release: Release, bytes: &[u8], anatomy: Anatomy) -> Self {
-        let Release { component, manifest } = release;
+        let Release { component, manifest, .. } = release;
         let Anatomy { imports, exports } = anatomy;
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);

@@ -1,17 +1,37 @@
 //! The imports and exports of a component, by name.
 
+use std::path::Path;
+
 use wasmparser::{BinaryReaderError, Parser, Payload, Validator};
 
+use super::TemplateError;
+use super::template::check_handler;
+
 /// What a component has to do with the world.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Anatomy {
-    pub(super) imports: Vec<String>,
-    pub(super) exports: Vec<String>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Anatomy {
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<String>,
 }
 
 impl Anatomy {
-    /// Reads a component, which is valid where this succeeds.
-    pub(super) fn of(bytes: &[u8]) -> Result<Self, BinaryReaderError> {
+    /// Reads a component, which is valid where this succeeds. Nothing is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError::Invalid`], which names the path.
+    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, TemplateError> {
+        Self::read(bytes).map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: error.to_string() })
+    }
+
+    /// Whether it is one of the plain world.
+    pub(crate) fn check_actor(&self, path: &Path) -> Result<(), TemplateError> {
+        check_handler(&self.exports, path)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, BinaryReaderError> {
         Validator::new().validate_all(bytes)?;
         let mut anatomy = Self::default();
         // Components hold modules and components, which have imports and exports of their own.
@@ -38,14 +58,17 @@ impl Anatomy {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::path::Path;
+
     use super::Anatomy;
 
     #[test]
     fn an_empty_component_has_neither_and_half_of_one_is_refused() {
         let empty = b"\0asm\x0d\0\x01\0";
-        assert_eq!(Anatomy::of(empty).unwrap(), Anatomy::default());
-        assert!(Anatomy::of(&empty[..6]).is_err());
+        assert_eq!(Anatomy::of(empty, Path::new("a.wasm")).unwrap(), Anatomy::default());
+        assert!(Anatomy::of(&empty[..6], Path::new("a.wasm")).is_err());
     }
 }

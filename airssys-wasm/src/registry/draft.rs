@@ -1,0 +1,111 @@
+//! A release before it is published. One that exists could be: it was looked at.
+
+use std::path::Path;
+
+use super::keys::{SecretKey, Signature};
+use super::manifest::{Manifest, World};
+use super::{Digest, Found, Seal, StoreError, reference};
+use crate::config_file::{ConfigError, Source};
+use crate::engine::{Anatomy, check_component, read_component};
+
+/// The largest manifest that is published, in bytes.
+const MAX_MANIFEST: usize = 1 << 20;
+
+/// A component and its `Component.toml` as they will be published, byte by byte.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub(super) binary: Vec<u8>,
+    pub(super) text: String,
+    pub(super) manifest: Manifest,
+    pub(super) seal: Seal,
+}
+
+impl Draft {
+    /// Reads one: a folder with a `Component.toml`, or a `.wasm` file with its `.toml` beside it.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the manifest is wrong, or missing: a published release has a name and a version; the binary is no component, or none of the
+    /// world that the manifest names.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let Found { component, manifest, source } = Found::at(path)?;
+        let Some(source) = source else {
+            return Err(StoreError::Manifest(ConfigError {
+                path: path.to_owned(),
+                at: None,
+                what: "has no description, and a published release has a name and a version".to_owned(),
+                hint: format!(
+                    "write {} with at least: name = \"echo\" and version = \"0.1.0\"",
+                    path.with_extension("toml").display()
+                ),
+            }));
+        };
+        Self::checked(read_component(&component)?, &component, manifest, source)
+    }
+
+    /// One of bytes that are in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draft::read`].
+    pub fn new(binary: Vec<u8>, manifest: String) -> Result<Self, StoreError> {
+        let path = Path::new("the component");
+        check_component(&binary, path)?;
+        let source = Source { path: super::MANIFEST.into(), text: manifest };
+        let manifest = Manifest::of_source(&source)?;
+        Self::checked(binary, path, manifest, source)
+    }
+
+    fn checked(binary: Vec<u8>, component: &Path, manifest: Manifest, source: Source) -> Result<Self, StoreError> {
+        let refused = |what: String, hint: &str| {
+            StoreError::Manifest(ConfigError { path: source.path.clone(), at: None, what, hint: hint.to_owned() })
+        };
+        if source.text.len() > MAX_MANIFEST {
+            let what = format!("has {} bytes; the most is {MAX_MANIFEST}", source.text.len());
+            return Err(refused(what, "is it the right file?"));
+        }
+        reference::check(&manifest.name, Some(&manifest.version.to_string()))
+            .map_err(|why| refused(why, "shorten the version"))?;
+        let anatomy = Anatomy::of(&binary, component)?;
+        match manifest.world {
+            World::Actor => anatomy.check_actor(component)?,
+        }
+        let seal =
+            Seal { binary: Digest::of(&binary), manifest: Digest::of(source.text.as_bytes()), signatures: Vec::new() };
+        Ok(Self { binary, text: source.text, manifest, seal })
+    }
+
+    /// Signs it.
+    pub fn sign(&mut self, key: &SecretKey) {
+        let signature = key.sign(&self.seal);
+        self.add(signature);
+    }
+
+    /// Adds a signature that was made elsewhere, such as where the secret key is; false, and nothing is added, where it is not one of this release.
+    #[must_use]
+    pub fn add_signature(&mut self, signature: Signature) -> bool {
+        let ours = signature.is_of(&self.seal);
+        if ours {
+            self.add(signature);
+        }
+        ours
+    }
+
+    fn add(&mut self, signature: Signature) {
+        if !self.seal.signatures.iter().any(|other| other.key == signature.key) {
+            self.seal.signatures.push(signature);
+        }
+    }
+
+    /// Its manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What it will be held to.
+    #[must_use]
+    pub fn seal(&self) -> &Seal {
+        &self.seal
+    }
+}
