@@ -2,8 +2,8 @@
 //!
 //! The rules for those who write pages:
 //!
-//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the releases and folders it names. After a comma that line says
-//!   more: `refused` (the next `text` block is what is said), `written out` (it means the same as the `toml` block before).
+//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the releases (those that are published
+//!   are) and folders it names. After a comma that line says more: `refused` (the next `text` block is what is said), `written out` (it means the same as the `toml` block before).
 //! - A block after `<!-- file: PATH -->` is that file, or a piece of it. Every `rust` block has one.
 //! - Links to other pages, and to headings, lead somewhere.
 
@@ -20,7 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::compose::Topology;
-use airssys_wasm::registry::Manifest;
+use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
 
 /// The guest of the tutorial.
 #[path = "book/greeter.rs"]
@@ -91,7 +91,13 @@ fn read(block: &Block) -> Result<String, String> {
     for value in named(&block.text, "host") {
         fs::create_dir_all(folder.path().join(value)).unwrap();
     }
-    for release in named(&block.text, "release").map(|value| folder.path().join(value)) {
+    let data = folder.path().join(".data");
+    for release in named(&block.text, "release") {
+        if Reference::is_meant(release) {
+            publish_stub(&data, release);
+            continue;
+        }
+        let release = folder.path().join(release);
         if release.extension().is_some() {
             fs::create_dir_all(release.parent().unwrap()).unwrap();
             fs::write(&release, "").unwrap();
@@ -105,11 +111,20 @@ fn read(block: &Block) -> Result<String, String> {
     let file = folder.path().join(name);
     fs::write(&file, &block.text).unwrap();
     let read = match name {
-        "airssys.toml" => Topology::read(&file).map(|read| format!("{read:?}")),
+        "airssys.toml" => Topology::read_with(&file, Some(&data)).map(|read| format!("{read:?}")),
         _ => Manifest::read(&file).map(|read| format!("{read:?}")),
     };
     let prefix = folder.path().display().to_string();
     read.map(|read| read.replace(&prefix, "")).map_err(|error| error.to_string().replace(&format!("{prefix}/"), ""))
+}
+
+/// Publishes something under this name and version.
+fn publish_stub(data: &Path, release: &str) {
+    let (name, version) = release.split_once('@').unwrap();
+    let component = r#"(component (instance $i) (export "airssys:actor/handler@0.1.0" (instance $i)))"#;
+    let manifest = format!("name = {name:?}\nversion = {version:?}\n");
+    let draft = Draft::new(wat::parse_str(component).unwrap(), manifest).unwrap();
+    let _published = Store::open(data).unwrap().publish(&draft).unwrap();
 }
 
 /// The texts that a key has in a block.

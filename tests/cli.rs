@@ -4,6 +4,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/releases.rs"]
+mod releases;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/signals.rs"]
@@ -61,7 +63,9 @@ fn every_subcommand_has_an_example_and_the_exit_codes_are_told() {
     let desk = Desk::new();
     let help = desk.run(&["--help"]).well().stdout;
     assert!(help.contains("Exit codes:") && help.contains("Example:"), "{help}");
-    for subcommand in ["new", "build", "inspect", "check", "run", "completions"] {
+    for subcommand in
+        ["new", "build", "inspect", "check", "run", "publish", "releases", "remove", "retain", "keygen", "completions"]
+    {
         let help = desk.run(&[subcommand, "--help"]).well().stdout;
         assert!(help.contains("Example") && help.contains(&format!("airssys {subcommand}")), "{help}");
     }

@@ -22,6 +22,7 @@ use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, Templ
 use crate::error::{Fault, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::middleware::{Layer, Stack};
+use crate::registry::{Hold, Untrusted, verify};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
 
@@ -42,6 +43,14 @@ pub enum RuntimeError {
         service: String,
         /// Why not.
         source: TemplateError,
+    },
+    /// A release is not signed by one who is trusted.
+    #[error("service {service}: {source}")]
+    Untrusted {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: Untrusted,
     },
     /// Two services have one name.
     #[error("there are two services {name:?}; hint: names are unique in a mesh")]
@@ -103,7 +112,7 @@ impl RuntimeBuilder {
     pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
         let engines = engines(self.engines, topology)?;
         let (instances, most_instances) = room(&engines, topology)?;
-        let templates = load(&engines, topology).await?;
+        let (templates, _holds) = load(&engines, topology).await?;
         let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
         let digests = topology
             .services()
@@ -121,7 +130,7 @@ impl RuntimeBuilder {
         let engines = engines(self.engines, topology)?;
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
-        let templates = load(&engines, topology).await?;
+        let (templates, holds) = load(&engines, topology).await?;
         let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
         let mut building = Building { mesh: &mesh, engines: &engines, templates: &templates, services: Vec::new() };
         let mut root = topology.root.spec();
@@ -145,6 +154,7 @@ impl RuntimeBuilder {
                 system,
                 placed,
                 tasks,
+                _holds: holds,
                 shutdown_timeout: topology.settings.shutdown_timeout,
             }),
             Err(error) => {
@@ -204,6 +214,8 @@ pub struct Runtime {
     system: System,
     placed: Vec<Placed>,
     tasks: Vec<JoinHandle<()>>,
+    /// Nobody removes what runs here.
+    _holds: Vec<Hold>,
     shutdown_timeout: Duration,
 }
 
@@ -470,17 +482,38 @@ fn key(service: &ServiceNode) -> TemplateKey {
 
 type Loading = JoinHandle<Result<Template, TemplateError>>;
 
-/// Compiles each release once, several at a time, off the runtime's threads.
+/// Each release is by one who is trusted, where the topology says who is.
+fn check_trust(topology: &Topology) -> Result<(), RuntimeError> {
+    let Some(trusted) = &topology.settings.trusted_keys else { return Ok(()) };
+    for service in topology.services() {
+        verify(&service.release, trusted)
+            .map_err(|source| RuntimeError::Untrusted { service: service.address.to_string(), source })?;
+    }
+    Ok(())
+}
+
+/// Compiles each release once, several at a time, off the runtime's threads, and holds those of a store.
 async fn load(
     engines: &Arc<Engines>,
     topology: &Topology,
-) -> Result<HashMap<TemplateKey, Arc<Template>>, RuntimeError> {
+) -> Result<(HashMap<TemplateKey, Arc<Template>>, Vec<Hold>), RuntimeError> {
+    check_trust(topology)?;
+    let mut holds = Vec::new();
     // In the order of the services, so that of several errors the same one is told each time.
     let mut loading: Vec<(TemplateKey, String, Loading)> = Vec::new();
     let mut seen = HashSet::new();
     for service in topology.services().filter(|service| seen.insert(key(service))) {
         let (engines, service) = (Arc::clone(engines), service.clone());
         let (key, name) = (key(&service), service.address.to_string());
+        if service.release.seal.is_some() {
+            match service.release.hold() {
+                Ok(hold) => holds.push(hold),
+                // A file that cannot be read is told by the loading.
+                Err(error) => {
+                    tracing::warn!(target: "airssys", service = name, %error, "others may remove its release")
+                }
+            }
+        }
         let task = tokio::task::spawn_blocking(move || {
             let release = &service.release;
             let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
@@ -496,7 +529,7 @@ async fn load(
         let template = loaded.map_err(|source| RuntimeError::Release { service, source })?;
         templates.insert(key, Arc::new(template));
     }
-    Ok(templates)
+    Ok((templates, holds))
 }
 
 struct Building<'a> {

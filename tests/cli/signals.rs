@@ -8,34 +8,34 @@ use airssys_tests::command::Desk;
 use super::{ECHO, PROBER};
 
 /// A run that can be listened to.
-struct Running {
+pub(super) struct Running {
     child: Child,
     stderr: BufReader<ChildStderr>,
     said: String,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child, stderr, said: String::new() }
     }
 
     /// Reads until a line says this.
-    fn until(&mut self, says: &str) {
+    pub(super) fn until(&mut self, says: &str) {
         while !self.said.lines().last().is_some_and(|line| line.contains(says)) {
             let read = self.stderr.read_line(&mut self.said).unwrap();
             assert!(read > 0, "it never said {says:?}: {}", self.said);
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end; its exit code and all that it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         self.stderr.read_to_string(&mut self.said).unwrap();
         assert!(!self.said.contains("a bug in airssys"), "{}", self.said);
         (self.child.wait().unwrap().code(), self.said)

@@ -127,6 +127,23 @@ impl Desk {
         desk
     }
 
+    /// A component in it, ready to be published: the guest `echo` under another name and version.
+    ///
+    /// # Panics
+    ///
+    /// The guest is not built.
+    pub fn component(&self, name: &str, version: &str) -> PathBuf {
+        let echo = crate::guest("echo").parent().expect("it is in a folder").join("target/airssys/echo.wasm");
+        self.write(&format!("{name}.toml"), format!("name = \"{name}\"\nversion = \"{version}\"\n"));
+        self.write(&format!("{name}.wasm"), std::fs::read(echo).expect("a component"))
+    }
+
+    /// Where the command keeps published releases, where nothing else is said.
+    #[must_use]
+    pub fn releases(&self) -> PathBuf {
+        self.path().join("share/airssys/releases")
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -156,6 +173,7 @@ impl Desk {
     fn set<A: AsRef<OsStr>>(&self, command: &mut Command, arguments: &[A]) {
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/cache");
         command.args(arguments).current_dir(self.path()).env("XDG_CACHE_HOME", cache);
+        command.env("XDG_DATA_HOME", self.path().join("share"));
         command.env_remove("AIRSSYS_LOG").env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }

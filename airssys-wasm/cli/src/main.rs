@@ -8,8 +8,13 @@ mod check;
 mod completions;
 mod explain;
 mod inspect;
+mod keygen;
 mod new;
 mod output;
+mod publish;
+mod releases;
+mod remove;
+mod retain;
 mod run;
 
 use std::process::ExitCode;
@@ -18,7 +23,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::explain::Explain;
 
-/// Builds, checks and runs a mesh of WebAssembly components as supervised actors.
+/// Builds, publishes, checks and runs a mesh of WebAssembly components as supervised actors.
 #[derive(Debug, Parser)]
 #[command(name = "airssys", version, propagate_version = true, after_help = after_help())]
 struct Cli {
@@ -33,6 +38,11 @@ enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
     Run(run::Args),
+    Publish(publish::Args),
+    Releases(releases::Args),
+    Remove(remove::Args),
+    Retain(retain::Args),
+    Keygen(keygen::Args),
     Completions(completions::Args),
 }
 
@@ -52,6 +62,11 @@ fn command() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args).map_err(Into::into),
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Run(args) => run::run(&args).map_err(Into::into),
+        Command::Publish(args) => publish::run(&args).map_err(Into::into),
+        Command::Releases(args) => releases::run(&args).map_err(Into::into),
+        Command::Remove(args) => remove::run(&args).map_err(Into::into),
+        Command::Retain(args) => retain::run(&args).map_err(Into::into),
+        Command::Keygen(args) => keygen::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
     };
     match outcome {

@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::capability::{Baseline, Grants};
 use crate::config_file::{ConfigError, Source};
 use crate::limits::Limits;
-use crate::registry::Release;
+use crate::registry::{PublicKey, Release};
 use crate::router::MeshSettings;
 use crate::router::service::Shape;
 
@@ -59,17 +59,19 @@ pub struct Topology {
 }
 
 /// Settings of a whole mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopologySettings {
     /// Of the mesh.
     pub mesh: MeshSettings,
     /// How long the whole tree has to stop; default 30 s.
     pub shutdown_timeout: Duration,
+    /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty list trusts nobody.
+    pub trusted_keys: Option<Vec<PublicKey>>,
 }
 
 impl Default for TopologySettings {
     fn default() -> Self {
-        Self { mesh: MeshSettings::default(), shutdown_timeout: Duration::from_secs(30) }
+        Self { mesh: MeshSettings::default(), shutdown_timeout: Duration::from_secs(30), trusted_keys: None }
     }
 }
 
@@ -180,15 +182,24 @@ impl Topology {
         }
     }
 
-    /// Reads an `airssys.toml`. Paths in it are taken from its own folder.
+    /// Reads an `airssys.toml` whose releases are all found by a path. Paths in it are taken from its own folder.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name, supervisors in a circle, a release that is
     /// not there.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with(path, None)
+    }
+
+    /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this data folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::read`]; a release that is not in the store, or is damaged there.
+    pub fn read_with(path: &Path, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
         let source = Source::read(path, "name the topology file, such as airssys.toml")?;
-        super::validate::topology(&source)
+        super::validate::topology(&source, data_folder)
     }
 
     /// All services, in the order in which they start.

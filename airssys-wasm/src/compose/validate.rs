@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
@@ -14,7 +14,7 @@ use crate::actor::{KeyedRules, Multiplicity};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Baseline, FileGrant, Grants, Pattern};
 use crate::config_file::{ConfigError, Source, parse_all};
-use crate::registry::{LimitsPatch, Release};
+use crate::registry::{LimitsPatch, Reference, Release, Store};
 use crate::router::service::Shape;
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ enum NodeKind {
     Service(usize),
 }
 
-pub(super) fn topology(source: &Source) -> Result<Topology, ConfigError> {
+pub(super) fn topology(source: &Source, data_folder: Option<&Path>) -> Result<Topology, ConfigError> {
     let written: written::Topology = source.parse()?;
     if !is_service_name(written.name.get_ref()) {
         return Err(bad_name(source, &written.name));
@@ -50,10 +50,11 @@ pub(super) fn topology(source: &Source) -> Result<Topology, ConfigError> {
     settings.mesh.dead_letters = asked.dead_letters.unwrap_or(settings.mesh.dead_letters);
     settings.mesh.timers = asked.timers.unwrap_or(settings.mesh.timers);
     settings.shutdown_timeout = asked.shutdown_timeout.map_or(settings.shutdown_timeout, |time| time.0);
+    settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| parse_all(source, keys)).transpose()?;
     let root = &written.root;
     let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);
     check_flags(source, &written.name.span(), &root_flags)?;
-    let children = children(source, &written, &names, None, root_flags.auto_shutdown)?;
+    let children = children(source, data_folder, &written, &names, None, root_flags.auto_shutdown)?;
     Ok(Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children })
 }
 
@@ -142,6 +143,7 @@ fn check_parents(
 
 fn children(
     source: &Source,
+    data_folder: Option<&Path>,
     written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     parent: Option<&str>,
@@ -154,9 +156,10 @@ fn children(
     mine.into_iter()
         .map(|named| match named.node {
             NodeKind::Supervisor(at) => {
-                supervisor(source, written, names, &written.supervisors[at], auto_shutdown).map(Node::Supervisor)
+                supervisor(source, data_folder, written, names, &written.supervisors[at], auto_shutdown)
+                    .map(Node::Supervisor)
             }
-            NodeKind::Service(at) => service(source, names, &written.services[at], auto_shutdown)
+            NodeKind::Service(at) => service(source, data_folder, names, &written.services[at], auto_shutdown)
                 .map(|service| Node::Service(Box::new(service))),
         })
         .collect()
@@ -164,6 +167,7 @@ fn children(
 
 fn supervisor(
     source: &Source,
+    data_folder: Option<&Path>,
     written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     entry: &Spanned<written::Supervisor>,
@@ -178,7 +182,7 @@ fn supervisor(
         restart: value.restart.0,
         shutdown: value.shutdown.map_or(Shutdown::SUPERVISOR, |word| word.0),
         significant: value.significant,
-        children: children(source, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
+        children: children(source, data_folder, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
         flags,
     })
 }
@@ -238,6 +242,7 @@ fn check_significant(
 
 fn service(
     source: &Source,
+    data_folder: Option<&Path>,
     names: &BTreeMap<&str, Named<'_>>,
     entry: &Spanned<written::Service>,
     parents_auto_shutdown: AutoShutdown,
@@ -245,14 +250,7 @@ fn service(
     let value = entry.get_ref();
     check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
-    let path = from_file(source, value.release.get_ref());
-    let release = Release::find(&path).map_err(|error| {
-        if error.at.is_some() {
-            return error;
-        }
-        source.error(&value.release.span(), format!("the release {} {}", error.path.display(), error.what), error.hint)
-    })?;
-    let mut node = ServiceNode::new(address, release);
+    let mut node = ServiceNode::new(address, release(source, data_folder, &value.release)?);
     LimitsPatch::from(value.limits.clone()).apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
     node.shape = shape(source, &value.mailbox)?;
@@ -266,7 +264,27 @@ fn service(
     Ok(node)
 }
 
-fn from_file(source: &Source, path: &Path) -> std::path::PathBuf {
+fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBuf>) -> Result<Release, ConfigError> {
+    let Some(reference) = written.get_ref().to_str().filter(|text| Reference::is_meant(text)) else {
+        return Release::find(&from_file(source, written.get_ref())).map_err(|error| {
+            if error.at.is_some() {
+                return error;
+            }
+            source.error(&written.span(), format!("the release {} {}", error.path.display(), error.what), error.hint)
+        });
+    };
+    let Some(data_folder) = data_folder else {
+        let what = format!("{reference:?} is a published release, and no data folder was named to find it in");
+        return Err(source.error(&written.span(), what, "name the data folder, or write the path of a release"));
+    };
+    Store::open(data_folder).and_then(|store| store.resolve(reference)).map_err(|error| {
+        let said = error.to_string();
+        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
+        source.error(&written.span(), what, hint)
+    })
+}
+
+fn from_file(source: &Source, path: &Path) -> PathBuf {
     source.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
 

@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) shutdown_timeout: Option<Humane>,
     pub(super) dead_letters: Option<usize>,
     pub(super) timers: Option<usize>,
+    pub(super) trusted_keys: Option<Vec<Spanned<String>>>,
 }
 
 /// What a supervisor does when a child ends.

@@ -1,24 +1,27 @@
 //! `airssys inspect`: what a component is, needs and asks for. It looks at the binary and its Component.toml; it compiles and starts nothing.
+//! A published release is compared with its digests first.
 
 mod report;
 
 use std::path::PathBuf;
 
 use airssys_wasm::engine::{Anatomy, read_component};
-use airssys_wasm::registry::Release;
+use airssys_wasm::registry::{Reference, Release};
 
 use self::report::Report;
-use crate::output::{self, Problem};
+use crate::output::{self, DataArgs, Problem};
 
 /// Shows what a component is, what it imports and exports, what it asks for, and its limits.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  airssys inspect target/airssys/echo.wasm\n  airssys inspect examples/shop/pricing --json"
+    after_help = "Example:\n  airssys inspect target/airssys/echo.wasm\n  airssys inspect examples/shop/guests/pricing --json\n  airssys inspect pricing@1.2.0"
 )]
 pub(crate) struct Args {
-    /// A component, or the folder of a Component.toml.
-    #[arg(value_name = "FILE|FOLDER")]
-    path: PathBuf,
+    /// A component, the folder of a Component.toml, or a published release.
+    #[arg(value_name = "FILE|FOLDER|NAME@VERSION")]
+    release: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
     /// Print it as JSON.
     #[arg(long)]
     json: bool,
@@ -26,7 +29,10 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
-    let release = Release::find(&args.path)?;
+    let release = match args.release.to_str().filter(|text| Reference::is_meant(text)) {
+        Some(reference) => args.data.store()?.resolve(reference)?,
+        None => Release::find(&args.release)?,
+    };
     let bytes = read_component(&release.component)?;
     let anatomy = Anatomy::of(&bytes, &release.component)?;
     let report = Report::new(release, &bytes, anatomy);

@@ -7,10 +7,9 @@ use std::time::Duration;
 use airssys_wasm::capability::{Access, Pattern, Requests};
 use airssys_wasm::engine::{Anatomy, Lane};
 use airssys_wasm::limits::Limits;
-use airssys_wasm::registry::Release;
+use airssys_wasm::registry::{Digest, PublicKey, Release, Seal};
 use bytesize::ByteSize;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::output;
 
@@ -25,8 +24,13 @@ pub(super) struct Report {
     version: semver::Version,
     description: String,
     file: PathBuf,
-    sha256: String,
+    sha256: Digest,
+    /// The id of the release, where it is a published one.
+    id: Option<Digest>,
+    signed_by: Vec<PublicKey>,
     size_bytes: usize,
+    world: &'static str,
+    state_schema: u32,
     lane: Lane,
     /// Whether it exports the handler.
     handles_messages: bool,
@@ -66,7 +70,7 @@ struct Limited {
 
 impl Report {
     pub(super) fn new(release: Release, bytes: &[u8], anatomy: Anatomy) -> Self {
-        let Release { component, manifest, .. } = release;
+        let Release { component, manifest, seal } = release;
         let Anatomy { imports, exports } = anatomy;
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);
@@ -76,8 +80,14 @@ impl Report {
             version: manifest.version,
             description: manifest.description,
             file: component,
-            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: Digest::of(bytes),
+            id: seal.as_ref().map(Seal::id),
+            signed_by: seal
+                .map(|seal| seal.signatures.iter().map(|signature| signature.key).collect())
+                .unwrap_or_default(),
             size_bytes: bytes.len(),
+            world: manifest.world.name(),
+            state_schema: manifest.state_schema,
             lane: manifest.lane,
             handles_messages: exported(HANDLER),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
@@ -104,8 +114,12 @@ impl Report {
             ("component", format!("{} {}", self.name, self.version)),
             ("about", self.description.clone()),
             ("file", self.file.display().to_string()),
-            ("sha256", self.sha256.clone()),
+            ("sha256", self.sha256.to_string()),
+            ("release", self.id.map(|id| id.to_string()).unwrap_or_default()),
+            ("signed by", self.signed_by.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n            ")),
             ("size", format!("{} ({})", ByteSize(self.size_bytes as u64), output::count(self.size_bytes, "byte"))),
+            ("world", self.world.to_owned()),
+            ("state", format!("schema {}", self.state_schema)),
             ("lane", lane.to_owned()),
             ("handles", role),
             ("imports", list(&self.imports)),

@@ -1,18 +1,22 @@
 //! What the subcommands share: how they print, what they log, the problems they can have with a mesh, and the codes they end with.
 
 mod cache;
+mod data;
 mod exit;
 mod logging;
 mod problem;
+mod release;
 mod table;
 mod topology;
 
 use std::io::{self, ErrorKind, Write};
 
 pub(crate) use cache::CacheArgs;
+pub(crate) use data::DataArgs;
 pub(crate) use exit::{Exit, HELP as EXIT_CODES, catching_bugs};
 pub(crate) use logging::{LogArgs, LogError};
 pub(crate) use problem::Problem;
+pub(crate) use release::ReleaseLine;
 pub(crate) use table::table;
 pub(crate) use topology::{TopologyArgs, actors};
 

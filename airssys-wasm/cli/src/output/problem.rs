@@ -1,4 +1,4 @@
-//! What can be wrong with a mesh before it runs.
+//! What can be wrong with a mesh before it runs, and with releases.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use airssys_wasm::RuntimeError;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::engine::TemplateError;
+use airssys_wasm::registry::{KeyError, StoreError};
 
 use super::Exit;
 use crate::explain::Explain;
@@ -19,6 +20,14 @@ pub(crate) enum Problem {
     Component(#[from] TemplateError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("there is no data folder: neither --data nor XDG_DATA_HOME nor HOME names one")]
+    NoDataFolder,
+    #[error("`{name}` may be any of its versions")]
+    NoVersion { name: String },
     #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
     Cache { folder: PathBuf, source: io::Error },
     #[error("cannot start the threads of the runtime")]
@@ -38,8 +47,48 @@ fn component_code(error: &TemplateError) -> &'static str {
         TemplateError::Import { .. } => "AC105",
         TemplateError::Export { .. } => "AC106",
         TemplateError::Engine(_) => "AC107",
+        TemplateError::Damaged { .. } => "AC108",
         _ => "AC100",
     }
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Manifest(_) => "AT101",
+        StoreError::Component(error) => component_code(error),
+        StoreError::Reference(_) => "AS101",
+        StoreError::NoSuchRelease { .. } => "AS102",
+        StoreError::Differs { .. } => "AS103",
+        StoreError::Damaged { .. } => "AS104",
+        StoreError::NewerFormat { .. } => "AS105",
+        StoreError::InUse { .. } => "AS106",
+        StoreError::Busy { .. } => "AS107",
+        StoreError::File { .. } => "AS108",
+        _ => "AS100",
+    }
+}
+
+fn key_code(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::Public { .. } => "AK101",
+        KeyError::Secret { .. } => "AK102",
+        KeyError::Exists { .. } => "AK103",
+        KeyError::File { .. } => "AK104",
+        KeyError::Random(_) => "AK105",
+        _ => "AK100",
+    }
+}
+
+/// Whether what was given is wrong, and not what is there.
+fn is_input(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Manifest(_)
+            | StoreError::Component(_)
+            | StoreError::Reference(_)
+            | StoreError::NoSuchRelease { .. }
+            | StoreError::Differs { .. }
+    )
 }
 
 /// For those whose text has no hint of its own.
@@ -61,6 +110,11 @@ impl Explain for Problem {
             Self::Component(error) | Self::Runtime(RuntimeError::Release { source: error, .. }) => {
                 component_code(error)
             }
+            Self::Store(error) => store_code(error),
+            Self::Key(error) => key_code(error),
+            Self::NoVersion { .. } => "AS101",
+            Self::NoDataFolder => "AS109",
+            Self::Runtime(RuntimeError::Untrusted { .. }) => "AS201",
             Self::Runtime(RuntimeError::Engine(_)) => "AR101",
             Self::Runtime(RuntimeError::NameTaken { .. }) => "AR102",
             Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
@@ -75,19 +129,21 @@ impl Explain for Problem {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Component(error) | Self::Runtime(RuntimeError::Release { source: error, .. }) => {
-                component_hint(error)?
-            }
+            Self::Component(error)
+            | Self::Store(StoreError::Component(error))
+            | Self::Runtime(RuntimeError::Release { source: error, .. }) => component_hint(error)?,
+            Self::NoDataFolder => "name one with --data",
+            Self::NoVersion { .. } => "write NAME@VERSION; `airssys releases` tells the versions",
             Self::Runtime(RuntimeError::Start(_)) => {
                 "nothing runs; the log lines above, or those with `--log debug`, say what the service did in its start"
             }
             Self::Cache { .. } => "name a folder that can be written, or leave --code-cache out",
             Self::Threads(_) => "is the number of threads limited (ulimit -u)?",
             Self::Output(_) => "is the disk full?",
-            Self::Config(error) if error.hint.is_empty() => {
+            Self::Config(error) | Self::Store(StoreError::Manifest(error)) if error.hint.is_empty() => {
                 "the book's reference of this file tells every key, its values and its default"
             }
-            Self::Config(_) | Self::Runtime(_) | Self::Json(_) => return None,
+            Self::Config(_) | Self::Runtime(_) | Self::Store(_) | Self::Key(_) | Self::Json(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -96,9 +152,15 @@ impl Explain for Problem {
         match self {
             Self::Config(_)
             | Self::Component(_)
-            | Self::Runtime(RuntimeError::Release { .. } | RuntimeError::NameTaken { .. }) => Exit::BadInput,
+            | Self::Runtime(
+                RuntimeError::Release { .. } | RuntimeError::NameTaken { .. } | RuntimeError::Untrusted { .. },
+            )
+            | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
+            | Self::NoDataFolder
+            | Self::NoVersion { .. } => Exit::BadInput,
+            Self::Store(error) if is_input(error) => Exit::BadInput,
             Self::Runtime(_) | Self::Cache { .. } | Self::Threads(_) => Exit::CannotStart,
-            Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::Store(_) | Self::Key(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }
 }

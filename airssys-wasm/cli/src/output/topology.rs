@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use airssys_wasm::actor::Multiplicity;
 use airssys_wasm::compose::Topology;
 
-use super::{Problem, count};
+use super::{DataArgs, Problem, count};
 
 /// The topology's usual name.
 const USUAL: &str = "airssys.toml";
@@ -16,6 +16,8 @@ pub(crate) struct TopologyArgs {
     /// The topology, or the folder of an airssys.toml.
     #[arg(value_name = "TOPOLOGY", default_value = USUAL)]
     topology: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 impl TopologyArgs {
@@ -23,7 +25,7 @@ impl TopologyArgs {
     pub(crate) fn read(&self) -> Result<Topology, Problem> {
         let path = &self.topology;
         let file = if path.is_dir() { path.join(USUAL) } else { path.clone() };
-        Ok(Topology::read(&file)?)
+        Ok(Topology::read_with(&file, self.data.folder().as_deref())?)
     }
 }
 

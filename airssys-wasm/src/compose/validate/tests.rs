@@ -56,6 +56,12 @@ fn every_defect_is_refused_with_its_place() {
         ("name = \"m\"\ncolour = 1\n", "airssys.toml:2:1", "unknown field `colour`"),
         ("name = \"m m\"\n", "airssys.toml:1:8", "is no name"),
         ("[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n", "airssys.toml", "missing field `name`"),
+        ("name = \"m\"\n[settings]\ntrusted_keys = [\"ed25519:00\"]\n", "airssys.toml:3:17", "is no public key"),
+        (
+            "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"b@1.0.0\"\n",
+            "airssys.toml:4:11",
+            "no data folder was named",
+        ),
         ("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"b.wasm\"\n", "airssys.toml:4:11", "is not there"),
         (
             "name = \"m\"\n[[supervisor]]\nname = \"a\"\n[[supervisor]]\nname = \"a\"\n",
@@ -115,4 +121,17 @@ fn what_is_not_written_has_otps_defaults() {
     let service = topology.services().next().unwrap();
     assert_eq!(service.shutdown, airssys_rt_shim::child::Shutdown::WORKER);
     assert_eq!(service.grants, crate::capability::Grants::default());
+}
+
+#[test]
+fn a_published_release_is_looked_up_in_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("airssys.toml");
+    let data = folder.path().join("data");
+    for (release, says) in [("b@1.0.0", "there is no release b@1.0.0"), ("b@1", "names no release"), ("@", "names no")]
+    {
+        fs::write(&file, format!("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = {release:?}\n")).unwrap();
+        let error = Topology::read_with(&file, Some(&data)).unwrap_err();
+        assert!(error.at == Some((4, 11)) && error.what.contains(says) && !error.hint.is_empty(), "{error:?}");
+    }
 }

@@ -1,0 +1,50 @@
+//! `airssys releases`: what is published.
+
+use airssys_wasm::registry::Listing;
+use serde::Serialize;
+
+use crate::explain::note;
+use crate::output::{self, DataArgs, Problem, ReleaseLine};
+
+/// Lists the published releases, the newest version of each name last.
+///
+/// It looks at the records. `airssys inspect NAME@VERSION` also compares the binary and the manifest with their digests.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys releases\n  airssys releases pricing --json")]
+pub(crate) struct Args {
+    /// Only those of this name.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print them as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    releases: Vec<ReleaseLine>,
+    /// What is said of each record that cannot be used.
+    damaged: Vec<String>,
+}
+
+/// Runs the subcommand. Where a record is damaged, it tells the others first.
+pub(crate) fn run(args: &Args) -> Result<(), Problem> {
+    let Listing { mut releases, damaged, .. } = args.data.store()?.releases()?;
+    releases.retain(|record| args.name.as_ref().is_none_or(|name| *name == record.name));
+    let lines: Vec<ReleaseLine> = releases.iter().map(ReleaseLine::new).collect();
+    if args.json {
+        let damaged = damaged.iter().map(ToString::to_string).collect();
+        output::print_json(&Report { releases: lines, damaged })?;
+    } else if lines.is_empty() {
+        note("there are none");
+    } else {
+        let rows: Vec<Vec<String>> = lines.iter().map(ReleaseLine::row).collect();
+        output::print(output::table(&rows).trim_end())?;
+    }
+    let mut damaged = damaged.into_iter();
+    let Some(first) = damaged.next() else { return Ok(()) };
+    damaged.for_each(|another| note(&another.to_string()));
+    Err(first.into())
+}

@@ -1,0 +1,26 @@
+//! `airssys remove`: takes a published release away.
+
+use airssys_wasm::registry::Reference;
+
+use crate::explain::say;
+use crate::output::{DataArgs, Problem};
+
+/// Removes a published release, also one that is damaged. One that a running mesh uses is not removed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys remove pricing@1.2.0")]
+pub(crate) struct Args {
+    /// The release.
+    #[arg(value_name = "NAME@VERSION")]
+    release: Reference,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), Problem> {
+    let release = &args.release;
+    let Some(version) = release.version() else { return Err(Problem::NoVersion { name: release.name().to_owned() }) };
+    args.data.store()?.remove(release.name(), version, |_, _| false)?;
+    say(&format!("removed {release}"));
+    Ok(())
+}

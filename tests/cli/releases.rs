@@ -1,0 +1,247 @@
+//! Releases from the command line: published once, signed, listed, run, removed, and refused with a reason.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use airssys_tests::command::{Desk, Ran};
+use airssys_tests::guest;
+use serde_json::Value;
+
+use super::signals::Running;
+
+const MESH: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"echo@1.0.0\"\n";
+
+fn json(ran: Ran) -> Value {
+    serde_json::from_str(&ran.well().stdout).unwrap()
+}
+
+/// A topology that loads only what these keys signed.
+fn trusting(keys: &[&str]) -> String {
+    format!("{MESH}[settings]\ntrusted_keys = {keys:?}\n")
+}
+
+fn keygen(desk: &Desk, file: &str) -> String {
+    desk.run(&["keygen", "--out", file]).well().stdout.trim_end().to_owned()
+}
+
+#[test]
+fn what_is_published_is_listed_inspected_checked_and_run() {
+    let desk = Desk::with(MESH);
+    desk.component("echo", "1.0.0");
+    let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml:4:11", "no release echo@1.0.0", "publish"]);
+    assert!(desk.run(&["releases"]).well().stdout.is_empty());
+
+    let text = desk.run(&["publish", "echo.wasm"]).well().stdout;
+    assert!(text.starts_with("echo@1.0.0 is published\n") && text.contains("not signed"), "{text}");
+    let again = desk.run(&["publish", "echo.wasm"]).well().stdout;
+    assert!(again.contains("published already") && again.contains("nothing was done"), "{again}");
+    assert_eq!(json(desk.run(&["publish", "echo.wasm", "--json"]))["outcome"], "already");
+
+    let listed = json(desk.run(&["releases", "--json"]));
+    let release = &listed["releases"][0];
+    assert_eq!((&release["release"], listed["damaged"].as_array().unwrap().len()), (&"echo@1.0.0".into(), 0));
+    let found = json(desk.run(&["inspect", "echo@1.0.0", "--json"]));
+    assert_eq!((&found["id"], &found["sha256"]), (&release["id"], &release["binary_sha256"]));
+    assert_eq!((&found["world"], &found["state_schema"]), (&"airssys:actor/actor@0.1.0".into(), &0.into()));
+    assert!(desk.run(&["inspect", "echo@1.0.0"]).well().stdout.contains(release["id"].as_str().unwrap()));
+    assert_eq!(json(desk.run(&["check", "--json"]))["services"][0]["sha256"], release["binary_sha256"]);
+
+    // What it was made of may go: the release stays.
+    fs::remove_file(desk.path().join("echo.wasm")).unwrap();
+    let ran = desk.run_with(&["run", "--input", "echo=-"], "hello").well();
+    assert_eq!(ran.stdout, "1 hello\n");
+
+    let _well = desk.run(&["remove", "echo@1.0.0"]).well();
+    let _refused = desk.run(&["inspect", "echo@1.0.0"]).refused(2, "AS102", &["echo@1.0.0", "airssys publish"]);
+    let _refused = desk.run(&["remove", "echo@1.0.0"]).refused(2, "AS102", &["echo@1.0.0"]);
+    let _refused = desk.run(&["remove", "echo"]).refused(2, "AS101", &["echo", "NAME@VERSION"]);
+}
+
+#[test]
+fn a_guest_of_a_workspace_is_published_by_its_folder() {
+    let desk = Desk::new();
+    let published = json(desk.run(&["publish".as_ref(), guest("prober").as_os_str(), "--json".as_ref()]));
+    assert_eq!((&published["outcome"], &published["release"]), (&"new".into(), &"prober@0.1.0".into()));
+    let found = json(desk.run(&["inspect", "prober@0.1.0", "--json"]));
+    assert_eq!(found["requests"]["files"]["/out"], "read-write");
+}
+
+#[test]
+fn a_version_is_published_once() {
+    let desk = Desk::new();
+    desk.component("echo", "1.0.0");
+    let first = json(desk.run(&["publish", "echo.wasm", "--json"]));
+    let component = desk.path().join("echo.wasm");
+    let mut bytes = fs::read(&component).unwrap();
+    bytes.extend_from_slice(b"\0\x05\x04more");
+    fs::write(&component, bytes).unwrap();
+    let digest = first["binary_sha256"].as_str().unwrap();
+    let says = &["echo@1.0.0", "the binary", digest, "raise the version"];
+    let _refused = desk.run(&["publish", "echo.wasm"]).refused(2, "AS103", says);
+    desk.component("echo", "1.0.0");
+    desk.write("echo.toml", "name = \"echo\"\nversion = \"1.0.0\"\n# the same, and yet not\n");
+    let digest = first["manifest_sha256"].as_str().unwrap();
+    let _refused = desk.run(&["publish", "echo.wasm"]).refused(2, "AS103", &["the manifest", digest]);
+    desk.component("echo", "1.0.1");
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+}
+
+#[test]
+fn what_cannot_be_a_release_is_refused_and_leaves_nothing() {
+    let desk = Desk::new();
+    desk.component("echo", "1.0.0");
+    let manifest = "name = \"bad\"\nversion = \"1.0.0\"\n";
+    let module = wat::parse_str("(module)").unwrap();
+    let component = fs::read(desk.path().join("echo.wasm")).unwrap();
+    let no_handler = wat::parse_str("(component)").unwrap();
+    for (binary, manifest, code, says) in [
+        (&b""[..], manifest, "AC103", &["bad.wasm", "it is empty"][..]),
+        (b"just text", manifest, "AC103", &["bad.wasm", "it is not WebAssembly"]),
+        (&module, manifest, "AC103", &["bad.wasm", "it is a core module", "airssys build"]),
+        (&component[..component.len() / 2], manifest, "AC104", &["bad.wasm", "is not a valid component"]),
+        (&no_handler, manifest, "AC106", &["bad.wasm", "airssys:actor/handler@0.1.0"]),
+        (&component, "name = \"bad\"\nversion = \"1.0\"\n", "AT101", &["bad.toml:2:11", "is no version"]),
+        (&component, "name = \"b/d\"\nversion = \"1.0.0\"\n", "AT101", &["bad.toml:1:8", "is no name"]),
+        (&component, "name = \"bad\"\nversion = \"1.0.0\"\nworld = \"w\"\n", "AT101", &["bad.toml:3:9", "no world"]),
+        (&component, "name = \"bad\"\nversion = \"1.0.0\"\ncolour = 1\n", "AT101", &["bad.toml:3:1", "colour"]),
+        (&component, "name = \"bad\"\n", "AT101", &["bad.toml", "version"]),
+        (&component, "", "AT101", &["bad.toml", "name"]),
+    ] {
+        desk.write("bad.wasm", binary);
+        desk.write("bad.toml", manifest);
+        let ran = desk.run(&["publish", "bad.wasm"]).refused(2, code, says);
+        assert!(ran.stdout.is_empty(), "{ran:#?}");
+    }
+    fs::remove_file(desk.path().join("bad.toml")).unwrap();
+    let _refused = desk.run(&["publish", "bad.wasm"]).refused(2, "AT101", &["bad.wasm", "no description", "bad.toml"]);
+    let _refused = desk.run(&["publish", "gone.wasm"]).refused(2, "AT101", &["gone.wasm", "is not there"]);
+    let long = format!("name = \"bad\"\nversion = \"1.0.0-{}\"\n", "x".repeat(200));
+    desk.write("bad.toml", long);
+    desk.write("bad.wasm", &component);
+    let _refused = desk.run(&["publish", "bad.wasm"]).refused(2, "AT101", &["bad.toml", "at most 128"]);
+    assert!(!desk.releases().exists(), "nothing was published");
+}
+
+#[test]
+fn only_what_a_trusted_key_signed_is_loaded_where_keys_are_named() {
+    let desk = Desk::new();
+    let (ours, theirs) = (keygen(&desk, "ours.key"), keygen(&desk, "theirs.key"));
+    let mode = fs::metadata(desk.path().join("ours.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let _refused = desk.run(&["keygen", "--out", "ours.key"]).refused(2, "AK103", &["ours.key", "never overwritten"]);
+    let _refused = desk.run(&["keygen", "--out", "no/such.key"]).refused(1, "AK104", &["no/such.key"]);
+
+    desk.component("echo", "1.0.0");
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+    desk.write("airssys.toml", trusting(&[&ours]));
+    for subcommand in ["check", "run"] {
+        let says = &["service echo", "echo@1.0.0", "is not signed", "--sign"];
+        let _refused = desk.run(&[subcommand]).refused(2, "AS201", says);
+    }
+    let _well = desk.run(&["publish", "echo.wasm", "--sign", "theirs.key"]).well();
+    let _refused = desk.run(&["run"]).refused(2, "AS201", &["is signed by", &theirs, "trusted_keys"]);
+    let signed = desk.run(&["publish", "echo.wasm", "--sign", "ours.key"]).well().stdout;
+    assert!(signed.contains("the signature was added") && signed.contains(&ours), "{signed}");
+    let ran = desk.run_with(&["run", "--input", "echo=-"], "hello").well();
+    assert_eq!(ran.stdout, "1 hello\n");
+    let found = json(desk.run(&["inspect", "echo@1.0.0", "--json"]));
+    assert_eq!(found["signed_by"], serde_json::json!([theirs, ours]));
+
+    // A path is whatever lies there: nobody vouches for it.
+    desk.write("airssys.toml", trusting(&[&ours]).replace("echo@1.0.0", "echo.wasm"));
+    let _refused = desk.run(&["check"]).refused(2, "AS201", &["service echo", "no published release"]);
+    // An empty list trusts nobody, and what is no key is none.
+    desk.write("airssys.toml", trusting(&[]));
+    let _refused = desk.run(&["check"]).refused(2, "AS201", &["echo@1.0.0"]);
+    desk.write("airssys.toml", trusting(&["ours"]));
+    let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml:6:17", "\"ours\" is no public key"]);
+
+    let _refused = desk.run(&["publish", "echo.wasm", "--sign", "gone.key"]).refused(1, "AK104", &["gone.key"]);
+    desk.write("public.key", &ours);
+    let says = &["public.key", "no private key"];
+    let _refused = desk.run(&["publish", "echo.wasm", "--sign", "public.key"]).refused(2, "AK102", says);
+}
+
+#[test]
+fn a_damaged_release_is_named_and_not_run() {
+    let desk = Desk::with(MESH);
+    desk.component("echo", "1.0.0");
+    let published = json(desk.run(&["publish", "echo.wasm", "--json"]));
+    let blob = desk.releases().join("blobs/sha256").join(published["binary_sha256"].as_str().unwrap());
+    let mut bytes = fs::read(&blob).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, bytes).unwrap();
+    let says = &["echo@1.0.0 is damaged", blob.to_str().unwrap(), "publish echo@1.0.0 again"];
+    for (arguments, exit, code) in
+        [(&["check"][..], 2, "AT101"), (&["run"], 2, "AT101"), (&["inspect", "echo@1.0.0"], 1, "AS104")]
+    {
+        let ran = desk.run(arguments).refused(exit, code, says);
+        assert!(ran.stdout.is_empty(), "{ran:#?}");
+    }
+    assert_eq!(json(desk.run(&["publish", "echo.wasm", "--json"]))["outcome"], "mended");
+    let _well = desk.run(&["check"]).well();
+
+    // A record that is damaged hides no other.
+    desk.component("echo", "2.0.0");
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+    fs::write(desk.releases().join("index/echo/1.0.0.json"), "{").unwrap();
+    let ran = desk.run(&["releases"]).refused(1, "AS104", &["echo@1.0.0 is damaged", "airssys remove echo@1.0.0"]);
+    assert!(ran.stdout.contains("echo@2.0.0") && !ran.stdout.contains("echo@1.0.0"), "{ran:#?}");
+    let _well = desk.run(&["remove", "echo@1.0.0"]).well();
+    assert!(desk.run(&["releases"]).well().stdout.contains("echo@2.0.0"));
+    fs::write(desk.releases().join("index/echo/2.0.0.json"), "{\"format\":2}").unwrap();
+    let _refused = desk.run(&["inspect", "echo@2.0.0"]).refused(1, "AS105", &["2.0.0.json", "the format 2", "knows 1"]);
+}
+
+#[test]
+fn what_a_running_mesh_uses_is_not_removed() {
+    let desk = Desk::with(MESH);
+    for version in ["1.0.0", "2.0.0", "3.0.0", "4.0.0"] {
+        desk.component("echo", version);
+        // One binary each: else whoever uses one holds them all.
+        let component = desk.path().join("echo.wasm");
+        let mut bytes = fs::read(&component).unwrap();
+        bytes.extend_from_slice(&[b"\0\x06\x05", version.as_bytes()].concat());
+        fs::write(&component, bytes).unwrap();
+        let _well = desk.run(&["publish", "echo.wasm"]).well();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("mesh is up");
+    let _refused = desk.run(&["remove", "echo@1.0.0"]).refused(1, "AS106", &["echo@1.0.0", "in use"]);
+    let removed = json(desk.run(&["retain", "--keep", "2", "--json"]));
+    assert_eq!(removed["removed"].as_array().unwrap().len(), 1);
+    assert_eq!(removed["removed"][0]["release"], "echo@2.0.0");
+    running.signal("TERM");
+    let (exit, said) = running.end();
+    assert_eq!(exit, Some(0), "{said}");
+
+    assert!(desk.run(&["retain", "--keep", "1", "--keep-for", "30d"]).well().stdout.is_empty(), "all are young");
+    assert!(desk.run(&["retain", "--keep", "1"]).well().stdout.contains("echo@1.0.0"));
+    let listed = json(desk.run(&["releases", "echo", "--json"]));
+    assert_eq!(listed["releases"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["releases"][0]["release"], "echo@4.0.0");
+}
+
+#[test]
+fn a_data_folder_of_ones_own_is_used_by_all_subcommands() {
+    let desk = Desk::with(MESH);
+    desk.component("echo", "1.0.0");
+    let _well = desk.run(&["publish", "echo.wasm", "--data", "own"]).well();
+    let _refused = desk.run(&["check"]).refused(2, "AT101", &["no release echo@1.0.0"]);
+    for arguments in [
+        &["check"][..],
+        &["run", "--input", "echo=-"],
+        &["releases"],
+        &["inspect", "echo@1.0.0"],
+        &["retain", "--keep", "1"],
+    ] {
+        let _well = desk.run(&[arguments, &["--data", "own"]].concat()).well();
+    }
+    for arguments in [&["publish", "echo.wasm"][..], &["releases"], &["inspect", "echo@1.0.0"]] {
+        let _refused =
+            desk.run(&[arguments, &["--data", "echo.toml"]].concat()).refused(1, "AS108", &["echo.toml", "not a file"]);
+    }
+    assert!(!desk.releases().exists());
+}
