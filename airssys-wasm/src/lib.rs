@@ -5,6 +5,7 @@ pub mod address;
 pub mod capability;
 pub mod compose;
 pub mod config_file;
+pub mod deploy;
 pub mod engine;
 pub mod error;
 pub mod limits;

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use airssys_rt_shim::child::ChildSpec;
@@ -16,13 +16,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec, check};
-use crate::capability::{Operation, Policy};
+use crate::capability::Operation;
 use crate::compose::{Node, ServiceNode, SupervisorNode, Topology};
+use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::middleware::{Layer, Stack};
-use crate::registry::{Hold, Untrusted, verify};
+use crate::registry::{Hold, PublicKey, Release, Untrusted, verify};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
 
@@ -136,6 +137,13 @@ impl RuntimeBuilder {
         let mut root = topology.root.spec();
         root.children = building.children(&topology.children)?;
         let mut placed = building.services;
+        let deployable = |node: &ServiceNode| {
+            let template = Arc::clone(templates.get(&key(node))?);
+            // Its own hold is among those of the whole mesh.
+            let live = Deployable { node: node.clone(), template, _hold: None };
+            Some((node.address.to_string(), Releases { live, previous: None, deployment: None, taken: false }))
+        };
+        let releases = topology.services().filter_map(deployable).collect();
         let mut tasks = vec![tokio::spawn({
             let mesh = Arc::clone(&mesh);
             async move { mesh.timers.run(|id, alarm| mesh.ring(id, alarm)).await }
@@ -153,9 +161,11 @@ impl RuntimeBuilder {
                 mesh,
                 system,
                 placed,
+                releases: Arc::new(Mutex::new(releases)),
                 tasks,
                 _holds: holds,
                 shutdown_timeout: topology.settings.shutdown_timeout,
+                trusted_keys: topology.settings.trusted_keys.clone(),
             }),
             Err(error) => {
                 tasks.iter().for_each(JoinHandle::abort);
@@ -213,10 +223,31 @@ pub struct Runtime {
     mesh: Arc<Mesh>,
     system: System,
     placed: Vec<Placed>,
+    releases: Arc<Mutex<HashMap<String, Releases>>>,
     tasks: Vec<JoinHandle<()>>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
     shutdown_timeout: Duration,
+    trusted_keys: Option<Vec<PublicKey>>,
+}
+
+/// A release, and the rules that it runs under.
+#[derive(Clone)]
+struct Deployable {
+    node: ServiceNode,
+    template: Arc<Template>,
+    /// Keeps its files from being removed; none where it was found by a path.
+    _hold: Option<Arc<Hold>>,
+}
+
+/// What serves a service, and what did before.
+struct Releases {
+    live: Deployable,
+    /// Kept ready, so that the way back is as short as the way there.
+    previous: Option<Deployable>,
+    deployment: Option<Deployment>,
+    /// Whether one is under way, or about to be.
+    taken: bool,
 }
 
 /// A service, as it is now.
@@ -322,11 +353,121 @@ impl Runtime {
         Ok(())
     }
 
+    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
+    /// the release is compiled; the rest can be followed with the [`Deployment`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub async fn deploy(
+        &self,
+        service: &str,
+        release: Release,
+        options: DeployOptions,
+    ) -> Result<Deployment, DeployError> {
+        if let Some(trusted) = &self.trusted_keys {
+            verify(&release, trusted)
+                .map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })?;
+        }
+        let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let node = live.node.with_release(release);
+        let (engines, loading) = (Arc::clone(&self.engines), node.clone());
+        let loaded = tokio::task::spawn_blocking(move || load_one(&engines, &loading)).await;
+        let hold = node.release.seal.as_ref().and_then(|_| node.release.hold().ok()).map(Arc::new);
+        let path = node.release.component.clone();
+        let template = loaded
+            .unwrap_or_else(|error| {
+                Err(TemplateError::Invalid { path, detail: format!("the compiler panicked: {error}") })
+            })
+            .map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
+        if template.digest() == live.template.digest() && node.release.manifest == live.node.release.manifest {
+            return Err(DeployError::AlreadyLive { service: service.to_owned() });
+        }
+        Ok(self.switch(free, Deployable { node, template: Arc::new(template), _hold: hold }, options))
+    }
+
+    /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
+            deployment.cancel();
+            return Ok(deployment);
+        }
+        let before = self.take_for_deployment(service, |releases| {
+            releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
+        })?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        Ok(self.switch(free, before, options))
+    }
+
+    /// The last deployment of a service, where it had one.
+    #[must_use]
+    pub fn deployment(&self, service: &str) -> Option<Deployment> {
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.deployment.clone()
+    }
+
+    /// The SHA-256 of the component that is live.
+    #[must_use]
+    pub fn live_digest(&self, service: &str) -> Option<String> {
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(releases.get(service)?.live.template.digest().to_owned())
+    }
+
+    /// One deployment a service at a time: takes the place of this one.
+    fn take_for_deployment(
+        &self,
+        service: &str,
+        what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
+    ) -> Result<Deployable, DeployError> {
+        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = releases.get_mut(service) else {
+            return Err(DeployError::NoSuchService { service: service.to_owned() });
+        };
+        if matches!(found.live.node.multiplicity, Multiplicity::Keyed(_)) {
+            return Err(DeployError::Keyed { service: service.to_owned() });
+        }
+        if found.taken {
+            return Err(DeployError::UnderWay { service: service.to_owned() });
+        }
+        let what = what(found)?;
+        found.taken = true;
+        Ok(what)
+    }
+
+    fn switch(&self, free: Freed, next: Deployable, options: DeployOptions) -> Deployment {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
+        let posts = placed.map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]));
+        let order = deploy::Order {
+            engines: Arc::clone(&self.engines),
+            posts,
+            template: Arc::clone(&next.template),
+            terms: Arc::new(next.node.terms()),
+            options,
+        };
+        let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
+        let deployment = deploy::begin(order, move |end| {
+            if *end == Progress::Live
+                && let Some(found) = free.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&free.service)
+            {
+                found.previous = Some(std::mem::replace(&mut found.live, next));
+            }
+            drop(free);
+        });
+        if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
+            found.deployment = Some(deployment.clone());
+        }
+        deployment
+    }
+
     /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
     pub async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
         let placed = self.placed.iter().find(|placed| placed.service.address.service() == service)?;
         let mut well = None;
-        for actor in &placed.actors {
+        for actor in placed.actors.iter() {
             match check(actor, patience).await {
                 Some(Ok(())) => well = Some(Ok(())),
                 other => return other,
@@ -416,6 +557,20 @@ impl Runtime {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
         report
+    }
+}
+
+/// Lets the next deployment of a service begin when this one is over, however it ends.
+struct Freed {
+    releases: Arc<Mutex<HashMap<String, Releases>>>,
+    service: String,
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if let Some(found) = self.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.service) {
+            found.taken = false;
+        }
     }
 }
 
@@ -514,11 +669,7 @@ async fn load(
                 }
             }
         }
-        let task = tokio::task::spawn_blocking(move || {
-            let release = &service.release;
-            let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-            Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
-        });
+        let task = tokio::task::spawn_blocking(move || load_one(&engines, &service));
         loading.push((key, name, task));
     }
     let mut templates = HashMap::new();
@@ -530,6 +681,12 @@ async fn load(
         templates.insert(key, Arc::new(template));
     }
     Ok((templates, holds))
+}
+
+fn load_one(engines: &Engines, service: &ServiceNode) -> Result<Template, TemplateError> {
+    let release = &service.release;
+    let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
+    Template::load(engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
 }
 
 struct Building<'a> {
@@ -569,11 +726,7 @@ impl Building<'_> {
             template: Arc::clone(template),
             multiplicity: node.multiplicity,
             shape: node.shape,
-            policy: Policy::new(node.release.manifest.requests.clone(), node.grants.clone()),
-            baseline: node.baseline,
-            limits: node.limits.clone(),
-            retries: node.retries,
-            config: node.config.clone(),
+            terms: Arc::new(node.terms()),
             restart: node.restart,
             shutdown: node.shutdown,
             significant: node.significant,

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::place::{ServiceSpec, identity};
-use super::{ComponentActor, Control};
-use crate::engine::{Engines, Template};
+use super::{ComponentActor, Control, Live, Serving};
+use crate::engine::Engines;
 use crate::error::Crash;
 use crate::message::DeadReason;
 use crate::router::Mesh;
@@ -167,20 +167,14 @@ impl Controller {
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
         let own = Target::of_keyed(&self.service, &actor);
-        let identity = identity(&self.mesh, &self.service, own, 0);
-        let (engines, template): (_, Arc<Template>) = (Arc::clone(&self.engines), Arc::clone(&self.spec.template));
+        let identity = identity(&self.mesh, &self.service, own, 0, &self.spec.terms);
+        let live = Live::new(Serving { template: Arc::clone(&self.spec.template), identity });
+        let engines = Arc::clone(&self.engines);
         let (made, gone, news) = (Arc::clone(&actor), Arc::clone(&actor), self.news.0.clone());
         let start = WorkerStart::new(
             Arc::clone(&actor.lane.mailbox),
             0,
-            move || {
-                ComponentActor::new(
-                    Arc::clone(&engines),
-                    Arc::clone(&template),
-                    Arc::clone(&identity),
-                    Some(Arc::clone(&made)),
-                )
-            },
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
             move || {
                 let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
             },

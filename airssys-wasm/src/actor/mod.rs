@@ -7,13 +7,17 @@
 //! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a fate.
 
 mod keyed;
+mod live;
 mod place;
 
 pub use keyed::KeyedRules;
+pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped};
+use live::{Live, Prepared};
 pub use place::{Multiplicity, ServiceSpec};
-pub(crate) use place::{NameTaken, Placed, check};
+pub(crate) use place::{NameTaken, Placed, Post, check};
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
@@ -24,7 +28,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::guest::Identity;
-use crate::engine::{Engines, Instance, Ran, Template};
+use crate::engine::{Engines, Instance, Ran};
 use crate::error::{Crash, Fault};
 use crate::message::{DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
@@ -35,6 +39,8 @@ use crate::router::service::Route;
 pub(crate) enum Control {
     /// Say how it is.
     Check(oneshot::Sender<Result<(), Fault>>),
+    /// Let another release take over.
+    Swap(Box<Swap>),
     /// Go to sleep, if there is nothing to do.
     Sleep,
 }
@@ -42,7 +48,7 @@ pub(crate) enum Control {
 /// One incarnation of a component actor.
 pub(crate) struct ComponentActor {
     engines: Arc<Engines>,
-    template: Arc<Template>,
+    live: Arc<Live>,
     identity: Arc<Identity>,
     /// The keyed actor it is, where it is one.
     keyed: Option<Arc<KeyedActor>>,
@@ -52,42 +58,68 @@ pub(crate) struct ComponentActor {
 }
 
 impl ComponentActor {
-    pub(crate) fn new(
-        engines: Arc<Engines>,
-        template: Arc<Template>,
-        identity: Arc<Identity>,
-        keyed: Option<Arc<KeyedActor>>,
-    ) -> Self {
+    pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
+        let identity = Arc::clone(&live.serving().identity);
         let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
-        Self { engines, template, identity, keyed, state_per_key, instance: None }
+        Self { engines, live, identity, keyed, state_per_key, instance: None }
     }
 
+    /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
-        let limits = &self.identity.service.limits;
-        let deadline = limits.turn_deadline;
-        let mut instance = Instance::new(&self.engines, &self.template, Arc::clone(&self.identity)).await?;
-        if !self.state_per_key {
-            instance.guest().turn.state = self.identity.own.lane().state(None);
+        loop {
+            let serving = self.live.serving();
+            match start(&self.engines, &serving, Held::Commit).await {
+                Ok(prepared) => {
+                    self.serve(&serving, prepared.instance);
+                    return Ok(());
+                }
+                Err(crash) if self.live.roll_back(&crash) => {}
+                Err(crash) => return Err(crash),
+            }
         }
-        match instance.init(deadline).await {
-            Ran::Done(()) => instance.guest().commit(),
-            Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
-            Ran::Crashed(crash) => return Err(crash),
+    }
+
+    /// Serves with this instance from now on; the one that did before.
+    fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
+        self.identity = Arc::clone(&serving.identity);
+        self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
+        self.instance.replace(instance)
+    }
+
+    /// Lets another release take over, where it is not withdrawn.
+    async fn swap(&mut self, swap: Swap) {
+        let Swap { next, prepared, probation, claim, answer } = swap;
+        if !claim.take() {
+            return;
         }
-        let checked = instance.check(deadline).await;
-        instance.guest().discard();
-        match checked {
-            Ran::Done(()) => {}
-            Ran::Fault(fault) => return Err(Crash::Start { during: "health check", fault }),
-            Ran::Crashed(crash) => return Err(crash),
-        }
-        self.instance = Some(instance);
-        Ok(())
+        // What its start wrote stands only where nobody has written since it read.
+        let stale = |prepared: &mut Prepared| {
+            let turn = &prepared.instance.guest().turn;
+            !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != prepared.read_at)
+        };
+        let prepared = match prepared.and_then(|mut made| (!stale(&mut made)).then_some(made)) {
+            Some(mut prepared) => {
+                prepared.instance.guest().commit();
+                Ok(prepared)
+            }
+            None => start(&self.engines, &next, Held::Commit).await,
+        };
+        let answered = match prepared {
+            Ok(prepared) => {
+                let old = self.serve(&next, prepared.instance);
+                self.live.switch(next, probation);
+                Metrics::count(&self.identity.service.metrics.started);
+                answer.send(Ok(Swapped { old }))
+            }
+            Err(crash) => answer.send(Err(crash)),
+        };
+        drop(answered);
     }
 
     /// What becomes of the message over which the instance ended.
-    fn crashed(&mut self, hand: InHand<'_, Box<Envelope>>, crash: Crash) -> Flow {
+    async fn crashed(&mut self, hand: InHand<'_, Box<Envelope>>, crash: Crash) -> Flow {
         let service = &self.identity.service;
+        let retries = self.identity.terms.retries;
         Metrics::count(&service.metrics.crashed);
         tracing::warn!(
             target: "airssys::actor",
@@ -95,15 +127,61 @@ impl ComponentActor {
         );
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
-        let again = hand.attempt < service.retries;
+        if self.live.roll_back(&crash) {
+            // The release that survives gets the message as if nobody had tried it.
+            self.live.forgive();
+            drop(hand);
+            return match self.start().await {
+                Ok(()) => Flow::Continue,
+                Err(crash) => Flow::Exit(exit_reason(crash)),
+            };
+        }
+        let again = hand.attempt < retries;
         if again {
             // It stays in hand: the next incarnation finds it first, and counts.
             drop(hand);
         } else {
-            let reason = dead_reason(service.retries, crash.clone());
+            let reason = dead_reason(retries, crash.clone());
             self.identity.mesh.bury(*hand.done(), reason);
         }
         Flow::Exit(exit_reason(crash))
+    }
+}
+
+/// What becomes of the effects of a start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// They happen at once.
+    Commit,
+    /// They are held back until the instance serves.
+    Hold,
+}
+
+/// Makes an instance that is ready to serve: `init`, then the first health check.
+pub(crate) async fn start(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
+    let identity = &serving.identity;
+    let deadline = identity.terms.limits.turn_deadline;
+    let mut instance = Instance::new(engines, &serving.template, Arc::clone(identity)).await?;
+    let mut read_at = 0;
+    if !matches!(identity.service.route, Route::Partitioned(_)) {
+        let state = identity.own.lane().state(None);
+        read_at = state.as_ref().map_or(0, |state| state.commits());
+        instance.guest().turn.state = state;
+    }
+    match instance.init(deadline).await {
+        Ran::Done(()) if held == Held::Commit => instance.guest().commit(),
+        Ran::Done(()) => {}
+        Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
+        Ran::Crashed(crash) => return Err(crash),
+    }
+    let effects = instance.guest().hold();
+    let checked = instance.check(deadline).await;
+    instance.guest().discard();
+    instance.guest().resume(effects);
+    match checked {
+        Ran::Done(()) => Ok(Prepared { instance, read_at }),
+        Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
+        Ran::Crashed(crash) => Err(crash),
     }
 }
 
@@ -126,7 +204,7 @@ impl Behavior for ComponentActor {
 
     async fn init(&mut self) -> Result<(), ExitReason> {
         Metrics::count(&self.identity.service.metrics.started);
-        let limit = self.identity.service.limits.start_timeout;
+        let limit = self.identity.terms.limits.start_timeout;
         let started = match timeout(limit, self.start()).await {
             Ok(started) => started,
             Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
@@ -137,12 +215,12 @@ impl Behavior for ComponentActor {
 
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
         let mesh = &self.identity.mesh;
-        if hand.adopted() {
+        if hand.adopted() && !self.live.was_forgiven() {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
             hand.attempt += 1;
-            if hand.attempt > self.identity.service.retries {
+            if hand.attempt > self.identity.terms.retries {
                 let crash = Crash::Host { detail: "the turn was cut off".to_owned() };
-                mesh.bury(*hand.done(), dead_reason(self.identity.service.retries, crash));
+                mesh.bury(*hand.done(), dead_reason(self.identity.terms.retries, crash));
                 return Flow::Continue;
             }
         }
@@ -158,7 +236,7 @@ impl Behavior for ComponentActor {
             None => Duration::MAX,
         };
         if let Delivery::Timer(id) = &hand.delivery
-            && hand.attempt == 0
+            && !hand.adopted()
             && !mesh.timers.claim(*id)
         {
             // Cancelled while it waited here: it never arrives.
@@ -177,7 +255,7 @@ impl Behavior for ComponentActor {
             guest.turn.state = self.identity.own.lane().state(hand.partition());
             guest.turn.key = hand.partition().map(Into::into);
         }
-        match instance.handle(&hand, left, self.identity.service.limits.turn_deadline).await {
+        match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(answer) => {
                 instance.guest().commit();
                 Metrics::count(&self.identity.service.metrics.handled);
@@ -197,15 +275,22 @@ impl Behavior for ComponentActor {
                 }
                 Flow::Continue
             }
-            Ran::Crashed(crash) => self.crashed(hand, crash),
+            Ran::Crashed(crash) => Box::pin(self.crashed(hand, crash)).await,
         }
     }
 
     async fn control(&mut self, control: Control) -> Flow {
+        let control = match control {
+            Control::Swap(swap) => {
+                self.swap(*swap).await;
+                return Flow::Continue;
+            }
+            control => control,
+        };
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
         match control {
             Control::Check(reply) => {
-                let checked = instance.check(self.identity.service.limits.turn_deadline).await;
+                let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
                 instance.guest().discard();
                 match checked {
                     Ran::Done(()) => drop(reply.send(Ok(()))),
@@ -222,7 +307,7 @@ impl Behavior for ComponentActor {
                 self.stop(StopReason::Idle).await;
                 Flow::Exit(ExitReason::Normal)
             }
-            Control::Sleep => Flow::Continue,
+            Control::Sleep | Control::Swap(_) => Flow::Continue,
         }
     }
 
@@ -238,7 +323,7 @@ impl Behavior for ComponentActor {
 
     async fn stop(&mut self, reason: StopReason) {
         let Some(instance) = self.instance.as_mut() else { return };
-        match instance.stop(reason, self.identity.service.limits.turn_deadline).await {
+        match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(()) => instance.guest().commit(),
             Ran::Fault(_) => instance.guest().discard(),
             Ran::Crashed(crash) => {

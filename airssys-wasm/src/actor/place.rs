@@ -1,8 +1,7 @@
 //! Puts a service into the mesh and gives the children that a supervisor starts for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
@@ -10,17 +9,15 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
 use super::keyed::{self, KeyedRules};
-use super::{ComponentActor, Control};
+use super::{ComponentActor, Control, Live, Serving};
 use crate::address::Address;
-use crate::capability::{Baseline, Policy};
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Template};
 use crate::error::Fault;
-use crate::limits::Limits;
 use crate::middleware::Metrics;
 use crate::router::Mesh;
 use crate::router::keyed::Keyed;
-use crate::router::service::{Holding, Lane, Route, Service, Shape};
+use crate::router::service::{Holding, Lane, Route, Service, Shape, Terms};
 
 /// How many actors serve a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,16 +50,8 @@ pub struct ServiceSpec {
     pub multiplicity: Multiplicity,
     /// The shape of its mailbox, or of each one.
     pub shape: Shape,
-    /// What it may do.
-    pub policy: Policy,
-    /// What it has of time and chance.
-    pub baseline: Baseline,
-    /// What it may take.
-    pub limits: Limits,
-    /// How often a message that crashed it is tried again.
-    pub retries: u32,
-    /// What it reads through `wasi:config`.
-    pub config: BTreeMap<String, String>,
+    /// The rules it runs under.
+    pub terms: Arc<Terms>,
     /// Whether it is started again.
     pub restart: Restart,
     /// How it is stopped.
@@ -71,14 +60,30 @@ pub struct ServiceSpec {
     pub significant: bool,
 }
 
-type Checks = Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>;
+/// One actor of a service, as those see it who look after the service.
+pub(crate) struct Post {
+    /// What serves it.
+    pub(crate) live: Arc<Live>,
+    control: Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>,
+}
+
+impl Post {
+    /// Gives the actor an order for between two turns.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where none runs. One that ends before it looks drops it.
+    pub(crate) fn order(&self, control: Control) -> Result<(), Control> {
+        (self.control)(control)
+    }
+}
 
 /// A service in the mesh, as the runtime holds it.
 pub(crate) struct Placed {
     pub(crate) service: Arc<Service>,
     pub(crate) children: Vec<ChildSpec>,
-    /// Gives an order to each actor; none for a keyed service, whose actors come and go.
-    pub(crate) actors: Vec<Checks>,
+    /// Its actors; none for a keyed service, whose actors come and go.
+    pub(crate) actors: Arc<[Post]>,
     /// Runs the keyed service's controller, where it is one.
     pub(crate) controller: Option<keyed::Controller>,
 }
@@ -108,16 +113,12 @@ impl ServiceSpec {
         let service = Arc::new(Service {
             address: self.address.clone(),
             route,
-            policy: self.policy.clone(),
-            baseline: self.baseline,
-            limits: self.limits.clone(),
-            retries: self.retries,
-            config: self.config.clone(),
+            message_bytes: AtomicU64::new(self.terms.limits.message_bytes),
             metrics: Metrics::default(),
         });
         mesh.register(&service).map_err(|_| NameTaken(self.address.clone()))?;
         let mut placed =
-            Placed { service: Arc::clone(&service), children: Vec::new(), actors: Vec::new(), controller: None };
+            Placed { service: Arc::clone(&service), children: Vec::new(), actors: Arc::new([]), controller: None };
         if let Some((rules, asked)) = wakes {
             let (child, controller) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
             placed.children.push(child);
@@ -137,11 +138,13 @@ impl ServiceSpec {
         };
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;
+        let mut posts = Vec::with_capacity(places.len());
         for (member, (own, consumer)) in places.into_iter().enumerate() {
-            let identity = identity(mesh, &service, own, consumer);
-            let start = self.worker(engines, identity, consumer, Arc::clone(&left));
+            let identity = identity(mesh, &service, own, consumer, &self.terms);
+            let live = Live::new(Serving { template: Arc::clone(&self.template), identity });
+            let start = worker(engines, &live, consumer, Arc::clone(&left));
             let controls = Arc::clone(&start);
-            placed.actors.push(Box::new(move |control| controls.control(control)));
+            posts.push(Post { live, control: Box::new(move |control| controls.control(control)) });
             let name = if several { format!("{}#{member}", self.address) } else { self.address.to_string() };
             placed.children.push(ChildSpec {
                 restart: self.restart,
@@ -150,31 +153,31 @@ impl ServiceSpec {
                 ..ChildSpec::worker(name, start)
             });
         }
+        placed.actors = posts.into();
         Ok(placed)
     }
+}
 
-    fn worker(
-        &self,
-        engines: &Arc<Engines>,
-        identity: Arc<Identity>,
-        consumer: usize,
-        left: Arc<AtomicUsize>,
-    ) -> Arc<WorkerStart<ComponentActor>> {
-        let (engines, template) = (Arc::clone(engines), Arc::clone(&self.template));
-        let (mailbox, gone) = (Arc::clone(&identity.mailbox), Arc::clone(&identity));
-        let partitioned = matches!(identity.service.route, Route::Partitioned(_));
-        WorkerStart::new(
-            mailbox,
-            consumer,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&template), Arc::clone(&identity), None),
-            move || {
-                // The last one closes the door of a mailbox that several share; a lane is its own consumer's.
-                if left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned {
-                    gone.mesh.close(&gone.mailbox);
-                }
-            },
-        )
-    }
+fn worker(
+    engines: &Arc<Engines>,
+    live: &Arc<Live>,
+    consumer: usize,
+    left: Arc<AtomicUsize>,
+) -> Arc<WorkerStart<ComponentActor>> {
+    let gone = Arc::clone(&live.serving().identity);
+    let (engines, live, mailbox) = (Arc::clone(engines), Arc::clone(live), Arc::clone(&gone.mailbox));
+    let partitioned = matches!(gone.service.route, Route::Partitioned(_));
+    WorkerStart::new(
+        mailbox,
+        consumer,
+        move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None),
+        move || {
+            // The last one closes the door of a mailbox that several share; a lane is its own consumer's.
+            if left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned {
+                gone.mesh.close(&gone.mailbox);
+            }
+        },
+    )
 }
 
 pub(super) fn identity(
@@ -182,15 +185,23 @@ pub(super) fn identity(
     service: &Arc<Service>,
     own: crate::router::service::Target,
     consumer: usize,
+    terms: &Arc<Terms>,
 ) -> Arc<Identity> {
     let lane = own.lane();
     let (mailbox, node) = (Arc::clone(&lane.mailbox), lane.nodes.nth(consumer));
-    Arc::new(Identity { mesh: Arc::clone(mesh), service: Arc::clone(service), own, mailbox, node })
+    Arc::new(Identity {
+        mesh: Arc::clone(mesh),
+        service: Arc::clone(service),
+        own,
+        mailbox,
+        node,
+        terms: Arc::clone(terms),
+    })
 }
 
 /// Asks one actor how it is; none where it does not run.
-pub(crate) async fn check(actor: &Checks, patience: Duration) -> Option<Result<(), Fault>> {
+pub(crate) async fn check(actor: &Post, patience: Duration) -> Option<Result<(), Fault>> {
     let (reply, answer) = oneshot::channel();
-    actor(Control::Check(reply)).ok()?;
+    actor.order(Control::Check(reply)).ok()?;
     tokio::time::timeout(patience, answer).await.ok()?.ok()
 }

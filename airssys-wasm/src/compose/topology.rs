@@ -9,12 +9,12 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpe
 
 use crate::actor::Multiplicity;
 use crate::address::Address;
-use crate::capability::{Baseline, Grants};
+use crate::capability::{Baseline, Grants, Policy};
 use crate::config_file::{ConfigError, Source};
 use crate::limits::Limits;
-use crate::registry::{PublicKey, Release};
+use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::router::MeshSettings;
-use crate::router::service::Shape;
+use crate::router::service::{Shape, Terms};
 
 /// The declared tree.
 ///
@@ -158,6 +158,8 @@ pub struct ServiceNode {
     pub baseline: Baseline,
     /// What it may take.
     pub limits: Limits,
+    /// What the operator changed of the limits that the release asks for.
+    pub own_limits: LimitsPatch,
     /// How often a message that crashed it is tried again; default 0.
     pub retries: u32,
     /// What it reads through `wasi:config`.
@@ -232,11 +234,34 @@ impl ServiceNode {
             grants: Grants::default(),
             baseline: Baseline::default(),
             limits,
+            own_limits: LimitsPatch::default(),
             retries: 0,
             config: BTreeMap::new(),
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
             significant: false,
         }
+    }
+
+    /// The rules that its release runs under.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone()),
+            baseline: self.baseline,
+            limits: self.limits.clone(),
+            retries: self.retries,
+            config: self.config.clone(),
+        }
+    }
+
+    /// The same service, served by another release: the operator's grants and configuration stay, the limits are those of the new release as the
+    /// operator changed them.
+    #[must_use]
+    pub fn with_release(&self, release: Release) -> Self {
+        let mut limits = Limits::default();
+        release.manifest.limits.apply(&mut limits);
+        self.own_limits.apply(&mut limits);
+        Self { release, limits, ..self.clone() }
     }
 }

@@ -251,7 +251,8 @@ fn service(
     check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
     let mut node = ServiceNode::new(address, release(source, data_folder, &value.release)?);
-    LimitsPatch::from(value.limits.clone()).apply(&mut node.limits);
+    node.own_limits = LimitsPatch::from(value.limits.clone());
+    node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
     node.shape = shape(source, &value.mailbox)?;
     node.grants = grants(source, names, &value.grants)?;

@@ -12,7 +12,7 @@ const BOUNDARY: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// The crash that an error of wasmtime means for this guest.
 pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
-    let limits = &guest.identity.service.limits;
+    let limits = &guest.identity.terms.limits;
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Crash::Exit { status: exit.0 };
     }

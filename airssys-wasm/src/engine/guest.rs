@@ -14,15 +14,15 @@ use crate::address::Address;
 use crate::capability::{Operation, Pattern};
 use crate::error::SendError;
 use crate::middleware::Who;
-use crate::router::service::{Inbox, Service, Target};
+use crate::router::service::{Inbox, Service, Target, Terms};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
 use crate::state::{State, Transaction};
 
 use airssys_rt_shim::timer::TimerId;
 
-/// Who a guest is in the mesh. The same for all its turns.
-#[derive(Debug)]
+/// Who a guest is in the mesh, and the rules it runs under. The same for all its turns.
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) service: Arc<Service>,
@@ -30,6 +30,7 @@ pub(crate) struct Identity {
     pub(crate) own: Target,
     pub(crate) mailbox: Arc<Inbox>,
     pub(crate) node: Node,
+    pub(crate) terms: Arc<Terms>,
 }
 
 impl Identity {
@@ -112,7 +113,7 @@ impl WasiView for Guest {
 impl Guest {
     /// Takes room for one more effect.
     pub(crate) fn room_for_effect(&self) -> Result<(), SendError> {
-        if self.turn.effects.len() < self.identity.service.limits.effects {
+        if self.turn.effects.len() < self.identity.terms.limits.effects {
             Ok(())
         } else {
             Err(SendError::Overloaded { what: "the set of effects of this turn".to_owned() })
@@ -125,7 +126,7 @@ impl Guest {
         if let Some(state) = &self.turn.state {
             self.turn.writes.commit(state);
         }
-        let who = Who::Service { address: identity.own.address(), policy: &identity.service.policy };
+        let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
         for effect in self.turn.effects.drain(..) {
             match effect {
@@ -143,6 +144,17 @@ impl Guest {
         }
     }
 
+    /// Takes out the effects that the turn holds back, to be put back by [`Guest::resume`]. Its writes stay to be read as well.
+    pub(crate) fn hold(&mut self) -> (Transaction, Vec<Effect>) {
+        (self.turn.writes.clone(), std::mem::take(&mut self.turn.effects))
+    }
+
+    /// Puts back what [`Guest::hold`] took out.
+    pub(crate) fn resume(&mut self, (writes, effects): (Transaction, Vec<Effect>)) {
+        self.turn.writes = writes;
+        self.turn.effects = effects;
+    }
+
     /// Makes as if the turn had not been. Room that its sends held is given back.
     pub(crate) fn discard(&mut self) {
         self.turn.writes.discard();
@@ -156,7 +168,7 @@ impl Guest {
     /// Asks the stack for a topic; whether it goes on.
     pub(crate) fn permit(&self, operation: Operation, topic: &str, body: &mut Bytes) -> Result<bool, SendError> {
         let identity = &self.identity;
-        let who = Who::Service { address: identity.own.address(), policy: &identity.service.policy };
+        let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
         identity.mesh.permit(Origin { who, trace: self.turn.trace }, operation, topic, body)
     }
 }

@@ -22,7 +22,7 @@ use crate::error::Crash;
 
 /// A context for one instance.
 pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
-    let policy = &identity.service.policy;
+    let policy = &identity.terms.policy;
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_blocking_current_thread(false)
         .allow_udp(false)
@@ -36,7 +36,7 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
         let allowed = match purpose {
             // An outgoing connection binds to any local address first.
             TcpBind => address.ip().is_unspecified() && address.port() == 0,
-            TcpConnect => checked.service.policy.allows_socket(address),
+            TcpConnect => checked.terms.policy.allows_socket(address),
             _ => false,
         };
         if !allowed {
@@ -44,7 +44,7 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
         }
         Box::pin(std::future::ready(allowed))
     });
-    time::set(identity.service.baseline.clocks, &mut wasi);
+    time::set(identity.terms.baseline.clocks, &mut wasi);
     for (name, value) in policy.environment() {
         wasi.env(name, value);
     }
@@ -80,7 +80,7 @@ impl GuestOutput {
 
 impl Lines {
     fn write(&self, bytes: &[u8]) {
-        let most = self.identity.service.limits.log_line_bytes;
+        let most = self.identity.terms.limits.log_line_bytes;
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             // What is over the limit is cut, not kept.
@@ -97,7 +97,7 @@ impl Lines {
     }
 
     fn flush(&self, partial: &mut Vec<u8>) {
-        let most = self.identity.service.limits.log_line_bytes;
+        let most = self.identity.terms.limits.log_line_bytes;
         let line = String::from_utf8_lossy(partial);
         write_line(self.identity.address().as_str(), self.level, line.trim_end_matches('\r'), most);
         partial.clear();

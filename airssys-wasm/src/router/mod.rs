@@ -568,7 +568,7 @@ fn context<'a>(
 /// The target of a message that was allowed, where it takes a body of this size.
 fn fitting<'a>(resolved: &'a Result<Place, SendError>, to: &str, body: &Bytes) -> Result<&'a Target, SendError> {
     let place = resolved.as_ref().map_err(Clone::clone)?;
-    let (size_bytes, limit_bytes) = (body.len() as u64, place.service().limits.message_bytes);
+    let (size_bytes, limit_bytes) = (body.len() as u64, place.service().message_bytes.load(Ordering::Relaxed));
     if size_bytes > limit_bytes {
         return Err(SendError::TooLarge { size_bytes, limit_bytes });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use airssys_rt_shim::mailbox::{Mailbox, Overflow};
@@ -116,13 +117,9 @@ pub enum Route {
     Keyed(Box<Keyed>),
 }
 
-/// A named place in the mesh.
-#[derive(Debug)]
-pub struct Service {
-    /// Its address, without a key.
-    pub address: Address,
-    /// Its mailboxes.
-    pub route: Route,
+/// The rules that a release runs under. They switch together with its code.
+#[derive(Debug, Clone)]
+pub struct Terms {
     /// What it may do.
     pub policy: Policy,
     /// What it has of time and chance.
@@ -133,6 +130,17 @@ pub struct Service {
     pub retries: u32,
     /// What it reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
+}
+
+/// A named place in the mesh.
+#[derive(Debug)]
+pub struct Service {
+    /// Its address, without a key.
+    pub address: Address,
+    /// Its mailboxes.
+    pub route: Route,
+    /// The largest message it takes, in bytes: of its terms the one that senders look at.
+    pub message_bytes: AtomicU64,
     /// What it counts.
     pub metrics: Metrics,
 }

@@ -3,6 +3,7 @@
 //! Invariant: committed values change only in [`Transaction::commit`], all at once.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +16,11 @@ const PAGE: usize = 1_000;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
-pub struct State(Mutex<BTreeMap<Box<str>, Bytes>>);
+pub struct State {
+    values: Mutex<BTreeMap<Box<str>, Bytes>>,
+    /// Commits that changed something.
+    commits: AtomicU64,
+}
 
 impl State {
     /// How many keys it has.
@@ -36,8 +41,14 @@ impl State {
         self.lock().clone()
     }
 
+    /// How many commits have changed something. Who reads twice and finds the same number has read one state.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Box<str>, Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,7 +67,7 @@ pub enum IncrementError {
 }
 
 /// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Transaction {
     writes: BTreeMap<Box<str>, Option<Bytes>>,
 }
@@ -141,5 +152,6 @@ impl Transaction {
                 None => committed.remove(&key),
             };
         }
+        state.commits.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::guest::Guest;
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, line: String) -> wasmtime::Result<()> {
-        write_line(self.identity.address().as_str(), level, &line, self.identity.service.limits.log_line_bytes);
+        write_line(self.identity.address().as_str(), level, &line, self.identity.terms.limits.log_line_bytes);
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Guest {
     async fn hold_send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
         self.room_for_effect()?;
         let identity = &self.identity;
-        let who = Who::Service { address: identity.address(), policy: &identity.service.policy };
+        let who = Who::Service { address: identity.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
         let held = identity.mesh.reserve(origin, &identity.mailbox, to, key, body, self.turn.may_wait).await?;
         if let Some(outgoing) = held {
@@ -132,10 +132,10 @@ impl Guest {
     ) -> Result<Option<Vec<u8>>, wit::CallError> {
         let identity = &self.identity;
         let now = Instant::now();
-        let latest = self.turn.begun_waiting(now) + identity.service.limits.turn_deadline;
+        let latest = self.turn.begun_waiting(now) + identity.terms.limits.turn_deadline;
         let asked = now.checked_add(Duration::from_millis(timeout_ms)).unwrap_or(latest).min(latest);
         let deadline = self.turn.deadline.map_or(asked, |served| served.min(asked));
-        let who = Who::Service { address: identity.address(), policy: &identity.service.policy };
+        let who = Who::Service { address: identity.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
         match identity.mesh.call(origin, Caller::Turn(identity.node), to, key, body, Until { now, deadline }).await {
             Ok(answer) => Ok(answer.map(Vec::from)),
@@ -145,7 +145,7 @@ impl Guest {
 
     fn hold_publish(&mut self, topic: String, body: Bytes) -> Result<(), SendError> {
         self.room_for_effect()?;
-        let limit_bytes = self.identity.service.limits.message_bytes;
+        let limit_bytes = self.identity.terms.limits.message_bytes;
         if body.len() as u64 > limit_bytes {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
@@ -171,14 +171,14 @@ impl Guest {
     fn hold_timer(&mut self, delay_ms: u64, body: Bytes) -> Result<u64, SendError> {
         self.room_for_effect()?;
         let identity = &self.identity;
-        let limit_bytes = identity.service.limits.message_bytes;
+        let limit_bytes = identity.terms.limits.message_bytes;
         if body.len() as u64 > limit_bytes {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
         let id = identity
             .mesh
             .timers
-            .reserve(identity.address(), identity.service.limits.timers)
+            .reserve(identity.address(), identity.terms.limits.timers)
             .map_err(|full| SendError::Overloaded { what: full.to_string() })?;
         self.turn.effects.push(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body });
         Ok(id.0)

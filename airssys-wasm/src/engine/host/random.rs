@@ -31,7 +31,7 @@ pub(crate) enum Chance {
 
 impl Chance {
     pub(crate) fn new(identity: &Identity) -> Self {
-        match identity.service.baseline.randomness {
+        match identity.terms.baseline.randomness {
             Randomness::Real => Self::Machine,
             Randomness::Seeded(seed) => Self::Seeded(Box::new(Seeded::new(seed, identity.address().as_str()))),
             Randomness::None => Self::Nowhere,

@@ -1,0 +1,367 @@
+//! Deployments: another release takes a service over, in place, while messages keep flowing.
+//!
+//! The new release is compiled, linked, initialised and checked beside the old one, with its effects held back. Then each actor of the service lets it
+//! take over between two turns: address, mailbox and state stay where they are, and code, grants, limits and configuration switch together. For a while
+//! the new release is on probation: an actor that crashes on it puts the old one back itself, before the next turn, with the message still in hand, and
+//! the others follow.
+//!
+//! `decide` says what is next, and this carries it out. Invariant: what was reported as live survives every later crash of the service; what was not is
+//! nowhere live.
+
+mod decide;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::decide::{Action, Event};
+use crate::actor::{Claim, Control, Held, Post, Probation, Serving, Swap, Swapped, start};
+use crate::engine::{Engines, Template, TemplateError};
+use crate::error::Crash;
+use crate::registry::Untrusted;
+use crate::router::service::Terms;
+
+/// How long it waits before it asks an actor again that did not run when it was asked.
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+
+/// How a deployment goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeployOptions {
+    /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the old one stays.
+    pub handover_deadline: Duration,
+    /// How long a crash on the new release brings the old one back; default 10 s.
+    pub probation: Duration,
+}
+
+impl Default for DeployOptions {
+    fn default() -> Self {
+        Self { handover_deadline: Duration::from_secs(30), probation: Duration::from_secs(10) }
+    }
+}
+
+/// Why a deployment was not begun. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// There is no such service.
+    #[error("there is no service {service:?}; hint: `airssys ps` lists them")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+    },
+    /// One at a time.
+    #[error("a deployment of {service} is under way; hint: wait until it has ended, or cancel it")]
+    UnderWay {
+        /// The service.
+        service: String,
+    },
+    /// Its actors come and go.
+    #[error(
+        "{service} is a keyed service, and a keyed service cannot be deployed in place; hint: stop the mesh and change its topology"
+    )]
+    Keyed {
+        /// The service.
+        service: String,
+    },
+    /// It is live already.
+    #[error("{service} is served by this very release already; nothing was done")]
+    AlreadyLive {
+        /// The service.
+        service: String,
+    },
+    /// There is nothing to go back to.
+    #[error("{service} has had no other release since the mesh was started; hint: deploy the one it is to have")]
+    NoPrevious {
+        /// The service.
+        service: String,
+    },
+    /// Nobody who is trusted signed it.
+    #[error("{service}: {source}")]
+    Untrusted {
+        /// The service.
+        service: String,
+        /// What is wrong with its signatures.
+        source: Untrusted,
+    },
+    /// The release cannot be hosted.
+    #[error("{service}: {source}")]
+    Release {
+        /// The service.
+        service: String,
+        /// Why not.
+        source: TemplateError,
+    },
+}
+
+/// Where a deployment is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The new release is being made ready, or takes over actor by actor.
+    Switching {
+        /// The actors that have it.
+        switched: usize,
+        /// All of them.
+        actors: usize,
+    },
+    /// All actors serve with it, on probation.
+    Probation,
+    /// It is over, and the new release is live.
+    Live,
+    /// It is over, and the old release is live, as before.
+    RolledBack {
+        /// Why.
+        reason: Setback,
+    },
+}
+
+impl Progress {
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Live | Self::RolledBack { .. })
+    }
+}
+
+/// Why the old release is live.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Setback {
+    /// The new one did not start.
+    #[error("the new release did not start: {0}")]
+    NotStarted(Crash),
+    /// An actor did not come to the end of its turn, or does not run.
+    #[error("an actor did not let it take over within {}; it may not run, or its turn is long", humantime::format_duration(*.0))]
+    NoHandover(Duration),
+    /// It crashed on probation.
+    #[error("the new release crashed on probation: {0}")]
+    Crashed(Crash),
+    /// Somebody wanted so.
+    #[error("it was cancelled")]
+    Cancelled,
+}
+
+/// A deployment that is under way, or over.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    progress: watch::Receiver<Progress>,
+    cancel: mpsc::UnboundedSender<()>,
+}
+
+impl Deployment {
+    /// Where it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Waits until all actors serve with the new release, or it is over.
+    pub async fn switched(&self) -> Progress {
+        self.wait(|progress| !matches!(progress, Progress::Switching { .. })).await
+    }
+
+    /// Waits until it is over.
+    pub async fn ended(&self) -> Progress {
+        self.wait(Progress::is_over).await
+    }
+
+    /// Brings the old release back. Does nothing where it is over.
+    pub fn cancel(&self) {
+        let _it_is_over = self.cancel.send(());
+    }
+
+    async fn wait(&self, until: impl Fn(&Progress) -> bool) -> Progress {
+        let mut progress = self.progress.clone();
+        match progress.wait_for(|progress| until(progress)).await {
+            Ok(reached) => reached.clone(),
+            // The mesh ended in the middle of it.
+            Err(_) => self.progress(),
+        }
+    }
+}
+
+/// What is to be deployed, and where.
+pub(crate) struct Order {
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) posts: Arc<[Post]>,
+    pub(crate) template: Arc<Template>,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) options: DeployOptions,
+}
+
+/// A deployment, and the task that carries it out; `ended` is told its end before anybody else.
+pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
+    let actors = order.posts.len();
+    let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
+    let (cancel, cancelled) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let end = Running { order, told: &told, before: Vec::new(), setback: None }.run(cancelled).await;
+        ended(&end);
+        told.send_replace(end);
+    });
+    Deployment { progress, cancel }
+}
+
+struct Running<'a> {
+    order: Order,
+    told: &'a watch::Sender<Progress>,
+    /// What each actor that was switched served with before.
+    before: Vec<Arc<Serving>>,
+    setback: Option<Setback>,
+}
+
+impl Running<'_> {
+    async fn run(mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
+        let actors = self.order.posts.len();
+        self.before = self.order.posts.iter().map(|post| post.live.serving()).collect();
+        let (failed, mut failures) = mpsc::unbounded_channel();
+        let (mut deployment, mut action) = decide::Deployment::begin(actors);
+        let proved_at = |probation| Instant::now() + probation;
+        let mut until = None;
+        loop {
+            let event = match action {
+                Action::Switch(actor) => {
+                    self.told.send_replace(Progress::Switching { switched: actor, actors });
+                    match self.switch(actor, &failed).await {
+                        Ok(()) => Event::Switched,
+                        Err(setback) => {
+                            self.setback.get_or_insert(setback);
+                            Event::NotSwitched
+                        }
+                    }
+                }
+                Action::Watch => {
+                    self.told.send_replace(Progress::Probation);
+                    let until = *until.get_or_insert_with(|| proved_at(self.order.options.probation));
+                    tokio::select! {
+                        biased;
+                        Some((actor, crash)) = failures.recv() => {
+                            self.setback.get_or_insert(Setback::Crashed(crash));
+                            Event::Crashed(actor)
+                        }
+                        Some(()) = cancelled.recv() => {
+                            self.setback.get_or_insert(Setback::Cancelled);
+                            Event::Cancelled
+                        }
+                        () = tokio::time::sleep_until(until) => Event::Proved,
+                    }
+                }
+                Action::Revert(actor) => {
+                    self.revert(actor).await;
+                    Event::Reverted
+                }
+                Action::Live => {
+                    // One that crashed at this very moment has gone back: so do the others.
+                    let gone_back = self.order.posts.iter().filter(|post| !post.live.settle()).count();
+                    if gone_back > 0 {
+                        for actor in 0..actors {
+                            self.revert(actor).await;
+                        }
+                        let crash = failures.recv().await.map(|(_, crash)| Setback::Crashed(crash));
+                        return Progress::RolledBack { reason: crash.unwrap_or(Setback::Cancelled) };
+                    }
+                    return Progress::Live;
+                }
+                Action::Old => return Progress::RolledBack { reason: self.setback.unwrap_or(Setback::Cancelled) },
+            };
+            // What happened beside it comes first, so that nothing is switched that is to go back.
+            let mut next = None;
+            while let Ok((actor, crash)) = failures.try_recv() {
+                self.setback.get_or_insert(Setback::Crashed(crash));
+                next = deployment.next(Event::Crashed(actor)).or(next);
+            }
+            if cancelled.try_recv().is_ok() {
+                self.setback.get_or_insert(Setback::Cancelled);
+                next = deployment.next(Event::Cancelled).or(next);
+            }
+            next = deployment.next(event).or(next);
+            match next {
+                Some(next) => action = next,
+                None => unreachable!("an action's own event always says what is next"),
+            }
+        }
+    }
+
+    /// Lets the new release take this actor over.
+    async fn switch(&self, actor: usize, failed: &mpsc::UnboundedSender<(usize, Crash)>) -> Result<(), Setback> {
+        let Order { engines, posts, template, terms, options } = &self.order;
+        let until = Instant::now() + options.handover_deadline;
+        let before = Arc::clone(&self.before[actor]);
+        let mut identity = (*before.identity).clone();
+        identity.terms = Arc::clone(terms);
+        let next = Arc::new(Serving { template: Arc::clone(template), identity: Arc::new(identity) });
+        loop {
+            // Made beside the old one, so that the pause is no longer than the switch.
+            let limit = terms.limits.start_timeout;
+            let prepared = match tokio::time::timeout(limit, start(engines, &next, Held::Hold)).await {
+                Ok(prepared) => prepared.map_err(Setback::NotStarted)?,
+                Err(_elapsed) => return Err(Setback::NotStarted(Crash::Deadline { deadline: limit })),
+            };
+            let (told, mut crashes) = mpsc::unbounded_channel();
+            let (answer, answered) = oneshot::channel();
+            let claim = Arc::<Claim>::default();
+            let swap = Swap {
+                next: Arc::clone(&next),
+                prepared: Some(prepared),
+                probation: Some(Probation { before: Arc::clone(&before), failed: told }),
+                claim: Arc::clone(&claim),
+                answer,
+            };
+            match hand_over(&posts[actor], swap, &claim, answered, until).await {
+                Some(Ok(Swapped { old })) => {
+                    // Only now: it takes its memory apart.
+                    drop(old);
+                    let failed = failed.clone();
+                    tokio::spawn(async move {
+                        if let Some(crash) = crashes.recv().await {
+                            let _it_is_over = failed.send((actor, crash));
+                        }
+                    });
+                    return Ok(());
+                }
+                Some(Err(crash)) => return Err(Setback::NotStarted(crash)),
+                None if Instant::now() < until => sleep(ASK_AGAIN).await,
+                None => return Err(Setback::NoHandover(options.handover_deadline)),
+            }
+        }
+    }
+
+    /// Puts the old release back under this actor: at once where it runs, and otherwise when it starts again.
+    async fn revert(&self, actor: usize) {
+        let post = &self.order.posts[actor];
+        let until = Instant::now() + self.order.options.handover_deadline;
+        while !Arc::ptr_eq(&post.live.serving(), &self.before[actor]) {
+            let (answer, answered) = oneshot::channel();
+            let claim = Arc::<Claim>::default();
+            let next = Arc::clone(&self.before[actor]);
+            let swap = Swap { next, prepared: None, probation: None, claim: Arc::clone(&claim), answer };
+            match hand_over(post, swap, &claim, answered, until).await {
+                Some(Ok(Swapped { old })) => drop(old),
+                // It does not start, or nobody lets it: whoever starts next in this place starts with it.
+                Some(Err(_)) => post.live.put_back(&self.before[actor]),
+                None if Instant::now() >= until => post.live.put_back(&self.before[actor]),
+                None => sleep(ASK_AGAIN).await,
+            }
+        }
+    }
+}
+
+/// Gives an actor the order and waits for its end; none where no incarnation carried it out.
+async fn hand_over(
+    post: &Post,
+    swap: Swap,
+    claim: &Claim,
+    mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
+    until: Instant,
+) -> Option<Result<Swapped, Crash>> {
+    post.order(Control::Swap(Box::new(swap))).ok()?;
+    match timeout_at(until, &mut answered).await {
+        Ok(answer) => answer.ok(),
+        Err(_elapsed) if claim.withdraw() => None,
+        // It is being carried out at this moment.
+        Err(_elapsed) => answered.await.ok(),
+    }
+}

@@ -1,0 +1,76 @@
+//! One of several releases of a counter. Which one it is stands in [`VARIANT`], which a test overwrites in the built binary: so that the releases
+//! differ in their bytes and in what they do, and in nothing else.
+
+use std::hint::black_box;
+
+use airssys_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What this release is: a name that it answers with, and a way to misbehave, padded with dots.
+static VARIANT: [u8; 40] = *b"variant=one,healthy.....................";
+
+#[derive(Deserialize)]
+struct Numbered {
+    /// Who sends.
+    from: String,
+    /// The sender's own count, from 1.
+    number: u64,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    /// The release that answers.
+    release: String,
+    /// Messages that this instance has handled, this one included.
+    seen: u64,
+}
+
+#[derive(Default)]
+struct Shifter {
+    seen: u64,
+}
+
+#[component]
+impl Shifter {
+    fn init() -> Result<Self> {
+        match way().as_str() {
+            "init-fails" => return Err(Fault::internal("this release does not start")),
+            "init-traps" => panic!("this release traps when it starts"),
+            "init-hangs" => loop {
+                black_box(0);
+            },
+            "init-counts" => {
+                state::increment("starts", 1)?;
+            }
+            _ => {}
+        }
+        Ok(Self::default())
+    }
+
+    fn handle(&mut self, message: Numbered) -> Result<Counted> {
+        self.seen += 1;
+        if way() == "crashes-on-4" && self.seen == 4 {
+            panic!("this release crashes on its fourth message");
+        }
+        // What arrives twice, too late or too early is counted, for the test to see.
+        let last: u64 = state::get(&message.from)?.unwrap_or_default();
+        if message.number != last + 1 {
+            state::increment("out of order", 1)?;
+        }
+        state::set(&message.from, &message.number)?;
+        state::increment("handled", 1)?;
+        Ok(Counted { release: name(), seen: self.seen })
+    }
+}
+
+fn text() -> String {
+    String::from_utf8_lossy(black_box(&VARIANT).as_slice()).trim_start_matches("variant=").trim_end_matches('.').to_owned()
+}
+
+fn name() -> String {
+    text().split(',').next().unwrap_or_default().to_owned()
+}
+
+fn way() -> String {
+    text().split(',').nth(1).unwrap_or_default().to_owned()
+}
