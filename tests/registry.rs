@@ -1,6 +1,7 @@
 //! The store of releases survives those who write to it: killed at any moment, on a full disk, in a folder that they may not write to.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(clippy::print_stdout, reason = "a seed that failed must be seen")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +12,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use airssys_tests::command::{Desk, Ran, airssys};
 use airssys_tests::guest;
+use airssys_wasm::compose::Topology;
+use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{Draft, Store};
+use airssys_wasm::{Runtime, RuntimeError};
 
 /// Publishers that are killed.
 const KILLED: usize = 120;
@@ -155,6 +159,28 @@ fn a_remover_that_is_killed_leaves_a_release_or_none() {
     }
 }
 
+#[tokio::test]
+async fn what_was_changed_after_it_was_looked_up_is_not_loaded() {
+    let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"echo@1.0.0\"\n");
+    desk.component("echo", "1.0.0");
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+    let data = desk.path().join("share/airssys");
+    let mut topology = Topology::read_with(&desk.path().join("airssys.toml"), Some(&data)).unwrap();
+    let component = topology.services().next().unwrap().release.component.clone();
+    // A good component, and another one.
+    fs::remove_file(&component).unwrap();
+    fs::write(&component, prober()).unwrap();
+    let refused = Runtime::builder().check(&topology).await;
+    assert!(
+        matches!(&refused, Err(RuntimeError::Release { source: TemplateError::Damaged { .. }, .. })),
+        "{refused:?}"
+    );
+    // Whom to trust is asked however the topology came about.
+    topology.settings.trusted_keys = Some(Vec::new());
+    let refused = Runtime::builder().check(&topology).await;
+    assert!(matches!(&refused, Err(RuntimeError::Untrusted { service, .. }) if service == "echo"), "{refused:?}");
+}
+
 /// The command, where no file may grow beyond a number of blocks.
 fn with_file_limit(desk: &Desk, blocks: usize) -> Ran {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -220,5 +246,48 @@ fn a_folder_that_cannot_be_written_to_is_told_and_can_still_be_read() {
     let _well = run(&["inspect", "echo@1.0.0"]).well();
     let _well = run(&["check"]).well();
     folders(0o755);
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+}
+
+#[test]
+fn of_several_at_once_each_is_published_and_of_one_version_only_one() {
+    let desks: Vec<Desk> = (0..8).map(|_| Desk::new()).collect();
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let race = |number: &dyn Fn(u64) -> u64, version: &dyn Fn(u64) -> u64| -> Vec<Ran> {
+        let publishers: Vec<Child> = (0..)
+            .zip(&desks)
+            .map(|(at, desk)| {
+                component(desk, number(at));
+                desk.write("many.toml", format!("name = \"many\"\nversion = \"{}.0.0\"\n", version(at)));
+                desk.command(&["publish", "many.wasm", "--data", folder]).spawn().unwrap()
+            })
+            .collect();
+        publishers.into_iter().map(|publisher| publisher.wait_with_output().unwrap().into()).collect()
+    };
+    for ran in race(&|at| at, &|at| at) {
+        let _well = ran.well();
+    }
+    assert_eq!(check(data.path()).releases().unwrap().releases.len(), desks.len());
+    let (won, lost): (Vec<Ran>, Vec<Ran>) = race(&|at| at, &|_| 99).into_iter().partition(|ran| ran.exit == Some(0));
+    assert_eq!((won.len(), lost.len()), (1, desks.len() - 1), "{won:?} {lost:?}");
+    for ran in lost {
+        let _refused = ran.refused(2, "AS103", &["many@99.0.0", "raise the version"]);
+    }
+    let same = race(&|_| 5, &|_| 5);
+    assert!(same.into_iter().all(|ran| ran.well().stdout.contains("published already")));
+    let _store = check(data.path());
+}
+
+#[test]
+fn one_who_holds_the_lock_too_long_is_not_waited_for() {
+    let desk = Desk::new();
+    desk.component("echo", "1.0.0");
+    let _well = desk.run(&["publish", "echo.wasm"]).well();
+    let lock = fs::File::open(desk.releases().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let _refused = desk.run(&["publish", "echo.wasm"]).refused(1, "AS107", &["releases/lock", "locked"]);
+    assert!(desk.run(&["releases"]).well().stdout.contains("echo@1.0.0"), "who only reads does not wait");
+    drop(lock);
     let _well = desk.run(&["publish", "echo.wasm"]).well();
 }

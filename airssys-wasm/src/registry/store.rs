@@ -129,8 +129,7 @@ impl Store {
         files::make_folder(&blobs)?;
         let wrote_binary = self.put(&seal.binary, &draft.binary)?;
         let wrote_manifest = self.put(&seal.manifest, draft.text.as_bytes())?;
-        // A blob that was found may have been written by one who was killed before this.
-        files::sync_folder(&blobs).map_err(StoreError::file("write", &blobs))?;
+        self.settle()?;
         let Some(mut record) = known else {
             let record = Record {
                 name: manifest.name.clone(),
@@ -308,6 +307,17 @@ impl Store {
             _ => files::write_whole(&path, bytes, BLOB_MODE)?,
         }
         Ok(true)
+    }
+
+    /// What was found may have been made by one who was killed before it was there for good: no record may name it before it is.
+    fn settle(&self) -> Result<(), StoreError> {
+        let (blobs, index) = (self.blobs(), self.index());
+        files::make_folder(&index)?;
+        let above = [blobs.parent(), self.folder.parent()].into_iter().flatten();
+        for folder in above.chain([&*blobs, &index, &self.folder]).filter(|folder| !folder.as_os_str().is_empty()) {
+            files::sync_folder(folder).map_err(StoreError::file("write", folder))?;
+        }
+        Ok(())
     }
 
     fn write(&self, record: &Record) -> Result<(), StoreError> {
