@@ -12,11 +12,11 @@ use crate::evidence::Evidence;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "flaw")]
 pub enum Flaw {
-    /// What the mesh took is not what was sold, refused and dead together.
+    /// What the mesh took is not what was answered and dead together.
     Fates {
         /// Messages that were taken.
         taken: usize,
-        /// Those that ended in one of the three ways.
+        /// Those that were answered, or are dead letters.
         ended: usize,
     },
     /// One order was told two different things.
@@ -97,7 +97,7 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fates { taken, ended } => {
-                write!(f, "{taken} messages were taken, and {ended} were sold, refused or dead")
+                write!(f, "{taken} messages were taken, and {ended} were answered or dead")
             }
             Self::Contradicted { order } => {
                 write!(f, "order {order} was told two different things")
@@ -144,15 +144,15 @@ pub fn check(evidence: &Evidence) -> Vec<Flaw> {
     flaws
 }
 
-/// Every message that was taken has one of three ends, and every order one.
+/// Every message that was taken is answered or dead, and every order has one end.
 fn fates(evidence: &Evidence) -> Vec<Flaw> {
     let sales = &evidence.sales;
-    let ended = sales.sold + sales.refusals() + evidence.dead.values().sum::<usize>();
+    let ended = sales.answers() + evidence.dead.values().sum::<usize>();
     let mut flaws = Vec::new();
     if ended != evidence.taken {
         flaws.push(Flaw::Fates { taken: evidence.taken, ended });
     }
-    if let Some(count) = sales.refused.get("internal").copied() {
+    if let Some(count) = sales.faulted.get("internal").copied() {
         flaws.push(Flaw::Internal { count });
     }
     flaws.extend(sales.contradicted.iter().cloned().map(|order| Flaw::Contradicted { order }));
@@ -227,7 +227,7 @@ mod tests {
         Evidence {
             sales: Sales {
                 sold: 1,
-                refused: BTreeMap::from([("card-failed".into(), 1)]),
+                refused: BTreeMap::from([(Reason::CardFailed, 1)]),
                 outcomes: BTreeMap::from([("a".into(), sold), ("b".into(), refused)]),
                 ..Sales::default()
             },
@@ -282,7 +282,8 @@ mod tests {
         assert_eq!(flaws(|e| e.sales.outcomes.remove("b")), ["outcome"]);
         assert_eq!(flaws(|e| e.books.entries.remove("b")), ["outcome"]);
         assert_eq!(flaws(|e| e.books.conflicts = 1), ["conflicts"]);
-        assert_eq!(flaws(|e| e.sales.refused = BTreeMap::from([("internal".into(), 1)])), ["internal"]);
+        assert_eq!(flaws(|e| e.sales.faulted = BTreeMap::from([("invalid", 1)])), ["fates"]);
+        assert_eq!(flaws(|e| (e.taken += 1, e.sales.faulted.insert("internal", 1))), ["internal"]);
         assert_eq!(flaws(|e| e.books.cents += 1), ["sums"]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shop_model::{Books, Outcome, Stock, Till};
+use shop_model::{Books, Outcome, Reason, Stock, Till};
 
 /// What the customers saw.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +13,11 @@ pub struct Sales {
     pub asked: usize,
     /// Answers that say sold.
     pub sold: usize,
-    /// Answers that say no, by reason.
-    pub refused: BTreeMap<String, usize>,
+    /// Answers that say no, by reason. That is final.
+    pub refused: BTreeMap<Reason, usize>,
+    /// Answers that are a fault, by its kind: the order is not settled. Never counted with the refusals, as both know the word `unavailable`, and only here
+    /// it means that asking again may help.
+    pub faulted: BTreeMap<&'static str, usize>,
     /// Askings that left the customer without an answer, by what was said instead.
     pub unanswered: BTreeMap<&'static str, usize>,
     /// Askings that the mesh did not take, by what it said.
@@ -28,10 +31,10 @@ pub struct Sales {
 }
 
 impl Sales {
-    /// Answers that say no.
+    /// Answers of any kind.
     #[must_use]
-    pub fn refusals(&self) -> usize {
-        self.refused.values().sum()
+    pub fn answers(&self) -> usize {
+        self.sold + self.refused.values().sum::<usize>() + self.faulted.values().sum::<usize>()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use airssys_wasm::ServiceStatus;
 use serde::Serialize;
-use shop_model::{Attempt, Cents, Outcome, Verdict};
+use shop_model::{Attempt, Cents, Outcome, Reason, Verdict};
 
 use crate::books::{Flaw, check};
 use crate::evidence::Evidence;
@@ -23,12 +23,14 @@ pub struct Report {
     pub asked_again: usize,
     /// Askings that the mesh did not take, by what it said.
     pub turned_away: BTreeMap<&'static str, usize>,
-    /// Askings that the mesh took. Each ended as one of the next three.
+    /// Askings that the mesh took. Each ended as one of the next four.
     pub taken: usize,
     /// Answered: sold.
     pub sold: usize,
     /// Answered: refused, by reason.
-    pub refused: BTreeMap<String, usize>,
+    pub refused: BTreeMap<Reason, usize>,
+    /// Answered: a fault, by its kind.
+    pub faulted: BTreeMap<&'static str, usize>,
     /// Ended as dead letters, by reason.
     pub dead: BTreeMap<&'static str, usize>,
     /// Orders in the books that were sold.
@@ -90,6 +92,7 @@ impl Report {
             taken: evidence.taken,
             sold: sales.sold,
             refused: sales.refused.clone(),
+            faulted: sales.faulted.clone(),
             dead: evidence.dead.clone(),
             orders_sold,
             orders_refused: books.entries.len() - orders_sold,
@@ -130,7 +133,11 @@ impl fmt::Display for Report {
         row(f, "  answered: sold", self.sold)?;
         row(f, "  answered: refused", self.refused.values().sum())?;
         for (reason, count) in &self.refused {
-            row(f, &format!("      {reason}"), *count)?;
+            row(f, &format!("      {}", word(reason)), *count)?;
+        }
+        row(f, "  answered: a fault", self.faulted.values().sum())?;
+        for (kind, count) in &self.faulted {
+            row(f, &format!("      {kind}"), *count)?;
         }
         row(f, "  dead letters", self.dead.values().sum())?;
         for (reason, count) in &self.dead {
@@ -164,6 +171,14 @@ impl fmt::Display for Report {
         }
         let more = self.flaws.len().saturating_sub(FLAWS_SHOWN);
         if more > 0 { write!(f, "  and {more} more") } else { Ok(()) }
+    }
+}
+
+/// A reason, as it is written.
+fn word(reason: &Reason) -> String {
+    match serde_json::to_value(reason) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => format!("{reason:?}"),
     }
 }
 

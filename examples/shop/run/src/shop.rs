@@ -3,7 +3,6 @@
 //! Refuses to judge: it brings the evidence, [`crate::check`] reads it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,13 +257,13 @@ impl Sales {
                 Seen::Settled(Settled { order, outcome }) => {
                     match outcome {
                         Outcome::Sold(_) => self.sold += 1,
-                        Outcome::Refused(reason) => *self.refused.entry(word(&reason)).or_default() += 1,
+                        Outcome::Refused(reason) => *self.refused.entry(reason).or_default() += 1,
                     }
                     if self.outcomes.insert(order.clone(), outcome).is_some_and(|before| before != outcome) {
                         self.contradicted.insert(order);
                     }
                 }
-                Seen::Fault(fault) => *self.refused.entry(fault.code().to_owned()).or_default() += 1,
+                Seen::Fault(fault) => *self.faulted.entry(fault.code()).or_default() += 1,
                 Seen::Nothing(code) => *self.unanswered.entry(code).or_default() += 1,
                 Seen::TurnedAway(code) => *self.turned_away.entry(code).or_default() += 1,
             }
@@ -281,10 +280,31 @@ fn is_open(seen: &Seen) -> bool {
     }
 }
 
-/// A unit variant's name, as it is written.
-fn word(value: &(impl serde::Serialize + fmt::Debug)) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => format!("{value:?}"),
+#[cfg(test)]
+mod tests {
+    use shop_model::Reason;
+
+    use super::*;
+
+    #[test]
+    fn only_a_fault_that_is_unavailable_is_asked_about_again() {
+        let order = |id: &str, outcome| Settled { order: id.to_owned(), outcome };
+        let refused = order("a", Outcome::Refused(Reason::Unavailable));
+        let answer = |settled: &Settled| Ok(serde_json::to_vec(settled).ok().map(Into::into));
+        let mut sales = Sales::default();
+        // In a hurry: gives up, and is told that the order was undone because a service did not answer in time.
+        let mut ask = |id: &str, answers: Vec<Answer>| {
+            let (seen, again): (Vec<_>, Vec<_>) = answers.into_iter().map(look).unzip();
+            sales.note(Some(id.to_owned()), seen);
+            again
+        };
+        assert_eq!(ask("a", vec![Err(CallError::Timeout), answer(&refused)]), [true, false]);
+        // Is told that nothing has happened yet, and sold it then.
+        let not_yet = Err(CallError::Fault(Fault::Unavailable("pricing does not answer".to_owned())));
+        assert_eq!(ask("b", vec![not_yet, answer(&order("b", Outcome::Sold(90)))]), [true, false]);
+        assert_eq!((sales.asked, sales.sold, sales.unknown.len()), (4, 1, 0));
+        assert_eq!(sales.refused, BTreeMap::from([(Reason::Unavailable, 1)]));
+        assert_eq!(sales.faulted, BTreeMap::from([("unavailable", 1)]));
+        assert_eq!(sales.unanswered, BTreeMap::from([("timeout", 1)]));
     }
 }
