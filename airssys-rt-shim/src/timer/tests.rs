@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 
 use super::Timers;
 
-fn running() -> (Arc<Timers<&'static str, u8>>, mpsc::UnboundedReceiver<(u64, &'static str)>) {
+type Named = Timers<&'static str, u8>;
+
+fn running() -> (Arc<Named>, mpsc::UnboundedReceiver<(u64, &'static str)>) {
     let timers = Arc::new(Timers::new(3));
     let (fired, seen) = mpsc::unbounded_channel();
     let runner = Arc::clone(&timers);
