@@ -186,3 +186,25 @@ async fn a_flood_fills_one_mailbox_and_nothing_else() {
     mesh.until("what was taken is handled", |mesh| mesh.status("sink").handled == flooded.sent + 1).await;
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_state_ends_at_the_limit_and_what_was_there_stays() {
+    let mesh = Mesh::start(
+        "name = \"state\"\n[[service]]\nname = \"hoarder\"\nrelease = \"@prober\"\nlimits = { state = \"8MiB\", turn_budget = \"30s\", turn_deadline = \"30s\" }\n",
+    )
+    .await;
+    mesh.ok("hoarder", &Command::Set { key: "kept".into(), value: json!(1) }).await;
+    assert_eq!(mesh.ok("hoarder", &Command::FloodState).await, json!(31), "8 MiB, and something is there already");
+    let text = "y".repeat(300 << 10);
+    assert_eq!(mesh.refused("hoarder", &Command::Set { key: "more".into(), value: json!(text) }).await, "store");
+    assert_eq!(mesh.ok("hoarder", &Command::Get("kept".into())).await, json!(1));
+    for number in 0..31 {
+        mesh.ok("hoarder", &Command::Delete(format!("flood {number}"))).await;
+    }
+    mesh.ok("hoarder", &Command::Set { key: "more".into(), value: json!(text) }).await;
+    // A turn that fails has taken no room.
+    let failed = Command::Do(vec![Command::FloodState, Command::Trap(Trap::Panic)]);
+    mesh.ask("hoarder", &failed).await.unwrap_err();
+    assert_eq!(mesh.ok("hoarder", &Command::Keys).await, json!(["kept", "more"]));
+    mesh.stop().await;
+}

@@ -28,6 +28,8 @@ pub struct Limits {
     pub message_bytes: u64,
     /// Bytes that may cross from guest to host in one call or answer; default 4 MiB.
     pub boundary_bytes: usize,
+    /// Keys and values together that the state of one address may have, in bytes; default 64 MiB.
+    pub state_bytes: usize,
     /// Sends, publishes, timers and subscriptions that one turn may hold back; default 1,024.
     pub effects: usize,
     /// Timers that one address may have set at a time; default 1,000.
@@ -47,6 +49,7 @@ impl Default for Limits {
             start_timeout: Duration::from_secs(5),
             message_bytes: 1 << 20,
             boundary_bytes: 4 << 20,
+            state_bytes: 64 << 20,
             effects: 1_024,
             timers: 1_000,
             log_line_bytes: 8 << 10,

@@ -100,6 +100,7 @@ pub(crate) struct WrittenLimits {
     start_timeout: Option<Humane>,
     message: Option<Bytes>,
     boundary: Option<Bytes>,
+    state: Option<Bytes>,
     effects: Option<usize>,
     timers: Option<usize>,
     log_line: Option<Bytes>,
@@ -116,6 +117,7 @@ pub struct LimitsPatch {
     start_timeout: Option<Duration>,
     message_bytes: Option<u64>,
     boundary_bytes: Option<usize>,
+    state_bytes: Option<usize>,
     effects: Option<usize>,
     timers: Option<usize>,
     log_line_bytes: Option<usize>,
@@ -133,6 +135,7 @@ impl From<WrittenLimits> for LimitsPatch {
             start_timeout: written.start_timeout.map(|time| time.0),
             message_bytes: written.message.map(|bytes| bytes.0),
             boundary_bytes: written.boundary.map(size),
+            state_bytes: written.state.map(size),
             effects: written.effects,
             timers: written.timers,
             log_line_bytes: written.log_line.map(size),
@@ -154,6 +157,7 @@ impl LimitsPatch {
         set(&mut limits.start_timeout, self.start_timeout);
         set(&mut limits.message_bytes, self.message_bytes);
         set(&mut limits.boundary_bytes, self.boundary_bytes);
+        set(&mut limits.state_bytes, self.state_bytes);
         set(&mut limits.effects, self.effects);
         set(&mut limits.timers, self.timers);
         set(&mut limits.log_line_bytes, self.log_line_bytes);

@@ -1,9 +1,9 @@
 //! The private state of a service: committed values, and what the turn that runs now would change.
 //!
-//! Invariant: committed values change only in [`Transaction::commit`], all at once.
+//! Invariant: committed values change only in [`Transaction::commit`], all at once. What is committed and what a turn sees is never larger than its bound,
+//! keys and values together.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,43 +16,66 @@ const PAGE: usize = 1_000;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
-pub struct State {
-    values: Mutex<BTreeMap<Box<str>, Bytes>>,
-    /// Commits that changed something.
-    commits: AtomicU64,
+pub struct State(Mutex<Committed>);
+
+#[derive(Debug, Default)]
+struct Committed {
+    values: BTreeMap<Box<str>, Bytes>,
+    /// Of all keys and values.
+    bytes: usize,
+    /// How many commits have changed something.
+    commits: u64,
+}
+
+impl Committed {
+    fn size(&self, key: &str) -> usize {
+        self.values.get(key).map_or(0, |value| key.len() + value.len())
+    }
 }
 
 impl State {
     /// How many keys it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().values.len()
     }
 
     /// Whether it has no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// All committed values, by key.
-    #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
-        self.lock().clone()
+        self.lock().values.is_empty()
     }
 
     /// How many commits have changed something. Who reads twice and finds the same number has read one state.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::SeqCst)
+        self.lock().commits
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Box<str>, Bytes>> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    /// All committed values, by key.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
+        self.lock().values.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A value that cannot be incremented: it is not eight bytes, or the sum does not fit.
+/// A write for which the state has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
+)]
+pub struct Full {
+    /// What it would come to.
+    pub bytes: usize,
+    /// The bound.
+    pub most: usize,
+}
+
+/// A value that cannot be incremented: it is not eight bytes, the sum does not fit, or there is no room for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IncrementError {
     /// It holds something else than a number.
@@ -64,12 +87,18 @@ pub enum IncrementError {
     /// The sum is larger than 64 bits hold.
     #[error("the sum is larger than 64 bits hold")]
     Overflow,
+    /// There is no room for a new number.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Transaction {
     writes: BTreeMap<Box<str>, Option<Bytes>>,
+    /// By how many bytes all writes so far make the state larger, and by how many smaller.
+    added: usize,
+    removed: usize,
 }
 
 impl Transaction {
@@ -78,18 +107,45 @@ impl Transaction {
     pub fn get(&self, state: &State, key: &str) -> Option<Bytes> {
         match self.writes.get(key) {
             Some(written) => written.clone(),
-            None => state.lock().get(key).cloned(),
+            None => state.lock().values.get(key).cloned(),
         }
     }
 
-    /// Sets a key.
-    pub fn set(&mut self, key: &str, value: Bytes) {
+    /// Sets a key, where the whole state then has `most` bytes at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]; nothing was set.
+    pub fn set(&mut self, state: &State, key: &str, value: Bytes, most: usize) -> Result<(), Full> {
+        let (old, new) = (self.size(state, key), key.len() + value.len());
+        let others = (state.lock().bytes + self.added).saturating_sub(self.removed + old);
+        let bytes = others.saturating_add(new);
+        // One that does not grow is never refused: the bound may be lower than it was.
+        if bytes > most && new > old {
+            return Err(Full { bytes, most });
+        }
+        self.added += new;
+        self.removed += old;
         self.writes.insert(key.into(), Some(value));
+        Ok(())
     }
 
     /// Removes a key; nothing happens where there is none.
-    pub fn delete(&mut self, key: &str) {
-        self.writes.insert(key.into(), None);
+    pub fn delete(&mut self, state: &State, key: &str) {
+        self.removed += self.size(state, key);
+        if state.lock().values.contains_key(key) {
+            self.writes.insert(key.into(), None);
+        } else {
+            self.writes.remove(key);
+        }
+    }
+
+    /// The bytes of a key and its value, as the turn sees them; 0 where there is none.
+    fn size(&self, state: &State, key: &str) -> usize {
+        match self.writes.get(key) {
+            Some(written) => written.as_ref().map_or(0, |value| key.len() + value.len()),
+            None => state.lock().size(key),
+        }
     }
 
     /// Adds to a number, which starts at 0. Numbers are eight bytes, little-endian.
@@ -97,7 +153,7 @@ impl Transaction {
     /// # Errors
     ///
     /// [`IncrementError`].
-    pub fn increment(&mut self, state: &State, key: &str, delta: u64) -> Result<u64, IncrementError> {
+    pub fn increment(&mut self, state: &State, key: &str, delta: u64, most: usize) -> Result<u64, IncrementError> {
         let old = match self.get(state, key) {
             None => 0,
             Some(bytes) => {
@@ -106,7 +162,7 @@ impl Transaction {
             }
         };
         let new = old.checked_add(delta).ok_or(IncrementError::Overflow)?;
-        self.set(key, Bytes::copy_from_slice(&new.to_le_bytes()));
+        self.set(state, key, Bytes::copy_from_slice(&new.to_le_bytes()), most)?;
         Ok(new)
     }
 
@@ -114,7 +170,7 @@ impl Transaction {
     #[must_use]
     pub fn keys(&self, state: &State, cursor: u64) -> (Vec<String>, Option<u64>) {
         let start = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let committed = state.lock();
+        let committed = &state.lock().values;
         let fresh = self
             .writes
             .iter()
@@ -137,7 +193,7 @@ impl Transaction {
 
     /// Forgets all writes.
     pub fn discard(&mut self) {
-        self.writes.clear();
+        *self = Self::default();
     }
 
     /// Makes all writes at once.
@@ -146,12 +202,16 @@ impl Transaction {
             return;
         }
         let mut committed = state.lock();
-        for (key, value) in std::mem::take(&mut self.writes) {
+        committed.commits += 1;
+        for (key, value) in std::mem::take(self).writes {
+            committed.bytes -= committed.size(&key);
             match value {
-                Some(value) => committed.insert(key, value),
-                None => committed.remove(&key),
+                Some(value) => {
+                    committed.bytes += key.len() + value.len();
+                    committed.values.insert(key, value)
+                }
+                None => committed.values.remove(&key),
             };
         }
-        state.commits.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -58,6 +58,7 @@ struct Limited {
     memory_bytes: u64,
     message_bytes: u64,
     boundary_bytes: usize,
+    state_bytes: usize,
     log_line_bytes: usize,
     table_elements: usize,
     core_instances: usize,
@@ -173,6 +174,7 @@ fn limited(limits: &Limits) -> Limited {
         memory_bytes: limits.memory_bytes,
         message_bytes: limits.message_bytes,
         boundary_bytes: limits.boundary_bytes,
+        state_bytes: limits.state_bytes,
         log_line_bytes: limits.log_line_bytes,
         table_elements: limits.table_elements,
         core_instances: limits.core_instances,
@@ -188,7 +190,12 @@ impl Limited {
     fn lines(&self) -> Vec<String> {
         let time = |ms: u128| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)));
         vec![
-            format!("memory {}, message {}", ByteSize(self.memory_bytes), ByteSize(self.message_bytes)),
+            format!(
+                "memory {}, message {}, state {}",
+                ByteSize(self.memory_bytes),
+                ByteSize(self.message_bytes),
+                ByteSize(self.state_bytes as u64)
+            ),
             format!(
                 "turn deadline {}, turn budget {}, start time-out {}",
                 time(self.turn_deadline_ms),

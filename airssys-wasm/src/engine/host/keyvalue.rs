@@ -31,12 +31,11 @@ impl store::HostBucket for Guest {
     }
 
     fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Stored<()> {
-        self.turn.writes.set(&key, value.into());
-        Ok(Ok(()))
+        Ok(self.write(&key, value.into()))
     }
 
     fn delete(&mut self, _: Resource<Bucket>, key: String) -> Stored<()> {
-        self.turn.writes.delete(&key);
+        self.remove(&key);
         Ok(Ok(()))
     }
 
@@ -59,7 +58,8 @@ impl store::HostBucket for Guest {
 impl atomics::Host for Guest {
     fn increment(&mut self, _: Resource<Bucket>, key: String, delta: u64) -> Stored<u64> {
         let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
-        Ok(self.turn.writes.increment(state, &key, delta).map_err(|error| store::Error::Other(error.to_string())))
+        let most = self.most_state();
+        Ok(self.turn.writes.increment(state, &key, delta, most).map_err(|error| store::Error::Other(error.to_string())))
     }
 }
 
@@ -69,21 +69,32 @@ impl batch::Host for Guest {
     }
 
     fn set_many(&mut self, _: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Stored<()> {
-        for (key, value) in pairs {
-            self.turn.writes.set(&key, value.into());
-        }
-        Ok(Ok(()))
+        Ok(pairs.into_iter().try_for_each(|(key, value)| self.write(&key, value.into())))
     }
 
     fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<()> {
-        for key in keys {
-            self.turn.writes.delete(&key);
-        }
+        keys.iter().for_each(|key| self.remove(key));
         Ok(Ok(()))
     }
 }
 
 impl Guest {
+    fn most_state(&self) -> usize {
+        self.identity.terms.limits.state_bytes
+    }
+
+    fn write(&mut self, key: &str, value: Bytes) -> Result<(), store::Error> {
+        let most = self.most_state();
+        let Some(state) = &self.turn.state else { return Err(store::Error::NoSuchStore) };
+        self.turn.writes.set(state, key, value, most).map_err(|full| store::Error::Other(full.to_string()))
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(state) = &self.turn.state {
+            self.turn.writes.delete(state, key);
+        }
+    }
+
     fn read(&self, key: &str) -> Option<Bytes> {
         self.turn.state.as_ref().and_then(|state| self.turn.writes.get(state, key))
     }

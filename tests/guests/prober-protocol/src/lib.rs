@@ -128,6 +128,8 @@ pub enum Command {
         /// How many.
         messages: u64,
     },
+    /// Write state without end, in values of 256 KiB under new keys, until that is refused; answers how many were written.
+    FloodState,
     /// Answer this many bytes (each an `x`, no JSON).
     HugeAnswer(usize),
 

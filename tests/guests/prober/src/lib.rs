@@ -100,6 +100,7 @@ fn obey(command: Command) -> Told {
             Ok(json!(keys))
         }
         Command::Record(entry) => record(entry),
+        Command::FloodState => flood_state(),
         Command::Log { level, line } => {
             log::write(log_level(level), format_args!("{line}"));
             Ok(Value::Null)
@@ -160,6 +161,15 @@ fn record(entry: Value) -> Told {
     entries.push(entry);
     state::set("record", &entries).name()?;
     Ok(json!(entries.len()))
+}
+
+fn flood_state() -> Told {
+    let value = "x".repeat(256 << 10);
+    let mut written = 0_u64;
+    while state::set(&format!("flood {written}"), &value).is_ok() {
+        written += 1;
+    }
+    Ok(json!(written))
 }
 
 fn flood(to: &str, messages: u64) -> Flooded {
