@@ -1,0 +1,362 @@
+//! Another release takes a service over while messages keep flowing: none is lost, none comes twice, none out of order, and it is always known which
+//! release is live.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use airssys_tests::{Mesh, PATIENCE, guest};
+use airssys_wasm::Runtime;
+use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback};
+use airssys_wasm::registry::Release;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const SENDERS: usize = 4;
+/// What stands in the guest's binary until a test writes something else there.
+const VARIANT: &[u8; 40] = b"variant=one,healthy.....................";
+
+const TOPOLOGY: &str = r#"
+    name = "deploy"
+    [root]
+    intensity = 3
+    [[service]]
+    name = "counter"
+    release = "one.wasm"
+    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB" }
+    [[service]]
+    name = "sibling"
+    release = "one.wasm"
+"#;
+
+/// The binary of a release with this name that does this, beside a topology.
+fn variant(name: &str, way: &str) -> Vec<u8> {
+    let built = guest("shifter").parent().unwrap().join("target/airssys/shifter.wasm");
+    let mut binary = std::fs::read(built).unwrap();
+    let at: Vec<usize> = (0..binary.len()).filter(|at| binary[*at..].starts_with(VARIANT)).collect();
+    assert_eq!(at.len(), 1, "the variant stands in the binary once");
+    let text = format!("{:.<40}", format!("variant={name},{way}"));
+    binary[at[0]..][..40].copy_from_slice(text.as_bytes());
+    binary
+}
+
+struct Deploying {
+    runtime: Arc<Runtime>,
+    folder: tempfile::TempDir,
+}
+
+impl Deploying {
+    async fn start(topology: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one.wasm"), variant("one", "healthy")).unwrap();
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, topology).unwrap();
+        let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
+        let runtime = Runtime::builder().start(&topology).await.unwrap();
+        Self { runtime: Arc::new(runtime), folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.wasm"))
+    }
+
+    /// A release that answers with this name and does this.
+    fn release(&self, name: &str, way: &str) -> Release {
+        let path = self.path(name);
+        std::fs::write(&path, variant(name, way)).unwrap();
+        Release::find(&path).unwrap()
+    }
+
+    async fn ask(&self, from: &str, number: u64) -> Value {
+        let body = json!({ "from": from, "number": number }).to_string();
+        let answer = self.runtime.call("counter", body, PATIENCE).await.unwrap().unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    fn stored(&self, key: &str) -> Value {
+        let states = self.runtime.state("counter");
+        let value = states.get("").and_then(|state| state.get(key));
+        value.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap_or_else(|_| number(bytes)))
+    }
+
+    /// A counter of the state; 0 where nothing was counted.
+    fn counted(&self, key: &str) -> u64 {
+        let states = self.runtime.state("counter");
+        states.values().filter_map(|state| state.get(key)).map(|bytes| number(bytes).as_u64().unwrap()).sum()
+    }
+
+    fn status(&self, service: &str) -> airssys_wasm::ServiceStatus {
+        self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
+    }
+
+    async fn stop(self) {
+        let report = self.runtime.shutdown().await;
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+fn number(bytes: &[u8]) -> Value {
+    json!(u64::from_le_bytes(bytes.try_into().unwrap()))
+}
+
+/// Several senders that send numbered messages as fast as there is room, until they are told to stop.
+struct Load {
+    over: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    senders: Vec<JoinHandle<u64>>,
+}
+
+impl Load {
+    fn start(deploying: &Deploying) -> Self {
+        let (over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let sender = |sender: usize| {
+            let (runtime, over, sent) = (Arc::clone(&deploying.runtime), Arc::clone(&over), Arc::clone(&sent));
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    let body = json!({ "from": format!("sender {sender}"), "number": number }).to_string();
+                    runtime.send("counter", body).await.unwrap();
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+                number
+            })
+        };
+        let senders = (0..SENDERS).map(sender).collect();
+        Self { over, sent, senders }
+    }
+
+    /// Waits until this many more messages were sent.
+    async fn more(&self, messages: u64) {
+        let until = self.sent.load(Ordering::Relaxed) + messages;
+        while self.sent.load(Ordering::Relaxed) < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's in order.
+    async fn end(self, deploying: &Deploying) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        let mut all = 0;
+        for (sender, task) in self.senders.into_iter().enumerate() {
+            let sent = task.await.unwrap();
+            all += sent;
+            // Turns end one after the other: this answer comes when all before it are handled.
+            deploying.ask(&format!("sender {sender}"), sent + 1).await;
+            all += 1;
+            assert_eq!(deploying.stored(&format!("sender {sender}")), json!(sent + 1));
+        }
+        assert_eq!(deploying.counted("handled"), all, "each message is handled once");
+        assert_eq!(deploying.counted("out of order"), 0, "each sender's messages are handled in order");
+        assert_eq!(deploying.runtime.dead_letters().0, 0, "nothing is a dead letter");
+        all
+    }
+}
+
+fn quick() -> DeployOptions {
+    let mut options = DeployOptions::default();
+    options.probation = Duration::from_millis(200);
+    options.handover_deadline = Duration::from_secs(20);
+    options
+}
+
+/// What a release does, whether it ends up live, and why not.
+type Case = (&'static str, fn(&Progress) -> bool);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_new_release_does_nothing_is_lost_repeated_or_reordered() {
+    let cases: [Case; 5] = [
+        ("healthy", |end| *end == Progress::Live),
+        ("init-fails", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
+        ("init-traps", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
+        ("init-hangs", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
+        ("crashes-on-4", |end| matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) })),
+    ];
+    for (way, expected) in cases {
+        let deploying = Deploying::start(TOPOLOGY).await;
+        let before = deploying.runtime.live_digest("counter").unwrap();
+        let load = Load::start(&deploying);
+        load.more(200).await;
+        let deployment = deploying.runtime.deploy("counter", deploying.release("two", way), quick()).await.unwrap();
+        let end = deployment.ended().await;
+        assert!(expected(&end), "{way}: {end:?}");
+        load.more(200).await;
+        load.end(&deploying).await;
+        let live = deploying.ask("who", 1).await;
+        let name = if end == Progress::Live { "two" } else { "one" };
+        assert_eq!(live["release"], json!(name), "{way}");
+        assert_eq!(deploying.runtime.live_digest("counter").unwrap() == before, name == "one", "{way}");
+        assert_eq!(deploying.status("sibling").started, 1, "{way}: the sibling was never touched");
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_hosted_is_refused_before_anything_changes() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    assert_eq!(deploying.ask("a", 1).await["release"], json!("one"));
+    let broken: [(&str, Vec<u8>); 4] = [
+        ("empty", Vec::new()),
+        ("text", b"hello".to_vec()),
+        ("truncated", variant("two", "healthy")[..5_000].to_vec()),
+        ("module", b"\0asm\x01\0\0\0".to_vec()),
+    ];
+    for (name, bytes) in broken {
+        let path = deploying.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        let release = Release::find(&path).unwrap();
+        let refused = deploying.runtime.deploy("counter", release, quick()).await.unwrap_err();
+        assert!(matches!(refused, DeployError::Release { .. }), "{name}: {refused}");
+    }
+    let again = Release::find(&deploying.path("one")).unwrap();
+    let refused = deploying.runtime.deploy("counter", again.clone(), quick()).await.unwrap_err();
+    assert!(matches!(refused, DeployError::AlreadyLive { .. }), "{refused}");
+    let refused = deploying.runtime.deploy("nobody", again, quick()).await.unwrap_err();
+    assert!(matches!(refused, DeployError::NoSuchService { .. }), "{refused}");
+    let refused = deploying.runtime.rollback("counter", quick()).unwrap_err();
+    assert!(matches!(refused, DeployError::NoPrevious { .. }), "{refused}");
+    let answer = deploying.ask("a", 2).await;
+    assert_eq!((&answer["release"], &answer["seen"]), (&json!("one"), &json!(2)), "the same instance goes on");
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_crashes_later_comes_back_as_itself() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let release = deploying.release("two", "crashes-on-4");
+    let mut options = quick();
+    options.probation = Duration::ZERO;
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    for number in 1..=3 {
+        assert_eq!(deploying.ask("a", number).await["release"], json!("two"));
+    }
+    let body = json!({ "from": "a", "number": 4 }).to_string();
+    assert!(deploying.runtime.call("counter", body, PATIENCE).await.is_err(), "it crashes on its fourth message");
+    let answer = deploying.ask("a", 4).await;
+    assert_eq!(
+        (&answer["release"], &answer["seen"]),
+        (&json!("two"), &json!(1)),
+        "a fresh instance of the new release"
+    );
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_keeps_what_was_committed_since() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let load = Load::start(&deploying);
+    load.more(100).await;
+    let forth = deploying.runtime.deploy("counter", deploying.release("two", "healthy"), quick()).await.unwrap();
+    assert_eq!(forth.ended().await, Progress::Live);
+    load.more(100).await;
+    let back = deploying.runtime.rollback("counter", quick()).unwrap();
+    assert_eq!(back.ended().await, Progress::Live);
+    load.end(&deploying).await;
+    assert_eq!(deploying.ask("who", 1).await["release"], json!("one"));
+    // And forth again: what was left is one step back itself.
+    let forth = deploying.runtime.rollback("counter", quick()).unwrap();
+    assert_eq!(forth.ended().await, Progress::Live);
+    assert_eq!(deploying.ask("who", 2).await["release"], json!("two"));
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_deployment_at_a_time_and_a_cancelled_one_never_was() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let load = Load::start(&deploying);
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    let deployment = deploying.runtime.deploy("counter", deploying.release("two", "healthy"), options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    let refused =
+        deploying.runtime.deploy("counter", deploying.release("three", "healthy"), quick()).await.unwrap_err();
+    assert!(matches!(refused, DeployError::UnderWay { .. }), "{refused}");
+    load.more(100).await;
+    deployment.cancel();
+    assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });
+    load.end(&deploying).await;
+    assert_eq!(deploying.ask("who", 1).await["release"], json!("one"));
+    let next = deploying.runtime.deploy("counter", deploying.release("three", "healthy"), quick()).await.unwrap();
+    assert_eq!(next.ended().await, Progress::Live);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_writes_state_counts_once_however_busy_the_service_is() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let load = Load::start(&deploying);
+    load.more(100).await;
+    let release = deploying.release("two", "init-counts");
+    let deployment = deploying.runtime.deploy("counter", release, quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    load.end(&deploying).await;
+    assert_eq!(deploying.counted("starts"), 1);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_switches_as_a_whole_or_not_at_all() {
+    let pool = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\ninstances = 3\npartitioned = true");
+    let deploying = Deploying::start(&pool).await;
+    let ask = |key: &'static str, number: u64| {
+        let body = json!({ "from": "a", "number": number }).to_string();
+        let runtime = Arc::clone(&deploying.runtime);
+        async move {
+            let answer = runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap().unwrap();
+            serde_json::from_slice::<Value>(&answer).unwrap()
+        }
+    };
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let deployment = deploying.runtime.deploy("counter", deploying.release("two", "healthy"), quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    for key in KEYS {
+        assert_eq!(ask(key, 1).await["release"], json!("two"));
+    }
+    let release = deploying.release("three", "crashes-on-4");
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    // One member's fourth message: it goes back over it, and the others with it. Nobody who asks notices.
+    for number in 2..=5 {
+        ask("a", number).await;
+    }
+    assert!(matches!(deployment.ended().await, Progress::RolledBack { reason: Setback::Crashed(_) }));
+    for key in KEYS {
+        let number = if key == "a" { 6 } else { 2 };
+        assert_eq!(ask(key, number).await["release"], json!("two"), "{key}");
+    }
+    assert_eq!((deploying.counted("out of order"), deploying.runtime.dead_letters().0), (0, 0));
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
+    let mesh = Mesh::start(
+        r#"
+        name = "hung"
+        [[service]]
+        name = "sleeper"
+        release = "@prober"
+        limits = { turn_deadline = "60s" }
+        "#,
+    )
+    .await;
+    let sleep = prober_protocol::Command::Sleep(60_000);
+    mesh.tell("sleeper", &sleep).await.unwrap();
+    mesh.until("it sleeps", |mesh| mesh.status("sleeper").queued == 0).await;
+    let path = mesh.folder.path().join("two.wasm");
+    std::fs::write(&path, variant("two", "healthy")).unwrap();
+    let mut options = quick();
+    options.handover_deadline = Duration::from_millis(50);
+    let deployment = mesh.runtime.deploy("sleeper", Release::find(&path).unwrap(), options).await.unwrap();
+    let end = deployment.ended().await;
+    assert_eq!(end, Progress::RolledBack { reason: Setback::NoHandover(options.handover_deadline) });
+    // The old release is as it was: its turn still runs. It has to be killed to stop, which is what was asked for.
+    assert_eq!(mesh.status("sleeper").started, 1);
+    let _killed = mesh.runtime.shutdown().await;
+}
