@@ -17,6 +17,10 @@ use std::sync::{Mutex, PoisonError};
 /// }
 /// assert_eq!(letters.total(), 3);
 /// assert_eq!(letters.list(|letter| *letter), ["b", "c"]);
+///
+/// let taken = letters.take(|letter| *letter == "b").unwrap();
+/// letters.put_back(taken);
+/// assert_eq!((letters.total(), letters.list(|letter| *letter)), (3, vec!["c", "b"]));
 /// ```
 #[derive(Debug)]
 pub struct DeadLetters<L> {
@@ -35,6 +39,22 @@ impl<L> DeadLetters<L> {
     /// Adds a letter.
     pub fn push(&self, letter: L) {
         self.total.fetch_add(1, Ordering::Relaxed);
+        self.keep(letter);
+    }
+
+    /// Takes out the youngest letter for which this is so. It stays counted.
+    pub fn take(&self, which: impl FnMut(&L) -> bool) -> Option<L> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().rposition(which)?;
+        kept.remove(at)
+    }
+
+    /// Puts back, as the youngest one, a letter that was taken out; it is not counted again.
+    pub fn put_back(&self, letter: L) {
+        self.keep(letter);
+    }
+
+    fn keep(&self, letter: L) {
         if self.capacity == 0 {
             return;
         }

@@ -228,6 +228,39 @@ impl SendError {
     }
 }
 
+/// Why a dead letter was not sent again. It stays where it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It is not kept, or not any more.
+    #[error("no dead letter {id} is kept")]
+    NoSuchLetter {
+        /// The id.
+        id: u64,
+    },
+    /// Only its answer is dead; to send that would make no sense.
+    #[error("message {id} was handled; its answer came too late, and that is what is kept")]
+    Handled {
+        /// The id.
+        id: u64,
+    },
+    /// It did not leave.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
+impl ReplayError {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchLetter { .. } => "no-such-letter",
+            Self::Handled { .. } => "handled",
+            Self::NotSent(error) => error.code(),
+        }
+    }
+}
+
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

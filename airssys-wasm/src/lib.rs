@@ -17,5 +17,6 @@ mod runtime;
 pub mod state;
 
 pub use airssys_rt_shim::exit::ExitReason;
+pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
 pub use runtime::{Checked, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus};

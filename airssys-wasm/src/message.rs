@@ -137,6 +137,8 @@ pub struct DeadLetter {
     pub sender: Option<Address>,
     /// Where it was going.
     pub target: Address,
+    /// The partition key, where the sender gave one.
+    pub key: Option<Box<str>>,
     /// How: send, call, publish or timer.
     pub delivery: &'static str,
     /// How often its handling was begun.
@@ -152,11 +154,12 @@ pub struct DeadLetter {
 impl Serialize for DeadLetter {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut letter = serializer.serialize_struct("DeadLetter", 8)?;
+        let mut letter = serializer.serialize_struct("DeadLetter", 9)?;
         letter.serialize_field("id", &self.id)?;
         letter.serialize_field("trace", &self.trace)?;
         letter.serialize_field("sender", &self.sender)?;
         letter.serialize_field("target", &self.target)?;
+        letter.serialize_field("key", &self.key)?;
         letter.serialize_field("delivery", self.delivery)?;
         letter.serialize_field("attempt", &self.attempt)?;
         letter.serialize_field("reason", &self.reason.to_string())?;

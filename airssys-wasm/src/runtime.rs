@@ -11,7 +11,7 @@ use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::supervisor::{SupervisorHandle, SupervisorSpec, SupervisorStart, TreeNode};
 use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::capability::Operation;
 use crate::compose::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
-use crate::error::{Fault, SendError};
+use crate::error::{Fault, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::middleware::{Layer, Stack};
 use crate::registry::{Hold, PublicKey, Release, Untrusted, verify};
@@ -251,7 +251,7 @@ struct Releases {
 }
 
 /// A service, as it is now.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceStatus {
     /// Its name.
@@ -480,6 +480,22 @@ impl Runtime {
     #[must_use]
     pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
         self.mesh.dead_letters()
+    }
+
+    /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
+    #[must_use]
+    pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
+        self.mesh.take_dead_letter(id)
+    }
+
+    /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It goes as a new message that the
+    /// host sends and nobody waits for, whatever it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; nothing was sent then, and the letter is kept.
+    pub async fn replay(&self, id: u64) -> Result<(), ReplayError> {
+        self.mesh.replay(id).await
     }
 
     /// All services as they are now, by name.

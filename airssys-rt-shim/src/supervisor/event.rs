@@ -170,6 +170,20 @@ pub enum ChildStatus {
     Restarting,
 }
 
+impl ChildStatus {
+    /// Its name in listings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Restarting => "restarting",
+        }
+    }
+}
+
 /// A child as the decisions see it.
 #[derive(Debug, Clone)]
 pub struct ChildFacts {

@@ -171,13 +171,7 @@ pub struct TreeNode {
 impl TreeNode {
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let child = &self.child;
-        let status = match child.status {
-            ChildStatus::Down => "down",
-            ChildStatus::Starting => "starting",
-            ChildStatus::Running => "running",
-            ChildStatus::Stopping => "stopping",
-            ChildStatus::Restarting => "restarting",
-        };
+        let status = child.status.name();
         write!(f, "{:indent$}{}  {status}", "", child.id, indent = depth * 2)?;
         if child.restarts > 0 {
             write!(f, "  restarts {}", child.restarts)?;

@@ -31,7 +31,7 @@ use self::topics::Topics;
 use self::waits::{Node, Waits};
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern};
-use crate::error::{CallError, SendError};
+use crate::error::{CallError, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
 
@@ -474,7 +474,7 @@ impl Mesh {
 
     /// Answers a call. An answer that nobody waits for any more is a dead letter.
     pub(crate) fn answer(&self, envelope: Envelope, answer: Answer) {
-        let Envelope { id, trace, sender, target, delivery, attempt, .. } = envelope;
+        let Envelope { id, trace, sender, target, key, delivery, attempt, .. } = envelope;
         let Delivery::Call(reply) = delivery else { return };
         if let Err(late) = reply.answer(answer) {
             let body = late.ok().flatten().unwrap_or_default();
@@ -483,6 +483,7 @@ impl Mesh {
                 trace,
                 sender,
                 target,
+                key,
                 delivery: "call",
                 attempt,
                 reason: DeadReason::LateAnswer,
@@ -494,7 +495,7 @@ impl Mesh {
 
     /// Makes a message a dead letter, and tells who waits for its answer.
     pub(crate) fn bury(&self, envelope: Envelope, reason: DeadReason) {
-        let Envelope { id, trace, sender, target, delivery, attempt, body, .. } = envelope;
+        let Envelope { id, trace, sender, target, key, delivery, attempt, body, .. } = envelope;
         tracing::debug!(target: "airssys::dead", id, to = %target, %reason, "dead letter");
         // The letter first: who is told that it is dead finds it.
         self.dead.push(DeadLetter {
@@ -502,6 +503,7 @@ impl Mesh {
             trace,
             sender,
             target,
+            key,
             delivery: delivery.name(),
             attempt,
             reason: reason.clone(),
@@ -543,6 +545,38 @@ impl Mesh {
     /// The dead letters: how many there were, and those that are kept.
     pub(crate) fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
         (self.dead.total(), self.dead.list(Clone::clone))
+    }
+
+    /// Takes a dead letter out of the store.
+    pub(crate) fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
+        self.dead.take(|letter| letter.id == id)
+    }
+
+    /// Takes a dead letter out of the store and sends its body again, in the host's name.
+    pub(crate) async fn replay(&self, id: u64) -> Result<(), ReplayError> {
+        let mut taken = Taken { dead: &self.dead, letter: self.take_dead_letter(id) };
+        let letter = taken.letter.as_ref().ok_or(ReplayError::NoSuchLetter { id })?;
+        if letter.reason == DeadReason::LateAnswer {
+            return Err(ReplayError::Handled { id });
+        }
+        let (to, key, body) = (letter.target.as_str(), letter.key.as_deref(), letter.body.clone());
+        self.send(Origin::HOST, to, key, body).await?;
+        taken.letter = None;
+        Ok(())
+    }
+}
+
+/// A dead letter that goes back where it was unless it left, also where its replay is cut off.
+struct Taken<'a> {
+    dead: &'a DeadLetters<DeadLetter>,
+    letter: Option<DeadLetter>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(letter) = self.letter.take() {
+            self.dead.put_back(letter);
+        }
     }
 }
 
