@@ -6,6 +6,8 @@
 mod bad_input;
 #[path = "cli/releases.rs"]
 mod releases;
+#[path = "cli/control.rs"]
+mod control;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/signals.rs"]
@@ -17,6 +19,33 @@ use serde_json::Value;
 
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
+
+const SUBCOMMANDS: [&str; 24] = [
+    "new",
+    "build",
+    "inspect",
+    "check",
+    "run",
+    "publish",
+    "releases",
+    "remove",
+    "retain",
+    "keygen",
+    "ps",
+    "tree",
+    "status",
+    "send",
+    "call",
+    "emit",
+    "dead-letters",
+    "dead-letters list",
+    "dead-letters show",
+    "dead-letters replay",
+    "dead-letters drop",
+    "watch",
+    "stop",
+    "completions",
+];
 
 #[test]
 fn check_tells_what_is_well() {
@@ -63,10 +92,9 @@ fn every_subcommand_has_an_example_and_the_exit_codes_are_told() {
     let desk = Desk::new();
     let help = desk.run(&["--help"]).well().stdout;
     assert!(help.contains("Exit codes:") && help.contains("Example:"), "{help}");
-    for subcommand in
-        ["new", "build", "inspect", "check", "run", "publish", "releases", "remove", "retain", "keygen", "completions"]
-    {
-        let help = desk.run(&[subcommand, "--help"]).well().stdout;
+    for subcommand in SUBCOMMANDS {
+        let arguments: Vec<&str> = subcommand.split(' ').chain(["--help"]).collect();
+        let help = desk.run(&arguments).well().stdout;
         assert!(help.contains("Example") && help.contains(&format!("airssys {subcommand}")), "{help}");
     }
 }
@@ -89,6 +117,8 @@ fn wrong_usage_is_2() {
         (&["run", "--timeout", "soon"], "write it like 5s"),
         (&["run", "--timeout", "2years"], "a year is the most"),
         (&["run", "--concurrency", "0"], "--concurrency"),
+        (&["call", "echo", "x", "--timeout", "2h"], "an hour is the most"),
+        (&["dead-letters", "list", "--limit", "1000000"], "10000 is the most"),
         (&["completions", "cobol"], "cobol"),
     ] {
         let ran = desk.run(arguments);

@@ -186,7 +186,7 @@ fn with_file_limit(desk: &Desk, blocks: usize) -> Ran {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).arg(airssys()).args(["publish", "many.wasm"]);
-    command.current_dir(desk.path()).env("XDG_DATA_HOME", desk.path().join("share"));
+    command.current_dir(desk.path());
     command.output().unwrap().into()
 }
 
@@ -232,7 +232,7 @@ fn a_folder_that_cannot_be_written_to_is_told_and_can_still_be_read() {
         } else {
             Command::new(airssys())
         };
-        command.args(arguments).current_dir(desk.path()).env("XDG_DATA_HOME", desk.path().join("share"));
+        command.args(arguments).current_dir(desk.path());
         command.output().unwrap().into()
     };
     let _refused = run(&["publish", "echo.wasm"]).refused(1, "AS108", &["releases", "Permission denied", "--data"]);

@@ -9,7 +9,7 @@ use super::{ECHO, PROBER};
 
 /// A run that can be listened to.
 pub(super) struct Running {
-    child: Child,
+    pub(super) child: Child,
     stderr: BufReader<ChildStderr>,
     said: String,
 }

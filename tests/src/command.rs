@@ -173,7 +173,6 @@ impl Desk {
     fn set<A: AsRef<OsStr>>(&self, command: &mut Command, arguments: &[A]) {
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/cache");
         command.args(arguments).current_dir(self.path()).env("XDG_CACHE_HOME", cache);
-        command.env("XDG_DATA_HOME", self.path().join("share"));
         command.env_remove("AIRSSYS_LOG").env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }

@@ -3,9 +3,11 @@
 //! It decides nothing itself. One module a subcommand; a subcommand returns what it found or a typed error, and only this file turns errors
 //! into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
 
+mod ask;
 mod build;
 mod check;
 mod completions;
+mod control;
 mod explain;
 mod inspect;
 mod keygen;
@@ -43,6 +45,15 @@ enum Command {
     Remove(remove::Args),
     Retain(retain::Args),
     Keygen(keygen::Args),
+    Ps(ask::ps::Args),
+    Tree(ask::tree::Args),
+    Status(ask::status::Args),
+    Send(ask::message::SendArgs),
+    Call(ask::message::CallArgs),
+    Emit(ask::message::EmitArgs),
+    DeadLetters(ask::dead_letters::Args),
+    Watch(ask::watch::Args),
+    Stop(ask::stop::Args),
     Completions(completions::Args),
 }
 
@@ -67,6 +78,15 @@ fn command() -> ExitCode {
         Command::Remove(args) => remove::run(&args).map_err(Into::into),
         Command::Retain(args) => retain::run(&args).map_err(Into::into),
         Command::Keygen(args) => keygen::run(&args).map_err(Into::into),
+        Command::Ps(args) => ask::ps::run(&args).map_err(Into::into),
+        Command::Tree(args) => ask::tree::run(&args).map_err(Into::into),
+        Command::Status(args) => ask::status::run(&args).map_err(Into::into),
+        Command::Send(args) => ask::message::send(&args).map_err(Into::into),
+        Command::Call(args) => ask::message::call(&args).map_err(Into::into),
+        Command::Emit(args) => ask::message::emit(&args).map_err(Into::into),
+        Command::DeadLetters(args) => ask::dead_letters::run(&args).map_err(Into::into),
+        Command::Watch(args) => ask::watch::run(&args).map_err(Into::into),
+        Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
     };
     match outcome {

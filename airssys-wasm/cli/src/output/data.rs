@@ -1,34 +1,37 @@
-//! The data folder, where published releases are.
+//! The data folder: what must last, and the socket of the host that runs on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use airssys_wasm::registry::Store;
 
 use super::Problem;
 
+/// The data folder where nobody names one.
+const USUAL: &str = ".airssys";
+
 /// Where what must last is kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DataArgs {
-    /// The data folder, with the published releases; by default airssys in the user's data folder.
+    /// The data folder; by default .airssys in the current folder.
+    ///
+    /// It holds the published releases, and the control socket of the host that runs on it. A folder has one host at a time.
     #[arg(long = "data", value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 impl DataArgs {
-    /// The folder; none where none was named and the user has none.
-    pub(crate) fn folder(&self) -> Option<PathBuf> {
-        self.data.clone().or_else(default)
+    /// The folder; it need not exist.
+    pub(crate) fn folder(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(USUAL))
+    }
+
+    /// Whether somebody named it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.data.is_some()
     }
 
     /// Its releases.
     pub(crate) fn store(&self) -> Result<Store, Problem> {
-        let folder = self.folder().ok_or(Problem::NoDataFolder)?;
-        Ok(Store::open(&folder)?)
+        Ok(Store::open(self.folder())?)
     }
-}
-
-fn default() -> Option<PathBuf> {
-    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
-    Some(data.join("airssys"))
 }

@@ -8,11 +8,13 @@ use crate::explain;
 /// What `--help` says of the exit codes.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0    done; a service that was stopped by SIGINT or SIGTERM is done
+  0    done; a mesh without an input that was stopped by SIGINT, SIGTERM or `airssys stop` is done
   1    it failed: a build, a mesh that gave up or was stopped before all lines were answered,
-       with --strict also a line without an answer
+       with --strict also a line without an answer; a running host refused, or gave no answer
   2    wrong usage or bad input: arguments, a topology, a component, an input file
-  3    the mesh cannot start on this machine, or one of its services did not
+  3    the mesh cannot start on this machine, or one of its services did not,
+       or another host has its data folder
+  4    no host runs on the data folder
   70   a bug in airssys
   130, 143   ended at once, by a second SIGINT or SIGTERM
 Errors are written to stderr with a code in brackets, which stays the same where the wording does not.";
@@ -26,6 +28,8 @@ pub(crate) enum Exit {
     BadInput,
     /// The mesh did not come up.
     CannotStart,
+    /// There is no host to speak to.
+    NoHost,
     /// The command itself is wrong.
     Bug,
 }
@@ -36,6 +40,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::BadInput => 2,
             Exit::CannotStart => 3,
+            Exit::NoHost => 4,
             Exit::Bug => 70,
         })
     }

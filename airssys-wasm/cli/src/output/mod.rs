@@ -1,5 +1,6 @@
 //! What the subcommands share: how they print, what they log, the problems they can have with a mesh, and the codes they end with.
 
+mod body;
 mod cache;
 mod data;
 mod exit;
@@ -11,6 +12,7 @@ mod topology;
 
 use std::io::{self, ErrorKind, Write};
 
+pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
 pub(crate) use data::DataArgs;
 pub(crate) use exit::{Exit, HELP as EXIT_CODES, catching_bugs};

@@ -24,8 +24,6 @@ pub(crate) enum Problem {
     Store(#[from] StoreError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("there is no data folder: neither --data nor XDG_DATA_HOME nor HOME names one")]
-    NoDataFolder,
     #[error("`{name}` may be any of its versions")]
     NoVersion { name: String },
     #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
@@ -113,7 +111,6 @@ impl Explain for Problem {
             Self::Store(error) => store_code(error),
             Self::Key(error) => key_code(error),
             Self::NoVersion { .. } => "AS101",
-            Self::NoDataFolder => "AS109",
             Self::Runtime(RuntimeError::Untrusted { .. }) => "AS201",
             Self::Runtime(RuntimeError::Engine(_)) => "AR101",
             Self::Runtime(RuntimeError::NameTaken { .. }) => "AR102",
@@ -132,7 +129,6 @@ impl Explain for Problem {
             Self::Component(error)
             | Self::Store(StoreError::Component(error))
             | Self::Runtime(RuntimeError::Release { source: error, .. }) => component_hint(error)?,
-            Self::NoDataFolder => "name one with --data",
             Self::NoVersion { .. } => "write NAME@VERSION; `airssys releases` tells the versions",
             Self::Runtime(RuntimeError::Start(_)) => {
                 "nothing runs; the log lines above, or those with `--log debug`, say what the service did in its start"
@@ -156,7 +152,6 @@ impl Explain for Problem {
                 RuntimeError::Release { .. } | RuntimeError::NameTaken { .. } | RuntimeError::Untrusted { .. },
             )
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
-            | Self::NoDataFolder
             | Self::NoVersion { .. } => Exit::BadInput,
             Self::Store(error) if is_input(error) => Exit::BadInput,
             Self::Runtime(_) | Self::Cache { .. } | Self::Threads(_) => Exit::CannotStart,

@@ -17,7 +17,7 @@ pub(crate) struct TopologyArgs {
     #[arg(value_name = "TOPOLOGY", default_value = USUAL)]
     topology: PathBuf,
     #[command(flatten)]
-    data: DataArgs,
+    pub(crate) data: DataArgs,
 }
 
 impl TopologyArgs {
@@ -25,7 +25,7 @@ impl TopologyArgs {
     pub(crate) fn read(&self) -> Result<Topology, Problem> {
         let path = &self.topology;
         let file = if path.is_dir() { path.join(USUAL) } else { path.clone() };
-        Ok(Topology::read_with(&file, self.data.folder().as_deref())?)
+        Ok(Topology::read_with(&file, Some(self.data.folder()))?)
     }
 }
 

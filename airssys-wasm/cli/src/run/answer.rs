@@ -6,7 +6,8 @@ use std::io::{self, BufWriter, Stdout, Write};
 use airssys_wasm::error::CallError;
 use airssys_wasm::message::Answer;
 use serde::Serialize;
-use serde::de::IgnoredAny;
+
+use crate::output::{json_text, ok_json, printable};
 
 /// What became of the lines.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
@@ -78,18 +79,7 @@ impl Sink {
 
 fn as_json(line: u64, answer: &Answer) -> String {
     match answer {
-        Ok(None) => format!(r#"{{"line":{line},"ok":null}}"#),
-        Ok(Some(body)) => match std::str::from_utf8(body) {
-            // As it is, so that no number is rounded and no key moved. Ends of line stand only between the tokens of valid JSON.
-            Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
-                format!(r#"{{"line":{line},"ok":{}}}"#, text.trim().replace(['\n', '\r'], " "))
-            }
-            Ok(text) => format!(r#"{{"line":{line},"ok":{}}}"#, json_text(&text)),
-            Err(_) => {
-                let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!(r#"{{"line":{line},"ok_hex":"{hex}"}}"#)
-            }
-        },
+        Ok(body) => format!(r#"{{"line":{line},{}}}"#, ok_json(body.as_deref())),
         Err(error) => {
             let told = Told { code: error.code(), kind: kind(error), message: error.to_string() };
             format!(r#"{{"line":{line},"error":{}}}"#, json_text(&told))
@@ -103,11 +93,6 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     message: String,
-}
-
-/// Text, and structs of text, always are JSON.
-fn json_text(data: &impl Serialize) -> String {
-    serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned())
 }
 
 /// What the code alone does not say.
@@ -125,11 +110,6 @@ fn as_text(line: u64, answer: &Answer) -> String {
         Ok(Some(body)) => format!("{line} {}", printable(&String::from_utf8_lossy(body))),
         Err(error) => format!("{line} error[{}]: {}", error.code(), printable(&error.to_string())),
     }
-}
-
-/// One line, and nothing that a terminal obeys.
-fn printable(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { one.escape_default().to_string() } else { one.to_string() }).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why a run failed.
 
 use super::input::InputError;
+use crate::control::ControlError;
 use crate::explain::Explain;
 use crate::output::{Exit, LogError, Problem};
 
@@ -13,6 +14,8 @@ pub(crate) enum RunError {
     Problem(#[from] Problem),
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
     #[error("the root supervisor gave up: {child} had to be restarted too often")]
@@ -33,6 +36,7 @@ impl Explain for RunError {
             Self::Log(error) => error.code(),
             Self::Problem(error) => error.code(),
             Self::Input(error) => error.code(),
+            Self::Control(error) => error.code(),
             Self::Signals(_) => "AR107",
             Self::GaveUp { .. } => "AR301",
             Self::EndedEarly { .. } => "AR302",
@@ -47,6 +51,7 @@ impl Explain for RunError {
             Self::Log(error) => return error.hint(),
             Self::Problem(error) => return error.hint(),
             Self::Input(error) => return error.hint(),
+            Self::Control(error) => return error.hint(),
             Self::GaveUp { .. } => {
                 "the warnings above say why it ended each time; mend that, or raise `intensity` of its supervisor, or give it `backoff`"
             }
@@ -64,6 +69,7 @@ impl Explain for RunError {
             Self::Log(error) => error.exit(),
             Self::Problem(error) => error.exit(),
             Self::Input(error) => error.exit(),
+            Self::Control(error) => error.exit(),
             Self::Signals(_) => Exit::CannotStart,
             Self::GaveUp { .. } | Self::EndedEarly { .. } => Exit::Failed,
             Self::Interrupted | Self::NotUp | Self::Strict { .. } => Exit::Failed,

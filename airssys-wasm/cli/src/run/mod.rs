@@ -1,7 +1,8 @@
 //! `airssys run`: a mesh, from its topology to its ordered end.
 //!
 //! What can be wrong with the arguments is found before anything starts. Then, in this order: start, feed or serve, let what is under way settle, stop the
-//! tree, tell what happened. It ends by itself where there is an input; else SIGINT or SIGTERM ends it. A second signal ends the process at once.
+//! tree, tell what happened. It ends by itself where there is an input; else SIGINT, SIGTERM or the control socket ends it. A second signal ends the process
+//! at once. The data folder is held from before the start to the very end.
 
 mod answer;
 mod error;
@@ -23,6 +24,7 @@ use self::feed::{End, Feed};
 use self::input::{Input, InputSpec};
 use self::signals::Signals;
 use self::summary::Summary;
+use crate::control::{Claim, Control};
 use crate::explain::note;
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 
@@ -31,7 +33,10 @@ const SETTLING: Duration = Duration::from_millis(5);
 /// How long threads that do not end are waited for, when all is told.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Runs a mesh: to the end of an input, or until SIGINT or SIGTERM.
+/// Runs a mesh: to the end of an input, or until SIGINT, SIGTERM or `airssys stop`.
+///
+/// A mesh that serves can be looked at and spoken to meanwhile, by `airssys ps` and its like, through a socket in its data folder. With --input there is
+/// such a socket only where --data names the folder.
 ///
 /// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it comes, with the number of its
 /// line. A line is sent as it is, as bytes, without its end of line. When all are answered and nothing is under way in the mesh any more (timers that
@@ -71,7 +76,7 @@ pub(crate) struct Args {
 /// The longest time-out: a year. The clock has an end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 5s or 250ms"))?;
     if time > LONGEST { Err("a year is the most".to_owned()) } else { Ok(time) }
 }
@@ -89,8 +94,10 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }
+    let served = args.input.is_none() || args.topology.data.is_given();
+    let claim = served.then(|| Claim::take(args.topology.data.folder())).transpose()?;
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
-    let outcome = threads.block_on(session(args, builder, &topology, input));
+    let outcome = threads.block_on(session(args, builder, &topology, input, claim));
     threads.shutdown_timeout(PARTING);
     outcome
 }
@@ -100,11 +107,20 @@ async fn session(
     builder: RuntimeBuilder,
     topology: &Topology,
     input: Option<Input>,
+    claim: Option<Claim>,
 ) -> Result<(), RunError> {
     let mut signals = Signals::listen()?;
     let runtime = tokio::select! {
         started = builder.start(topology) => Arc::new(started.map_err(Problem::from)?),
         () = signals.first() => return Err(RunError::NotUp),
+    };
+    let open = |claim| Control::open(claim, Arc::clone(&runtime), &topology.name, signals.asker());
+    let control = match claim.map(open).transpose() {
+        Ok(control) => control,
+        Err(error) => {
+            runtime.shutdown().await;
+            return Err(error.into());
+        }
     };
     let begun = Instant::now();
     let mut sink = Sink::new(args.json);
@@ -113,7 +129,10 @@ async fn session(
         Some(feed) => feed.run(&mut sink, &mut signals).await,
         None => {
             let services = output::count(topology.services().count(), "service");
-            note(&format!("{} is up: {services}; SIGINT (Ctrl-C) or SIGTERM stops it in order", topology.name));
+            note(&format!(
+                "{} is up: {services}; SIGINT (Ctrl-C), SIGTERM or `airssys stop` stops it in order",
+                topology.name
+            ));
             serve(&runtime, &mut signals).await
         }
     };
@@ -122,6 +141,9 @@ async fn session(
         note("something is still under way; what waits becomes dead letters");
     }
     let stopped = runtime.shutdown().await;
+    if let Some(control) = &control {
+        control.stopped(&stopped).await;
+    }
     if let Some(feed) = &mut feed
         && matches!(end, End::Interrupted | End::TreeEnded { .. })
     {

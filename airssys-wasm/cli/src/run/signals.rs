@@ -1,11 +1,12 @@
-//! SIGINT and SIGTERM: the first asks for an ordered stop, the second ends the process. And the environment that a host of guests wants.
+//! SIGINT and SIGTERM: the first asks for an ordered stop, the second ends the process. The control socket may ask in place of the first. And the environment that a host of guests wants.
 
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::error::RunError;
 use crate::explain::note;
@@ -13,8 +14,11 @@ use crate::explain::note;
 /// Added to a signal's number, it is the exit code of a process that a signal ended.
 const BY_SIGNAL: i32 = 128;
 
-/// Whether a signal came.
-pub(super) struct Signals(watch::Receiver<bool>);
+/// Whether a signal came, or somebody asked for what it asks for.
+pub(super) struct Signals {
+    came: watch::Receiver<bool>,
+    asked: Arc<Notify>,
+}
 
 impl Signals {
     /// Listens from now on.
@@ -22,20 +26,29 @@ impl Signals {
         let listen = |kind| signal(kind).map_err(RunError::Signals);
         let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (came, signals) = watch::channel(false);
+        let asked = Arc::new(Notify::new());
+        let also = Arc::clone(&asked);
         tokio::spawn(async move {
-            either(&mut interrupt, &mut terminate).await;
-            note("stopping in order; once more ends it at once");
+            tokio::select! {
+                _ = either(&mut interrupt, &mut terminate) => note("stopping in order; once more ends it at once"),
+                () = also.notified() => note("asked to stop; stopping in order; a signal ends it at once"),
+            }
             came.send_replace(true);
             let kind = either(&mut interrupt, &mut terminate).await;
             note("ended at once; what was under way is lost");
             exit(BY_SIGNAL + kind.as_raw_value());
         });
-        Ok(Self(signals))
+        Ok(Self { came: signals, asked })
+    }
+
+    /// What to tell to ask for an ordered stop, as the first signal does.
+    pub(super) fn asker(&self) -> Arc<Notify> {
+        Arc::clone(&self.asked)
     }
 
     /// Waits for the first signal; at once where it came already.
     pub(super) async fn first(&mut self) {
-        if self.0.wait_for(|came| *came).await.is_err() {
+        if self.came.wait_for(|came| *came).await.is_err() {
             // Nobody listens any more: none will come.
             std::future::pending::<()>().await;
         }

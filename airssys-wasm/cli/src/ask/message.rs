@@ -1,0 +1,113 @@
+//! `airssys send`, `airssys call`, `airssys emit`: a message from outside, in the host's name.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use super::HostArgs;
+use crate::control::ControlError;
+use crate::control::protocol::{Body, MAX_BODY, MAX_PATIENCE, Request};
+use crate::output::{self, ok_json, printable};
+use crate::run;
+
+/// Sends a message to a service of a running host; nobody waits for an answer.
+///
+/// It ends when the message is in the mailbox.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  airssys send ledger '{\"order\":7}'\n  airssys send carts/alice - < cart.json")]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    to: To,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Calls a service of a running host, and prints its answer.
+///
+/// The answer is printed as a line. With --json it is {"ok":ANSWER}: an answer that is JSON stands there as it is, other text as a string, other bytes as
+/// {"ok_hex":"..."}.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  airssys call echo hello\n  airssys call pricing - --timeout 1s < order.json")]
+pub(crate) struct CallArgs {
+    #[command(flatten)]
+    to: To,
+    /// How long to wait for the answer; an hour is the most.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = patience)]
+    timeout: Duration,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Publishes a message to all services of a running host that subscribe to the topic.
+///
+/// That nobody subscribes is no failure.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys emit orders/placed '{\"order\":7}'")]
+pub(crate) struct EmitArgs {
+    /// The topic.
+    #[arg(value_name = "TOPIC")]
+    topic: String,
+    /// The message; `-` reads it from stdin, as bytes, to its end.
+    #[arg(value_name = "BODY")]
+    body: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Whom a message is for.
+#[derive(Debug, clap::Args)]
+struct To {
+    /// The service, or service/key.
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// The message; `-` reads it from stdin, as bytes, to its end.
+    #[arg(value_name = "BODY")]
+    body: String,
+    /// The partition key.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = run::timeout(text)?;
+    if time > MAX_PATIENCE { Err("an hour is the most".to_owned()) } else { Ok(time) }
+}
+
+/// Runs `send`.
+pub(crate) fn send(args: &SendArgs) -> Result<(), ControlError> {
+    let To { service, body, key } = &args.to;
+    let request = Request::Send { to: service.clone(), key: key.clone(), body: read(body)? };
+    args.host.tell(&request, |(): &()| format!("sent to {service}"))
+}
+
+/// Runs `call`.
+pub(crate) fn call(args: &CallArgs) -> Result<(), ControlError> {
+    let To { service, body, key } = &args.to;
+    let timeout_ms = u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX);
+    let request = Request::Call { to: service.clone(), key: key.clone(), body: read(body)?, timeout_ms };
+    let answer: Option<Body> = args.host.ask(&request)?;
+    let answer = answer.as_ref().and_then(Body::bytes);
+    let text = match &answer {
+        _ if args.host.json => format!("{{{}}}", ok_json(answer.as_deref())),
+        None => "ok".to_owned(),
+        Some(body) => printable(&String::from_utf8_lossy(body)),
+    };
+    Ok(output::print(&text)?)
+}
+
+/// Runs `emit`.
+pub(crate) fn emit(args: &EmitArgs) -> Result<(), ControlError> {
+    let request = Request::Emit { topic: args.topic.clone(), body: read(&args.body)? };
+    args.host.tell(&request, |(): &()| format!("published on {}", args.topic))
+}
+
+fn read(body: &str) -> Result<Body, ControlError> {
+    let mut bytes = Vec::new();
+    let bytes = if body == "-" {
+        let stdin = io::stdin().lock().take(MAX_BODY as u64 + 1).read_to_end(&mut bytes);
+        stdin.map_err(|source| ControlError::Stdin { source })?;
+        &bytes
+    } else {
+        body.as_bytes()
+    };
+    if bytes.len() > MAX_BODY { Err(ControlError::BodyTooLarge) } else { Ok(Body::of(bytes)) }
+}

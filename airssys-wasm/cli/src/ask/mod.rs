@@ -1,0 +1,58 @@
+//! The commands that speak to a running host, one module each. Each asks one question over the control socket and prints the answer.
+
+pub(crate) mod dead_letters;
+pub(crate) mod message;
+pub(crate) mod ps;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod tree;
+pub(crate) mod watch;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::control::protocol::Request;
+use crate::control::{self, ControlError};
+use crate::output::{self, DataArgs, json_text};
+
+/// The host that is asked, and how its answer is printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print the answer as JSON; where the host refuses, as {"error":{"code":...,"message":...}}.
+    #[arg(long)]
+    json: bool,
+}
+
+impl HostArgs {
+    /// Asks the host.
+    fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {
+        let asked = control::ask(self.data.folder(), request);
+        if let (true, Err(ControlError::Refused(refusal))) = (self.json, &asked) {
+            output::print(&format!("{{\"error\":{}}}", json_text(refusal)))?;
+        }
+        asked
+    }
+
+    /// Asks the host and prints what it answers, for people as `text` says.
+    fn tell<T>(&self, request: &Request, text: impl FnOnce(&T) -> String) -> Result<(), ControlError>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let answer: T = self.ask(request)?;
+        if self.json {
+            output::print_json(&answer)?
+        } else {
+            output::print(text(&answer).trim_end())?
+        }
+        Ok(())
+    }
+}
+
+/// A time for people, to the second.
+fn lasting(seconds: f64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds as u64)).to_string()
+}

@@ -1,0 +1,41 @@
+//! `airssys ps`: the services of a running host, and what became of their messages.
+
+use airssys_wasm::ServiceStatus;
+
+use super::HostArgs;
+use crate::control::ControlError;
+use crate::control::protocol::Request;
+use crate::output;
+
+/// The columns, as [`row`] fills them.
+pub(super) const COLUMNS: [&str; 8] =
+    ["service", "queued", "handled", "faulted", "crashed", "started", "denied", "rejected"];
+
+/// Lists the services of a running host.
+///
+/// queued: messages that wait. handled, faulted, crashed: turns that committed, returned a fault, crashed. started: instances that were started, the first
+/// ones included. denied, rejected: messages to it that were not let through, or found no room.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
+    args.host.tell(&Request::Services, |services: &Vec<ServiceStatus>| text(services))
+}
+
+fn text(services: &[ServiceStatus]) -> String {
+    let rows: Vec<Vec<String>> =
+        std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(services.iter().map(row)).collect();
+    output::table(&rows)
+}
+
+/// The cells of a service, as the table has them.
+pub(super) fn row(of: &ServiceStatus) -> Vec<String> {
+    let mut row = vec![of.service.clone(), of.queued.to_string()];
+    row.extend([of.handled, of.faulted, of.crashed, of.started, of.denied, of.rejected].map(|count| count.to_string()));
+    row
+}

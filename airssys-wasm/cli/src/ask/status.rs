@@ -1,0 +1,34 @@
+//! `airssys status`: how a running host is, in a few lines.
+
+use super::{HostArgs, lasting};
+use crate::control::ControlError;
+use crate::control::protocol::{Request, Status};
+use crate::output;
+
+/// Tells how a running host is: its mesh, since when it is up, instances and dead letters.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys status --json")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
+    args.host.tell(&Request::Status, text)
+}
+
+fn text(of: &Status) -> String {
+    format!(
+        "{} is up for {}: process {}, airssys {}\n  {}, {} of the {} that this machine holds\n  {}, {} kept",
+        of.mesh,
+        lasting(of.uptime_seconds),
+        of.process,
+        of.version,
+        output::count(of.services, "service"),
+        output::count(of.instances, "instance"),
+        of.most_instances,
+        output::count(usize::try_from(of.dead_letters).unwrap_or(usize::MAX), "dead letter"),
+        of.dead_letters_kept,
+    )
+}

@@ -1,0 +1,73 @@
+//! The other side: one question to a running host, one answer.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ControlError;
+use super::place::socket;
+use super::protocol::{Hello, Reply, Request, VERSION};
+
+/// How much longer than the host itself would take an answer is waited for.
+const GRACE: Duration = Duration::from_secs(20);
+/// The longest answer, in bytes: the longest listing has less.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// Asks the host with this data folder.
+///
+/// The stop is waited for without end, and then until the host has let go of the folder: the next host can have it at once.
+pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result<T, ControlError> {
+    let stream = connect(data)?;
+    let mut answers = BufReader::new(&stream);
+    let broken = |source| ControlError::NoAnswer { source };
+    stream.set_read_timeout(Some(GRACE)).and_then(|()| stream.set_write_timeout(Some(GRACE))).map_err(broken)?;
+    let _spoken_to: serde_json::Value = exchange(&stream, &mut answers, &Hello { airssys: VERSION })?;
+    let patience = match request {
+        Request::Stop => None,
+        Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms) + GRACE),
+        _ => Some(GRACE),
+    };
+    stream.set_read_timeout(patience).map_err(broken)?;
+    let answer = exchange(&stream, &mut answers, request)?;
+    if matches!(request, Request::Stop) && stream.set_read_timeout(Some(GRACE)).is_ok() {
+        // Nothing comes any more but the end of the connection, which is the end of the host.
+        let _gone_either_way = answers.read(&mut [0]);
+    }
+    Ok(answer)
+}
+
+fn connect(data: &Path) -> Result<UnixStream, ControlError> {
+    let socket = socket(data);
+    UnixStream::connect(&socket).map_err(|source| match source.kind() {
+        // No socket, or that of a host that was killed.
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlError::NoHost { data: data.to_owned() },
+        ErrorKind::InvalidInput => ControlError::TooLong { socket },
+        _ => ControlError::Connect { socket, source },
+    })
+}
+
+fn exchange<T: DeserializeOwned>(
+    mut stream: &UnixStream,
+    answers: &mut BufReader<&UnixStream>,
+    line: &impl Serialize,
+) -> Result<T, ControlError> {
+    let mut text = serde_json::to_vec(line).map_err(|source| ControlError::Garbled { source })?;
+    text.push(b'\n');
+    // A host that refuses may do so before it has read all: its word counts, not that it stopped listening.
+    let written = stream.write_all(&text);
+    let mut answer = Vec::new();
+    let read = answers.take(MAX_ANSWER).read_until(b'\n', &mut answer);
+    let broken = |source| ControlError::NoAnswer { source };
+    if read.map_err(broken)? == 0 {
+        return Err(broken(written.err().unwrap_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))));
+    }
+    let garbled = |source| ControlError::Garbled { source };
+    match serde_json::from_slice(&answer).map_err(garbled)? {
+        Reply::Ok(value) => serde_json::from_value(value).map_err(garbled),
+        Reply::Error(refusal) => Err(refusal.into()),
+    }
+}

@@ -1,0 +1,182 @@
+//! What the host does for each request. A new request is answered here.
+
+use std::time::{Duration, SystemTime};
+
+use airssys_wasm::TreeNode;
+use airssys_wasm::error::{CallError, ReplayError, SendError};
+use airssys_wasm::message::DeadLetter;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
+
+use super::protocol::{
+    Body, Child, Letter, LetterHead, Letters, MAX_BODY, MAX_LETTERS, MAX_PATIENCE, Refusal, Request, Status, VERSION,
+};
+use super::server::House;
+
+/// How long the host works on what waits for nobody.
+const QUICK: Duration = Duration::from_secs(10);
+
+/// How long the host may work on it; a stop takes what the mesh's own `shutdown_timeout` says.
+pub(super) fn limit(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Stop => None,
+        Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
+        _ => Some(QUICK),
+    }
+}
+
+/// What a client is told that speaks the same version.
+pub(super) fn hello(house: &House) -> Value {
+    json!({ "airssys": VERSION, "version": env!("CARGO_PKG_VERSION"), "mesh": house.mesh })
+}
+
+/// Does it. Cut off where the client goes away or it takes too long: what is waited for is waited for no more.
+pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Refusal> {
+    let runtime = &house.runtime;
+    match request {
+        Request::Status => tell(status(house)),
+        Request::Services => tell(runtime.services()),
+        Request::Tree => tell(runtime.tree().await.iter().map(child).collect::<Vec<_>>()),
+        Request::Send { to, key, body } => {
+            let (_waits, body) = (wait(house)?, bytes(&body)?);
+            match key {
+                None => runtime.send(&to, body).await,
+                Some(key) => runtime.send_with_key(&to, &key, body).await,
+            }?;
+            Ok(Value::Null)
+        }
+        Request::Call { to, key, body, timeout_ms } => {
+            let (_waits, body) = (wait(house)?, bytes(&body)?);
+            let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+            let answer = match key {
+                None => runtime.call(&to, body, patience).await,
+                Some(key) => runtime.call_with_key(&to, &key, body, patience).await,
+            }?;
+            tell(answer.as_deref().map(Body::of))
+        }
+        Request::Emit { topic, body } => {
+            runtime.publish(&topic, bytes(&body)?)?;
+            Ok(Value::Null)
+        }
+        Request::DeadLetters { limit } => tell(letters(house, limit)),
+        Request::DeadLetter { id } => {
+            let (_, kept) = runtime.dead_letters();
+            let found = kept.iter().rev().find(|letter| letter.id == id);
+            tell(letter(found.ok_or(ReplayError::NoSuchLetter { id })?))
+        }
+        Request::ReplayDeadLetter { id } => {
+            let _waits = wait(house)?;
+            runtime.replay(id).await?;
+            Ok(Value::Null)
+        }
+        Request::DropDeadLetter { id } => {
+            tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
+        }
+        Request::Stop => {
+            let mut stopped = house.stopped.subscribe();
+            house.stop.notify_one();
+            let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+            tell(report)
+        }
+    }
+}
+
+fn tell(data: impl Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(data).map_err(|error| Refusal::new("bug", error))
+}
+
+/// A place among those that wait for a service.
+fn wait(house: &House) -> Result<SemaphorePermit<'_>, Refusal> {
+    let busy = |_| Refusal::new("busy", "as many requests as may be wait for services already");
+    house.waiting.try_acquire().map_err(busy)
+}
+
+fn bytes(body: &Body) -> Result<Vec<u8>, Refusal> {
+    let bytes = body.bytes().ok_or_else(|| Refusal::new("bad-request", "the body's hex is no hex"))?;
+    if bytes.len() > MAX_BODY {
+        let told = format!("the message has {} bytes; {MAX_BODY} is the most", bytes.len());
+        return Err(Refusal::new("too-large", told));
+    }
+    Ok(bytes)
+}
+
+fn status(house: &House) -> Status {
+    let (instances, most_instances) = house.runtime.instances();
+    let (dead_letters, kept) = house.runtime.dead_letters();
+    Status {
+        mesh: house.mesh.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        uptime_seconds: house.up_since.elapsed().as_secs_f64(),
+        services: house.runtime.services().len(),
+        instances,
+        most_instances,
+        dead_letters,
+        dead_letters_kept: kept.len(),
+    }
+}
+
+fn child(node: &TreeNode) -> Child {
+    Child {
+        name: node.child.id.to_string(),
+        supervisor: node.child.supervisor.is_some(),
+        status: node.child.status.name().to_owned(),
+        restarts: node.child.restarts,
+        last_exit: node.child.last_exit.as_ref().map(ToString::to_string),
+        uptime_seconds: node.child.uptime.map(|uptime| uptime.as_secs_f64()),
+        children: node.children.iter().map(child).collect(),
+    }
+}
+
+fn letters(house: &House, limit: usize) -> Letters {
+    let (total, kept) = house.runtime.dead_letters();
+    let skipped = kept.len().saturating_sub(limit.min(MAX_LETTERS));
+    Letters { total, kept: kept.len(), letters: kept.iter().skip(skipped).map(head).collect() }
+}
+
+fn head(letter: &DeadLetter) -> LetterHead {
+    LetterHead {
+        id: letter.id,
+        at: at(letter.at),
+        sender: letter.sender.as_ref().map(ToString::to_string),
+        target: letter.target.to_string(),
+        key: letter.key.as_deref().map(str::to_owned),
+        delivery: letter.delivery.to_owned(),
+        attempt: letter.attempt,
+        code: letter.reason.code().to_owned(),
+        reason: letter.reason.to_string(),
+        body_bytes: letter.body.len(),
+    }
+}
+
+fn at(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+fn letter(letter: &DeadLetter) -> Letter {
+    Letter { head: head(letter), trace: letter.trace, body: Body::of(&letter.body) }
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        let kind = match &error {
+            CallError::Fault(fault) => Some(fault.code().to_owned()),
+            CallError::Crashed(crash) => Some(crash.code().to_owned()),
+            _ => None,
+        };
+        Self { code: error.code().to_owned(), kind, message: error.to_string() }
+    }
+}

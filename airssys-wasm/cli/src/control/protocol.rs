@@ -1,0 +1,217 @@
+//! What is said over the control socket: one JSON object a line, each way.
+//!
+//! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
+//! `{"error":{"code":...,"message":...}}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version that is spoken here. Another one is refused.
+pub(crate) const VERSION: u64 = 1;
+/// The largest body of a message, in bytes.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+/// The longest line to the host, in bytes: the largest body as hex, and what stands around it.
+pub(crate) const MAX_LINE: usize = 2 * MAX_BODY + (16 << 10);
+/// The longest that a call may wait.
+pub(crate) const MAX_PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// The most dead letters in one listing.
+pub(crate) const MAX_LETTERS: usize = 10_000;
+
+/// The client's first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hello {
+    pub(crate) airssys: u64,
+}
+
+/// What a host can be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// Answers [`Status`].
+    Status,
+    /// Answers a list of `ServiceStatus`.
+    Services,
+    /// Answers a list of [`Child`].
+    Tree,
+    /// Answers `null` when the message is in its mailbox.
+    Send { to: String, key: Option<String>, body: Body },
+    /// Answers the service's answer: a [`Body`], or `null` where it has none.
+    Call { to: String, key: Option<String>, body: Body, timeout_ms: u64 },
+    /// Answers `null`.
+    Emit { topic: String, body: Body },
+    /// Answers [`Letters`]: the youngest, at most so many.
+    DeadLetters { limit: usize },
+    /// Answers [`Letter`].
+    DeadLetter { id: u64 },
+    /// Answers `null` when the body is in its mailbox again.
+    ReplayDeadLetter { id: u64 },
+    /// Answers the [`Letter`] that is gone.
+    DropDeadLetter { id: u64 },
+    /// Answers [`Stopped`] when the tree has stopped.
+    Stop,
+}
+
+/// What the host says to a line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Ok(Value),
+    Error(Refusal),
+}
+
+/// Why it did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(crate) struct Refusal {
+    /// A stable word.
+    pub(crate) code: String,
+    /// What the code alone does not say: which fault, which crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<String>,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &str, message: impl ToString) -> Self {
+        Self { code: code.to_owned(), kind: None, message: message.to_string() }
+    }
+}
+
+/// The bytes of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Body {
+    Text(String),
+    Hex(String),
+}
+
+impl Body {
+    /// As text, where it is one that JSON does not blow up.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let escaped = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t');
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !bytes.iter().any(|byte| escaped(byte)) => Self::Text(text.to_owned()),
+            _ => Self::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
+    }
+
+    /// The bytes; none where it is no hex.
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        let hex = match self {
+            Self::Text(text) => return Some(text.clone().into_bytes()),
+            Self::Hex(hex) => hex.as_bytes(),
+        };
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (pairs, rest) = hex.as_chunks::<2>();
+        let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+        if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+    }
+}
+
+/// How the host is.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) mesh: String,
+    /// Of airssys.
+    pub(crate) version: String,
+    pub(crate) process: u32,
+    pub(crate) uptime_seconds: f64,
+    pub(crate) services: usize,
+    pub(crate) instances: usize,
+    pub(crate) most_instances: usize,
+    /// All that there were.
+    pub(crate) dead_letters: u64,
+    pub(crate) dead_letters_kept: usize,
+}
+
+/// A child of a supervisor.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Child {
+    pub(crate) name: String,
+    pub(crate) supervisor: bool,
+    pub(crate) status: String,
+    pub(crate) restarts: u64,
+    pub(crate) last_exit: Option<String>,
+    pub(crate) uptime_seconds: Option<f64>,
+    pub(crate) children: Vec<Child>,
+}
+
+/// Dead letters, oldest first.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Letters {
+    /// All that there were.
+    pub(crate) total: u64,
+    pub(crate) kept: usize,
+    pub(crate) letters: Vec<LetterHead>,
+}
+
+/// A dead letter without its body.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LetterHead {
+    pub(crate) id: u64,
+    pub(crate) at: String,
+    /// None is the host.
+    pub(crate) sender: Option<String>,
+    pub(crate) target: String,
+    pub(crate) key: Option<String>,
+    pub(crate) delivery: String,
+    pub(crate) attempt: u32,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+    pub(crate) body_bytes: usize,
+}
+
+/// A dead letter.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    #[serde(flatten)]
+    pub(crate) head: LetterHead,
+    /// The message from outside that it came of.
+    pub(crate) trace: u64,
+    pub(crate) body: Body,
+}
+
+/// How the tree stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stopped {
+    pub(crate) seconds: f64,
+    pub(crate) killed: Vec<String>,
+    pub(crate) unresponsive: Vec<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::{Body, MAX_BODY, MAX_LINE, Refusal, Reply, Request};
+
+    #[test]
+    fn a_request_is_one_line_and_what_it_does_not_know_it_refuses() {
+        let call = Request::Call { to: "a".into(), key: None, body: Body::of(b"x\n"), timeout_ms: 5 };
+        let line = r#"{"request":"call","to":"a","key":null,"body":{"text":"x\n"},"timeout_ms":5}"#;
+        assert_eq!(serde_json::to_string(&call).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Request>(line).unwrap(), call);
+        for bad in [r#"{"request":"fly"}"#, r#"{"request":"emit","topic":"t","body":{"text":""},"loud":1}"#, "[]"] {
+            assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+        }
+        let no = Reply::Error(Refusal::new("busy", "later"));
+        assert_eq!(serde_json::to_string(&no).unwrap(), r#"{"error":{"code":"busy","message":"later"}}"#);
+    }
+
+    #[test]
+    fn every_body_comes_back_and_the_largest_fits_a_line() {
+        for bytes in [&b""[..], b"text", "\u{e9}\n".as_bytes(), b"\xff\x00", b"\x00", b"\x7f"] {
+            assert_eq!(Body::of(bytes).bytes().unwrap(), bytes);
+        }
+        for bad in ["f", "fg", "+1"] {
+            assert_eq!(Body::Hex(bad.into()).bytes(), None, "{bad}");
+        }
+        for byte in [0, b'"', b'x', 0xff] {
+            let body = Body::of(&vec![byte; MAX_BODY]);
+            let send = Request::Send { to: "a".repeat(320), key: Some("\u{1}".repeat(256)), body };
+            assert!(serde_json::to_string(&send).unwrap().len() < MAX_LINE);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The host's side: who may come in, how long anything takes, and that no client holds up the mesh, another client, or the stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airssys_wasm::{Runtime, ShutdownReport};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::place::Claim;
+use super::protocol::{Hello, MAX_LINE, Refusal, Reply, Request, Stopped, VERSION};
+use super::seats::{MOST, Seat, Seats};
+use super::wire::{Line, Lines, write};
+use super::{ControlError, handle};
+
+/// How long a client has for a line, its own silence included.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests at a time that wait for a service; the other seats are for those that look or stop.
+const WAITING: usize = MOST - 8;
+/// The pause after a connection that could not be accepted, such as for want of file descriptors.
+const RESPITE: Duration = Duration::from_millis(100);
+/// How long those who asked for the stop have to take the word that it is done.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+pub(super) struct House {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) mesh: String,
+    pub(super) up_since: Instant,
+    /// To be told when a client wants the host to stop.
+    pub(super) stop: Arc<Notify>,
+    pub(super) stopped: watch::Sender<Option<Stopped>>,
+    pub(super) waiting: Semaphore,
+    /// The user whose host it is.
+    owner: u32,
+}
+
+impl House {
+    fn new(runtime: Arc<Runtime>, mesh: &str, stop: Arc<Notify>, owner: u32) -> Self {
+        let (mesh, up_since) = (mesh.to_owned(), Instant::now());
+        let (stopped, waiting) = (watch::Sender::new(None), Semaphore::new(WAITING));
+        Self { runtime, mesh, up_since, stop, stopped, waiting, owner }
+    }
+}
+
+/// The open control socket of a host; closed when dropped.
+pub(crate) struct Control {
+    claim: Claim,
+    house: Arc<House>,
+    accepting: AbortHandle,
+}
+
+impl Control {
+    /// Opens it for a mesh that is up. `stop` is told when somebody asks for the stop.
+    pub(crate) fn open(
+        claim: Claim,
+        runtime: Arc<Runtime>,
+        mesh: &str,
+        stop: Arc<Notify>,
+    ) -> Result<Self, ControlError> {
+        let owner = own_user().map_err(claim.unusable())?;
+        let house = Arc::new(House::new(runtime, mesh, stop, owner));
+        let listener = UnixListener::from_std(claim.show()?).map_err(claim.unusable())?;
+        let accepting = tokio::spawn(accept(Arc::clone(&house), listener)).abort_handle();
+        Ok(Self { claim, house, accepting })
+    }
+
+    /// Lets nobody in any more, and tells those who asked for the stop that it is done.
+    pub(crate) async fn stopped(&self, report: &ShutdownReport) {
+        self.accepting.abort();
+        self.claim.hide();
+        let ShutdownReport { took, killed, unresponsive, .. } = report;
+        let (killed, unresponsive) = (killed.clone(), unresponsive.clone());
+        self.house.stopped.send_replace(Some(Stopped { seconds: took.as_secs_f64(), killed, unresponsive }));
+        let _who_does_not_listen_is_left = timeout(PARTING, self.house.stopped.closed()).await;
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The standard library does not tell it; the other end of a pair of sockets does.
+fn own_user() -> io::Result<u32> {
+    Ok(UnixStream::pair()?.0.peer_cred()?.uid())
+}
+
+async fn accept(house: Arc<House>, listener: UnixListener) {
+    let seats = Seats::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let house = Arc::clone(&house);
+                // Where there is no seat the connection ends here.
+                seats.admit(|seat| tokio::spawn(serve(house, stream, seat)).abort_handle());
+            }
+            Err(error) => {
+                tracing::warn!(target: "airssys", %error, "the control socket cannot accept");
+                tokio::time::sleep(RESPITE).await;
+            }
+        }
+    }
+}
+
+async fn serve(house: Arc<House>, stream: UnixStream, seat: Seat) {
+    let user = stream.peer_cred().map(|cred| cred.uid());
+    let (read, mut to) = stream.into_split();
+    let mut lines = Lines::new(read);
+    let welcome = match user {
+        Ok(user) if user == house.owner => greet(lines.next(PATIENCE).await),
+        _ => {
+            tracing::warn!(target: "airssys", ?user, "another user at the control socket was refused");
+            Some(Err(Refusal::new("other-user", "only the user who runs a host may speak to it")))
+        }
+    };
+    let Some(welcome) = welcome else { return };
+    let (welcome, goes_on) = match welcome {
+        Ok(()) => (Reply::Ok(handle::hello(&house)), true),
+        Err(refusal) => (Reply::Error(refusal), false),
+    };
+    if !write(&mut to, &welcome, PATIENCE).await || !goes_on {
+        return;
+    }
+    loop {
+        let line = match lines.next(PATIENCE).await {
+            Line::Text(line) => line,
+            Line::TooLong => {
+                write(&mut to, &Reply::Error(too_long()), PATIENCE).await;
+                return;
+            }
+            Line::End => return,
+        };
+        seat.working(true);
+        // Whoever stops waits for the end of this, so that the word of it is written before the host goes.
+        let _stopping = house.stopped.subscribe();
+        let reply = tokio::select! {
+            biased;
+            reply = answer(&house, &line) => reply,
+            () = lines.gone() => return,
+        };
+        seat.working(false);
+        if !write(&mut to, &reply, PATIENCE).await {
+            return;
+        }
+    }
+}
+
+/// What the first line says; none where there is none.
+fn greet(line: Line) -> Option<Result<(), Refusal>> {
+    let line = match line {
+        Line::Text(line) => line,
+        Line::TooLong => return Some(Err(too_long())),
+        Line::End => return None,
+    };
+    let hello: Result<Hello, _> = serde_json::from_slice(&line);
+    Some(match hello {
+        Ok(Hello { airssys: VERSION }) => Ok(()),
+        Ok(Hello { airssys }) => {
+            let own = env!("CARGO_PKG_VERSION");
+            let told = format!("this host, airssys {own}, speaks version {VERSION}, and was asked for {airssys}");
+            Err(Refusal::new("version", told))
+        }
+        Err(error) => Err(Refusal::new("hello", format!("the first line is {{\"airssys\":{VERSION}}}: {error}"))),
+    })
+}
+
+fn too_long() -> Refusal {
+    Refusal::new("too-long", format!("a line has at most {MAX_LINE} bytes"))
+}
+
+async fn answer(house: &House, line: &[u8]) -> Reply {
+    let request: Request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(error) => return Reply::Error(Refusal::new("bad-request", error)),
+    };
+    let answered = match handle::limit(&request) {
+        None => handle::handle(house, request).await,
+        Some(limit) => timeout(limit, handle::handle(house, request))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new("timeout", "the host did not come to it in time"))),
+    };
+    answered.map_or_else(Reply::Error, Reply::Ok)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::sync::Arc;
+
+    use airssys_wasm::Runtime;
+    use airssys_wasm::compose::Topology;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+
+    use super::{House, Seats, own_user, serve};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn another_user_is_told_so_and_nothing_else() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("airssys.toml");
+        std::fs::write(&file, "name = \"mesh\"\n").unwrap();
+        let topology = Topology::read(&file).unwrap();
+        let runtime = Arc::new(Runtime::builder().start(&topology).await.unwrap());
+        let own = own_user().unwrap();
+        for (owner, says) in [(own, "\"mesh\":\"mesh\""), (own + 1, "\"other-user\"")] {
+            let house = Arc::new(House::new(Arc::clone(&runtime), "mesh", Arc::default(), owner));
+            let (theirs, mut ours) = UnixStream::pair().unwrap();
+            Seats::default().admit(|seat| tokio::spawn(serve(house, theirs, seat)).abort_handle());
+            ours.write_all(b"{\"airssys\":1}\n").await.unwrap();
+            ours.shutdown().await.unwrap();
+            let mut said = Vec::new();
+            // A reset, because it did not listen, is an end too.
+            let _ended = ours.read_to_end(&mut said).await;
+            let said = String::from_utf8(said).unwrap();
+            assert!(said.contains(says) && said.lines().count() == 1, "{said}");
+        }
+        runtime.shutdown().await;
+    }
+}
