@@ -93,7 +93,7 @@ impl Body {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let escaped = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t');
         match std::str::from_utf8(bytes) {
-            Ok(text) if !bytes.iter().any(|byte| escaped(byte)) => Self::Text(text.to_owned()),
+            Ok(text) if !bytes.iter().any(escaped) => Self::Text(text.to_owned()),
             _ => Self::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
