@@ -214,6 +214,31 @@ fn dead_letters_are_shown_sent_again_and_dropped() {
 }
 
 #[test]
+fn a_message_that_is_sent_again_is_handled_once() {
+    let desk = Desk::with(&format!("{PROBER}instances = 2\npartitioned = true\n"));
+    let running = up(&desk, &[]);
+    let request =
+        |request: &str, body: &str| json!({ "request": request, "to": "prober", "key": "k", "body": { "text": body } });
+    let (sleep, mut record) = (request("send", "{\"sleep\":500}"), request("call", "{\"record\":9}"));
+    record["timeout_ms"] = json!(50);
+    let mut raw = Raw::welcome(&desk);
+    // One waits behind the other until nobody wants it any more.
+    assert_eq!(raw.ask(&sleep.to_string())["ok"], Value::Null);
+    assert_eq!(raw.ask(&record.to_string())["error"]["code"], "timeout");
+    let listed = || asked(&desk, &["dead-letters", "list"])["letters"][0].clone();
+    until("its turn came", || !listed().is_null());
+    let letter = listed();
+    assert_eq!((&letter["code"], &letter["key"]), (&json!("expired"), &json!("k")));
+
+    let recorded = || asked(&desk, &["call", "prober", "{\"get\":\"record\"}", "--key", "k"])["ok"]["ok"].clone();
+    assert_eq!(recorded(), Value::Null);
+    assert_eq!(asked(&desk, &["dead-letters", "replay", &letter["id"].to_string()]), Value::Null);
+    assert_eq!(recorded(), json!([9]));
+    assert_eq!(asked(&desk, &["dead-letters", "list"]), json!({ "total": 1, "kept": 0, "letters": [] }));
+    stop(&desk, running);
+}
+
+#[test]
 fn a_watch_tells_what_changes_until_the_host_is_gone() {
     let desk = Desk::with(ECHO);
     let running = up(&desk, &[]);

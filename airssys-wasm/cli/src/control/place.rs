@@ -43,6 +43,10 @@ impl Claim {
         }
         let unusable = |source| ControlError::Place { folder: folder.clone(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(unusable)?;
+        if fs::symlink_metadata(&folder).map_err(unusable)?.is_symlink() {
+            // Who made it would choose whose mode is changed.
+            return Err(unusable(io::ErrorKind::NotADirectory.into()));
+        }
         // It may have been there, and for others too.
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(unusable)?;
         let taken = |process| ControlError::Taken { data: data.to_owned(), process };
@@ -134,6 +138,13 @@ mod tests {
         let _listener = claim.show().unwrap();
         UnixStream::connect(socket(&data)).unwrap();
         assert_eq!(mode(&data.join("control")), 0o700);
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let here = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(here.path(), here.path().join("control")).unwrap();
+        assert!(matches!(Claim::take(here.path()), Err(ControlError::Place { .. })));
     }
 
     #[test]
