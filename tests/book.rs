@@ -154,10 +154,19 @@ fn every_toml_block_is_read_or_refused_as_told() {
                 assert_eq!(text.language, "text", "{}: what is said of the block above?", text.place);
                 assert_eq!(said.expect_err(&block.place), text.text.trim_end(), "{}", text.place);
             }
-            Some("written out") => assert_eq!(Some(said.unwrap()), before, "{}", block.place),
+            Some("written out") => {
+                assert_eq!(Some(meant(&said.unwrap())), before.as_deref().map(meant), "{}", block.place)
+            }
             _ => before = Some(said.unwrap_or_else(|said| panic!("{}: {said}", block.place))),
         }
     }
+}
+
+/// What a topology means, without how much of it was written.
+fn meant(topology: &str) -> String {
+    let mut pieces = topology.split("own_limits: LimitsPatch {");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |meant, piece| meant + piece.split_once('}').unwrap().1)
 }
 
 #[test]

@@ -4,10 +4,12 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
-#[path = "cli/releases.rs"]
-mod releases;
 #[path = "cli/control.rs"]
 mod control;
+#[path = "cli/deploy.rs"]
+mod deploy;
+#[path = "cli/releases.rs"]
+mod releases;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/signals.rs"]
@@ -20,7 +22,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 24] = [
+const SUBCOMMANDS: [&str; 26] = [
     "new",
     "build",
     "inspect",
@@ -37,6 +39,8 @@ const SUBCOMMANDS: [&str; 24] = [
     "send",
     "call",
     "emit",
+    "deploy",
+    "rollback",
     "dead-letters",
     "dead-letters list",
     "dead-letters show",

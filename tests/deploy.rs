@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, guest};
+use airssys_tests::{Mesh, PATIENCE, shifter};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback};
 use airssys_wasm::registry::Release;
@@ -16,9 +16,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 const SENDERS: usize = 4;
-/// What stands in the guest's binary until a test writes something else there.
-const VARIANT: &[u8; 40] = b"variant=one,healthy.....................";
-
 const TOPOLOGY: &str = r#"
     name = "deploy"
     [root]
@@ -32,17 +29,6 @@ const TOPOLOGY: &str = r#"
     release = "one.wasm"
 "#;
 
-/// The binary of a release with this name that does this, beside a topology.
-fn variant(name: &str, way: &str) -> Vec<u8> {
-    let built = guest("shifter").parent().unwrap().join("target/airssys/shifter.wasm");
-    let mut binary = std::fs::read(built).unwrap();
-    let at: Vec<usize> = (0..binary.len()).filter(|at| binary[*at..].starts_with(VARIANT)).collect();
-    assert_eq!(at.len(), 1, "the variant stands in the binary once");
-    let text = format!("{:.<40}", format!("variant={name},{way}"));
-    binary[at[0]..][..40].copy_from_slice(text.as_bytes());
-    binary
-}
-
 struct Deploying {
     runtime: Arc<Runtime>,
     folder: tempfile::TempDir,
@@ -51,7 +37,7 @@ struct Deploying {
 impl Deploying {
     async fn start(topology: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("one.wasm"), variant("one", "healthy")).unwrap();
+        std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
         let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
@@ -66,7 +52,7 @@ impl Deploying {
     /// A release that answers with this name and does this.
     fn release(&self, name: &str, way: &str) -> Release {
         let path = self.path(name);
-        std::fs::write(&path, variant(name, way)).unwrap();
+        std::fs::write(&path, shifter(name, way)).unwrap();
         Release::find(&path).unwrap()
     }
 
@@ -201,7 +187,7 @@ async fn what_cannot_be_hosted_is_refused_before_anything_changes() {
     let broken: [(&str, Vec<u8>); 4] = [
         ("empty", Vec::new()),
         ("text", b"hello".to_vec()),
-        ("truncated", variant("two", "healthy")[..5_000].to_vec()),
+        ("truncated", shifter("two", "healthy")[..5_000].to_vec()),
         ("module", b"\0asm\x01\0\0\0".to_vec()),
     ];
     for (name, bytes) in broken {
@@ -350,7 +336,7 @@ async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
     mesh.tell("sleeper", &sleep).await.unwrap();
     mesh.until("it sleeps", |mesh| mesh.status("sleeper").queued == 0).await;
     let path = mesh.folder.path().join("two.wasm");
-    std::fs::write(&path, variant("two", "healthy")).unwrap();
+    std::fs::write(&path, shifter("two", "healthy")).unwrap();
     let mut options = quick();
     options.handover_deadline = Duration::from_millis(50);
     let deployment = mesh.runtime.deploy("sleeper", Release::find(&path).unwrap(), options).await.unwrap();

@@ -95,7 +95,7 @@ fn has_ended(child: &mut Child) -> bool {
 fn a_publisher_that_is_killed_leaves_a_release_or_none() {
     let desk = Desk::new();
     let mut dice = Dice::new();
-    let data = desk.path().join("share/airssys");
+    let data = desk.path().join(".airssys");
     component(&desk, 1);
     let begun = Instant::now();
     let _well = desk.run(&["publish", "many.wasm"]).well();
@@ -136,7 +136,7 @@ fn a_publisher_that_is_killed_leaves_a_release_or_none() {
 fn a_remover_that_is_killed_leaves_a_release_or_none() {
     let desk = Desk::new();
     let mut dice = Dice::new();
-    let data = desk.path().join("share/airssys");
+    let data = desk.path().join(".airssys");
     component(&desk, 1);
     let _well = desk.run(&["publish", "many.wasm"]).well();
     let begun = Instant::now();
@@ -164,7 +164,7 @@ async fn what_was_changed_after_it_was_looked_up_is_not_loaded() {
     let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"echo@1.0.0\"\n");
     desk.component("echo", "1.0.0");
     let _well = desk.run(&["publish", "echo.wasm"]).well();
-    let data = desk.path().join("share/airssys");
+    let data = desk.path().join(".airssys");
     let mut topology = Topology::read_with(&desk.path().join("airssys.toml"), Some(&data)).unwrap();
     let component = topology.services().next().unwrap().release.component.clone();
     // A good component, and another one.
@@ -203,7 +203,7 @@ fn a_full_disk_is_told_and_leaves_nothing_half_done() {
         assert!(ran.stdout.is_empty(), "{ran:#?}");
         assert_eq!(files(&desk.releases()), before);
     }
-    let _store = check(&desk.path().join("share/airssys"));
+    let _store = check(&desk.path().join(".airssys"));
     let _well = desk.run(&["publish", "many.wasm"]).well();
 }
 
@@ -213,7 +213,7 @@ fn a_folder_that_cannot_be_written_to_is_told_and_can_still_be_read() {
     desk.component("echo", "1.0.0");
     let _well = desk.run(&["publish", "echo.wasm"]).well();
     desk.component("echo", "2.0.0");
-    let data = desk.path().join("share/airssys");
+    let data = desk.path().join(".airssys");
     let folders = |mode: u32| {
         for folder in
             ["releases/index/echo", "releases/index", "releases/blobs/sha256", "releases/blobs", "releases", ""]
@@ -236,10 +236,10 @@ fn a_folder_that_cannot_be_written_to_is_told_and_can_still_be_read() {
         command.output().unwrap().into()
     };
     let _refused = run(&["publish", "echo.wasm"]).refused(1, "AS108", &["releases", "Permission denied", "--data"]);
-    let _refused = run(&["publish", "echo.wasm", "--data", "share/airssys/deeper"]).refused(
+    let _refused = run(&["publish", "echo.wasm", "--data", ".airssys/deeper"]).refused(
         1,
         "AS108",
-        &["cannot make", "share/airssys/deeper", "Permission denied", "--data"],
+        &["cannot make", ".airssys/deeper", "Permission denied", "--data"],
     );
     let _refused = run(&["remove", "echo@1.0.0"]).refused(1, "AS108", &["Permission denied", "--data"]);
     assert!(run(&["releases"]).well().stdout.contains("echo@1.0.0"));

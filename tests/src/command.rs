@@ -141,7 +141,7 @@ impl Desk {
     /// Where the command keeps published releases, where nothing else is said.
     #[must_use]
     pub fn releases(&self) -> PathBuf {
-        self.path().join("share/airssys/releases")
+        self.path().join(".airssys/releases")
     }
 
     /// Its path.

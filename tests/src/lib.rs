@@ -41,6 +41,25 @@ pub fn guest(name: &str) -> PathBuf {
     guests.join(name)
 }
 
+/// What stands in the binary of the guest `shifter` until somebody writes something else there.
+const VARIANT: &[u8; 40] = b"variant=one,healthy.....................";
+
+/// The binary of a release that answers with this name and misbehaves in this way; see the guest `shifter`.
+///
+/// # Panics
+///
+/// The guest is not built.
+#[must_use]
+pub fn shifter(name: &str, way: &str) -> Vec<u8> {
+    let built = guest("shifter").with_file_name("target").join("airssys/shifter.wasm");
+    let mut binary = std::fs::read(built).expect("the guest is built");
+    let at: Vec<usize> = (0..binary.len()).filter(|at| binary[*at..].starts_with(VARIANT)).collect();
+    assert_eq!(at.len(), 1, "the variant stands in the binary once");
+    let text = format!("{:.<40}", format!("variant={name},{way}"));
+    binary[at[0]..][..40].copy_from_slice(text.as_bytes());
+    binary
+}
+
 /// Compiled code is kept between tests: a prober takes half a second to compile.
 fn code_cache() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code")

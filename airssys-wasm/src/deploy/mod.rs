@@ -96,6 +96,22 @@ pub enum DeployError {
     },
 }
 
+impl DeployError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::UnderWay { .. } => "under-way",
+            Self::Keyed { .. } => "keyed",
+            Self::AlreadyLive { .. } => "already-live",
+            Self::NoPrevious { .. } => "no-previous",
+            Self::Untrusted { .. } => "untrusted",
+            Self::Release { .. } => "release",
+        }
+    }
+}
+
 /// Where a deployment is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,6 +1,7 @@
 //! The commands that speak to a running host, one module each. Each asks one question over the control socket and prints the answer.
 
 pub(crate) mod dead_letters;
+pub(crate) mod deploy;
 pub(crate) mod message;
 pub(crate) mod ps;
 pub(crate) mod status;

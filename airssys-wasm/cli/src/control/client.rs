@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ControlError;
+use super::handle::COMPILING;
 use super::place::socket;
 use super::protocol::{Hello, Reply, Request, VERSION};
 
@@ -29,6 +30,7 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     let patience = match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms) + GRACE),
+        Request::Deploy { .. } => Some(COMPILING + GRACE),
         _ => Some(GRACE),
     };
     stream.set_read_timeout(patience).map_err(broken)?;

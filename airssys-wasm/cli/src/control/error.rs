@@ -99,6 +99,9 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
     }
     Some(match refusal.code.as_str() {
         "no-such-service" => "`airssys ps` lists the services",
+        "rolled-back" => "the host's log tells more; mend the release, and deploy it again",
+        "already-live" => "deploy another release, or none",
+        "under-way" => "`airssys rollback` cancels it",
         "no-such-letter" => "`airssys dead-letters list` shows those that are kept",
         "handled" => "there is nothing to send again; `airssys dead-letters drop` forgets it",
         "stopped" => "`airssys tree` shows what runs",

@@ -1,27 +1,35 @@
 //! What the host does for each request. A new request is answered here.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::TreeNode;
+use airssys_wasm::deploy::{DeployError, DeployOptions, Progress};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
+use airssys_wasm::registry::{Reference, Release, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
-    Body, Child, Letter, LetterHead, Letters, MAX_BODY, MAX_LETTERS, MAX_PATIENCE, Refusal, Request, Status, VERSION,
+    Body, Child, Deployment, Letter, LetterHead, Letters, MAX_BODY, MAX_LETTERS, MAX_PATIENCE, Refusal, Request,
+    Status, VERSION,
 };
 use super::server::House;
 
 /// How long the host works on what waits for nobody.
 const QUICK: Duration = Duration::from_secs(10);
 
+/// How long the host may take to compile a release: a large one takes tens of seconds on a busy machine.
+pub(super) const COMPILING: Duration = Duration::from_secs(10 * 60);
+
 /// How long the host may work on it; a stop takes what the mesh's own `shutdown_timeout` says.
 pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
+        Request::Deploy { .. } => Some(COMPILING),
         _ => Some(QUICK),
     }
 }
@@ -73,6 +81,23 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
+        Request::Deploy { service, release, probation_ms, handover_ms } => {
+            let _waits = wait(house)?;
+            let data = house.data.clone();
+            let found = tokio::task::spawn_blocking(move || find(&release, &data)).await;
+            let release = found.map_err(|error| Refusal::new("bug", error))??;
+            let options = options(probation_ms, handover_ms);
+            let deployment = runtime.deploy(&service, release, options).await?;
+            tell(progress(house, &service, &deployment.progress()))
+        }
+        Request::Rollback { service, probation_ms, handover_ms } => {
+            let deployment = runtime.rollback(&service, options(probation_ms, handover_ms))?;
+            tell(progress(house, &service, &deployment.progress()))
+        }
+        Request::Deployment { service } => {
+            let last = runtime.deployment(&service);
+            tell(last.map(|deployment| progress(house, &service, &deployment.progress())))
+        }
         Request::Stop => {
             let mut stopped = house.stopped.subscribe();
             house.stop.notify_one();
@@ -80,6 +105,36 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             tell(report)
         }
     }
+}
+
+fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
+    if Reference::is_meant(release) {
+        let found = Store::open(data).and_then(|store| store.resolve(release));
+        return found.map_err(|error| Refusal::new("no-such-release", error));
+    }
+    Release::find(Path::new(release)).map_err(|error| {
+        let told = format!("the release {} {}; hint: {}", error.path.display(), error.what, error.hint);
+        Refusal::new("no-such-release", told)
+    })
+}
+
+fn options(probation_ms: u64, handover_ms: u64) -> DeployOptions {
+    let mut options = DeployOptions::default();
+    options.probation = Duration::from_millis(probation_ms).min(MAX_PATIENCE);
+    options.handover_deadline = Duration::from_millis(handover_ms).min(MAX_PATIENCE);
+    options
+}
+
+fn progress(house: &House, service: &str, progress: &Progress) -> Deployment {
+    let (state, reason) = match progress {
+        Progress::Switching { .. } => ("switching", None),
+        Progress::Probation => ("probation", None),
+        Progress::Live => ("live", None),
+        Progress::RolledBack { reason } => ("rolled-back", Some(reason.to_string())),
+        _ => ("unknown", None),
+    };
+    let live = house.runtime.live_digest(service);
+    Deployment { service: service.to_owned(), state: state.to_owned(), reason, live }
 }
 
 fn tell(data: impl Serialize) -> Result<Value, Refusal> {
@@ -156,6 +211,12 @@ fn at(time: SystemTime) -> String {
 
 fn letter(letter: &DeadLetter) -> Letter {
     Letter { head: head(letter), trace: letter.trace, body: Body::of(&letter.body) }
+}
+
+impl From<DeployError> for Refusal {
+    fn from(error: DeployError) -> Self {
+        Self::new(error.code(), error)
+    }
 }
 
 impl From<SendError> for Refusal {

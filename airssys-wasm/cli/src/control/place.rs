@@ -28,12 +28,18 @@ pub(super) fn socket(data: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Claim {
     listener: UnixListener,
+    data: PathBuf,
     hidden: PathBuf,
     shown: PathBuf,
     _lock: File,
 }
 
 impl Claim {
+    /// The folder.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Takes the folder, and makes the socket in it, where no other host has it.
     pub(crate) fn take(data: &Path) -> Result<Self, ControlError> {
         let folder = control(data);
@@ -55,7 +61,7 @@ impl Claim {
         let listener = UnixListener::bind(&hidden).map_err(unusable)?;
         fs::set_permissions(&hidden, Permissions::from_mode(0o600)).map_err(unusable)?;
         listener.set_nonblocking(true).map_err(unusable)?;
-        Ok(Self { listener, hidden, shown, _lock: lock })
+        Ok(Self { listener, data: data.to_owned(), hidden, shown, _lock: lock })
     }
 
     /// Lets the socket be found, in place of a dead host's where there is one.

@@ -50,6 +50,12 @@ pub(crate) enum Request {
     ReplayDeadLetter { id: u64 },
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
+    /// Answers [`Deployment`] when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
+    Deploy { service: String, release: String, probation_ms: u64, handover_ms: u64 },
+    /// Answers [`Deployment`]: that of the way back, or the one that is cancelled.
+    Rollback { service: String, probation_ms: u64, handover_ms: u64 },
+    /// Answers [`Deployment`]: the last one of the service, or `null`.
+    Deployment { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop,
 }
@@ -125,6 +131,18 @@ pub(crate) struct Status {
     /// All that there were.
     pub(crate) dead_letters: u64,
     pub(crate) dead_letters_kept: usize,
+}
+
+/// A deployment, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deployment {
+    pub(crate) service: String,
+    /// `switching`, `probation`, `live` or `rolled-back`.
+    pub(crate) state: String,
+    /// Why it was rolled back.
+    pub(crate) reason: Option<String>,
+    /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
+    pub(crate) live: Option<String>,
 }
 
 /// A child of a supervisor.

@@ -1,6 +1,7 @@
 //! The host's side: who may come in, how long anything takes, and that no client holds up the mesh, another client, or the stop.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(super) struct House {
     pub(super) runtime: Arc<Runtime>,
     pub(super) mesh: String,
+    /// Its data folder, where published releases are.
+    pub(super) data: PathBuf,
     pub(super) up_since: Instant,
     /// To be told when a client wants the host to stop.
     pub(super) stop: Arc<Notify>,
@@ -39,10 +42,10 @@ pub(super) struct House {
 }
 
 impl House {
-    fn new(runtime: Arc<Runtime>, mesh: &str, stop: Arc<Notify>, owner: u32) -> Self {
-        let (mesh, up_since) = (mesh.to_owned(), Instant::now());
+    fn new(runtime: Arc<Runtime>, mesh: &str, data: &Path, stop: Arc<Notify>, owner: u32) -> Self {
+        let (mesh, data, up_since) = (mesh.to_owned(), data.to_owned(), Instant::now());
         let (stopped, waiting) = (watch::Sender::new(None), Semaphore::new(WAITING));
-        Self { runtime, mesh, up_since, stop, stopped, waiting, owner }
+        Self { runtime, mesh, data, up_since, stop, stopped, waiting, owner }
     }
 }
 
@@ -62,7 +65,7 @@ impl Control {
         stop: Arc<Notify>,
     ) -> Result<Self, ControlError> {
         let owner = own_user().map_err(claim.unusable())?;
-        let house = Arc::new(House::new(runtime, mesh, stop, owner));
+        let house = Arc::new(House::new(runtime, mesh, claim.data(), stop, owner));
         let listener = UnixListener::from_std(claim.show()?).map_err(claim.unusable())?;
         let accepting = tokio::spawn(accept(Arc::clone(&house), listener)).abort_handle();
         Ok(Self { claim, house, accepting })
@@ -190,6 +193,7 @@ async fn answer(house: &House, line: &[u8]) -> Reply {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use airssys_wasm::Runtime;
@@ -208,7 +212,7 @@ mod tests {
         let runtime = Arc::new(Runtime::builder().start(&topology).await.unwrap());
         let own = own_user().unwrap();
         for (owner, says) in [(own, "\"mesh\":\"mesh\""), (own + 1, "\"other-user\"")] {
-            let house = Arc::new(House::new(Arc::clone(&runtime), "mesh", Arc::default(), owner));
+            let house = Arc::new(House::new(Arc::clone(&runtime), "mesh", Path::new("."), Arc::default(), owner));
             let (theirs, mut ours) = UnixStream::pair().unwrap();
             Seats::default().admit(|seat| tokio::spawn(serve(house, theirs, seat)).abort_handle());
             // The other user's host may have hung up already; and a reset, because it did not listen, is an end too.

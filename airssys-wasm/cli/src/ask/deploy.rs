@@ -1,0 +1,131 @@
+//! `airssys deploy`, `airssys rollback`: another release takes a service of a running host over, in place.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use airssys_wasm::registry::Reference;
+
+use super::HostArgs;
+use crate::control::ControlError;
+use crate::control::protocol::{Deployment, Refusal, Request};
+use crate::explain::note;
+use crate::output;
+use crate::run;
+
+/// How often the host is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// Lets another release take a service of a running host over, in place.
+///
+/// The service keeps its address, its mailbox and its state, and messages keep flowing: none is lost, repeated or reordered. The release is compiled and
+/// started beside the one that serves, and takes over between two messages. It is on probation then: where it crashes meanwhile, the release before comes
+/// back by itself, with the message that it crashed on. The command ends when the probation does: with 0 where the new release is live, with 1 where the
+/// one before is.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m"
+)]
+pub(crate) struct Args {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// A published release, or the file or folder of one.
+    #[arg(value_name = "NAME@VERSION|FILE|FOLDER")]
+    release: String,
+    #[command(flatten)]
+    times: Times,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Brings back the release that served before the one that is live.
+///
+/// It was kept ready, so this takes no longer than the switch itself. Where a deployment is under way, it is cancelled instead. What was committed meanwhile
+/// stays. Only what was live since the host was started can come back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  airssys rollback pricing")]
+pub(crate) struct RollbackArgs {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    #[command(flatten)]
+    times: Times,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct Times {
+    /// How long a crash of the new release brings the old one back.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = run::timeout)]
+    probation: Duration,
+    /// How long an actor has to come to the end of its message and let the new release take over.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::timeout)]
+    handover_deadline: Duration,
+}
+
+impl Times {
+    fn milliseconds(&self) -> (u64, u64) {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        (milliseconds(self.probation), milliseconds(self.handover_deadline))
+    }
+}
+
+/// Runs `deploy`.
+pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
+    let release = if Reference::is_meant(&args.release) {
+        args.release.clone()
+    } else {
+        // The host has a current folder of its own.
+        let absolute = std::path::absolute(Path::new(&args.release));
+        absolute.map_or_else(|_| args.release.clone(), |path| path.display().to_string())
+    };
+    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let request = Request::Deploy { service: args.service.clone(), release, probation_ms, handover_ms };
+    follow(&args.host, &args.service, &request, "live")
+}
+
+/// Runs `rollback`. Where it cancelled a deployment, that one's end is what was wanted.
+pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
+    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let under_way: Option<Deployment> = args.host.ask(&Request::Deployment { service: args.service.clone() })?;
+    let cancels = under_way.is_some_and(|last| !is_over(&last));
+    let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms };
+    follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" })
+}
+
+fn is_over(deployment: &Deployment) -> bool {
+    matches!(deployment.state.as_str(), "live" | "rolled-back")
+}
+
+/// Asks for it, and follows it to its end.
+fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Result<(), ControlError> {
+    let mut deployment: Deployment = host.ask(request)?;
+    let mut told = String::new();
+    while !is_over(&deployment) {
+        if deployment.state != told {
+            told.clone_from(&deployment.state);
+            note(&format!("{service}: {told}"));
+        }
+        sleep(ASK_EVERY);
+        let last: Option<Deployment> = host.ask(&Request::Deployment { service: service.to_owned() })?;
+        let gone = || Refusal::new("no-such-service", format!("there is no deployment of {service} any more"));
+        deployment = last.ok_or_else(gone)?;
+    }
+    if host.json {
+        output::print_json(&deployment)?;
+    }
+    let why = deployment.reason.as_deref().unwrap_or_default();
+    if deployment.state != wanted {
+        return Err(Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")).into());
+    }
+    if !host.json {
+        let text = match deployment.state.as_str() {
+            "live" => format!("{service}: live, {}", deployment.live.as_deref().unwrap_or_default()),
+            _ => format!("{service}: served by the release before, as was asked for"),
+        };
+        output::print(&text)?;
+    }
+    Ok(())
+}
