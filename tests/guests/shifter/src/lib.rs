@@ -64,7 +64,10 @@ impl Shifter {
 }
 
 fn text() -> String {
-    String::from_utf8_lossy(black_box(&VARIANT).as_slice()).trim_start_matches("variant=").trim_end_matches('.').to_owned()
+    String::from_utf8_lossy(black_box(&VARIANT).as_slice())
+        .trim_start_matches("variant=")
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 fn name() -> String {
