@@ -17,6 +17,8 @@ pub(crate) enum Event {
     Cancelled,
     /// The probation is over.
     Proved,
+    /// No actor is on probation any more, and all had the new release when they ceased to be.
+    Settled,
 }
 
 /// What is to be done.
@@ -28,6 +30,8 @@ pub(crate) enum Action {
     Revert(usize),
     /// Wait: all serve with the new release, on probation.
     Watch,
+    /// Take all actors off probation: from now on a crash is a crash.
+    Settle,
     /// It is over: all serve with the new release.
     Live,
     /// It is over: all serve with the old release.
@@ -46,6 +50,7 @@ pub(crate) struct Deployment {
 enum Phase {
     Switching(usize),
     Watching,
+    Settling,
     Reverting(usize),
     Live,
     Old,
@@ -76,10 +81,13 @@ impl Deployment {
                 self.phase = Phase::Reverting(usize::MAX);
                 None
             }
-            (Phase::Switching(_), Event::NotSwitched) | (Phase::Watching, Event::Crashed(_) | Event::Cancelled) => {
-                Some(self.reverting())
-            }
+            (Phase::Switching(_), Event::NotSwitched)
+            | (Phase::Watching | Phase::Settling, Event::Crashed(_) | Event::Cancelled) => Some(self.reverting()),
             (Phase::Watching, Event::Proved) => {
+                self.phase = Phase::Settling;
+                Some(Action::Settle)
+            }
+            (Phase::Settling, Event::Settled) => {
                 self.phase = Phase::Live;
                 Some(Action::Live)
             }
@@ -139,8 +147,9 @@ mod tests {
             let mut chance = || chances.next().unwrap_or_default();
             let (mut deployment, mut action) = Deployment::begin(actors);
             for _ in 0..1_000 {
-                // Something may happen beside what is being done.
+                // Something may happen beside what is being done, until it is over.
                 let beside = match chance() {
+                    _ if matches!(action, Action::Live | Action::Old) => None,
                     0..15 => world.iter().position(|new| *new).map(|actor| { world[actor] = false; Event::Crashed(actor) }),
                     15..20 => Some(Event::Cancelled),
                     _ => None,
@@ -155,6 +164,7 @@ mod tests {
                     }
                     Action::Revert(actor) => { world[actor] = false; Event::Reverted }
                     Action::Watch => Event::Proved,
+                    Action::Settle => Event::Settled,
                     Action::Live => { prop_assert!(world.iter().all(|new| *new), "{world:?}"); return Ok(()); }
                     Action::Old => { prop_assert!(world.iter().all(|new| !*new), "{world:?}"); return Ok(()); }
                 };

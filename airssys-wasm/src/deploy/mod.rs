@@ -269,18 +269,21 @@ impl Running<'_> {
                     self.revert(actor).await;
                     Event::Reverted
                 }
-                Action::Live => {
-                    // One that crashed at this very moment has gone back: so do the others.
+                Action::Settle => {
+                    // One that crashed at this very moment has gone back, and says so.
                     let gone_back = self.order.posts.iter().filter(|post| !post.live.settle()).count();
-                    if gone_back > 0 {
-                        for actor in 0..actors {
-                            self.revert(actor).await;
-                        }
-                        let crash = failures.recv().await.map(|(_, crash)| Setback::Crashed(crash));
-                        return Progress::RolledBack { reason: crash.unwrap_or(Setback::Cancelled) };
+                    match gone_back {
+                        0 => Event::Settled,
+                        _ => match failures.recv().await {
+                            Some((actor, crash)) => {
+                                self.setback.get_or_insert(Setback::Crashed(crash));
+                                Event::Crashed(actor)
+                            }
+                            None => Event::Cancelled,
+                        },
                     }
-                    return Progress::Live;
                 }
+                Action::Live => return Progress::Live,
                 Action::Old => return Progress::RolledBack { reason: self.setback.unwrap_or(Setback::Cancelled) },
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
