@@ -39,6 +39,7 @@ fn a_release_goes_live_and_the_one_before_comes_back() {
     let deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms", "--json"]).well();
     let deployed: Value = serde_json::from_str(&deployed.stdout).unwrap();
     assert_eq!((&deployed["state"], &deployed["reason"]), (&json!("live"), &json!(null)));
+    assert!(deployed["pause_us"].as_f64().unwrap() > 0.0, "{deployed}");
     assert_eq!(live(&desk, 2), json!("two"));
     let back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
     assert!(back.stdout.starts_with("counter: live, "), "{}", back.stdout);

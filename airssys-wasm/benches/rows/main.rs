@@ -22,6 +22,7 @@ mod memory;
 mod relay;
 mod report;
 mod spawn;
+mod swap;
 mod tell;
 mod throughput;
 mod trap;
@@ -89,6 +90,7 @@ const GROUPS: &[Group] = &[
     Group { name: "spawn/sync", measure: |bench| Box::pin(spawn::rows(bench, Lane::Sync)) },
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },
     Group { name: "trap/sync", measure: |bench| Box::pin(trap::rows(bench, Lane::Sync)) },
+    Group { name: "swap", measure: |bench| Box::pin(swap::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },
     Group { name: "many/async", measure: |bench| Box::pin(many::rows(bench, Lane::Async)) },

@@ -69,7 +69,11 @@ impl Latencies {
     }
 
     pub(crate) fn since(&mut self, begun: Instant) {
-        self.0.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.push(begun.elapsed());
+    }
+
+    pub(crate) fn push(&mut self, took: Duration) {
+        self.0.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// To be called when all are in.

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -109,6 +110,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Swapped {
     /// The instance that served before. Dropped by who asked, not by the actor, which has messages waiting.
     pub(crate) old: Option<Instance>,
+    /// For how long the actor took no message over it.
+    pub(crate) pause: Duration,
 }
 
 const OPEN: u8 = 0;

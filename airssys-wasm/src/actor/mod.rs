@@ -92,6 +92,7 @@ impl ComponentActor {
         if !claim.take() {
             return;
         }
+        let begun = Instant::now();
         // What its start wrote stands only where nobody has written since it read.
         let stale = |prepared: &mut Prepared| {
             let turn = &prepared.instance.guest().turn;
@@ -109,7 +110,7 @@ impl ComponentActor {
                 let old = self.serve(&next, prepared.instance);
                 self.live.switch(next, probation);
                 Metrics::count(&self.identity.service.metrics.started);
-                answer.send(Ok(Swapped { old }))
+                answer.send(Ok(Swapped { old, pause: begun.elapsed() }))
             }
             Err(crash) => answer.send(Err(crash)),
         };

@@ -11,6 +11,7 @@
 mod decide;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -165,6 +166,8 @@ pub enum Setback {
 pub struct Deployment {
     progress: watch::Receiver<Progress>,
     cancel: mpsc::UnboundedSender<()>,
+    /// Nanoseconds.
+    pause: Arc<AtomicU64>,
 }
 
 impl Deployment {
@@ -182,6 +185,12 @@ impl Deployment {
     /// Waits until it is over.
     pub async fn ended(&self) -> Progress {
         self.wait(Progress::is_over).await
+    }
+
+    /// The longest that an actor took no message over the switch, so far: from the end of the old release's last turn until the new one takes messages.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        Duration::from_nanos(self.pause.load(Ordering::Relaxed))
     }
 
     /// Brings the old release back. Does nothing where it is over.
@@ -213,17 +222,20 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static
     let actors = order.posts.len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
     let (cancel, cancelled) = mpsc::unbounded_channel();
+    let pause = Arc::<AtomicU64>::default();
+    let longest = Arc::clone(&pause);
     tokio::spawn(async move {
-        let end = Running { order, told: &told, before: Vec::new(), setback: None }.run(cancelled).await;
+        let end = Running { order, told: &told, longest, before: Vec::new(), setback: None }.run(cancelled).await;
         ended(&end);
         told.send_replace(end);
     });
-    Deployment { progress, cancel }
+    Deployment { progress, cancel, pause }
 }
 
 struct Running<'a> {
     order: Order,
     told: &'a watch::Sender<Progress>,
+    longest: Arc<AtomicU64>,
     /// What each actor that was switched served with before.
     before: Vec<Arc<Serving>>,
     setback: Option<Setback>,
@@ -330,7 +342,8 @@ impl Running<'_> {
                 answer,
             };
             match hand_over(&posts[actor], swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old })) => {
+                Some(Ok(Swapped { old, pause })) => {
+                    self.longest.fetch_max(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
                     // Only now: it takes its memory apart.
                     drop(old);
                     let failed = failed.clone();
@@ -358,7 +371,7 @@ impl Running<'_> {
             let next = Arc::clone(&self.before[actor]);
             let swap = Swap { next, prepared: None, probation: None, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old })) => drop(old),
+                Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
                 Some(Err(_)) => post.live.put_back(&self.before[actor]),
                 None if Instant::now() >= until => post.live.put_back(&self.before[actor]),

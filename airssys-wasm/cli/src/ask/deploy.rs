@@ -122,7 +122,11 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
     }
     if !host.json {
         let text = match deployment.state.as_str() {
-            "live" => format!("{service}: live, {}", deployment.live.as_deref().unwrap_or_default()),
+            "live" => format!(
+                "{service}: live, {}; messages waited {:.0} µs for it",
+                deployment.live.as_deref().unwrap_or_default(),
+                deployment.pause_us
+            ),
             _ => format!("{service}: served by the release before, as was asked for"),
         };
         output::print(&text)?;

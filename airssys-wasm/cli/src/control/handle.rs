@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::TreeNode;
-use airssys_wasm::deploy::{DeployError, DeployOptions, Progress};
+use airssys_wasm::deploy::{self, DeployError, DeployOptions, Progress};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -88,15 +88,15 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let release = found.map_err(|error| Refusal::new("bug", error))??;
             let options = options(probation_ms, handover_ms);
             let deployment = runtime.deploy(&service, release, options).await?;
-            tell(progress(house, &service, &deployment.progress()))
+            tell(progress(house, &service, &deployment))
         }
         Request::Rollback { service, probation_ms, handover_ms } => {
             let deployment = runtime.rollback(&service, options(probation_ms, handover_ms))?;
-            tell(progress(house, &service, &deployment.progress()))
+            tell(progress(house, &service, &deployment))
         }
         Request::Deployment { service } => {
             let last = runtime.deployment(&service);
-            tell(last.map(|deployment| progress(house, &service, &deployment.progress())))
+            tell(last.map(|deployment| progress(house, &service, &deployment)))
         }
         Request::Stop => {
             let mut stopped = house.stopped.subscribe();
@@ -125,8 +125,8 @@ fn options(probation_ms: u64, handover_ms: u64) -> DeployOptions {
     options
 }
 
-fn progress(house: &House, service: &str, progress: &Progress) -> Deployment {
-    let (state, reason) = match progress {
+fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
+    let (state, reason) = match deployment.progress() {
         Progress::Switching { .. } => ("switching", None),
         Progress::Probation => ("probation", None),
         Progress::Live => ("live", None),
@@ -134,7 +134,8 @@ fn progress(house: &House, service: &str, progress: &Progress) -> Deployment {
         _ => ("unknown", None),
     };
     let live = house.runtime.live_digest(service);
-    Deployment { service: service.to_owned(), state: state.to_owned(), reason, live }
+    let pause_us = deployment.pause().as_secs_f64() * 1e6;
+    Deployment { service: service.to_owned(), state: state.to_owned(), reason, pause_us, live }
 }
 
 fn tell(data: impl Serialize) -> Result<Value, Refusal> {

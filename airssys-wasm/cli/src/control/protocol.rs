@@ -134,13 +134,15 @@ pub(crate) struct Status {
 }
 
 /// A deployment, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     pub(crate) service: String,
     /// `switching`, `probation`, `live` or `rolled-back`.
     pub(crate) state: String,
     /// Why it was rolled back.
     pub(crate) reason: Option<String>,
+    /// The longest that an actor took no message over the switch, in microseconds.
+    pub(crate) pause_us: f64,
     /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
     pub(crate) live: Option<String>,
 }
