@@ -140,7 +140,7 @@ impl RuntimeBuilder {
         let deployable = |node: &ServiceNode| {
             let template = Arc::clone(templates.get(&key(node))?);
             // Its own hold is among those of the whole mesh.
-            let live = Deployable { node: node.clone(), template, _hold: None };
+            let live = Deployable { node: Arc::new(node.clone()), template, _hold: None };
             Some((node.address.to_string(), Releases { live, previous: None, deployment: None, taken: false }))
         };
         let releases = topology.services().filter_map(deployable).collect();
@@ -234,7 +234,8 @@ pub struct Runtime {
 /// A release, and the rules that it runs under.
 #[derive(Clone)]
 struct Deployable {
-    node: ServiceNode,
+    /// Shared, since there is one for each service: it is large.
+    node: Arc<ServiceNode>,
     template: Arc<Template>,
     /// Keeps its files from being removed; none where it was found by a path.
     _hold: Option<Arc<Hold>>,
@@ -371,8 +372,8 @@ impl Runtime {
         }
         let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
-        let node = live.node.with_release(release);
-        let (engines, loading) = (Arc::clone(&self.engines), node.clone());
+        let node = Arc::new(live.node.with_release(release));
+        let (engines, loading) = (Arc::clone(&self.engines), Arc::clone(&node));
         let loaded = tokio::task::spawn_blocking(move || load_one(&engines, &loading)).await;
         let hold = node.release.seal.as_ref().and_then(|_| node.release.hold().ok()).map(Arc::new);
         let path = node.release.component.clone();
