@@ -446,6 +446,8 @@ impl<M> Mailbox<M> {
             orphans.push((consumer, message));
             self.orphans.store(true, Ordering::Release);
         }
+        // Who was cut off takes nothing for a while, as long as its restart lasts.
+        self.let_go();
         self.bell(consumer).ring();
     }
 

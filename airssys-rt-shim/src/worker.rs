@@ -201,6 +201,8 @@ impl<B: Behavior> Actor for Worker<B> {
         if let Some(behavior) = state.as_mut() {
             // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
             let reason = Box::pin(self.live(behavior)).await;
+            // It takes nothing any more; its next incarnation may be long in coming.
+            self.mailbox.let_go();
             self.exit.set(reason);
         }
         *state = None;

@@ -44,6 +44,38 @@ async fn a_waiting_sender_gets_the_room_that_a_take_makes() {
     assert_eq!(rest(&mailbox), [2]);
 }
 
+/// A sender that waits for room in a full mailbox of eight, from which one message is taken: too little room for a batch.
+async fn waiting_for_a_batch() -> (Arc<Mailbox<u32>>, tokio::task::JoinHandle<bool>) {
+    let mailbox = mailbox(8, Overflow::Wait);
+    (0..8).for_each(|n| drop(mailbox.try_send(n)));
+    let sender = tokio::spawn({
+        let mailbox = Arc::clone(&mailbox);
+        async move { mailbox.send(8).await == Ok(Sent::Queued) }
+    });
+    tokio::task::yield_now().await;
+    (mailbox, sender)
+}
+
+#[tokio::test]
+async fn room_is_kept_back_from_those_who_wait_and_from_nobody_else() {
+    let (mailbox, sender) = waiting_for_a_batch().await;
+    let _ = mailbox.take(0).unwrap().done();
+    tokio::task::yield_now().await;
+    assert_eq!(mailbox.len(), 7, "one message is no batch");
+    mailbox.let_go();
+    assert!(sender.await.unwrap());
+    let _ = mailbox.take(0).unwrap().done();
+    assert_eq!(mailbox.try_send(9), Ok(Sent::Queued), "who asks for room finds all there is");
+    assert_eq!(mailbox.try_send(10), Err(NotSent::Full(10)));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_cut_off_lets_go_of_the_room_it_kept_back() {
+    let (mailbox, sender) = waiting_for_a_batch().await;
+    drop(mailbox.take(0).unwrap());
+    assert!(sender.await.unwrap());
+}
+
 #[test]
 fn room_that_a_turn_holds_is_nobody_elses() {
     let mailbox = mailbox(1, Overflow::Refuse);
