@@ -67,6 +67,7 @@ impl ComponentActor {
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
         loop {
+            Metrics::count(&self.identity.service.metrics.started);
             let serving = self.live.serving();
             match start(&self.engines, &serving, Held::Commit).await {
                 Ok(prepared) => {
@@ -117,6 +118,14 @@ impl ComponentActor {
         drop(answered);
     }
 
+    /// Goes on with the release before, after the one on probation crashed.
+    async fn go_on(&mut self) -> Flow {
+        match self.start().await {
+            Ok(()) => Flow::Continue,
+            Err(crash) => Flow::Exit(exit_reason(crash)),
+        }
+    }
+
     /// What becomes of the message over which the instance ended.
     async fn crashed(&mut self, hand: InHand<'_, Box<Envelope>>, crash: Crash) -> Flow {
         let service = &self.identity.service;
@@ -132,10 +141,7 @@ impl ComponentActor {
             // The release that survives gets the message as if nobody had tried it.
             self.live.forgive();
             drop(hand);
-            return match self.start().await {
-                Ok(()) => Flow::Continue,
-                Err(crash) => Flow::Exit(exit_reason(crash)),
-            };
+            return self.go_on().await;
         }
         let again = hand.attempt < retries;
         if again {
@@ -158,8 +164,16 @@ pub(crate) enum Held {
     Hold,
 }
 
-/// Makes an instance that is ready to serve: `init`, then the first health check.
+/// Makes an instance that is ready to serve: `init`, then the first health check; all within the release's `start_timeout`.
 pub(crate) async fn start(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
+    let limit = serving.identity.terms.limits.start_timeout;
+    match timeout(limit, prepare(engines, serving, held)).await {
+        Ok(prepared) => prepared,
+        Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
+    }
+}
+
+async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
     let identity = &serving.identity;
     let deadline = identity.terms.limits.turn_deadline;
     let mut instance = Instance::new(engines, &serving.template, Arc::clone(identity)).await?;
@@ -204,12 +218,7 @@ impl Behavior for ComponentActor {
     type Control = Control;
 
     async fn init(&mut self) -> Result<(), ExitReason> {
-        Metrics::count(&self.identity.service.metrics.started);
-        let limit = self.identity.terms.limits.start_timeout;
-        let started = match timeout(limit, self.start()).await {
-            Ok(started) => started,
-            Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
-        };
+        let started = self.start().await;
         // A start that failed is a failed start, also where it was an exit with status 0.
         started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
     }
@@ -299,6 +308,9 @@ impl Behavior for ComponentActor {
                     Ran::Crashed(crash) => {
                         drop(reply.send(Err(Fault::Internal(crash.to_string()))));
                         self.instance = None;
+                        if self.live.roll_back(&crash) {
+                            return self.go_on().await;
+                        }
                         return Flow::Exit(exit_reason(crash));
                     }
                 }

@@ -68,6 +68,11 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// Whether the service takes no messages any more: nobody will run here again.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.live.serving().identity.mailbox.is_closed()
+    }
+
     /// Gives the actor an order for between two turns.
     ///
     /// # Errors

@@ -51,6 +51,8 @@ enum Phase {
     Switching(usize),
     Watching,
     Settling,
+    /// Everything is to go back, when the switch of this actor has ended one way or the other.
+    Abandoning(usize),
     Reverting(usize),
     Live,
     Old,
@@ -77,8 +79,8 @@ impl Deployment {
                 Some(if actor + 1 < self.new.len() { self.switching(actor + 1) } else { self.watching() })
             }
             // The switch that is under way ends first: its own event decides.
-            (Phase::Switching(_), Event::Crashed(_) | Event::Cancelled) => {
-                self.phase = Phase::Reverting(usize::MAX);
+            (Phase::Switching(actor), Event::Crashed(_) | Event::Cancelled) => {
+                self.phase = Phase::Abandoning(actor);
                 None
             }
             (Phase::Switching(_), Event::NotSwitched)
@@ -91,13 +93,12 @@ impl Deployment {
                 self.phase = Phase::Live;
                 Some(Action::Live)
             }
-            (Phase::Reverting(usize::MAX), Event::Switched) => {
-                // Which actor it was does not matter: one that goes back twice is back.
-                self.new.fill(true);
+            (Phase::Abandoning(actor), Event::Switched) => {
+                self.new[actor] = true;
                 Some(self.reverting())
             }
-            (Phase::Reverting(usize::MAX), Event::NotSwitched) => Some(self.reverting()),
-            (Phase::Reverting(actor), Event::Reverted) if actor != usize::MAX => {
+            (Phase::Abandoning(_), Event::NotSwitched) => Some(self.reverting()),
+            (Phase::Reverting(actor), Event::Reverted) => {
                 self.new[actor] = false;
                 Some(self.reverting())
             }

@@ -326,11 +326,7 @@ impl Running<'_> {
         let next = Arc::new(Serving { template: Arc::clone(template), identity: Arc::new(identity) });
         loop {
             // Made beside the old one, so that the pause is no longer than the switch.
-            let limit = terms.limits.start_timeout;
-            let prepared = match tokio::time::timeout(limit, start(engines, &next, Held::Hold)).await {
-                Ok(prepared) => prepared.map_err(Setback::NotStarted)?,
-                Err(_elapsed) => return Err(Setback::NotStarted(Crash::Deadline { deadline: limit })),
-            };
+            let prepared = start(engines, &next, Held::Hold).await.map_err(Setback::NotStarted)?;
             let (told, mut crashes) = mpsc::unbounded_channel();
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
@@ -341,7 +337,8 @@ impl Running<'_> {
                 claim: Arc::clone(&claim),
                 answer,
             };
-            match hand_over(&posts[actor], swap, &claim, answered, until).await {
+            let post = &posts[actor];
+            match hand_over(post, swap, &claim, answered, until).await {
                 Some(Ok(Swapped { old, pause })) => {
                     self.longest.fetch_max(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
                     // Only now: it takes its memory apart.
@@ -355,7 +352,8 @@ impl Running<'_> {
                     return Ok(());
                 }
                 Some(Err(crash)) => return Err(Setback::NotStarted(crash)),
-                None if Instant::now() < until => sleep(ASK_AGAIN).await,
+                // The incarnation that had the order ended with it.
+                None if Instant::now() < until && !post.is_closed() => sleep(ASK_AGAIN).await,
                 None => return Err(Setback::NoHandover(options.handover_deadline)),
             }
         }
@@ -374,7 +372,7 @@ impl Running<'_> {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
                 Some(Err(_)) => post.live.put_back(&self.before[actor]),
-                None if Instant::now() >= until => post.live.put_back(&self.before[actor]),
+                None if Instant::now() >= until || post.is_closed() => post.live.put_back(&self.before[actor]),
                 None => sleep(ASK_AGAIN).await,
             }
         }
@@ -389,7 +387,15 @@ async fn hand_over(
     mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
     until: Instant,
 ) -> Option<Result<Swapped, Crash>> {
-    post.order(Control::Swap(Box::new(swap))).ok()?;
+    let mut order = Control::Swap(Box::new(swap));
+    // It may be starting again at this moment.
+    while let Err(refused) = post.order(order) {
+        if Instant::now() >= until || post.is_closed() {
+            return None;
+        }
+        order = refused;
+        sleep(ASK_AGAIN).await;
+    }
     match timeout_at(until, &mut answered).await {
         Ok(answer) => answer.ok(),
         Err(_elapsed) if claim.withdraw() => None,

@@ -118,7 +118,13 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
     }
     let why = deployment.reason.as_deref().unwrap_or_default();
     if deployment.state != wanted {
-        return Err(Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")).into());
+        let refusal = match deployment.state.as_str() {
+            "live" => {
+                Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
+            }
+            _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
+        };
+        return Err(refusal.into());
     }
     if !host.json {
         let text = match deployment.state.as_str() {

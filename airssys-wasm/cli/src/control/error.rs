@@ -99,6 +99,7 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
     }
     Some(match refusal.code.as_str() {
         "no-such-service" => "`airssys ps` lists the services",
+        "too-late" => "`airssys rollback` again brings the release before back",
         "rolled-back" => "the host's log tells more; mend the release, and deploy it again",
         "already-live" => "deploy another release, or none",
         "under-way" => "`airssys rollback` cancels it",
