@@ -1,7 +1,7 @@
 //! The facade: a running mesh, for those who embed it.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -373,15 +373,9 @@ impl Runtime {
         let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
         let node = Arc::new(live.node.with_release(release));
-        let (engines, loading) = (Arc::clone(&self.engines), Arc::clone(&node));
-        let loaded = tokio::task::spawn_blocking(move || load_one(&engines, &loading)).await;
-        let hold = node.release.seal.as_ref().and_then(|_| node.release.hold().ok()).map(Arc::new);
-        let path = node.release.component.clone();
-        let template = loaded
-            .unwrap_or_else(|error| {
-                Err(TemplateError::Invalid { path, detail: format!("the compiler panicked: {error}") })
-            })
-            .map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
+        let hold = hold(&node).map(Arc::new);
+        let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
+        let template = loaded.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
         if template.digest() == live.template.digest() && node.release.manifest == live.node.release.manifest {
             return Err(DeployError::AlreadyLive { service: service.to_owned() });
         }
@@ -672,38 +666,47 @@ async fn load(
     check_trust(topology)?;
     let mut holds = Vec::new();
     // In the order of the services, so that of several errors the same one is told each time.
-    let mut loading: Vec<(TemplateKey, String, Loading)> = Vec::new();
+    let mut under_way: Vec<(TemplateKey, String, Loading)> = Vec::new();
     let mut seen = HashSet::new();
     for service in topology.services().filter(|service| seen.insert(key(service))) {
-        let (engines, service) = (Arc::clone(engines), service.clone());
-        let (key, name) = (key(&service), service.address.to_string());
-        if service.release.seal.is_some() {
-            match service.release.hold() {
-                Ok(hold) => holds.push(hold),
-                // A file that cannot be read is told by the loading.
-                Err(error) => {
-                    tracing::warn!(target: "airssys", service = name, %error, "others may remove its release")
-                }
-            }
-        }
-        let task = tokio::task::spawn_blocking(move || load_one(&engines, &service));
-        loading.push((key, name, task));
+        holds.extend(hold(service));
+        under_way.push((key(service), service.address.to_string(), loading(engines, service.clone())));
     }
     let mut templates = HashMap::new();
-    for (key, service, task) in loading {
-        let loaded = task.await.unwrap_or_else(|error| {
-            Err(TemplateError::Invalid { path: key.0.clone(), detail: format!("the compiler panicked: {error}") })
-        });
-        let template = loaded.map_err(|source| RuntimeError::Release { service, source })?;
+    for (key, service, task) in under_way {
+        let template = loaded(task, &key.0).await.map_err(|source| RuntimeError::Release { service, source })?;
         templates.insert(key, Arc::new(template));
     }
     Ok((templates, holds))
 }
 
-fn load_one(engines: &Engines, service: &ServiceNode) -> Result<Template, TemplateError> {
-    let release = &service.release;
-    let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-    Template::load(engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
+/// Compiles a service's release off the runtime's threads.
+fn loading(engines: &Arc<Engines>, service: ServiceNode) -> Loading {
+    let engines = Arc::clone(engines);
+    tokio::task::spawn_blocking(move || {
+        let release = &service.release;
+        let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
+        Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
+    })
+}
+
+async fn loaded(loading: Loading, path: &Path) -> Result<Template, TemplateError> {
+    loading.await.unwrap_or_else(|error| {
+        Err(TemplateError::Invalid { path: path.to_owned(), detail: format!("the compiler panicked: {error}") })
+    })
+}
+
+/// Keeps others from removing the release of a service, where it is published.
+fn hold(service: &ServiceNode) -> Option<Hold> {
+    service.release.seal.as_ref()?;
+    match service.release.hold() {
+        Ok(hold) => Some(hold),
+        // A file that cannot be read is told by the loading.
+        Err(error) => {
+            tracing::warn!(target: "airssys", service = %service.address, %error, "others may remove its release");
+            None
+        }
+    }
 }
 
 struct Building<'a> {
