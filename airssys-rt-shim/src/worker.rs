@@ -55,6 +55,11 @@ pub trait Behavior: Send + Sized + 'static {
     /// Does what was asked for between two turns.
     fn control(&mut self, control: Self::Control) -> impl Future<Output = Flow> + Send;
 
+    /// Whether it takes messages now. Where it does not, they wait, and only a control or a stop changes that.
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
     /// Told each time before it sleeps because its mailbox is empty. What comes into the mailbox meanwhile is not lost, whatever it answers.
     fn idle(&mut self) -> impl Future<Output = Flow> + Send {
         std::future::ready(Flow::Continue)
@@ -233,6 +238,11 @@ impl<B: Behavior> Worker<B> {
                     }
                     None => {}
                 }
+                continue;
+            }
+            if !behavior.takes_messages() {
+                self.mailbox.let_go();
+                self.mailbox.bell(self.consumer).park(|| self.orders.any()).await;
                 continue;
             }
             match self.mailbox.take(self.consumer) {

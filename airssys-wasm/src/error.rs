@@ -79,13 +79,23 @@ pub enum Crash {
         /// The limit.
         limit_bytes: u64,
     },
-    /// `init` or the first health check returned a fault.
+    /// `init`, the first health check, `snapshot` or `restore` returned a fault.
     #[error("{during} failed: {fault}")]
     Start {
-        /// `init` or `health check`.
+        /// `init`, `health check`, `snapshot` or `restore`.
         during: &'static str,
         /// What it said.
         fault: Fault,
+    },
+    /// Its state is in a schema that it did not bring over.
+    #[error("its state has the schema {found}, and this release keeps schema {wanted}: {detail}")]
+    Schema {
+        /// The schema of the state.
+        found: u32,
+        /// The release's own.
+        wanted: u32,
+        /// What its `migrate` said, or that it has none.
+        detail: String,
     },
     /// It asked to exit.
     #[error("exit with status {status}")]
@@ -119,6 +129,7 @@ impl Crash {
             Self::Budget { .. } => "budget",
             Self::Oversized { .. } => "oversized",
             Self::Start { .. } => "start",
+            Self::Schema { .. } => "schema",
             Self::Exit { .. } => "exit",
             Self::NoInstance { .. } => "no-instance",
             Self::Host { .. } => "host",

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec, check};
+use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
 use crate::compose::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
@@ -141,7 +141,10 @@ impl RuntimeBuilder {
             let template = Arc::clone(templates.get(&key(node))?);
             // Its own hold is among those of the whole mesh.
             let live = Deployable { node: Arc::new(node.clone()), template, _hold: None };
-            Some((node.address.to_string(), Releases { live, previous: None, deployment: None, taken: false }))
+            Some((
+                node.address.to_string(),
+                Releases { live, previous: None, saved: Vec::new(), deployment: None, taken: false },
+            ))
         };
         let releases = topology.services().filter_map(deployable).collect();
         let mut tasks = vec![tokio::spawn({
@@ -246,6 +249,8 @@ struct Releases {
     live: Deployable,
     /// Kept ready, so that the way back is as short as the way there.
     previous: Option<Deployable>,
+    /// What each actor's states were before the live one brought them over.
+    saved: Vec<deploy::Before>,
     deployment: Option<Deployment>,
     /// Whether one is under way, or about to be.
     taken: bool,
@@ -275,6 +280,8 @@ pub struct ServiceStatus {
     pub crashed: u64,
     /// Instances that were started.
     pub started: u64,
+    /// Whether its messages wait because of a release that came back and cannot read the state: see [`Progress::Suspended`].
+    pub suspended: bool,
 }
 
 impl Runtime {
@@ -379,7 +386,7 @@ impl Runtime {
         if template.digest() == live.template.digest() && node.release.manifest == live.node.release.manifest {
             return Err(DeployError::AlreadyLive { service: service.to_owned() });
         }
-        Ok(self.switch(free, Deployable { node, template: Arc::new(template), _hold: hold }, options))
+        Ok(self.switch(free, Deployable { node, template: Arc::new(template), _hold: hold }, None, options))
     }
 
     /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
@@ -396,7 +403,51 @@ impl Runtime {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
-        Ok(self.switch(free, before, options))
+        Ok(self.switch(free, before, None, options))
+    }
+
+    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
+    /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        let posts = self.posts(service);
+        let suspended: Vec<deploy::Before> = posts.iter().filter_map(|post| post.live.saved()).collect();
+        let mut put_back = Vec::new();
+        let before = self.take_for_deployment(service, |releases| {
+            // A suspended one has gone back already, but for its state.
+            if suspended.len() == posts.len() && !posts.is_empty() {
+                put_back = suspended;
+                return Ok(releases.live.clone());
+            }
+            put_back = releases.saved.clone();
+            match &releases.previous {
+                Some(previous) if put_back.iter().any(|saved| !saved.is_empty()) => Ok(previous.clone()),
+                _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
+            }
+        })?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        Ok(self.switch(free, before, Some(put_back), options))
+    }
+
+    /// How many committed turns [`Runtime::restore_state`] would discard.
+    #[must_use]
+    pub fn turns_to_discard(&self, service: &str) -> u64 {
+        let suspended: Vec<u64> =
+            self.posts(service).iter().filter_map(|post| post.live.suspended()).map(|(_, turns)| turns).collect();
+        if !suspended.is_empty() {
+            return suspended.into_iter().sum();
+        }
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = releases.get(service).map(|found| found.saved.as_slice()).unwrap_or_default();
+        saved.iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
+    }
+
+    fn posts(&self, service: &str) -> Arc<[Post]> {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service);
+        placed.map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]))
     }
 
     /// The last deployment of a service, where it had one.
@@ -433,22 +484,33 @@ impl Runtime {
         Ok(what)
     }
 
-    fn switch(&self, free: Freed, next: Deployable, options: DeployOptions) -> Deployment {
-        let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
-        let posts = placed.map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]));
+    fn switch(
+        &self,
+        free: Freed,
+        next: Deployable,
+        put_back: Option<Vec<deploy::Before>>,
+        options: DeployOptions,
+    ) -> Deployment {
+        let posts = self.posts(&free.service);
         let order = deploy::Order {
             engines: Arc::clone(&self.engines),
             posts,
             template: Arc::clone(&next.template),
             terms: Arc::new(next.node.terms()),
             options,
+            put_back,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
-        let deployment = deploy::begin(order, move |end| {
+        let discards = order.put_back.is_some();
+        let deployment = deploy::begin(order, move |end, saved| {
             if *end == Progress::Live
                 && let Some(found) = free.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&free.service)
             {
-                found.previous = Some(std::mem::replace(&mut found.live, next));
+                // One that was suspended is live already, but for its state.
+                if !Arc::ptr_eq(&found.live.template, &next.template) {
+                    found.previous = Some(std::mem::replace(&mut found.live, next));
+                }
+                found.saved = if discards { Vec::new() } else { saved };
             }
             drop(free);
         });
@@ -496,7 +558,10 @@ impl Runtime {
     /// All services as they are now, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
-        self.mesh.services().iter().map(|service| status(service)).collect()
+        let suspended = |service: &Service| {
+            self.posts(service.address.service()).iter().any(|post| post.live.suspended().is_some())
+        };
+        self.mesh.services().iter().map(|service| status(service, suspended(service))).collect()
     }
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
@@ -591,7 +656,7 @@ impl Drop for Runtime {
     }
 }
 
-fn status(service: &Service) -> ServiceStatus {
+fn status(service: &Service, suspended: bool) -> ServiceStatus {
     let mut queued = 0;
     service.each_lane(|_, lane| queued += lane.mailbox.len());
     let keys = match &service.route {
@@ -611,6 +676,7 @@ fn status(service: &Service) -> ServiceStatus {
         faulted: read(&metrics.faulted),
         crashed: read(&metrics.crashed),
         started: read(&metrics.started),
+        suspended,
     }
 }
 

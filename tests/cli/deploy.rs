@@ -1,7 +1,7 @@
 //! A service of a running host gets another release, and back, from another terminal.
 
 use airssys_tests::command::Desk;
-use airssys_tests::shifter;
+use airssys_tests::{heir, shifter};
 use serde_json::{Value, json};
 
 use super::signals::Running;
@@ -56,6 +56,28 @@ fn a_published_release_is_deployed_by_its_name() {
     assert_eq!(live(&desk, 1), json!("two"));
     let again = desk.run(&["deploy", "counter", "counter@2.0.0"]);
     let _refused = again.refused(1, "AH201", &["already", "nothing was done"]);
+    stop(&desk, running);
+}
+
+#[test]
+fn going_back_over_a_schema_discards_turns_only_where_that_is_said() {
+    let desk = Desk::with(TOPOLOGY);
+    for (name, schema) in [("one", 0), ("two", 1)] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, "healthy", schema)).unwrap();
+    }
+    std::fs::write(desk.path().join("two.toml"), "name = \"counter\"\nversion = \"2.0.0\"\nstate_schema = 1\n")
+        .unwrap();
+    let _published = desk.run(&["publish", "two.wasm"]).well();
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    assert_eq!(live(&desk, 1), json!("one"));
+    let _deployed = desk.run(&["deploy", "counter", "counter@2.0.0", "--probation", "10ms"]).well();
+    assert_eq!((live(&desk, 2), live(&desk, 3)), (json!("two"), json!("two")));
+    let _refused = desk.run(&["rollback", "counter"]).refused(1, "AH201", &["release before", "schema 1"]);
+    assert_eq!(live(&desk, 4), json!("two"));
+    let back = desk.run(&["rollback", "counter", "--restore-state"]).well();
+    assert!(back.stderr.contains("discards 3 committed turns"), "{}", back.stderr);
+    assert_eq!(live(&desk, 2), json!("one"), "the state of before");
     stop(&desk, running);
 }
 

@@ -41,7 +41,7 @@ pub fn guest(name: &str) -> PathBuf {
     guests.join(name)
 }
 
-/// What stands in the binary of the guest `shifter` until somebody writes something else there.
+/// What stands in the binary of a guest with variants until somebody writes something else there.
 const VARIANT: &[u8; 40] = b"variant=one,healthy.....................";
 
 /// The binary of a release that answers with this name and misbehaves in this way; see the guest `shifter`.
@@ -51,11 +51,25 @@ const VARIANT: &[u8; 40] = b"variant=one,healthy.....................";
 /// The guest is not built.
 #[must_use]
 pub fn shifter(name: &str, way: &str) -> Vec<u8> {
-    let built = guest("shifter").with_file_name("target").join("airssys/shifter.wasm");
+    variant("shifter", &format!("{name},{way}"))
+}
+
+/// [`shifter`] with a schema of its state; see the guest `heir`.
+///
+/// # Panics
+///
+/// The guest is not built.
+#[must_use]
+pub fn heir(name: &str, way: &str, schema: u32) -> Vec<u8> {
+    variant("heir", &format!("{name},{way},{schema}"))
+}
+
+fn variant(name: &str, variant: &str) -> Vec<u8> {
+    let built = guest(name).with_file_name("target").join(format!("airssys/{name}.wasm"));
     let mut binary = std::fs::read(built).expect("the guest is built");
     let at: Vec<usize> = (0..binary.len()).filter(|at| binary[*at..].starts_with(VARIANT)).collect();
     assert_eq!(at.len(), 1, "the variant stands in the binary once");
-    let text = format!("{:.<40}", format!("variant={name},{way}"));
+    let text = format!("{:.<40}", format!("variant={variant}"));
     binary[at[0]..][..40].copy_from_slice(text.as_bytes());
     binary
 }

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
+use crate::state::{Saved, State, Transaction};
 
 /// A release at work: its code, and who it is with the rules it runs under.
 #[derive(Debug, Clone)]
@@ -31,6 +33,16 @@ pub(crate) struct Live {
     forgiven: AtomicBool,
     /// Cold: looked at after a crash, and by deployments.
     probation: Mutex<Option<Probation>>,
+    /// Why nothing serves here, where nothing does.
+    suspended: Mutex<Option<Suspended>>,
+}
+
+/// A place whose release came back and cannot read the state that there is: going on would discard turns, and only a person decides that.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    pub(crate) crash: Crash,
+    /// What the states were before.
+    pub(crate) saved: Arc<Vec<Saved>>,
 }
 
 /// A release that has yet to show that it is sound, and the one that comes back where it is not.
@@ -38,6 +50,8 @@ pub(crate) struct Live {
 pub(crate) struct Probation {
     pub(crate) before: Arc<Serving>,
     pub(crate) failed: mpsc::UnboundedSender<Crash>,
+    /// What the states were before it brought them over. The actor fills it.
+    pub(crate) saved: Arc<Vec<Saved>>,
 }
 
 impl Live {
@@ -46,6 +60,7 @@ impl Live {
             serving: ArcSwap::from_pointee(serving),
             forgiven: AtomicBool::new(false),
             probation: Mutex::default(),
+            suspended: Mutex::default(),
         })
     }
 
@@ -57,6 +72,19 @@ impl Live {
     pub(super) fn switch(&self, next: Arc<Serving>, probation: Option<Probation>) {
         *self.probation.lock().unwrap_or_else(PoisonError::into_inner) = probation;
         self.serving.store(next);
+        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Lets nothing serve here until a release is switched in.
+    pub(super) fn suspend(&self, suspended: Suspended) {
+        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(suspended);
+    }
+
+    /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were; none where something does.
+    pub(crate) fn suspended(&self) -> Option<(Crash, u64)> {
+        let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
+        let Suspended { crash, saved } = suspended.as_ref()?;
+        Some((crash.clone(), saved.iter().map(Saved::turns_since).sum()))
     }
 
     /// Says what the next incarnation starts with. What runs now goes on as it is.
@@ -69,14 +97,18 @@ impl Live {
         self.probation.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
-    /// Puts the release before back over a crash, where there is one on probation; whether there was.
-    pub(super) fn roll_back(&self, crash: &Crash) -> bool {
-        let Some(probation) = self.probation.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return false;
-        };
+    /// What the states were before, where nothing serves here.
+    pub(crate) fn saved(&self) -> Option<Arc<Vec<Saved>>> {
+        let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
+        suspended.as_ref().map(|suspended| Arc::clone(&suspended.saved))
+    }
+
+    /// Puts the release before back over a crash, where there is one on probation; what the states were before it, then.
+    pub(super) fn roll_back(&self, crash: &Crash) -> Option<Arc<Vec<Saved>>> {
+        let probation = self.probation.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         self.serving.store(probation.before);
         let _nobody_listens = probation.failed.send(crash.clone());
-        true
+        Some(probation.saved)
     }
 
     /// The next try of the message in hand does not count.
@@ -94,9 +126,24 @@ pub(crate) struct Swap {
     pub(crate) next: Arc<Serving>,
     /// None where the actor has to make it itself.
     pub(crate) prepared: Option<Prepared>,
-    pub(crate) probation: Option<Probation>,
+    pub(crate) way: Way,
+    /// When the actor is to go on, with whichever release.
+    pub(crate) until: Instant,
     pub(crate) claim: Arc<Claim>,
     pub(crate) answer: oneshot::Sender<Result<Swapped, Crash>>,
+}
+
+/// Which way a switch goes.
+pub(crate) enum Way {
+    /// To a release that may go back by itself. Where it fails, the one before goes on.
+    Forth(Probation),
+    /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
+    Back {
+        /// What the states were before; put back where no turn was committed since.
+        saved: Arc<Vec<Saved>>,
+        /// Put back in any case.
+        discard: bool,
+    },
 }
 
 /// An instance that is ready to serve, and what its start has read.
@@ -104,6 +151,42 @@ pub(crate) struct Prepared {
     pub(crate) instance: Instance,
     /// The state's commits before its start looked at the state.
     pub(super) read_at: u64,
+    /// The states of keys that it brought over.
+    pub(super) brought_over: Vec<BroughtOver>,
+}
+
+/// A state that was brought over to the release's schema and is not committed yet.
+pub(super) struct BroughtOver {
+    pub(super) state: Arc<State>,
+    pub(super) writes: Transaction,
+    pub(super) read_at: u64,
+}
+
+impl Prepared {
+    /// Whether what it would commit stands on a state that is not there any more.
+    pub(super) fn is_stale(&mut self) -> bool {
+        let identity = Arc::clone(&self.instance.guest().identity);
+        // A key may have come since.
+        let foreign = identity.own.lane().foreign_states(identity.terms.schema).len();
+        let turn = &self.instance.guest().turn;
+        foreign != self.brought_over.len()
+            || self.brought_over.iter().any(|brought| brought.state.commits() != brought.read_at)
+            || !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != self.read_at)
+    }
+
+    /// Makes what its start did happen; what the states that it brought over were before.
+    pub(super) fn commit(mut self) -> (Instance, Vec<Saved>) {
+        let schema = self.instance.guest().identity.terms.schema;
+        let commit =
+            |mut brought: BroughtOver| Saved::over(&brought.state, || brought.writes.commit(&brought.state, schema));
+        let mut saved: Vec<Saved> = self.brought_over.into_iter().map(commit).collect();
+        let guest = self.instance.guest();
+        match guest.turn.state.clone() {
+            Some(state) if state.foreign(schema).is_some() => saved.push(Saved::over(&state, || guest.commit())),
+            _ => guest.commit(),
+        }
+        (self.instance, saved)
+    }
 }
 
 /// A switch that happened.
@@ -112,6 +195,8 @@ pub(crate) struct Swapped {
     pub(crate) old: Option<Instance>,
     /// For how long the actor took no message over it.
     pub(crate) pause: Duration,
+    /// What the states were before, where they were brought over.
+    pub(crate) saved: Arc<Vec<Saved>>,
 }
 
 const OPEN: u8 = 0;

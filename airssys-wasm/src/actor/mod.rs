@@ -11,8 +11,8 @@ mod live;
 mod place;
 
 pub use keyed::KeyedRules;
-pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped};
-use live::{Live, Prepared};
+use live::{BroughtOver, Live, Prepared, Suspended};
+pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped, Way};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
 
@@ -24,8 +24,9 @@ use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::mailbox::InHand;
 use airssys_rt_shim::worker::{Behavior, Flow};
+use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
@@ -34,6 +35,7 @@ use crate::message::{DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
+use crate::state::Saved;
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
@@ -55,28 +57,58 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
+    /// Whether messages wait until a person has decided.
+    suspended: bool,
 }
 
 impl ComponentActor {
     pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
-        Self { engines, live, identity, keyed, state_per_key, instance: None }
+        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false }
     }
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
-        loop {
-            Metrics::count(&self.identity.service.metrics.started);
-            let serving = self.live.serving();
-            match start(&self.engines, &serving, Held::Commit).await {
-                Ok(prepared) => {
-                    self.serve(&serving, prepared.instance);
-                    return Ok(());
+        match self.start_live().await {
+            Ok(()) => Ok(()),
+            Err(crash) => match self.live.roll_back(&crash) {
+                Some(saved) => self.go_back(&saved, false).await,
+                None => Err(crash),
+            },
+        }
+    }
+
+    async fn start_live(&mut self) -> Result<(), Crash> {
+        Metrics::count(&self.identity.service.metrics.started);
+        let serving = self.live.serving();
+        let prepared = start(&self.engines, &serving).await?;
+        self.serve(&serving, prepared.commit().0);
+        Ok(())
+    }
+
+    /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
+    /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
+    async fn go_back(&mut self, saved: &Arc<Vec<Saved>>, discard: bool) -> Result<(), Crash> {
+        let put_back = |saved: &'_ Saved| {
+            let turns = saved.turns_since();
+            (discard || turns == 0).then(|| (saved.put_back(), turns))
+        };
+        let put_back: Vec<Option<(Saved, u64)>> = saved.iter().map(put_back).collect();
+        match self.start_live().await {
+            Err(crash @ Crash::Schema { .. }) => {
+                for (saved, put_back) in saved.iter().zip(&put_back) {
+                    if let Some((put_back, turns)) = put_back {
+                        saved.undo(put_back, *turns);
+                    }
                 }
-                Err(crash) if self.live.roll_back(&crash) => {}
-                Err(crash) => return Err(crash),
+                tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
+                self.live.suspend(Suspended { crash, saved: Arc::clone(saved) });
+                self.instance = None;
+                self.suspended = true;
+                Ok(())
             }
+            started => started,
         }
     }
 
@@ -84,46 +116,101 @@ impl ComponentActor {
     fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
+        self.suspended = false;
         self.instance.replace(instance)
     }
 
     /// Lets another release take over, where it is not withdrawn.
-    async fn swap(&mut self, swap: Swap) {
-        let Swap { next, prepared, probation, claim, answer } = swap;
+    async fn swap(&mut self, swap: Swap) -> Flow {
+        let Swap { next, prepared, way, until, claim, answer } = swap;
         if !claim.take() {
-            return;
+            return Flow::Continue;
         }
         let begun = Instant::now();
-        // What its start wrote stands only where nobody has written since it read.
-        let stale = |prepared: &mut Prepared| {
-            let turn = &prepared.instance.guest().turn;
-            !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != prepared.read_at)
-        };
-        let prepared = match prepared.and_then(|mut made| (!stale(&mut made)).then_some(made)) {
-            Some(mut prepared) => {
-                prepared.instance.guest().commit();
-                Ok(prepared)
-            }
-            None => start(&self.engines, &next, Held::Commit).await,
-        };
-        let answered = match prepared {
-            Ok(prepared) => {
-                let old = self.serve(&next, prepared.instance);
-                self.live.switch(next, probation);
-                Metrics::count(&self.identity.service.metrics.started);
-                answer.send(Ok(Swapped { old, pause: begun.elapsed() }))
-            }
-            Err(crash) => answer.send(Err(crash)),
+        let answered = match way {
+            Way::Forth(probation) => match self.forth(&next, prepared, probation, until).await {
+                Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), saved })),
+                Err(crash) => answer.send(Err(crash)),
+            },
+            Way::Back { saved, discard } => match self.back(next, &saved, discard, until).await {
+                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), saved })),
+                Err(crash) => answer.send(Err(crash)),
+            },
         };
         drop(answered);
+        if self.instance.is_some() || self.suspended {
+            return Flow::Continue;
+        }
+        // The one that was to hand over ended over it.
+        self.go_on().await
     }
 
-    /// Goes on with the release before, after the one on probation crashed.
-    async fn go_on(&mut self) -> Flow {
-        match self.start().await {
-            Ok(()) => Flow::Continue,
-            Err(crash) => Flow::Exit(exit_reason(crash)),
+    async fn forth(
+        &mut self,
+        next: &Arc<Serving>,
+        prepared: Option<Prepared>,
+        probation: Probation,
+        until: Instant,
+    ) -> Result<(Option<Instance>, Arc<Vec<Saved>>), Crash> {
+        let snapshot = self.snapshot(next, until).await?;
+        // What its start wrote stands only where nobody has written since it read.
+        let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
+        let (instance, saved) = take_over(&self.engines, next, prepared, snapshot, until).await?.commit();
+        let saved = Arc::new(saved);
+        let old = self.serve(next, instance);
+        self.live.switch(Arc::clone(next), Some(Probation { saved: Arc::clone(&saved), ..probation }));
+        Metrics::count(&self.identity.service.metrics.started);
+        Ok((old, saved))
+    }
+
+    async fn back(
+        &mut self,
+        next: Arc<Serving>,
+        saved: &Arc<Vec<Saved>>,
+        discard: bool,
+        until: Instant,
+    ) -> Result<Option<Instance>, Crash> {
+        // It goes back also where nothing can be handed over.
+        let snapshot = self.snapshot(&next, until).await.unwrap_or_default();
+        let old = self.instance.take();
+        self.live.switch(Arc::clone(&next), None);
+        self.go_back(saved, discard).await?;
+        if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {
+            match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
+                Ran::Done(()) => instance.guest().commit(),
+                Ran::Fault(fault) => {
+                    instance.guest().discard();
+                    tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
+                }
+                Ran::Crashed(crash) => {
+                    tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %crash, "went back without its memory");
+                    self.instance = None;
+                }
+            }
         }
+        Ok(old)
+    }
+
+    /// What this instance hands over to the next one, where both do that.
+    async fn snapshot(&mut self, next: &Serving, until: Instant) -> Result<Option<Bytes>, Crash> {
+        let Some(instance) = self.instance.as_mut().filter(|_| next.template.hands_over()) else { return Ok(None) };
+        instance.guest().turn.deadline = None;
+        let taken = instance.snapshot(left(until, self.identity.terms.limits.turn_deadline)).await;
+        if let Ran::Crashed(crash) = taken {
+            self.instance = None;
+            return Err(crash);
+        }
+        instance.guest().discard();
+        match taken {
+            Ran::Done(taken) => Ok(taken),
+            Ran::Fault(fault) => Err(Crash::Start { during: "snapshot", fault }),
+            Ran::Crashed(crash) => Err(crash),
+        }
+    }
+
+    /// Goes on with what is live in this place, after the instance ended and the actor did not.
+    async fn go_on(&mut self) -> Flow {
+        flow(self.start().await)
     }
 
     /// What becomes of the message over which the instance ended.
@@ -137,11 +224,11 @@ impl ComponentActor {
         );
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
-        if self.live.roll_back(&crash) {
+        if let Some(saved) = self.live.roll_back(&crash) {
             // The release that survives gets the message as if nobody had tried it.
             self.live.forgive();
             drop(hand);
-            return self.go_on().await;
+            return flow(self.go_back(&saved, false).await);
         }
         let again = hand.attempt < retries;
         if again {
@@ -155,36 +242,77 @@ impl ComponentActor {
     }
 }
 
-/// What becomes of the effects of a start.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// They happen at once.
-    Commit,
-    /// They are held back until the instance serves.
-    Hold,
+/// How long something may take that is to be over at an instant.
+fn left(until: Instant, most: Duration) -> Duration {
+    until.saturating_duration_since(Instant::now()).min(most)
 }
 
-/// Makes an instance that is ready to serve: `init`, then the first health check; all within the release's `start_timeout`.
-pub(crate) async fn start(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
+/// Makes an instance that is ready to serve: the state is brought over where it is in another schema, then `init`, then the first health check; all within
+/// the release's `start_timeout`. Its effects are held back until it is committed.
+pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let limit = serving.identity.terms.limits.start_timeout;
-    match timeout(limit, prepare(engines, serving, held)).await {
+    match timeout(limit, prepare(engines, serving)).await {
         Ok(prepared) => prepared,
         Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
     }
 }
 
-async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
-    let identity = &serving.identity;
-    let deadline = identity.terms.limits.turn_deadline;
-    let mut instance = Instance::new(engines, &serving.template, Arc::clone(identity)).await?;
-    let mut read_at = 0;
-    if !matches!(identity.service.route, Route::Partitioned(_)) {
-        let state = identity.own.lane().state(None);
-        read_at = state.as_ref().map_or(0, |state| state.commits());
-        instance.guest().turn.state = state;
+/// Makes the instance where it is not made, and gives it what the one before hands over.
+async fn take_over(
+    engines: &Engines,
+    next: &Serving,
+    prepared: Option<Prepared>,
+    snapshot: Option<Bytes>,
+    until: Instant,
+) -> Result<Prepared, Crash> {
+    let mut prepared = match prepared {
+        Some(prepared) => prepared,
+        None => match timeout_at(until, start(engines, next)).await {
+            Ok(prepared) => prepared?,
+            Err(_elapsed) => {
+                return Err(Crash::Start {
+                    during: "the handover",
+                    fault: Fault::Unavailable("its start was not over at the handover deadline".to_owned()),
+                });
+            }
+        },
+    };
+    let Some(snapshot) = snapshot else { return Ok(prepared) };
+    match prepared.instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
+        Ran::Done(()) => Ok(prepared),
+        Ran::Fault(fault) => Err(Crash::Start { during: "restore", fault }),
+        Ran::Crashed(crash) => Err(crash),
+    }
+}
+
+async fn prepare(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
+    let Identity { terms, own, service, .. } = &*serving.identity;
+    let deadline = terms.limits.turn_deadline;
+    let mut instance = Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await?;
+    let (mut read_at, mut brought_over) = (0, Vec::new());
+    if matches!(service.route, Route::Partitioned(_)) {
+        for (key, state, from) in own.lane().foreign_states(terms.schema) {
+            let read_at = state.commits();
+            instance.guest().turn.state = Some(Arc::clone(&state));
+            instance.guest().turn.key = Some(key);
+            bring_over(&mut instance, from, terms.schema, deadline).await?;
+            brought_over.push(BroughtOver {
+                state,
+                writes: std::mem::take(&mut instance.guest().turn.writes),
+                read_at,
+            });
+        }
+        instance.guest().turn.state = None;
+        instance.guest().turn.key = None;
+    } else if let Some(state) = own.lane().state(None) {
+        read_at = state.commits();
+        let from = state.foreign(terms.schema);
+        instance.guest().turn.state = Some(state);
+        if let Some(from) = from {
+            bring_over(&mut instance, from, terms.schema, deadline).await?;
+        }
     }
     match instance.init(deadline).await {
-        Ran::Done(()) if held == Held::Commit => instance.guest().commit(),
         Ran::Done(()) => {}
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
         Ran::Crashed(crash) => return Err(crash),
@@ -194,15 +322,36 @@ async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Pre
     instance.guest().discard();
     instance.guest().resume(effects);
     match checked {
-        Ran::Done(()) => Ok(Prepared { instance, read_at }),
+        Ran::Done(()) => Ok(Prepared { instance, read_at, brought_over }),
         Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
         Ran::Crashed(crash) => Err(crash),
     }
 }
 
+/// Lets a guest bring the state of its turn over. Any way to fail is one: the state is not the release's.
+async fn bring_over(instance: &mut Instance, found: u32, wanted: u32, deadline: Duration) -> Result<(), Crash> {
+    let detail = match instance.migrate(found, deadline).await {
+        Some(Ran::Done(())) => {
+            instance.guest().turn.writes.bring_over();
+            return Ok(());
+        }
+        Some(Ran::Fault(fault)) => format!("its migrate failed: {fault}"),
+        Some(Ran::Crashed(crash)) => format!("its migrate crashed: {crash}"),
+        None => "it exports no upgrade, and cannot bring it over".to_owned(),
+    };
+    Err(Crash::Schema { found, wanted, detail })
+}
+
 /// A message that was tried again is poison.
 fn dead_reason(retries: u32, crash: Crash) -> DeadReason {
     if retries == 0 { DeadReason::Crashed(crash) } else { DeadReason::Poisoned(crash) }
+}
+
+fn flow(started: Result<(), Crash>) -> Flow {
+    match started {
+        Ok(()) => Flow::Continue,
+        Err(crash) => Flow::Exit(exit_reason(crash)),
+    }
 }
 
 /// A guest that exits with status 0 ends normally.
@@ -218,9 +367,17 @@ impl Behavior for ComponentActor {
     type Control = Control;
 
     async fn init(&mut self) -> Result<(), ExitReason> {
+        if self.live.suspended().is_some() {
+            self.suspended = true;
+            return Ok(());
+        }
         let started = self.start().await;
         // A start that failed is a failed start, also where it was an exit with status 0.
         started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
+    }
+
+    fn takes_messages(&self) -> bool {
+        !self.suspended
     }
 
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
@@ -291,10 +448,7 @@ impl Behavior for ComponentActor {
 
     async fn control(&mut self, control: Control) -> Flow {
         let control = match control {
-            Control::Swap(swap) => {
-                self.swap(*swap).await;
-                return Flow::Continue;
-            }
+            Control::Swap(swap) => return self.swap(*swap).await,
             control => control,
         };
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
@@ -308,10 +462,10 @@ impl Behavior for ComponentActor {
                     Ran::Crashed(crash) => {
                         drop(reply.send(Err(Fault::Internal(crash.to_string()))));
                         self.instance = None;
-                        if self.live.roll_back(&crash) {
-                            return self.go_on().await;
-                        }
-                        return Flow::Exit(exit_reason(crash));
+                        return match self.live.roll_back(&crash) {
+                            Some(saved) => flow(self.go_back(&saved, false).await),
+                            None => Flow::Exit(exit_reason(crash)),
+                        };
                     }
                 }
                 Flow::Continue

@@ -252,6 +252,7 @@ impl ServiceNode {
             limits: self.limits.clone(),
             retries: self.retries,
             config: self.config.clone(),
+            schema: self.release.manifest.state_schema,
         }
     }
 

@@ -18,11 +18,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::decide::{Action, Event};
-use crate::actor::{Claim, Control, Held, Post, Probation, Serving, Swap, Swapped, start};
+use crate::actor::{Claim, Control, Post, Probation, Serving, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template, TemplateError};
 use crate::error::Crash;
 use crate::registry::Untrusted;
 use crate::router::service::Terms;
+use crate::state::Saved;
 
 /// How long it waits before it asks an actor again that did not run when it was asked.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -79,6 +80,14 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
+    /// The state was not brought over to another schema.
+    #[error(
+        "{service} has no state from before to go back to: the live release did not bring it over; hint: `airssys rollback` keeps the state"
+    )]
+    NoSavedState {
+        /// The service.
+        service: String,
+    },
     /// Nobody who is trusted signed it.
     #[error("{service}: {source}")]
     Untrusted {
@@ -107,6 +116,7 @@ impl DeployError {
             Self::Keyed { .. } => "keyed",
             Self::AlreadyLive { .. } => "already-live",
             Self::NoPrevious { .. } => "no-previous",
+            Self::NoSavedState { .. } => "no-saved-state",
             Self::Untrusted { .. } => "untrusted",
             Self::Release { .. } => "release",
         }
@@ -133,13 +143,23 @@ pub enum Progress {
         /// Why.
         reason: Setback,
     },
+    /// It is over, the old release came back, and it cannot read the state that the new one left. Messages wait. Deploy a release that can, or go back
+    /// with [`crate::Runtime::restore_state`], which discards turns.
+    Suspended {
+        /// Why the new release is not live.
+        reason: Setback,
+        /// Why the old one does not serve.
+        crash: Crash,
+        /// How many committed turns going back discards.
+        turns: u64,
+    },
 }
 
 impl Progress {
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Live | Self::RolledBack { .. })
+        matches!(self, Self::Live | Self::RolledBack { .. } | Self::Suspended { .. })
     }
 }
 
@@ -215,18 +235,25 @@ pub(crate) struct Order {
     pub(crate) template: Arc<Template>,
     pub(crate) terms: Arc<Terms>,
     pub(crate) options: DeployOptions,
+    /// What the states of each actor are put back to, where turns are to be discarded.
+    pub(crate) put_back: Option<Vec<Before>>,
 }
 
-/// A deployment, and the task that carries it out; `ended` is told its end before anybody else.
-pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
+/// What an actor's states were before they were brought over to another schema.
+pub(crate) type Before = Arc<Vec<Saved>>;
+
+/// A deployment, and the task that carries it out; `ended` is told its end before anybody else, and what each actor's states were before.
+pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + Send + 'static) -> Deployment {
     let actors = order.posts.len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
     let (cancel, cancelled) = mpsc::unbounded_channel();
     let pause = Arc::<AtomicU64>::default();
     let longest = Arc::clone(&pause);
     tokio::spawn(async move {
-        let end = Running { order, told: &told, longest, before: Vec::new(), setback: None }.run(cancelled).await;
-        ended(&end);
+        let saved = vec![Before::default(); actors];
+        let mut running = Running { order, told: &told, longest, before: Vec::new(), saved, setback: None };
+        let end = running.run(cancelled).await;
+        ended(&end, running.saved);
         told.send_replace(end);
     });
     Deployment { progress, cancel, pause }
@@ -238,11 +265,13 @@ struct Running<'a> {
     longest: Arc<AtomicU64>,
     /// What each actor that was switched served with before.
     before: Vec<Arc<Serving>>,
+    /// What each actor's states were before it was switched.
+    saved: Vec<Before>,
     setback: Option<Setback>,
 }
 
 impl Running<'_> {
-    async fn run(mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
+    async fn run(&mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
         let actors = self.order.posts.len();
         self.before = self.order.posts.iter().map(|post| post.live.serving()).collect();
         let (failed, mut failures) = mpsc::unbounded_channel();
@@ -261,6 +290,11 @@ impl Running<'_> {
                         }
                     }
                 }
+                // Nobody goes back by himself from a state that others were to be discarded for.
+                Action::Watch | Action::Settle if self.order.put_back.is_some() => match action {
+                    Action::Watch => Event::Proved,
+                    _ => Event::Settled,
+                },
                 Action::Watch => {
                     self.told.send_replace(Progress::Probation);
                     let until = *until.get_or_insert_with(|| proved_at(self.order.options.probation));
@@ -296,7 +330,7 @@ impl Running<'_> {
                     }
                 }
                 Action::Live => return Progress::Live,
-                Action::Old => return Progress::RolledBack { reason: self.setback.unwrap_or(Setback::Cancelled) },
+                Action::Old => return self.gone_back(),
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
             let mut next = None;
@@ -316,9 +350,20 @@ impl Running<'_> {
         }
     }
 
+    /// The end where the old release came back.
+    fn gone_back(&mut self) -> Progress {
+        let reason = self.setback.take().unwrap_or(Setback::Cancelled);
+        let suspended: Vec<(Crash, u64)> = self.order.posts.iter().filter_map(|post| post.live.suspended()).collect();
+        let turns = suspended.iter().map(|(_, turns)| turns).sum();
+        match suspended.into_iter().next() {
+            Some((crash, _)) => Progress::Suspended { reason, crash, turns },
+            None => Progress::RolledBack { reason },
+        }
+    }
+
     /// Lets the new release take this actor over.
-    async fn switch(&self, actor: usize, failed: &mpsc::UnboundedSender<(usize, Crash)>) -> Result<(), Setback> {
-        let Order { engines, posts, template, terms, options } = &self.order;
+    async fn switch(&mut self, actor: usize, failed: &mpsc::UnboundedSender<(usize, Crash)>) -> Result<(), Setback> {
+        let Order { engines, posts, template, terms, options, put_back } = &self.order;
         let until = Instant::now() + options.handover_deadline;
         let before = Arc::clone(&self.before[actor]);
         let mut identity = (*before.identity).clone();
@@ -326,20 +371,23 @@ impl Running<'_> {
         let next = Arc::new(Serving { template: Arc::clone(template), identity: Arc::new(identity) });
         loop {
             // Made beside the old one, so that the pause is no longer than the switch.
-            let prepared = start(engines, &next, Held::Hold).await.map_err(Setback::NotStarted)?;
+            let prepared = match put_back {
+                // Its state is not there yet.
+                Some(_) => None,
+                None => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
+            };
             let (told, mut crashes) = mpsc::unbounded_channel();
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
-            let swap = Swap {
-                next: Arc::clone(&next),
-                prepared: Some(prepared),
-                probation: Some(Probation { before: Arc::clone(&before), failed: told }),
-                claim: Arc::clone(&claim),
-                answer,
+            let way = match put_back {
+                Some(saved) => Way::Back { saved: Arc::clone(&saved[actor]), discard: true },
+                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told, saved: Before::default() }),
             };
+            let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
             let post = &posts[actor];
             match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, pause })) => {
+                Some(Ok(Swapped { old, pause, saved })) => {
+                    self.saved[actor] = saved;
                     self.longest.fetch_max(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
                     // Only now: it takes its memory apart.
                     drop(old);
@@ -351,7 +399,12 @@ impl Running<'_> {
                     });
                     return Ok(());
                 }
-                Some(Err(crash)) => return Err(Setback::NotStarted(crash)),
+                Some(Err(crash)) => {
+                    if put_back.is_some() {
+                        post.live.put_back(&before);
+                    }
+                    return Err(Setback::NotStarted(crash));
+                }
                 // The incarnation that had the order ended with it.
                 None if Instant::now() < until && !post.is_closed() => sleep(ASK_AGAIN).await,
                 None => return Err(Setback::NoHandover(options.handover_deadline)),
@@ -367,7 +420,8 @@ impl Running<'_> {
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
             let next = Arc::clone(&self.before[actor]);
-            let swap = Swap { next, prepared: None, probation: None, claim: Arc::clone(&claim), answer };
+            let way = Way::Back { saved: Arc::clone(&self.saved[actor]), discard: false };
+            let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.

@@ -78,4 +78,19 @@ pub(crate) mod optional {
             with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
         });
     }
+    pub(crate) mod upgrade {
+        wasmtime::component::bindgen!({
+            path: "../wit",
+            world: "airssys:actor/with-upgrade",
+            exports: { default: async },
+            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
+        });
+    }
+    pub(crate) mod upgrade_prompt {
+        wasmtime::component::bindgen!({
+            path: "../wit",
+            world: "airssys:actor/with-upgrade",
+            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
+        });
+    }
 }

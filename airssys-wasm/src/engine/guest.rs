@@ -124,7 +124,7 @@ impl Guest {
     pub(crate) fn commit(&mut self) {
         let identity = &self.identity;
         if let Some(state) = &self.turn.state {
-            self.turn.writes.commit(state);
+            self.turn.writes.commit(state, identity.terms.schema);
         }
         let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
+use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt, upgrade, upgrade_prompt};
 use super::bindings::waiting::airssys::actor::types as wit;
 use super::bindings::{prompt, waiting};
 use super::class::{Engines, seat};
@@ -47,11 +47,13 @@ enum Calls {
         actor: waiting::Actor,
         lifecycle: Option<lifecycle::WithLifecycle>,
         health: Option<health::WithHealth>,
+        upgrade: Option<upgrade::WithUpgrade>,
     },
     Sync {
         actor: prompt::Actor,
         lifecycle: Option<lifecycle_prompt::WithLifecycle>,
         health: Option<health_prompt::WithHealth>,
+        upgrade: Option<upgrade_prompt::WithUpgrade>,
     },
 }
 
@@ -87,7 +89,7 @@ impl Instance {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(boundary_bytes);
         let made = match &template.exports {
-            Exports::Async { handler, lifecycle, health } => {
+            Exports::Async { handler, lifecycle, health, upgrade } => {
                 store.epoch_deadline_callback(|mut context| {
                     let guest = context.data_mut();
                     match guest.ticks.checked_sub(1) {
@@ -105,10 +107,11 @@ impl Instance {
                         actor: handler.load(&mut store, &instance)?,
                         lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                     })
                 })
             }
-            Exports::Sync { handler, lifecycle, health } => {
+            Exports::Sync { handler, lifecycle, health, upgrade } => {
                 store.set_epoch_deadline(budget_ticks + 1);
                 let instance = template.pre.instantiate(&mut store);
                 instance.and_then(|instance| {
@@ -116,6 +119,7 @@ impl Instance {
                         actor: handler.load(&mut store, &instance)?,
                         lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                     })
                 })
             }
@@ -235,6 +239,57 @@ impl Instance {
             _ => return Ran::Done(()),
         };
         self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ())
+    }
+
+    /// What the guest hands over, where it does.
+    pub(crate) async fn snapshot(&mut self, deadline: Duration) -> Ran<Option<Bytes>> {
+        let ended = match &self.calls {
+            Calls::Async { upgrade: Some(found), .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                let taken = found.airssys_actor_upgrade().call_snapshot(&mut self.store);
+                bounded(&self.pulse, &self.clock, taken, deadline).await
+            }
+            Calls::Sync { upgrade: Some(found), .. } => {
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_upgrade().call_snapshot(&mut self.store))
+            }
+            _ => return Ran::Done(None),
+        };
+        self.ran(ended, deadline, |taken| taken.map(Bytes::from))
+    }
+
+    /// Gives the guest what was handed over, where it takes it.
+    pub(crate) async fn restore(&mut self, snapshot: &[u8], deadline: Duration) -> Ran<()> {
+        let ended = match &self.calls {
+            Calls::Async { upgrade: Some(found), .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                let restored = found.airssys_actor_upgrade().call_restore(&mut self.store, snapshot);
+                bounded(&self.pulse, &self.clock, restored, deadline).await
+            }
+            Calls::Sync { upgrade: Some(found), .. } => {
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_upgrade().call_restore(&mut self.store, snapshot))
+            }
+            _ => return Ran::Done(()),
+        };
+        self.ran(ended, deadline, |()| ())
+    }
+
+    /// Lets the guest bring the state of its turn over from another schema; none where it does not do that.
+    pub(crate) async fn migrate(&mut self, from: u32, deadline: Duration) -> Option<Ran<()>> {
+        let ended = match &self.calls {
+            Calls::Async { upgrade: Some(found), .. } => {
+                renew(&mut self.store, self.budget_ticks);
+                let migrated = found.airssys_actor_upgrade().call_migrate(&mut self.store, from);
+                bounded(&self.pulse, &self.clock, migrated, deadline).await
+            }
+            Calls::Sync { upgrade: Some(found), .. } => {
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_upgrade().call_migrate(&mut self.store, from))
+            }
+            _ => return None,
+        };
+        Some(self.ran(ended, deadline, |()| ()))
     }
 
     fn ran<T, U>(

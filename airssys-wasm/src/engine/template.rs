@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt};
+use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt, upgrade, upgrade_prompt};
 use super::bindings::{prompt, waiting};
 use super::cache::hex;
 use super::class::{EngineError, Engines};
@@ -23,6 +23,7 @@ const MESSAGING: &str = "airssys:actor/messaging@";
 const HANDLER: &str = "airssys:actor/handler@0.1.0";
 const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
 const HEALTH: &str = "airssys:actor/health@0.1.0";
+const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
 /// How a release's guests are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
@@ -136,11 +137,13 @@ pub(super) enum Exports {
         handler: waiting::ActorIndices,
         lifecycle: Option<lifecycle::WithLifecycleIndices>,
         health: Option<health::WithHealthIndices>,
+        upgrade: Option<upgrade::WithUpgradeIndices>,
     },
     Sync {
         handler: prompt::ActorIndices,
         lifecycle: Option<lifecycle_prompt::WithLifecycleIndices>,
         health: Option<health_prompt::WithHealthIndices>,
+        upgrade: Option<upgrade_prompt::WithUpgradeIndices>,
     },
 }
 
@@ -179,10 +182,25 @@ impl Template {
         Ok(Self { engine, pre, exports, digest })
     }
 
+    /// Whether its guests hand something over to the release that takes over, and take it over: they export `upgrade`.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.exports.upgrade()
+    }
+
     /// The component file's SHA-256, in hexadecimal digits.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+}
+
+impl Exports {
+    /// Whether its guests hand over and take over.
+    pub(super) fn upgrade(&self) -> bool {
+        match self {
+            Self::Async { upgrade, .. } => upgrade.is_some(),
+            Self::Sync { upgrade, .. } => upgrade.is_some(),
+        }
     }
 }
 
@@ -344,6 +362,7 @@ fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &P
                 .transpose()
                 .map_err(invalid)?,
             health: has(HEALTH).then(|| health::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
+            upgrade: has(UPGRADE).then(|| upgrade::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
         },
         Lane::Sync => Exports::Sync {
             handler: prompt::ActorIndices::new(pre).map_err(invalid)?,
@@ -352,6 +371,7 @@ fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &P
                 .transpose()
                 .map_err(invalid)?,
             health: has(HEALTH).then(|| health_prompt::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
+            upgrade: has(UPGRADE).then(|| upgrade_prompt::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
         },
     })
 }

@@ -69,6 +69,19 @@ impl Lane {
         }
     }
 
+    /// The states of keys that are in another schema, with that.
+    pub(crate) fn foreign_states(&self, schema: u32) -> Vec<(Box<str>, Arc<State>, u32)> {
+        let States::PerKey(states) = &self.states else { return Vec::new() };
+        let states = states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut foreign = Vec::new();
+        for (key, state) in &*states {
+            if let Some(found) = state.foreign(schema) {
+                foreign.push((key.clone(), Arc::clone(state), found));
+            }
+        }
+        foreign
+    }
+
     /// Each state it holds, with its key.
     pub(crate) fn each_state(&self, mut see: impl FnMut(Option<&str>, &State)) {
         match &self.states {
@@ -130,6 +143,8 @@ pub struct Terms {
     pub retries: u32,
     /// What it reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
+    /// The schema it keeps its state in.
+    pub schema: u32,
 }
 
 /// A named place in the mesh.

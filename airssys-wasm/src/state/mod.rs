@@ -4,7 +4,8 @@
 //! keys and values together.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -25,6 +26,8 @@ struct Committed {
     bytes: usize,
     /// How many commits have changed something.
     commits: u64,
+    /// The schema of the release that wrote last; none where nobody has written.
+    schema: Option<u32>,
 }
 
 impl Committed {
@@ -52,6 +55,11 @@ impl State {
         self.lock().commits
     }
 
+    /// The schema that the values are in, where that is another one.
+    pub(crate) fn foreign(&self, schema: u32) -> Option<u32> {
+        self.lock().schema.filter(|found| *found != schema)
+    }
+
     /// All committed values, by key.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
@@ -60,6 +68,50 @@ impl State {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a state was before it was brought over to another schema. The values are shared with the state as long as both have them.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    state: Arc<State>,
+    values: BTreeMap<Box<str>, Bytes>,
+    schema: u32,
+    /// The state's commits after it was brought over.
+    after: AtomicU64,
+}
+
+impl Saved {
+    /// What the state is, before `change` commits something over it.
+    pub(crate) fn over(state: &Arc<State>, change: impl FnOnce()) -> Self {
+        let (values, schema) = {
+            let committed = state.lock();
+            (committed.values.clone(), committed.schema.unwrap_or_default())
+        };
+        change();
+        Self { state: Arc::clone(state), values, schema, after: state.commits().into() }
+    }
+
+    /// How many turns have been committed since.
+    pub(crate) fn turns_since(&self) -> u64 {
+        self.state.commits() - self.after.load(Ordering::Relaxed)
+    }
+
+    /// Makes the state what it was; what it has been until now.
+    pub(crate) fn put_back(&self) -> Self {
+        let mut writes = Transaction::default();
+        for key in self.state.snapshot().into_keys().filter(|key| !self.values.contains_key(key)) {
+            writes.writes.insert(key, None);
+        }
+        writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
+        writes.brought_over = true;
+        Self::over(&self.state, || writes.commit(&self.state, self.schema))
+    }
+
+    /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.
+    pub(crate) fn undo(&self, put_back: &Self, turns: u64) {
+        put_back.put_back();
+        self.after.store(self.state.commits() - turns, Ordering::Relaxed);
     }
 }
 
@@ -99,6 +151,8 @@ pub struct Transaction {
     /// By how many bytes all writes so far make the state larger, and by how many smaller.
     added: usize,
     removed: usize,
+    /// Whether it brings the state over to another schema, and is one also where it writes nothing.
+    brought_over: bool,
 }
 
 impl Transaction {
@@ -185,10 +239,15 @@ impl Transaction {
         (page, more.then_some(next as u64))
     }
 
-    /// Whether nothing was written.
+    /// Whether its commit changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && !self.brought_over
+    }
+
+    /// Says that the state is in the schema of its writer when this is committed.
+    pub(crate) fn bring_over(&mut self) {
+        self.brought_over = true;
     }
 
     /// Forgets all writes.
@@ -196,13 +255,14 @@ impl Transaction {
         *self = Self::default();
     }
 
-    /// Makes all writes at once.
-    pub fn commit(&mut self, state: &State) {
-        if self.writes.is_empty() {
+    /// Makes all writes at once, by a release that writes in this schema.
+    pub fn commit(&mut self, state: &State, schema: u32) {
+        if self.is_empty() {
             return;
         }
         let mut committed = state.lock();
         committed.commits += 1;
+        committed.schema = Some(schema);
         for (key, value) in std::mem::take(self).writes {
             committed.bytes -= committed.size(&key);
             match value {

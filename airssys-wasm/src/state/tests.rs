@@ -16,7 +16,7 @@ fn a_turn_reads_its_own_writes_and_nobody_else_does() {
     turn.set(&state, "a", "1".into(), MOST).unwrap();
     assert_eq!(turn.get(&state, "a"), Some("1".into()));
     assert_eq!(Transaction::default().get(&state, "a"), None);
-    turn.commit(&state);
+    turn.commit(&state, 0);
     assert_eq!(Transaction::default().get(&state, "a"), Some("1".into()));
 }
 
@@ -40,7 +40,7 @@ fn a_state_never_grows_beyond_its_bound() {
     turn.set(&state, "b", "1234".into(), 10).unwrap();
     turn.set(&state, "b", "4321".into(), 10).unwrap();
     assert_eq!(turn.increment(&state, "n", 1, 10), Err(IncrementError::Full(Full { bytes: 19, most: 10 })));
-    turn.commit(&state);
+    turn.commit(&state, 0);
     assert!(turn.set(&state, "c", Bytes::new(), 10).is_err(), "what is committed counts");
     turn.set(&state, "a", "12".into(), 5).unwrap();
     turn.delete(&state, "b");
@@ -100,7 +100,7 @@ proptest! {
                     seen.remove(&key.to_string());
                 }
                 Step::Commit => {
-                    turn.commit(&state);
+                    turn.commit(&state, 0);
                     committed = seen.clone();
                 }
                 Step::Discard => {

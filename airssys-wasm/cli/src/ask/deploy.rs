@@ -42,13 +42,17 @@ pub(crate) struct Args {
 /// Brings back the release that served before the one that is live.
 ///
 /// It was kept ready, so this takes no longer than the switch itself. Where a deployment is under way, it is cancelled instead. What was committed meanwhile
-/// stays. Only what was live since the host was started can come back.
+/// stays: where the live release brought the state over to another schema, the one before has to bring it back, and the rollback fails where it does not.
+/// Only what was live since the host was started can come back.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  airssys rollback pricing")]
+#[command(after_help = "Examples:\n  airssys rollback pricing\n  airssys rollback ledger --restore-state")]
 pub(crate) struct RollbackArgs {
     /// The service.
     #[arg(value_name = "SERVICE")]
     service: String,
+    /// Puts the state back to what it was before the live release brought it over, and discards the turns that were committed since; says how many.
+    #[arg(long)]
+    restore_state: bool,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -90,13 +94,17 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
     let (probation_ms, handover_ms) = args.times.milliseconds();
     let under_way: Option<Deployment> = args.host.ask(&Request::Deployment { service: args.service.clone() })?;
-    let cancels = under_way.is_some_and(|last| !is_over(&last));
-    let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms };
+    if let (true, Some(last)) = (args.restore_state, &under_way) {
+        note(&format!("{}: discards {} committed turns", args.service, last.turns_to_discard));
+    }
+    let cancels = !args.restore_state && under_way.is_some_and(|last| !is_over(&last));
+    let restore_state = args.restore_state;
+    let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state };
     follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" })
 }
 
 fn is_over(deployment: &Deployment) -> bool {
-    matches!(deployment.state.as_str(), "live" | "rolled-back")
+    matches!(deployment.state.as_str(), "live" | "rolled-back" | "suspended")
 }
 
 /// Asks for it, and follows it to its end.
@@ -122,6 +130,13 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
             "live" => {
                 Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
             }
+            "suspended" => Refusal::new(
+                "suspended",
+                format!(
+                    "{service} is suspended, its messages wait: {why}; hint: deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
+                    deployment.turns_to_discard
+                ),
+            ),
             _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
         };
         return Err(refusal.into());

@@ -90,8 +90,12 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
         }
-        Request::Rollback { service, probation_ms, handover_ms } => {
-            let deployment = runtime.rollback(&service, options(probation_ms, handover_ms))?;
+        Request::Rollback { service, probation_ms, handover_ms, restore_state } => {
+            let options = options(probation_ms, handover_ms);
+            let deployment = match restore_state {
+                true => runtime.restore_state(&service, options)?,
+                false => runtime.rollback(&service, options)?,
+            };
             tell(progress(house, &service, &deployment))
         }
         Request::Deployment { service } => {
@@ -131,11 +135,15 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         Progress::Probation => ("probation", None),
         Progress::Live => ("live", None),
         Progress::RolledBack { reason } => ("rolled-back", Some(reason.to_string())),
+        Progress::Suspended { reason, crash, .. } => {
+            ("suspended", Some(format!("{reason}; and the one before: {crash}")))
+        }
         _ => ("unknown", None),
     };
     let live = house.runtime.live_digest(service);
     let pause_us = deployment.pause().as_secs_f64() * 1e6;
-    Deployment { service: service.to_owned(), state: state.to_owned(), reason, pause_us, live }
+    let turns_to_discard = house.runtime.turns_to_discard(service);
+    Deployment { service: service.to_owned(), state: state.to_owned(), reason, pause_us, turns_to_discard, live }
 }
 
 fn tell(data: impl Serialize) -> Result<Value, Refusal> {

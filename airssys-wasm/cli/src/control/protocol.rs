@@ -52,8 +52,15 @@ pub(crate) enum Request {
     DropDeadLetter { id: u64 },
     /// Answers [`Deployment`] when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
     Deploy { service: String, release: String, probation_ms: u64, handover_ms: u64 },
-    /// Answers [`Deployment`]: that of the way back, or the one that is cancelled.
-    Rollback { service: String, probation_ms: u64, handover_ms: u64 },
+    /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
+    /// release brought the state over.
+    Rollback {
+        service: String,
+        probation_ms: u64,
+        handover_ms: u64,
+        #[serde(default)]
+        restore_state: bool,
+    },
     /// Answers [`Deployment`]: the last one of the service, or `null`.
     Deployment { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
@@ -137,12 +144,15 @@ pub(crate) struct Status {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     pub(crate) service: String,
-    /// `switching`, `probation`, `live` or `rolled-back`.
+    /// `switching`, `probation`, `live`, `rolled-back` or `suspended`.
     pub(crate) state: String,
     /// Why it was rolled back.
     pub(crate) reason: Option<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
     pub(crate) pause_us: f64,
+    /// How many committed turns a rollback with `restore_state` would discard now.
+    #[serde(default)]
+    pub(crate) turns_to_discard: u64,
     /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
     pub(crate) live: Option<String>,
 }

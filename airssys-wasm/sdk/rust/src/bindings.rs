@@ -52,3 +52,15 @@ pub mod health {
         default_bindings_module: "::airssys_sdk::__private::health",
     });
 }
+
+pub mod upgrade {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "airssys:actor/with-upgrade",
+        with: { "airssys:actor/types@0.1.0": crate::bindings::actor::airssys::actor::types },
+        pub_export_macro: true,
+        export_macro_name: "export_upgrade",
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+        default_bindings_module: "::airssys_sdk::__private::upgrade",
+    });
+}

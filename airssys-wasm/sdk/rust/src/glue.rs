@@ -16,7 +16,9 @@ pub use crate::bindings::lifecycle::export_lifecycle;
 pub use crate::bindings::lifecycle::exports::airssys::actor::lifecycle::{
     Guest as Lifecycle, StopReason as WitStopReason,
 };
-use crate::{Answer, Context, Decode, DecodeError, Fault};
+pub use crate::bindings::upgrade::export_upgrade;
+pub use crate::bindings::upgrade::exports::airssys::actor::upgrade::Guest as Upgrade;
+use crate::{Answer, Context, Decode, DecodeError, Encode, Fault};
 
 /// What the host gets for a message.
 pub type Handled = Result<Option<Vec<u8>>, WitFault>;
@@ -107,6 +109,63 @@ impl<T> Default for Slot<T> {
 pub fn check(probe: impl FnOnce() -> Result<Result<(), Fault>, Fault>) -> Result<(), WitFault> {
     tell_panics();
     Ok(probe()??)
+}
+
+/// What `snapshot` may return.
+pub trait Snapshot<Kind> {
+    /// Its bytes.
+    fn bytes(self) -> Result<Vec<u8>, Fault>;
+}
+
+/// A snapshot that cannot fail.
+#[derive(Debug)]
+pub struct Plain;
+
+/// A snapshot that can.
+#[derive(Debug)]
+pub struct Fallible;
+
+impl<S: Encode> Snapshot<Plain> for S {
+    fn bytes(self) -> Result<Vec<u8>, Fault> {
+        Ok(self.encode()?.into_owned())
+    }
+}
+
+impl<S: Encode> Snapshot<Fallible> for Result<S, Fault> {
+    fn bytes(self) -> Result<Vec<u8>, Fault> {
+        Ok(self?.encode()?.into_owned())
+    }
+}
+
+/// Hands over what a component wants to.
+pub fn snapshot<S: Snapshot<Kind>, Kind>(taken: impl FnOnce() -> Result<S, Fault>) -> Handled {
+    tell_panics();
+    Ok(Some(taken()?.bytes()?))
+}
+
+/// Hands over nothing.
+pub fn no_snapshot() -> Handled {
+    Ok(None)
+}
+
+/// Takes over what the release before handed over.
+pub fn restore<S: Decode>(
+    bytes: Vec<u8>,
+    take: impl FnOnce(S) -> Result<Result<(), Fault>, Fault>,
+) -> Result<(), WitFault> {
+    tell_panics();
+    Ok(take(S::decode(bytes).map_err(Fault::from)?)??)
+}
+
+/// Brings the state over.
+pub fn migrate(work: impl FnOnce() -> Result<(), Fault>) -> Result<(), WitFault> {
+    tell_panics();
+    Ok(work()?)
+}
+
+/// What a release without `migrate` says of a state that it does not know.
+pub fn no_migrate(from: u32) -> Result<(), WitFault> {
+    Err(Fault::refused(format!("this release has no `migrate` from the state schema {from}")).into())
 }
 
 /// Without WASI a panic's message goes nowhere: it is written to the log instead.

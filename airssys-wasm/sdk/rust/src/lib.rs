@@ -74,9 +74,13 @@ pub mod state;
 /// | `fn init() -> Result<Self>` | once, before the first message of every new instance | `Default::default()` |
 /// | `fn stop(&mut self, reason: StopReason)` | once, after the last message, where it is stopped in order | nothing |
 /// | `fn check(&self) -> Result<()>` | the host asks whether the instance can do its work | nothing is asked |
+/// | `fn snapshot(&self) -> Result<S>` | another release takes over: what it should get of this instance's memory | its memory is lost |
+/// | `fn restore(&mut self, snapshot: S) -> Result<()>` | it took over, and the release before handed this over | what was handed over is lost |
+/// | `fn migrate(from: u32) -> Result<()>` | before `init`, where the state was stored under another `state_schema` | such a state is refused |
 ///
-/// `init` may also return `Self`, `stop` may leave the reason away, `check` may take `&mut self`. A component exports what it has: `init` or `stop`
-/// make it export `lifecycle`, `check` makes it export `health`.
+/// `init` may also return `Self`, `stop` may leave the reason away, `check` and `snapshot` may take `&mut self`. A component exports what it has:
+/// `init` or `stop` make it export `lifecycle`, `check` makes it export `health`, the last three `upgrade`. A snapshot is any type that serde can write
+/// and, in the release that takes it, read; `Payload` for raw bytes.
 ///
 /// ```
 /// use airssys_sdk::prelude::*;
@@ -93,6 +97,45 @@ pub mod state;
 ///
 ///     fn stop(&mut self) {
 ///         info!("{} in the end", self.seen);
+///     }
+/// }
+/// ```
+///
+/// # Another release takes over
+///
+/// A counter that keeps its memory over a deployment, and whose state was kept under another name by releases with `state_schema = 0`; its own
+/// `Component.toml` says `state_schema = 1`:
+///
+/// ```
+/// use airssys_sdk::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Counter { since_start: u64 }
+///
+/// #[component]
+/// impl Counter {
+///     fn handle(&mut self) -> Result<u64> {
+///         self.since_start += 1;
+///         Ok(state::increment("total", 1)?)
+///     }
+///
+///     fn snapshot(&self) -> u64 {
+///         self.since_start
+///     }
+///
+///     fn restore(&mut self, since_start: u64) -> Result<()> {
+///         self.since_start = since_start;
+///         Ok(())
+///     }
+///
+///     fn migrate(from: u32) -> Result<()> {
+///         if from > 0 {
+///             return Err(Fault::refused("only schema 0 is known here"));
+///         }
+///         let count: u64 = state::get("count")?.unwrap_or_default();
+///         state::delete("count")?;
+///         state::increment("total", count)?;
+///         Ok(())
 ///     }
 /// }
 /// ```
@@ -148,6 +191,6 @@ pub mod prelude {
 pub mod __private {
     pub use wit_bindgen;
 
-    pub use crate::bindings::{actor, health, lifecycle};
+    pub use crate::bindings::{actor, health, lifecycle, upgrade};
     pub use crate::glue::*;
 }

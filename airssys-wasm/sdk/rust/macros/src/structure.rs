@@ -34,6 +34,7 @@ pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
     };
     let lifecycle = lifecycle(item)?;
     let health = health(item)?;
+    let upgrade = upgrade(item)?;
     Ok(quote! {
         #item
 
@@ -74,6 +75,7 @@ pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
 
             #lifecycle
             #health
+            #upgrade
         };
     })
 }
@@ -144,6 +146,78 @@ fn health(item: &ItemImpl) -> Result<TokenStream> {
 
         #[cfg(target_family = "wasm")]
         ::airssys_sdk::__private::export_health!(__Component with_types_in ::airssys_sdk::__private::health);
+    })
+}
+
+fn upgrade(item: &ItemImpl) -> Result<TokenStream> {
+    let this = &item.self_ty;
+    let (snapshot, restore, migrate) = (method(item, "snapshot"), method(item, "restore"), method(item, "migrate"));
+    if snapshot.is_none() && restore.is_none() && migrate.is_none() {
+        return Ok(TokenStream::new());
+    }
+    let snapshot = match snapshot {
+        None => quote!(::airssys_sdk::__private::no_snapshot()),
+        Some(snapshot) => {
+            shape(&snapshot.sig, true, 0, "`fn snapshot(&self) -> Result<S>`")?;
+            quote!(::airssys_sdk::__private::snapshot(
+                || __INSTANCE.with(|slot| slot.with(__start, |__this| __this.snapshot()))
+            ))
+        }
+    };
+    let restore = match restore {
+        None => quote!({
+            let _ = __snapshot;
+            ::core::result::Result::Ok(())
+        }),
+        Some(restore) => {
+            shape(&restore.sig, true, 1, "`fn restore(&mut self, snapshot: S) -> Result<()>`")?;
+            quote! {
+                ::airssys_sdk::__private::restore(__snapshot, |__snapshot| {
+                    __INSTANCE.with(|slot| slot.with(__start, |__this| __this.restore(__snapshot)))
+                })
+            }
+        }
+    };
+    let migrate = match migrate {
+        None => quote!(::airssys_sdk::__private::no_migrate(__from)),
+        Some(migrate) => {
+            shape(&migrate.sig, false, 1, "`fn migrate(from: u32) -> Result<()>`")?;
+            quote!(::airssys_sdk::__private::migrate(|| <#this>::migrate(__from)))
+        }
+    };
+    Ok(quote! {
+        // Apart, and allowed: on the host nobody calls them.
+        #[allow(dead_code)]
+        fn __snapshot() -> ::airssys_sdk::__private::Handled {
+            #snapshot
+        }
+
+        #[allow(dead_code)]
+        fn __restore(__snapshot: ::std::vec::Vec<u8>) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+            #restore
+        }
+
+        #[allow(dead_code)]
+        fn __migrate(__from: u32) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+            #migrate
+        }
+
+        impl ::airssys_sdk::__private::Upgrade for __Component {
+            fn snapshot() -> ::airssys_sdk::__private::Handled {
+                __snapshot()
+            }
+
+            fn restore(__snapshot: ::std::vec::Vec<u8>) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+                __restore(__snapshot)
+            }
+
+            fn migrate(__from: u32) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+                __migrate(__from)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        ::airssys_sdk::__private::export_upgrade!(__Component with_types_in ::airssys_sdk::__private::upgrade);
     })
 }
 

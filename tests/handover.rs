@@ -1,0 +1,313 @@
+//! What a release hands over to the next one: its memory, where both want that, and the state, which the next one brings over to its own schema. Whatever
+//! fails on the way, the old release goes on with the state it had, and no committed turn is discarded unless somebody asks for it.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use airssys_tests::{PATIENCE, heir};
+use airssys_wasm::Runtime;
+use airssys_wasm::compose::Topology;
+use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback};
+use airssys_wasm::registry::Release;
+use serde_json::{Value, json};
+
+const TOPOLOGY: &str = r#"
+    name = "handover"
+    [root]
+    intensity = 3
+    [[service]]
+    name = "counter"
+    release = "one.wasm"
+    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB" }
+"#;
+
+struct Handover {
+    runtime: Arc<Runtime>,
+    folder: tempfile::TempDir,
+    number: u64,
+}
+
+type State = BTreeMap<String, u64>;
+
+impl Handover {
+    /// The first release does this.
+    async fn start(topology: &str, way: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one.wasm"), heir("one", way, 0)).unwrap();
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, topology).unwrap();
+        let runtime = Runtime::builder().start(&Topology::read(&file).unwrap()).await.unwrap();
+        Self { runtime: Arc::new(runtime), folder, number: 0 }
+    }
+
+    fn release(&self, name: &str, way: &str, schema: u32) -> Release {
+        let path: PathBuf = self.folder.path().join(format!("{name}.wasm"));
+        std::fs::write(&path, heir(name, way, schema)).unwrap();
+        let mut release = Release::find(&path).unwrap();
+        release.manifest.state_schema = schema;
+        release
+    }
+
+    async fn deploy(&self, release: Release) -> Progress {
+        self.runtime.deploy("counter", release, quick()).await.unwrap().ended().await
+    }
+
+    /// Counts one more, and says who answered and how much it has seen.
+    async fn count(&mut self) -> (String, u64) {
+        self.number += 1;
+        let body = json!({ "from": "a", "number": self.number }).to_string();
+        let answer = self.runtime.call("counter", body, PATIENCE).await.unwrap().unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        (answer["release"].as_str().unwrap().to_owned(), answer["seen"].as_u64().unwrap())
+    }
+
+    /// The counters of the state, but for those of senders.
+    fn state(&self) -> State {
+        let states = self.runtime.state("counter");
+        let values = states.values().flatten().filter(|(key, _)| !key.starts_with("sender") && &***key != "a");
+        values.map(|(key, value)| (key.to_string(), u64::from_le_bytes(value.as_ref().try_into().unwrap()))).collect()
+    }
+
+    async fn stop(self) {
+        assert_eq!(self.runtime.dead_letters().0, 0, "nothing is a dead letter");
+        let report = self.runtime.shutdown().await;
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+fn quick() -> DeployOptions {
+    let mut options = DeployOptions::default();
+    options.probation = Duration::from_millis(100);
+    options.handover_deadline = Duration::from_secs(20);
+    options
+}
+
+fn holds(key: &str, value: u64) -> State {
+    BTreeMap::from([(key.to_owned(), value)])
+}
+
+fn who(name: &str, seen: u64) -> (String, u64) {
+    (name.to_owned(), seen)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_and_state_go_forth_and_back() {
+    let mut mesh = Handover::start(TOPOLOGY, "both-ways").await;
+    for seen in 1..=3 {
+        assert_eq!(mesh.count().await, who("one", seen));
+    }
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    assert_eq!(mesh.state(), holds("doubled", 6), "brought over");
+    assert_eq!(mesh.count().await, who("two", 4), "what the first one had seen was handed over");
+    let back = mesh.runtime.rollback("counter", quick()).unwrap();
+    assert_eq!(back.ended().await, Progress::Live);
+    assert_eq!(
+        mesh.state(),
+        holds("handled", 4),
+        "the old release brings it back, with the turn that was committed since"
+    );
+    assert_eq!(mesh.count().await, who("one", 5));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handover_that_fails_leaves_everything_as_it_was() {
+    // What the old one does, what the new one does, and whether the old one's memory is lost over it.
+    let cases = [
+        ("snapshot-fails", "healthy", false),
+        ("snapshot-traps", "healthy", true),
+        ("snapshot-hangs", "healthy", true),
+        ("healthy", "restore-fails", false),
+        ("healthy", "restore-traps", false),
+        ("healthy", "restore-hangs", false),
+        ("healthy", "migrate-fails", false),
+        ("healthy", "migrate-traps", false),
+        ("healthy", "migrate-hangs", false),
+    ];
+    for (old, new, lost) in cases {
+        let mut mesh = Handover::start(TOPOLOGY, old).await;
+        mesh.count().await;
+        mesh.count().await;
+        let end = mesh.deploy(mesh.release("two", new, 1)).await;
+        assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{old}, {new}: {end:?}");
+        assert_eq!(mesh.state(), holds("handled", 2), "{old}, {new}");
+        assert_eq!(mesh.count().await, who("one", if lost { 1 } else { 3 }), "{old}, {new}");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_without_migrate_does_not_take_over_another_schema() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    let path = mesh.folder.path().join("plain.wasm");
+    std::fs::write(&path, airssys_tests::shifter("plain", "healthy")).unwrap();
+    let mut release = Release::find(&path).unwrap();
+    release.manifest.state_schema = 7;
+    let end = mesh.deploy(release).await;
+    let Progress::RolledBack { reason: Setback::NotStarted(crash) } = end else { panic!("{end:?}") };
+    assert_eq!(crash.code(), "schema");
+    assert_eq!(mesh.count().await, who("one", 2));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_before_any_turn_puts_the_old_state_back_bit_for_bit() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    for _ in 0..2 {
+        mesh.count().await;
+    }
+    let before = mesh.runtime.state("counter");
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "healthy", 1), options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    assert_eq!(mesh.state(), holds("doubled", 4));
+    deployment.cancel();
+    assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });
+    assert_eq!(mesh.runtime.state("counter"), before, "the old release cannot bring it back, and need not");
+    assert_eq!(mesh.count().await, who("one", 3));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_going_back_by_itself_discards_a_committed_turn() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    for _ in 0..2 {
+        mesh.count().await;
+    }
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "crashes-on-4", 1), options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    for _ in 0..3 {
+        mesh.count().await;
+    }
+    // The fourth crashes it. The old release does not know the new schema: nothing serves, and the message waits.
+    let waiting = tokio::spawn({
+        let runtime = Arc::clone(&mesh.runtime);
+        let body = json!({ "from": "b", "number": 1 }).to_string();
+        async move { runtime.call("counter", body, PATIENCE).await }
+    });
+    let end = deployment.ended().await;
+    let Progress::Suspended { reason: Setback::Crashed(_), turns: 3, .. } = end else { panic!("{end:?}") };
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 3);
+    assert_eq!(mesh.state(), holds("doubled", 10), "what was committed is there");
+    assert!(!waiting.is_finished());
+    // A release that can read it is one way out: the message that waited gets there.
+    assert_eq!(mesh.deploy(mesh.release("three", "healthy", 1)).await, Progress::Live);
+    let answer: Value = serde_json::from_slice(&waiting.await.unwrap().unwrap().unwrap()).unwrap();
+    assert_eq!(answer["release"], json!("three"));
+    assert_eq!(mesh.count().await.0, "three");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    let refused = mesh.runtime.restore_state("counter", quick()).unwrap_err();
+    assert!(matches!(refused, DeployError::NoSavedState { .. }), "{refused}");
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    mesh.count().await;
+    mesh.count().await;
+    // The old release cannot bring it back, so the way back is refused, and the new one goes on.
+    let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;
+    assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 2);
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    assert_eq!(end, Progress::Live);
+    assert_eq!(mesh.state(), holds("handled", 1));
+    mesh.number = 1;
+    assert_eq!(mesh.count().await.0, "one");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_service_goes_on_with_the_state_from_before() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "healthy", 1), options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    mesh.count().await;
+    deployment.cancel();
+    let end = deployment.ended().await;
+    assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 1, .. }), "{end:?}");
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    assert_eq!(end, Progress::Live);
+    assert_eq!(mesh.state(), holds("handled", 1));
+    mesh.number = 1;
+    assert_eq!(mesh.count().await.0, "one");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_every_message_counts_once_in_whichever_schema() {
+    let mesh = Handover::start(TOPOLOGY, "both-ways").await;
+    let over = Arc::<AtomicBool>::default();
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let (runtime, over) = (Arc::clone(&mesh.runtime), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    let body = json!({ "from": format!("sender {sender}"), "number": number }).to_string();
+                    runtime.send("counter", body).await.unwrap();
+                }
+                number
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+        let back = mesh.runtime.rollback("counter", quick()).unwrap();
+        assert_eq!(back.ended().await, Progress::Live);
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut all = 0;
+    for (sender, task) in senders.into_iter().enumerate() {
+        let sent: u64 = task.await.unwrap();
+        let body = json!({ "from": format!("sender {sender}"), "number": sent + 1 }).to_string();
+        mesh.runtime.call("counter", body, PATIENCE).await.unwrap();
+        all += sent + 1;
+    }
+    assert_eq!(mesh.state(), holds("handled", all), "each message once, in order, none lost");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_key_of_a_pool_is_brought_over() {
+    let pool = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\ninstances = 3\npartitioned = true");
+    let mesh = Handover::start(&pool, "healthy").await;
+    const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
+    let count = async |key: &str, number: u64| {
+        let body = json!({ "from": "a", "number": number }).to_string();
+        mesh.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap();
+    };
+    for key in KEYS {
+        count(key, 1).await;
+    }
+    let before = mesh.runtime.state("counter");
+    let end = mesh.deploy(mesh.release("two", "migrate-fails", 1)).await;
+    assert!(matches!(end, Progress::RolledBack { .. }), "{end:?}");
+    assert_eq!(mesh.runtime.state("counter"), before);
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    for key in KEYS {
+        count(key, 2).await;
+    }
+    let after = mesh.runtime.state("counter");
+    for key in KEYS {
+        let doubled = u64::from_le_bytes(after[key]["doubled"].as_ref().try_into().unwrap());
+        assert_eq!((doubled, after[key].contains_key("handled")), (4, false), "{key}");
+        assert!(!after[key].contains_key("out of order"), "{key}");
+    }
+    mesh.stop().await;
+}
