@@ -33,12 +33,15 @@ async fn day(seed: u64) -> Day {
     // Cold or warm makes no difference to the books.
     let cache = folder().join("target/airssys/code");
     let shop = Shop::open(&folder().join("airssys.toml"), Some(cache)).await.unwrap_or_else(|error| panic!("{error}"));
-    let sales = shop.sell(lines).await.unwrap();
+    let (sales, renewals) = tokio::join!(shop.sell(lines), shop.renew(|_| ()));
+    let (sales, renewals) = (sales.unwrap(), renewals.unwrap());
+    let live: Vec<(&str, bool)> = renewals.iter().map(|renewal| (renewal.release, renewal.live)).collect();
+    assert_eq!(live, [("pricing-broken", false), ("pricing-next", true), ("inventory-next", true)], "{renewals:?}");
     let snoop = shop.snoop().await.unwrap();
     let services = shop.services();
     let evidence = shop.audit(sales).await.unwrap();
     assert!(shop.close().await, "the tree stops in order");
-    let report = Report::new(&evidence, &services, snoop.clone(), Duration::ZERO);
+    let report = Report::new(&evidence, &services, snoop.clone(), renewals, Duration::ZERO);
     let services = services.into_iter().map(|service| (service.service.clone(), service)).collect();
     Day { expected, hurried, evidence, snoop, services, report }
 }
@@ -99,12 +102,13 @@ fn payments_was_started_again_after_each_crash(day: &Day) {
     let payments = &day.services["payments"];
     assert_eq!(payments.crashed, day.expected.payments_crashes as u64);
     assert_eq!(payments.started, payments.crashed + 1);
-    for (service, instances) in [("inventory", 1), ("ledger", 1), ("snoop", 1)] {
-        assert_eq!(day.services[service].started, instances, "{service} did not notice");
+    for (service, instances) in [("inventory", 2), ("ledger", 1), ("snoop", 1)] {
+        assert_eq!(day.services[service].started, instances, "{service} did not notice: one instance a release");
     }
     let broken = |service: &str, reason| (day.services[service].crashed, day.expected.refused[&reason] as u64);
     let (pricing, unpriced) = broken("pricing", Reason::NotPriced);
-    assert_eq!(pricing, unpriced);
+    // The one that is broken crashes once, or once in each of its two instances; the next one does not crash over what has no price.
+    assert!((1..=unpriced + 2).contains(&pricing), "{pricing} crashes, {unpriced} without a price");
     let (gateway, interrupted) = broken("gateway", Reason::Interrupted);
     assert_eq!(
         gateway,

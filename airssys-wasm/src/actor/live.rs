@@ -195,6 +195,8 @@ pub(crate) struct Swapped {
     pub(crate) old: Option<Instance>,
     /// For how long the actor took no message over it.
     pub(crate) pause: Duration,
+    /// How many messages were in its mailbox then.
+    pub(crate) waiting: usize,
     /// What the states were before, where they were brought over.
     pub(crate) saved: Arc<Vec<Saved>>,
 }

@@ -127,13 +127,14 @@ impl ComponentActor {
             return Flow::Continue;
         }
         let begun = Instant::now();
+        let waiting = self.identity.mailbox.len();
         let answered = match way {
             Way::Forth(probation) => match self.forth(&next, prepared, probation, until).await {
-                Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), saved })),
+                Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),
             },
             Way::Back { saved, discard } => match self.back(next, &saved, discard, until).await {
-                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), saved })),
+                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),
             },
         };

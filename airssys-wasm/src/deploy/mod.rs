@@ -11,7 +11,7 @@
 mod decide;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -186,8 +186,14 @@ pub enum Setback {
 pub struct Deployment {
     progress: watch::Receiver<Progress>,
     cancel: mpsc::UnboundedSender<()>,
-    /// Nanoseconds.
-    pause: Arc<AtomicU64>,
+    met: Arc<Met>,
+}
+
+/// What the switches of a deployment met with: the most of each.
+#[derive(Debug, Default)]
+struct Met {
+    pause_ns: AtomicU64,
+    waiting: AtomicUsize,
 }
 
 impl Deployment {
@@ -210,7 +216,13 @@ impl Deployment {
     /// The longest that an actor took no message over the switch, so far: from the end of the old release's last turn until the new one takes messages.
     #[must_use]
     pub fn pause(&self) -> Duration {
-        Duration::from_nanos(self.pause.load(Ordering::Relaxed))
+        Duration::from_nanos(self.met.pause_ns.load(Ordering::Relaxed))
+    }
+
+    /// The most messages that waited in one mailbox when its actor was switched, so far.
+    #[must_use]
+    pub fn waited(&self) -> usize {
+        self.met.waiting.load(Ordering::Relaxed)
     }
 
     /// Brings the old release back. Does nothing where it is over.
@@ -247,22 +259,22 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + S
     let actors = order.posts.len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
     let (cancel, cancelled) = mpsc::unbounded_channel();
-    let pause = Arc::<AtomicU64>::default();
-    let longest = Arc::clone(&pause);
+    let met = Arc::<Met>::default();
+    let meets = Arc::clone(&met);
     tokio::spawn(async move {
         let saved = vec![Before::default(); actors];
-        let mut running = Running { order, told: &told, longest, before: Vec::new(), saved, setback: None };
+        let mut running = Running { order, told: &told, met: meets, before: Vec::new(), saved, setback: None };
         let end = running.run(cancelled).await;
         ended(&end, running.saved);
         told.send_replace(end);
     });
-    Deployment { progress, cancel, pause }
+    Deployment { progress, cancel, met }
 }
 
 struct Running<'a> {
     order: Order,
     told: &'a watch::Sender<Progress>,
-    longest: Arc<AtomicU64>,
+    met: Arc<Met>,
     /// What each actor that was switched served with before.
     before: Vec<Arc<Serving>>,
     /// What each actor's states were before it was switched.
@@ -386,9 +398,11 @@ impl Running<'_> {
             let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
             let post = &posts[actor];
             match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, pause, saved })) => {
+                Some(Ok(Swapped { old, pause, waiting, saved })) => {
                     self.saved[actor] = saved;
-                    self.longest.fetch_max(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                    let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+                    self.met.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
+                    self.met.waiting.fetch_max(waiting, Ordering::Relaxed);
                     // Only now: it takes its memory apart.
                     drop(old);
                     let failed = failed.clone();

@@ -144,8 +144,9 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
     if !host.json {
         let text = match deployment.state.as_str() {
             "live" => format!(
-                "{service}: live, {}; messages waited {:.0} µs for it",
+                "{service}: live, {}; {} messages waited {:.0} µs for it",
                 deployment.live.as_deref().unwrap_or_default(),
+                deployment.waited,
                 deployment.pause_us
             ),
             _ => format!("{service}: served by the release before, as was asked for"),

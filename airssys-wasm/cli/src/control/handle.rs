@@ -143,7 +143,15 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
     let live = house.runtime.live_digest(service);
     let pause_us = deployment.pause().as_secs_f64() * 1e6;
     let turns_to_discard = house.runtime.turns_to_discard(service);
-    Deployment { service: service.to_owned(), state: state.to_owned(), reason, pause_us, turns_to_discard, live }
+    Deployment {
+        service: service.to_owned(),
+        state: state.to_owned(),
+        reason,
+        pause_us,
+        waited: deployment.waited(),
+        turns_to_discard,
+        live,
+    }
 }
 
 fn tell(data: impl Serialize) -> Result<Value, Refusal> {

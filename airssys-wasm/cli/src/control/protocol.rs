@@ -150,6 +150,9 @@ pub(crate) struct Deployment {
     pub(crate) reason: Option<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
     pub(crate) pause_us: f64,
+    /// The most messages that waited in one mailbox when its actor was switched.
+    #[serde(default)]
+    pub(crate) waited: usize,
     /// How many committed turns a rollback with `restore_state` would discard now.
     #[serde(default)]
     pub(crate) turns_to_discard: u64,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
-use shop_model::{Cents, Goods, Outcome};
+use shop_model::{Cents, Goods, Notes, Outcome};
 
 use crate::evidence::Evidence;
 
@@ -91,6 +91,13 @@ pub enum Flaw {
         /// What it tried.
         deed: String,
     },
+    /// The trucks' notes did not all come, once, in order.
+    Notes {
+        /// Those that were sent.
+        sent: u64,
+        /// What came.
+        notes: Notes,
+    },
 }
 
 impl fmt::Display for Flaw {
@@ -122,6 +129,9 @@ impl fmt::Display for Flaw {
             Self::Internal { count } => {
                 write!(f, "the gateway could not do its work for {count} orders; RUST_LOG=warn says why")
             }
+            Self::Notes { sent, notes: Notes { taken, lost, repeated, late } } => {
+                write!(f, "of {sent} notes {taken} came: {lost} were lost, {repeated} came again, {late} came too late")
+            }
             Self::Snooped { deed } => write!(f, "the snoop was not kept from this: {deed}"),
         }
     }
@@ -133,6 +143,10 @@ pub fn check(evidence: &Evidence) -> Vec<Flaw> {
     let mut flaws = fates(evidence);
     flaws.extend(orders(evidence));
     flaws.extend(shelves(evidence));
+    let notes = &evidence.stock.notes;
+    if *notes != (Notes { taken: evidence.notes, ..Notes::default() }) {
+        flaws.push(Flaw::Notes { sent: evidence.notes, notes: notes.clone() });
+    }
     let (running, charges) = (evidence.books.cents, evidence.till.charged.values().sum());
     let entries = evidence.books.entries.values().filter_map(|entry| cents(entry.outcome)).sum();
     if running != entries || entries != charges {
@@ -234,7 +248,9 @@ mod tests {
             taken: 3,
             dead: BTreeMap::from([("poisoned", 1)]),
             initial: BTreeMap::from([("apple".into(), 10)]),
+            notes: 0,
             stock: Stock {
+                notes: Notes::default(),
                 left: BTreeMap::from([("apple".into(), 7)]),
                 held: BTreeMap::from([("a".into(), goods.clone())]),
             },
@@ -261,6 +277,7 @@ mod tests {
             Flaw::Shelf { .. } => "shelf",
             Flaw::Sums { .. } => "sums",
             Flaw::Internal { .. } => "internal",
+            Flaw::Notes { .. } => "notes",
             Flaw::Snooped { .. } => "snooped",
         };
         check(&evidence).iter().map(name).collect()
@@ -304,6 +321,8 @@ mod tests {
         assert_eq!(flaws(|e| e.stock.held.insert("b".into(), goods)), ["goods"]);
         assert_eq!(flaws(|e| *e.stock.left.get_mut("apple").unwrap() -= 1), ["shelf"]);
         assert_eq!(flaws(|e| e.stock.left.insert("pear".into(), 1)), ["shelf"]);
+        assert_eq!(flaws(|e| e.notes += 1), ["notes"]);
+        assert_eq!(flaws(|e| e.stock.notes.late += 1), ["notes"]);
     }
 
     #[test]

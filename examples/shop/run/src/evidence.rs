@@ -49,6 +49,8 @@ pub struct Evidence {
     pub dead: BTreeMap<&'static str, usize>,
     /// What was on the shelves at the start.
     pub initial: BTreeMap<String, u64>,
+    /// Notes that the trucks sent.
+    pub notes: u64,
     /// What `inventory` knows.
     pub stock: Stock,
     /// What `payments` knows.

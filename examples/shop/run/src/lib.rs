@@ -19,10 +19,12 @@
 mod books;
 mod evidence;
 pub mod orders;
+mod renew;
 mod report;
 mod shop;
 
 pub use books::{Flaw, check};
 pub use evidence::{Evidence, Sales};
+pub use renew::Renewal;
 pub use report::{Report, ServiceReport};
 pub use shop::{Shop, ShopError};

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use airssys_shop::orders::{SEED, generate};
-use airssys_shop::{Report, Shop};
+use airssys_shop::{Renewal, Report, Shop};
 use clap::Parser;
 use shop_model::Attempt;
 use tracing_subscriber::EnvFilter;
@@ -70,7 +70,9 @@ async fn run(args: &Args) -> Result<bool, Failure> {
     let opened = begun.elapsed();
     say(!args.json, &format!("Everything is up after {opened:.0?}.\n\n{} orders come in.", orders.len()));
     let begun = Instant::now();
-    let sales = shop.sell(orders).await?;
+    let told = |renewal: &Renewal| say(!args.json, &format!("  {renewal}."));
+    let (sales, renewals) = tokio::join!(shop.sell(orders), shop.renew(told));
+    let (sales, renewals) = (sales?, renewals?);
     let took = begun.elapsed();
     story.pause();
     say(!args.json, &format!("All have their answer after {took:.1?}.{}", story.summary()));
@@ -79,7 +81,7 @@ async fn run(args: &Args) -> Result<bool, Failure> {
     snoop.iter().for_each(|attempt| say(!args.json, &tell(attempt)));
     let services = shop.services();
     let evidence = shop.audit(sales).await?;
-    let report = Report::new(&evidence, &services, snoop, took);
+    let report = Report::new(&evidence, &services, snoop, renewals, took);
     let stopped = shop.close().await;
     let all_well = stopped && report.flaws.is_empty();
     if args.json {

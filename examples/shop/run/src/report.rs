@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use airssys_wasm::ServiceStatus;
 use serde::Serialize;
-use shop_model::{Attempt, Cents, Outcome, Reason, Verdict};
+use shop_model::{Attempt, Cents, Notes, Outcome, Reason, Verdict};
 
 use crate::books::{Flaw, check};
 use crate::evidence::Evidence;
+use crate::renew::Renewal;
 
 /// How many flaws are shown; the rest is counted.
 const FLAWS_SHOWN: usize = 20;
@@ -47,6 +48,10 @@ pub struct Report {
     pub pieces: (u64, u64, u64),
     /// Each service.
     pub services: Vec<ServiceReport>,
+    /// What the numbers on the trucks' notes say.
+    pub notes: Notes,
+    /// The releases that were to take over.
+    pub renewals: Vec<Renewal>,
     /// What the snoop tried.
     pub snoop: Vec<Attempt>,
     /// What does not agree; empty where all is well.
@@ -73,7 +78,13 @@ pub struct ServiceReport {
 impl Report {
     /// Puts what was seen together, and checks it.
     #[must_use]
-    pub fn new(evidence: &Evidence, services: &[ServiceStatus], snoop: Vec<Attempt>, took: Duration) -> Self {
+    pub fn new(
+        evidence: &Evidence,
+        services: &[ServiceStatus],
+        snoop: Vec<Attempt>,
+        renewals: Vec<Renewal>,
+        took: Duration,
+    ) -> Self {
         let Evidence { sales, books, till, stock, .. } = evidence;
         let orders_sold = books.entries.values().filter(|entry| matches!(entry.outcome, Outcome::Sold(_))).count();
         let pieces_sold =
@@ -101,6 +112,8 @@ impl Report {
             paid_back_cents: till.paid_back,
             pieces: (evidence.initial.values().sum(), pieces_sold, stock.left.values().sum()),
             services: services.iter().map(ServiceReport::new).collect(),
+            notes: stock.notes.clone(),
+            renewals,
             snoop,
             flaws,
             sold_in_ms: took.as_millis(),
@@ -162,6 +175,19 @@ impl fmt::Display for Report {
         writeln!(f, "  {:<31}{:>12}", "charged, by payments", money(self.charged_cents))?;
         writeln!(f, "  {:<31}{:>12}", "charged and paid back", money(self.paid_back_cents))?;
         writeln!(f, "  pieces: {} on the shelves - {} sold = {} left", grouped(initial), grouped(sold), grouped(left))?;
+        if !self.renewals.is_empty() {
+            writeln!(f, "\nreleases      {:>20} {:>9} {:>9}", "", "waited", "pause")?;
+            for Renewal { service, release, live, pause_us, waited, .. } in &self.renewals {
+                let end = if *live { release } else { "the one before" };
+                writeln!(f, "  {service:<12}{end:>20} {waited:>9} {pause_us:>6.0} µs")?;
+            }
+            let Notes { taken, lost, repeated, late } = self.notes;
+            writeln!(
+                f,
+                "  numbered messages meanwhile: {}; {lost} lost, {repeated} repeated, {late} reordered",
+                grouped(taken)
+            )?;
+        }
         if self.flaws.is_empty() {
             return write!(f, "\nThe books agree to the cent, order by order.");
         }

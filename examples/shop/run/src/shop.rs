@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use airssys_wasm::compose::Topology;
 use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::deploy::DeployError;
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::message::{Answer, DeadLetter};
 use airssys_wasm::{ExitReason, Runtime, RuntimeError, ServiceStatus};
@@ -37,6 +39,9 @@ pub enum ShopError {
     /// The mesh does not start.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A release cannot take over.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// The tree gave up while there were customers in the shop.
     #[error(
         "the tree has ended: {reason}; hint: the supervisor that gave up was told of above; raise its `intensity` in the topology, or lower the number of crashes"
@@ -66,7 +71,11 @@ pub enum ShopError {
 /// The shop, open.
 #[derive(Debug)]
 pub struct Shop {
-    runtime: Arc<Runtime>,
+    pub(crate) runtime: Arc<Runtime>,
+    /// Where the topology is.
+    pub(crate) folder: PathBuf,
+    /// Notes that were sent to the inventory.
+    pub(crate) notes: AtomicU64,
     initial: BTreeMap<String, u64>,
 }
 
@@ -92,6 +101,7 @@ impl Shop {
     ///
     /// [`ShopError`]; nothing runs then.
     pub async fn open(topology: &Path, code_cache: Option<PathBuf>) -> Result<Self, ShopError> {
+        let folder = topology.parent().unwrap_or(Path::new("")).to_owned();
         let topology = Topology::read(topology)?;
         let mut builder = Runtime::builder();
         if let Some(folder) = code_cache {
@@ -101,7 +111,7 @@ impl Shop {
         let shelves = inventory.into_iter().flat_map(|inventory| &inventory.config);
         // What is no number does not start: inventory says so.
         let initial = shelves.filter_map(|(sku, count)| Some((sku.clone(), count.parse().ok()?))).collect();
-        Ok(Self { runtime: Arc::new(builder.start(&topology).await?), initial })
+        Ok(Self { runtime: Arc::new(builder.start(&topology).await?), folder, notes: AtomicU64::new(0), initial })
     }
 
     /// Brings all lines to the gateway, some at a time, and returns what the customers saw.
@@ -167,6 +177,7 @@ impl Shop {
             taken: usize::try_from(taken).unwrap_or(usize::MAX),
             dead,
             initial: self.initial.clone(),
+            notes: self.notes.load(Ordering::Relaxed),
             stock: self.ask("inventory", &StockRequest::Audit).await?,
             till: self.ask("payments", &TillRequest::Audit).await?,
             books: self.ask("ledger", &BookRequest::Audit).await?,
@@ -190,7 +201,7 @@ impl Shop {
         self.runtime.shutdown().await.is_clean()
     }
 
-    async fn ask<A: DeserializeOwned>(
+    pub(crate) async fn ask<A: DeserializeOwned>(
         &self,
         service: &'static str,
         question: &impl serde::Serialize,

@@ -77,7 +77,10 @@ fn sell(order: &Order) -> Result<Outcome> {
         Err(CallError::Fault(Fault::Refused(_))) => {
             return Ok(Outcome::Refused(Reason::UnknownSku));
         }
-        Err(CallError::Crashed(_)) => return Ok(Outcome::Refused(Reason::NotPriced)),
+        // By which of the two depends on the release.
+        Err(CallError::Crashed(_) | CallError::Fault(Fault::Invalid(_))) => {
+            return Ok(Outcome::Refused(Reason::NotPriced));
+        }
         // Nothing has happened yet: ask again.
         Err(error) => return Err(error.into()),
     };

@@ -1,10 +1,12 @@
 //! Keeps the stock. Each order can put goods aside once and give them back once, however often either is said.
 
 use airssys_sdk::prelude::*;
-use shop_model::{Goods, Stock, StockRequest};
+use shop_model::{Goods, Notes, Stock, StockRequest};
 
 const LEFT: &str = "left/";
 const ORDER: &str = "order/";
+const TRUCK: &str = "truck/";
+const NOTES: &str = "notes";
 
 /// What an order did.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +35,7 @@ impl Inventory {
         match request {
             StockRequest::Reserve { order, goods } => reserve(&order, goods).map(|()| None),
             StockRequest::Release { order } => release(&order).map(|()| None),
+            StockRequest::Deliver { truck, note } => deliver(&truck, note).map(|()| None),
             StockRequest::Audit => audit().map(Some),
         }
     }
@@ -66,8 +69,17 @@ fn release(order: &str) -> Result<()> {
     Ok(())
 }
 
+fn deliver(truck: &str, note: u64) -> Result<()> {
+    let key = format!("{TRUCK}{truck}");
+    let mut notes: Notes = state::get(NOTES)?.unwrap_or_default();
+    let last = notes.enter(state::get(&key)?.unwrap_or(0), note);
+    state::set(&key, &last)?;
+    state::set(NOTES, &notes)?;
+    Ok(())
+}
+
 fn audit() -> Result<Stock> {
-    let mut stock = Stock::default();
+    let mut stock = Stock { notes: state::get(NOTES)?.unwrap_or_default(), ..Stock::default() };
     let keys = state::keys()?;
     let orders: Vec<&str> = keys.iter().map(String::as_str).filter(|key| key.starts_with(ORDER)).collect();
     for (key, hold) in orders.iter().zip(state::get_many::<Hold>(&orders)?) {

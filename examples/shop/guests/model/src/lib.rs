@@ -109,6 +109,13 @@ pub enum StockRequest {
         /// Of which order.
         order: String,
     },
+    /// A truck brings packaging, with a note. Each truck counts its own, from 1.
+    Deliver {
+        /// Which truck.
+        truck: String,
+        /// The number on its note.
+        note: u64,
+    },
     /// Show the [`Stock`].
     Audit,
 }
@@ -120,6 +127,38 @@ pub struct Stock {
     pub left: BTreeMap<String, u64>,
     /// What is put aside, by order.
     pub held: BTreeMap<String, Goods>,
+    /// What the notes of the trucks say.
+    pub notes: Notes,
+}
+
+/// Whether all that was sent arrived, once, and in order: by the numbers on the notes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    /// Those that came.
+    pub taken: u64,
+    /// Numbers that were left out, and did not come later.
+    pub lost: u64,
+    /// Numbers that came again.
+    pub repeated: u64,
+    /// Numbers that came after a later one.
+    pub late: u64,
+}
+
+impl Notes {
+    /// Enters a note of a truck whose highest number so far is `last`; the highest one now.
+    #[must_use]
+    pub fn enter(&mut self, last: u64, note: u64) -> u64 {
+        self.taken += 1;
+        if note > last {
+            self.lost += note - last - 1;
+        } else if self.lost > 0 {
+            self.lost -= 1;
+            self.late += 1;
+        } else {
+            self.repeated += 1;
+        }
+        last.max(note)
+    }
 }
 
 /// To `payments`. All of it may be said twice.
