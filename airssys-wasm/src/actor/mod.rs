@@ -100,10 +100,7 @@ impl ComponentActor {
             !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != prepared.read_at)
         };
         let prepared = match prepared.and_then(|mut made| (!stale(&mut made)).then_some(made)) {
-            Some(mut prepared) => {
-                prepared.instance.guest().commit();
-                Ok(prepared)
-            }
+            Some(mut prepared) => commit(&mut prepared.instance).await.map(|()| prepared),
             None => start(&self.engines, &next, Held::Commit).await,
         };
         let answered = match prepared {
@@ -176,6 +173,9 @@ pub(crate) async fn start(engines: &Engines, serving: &Serving, held: Held) -> R
 async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Prepared, Crash> {
     let identity = &serving.identity;
     let deadline = identity.terms.limits.turn_deadline;
+    if let Some(shelf) = &identity.service.shelf {
+        shelf.settle().await;
+    }
     let mut instance = Instance::new(engines, &serving.template, Arc::clone(identity)).await?;
     let mut read_at = 0;
     if !matches!(identity.service.route, Route::Partitioned(_)) {
@@ -184,7 +184,7 @@ async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Pre
         instance.guest().turn.state = state;
     }
     match instance.init(deadline).await {
-        Ran::Done(()) if held == Held::Commit => instance.guest().commit(),
+        Ran::Done(()) if held == Held::Commit => commit(&mut instance).await?,
         Ran::Done(()) => {}
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
         Ran::Crashed(crash) => return Err(crash),
@@ -198,6 +198,17 @@ async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Pre
         Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
         Ran::Crashed(crash) => Err(crash),
     }
+}
+
+/// Makes what the guest did happen. What it wrote to a durable state is waited for, outside of the guest; nothing else is.
+///
+/// Cut off meanwhile, the state may change all the same; the next incarnation waits for that before it begins.
+async fn commit(instance: &mut Instance) -> Result<(), Crash> {
+    if let Some(saving) = instance.guest().save() {
+        saving.done().await?;
+    }
+    instance.guest().commit();
+    Ok(())
 }
 
 /// A message that was tried again is poison.
@@ -267,7 +278,9 @@ impl Behavior for ComponentActor {
         }
         match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(answer) => {
-                instance.guest().commit();
+                if let Err(crash) = commit(instance).await {
+                    return Box::pin(self.crashed(hand, crash)).await;
+                }
                 Metrics::count(&self.identity.service.metrics.handled);
                 let envelope = *hand.done();
                 if let Delivery::Call(_) = envelope.delivery {
@@ -336,13 +349,17 @@ impl Behavior for ComponentActor {
 
     async fn stop(&mut self, reason: StopReason) {
         let Some(instance) = self.instance.as_mut() else { return };
-        match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
-            Ran::Done(()) => instance.guest().commit(),
-            Ran::Fault(_) => instance.guest().discard(),
-            Ran::Crashed(crash) => {
-                tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
-                self.instance = None;
+        let crash = match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
+            Ran::Done(()) => commit(instance).await.err(),
+            Ran::Fault(_) => {
+                instance.guest().discard();
+                None
             }
+            Ran::Crashed(crash) => Some(crash),
+        };
+        if let Some(crash) = crash {
+            tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
+            self.instance = None;
         }
     }
 }

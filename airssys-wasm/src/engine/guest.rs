@@ -17,6 +17,7 @@ use crate::middleware::Who;
 use crate::router::service::{Inbox, Service, Target, Terms};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
+use crate::state::durable::Saving;
 use crate::state::{State, Transaction};
 
 use airssys_rt_shim::timer::TimerId;
@@ -120,7 +121,12 @@ impl Guest {
         }
     }
 
-    /// Makes what the turn did happen: state first, then the rest in order.
+    /// Begins to save what the turn wrote, where its state is durable and it wrote something. The rest of the commit must wait for the outcome.
+    pub(crate) fn save(&mut self) -> Option<Saving> {
+        self.turn.state.as_ref()?.save(&mut self.turn.writes)
+    }
+
+    /// Makes what the turn did happen: state first, then the rest in order. A durable state's writes have been saved before, by [`Guest::save`].
     pub(crate) fn commit(&mut self) {
         let identity = &self.identity;
         if let Some(state) = &self.turn.state {

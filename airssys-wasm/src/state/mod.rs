@@ -1,12 +1,18 @@
 //! The private state of a service: committed values, and what the turn that runs now would change.
 //!
+//! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a disk.
+//!
 //! Invariant: committed values change only in [`Transaction::commit`], all at once. What is committed and what a turn sees is never larger than its bound,
 //! keys and values together.
+
+pub mod durable;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+
+use self::durable::{Home, Kept};
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +22,11 @@ const PAGE: usize = 1_000;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
-pub struct State(Mutex<Committed>);
+pub struct State {
+    committed: Mutex<Committed>,
+    /// Where it is kept on disk; none where it is in memory only.
+    home: Option<Home>,
+}
 
 #[derive(Debug, Default)]
 struct Committed {
@@ -34,6 +44,13 @@ impl Committed {
 }
 
 impl State {
+    /// What is kept on disk, as it was saved last.
+    fn kept(kept: Kept, home: Home) -> Self {
+        let Kept { values, commits, schema: _ } = kept;
+        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
+        Self { committed: Mutex::new(Committed { values, bytes, commits }), home: Some(home) }
+    }
+
     /// How many keys it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -59,7 +76,7 @@ impl State {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
