@@ -1,11 +1,15 @@
 //! Durable state is there after the process, exactly as it was committed; state in memory is not, and a commit that is not on disk never was.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use airssys_tests::{Mesh, PATIENCE};
+use airssys_wasm::error::CallError;
 use airssys_wasm::{Runtime, RuntimeError};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::{Value, json};
@@ -94,11 +98,9 @@ async fn what_a_failed_turn_wrote_is_not_there() {
     let data = tempfile::tempdir().unwrap();
     let mesh = start(MESH, data.path()).await;
     mesh.ok("one", &increment("count")).await;
-    for ending in [
-        Command::Fail { fault: FaultKind::Refused, reason: "no".into() },
-        Command::Trap(Trap::Panic),
-        Command::Exit(1),
-    ] {
+    for ending in
+        [Command::Fail { fault: FaultKind::Refused, reason: "no".into() }, Command::Trap(Trap::Panic), Command::Exit(1)]
+    {
         let failed = mesh.ask("one", &Command::Do(vec![increment("count"), increment("other"), ending])).await;
         assert!(failed.is_err(), "{failed:?}");
     }
@@ -128,4 +130,76 @@ async fn a_dropped_mesh_lets_go_of_its_folder_and_a_running_one_does_not() {
 async fn without_a_folder_it_does_not_start() {
     let refused = Mesh::try_start(MESH, Runtime::builder()).await.err().unwrap();
     assert!(matches!(refused.downcast_ref(), Some(RuntimeError::NoDataFolder { service }) if service == "one"));
+}
+
+/// A ledger that is killed each time its sibling crashes, and a recorder that hears of each turn.
+const KILLED: &str = r#"
+    name = "killed"
+    [[service]]
+    name = "recorder"
+    release = "@prober"
+    [[supervisor]]
+    name = "group"
+    strategy = "one-for-all"
+    intensity = 100000
+    [[service]]
+    name = "ledger"
+    release = "@prober"
+    supervisor = "group"
+    state = "durable"
+    shutdown = "brutal-kill"
+    retries = 100000
+    [service.grants]
+    send = ["recorder"]
+    [[service]]
+    name = "trigger"
+    release = "@prober"
+    supervisor = "group"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_whose_actor_is_killed_over_the_wait_for_the_disk_happens_once_with_all_its_effects_or_is_tried_again() {
+    let data = tempfile::tempdir().unwrap();
+    let mesh = Arc::new(start(KILLED, data.path()).await);
+    let body = increment("count").value();
+    let turn = Command::Do(vec![increment("count"), Command::Send { to: "recorder".into(), key: None, body }]);
+    let done = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let (mesh, turn, done) = (Arc::clone(&mesh), turn.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let (mut answered, mut unknown) = (0_u64, 0_u64);
+                while !done.load(Ordering::SeqCst) {
+                    match mesh.ask("ledger", &turn).await {
+                        Ok(_) => answered += 1,
+                        // It was saved, and its actor was gone before it could answer.
+                        Err(CallError::Timeout) => unknown += 1,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                (answered, unknown)
+            })
+        })
+        .collect();
+    for kill in 1..=80 {
+        let crashed = mesh.ask("trigger", &Command::Trap(Trap::Panic)).await;
+        assert!(crashed.is_err());
+        mesh.until("both are there again", |mesh| mesh.status("ledger").started > kill).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    let (mut answered, mut unknown) = (0, 0);
+    for sender in senders {
+        let (more, lost) = sender.await.unwrap();
+        answered += more;
+        unknown += lost;
+    }
+    println!("{answered} answered, {unknown} happened without an answer");
+    // An answer of the recorder means that all that was sent before was handled.
+    assert_eq!(
+        mesh.ok("recorder", &Command::Increment { key: "count".into(), by: 0 }).await,
+        json!(answered + unknown)
+    );
+    assert_eq!(mesh.ok("ledger", &Command::Increment { key: "count".into(), by: 0 }).await, json!(answered + unknown));
+    let report = mesh.runtime.shutdown().await;
+    assert!(report.unresponsive.is_empty(), "{report:?}");
 }

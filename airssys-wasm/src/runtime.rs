@@ -1,6 +1,6 @@
 //! The facade: a running mesh, for those who embed it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec, check};
 use crate::capability::Operation;
@@ -26,10 +26,13 @@ use crate::middleware::{Layer, Stack};
 use crate::registry::{Hold, PublicKey, Release, Untrusted, verify};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
-use crate::state::durable::{Journal, Shelf, StateError, StateFile};
+use crate::state::durable::{Journal, Kept, Shelf, StateError, StateFile};
 
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);
+
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start.
+const WORTH_COMPACTING: u64 = 64 << 20;
 
 /// Why a mesh does not run.
 #[derive(Debug, thiserror::Error)]
@@ -539,12 +542,34 @@ impl Runtime {
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
     #[must_use]
-    pub fn state(&self, service: &str) -> HashMap<String, std::collections::BTreeMap<Box<str>, Bytes>> {
+    pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         let mut all = HashMap::new();
         if let Some(service) = self.mesh.service(service) {
             service.each_state(|key, state| drop(all.insert(key.to_owned(), state.snapshot())));
         }
         all
+    }
+
+    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None where there is no such service.
+    ///
+    /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
+    #[must_use]
+    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+        let mut all = BTreeMap::new();
+        self.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
+        Some(all)
+    }
+
+    /// One committed value of a service, by key of the actor (empty where it has one state only) and of the value.
+    #[must_use]
+    pub fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
+        let mut found = None;
+        self.mesh.service(service)?.each_state(|of, state| {
+            if of == actor {
+                found = state.get(key);
+            }
+        });
+        found
     }
 
     /// The supervision tree as it is now.
@@ -601,7 +626,8 @@ impl Runtime {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(journal) = &self.journal {
-            journal.close().await;
+            // A disk that hangs does not hold up the end: what it has not taken was never acknowledged.
+            let _closed_or_left = timeout(self.shutdown_timeout, journal.close()).await;
         }
         report
     }
@@ -772,7 +798,8 @@ struct DurableStates {
 async fn opened(folder: PathBuf, services: Vec<String>) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
     let reading = tokio::task::spawn_blocking(move || {
-        let file = StateFile::open(&folder)?;
+        let mut file = StateFile::open(&folder)?;
+        file.compact_past(WORTH_COMPACTING)?;
         let kept: Result<Vec<_>, StateError> =
             services.into_iter().map(|service| file.read(&service).map(|kept| (service, kept))).collect();
         Ok((kept?, file))

@@ -29,11 +29,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
-use crate::error::{Crash, Fault};
+use crate::error::{CallError, Crash, Fault};
 use crate::message::{DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
+use crate::state::durable::NO_MESSAGE;
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
@@ -100,7 +101,7 @@ impl ComponentActor {
             !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != prepared.read_at)
         };
         let prepared = match prepared.and_then(|mut made| (!stale(&mut made)).then_some(made)) {
-            Some(mut prepared) => commit(&mut prepared.instance).await.map(|()| prepared),
+            Some(mut prepared) => commit(&mut prepared.instance, NO_MESSAGE).await.map(|()| prepared),
             None => start(&self.engines, &next, Held::Commit).await,
         };
         let answered = match prepared {
@@ -121,6 +122,12 @@ impl ComponentActor {
             Ok(()) => Flow::Continue,
             Err(crash) => Flow::Exit(exit_reason(crash)),
         }
+    }
+
+    /// Whether the turn over a message is on disk already.
+    fn was_saved(&self, envelope: &Envelope) -> bool {
+        self.identity.service.shelf.is_some()
+            && self.identity.own.lane().state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
     }
 
     /// What becomes of the message over which the instance ended.
@@ -184,7 +191,7 @@ async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Pre
         instance.guest().turn.state = state;
     }
     match instance.init(deadline).await {
-        Ran::Done(()) if held == Held::Commit => commit(&mut instance).await?,
+        Ran::Done(()) if held == Held::Commit => commit(&mut instance, NO_MESSAGE).await?,
         Ran::Done(()) => {}
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
         Ran::Crashed(crash) => return Err(crash),
@@ -200,15 +207,17 @@ async fn prepare(engines: &Engines, serving: &Serving, held: Held) -> Result<Pre
     }
 }
 
-/// Makes what the guest did happen. What it wrote to a durable state is waited for, outside of the guest; nothing else is.
+/// Makes what the guest did over the message `id` happen. What it wrote to a durable state is waited for, outside of the guest; nothing else is.
 ///
-/// Cut off meanwhile, the state may change all the same; the next incarnation waits for that before it begins.
-async fn commit(instance: &mut Instance) -> Result<(), Crash> {
-    if let Some(saving) = instance.guest().save() {
-        saving.done().await?;
+/// Cut off meanwhile, it happens all the same or not at all; the next incarnation waits until that is known.
+async fn commit(instance: &mut Instance, id: u64) -> Result<(), Crash> {
+    match instance.guest().save(id) {
+        Some(saving) => saving.done().await,
+        None => {
+            instance.guest().commit();
+            Ok(())
+        }
     }
-    instance.guest().commit();
-    Ok(())
 }
 
 /// A message that was tried again is poison.
@@ -236,6 +245,15 @@ impl Behavior for ComponentActor {
 
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
         let mesh = &self.identity.mesh;
+        if hand.adopted() && self.was_saved(&hand) {
+            // Its turn happened, and its actor was killed before it heard of that. Only the answer is lost.
+            Metrics::count(&self.identity.service.metrics.handled);
+            let envelope = *hand.done();
+            if let Delivery::Call(_) = envelope.delivery {
+                mesh.answer(envelope, Err(CallError::Timeout));
+            }
+            return Flow::Continue;
+        }
         if hand.adopted() && !self.live.was_forgiven() {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
             hand.attempt += 1;
@@ -278,7 +296,7 @@ impl Behavior for ComponentActor {
         }
         match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(answer) => {
-                if let Err(crash) = commit(instance).await {
+                if let Err(crash) = commit(instance, hand.id).await {
                     return Box::pin(self.crashed(hand, crash)).await;
                 }
                 Metrics::count(&self.identity.service.metrics.handled);
@@ -293,7 +311,7 @@ impl Behavior for ComponentActor {
                 Metrics::count(&self.identity.service.metrics.faulted);
                 let envelope = *hand.done();
                 match envelope.delivery {
-                    Delivery::Call(_) => mesh.answer(envelope, Err(crate::error::CallError::Fault(fault))),
+                    Delivery::Call(_) => mesh.answer(envelope, Err(CallError::Fault(fault))),
                     _ => mesh.bury(envelope, DeadReason::Fault(fault)),
                 }
                 Flow::Continue
@@ -350,7 +368,7 @@ impl Behavior for ComponentActor {
     async fn stop(&mut self, reason: StopReason) {
         let Some(instance) = self.instance.as_mut() else { return };
         let crash = match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
-            Ran::Done(()) => commit(instance).await.err(),
+            Ran::Done(()) => commit(instance, NO_MESSAGE).await.err(),
             Ran::Fault(_) => {
                 instance.guest().discard();
                 None

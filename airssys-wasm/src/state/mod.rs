@@ -69,6 +69,19 @@ impl State {
         self.lock().commits
     }
 
+    /// A committed value.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.lock().values.get(key).cloned()
+    }
+
+    /// All of it, as of one commit.
+    #[must_use]
+    pub fn dump(&self) -> Kept {
+        let committed = self.lock();
+        Kept { values: committed.values.clone(), commits: committed.commits, schema: 0 }
+    }
+
     /// All committed values, by key.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {

@@ -211,6 +211,19 @@ impl StateFile {
         self.database.compact().map_err(StateError::of("compact", &self.path))
     }
 
+    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used.
+    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<bool, StateError> {
+        let size = fs::metadata(&self.path).map_or(0, |file| file.len());
+        if size <= worth {
+            return Ok(false);
+        }
+        let writing = self.writing()?;
+        let stats = writing.stats().map_err(self.error("read"))?;
+        writing.abort().map_err(self.error("read"))?;
+        let used = stats.allocated_pages() * stats.page_size() as u64;
+        if used < size / 2 { self.compact() } else { Ok(false) }
+    }
+
     /// Makes all changes as one step, and syncs.
     pub(super) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<(), StateError> {
         let writing = self.writing()?;

@@ -21,9 +21,8 @@ impl Shelf {
     /// With what is on disk.
     pub(crate) fn new(journal: Journal, service: &str, kept: BTreeMap<Box<str>, Kept>) -> Self {
         let service: Arc<str> = service.into();
-        let home = |actor: &str| Home { journal: journal.clone(), service: Arc::clone(&service), actor: actor.into() };
         let states = kept.into_iter().map(|(actor, kept)| {
-            let state = State::kept(kept, home(&actor));
+            let state = State::kept(kept, Home::new(&journal, &service, &actor));
             (actor, Arc::new(state))
         });
         let states = Mutex::new(states.collect());
@@ -36,7 +35,7 @@ impl Shelf {
         if let Some(state) = states.get(actor) {
             return Arc::clone(state);
         }
-        let home = Home { journal: self.journal.clone(), service: Arc::clone(&self.service), actor: actor.into() };
+        let home = Home::new(&self.journal, &self.service, actor);
         let state = Arc::new(State::kept(Kept::default(), home));
         states.insert(actor.into(), Arc::clone(&state));
         state
