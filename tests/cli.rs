@@ -14,6 +14,8 @@ mod releases;
 mod run;
 #[path = "cli/signals.rs"]
 mod signals;
+#[path = "cli/state.rs"]
+mod state;
 
 use airssys_tests::command::Desk;
 use airssys_tests::guest;
@@ -22,7 +24,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 26] = [
+const SUBCOMMANDS: [&str; 30] = [
     "new",
     "build",
     "inspect",
@@ -46,6 +48,10 @@ const SUBCOMMANDS: [&str; 26] = [
     "dead-letters show",
     "dead-letters replay",
     "dead-letters drop",
+    "state",
+    "state dump",
+    "state get",
+    "state load",
     "watch",
     "stop",
     "completions",

@@ -41,7 +41,8 @@ impl Handover {
         std::fs::write(folder.path().join("one.wasm"), heir("one", way, 0)).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
-        let runtime = Runtime::builder().start(&Topology::read(&file).unwrap()).await.unwrap();
+        let builder = Runtime::builder().data_folder(folder.path().join("data"));
+        let runtime = builder.start(&Topology::read(&file).unwrap()).await.unwrap();
         Self { runtime: Arc::new(runtime), folder, number: 0 }
     }
 
@@ -310,4 +311,37 @@ async fn each_key_of_a_pool_is_brought_over() {
         assert!(!after[key].contains_key("out of order"), "{key}");
     }
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durable_state_is_brought_over_on_disk_as_well() {
+    let durable = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\nstate = \"durable\"");
+    let mut mesh = Handover::start(&durable, "healthy").await;
+    for _ in 0..2 {
+        mesh.count().await;
+    }
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    mesh.count().await;
+    assert!(mesh.runtime.shutdown().await.is_clean());
+    let folder = mesh.folder;
+    drop(mesh.runtime);
+    let start = async |schema: u32| {
+        std::fs::write(folder.path().join("one.wasm"), heir("again", "healthy", schema)).unwrap();
+        std::fs::write(
+            folder.path().join("Component.toml"),
+            format!("name = \"counter\"\nversion = \"1.0.0\"\ncomponent = \"one.wasm\"\nstate_schema = {schema}\n"),
+        )
+        .unwrap();
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, durable.replace("\"one.wasm\"", "\".\"")).unwrap();
+        let builder = Runtime::builder().data_folder(folder.path().join("data"));
+        builder.start(&Topology::read(&file).unwrap()).await
+    };
+    // The release of before cannot read what is on disk now, and does not pretend to.
+    let refused = start(0).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("schema 1"), "{refused}");
+    let runtime = start(1).await.unwrap();
+    let states = runtime.state("counter");
+    assert_eq!(states[""]["doubled"].as_ref(), 6_u64.to_le_bytes());
+    assert!(runtime.shutdown().await.is_clean());
 }

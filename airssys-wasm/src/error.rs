@@ -103,6 +103,12 @@ pub enum Crash {
         /// The status; only 0 and 1 can be told apart.
         status: i32,
     },
+    /// What the turn wrote to its durable state is not on disk, as far as anybody knows. The guest believes that it is.
+    #[error("the turn's state was not saved: {detail}")]
+    NotDurable {
+        /// Why not.
+        detail: String,
+    },
     /// There is no room for another live instance.
     #[error("no room for another instance: {detail}")]
     NoInstance {
@@ -131,6 +137,7 @@ impl Crash {
             Self::Start { .. } => "start",
             Self::Schema { .. } => "schema",
             Self::Exit { .. } => "exit",
+            Self::NotDurable { .. } => "not-durable",
             Self::NoInstance { .. } => "no-instance",
             Self::Host { .. } => "host",
         }

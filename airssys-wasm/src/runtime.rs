@@ -1,6 +1,6 @@
 //! The facade: a running mesh, for those who embed it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +13,11 @@ use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
-use crate::compose::{Node, ServiceNode, SupervisorNode, Topology};
+use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, ReplayError, SendError};
@@ -26,9 +26,13 @@ use crate::middleware::{Layer, Stack};
 use crate::registry::{Hold, PublicKey, Release, Untrusted, verify};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
+use crate::state::durable::{Journal, Kept, Shelf, StateError, StateFile};
 
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);
+
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start.
+const WORTH_COMPACTING: u64 = 64 << 20;
 
 /// Why a mesh does not run.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +75,17 @@ pub enum RuntimeError {
         /// What the kernel allows.
         mappings: usize,
     },
+    /// Durable state is asked for, and no folder to keep it in.
+    #[error(
+        "service {service} has durable state, and no data folder was named; hint: name one, or leave `state` of the service out"
+    )]
+    NoDataFolder {
+        /// The service.
+        service: String,
+    },
+    /// The durable state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Something did not start; what had started was stopped again.
     #[error(transparent)]
     Start(#[from] SystemError),
@@ -81,6 +96,7 @@ pub enum RuntimeError {
 pub struct RuntimeBuilder {
     engines: EnginesSettings,
     layers: Vec<Arc<dyn Layer>>,
+    data_folder: Option<PathBuf>,
 }
 
 impl RuntimeBuilder {
@@ -88,6 +104,13 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn code_cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.engines.code_cache = Some(folder.into());
+        self
+    }
+
+    /// Keeps durable state in this folder. One mesh at a time has it.
+    #[must_use]
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
         self
     }
 
@@ -111,6 +134,7 @@ impl RuntimeBuilder {
     ///
     /// [`RuntimeError`].
     pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
+        durable_services(topology, self.data_folder.as_deref())?;
         let engines = engines(self.engines, topology)?;
         let (instances, most_instances) = room(&engines, topology)?;
         let (templates, _holds) = load(&engines, topology).await?;
@@ -128,12 +152,23 @@ impl RuntimeBuilder {
     ///
     /// [`RuntimeError`]. Nothing runs then.
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
+        let durable = durable_services(topology, self.data_folder.as_deref())?;
         let engines = engines(self.engines, topology)?;
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
         let (templates, holds) = load(&engines, topology).await?;
+        let kept = match durable {
+            Some((folder, services)) => Some(opened(folder.to_owned(), services).await?),
+            None => None,
+        };
         let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
-        let mut building = Building { mesh: &mesh, engines: &engines, templates: &templates, services: Vec::new() };
+        let mut building = Building {
+            mesh: &mesh,
+            engines: &engines,
+            templates: &templates,
+            kept: kept.as_ref(),
+            services: Vec::new(),
+        };
         let mut root = topology.root.spec();
         root.children = building.children(&topology.children)?;
         let mut placed = building.services;
@@ -166,12 +201,16 @@ impl RuntimeBuilder {
                 placed,
                 releases: Arc::new(Mutex::new(releases)),
                 tasks,
+                journal: kept.map(|kept| kept.journal),
                 _holds: holds,
                 shutdown_timeout: topology.settings.shutdown_timeout,
                 trusted_keys: topology.settings.trusted_keys.clone(),
             }),
             Err(error) => {
                 tasks.iter().for_each(JoinHandle::abort);
+                if let Some(kept) = kept {
+                    kept.journal.close().await;
+                }
                 Err(error.into())
             }
         }
@@ -228,6 +267,8 @@ pub struct Runtime {
     placed: Vec<Placed>,
     releases: Arc<Mutex<HashMap<String, Releases>>>,
     tasks: Vec<JoinHandle<()>>,
+    /// Where durable state is saved.
+    journal: Option<Journal>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
     shutdown_timeout: Duration,
@@ -566,17 +607,34 @@ impl Runtime {
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
     #[must_use]
-    pub fn state(&self, service: &str) -> HashMap<String, std::collections::BTreeMap<Box<str>, Bytes>> {
+    pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         let mut all = HashMap::new();
         if let Some(service) = self.mesh.service(service) {
-            service.each_lane(|address, lane| {
-                lane.each_state(|key, state| {
-                    let key = key.or(address.key()).unwrap_or_default();
-                    all.insert(key.to_owned(), state.snapshot());
-                });
-            });
+            service.each_state(|key, state| drop(all.insert(key.to_owned(), state.snapshot())));
         }
         all
+    }
+
+    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None where there is no such service.
+    ///
+    /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
+    #[must_use]
+    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+        let mut all = BTreeMap::new();
+        self.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
+        Some(all)
+    }
+
+    /// One committed value of a service, by key of the actor (empty where it has one state only) and of the value.
+    #[must_use]
+    pub fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
+        let mut found = None;
+        self.mesh.service(service)?.each_state(|of, state| {
+            if of == actor {
+                found = state.get(key);
+            }
+        });
+        found
     }
 
     /// The supervision tree as it is now.
@@ -632,6 +690,10 @@ impl Runtime {
             service.each_lane(|_, lane| self.mesh.close(&lane.mailbox));
         }
         self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(journal) = &self.journal {
+            // A disk that hangs does not hold up the end: what it has not taken was never acknowledged.
+            let _closed_or_left = timeout(self.shutdown_timeout, journal.close()).await;
+        }
         report
     }
 }
@@ -653,6 +715,9 @@ impl Drop for Freed {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(journal) = &self.journal {
+            journal.close_soon();
+        }
     }
 }
 
@@ -775,10 +840,54 @@ fn hold(service: &ServiceNode) -> Option<Hold> {
     }
 }
 
+/// The services with durable state, and the folder for it; none where there is no such service.
+fn durable_services<'a>(
+    topology: &Topology,
+    folder: Option<&'a Path>,
+) -> Result<Option<(&'a Path, Vec<String>)>, RuntimeError> {
+    let durable = topology.services().filter(|service| service.keeping == Keeping::Durable);
+    let services: Vec<String> = durable.map(|service| service.address.to_string()).collect();
+    match (services.first(), folder) {
+        (None, _) => Ok(None),
+        (Some(_), Some(folder)) => Ok(Some((folder, services))),
+        (Some(service), None) => Err(RuntimeError::NoDataFolder { service: service.clone() }),
+    }
+}
+
+/// All durable states of a mesh, by service, and where they are saved.
+struct DurableStates {
+    journal: Journal,
+    shelves: HashMap<String, Arc<Shelf>>,
+}
+
+/// Reads all durable states, off the runtime's threads.
+async fn opened(folder: PathBuf, services: Vec<String>) -> Result<DurableStates, RuntimeError> {
+    let path = StateFile::path(&folder);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut file = StateFile::open(&folder)?;
+        file.compact_past(WORTH_COMPACTING)?;
+        let kept: Result<Vec<_>, StateError> =
+            services.into_iter().map(|service| file.read(&service).map(|kept| (service, kept))).collect();
+        Ok((kept?, file))
+    });
+    let (kept, file) = reading.await.unwrap_or_else(|panic| {
+        Err(StateError::Damaged { path: path.clone(), detail: format!("reading it panicked: {panic}") })
+    })?;
+    let started = Journal::start(file);
+    let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
+    let shelf = |(service, kept): (String, _)| {
+        let shelf = Shelf::new(journal.clone(), &service, kept);
+        (service, Arc::new(shelf))
+    };
+    let shelves = kept.into_iter().map(shelf).collect();
+    Ok(DurableStates { journal, shelves })
+}
+
 struct Building<'a> {
     mesh: &'a Arc<Mesh>,
     engines: &'a Arc<Engines>,
     templates: &'a HashMap<TemplateKey, Arc<Template>>,
+    kept: Option<&'a DurableStates>,
     services: Vec<Placed>,
 }
 
@@ -816,6 +925,7 @@ impl Building<'_> {
             restart: node.restart,
             shutdown: node.shutdown,
             significant: node.significant,
+            shelf: self.kept.and_then(|kept| kept.shelves.get(node.address.as_str())).map(Arc::clone),
         };
         let mut placed = spec
             .place(self.mesh, self.engines)

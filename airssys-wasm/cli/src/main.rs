@@ -18,6 +18,7 @@ mod releases;
 mod remove;
 mod retain;
 mod run;
+mod state;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ enum Command {
     Deploy(ask::deploy::Args),
     Rollback(ask::deploy::RollbackArgs),
     DeadLetters(ask::dead_letters::Args),
+    State(state::Args),
     Watch(ask::watch::Args),
     Stop(ask::stop::Args),
     Completions(completions::Args),
@@ -89,6 +91,7 @@ fn command() -> ExitCode {
         Command::Deploy(args) => ask::deploy::run(&args).map_err(Into::into),
         Command::Rollback(args) => ask::deploy::rollback(&args).map_err(Into::into),
         Command::DeadLetters(args) => ask::dead_letters::run(&args).map_err(Into::into),
+        Command::State(args) => state::run(&args).map_err(Into::into),
         Command::Watch(args) => ask::watch::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
+use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
 
 /// A release at work: its code, and who it is with the rules it runs under.
@@ -167,7 +168,7 @@ impl Prepared {
     pub(super) fn is_stale(&mut self) -> bool {
         let identity = Arc::clone(&self.instance.guest().identity);
         // A key may have come since.
-        let foreign = identity.own.lane().foreign_states(identity.terms.schema).len();
+        let foreign = identity.own.foreign_states(identity.terms.schema).len();
         let turn = &self.instance.guest().turn;
         foreign != self.brought_over.len()
             || self.brought_over.iter().any(|brought| brought.state.commits() != brought.read_at)
@@ -175,17 +176,17 @@ impl Prepared {
     }
 
     /// Makes what its start did happen; what the states that it brought over were before.
-    pub(super) fn commit(mut self) -> (Instance, Vec<Saved>) {
+    pub(super) async fn commit(mut self) -> Result<(Instance, Vec<Saved>), Crash> {
         let schema = self.instance.guest().identity.terms.schema;
-        let commit =
-            |mut brought: BroughtOver| Saved::over(&brought.state, || brought.writes.commit(&brought.state, schema));
-        let mut saved: Vec<Saved> = self.brought_over.into_iter().map(commit).collect();
-        let guest = self.instance.guest();
-        match guest.turn.state.clone() {
-            Some(state) if state.foreign(schema).is_some() => saved.push(Saved::over(&state, || guest.commit())),
-            _ => guest.commit(),
+        let own = self.instance.guest().turn.state.clone().filter(|state| state.foreign(schema).is_some());
+        let saved: Vec<Saved> =
+            self.brought_over.iter().map(|brought| &brought.state).chain(&own).map(Saved::before).collect();
+        for BroughtOver { state, writes, .. } in self.brought_over {
+            writes.make(&state, schema).await?;
         }
-        (self.instance, saved)
+        super::commit(&mut self.instance, NO_MESSAGE).await?;
+        saved.iter().for_each(Saved::count_from_here);
+        Ok((self.instance, saved))
     }
 }
 

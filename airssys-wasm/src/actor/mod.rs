@@ -30,12 +30,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
-use crate::error::{Crash, Fault};
+use crate::error::{CallError, Crash, Fault};
 use crate::message::{DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
 use crate::state::Saved;
+use crate::state::durable::NO_MESSAGE;
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
@@ -83,24 +84,25 @@ impl ComponentActor {
         Metrics::count(&self.identity.service.metrics.started);
         let serving = self.live.serving();
         let prepared = start(&self.engines, &serving).await?;
-        self.serve(&serving, prepared.commit().0);
+        let (instance, _saved) = prepared.commit().await?;
+        self.serve(&serving, instance);
         Ok(())
     }
 
     /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
     /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
     async fn go_back(&mut self, saved: &Arc<Vec<Saved>>, discard: bool) -> Result<(), Crash> {
-        let put_back = |saved: &'_ Saved| {
+        let mut put_back = Vec::new();
+        for saved in saved.iter() {
             let turns = saved.turns_since();
-            (discard || turns == 0).then(|| (saved.put_back(), turns))
-        };
-        let put_back: Vec<Option<(Saved, u64)>> = saved.iter().map(put_back).collect();
+            if discard || turns == 0 {
+                put_back.push((saved, saved.put_back().await?, turns));
+            }
+        }
         match self.start_live().await {
             Err(crash @ Crash::Schema { .. }) => {
-                for (saved, put_back) in saved.iter().zip(&put_back) {
-                    if let Some((put_back, turns)) = put_back {
-                        saved.undo(put_back, *turns);
-                    }
+                for (saved, put_back, turns) in &put_back {
+                    saved.undo(put_back, *turns).await?;
                 }
                 tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
                 self.live.suspend(Suspended { crash, saved: Arc::clone(saved) });
@@ -156,7 +158,7 @@ impl ComponentActor {
         let snapshot = self.snapshot(next, until).await?;
         // What its start wrote stands only where nobody has written since it read.
         let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
-        let (instance, saved) = take_over(&self.engines, next, prepared, snapshot, until).await?.commit();
+        let (instance, saved) = take_over(&self.engines, next, prepared, snapshot, until).await?.commit().await?;
         let saved = Arc::new(saved);
         let old = self.serve(next, instance);
         self.live.switch(Arc::clone(next), Some(Probation { saved: Arc::clone(&saved), ..probation }));
@@ -178,7 +180,7 @@ impl ComponentActor {
         self.go_back(saved, discard).await?;
         if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {
             match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
-                Ran::Done(()) => instance.guest().commit(),
+                Ran::Done(()) => commit(instance, NO_MESSAGE).await?,
                 Ran::Fault(fault) => {
                     instance.guest().discard();
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
@@ -212,6 +214,12 @@ impl ComponentActor {
     /// Goes on with what is live in this place, after the instance ended and the actor did not.
     async fn go_on(&mut self) -> Flow {
         flow(self.start().await)
+    }
+
+    /// Whether the turn over a message is on disk already.
+    fn was_saved(&self, envelope: &Envelope) -> bool {
+        self.identity.service.shelf.is_some()
+            && self.identity.own.lane().state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
     }
 
     /// What becomes of the message over which the instance ended.
@@ -289,10 +297,13 @@ async fn take_over(
 async fn prepare(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let Identity { terms, own, service, .. } = &*serving.identity;
     let deadline = terms.limits.turn_deadline;
+    if let Some(shelf) = &service.shelf {
+        shelf.settle().await;
+    }
     let mut instance = Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await?;
     let (mut read_at, mut brought_over) = (0, Vec::new());
     if matches!(service.route, Route::Partitioned(_)) {
-        for (key, state, from) in own.lane().foreign_states(terms.schema) {
+        for (key, state, from) in own.foreign_states(terms.schema) {
             let read_at = state.commits();
             instance.guest().turn.state = Some(Arc::clone(&state));
             instance.guest().turn.key = Some(key);
@@ -343,6 +354,19 @@ async fn bring_over(instance: &mut Instance, found: u32, wanted: u32, deadline: 
     Err(Crash::Schema { found, wanted, detail })
 }
 
+/// Makes what the guest did over the message `id` happen. What it wrote to a durable state is waited for, outside of the guest; nothing else is.
+///
+/// Cut off meanwhile, it happens all the same or not at all; the next incarnation waits until that is known.
+async fn commit(instance: &mut Instance, id: u64) -> Result<(), Crash> {
+    match instance.guest().save(id) {
+        Some(saving) => saving.done().await,
+        None => {
+            instance.guest().commit();
+            Ok(())
+        }
+    }
+}
+
 /// A message that was tried again is poison.
 fn dead_reason(retries: u32, crash: Crash) -> DeadReason {
     if retries == 0 { DeadReason::Crashed(crash) } else { DeadReason::Poisoned(crash) }
@@ -383,6 +407,15 @@ impl Behavior for ComponentActor {
 
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
         let mesh = &self.identity.mesh;
+        if hand.adopted() && self.was_saved(&hand) {
+            // Its turn happened, and its actor was killed before it heard of that. Only the answer is lost.
+            Metrics::count(&self.identity.service.metrics.handled);
+            let envelope = *hand.done();
+            if let Delivery::Call(_) = envelope.delivery {
+                mesh.answer(envelope, Err(CallError::Timeout));
+            }
+            return Flow::Continue;
+        }
         if hand.adopted() && !self.live.was_forgiven() {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
             hand.attempt += 1;
@@ -425,7 +458,9 @@ impl Behavior for ComponentActor {
         }
         match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(answer) => {
-                instance.guest().commit();
+                if let Err(crash) = commit(instance, hand.id).await {
+                    return Box::pin(self.crashed(hand, crash)).await;
+                }
                 Metrics::count(&self.identity.service.metrics.handled);
                 let envelope = *hand.done();
                 if let Delivery::Call(_) = envelope.delivery {
@@ -438,7 +473,7 @@ impl Behavior for ComponentActor {
                 Metrics::count(&self.identity.service.metrics.faulted);
                 let envelope = *hand.done();
                 match envelope.delivery {
-                    Delivery::Call(_) => mesh.answer(envelope, Err(crate::error::CallError::Fault(fault))),
+                    Delivery::Call(_) => mesh.answer(envelope, Err(CallError::Fault(fault))),
                     _ => mesh.bury(envelope, DeadReason::Fault(fault)),
                 }
                 Flow::Continue
@@ -491,13 +526,17 @@ impl Behavior for ComponentActor {
 
     async fn stop(&mut self, reason: StopReason) {
         let Some(instance) = self.instance.as_mut() else { return };
-        match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
-            Ran::Done(()) => instance.guest().commit(),
-            Ran::Fault(_) => instance.guest().discard(),
-            Ran::Crashed(crash) => {
-                tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
-                self.instance = None;
+        let crash = match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
+            Ran::Done(()) => commit(instance, NO_MESSAGE).await.err(),
+            Ran::Fault(_) => {
+                instance.guest().discard();
+                None
             }
+            Ran::Crashed(crash) => Some(crash),
+        };
+        if let Some(crash) = crash {
+            tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
+            self.instance = None;
         }
     }
 }

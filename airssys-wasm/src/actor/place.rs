@@ -18,6 +18,7 @@ use crate::middleware::Metrics;
 use crate::router::Mesh;
 use crate::router::keyed::Keyed;
 use crate::router::service::{Holding, Lane, Route, Service, Shape, Terms};
+use crate::state::durable::Shelf;
 
 /// How many actors serve a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +59,8 @@ pub struct ServiceSpec {
     pub shutdown: Shutdown,
     /// Whether its end counts for its supervisor's auto-shutdown.
     pub significant: bool,
+    /// Its durable states; none where they are in memory only.
+    pub(crate) shelf: Option<Arc<Shelf>>,
 }
 
 /// One actor of a service, as those see it who look after the service.
@@ -103,14 +106,15 @@ impl ServiceSpec {
     pub(crate) fn place(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Result<Placed, NameTaken> {
         let mut wakes = None;
         let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
+        let shelf = &self.shelf;
         let route = match self.multiplicity {
-            Multiplicity::One => Route::Shared(lane(1, Holding::One)),
+            Multiplicity::One => Route::Shared(lane(1, Holding::one(shelf.as_ref(), ""))),
             Multiplicity::Stateless { instances } => Route::Shared(lane(instances.max(1), Holding::Nothing)),
             Multiplicity::Partitioned { instances } => {
-                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, Holding::PerKey)).collect())
+                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, Holding::PerKey(shelf.clone()))).collect())
             }
             Multiplicity::Keyed(rules) => {
-                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, Arc::clone(&mesh.waits));
+                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, Arc::clone(&mesh.waits), shelf.clone());
                 wakes = Some((rules, asked));
                 Route::Keyed(Box::new(keyed))
             }
@@ -120,6 +124,7 @@ impl ServiceSpec {
             route,
             message_bytes: AtomicU64::new(self.terms.limits.message_bytes),
             metrics: Metrics::default(),
+            shelf: shelf.clone(),
         });
         mesh.register(&service).map_err(|_| NameTaken(self.address.clone()))?;
         let mut placed =

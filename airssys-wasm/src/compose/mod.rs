@@ -4,4 +4,4 @@ mod topology;
 mod validate;
 mod written;
 
-pub use topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+pub use topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};

@@ -141,6 +141,16 @@ pub struct SupervisorNode {
     pub children: Vec<Node>,
 }
 
+/// Where a service's state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeping {
+    /// In memory: it survives crashes and deployments, and ends with the process.
+    #[default]
+    Memory,
+    /// On disk as well, in the data folder: a commit is there, and synced, before anybody sees it.
+    Durable,
+}
+
 /// A service in the tree.
 #[derive(Debug, Clone)]
 pub struct ServiceNode {
@@ -164,6 +174,8 @@ pub struct ServiceNode {
     pub retries: u32,
     /// What it reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
+    /// Where its state is; default in memory.
+    pub keeping: Keeping,
     /// Whether it is started again; default permanent.
     pub restart: Restart,
     /// How it is stopped; default 5 s.
@@ -237,6 +249,7 @@ impl ServiceNode {
             own_limits: LimitsPatch::default(),
             retries: 0,
             config: BTreeMap::new(),
+            keeping: Keeping::Memory,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
             significant: false,

@@ -8,7 +8,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::Spanned;
 
-use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::written;
 use crate::actor::{KeyedRules, Multiplicity};
 use crate::address::{Address, is_service_name, split};
@@ -259,6 +259,7 @@ fn service(
     node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
     node.retries = value.retries;
     node.config.clone_from(&value.config);
+    node.keeping = keeping(source, value, node.multiplicity)?;
     node.restart = value.restart.0;
     node.shutdown = value.shutdown.map_or(Shutdown::WORKER, |word| word.0);
     node.significant = value.significant;
@@ -335,6 +336,16 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
         1 => Ok(Multiplicity::One),
         instances => Ok(Multiplicity::Stateless { instances }),
     }
+}
+
+fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<Keeping, ConfigError> {
+    let Some(written) = &value.state else { return Ok(Keeping::default()) };
+    let keeping = written.get_ref().0;
+    if keeping == Keeping::Durable && matches!(multiplicity, Multiplicity::Stateless { .. }) {
+        let what = "a pool that shares one mailbox has no state to keep";
+        return Err(source.error(&written.span(), what, "make it `partitioned` or `keyed`, or leave `state` out"));
+    }
+    Ok(keeping)
 }
 
 fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigError> {

@@ -12,6 +12,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
+use super::topology::Keeping;
 use crate::capability::{Access, Clocks, Randomness};
 use crate::config_file::{Humane, parse_time};
 use crate::registry::WrittenLimits;
@@ -103,6 +104,7 @@ pub(super) struct Service {
     pub(super) limits: WrittenLimits,
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
+    pub(super) state: Option<Spanned<Word<Keeping>>>,
     #[serde(default)]
     pub(super) grants: Grants,
     #[serde(default)]
@@ -233,6 +235,18 @@ impl Words for Overflow {
             "refuse" => Some(Self::Refuse),
             "drop-newest" => Some(Self::DropNewest),
             "drop-oldest" => Some(Self::DropOldest),
+            _ => None,
+        }
+    }
+}
+
+impl Words for Keeping {
+    const WHAT: &'static str = "place for state";
+    const WORDS: &'static str = "memory, durable; how large it may be is `state` of `limits`";
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "memory" => Some(Self::Memory),
+            "durable" => Some(Self::Durable),
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ use crate::middleware::Who;
 use crate::router::service::{Inbox, Service, Target, Terms};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
+use crate::state::durable::Saving;
 use crate::state::{State, Transaction};
 
 use airssys_rt_shim::timer::TimerId;
@@ -120,28 +121,24 @@ impl Guest {
         }
     }
 
-    /// Makes what the turn did happen: state first, then the rest in order.
+    /// Begins to save what the turn over the message `id` wrote, where its state is durable and it wrote something. The other effects go along: they
+    /// leave when it is saved, also where nobody waits for that any more. Nothing is left to commit then.
+    pub(crate) fn save(&mut self, id: u64) -> Option<Saving> {
+        let Turn { state, writes, effects, trace, key, .. } = &mut self.turn;
+        let state = state.as_ref().filter(|state| state.is_durable() && !writes.is_empty())?;
+        let effects = std::mem::take(effects);
+        // Allocates, which nobody notices who waits for a disk.
+        let held = Held { identity: Arc::clone(&self.identity), trace: *trace, key: key.clone(), effects };
+        state.save(writes, id, self.identity.terms.schema, Box::new(move || held.leave()))
+    }
+
+    /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save, [`Guest::save`] has done that.
     pub(crate) fn commit(&mut self) {
-        let identity = &self.identity;
-        if let Some(state) = &self.turn.state {
-            self.turn.writes.commit(state, identity.terms.schema);
+        let Turn { state, writes, effects, trace, key, .. } = &mut self.turn;
+        if let Some(state) = state {
+            writes.commit(state, self.identity.terms.schema);
         }
-        let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
-        let origin = Origin { who, trace: self.turn.trace };
-        for effect in self.turn.effects.drain(..) {
-            match effect {
-                Effect::Send(outgoing) => identity.mesh.deliver(origin, *outgoing),
-                Effect::Publish { topic, body } => identity.mesh.publish(origin, &topic, &body),
-                Effect::Subscribe(pattern) => identity.mesh.subscribe(&pattern, &identity.own),
-                Effect::Unsubscribe(pattern) => identity.mesh.unsubscribe(&pattern, &identity.own),
-                Effect::Timer { id, delay, body } => {
-                    let key = self.turn.key.clone();
-                    let alarm =
-                        crate::router::Alarm { target: identity.own.clone(), key, trace: self.turn.trace, body };
-                    identity.mesh.timers.arm(id, delay, alarm);
-                }
-            }
-        }
+        leave(&self.identity, *trace, key.as_deref(), effects);
     }
 
     /// Takes out the effects that the turn holds back, to be put back by [`Guest::resume`]. Its writes stay to be read as well.
@@ -158,11 +155,7 @@ impl Guest {
     /// Makes as if the turn had not been. Room that its sends held is given back.
     pub(crate) fn discard(&mut self) {
         self.turn.writes.discard();
-        for effect in self.turn.effects.drain(..) {
-            if let Effect::Timer { id, .. } = effect {
-                self.identity.mesh.timers.cancel(id, self.identity.address());
-            }
-        }
+        forget(&self.identity, &mut self.turn.effects);
     }
 
     /// Asks the stack for a topic; whether it goes on.
@@ -170,6 +163,54 @@ impl Guest {
         let identity = &self.identity;
         let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
         identity.mesh.permit(Origin { who, trace: self.turn.trace }, operation, topic, body)
+    }
+}
+
+/// Lets effects go, in order.
+fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects: &mut Vec<Effect>) {
+    let who = Who::Service { address: identity.own.address(), policy: &identity.terms.policy };
+    let origin = Origin { who, trace };
+    for effect in effects.drain(..) {
+        match effect {
+            Effect::Send(outgoing) => identity.mesh.deliver(origin, *outgoing),
+            Effect::Publish { topic, body } => identity.mesh.publish(origin, &topic, &body),
+            Effect::Subscribe(pattern) => identity.mesh.subscribe(&pattern, &identity.own),
+            Effect::Unsubscribe(pattern) => identity.mesh.unsubscribe(&pattern, &identity.own),
+            Effect::Timer { id, delay, body } => {
+                let alarm =
+                    crate::router::Alarm { target: identity.own.clone(), key: key.map(Into::into), trace, body };
+                identity.mesh.timers.arm(id, delay, alarm);
+            }
+        }
+    }
+}
+
+/// Makes as if there had been no effects. Room that sends held is given back.
+fn forget(identity: &Identity, effects: &mut Vec<Effect>) {
+    for effect in effects.drain(..) {
+        if let Effect::Timer { id, .. } = effect {
+            identity.mesh.timers.cancel(id, identity.address());
+        }
+    }
+}
+
+/// The effects of a turn whose state is being saved. Dropped, none of them has been.
+struct Held {
+    identity: Arc<Identity>,
+    trace: u64,
+    key: Option<Box<str>>,
+    effects: Vec<Effect>,
+}
+
+impl Held {
+    fn leave(mut self) {
+        leave(&self.identity, self.trace, self.key.as_deref(), &mut self.effects);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        forget(&self.identity, &mut self.effects);
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::service::{Holding, Lane, Misaddressed, Shape};
 use super::waits::Waits;
 use crate::address::{Address, is_key};
+use crate::state::durable::Shelf;
 
 const SHARDS: usize = 16;
 const ASLEEP: u8 = 0;
@@ -54,6 +55,7 @@ pub struct Keyed {
     max_keys: usize,
     shape: Shape,
     waits: Arc<Waits>,
+    shelf: Option<Arc<Shelf>>,
     /// To the controller. Unbounded, and never longer than there are actors: each is in it at most once.
     wakes: mpsc::UnboundedSender<Arc<KeyedActor>>,
     /// How many want to be awake and may not, because as many are as may be.
@@ -65,15 +67,18 @@ impl Keyed {
         shape: Shape,
         max_keys: usize,
         waits: Arc<Waits>,
+        shelf: Option<Arc<Shelf>>,
     ) -> (Self, mpsc::UnboundedReceiver<Arc<KeyedActor>>) {
         let (wakes, asked) = mpsc::unbounded_channel();
         let keyed = Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            count: AtomicUsize::new(0),
+            // A key with durable state is there before anybody addresses it.
+            count: AtomicUsize::new(shelf.as_ref().map_or(0, |shelf| shelf.len())),
             max_keys,
             shape,
             waits,
+            shelf,
             wakes,
             waiting: AtomicUsize::new(0),
         };
@@ -94,13 +99,14 @@ impl Keyed {
         if !is_key(key) {
             return Err(Misaddressed::BadKey);
         }
-        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max_keys {
+        let counted = self.shelf.as_ref().is_some_and(|shelf| shelf.has(key));
+        if !counted && self.count.fetch_add(1, Ordering::Relaxed) >= self.max_keys {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(Misaddressed::TooManyKeys);
         }
         let actor = Arc::new(KeyedActor {
             address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
-            lane: Lane::new(&self.shape, &self.waits, 1, Holding::One),
+            lane: Lane::new(&self.shape, &self.waits, 1, Holding::one(self.shelf.as_ref(), key)),
             phase: AtomicU8::new(ASLEEP),
             addressed: AtomicBool::new(false),
         });

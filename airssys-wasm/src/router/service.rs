@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::message::Envelope;
 use crate::middleware::Metrics;
 use crate::state::State;
+use crate::state::durable::Shelf;
 
 /// What a mailbox of the mesh holds: boxed, so that a slot of the queue is one word.
 pub type Inbox = Mailbox<Box<Envelope>>;
@@ -35,6 +36,8 @@ enum States {
     None,
     One(Arc<State>),
     PerKey(Mutex<HashMap<Box<str>, Arc<State>>>),
+    /// Durable ones: all lanes of the service share them, so that a key has its own in whichever lane it is.
+    Shared(Arc<Shelf>),
 }
 
 impl Lane {
@@ -44,8 +47,9 @@ impl Lane {
             nodes: waits.nodes(consumers),
             states: match states {
                 Holding::Nothing => States::None,
-                Holding::One => States::One(Arc::default()),
-                Holding::PerKey => States::PerKey(Mutex::default()),
+                Holding::One(state) => States::One(state),
+                Holding::PerKey(None) => States::PerKey(Mutex::default()),
+                Holding::PerKey(Some(shelf)) => States::Shared(shelf),
             },
         }
     }
@@ -66,20 +70,8 @@ impl Lane {
                 states.insert(key.into(), Arc::clone(&state));
                 Some(state)
             }
+            States::Shared(shelf) => Some(shelf.state(key.unwrap_or_default())),
         }
-    }
-
-    /// The states of keys that are in another schema, with that.
-    pub(crate) fn foreign_states(&self, schema: u32) -> Vec<(Box<str>, Arc<State>, u32)> {
-        let States::PerKey(states) = &self.states else { return Vec::new() };
-        let states = states.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut foreign = Vec::new();
-        for (key, state) in &*states {
-            if let Some(found) = state.foreign(schema) {
-                foreign.push((key.clone(), Arc::clone(state), found));
-            }
-        }
-        foreign
     }
 
     /// Each state it holds, with its key.
@@ -92,16 +84,25 @@ impl Lane {
                     see(Some(key), state);
                 }
             }
+            States::Shared(shelf) => shelf.each(|key, state| see(Some(key), state)),
         }
     }
 }
 
 /// What state a lane holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Holding {
     Nothing,
-    One,
-    PerKey,
+    One(Arc<State>),
+    /// Durable ones where there is a shelf.
+    PerKey(Option<Arc<Shelf>>),
+}
+
+impl Holding {
+    /// One state; a durable one where there is a shelf.
+    pub(crate) fn one(shelf: Option<&Arc<Shelf>>, key: &str) -> Self {
+        Self::One(shelf.map_or_else(Arc::default, |shelf| shelf.state(key)))
+    }
 }
 
 /// The shape of a mailbox.
@@ -158,6 +159,8 @@ pub struct Service {
     pub message_bytes: AtomicU64,
     /// What it counts.
     pub metrics: Metrics,
+    /// Its durable states; none where they are in memory only.
+    pub(crate) shelf: Option<Arc<Shelf>>,
 }
 
 /// Where exactly a message goes.
@@ -271,6 +274,17 @@ impl Service {
         }
     }
 
+    /// Each state that it has, with the actor's key; empty for its only one.
+    pub(crate) fn each_state(&self, mut see: impl FnMut(&str, &State)) {
+        match &self.shelf {
+            // Those too that nobody has asked for yet.
+            Some(shelf) => shelf.each(|key, state| see(key, state)),
+            None => self.each_lane(|address, lane| {
+                lane.each_state(|key, state| see(key.or(address.key()).unwrap_or_default(), state));
+            }),
+        }
+    }
+
     /// Each lane, with the keyed actors' last.
     pub(crate) fn each_lane(&self, mut see: impl FnMut(&Address, &Lane)) {
         match &self.route {
@@ -301,6 +315,28 @@ impl Target {
             Spot::Keyed(actor) => &actor.address,
             Spot::Shared | Spot::Lane(_) => &self.service.address,
         }
+    }
+
+    /// The states of the lane's keys that are in another schema, with that; none where it has one state.
+    pub(crate) fn foreign_states(&self, schema: u32) -> Vec<(Box<str>, Arc<State>, u32)> {
+        let (Spot::Lane(at), Route::Partitioned(lanes)) = (&self.spot, &self.service.route) else { return Vec::new() };
+        let mut foreign = Vec::new();
+        let mut see = |key: &str, state: &Arc<State>| {
+            if let Some(found) = state.foreign(schema)
+                && lane_of(Some(key), lanes.len()) == *at
+            {
+                foreign.push((key.into(), Arc::clone(state), found));
+            }
+        };
+        match &self.lane().states {
+            States::None | States::One(_) => {}
+            States::PerKey(states) => {
+                let states = states.lock().unwrap_or_else(PoisonError::into_inner);
+                states.iter().for_each(|(key, state)| see(key, state));
+            }
+            States::Shared(shelf) => shelf.each(see),
+        }
+        foreign
     }
 
     pub(crate) fn lane(&self) -> &Lane {

@@ -1,13 +1,20 @@
 //! The private state of a service: committed values, and what the turn that runs now would change.
 //!
+//! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a disk.
+//!
 //! Invariant: committed values change only in [`Transaction::commit`], all at once. What is committed and what a turn sees is never larger than its bound,
 //! keys and values together.
+
+pub mod durable;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+
+use self::durable::{Home, Kept, NO_MESSAGE};
+use crate::error::Crash;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +24,11 @@ const PAGE: usize = 1_000;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
-pub struct State(Mutex<Committed>);
+pub struct State {
+    committed: Mutex<Committed>,
+    /// Where it is kept on disk; none where it is in memory only.
+    home: Option<Home>,
+}
 
 #[derive(Debug, Default)]
 struct Committed {
@@ -37,6 +48,14 @@ impl Committed {
 }
 
 impl State {
+    /// What is kept on disk, as it was saved last.
+    fn kept(kept: Kept, home: Home) -> Self {
+        let Kept { values, commits, schema } = kept;
+        let schema = (commits > 0).then_some(schema);
+        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
+        Self { committed: Mutex::new(Committed { values, bytes, commits, schema }), home: Some(home) }
+    }
+
     /// How many keys it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -60,6 +79,23 @@ impl State {
         self.lock().schema.filter(|found| *found != schema)
     }
 
+    /// A committed value.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.lock().values.get(key).cloned()
+    }
+
+    /// All of it, as of one commit.
+    #[must_use]
+    pub fn dump(&self) -> Kept {
+        let committed = self.lock();
+        Kept {
+            values: committed.values.clone(),
+            commits: committed.commits,
+            schema: committed.schema.unwrap_or_default(),
+        }
+    }
+
     /// All committed values, by key.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
@@ -67,7 +103,7 @@ impl State {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,14 +118,20 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// What the state is, before `change` commits something over it.
-    pub(crate) fn over(state: &Arc<State>, change: impl FnOnce()) -> Self {
-        let (values, schema) = {
-            let committed = state.lock();
-            (committed.values.clone(), committed.schema.unwrap_or_default())
-        };
-        change();
-        Self { state: Arc::clone(state), values, schema, after: state.commits().into() }
+    /// What the state is, before something is committed over it.
+    pub(crate) fn before(state: &Arc<State>) -> Self {
+        let committed = state.lock();
+        Self {
+            state: Arc::clone(state),
+            values: committed.values.clone(),
+            schema: committed.schema.unwrap_or_default(),
+            after: committed.commits.into(),
+        }
+    }
+
+    /// Counts turns from here on.
+    pub(crate) fn count_from_here(&self) {
+        self.after.store(self.state.commits(), Ordering::Relaxed);
     }
 
     /// How many turns have been committed since.
@@ -98,20 +140,24 @@ impl Saved {
     }
 
     /// Makes the state what it was; what it has been until now.
-    pub(crate) fn put_back(&self) -> Self {
+    pub(crate) async fn put_back(&self) -> Result<Self, Crash> {
+        let was = Self::before(&self.state);
         let mut writes = Transaction::default();
-        for key in self.state.snapshot().into_keys().filter(|key| !self.values.contains_key(key)) {
-            writes.writes.insert(key, None);
+        for key in was.values.keys().filter(|key| !self.values.contains_key(*key)) {
+            writes.writes.insert(key.clone(), None);
         }
         writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
-        writes.brought_over = true;
-        Self::over(&self.state, || writes.commit(&self.state, self.schema))
+        writes.bring_over();
+        writes.make(&self.state, self.schema).await?;
+        was.count_from_here();
+        Ok(was)
     }
 
     /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.
-    pub(crate) fn undo(&self, put_back: &Self, turns: u64) {
-        put_back.put_back();
+    pub(crate) async fn undo(&self, put_back: &Self, turns: u64) -> Result<(), Crash> {
+        put_back.put_back().await?;
         self.after.store(self.state.commits() - turns, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -253,6 +299,20 @@ impl Transaction {
     /// Forgets all writes.
     pub fn discard(&mut self) {
         *self = Self::default();
+    }
+
+    /// Makes all writes at once, on disk first where the state is there as well.
+    pub(crate) async fn make(mut self, state: &Arc<State>, schema: u32) -> Result<(), Crash> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        match state.save(&mut self, NO_MESSAGE, schema, Box::new(|| ())) {
+            Some(saving) => saving.done().await,
+            None => {
+                self.commit(state, schema);
+                Ok(())
+            }
+        }
     }
 
     /// Makes all writes at once, by a release that writes in this schema.

@@ -51,7 +51,7 @@ struct Service {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let topology = args.topology.read()?;
-    let mut builder = Runtime::builder();
+    let mut builder = Runtime::builder().data_folder(args.topology.data.folder());
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }

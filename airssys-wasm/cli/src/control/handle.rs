@@ -1,20 +1,21 @@
 //! What the host does for each request. A new request is answered here.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::TreeNode;
 use airssys_wasm::deploy::{self, DeployError, DeployOptions, Progress};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
+use airssys_wasm::{Runtime, TreeNode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
-    Body, Child, Deployment, Letter, LetterHead, Letters, MAX_BODY, MAX_LETTERS, MAX_PATIENCE, Refusal, Request,
-    Status, VERSION,
+    Body, Child, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS, MAX_PATIENCE, Refusal,
+    Request, Status, VERSION,
 };
 use super::server::House;
 
@@ -102,6 +103,20 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let last = runtime.deployment(&service);
             tell(last.map(|deployment| progress(house, &service, &deployment)))
         }
+        Request::State { service } => {
+            let runtime = Arc::clone(runtime);
+            // Off the threads of the mesh: there may be much to copy.
+            let dumped = tokio::task::spawn_blocking(move || dump(&runtime, &service)).await;
+            tell(dumped.map_err(|error| Refusal::new("bug", error))??)
+        }
+        Request::StateValue { service, actor, key } => {
+            let value = runtime.state_value(&service, &actor, &key);
+            check_size(value.as_ref().map_or(0, bytes::Bytes::len))?;
+            if value.is_none() && !runtime.services().iter().any(|status| status.service == service) {
+                return Err(no_service(&service));
+            }
+            tell(value.as_deref().map(Body::of))
+        }
         Request::Stop => {
             let mut stopped = house.stopped.subscribe();
             house.stop.notify_one();
@@ -109,6 +124,27 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             tell(report)
         }
     }
+}
+
+fn dump(runtime: &Runtime, service: &str) -> Result<Dump, Refusal> {
+    let states = runtime.state_dump(service).ok_or_else(|| no_service(service))?;
+    let values = states.values().flat_map(|kept| &kept.values);
+    check_size(values.map(|(key, value)| key.len() + value.len()).sum())?;
+    Ok(Dump::new(service, &states))
+}
+
+fn no_service(service: &str) -> Refusal {
+    Refusal::new("no-such-service", format!("there is no service {service:?}"))
+}
+
+fn check_size(size: usize) -> Result<(), Refusal> {
+    if size <= MAX_DUMP {
+        return Ok(());
+    }
+    let told = format!(
+        "it has {size} bytes, and {MAX_DUMP} is the most that goes over the control socket; hint: stop the host, and ask again for durable state"
+    );
+    Err(Refusal::new("too-large", told))
 }
 
 fn find(release: &str, data: &Path) -> Result<Release, Refusal> {

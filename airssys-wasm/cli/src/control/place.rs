@@ -24,7 +24,7 @@ pub(super) fn socket(data: &Path) -> PathBuf {
     control(data).join("socket")
 }
 
-/// A data folder that is this host's.
+/// A data folder that is this host's, or that of a command that must have it alone.
 #[derive(Debug)]
 pub(crate) struct Claim {
     listener: UnixListener,

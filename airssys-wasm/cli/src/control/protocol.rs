@@ -3,8 +3,10 @@
 //! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
 //! `{"error":{"code":...,"message":...}}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use airssys_wasm::state::durable::Kept;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +27,9 @@ pub(crate) const MAX_LETTERS: usize = 10_000;
 pub(crate) struct Hello {
     pub(crate) airssys: u64,
 }
+
+/// The most keys and values in one answer, in bytes.
+pub(crate) const MAX_DUMP: usize = 16 << 20;
 
 /// What a host can be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +68,10 @@ pub(crate) enum Request {
     },
     /// Answers [`Deployment`]: the last one of the service, or `null`.
     Deployment { service: String },
+    /// Answers [`Dump`].
+    State { service: String },
+    /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.
+    StateValue { service: String, actor: String, key: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop,
 }
@@ -158,6 +167,60 @@ pub(crate) struct Deployment {
     pub(crate) turns_to_discard: u64,
     /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
     pub(crate) live: Option<String>,
+}
+
+/// All state of a service. Also the file that `airssys state load` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dump {
+    /// How this is written; [`Dump::FORMAT`].
+    pub(crate) format: u32,
+    pub(crate) service: String,
+    pub(crate) states: Vec<DumpedState>,
+}
+
+/// One state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DumpedState {
+    /// The key of the actor; empty where the service has one state only.
+    pub(crate) actor: String,
+    pub(crate) commits: u64,
+    pub(crate) schema: u32,
+    pub(crate) values: BTreeMap<String, Body>,
+}
+
+impl Dump {
+    /// What is written here. Another number is refused.
+    pub(crate) const FORMAT: u32 = 1;
+
+    pub(crate) fn new(service: &str, states: &BTreeMap<Box<str>, Kept>) -> Self {
+        let state = |actor: &str, kept: &Kept| DumpedState {
+            actor: actor.to_owned(),
+            commits: kept.commits,
+            schema: kept.schema,
+            values: kept.values.iter().map(|(key, value)| (key.to_string(), Body::of(value))).collect(),
+        };
+        Self {
+            format: Self::FORMAT,
+            service: service.to_owned(),
+            states: states.iter().map(|(actor, kept)| state(actor, kept)).collect(),
+        }
+    }
+
+    /// What it stands for; the key of a value that is no hex, where there is one.
+    pub(crate) fn states(self) -> Result<BTreeMap<Box<str>, Kept>, String> {
+        let mut all = BTreeMap::new();
+        for DumpedState { actor, commits, schema, values } in self.states {
+            let mut kept = Kept { commits, schema, ..Kept::default() };
+            for (key, body) in values {
+                let Some(value) = body.bytes() else { return Err(key) };
+                kept.values.insert(key.into(), value.into());
+            }
+            all.insert(actor.into(), kept);
+        }
+        Ok(all)
+    }
 }
 
 /// A child of a supervisor.

@@ -7,6 +7,7 @@ use airssys_wasm::RuntimeError;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{KeyError, StoreError};
+use airssys_wasm::state::durable::StateError;
 
 use super::Exit;
 use crate::explain::Explain;
@@ -24,6 +25,8 @@ pub(crate) enum Problem {
     Store(#[from] StoreError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("`{name}` may be any of its versions")]
     NoVersion { name: String },
     #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
@@ -63,6 +66,16 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::Busy { .. } => "AS107",
         StoreError::File { .. } => "AS108",
         _ => "AS100",
+    }
+}
+
+fn state_code(error: &StateError) -> &'static str {
+    match error {
+        StateError::InUse { .. } => "AD101",
+        StateError::NewerFormat { .. } => "AD102",
+        StateError::Damaged { .. } => "AD103",
+        StateError::File { .. } => "AD104",
+        _ => "AD100",
     }
 }
 
@@ -116,6 +129,7 @@ impl Explain for Problem {
             Self::Runtime(RuntimeError::NameTaken { .. }) => "AR102",
             Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
             Self::Runtime(RuntimeError::Start(_)) => "AR104",
+            Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",
@@ -139,7 +153,8 @@ impl Explain for Problem {
             Self::Config(error) | Self::Store(StoreError::Manifest(error)) if error.hint.is_empty() => {
                 "the book's reference of this file tells every key, its values and its default"
             }
-            Self::Config(_) | Self::Runtime(_) | Self::Store(_) | Self::Key(_) | Self::Json(_) => return None,
+            Self::Config(_) | Self::Runtime(_) | Self::Store(_) | Self::Key(_) | Self::State(_) => return None,
+            Self::Json(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -155,7 +170,7 @@ impl Explain for Problem {
             | Self::NoVersion { .. } => Exit::BadInput,
             Self::Store(error) if is_input(error) => Exit::BadInput,
             Self::Runtime(_) | Self::Cache { .. } | Self::Threads(_) => Exit::CannotStart,
-            Self::Store(_) | Self::Key(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::Store(_) | Self::Key(_) | Self::State(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }
 }

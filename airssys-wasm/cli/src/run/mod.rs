@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(input) = &mut input {
         input.check_target(&topology)?;
     }
-    let mut builder = Runtime::builder();
+    let mut builder = Runtime::builder().data_folder(args.topology.data.folder());
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }

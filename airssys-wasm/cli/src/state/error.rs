@@ -1,0 +1,95 @@
+//! Why the state of a service cannot be shown or put back.
+
+use std::io;
+use std::path::PathBuf;
+
+use airssys_wasm::state::durable::StateError;
+
+use crate::control::ControlError;
+use crate::explain::Explain;
+use crate::output::{Exit, Problem};
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateCommandError {
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    #[error("no host runs on the data folder `{}`, and there is no durable state in it", .data.display())]
+    Nothing { data: PathBuf },
+    #[error("{service:?} has no durable state in the data folder `{}`", .data.display())]
+    NoState { service: String, data: PathBuf },
+    #[error("{service:?} has no value {key:?}{}", Of(.actor))]
+    NoValue { service: String, actor: String, key: String },
+    #[error("{service:?} is no name of a service")]
+    NoService { service: String },
+    #[error("the file `{}` cannot be read", .file.display())]
+    Read { file: PathBuf, source: io::Error },
+    #[error("the file `{}` is no state: {why}", .file.display())]
+    NoDump { file: PathBuf, why: String },
+    #[error("the file `{}` has format {format}, and this airssys knows 1", .file.display())]
+    Format { file: PathBuf, format: u32 },
+}
+
+struct Of<'a>(&'a str);
+
+impl std::fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " under the actor's key {:?}", self.0) }
+    }
+}
+
+impl From<StateError> for StateCommandError {
+    fn from(error: StateError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl Explain for StateCommandError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Control(error) => error.code(),
+            Self::Problem(error) => error.code(),
+            Self::Nothing { .. } => "AH101",
+            Self::NoState { .. } => "AD201",
+            Self::NoValue { .. } => "AD202",
+            Self::NoService { .. } => "AD203",
+            Self::Read { .. } => "AD204",
+            Self::NoDump { .. } => "AD205",
+            Self::Format { .. } => "AD206",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Control(ControlError::Taken { .. }) => {
+                "a host has its state in memory: stop it with `airssys stop`, then load"
+            }
+            Self::Control(error) => return error.hint(),
+            Self::Problem(error) => return error.hint(),
+            Self::Nothing { .. } => "start a host with `airssys run`, or name the --data of one that is up or was",
+            Self::NoState { .. } => {
+                "is its name right, and the --data? Only services with `state = \"durable\"` have any without a host"
+            }
+            Self::NoValue { .. } => {
+                "`airssys state dump` shows all that there are; `--actor` names the key of an actor"
+            }
+            Self::NoService { .. } => "name it as the topology does",
+            Self::Read { .. } => "look at the path and its permissions",
+            Self::NoDump { .. } => "give what `airssys state dump SERVICE --json` has printed",
+            Self::Format { .. } => "use the airssys that wrote it, or a newer one",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Control(error) => error.exit(),
+            Self::Problem(error) => error.exit(),
+            Self::Nothing { .. } => Exit::NoHost,
+            Self::NoState { .. } | Self::NoValue { .. } => Exit::Failed,
+            Self::NoService { .. } | Self::Read { .. } | Self::NoDump { .. } | Self::Format { .. } => Exit::BadInput,
+        }
+    }
+}

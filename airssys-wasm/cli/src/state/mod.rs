@@ -1,0 +1,176 @@
+//! `airssys state`: what services have committed, to be looked at, copied and put back.
+//!
+//! Where a host runs it is asked, and answers for state in memory too. Where none runs, durable state is read from the data folder. It is only put back
+//! where none runs: a host has it in memory, and would write its own over it.
+
+mod error;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use airssys_wasm::address::Address;
+use airssys_wasm::state::durable::StateFile;
+use clap::Subcommand;
+
+use self::error::StateCommandError;
+use crate::control::protocol::{Body, Dump, Request};
+use crate::control::{self, Claim, ControlError};
+use crate::explain::note;
+use crate::output::{self, DataArgs, printable};
+
+/// Shows the committed state of a service, and puts durable state back.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  airssys state dump carts --json > carts.json\n  airssys state get carts total --actor alice"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Prints all state of a service.
+    #[command(after_help = "Example:\n  airssys state dump carts --json > carts.json")]
+    Dump {
+        /// The service.
+        #[arg(value_name = "SERVICE")]
+        service: String,
+        /// Print it as JSON, which `airssys state load` takes.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Prints one value, as it is.
+    #[command(after_help = "Example:\n  airssys state get carts total --actor alice")]
+    Get {
+        /// The service.
+        #[arg(value_name = "SERVICE")]
+        service: String,
+        /// The key of the value.
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// The key of the actor, or of the message in a partitioned pool; none where the service has one state only.
+        #[arg(long, value_name = "KEY", default_value = "")]
+        actor: String,
+        /// Print it as JSON: {"text":...} or {"hex":...}.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Puts state in the place of all that a service has on disk. No host may run on the data folder meanwhile.
+    ///
+    /// It is there as a whole when this ends well, and not at all where it does not.
+    #[command(after_help = "Example:\n  airssys stop && airssys state load carts carts.json")]
+    Load {
+        /// The service.
+        #[arg(value_name = "SERVICE")]
+        service: String,
+        /// What `airssys state dump --json` has printed.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
+    match &args.what {
+        What::Dump { service, json, data } => {
+            let dump = dump(service, data.folder())?;
+            if *json { output::print_json(&dump)? } else { output::print(text(&dump).trim_end())? }
+        }
+        What::Get { service, key, actor, json, data } => {
+            let body = get(service, key, actor, data.folder())?.ok_or_else(|| StateCommandError::NoValue {
+                service: service.clone(),
+                actor: actor.clone(),
+                key: key.clone(),
+            })?;
+            if *json { output::print_json(&body)? } else { output::print(&shown(&body))? }
+        }
+        What::Load { service, file, data } => load(service, file, data.folder())?,
+    }
+    Ok(())
+}
+
+/// Asks the host; where there is none, reads the file.
+fn dump(service: &str, data: &Path) -> Result<Dump, StateCommandError> {
+    match control::ask(data, &Request::State { service: service.to_owned() }) {
+        Err(ControlError::NoHost { .. }) => {}
+        answered => return Ok(answered?),
+    }
+    let states = opened(data)?.read(service)?;
+    if states.is_empty() {
+        return Err(StateCommandError::NoState { service: service.to_owned(), data: data.to_owned() });
+    }
+    Ok(Dump::new(service, &states))
+}
+
+fn get(service: &str, key: &str, actor: &str, data: &Path) -> Result<Option<Body>, StateCommandError> {
+    let (of, named) = (service.to_owned(), key.to_owned());
+    match control::ask(data, &Request::StateValue { service: of, actor: actor.to_owned(), key: named }) {
+        Err(ControlError::NoHost { .. }) => {}
+        answered => return Ok(answered?),
+    }
+    let states = opened(data)?.read(service)?;
+    Ok(states.get(actor).and_then(|kept| kept.values.get(key)).map(|value| Body::of(value)))
+}
+
+fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError> {
+    if Address::of_service(service).is_err() {
+        return Err(StateCommandError::NoService { service: service.to_owned() });
+    }
+    let text = fs::read(file).map_err(|source| StateCommandError::Read { file: file.to_owned(), source })?;
+    let dump: Dump = serde_json::from_slice(&text)
+        .map_err(|source| StateCommandError::NoDump { file: file.to_owned(), why: source.to_string() })?;
+    if dump.format != Dump::FORMAT {
+        return Err(StateCommandError::Format { file: file.to_owned(), format: dump.format });
+    }
+    let states = dump.states().map_err(|key| StateCommandError::NoDump {
+        file: file.to_owned(),
+        why: format!("the value of {key:?} is no hex"),
+    })?;
+    // As long as it is held no host starts here.
+    let _alone = Claim::take(data)?;
+    let mut stored = StateFile::open(data)?;
+    stored.replace(service, &states)?;
+    stored.compact()?;
+    note(&format!("{service} has {} now", output::count(states.len(), "state")));
+    Ok(())
+}
+
+/// The file of a folder, where there is one: to look is not to make it.
+fn opened(data: &Path) -> Result<StateFile, StateCommandError> {
+    if !StateFile::path(data).is_file() {
+        return Err(StateCommandError::Nothing { data: data.to_owned() });
+    }
+    Ok(StateFile::open(data)?)
+}
+
+/// For people.
+fn text(dump: &Dump) -> String {
+    let mut text = String::new();
+    for state in &dump.states {
+        let name = if state.actor.is_empty() { String::new() } else { format!("/{}", printable(&state.actor)) };
+        text.push_str(&format!(
+            "{}{name}: {}, {}, schema {}\n",
+            dump.service,
+            output::count(state.values.len(), "value"),
+            output::count(usize::try_from(state.commits).unwrap_or(usize::MAX), "commit"),
+            state.schema
+        ));
+        let rows: Vec<Vec<String>> = state.values.iter().map(|(key, body)| vec![printable(key), shown(body)]).collect();
+        text.push_str(&output::table(&rows));
+    }
+    text
+}
+
+fn shown(body: &Body) -> String {
+    match body {
+        Body::Text(text) => printable(text),
+        Body::Hex(hex) => format!("hex {hex}"),
+    }
+}

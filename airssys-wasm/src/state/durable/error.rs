@@ -1,0 +1,63 @@
+//! What can be wrong with the file of durable states.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why durable state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Another process has it open, or another mesh of this one.
+    #[error("the durable state `{}` is in use; hint: one host at a time runs on a data folder; stop it, or name another folder", .path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer airssys wrote it.
+    #[error("the durable state `{}` has format {format}, and this airssys knows {known}; hint: use the airssys that wrote it, or a newer one", .path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u64,
+        /// The newest that is known here.
+        known: u64,
+    },
+    /// What is in it makes no sense.
+    #[error("the durable state `{}` is damaged: {detail}; hint: put a copy of it back; to begin with empty state instead, move the file away", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The system refused to read or write it.
+    #[error("cannot {what} the durable state `{}`: {source}; hint: is the disk full, or is the folder another user's?", .path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    /// What went wrong while `what` was tried with the file `path`.
+    pub(super) fn of<E: Into<redb::Error>>(what: &'static str, path: &Path) -> impl Fn(E) -> Self {
+        move |error| {
+            let path = path.to_owned();
+            match error.into() {
+                redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
+                // A file that is no store at all is told in this way.
+                redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
+                    Self::Damaged { path, detail: source.to_string() }
+                }
+                redb::Error::Io(source) => Self::File { what, path, source },
+                other @ redb::Error::PreviousIo => Self::File { what, path, source: io::Error::other(other) },
+                other => Self::Damaged { path, detail: other.to_string() },
+            }
+        }
+    }
+}

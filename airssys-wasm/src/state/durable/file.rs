@@ -1,0 +1,307 @@
+//! The file of durable states: one table, in the order service, key of the actor, key of the value.
+//!
+//! What belongs to one state lies side by side, so that a commit touches few pages and a service is read in one go. Before its values stands the state's
+//! own record.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, Table};
+use redb::{TableDefinition, WriteTransaction};
+
+use super::StateError;
+
+/// The layout that is written here. A file with a higher number is not touched.
+const FORMAT: u64 = 1;
+/// What is true of the whole file.
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+/// By service, key of the actor, and [`RECORD`] or [`VALUE`] and the key of the value.
+const STATES: TableDefinition<'_, Place<'_>, &[u8]> = TableDefinition::new("states");
+/// The record of a state: its commits and its schema, 8 and 4 bytes, little-endian.
+const RECORD: &str = "";
+/// Stands before the key of a value.
+const VALUE: char = '=';
+/// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
+const CACHE_BYTES: usize = 16 << 20;
+/// How long a file is waited for that is in use: a mesh that was just dropped is about to let go.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+type Place<'a> = (&'a str, &'a str, &'a str);
+
+/// One state as it is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Its values, by key.
+    pub values: BTreeMap<Box<str>, Bytes>,
+    /// How many commits have changed it.
+    pub commits: u64,
+    /// The version of what the values mean, as the guest sees it.
+    pub schema: u32,
+}
+
+/// One commit, as it goes to disk.
+pub(super) struct Change<'a> {
+    pub(super) service: &'a str,
+    pub(super) actor: &'a str,
+    pub(super) commits: u64,
+    pub(super) schema: u32,
+    pub(super) writes: &'a BTreeMap<Box<str>, Option<Bytes>>,
+}
+
+/// The durable states of a data folder, open for as long as this lives and for nobody else.
+///
+/// For those who look at state while no mesh runs; a mesh opens it by itself.
+#[derive(Debug)]
+pub struct StateFile {
+    database: Database,
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// Where it is in a data folder.
+    #[must_use]
+    pub fn path(data_folder: &Path) -> PathBuf {
+        data_folder.join("state").join("state.redb")
+    }
+
+    /// Opens the file of a data folder, and makes it where it is not there. What a killed host had not finished is taken back; that takes time, as reading
+    /// the file does.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`].
+    pub fn open(data_folder: &Path) -> Result<Self, StateError> {
+        let path = Self::path(data_folder);
+        make(&path).map_err(|source| StateError::File { what: "make", path: path.clone(), source })?;
+        let begun = Instant::now();
+        let database = loop {
+            // A panic of the store over what it finds in the file is a damaged file.
+            let opened = thread::scope(|scope| scope.spawn(|| builder().create(&path)).join());
+            match opened {
+                Ok(Err(DatabaseError::DatabaseAlreadyOpen)) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
+                Ok(opened) => break opened.map_err(StateError::of("open", &path))?,
+                Err(_panic) => {
+                    let detail = "its pages do not fit together".to_owned();
+                    return Err(StateError::Damaged { path, detail });
+                }
+            }
+        };
+        Self::begin(database, path)
+    }
+
+    /// On something else than a file; `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`].
+    #[cfg(test)]
+    pub(super) fn on(backend: impl redb::StorageBackend, name: &Path) -> Result<Self, StateError> {
+        let database = builder().create_with_backend(backend).map_err(StateError::of("open", name))?;
+        Self::begin(database, name.to_owned())
+    }
+
+    /// Looks at the format; a file without one is new.
+    fn begin(database: Database, path: PathBuf) -> Result<Self, StateError> {
+        let file = Self { database, path };
+        let writing = file.writing()?;
+        let format = {
+            let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
+            let format = about.get("format").map_err(file.error("read"))?.map(|format| format.value());
+            if format.is_none() {
+                about.insert("format", FORMAT).map_err(file.error("write"))?;
+            }
+            format
+        };
+        match format {
+            None => {
+                writing.open_table(STATES).map_err(file.error("write"))?;
+                writing.commit().map_err(file.error("write"))?;
+            }
+            Some(format) if format > FORMAT => {
+                return Err(StateError::NewerFormat { path: file.path, format, known: FORMAT });
+            }
+            Some(_) => writing.abort().map_err(file.error("read"))?,
+        }
+        Ok(file)
+    }
+
+    /// The services that have state, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`].
+    pub fn services(&self) -> Result<Vec<String>, StateError> {
+        let states = self.states()?;
+        let mut services: Vec<String> = Vec::new();
+        let mut from = String::new();
+        // A step for each service, however much state it has.
+        loop {
+            let mut rest = states.range::<Place<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
+            let Some(first) = rest.next() else { return Ok(services) };
+            let service = first.map_err(self.error("read"))?.0.value().0.to_owned();
+            // The smallest text that comes after all keys of this service.
+            from = format!("{service}\0");
+            services.push(service);
+        }
+    }
+
+    /// All states of a service, by key of the actor; empty for a service's only state.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`].
+    pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
+        let states = self.states()?;
+        let mut found: BTreeMap<Box<str>, Kept> = BTreeMap::new();
+        for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
+            let (place, value) = entry.map_err(self.error("read"))?;
+            let (of, actor, key) = place.value();
+            if of != service {
+                break;
+            }
+            if !found.contains_key(actor) {
+                found.insert(actor.into(), Kept::default());
+            }
+            let Some(kept) = found.get_mut(actor) else { continue };
+            match key.strip_prefix(VALUE) {
+                Some(key) => drop(kept.values.insert(key.into(), Bytes::copy_from_slice(value.value()))),
+                None => (kept.commits, kept.schema) = self.record(value.value())?,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts these states in the place of all that a service has, as one step.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; nothing has changed then.
+    pub fn replace(&self, service: &str, states: &BTreeMap<Box<str>, Kept>) -> Result<(), StateError> {
+        let writing = self.writing()?;
+        {
+            let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
+            let next = format!("{service}\0");
+            let all = (service, "", "")..(next.as_str(), "", "");
+            table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
+            for (actor, kept) in states {
+                self.put(&mut table, (service, actor), kept.commits, kept.schema)?;
+                for (key, value) in &kept.values {
+                    let key = format!("{VALUE}{key}");
+                    table.insert((service, &**actor, key.as_str()), &value[..]).map_err(self.error("write"))?;
+                }
+            }
+        }
+        writing.commit().map_err(self.error("write"))
+    }
+
+    /// Gives back the room that was deleted; whether there was any.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; no state has changed.
+    pub fn compact(&mut self) -> Result<bool, StateError> {
+        self.database.compact().map_err(StateError::of("compact", &self.path))
+    }
+
+    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used.
+    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<bool, StateError> {
+        let size = fs::metadata(&self.path).map_or(0, |file| file.len());
+        if size <= worth {
+            return Ok(false);
+        }
+        let writing = self.writing()?;
+        let stats = writing.stats().map_err(self.error("read"))?;
+        writing.abort().map_err(self.error("read"))?;
+        let used = stats.allocated_pages() * stats.page_size() as u64;
+        if used < size / 2 { self.compact() } else { Ok(false) }
+    }
+
+    /// Makes all changes as one step, and syncs.
+    pub(super) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<(), StateError> {
+        let writing = self.writing()?;
+        {
+            let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
+            let mut full_key = String::new();
+            for Change { service, actor, commits, schema, writes } in changes {
+                self.put(&mut table, (service, actor), commits, schema)?;
+                for (key, value) in writes {
+                    full_key.clear();
+                    full_key.push(VALUE);
+                    full_key.push_str(key);
+                    let place = (service, actor, full_key.as_str());
+                    match value {
+                        Some(value) => drop(table.insert(place, &value[..]).map_err(self.error("write"))?),
+                        None => drop(table.remove(place).map_err(self.error("write"))?),
+                    }
+                }
+            }
+        }
+        writing.commit().map_err(self.error("write"))
+    }
+
+    fn put(
+        &self,
+        table: &mut Table<'_, Place<'static>, &'static [u8]>,
+        (service, actor): (&str, &str),
+        commits: u64,
+        schema: u32,
+    ) -> Result<(), StateError> {
+        let mut record = [0; 12];
+        record[..8].copy_from_slice(&commits.to_le_bytes());
+        record[8..].copy_from_slice(&schema.to_le_bytes());
+        table.insert((service, actor, RECORD), &record[..]).map(drop).map_err(self.error("write"))
+    }
+
+    fn record(&self, bytes: &[u8]) -> Result<(u64, u32), StateError> {
+        let halves = bytes.split_at_checked(8).and_then(|(commits, schema)| {
+            Some((u64::from_le_bytes(commits.try_into().ok()?), u32::from_le_bytes(schema.try_into().ok()?)))
+        });
+        halves.ok_or_else(|| StateError::Damaged {
+            path: self.path.clone(),
+            detail: format!("the record of a state has {} bytes instead of 12", bytes.len()),
+        })
+    }
+
+    fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
+        let reading = self.database.begin_read().map_err(self.error("read"))?;
+        reading.open_table(STATES).map_err(self.error("read"))
+    }
+
+    fn writing(&self) -> Result<WriteTransaction, StateError> {
+        let mut writing = self.database.begin_write().map_err(self.error("write"))?;
+        writing.set_durability(Durability::Immediate).map_err(self.error("write"))?;
+        // Guests choose the bytes. With one phase, a commit that a crash cut off is told from a whole one by a checksum that somebody can forge.
+        writing.set_two_phase_commit(true);
+        Ok(writing)
+    }
+
+    fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
+        StateError::of(what, &self.path)
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// Makes the file where it is not there, known to its folder for good and for its owner only.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_file() {
+        return Ok(());
+    }
+    let Some(folder) = path.parent() else { return Ok(()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())
+}

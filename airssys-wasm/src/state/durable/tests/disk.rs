@@ -1,0 +1,130 @@
+//! A disk that can fail and lose power: what was not synced is then there, not there, or there by halves, in whatever order.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What a disk writes as one piece.
+const SECTOR: usize = 512;
+
+#[derive(Debug, Clone)]
+enum Written {
+    Bytes(usize, Vec<u8>),
+    Length(usize),
+}
+
+#[derive(Debug, Default)]
+struct Platter {
+    /// What the system shows: all that was written.
+    seen: Vec<u8>,
+    /// What is on the disk for good.
+    synced: Vec<u8>,
+    /// What is not.
+    since: Vec<Written>,
+    /// Writes and syncs that go well still; none where all do.
+    left: Option<usize>,
+}
+
+/// A disk; its clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<Platter>>);
+
+/// The next of a row of numbers that look random.
+pub(super) fn random(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = *seed;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    usize::try_from(mixed >> 33).unwrap()
+}
+
+impl Disk {
+    fn lock(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().unwrap()
+    }
+
+    /// After this many more writes and syncs every one fails.
+    pub(super) fn fail_after(&self, left: usize) {
+        self.lock().left = Some(left);
+    }
+
+    /// The disk as it is when the power is back: another one.
+    pub(super) fn after_power_cut(&self, seed: &mut u64) -> Self {
+        let platter = self.lock();
+        let mut bytes = platter.synced.clone();
+        let mut since = platter.since.clone();
+        for at in (1..since.len()).rev() {
+            since.swap(at, random(seed) % (at + 1));
+        }
+        for written in since {
+            match written {
+                // A sector is there as a whole or not at all.
+                Written::Bytes(offset, data) => {
+                    for (at, sector) in data.chunks(SECTOR).enumerate() {
+                        if random(seed).is_multiple_of(2) {
+                            put(&mut bytes, offset + at * SECTOR, sector);
+                        }
+                    }
+                }
+                Written::Length(length) if random(seed).is_multiple_of(2) => bytes.resize(length, 0),
+                Written::Length(_) => {}
+            }
+        }
+        Self(Arc::new(Mutex::new(Platter { seen: bytes.clone(), synced: bytes, ..Platter::default() })))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Platter)) -> io::Result<()> {
+        let mut platter = self.lock();
+        match &mut platter.left {
+            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        change(&mut platter);
+        Ok(())
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
+    let end = offset + data.len();
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[offset..end].copy_from_slice(data);
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.lock().seen.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let platter = self.lock();
+        let start = usize::try_from(offset).unwrap();
+        let found = platter.seen.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(found);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).unwrap();
+        self.change(|platter| {
+            platter.seen.resize(len, 0);
+            platter.since.push(Written::Length(len));
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.change(|platter| {
+            platter.synced.clone_from(&platter.seen);
+            platter.since.clear();
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        self.change(|platter| {
+            put(&mut platter.seen, offset, data);
+            platter.since.push(Written::Bytes(offset, data.to_owned()));
+        })
+    }
+}
