@@ -24,7 +24,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 30] = [
+const SUBCOMMANDS: [&str; 31] = [
     "new",
     "build",
     "inspect",
@@ -43,6 +43,7 @@ const SUBCOMMANDS: [&str; 30] = [
     "emit",
     "deploy",
     "rollback",
+    "history",
     "dead-letters",
     "dead-letters list",
     "dead-letters show",

@@ -334,7 +334,7 @@ async fn durable_state_is_brought_over_on_disk_as_well() {
         .unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, durable.replace("\"one.wasm\"", "\".\"")).unwrap();
-        let builder = Runtime::builder().data_folder(folder.path().join("data"));
+        let builder = Runtime::builder().data_folder(folder.path().join("data")).as_written();
         builder.start(&Topology::read(&file).unwrap()).await
     };
     // The release of before cannot read what is on disk now, and does not pretend to.

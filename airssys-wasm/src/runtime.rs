@@ -18,7 +18,9 @@ use tokio::time::{Instant, timeout};
 use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
-use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
+use crate::deploy::{
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Progress, RecordError, Records, Recovery, Source,
+};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
@@ -86,6 +88,21 @@ pub enum RuntimeError {
     /// The durable state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What was deployed cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The release that was deployed is not there any more.
+    #[error(
+        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring it back, or start with what the topology says: `airssys run --as-written`"
+    )]
+    DeployedGone {
+        /// The service.
+        service: String,
+        /// What was live.
+        live: Box<Source>,
+        /// What is wrong.
+        detail: String,
+    },
     /// Something did not start; what had started was stopped again.
     #[error(transparent)]
     Start(#[from] SystemError),
@@ -97,6 +114,7 @@ pub struct RuntimeBuilder {
     engines: EnginesSettings,
     layers: Vec<Arc<dyn Layer>>,
     data_folder: Option<PathBuf>,
+    as_written: bool,
 }
 
 impl RuntimeBuilder {
@@ -107,10 +125,18 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Keeps durable state in this folder. One mesh at a time has it.
+    /// Keeps durable state and what was deployed in this folder, and finds published releases there. One mesh at a time has it.
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_folder = Some(folder.into());
+        self
+    }
+
+    /// Starts with the releases that the topology names, whatever was deployed, and writes no deployment down. Otherwise a service starts with the
+    /// release that was live last.
+    #[must_use]
+    pub fn as_written(mut self) -> Self {
+        self.as_written = true;
         self
     }
 
@@ -156,11 +182,26 @@ impl RuntimeBuilder {
         let engines = engines(self.engines, topology)?;
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
-        let (templates, holds) = load(&engines, topology).await?;
         let kept = match durable {
             Some((folder, services)) => Some(opened(folder.to_owned(), services).await?),
             None => None,
         };
+        let recovered = recover(topology, self.data_folder.as_deref(), self.as_written, kept.as_ref());
+        let loaded = match recovered {
+            Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
+            Err(error) => Err(error),
+        };
+        let (Recovered { topology, records, recoveries }, (templates, holds)) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if let Some(kept) = kept {
+                    kept.journal.close().await;
+                }
+                return Err(error);
+            }
+        };
+        let topology = &topology;
+        let mut previous = previous(&engines, topology, &records, self.data_folder.as_deref()).await;
         let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
         let mut building = Building {
             mesh: &mesh,
@@ -176,10 +217,9 @@ impl RuntimeBuilder {
             let template = Arc::clone(templates.get(&key(node))?);
             // Its own hold is among those of the whole mesh.
             let live = Deployable { node: Arc::new(node.clone()), template, _hold: None };
-            Some((
-                node.address.to_string(),
-                Releases { live, previous: None, saved: Vec::new(), deployment: None, taken: false },
-            ))
+            let service = node.address.to_string();
+            let previous = previous.remove(&service);
+            Some((service, Releases { live, previous, saved: Vec::new(), deployment: None, taken: false }))
         };
         let releases = topology.services().filter_map(deployable).collect();
         let mut tasks = vec![tokio::spawn({
@@ -200,6 +240,8 @@ impl RuntimeBuilder {
                 system,
                 placed,
                 releases: Arc::new(Mutex::new(releases)),
+                records,
+                recoveries,
                 tasks,
                 journal: kept.map(|kept| kept.journal),
                 _holds: holds,
@@ -266,6 +308,8 @@ pub struct Runtime {
     system: System,
     placed: Vec<Placed>,
     releases: Arc<Mutex<HashMap<String, Releases>>>,
+    records: Arc<Records>,
+    recoveries: Vec<Recovery>,
     tasks: Vec<JoinHandle<()>>,
     /// Where durable state is saved.
     journal: Option<Journal>,
@@ -283,6 +327,12 @@ struct Deployable {
     template: Arc<Template>,
     /// Keeps its files from being removed; none where it was found by a path.
     _hold: Option<Arc<Hold>>,
+}
+
+impl Deployable {
+    fn source(&self) -> Source {
+        Source::new(&self.node.release, self.template.digest())
+    }
 }
 
 /// What serves a service, and what did before.
@@ -497,6 +547,18 @@ impl Runtime {
         self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.deployment.clone()
     }
 
+    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
+    #[must_use]
+    pub fn history(&self, service: &str) -> Vec<Ended> {
+        self.records.history(service)
+    }
+
+    /// What the start found in the data folder that is not as the topology says.
+    #[must_use]
+    pub fn recoveries(&self) -> &[Recovery] {
+        &self.recoveries
+    }
+
     /// The SHA-256 of the component that is live.
     #[must_use]
     pub fn live_digest(&self, service: &str) -> Option<String> {
@@ -533,6 +595,18 @@ impl Runtime {
         options: DeployOptions,
     ) -> Deployment {
         let posts = self.posts(&free.service);
+        let live = self
+            .releases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&free.service)
+            .map(|found| found.live.source());
+        let page = Arc::new(Page {
+            records: Arc::clone(&self.records),
+            service: free.service.clone(),
+            live: live.unwrap_or_else(|| next.source()),
+            next: next.source(),
+        });
         let order = deploy::Order {
             engines: Arc::clone(&self.engines),
             posts,
@@ -540,6 +614,7 @@ impl Runtime {
             terms: Arc::new(next.node.terms()),
             options,
             put_back,
+            page,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
         let discards = order.put_back.is_some();
@@ -852,6 +927,100 @@ fn durable_services<'a>(
         (Some(_), Some(folder)) => Ok(Some((folder, services))),
         (Some(service), None) => Err(RuntimeError::NoDataFolder { service: service.clone() }),
     }
+}
+
+/// A topology with the releases that were live last.
+struct Recovered {
+    topology: Topology,
+    records: Arc<Records>,
+    recoveries: Vec<Recovery>,
+}
+
+/// Puts what was deployed into the topology.
+fn recover(
+    topology: &Topology,
+    data: Option<&Path>,
+    as_written: bool,
+    kept: Option<&DurableStates>,
+) -> Result<Recovered, RuntimeError> {
+    let mut topology = topology.clone();
+    let records = Records::open(data.filter(|_| !as_written))?;
+    let (mut recoveries, mut failed) = (Vec::new(), None);
+    topology.each_service(|node| {
+        if failed.is_none() {
+            failed = recover_service(node, &records, data, kept, &mut recoveries).err();
+        }
+    });
+    for recovery in &recoveries {
+        tracing::warn!(target: "airssys::deploy", "{recovery}");
+    }
+    failed.map_or(Ok(Recovered { topology, records: Arc::new(records), recoveries }), Err)
+}
+
+/// The releases that served before those that are live, as far as they can be had: without one there is no way back, and nothing else is wrong.
+async fn previous(
+    engines: &Arc<Engines>,
+    topology: &Topology,
+    records: &Records,
+    data: Option<&Path>,
+) -> HashMap<String, Deployable> {
+    let mut all = HashMap::new();
+    for node in topology.services() {
+        let service = node.address.to_string();
+        let (Some(before), Some(data)) = (records.get(&service).and_then(|record| record.previous), data) else {
+            continue;
+        };
+        match load_source(engines, node, &before, data).await {
+            Ok(deployable) => drop(all.insert(service, deployable)),
+            Err(why) => {
+                tracing::warn!(target: "airssys::deploy", service, release = %before, why, "there is no way back to the release before");
+            }
+        }
+    }
+    all
+}
+
+async fn load_source(
+    engines: &Arc<Engines>,
+    node: &ServiceNode,
+    source: &Source,
+    data: &Path,
+) -> Result<Deployable, String> {
+    let node = Arc::new(node.with_release(source.find(data)?));
+    let hold = hold(&node).map(Arc::new);
+    let loaded = loaded(loading(engines, ServiceNode::clone(&node)), &node.release.component).await;
+    let template = loaded.map_err(|error| error.to_string())?;
+    Ok(Deployable { node, template: Arc::new(template), _hold: hold })
+}
+
+fn recover_service(
+    node: &mut ServiceNode,
+    records: &Records,
+    data: Option<&Path>,
+    kept: Option<&DurableStates>,
+    recoveries: &mut Vec<Recovery>,
+) -> Result<(), RuntimeError> {
+    let service = node.address.to_string();
+    let mut schemas = Vec::new();
+    if let Some(shelf) = kept.and_then(|kept| kept.shelves.get(&service)) {
+        shelf.each(|_, state| schemas.extend(state.schema()));
+    }
+    recoveries.extend(records.settle(&service, &schemas)?);
+    let (Some(record), Some(data)) = (records.get(&service), data) else { return Ok(()) };
+    let found = record.live.find(data);
+    let release = found.map_err(|detail| RuntimeError::DeployedGone {
+        service: service.clone(),
+        live: Box::new(record.live.clone()),
+        detail,
+    })?;
+    if release != node.release {
+        let written = node.release.component.clone();
+        if std::path::absolute(&release.component).ok() != std::path::absolute(&written).ok() {
+            recoveries.push(Recovery::Deployed { service, live: record.live, written });
+        }
+        *node = node.with_release(release);
+    }
+    Ok(())
 }
 
 /// All durable states of a mesh, by service, and where they are saved.

@@ -82,6 +82,50 @@ fn going_back_over_a_schema_discards_turns_only_where_that_is_said() {
 }
 
 #[test]
+fn what_was_deployed_outlives_a_host_that_is_killed() {
+    let (desk, running) = desk();
+    std::fs::write(desk.path().join("two.toml"), "name = \"counter\"\nversion = \"2.0.0\"\n").unwrap();
+    let _published = desk.run(&["publish", "two.wasm"]).well();
+    let _deployed = desk.run(&["deploy", "counter", "counter@2.0.0", "--probation", "10ms"]).well();
+    running.signal("KILL");
+    let _killed = running.end();
+
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    assert_eq!(live(&desk, 1), json!("two"));
+    let refused = desk.run(&["deploy", "counter", "three.wasm"]);
+    let _refused = refused.refused(1, "AH201", &["did not start"]);
+    let _back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
+    assert_eq!(live(&desk, 1), json!("one"));
+    let history: Value = serde_json::from_str(&desk.run(&["history", "counter", "--json"]).well().stdout).unwrap();
+    let ends: Vec<bool> = history.as_array().unwrap().iter().map(|end| end["live"].as_bool().unwrap()).collect();
+    assert_eq!(ends, [true, false, true], "{history}");
+    let _forth = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
+    let _stopped = desk.run(&["stop"]).well();
+    let (_, said) = running.end();
+    assert!(said.contains("served by counter@2.0.0, which was deployed"), "{said}");
+
+    // A run that has no data folder of its own does not look there, and one that is told to forgets it.
+    std::fs::write(desk.path().join("in"), "{\"from\":\"a\",\"number\":1}\n").unwrap();
+    let beside = desk.run(&["run", "--input", "counter=in", "--json"]).well();
+    assert!(beside.stdout.contains("\"release\":\"one\""), "{}", beside.stdout);
+    let mut running = Running::start(desk.command(&["run", "--as-written"]));
+    running.until("is up");
+    assert_eq!(live(&desk, 1), json!("one"));
+    stop(&desk, running);
+}
+
+#[test]
+fn a_release_that_was_deployed_and_is_gone_is_not_replaced_in_silence() {
+    let (desk, running) = desk();
+    let _deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms"]).well();
+    stop(&desk, running);
+    std::fs::write(desk.path().join("two.wasm"), shifter("other", "healthy")).unwrap();
+    let refused = desk.run(&["run"]);
+    let _refused = refused.refused(3, "AR100", &["two.wasm", "digest", "--as-written"]);
+}
+
+#[test]
 fn what_cannot_be_deployed_is_refused_and_said() {
     let (desk, running) = desk();
     std::fs::write(desk.path().join("text.wasm"), "hello").unwrap();

@@ -216,6 +216,19 @@ impl Topology {
         super::validate::topology(&source, data_folder)
     }
 
+    /// Changes each service.
+    pub(crate) fn each_service(&mut self, mut change: impl FnMut(&mut ServiceNode)) {
+        fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut ServiceNode)) {
+            for node in nodes {
+                match node {
+                    Node::Service(service) => change(service),
+                    Node::Supervisor(supervisor) => each(&mut supervisor.children, change),
+                }
+            }
+        }
+        each(&mut self.children, &mut change);
+    }
+
     /// All services, in the order in which they start.
     pub fn services(&self) -> impl Iterator<Item = &ServiceNode> {
         fn collect<'a>(nodes: &'a [Node], into: &mut Vec<&'a ServiceNode>) {

@@ -9,6 +9,10 @@
 //! nowhere live.
 
 mod decide;
+mod record;
+
+pub use record::{Ended, RecordError, Recovery, Source, forget};
+pub(crate) use record::{Page, Records};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -176,6 +180,9 @@ pub enum Setback {
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]
     Crashed(Crash),
+    /// It cannot be written down, and would not outlive the process.
+    #[error("it cannot be written down: {0}")]
+    NotRecorded(String),
     /// Somebody wanted so.
     #[error("it was cancelled")]
     Cancelled,
@@ -249,6 +256,8 @@ pub(crate) struct Order {
     pub(crate) options: DeployOptions,
     /// What the states of each actor are put back to, where turns are to be discarded.
     pub(crate) put_back: Option<Vec<Before>>,
+    /// Where it is written down.
+    pub(crate) page: Arc<Page>,
 }
 
 /// What an actor's states were before they were brought over to another schema.
@@ -285,6 +294,9 @@ struct Running<'a> {
 impl Running<'_> {
     async fn run(&mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
         let actors = self.order.posts.len();
+        if let Err(error) = self.write_down(|page| page.begin()).await {
+            return Progress::RolledBack { reason: Setback::NotRecorded(error) };
+        }
         self.before = self.order.posts.iter().map(|post| post.live.serving()).collect();
         let (failed, mut failures) = mpsc::unbounded_channel();
         let (mut deployment, mut action) = decide::Deployment::begin(actors);
@@ -342,7 +354,27 @@ impl Running<'_> {
                     }
                 }
                 Action::Live => return Progress::Live,
-                Action::Old => return self.gone_back(),
+                Action::Old => {
+                    let end = self.gone_back();
+                    if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
+                        let reason = reason.to_string();
+                        if let Err(error) = self.write_down(|page| page.go_back(reason)).await {
+                            tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
+                        }
+                    }
+                    return end;
+                }
+            };
+            // On disk before anybody is told, and before it cannot go back by itself any more.
+            let event = match event {
+                Event::Proved => match self.write_down(|page| page.prove()).await {
+                    Ok(()) => Event::Proved,
+                    Err(error) => {
+                        self.setback.get_or_insert(Setback::NotRecorded(error));
+                        Event::Cancelled
+                    }
+                },
+                event => event,
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
             let mut next = None;
@@ -362,6 +394,18 @@ impl Running<'_> {
         }
     }
 
+    /// Writes something down, off the runtime's threads.
+    async fn write_down(
+        &self,
+        what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
+    ) -> Result<(), String> {
+        let page = Arc::clone(&self.order.page);
+        match tokio::task::spawn_blocking(move || what(&page)).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        }
+    }
+
     /// The end where the old release came back.
     fn gone_back(&mut self) -> Progress {
         let reason = self.setback.take().unwrap_or(Setback::Cancelled);
@@ -375,7 +419,7 @@ impl Running<'_> {
 
     /// Lets the new release take this actor over.
     async fn switch(&mut self, actor: usize, failed: &mpsc::UnboundedSender<(usize, Crash)>) -> Result<(), Setback> {
-        let Order { engines, posts, template, terms, options, put_back } = &self.order;
+        let Order { engines, posts, template, terms, options, put_back, .. } = &self.order;
         let until = Instant::now() + options.handover_deadline;
         let before = Arc::clone(&self.before[actor]);
         let mut identity = (*before.identity).clone();

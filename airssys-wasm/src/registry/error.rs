@@ -123,7 +123,7 @@ fn io_hint(error: &io::Error) -> &'static str {
 
 impl StoreError {
     /// For [`Result::map_err`]: what was done, to which file.
-    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
     }

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use super::StoreError;
 
 /// How the name of a file begins that is not finished.
-pub(super) const UNFINISHED: &str = ".unfinished-";
+pub(crate) const UNFINISHED: &str = ".unfinished-";
 /// How long one who changes the store waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks whether the other is done.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Writes a file. After this it is there, also when the power fails; before, it was not.
-pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let folder = parent(path);
     let written = || {
         let mut file = tempfile::Builder::new()
@@ -36,7 +36,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), St
 }
 
 /// Makes what of a folder is not there yet, each part known to its parent for good.
-pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes a file for good; that it is not there is as well.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.and_then(|()| sync_folder(parent(path))),
@@ -59,7 +59,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The names in a folder, sorted; none where it is not there.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(StoreError::file("read", folder))?,

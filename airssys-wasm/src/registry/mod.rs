@@ -3,7 +3,7 @@
 mod digest;
 mod draft;
 mod error;
-mod files;
+pub(crate) mod files;
 mod hex;
 mod keys;
 mod manifest;

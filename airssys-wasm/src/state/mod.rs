@@ -74,6 +74,11 @@ impl State {
         self.lock().commits
     }
 
+    /// The schema that the values are in; none where there was never a commit.
+    pub(crate) fn schema(&self) -> Option<u32> {
+        self.lock().schema
+    }
+
     /// The schema that the values are in, where that is another one.
     pub(crate) fn foreign(&self, schema: u32) -> Option<u32> {
         self.lock().schema.filter(|found| *found != schema)

@@ -2,6 +2,7 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
+pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod ps;
 pub(crate) mod status;

@@ -117,6 +117,12 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             }
             tell(value.as_deref().map(Body::of))
         }
+        Request::History { service } => {
+            if !runtime.services().iter().any(|status| status.service == service) {
+                return Err(DeployError::NoSuchService { service }.into());
+            }
+            tell(runtime.history(&service))
+        }
         Request::Stop => {
             let mut stopped = house.stopped.subscribe();
             house.stop.notify_one();

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airssys_wasm::compose::Topology;
-use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport};
+use airssys_wasm::deploy::forget;
+use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport};
 
 use self::answer::Sink;
 use self::error::RunError;
@@ -38,6 +39,8 @@ const PARTING: Duration = Duration::from_secs(1);
 /// A mesh that serves can be looked at and spoken to meanwhile, by `airssys ps` and its like, through a socket in its data folder. With --input there is
 /// such a socket only where --data names the folder.
 ///
+/// A service that another release was deployed to starts with that release, also after a crash of the host; the run says so.
+///
 /// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it comes, with the number of its
 /// line. A line is sent as it is, as bytes, without its end of line. When all are answered and nothing is under way in the mesh any more (timers that
 /// are set do not count), the tree is stopped in order, and a summary ends the run. A line that is refused, too long or not answered in time
@@ -52,6 +55,9 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(crate) struct Args {
     #[command(flatten)]
     topology: TopologyArgs,
+    /// Start with the releases that the topology names, and forget what was deployed.
+    #[arg(long)]
+    as_written: bool,
     /// A service, or service/key, and the file whose lines it is called with; `-` is stdin.
     #[arg(long, value_name = "SERVICE=FILE")]
     input: Option<InputSpec>,
@@ -90,12 +96,19 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(input) = &mut input {
         input.check_target(&topology)?;
     }
-    let mut builder = Runtime::builder().data_folder(args.topology.data.folder());
+    let data = args.topology.data.folder();
+    let mut builder = Runtime::builder().data_folder(data);
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }
     let served = args.input.is_none() || args.topology.data.is_given();
-    let claim = served.then(|| Claim::take(args.topology.data.folder())).transpose()?;
+    let claim = served.then(|| Claim::take(data)).transpose()?;
+    if claim.is_none() {
+        // Another host may have the folder, and what was deployed to that is its own.
+        builder = builder.as_written();
+    } else if args.as_written {
+        forget(data).map_err(RuntimeError::from).map_err(Problem::from)?;
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
     let outcome = threads.block_on(session(args, builder, &topology, input, claim));
     threads.shutdown_timeout(PARTING);
@@ -114,6 +127,7 @@ async fn session(
         started = builder.start(topology) => Arc::new(started.map_err(Problem::from)?),
         () = signals.first() => return Err(RunError::NotUp),
     };
+    runtime.recoveries().iter().for_each(|recovery| note(&recovery.to_string()));
     let open = |claim| Control::open(claim, Arc::clone(&runtime), &topology.name, signals.asker());
     let control = match claim.map(open).transpose() {
         Ok(control) => control,

@@ -17,7 +17,7 @@ use crate::shop::{Shop, ShopError};
 const PROBATION: Duration = Duration::from_millis(150);
 /// Trucks that come while releases are replaced, and how many notes each brings at a time.
 const TRUCKS: usize = 4;
-const NOTES: u64 = 50;
+const NOTES: u64 = 200;
 
 /// What became of one release that was to take over.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -108,7 +108,7 @@ async fn drive(runtime: Arc<Runtime>, truck: String, over: Arc<AtomicBool>) -> u
             }
             sent += 1;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     sent
 }
