@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, shifter};
+use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
+use airssys_wasm::registry::Release;
 use airssys_wasm::{Runtime, RuntimeError};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::{Value, json};
@@ -130,6 +133,43 @@ async fn a_dropped_mesh_lets_go_of_its_folder_and_a_running_one_does_not() {
 async fn without_a_folder_it_does_not_start() {
     let refused = Mesh::try_start(MESH, Runtime::builder()).await.err().unwrap();
     assert!(matches!(refused.downcast_ref(), Some(RuntimeError::NoDataFolder { service }) if service == "one"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_keeps_durable_state_and_what_its_start_wrote_lasts() {
+    let (data, releases) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let release = |name: &str, way: &str| {
+        let path = releases.path().join(format!("{name}.wasm"));
+        std::fs::write(&path, shifter(name, way)).unwrap();
+        path
+    };
+    let one = release("one", "healthy");
+    let topology =
+        format!("name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = {one:?}\nstate = \"durable\"\n");
+    let count = |mesh: &Mesh, key: &str| {
+        let states = mesh.runtime.state("counter");
+        states[""].get(key).map(|bytes| u64::from_le_bytes(bytes.as_ref().try_into().unwrap()))
+    };
+    let ask = async |mesh: &Mesh, number: u64| {
+        let body = json!({ "from": "a", "number": number }).to_string();
+        mesh.runtime.call("counter", body, PATIENCE).await.unwrap()
+    };
+    let mesh = start(&topology, data.path()).await;
+    ask(&mesh, 1).await;
+    let two = Release::find(&release("two", "init-counts")).unwrap();
+    let mut options = DeployOptions::default();
+    options.probation = Duration::ZERO;
+    let deployment = mesh.runtime.deploy("counter", two, options).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    ask(&mesh, 2).await;
+    mesh.stop().await;
+    let mesh = start(&topology, data.path()).await;
+    ask(&mesh, 3).await;
+    assert_eq!(
+        (count(&mesh, "handled"), count(&mesh, "starts"), count(&mesh, "out of order")),
+        (Some(3), Some(1), None)
+    );
+    mesh.stop().await;
 }
 
 /// A ledger that is killed each time its sibling crashes, and a recorder that hears of each turn.

@@ -69,6 +69,23 @@ fn state_is_shown_with_a_host_and_without_one_and_put_back_without_one() {
 }
 
 #[test]
+fn the_state_of_each_actor_of_a_keyed_service_is_its_own() {
+    let desk = Desk::with(&format!("{PROBER}keyed = {{}}\n{DURABLE}"));
+    let running = up(&desk);
+    for who in ["alice", "bob"] {
+        let _called = desk.run(&["call", "prober", "--key", who, &set("name", json!(who)).to_string()]).well();
+    }
+    let ask = |who: &str| desk.run(&["state", "get", "prober", "name", "--key", who]);
+    assert_eq!(ask("alice").well().stdout, "\"alice\"\n");
+    let _nobody = ask("carol").refused(1, "AD202", &["\"carol\"", "\"name\""]);
+    stop(&desk, running);
+    assert_eq!(ask("bob").well().stdout, "\"bob\"\n");
+    let _nobody = ask("carol").refused(1, "AD202", &["\"carol\"", "\"name\""]);
+    let text = desk.run(&["state", "dump", "prober"]).well().stdout;
+    assert!(text.contains("prober/alice: 1 value, 1 commit") && text.contains("prober/bob: "), "{text}");
+}
+
+#[test]
 fn what_cannot_be_put_back_changes_nothing() {
     let desk = Desk::with(&format!("{PROBER}{DURABLE}"));
     let running = up(&desk);

@@ -1,5 +1,6 @@
 //! The host's side: a mesh of one release, or of two.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,12 +63,20 @@ pub(crate) async fn stop(mesh: &Runtime) {
 
 /// Starts these services below one root, which bears any number of restarts.
 pub(crate) async fn start(bench: &Bench, services: Vec<ServiceNode>) -> Arc<Runtime> {
+    start_in(bench, services, None).await
+}
+
+/// [`start`], with a folder for durable state.
+pub(crate) async fn start_in(bench: &Bench, services: Vec<ServiceNode>, data: Option<&Path>) -> Arc<Runtime> {
     let mut topology = Topology::new("bench");
     topology.root.intensity = u32::MAX;
     topology.children = services.into_iter().map(|service| Node::Service(Box::new(service))).collect();
     let mut builder = Runtime::builder();
     if let Some(most) = bench.max_instances {
         builder = builder.max_instances(most);
+    }
+    if let Some(data) = data {
+        builder = builder.data_folder(data);
     }
     Arc::new(builder.start(&topology).await.expect("the mesh starts"))
 }

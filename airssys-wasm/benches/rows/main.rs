@@ -14,6 +14,7 @@
 
 mod ask;
 mod child;
+mod durable;
 mod floor;
 mod host;
 mod many;
@@ -91,6 +92,7 @@ const GROUPS: &[Group] = &[
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },
     Group { name: "trap/sync", measure: |bench| Box::pin(trap::rows(bench, Lane::Sync)) },
     Group { name: "swap", measure: |bench| Box::pin(swap::rows(bench)) },
+    Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },
     Group { name: "many/async", measure: |bench| Box::pin(many::rows(bench, Lane::Async)) },

@@ -73,7 +73,7 @@ impl Explain for StateCommandError {
                 "is its name right, and the --data? Only services with `state = \"durable\"` have any without a host"
             }
             Self::NoValue { .. } => {
-                "`airssys state dump` shows all that there are; `--actor` names the key of an actor"
+                "`airssys state dump` shows all that there are; `--key` names an actor of a keyed service"
             }
             Self::NoService { .. } => "name it as the topology does",
             Self::Read { .. } => "look at the path and its permissions",

@@ -21,7 +21,7 @@ use crate::output::{self, DataArgs, printable};
 /// Shows the committed state of a service, and puts durable state back.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys state dump carts --json > carts.json\n  airssys state get carts total --actor alice"
+    after_help = "Examples:\n  airssys state dump carts --json > carts.json\n  airssys state get carts total --key alice"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -43,16 +43,16 @@ enum What {
         data: DataArgs,
     },
     /// Prints one value, as it is.
-    #[command(after_help = "Example:\n  airssys state get carts total --actor alice")]
+    #[command(after_help = "Example:\n  airssys state get carts total --key alice")]
     Get {
         /// The service.
         #[arg(value_name = "SERVICE")]
         service: String,
         /// The key of the value.
         #[arg(value_name = "KEY")]
-        key: String,
-        /// The key of the actor, or of the message in a partitioned pool; none where the service has one state only.
-        #[arg(long, value_name = "KEY", default_value = "")]
+        value: String,
+        /// Of which actor of a keyed service, or of which messages of a partitioned pool; none where the service has one state only.
+        #[arg(long = "key", value_name = "ACTOR", default_value = "")]
         actor: String,
         /// Print it as JSON: {"text":...} or {"hex":...}.
         #[arg(long)]
@@ -83,11 +83,11 @@ pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
             let dump = dump(service, data.folder())?;
             if *json { output::print_json(&dump)? } else { output::print(text(&dump).trim_end())? }
         }
-        What::Get { service, key, actor, json, data } => {
-            let body = get(service, key, actor, data.folder())?.ok_or_else(|| StateCommandError::NoValue {
+        What::Get { service, value, actor, json, data } => {
+            let body = get(service, value, actor, data.folder())?.ok_or_else(|| StateCommandError::NoValue {
                 service: service.clone(),
                 actor: actor.clone(),
-                key: key.clone(),
+                key: value.clone(),
             })?;
             if *json { output::print_json(&body)? } else { output::print(&shown(&body))? }
         }

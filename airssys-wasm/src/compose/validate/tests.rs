@@ -99,6 +99,12 @@ fn every_defect_is_refused_with_its_place() {
             "airssys.toml:6:27",
             "is not there",
         ),
+        (
+            &service("state = \"1MiB\"\n"),
+            "airssys.toml:5:9",
+            "memory, durable; how large it may be is `state` of `limits`",
+        ),
+        (&service("instances = 2\nstate = \"durable\"\n"), "airssys.toml:6:9", "has no state to keep"),
         (&service("clocks = \"sundial\"\n"), "airssys.toml:5:10", "real, none, or a step"),
         (&service("clocks = \"0s\"\n"), "airssys.toml:5:10", "above zero"),
         (&service("clocks = 1\n"), "airssys.toml:5:10", "string"),
