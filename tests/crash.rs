@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use airssys_tests::PATIENCE;
 use airssys_tests::command::Desk;
+use airssys_tests::{PATIENCE, heir};
 use prober_protocol::Command;
 use serde_json::{Value, json};
 
@@ -185,4 +185,90 @@ fn what_was_acknowledged_survives_sigkill_and_no_turn_is_there_by_halves() {
     let turns = ledger.acknowledged.load(Ordering::SeqCst);
     println!("{turns} turns of the ledger over {KILLS} kills");
     assert!(turns > u64::from(KILLS), "the kills came too early to test anything");
+}
+
+/// A counter that two releases keep in two schemas, each of which brings over what the other has stored.
+const COUNTER: &str = r#"
+    name = "mesh"
+    [[service]]
+    name = "counter"
+    release = "one.wasm"
+    state = "durable"
+"#;
+
+/// Both releases, by the name that they answer with.
+const RELEASES: [(&str, u32); 2] = [("one", 0), ("two", 1)];
+
+#[test]
+fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_state() {
+    let mut random = Random::new();
+    let desk = Desk::with(COUNTER);
+    let data = desk.path().join(".airssys");
+    for (name, schema) in RELEASES {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, "both-ways", schema)).unwrap();
+        let manifest = format!("name = \"counter\"\nversion = \"{}.0.0\"\nstate_schema = {schema}\n", schema + 1);
+        std::fs::write(desk.path().join(format!("{name}.toml")), manifest).unwrap();
+        let _published = desk.run(&["publish", &format!("{name}.wasm")]).well();
+    }
+    let count = |client: &mut Client, from: &str, number: u64| {
+        let body = json!({ "from": from, "number": number }).to_string();
+        let call = json!({ "request": "call", "to": "counter", "key": null, "body": { "text": body }, "timeout_ms": PATIENCE.as_millis() as u64 });
+        let answer = client.ask(&call)?;
+        let answer: Value = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
+        Some(answer["release"].as_str().unwrap().to_owned())
+    };
+    let (mut acknowledged, mut asked) = (0_u64, 0_u64);
+    let mut changes = 0;
+    let mut last = String::new();
+    for kill in 0..KILLS {
+        let mut host = host(&desk);
+        let mut client = loop {
+            match Client::connect(&data) {
+                Some(client) => break client,
+                None => {
+                    assert!(host.try_wait().unwrap().is_none(), "kill {kill}: the host did not start");
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        };
+        // A guest does not start over a state in the other schema, so whoever answers has its own.
+        asked += 1;
+        let live = count(&mut client, &format!("start {kill}"), 1).unwrap();
+        acknowledged += 1;
+        changes += u32::from(live != last);
+        last.clone_from(&live);
+        let next = if live == "one" { "counter@2.0.0" } else { "counter@1.0.0" };
+        let deploy = json!({ "request": "deploy", "service": "counter", "release": next, "probation_ms": 5, "handover_ms": 5_000 });
+        let life = Duration::from_micros(random.below(250_000));
+        thread::scope(|scope| {
+            scope.spawn(|| Client::connect(&data).and_then(|mut client| client.ask(&deploy)));
+            scope.spawn(|| {
+                for number in 1.. {
+                    asked += 1;
+                    if count(&mut client, &format!("load {kill}"), number).is_none() {
+                        return;
+                    }
+                    acknowledged += 1;
+                }
+            });
+            thread::sleep(life);
+            host.kill().unwrap();
+            host.wait().unwrap();
+        });
+        let dump: Value =
+            serde_json::from_str(&desk.run(&["state", "dump", "counter", "--json"]).well().stdout).unwrap();
+        let values = &dump["states"][0]["values"];
+        let number =
+            |key: &str| values[key]["hex"].as_str().map(|hex| u64::from_str_radix(hex, 16).unwrap().swap_bytes());
+        let counted = match (number("handled"), number("doubled")) {
+            (Some(handled), None) => handled,
+            (None, Some(doubled)) => doubled / 2,
+            both => panic!("kill {kill}: half brought over: {both:?}"),
+        };
+        assert!(acknowledged <= counted && counted <= asked, "kill {kill}: {acknowledged} <= {counted} <= {asked}");
+        assert_eq!(number("out of order"), None, "kill {kill}");
+        (acknowledged, asked) = (counted, counted);
+    }
+    println!("{acknowledged} turns and {changes} changes of the release over {KILLS} kills");
+    assert!(changes > 3, "the kills came too early to test anything");
 }
