@@ -321,6 +321,50 @@ async fn a_pool_switches_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
+    // Four awake at most, of many keys: they wake and fall asleep all the time.
+    let keyed = TOPOLOGY
+        .replace("name = \"counter\"", "name = \"counter\"\nkeyed = { max_awake = 4, idle_timeout = \"20ms\" }");
+    const KEYS: u64 = 40;
+    for (way, goes_live) in [("healthy", true), ("crashes-on-2", false), ("init-fails", false)] {
+        let deploying = Deploying::start(&keyed).await;
+        let over = Arc::<AtomicBool>::default();
+        let load = tokio::spawn({
+            let (runtime, over) = (Arc::clone(&deploying.runtime), Arc::clone(&over));
+            async move {
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    // Twice, so that whoever crashes on its second message does.
+                    for (key, number) in (0..KEYS).flat_map(|key| [(key, 2 * number - 1), (key, 2 * number)]) {
+                        let body = json!({ "from": "a", "number": number }).to_string();
+                        runtime.call_with_key("counter", &format!("key{key}"), body, PATIENCE).await.unwrap();
+                    }
+                }
+                2 * number
+            }
+        });
+        while deploying.counted("handled") < KEYS * 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let release = deploying.release("two", way);
+        let end = deploying.runtime.deploy("counter", release, quick()).await.unwrap().ended().await;
+        assert_eq!(end == Progress::Live, goes_live, "{way}: {end:?}");
+        over.store(true, Ordering::Relaxed);
+        let sent = load.await.unwrap();
+        assert_eq!(deploying.counted("handled"), sent * KEYS, "{way}: each message once");
+        assert_eq!((deploying.counted("out of order"), deploying.runtime.dead_letters().0), (0, 0), "{way}");
+        for key in 0..KEYS {
+            let body = json!({ "from": "b", "number": 1 }).to_string();
+            let answer = deploying.runtime.call_with_key("counter", &format!("key{key}"), body, PATIENCE).await;
+            let answer: Value = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
+            assert_eq!(answer["release"], json!(if goes_live { "two" } else { "one" }), "{way}");
+        }
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
     let mesh = Mesh::start(
         r#"

@@ -470,6 +470,10 @@ impl Runtime {
         }
         let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
+        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+            return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
+        }
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
@@ -576,9 +580,6 @@ impl Runtime {
         let Some(found) = releases.get_mut(service) else {
             return Err(DeployError::NoSuchService { service: service.to_owned() });
         };
-        if matches!(found.live.node.multiplicity, Multiplicity::Keyed(_)) {
-            return Err(DeployError::Keyed { service: service.to_owned() });
-        }
         if found.taken {
             return Err(DeployError::UnderWay { service: service.to_owned() });
         }
@@ -594,7 +595,11 @@ impl Runtime {
         put_back: Option<Vec<deploy::Before>>,
         options: DeployOptions,
     ) -> Deployment {
-        let posts = self.posts(&free.service);
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
+        let posts = match placed.and_then(|placed| placed.roster.clone()) {
+            Some(roster) => deploy::Posts::Keyed(roster),
+            None => deploy::Posts::Fixed(self.posts(&free.service)),
+        };
         let live = self
             .releases
             .lock()

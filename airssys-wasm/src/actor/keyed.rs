@@ -5,9 +5,9 @@
 //!
 //! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart};
@@ -16,14 +16,14 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::place::{ServiceSpec, identity};
-use super::{ComponentActor, Control, Live, Serving};
-use crate::engine::Engines;
+use super::place::{Post, ServiceSpec, identity};
+use super::{ComponentActor, Control, Live, Probation, Serving};
+use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::message::DeadReason;
 use crate::router::Mesh;
 use crate::router::keyed::{Keyed, KeyedActor};
-use crate::router::service::{Route, Service, Target};
+use crate::router::service::{Route, Service, Target, Terms};
 
 /// The bounds of a keyed service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,63 @@ impl Default for KeyedRules {
     }
 }
 
+/// What the actors of a keyed service wake with.
+#[derive(Debug, Clone)]
+pub(crate) struct Waking {
+    pub(crate) template: Arc<Template>,
+    pub(crate) terms: Arc<Terms>,
+    /// What they go back to, and who is told, where the release is on probation.
+    pub(crate) probation: Option<(Box<Waking>, mpsc::UnboundedSender<Crash>)>,
+}
+
+/// Those who are awake, and what the others will wake with. Both change together, so that a deployment misses nobody.
+#[derive(Debug)]
+pub(crate) struct Roster(Mutex<Awakened>);
+
+#[derive(Debug)]
+struct Awakened {
+    waking: Waking,
+    posts: HashMap<Box<str>, Arc<Post>>,
+}
+
+impl Roster {
+    fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
+        let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
+        Arc::new(Self(Mutex::new(Awakened { waking, posts: HashMap::new() })))
+    }
+
+    /// Lets those who wake from now on wake with something else; what it was, and who is awake with it.
+    pub(crate) fn wake_with(&self, next: impl FnOnce(&Waking) -> Waking) -> (Waking, Vec<Arc<Post>>) {
+        let mut awakened = self.lock();
+        let next = next(&awakened.waking);
+        let before = std::mem::replace(&mut awakened.waking, next);
+        (before, awakened.posts.values().cloned().collect())
+    }
+
+    /// Ends the probation of all; how many had gone back from it.
+    pub(crate) fn settle(&self) -> usize {
+        let mut awakened = self.lock();
+        awakened.waking.probation = None;
+        awakened.posts.values().filter(|post| !post.live.settle()).count()
+    }
+
+    fn enter(&self, actor: &KeyedActor, make: impl FnOnce(&Waking) -> Arc<Post>) {
+        let mut awakened = self.lock();
+        let post = make(&awakened.waking);
+        awakened.posts.insert(actor.address.as_str().into(), post);
+    }
+
+    fn leave(&self, actor: &KeyedActor) {
+        if let Some(post) = self.lock().posts.remove(actor.address.as_str()) {
+            post.gone.store(true, Ordering::Release);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Awakened> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 enum News {
     /// An incarnation is gone and will not come back by itself.
     Gone(Arc<KeyedActor>),
@@ -67,6 +124,7 @@ pub(crate) struct Controller {
     engines: Arc<Engines>,
     service: Arc<Service>,
     supervisor: SupervisorHandle,
+    roster: Arc<Roster>,
     asked: mpsc::UnboundedReceiver<Arc<KeyedActor>>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
     waiting: VecDeque<Arc<KeyedActor>>,
@@ -103,6 +161,7 @@ pub(super) fn supervisor(
         engines: Arc::clone(engines),
         service: Arc::clone(service),
         supervisor: start.handle(),
+        roster: Roster::new(&spec.template, &spec.terms),
         asked,
         news: mpsc::unbounded_channel(),
         waiting: VecDeque::new(),
@@ -118,6 +177,10 @@ pub(super) fn supervisor(
 }
 
 impl Controller {
+    pub(super) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster)
+    }
+
     pub(crate) async fn run(mut self) {
         let mut sweep = interval((self.rules.idle_timeout / 4).max(Duration::from_millis(1)));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,18 +230,25 @@ impl Controller {
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
         let own = Target::of_keyed(&self.service, &actor);
-        let identity = identity(&self.mesh, &self.service, own, 0, &self.spec.terms);
-        let live = Live::new(Serving { template: Arc::clone(&self.spec.template), identity });
-        let engines = Arc::clone(&self.engines);
-        let (made, gone, news) = (Arc::clone(&actor), Arc::clone(&actor), self.news.0.clone());
-        let start = WorkerStart::new(
-            Arc::clone(&actor.lane.mailbox),
-            0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
-            move || {
-                let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
-            },
-        );
+        let mut started = None;
+        self.roster.enter(&actor, |waking| {
+            let identity = identity(&self.mesh, &self.service, own, 0, &waking.terms);
+            let serving = Serving { template: Arc::clone(&waking.template), identity };
+            let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
+                before: Arc::new(serving.with(&before.template, &before.terms)),
+                failed: failed.clone(),
+                saved: Arc::default(),
+            });
+            let live = Live::on_probation(serving, probation);
+            let start = self.worker(&actor, &live);
+            started = Some(Arc::clone(&start));
+            Arc::new(Post {
+                live,
+                gone: AtomicBool::new(false),
+                control: Box::new(move |control| start.control(control)),
+            })
+        });
+        let Some(start) = started else { return };
         if let Some(keyed) = self.keyed() {
             keyed.awoke(&actor);
         }
@@ -199,6 +269,19 @@ impl Controller {
         });
     }
 
+    fn worker(&self, actor: &Arc<KeyedActor>, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
+        let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
+        let (made, gone, news) = (Arc::clone(actor), Arc::clone(actor), self.news.0.clone());
+        WorkerStart::new(
+            Arc::clone(&actor.lane.mailbox),
+            0,
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
+            move || {
+                let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
+            },
+        )
+    }
+
     fn hear(&mut self, news: News) {
         let (actor, failed) = match news {
             News::Gone(actor) => (actor, None),
@@ -212,6 +295,7 @@ impl Controller {
             return;
         };
         self.awake.remove(at);
+        self.roster.leave(&actor);
         self.awake_count -= 1;
         if let Some(crash) = failed {
             self.bury_all(&actor, &crash);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
+use crate::router::service::Terms;
 use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
 
@@ -24,6 +25,14 @@ use crate::state::{Saved, State, Transaction};
 pub(crate) struct Serving {
     pub(crate) template: Arc<Template>,
     pub(crate) identity: Arc<Identity>,
+}
+
+impl Serving {
+    /// Another release in the same place, under its own rules.
+    pub(crate) fn with(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Self {
+        let identity = Identity { terms: Arc::clone(terms), ..(*self.identity).clone() };
+        Self { template: Arc::clone(template), identity: Arc::new(identity) }
+    }
 }
 
 /// What serves one place.
@@ -63,6 +72,13 @@ impl Live {
             probation: Mutex::default(),
             suspended: Mutex::default(),
         })
+    }
+
+    /// [`Live::new`] with a release that is on probation from its first start.
+    pub(super) fn on_probation(serving: Serving, probation: Option<Probation>) -> Arc<Self> {
+        let live = Self::new(serving);
+        *live.probation.lock().unwrap_or_else(PoisonError::into_inner) = probation;
+        live
     }
 
     pub(crate) fn serving(&self) -> Arc<Serving> {

@@ -11,6 +11,7 @@ mod live;
 mod place;
 
 pub use keyed::KeyedRules;
+pub(crate) use keyed::{Roster, Waking};
 use live::{BroughtOver, Live, Prepared, Suspended};
 pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped, Way};
 pub use place::{Multiplicity, ServiceSpec};

@@ -1,7 +1,7 @@
 //! Puts a service into the mesh and gives the children that a supervisor starts for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
@@ -67,13 +67,21 @@ pub struct ServiceSpec {
 pub(crate) struct Post {
     /// What serves it.
     pub(crate) live: Arc<Live>,
-    control: Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>,
+    /// Whether its incarnation is gone for good: one of a keyed service that fell asleep.
+    pub(super) gone: AtomicBool,
+    pub(super) control: Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").field("live", &self.live).finish_non_exhaustive()
+    }
 }
 
 impl Post {
     /// Whether the service takes no messages any more: nobody will run here again.
     pub(crate) fn is_closed(&self) -> bool {
-        self.live.serving().identity.mailbox.is_closed()
+        self.gone.load(Ordering::Acquire) || self.live.serving().identity.mailbox.is_closed()
     }
 
     /// Gives the actor an order for between two turns.
@@ -92,6 +100,8 @@ pub(crate) struct Placed {
     pub(crate) children: Vec<ChildSpec>,
     /// Its actors; none for a keyed service, whose actors come and go.
     pub(crate) actors: Arc<[Post]>,
+    /// The actors of a keyed service.
+    pub(crate) roster: Option<Arc<keyed::Roster>>,
     /// Runs the keyed service's controller, where it is one.
     pub(crate) controller: Option<keyed::Controller>,
 }
@@ -127,11 +137,17 @@ impl ServiceSpec {
             shelf: shelf.clone(),
         });
         mesh.register(&service).map_err(|_| NameTaken(self.address.clone()))?;
-        let mut placed =
-            Placed { service: Arc::clone(&service), children: Vec::new(), actors: Arc::new([]), controller: None };
+        let mut placed = Placed {
+            service: Arc::clone(&service),
+            children: Vec::new(),
+            actors: Arc::new([]),
+            roster: None,
+            controller: None,
+        };
         if let Some((rules, asked)) = wakes {
             let (child, controller) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
             placed.children.push(child);
+            placed.roster = Some(controller.roster());
             placed.controller = Some(controller);
             return Ok(placed);
         }
@@ -154,7 +170,11 @@ impl ServiceSpec {
             let live = Live::new(Serving { template: Arc::clone(&self.template), identity });
             let start = worker(engines, &live, consumer, Arc::clone(&left));
             let controls = Arc::clone(&start);
-            posts.push(Post { live, control: Box::new(move |control| controls.control(control)) });
+            posts.push(Post {
+                live,
+                gone: AtomicBool::new(false),
+                control: Box::new(move |control| controls.control(control)),
+            });
             let name = if several { format!("{}#{member}", self.address) } else { self.address.to_string() };
             placed.children.push(ChildSpec {
                 restart: self.restart,

@@ -5,32 +5,26 @@
 //! the new release is on probation: an actor that crashes on it puts the old one back itself, before the next turn, with the message still in hand, and
 //! the others follow.
 //!
-//! `decide` says what is next, and this carries it out. Invariant: what was reported as live survives every later crash of the service; what was not is
+//! `decide` says what is next, `run` carries it out, and `record` writes it down. Invariant: what was reported as live survives every later crash of the service; what was not is
 //! nowhere live.
 
 mod decide;
 mod record;
+mod run;
 
 pub use record::{Ended, RecordError, Recovery, Source, forget};
 pub(crate) use record::{Page, Records};
+pub(crate) use run::{Before, Order, Posts, begin};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::{mpsc, watch};
 
-use self::decide::{Action, Event};
-use crate::actor::{Claim, Control, Post, Probation, Serving, Swap, Swapped, Way, start};
-use crate::engine::{Engines, Template, TemplateError};
+use crate::engine::TemplateError;
 use crate::error::Crash;
 use crate::registry::Untrusted;
-use crate::router::service::Terms;
-use crate::state::Saved;
-
-/// How long it waits before it asks an actor again that did not run when it was asked.
-const ASK_AGAIN: Duration = Duration::from_millis(2);
 
 /// How a deployment goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,13 +58,17 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// Its actors come and go.
+    /// The keys of a keyed service are not brought over to another schema.
     #[error(
-        "{service} is a keyed service, and a keyed service cannot be deployed in place; hint: stop the mesh and change its topology"
+        "{service} is a keyed service and keeps schema {from}, and the release keeps schema {to}; hint: deploy one with `state_schema = {from}`, or a release that reads both"
     )]
-    Keyed {
+    KeyedSchema {
         /// The service.
         service: String,
+        /// What it keeps.
+        from: u32,
+        /// What the release keeps.
+        to: u32,
     },
     /// It is live already.
     #[error("{service} is served by this very release already; nothing was done")]
@@ -117,7 +115,7 @@ impl DeployError {
         match self {
             Self::NoSuchService { .. } => "no-such-service",
             Self::UnderWay { .. } => "under-way",
-            Self::Keyed { .. } => "keyed",
+            Self::KeyedSchema { .. } => "keyed-schema",
             Self::AlreadyLive { .. } => "already-live",
             Self::NoPrevious { .. } => "no-previous",
             Self::NoSavedState { .. } => "no-saved-state",
@@ -244,274 +242,5 @@ impl Deployment {
             // The mesh ended in the middle of it.
             Err(_) => self.progress(),
         }
-    }
-}
-
-/// What is to be deployed, and where.
-pub(crate) struct Order {
-    pub(crate) engines: Arc<Engines>,
-    pub(crate) posts: Arc<[Post]>,
-    pub(crate) template: Arc<Template>,
-    pub(crate) terms: Arc<Terms>,
-    pub(crate) options: DeployOptions,
-    /// What the states of each actor are put back to, where turns are to be discarded.
-    pub(crate) put_back: Option<Vec<Before>>,
-    /// Where it is written down.
-    pub(crate) page: Arc<Page>,
-}
-
-/// What an actor's states were before they were brought over to another schema.
-pub(crate) type Before = Arc<Vec<Saved>>;
-
-/// A deployment, and the task that carries it out; `ended` is told its end before anybody else, and what each actor's states were before.
-pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + Send + 'static) -> Deployment {
-    let actors = order.posts.len();
-    let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
-    let (cancel, cancelled) = mpsc::unbounded_channel();
-    let met = Arc::<Met>::default();
-    let meets = Arc::clone(&met);
-    tokio::spawn(async move {
-        let saved = vec![Before::default(); actors];
-        let mut running = Running { order, told: &told, met: meets, before: Vec::new(), saved, setback: None };
-        let end = running.run(cancelled).await;
-        ended(&end, running.saved);
-        told.send_replace(end);
-    });
-    Deployment { progress, cancel, met }
-}
-
-struct Running<'a> {
-    order: Order,
-    told: &'a watch::Sender<Progress>,
-    met: Arc<Met>,
-    /// What each actor that was switched served with before.
-    before: Vec<Arc<Serving>>,
-    /// What each actor's states were before it was switched.
-    saved: Vec<Before>,
-    setback: Option<Setback>,
-}
-
-impl Running<'_> {
-    async fn run(&mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
-        let actors = self.order.posts.len();
-        if let Err(error) = self.write_down(|page| page.begin()).await {
-            return Progress::RolledBack { reason: Setback::NotRecorded(error) };
-        }
-        self.before = self.order.posts.iter().map(|post| post.live.serving()).collect();
-        let (failed, mut failures) = mpsc::unbounded_channel();
-        let (mut deployment, mut action) = decide::Deployment::begin(actors);
-        let proved_at = |probation| Instant::now() + probation;
-        let mut until = None;
-        loop {
-            let event = match action {
-                Action::Switch(actor) => {
-                    self.told.send_replace(Progress::Switching { switched: actor, actors });
-                    match self.switch(actor, &failed).await {
-                        Ok(()) => Event::Switched,
-                        Err(setback) => {
-                            self.setback.get_or_insert(setback);
-                            Event::NotSwitched
-                        }
-                    }
-                }
-                // Nobody goes back by himself from a state that others were to be discarded for.
-                Action::Watch | Action::Settle if self.order.put_back.is_some() => match action {
-                    Action::Watch => Event::Proved,
-                    _ => Event::Settled,
-                },
-                Action::Watch => {
-                    self.told.send_replace(Progress::Probation);
-                    let until = *until.get_or_insert_with(|| proved_at(self.order.options.probation));
-                    tokio::select! {
-                        biased;
-                        Some((actor, crash)) = failures.recv() => {
-                            self.setback.get_or_insert(Setback::Crashed(crash));
-                            Event::Crashed(actor)
-                        }
-                        Some(()) = cancelled.recv() => {
-                            self.setback.get_or_insert(Setback::Cancelled);
-                            Event::Cancelled
-                        }
-                        () = tokio::time::sleep_until(until) => Event::Proved,
-                    }
-                }
-                Action::Revert(actor) => {
-                    self.revert(actor).await;
-                    Event::Reverted
-                }
-                Action::Settle => {
-                    // One that crashed at this very moment has gone back, and says so.
-                    let gone_back = self.order.posts.iter().filter(|post| !post.live.settle()).count();
-                    match gone_back {
-                        0 => Event::Settled,
-                        _ => match failures.recv().await {
-                            Some((actor, crash)) => {
-                                self.setback.get_or_insert(Setback::Crashed(crash));
-                                Event::Crashed(actor)
-                            }
-                            None => Event::Cancelled,
-                        },
-                    }
-                }
-                Action::Live => return Progress::Live,
-                Action::Old => {
-                    let end = self.gone_back();
-                    if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
-                        let reason = reason.to_string();
-                        if let Err(error) = self.write_down(|page| page.go_back(reason)).await {
-                            tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
-                        }
-                    }
-                    return end;
-                }
-            };
-            // On disk before anybody is told, and before it cannot go back by itself any more.
-            let event = match event {
-                Event::Proved => match self.write_down(|page| page.prove()).await {
-                    Ok(()) => Event::Proved,
-                    Err(error) => {
-                        self.setback.get_or_insert(Setback::NotRecorded(error));
-                        Event::Cancelled
-                    }
-                },
-                event => event,
-            };
-            // What happened beside it comes first, so that nothing is switched that is to go back.
-            let mut next = None;
-            while let Ok((actor, crash)) = failures.try_recv() {
-                self.setback.get_or_insert(Setback::Crashed(crash));
-                next = deployment.next(Event::Crashed(actor)).or(next);
-            }
-            if cancelled.try_recv().is_ok() {
-                self.setback.get_or_insert(Setback::Cancelled);
-                next = deployment.next(Event::Cancelled).or(next);
-            }
-            next = deployment.next(event).or(next);
-            match next {
-                Some(next) => action = next,
-                None => unreachable!("an action's own event always says what is next"),
-            }
-        }
-    }
-
-    /// Writes something down, off the runtime's threads.
-    async fn write_down(
-        &self,
-        what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
-    ) -> Result<(), String> {
-        let page = Arc::clone(&self.order.page);
-        match tokio::task::spawn_blocking(move || what(&page)).await {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(panic) => Err(panic.to_string()),
-        }
-    }
-
-    /// The end where the old release came back.
-    fn gone_back(&mut self) -> Progress {
-        let reason = self.setback.take().unwrap_or(Setback::Cancelled);
-        let suspended: Vec<(Crash, u64)> = self.order.posts.iter().filter_map(|post| post.live.suspended()).collect();
-        let turns = suspended.iter().map(|(_, turns)| turns).sum();
-        match suspended.into_iter().next() {
-            Some((crash, _)) => Progress::Suspended { reason, crash, turns },
-            None => Progress::RolledBack { reason },
-        }
-    }
-
-    /// Lets the new release take this actor over.
-    async fn switch(&mut self, actor: usize, failed: &mpsc::UnboundedSender<(usize, Crash)>) -> Result<(), Setback> {
-        let Order { engines, posts, template, terms, options, put_back, .. } = &self.order;
-        let until = Instant::now() + options.handover_deadline;
-        let before = Arc::clone(&self.before[actor]);
-        let mut identity = (*before.identity).clone();
-        identity.terms = Arc::clone(terms);
-        let next = Arc::new(Serving { template: Arc::clone(template), identity: Arc::new(identity) });
-        loop {
-            // Made beside the old one, so that the pause is no longer than the switch.
-            let prepared = match put_back {
-                // Its state is not there yet.
-                Some(_) => None,
-                None => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
-            };
-            let (told, mut crashes) = mpsc::unbounded_channel();
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
-            let way = match put_back {
-                Some(saved) => Way::Back { saved: Arc::clone(&saved[actor]), discard: true },
-                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told, saved: Before::default() }),
-            };
-            let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
-            let post = &posts[actor];
-            match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, pause, waiting, saved })) => {
-                    self.saved[actor] = saved;
-                    let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
-                    self.met.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
-                    self.met.waiting.fetch_max(waiting, Ordering::Relaxed);
-                    // Only now: it takes its memory apart.
-                    drop(old);
-                    let failed = failed.clone();
-                    tokio::spawn(async move {
-                        if let Some(crash) = crashes.recv().await {
-                            let _it_is_over = failed.send((actor, crash));
-                        }
-                    });
-                    return Ok(());
-                }
-                Some(Err(crash)) => {
-                    if put_back.is_some() {
-                        post.live.put_back(&before);
-                    }
-                    return Err(Setback::NotStarted(crash));
-                }
-                // The incarnation that had the order ended with it.
-                None if Instant::now() < until && !post.is_closed() => sleep(ASK_AGAIN).await,
-                None => return Err(Setback::NoHandover(options.handover_deadline)),
-            }
-        }
-    }
-
-    /// Puts the old release back under this actor: at once where it runs, and otherwise when it starts again.
-    async fn revert(&self, actor: usize) {
-        let post = &self.order.posts[actor];
-        let until = Instant::now() + self.order.options.handover_deadline;
-        while !Arc::ptr_eq(&post.live.serving(), &self.before[actor]) {
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
-            let next = Arc::clone(&self.before[actor]);
-            let way = Way::Back { saved: Arc::clone(&self.saved[actor]), discard: false };
-            let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
-            match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, .. })) => drop(old),
-                // It does not start, or nobody lets it: whoever starts next in this place starts with it.
-                Some(Err(_)) => post.live.put_back(&self.before[actor]),
-                None if Instant::now() >= until || post.is_closed() => post.live.put_back(&self.before[actor]),
-                None => sleep(ASK_AGAIN).await,
-            }
-        }
-    }
-}
-
-/// Gives an actor the order and waits for its end; none where no incarnation carried it out.
-async fn hand_over(
-    post: &Post,
-    swap: Swap,
-    claim: &Claim,
-    mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
-    until: Instant,
-) -> Option<Result<Swapped, Crash>> {
-    let mut order = Control::Swap(Box::new(swap));
-    // It may be starting again at this moment.
-    while let Err(refused) = post.order(order) {
-        if Instant::now() >= until || post.is_closed() {
-            return None;
-        }
-        order = refused;
-        sleep(ASK_AGAIN).await;
-    }
-    match timeout_at(until, &mut answered).await {
-        Ok(answer) => answer.ok(),
-        Err(_elapsed) if claim.withdraw() => None,
-        // It is being carried out at this moment.
-        Err(_elapsed) => answered.await.ok(),
     }
 }
