@@ -24,8 +24,8 @@ const PAGE: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct State {
     committed: Mutex<Committed>,
-    /// Where it is kept on disk; none where it is in memory only.
-    home: Option<Home>,
+    /// Where it is kept on disk; none where it is in memory only. Boxed, since most are.
+    home: Option<Box<Home>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl State {
     fn kept(kept: Kept, home: Home) -> Self {
         let Kept { values, commits, schema: _ } = kept;
         let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
-        Self { committed: Mutex::new(Committed { values, bytes, commits }), home: Some(home) }
+        Self { committed: Mutex::new(Committed { values, bytes, commits }), home: Some(Box::new(home)) }
     }
 
     /// How many keys it has.
