@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash, Fault};
-use crate::message::{DeadReason, Delivery, Envelope};
+use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
@@ -217,7 +217,37 @@ impl ComponentActor {
         flow(self.start().await)
     }
 
+    /// Makes a turn happen that wrote to durable state.
+    async fn save(&mut self, hand: InHand<'_, Box<Envelope>>, answer: Option<Bytes>) -> Flow {
+        let saved = match self.instance.as_mut() {
+            Some(instance) => commit(instance, hand.id).await,
+            None => Ok(()),
+        };
+        match saved {
+            Ok(()) => self.handled(hand, Ok(answer)),
+            Err(crash) => self.crashed(hand, crash).await,
+        }
+    }
+
+    /// The message is done with: its turn happened.
+    #[inline(always)]
+    fn handled(&self, hand: InHand<'_, Box<Envelope>>, answer: Answer) -> Flow {
+        Metrics::count(&self.identity.service.metrics.handled);
+        let envelope = *hand.done();
+        if let Delivery::Call(_) = envelope.delivery {
+            self.identity.mesh.answer(envelope, answer);
+        }
+        Flow::Continue
+    }
+
+    /// The turn over this message happened, and its actor was killed before it heard of that. Only the answer is lost.
+    #[cold]
+    fn happened(&self, hand: InHand<'_, Box<Envelope>>) -> Flow {
+        self.handled(hand, Err(CallError::Timeout))
+    }
+
     /// Whether the turn over a message is on disk already.
+    #[cold]
     fn was_saved(&self, envelope: &Envelope) -> bool {
         self.identity.service.shelf.is_some()
             && self.identity.own.lane().state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
@@ -409,13 +439,7 @@ impl Behavior for ComponentActor {
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
         let mesh = &self.identity.mesh;
         if hand.adopted() && self.was_saved(&hand) {
-            // Its turn happened, and its actor was killed before it heard of that. Only the answer is lost.
-            Metrics::count(&self.identity.service.metrics.handled);
-            let envelope = *hand.done();
-            if let Delivery::Call(_) = envelope.delivery {
-                mesh.answer(envelope, Err(CallError::Timeout));
-            }
-            return Flow::Continue;
+            return self.happened(hand);
         }
         if hand.adopted() && !self.live.was_forgiven() {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
@@ -459,15 +483,13 @@ impl Behavior for ComponentActor {
         }
         match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(answer) => {
-                if let Err(crash) = commit(instance, hand.id).await {
-                    return Box::pin(self.crashed(hand, crash)).await;
+                let guest = instance.guest();
+                if guest.has_to_save() {
+                    // Boxed: a turn that waits for no disk does not carry the wait around.
+                    return Box::pin(self.save(hand, answer)).await;
                 }
-                Metrics::count(&self.identity.service.metrics.handled);
-                let envelope = *hand.done();
-                if let Delivery::Call(_) = envelope.delivery {
-                    mesh.answer(envelope, Ok(answer));
-                }
-                Flow::Continue
+                guest.commit();
+                self.handled(hand, Ok(answer))
             }
             Ran::Fault(fault) => {
                 instance.guest().discard();

@@ -121,15 +121,23 @@ impl Guest {
         }
     }
 
+    /// Whether [`Guest::save`] has something to do.
+    #[inline]
+    pub(crate) fn has_to_save(&self) -> bool {
+        !self.turn.writes.is_empty() && self.turn.state.as_ref().is_some_and(|state| state.is_durable())
+    }
+
     /// Begins to save what the turn over the message `id` wrote, where its state is durable and it wrote something. The other effects go along: they
     /// leave when it is saved, also where nobody waits for that any more. Nothing is left to commit then.
     pub(crate) fn save(&mut self, id: u64) -> Option<Saving> {
+        if !self.has_to_save() {
+            return None;
+        }
         let Turn { state, writes, effects, trace, key, .. } = &mut self.turn;
-        let state = state.as_ref().filter(|state| state.is_durable() && !writes.is_empty())?;
         let effects = std::mem::take(effects);
         // Allocates, which nobody notices who waits for a disk.
         let held = Held { identity: Arc::clone(&self.identity), trace: *trace, key: key.clone(), effects };
-        state.save(writes, id, self.identity.terms.schema, Box::new(move || held.leave()))
+        state.as_ref()?.save(writes, id, self.identity.terms.schema, Box::new(move || held.leave()))
     }
 
     /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save, [`Guest::save`] has done that.
@@ -138,7 +146,9 @@ impl Guest {
         if let Some(state) = state {
             writes.commit(state, self.identity.terms.schema);
         }
-        leave(&self.identity, *trace, key.as_deref(), effects);
+        if !effects.is_empty() {
+            leave(&self.identity, *trace, key.as_deref(), effects);
+        }
     }
 
     /// Takes out the effects that the turn holds back, to be put back by [`Guest::resume`]. Its writes stay to be read as well.

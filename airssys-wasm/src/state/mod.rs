@@ -26,8 +26,8 @@ const PAGE: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct State {
     committed: Mutex<Committed>,
-    /// Where it is kept on disk; none where it is in memory only.
-    home: Option<Home>,
+    /// Where it is kept on disk; none where it is in memory only. Boxed, since most are.
+    home: Option<Box<Home>>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl State {
         let Kept { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
         let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
-        Self { committed: Mutex::new(Committed { values, bytes, commits, schema }), home: Some(home) }
+        Self { committed: Mutex::new(Committed { values, bytes, commits, schema }), home: Some(Box::new(home)) }
     }
 
     /// How many keys it has.
