@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
-use crate::deploy::{self, DeployError, DeployOptions, Deployment, Progress};
+use crate::deploy::{self, DeployError, DeployOptions, Deployment, Plan, Progress};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
@@ -285,6 +285,13 @@ struct Deployable {
     _hold: Option<Arc<Hold>>,
 }
 
+impl Deployable {
+    fn side(&self) -> deploy::Side<'_> {
+        let interface = self.template.interface();
+        deploy::Side { manifest: &self.node.release.manifest, digest: self.template.digest(), interface }
+    }
+}
+
 /// What serves a service, and what did before.
 struct Releases {
     live: Deployable,
@@ -414,20 +421,46 @@ impl Runtime {
         release: Release,
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
-        if let Some(trusted) = &self.trusted_keys {
-            verify(&release, trusted)
-                .map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })?;
-        }
+        self.check_signatures(service, &release)?;
         let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let next = self.prepare(service, &live, release).await?;
+        let (_plan, refused) = compare(service, &live, &next, options).await?;
+        match refused.into_iter().next() {
+            Some(refused) => Err(refused),
+            None => Ok(self.switch(free, next, None, options)),
+        }
+    }
+
+    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
+    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+        self.check_signatures(service, &release)?;
+        let live = {
+            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+            deployable(&releases, service)?.live.clone()
+        };
+        let next = self.prepare(service, &live, release).await?;
+        let (plan, _refused) = compare(service, &live, &next, options).await?;
+        Ok(plan)
+    }
+
+    fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {
+        let Some(trusted) = &self.trusted_keys else { return Ok(()) };
+        let verified = verify(release, trusted);
+        verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
+    }
+
+    /// Compiles a release for the place of the live one.
+    async fn prepare(&self, service: &str, live: &Deployable, release: Release) -> Result<Deployable, DeployError> {
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
         let template = loaded.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
-        if template.digest() == live.template.digest() && node.release.manifest == live.node.release.manifest {
-            return Err(DeployError::AlreadyLive { service: service.to_owned() });
-        }
-        Ok(self.switch(free, Deployable { node, template: Arc::new(template), _hold: hold }, None, options))
+        Ok(Deployable { node, template: Arc::new(template), _hold: hold })
     }
 
     /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
@@ -511,17 +544,14 @@ impl Runtime {
         what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
     ) -> Result<Deployable, DeployError> {
         let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = releases.get_mut(service) else {
-            return Err(DeployError::NoSuchService { service: service.to_owned() });
-        };
-        if matches!(found.live.node.multiplicity, Multiplicity::Keyed(_)) {
-            return Err(DeployError::Keyed { service: service.to_owned() });
-        }
+        let found = deployable(&releases, service)?;
         if found.taken {
             return Err(DeployError::UnderWay { service: service.to_owned() });
         }
         let what = what(found)?;
-        found.taken = true;
+        if let Some(found) = releases.get_mut(service) {
+            found.taken = true;
+        }
         Ok(what)
     }
 
@@ -772,6 +802,33 @@ fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Eng
 
 /// What makes two services share a template: the file, the lane, the engine class.
 type TemplateKey = (PathBuf, bool, u64);
+
+/// The releases of a service that can be deployed in place.
+fn deployable<'a>(releases: &'a HashMap<String, Releases>, service: &str) -> Result<&'a Releases, DeployError> {
+    let found = releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
+    match found.live.node.multiplicity {
+        Multiplicity::Keyed(_) => Err(DeployError::Keyed { service: service.to_owned() }),
+        _ => Ok(found),
+    }
+}
+
+/// The plan, and why it would be refused; off the runtime's threads, since a component may have many types.
+async fn compare(
+    service: &str,
+    live: &Deployable,
+    next: &Deployable,
+    options: DeployOptions,
+) -> Result<(Plan, Vec<DeployError>), DeployError> {
+    let (name, live, next) = (service.to_owned(), live.clone(), next.clone());
+    let path = next.node.release.component.clone();
+    let compared = tokio::task::spawn_blocking(move || {
+        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade)
+    });
+    compared.await.map_err(|error| {
+        let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
+        DeployError::Release { service: service.to_owned(), source }
+    })
+}
 
 fn key(service: &ServiceNode) -> TemplateKey {
     (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)
