@@ -439,12 +439,16 @@ impl Runtime {
     /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
     pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
         self.check_signatures(service, &release)?;
-        let live = {
+        let (live, taken) = {
             let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-            deployable(&releases, service)?.live.clone()
+            let found = deployable(&releases, service)?;
+            (found.live.clone(), found.taken)
         };
         let next = self.prepare(service, &live, release).await?;
-        let (plan, _refused) = compare(service, &live, &next, options).await?;
+        let (mut plan, _refused) = compare(service, &live, &next, options).await?;
+        if taken {
+            plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
+        }
         Ok(plan)
     }
 

@@ -150,6 +150,12 @@ pub struct PlanRefusal {
     pub message: String,
 }
 
+impl From<&DeployError> for PlanRefusal {
+    fn from(error: &DeployError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
 /// A release, as far as it matters here.
 pub(crate) struct Side<'a> {
     pub(crate) manifest: &'a Manifest,
@@ -212,10 +218,7 @@ pub(crate) fn plan(
         state_schema: Schemas { from: from.manifest.state_schema, to: to.manifest.state_schema },
         memory: if from.hands_over() && to.hands_over() { Memory::HandedOver } else { Memory::StartsAnew },
         no_op,
-        refusals: refused
-            .iter()
-            .map(|error| PlanRefusal { code: error.code().to_owned(), message: error.to_string() })
-            .collect(),
+        refusals: refused.iter().map(PlanRefusal::from).collect(),
     };
     (plan, refused)
 }
@@ -356,7 +359,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Changes, Granted, Memory, Side, asked, broken, compare, plan};
+    use super::{Changes, Granted, Memory, Side, UPGRADE, asked, broken, compare, plan};
     use crate::capability::{Access, FileGrant, Grants, Requests};
     use crate::engine::Interface;
     use crate::engine::interface::{Items, Part, Structure};
@@ -511,6 +514,23 @@ mod tests {
         let (plan, _) = plan("s", &side(), &side(), &Grants::default(), false);
         assert!(plan.no_op);
         assert_eq!(plan.refusals.iter().map(|refusal| &*refusal.code).collect::<Vec<_>>(), ["already-live"]);
+    }
+
+    #[test]
+    fn memory_is_handed_over_where_both_export_upgrade() {
+        let manifest = manifest("0.0.0");
+        let with = |exports| Interface { imports: Items::default(), exports };
+        let upgrade = || with(interface(UPGRADE, "", ""));
+        for (old, new, expected) in [
+            (upgrade(), upgrade(), Memory::HandedOver),
+            (upgrade(), with(Items::default()), Memory::StartsAnew),
+            (with(Items::default()), upgrade(), Memory::StartsAnew),
+        ] {
+            let from = Side { manifest: &manifest, digest: "a", interface: old };
+            let to = Side { manifest: &manifest, digest: "b", interface: new };
+            let (plan, refused) = plan("s", &from, &to, &Grants::default(), false);
+            assert_eq!((plan.memory, refused.len()), (expected, 0));
+        }
     }
 
     #[test]
