@@ -238,7 +238,7 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
         changes += u32::from(live != last);
         last.clone_from(&live);
         let next = if live == "one" { "counter@2.0.0" } else { "counter@1.0.0" };
-        let deploy = json!({ "request": "deploy", "service": "counter", "release": next, "probation_ms": 5, "handover_ms": 5_000 });
+        let deploy = json!({ "request": "deploy", "service": "counter", "release": next, "probation_ms": 5, "handover_ms": 5_000, "allow_downgrade": true });
         let life = Duration::from_micros(random.below(250_000));
         thread::scope(|scope| {
             scope.spawn(|| Client::connect(&data).and_then(|mut client| client.ask(&deploy)));

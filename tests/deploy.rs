@@ -261,6 +261,8 @@ async fn one_deployment_at_a_time_and_a_cancelled_one_never_was() {
     let refused =
         deploying.runtime.deploy("counter", deploying.release("three", "healthy"), quick()).await.unwrap_err();
     assert!(matches!(refused, DeployError::UnderWay { .. }), "{refused}");
+    let plan = deploying.runtime.plan("counter", deploying.release("three", "healthy"), quick()).await.unwrap();
+    assert_eq!(plan.refusals.iter().map(|refusal| refusal.code.as_str()).collect::<Vec<_>>(), ["under-way"]);
     load.more(100).await;
     deployment.cancel();
     assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });

@@ -19,7 +19,7 @@ use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Progress, RecordError, Records, Recovery, Source,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, RecordError, Records, Recovery, Source,
 };
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, ReplayError, SendError};
@@ -333,6 +333,11 @@ impl Deployable {
     fn source(&self) -> Source {
         Source::new(&self.node.release, self.template.digest())
     }
+
+    fn side(&self) -> deploy::Side<'_> {
+        let interface = self.template.interface();
+        deploy::Side { manifest: &self.node.release.manifest, digest: self.template.digest(), interface }
+    }
 }
 
 /// What serves a service, and what did before.
@@ -464,12 +469,45 @@ impl Runtime {
         release: Release,
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
-        if let Some(trusted) = &self.trusted_keys {
-            verify(&release, trusted)
-                .map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })?;
-        }
+        self.check_signatures(service, &release)?;
         let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let next = self.prepare(service, &live, release).await?;
+        let (_plan, refused) = compare(service, &live, &next, options).await?;
+        match refused.into_iter().next() {
+            Some(refused) => Err(refused),
+            None => Ok(self.switch(free, next, None, options)),
+        }
+    }
+
+    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
+    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+        self.check_signatures(service, &release)?;
+        let (live, taken) = {
+            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = deployable(&releases, service)?;
+            (found.live.clone(), found.taken)
+        };
+        let next = self.prepare(service, &live, release).await?;
+        let (mut plan, _refused) = compare(service, &live, &next, options).await?;
+        if taken {
+            plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
+        }
+        Ok(plan)
+    }
+
+    fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {
+        let Some(trusted) = &self.trusted_keys else { return Ok(()) };
+        let verified = verify(release, trusted);
+        verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
+    }
+
+    /// Compiles a release for the place of the live one.
+    async fn prepare(&self, service: &str, live: &Deployable, release: Release) -> Result<Deployable, DeployError> {
         let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
         if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
             return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
@@ -478,10 +516,7 @@ impl Runtime {
         let hold = hold(&node).map(Arc::new);
         let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
         let template = loaded.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
-        if template.digest() == live.template.digest() && node.release.manifest == live.node.release.manifest {
-            return Err(DeployError::AlreadyLive { service: service.to_owned() });
-        }
-        Ok(self.switch(free, Deployable { node, template: Arc::new(template), _hold: hold }, None, options))
+        Ok(Deployable { node, template: Arc::new(template), _hold: hold })
     }
 
     /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
@@ -577,14 +612,14 @@ impl Runtime {
         what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
     ) -> Result<Deployable, DeployError> {
         let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = releases.get_mut(service) else {
-            return Err(DeployError::NoSuchService { service: service.to_owned() });
-        };
+        let found = deployable(&releases, service)?;
         if found.taken {
             return Err(DeployError::UnderWay { service: service.to_owned() });
         }
         let what = what(found)?;
-        found.taken = true;
+        if let Some(found) = releases.get_mut(service) {
+            found.taken = true;
+        }
         Ok(what)
     }
 
@@ -852,6 +887,30 @@ fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Eng
 
 /// What makes two services share a template: the file, the lane, the engine class.
 type TemplateKey = (PathBuf, bool, u64);
+
+/// The releases of a service that can be deployed in place.
+fn deployable<'a>(releases: &'a HashMap<String, Releases>, service: &str) -> Result<&'a Releases, DeployError> {
+    let found = releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
+    Ok(found)
+}
+
+/// The plan, and why it would be refused; off the runtime's threads, since a component may have many types.
+async fn compare(
+    service: &str,
+    live: &Deployable,
+    next: &Deployable,
+    options: DeployOptions,
+) -> Result<(Plan, Vec<DeployError>), DeployError> {
+    let (name, live, next) = (service.to_owned(), live.clone(), next.clone());
+    let path = next.node.release.component.clone();
+    let compared = tokio::task::spawn_blocking(move || {
+        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade)
+    });
+    compared.await.map_err(|error| {
+        let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
+        DeployError::Release { service: service.to_owned(), source }
+    })
+}
 
 fn key(service: &ServiceNode) -> TemplateKey {
     (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)

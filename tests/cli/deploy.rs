@@ -81,6 +81,97 @@ fn going_back_over_a_schema_discards_turns_only_where_that_is_said() {
     stop(&desk, running);
 }
 
+/// The echo of the documentation, with exports of its own in front of the last parenthesis.
+fn echo_with(exports: &str) -> Vec<u8> {
+    let echo = include_str!("../../airssys-wasm/doc/echo.wat").trim_end();
+    let code = r#"
+        (core module $own (func (export "f") (param i32) (result i32) (local.get 0)))
+        (core instance $own (instantiate $own))
+        (func $u32 (param "item" u32) (result u32) (canon lift (core func $own "f")))
+        (func $s32 (param "item" u32) (result s32) (canon lift (core func $own "f")))"#;
+    wat::parse_str(format!("{}{code}{exports})", echo.strip_suffix(')').unwrap())).unwrap()
+}
+
+fn stock(version: &str, functions: &str) -> String {
+    format!(r#"(instance $stock {functions}) (export "demo:shop/stock@{version}" (instance $stock))"#)
+}
+
+/// Publishes a release of the echo.
+fn publish(desk: &Desk, version: &str, exports: &str, more: &str) {
+    let name = format!("echo-{version}");
+    std::fs::write(desk.path().join(format!("{name}.wasm")), echo_with(exports)).unwrap();
+    let described = format!("name = \"echo\"\nversion = \"{version}\"\n{more}");
+    std::fs::write(desk.path().join(format!("{name}.toml")), described).unwrap();
+    let _published = desk.run(&["publish", &format!("{name}.wasm")]).well();
+}
+
+#[test]
+fn a_plan_says_what_would_change_and_changes_nothing() {
+    let count = r#"(export "count" (func $u32))"#;
+    let desk = Desk::with(
+        "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"echo@1.0.0\"\ngrants = { send = [\"echo\"] }\n",
+    );
+    publish(&desk, "1.0.0", &stock("0.1.0", count), "[requests]\nsend = [\"z\"]\n");
+    let grown = stock("0.1.1", &format!(r#"{count} (export "order" (func $s32))"#));
+    publish(&desk, "1.1.0", &grown, "state_schema = 1\n[requests]\nsend = [\"echo\", \"b\"]\n");
+    publish(&desk, "1.2.0", &stock("0.1.0", r#"(export "count" (func $s32))"#), "");
+    publish(&desk, "1.3.0", "", "");
+    publish(&desk, "0.9.0", &grown, "");
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+
+    let told = desk.run(&["deploy", "echo", "echo@1.1.0", "--plan"]).well().stdout;
+    for says in [
+        "echo: echo 1.0.0 (",
+        " -> echo 1.1.0 (",
+        "exports   + demo:shop/stock@0.1.1#order\n",
+        "~ demo:shop/stock@0.1.0: has the version 0.1.1\n",
+        "requests  + send echo: granted\n            + send b: not granted\n            - send z\n",
+        "state     ~ schema 0 becomes 1",
+        "memory    starts anew",
+    ] {
+        assert!(told.contains(says), "no {says:?} in {told}");
+    }
+    assert!(!told.contains("refused") && !told.contains("imports"), "{told}");
+    let plan = |release: &str| -> Value {
+        let ran = desk.run(&["deploy", "echo", release, "--plan", "--json"]);
+        assert_eq!(ran.exit, Some(if release == "echo@1.1.0" { 0 } else { 1 }), "{ran:#?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let json = plan("echo@1.1.0");
+    assert_eq!(json["exports"]["added"], json!(["demo:shop/stock@0.1.1#order"]));
+    assert_eq!(json["requests_added"][0], json!({ "kind": "send", "target": "echo", "granted": "all" }));
+    assert_eq!(
+        (&json["no_op"], &json["refusals"], &json["memory"]),
+        (&json!(false), &json!([]), &json!("starts-anew"))
+    );
+    assert_eq!(plan("echo@1.0.0")["no_op"], json!(true));
+
+    // What the plan refuses, the deployment refuses.
+    for (release, code, says) in [
+        ("echo@1.0.0", "already-live", &["nothing was done"][..]),
+        ("echo@1.2.0", "incompatible", &["demo:shop/stock@0.1.0#count has another type: result: u32 became s32"]),
+        ("echo@1.3.0", "incompatible", &["demo:shop/stock@0.1.0 is gone", "service of its own"]),
+        ("echo@0.9.0", "downgrade", &["1.0.0", "0.9.0", "--allow-downgrade"]),
+    ] {
+        assert_eq!(plan(release)["refusals"][0]["code"], json!(code));
+        let planned = desk.run(&["deploy", "echo", release, "--plan"]);
+        assert!(planned.stdout.contains(&format!("refused   {code}: ")), "{planned:#?}");
+        for ran in [planned, desk.run(&["deploy", "echo", release])] {
+            let _refused = ran.refused(1, "AH201", says);
+        }
+    }
+    assert_eq!(plan("echo@1.0.0")["no_op"], json!(true), "nothing has changed");
+
+    let down = ["deploy", "echo", "echo@0.9.0", "--allow-downgrade", "--probation", "10ms"];
+    let _planned = desk.run(&[&down[..], &["--plan"]].concat()).well();
+    let _deployed = desk.run(&down).well();
+    // Going back is no deployment of an older release.
+    let _back = desk.run(&["rollback", "echo", "--probation", "10ms"]).well();
+    let _deployed = desk.run(&["deploy", "echo", "echo@1.1.0", "--probation", "10ms"]).well();
+    stop(&desk, running);
+}
+
 #[test]
 fn what_was_deployed_outlives_a_host_that_is_killed() {
     let (desk, running) = desk();

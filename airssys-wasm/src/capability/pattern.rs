@@ -79,6 +79,31 @@ impl Pattern {
         segments.next().is_none()
     }
 
+    /// Whether it matches all that `other` matches.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        // A star of the other is a segment like any that a star matches; two stars are more than one segment.
+        self.matches(&other.text) && (self.is_open() || !other.is_open())
+    }
+
+    /// Whether there is something that both match.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.text.split('/'), other.text.split('/'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some("**"), Some(_)) | (Some(_), Some("**")) => return true,
+                (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.text.rsplit('/').next() == Some("**")
+    }
+
     /// As it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -122,6 +147,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Pattern;
+
+    #[test]
+    fn one_pattern_covers_another_or_overlaps_with_it() {
+        for (one, other, covers, overlaps) in [
+            ("a", "a", true, true),
+            ("a", "b", false, false),
+            ("a/*", "a/b", true, true),
+            ("a/b", "a/*", false, true),
+            ("a/*", "*/b", false, true),
+            ("a/*", "a/*", true, true),
+            ("a/*", "a/**", false, true),
+            ("a/**", "a/*", true, true),
+            ("a/**", "a/**", true, true),
+            ("**", "a/b/*", true, true),
+            ("a/b/*", "**", false, true),
+            ("a/**", "a", false, false),
+            ("a/*", "a/b/c", false, false),
+        ] {
+            let (one, other): (Pattern, Pattern) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((one.covers(&other), one.overlaps(&other)), (covers, overlaps), "{one} {other}");
+        }
+    }
 
     #[test]
     fn patterns_match_whole_segments_only() {

@@ -9,9 +9,12 @@
 //! nowhere live.
 
 mod decide;
+mod plan;
 mod record;
 mod run;
 
+pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Schemas};
+pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
@@ -34,11 +37,13 @@ pub struct DeployOptions {
     pub handover_deadline: Duration,
     /// How long a crash on the new release brings the old one back; default 10 s.
     pub probation: Duration,
+    /// Whether the new release may have a version that is not newer than that of the live one.
+    pub allow_downgrade: bool,
 }
 
 impl Default for DeployOptions {
     fn default() -> Self {
-        Self { handover_deadline: Duration::from_secs(30), probation: Duration::from_secs(10) }
+        Self { handover_deadline: Duration::from_secs(30), probation: Duration::from_secs(10), allow_downgrade: false }
     }
 }
 
@@ -98,6 +103,29 @@ pub enum DeployError {
         /// What is wrong with its signatures.
         source: Untrusted,
     },
+    /// Its version is not newer.
+    #[error(
+        "{service} is served by version {live}, and {version} is not newer; hint: give the release a newer version, go back with `airssys rollback`, or say `--allow-downgrade`"
+    )]
+    Downgrade {
+        /// The service.
+        service: String,
+        /// The version that is live.
+        live: String,
+        /// That of the release.
+        version: String,
+    },
+    /// It does not export what the live one exports.
+    #[error(
+        "{service}: the release does not export what the live one does: {}; hint: export it as it was beside what is new, or make it a service of its own",
+        .broken.join("; ")
+    )]
+    Incompatible {
+        /// The service.
+        service: String,
+        /// Each export that is gone or has another type, and how it differs.
+        broken: Vec<String>,
+    },
     /// The release cannot be hosted.
     #[error("{service}: {source}")]
     Release {
@@ -120,6 +148,8 @@ impl DeployError {
             Self::NoPrevious { .. } => "no-previous",
             Self::NoSavedState { .. } => "no-saved-state",
             Self::Untrusted { .. } => "untrusted",
+            Self::Downgrade { .. } => "downgrade",
+            Self::Incompatible { .. } => "incompatible",
             Self::Release { .. } => "release",
         }
     }

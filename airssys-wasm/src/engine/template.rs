@@ -13,6 +13,7 @@ use super::cache::hex;
 use super::class::{EngineError, Engines};
 use super::guest::Guest;
 use super::host;
+use super::interface::Interface;
 use crate::limits::Limits;
 
 /// The largest component file, in bytes.
@@ -23,7 +24,8 @@ const MESSAGING: &str = "airssys:actor/messaging@";
 const HANDLER: &str = "airssys:actor/handler@0.1.0";
 const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
 const HEALTH: &str = "airssys:actor/health@0.1.0";
-const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
+/// How a guest hands its memory over.
+pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
 /// How a release's guests are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
@@ -187,6 +189,11 @@ impl Template {
         self.exports.upgrade()
     }
 
+    /// What it imports and exports. Takes as long as there are types to read; nothing of it is kept.
+    pub(crate) fn interface(&self) -> Interface {
+        Interface::of(self.pre.component())
+    }
+
     /// The component file's SHA-256, in hexadecimal digits.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -321,6 +328,11 @@ fn missing_import(engine: &Engine, component: &Component, path: &Path) -> Option
         )
     };
     Some(TemplateError::Import { path: path.to_owned(), import: name.to_owned(), why, hint })
+}
+
+/// Whether an interface belongs to the contract between host and guests.
+pub(crate) fn is_contract(interface: &str) -> bool {
+    interface.starts_with(CONTRACT)
 }
 
 fn wrong_version(name: &str) -> bool {

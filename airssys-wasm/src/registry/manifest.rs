@@ -227,8 +227,15 @@ impl Manifest {
         })
     }
 
+    /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer than
+    /// another.
+    #[must_use]
+    pub fn has_version(&self) -> bool {
+        self.version != semver::Version::new(0, 0, 0)
+    }
+
     /// What is assumed of a binary without a description: it asks for nothing.
-    pub(super) fn of_bare_file(path: &Path) -> Self {
+    pub(crate) fn of_bare_file(path: &Path) -> Self {
         Self {
             name: path.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned()),
             version: semver::Version::new(0, 0, 0),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use airssys_wasm::deploy::Plan;
 use airssys_wasm::registry::Reference;
 
 use super::HostArgs;
@@ -22,9 +23,12 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// started beside the one that serves, and takes over between two messages. It is on probation then: where it crashes meanwhile, the release before comes
 /// back by itself, with the message that it crashed on. The command ends when the probation does: with 0 where the new release is live, with 1 where the
 /// one before is.
+///
+/// A release is refused that has no newer version than the live one, or lacks an export of it, or has it with another type. `--plan` says so without
+/// deploying anything.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m"
+    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m"
 )]
 pub(crate) struct Args {
     /// The service.
@@ -33,6 +37,12 @@ pub(crate) struct Args {
     /// A published release, or the file or folder of one.
     #[arg(value_name = "NAME@VERSION|FILE|FOLDER")]
     release: String,
+    /// Says what would change, and changes nothing; ends with 1 where the release would be refused.
+    #[arg(long)]
+    plan: bool,
+    /// Takes a release whose version is not newer than that of the live one.
+    #[arg(long)]
+    allow_downgrade: bool,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -85,9 +95,27 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         let absolute = std::path::absolute(Path::new(&args.release));
         absolute.map_or_else(|_| args.release.clone(), |path| path.display().to_string())
     };
+    let (service, allow_downgrade) = (args.service.clone(), args.allow_downgrade);
+    if args.plan {
+        return plan(&args.host, &Request::Plan { service, release, allow_downgrade });
+    }
     let (probation_ms, handover_ms) = args.times.milliseconds();
-    let request = Request::Deploy { service: args.service.clone(), release, probation_ms, handover_ms };
+    let request = Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade };
     follow(&args.host, &args.service, &request, "live")
+}
+
+fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
+    let plan: Plan = host.ask(request)?;
+    if host.json {
+        output::print_json(&plan)?;
+    } else {
+        output::print(output::plan::text(&plan).trim_end())?;
+    }
+    // The others are in the plan.
+    match plan.refusals.first() {
+        None => Ok(()),
+        Some(refusal) => Err(Refusal::new(&refusal.code, &refusal.message).into()),
+    }
 }
 
 /// Runs `rollback`. Where it cancelled a deployment, that one's end is what was wanted.

@@ -30,7 +30,7 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
-        Request::Deploy { .. } => Some(COMPILING),
+        Request::Deploy { .. } | Request::Plan { .. } => Some(COMPILING),
         _ => Some(QUICK),
     }
 }
@@ -82,14 +82,20 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
-        Request::Deploy { service, release, probation_ms, handover_ms } => {
+        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade } => {
             let _waits = wait(house)?;
-            let data = house.data.clone();
-            let found = tokio::task::spawn_blocking(move || find(&release, &data)).await;
-            let release = found.map_err(|error| Refusal::new("bug", error))??;
-            let options = options(probation_ms, handover_ms);
+            let release = found(house, release).await?;
+            let mut options = options(probation_ms, handover_ms);
+            options.allow_downgrade = allow_downgrade;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
+        }
+        Request::Plan { service, release, allow_downgrade } => {
+            let _waits = wait(house)?;
+            let release = found(house, release).await?;
+            let mut options = DeployOptions::default();
+            options.allow_downgrade = allow_downgrade;
+            tell(runtime.plan(&service, release, options).await?)
         }
         Request::Rollback { service, probation_ms, handover_ms, restore_state } => {
             let options = options(probation_ms, handover_ms);
@@ -151,6 +157,13 @@ fn check_size(size: usize) -> Result<(), Refusal> {
         "it has {size} bytes, and {MAX_DUMP} is the most that goes over the control socket; hint: stop the host, and ask again for durable state"
     );
     Err(Refusal::new("too-large", told))
+}
+
+/// [`find`], off the threads of the mesh.
+async fn found(house: &House, release: String) -> Result<Release, Refusal> {
+    let data = house.data.clone();
+    let found = tokio::task::spawn_blocking(move || find(&release, &data)).await;
+    found.map_err(|error| Refusal::new("bug", error))?
 }
 
 fn find(release: &str, data: &Path) -> Result<Release, Refusal> {

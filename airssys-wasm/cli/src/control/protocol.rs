@@ -56,7 +56,21 @@ pub(crate) enum Request {
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
     /// Answers [`Deployment`] when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
-    Deploy { service: String, release: String, probation_ms: u64, handover_ms: u64 },
+    Deploy {
+        service: String,
+        release: String,
+        probation_ms: u64,
+        handover_ms: u64,
+        #[serde(default)]
+        allow_downgrade: bool,
+    },
+    /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
+    Plan {
+        service: String,
+        release: String,
+        #[serde(default)]
+        allow_downgrade: bool,
+    },
     /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
     /// release brought the state over.
     Rollback {

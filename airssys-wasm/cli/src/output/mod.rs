@@ -5,6 +5,7 @@ mod cache;
 mod data;
 mod exit;
 mod logging;
+pub(crate) mod plan;
 mod problem;
 mod release;
 mod table;

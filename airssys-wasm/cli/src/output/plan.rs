@@ -1,0 +1,64 @@
+//! What a deployment would change, for people.
+
+use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan};
+
+/// A block of lines for each kind of change; what does not change is left out, but for the memory.
+pub(crate) fn text(plan: &Plan) -> String {
+    let mut text = format!("{}: {} -> {}\n", plan.service, party(&plan.from), party(&plan.to));
+    block(&mut text, "exports", changes(&plan.exports));
+    block(&mut text, "imports", changes(&plan.imports));
+    let added = plan.requests_added.iter().map(|asked| {
+        let granted = match asked.granted {
+            Granted::All => "granted",
+            Granted::Part => "granted in part",
+            Granted::Nothing => "not granted",
+        };
+        format!("+ {}: {granted}", capability(&asked.capability))
+    });
+    let removed = plan.requests_removed.iter().map(|gone| format!("- {}", capability(gone)));
+    block(&mut text, "requests", added.chain(removed).collect());
+    let schema = plan.state_schema;
+    if schema.from != schema.to {
+        block(
+            &mut text,
+            "state",
+            vec![format!("~ schema {} becomes {}: the release migrates it", schema.from, schema.to)],
+        );
+    }
+    let memory = match plan.memory {
+        Memory::HandedOver => "is handed over",
+        Memory::StartsAnew => "starts anew",
+    };
+    block(&mut text, "memory", vec![memory.to_owned()]);
+    // The remedy is told with the error.
+    let why = |message: &str| message.split("; hint: ").next().unwrap_or_default().to_owned();
+    let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, why(&refusal.message)));
+    block(&mut text, "refused", refusals.collect());
+    text
+}
+
+fn party(party: &Party) -> String {
+    let digest = party.digest.get(..12).unwrap_or(&party.digest);
+    match &party.version {
+        Some(version) => format!("{} {version} ({digest})", party.name),
+        None => format!("{} ({digest})", party.name),
+    }
+}
+
+fn capability(capability: &Capability) -> String {
+    format!("{} {}", capability.kind, capability.target)
+}
+
+fn changes(changes: &Changes) -> Vec<String> {
+    let added = changes.added.iter().map(|item| format!("+ {item}"));
+    let removed = changes.removed.iter().map(|item| format!("- {item}"));
+    let changed = changes.changed.iter().map(|change| format!("~ {}: {}", change.item, change.difference));
+    added.chain(removed).chain(changed).collect()
+}
+
+fn block(text: &mut String, name: &str, lines: Vec<String>) {
+    for (at, line) in lines.iter().enumerate() {
+        let name = if at == 0 { name } else { "" };
+        text.push_str(&format!("  {name:<9} {}\n", super::printable(line)));
+    }
+}

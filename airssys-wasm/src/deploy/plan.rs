@@ -1,0 +1,621 @@
+//! What a deployment would change, and whether it may. Decides from descriptions; does nothing.
+//!
+//! **When an export is compatible.** The rule is that of the validator of components, wasmparser's `SubtypeCx`: an interface may export more than is wanted of
+//! it, and everything else is the same type. Functions have the same parameters, by name and in order, and the same result; records, variants, enums and
+//! flags the same fields, cases or flags, by name and in order; tuples the same elements. The component model's `Subtyping.md` allows more in a rough
+//! sketch (contravariant parameters, covariant results, fewer fields), which no implementation follows: between two types of values none is a subtype of
+//! the other yet, so that either direction comes to the same. What would only be compatible by that sketch is refused.
+//!
+//! **Whose exports.** The interfaces of `airssys:actor` lie between a release and this host: linking holds what is there against the contract, and the
+//! host looks for the optional ones before it calls them. So they are reported and never refused. All others are for those who have the component's type
+//! from before.
+//!
+//! **Imports** are reported. What the host lacks, linking refuses.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::DeployError;
+use crate::capability::{Access, Grants, Requests, SocketAddress};
+use crate::engine::interface::{Items, Structure, track};
+use crate::engine::{Interface, UPGRADE, is_contract};
+use crate::registry::Manifest;
+
+/// What a deployment would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The service.
+    pub service: String,
+    /// The release that is live.
+    pub from: Party,
+    /// The one that is to be.
+    pub to: Party,
+    /// What it asks the host for.
+    pub imports: Changes,
+    /// What it offers.
+    pub exports: Changes,
+    /// The capabilities that it asks for and the live one does not.
+    pub requests_added: Vec<Asked>,
+    /// Those that it does not ask for any more.
+    pub requests_removed: Vec<Capability>,
+    /// The schema of its state.
+    pub state_schema: Schemas,
+    /// What becomes of the guest's memory.
+    pub memory: Memory,
+    /// Whether it is the very release that is live.
+    pub no_op: bool,
+    /// Why it would be refused; none where it would not.
+    pub refusals: Vec<PlanRefusal>,
+}
+
+/// One of the two releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Its name.
+    pub name: String,
+    /// Its version; none where it has no `Component.toml`.
+    pub version: Option<String>,
+    /// The SHA-256 of its component.
+    pub digest: String,
+}
+
+/// What is different among imports or exports. An interface as a whole is named `package:name/interface@version`, an item of one has its name behind `#`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// New.
+    pub added: Vec<String>,
+    /// Gone.
+    pub removed: Vec<String>,
+    /// There still, and not the same.
+    pub changed: Vec<Change>,
+}
+
+impl Changes {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+/// Something that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which.
+    pub item: String,
+    /// The first difference, and the way to it.
+    pub difference: String,
+    /// Whether it is another type; else it has another version, of the same kind.
+    pub retyped: bool,
+}
+
+/// Something that is asked for under `[requests]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Capability {
+    /// The key: `send`, `files` ...
+    pub kind: String,
+    /// What is written there.
+    pub target: String,
+}
+
+/// A capability that is newly asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Which.
+    #[serde(flatten)]
+    pub capability: Capability,
+    /// How much of it the topology grants.
+    pub granted: Granted,
+}
+
+/// How much of a request the topology grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Granted {
+    /// None of it.
+    Nothing,
+    /// Less than is asked for.
+    Part,
+    /// As much as is asked for.
+    All,
+}
+
+/// The schema of the state, before and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schemas {
+    /// Of the live release.
+    pub from: u32,
+    /// Of the new one. Where it is another, the new one's `migrate` is asked.
+    pub to: u32,
+}
+
+/// What becomes of what the guest has in its memory beside its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Memory {
+    /// The live release's `snapshot` goes to the new one's `restore`.
+    HandedOver,
+    /// It is gone: one of the two does not export `upgrade`.
+    StartsAnew,
+}
+
+/// Why a deployment would be refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRefusal {
+    /// [`DeployError::code`].
+    pub code: String,
+    /// The error's text.
+    pub message: String,
+}
+
+impl From<&DeployError> for PlanRefusal {
+    fn from(error: &DeployError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
+/// A release, as far as it matters here.
+pub(crate) struct Side<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) digest: &'a str,
+    pub(crate) interface: Interface,
+}
+
+impl Side<'_> {
+    fn party(&self) -> Party {
+        Party {
+            name: self.manifest.name.clone(),
+            version: self.manifest.has_version().then(|| self.manifest.version.to_string()),
+            digest: self.digest.to_owned(),
+        }
+    }
+
+    fn hands_over(&self) -> bool {
+        self.interface.exports.keys().any(|(interface, _)| interface == UPGRADE)
+    }
+}
+
+/// The plan, and what a deployment would be refused with, first things first.
+pub(crate) fn plan(
+    service: &str,
+    from: &Side<'_>,
+    to: &Side<'_>,
+    grants: &Grants,
+    allow_downgrade: bool,
+) -> (Plan, Vec<DeployError>) {
+    let imports = compare(&from.interface.imports, &to.interface.imports);
+    let exports = compare(&from.interface.exports, &to.interface.exports);
+    let no_op = from.digest == to.digest && from.manifest == to.manifest;
+    let mut refused = Vec::new();
+    if no_op {
+        refused.push(DeployError::AlreadyLive { service: service.to_owned() });
+    } else if !allow_downgrade && !is_newer(from.manifest, to.manifest) {
+        refused.push(DeployError::Downgrade {
+            service: service.to_owned(),
+            live: from.manifest.version.to_string(),
+            version: to.manifest.version.to_string(),
+        });
+    }
+    let broken = broken(&exports);
+    if !broken.is_empty() {
+        refused.push(DeployError::Incompatible { service: service.to_owned(), broken });
+    }
+    let asked_before = asked(&from.manifest.requests, grants);
+    let asks = asked(&to.manifest.requests, grants);
+    let is_in = |all: &[Asked], one: &Asked| all.iter().any(|other| other.capability == one.capability);
+    let requests_removed =
+        asked_before.iter().filter(|one| !is_in(&asks, one)).map(|one| one.capability.clone()).collect();
+    let plan = Plan {
+        service: service.to_owned(),
+        from: from.party(),
+        to: to.party(),
+        imports,
+        exports,
+        requests_removed,
+        requests_added: asks.into_iter().filter(|one| !is_in(&asked_before, one)).collect(),
+        state_schema: Schemas { from: from.manifest.state_schema, to: to.manifest.state_schema },
+        memory: if from.hands_over() && to.hands_over() { Memory::HandedOver } else { Memory::StartsAnew },
+        no_op,
+        refusals: refused.iter().map(PlanRefusal::from).collect(),
+    };
+    (plan, refused)
+}
+
+/// Whether the new one has a newer version, or one of them has none. Build metadata does not count.
+fn is_newer(from: &Manifest, to: &Manifest) -> bool {
+    !from.has_version() || !to.has_version() || to.version.cmp_precedence(&from.version).is_gt()
+}
+
+/// What those cannot do any more who rely on the exports of before.
+fn broken(exports: &Changes) -> Vec<String> {
+    let others = |item: &&String| !is_contract(item);
+    let gone = exports.removed.iter().filter(others).map(|item| format!("{item} is gone"));
+    let retyped = exports.changed.iter().filter(|change| change.retyped && others(&&change.item));
+    gone.chain(retyped.map(|change| format!("{} has another type: {}", change.item, change.difference))).collect()
+}
+
+type Named<'a> = BTreeMap<&'a str, &'a Structure>;
+
+fn by_interface(items: &Items) -> BTreeMap<&str, Named<'_>> {
+    let mut all: BTreeMap<&str, Named<'_>> = BTreeMap::new();
+    for ((interface, name), structure) in items {
+        let named = all.entry(interface).or_default();
+        if !name.is_empty() {
+            named.insert(name, structure);
+        }
+    }
+    all
+}
+
+/// What is different. Interfaces are the same where their versions are compatible; the same version goes first.
+fn compare(from: &Items, to: &Items) -> Changes {
+    let (had, has) = (by_interface(from), by_interface(to));
+    let mut changes = Changes::default();
+    let mut met = Vec::new();
+    for (&interface, items) in &had {
+        let same = |name: &&&str| track(name) == track(interface);
+        let found = has
+            .get_key_value(interface)
+            .or_else(|| has.keys().rev().find(same).and_then(|name| has.get_key_value(name)));
+        match found {
+            Some((&name, now)) => {
+                met.push(name);
+                if name != interface {
+                    let (_, version) = name.split_once('@').unwrap_or_default();
+                    let difference = format!("has the version {version}");
+                    changes.changed.push(Change { item: interface.to_owned(), difference, retyped: false });
+                }
+                compare_items((interface, items), (name, now), &mut changes);
+            }
+            None if interface.is_empty() => changes.removed.extend(items.keys().map(|&name| name.to_owned())),
+            None => changes.removed.push(interface.to_owned()),
+        }
+    }
+    for (&interface, items) in has.iter().filter(|(name, _)| !met.contains(name)) {
+        match interface {
+            "" => changes.added.extend(items.keys().map(|&name| name.to_owned())),
+            _ => changes.added.push(interface.to_owned()),
+        }
+    }
+    changes
+}
+
+fn compare_items((interface, had): (&str, &Named<'_>), (new, has): (&str, &Named<'_>), changes: &mut Changes) {
+    let label = |interface: &str, name: &str| match interface {
+        "" => name.to_owned(),
+        _ => format!("{interface}#{name}"),
+    };
+    for (name, before) in had {
+        match has.get(name) {
+            None => changes.removed.push(label(interface, name)),
+            Some(now) => changes.changed.extend(before.difference(now).map(|difference| Change {
+                item: label(interface, name),
+                difference,
+                retyped: true,
+            })),
+        }
+    }
+    changes.added.extend(has.keys().filter(|name| !had.contains_key(*name)).map(|name| label(new, name)));
+}
+
+/// All that is asked for, as it is written, and how much of it is granted.
+fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
+    let mut all = Vec::new();
+    let mut ask = |kind: &str, target: String, granted| {
+        all.push(Asked { capability: Capability { kind: kind.to_owned(), target }, granted });
+    };
+    for (kind, wanted, given) in [
+        ("send", &requests.send, &grants.send),
+        ("call", &requests.call, &grants.call),
+        ("publish", &requests.publish, &grants.publish),
+        ("subscribe", &requests.subscribe, &grants.subscribe),
+    ] {
+        for pattern in wanted {
+            ask(kind, pattern.to_string(), most(given, |grant| grant.covers(pattern), |grant| grant.overlaps(pattern)));
+        }
+    }
+    for (folder, access) in &requests.files {
+        let granted = match grants.files.get(folder) {
+            None => Granted::Nothing,
+            Some(grant) if grant.access < *access => Granted::Part,
+            Some(_) => Granted::All,
+        };
+        let access = if *access == Access::Read { "read" } else { "read-write" };
+        ask("files", format!("{folder} ({access})"), granted);
+    }
+    for name in &requests.environment {
+        let granted = if grants.environment.contains_key(name) { Granted::All } else { Granted::Nothing };
+        ask("environment", name.clone(), granted);
+    }
+    for socket in &requests.sockets {
+        let covers = |grant: &SocketAddress| {
+            grant.ip.is_none_or(|ip| socket.ip == Some(ip)) && grant.port.is_none_or(|port| socket.port == Some(port))
+        };
+        let overlaps = |grant: &SocketAddress| {
+            (grant.ip.is_none() || socket.ip.is_none() || grant.ip == socket.ip)
+                && (grant.port.is_none() || socket.port.is_none() || grant.port == socket.port)
+        };
+        ask("sockets", socket.to_string(), most(&grants.sockets, covers, overlaps));
+    }
+    all
+}
+
+/// How much of a request is granted, by the grant that gives most.
+fn most<T>(grants: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Granted {
+    let granted = |grant| match grant {
+        grant if covers(grant) => Granted::All,
+        grant if overlaps(grant) => Granted::Part,
+        _ => Granted::Nothing,
+    };
+    grants.iter().map(granted).max().unwrap_or(Granted::Nothing)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{Changes, Granted, Memory, Side, UPGRADE, asked, broken, compare, plan};
+    use crate::capability::{Access, FileGrant, Grants, Requests};
+    use crate::engine::Interface;
+    use crate::engine::interface::{Items, Part, Structure};
+    use crate::registry::Manifest;
+
+    /// An interface with a function of this type, and `more` beside it. It is imported, so that it needs no code.
+    fn interface(name: &str, function: &str, more: &str) -> Items {
+        let text = format!(r#"(component (import "{name}" (instance (export "f" (func {function})) {more})))"#);
+        Interface::of_text(&text).imports
+    }
+
+    fn difference(old: &str, new: &str) -> Changes {
+        compare(&interface("a:b/c@0.1.0", old, ""), &interface("a:b/c@0.1.0", new, ""))
+    }
+
+    #[test]
+    fn a_function_keeps_its_type_or_says_what_is_another() {
+        let same = [
+            "",
+            "(param \"x\" u32) (result (list u8))",
+            "(param \"x\" (option (tuple u8 char))) (result (result string (error f64)))",
+        ];
+        for function in same {
+            assert_eq!(difference(function, function), Changes::default());
+        }
+        for (old, new, says) in [
+            ("(param \"x\" u32)", "(param \"x\" u64)", "parameter `x`: u32 became u64"),
+            ("(param \"x\" u32)", "(param \"y\" u32)", "parameter `y` in place of parameter `x`"),
+            ("(param \"x\" u32)", "", "parameter `x` is gone"),
+            ("", "(param \"x\" u32)", "parameter `x` is new"),
+            ("", "(result u32)", "result is new"),
+            ("(result u32)", "(param \"x\" u32)", "parameter `x` in place of result"),
+            ("(result (list u8))", "(result (list s8))", "result: element: u8 became s8"),
+            ("(result (tuple u8 u8))", "(result (tuple u8))", "result: element is gone"),
+            ("(result (option u8))", "(result u8)", "result: option became u8"),
+            ("(result (result u8))", "(result (result))", "result: ok: the u8 is gone"),
+            ("(result (result))", "(result (result (error u8)))", "result: error: a u8 is new"),
+        ] {
+            let changes = difference(old, new);
+            assert_eq!((&changes.added, &changes.removed), (&Vec::new(), &Vec::new()));
+            assert_eq!(changes.changed.iter().map(|change| &*change.difference).collect::<Vec<_>>(), [says]);
+            assert_eq!(broken(&changes), [format!("a:b/c@0.1.0#f has another type: {says}")]);
+        }
+    }
+
+    /// What is said where the result of a function becomes another one of a named type.
+    fn named(old: &str, new: &str) -> Vec<String> {
+        let of = |ty: &str| {
+            let text = format!(
+                r#"(component (import "i" (instance
+                    (type $d {ty}) (export "t" (type $t (eq $d))) (export "f" (func (result $t))))))"#
+            );
+            Interface::of_text(&text).imports
+        };
+        let changes = compare(&of(old), &of(new)).changed.into_iter();
+        changes.filter(|change| change.item == "i#f").map(|change| change.difference).collect()
+    }
+
+    #[test]
+    fn records_variants_enums_and_flags_are_the_same_by_names_and_order() {
+        let cases = [
+            (
+                r#"(record (field "a" u8) (field "b" u8))"#,
+                r#"(record (field "b" u8) (field "a" u8))"#,
+                "field `b` in place of field `a`",
+            ),
+            (r#"(record (field "a" u8))"#, r#"(record (field "a" u8) (field "b" (option u8)))"#, "field `b` is new"),
+            (r#"(variant (case "a" u8) (case "b"))"#, r#"(variant (case "a" u8))"#, "case `b` is gone"),
+            (r#"(variant (case "a" u8))"#, r#"(variant (case "a"))"#, "case `a`: the u8 is gone"),
+            (r#"(enum "a" "b")"#, r#"(enum "a" "b" "c")"#, "case `c` is new"),
+            (r#"(enum "a" "b")"#, r#"(enum "b" "a")"#, "case `b` in place of case `a`"),
+            (r#"(flags "a" "b")"#, r#"(flags "a")"#, "flag `b` is gone"),
+            (r#"(enum "a")"#, r#"(flags "a")"#, "enum became flags"),
+        ];
+        for (old, new, says) in cases {
+            assert_eq!(named(old, old), Vec::<String>::new());
+            assert_eq!(named(old, new), [format!("result: {says}")]);
+            assert_eq!(named(new, old).len(), 1, "neither is a subtype: {old} {new}");
+        }
+    }
+
+    #[test]
+    fn an_export_may_come_and_must_not_go() {
+        let more = r#"(export "more" (func))"#;
+        let (less, more) = (interface("a:b/c@0.1.0", "", ""), interface("a:b/c@0.1.0", "", more));
+        let grown = compare(&less, &more);
+        assert_eq!((&*grown.added, broken(&grown).len()), (&["a:b/c@0.1.0#more".to_owned()][..], 0));
+        let shrunk = compare(&more, &less);
+        assert_eq!(broken(&shrunk), ["a:b/c@0.1.0#more is gone"]);
+    }
+
+    #[test]
+    fn an_interface_is_the_same_where_its_version_is_compatible() {
+        for (old, new, gone) in [
+            ("a:b/c@0.1.0", "a:b/c@0.1.7", false),
+            ("a:b/c@1.7.0", "a:b/c@1.0.0", false),
+            ("a:b/c@0.1.0", "a:b/c@0.2.0", true),
+            ("a:b/c@1.0.0", "a:b/c@2.0.0", true),
+            ("a:b/c@0.0.1", "a:b/c@0.0.2", true),
+            ("a:b/c@1.0.0-a", "a:b/c@1.0.0-b", true),
+            ("a:b/c@1.0.0", "a:b/c", true),
+            ("a:b/c@1.0.0", "a:b/d@1.0.0", true),
+        ] {
+            let changes = compare(&interface(old, "", ""), &interface(new, "", ""));
+            assert_eq!(broken(&changes).is_empty(), !gone, "{old} {new}: {changes:?}");
+            assert_eq!(changes.changed.iter().any(|change| !change.retyped), !gone, "{old} {new}");
+            assert_eq!(changes.added == [new], gone);
+        }
+    }
+
+    #[test]
+    fn what_lies_between_release_and_host_may_go() {
+        let with = interface("airssys:actor/health@0.1.0", "", "");
+        let changes = compare(&with, &Items::default());
+        assert_eq!(changes.removed, ["airssys:actor/health@0.1.0"]);
+        assert_eq!(broken(&changes), Vec::<String>::new());
+    }
+
+    fn manifest(version: &str) -> Manifest {
+        let mut manifest = Manifest::of_bare_file(std::path::Path::new("a.wasm"));
+        manifest.version = version.parse().unwrap();
+        manifest
+    }
+
+    #[test]
+    fn only_a_newer_version_follows() {
+        for (old, new, refused) in [
+            ("0.1.0", "0.1.1", false),
+            ("0.1.0", "0.1.0", true),
+            ("0.2.0", "0.1.9", true),
+            ("1.0.0-rc.1", "1.0.0", false),
+            ("1.0.0", "1.0.0-rc.1", true),
+            ("1.0.0+1", "1.0.0+2", true),
+            ("0.0.0", "0.1.0", false),
+            ("0.1.0", "0.0.0", false),
+            ("0.0.0", "0.0.0", false),
+        ] {
+            let (old, new) = (manifest(old), manifest(new));
+            let from = Side { manifest: &old, digest: "a", interface: Interface::default() };
+            let to = Side { manifest: &new, digest: "b", interface: Interface::default() };
+            let codes = |allow| -> Vec<String> {
+                let (plan, errors) = plan("s", &from, &to, &Grants::default(), allow);
+                assert_eq!(plan.refusals.len(), errors.len());
+                assert_eq!((plan.no_op, plan.memory), (false, Memory::StartsAnew));
+                plan.refusals.into_iter().map(|refusal| refusal.code).collect()
+            };
+            assert_eq!(codes(false) == ["downgrade"], refused, "{} {}", old.version, new.version);
+            assert_eq!(codes(true), Vec::<String>::new());
+        }
+        let same = manifest("0.1.0");
+        let side = || Side { manifest: &same, digest: "a", interface: Interface::default() };
+        let (plan, _) = plan("s", &side(), &side(), &Grants::default(), false);
+        assert!(plan.no_op);
+        assert_eq!(plan.refusals.iter().map(|refusal| &*refusal.code).collect::<Vec<_>>(), ["already-live"]);
+    }
+
+    #[test]
+    fn memory_is_handed_over_where_both_export_upgrade() {
+        let manifest = manifest("0.0.0");
+        let with = |exports| Interface { imports: Items::default(), exports };
+        let upgrade = || with(interface(UPGRADE, "", ""));
+        for (old, new, expected) in [
+            (upgrade(), upgrade(), Memory::HandedOver),
+            (upgrade(), with(Items::default()), Memory::StartsAnew),
+            (with(Items::default()), upgrade(), Memory::StartsAnew),
+        ] {
+            let from = Side { manifest: &manifest, digest: "a", interface: old };
+            let to = Side { manifest: &manifest, digest: "b", interface: new };
+            let (plan, refused) = plan("s", &from, &to, &Grants::default(), false);
+            assert_eq!((plan.memory, refused.len()), (expected, 0));
+        }
+    }
+
+    #[test]
+    fn a_request_says_how_much_of_it_is_granted() {
+        let patterns = |all: &[&str]| all.iter().map(|text| text.parse().unwrap()).collect();
+        let requests = Requests {
+            send: patterns(&["a", "b/**", "c/*"]),
+            files: BTreeMap::from([
+                ("/in".into(), Access::Read),
+                ("/out".into(), Access::ReadWrite),
+                ("/no".into(), Access::Read),
+            ]),
+            environment: vec!["SET".into(), "UNSET".into()],
+            sockets: vec!["10.0.0.1:80".parse().unwrap(), "*:443".parse().unwrap(), "10.0.0.2:1".parse().unwrap()],
+            ..Requests::default()
+        };
+        let folder = |access| FileGrant { host: "/tmp".into(), access };
+        let grants = Grants {
+            send: patterns(&["a", "b/x"]),
+            call: patterns(&["c/*"]),
+            files: BTreeMap::from([("/in".into(), folder(Access::ReadWrite)), ("/out".into(), folder(Access::Read))]),
+            environment: BTreeMap::from([("SET".into(), "1".into())]),
+            sockets: vec!["*:80".parse().unwrap(), "10.0.0.1:443".parse().unwrap()],
+            ..Grants::default()
+        };
+        let found: Vec<_> = asked(&requests, &grants)
+            .into_iter()
+            .map(|one| (one.capability.kind + " " + &one.capability.target, one.granted))
+            .collect();
+        let expected = [
+            ("send a", Granted::All),
+            ("send b/**", Granted::Part),
+            ("send c/*", Granted::Nothing),
+            ("files /in (read)", Granted::All),
+            ("files /no (read)", Granted::Nothing),
+            ("files /out (read-write)", Granted::Part),
+            ("environment SET", Granted::All),
+            ("environment UNSET", Granted::Nothing),
+            ("sockets 10.0.0.1:80", Granted::All),
+            ("sockets *:443", Granted::Part),
+            ("sockets 10.0.0.2:1", Granted::Nothing),
+        ];
+        assert_eq!(found, expected.map(|(text, granted)| (text.to_owned(), granted)));
+    }
+
+    fn structures() -> impl Strategy<Value = Structure> {
+        const KINDS: &[&str] = &["func", "record", "u32", "list"];
+        let leaf = prop::sample::select(KINDS).prop_map(|kind| Structure { kind: kind.into(), parts: Vec::new() });
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let part = ("[ab]", prop::option::of(inner));
+            let part = part.prop_map(|(name, structure)| Part { role: "field", name, structure });
+            (prop::sample::select(KINDS), prop::collection::vec(part, 0..3))
+                .prop_map(|(kind, parts)| Structure { kind: kind.into(), parts })
+        })
+    }
+
+    fn items() -> impl Strategy<Value = Items> {
+        let interface = prop::sample::select(&["", "a:b/c@0.1.0", "a:b/c@0.1.1", "a:b/c@0.2.0", "d"][..]);
+        let name = (interface, "[fgh]").prop_map(|(interface, name)| (interface.to_owned(), name));
+        prop::collection::btree_map(name, structures(), 0..8)
+    }
+
+    proptest! {
+            #[test]
+            fn every_interface_is_compatible_with_itself(items in items()) {
+                prop_assert!(compare(&items, &items).is_empty());
+            }
+
+            #[test]
+            fn two_are_the_same_only_where_no_difference_is_told(one in structures(), other in structures()) {
+                prop_assert_eq!(one.difference(&other).is_none(), one == other);
+                prop_assert_eq!(one.difference(&other).is_none(), other.difference(&one).is_none());
+            }
+
+            #[test]
+            fn without_an_export_none_is_compatible(items in items(), which: prop::sample::Index) {
+                prop_assume!(!items.is_empty());
+                let mut less = items.clone();
+                let (name, _) = items.iter().nth(which.index(items.len())).unwrap();
+                less.remove(name);
+                // The same interface in a compatible version may have it as well.
+                let changes = compare(&items, &less);
+                let elsewhere = less.keys().any(|(interface, item)| interface != &name.0 && item == &name.1);
+                prop_assert!(!broken(&changes).is_empty() || elsewhere);
+    prop_assert_eq!(broken(&compare(&less, &items)), Vec::<String>::new());
+            }
+        }
+}
