@@ -86,7 +86,7 @@ pub(crate) enum Request {
     State { service: String },
     /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.
     StateValue { service: String, actor: String, key: String },
-    /// Answers a list of [`Ended`]: the deployments of the service that are over, the youngest last.
+    /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop,
