@@ -154,8 +154,14 @@ type Case = (&'static str, fn(&Progress) -> bool);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_new_release_does_nothing_is_lost_repeated_or_reordered() {
-    let cases: [Case; 5] = [
+    let cases: [Case; 10] = [
         ("healthy", |end| *end == Progress::Live),
+        // Its health check knows; else nobody would tell.
+        ("wrong-answers", |end| matches!(end, Progress::RolledBack { reason: Setback::Unwell(_) })),
+        ("slow", |end| *end == Progress::Live),
+        ("check-fails", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
+        ("init-grows", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
+        ("grows-on-4", |end| matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) })),
         ("init-fails", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
         ("init-traps", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
         ("init-hangs", |end| matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) })),
@@ -184,7 +190,8 @@ async fn whatever_the_new_release_does_nothing_is_lost_repeated_or_reordered() {
 async fn what_cannot_be_hosted_is_refused_before_anything_changes() {
     let deploying = Deploying::start(TOPOLOGY).await;
     assert_eq!(deploying.ask("a", 1).await["release"], json!("one"));
-    let broken: [(&str, Vec<u8>); 4] = [
+    let broken: [(&str, Vec<u8>); 5] = [
+        ("missing-import", wat::parse_str(r#"(component (import "acme:moon/phase@1.0.0" (instance)))"#).unwrap()),
         ("empty", Vec::new()),
         ("text", b"hello".to_vec()),
         ("truncated", shifter("two", "healthy")[..5_000].to_vec()),

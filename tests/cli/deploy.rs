@@ -180,6 +180,8 @@ fn what_was_deployed_outlives_a_host_that_is_killed() {
     let _deployed = desk.run(&["deploy", "counter", "counter@2.0.0", "--probation", "10ms"]).well();
     running.signal("KILL");
     let _killed = running.end();
+    // Nobody runs, and it is needed all the same.
+    let _refused = desk.run(&["remove", "counter@2.0.0"]).refused(1, "AS106", &["counter@2.0.0", "in use"]);
 
     let mut running = Running::start(desk.command(&["run"]));
     running.until("is up");
@@ -214,6 +216,29 @@ fn a_release_that_was_deployed_and_is_gone_is_not_replaced_in_silence() {
     std::fs::write(desk.path().join("two.wasm"), shifter("other", "healthy")).unwrap();
     let refused = desk.run(&["run"]);
     let _refused = refused.refused(3, "AR100", &["two.wasm", "digest", "--as-written"]);
+}
+
+#[test]
+fn what_nobody_signed_is_not_deployed_where_keys_are_named() {
+    let desk = Desk::with(TOPOLOGY);
+    let key = desk.run(&["keygen", "--out", "ours.key"]).well().stdout.trim_end().to_owned();
+    for (name, version) in [("one", "1.0.0"), ("two", "2.0.0")] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, "healthy")).unwrap();
+        let manifest = format!("name = \"counter\"\nversion = \"{version}\"\n");
+        std::fs::write(desk.path().join(format!("{name}.toml")), manifest).unwrap();
+    }
+    let _published = desk.run(&["publish", "one.wasm", "--sign", "ours.key"]).well();
+    let _published = desk.run(&["publish", "two.wasm"]).well();
+    let topology = TOPOLOGY.replace("one.wasm", "counter@1.0.0");
+    desk.write("airssys.toml", format!("{topology}[settings]\ntrusted_keys = [{key:?}]\n"));
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let _refused = desk.run(&["deploy", "counter", "counter@2.0.0"]).refused(1, "AH201", &["is not signed", "--sign"]);
+    assert_eq!(live(&desk, 1), json!("one"));
+    let _signed = desk.run(&["publish", "two.wasm", "--sign", "ours.key"]).well();
+    let _deployed = desk.run(&["deploy", "counter", "counter@2.0.0", "--probation", "10ms"]).well();
+    assert_eq!(live(&desk, 2), json!("two"));
+    stop(&desk, running);
 }
 
 #[test]

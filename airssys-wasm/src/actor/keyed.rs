@@ -92,6 +92,11 @@ impl Roster {
         awakened.posts.values().filter(|post| !post.live.settle()).count()
     }
 
+    /// Those who are awake.
+    pub(crate) fn awake(&self) -> Vec<Arc<Post>> {
+        self.lock().posts.values().cloned().collect()
+    }
+
     fn enter(&self, actor: &KeyedActor, make: impl FnOnce(&Waking) -> Arc<Post>) {
         let mut awakened = self.lock();
         let post = make(&awakened.waking);

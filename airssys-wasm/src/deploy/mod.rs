@@ -15,7 +15,7 @@ mod run;
 
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Schemas};
 pub(crate) use plan::{Side, plan};
-pub use record::{Ended, RecordError, Recovery, Source, forget};
+pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::TemplateError;
-use crate::error::Crash;
+use crate::error::{Crash, Fault};
 use crate::registry::Untrusted;
 
 /// How a deployment goes about it.
@@ -35,7 +35,8 @@ use crate::registry::Untrusted;
 pub struct DeployOptions {
     /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the old one stays.
     pub handover_deadline: Duration,
-    /// How long a crash on the new release brings the old one back; default 10 s.
+    /// How long a crash of the new release, or a health check that fails, brings the old one back; default 10 s. Each actor is asked ten times meanwhile, at
+    /// least every 5 s.
     pub probation: Duration,
     /// Whether the new release may have a version that is not newer than that of the live one.
     pub allow_downgrade: bool,
@@ -208,6 +209,9 @@ pub enum Setback {
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]
     Crashed(Crash),
+    /// Its health check said that it is not well, on probation.
+    #[error("the new release is not well: {0}")]
+    Unwell(Fault),
     /// It cannot be written down, and would not outlive the process.
     #[error("it cannot be written down: {0}")]
     NotRecorded(String),

@@ -5,7 +5,7 @@
 //!
 //! Invariant: a file is there as a whole; what it says is live was live, and proved.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -213,6 +213,19 @@ pub fn forget(data: &Path) -> Result<(), RecordError> {
         files::remove(&folder.join(name))?;
     }
     Ok(())
+}
+
+/// The published releases, as `NAME@VERSION`, that a mesh with this data folder starts with, or can go back to.
+///
+/// # Errors
+///
+/// [`RecordError`].
+pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
+    let records = Records::open(Some(data))?;
+    let all = records.all();
+    let sources =
+        all.values().flat_map(|record| std::iter::once(&record.live).chain(&record.previous).chain(&record.under_way));
+    Ok(sources.filter_map(|source| source.published.clone()).collect())
 }
 
 /// The records of all services; in memory only where there is no data folder.

@@ -10,14 +10,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::decide::{self, Action, Event};
 use super::record::{Page, RecordError};
 use super::{DeployOptions, Deployment, Met, Progress, Setback};
-use crate::actor::{Claim, Control, Post, Probation, Roster, Serving, Swap, Swapped, Waking, Way, start};
+use crate::actor::{Claim, Control, Post, Probation, Roster, Serving, Swap, Swapped, Waking, Way, check, start};
 use crate::engine::{Engines, Template};
-use crate::error::Crash;
+use crate::error::{Crash, Fault};
 use crate::router::service::Terms;
 use crate::state::Saved;
 
 /// How long it waits before it asks an actor again that did not run when it was asked.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// How often each actor is asked for its health over a probation, and the time between two of those at least and at most.
+const PROBES: u32 = 10;
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -124,18 +128,29 @@ impl Running<'_> {
                 },
                 Action::Watch => {
                     self.told.send_replace(Progress::Probation);
-                    let until = *until.get_or_insert_with(|| proved_at(self.order.options.probation));
-                    tokio::select! {
-                        biased;
-                        Some((actor, crash)) = failures.recv() => {
-                            self.setback.get_or_insert(Setback::Crashed(crash));
-                            self.crashed(actor)
+                    let probation = self.order.options.probation;
+                    let until = *until.get_or_insert_with(|| proved_at(probation));
+                    loop {
+                        let asked_at = until.min(Instant::now() + (probation / PROBES).clamp(SHORTEST, LONGEST));
+                        tokio::select! {
+                            biased;
+                            Some((actor, crash)) = failures.recv() => {
+                                self.setback.get_or_insert(Setback::Crashed(crash));
+                                break self.crashed(actor);
+                            }
+                            Some(()) = cancelled.recv() => {
+                                self.setback.get_or_insert(Setback::Cancelled);
+                                break Event::Cancelled;
+                            }
+                            () = tokio::time::sleep_until(asked_at) => {}
                         }
-                        Some(()) = cancelled.recv() => {
-                            self.setback.get_or_insert(Setback::Cancelled);
-                            Event::Cancelled
+                        if let Some(fault) = self.unwell().await {
+                            self.setback.get_or_insert(Setback::Unwell(fault));
+                            break Event::Cancelled;
                         }
-                        () = tokio::time::sleep_until(until) => Event::Proved,
+                        if asked_at == until {
+                            break Event::Proved;
+                        }
                     }
                 }
                 Action::Revert(actor) => {
@@ -198,6 +213,20 @@ impl Running<'_> {
                 None => unreachable!("an action's own event always says what is next"),
             }
         }
+    }
+
+    /// What the first actor says that is not well. One that does not run, or does not come to it in time, says nothing: its crash would.
+    async fn unwell(&self) -> Option<Fault> {
+        let awake = match &self.order.posts {
+            Posts::Fixed(_) => Vec::new(),
+            Posts::Keyed(roster) => roster.awake(),
+        };
+        for post in self.order.posts.fixed().iter().chain(awake.iter().map(|post| &**post)) {
+            if let Some(Err(fault)) = check(post, self.order.options.handover_deadline).await {
+                return Some(fault);
+            }
+        }
+        None
     }
 
     /// Writes something down, off the runtime's threads.

@@ -71,7 +71,7 @@ pub(crate) struct RollbackArgs {
 
 #[derive(Debug, clap::Args)]
 struct Times {
-    /// How long a crash of the new release brings the old one back.
+    /// How long a crash of the new release, or a failed health check, brings the old one back.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = run::timeout)]
     probation: Duration,
     /// How long an actor has to come to the end of its message and let the new release take over.

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use airssys_wasm::RuntimeError;
+use airssys_wasm::deploy::needed;
+use semver::Version;
 use serde::Serialize;
 
 use crate::explain::note;
 use crate::output::{self, DataArgs, Problem, ReleaseLine};
 
-/// Removes old releases: of each name the newest versions stay, those that were published lately, and those that a running mesh uses.
+/// Removes old releases: of each name the newest versions stay, those that were published lately, and those that a running mesh uses,
+/// or that the next one in this data folder starts with or can go back to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys retain --keep 5 --keep-for 30d")]
 pub(crate) struct Args {
@@ -36,7 +40,9 @@ fn time(text: &str) -> Result<Duration, String> {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let records = args.data.store()?.retention(keep, args.keep_for, |_, _| false)?;
+    let needed = needed(args.data.folder()).map_err(RuntimeError::from)?;
+    let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
+    let records = args.data.store()?.retention(keep, args.keep_for, in_use)?;
     let removed: Vec<ReleaseLine> = records.iter().map(ReleaseLine::new).collect();
     if args.json {
         return output::print_json(&Report { removed });

@@ -39,6 +39,7 @@ impl Shifter {
             "init-hangs" => loop {
                 black_box(0);
             },
+            "init-grows" => grow(),
             "init-counts" => {
                 state::increment("starts", 1)?;
             }
@@ -47,8 +48,23 @@ impl Shifter {
         Ok(Self::default())
     }
 
+    fn check(&self) -> Result<()> {
+        if way() == "check-fails" || way() == "wrong-answers" && self.seen > 3 {
+            Err(Fault::internal("this release is not well"))
+        } else {
+            Ok(())
+        }
+    }
+
     fn handle(&mut self, message: Numbered) -> Result<Counted> {
         self.seen += 1;
+        if way() == "grows-on-4" && self.seen == 4 {
+            grow();
+        }
+        if way() == "slow" {
+            // As long as fifty of the others, and still within what a turn may take.
+            (0..3_000_000).for_each(|number: u32| _ = black_box(number));
+        }
         if way().strip_prefix("crashes-on-").is_some_and(|number| number == self.seen.to_string()) {
             panic!("this release crashes on its message number {}", self.seen);
         }
@@ -59,8 +75,14 @@ impl Shifter {
         }
         state::set(&message.from, &message.number)?;
         state::increment("handled", 1)?;
-        Ok(Counted { release: name(), seen: self.seen })
+        let seen = if way() == "wrong-answers" { u64::MAX } else { self.seen };
+        Ok(Counted { release: name(), seen })
     }
+}
+
+/// Takes more memory than it may.
+fn grow() {
+    black_box(vec![1_u8; 8 << 20]);
 }
 
 fn text() -> String {
