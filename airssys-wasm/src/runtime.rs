@@ -1,5 +1,6 @@
 //! The facade: a running mesh, for those who embed it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -200,7 +201,7 @@ impl RuntimeBuilder {
                 return Err(error);
             }
         };
-        let topology = &topology;
+        let topology = topology.as_ref();
         let mut previous = previous(&engines, topology, &records, self.data_folder.as_deref()).await;
         let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
         let mut building = Building {
@@ -994,22 +995,24 @@ fn durable_services<'a>(
 }
 
 /// A topology with the releases that were live last.
-struct Recovered {
-    topology: Topology,
+struct Recovered<'a> {
+    topology: Cow<'a, Topology>,
     records: Arc<Records>,
     recoveries: Vec<Recovery>,
 }
 
 /// Puts what was deployed into the topology.
-fn recover(
-    topology: &Topology,
+fn recover<'a>(
+    topology: &'a Topology,
     data: Option<&Path>,
     as_written: bool,
     kept: Option<&DurableStates>,
-) -> Result<Recovered, RuntimeError> {
-    let mut topology = topology.clone();
+) -> Result<Recovered<'a>, RuntimeError> {
     let records = Records::open(data.filter(|_| !as_written))?;
-    let (mut recoveries, mut failed) = (Vec::new(), None);
+    if records.is_empty() {
+        return Ok(Recovered { topology: Cow::Borrowed(topology), records: Arc::new(records), recoveries: Vec::new() });
+    }
+    let (mut topology, mut recoveries, mut failed) = (topology.clone(), Vec::new(), None);
     topology.each_service(|node| {
         if failed.is_none() {
             failed = recover_service(node, &records, data, kept, &mut recoveries).err();
@@ -1018,7 +1021,7 @@ fn recover(
     for recovery in &recoveries {
         tracing::warn!(target: "airssys::deploy", "{recovery}");
     }
-    failed.map_or(Ok(Recovered { topology, records: Arc::new(records), recoveries }), Err)
+    failed.map_or(Ok(Recovered { topology: Cow::Owned(topology), records: Arc::new(records), recoveries }), Err)
 }
 
 /// The releases that served before those that are live, as far as they can be had: without one there is no way back, and nothing else is wrong.

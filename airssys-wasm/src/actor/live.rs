@@ -44,7 +44,7 @@ pub(crate) struct Live {
     /// Cold: looked at after a crash, and by deployments.
     probation: Mutex<Option<Probation>>,
     /// Why nothing serves here, where nothing does.
-    suspended: Mutex<Option<Suspended>>,
+    suspended: Mutex<Option<Box<Suspended>>>,
 }
 
 /// A place whose release came back and cannot read the state that there is: going on would discard turns, and only a person decides that.
@@ -94,13 +94,13 @@ impl Live {
 
     /// Lets nothing serve here until a release is switched in.
     pub(super) fn suspend(&self, suspended: Suspended) {
-        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(suspended);
+        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(suspended));
     }
 
     /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were; none where something does.
     pub(crate) fn suspended(&self) -> Option<(Crash, u64)> {
         let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
-        let Suspended { crash, saved } = suspended.as_ref()?;
+        let Suspended { crash, saved } = suspended.as_deref()?;
         Some((crash.clone(), saved.iter().map(Saved::turns_since).sum()))
     }
 

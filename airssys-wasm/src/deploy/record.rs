@@ -257,6 +257,11 @@ impl Records {
         Ok(Self { folder: Some(folder), all: Mutex::new(all) })
     }
 
+    /// Whether nothing was ever deployed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
     pub(crate) fn get(&self, service: &str) -> Option<Record> {
         self.all().get(service).cloned()
     }
