@@ -374,6 +374,44 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_of_services_is_live_as_a_whole_or_not_at_all() {
+    for (way, goes_live) in
+        [("healthy", true), ("init-fails", false), ("crashes-on-4", false), ("wrong-answers", false)]
+    {
+        let deploying = Deploying::start(TOPOLOGY).await;
+        let before = ["counter", "sibling"].map(|service| deploying.runtime.live_digest(service).unwrap());
+        let load = Load::start(&deploying);
+        load.more(100).await;
+        let set = vec![
+            ("sibling".to_owned(), deploying.release("three", "healthy")),
+            ("counter".to_owned(), deploying.release("two", way)),
+        ];
+        let set = deploying.runtime.deploy_set(set, quick()).await.unwrap();
+        for (service, deployment) in &set {
+            let end = deployment.ended().await;
+            assert_eq!(end == Progress::Live, goes_live, "{way}, {service}: {end:?}");
+        }
+        assert_eq!(set.len(), 2, "{way}");
+        load.end(&deploying).await;
+        let after = ["counter", "sibling"].map(|service| deploying.runtime.live_digest(service).unwrap());
+        assert_eq!(before == after, !goes_live, "{way}");
+        deploying.stop().await;
+    }
+    // What is refused is refused before anything changes, and leaves nobody waiting.
+    let deploying = Deploying::start(TOPOLOGY).await;
+    std::fs::write(deploying.path("text"), "hello").unwrap();
+    let set = vec![
+        ("sibling".to_owned(), deploying.release("three", "healthy")),
+        ("counter".to_owned(), Release::find(&deploying.path("text")).unwrap()),
+    ];
+    let refused = deploying.runtime.deploy_set(set, quick()).await.unwrap_err();
+    assert!(matches!(&refused, DeployError::Release { service, .. } if service == "counter"), "{refused}");
+    let again = deploying.runtime.deploy("sibling", deploying.release("three", "healthy"), quick()).await.unwrap();
+    assert_eq!(again.ended().await, Progress::Live);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
     let mesh = Mesh::start(
         r#"

@@ -477,8 +477,54 @@ impl Runtime {
         let (_plan, refused) = compare(service, &live, &next, options).await?;
         match refused.into_iter().next() {
             Some(refused) => Err(refused),
-            None => Ok(self.switch(free, next, None, options)),
+            None => Ok(self.switch(free, next, None, false, options)),
         }
+    }
+
+    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
+    /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`] of the first one that is refused; nothing has changed then.
+    pub async fn deploy_set(
+        &self,
+        set: Vec<(String, Release)>,
+        options: DeployOptions,
+    ) -> Result<Vec<(String, Deployment)>, DeployError> {
+        let mut prepared = Vec::with_capacity(set.len());
+        for (service, release) in set {
+            self.check_signatures(&service, &release)?;
+            let live = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
+            let free = Freed { releases: Arc::clone(&self.releases), service: service.clone() };
+            let next = self.prepare(&service, &live, release).await?;
+            let (_plan, refused) = compare(&service, &live, &next, options).await?;
+            if let Some(refused) = refused.into_iter().next() {
+                return Err(refused);
+            }
+            prepared.push(Some((service, free, next)));
+        }
+        let order = deploy::callees_first(prepared.len(), |from, to| match (&prepared[from], &prepared[to]) {
+            (Some((_, _, from)), Some((to, _, _))) => from.node.terms().policy.allows(Operation::Call, to),
+            _ => false,
+        });
+        let mut begun = deploy::Begun::default();
+        for at in order {
+            let Some((service, free, next)) = prepared[at].take() else { continue };
+            let deployment = self.switch(free, next, None, true, options);
+            begun.0.push((service.clone(), deployment.clone()));
+            let reached = deployment.switched().await;
+            if reached != Progress::Probation {
+                deploy::undo(&begun.0, &service, &reached);
+                for (_, deployment) in &begun.0 {
+                    deployment.ended().await;
+                }
+                return Ok(std::mem::take(&mut begun.0));
+            }
+        }
+        let begun = std::mem::take(&mut begun.0);
+        tokio::spawn(deploy::together(begun.clone(), options.probation));
+        Ok(begun)
     }
 
     /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
@@ -534,7 +580,7 @@ impl Runtime {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
-        Ok(self.switch(free, before, None, options))
+        Ok(self.switch(free, before, None, false, options))
     }
 
     /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
@@ -560,7 +606,7 @@ impl Runtime {
             }
         })?;
         let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
-        Ok(self.switch(free, before, Some(put_back), options))
+        Ok(self.switch(free, before, Some(put_back), false, options))
     }
 
     /// How many committed turns [`Runtime::restore_state`] would discard.
@@ -629,6 +675,7 @@ impl Runtime {
         free: Freed,
         next: Deployable,
         put_back: Option<Vec<deploy::Before>>,
+        joint: bool,
         options: DeployOptions,
     ) -> Deployment {
         let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
@@ -656,6 +703,7 @@ impl Runtime {
             options,
             put_back,
             page,
+            joint,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
         let discards = order.put_back.is_some();

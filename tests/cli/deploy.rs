@@ -219,6 +219,29 @@ fn a_release_that_was_deployed_and_is_gone_is_not_replaced_in_silence() {
 }
 
 #[test]
+fn a_set_is_deployed_from_a_file() {
+    let desk = Desk::with(&format!("{TOPOLOGY}[[service]]\nname = \"other\"\nrelease = \"one.wasm\"\n"));
+    for (name, way) in [("one", "healthy"), ("two", "healthy"), ("three", "init-fails")] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, way)).unwrap();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    desk.write("bad.toml", "counter = \"two.wasm\"\nother = \"three.wasm\"\n");
+    let refused = desk.run(&["deploy", "--set", "bad.toml", "--probation", "10ms"]);
+    let _refused = refused.refused(1, "AH201", &["other", "did not start"]);
+    assert_eq!(live(&desk, 1), json!("one"));
+    desk.write("good.toml", "counter = \"two.wasm\"\nother = \"two.wasm\"\n");
+    let deployed = desk.run(&["deploy", "--set", "good.toml", "--probation", "10ms"]).well();
+    assert_eq!(deployed.stdout.matches(": live, ").count(), 2, "{}", deployed.stdout);
+    assert_eq!(live(&desk, 2), json!("two"));
+    for (file, text, says) in [("empty.toml", "", "names no service"), ("odd.toml", "counter = 1\n", "string")] {
+        desk.write(file, text);
+        let _refused = desk.run(&["deploy", "--set", file]).refused(1, "AH201", &[file, says, "pricing@1.1.0"]);
+    }
+    stop(&desk, running);
+}
+
+#[test]
 fn what_nobody_signed_is_not_deployed_where_keys_are_named() {
     let desk = Desk::with(TOPOLOGY);
     let key = desk.run(&["keygen", "--out", "ours.key"]).well().stdout.trim_end().to_owned();

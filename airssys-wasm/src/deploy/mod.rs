@@ -12,18 +12,20 @@ mod decide;
 mod plan;
 mod record;
 mod run;
+mod set;
 
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Schemas};
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
+pub(crate) use set::{Begun, callees_first, together, undo};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
@@ -215,6 +217,14 @@ pub enum Setback {
     /// It cannot be written down, and would not outlive the process.
     #[error("it cannot be written down: {0}")]
     NotRecorded(String),
+    /// Another one of the same set is not live.
+    #[error("{service}, of the same set, went back: {why}")]
+    OfTheSet {
+        /// The service.
+        service: String,
+        /// Why.
+        why: String,
+    },
     /// Somebody wanted so.
     #[error("it was cancelled")]
     Cancelled,
@@ -224,8 +234,17 @@ pub enum Setback {
 #[derive(Debug, Clone)]
 pub struct Deployment {
     progress: watch::Receiver<Progress>,
-    cancel: mpsc::UnboundedSender<()>,
+    wish: mpsc::UnboundedSender<Wish>,
     met: Arc<Met>,
+}
+
+/// What is wanted of a deployment.
+#[derive(Debug)]
+enum Wish {
+    GoBack(Setback),
+    /// Answer when all actors say that they are well.
+    Check(oneshot::Sender<()>),
+    Prove,
 }
 
 /// What the switches of a deployment met with: the most of each.
@@ -266,7 +285,22 @@ impl Deployment {
 
     /// Brings the old release back. Does nothing where it is over.
     pub fn cancel(&self) {
-        let _it_is_over = self.cancel.send(());
+        self.go_back(Setback::Cancelled);
+    }
+
+    pub(crate) fn go_back(&self, why: Setback) {
+        let _it_is_over = self.wish.send(Wish::GoBack(why));
+    }
+
+    /// Whether all actors say that they are well; where not, it goes back.
+    async fn check(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.wish.send(Wish::Check(answer)).is_ok() && answered.await.is_ok()
+    }
+
+    /// Ends the probation, where it is on it.
+    fn prove(&self) {
+        let _it_is_over = self.wish.send(Wish::Prove);
     }
 
     async fn wait(&self, until: impl Fn(&Progress) -> bool) -> Progress {

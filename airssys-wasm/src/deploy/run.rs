@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decide::{self, Action, Event};
 use super::record::{Page, RecordError};
-use super::{DeployOptions, Deployment, Met, Progress, Setback};
+use super::{DeployOptions, Deployment, Met, Progress, Setback, Wish};
 use crate::actor::{Claim, Control, Post, Probation, Roster, Serving, Swap, Swapped, Waking, Way, check, start};
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
@@ -18,6 +18,8 @@ use crate::state::Saved;
 
 /// How long it waits before it asks an actor again that did not run when it was asked.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// The probation of one of several, which somebody else ends.
+const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How often each actor is asked for its health over a probation, and the time between two of those at least and at most.
 const PROBES: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -34,6 +36,8 @@ pub(crate) struct Order {
     pub(crate) put_back: Option<Vec<Before>>,
     /// Where it is written down.
     pub(crate) page: Arc<Page>,
+    /// Whether it is one of several, whose probation ends together.
+    pub(crate) joint: bool,
 }
 
 /// The actors of a service.
@@ -68,18 +72,18 @@ pub(crate) type Before = Arc<Vec<Saved>>;
 pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + Send + 'static) -> Deployment {
     let actors = order.posts.len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
-    let (cancel, cancelled) = mpsc::unbounded_channel();
+    let (wish, wishes) = mpsc::unbounded_channel();
     let met = Arc::<Met>::default();
     let meets = Arc::clone(&met);
     tokio::spawn(async move {
         let saved = vec![Before::default(); actors];
         let mut running =
             Running { order, told: &told, met: meets, before: Vec::new(), saved, setback: None, woke_with: None };
-        let end = running.run(cancelled).await;
+        let end = running.run(wishes).await;
         ended(&end, running.saved);
         told.send_replace(end);
     });
-    Deployment { progress, cancel, met }
+    Deployment { progress, wish, met }
 }
 
 struct Running<'a> {
@@ -99,7 +103,7 @@ struct Running<'a> {
 type Failed = mpsc::UnboundedSender<(usize, Crash)>;
 
 impl Running<'_> {
-    async fn run(&mut self, mut cancelled: mpsc::UnboundedReceiver<()>) -> Progress {
+    async fn run(&mut self, mut wishes: mpsc::UnboundedReceiver<Wish>) -> Progress {
         let actors = self.order.posts.len();
         if let Err(error) = self.write_down(|page| page.begin()).await {
             return Progress::RolledBack { reason: Setback::NotRecorded(error) };
@@ -107,7 +111,6 @@ impl Running<'_> {
         self.before = self.order.posts.fixed().iter().map(|post| post.live.serving()).collect();
         let (failed, mut failures) = mpsc::unbounded_channel();
         let (mut deployment, mut action) = decide::Deployment::begin(actors);
-        let proved_at = |probation| Instant::now() + probation;
         let mut until = None;
         loop {
             let event = match action {
@@ -129,27 +132,36 @@ impl Running<'_> {
                 Action::Watch => {
                     self.told.send_replace(Progress::Probation);
                     let probation = self.order.options.probation;
-                    let until = *until.get_or_insert_with(|| proved_at(probation));
+                    let until = *until.get_or_insert_with(|| match self.order.joint {
+                        false => Instant::now() + probation,
+                        true => Instant::now() + UNENDING,
+                    });
                     loop {
                         let asked_at = until.min(Instant::now() + (probation / PROBES).clamp(SHORTEST, LONGEST));
-                        tokio::select! {
+                        let answer = tokio::select! {
                             biased;
                             Some((actor, crash)) = failures.recv() => {
                                 self.setback.get_or_insert(Setback::Crashed(crash));
                                 break self.crashed(actor);
                             }
-                            Some(()) = cancelled.recv() => {
-                                self.setback.get_or_insert(Setback::Cancelled);
-                                break Event::Cancelled;
-                            }
-                            () = tokio::time::sleep_until(asked_at) => {}
-                        }
+                            Some(wish) = wishes.recv() => match wish {
+                                Wish::GoBack(why) => {
+                                    self.setback.get_or_insert(why);
+                                    break Event::Cancelled;
+                                }
+                                Wish::Prove => break Event::Proved,
+                                Wish::Check(answer) => Some(answer),
+                            },
+                            () = tokio::time::sleep_until(asked_at) => None,
+                        };
                         if let Some(fault) = self.unwell().await {
                             self.setback.get_or_insert(Setback::Unwell(fault));
                             break Event::Cancelled;
                         }
-                        if asked_at == until {
-                            break Event::Proved;
+                        match answer {
+                            Some(answer) => drop(answer.send(())),
+                            None if asked_at == until => break Event::Proved,
+                            None => {}
                         }
                     }
                 }
@@ -203,8 +215,8 @@ impl Running<'_> {
                 self.setback.get_or_insert(Setback::Crashed(crash));
                 next = deployment.next(self.crashed(actor)).or(next);
             }
-            if cancelled.try_recv().is_ok() {
-                self.setback.get_or_insert(Setback::Cancelled);
+            if let Ok(Wish::GoBack(why)) = wishes.try_recv() {
+                self.setback.get_or_insert(why);
                 next = deployment.next(Event::Cancelled).or(next);
             }
             next = deployment.next(event).or(next);

@@ -1,6 +1,7 @@
 //! `airssys deploy`, `airssys rollback`: another release takes a service of a running host over, in place.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -28,15 +29,18 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// deploying anything.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m"
+    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy --set release-set.toml"
 )]
 pub(crate) struct Args {
     /// The service.
-    #[arg(value_name = "SERVICE")]
-    service: String,
+    #[arg(value_name = "SERVICE", required_unless_present = "set")]
+    service: Option<String>,
     /// A published release, or the file or folder of one.
-    #[arg(value_name = "NAME@VERSION|FILE|FOLDER")]
-    release: String,
+    #[arg(value_name = "NAME@VERSION|FILE|FOLDER", required_unless_present = "set")]
+    release: Option<String>,
+    /// Several services at once, all or none: a TOML file with a line `SERVICE = "NAME@VERSION"` for each, or the file or folder of a release, from this one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "release", "plan"])]
+    set: Option<PathBuf>,
     /// Says what would change, and changes nothing; ends with 1 where the release would be refused.
     #[arg(long)]
     plan: bool,
@@ -88,20 +92,72 @@ impl Times {
 
 /// Runs `deploy`.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    let release = if Reference::is_meant(&args.release) {
-        args.release.clone()
-    } else {
-        // The host has a current folder of its own.
-        let absolute = std::path::absolute(Path::new(&args.release));
-        absolute.map_or_else(|_| args.release.clone(), |path| path.display().to_string())
+    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let allow_downgrade = args.allow_downgrade;
+    let (service, release) = match (&args.set, &args.service, &args.release) {
+        (Some(file), ..) => {
+            let releases = read_set(file)?;
+            return follow_set(
+                &args.host,
+                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade },
+            );
+        }
+        (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
+        _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
-    let (service, allow_downgrade) = (args.service.clone(), args.allow_downgrade);
     if args.plan {
         return plan(&args.host, &Request::Plan { service, release, allow_downgrade });
     }
-    let (probation_ms, handover_ms) = args.times.milliseconds();
-    let request = Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade };
-    follow(&args.host, &args.service, &request, "live")
+    let request = Request::Deploy { service: service.clone(), release, probation_ms, handover_ms, allow_downgrade };
+    follow(&args.host, &service, &request, "live")
+}
+
+/// A release as the host is to find it, which has a current folder of its own.
+fn absolute(release: &str, folder: &Path) -> String {
+    if Reference::is_meant(release) {
+        return release.to_owned();
+    }
+    let absolute = std::path::absolute(folder.join(release));
+    absolute.map_or_else(|_| release.to_owned(), |path| path.display().to_string())
+}
+
+/// The release of each service, by a file that names them.
+fn read_set(file: &Path) -> Result<BTreeMap<String, String>, ControlError> {
+    let wrong = |what: String| {
+        let hint = "hint: it has a line such as pricing = \"pricing@1.1.0\" for each service";
+        Refusal::new("no-such-set", format!("the set {}: {what}; {hint}", file.display()))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let set: BTreeMap<String, String> = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+    if set.is_empty() {
+        return Err(wrong("names no service".to_owned()).into());
+    }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Ok(set.into_iter().map(|(service, release)| (service, absolute(&release, folder))).collect())
+}
+
+/// Follows all of a set to their ends; the first that is not live is what is wrong.
+fn follow_set(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
+    let begun: Vec<Deployment> = host.ask(request)?;
+    let mut ended = Vec::with_capacity(begun.len());
+    for deployment in begun {
+        let service = deployment.service.clone();
+        ended.push(wait(host, &service, deployment)?);
+    }
+    if host.json {
+        output::print_json(&ended)?;
+    }
+    // The one that went back first says why; the others, that it did.
+    let wrong = ended.iter().filter(|deployment| deployment.state != "live");
+    let first = wrong
+        .min_by_key(|deployment| deployment.reason.as_deref().is_some_and(|why| why.contains(", of the same set,")));
+    if let Some(deployment) = first {
+        return Err(not_as_wanted(deployment).into());
+    }
+    if !host.json {
+        ended.iter().try_for_each(|deployment| output::print(&as_wanted(deployment)))?;
+    }
+    Ok(())
 }
 
 fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
@@ -137,7 +193,21 @@ fn is_over(deployment: &Deployment) -> bool {
 
 /// Asks for it, and follows it to its end.
 fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Result<(), ControlError> {
-    let mut deployment: Deployment = host.ask(request)?;
+    let begun = host.ask(request)?;
+    let deployment = wait(host, service, begun)?;
+    if host.json {
+        output::print_json(&deployment)?;
+    }
+    if deployment.state != wanted {
+        return Err(not_as_wanted(&deployment).into());
+    }
+    if !host.json {
+        output::print(&as_wanted(&deployment))?;
+    }
+    Ok(())
+}
+
+fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
     let mut told = String::new();
     while !is_over(&deployment) {
         if deployment.state != told {
@@ -149,37 +219,32 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
         let gone = || Refusal::new("no-such-service", format!("there is no deployment of {service} any more"));
         deployment = last.ok_or_else(gone)?;
     }
-    if host.json {
-        output::print_json(&deployment)?;
+    Ok(deployment)
+}
+
+fn as_wanted(deployment: &Deployment) -> String {
+    let Deployment { service, live, waited, pause_us, .. } = deployment;
+    match deployment.state.as_str() {
+        "live" => {
+            let live = live.as_deref().unwrap_or_default();
+            format!("{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it")
+        }
+        _ => format!("{service}: served by the release before, as was asked for"),
     }
+}
+
+fn not_as_wanted(deployment: &Deployment) -> Refusal {
+    let service = &deployment.service;
     let why = deployment.reason.as_deref().unwrap_or_default();
-    if deployment.state != wanted {
-        let refusal = match deployment.state.as_str() {
-            "live" => {
-                Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
-            }
-            "suspended" => Refusal::new(
-                "suspended",
-                format!(
-                    "{service} is suspended, its messages wait: {why}; hint: deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
-                    deployment.turns_to_discard
-                ),
+    match deployment.state.as_str() {
+        "live" => Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled")),
+        "suspended" => Refusal::new(
+            "suspended",
+            format!(
+                "{service} is suspended, its messages wait: {why}; hint: deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
+                deployment.turns_to_discard
             ),
-            _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
-        };
-        return Err(refusal.into());
+        ),
+        _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
     }
-    if !host.json {
-        let text = match deployment.state.as_str() {
-            "live" => format!(
-                "{service}: live, {}; {} messages waited {:.0} µs for it",
-                deployment.live.as_deref().unwrap_or_default(),
-                deployment.waited,
-                deployment.pause_us
-            ),
-            _ => format!("{service}: served by the release before, as was asked for"),
-        };
-        output::print(&text)?;
-    }
-    Ok(())
 }

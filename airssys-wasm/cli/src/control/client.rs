@@ -30,7 +30,7 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     let patience = match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms) + GRACE),
-        Request::Deploy { .. } => Some(COMPILING + GRACE),
+        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } => Some(COMPILING + GRACE),
         _ => Some(GRACE),
     };
     stream.set_read_timeout(patience).map_err(broken)?;

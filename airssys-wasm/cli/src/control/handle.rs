@@ -30,7 +30,7 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
-        Request::Deploy { .. } | Request::Plan { .. } => Some(COMPILING),
+        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } => Some(COMPILING),
         _ => Some(QUICK),
     }
 }
@@ -89,6 +89,18 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             options.allow_downgrade = allow_downgrade;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
+        }
+        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade } => {
+            let _waits = wait(house)?;
+            let mut set = Vec::with_capacity(releases.len());
+            for (service, release) in releases {
+                set.push((service, found(house, release).await?));
+            }
+            let mut options = options(probation_ms, handover_ms);
+            options.allow_downgrade = allow_downgrade;
+            let begun = runtime.deploy_set(set, options).await?;
+            let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
+            tell(told.collect::<Vec<_>>())
         }
         Request::Plan { service, release, allow_downgrade } => {
             let _waits = wait(house)?;

@@ -64,6 +64,14 @@ pub(crate) enum Request {
         #[serde(default)]
         allow_downgrade: bool,
     },
+    /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
+    DeploySet {
+        releases: BTreeMap<String, String>,
+        probation_ms: u64,
+        handover_ms: u64,
+        #[serde(default)]
+        allow_downgrade: bool,
+    },
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan {
         service: String,
