@@ -12,12 +12,14 @@ mod decide;
 mod plan;
 mod record;
 mod run;
+mod settings;
 
-pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Schemas};
+pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
+pub use settings::Setting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
