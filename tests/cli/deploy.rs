@@ -179,6 +179,10 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
     let older = ["deploy", "echo", "echo@1.4.0", "--probation", "10ms"];
     let planned = desk.run(&[&older[..], &["--plan"]].concat());
     assert!(planned.stdout.contains("users     echo: send\n"), "now it asks for what it is granted: {planned:#?}");
+    for ran in [planned, desk.run(&older)] {
+        let _refused = ran.refused(1, "AH201", &["schema 1", "older", "--allow-downgrade"]);
+    }
+    let _deployed = desk.run(&[&older[..], &["--allow-downgrade"]].concat()).well();
     stop(&desk, running);
 }
 

@@ -229,6 +229,9 @@ pub(crate) fn plan(
         });
     }
     let schemas = (from.manifest.state_schema, to.manifest.state_schema);
+    if !allow_downgrade && schemas.1 < schemas.0 {
+        refused.push(DeployError::OlderSchema { service: service.to_owned(), live: schemas.0, schema: schemas.1 });
+    }
     let broken = broken(&exports);
     if !broken.is_empty() {
         refused.push(DeployError::Incompatible { service: service.to_owned(), broken });
@@ -651,16 +654,23 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_migrate_reads_no_other_schema() {
+    fn an_older_schema_has_to_be_asked_for_and_what_has_no_migrate_reads_no_other() {
         let with = |exports| Interface { imports: Items::default(), exports };
         let (upgrade, plain) = (|| with(interface(UPGRADE, "", "")), Interface::default);
-        for (from, to, new, state) in
-            [(1, 1, plain(), Stored::Kept), (0, 1, upgrade(), Stored::Migrated), (0, 1, plain(), Stored::Unreadable)]
-        {
+        for (from, to, new, refused, state) in [
+            (1, 1, plain(), false, Stored::Kept),
+            (0, 1, upgrade(), false, Stored::Migrated),
+            (0, 1, plain(), false, Stored::Unreadable),
+            (2, 1, upgrade(), true, Stored::Migrated),
+        ] {
             let of = |schema| Manifest { state_schema: schema, ..manifest("0.0.0") };
             let (old_manifest, new_manifest) = (of(from), of(to));
             let (old, new) = (side(&old_manifest, "a", plain()), side(&new_manifest, "b", new));
-            assert_eq!(plan("s", &old, &new, &Grants::default(), false).0.state_schema.state, state, "{from} {to}");
+            let told = |allow| plan("s", &old, &new, &Grants::default(), allow).0;
+            assert_eq!(told(false).state_schema.state, state, "{from} {to}");
+            let codes: Vec<_> = told(false).refusals.into_iter().map(|refusal| refusal.code).collect();
+            assert_eq!(codes == ["older-schema"], refused, "{from} {to}: {codes:?}");
+            assert!(told(true).refusals.is_empty(), "{from} {to}");
         }
     }
 
