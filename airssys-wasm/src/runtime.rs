@@ -20,7 +20,8 @@ use crate::actor::{Multiplicity, NameTaken, Placed, Post, ServiceSpec, check};
 use crate::capability::Operation;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, RecordError, Records, Recovery, Source,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, RecordError, Records, Recovery,
+    Source,
 };
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::{Fault, ReplayError, SendError};
@@ -336,8 +337,12 @@ impl Deployable {
     }
 
     fn side(&self) -> deploy::Side<'_> {
-        let interface = self.template.interface();
-        deploy::Side { manifest: &self.node.release.manifest, digest: self.template.digest(), interface }
+        deploy::Side {
+            manifest: &self.node.release.manifest,
+            digest: self.template.digest(),
+            interface: self.template.interface(),
+            limits: &self.node.limits,
+        }
     }
 }
 
@@ -534,13 +539,14 @@ impl Runtime {
     /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
     pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
         self.check_signatures(service, &release)?;
-        let (live, taken) = {
+        let (live, taken, reached_by) = {
             let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
             let found = deployable(&releases, service)?;
-            (found.live.clone(), found.taken)
+            (found.live.clone(), found.taken, reached_by(&releases, service))
         };
         let next = self.prepare(service, &live, release).await?;
         let (mut plan, _refused) = compare(service, &live, &next, options).await?;
+        plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
         }
@@ -941,6 +947,21 @@ type TemplateKey = (PathBuf, bool, u64);
 fn deployable<'a>(releases: &'a HashMap<String, Releases>, service: &str) -> Result<&'a Releases, DeployError> {
     let found = releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
     Ok(found)
+}
+
+/// The services that may send to this one or call it, by name.
+fn reached_by(releases: &HashMap<String, Releases>, service: &str) -> Vec<Reach> {
+    let mut all: Vec<Reach> = releases
+        .iter()
+        .filter_map(|(name, releases)| {
+            let policy = releases.live.node.terms().policy;
+            let allowed = [Operation::Send, Operation::Call].into_iter().filter(|of| policy.allows(*of, service));
+            let by: Vec<String> = allowed.map(|operation| operation.name().to_owned()).collect();
+            (!by.is_empty()).then(|| Reach { service: name.clone(), by })
+        })
+        .collect();
+    all.sort_unstable_by(|a, b| a.service.cmp(&b.service));
+    all
 }
 
 /// The plan, and why it would be refused; off the runtime's threads, since a component may have many types.

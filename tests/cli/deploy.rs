@@ -113,9 +113,15 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
     );
     publish(&desk, "1.0.0", &stock("0.1.0", count), "[requests]\nsend = [\"z\"]\n");
     let grown = stock("0.1.1", &format!(r#"{count} (export "order" (func $s32))"#));
-    publish(&desk, "1.1.0", &grown, "state_schema = 1\n[requests]\nsend = [\"echo\", \"b\"]\n");
+    publish(
+        &desk,
+        "1.1.0",
+        &grown,
+        "state_schema = 1\n[limits]\nmemory = \"2MiB\"\n[requests]\nsend = [\"echo\", \"b\"]\n",
+    );
     publish(&desk, "1.2.0", &stock("0.1.0", r#"(export "count" (func $s32))"#), "");
     publish(&desk, "1.3.0", "", "");
+    publish(&desk, "1.4.0", &format!("(core module) {grown}"), "");
     publish(&desk, "0.9.0", &grown, "");
     let mut running = Running::start(desk.command(&["run"]));
     running.until("is up");
@@ -127,7 +133,8 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
         "exports   + demo:shop/stock@0.1.1#order\n",
         "~ demo:shop/stock@0.1.0: has the version 0.1.1\n",
         "requests  + send echo: granted\n            + send b: not granted\n            - send z\n",
-        "state     ~ schema 0 becomes 1",
+        "settings  ~ engine class: 32.0 MiB becomes 2.0 MiB\n            ~ memory: 32.0 MiB becomes 2.0 MiB\n",
+        "state     ~ schema 0 becomes 1: it has no `migrate`, and does not start where something is stored\n",
         "memory    starts anew",
     ] {
         assert!(told.contains(says), "no {says:?} in {told}");
@@ -169,6 +176,13 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
     // Going back is no deployment of an older release.
     let _back = desk.run(&["rollback", "echo", "--probation", "10ms"]).well();
     let _deployed = desk.run(&["deploy", "echo", "echo@1.1.0", "--probation", "10ms"]).well();
+    let older = ["deploy", "echo", "echo@1.4.0", "--probation", "10ms"];
+    let planned = desk.run(&[&older[..], &["--plan"]].concat());
+    assert!(planned.stdout.contains("users     echo: send\n"), "now it asks for what it is granted: {planned:#?}");
+    for ran in [planned, desk.run(&older)] {
+        let _refused = ran.refused(1, "AH201", &["schema 1", "older", "--allow-downgrade"]);
+    }
+    let _deployed = desk.run(&[&older[..], &["--allow-downgrade"]].concat()).well();
     stop(&desk, running);
 }
 

@@ -13,13 +13,15 @@ mod plan;
 mod record;
 mod run;
 mod set;
+mod settings;
 
-pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Schemas};
+pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
 pub(crate) use set::{Begun, callees_first, together, undo};
+pub use settings::Setting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -40,7 +42,7 @@ pub struct DeployOptions {
     /// How long a crash of the new release, or a health check that fails, brings the old one back; default 10 s. Each actor is asked ten times meanwhile, at
     /// least every 5 s.
     pub probation: Duration,
-    /// Whether the new release may have a version that is not newer than that of the live one.
+    /// Whether the new release may have a version that is not newer than that of the live one, and a state schema that is older.
     pub allow_downgrade: bool,
 }
 
@@ -118,6 +120,18 @@ pub enum DeployError {
         /// That of the release.
         version: String,
     },
+    /// It keeps its state in an older schema.
+    #[error(
+        "{service} keeps its state in schema {live}, and the release in {schema}, which is older; hint: where its `migrate` brings such a state back, say `--allow-downgrade`"
+    )]
+    OlderSchema {
+        /// The service.
+        service: String,
+        /// The schema that is live.
+        live: u32,
+        /// That of the release.
+        schema: u32,
+    },
     /// It does not export what the live one exports.
     #[error(
         "{service}: the release does not export what the live one does: {}; hint: export it as it was beside what is new, or make it a service of its own",
@@ -152,6 +166,7 @@ impl DeployError {
             Self::NoSavedState { .. } => "no-saved-state",
             Self::Untrusted { .. } => "untrusted",
             Self::Downgrade { .. } => "downgrade",
+            Self::OlderSchema { .. } => "older-schema",
             Self::Incompatible { .. } => "incompatible",
             Self::Release { .. } => "release",
         }

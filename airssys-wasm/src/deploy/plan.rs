@@ -17,9 +17,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::DeployError;
-use crate::capability::{Access, Grants, Requests, SocketAddress};
+use super::settings::{Setting, differences};
+use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
+use crate::limits::Limits;
 use crate::registry::Manifest;
 
 /// What a deployment would change.
@@ -40,10 +42,14 @@ pub struct Plan {
     pub requests_added: Vec<Asked>,
     /// Those that it does not ask for any more.
     pub requests_removed: Vec<Capability>,
+    /// Limits, lane and engine class that differ.
+    pub settings: Vec<Setting>,
     /// The schema of its state.
     pub state_schema: Schemas,
     /// What becomes of the guest's memory.
     pub memory: Memory,
+    /// The services that may send to it or call it now: requested, and granted. Only they can notice that it changes.
+    pub reached_by: Vec<Reach>,
     /// Whether it is the very release that is live.
     pub no_op: bool,
     /// Why it would be refused; none where it would not.
@@ -127,8 +133,31 @@ pub enum Granted {
 pub struct Schemas {
     /// Of the live release.
     pub from: u32,
-    /// Of the new one. Where it is another, the new one's `migrate` is asked.
+    /// Of the new one.
     pub to: u32,
+    /// What becomes of what is stored.
+    pub state: Stored,
+}
+
+/// What becomes of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stored {
+    /// It stays as it is: both have the same schema.
+    Kept,
+    /// The new release's `migrate` brings it over.
+    Migrated,
+    /// The new release does not export `upgrade`, and so has no `migrate`: it does not start where something is stored.
+    Unreadable,
+}
+
+/// A service that reaches the one that would be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Its name.
+    pub service: String,
+    /// `send`, `call`, or both.
+    pub by: Vec<String>,
 }
 
 /// What becomes of what the guest has in its memory beside its state.
@@ -161,6 +190,7 @@ pub(crate) struct Side<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) digest: &'a str,
     pub(crate) interface: Interface,
+    pub(crate) limits: &'a Limits,
 }
 
 impl Side<'_> {
@@ -198,6 +228,10 @@ pub(crate) fn plan(
             version: to.manifest.version.to_string(),
         });
     }
+    let schemas = (from.manifest.state_schema, to.manifest.state_schema);
+    if !allow_downgrade && schemas.1 < schemas.0 {
+        refused.push(DeployError::OlderSchema { service: service.to_owned(), live: schemas.0, schema: schemas.1 });
+    }
     let broken = broken(&exports);
     if !broken.is_empty() {
         refused.push(DeployError::Incompatible { service: service.to_owned(), broken });
@@ -215,8 +249,18 @@ pub(crate) fn plan(
         exports,
         requests_removed,
         requests_added: asks.into_iter().filter(|one| !is_in(&asked_before, one)).collect(),
-        state_schema: Schemas { from: from.manifest.state_schema, to: to.manifest.state_schema },
+        settings: differences((from.manifest.lane, from.limits), (to.manifest.lane, to.limits)),
+        state_schema: Schemas {
+            from: schemas.0,
+            to: schemas.1,
+            state: match to.hands_over() {
+                _ if schemas.0 == schemas.1 => Stored::Kept,
+                true => Stored::Migrated,
+                false => Stored::Unreadable,
+            },
+        },
         memory: if from.hands_over() && to.hands_over() { Memory::HandedOver } else { Memory::StartsAnew },
+        reached_by: Vec::new(),
         no_op,
         refusals: refused.iter().map(PlanRefusal::from).collect(),
     };
@@ -306,14 +350,15 @@ fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
     let mut ask = |kind: &str, target: String, granted| {
         all.push(Asked { capability: Capability { kind: kind.to_owned(), target }, granted });
     };
-    for (kind, wanted, given) in [
-        ("send", &requests.send, &grants.send),
-        ("call", &requests.call, &grants.call),
-        ("publish", &requests.publish, &grants.publish),
-        ("subscribe", &requests.subscribe, &grants.subscribe),
+    for (operation, wanted, given) in [
+        (Operation::Send, &requests.send, &grants.send),
+        (Operation::Call, &requests.call, &grants.call),
+        (Operation::Publish, &requests.publish, &grants.publish),
+        (Operation::Subscribe, &requests.subscribe, &grants.subscribe),
     ] {
         for pattern in wanted {
-            ask(kind, pattern.to_string(), most(given, |grant| grant.covers(pattern), |grant| grant.overlaps(pattern)));
+            let granted = most(given, |grant| gives(operation, grant, pattern), |grant| grant.overlaps(pattern));
+            ask(operation.name(), pattern.to_string(), granted);
         }
     }
     for (folder, access) in &requests.files {
@@ -342,6 +387,15 @@ fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
     all
 }
 
+/// Whether a grant is all of a request. A subscription with a star is to the pattern itself, and [`crate::capability::Policy::allows`] it where the same
+/// text is granted, or everything.
+fn gives(operation: Operation, grant: &Pattern, wanted: &Pattern) -> bool {
+    if operation == Operation::Subscribe && wanted.as_str().contains('*') {
+        return grant == wanted || grant.as_str() == "**";
+    }
+    grant.covers(wanted)
+}
+
 /// How much of a request is granted, by the grant that gives most.
 fn most<T>(grants: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Granted {
     let granted = |grant| match grant {
@@ -359,10 +413,11 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Changes, Granted, Memory, Side, UPGRADE, asked, broken, compare, plan};
-    use crate::capability::{Access, FileGrant, Grants, Requests};
+    use super::{Changes, Granted, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
+    use crate::capability::{Access, FileGrant, Grants, Operation, Policy, Requests};
     use crate::engine::Interface;
     use crate::engine::interface::{Items, Part, Structure};
+    use crate::limits::Limits;
     use crate::registry::Manifest;
 
     /// An interface with a function of this type, and `more` beside it. It is imported, so that it needs no code.
@@ -478,6 +533,13 @@ mod tests {
         assert_eq!(broken(&changes), Vec::<String>::new());
     }
 
+    fn side<'a>(manifest: &'a Manifest, digest: &'a str, interface: Interface) -> Side<'a> {
+        // It lives as long as the test.
+        let mut limits = Limits::default();
+        manifest.limits.apply(&mut limits);
+        Side { manifest, digest, interface, limits: Box::leak(Box::new(limits)) }
+    }
+
     fn manifest(version: &str) -> Manifest {
         let mut manifest = Manifest::of_bare_file(std::path::Path::new("a.wasm"));
         manifest.version = version.parse().unwrap();
@@ -498,8 +560,8 @@ mod tests {
             ("0.0.0", "0.0.0", false),
         ] {
             let (old, new) = (manifest(old), manifest(new));
-            let from = Side { manifest: &old, digest: "a", interface: Interface::default() };
-            let to = Side { manifest: &new, digest: "b", interface: Interface::default() };
+            let from = side(&old, "a", Interface::default());
+            let to = side(&new, "b", Interface::default());
             let codes = |allow| -> Vec<String> {
                 let (plan, errors) = plan("s", &from, &to, &Grants::default(), allow);
                 assert_eq!(plan.refusals.len(), errors.len());
@@ -510,8 +572,8 @@ mod tests {
             assert_eq!(codes(true), Vec::<String>::new());
         }
         let same = manifest("0.1.0");
-        let side = || Side { manifest: &same, digest: "a", interface: Interface::default() };
-        let (plan, _) = plan("s", &side(), &side(), &Grants::default(), false);
+        let live = || side(&same, "a", Interface::default());
+        let (plan, _) = plan("s", &live(), &live(), &Grants::default(), false);
         assert!(plan.no_op);
         assert_eq!(plan.refusals.iter().map(|refusal| &*refusal.code).collect::<Vec<_>>(), ["already-live"]);
     }
@@ -526,8 +588,8 @@ mod tests {
             (upgrade(), with(Items::default()), Memory::StartsAnew),
             (with(Items::default()), upgrade(), Memory::StartsAnew),
         ] {
-            let from = Side { manifest: &manifest, digest: "a", interface: old };
-            let to = Side { manifest: &manifest, digest: "b", interface: new };
+            let from = side(&manifest, "a", old);
+            let to = side(&manifest, "b", new);
             let (plan, refused) = plan("s", &from, &to, &Grants::default(), false);
             assert_eq!((plan.memory, refused.len()), (expected, 0));
         }
@@ -574,6 +636,89 @@ mod tests {
             ("sockets 10.0.0.2:1", Granted::Nothing),
         ];
         assert_eq!(found, expected.map(|(text, granted)| (text.to_owned(), granted)));
+    }
+
+    #[test]
+    fn a_subscription_with_a_star_is_granted_where_the_policy_allows_it() {
+        let patterns =
+            |text: &str| text.split(' ').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect();
+        for wanted in ["t", "t/*", "t/**", "**", "t/a"] {
+            for given in ["", "t", "t/*", "t/**", "**", "t/a", "u/*"] {
+                let requests = Requests { subscribe: patterns(wanted), ..Requests::default() };
+                let grants = Grants { subscribe: patterns(given), ..Grants::default() };
+                let told = asked(&requests, &grants)[0].granted == Granted::All;
+                let allowed = Policy::new(requests, grants).allows(Operation::Subscribe, wanted);
+                assert_eq!(told, allowed, "{wanted} {given}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_schema_has_to_be_asked_for_and_what_has_no_migrate_reads_no_other() {
+        let with = |exports| Interface { imports: Items::default(), exports };
+        let (upgrade, plain) = (|| with(interface(UPGRADE, "", "")), Interface::default);
+        for (from, to, new, refused, state) in [
+            (1, 1, plain(), false, Stored::Kept),
+            (0, 1, upgrade(), false, Stored::Migrated),
+            (0, 1, plain(), false, Stored::Unreadable),
+            (2, 1, upgrade(), true, Stored::Migrated),
+        ] {
+            let of = |schema| Manifest { state_schema: schema, ..manifest("0.0.0") };
+            let (old_manifest, new_manifest) = (of(from), of(to));
+            let (old, new) = (side(&old_manifest, "a", plain()), side(&new_manifest, "b", new));
+            let told = |allow| plan("s", &old, &new, &Grants::default(), allow).0;
+            assert_eq!(told(false).state_schema.state, state, "{from} {to}");
+            let codes: Vec<_> = told(false).refusals.into_iter().map(|refusal| refusal.code).collect();
+            assert_eq!(codes == ["older-schema"], refused, "{from} {to}: {codes:?}");
+            assert!(told(true).refusals.is_empty(), "{from} {to}");
+        }
+    }
+
+    /// Interfaces that differ in one thing each.
+    const INTERFACES: [&str; 16] = [
+        r#""#,
+        r#"(export "f" (func))"#,
+        r#"(export "f" (func (param "a" u8)))"#,
+        r#"(export "f" (func (param "b" u8)))"#,
+        r#"(export "f" (func (param "a" u16)))"#,
+        r#"(export "f" (func (result u8)))"#,
+        r#"(export "f" (func)) (export "g" (func))"#,
+        r#"(type $t (enum "a" "b")) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (enum "a")) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (enum "b" "a")) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (flags "a" "b")) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (variant (case "a" u8) (case "b"))) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (variant (case "a" u8))) (export "t" (type $u (eq $t))) (export "f" (func (result $u)))"#,
+        r#"(type $t (record (field "a" u8))) (export "t" (type $u (eq $t))) (export "f" (func (param "a" $u)))"#,
+        r#"(type $t (record (field "a" u8) (field "b" (option u8)))) (export "t" (type $u (eq $t))) (export "f" (func (param "a" $u)))"#,
+        r#"(export "t" (type $t (sub resource))) (export "f" (func (param "a" (borrow $t))))"#,
+    ];
+
+    /// Whether the validator lets a component that imports `old` have what is `new`.
+    fn links(old: &str, new: &str) -> bool {
+        let text = format!(
+            r#"(component
+                (import "new" (instance $new {new}))
+                (component $user (import "old" (instance {old})))
+                (instance (instantiate $user (with "old" (instance $new)))))"#
+        );
+        wasmparser::Validator::new().validate_all(&wat::parse_str(text).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn it_is_what_the_validator_says_of_every_pair() {
+        let of = |items: &str| {
+            Interface::of_text(&format!(r#"(component (import "a:b/c@1.0.0" (instance {items})))"#)).imports
+        };
+        let mut linked = 0;
+        for old in INTERFACES {
+            for new in INTERFACES {
+                let compatible = broken(&compare(&of(old), &of(new))).is_empty();
+                assert_eq!(compatible, links(old, new), "{old} by {new}");
+                linked += usize::from(compatible);
+            }
+        }
+        assert!(linked > INTERFACES.len() && linked < INTERFACES.len().pow(2), "{linked}");
     }
 
     fn structures() -> impl Strategy<Value = Structure> {

@@ -170,7 +170,7 @@ impl Drop for Engines {
 }
 
 /// The smallest slot that holds a memory.
-fn slot(memory_bytes: u64) -> Option<u64> {
+pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 

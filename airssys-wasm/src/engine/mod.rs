@@ -19,6 +19,7 @@ mod wasi;
 
 pub use anatomy::Anatomy;
 pub(crate) use cache::hex;
+pub(crate) use class::slot;
 pub use class::{EngineError, Engines, EnginesSettings};
 pub(crate) use instance::{Instance, Ran};
 pub(crate) use interface::Interface;

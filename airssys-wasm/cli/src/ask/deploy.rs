@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Says what would change, and changes nothing; ends with 1 where the release would be refused.
     #[arg(long)]
     plan: bool,
-    /// Takes a release whose version is not newer than that of the live one.
+    /// Takes a release whose version is not newer than that of the live one, or whose state schema is older.
     #[arg(long)]
     allow_downgrade: bool,
     #[command(flatten)]

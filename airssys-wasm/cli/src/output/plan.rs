@@ -1,6 +1,6 @@
 //! What a deployment would change, for people.
 
-use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan};
+use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored};
 
 /// A block of lines for each kind of change; what does not change is left out, but for the memory.
 pub(crate) fn text(plan: &Plan) -> String {
@@ -17,19 +17,23 @@ pub(crate) fn text(plan: &Plan) -> String {
     });
     let removed = plan.requests_removed.iter().map(|gone| format!("- {}", capability(gone)));
     block(&mut text, "requests", added.chain(removed).collect());
+    let settings = plan.settings.iter().map(|of| format!("~ {}: {} becomes {}", of.name, of.from, of.to));
+    block(&mut text, "settings", settings.collect());
     let schema = plan.state_schema;
-    if schema.from != schema.to {
-        block(
-            &mut text,
-            "state",
-            vec![format!("~ schema {} becomes {}: the release migrates it", schema.from, schema.to)],
-        );
-    }
+    let state = match schema.state {
+        Stored::Kept => None,
+        Stored::Migrated => Some("the release migrates it"),
+        Stored::Unreadable => Some("it has no `migrate`, and does not start where something is stored"),
+    };
+    let state = state.map(|what| format!("~ schema {} becomes {}: {what}", schema.from, schema.to));
+    block(&mut text, "state", state.into_iter().collect());
     let memory = match plan.memory {
         Memory::HandedOver => "is handed over",
         Memory::StartsAnew => "starts anew",
     };
     block(&mut text, "memory", vec![memory.to_owned()]);
+    let reached = plan.reached_by.iter().map(|reach| format!("{}: {}", reach.service, reach.by.join(", ")));
+    block(&mut text, "users", reached.collect());
     // The remedy is told with the error.
     let why = |message: &str| message.split("; hint: ").next().unwrap_or_default().to_owned();
     let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, why(&refusal.message)));
