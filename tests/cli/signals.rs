@@ -38,7 +38,14 @@ impl Running {
     pub(super) fn end(mut self) -> (Option<i32>, String) {
         self.stderr.read_to_string(&mut self.said).unwrap();
         assert!(!self.said.contains("a bug in airssys"), "{}", self.said);
-        (self.child.wait().unwrap().code(), self.said)
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.said))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One whose test failed would run for ever.
+        let _it_has_ended = self.child.kill();
     }
 }
 
