@@ -1,6 +1,7 @@
 //! How a run ends that is ended from outside: by a signal, or by a reader that goes away.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use airssys_tests::command::Desk;
@@ -9,7 +10,7 @@ use super::{ECHO, PROBER};
 
 /// A run that can be listened to.
 pub(super) struct Running {
-    pub(super) child: Child,
+    pub(super) child: Host,
     stderr: BufReader<ChildStderr>,
     said: String,
 }
@@ -18,7 +19,7 @@ impl Running {
     pub(super) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr, said: String::new() }
+        Self { child: Host(child), stderr, said: String::new() }
     }
 
     /// Reads until a line says this.
@@ -38,14 +39,30 @@ impl Running {
     pub(super) fn end(mut self) -> (Option<i32>, String) {
         self.stderr.read_to_string(&mut self.said).unwrap();
         assert!(!self.said.contains("a bug in airssys"), "{}", self.said);
-        (self.child.wait().unwrap().code(), std::mem::take(&mut self.said))
+        (self.child.wait().unwrap().code(), self.said)
     }
 }
 
-impl Drop for Running {
+/// A process that does not outlive its test, also where that fails.
+pub(super) struct Host(Child);
+
+impl Deref for Host {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Host {
     fn drop(&mut self) {
-        // One whose test failed would run for ever.
-        let _it_has_ended = self.child.kill();
+        let _it_has_ended = self.0.kill();
     }
 }
 

@@ -1,0 +1,492 @@
+//! From a topology, and what the data folder says, to a running mesh: compile, read durable state, place, start.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use airssys_rt_shim::child::ChildSpec;
+use airssys_rt_shim::supervisor::{SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::system::{System, SystemError};
+use tokio::task::JoinHandle;
+
+use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
+use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
+use crate::deploy::{Records, Recovery, Source};
+use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
+use crate::middleware::{Layer, Stack};
+use crate::registry::{Hold, verify};
+use crate::router::Mesh;
+use crate::state::durable::{Journal, Shelf, StateError, StateFile};
+
+use super::deployments::{Deployable, Releases};
+use super::{Runtime, RuntimeError};
+
+/// How often unused storage of mailboxes is given back.
+const COMPACT_EVERY: Duration = Duration::from_secs(10);
+
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start.
+const WORTH_COMPACTING: u64 = 64 << 20;
+
+/// Makes a [`Runtime`].
+#[derive(Default)]
+pub struct RuntimeBuilder {
+    engines: EnginesSettings,
+    layers: Vec<Arc<dyn Layer>>,
+    data_folder: Option<PathBuf>,
+    as_written: bool,
+}
+
+impl RuntimeBuilder {
+    /// Keeps compiled code in this folder, so that the next start takes milliseconds.
+    #[must_use]
+    pub fn code_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.engines.code_cache = Some(folder.into());
+        self
+    }
+
+    /// Keeps durable state and what was deployed in this folder, and finds published releases there. One mesh at a time has it.
+    #[must_use]
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
+        self
+    }
+
+    /// Starts with the releases that the topology names, whatever was deployed, and writes no deployment down. Otherwise a service starts with the
+    /// release that was live last.
+    #[must_use]
+    pub fn as_written(mut self) -> Self {
+        self.as_written = true;
+        self
+    }
+
+    /// Lets at most this many instances live at a time; by default as many as the kernel's mappings allow.
+    #[must_use]
+    pub fn max_instances(mut self, most: usize) -> Self {
+        self.engines.max_instances = Some(most);
+        self
+    }
+
+    /// Adds a layer to the dispatch stack.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`].
+    pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
+        durable_services(topology, self.data_folder.as_deref())?;
+        let engines = engines(self.engines, topology)?;
+        let (instances, most_instances) = room(&engines, topology)?;
+        let (templates, _holds) = load(&engines, topology).await?;
+        let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
+        let digests = topology
+            .services()
+            .map(|service| (service.address.to_string(), digest(service).unwrap_or_default()))
+            .collect();
+        Ok(Checked { instances, most_instances, digests })
+    }
+
+    /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with several threads.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`]. Nothing runs then.
+    pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
+        let durable = durable_services(topology, self.data_folder.as_deref())?;
+        let engines = engines(self.engines, topology)?;
+        let (declared, most) = room(&engines, topology)?;
+        tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
+        let kept = match durable {
+            Some((folder, services)) => Some(opened(folder.to_owned(), services).await?),
+            None => None,
+        };
+        let recovered = recover(topology, self.data_folder.as_deref(), self.as_written, kept.as_ref());
+        let loaded = match recovered {
+            Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
+            Err(error) => Err(error),
+        };
+        let (Recovered { topology, records, recoveries }, (templates, holds)) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if let Some(kept) = kept {
+                    kept.journal.close().await;
+                }
+                return Err(error);
+            }
+        };
+        let topology = topology.as_ref();
+        let mut previous = previous(&engines, topology, &records, self.data_folder.as_deref()).await;
+        let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
+        let mut building = Building {
+            mesh: &mesh,
+            engines: &engines,
+            templates: &templates,
+            kept: kept.as_ref(),
+            services: Vec::new(),
+        };
+        let mut root = topology.root.spec();
+        root.children = building.children(&topology.children)?;
+        let mut placed = building.services;
+        let deployable = |node: &ServiceNode| {
+            let template = Arc::clone(templates.get(&key(node))?);
+            // Its own hold is among those of the whole mesh.
+            let live = Deployable { node: Arc::new(node.clone()), template, _hold: None };
+            let service = node.address.to_string();
+            let previous = previous.remove(&service);
+            Some((service, Releases { live, previous, saved: Vec::new(), deployment: None, taken: false }))
+        };
+        let releases = topology.services().filter_map(deployable).collect();
+        let mut tasks = vec![tokio::spawn({
+            let mesh = Arc::clone(&mesh);
+            async move { mesh.timers.run(|id, alarm| mesh.ring(id, alarm)).await }
+        })];
+        tasks.extend(
+            placed
+                .iter_mut()
+                .filter_map(|service| service.controller.take())
+                .map(|controller| tokio::spawn(controller.run())),
+        );
+        tasks.push(tokio::spawn(compact(Arc::clone(&mesh))));
+        match System::start(topology.name.as_str(), root).await {
+            Ok(system) => Ok(Runtime {
+                engines,
+                mesh,
+                system,
+                placed,
+                releases: Arc::new(Mutex::new(releases)),
+                records,
+                recoveries,
+                tasks,
+                journal: kept.map(|kept| kept.journal),
+                _holds: holds,
+                shutdown_timeout: topology.settings.shutdown_timeout,
+                trusted_keys: topology.settings.trusted_keys.clone(),
+            }),
+            Err(error) => {
+                tasks.iter().for_each(JoinHandle::abort);
+                if let Some(kept) = kept {
+                    kept.journal.close().await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// A topology that could be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The instances that it declares.
+    pub instances: usize,
+    /// How many can live on this machine.
+    pub most_instances: usize,
+    /// The SHA-256 of each service's component, by the service's name.
+    pub digests: HashMap<String, String>,
+}
+
+/// The instances that are declared, and the most that can live.
+pub(super) fn room(engines: &Engines, topology: &Topology) -> Result<(usize, usize), RuntimeError> {
+    let (most, mappings) = engines.capacity();
+    let declared = topology.services().map(declared_instances).sum();
+    if declared > most {
+        return Err(RuntimeError::TooManyInstances { declared, most, mappings });
+    }
+    Ok((declared, most))
+}
+
+/// How many instances a service may have at a time.
+pub(super) fn declared_instances(service: &ServiceNode) -> usize {
+    match service.multiplicity {
+        Multiplicity::One => 1,
+        Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => instances,
+        Multiplicity::Keyed(rules) => rules.max_awake,
+    }
+}
+
+pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Engines>, EngineError> {
+    settings.demand =
+        topology.services().map(|service| (service.limits.memory_bytes, declared_instances(service))).collect();
+    Engines::new(&settings).map(Arc::new)
+}
+
+/// What makes two services share a template: the file, the lane, the engine class.
+pub(super) type TemplateKey = (PathBuf, bool, u64);
+
+pub(super) fn key(service: &ServiceNode) -> TemplateKey {
+    (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)
+}
+
+pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;
+
+/// Each release is by one who is trusted, where the topology says who is.
+pub(super) fn check_trust(topology: &Topology) -> Result<(), RuntimeError> {
+    let Some(trusted) = &topology.settings.trusted_keys else { return Ok(()) };
+    for service in topology.services() {
+        verify(&service.release, trusted)
+            .map_err(|source| RuntimeError::Untrusted { service: service.address.to_string(), source })?;
+    }
+    Ok(())
+}
+
+/// Compiles each release once, several at a time, off the runtime's threads, and holds those of a store.
+pub(super) async fn load(
+    engines: &Arc<Engines>,
+    topology: &Topology,
+) -> Result<(HashMap<TemplateKey, Arc<Template>>, Vec<Hold>), RuntimeError> {
+    check_trust(topology)?;
+    let mut holds = Vec::new();
+    // In the order of the services, so that of several errors the same one is told each time.
+    let mut under_way: Vec<(TemplateKey, String, Loading)> = Vec::new();
+    let mut seen = HashSet::new();
+    for service in topology.services().filter(|service| seen.insert(key(service))) {
+        holds.extend(hold(service));
+        under_way.push((key(service), service.address.to_string(), loading(engines, service.clone())));
+    }
+    let mut templates = HashMap::new();
+    for (key, service, task) in under_way {
+        let template = loaded(task, &key.0).await.map_err(|source| RuntimeError::Release { service, source })?;
+        templates.insert(key, Arc::new(template));
+    }
+    Ok((templates, holds))
+}
+
+/// Compiles a service's release off the runtime's threads.
+pub(super) fn loading(engines: &Arc<Engines>, service: ServiceNode) -> Loading {
+    let engines = Arc::clone(engines);
+    tokio::task::spawn_blocking(move || {
+        let release = &service.release;
+        let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
+        Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
+    })
+}
+
+pub(super) async fn loaded(loading: Loading, path: &Path) -> Result<Template, TemplateError> {
+    loading.await.unwrap_or_else(|error| {
+        Err(TemplateError::Invalid { path: path.to_owned(), detail: format!("the compiler panicked: {error}") })
+    })
+}
+
+/// Keeps others from removing the release of a service, where it is published.
+pub(super) fn hold(service: &ServiceNode) -> Option<Hold> {
+    service.release.seal.as_ref()?;
+    match service.release.hold() {
+        Ok(hold) => Some(hold),
+        // A file that cannot be read is told by the loading.
+        Err(error) => {
+            tracing::warn!(target: "airssys", service = %service.address, %error, "others may remove its release");
+            None
+        }
+    }
+}
+
+/// The services with durable state, and the folder for it; none where there is no such service.
+pub(super) fn durable_services<'a>(
+    topology: &Topology,
+    folder: Option<&'a Path>,
+) -> Result<Option<(&'a Path, Vec<String>)>, RuntimeError> {
+    let durable = topology.services().filter(|service| service.keeping == Keeping::Durable);
+    let services: Vec<String> = durable.map(|service| service.address.to_string()).collect();
+    match (services.first(), folder) {
+        (None, _) => Ok(None),
+        (Some(_), Some(folder)) => Ok(Some((folder, services))),
+        (Some(service), None) => Err(RuntimeError::NoDataFolder { service: service.clone() }),
+    }
+}
+
+/// A topology with the releases that were live last.
+pub(super) struct Recovered<'a> {
+    pub(super) topology: Cow<'a, Topology>,
+    pub(super) records: Arc<Records>,
+    pub(super) recoveries: Vec<Recovery>,
+}
+
+/// Puts what was deployed into the topology.
+pub(super) fn recover<'a>(
+    topology: &'a Topology,
+    data: Option<&Path>,
+    as_written: bool,
+    kept: Option<&DurableStates>,
+) -> Result<Recovered<'a>, RuntimeError> {
+    let records = Records::open(data.filter(|_| !as_written))?;
+    if records.is_empty() {
+        return Ok(Recovered { topology: Cow::Borrowed(topology), records: Arc::new(records), recoveries: Vec::new() });
+    }
+    let (mut topology, mut recoveries, mut failed) = (topology.clone(), Vec::new(), None);
+    topology.each_service(|node| {
+        if failed.is_none() {
+            failed = recover_service(node, &records, data, kept, &mut recoveries).err();
+        }
+    });
+    for recovery in &recoveries {
+        tracing::warn!(target: "airssys::deploy", "{recovery}");
+    }
+    failed.map_or(Ok(Recovered { topology: Cow::Owned(topology), records: Arc::new(records), recoveries }), Err)
+}
+
+/// The releases that served before those that are live, as far as they can be had: without one there is no way back, and nothing else is wrong.
+pub(super) async fn previous(
+    engines: &Arc<Engines>,
+    topology: &Topology,
+    records: &Records,
+    data: Option<&Path>,
+) -> HashMap<String, Deployable> {
+    let mut all = HashMap::new();
+    for node in topology.services() {
+        let service = node.address.to_string();
+        let (Some(before), Some(data)) = (records.get(&service).and_then(|record| record.previous), data) else {
+            continue;
+        };
+        match load_source(engines, node, &before, data).await {
+            Ok(deployable) => drop(all.insert(service, deployable)),
+            Err(why) => {
+                tracing::warn!(target: "airssys::deploy", service, release = %before, why, "there is no way back to the release before");
+            }
+        }
+    }
+    all
+}
+
+pub(super) async fn load_source(
+    engines: &Arc<Engines>,
+    node: &ServiceNode,
+    source: &Source,
+    data: &Path,
+) -> Result<Deployable, String> {
+    let node = Arc::new(node.with_release(source.find(data)?));
+    let hold = hold(&node).map(Arc::new);
+    let loaded = loaded(loading(engines, ServiceNode::clone(&node)), &node.release.component).await;
+    let template = loaded.map_err(|error| error.to_string())?;
+    Ok(Deployable { node, template: Arc::new(template), _hold: hold })
+}
+
+pub(super) fn recover_service(
+    node: &mut ServiceNode,
+    records: &Records,
+    data: Option<&Path>,
+    kept: Option<&DurableStates>,
+    recoveries: &mut Vec<Recovery>,
+) -> Result<(), RuntimeError> {
+    let service = node.address.to_string();
+    let mut schemas = Vec::new();
+    if let Some(shelf) = kept.and_then(|kept| kept.shelves.get(&service)) {
+        shelf.each(|_, state| schemas.extend(state.schema()));
+    }
+    recoveries.extend(records.settle(&service, &schemas)?);
+    let (Some(record), Some(data)) = (records.get(&service), data) else { return Ok(()) };
+    let found = record.live.find(data);
+    let release = found.map_err(|detail| RuntimeError::DeployedGone {
+        service: service.clone(),
+        live: Box::new(record.live.clone()),
+        detail,
+    })?;
+    if release != node.release {
+        let written = node.release.component.clone();
+        if std::path::absolute(&release.component).ok() != std::path::absolute(&written).ok() {
+            recoveries.push(Recovery::Deployed { service, live: record.live, written });
+        }
+        *node = node.with_release(release);
+    }
+    Ok(())
+}
+
+/// All durable states of a mesh, by service, and where they are saved.
+pub(super) struct DurableStates {
+    pub(super) journal: Journal,
+    pub(super) shelves: HashMap<String, Arc<Shelf>>,
+}
+
+/// Reads all durable states, off the runtime's threads.
+pub(super) async fn opened(folder: PathBuf, services: Vec<String>) -> Result<DurableStates, RuntimeError> {
+    let path = StateFile::path(&folder);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut file = StateFile::open(&folder)?;
+        file.compact_past(WORTH_COMPACTING)?;
+        let kept: Result<Vec<_>, StateError> =
+            services.into_iter().map(|service| file.read(&service).map(|kept| (service, kept))).collect();
+        Ok((kept?, file))
+    });
+    let (kept, file) = reading.await.unwrap_or_else(|panic| {
+        Err(StateError::Damaged { path: path.clone(), detail: format!("reading it panicked: {panic}") })
+    })?;
+    let started = Journal::start(file);
+    let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
+    let shelf = |(service, kept): (String, _)| {
+        let shelf = Shelf::new(journal.clone(), &service, kept);
+        (service, Arc::new(shelf))
+    };
+    let shelves = kept.into_iter().map(shelf).collect();
+    Ok(DurableStates { journal, shelves })
+}
+
+pub(super) struct Building<'a> {
+    pub(super) mesh: &'a Arc<Mesh>,
+    pub(super) engines: &'a Arc<Engines>,
+    pub(super) templates: &'a HashMap<TemplateKey, Arc<Template>>,
+    pub(super) kept: Option<&'a DurableStates>,
+    pub(super) services: Vec<Placed>,
+}
+
+impl Building<'_> {
+    pub(super) fn children(&mut self, nodes: &[Node]) -> Result<Vec<ChildSpec>, RuntimeError> {
+        let mut children = Vec::new();
+        for node in nodes {
+            match node {
+                Node::Service(service) => children.extend(self.service(service)?),
+                Node::Supervisor(supervisor) => children.push(self.supervisor(supervisor)?),
+            }
+        }
+        Ok(children)
+    }
+
+    pub(super) fn supervisor(&mut self, node: &SupervisorNode) -> Result<ChildSpec, RuntimeError> {
+        let spec = SupervisorSpec { children: self.children(&node.children)?, ..node.flags.spec() };
+        let start = SupervisorStart::new(spec).map_err(SystemError::from)?;
+        Ok(ChildSpec {
+            restart: node.restart,
+            shutdown: node.shutdown,
+            significant: node.significant,
+            ..ChildSpec::supervisor(node.name.as_str(), start)
+        })
+    }
+
+    pub(super) fn service(&mut self, node: &ServiceNode) -> Result<Vec<ChildSpec>, RuntimeError> {
+        let Some(template) = self.templates.get(&key(node)) else { return Ok(Vec::new()) };
+        let spec = ServiceSpec {
+            address: node.address.clone(),
+            template: Arc::clone(template),
+            multiplicity: node.multiplicity,
+            shape: node.shape,
+            terms: Arc::new(node.terms()),
+            restart: node.restart,
+            shutdown: node.shutdown,
+            significant: node.significant,
+            shelf: self.kept.and_then(|kept| kept.shelves.get(node.address.as_str())).map(Arc::clone),
+        };
+        let mut placed = spec
+            .place(self.mesh, self.engines)
+            .map_err(|NameTaken(name)| RuntimeError::NameTaken { name: name.to_string() })?;
+        let children = std::mem::take(&mut placed.children);
+        self.services.push(placed);
+        Ok(children)
+    }
+}
+
+pub(super) async fn compact(mesh: Arc<Mesh>) {
+    let mut every = tokio::time::interval(COMPACT_EVERY);
+    loop {
+        every.tick().await;
+        for service in mesh.services() {
+            service.each_lane(|_, lane| {
+                lane.mailbox.compact();
+            });
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Which release serves each service and which one did before, and how that is changed: the part of the facade that deploys.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::actor::{Multiplicity, Post};
+use crate::capability::Operation;
+use crate::compose::ServiceNode;
+use crate::deploy::{
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source,
+};
+use crate::engine::{Template, TemplateError};
+use crate::registry::{Hold, Release, verify};
+
+use super::Runtime;
+use super::builder::{hold, loaded, loading};
+
+/// A release, and the rules that it runs under.
+#[derive(Clone)]
+pub(super) struct Deployable {
+    /// Shared, since there is one for each service: it is large.
+    pub(super) node: Arc<ServiceNode>,
+    pub(super) template: Arc<Template>,
+    /// Keeps its files from being removed; none where it was found by a path.
+    pub(super) _hold: Option<Arc<Hold>>,
+}
+
+impl Deployable {
+    pub(super) fn source(&self) -> Source {
+        Source::new(&self.node.release, self.template.digest())
+    }
+
+    pub(super) fn side(&self) -> deploy::Side<'_> {
+        deploy::Side {
+            manifest: &self.node.release.manifest,
+            digest: self.template.digest(),
+            interface: self.template.interface(),
+            limits: &self.node.limits,
+        }
+    }
+}
+
+/// What serves a service, and what did before.
+pub(super) struct Releases {
+    pub(super) live: Deployable,
+    /// Kept ready, so that the way back is as short as the way there.
+    pub(super) previous: Option<Deployable>,
+    /// What each actor's states were before the live one brought them over.
+    pub(super) saved: Vec<deploy::Before>,
+    pub(super) deployment: Option<Deployment>,
+    /// Whether one is under way, or about to be.
+    pub(super) taken: bool,
+}
+
+/// Lets the next deployment of a service begin when this one is over, however it ends.
+pub(super) struct Freed {
+    pub(super) releases: Arc<Mutex<HashMap<String, Releases>>>,
+    pub(super) service: String,
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if let Some(found) = self.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.service) {
+            found.taken = false;
+        }
+    }
+}
+
+/// The releases of a service that can be deployed in place.
+pub(super) fn deployable<'a>(
+    releases: &'a HashMap<String, Releases>,
+    service: &str,
+) -> Result<&'a Releases, DeployError> {
+    let found = releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
+    Ok(found)
+}
+
+/// The services that may send to this one or call it, by name.
+pub(super) fn reached_by(releases: &HashMap<String, Releases>, service: &str) -> Vec<Reach> {
+    let mut all: Vec<Reach> = releases
+        .iter()
+        .filter_map(|(name, releases)| {
+            let policy = releases.live.node.terms().policy;
+            let allowed = [Operation::Send, Operation::Call].into_iter().filter(|of| policy.allows(*of, service));
+            let by: Vec<String> = allowed.map(|operation| operation.name().to_owned()).collect();
+            (!by.is_empty()).then(|| Reach { service: name.clone(), by })
+        })
+        .collect();
+    all.sort_unstable_by(|a, b| a.service.cmp(&b.service));
+    all
+}
+
+/// The plan, and why it would be refused; off the runtime's threads, since a component may have many types.
+pub(super) async fn compare(
+    service: &str,
+    live: &Deployable,
+    next: &Deployable,
+    options: DeployOptions,
+) -> Result<(Plan, Vec<DeployError>), DeployError> {
+    let (name, live, next) = (service.to_owned(), live.clone(), next.clone());
+    let path = next.node.release.component.clone();
+    let compared = tokio::task::spawn_blocking(move || {
+        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade)
+    });
+    compared.await.map_err(|error| {
+        let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
+        DeployError::Release { service: service.to_owned(), source }
+    })
+}
+
+impl Runtime {
+    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
+    /// the release is compiled; the rest can be followed with the [`Deployment`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub async fn deploy(
+        &self,
+        service: &str,
+        release: Release,
+        options: DeployOptions,
+    ) -> Result<Deployment, DeployError> {
+        self.check_signatures(service, &release)?;
+        let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let next = self.prepare(service, &live, release).await?;
+        let (_plan, refused) = compare(service, &live, &next, options).await?;
+        match refused.into_iter().next() {
+            Some(refused) => Err(refused),
+            None => Ok(self.switch(free, next, None, false, options)),
+        }
+    }
+
+    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
+    /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`] of the first one that is refused; nothing has changed then.
+    pub async fn deploy_set(
+        &self,
+        set: Vec<(String, Release)>,
+        options: DeployOptions,
+    ) -> Result<Vec<(String, Deployment)>, DeployError> {
+        let mut prepared = Vec::with_capacity(set.len());
+        for (service, release) in set {
+            self.check_signatures(&service, &release)?;
+            let live = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
+            let free = Freed { releases: Arc::clone(&self.releases), service: service.clone() };
+            let next = self.prepare(&service, &live, release).await?;
+            let (_plan, refused) = compare(&service, &live, &next, options).await?;
+            if let Some(refused) = refused.into_iter().next() {
+                return Err(refused);
+            }
+            prepared.push(Some((service, free, next)));
+        }
+        let order = deploy::callees_first(prepared.len(), |from, to| match (&prepared[from], &prepared[to]) {
+            (Some((_, _, from)), Some((to, _, _))) => from.node.terms().policy.allows(Operation::Call, to),
+            _ => false,
+        });
+        let mut begun = deploy::Begun::default();
+        for at in order {
+            let Some((service, free, next)) = prepared[at].take() else { continue };
+            let deployment = self.switch(free, next, None, true, options);
+            begun.0.push((service.clone(), deployment.clone()));
+            let reached = deployment.switched().await;
+            if reached != Progress::Probation {
+                deploy::undo(&begun.0, &service, &reached);
+                for (_, deployment) in &begun.0 {
+                    deployment.ended().await;
+                }
+                return Ok(std::mem::take(&mut begun.0));
+            }
+        }
+        let begun = std::mem::take(&mut begun.0);
+        tokio::spawn(deploy::together(begun.clone(), options.probation));
+        Ok(begun)
+    }
+
+    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
+    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+        self.check_signatures(service, &release)?;
+        let (live, taken, reached_by) = {
+            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = deployable(&releases, service)?;
+            (found.live.clone(), found.taken, reached_by(&releases, service))
+        };
+        let next = self.prepare(service, &live, release).await?;
+        let (mut plan, _refused) = compare(service, &live, &next, options).await?;
+        plan.reached_by = reached_by;
+        if taken {
+            plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
+        }
+        Ok(plan)
+    }
+
+    pub(super) fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {
+        let Some(trusted) = &self.trusted_keys else { return Ok(()) };
+        let verified = verify(release, trusted);
+        verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
+    }
+
+    /// Compiles a release for the place of the live one.
+    pub(super) async fn prepare(
+        &self,
+        service: &str,
+        live: &Deployable,
+        release: Release,
+    ) -> Result<Deployable, DeployError> {
+        let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
+        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+            return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
+        }
+        let node = Arc::new(live.node.with_release(release));
+        let hold = hold(&node).map(Arc::new);
+        let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
+        let template = loaded.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
+        Ok(Deployable { node, template: Arc::new(template), _hold: hold })
+    }
+
+    /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
+            deployment.cancel();
+            return Ok(deployment);
+        }
+        let before = self.take_for_deployment(service, |releases| {
+            releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
+        })?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        Ok(self.switch(free, before, None, false, options))
+    }
+
+    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
+    /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        let posts = self.posts(service);
+        let suspended: Vec<deploy::Before> = posts.iter().filter_map(|post| post.live.saved()).collect();
+        let mut put_back = Vec::new();
+        let before = self.take_for_deployment(service, |releases| {
+            // A suspended one has gone back already, but for its state.
+            if suspended.len() == posts.len() && !posts.is_empty() {
+                put_back = suspended;
+                return Ok(releases.live.clone());
+            }
+            put_back = releases.saved.clone();
+            match &releases.previous {
+                Some(previous) if put_back.iter().any(|saved| !saved.is_empty()) => Ok(previous.clone()),
+                _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
+            }
+        })?;
+        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        Ok(self.switch(free, before, Some(put_back), false, options))
+    }
+
+    /// How many committed turns [`Runtime::restore_state`] would discard.
+    #[must_use]
+    pub fn turns_to_discard(&self, service: &str) -> u64 {
+        let suspended: Vec<u64> =
+            self.posts(service).iter().filter_map(|post| post.live.suspended()).map(|(_, turns)| turns).collect();
+        if !suspended.is_empty() {
+            return suspended.into_iter().sum();
+        }
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = releases.get(service).map(|found| found.saved.as_slice()).unwrap_or_default();
+        saved.iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
+    }
+
+    pub(super) fn posts(&self, service: &str) -> Arc<[Post]> {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service);
+        placed.map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]))
+    }
+
+    /// The last deployment of a service, where it had one.
+    #[must_use]
+    pub fn deployment(&self, service: &str) -> Option<Deployment> {
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.deployment.clone()
+    }
+
+    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
+    #[must_use]
+    pub fn history(&self, service: &str) -> Vec<Ended> {
+        self.records.history(service)
+    }
+
+    /// What the start found in the data folder that is not as the topology says.
+    #[must_use]
+    pub fn recoveries(&self) -> &[Recovery] {
+        &self.recoveries
+    }
+
+    /// The SHA-256 of the component that is live.
+    #[must_use]
+    pub fn live_digest(&self, service: &str) -> Option<String> {
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(releases.get(service)?.live.template.digest().to_owned())
+    }
+
+    /// One deployment a service at a time: takes the place of this one.
+    pub(super) fn take_for_deployment(
+        &self,
+        service: &str,
+        what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
+    ) -> Result<Deployable, DeployError> {
+        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = deployable(&releases, service)?;
+        if found.taken {
+            return Err(DeployError::UnderWay { service: service.to_owned() });
+        }
+        let what = what(found)?;
+        if let Some(found) = releases.get_mut(service) {
+            found.taken = true;
+        }
+        Ok(what)
+    }
+
+    pub(super) fn switch(
+        &self,
+        free: Freed,
+        next: Deployable,
+        put_back: Option<Vec<deploy::Before>>,
+        joint: bool,
+        options: DeployOptions,
+    ) -> Deployment {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
+        let posts = match placed.and_then(|placed| placed.roster.clone()) {
+            Some(roster) => deploy::Posts::Keyed(roster),
+            None => deploy::Posts::Fixed(self.posts(&free.service)),
+        };
+        let live = self
+            .releases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&free.service)
+            .map(|found| found.live.source());
+        let page = Arc::new(Page {
+            records: Arc::clone(&self.records),
+            service: free.service.clone(),
+            live: live.unwrap_or_else(|| next.source()),
+            next: next.source(),
+        });
+        let order = deploy::Order {
+            engines: Arc::clone(&self.engines),
+            posts,
+            template: Arc::clone(&next.template),
+            terms: Arc::new(next.node.terms()),
+            options,
+            put_back,
+            page,
+            joint,
+        };
+        let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
+        let discards = order.put_back.is_some();
+        let deployment = deploy::begin(order, move |end, saved| {
+            if *end == Progress::Live
+                && let Some(found) = free.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&free.service)
+            {
+                // One that was suspended is live already, but for its state.
+                if !Arc::ptr_eq(&found.live.template, &next.template) {
+                    found.previous = Some(std::mem::replace(&mut found.live, next));
+                }
+                found.saved = if discards { Vec::new() } else { saved };
+            }
+            drop(free);
+        });
+        if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
+            found.deployment = Some(deployment.clone());
+        }
+        deployment
+    }
+}

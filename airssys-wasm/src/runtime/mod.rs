@@ -1,0 +1,436 @@
+//! The facade: a running mesh, for those who embed it.
+
+mod builder;
+mod deployments;
+
+pub use builder::{Checked, RuntimeBuilder};
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::supervisor::{SupervisorHandle, TreeNode};
+use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::actor::{Placed, check};
+use crate::capability::Operation;
+use crate::deploy::{RecordError, Records, Recovery, Source};
+use crate::engine::{EngineError, Engines, TemplateError};
+use crate::error::{Fault, ReplayError, SendError};
+use crate::message::{Answer, DeadLetter};
+use crate::registry::{Hold, PublicKey, Untrusted};
+use crate::router::service::{Route, Service};
+use crate::router::{Caller, Mesh, Origin, Until};
+use crate::state::durable::{Journal, Kept, StateError};
+
+use self::deployments::Releases;
+
+/// Why a mesh does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The engines cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A release cannot be hosted.
+    #[error("service {service}: {source}")]
+    Release {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: TemplateError,
+    },
+    /// A release is not signed by one who is trusted.
+    #[error("service {service}: {source}")]
+    Untrusted {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: Untrusted,
+    },
+    /// Two services have one name.
+    #[error("there are two services {name:?}; hint: names are unique in a mesh")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// More instances were declared than can live.
+    #[error(
+        "the topology declares {declared} instances, and {most} is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or lower `instances`"
+    )]
+    TooManyInstances {
+        /// How many were declared.
+        declared: usize,
+        /// How many can live.
+        most: usize,
+        /// What the kernel allows.
+        mappings: usize,
+    },
+    /// Durable state is asked for, and no folder to keep it in.
+    #[error(
+        "service {service} has durable state, and no data folder was named; hint: name one, or leave `state` of the service out"
+    )]
+    NoDataFolder {
+        /// The service.
+        service: String,
+    },
+    /// The durable state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What was deployed cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The release that was deployed is not there any more.
+    #[error(
+        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring it back, or start with what the topology says: `airssys run --as-written`"
+    )]
+    DeployedGone {
+        /// The service.
+        service: String,
+        /// What was live.
+        live: Box<Source>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Something did not start; what had started was stopped again.
+    #[error(transparent)]
+    Start(#[from] SystemError),
+}
+
+/// A running mesh.
+///
+/// # Example
+///
+/// A mesh of one service, asked once:
+///
+/// ```
+/// use std::time::Duration;
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::compose::Topology;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// let file = folder.path().join("airssys.toml");
+/// std::fs::write(&file, r#"
+///     name = "example"
+///     [[service]]
+///     name = "echo"
+///     release = "echo.wasm"
+/// "#)?;
+/// let topology = Topology::read(&file)?;
+/// let runtime = Runtime::builder().start(&topology).await?;
+/// let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
+/// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+/// let report = runtime.shutdown().await;
+/// assert!(report.is_clean());
+/// # Ok(()) }
+/// ```
+pub struct Runtime {
+    engines: Arc<Engines>,
+    mesh: Arc<Mesh>,
+    system: System,
+    placed: Vec<Placed>,
+    releases: Arc<Mutex<HashMap<String, Releases>>>,
+    records: Arc<Records>,
+    recoveries: Vec<Recovery>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Where durable state is saved.
+    journal: Option<Journal>,
+    /// Nobody removes what runs here.
+    _holds: Vec<Hold>,
+    shutdown_timeout: Duration,
+    trusted_keys: Option<Vec<PublicKey>>,
+}
+
+/// A service, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceStatus {
+    /// Its name.
+    pub service: String,
+    /// Messages that wait in its mailboxes.
+    pub queued: usize,
+    /// Keys, where it is keyed.
+    pub keys: usize,
+    /// Messages that were accepted.
+    pub accepted: u64,
+    /// Messages to it that were denied.
+    pub denied: u64,
+    /// Messages to it that did not leave for another reason.
+    pub rejected: u64,
+    /// Turns that committed.
+    pub handled: u64,
+    /// Turns that returned a fault.
+    pub faulted: u64,
+    /// Turns that crashed.
+    pub crashed: u64,
+    /// Instances that were started.
+    pub started: u64,
+    /// Whether its messages wait because of a release that came back and cannot read the state: see [`crate::deploy::Progress::Suspended`].
+    pub suspended: bool,
+}
+
+impl Runtime {
+    /// Makes one.
+    #[must_use]
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its policy says.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing was sent then.
+    pub async fn send(&self, to: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        self.mesh.send(Origin::HOST, to, None, body.into()).await
+    }
+
+    /// [`Runtime::send`] with a partition key.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub async fn send_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        self.mesh.send(Origin::HOST, to, Some(key), body.into()).await
+    }
+
+    /// Sends a message and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`], which says whether it may have been handled.
+    pub async fn call(&self, to: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
+        self.ask(Caller::Host(None), to, None, body.into(), patience).await
+    }
+
+    /// [`Runtime::call`] with a partition key.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`].
+    pub async fn call_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
+        self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
+    }
+
+    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message is in the mailbox, and what is sent
+    /// after that comes after it. Where it never gets there, only the answer says so; where a layer has it tried again, it is told again.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::CallError`].
+    pub async fn call_in_order(
+        &self,
+        to: &str,
+        body: impl Into<Bytes>,
+        patience: Duration,
+        posted: impl Fn() + Sync,
+    ) -> Answer {
+        self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
+    }
+
+    async fn ask(&self, caller: Caller<'_>, to: &str, key: Option<&str>, body: Bytes, patience: Duration) -> Answer {
+        let now = Instant::now();
+        self.mesh.call(Origin::HOST, caller, to, key, body, Until { now, deadline: now + patience }).await
+    }
+
+    /// Publishes to all services that subscribe to the topic.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], where a layer of the stack says no.
+    pub fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
+        let mut body = body.into();
+        if self.mesh.permit(Origin::HOST, Operation::Publish, topic, &mut body)? {
+            self.mesh.publish(Origin::HOST, topic, &body);
+        }
+        Ok(())
+    }
+
+    /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
+    pub async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
+        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service)?;
+        let mut well = None;
+        for actor in placed.actors.iter() {
+            match check(actor, patience).await {
+                Some(Ok(())) => well = Some(Ok(())),
+                other => return other,
+            }
+        }
+        well
+    }
+
+    /// The dead letters: how many there were, and those that are kept, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
+        self.mesh.dead_letters()
+    }
+
+    /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
+    #[must_use]
+    pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
+        self.mesh.take_dead_letter(id)
+    }
+
+    /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It goes as a new message that the
+    /// host sends and nobody waits for, whatever it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; nothing was sent then, and the letter is kept.
+    pub async fn replay(&self, id: u64) -> Result<(), ReplayError> {
+        self.mesh.replay(id).await
+    }
+
+    /// All services as they are now, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceStatus> {
+        let suspended = |service: &Service| {
+            self.posts(service.address.service()).iter().any(|post| post.live.suspended().is_some())
+        };
+        self.mesh.services().iter().map(|service| status(service, suspended(service))).collect()
+    }
+
+    /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
+    #[must_use]
+    pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
+        let mut all = HashMap::new();
+        if let Some(service) = self.mesh.service(service) {
+            service.each_state(|key, state| drop(all.insert(key.to_owned(), state.snapshot())));
+        }
+        all
+    }
+
+    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None where there is no such service.
+    ///
+    /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
+    #[must_use]
+    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+        let mut all = BTreeMap::new();
+        self.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
+        Some(all)
+    }
+
+    /// One committed value of a service, by key of the actor (empty where it has one state only) and of the value.
+    #[must_use]
+    pub fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
+        let mut found = None;
+        self.mesh.service(service)?.each_state(|of, state| {
+            if of == actor {
+                found = state.get(key);
+            }
+        });
+        found
+    }
+
+    /// The supervision tree as it is now.
+    pub async fn tree(&self) -> Vec<TreeNode> {
+        self.system.root().tree().await.unwrap_or_default()
+    }
+
+    /// The root supervisor, to stop, start and add children by hand.
+    #[must_use]
+    pub fn root(&self) -> SupervisorHandle {
+        self.system.root()
+    }
+
+    /// How many instances live now, and how many may.
+    #[must_use]
+    pub fn instances(&self) -> (usize, usize) {
+        (self.engines.live_instances(), self.engines.capacity().0)
+    }
+
+    /// Whether nothing is left to do: no message waits, no turn runs. Timers that are set do not count.
+    ///
+    /// It is true at one instant of the look; whoever sends meanwhile is not waited for.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let services = self.mesh.services();
+        let turns = || -> u64 {
+            let metrics = services.iter().map(|service| &service.metrics);
+            metrics
+                .flat_map(|m| [&m.handled, &m.faulted, &m.crashed, &m.started])
+                .map(|count| count.load(Ordering::SeqCst))
+                .sum()
+        };
+        // Each service was quiet when it was looked at. No turn ended meanwhile, so none can have sent to one that was looked at before.
+        let before = turns();
+        services.iter().all(|service| service.is_quiet()) && turns() == before
+    }
+
+    /// The child for which the root supervisor gave up, one restart too many, where it did.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<String> {
+        self.system.gave_up().map(|child| child.to_string())
+    }
+
+    /// Waits until the tree has ended by itself, such as when the root gave up.
+    pub async fn ended(&self) -> ExitReason {
+        self.system.ended().await
+    }
+
+    /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that wait are dead letters then.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        let report = self.system.shutdown(self.shutdown_timeout).await;
+        for service in self.mesh.services() {
+            service.each_lane(|_, lane| self.mesh.close(&lane.mailbox));
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(journal) = &self.journal {
+            // A disk that hangs does not hold up the end: what it has not taken was never acknowledged.
+            let _closed_or_left = timeout(self.shutdown_timeout, journal.close()).await;
+        }
+        report
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(journal) = &self.journal {
+            journal.close_soon();
+        }
+    }
+}
+
+fn status(service: &Service, suspended: bool) -> ServiceStatus {
+    let mut queued = 0;
+    service.each_lane(|_, lane| queued += lane.mailbox.len());
+    let keys = match &service.route {
+        Route::Keyed(keyed) => keyed.len(),
+        _ => 0,
+    };
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let metrics = &service.metrics;
+    ServiceStatus {
+        service: service.address.to_string(),
+        queued,
+        keys,
+        accepted: read(&metrics.accepted),
+        denied: read(&metrics.denied),
+        rejected: read(&metrics.rejected),
+        handled: read(&metrics.handled),
+        faulted: read(&metrics.faulted),
+        crashed: read(&metrics.crashed),
+        started: read(&metrics.started),
+        suspended,
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("system", &self.system)
+            .field("services", &self.placed.len())
+            .finish_non_exhaustive()
+    }
+}
