@@ -327,7 +327,10 @@ impl Page {
     pub(crate) fn prove(&self) -> Result<(), RecordError> {
         let mut record = self.before();
         record.enter(self.ended(true, None));
-        record.previous = Some(std::mem::replace(&mut record.live, self.next.clone()));
+        // One that was suspended is live already, but for its state.
+        if record.live != self.next {
+            record.previous = Some(std::mem::replace(&mut record.live, self.next.clone()));
+        }
         record.under_way = None;
         self.records.write(&self.service, record)
     }
@@ -377,6 +380,21 @@ mod tests {
             assert_eq!((record.under_way, record.history.len()), (None, 1));
             assert_eq!(matches!(recovery.unwrap(), Recovery::Finished { .. }), expected == "new");
         }
+    }
+
+    #[test]
+    fn a_service_that_gets_its_old_state_back_keeps_the_release_before_its_own() {
+        let records = Arc::new(Records::default());
+        let page = |live: &str, next: &str| Page {
+            records: Arc::clone(&records),
+            service: "counter".to_owned(),
+            live: source(live, 0),
+            next: source(next, 0),
+        };
+        page("first", "old").prove().unwrap();
+        // The way out of a suspension: the release that came back is live already.
+        page("old", "old").prove().unwrap();
+        assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
     }
 
     #[test]
