@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::Runtime;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback};
+use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Progress, Setback};
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
 
@@ -56,6 +56,15 @@ impl Handover {
 
     async fn deploy(&self, release: Release) -> Progress {
         self.runtime.deploy("counter", release, quick()).await.unwrap().ended().await
+    }
+
+    /// Deploys it, and leaves it on probation for long.
+    async fn on_probation(&self, release: Release) -> Deployment {
+        let mut options = quick();
+        options.probation = Duration::from_secs(3_600);
+        let deployment = self.runtime.deploy("counter", release, options).await.unwrap();
+        assert_eq!(deployment.switched().await, Progress::Probation);
+        deployment
     }
 
     /// Counts one more, and says who answered and how much it has seen.
@@ -164,10 +173,7 @@ async fn a_crash_before_any_turn_puts_the_old_state_back_bit_for_bit() {
         mesh.count().await;
     }
     let before = mesh.runtime.state("counter");
-    let mut options = quick();
-    options.probation = Duration::from_secs(3_600);
-    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "healthy", 1), options).await.unwrap();
-    assert_eq!(deployment.switched().await, Progress::Probation);
+    let deployment = mesh.on_probation(mesh.release("two", "healthy", 1)).await;
     assert_eq!(mesh.state(), holds("doubled", 4));
     deployment.cancel();
     assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });
@@ -182,10 +188,7 @@ async fn no_going_back_by_itself_discards_a_committed_turn() {
     for _ in 0..2 {
         mesh.count().await;
     }
-    let mut options = quick();
-    options.probation = Duration::from_secs(3_600);
-    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "crashes-on-4", 1), options).await.unwrap();
-    assert_eq!(deployment.switched().await, Progress::Probation);
+    let deployment = mesh.on_probation(mesh.release("two", "crashes-on-4", 1)).await;
     for _ in 0..3 {
         mesh.count().await;
     }
@@ -233,10 +236,7 @@ async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
 async fn a_suspended_service_goes_on_with_the_state_from_before() {
     let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
     mesh.count().await;
-    let mut options = quick();
-    options.probation = Duration::from_secs(3_600);
-    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "healthy", 1), options).await.unwrap();
-    assert_eq!(deployment.switched().await, Progress::Probation);
+    let deployment = mesh.on_probation(mesh.release("two", "healthy", 1)).await;
     mesh.count().await;
     deployment.cancel();
     let end = deployment.ended().await;

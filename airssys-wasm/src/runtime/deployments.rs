@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::actor::{Multiplicity, Post};
-use crate::capability::Operation;
+use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source,
@@ -66,15 +66,6 @@ impl Drop for Freed {
     }
 }
 
-/// The releases of a service that can be deployed in place.
-pub(super) fn deployable<'a>(
-    releases: &'a HashMap<String, Releases>,
-    service: &str,
-) -> Result<&'a Releases, DeployError> {
-    let found = releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
-    Ok(found)
-}
-
 /// The services that may send to this one or call it, by name.
 pub(super) fn reached_by(releases: &HashMap<String, Releases>, service: &str) -> Vec<Reach> {
     let mut all: Vec<Reach> = releases
@@ -122,8 +113,7 @@ impl Runtime {
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
         self.check_signatures(service, &release)?;
-        let live = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
-        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
+        let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let next = self.prepare(service, &live, release).await?;
         let (_plan, refused) = compare(service, &live, &next, options).await?;
         match refused.into_iter().next() {
@@ -146,8 +136,7 @@ impl Runtime {
         let mut prepared = Vec::with_capacity(set.len());
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
-            let live = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
-            let free = Freed { releases: Arc::clone(&self.releases), service: service.clone() };
+            let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
             let next = self.prepare(&service, &live, release).await?;
             let (_plan, refused) = compare(&service, &live, &next, options).await?;
             if let Some(refused) = refused.into_iter().next() {
@@ -155,10 +144,10 @@ impl Runtime {
             }
             prepared.push(Some((service, free, next)));
         }
-        let order = deploy::callees_first(prepared.len(), |from, to| match (&prepared[from], &prepared[to]) {
-            (Some((_, _, from)), Some((to, _, _))) => from.node.terms().policy.allows(Operation::Call, to),
-            _ => false,
-        });
+        let policies: Vec<(String, Policy)> =
+            prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.node.terms().policy)).collect();
+        let order =
+            deploy::callees_first(policies.len(), |from, to| policies[from].1.allows(Operation::Call, &policies[to].0));
         let mut begun = deploy::Begun::default();
         for at in order {
             let Some((service, free, next)) = prepared[at].take() else { continue };
@@ -187,7 +176,8 @@ impl Runtime {
         self.check_signatures(service, &release)?;
         let (live, taken, reached_by) = {
             let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = deployable(&releases, service)?;
+            let found =
+                releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
             (found.live.clone(), found.taken, reached_by(&releases, service))
         };
         let next = self.prepare(service, &live, release).await?;
@@ -233,10 +223,9 @@ impl Runtime {
             deployment.cancel();
             return Ok(deployment);
         }
-        let before = self.take_for_deployment(service, |releases| {
+        let (free, before) = self.take_for_deployment(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
-        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
         Ok(self.switch(free, before, None, false, options))
     }
 
@@ -250,7 +239,7 @@ impl Runtime {
         let posts = self.posts(service);
         let suspended: Vec<deploy::Before> = posts.iter().filter_map(|post| post.live.saved()).collect();
         let mut put_back = Vec::new();
-        let before = self.take_for_deployment(service, |releases| {
+        let (free, before) = self.take_for_deployment(service, |releases| {
             // A suspended one has gone back already, but for its state.
             if suspended.len() == posts.len() && !posts.is_empty() {
                 put_back = suspended;
@@ -262,7 +251,6 @@ impl Runtime {
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;
-        let free = Freed { releases: Arc::clone(&self.releases), service: service.to_owned() };
         Ok(self.switch(free, before, Some(put_back), false, options))
     }
 
@@ -314,17 +302,16 @@ impl Runtime {
         &self,
         service: &str,
         what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
-    ) -> Result<Deployable, DeployError> {
+    ) -> Result<(Freed, Deployable), DeployError> {
         let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = deployable(&releases, service)?;
+        let found =
+            releases.get_mut(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
         if found.taken {
             return Err(DeployError::UnderWay { service: service.to_owned() });
         }
         let what = what(found)?;
-        if let Some(found) = releases.get_mut(service) {
-            found.taken = true;
-        }
-        Ok(what)
+        found.taken = true;
+        Ok((Freed { releases: Arc::clone(&self.releases), service: service.to_owned() }, what))
     }
 
     pub(super) fn switch(

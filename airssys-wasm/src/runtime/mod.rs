@@ -5,7 +5,7 @@ mod deployments;
 
 pub use builder::{Checked, RuntimeBuilder};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -294,10 +294,11 @@ impl Runtime {
     /// All services as they are now, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
-        let suspended = |service: &Service| {
-            self.posts(service.address.service()).iter().any(|post| post.live.suspended().is_some())
-        };
-        self.mesh.services().iter().map(|service| status(service, suspended(service))).collect()
+        let is_suspended = |placed: &&Placed| placed.actors.iter().any(|post| post.live.suspended().is_some());
+        let suspended: HashSet<&str> =
+            self.placed.iter().filter(is_suspended).map(|placed| placed.service.address.as_str()).collect();
+        let services = self.mesh.services();
+        services.iter().map(|service| status(service, suspended.contains(service.address.as_str()))).collect()
     }
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
