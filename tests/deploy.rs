@@ -3,151 +3,15 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{Mesh, PATIENCE, shifter};
-use airssys_wasm::Runtime;
-use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback};
+use airssys_wasm::deploy::{DeployError, Progress, Setback};
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-
-const SENDERS: usize = 4;
-const TOPOLOGY: &str = r#"
-    name = "deploy"
-    [root]
-    intensity = 3
-    [[service]]
-    name = "counter"
-    release = "one.wasm"
-    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB" }
-    [[service]]
-    name = "sibling"
-    release = "one.wasm"
-"#;
-
-struct Deploying {
-    runtime: Arc<Runtime>,
-    folder: tempfile::TempDir,
-}
-
-impl Deploying {
-    async fn start(topology: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
-        let file = folder.path().join("airssys.toml");
-        std::fs::write(&file, topology).unwrap();
-        let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
-        let runtime = Runtime::builder().start(&topology).await.unwrap();
-        Self { runtime: Arc::new(runtime), folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(format!("{name}.wasm"))
-    }
-
-    /// A release that answers with this name and does this.
-    fn release(&self, name: &str, way: &str) -> Release {
-        let path = self.path(name);
-        std::fs::write(&path, shifter(name, way)).unwrap();
-        Release::find(&path).unwrap()
-    }
-
-    async fn ask(&self, from: &str, number: u64) -> Value {
-        let body = json!({ "from": from, "number": number }).to_string();
-        let answer = self.runtime.call("counter", body, PATIENCE).await.unwrap().unwrap();
-        serde_json::from_slice(&answer).unwrap()
-    }
-
-    fn stored(&self, key: &str) -> Value {
-        let states = self.runtime.state("counter");
-        let value = states.get("").and_then(|state| state.get(key));
-        value.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap_or_else(|_| number(bytes)))
-    }
-
-    /// A counter of the state; 0 where nothing was counted.
-    fn counted(&self, key: &str) -> u64 {
-        let states = self.runtime.state("counter");
-        states.values().filter_map(|state| state.get(key)).map(|bytes| number(bytes).as_u64().unwrap()).sum()
-    }
-
-    fn status(&self, service: &str) -> airssys_wasm::ServiceStatus {
-        self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
-    }
-
-    async fn stop(self) {
-        let report = self.runtime.shutdown().await;
-        assert!(report.is_clean(), "{report:?}");
-    }
-}
-
-fn number(bytes: &[u8]) -> Value {
-    json!(u64::from_le_bytes(bytes.try_into().unwrap()))
-}
-
-/// Several senders that send numbered messages as fast as there is room, until they are told to stop.
-struct Load {
-    over: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    senders: Vec<JoinHandle<u64>>,
-}
-
-impl Load {
-    fn start(deploying: &Deploying) -> Self {
-        let (over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let sender = |sender: usize| {
-            let (runtime, over, sent) = (Arc::clone(&deploying.runtime), Arc::clone(&over), Arc::clone(&sent));
-            tokio::spawn(async move {
-                let mut number = 0;
-                while !over.load(Ordering::Relaxed) {
-                    number += 1;
-                    let body = json!({ "from": format!("sender {sender}"), "number": number }).to_string();
-                    runtime.send("counter", body).await.unwrap();
-                    sent.fetch_add(1, Ordering::Relaxed);
-                }
-                number
-            })
-        };
-        let senders = (0..SENDERS).map(sender).collect();
-        Self { over, sent, senders }
-    }
-
-    /// Waits until this many more messages were sent.
-    async fn more(&self, messages: u64) {
-        let until = self.sent.load(Ordering::Relaxed) + messages;
-        while self.sent.load(Ordering::Relaxed) < until {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's in order.
-    async fn end(self, deploying: &Deploying) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        let mut all = 0;
-        for (sender, task) in self.senders.into_iter().enumerate() {
-            let sent = task.await.unwrap();
-            all += sent;
-            // Turns end one after the other: this answer comes when all before it are handled.
-            deploying.ask(&format!("sender {sender}"), sent + 1).await;
-            all += 1;
-            assert_eq!(deploying.stored(&format!("sender {sender}")), json!(sent + 1));
-        }
-        assert_eq!(deploying.counted("handled"), all, "each message is handled once");
-        assert_eq!(deploying.counted("out of order"), 0, "each sender's messages are handled in order");
-        assert_eq!(deploying.runtime.dead_letters().0, 0, "nothing is a dead letter");
-        all
-    }
-}
-
-fn quick() -> DeployOptions {
-    let mut options = DeployOptions::default();
-    options.probation = Duration::from_millis(200);
-    options.handover_deadline = Duration::from_secs(20);
-    options
-}
 
 /// What a release does, whether it ends up live, and why not.
 type Case = (&'static str, fn(&Progress) -> bool);
@@ -295,7 +159,10 @@ async fn a_start_that_writes_state_counts_once_however_busy_the_service_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_switches_as_a_whole_or_not_at_all() {
-    let pool = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\ninstances = 3\npartitioned = true");
+    let pool = counter_with(
+        "instances = 3
+partitioned = true",
+    );
     let deploying = Deploying::start(&pool).await;
     let ask = |key: &'static str, number: u64| {
         let body = json!({ "from": "a", "number": number }).to_string();
@@ -332,8 +199,7 @@ async fn a_pool_switches_as_a_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
     // Four awake at most, of many keys: they wake and fall asleep all the time.
-    let keyed = TOPOLOGY
-        .replace("name = \"counter\"", "name = \"counter\"\nkeyed = { max_awake = 4, idle_timeout = \"20ms\" }");
+    let keyed = counter_with("keyed = { max_awake = 4, idle_timeout = \"20ms\" }");
     const KEYS: u64 = 40;
     for (way, goes_live) in [("healthy", true), ("crashes-on-2", false), ("init-fails", false)] {
         let deploying = Deploying::start(&keyed).await;
@@ -430,7 +296,7 @@ async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
     std::fs::write(&path, shifter("two", "healthy")).unwrap();
     let mut options = quick();
     options.handover_deadline = Duration::from_millis(50);
-    let deployment = mesh.runtime.deploy("sleeper", Release::find(&path).unwrap(), options).await.unwrap();
+    let deployment = mesh.runtime.deploy("sleeper", Release::find(&path).unwrap(), options.clone()).await.unwrap();
     let end = deployment.ended().await;
     assert_eq!(end, Progress::RolledBack { reason: Setback::NoHandover(options.handover_deadline) });
     // The old release is as it was: its turn still runs. It has to be killed to stop, which is what was asked for.

@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 pub mod command;
+pub mod deploying;
 pub mod log;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 //! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::place::{Post, ServiceSpec, identity};
-use super::{ComponentActor, Control, Live, Probation, Serving};
+use super::{ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::message::DeadReason;
@@ -68,28 +69,64 @@ pub(crate) struct Roster(Mutex<Awakened>);
 #[derive(Debug)]
 struct Awakened {
     waking: Waking,
+    /// What the keys of a share, in ten-thousandths, wake with instead, while a deployment is under way.
+    next: Option<(Waking, u32)>,
+    watch: Option<Arc<Watch>>,
     posts: HashMap<Box<str>, Arc<Post>>,
+}
+
+/// Whether an address belongs to a share, in ten-thousandths, of all. One that belongs to a share belongs to each larger one.
+fn is_in(address: &str, share: u32) -> bool {
+    let mut hasher = DefaultHasher::new();
+    address.hash(&mut hasher);
+    hasher.finish() % 10_000 < u64::from(share)
 }
 
 impl Roster {
     fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
         let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
-        Arc::new(Self(Mutex::new(Awakened { waking, posts: HashMap::new() })))
+        Arc::new(Self(Mutex::new(Awakened { waking, next: None, watch: None, posts: HashMap::new() })))
     }
 
-    /// Lets those who wake from now on wake with something else; what it was, and who is awake with it.
-    pub(crate) fn wake_with(&self, next: impl FnOnce(&Waking) -> Waking) -> (Waking, Vec<Arc<Post>>) {
+    /// What the actors wake with, where no deployment says otherwise.
+    pub(crate) fn waking(&self) -> Waking {
+        self.lock().waking.clone()
+    }
+
+    /// Lets the keys of a share wake with something else from now on; those of the share who are awake with what was before.
+    pub(crate) fn let_in(&self, next: &Waking, share: u32) -> Vec<Arc<Post>> {
         let mut awakened = self.lock();
-        let next = next(&awakened.waking);
-        let before = std::mem::replace(&mut awakened.waking, next);
-        (before, awakened.posts.values().cloned().collect())
+        awakened.next = Some((next.clone(), share));
+        let awake = awakened.posts.iter().filter(|(address, _)| is_in(address, share)).map(|(_, post)| post);
+        awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &next.template)).cloned().collect()
     }
 
-    /// Ends the probation of all; how many had gone back from it.
+    /// Lets all wake with what was before the deployment; that, and who is awake.
+    pub(crate) fn take_back(&self) -> (Waking, Vec<Arc<Post>>) {
+        let mut awakened = self.lock();
+        awakened.next = None;
+        (awakened.waking.clone(), awakened.posts.values().cloned().collect())
+    }
+
+    /// Ends the probation of all, where none had gone back from it; how many had.
     pub(crate) fn settle(&self) -> usize {
         let mut awakened = self.lock();
-        awakened.waking.probation = None;
-        awakened.posts.values().filter(|post| !post.live.settle()).count()
+        let gone_back = awakened.posts.values().filter(|post| !post.live.settle()).count();
+        if gone_back == 0
+            && let Some((next, _)) = awakened.next.take()
+        {
+            awakened.waking = Waking { probation: None, ..next };
+        }
+        gone_back
+    }
+
+    /// Lets the turns of all be counted, or not any more; those who are awake have to be told.
+    pub(crate) fn watch(&self, watch: Option<&Arc<Watch>>) -> Vec<Arc<Post>> {
+        let mut awakened = self.lock();
+        awakened.watch = watch.cloned();
+        let awake: Vec<Arc<Post>> = awakened.posts.values().cloned().collect();
+        awake.iter().for_each(|post| post.live.watch(watch.cloned()));
+        awake
     }
 
     /// Those who are awake.
@@ -99,7 +136,13 @@ impl Roster {
 
     fn enter(&self, actor: &KeyedActor, make: impl FnOnce(&Waking) -> Arc<Post>) {
         let mut awakened = self.lock();
-        let post = make(&awakened.waking);
+        let address = actor.address.as_str();
+        let waking = match &awakened.next {
+            Some((next, share)) if is_in(address, *share) => next,
+            _ => &awakened.waking,
+        };
+        let post = make(waking);
+        post.live.watch(awakened.watch.clone());
         awakened.posts.insert(actor.address.as_str().into(), post);
     }
 

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::watch::Watch;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
@@ -45,6 +46,8 @@ pub(crate) struct Live {
     probation: Mutex<Option<Probation>>,
     /// Why nothing serves here, where nothing does.
     suspended: Mutex<Option<Box<Suspended>>>,
+    /// Where the turns are counted, where two releases are compared. Looked at when an instance begins to serve.
+    watch: Mutex<Option<Arc<Watch>>>,
 }
 
 /// A place whose release came back and cannot read the state that there is: going on would discard turns, and only a person decides that.
@@ -71,6 +74,7 @@ impl Live {
             forgiven: AtomicBool::new(false),
             probation: Mutex::default(),
             suspended: Mutex::default(),
+            watch: Mutex::default(),
         })
     }
 
@@ -79,6 +83,15 @@ impl Live {
         let live = Self::new(serving);
         *live.probation.lock().unwrap_or_else(PoisonError::into_inner) = probation;
         live
+    }
+
+    /// Lets the turns here be counted, or not any more. An instance that serves already has to be told.
+    pub(crate) fn watch(&self, watch: Option<Arc<Watch>>) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+    }
+
+    pub(super) fn watched(&self) -> Option<Arc<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn serving(&self) -> Arc<Serving> {
@@ -160,7 +173,15 @@ pub(crate) enum Way {
         saved: Arc<Vec<Saved>>,
         /// Put back in any case.
         discard: bool,
+        /// What served before, where it was kept.
+        held: Option<Box<Held>>,
     },
+}
+
+/// An instance that served, with what its service had committed then: it knows of nothing that came after.
+pub(crate) struct Held {
+    pub(super) instance: Instance,
+    pub(super) commits: u64,
 }
 
 /// An instance that is ready to serve, and what its start has read.
@@ -208,8 +229,8 @@ impl Prepared {
 
 /// A switch that happened.
 pub(crate) struct Swapped {
-    /// The instance that served before. Dropped by who asked, not by the actor, which has messages waiting.
-    pub(crate) old: Option<Instance>,
+    /// What served before. Dropped by who asked, not by the actor, which has messages waiting.
+    pub(crate) old: Option<Box<Held>>,
     /// For how long the actor took no message over it.
     pub(crate) pause: Duration,
     /// How many messages were in its mailbox then.

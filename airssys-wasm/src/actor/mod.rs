@@ -9,13 +9,15 @@
 mod keyed;
 mod live;
 mod place;
+mod watch;
 
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
-use live::{BroughtOver, Live, Prepared, Suspended};
-pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped, Way};
+use live::{BroughtOver, Live, Suspended};
+pub(crate) use live::{Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
+pub(crate) use watch::{Tally, Watch};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,6 +47,8 @@ pub(crate) enum Control {
     Check(oneshot::Sender<Result<(), Fault>>),
     /// Let another release take over.
     Swap(Box<Swap>),
+    /// Count turns where the place says now, or nowhere any more.
+    Watch,
     /// Go to sleep, if there is nothing to do.
     Sleep,
 }
@@ -61,13 +65,15 @@ pub(crate) struct ComponentActor {
     instance: Option<Instance>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
+    /// Where turns are counted, while two releases are compared.
+    tally: Option<Arc<Tally>>,
 }
 
 impl ComponentActor {
     pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
-        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false }
+        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, tally: None }
     }
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
@@ -120,6 +126,7 @@ impl ComponentActor {
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
         self.suspended = false;
+        self.tally = self.live.watched().map(|watch| watch.tally(&serving.template));
         self.instance.replace(instance)
     }
 
@@ -136,7 +143,7 @@ impl ComponentActor {
                 Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),
             },
-            Way::Back { saved, discard } => match self.back(next, &saved, discard, until).await {
+            Way::Back { saved, discard, held } => match self.back(next, &saved, discard, held, until).await {
                 Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),
             },
@@ -155,13 +162,14 @@ impl ComponentActor {
         prepared: Option<Prepared>,
         probation: Probation,
         until: Instant,
-    ) -> Result<(Option<Instance>, Arc<Vec<Saved>>), Crash> {
+    ) -> Result<(Option<Box<Held>>, Arc<Vec<Saved>>), Crash> {
         let snapshot = self.snapshot(next, until).await?;
+        let commits = self.identity.own.lane().commits();
         // What its start wrote stands only where nobody has written since it read.
         let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
         let (instance, saved) = take_over(&self.engines, next, prepared, snapshot, until).await?.commit().await?;
         let saved = Arc::new(saved);
-        let old = self.serve(next, instance);
+        let old = self.serve(next, instance).map(|instance| Box::new(Held { instance, commits }));
         self.live.switch(Arc::clone(next), Some(Probation { saved: Arc::clone(&saved), ..probation }));
         Metrics::count(&self.identity.service.metrics.started);
         Ok((old, saved))
@@ -172,13 +180,18 @@ impl ComponentActor {
         next: Arc<Serving>,
         saved: &Arc<Vec<Saved>>,
         discard: bool,
+        held: Option<Box<Held>>,
         until: Instant,
-    ) -> Result<Option<Instance>, Crash> {
+    ) -> Result<Option<Box<Held>>, Crash> {
         // It goes back also where nothing can be handed over.
         let snapshot = self.snapshot(&next, until).await.unwrap_or_default();
-        let old = self.instance.take();
+        let commits = self.identity.own.lane().commits();
+        let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
         self.live.switch(Arc::clone(&next), None);
-        self.go_back(saved, discard).await?;
+        match held.filter(|held| held.commits == commits && !discard) {
+            Some(held) => drop(self.serve(&next, held.instance)),
+            None => self.go_back(saved, discard).await?,
+        }
         if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {
             match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
                 Ran::Done(()) => commit(instance, NO_MESSAGE).await?,
@@ -481,7 +494,13 @@ impl Behavior for ComponentActor {
             guest.turn.state = self.identity.own.lane().state(hand.partition());
             guest.turn.key = hand.partition().map(Into::into);
         }
-        match instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await {
+        // Looked at by nobody but who compares two releases.
+        let begun = self.tally.is_some().then(std::time::Instant::now);
+        let ran = instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await;
+        if let (Some(tally), Some(begun)) = (&self.tally, begun) {
+            tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        }
+        match ran {
             Ran::Done(answer) => {
                 let guest = instance.guest();
                 if guest.has_to_save() {
@@ -508,6 +527,10 @@ impl Behavior for ComponentActor {
     async fn control(&mut self, control: Control) -> Flow {
         let control = match control {
             Control::Swap(swap) => return self.swap(*swap).await,
+            Control::Watch => {
+                self.tally = self.live.watched().map(|watch| watch.tally(&self.live.serving().template));
+                return Flow::Continue;
+            }
             control => control,
         };
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
@@ -533,7 +556,7 @@ impl Behavior for ComponentActor {
                 self.stop(StopReason::Idle).await;
                 Flow::Exit(ExitReason::Normal)
             }
-            Control::Sleep | Control::Swap(_) => Flow::Continue,
+            Control::Sleep | Control::Swap(_) | Control::Watch => Flow::Continue,
         }
     }
 

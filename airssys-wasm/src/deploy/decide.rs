@@ -5,15 +5,17 @@
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The actor that was to be switched serves with the new release.
+    /// The actors that were to be switched serve with the new release.
     Switched,
-    /// It does not: the new release could not be made, or the actor did not come to a turn boundary in time.
+    /// None of them does: the new release could not be made, or an actor did not come to a turn boundary in time.
     NotSwitched,
     /// An actor crashed on the new release and has put the old one back itself.
     Crashed(usize),
+    /// The new release did well enough on those that have it, for others to get it as well.
+    Passed,
     /// The actor that was to go back did so.
     Reverted,
-    /// Somebody wants the old release back.
+    /// Somebody or something wants the old release back.
     Cancelled,
     /// The probation is over.
     Proved,
@@ -24,8 +26,10 @@ pub(crate) enum Event {
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Switch this actor to the new release.
-    Switch(usize),
+    /// Switch these actors to the new release, all or none.
+    Switch(Batch),
+    /// Watch those that have it, before others get it.
+    Pass,
     /// Put the old release back under this actor.
     Revert(usize),
     /// Wait: all serve with the new release, on probation.
@@ -38,31 +42,48 @@ pub(crate) enum Action {
     Old,
 }
 
-/// A deployment of one service, actor by actor.
+/// Some actors in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// The first.
+    pub(crate) from: usize,
+    /// The one after the last.
+    pub(crate) to: usize,
+}
+
+/// A deployment of one service, batch by batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Deployment {
     /// Whether each actor has the new release.
     new: Vec<bool>,
+    /// How many have it after each batch. They grow, and the last one is all.
+    batches: Vec<usize>,
     phase: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Switching(usize),
+    Switching(Batch),
+    /// So many have it, and more are to get it.
+    Passing(usize),
     Watching,
     Settling,
-    /// Everything is to go back, when the switch of this actor has ended one way or the other.
-    Abandoning(usize),
+    /// Everything is to go back, when the switch of these has ended one way or the other.
+    Abandoning(Batch),
     Reverting(usize),
     Live,
     Old,
 }
 
 impl Deployment {
-    /// A deployment for this many actors, and what to do first.
-    pub(crate) fn begin(actors: usize) -> (Self, Action) {
-        let mut begun = Self { new: vec![false; actors], phase: Phase::Old };
-        let action = if actors == 0 { Action::Old } else { begun.switching(0) };
+    /// A deployment in batches, each told by how many actors have the new release after it, and what to do first.
+    pub(crate) fn begin(batches: Vec<usize>) -> (Self, Action) {
+        let actors = batches.last().copied().unwrap_or_default();
+        let mut begun = Self { new: vec![false; actors], batches, phase: Phase::Old };
+        let action = match actors {
+            0 => Action::Old,
+            _ => begun.switching(0),
+        };
         (begun, action)
     }
 
@@ -74,17 +95,20 @@ impl Deployment {
             *new = false;
         }
         match (self.phase, event) {
-            (Phase::Switching(actor), Event::Switched) => {
-                self.new[actor] = true;
-                Some(if actor + 1 < self.new.len() { self.switching(actor + 1) } else { self.watching() })
+            (Phase::Switching(batch), Event::Switched) => {
+                self.got(batch);
+                Some(if batch.to < self.new.len() { self.passing(batch.to) } else { self.watching() })
             }
+            (Phase::Passing(have), Event::Passed) => Some(self.switching(have)),
             // The switch that is under way ends first: its own event decides.
-            (Phase::Switching(actor), Event::Crashed(_) | Event::Cancelled) => {
-                self.phase = Phase::Abandoning(actor);
+            (Phase::Switching(batch), Event::Crashed(_) | Event::Cancelled) => {
+                self.phase = Phase::Abandoning(batch);
                 None
             }
             (Phase::Switching(_), Event::NotSwitched)
-            | (Phase::Watching | Phase::Settling, Event::Crashed(_) | Event::Cancelled) => Some(self.reverting()),
+            | (Phase::Passing(_) | Phase::Watching | Phase::Settling, Event::Crashed(_) | Event::Cancelled) => {
+                Some(self.reverting())
+            }
             (Phase::Watching, Event::Proved) => {
                 self.phase = Phase::Settling;
                 Some(Action::Settle)
@@ -93,8 +117,8 @@ impl Deployment {
                 self.phase = Phase::Live;
                 Some(Action::Live)
             }
-            (Phase::Abandoning(actor), Event::Switched) => {
-                self.new[actor] = true;
+            (Phase::Abandoning(batch), Event::Switched) => {
+                self.got(batch);
                 Some(self.reverting())
             }
             (Phase::Abandoning(_), Event::NotSwitched) => Some(self.reverting()),
@@ -106,9 +130,26 @@ impl Deployment {
         }
     }
 
-    fn switching(&mut self, actor: usize) -> Action {
-        self.phase = Phase::Switching(actor);
-        Action::Switch(actor)
+    /// How many have the new release.
+    pub(crate) fn have(&self) -> usize {
+        self.new.iter().filter(|new| **new).count()
+    }
+
+    fn got(&mut self, batch: Batch) {
+        self.new[batch.from..batch.to].fill(true);
+    }
+
+    /// The next batch, where so many have it.
+    fn switching(&mut self, have: usize) -> Action {
+        let to = self.batches.iter().copied().find(|to| *to > have).unwrap_or(self.new.len());
+        let batch = Batch { from: have, to };
+        self.phase = Phase::Switching(batch);
+        Action::Switch(batch)
+    }
+
+    fn passing(&mut self, have: usize) -> Action {
+        self.phase = Phase::Passing(have);
+        Action::Pass
     }
 
     fn watching(&mut self) -> Action {
@@ -139,29 +180,44 @@ mod tests {
 
     use super::{Action, Deployment, Event};
 
+    /// Batches that grow.
+    fn batches() -> impl Strategy<Value = Vec<usize>> {
+        prop::collection::btree_set(1_usize..8, 1..5).prop_map(|batches| batches.into_iter().collect())
+    }
+
     proptest! {
         /// A world of actors obeys each action; crashes, failures and a cancellation come whenever they like.
         #[test]
-        fn every_order_of_events_ends_on_one_release(actors in 1_usize..6, chances in prop::collection::vec(0_u8..100, 200)) {
-            let mut world = vec![false; actors];
+        fn every_order_of_events_ends_on_one_release(
+            batches in batches(), chances in prop::collection::vec(0_u8..100, 400)
+        ) {
+            let mut world = vec![false; batches.last().copied().unwrap_or_default()];
             let mut chances = chances.into_iter().cycle();
             let mut chance = || chances.next().unwrap_or_default();
-            let (mut deployment, mut action) = Deployment::begin(actors);
+            let (mut deployment, mut action) = Deployment::begin(batches.clone());
             for _ in 0..1_000 {
                 // Something may happen beside what is being done, until it is over.
                 let beside = match chance() {
                     _ if matches!(action, Action::Live | Action::Old) => None,
-                    0..15 => world.iter().position(|new| *new).map(|actor| { world[actor] = false; Event::Crashed(actor) }),
-                    15..20 => Some(Event::Cancelled),
+                    0..10 => world.iter().position(|new| *new).map(|actor| { world[actor] = false; Event::Crashed(actor) }),
+                    10..13 => Some(Event::Cancelled),
                     _ => None,
                 };
                 if let Some(event) = beside && let Some(next) = deployment.next(event) {
                     action = next;
                 }
                 let event = match action {
-                    Action::Switch(actor) => {
-                        world[actor] = chance() >= 20;
-                        if world[actor] { Event::Switched } else { Event::NotSwitched }
+                    Action::Switch(batch) => {
+                        prop_assert!(batch.from == 0 || batches.contains(&batch.from), "{batch:?} of {batches:?}");
+                        prop_assert!(batches.contains(&batch.to), "{batch:?} of {batches:?}");
+                        let switched = chance() >= 15;
+                        world[batch.from..batch.to].fill(switched);
+                        if switched { Event::Switched } else { Event::NotSwitched }
+                    }
+                    Action::Pass => {
+                        let have = world.iter().filter(|new| **new).count();
+                        prop_assert!(batches.contains(&have) && have < world.len(), "{have} of {batches:?}");
+                        Event::Passed
                     }
                     Action::Revert(actor) => { world[actor] = false; Event::Reverted }
                     Action::Watch => Event::Proved,

@@ -9,12 +9,15 @@
 //! nowhere live.
 
 mod decide;
+mod gate;
 mod plan;
 mod record;
 mod run;
 mod set;
 mod settings;
+mod strategy;
 
+pub use gate::{Gate, Seen};
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
@@ -22,6 +25,8 @@ pub(crate) use record::{Page, Records};
 pub(crate) use run::{Before, Order, Posts, begin};
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
+pub(crate) use strategy::Unfit;
+pub use strategy::{Canary, NoPortion, Portion, Rolling, Strategy};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -29,12 +34,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::actor::Swapped;
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::registry::Untrusted;
 
 /// How a deployment goes about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeployOptions {
     /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the old one stays.
@@ -44,11 +50,21 @@ pub struct DeployOptions {
     pub probation: Duration,
     /// Whether the new release may have a version that is not newer than that of the live one, and a state schema that is older.
     pub allow_downgrade: bool,
+    /// In which order the actors get it; default: one straight after the other.
+    pub strategy: Strategy,
+    /// What a canary has to show.
+    pub gate: Gate,
 }
 
 impl Default for DeployOptions {
     fn default() -> Self {
-        Self { handover_deadline: Duration::from_secs(30), probation: Duration::from_secs(10), allow_downgrade: false }
+        Self {
+            handover_deadline: Duration::from_secs(30),
+            probation: Duration::from_secs(10),
+            allow_downgrade: false,
+            strategy: Strategy::default(),
+            gate: Gate::default(),
+        }
     }
 }
 
@@ -79,6 +95,18 @@ pub enum DeployError {
         from: u32,
         /// What the release keeps.
         to: u32,
+    },
+    /// The strategy cannot keep its promise for the service.
+    #[error("{service} cannot be deployed {strategy}: {why}; hint: {instead}")]
+    Unfit {
+        /// The service.
+        service: String,
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        why: &'static str,
+        /// Which one can.
+        instead: &'static str,
     },
     /// It is live already.
     #[error("{service} is served by this very release already; nothing was done")]
@@ -161,6 +189,7 @@ impl DeployError {
             Self::NoSuchService { .. } => "no-such-service",
             Self::UnderWay { .. } => "under-way",
             Self::KeyedSchema { .. } => "keyed-schema",
+            Self::Unfit { .. } => "unfit",
             Self::AlreadyLive { .. } => "already-live",
             Self::NoPrevious { .. } => "no-previous",
             Self::NoSavedState { .. } => "no-saved-state",
@@ -183,6 +212,15 @@ pub enum Progress {
         switched: usize,
         /// All of them.
         actors: usize,
+    },
+    /// Some actors, or a share of the keys, serve with it, and are looked at before more do.
+    Baking {
+        /// The step that was made last, from 1.
+        step: usize,
+        /// All of them; after the last one all serve with it.
+        steps: usize,
+        /// How the two releases do, where they are compared.
+        compared: Option<Compared>,
     },
     /// All actors serve with it, on probation.
     Probation,
@@ -229,6 +267,28 @@ pub enum Setback {
     /// Its health check said that it is not well, on probation.
     #[error("the new release is not well: {0}")]
     Unwell(Fault),
+    /// More of its turns failed than of the old one's.
+    #[error("the new release failed {} of {} turns, and the old one {} of {}", .new.failed, .new.turns, .old.failed, .old.turns)]
+    Failing {
+        /// What is known of the old release.
+        old: Seen,
+        /// And of the new one.
+        new: Seen,
+    },
+    /// Its turns took longer.
+    #[error("the new release took {:?} for a turn, and the old one {:?} (95th percentile)", .new.p95, .old.p95)]
+    Slow {
+        /// What is known of the old release.
+        old: Seen,
+        /// And of the new one.
+        new: Seen,
+    },
+    /// Too few turns to compare the two.
+    #[error("there were too few turns to compare the two releases within {}; hint: ask for fewer, or for more time", humantime::format_duration(*.patience))]
+    TooFew {
+        /// For how long it waited.
+        patience: Duration,
+    },
     /// It cannot be written down, and would not outlive the process.
     #[error("it cannot be written down: {0}")]
     NotRecorded(String),
@@ -262,11 +322,28 @@ enum Wish {
     Prove,
 }
 
+/// Two releases, side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// The one that is live.
+    pub old: Seen,
+    /// The one that is to be.
+    pub new: Seen,
+}
+
 /// What the switches of a deployment met with: the most of each.
 #[derive(Debug, Default)]
 struct Met {
     pause_ns: AtomicU64,
     waiting: AtomicUsize,
+}
+
+impl Met {
+    fn see(&self, swapped: &Swapped) {
+        let pause_ns = u64::try_from(swapped.pause.as_nanos()).unwrap_or(u64::MAX);
+        self.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
+        self.waiting.fetch_max(swapped.waiting, Ordering::Relaxed);
+    }
 }
 
 impl Deployment {
@@ -278,7 +355,7 @@ impl Deployment {
 
     /// Waits until all actors serve with the new release, or it is over.
     pub async fn switched(&self) -> Progress {
-        self.wait(|progress| !matches!(progress, Progress::Switching { .. })).await
+        self.wait(|progress| !matches!(progress, Progress::Switching { .. } | Progress::Baking { .. })).await
     }
 
     /// Waits until it is over.

@@ -1,16 +1,22 @@
 //! Carries a deployment out: what `decide` says is done here, to actors that run, sleep, crash and hang meanwhile.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::decide::{self, Action, Event};
+use super::decide::{self, Action, Batch, Event};
+use super::gate::{Seen, Verdict};
 use super::record::{Page, RecordError};
-use super::{DeployOptions, Deployment, Met, Progress, Setback, Wish};
-use crate::actor::{Claim, Control, Post, Probation, Roster, Serving, Swap, Swapped, Waking, Way, check, start};
+use super::strategy::ALL;
+use super::{Compared, DeployOptions, Deployment, Met, Progress, Setback, Strategy, Wish};
+use crate::actor::{
+    Claim, Control, Held, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Tally, Waking, Watch, Way, check,
+    start,
+};
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
 use crate::router::service::Terms;
@@ -44,19 +50,11 @@ pub(crate) struct Order {
 pub(crate) enum Posts {
     /// There are always as many.
     Fixed(Arc<[Post]>),
-    /// They come and go. Those that wake while a deployment is under way wake with the new release; for `decide` they are one.
+    /// They come and go. Those of a share that wake while a deployment is under way wake with the new release; for `decide` each step is one.
     Keyed(Arc<Roster>),
 }
 
 impl Posts {
-    /// As many as are switched one by one, as `decide` counts them.
-    fn len(&self) -> usize {
-        match self {
-            Self::Fixed(posts) => posts.len(),
-            Self::Keyed(_) => 1,
-        }
-    }
-
     fn fixed(&self) -> &[Post] {
         match self {
             Self::Fixed(posts) => posts,
@@ -70,16 +68,29 @@ pub(crate) type Before = Arc<Vec<Saved>>;
 
 /// A deployment, and the task that carries it out; `ended` is told its end before anybody else, and what each actor's states were before.
 pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + Send + 'static) -> Deployment {
-    let actors = order.posts.len();
+    let actors = order.posts.fixed().len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
     let (wish, wishes) = mpsc::unbounded_channel();
+    let (failed, failures) = mpsc::unbounded_channel();
     let met = Arc::<Met>::default();
     let meets = Arc::clone(&met);
     tokio::spawn(async move {
-        let saved = vec![Before::default(); actors];
-        let mut running =
-            Running { order, told: &told, met: meets, before: Vec::new(), saved, setback: None, woke_with: None };
-        let end = running.run(wishes).await;
+        let watch = matches!(order.options.strategy, Strategy::Canary(_)).then(|| Watch::new(&order.template));
+        let mut running = Running {
+            told: &told,
+            met: meets,
+            watch,
+            failed,
+            failures,
+            wishes,
+            before: Vec::new(),
+            saved: vec![Before::default(); actors],
+            held: (0..actors).map(|_| None).collect(),
+            setback: None,
+            woken: None,
+            order,
+        };
+        let end = running.run().await;
         ended(&end, running.saved);
         told.send_replace(end);
     });
@@ -90,80 +101,76 @@ struct Running<'a> {
     order: Order,
     told: &'a watch::Sender<Progress>,
     met: Arc<Met>,
-    /// What each actor that was switched served with before.
+    /// Where turns are counted, where the two releases are compared.
+    watch: Option<Arc<Watch>>,
+    failed: Failed,
+    failures: mpsc::UnboundedReceiver<(usize, Crash)>,
+    wishes: mpsc::UnboundedReceiver<Wish>,
+    /// What each actor served with before.
     before: Vec<Arc<Serving>>,
     /// What each actor's states were before it was switched.
     saved: Vec<Before>,
+    /// What served before, where it is kept until the probation is over.
+    held: Vec<Option<Box<Held>>>,
     setback: Option<Setback>,
-    /// What the actors of a keyed service woke with before.
-    woke_with: Option<Waking>,
+    /// What the actors of a keyed service wake with, that have the new release.
+    woken: Option<Waking>,
 }
 
 /// The other end of what an actor says that went back by itself.
 type Failed = mpsc::UnboundedSender<(usize, Crash)>;
 
+/// A time in which the new release is looked at.
+struct Stage {
+    /// How long it is at least.
+    least: Duration,
+    /// For how long it waits for enough turns to compare; none where it does not.
+    patience: Option<Duration>,
+    /// What it is where nothing was found.
+    passed: Event,
+}
+
 impl Running<'_> {
-    async fn run(&mut self, mut wishes: mpsc::UnboundedReceiver<Wish>) -> Progress {
-        let actors = self.order.posts.len();
+    async fn run(&mut self) -> Progress {
         if let Err(error) = self.write_down(|page| page.begin()).await {
             return Progress::RolledBack { reason: Setback::NotRecorded(error) };
         }
         self.before = self.order.posts.fixed().iter().map(|post| post.live.serving()).collect();
-        let (failed, mut failures) = mpsc::unbounded_channel();
-        let (mut deployment, mut action) = decide::Deployment::begin(actors);
-        let mut until = None;
+        self.count_turns(self.watch.clone().as_ref()).await;
+        let batches = self.order.batches();
+        let (mut deployment, mut action) = decide::Deployment::begin(batches.clone());
         loop {
             let event = match action {
-                Action::Switch(actor) => {
-                    self.told.send_replace(Progress::Switching { switched: actor, actors });
-                    match self.switch(actor, &failed).await {
-                        Ok(()) => Event::Switched,
-                        Err(setback) => {
-                            self.setback.get_or_insert(setback);
-                            Event::NotSwitched
-                        }
+                Action::Switch(batch) => match self.switch(batch).await {
+                    Ok(()) => Event::Switched,
+                    Err(setback) => {
+                        self.setback.get_or_insert(setback);
+                        Event::NotSwitched
+                    }
+                },
+                // Nobody goes back by himself from a state that others were to be discarded for.
+                Action::Pass if self.order.put_back.is_some() => Event::Passed,
+                Action::Watch if self.order.put_back.is_some() => Event::Proved,
+                Action::Settle if self.order.put_back.is_some() => Event::Settled,
+                Action::Pass => {
+                    let (least, patience) = match &self.order.options.strategy {
+                        Strategy::InPlace | Strategy::BlueGreen => (Duration::ZERO, None),
+                        Strategy::Rolling(rolling) => (rolling.bake, None),
+                        Strategy::Canary(_) => (self.order.options.gate.bake, Some(self.order.options.gate.patience)),
+                    };
+                    if matches!(self.order.options.strategy, Strategy::InPlace) {
+                        Event::Passed
+                    } else {
+                        let done = deployment.have();
+                        let step = batches.iter().position(|have| *have == done).map_or(0, |at| at + 1);
+                        self.told.send_replace(Progress::Baking { step, steps: batches.len(), compared: None });
+                        self.look(Stage { least, patience, passed: Event::Passed }).await
                     }
                 }
-                // Nobody goes back by himself from a state that others were to be discarded for.
-                Action::Watch | Action::Settle if self.order.put_back.is_some() => match action {
-                    Action::Watch => Event::Proved,
-                    _ => Event::Settled,
-                },
                 Action::Watch => {
                     self.told.send_replace(Progress::Probation);
-                    let probation = self.order.options.probation;
-                    let until = *until.get_or_insert_with(|| match self.order.joint {
-                        false => Instant::now() + probation,
-                        true => Instant::now() + UNENDING,
-                    });
-                    loop {
-                        let asked_at = until.min(Instant::now() + (probation / PROBES).clamp(SHORTEST, LONGEST));
-                        let answer = tokio::select! {
-                            biased;
-                            Some((actor, crash)) = failures.recv() => {
-                                self.setback.get_or_insert(Setback::Crashed(crash));
-                                break self.crashed(actor);
-                            }
-                            Some(wish) = wishes.recv() => match wish {
-                                Wish::GoBack(why) => {
-                                    self.setback.get_or_insert(why);
-                                    break Event::Cancelled;
-                                }
-                                Wish::Prove => break Event::Proved,
-                                Wish::Check(answer) => Some(answer),
-                            },
-                            () = tokio::time::sleep_until(asked_at) => None,
-                        };
-                        if let Some(fault) = self.unwell().await {
-                            self.setback.get_or_insert(Setback::Unwell(fault));
-                            break Event::Cancelled;
-                        }
-                        match answer {
-                            Some(answer) => drop(answer.send(())),
-                            None if asked_at == until => break Event::Proved,
-                            None => {}
-                        }
-                    }
+                    let least = if self.order.joint { UNENDING } else { self.order.options.probation };
+                    self.look(Stage { least, patience: None, passed: Event::Proved }).await
                 }
                 Action::Revert(actor) => {
                     self.revert(actor).await;
@@ -177,7 +184,7 @@ impl Running<'_> {
                     };
                     match gone_back {
                         0 => Event::Settled,
-                        _ => match failures.recv().await {
+                        _ => match self.failures.recv().await {
                             Some((actor, crash)) => {
                                 self.setback.get_or_insert(Setback::Crashed(crash));
                                 self.crashed(actor)
@@ -186,8 +193,12 @@ impl Running<'_> {
                         },
                     }
                 }
-                Action::Live => return Progress::Live,
+                Action::Live => {
+                    self.count_turns(None).await;
+                    return Progress::Live;
+                }
                 Action::Old => {
+                    self.count_turns(None).await;
                     let end = self.gone_back();
                     if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
                         let reason = reason.to_string();
@@ -211,11 +222,11 @@ impl Running<'_> {
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
             let mut next = None;
-            while let Ok((actor, crash)) = failures.try_recv() {
+            while let Ok((actor, crash)) = self.failures.try_recv() {
                 self.setback.get_or_insert(Setback::Crashed(crash));
                 next = deployment.next(self.crashed(actor)).or(next);
             }
-            if let Ok(Wish::GoBack(why)) = wishes.try_recv() {
+            if let Ok(Wish::GoBack(why)) = self.wishes.try_recv() {
                 self.setback.get_or_insert(why);
                 next = deployment.next(Event::Cancelled).or(next);
             }
@@ -227,14 +238,109 @@ impl Running<'_> {
         }
     }
 
-    /// What the first actor says that is not well. One that does not run, or does not come to it in time, says nothing: its crash would.
-    async fn unwell(&self) -> Option<Fault> {
+    /// Looks at the new release for a while: at its crashes, its health, and how it does beside the old one.
+    async fn look(&mut self, stage: Stage) -> Event {
+        let begun = Instant::now();
+        let until = begun + stage.least;
+        let every = (stage.least / PROBES).clamp(SHORTEST, LONGEST);
+        loop {
+            let now = Instant::now();
+            // Where it waits for more turns it is beyond its time already.
+            let asked_at = if now < until { until.min(now + every) } else { now + every };
+            let answer = tokio::select! {
+                biased;
+                Some((actor, crash)) = self.failures.recv() => {
+                    self.setback.get_or_insert(Setback::Crashed(crash));
+                    return self.crashed(actor);
+                }
+                Some(wish) = self.wishes.recv() => match wish {
+                    Wish::GoBack(why) => {
+                        self.setback.get_or_insert(why);
+                        return Event::Cancelled;
+                    }
+                    Wish::Prove => return stage.passed,
+                    Wish::Check(answer) => Some(answer),
+                },
+                () = tokio::time::sleep_until(asked_at), if !stage.least.is_zero() => None,
+                // Nothing is to be waited for.
+                () = std::future::ready(()), if stage.least.is_zero() => None,
+            };
+            if let Some(fault) = self.unwell().await {
+                self.setback.get_or_insert(Setback::Unwell(fault));
+                return Event::Cancelled;
+            }
+            let verdict = self.compare();
+            if let Verdict::Failed(setback) = verdict {
+                self.setback.get_or_insert(setback);
+                return Event::Cancelled;
+            }
+            if let Some(answer) = answer {
+                let _nobody_waits_any_more = answer.send(());
+                continue;
+            }
+            if asked_at < until {
+                continue;
+            }
+            match stage.patience {
+                Some(patience) if verdict == Verdict::Unknown => {
+                    if begun.elapsed() >= patience {
+                        self.setback.get_or_insert(Setback::TooFew { patience });
+                        return Event::Cancelled;
+                    }
+                }
+                _ => return stage.passed,
+            }
+        }
+    }
+
+    /// Compares the two releases, where they are, and says so.
+    fn compare(&self) -> Verdict {
+        let Some(watch) = &self.watch else { return Verdict::Unknown };
+        let seen = |tally: &Tally| Seen { turns: tally.turns(), failed: tally.failed(), p95: tally.quantile(0.95) };
+        let (old, new) = (seen(&watch.old), seen(&watch.new));
+        self.told.send_if_modified(|progress| match progress {
+            Progress::Baking { compared, .. } => compared.replace(Compared { old, new }) != *compared,
+            _ => false,
+        });
+        self.order.options.gate.verdict(old, new)
+    }
+
+    /// Lets the turns of all actors be counted, or not any more.
+    async fn count_turns(&mut self, watch: Option<&Arc<Watch>>) {
+        if self.watch.is_none() {
+            return;
+        }
+        let awake;
+        let posts: Vec<&Post> = match &self.order.posts {
+            Posts::Fixed(posts) => {
+                posts.iter().for_each(|post| post.live.watch(watch.cloned()));
+                posts.iter().collect()
+            }
+            Posts::Keyed(roster) => {
+                awake = roster.watch(watch);
+                awake.iter().map(|post| &**post).collect()
+            }
+        };
+        let until = Instant::now() + self.order.options.handover_deadline;
+        for post in posts {
+            // One that is starting looks for itself, but may have done so just before.
+            while post.order(Control::Watch).is_err() && !post.is_closed() && Instant::now() < until {
+                sleep(ASK_AGAIN).await;
+            }
+        }
+    }
+
+    /// What the first actor says that has the new release and is not well. One that does not run, or does not come to it in time, says nothing: its crash
+    /// would.
+    async fn unwell(&mut self) -> Option<Fault> {
         let awake = match &self.order.posts {
             Posts::Fixed(_) => Vec::new(),
             Posts::Keyed(roster) => roster.awake(),
         };
         for post in self.order.posts.fixed().iter().chain(awake.iter().map(|post| &**post)) {
-            if let Some(Err(fault)) = check(post, self.order.options.handover_deadline).await {
+            if Arc::ptr_eq(&post.live.serving().template, &self.order.template)
+                && let Some(Err(fault)) = check(post, self.order.options.handover_deadline).await
+            {
                 return Some(fault);
             }
         }
@@ -243,7 +349,7 @@ impl Running<'_> {
 
     /// Writes something down, off the runtime's threads.
     async fn write_down(
-        &self,
+        &mut self,
         what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
     ) -> Result<(), String> {
         let page = Arc::clone(&self.order.page);
@@ -273,18 +379,34 @@ impl Running<'_> {
         }
     }
 
-    /// Lets the new release take this actor over, or all that are awake.
-    async fn switch(&mut self, actor: usize, failed: &Failed) -> Result<(), Setback> {
+    /// Lets the new release take these actors over, or all of the share that are awake; all or none.
+    async fn switch(&mut self, batch: Batch) -> Result<(), Setback> {
         match &self.order.posts {
             Posts::Fixed(posts) => {
                 let posts = Arc::clone(posts);
-                let post = posts.get(actor).ok_or(Setback::Cancelled)?;
-                self.saved[actor] = self.switch_one(post, actor, failed).await?;
-                Ok(())
+                let seats: Vec<(usize, usize)> =
+                    (batch.from..batch.to).map(|actor| (actor, self.order.seat(actor))).collect();
+                let places: Vec<(usize, &Post)> = seats.iter().map(|(actor, seat)| (*actor, &posts[*seat])).collect();
+                let actors = posts.len();
+                let done = self.order.switch_several(&places, &self.failed, |switched| {
+                    self.told.send_replace(Progress::Switching { switched: batch.from + switched, actors });
+                });
+                let (done, failed) = done.await;
+                for (at, took) in done {
+                    let seat = seats[at].1;
+                    self.met.see(&took);
+                    self.saved[seat] = took.saved;
+                    // Dropped only now: it takes its memory apart.
+                    self.held[seat] = took.old.filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
+                    if failed.is_some() {
+                        self.revert(seats[at].0).await;
+                    }
+                }
+                failed.map_or(Ok(()), Err)
             }
             Posts::Keyed(roster) => {
                 let roster = Arc::clone(roster);
-                let switched = self.switch_all(&roster, failed).await;
+                let switched = self.switch_share(&roster, batch).await;
                 if switched.is_err() {
                     self.revert_all(&roster).await;
                 }
@@ -293,57 +415,157 @@ impl Running<'_> {
         }
     }
 
-    async fn switch_all(&mut self, roster: &Roster, failed: &Failed) -> Result<(), Setback> {
-        let (told, crashes) = mpsc::unbounded_channel();
-        forward(crashes, 0, failed);
-        let Order { template, terms, .. } = &self.order;
-        let (before, awake) = roster.wake_with(|before| Waking {
-            template: Arc::clone(template),
-            terms: Arc::clone(terms),
-            probation: Some((Box::new(before.clone()), told)),
-        });
-        self.woke_with = Some(before);
-        let actors = awake.len();
-        for (switched, post) in awake.iter().enumerate() {
-            self.told.send_replace(Progress::Switching { switched, actors });
-            match self.switch_one(post, 0, failed).await {
-                // It fell asleep, and wakes with the new one.
-                Err(_) if post.is_closed() => {}
-                switched => drop(switched?),
+    async fn switch_share(&mut self, roster: &Roster, batch: Batch) -> Result<(), Setback> {
+        let next = match &self.woken {
+            Some(next) => next.clone(),
+            None => {
+                let (told, crashes) = mpsc::unbounded_channel();
+                forward(crashes, 0, &self.failed);
+                let Order { template, terms, .. } = &self.order;
+                let probation = Some((Box::new(roster.waking()), told));
+                let next = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation };
+                self.woken.insert(next).clone()
             }
-        }
-        Ok(())
+        };
+        let share = self.order.options.strategy.shares().get(batch.to - 1).copied().unwrap_or(ALL);
+        let awake = roster.let_in(&next, share);
+        let places: Vec<(usize, &Post)> = awake.iter().map(|post| (0, &**post)).collect();
+        let actors = awake.len();
+        let (done, failed) = self
+            .order
+            .switch_several(&places, &self.failed, |switched| {
+                self.told.send_replace(Progress::Switching { switched, actors });
+            })
+            .await;
+        done.iter().for_each(|(_, took)| self.met.see(took));
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn switch_one(&self, post: &Post, actor: usize, failed: &Failed) -> Result<Before, Setback> {
-        let Order { engines, template, terms, options, put_back, .. } = &self.order;
+    /// Puts the old release back under this actor, or all that are awake.
+    async fn revert(&mut self, actor: usize) {
+        match &self.order.posts {
+            Posts::Fixed(posts) => {
+                let seat = self.order.seat(actor);
+                let held = self.held.get_mut(seat).and_then(Option::take);
+                if let (Some(post), Some(before), Some(saved)) =
+                    (posts.get(seat), self.before.get(seat), self.saved.get(seat))
+                {
+                    self.order.revert_one(post, before, saved, held).await;
+                }
+            }
+            Posts::Keyed(roster) => {
+                let roster = Arc::clone(roster);
+                self.revert_all(&roster).await;
+            }
+        }
+    }
+
+    async fn revert_all(&mut self, roster: &Roster) {
+        let (before, awake) = roster.take_back();
+        for post in awake {
+            let serving = post.live.serving();
+            if Arc::ptr_eq(&serving.template, &self.order.template) {
+                let old = Arc::new(serving.with(&before.template, &before.terms));
+                self.order.revert_one(&post, &old, &Before::default(), None).await;
+            }
+        }
+    }
+}
+
+impl Order {
+    /// How many have the new release after each batch. Of a keyed service each step is one, whoever is awake.
+    fn batches(&self) -> Vec<usize> {
+        match &self.posts {
+            Posts::Fixed(posts) => self.options.strategy.batches(posts.len()),
+            Posts::Keyed(_) => (1..=self.options.strategy.shares().len()).collect(),
+        }
+    }
+
+    /// Which actor the `nth` is, in the order in which they are switched.
+    fn seat(&self, nth: usize) -> usize {
+        match &self.options.strategy {
+            Strategy::Rolling(rolling) if rolling.last_first => self.posts.fixed().len().saturating_sub(nth + 1),
+            _ => nth,
+        }
+    }
+
+    /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
+    /// were, by their place in the list.
+    async fn switch_several(
+        &self,
+        places: &[(usize, &Post)],
+        failed: &Failed,
+        tell: impl Fn(usize),
+    ) -> (Vec<(usize, Swapped)>, Option<Setback>) {
+        let at_once = match &self.options.strategy {
+            Strategy::Rolling(rolling) => rolling.max_unavailable.max(1),
+            Strategy::BlueGreen => places.len(),
+            _ => 1,
+        };
+        // All are there before the first one is switched.
+        let mut made = Vec::new();
+        if matches!(self.options.strategy, Strategy::BlueGreen) && self.put_back.is_none() {
+            for (_, post) in places {
+                let next = post.live.serving().with(&self.template, &self.terms);
+                match start(&self.engines, &next).await {
+                    Ok(prepared) => made.push(prepared),
+                    Err(crash) => return (Vec::new(), Some(Setback::NotStarted(crash))),
+                }
+            }
+        }
+        let mut made = made.into_iter();
+        let mut waiting = places.iter().enumerate();
+        let (mut running, mut done, mut setback) = (FuturesUnordered::new(), Vec::new(), None);
+        loop {
+            while running.len() < at_once
+                && setback.is_none()
+                && let Some((at, (actor, post))) = waiting.next()
+            {
+                let prepared = made.next();
+                running.push(async move { (at, self.switch_one(post, *actor, prepared, failed).await) });
+            }
+            tell(done.len());
+            match running.next().await {
+                Some((at, Ok(swapped))) => done.push((at, swapped)),
+                // One of a keyed service fell asleep, and wakes with the new one.
+                Some((at, Err(_))) if matches!(self.posts, Posts::Keyed(_)) && places[at].1.is_closed() => {}
+                Some((_, Err(why))) => drop(setback.get_or_insert(why)),
+                None => return (done, setback),
+            }
+        }
+    }
+
+    async fn switch_one(
+        &self,
+        post: &Post,
+        actor: usize,
+        mut made: Option<Prepared>,
+        failed: &Failed,
+    ) -> Result<Swapped, Setback> {
+        let Self { engines, template, terms, options, put_back, .. } = self;
         let until = Instant::now() + options.handover_deadline;
         let before = post.live.serving();
         let next = Arc::new(before.with(template, terms));
         loop {
             // Made beside the old one, so that the pause is no longer than the switch.
-            let prepared = match put_back {
+            let prepared = match (made.take(), put_back) {
+                (Some(made), _) => Some(made),
                 // Its state is not there yet.
-                Some(_) => None,
-                None => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
+                (None, Some(_)) => None,
+                (None, None) => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
             };
             let (told, crashes) = mpsc::unbounded_channel();
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
             let way = match put_back.as_ref().and_then(|put_back| put_back.get(actor)) {
-                Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true },
+                Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true, held: None },
                 None => Way::Forth(Probation { before: Arc::clone(&before), failed: told, saved: Before::default() }),
             };
             let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, pause, waiting, saved })) => {
-                    let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
-                    self.met.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
-                    self.met.waiting.fetch_max(waiting, Ordering::Relaxed);
-                    // Only now: it takes its memory apart.
-                    drop(old);
+                Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
-                    return Ok(saved);
+                    return Ok(swapped);
                 }
                 Some(Err(crash)) => {
                     if put_back.is_some() {
@@ -358,37 +580,13 @@ impl Running<'_> {
         }
     }
 
-    /// Puts the old release back under this actor, or all that are awake.
-    async fn revert(&self, actor: usize) {
-        match &self.order.posts {
-            Posts::Fixed(posts) => {
-                if let Some(post) = posts.get(actor) {
-                    self.revert_one(post, &self.before[actor], &self.saved[actor]).await;
-                }
-            }
-            Posts::Keyed(roster) => self.revert_all(roster).await,
-        }
-    }
-
-    async fn revert_all(&self, roster: &Roster) {
-        let Some(before) = &self.woke_with else { return };
-        let (_, awake) = roster.wake_with(|_| before.clone());
-        for post in awake {
-            let serving = post.live.serving();
-            if Arc::ptr_eq(&serving.template, &self.order.template) {
-                let old = Arc::new(serving.with(&before.template, &before.terms));
-                self.revert_one(&post, &old, &Before::default()).await;
-            }
-        }
-    }
-
     /// At once where it runs, and otherwise when it starts again.
-    async fn revert_one(&self, post: &Post, before: &Arc<Serving>, saved: &Before) {
-        let until = Instant::now() + self.order.options.handover_deadline;
+    async fn revert_one(&self, post: &Post, before: &Arc<Serving>, saved: &Before, mut held: Option<Box<Held>>) {
+        let until = Instant::now() + self.options.handover_deadline;
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
-            let way = Way::Back { saved: Arc::clone(saved), discard: false };
+            let way = Way::Back { saved: Arc::clone(saved), discard: false, held: held.take() };
             let next = Arc::clone(before);
             let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {

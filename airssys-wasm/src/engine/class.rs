@@ -25,8 +25,10 @@ const ASYNC_STACK: usize = 1 << 20;
 const WARM_SLOTS: u32 = 256;
 /// Memory that stays resident in an unused slot, in bytes.
 const KEEP_RESIDENT: usize = 2 << 20;
-/// Instances that a class holds beyond those that were announced: what is being replaced lives beside its successor.
+/// Instances that a class holds beyond those that were announced: what is being replaced lives beside its successor. As many as its largest service has, within
+/// these bounds: each costs two of the kernel's mappings.
 const SPARE: usize = 16;
+const MOST_SPARE: usize = 1_000;
 /// The largest vmctx of a core instance and of a component instance, in bytes.
 const INSTANCE_BYTES: usize = 1 << 20;
 
@@ -149,12 +151,15 @@ impl Engines {
         if let Some((_, engine)) = classes.iter().find(|(slot, _)| *slot == slot_bytes) {
             return Ok(engine.clone());
         }
-        let announced: usize =
-            self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| count).sum();
+        let demands =
+            || self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| *count);
+        let announced: usize = demands().sum();
+        // All actors of one service at a time may be there twice.
+        let spare = demands().max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
         let share = if announced == 0 {
             self.instances.most()
         } else {
-            announced.saturating_add(SPARE).min(self.instances.most())
+            announced.saturating_add(spare).min(self.instances.most())
         };
         let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX)))
             .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;

@@ -74,6 +74,13 @@ impl Lane {
         }
     }
 
+    /// How many commits have changed something in its states.
+    pub(crate) fn commits(&self) -> u64 {
+        let mut commits = 0;
+        self.each_state(|_, state| commits += state.commits());
+        commits
+    }
+
     /// Each state it holds, with its key.
     pub(crate) fn each_state(&self, mut see: impl FnMut(Option<&str>, &State)) {
         match &self.states {

@@ -7,7 +7,7 @@ use crate::actor::{Multiplicity, Post};
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source, Strategy, Unfit,
 };
 use crate::engine::{Template, TemplateError};
 use crate::registry::{Hold, Release, verify};
@@ -86,17 +86,25 @@ pub(super) async fn compare(
     service: &str,
     live: &Deployable,
     next: &Deployable,
-    options: DeployOptions,
+    options: &DeployOptions,
 ) -> Result<(Plan, Vec<DeployError>), DeployError> {
-    let (name, live, next) = (service.to_owned(), live.clone(), next.clone());
+    let (name, live, next, allow_downgrade) = (service.to_owned(), live.clone(), next.clone(), options.allow_downgrade);
+    let multiplicity = live.node.multiplicity;
+    let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
     let path = next.node.release.component.clone();
     let compared = tokio::task::spawn_blocking(move || {
-        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade)
+        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, allow_downgrade)
     });
-    compared.await.map_err(|error| {
+    let (mut plan, mut refused) = compared.await.map_err(|error| {
         let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
         DeployError::Release { service: service.to_owned(), source }
-    })
+    })?;
+    if let Err(Unfit { why, instead }) = options.strategy.fits(multiplicity, migrates) {
+        let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };
+        plan.refusals.push((&unfit).into());
+        refused.push(unfit);
+    }
+    Ok((plan, refused))
 }
 
 impl Runtime {
@@ -115,7 +123,7 @@ impl Runtime {
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         let next = self.prepare(service, &live, release).await?;
-        let (_plan, refused) = compare(service, &live, &next, options).await?;
+        let (_plan, refused) = compare(service, &live, &next, &options).await?;
         match refused.into_iter().next() {
             Some(refused) => Err(refused),
             None => Ok(self.switch(free, next, None, false, options)),
@@ -133,12 +141,20 @@ impl Runtime {
         set: Vec<(String, Release)>,
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
+        if options.strategy != Strategy::InPlace {
+            return Err(DeployError::Unfit {
+                service: set.first().map(|(service, _)| service.clone()).unwrap_or_default(),
+                strategy: options.strategy.name(),
+                why: "the services of a set are switched one straight after the other",
+                instead: "in-place",
+            });
+        }
         let mut prepared = Vec::with_capacity(set.len());
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
             let next = self.prepare(&service, &live, release).await?;
-            let (_plan, refused) = compare(&service, &live, &next, options).await?;
+            let (_plan, refused) = compare(&service, &live, &next, &options).await?;
             if let Some(refused) = refused.into_iter().next() {
                 return Err(refused);
             }
@@ -151,7 +167,7 @@ impl Runtime {
         let mut begun = deploy::Begun::default();
         for at in order {
             let Some((service, free, next)) = prepared[at].take() else { continue };
-            let deployment = self.switch(free, next, None, true, options);
+            let deployment = self.switch(free, next, None, true, options.clone());
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
             if reached != Progress::Probation {
@@ -181,7 +197,7 @@ impl Runtime {
             (found.live.clone(), found.taken, reached_by(&releases, service))
         };
         let next = self.prepare(service, &live, release).await?;
-        let (mut plan, _refused) = compare(service, &live, &next, options).await?;
+        let (mut plan, _refused) = compare(service, &live, &next, &options).await?;
         plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
@@ -213,7 +229,8 @@ impl Runtime {
         Ok(Deployable { node, template: Arc::new(template), _hold: hold })
     }
 
-    /// Brings back the release that served before the one that is live: at once, since it is kept ready. Where a deployment is under way, that is cancelled.
+    /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is
+    /// cancelled.
     ///
     /// # Errors
     ///
@@ -226,7 +243,7 @@ impl Runtime {
         let (free, before) = self.take_for_deployment(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
-        Ok(self.switch(free, before, None, false, options))
+        Ok(self.switch(free, before, None, false, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
@@ -251,7 +268,7 @@ impl Runtime {
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;
-        Ok(self.switch(free, before, Some(put_back), false, options))
+        Ok(self.switch(free, before, Some(put_back), false, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// How many committed turns [`Runtime::restore_state`] would discard.

@@ -61,6 +61,9 @@ impl Shifter {
         if way() == "grows-on-4" && self.seen == 4 {
             grow();
         }
+        if way() == "refuses-probes" && message.from == "probe" {
+            return Err(Fault::refused("this release answers no probe"));
+        }
         if way() == "slow" {
             // As long as fifty of the others, and still within what a turn may take.
             (0..3_000_000).for_each(|number: u32| _ = black_box(number));

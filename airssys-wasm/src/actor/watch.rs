@@ -1,0 +1,126 @@
+//! What two releases of one service did while both served it, counted side by side. Nobody counts where nobody compares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::engine::Template;
+
+/// Eight buckets an octave of nanoseconds: a time is told to an eighth.
+const BUCKETS: usize = 64 * 8;
+
+/// The turns of one release, counted by all actors that serve with it.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    turns: AtomicU64,
+    failed: AtomicU64,
+    took: [AtomicU64; BUCKETS],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { turns: AtomicU64::new(0), failed: AtomicU64::new(0), took: [const { AtomicU64::new(0) }; BUCKETS] }
+    }
+}
+
+impl Tally {
+    /// A turn is over: it took so long, and failed or did not.
+    pub(super) fn count(&self, took: Duration, failed: bool) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.took[bucket(nanos)].fetch_add(1, Ordering::Relaxed);
+        if failed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// The time within which this share of the turns was over, up to an eighth more; zero where there was none.
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
+        let counts: Vec<u64> = self.took.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let all: u64 = counts.iter().sum();
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank"
+        )]
+        let rank = ((all as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (at, count) in counts.into_iter().enumerate() {
+            seen += count;
+            if seen >= rank && count > 0 {
+                return Duration::from_nanos(most(at));
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+fn bucket(nanos: u64) -> usize {
+    let octave = nanos.max(1).ilog2() as usize;
+    let eighth = if octave >= 3 { (nanos >> (octave - 3)) & 7 } else { (nanos << (3 - octave)) & 7 };
+    octave * 8 + usize::try_from(eighth).unwrap_or_default()
+}
+
+/// The longest time in a bucket.
+fn most(bucket: usize) -> u64 {
+    let (octave, eighth) = (bucket / 8, (bucket % 8) as u128);
+    let above = ((1_u128 << octave) * (9 + eighth)) / 8;
+    u64::try_from(above.saturating_sub(1)).unwrap_or(u64::MAX).max(1)
+}
+
+/// A new release beside an old one.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// The new one; whoever serves with anything else serves with the old one.
+    pub(crate) template: Arc<Template>,
+    pub(crate) old: Arc<Tally>,
+    pub(crate) new: Arc<Tally>,
+}
+
+impl Watch {
+    pub(crate) fn new(template: &Arc<Template>) -> Arc<Self> {
+        Arc::new(Self { template: Arc::clone(template), old: Arc::default(), new: Arc::default() })
+    }
+
+    /// The tally of who serves with this release.
+    pub(super) fn tally(&self, template: &Arc<Template>) -> Arc<Tally> {
+        Arc::clone(if Arc::ptr_eq(template, &self.template) { &self.new } else { &self.old })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Tally, bucket, most};
+
+    #[test]
+    fn a_quantile_is_told_to_an_eighth() {
+        let tally = Tally::default();
+        for micros in 1..=1_000 {
+            tally.count(Duration::from_micros(micros), micros % 10 == 0);
+        }
+        assert_eq!((tally.turns(), tally.failed()), (1_000, 100));
+        for (share, exact) in [(0.5, 500), (0.95, 950), (1.0, 1_000)] {
+            let (told, exact) = (tally.quantile(share), Duration::from_micros(exact));
+            assert!(told >= exact && told <= exact.mul_f64(1.13), "{share}: {told:?} for {exact:?}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_beyond_the_end_of_its_bucket() {
+        for nanos in (0..64).flat_map(|bit| [1_u64 << bit, (1 << bit) + 1, (1 << bit) - 1]).chain([u64::MAX]) {
+            assert!(most(bucket(nanos)) >= nanos, "{nanos}: {} of {}", most(bucket(nanos)), bucket(nanos));
+        }
+        assert_eq!(Tally::default().quantile(0.5), Duration::ZERO);
+    }
+}

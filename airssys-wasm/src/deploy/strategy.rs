@@ -1,0 +1,241 @@
+//! In which order the actors of a service get the new release, and for which services an order can be kept. Pure.
+
+use std::time::Duration;
+
+use crate::actor::Multiplicity;
+
+/// How the new release comes to the actors of a service.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// One actor straight after the other.
+    #[default]
+    InPlace,
+    /// Some actors at a time, with a look at their health before the next ones.
+    Rolling(Rolling),
+    /// All at once, when the new ones are all there and well. The old ones stay until the probation is over.
+    BlueGreen,
+    /// Shares of the keys, step by step, each one compared with the rest, which the old release serves.
+    Canary(Canary),
+}
+
+/// A deployment of some actors at a time.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Rolling {
+    /// How many at a time; default 1 actor.
+    pub batch: Portion,
+    /// How many of them may be without a release at the same moment; default 1.
+    pub max_unavailable: usize,
+    /// Whether it begins with the last actor of the pool; default false.
+    pub last_first: bool,
+    /// How long each batch is watched; default 5 s.
+    pub bake: Duration,
+}
+
+impl Default for Rolling {
+    fn default() -> Self {
+        Self { batch: Portion::Actors(1), max_unavailable: 1, last_first: false, bake: Duration::from_secs(5) }
+    }
+}
+
+/// A deployment to a share of the keys first.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Canary {
+    /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a share is its actors, at least one.
+    pub steps: Vec<f64>,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        Self { steps: vec![1.0, 10.0, 50.0, 100.0] }
+    }
+}
+
+/// A part of the actors of a service.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Portion {
+    /// So many.
+    Actors(usize),
+    /// So many of a hundred.
+    Percent(f64),
+}
+
+/// A portion is written `2` or `25%`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no part of a service: a number of actors such as 2, or a share such as 25%, was expected")]
+pub struct NoPortion(pub String);
+
+impl std::str::FromStr for Portion {
+    type Err = NoPortion;
+
+    fn from_str(text: &str) -> Result<Self, NoPortion> {
+        let found = match text.trim().strip_suffix('%') {
+            Some(share) => share.trim().parse().ok().filter(|share| *share > 0.0 && *share <= 100.0).map(Self::Percent),
+            None => text.trim().parse().ok().filter(|actors| *actors > 0).map(Self::Actors),
+        };
+        found.ok_or_else(|| NoPortion(text.to_owned()))
+    }
+}
+
+/// Why a strategy cannot keep its promise for a service, and which one can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    pub(crate) why: &'static str,
+    pub(crate) instead: &'static str,
+}
+
+impl Strategy {
+    /// The word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InPlace => "in-place",
+            Self::Rolling(_) => "rolling",
+            Self::BlueGreen => "blue-green",
+            Self::Canary(_) => "canary",
+        }
+    }
+
+    /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema.
+    pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool) -> Result<(), Unfit> {
+        let refused = |why, instead| Err(Unfit { why, instead });
+        match (self, multiplicity) {
+            (Self::Rolling(_), Multiplicity::One) => {
+                refused("one actor serves it, which is not to be parted into batches", "in-place")
+            }
+            (Self::Canary(_), Multiplicity::One) => {
+                refused("one actor serves it, and two releases cannot share one state", "in-place")
+            }
+            (Self::Canary(_), Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_)) if migrates => {
+                refused("the state would be in two schemas at once", "rolling")
+            }
+            (Self::Rolling(Rolling { batch: Portion::Actors(_), .. }), Multiplicity::Keyed(_)) => refused(
+                "its actors come and go, and cannot be counted into batches",
+                "rolling with a share such as 25%",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many of so many actors have the release after each batch. For a keyed service the actors are [`Strategy::shares`] of the keys.
+    pub(crate) fn batches(&self, actors: usize) -> Vec<usize> {
+        let mut batches: Vec<usize> = match self {
+            // Between two of them a crash is heard of.
+            Self::InPlace => (1..=actors).collect(),
+            Self::BlueGreen => vec![actors],
+            Self::Rolling(Rolling { batch: Portion::Actors(batch), .. }) => {
+                (1..=actors).filter(|have| have % (*batch).max(1) == 0).collect()
+            }
+            Self::Rolling(_) | Self::Canary(_) => self.shares().into_iter().map(|share| of(actors, share)).collect(),
+        };
+        batches.push(actors);
+        batches.retain(|batch| *batch > 0);
+        batches.dedup();
+        batches
+    }
+
+    /// The share of the keys that have the release after each batch, in ten-thousandths; the last is all.
+    pub(crate) fn shares(&self) -> Vec<u32> {
+        let mut shares: Vec<u32> = match self {
+            Self::InPlace | Self::BlueGreen | Self::Rolling(Rolling { batch: Portion::Actors(_), .. }) => Vec::new(),
+            Self::Rolling(Rolling { batch: Portion::Percent(share), .. }) => {
+                let each = ten_thousandths(*share).max(1);
+                (1..).map(|batch| each * batch).take_while(|share| *share < ALL).collect()
+            }
+            Self::Canary(Canary { steps }) => steps.iter().map(|share| ten_thousandths(*share)).collect(),
+        };
+        shares.push(ALL);
+        let mut most = 0;
+        shares.retain(|share| {
+            *share > most && *share <= ALL && {
+                most = *share;
+                true
+            }
+        });
+        shares
+    }
+}
+
+/// All of the keys.
+pub(crate) const ALL: u32 = 10_000;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+fn ten_thousandths(percent: f64) -> u32 {
+    (percent.clamp(0.0, 100.0) * 100.0).ceil() as u32
+}
+
+/// A share of the actors, at least one.
+fn of(actors: usize, share: u32) -> usize {
+    (actors * share as usize).div_ceil(ALL as usize).min(actors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Canary, Portion, Rolling, Strategy};
+    use crate::actor::{KeyedRules, Multiplicity};
+
+    fn rolling(batch: &str) -> Strategy {
+        Strategy::Rolling(Rolling { batch: batch.parse().unwrap_or(Portion::Actors(1)), ..Rolling::default() })
+    }
+
+    fn canary(steps: &[f64]) -> Strategy {
+        Strategy::Canary(Canary { steps: steps.to_vec() })
+    }
+
+    #[test]
+    fn batches_grow_to_all() {
+        let cases: [(Strategy, usize, &[usize]); 12] = [
+            (Strategy::InPlace, 3, &[1, 2, 3]),
+            (Strategy::BlueGreen, 3, &[3]),
+            (rolling("1"), 3, &[1, 2, 3]),
+            (rolling("2"), 5, &[2, 4, 5]),
+            (rolling("9"), 4, &[4]),
+            (rolling("25%"), 8, &[2, 4, 6, 8]),
+            (rolling("30%"), 4, &[2, 3, 4]),
+            (canary(&[1.0, 10.0, 50.0, 100.0]), 4, &[1, 2, 4]),
+            (canary(&[1.0, 10.0, 50.0]), 100, &[1, 10, 50, 100]),
+            (canary(&[50.0, 10.0, -1.0, 700.0]), 10, &[5, 10]),
+            (canary(&[]), 10, &[10]),
+            (Strategy::InPlace, 0, &[]),
+        ];
+        for (strategy, actors, expected) in cases {
+            assert_eq!(strategy.batches(actors), expected, "{strategy:?} of {actors}");
+        }
+        assert_eq!(canary(&[0.5, 100.0]).shares(), [50, 10_000]);
+        assert_eq!(rolling("40%").shares(), [4_000, 8_000, 10_000]);
+        assert_eq!(Strategy::InPlace.shares(), [10_000]);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_with_what_can() {
+        let pool = Multiplicity::Partitioned { instances: 4 };
+        let keyed = Multiplicity::Keyed(KeyedRules::default());
+        let cases = [
+            (Strategy::InPlace, Multiplicity::One, true, None),
+            (Strategy::BlueGreen, Multiplicity::One, true, None),
+            (rolling("1"), Multiplicity::One, false, Some("in-place")),
+            (rolling("1"), pool, true, None),
+            (rolling("2"), keyed, false, Some("rolling with a share such as 25%")),
+            (rolling("25%"), keyed, false, None),
+            (canary(&[1.0]), Multiplicity::One, false, Some("in-place")),
+            (canary(&[1.0]), pool, false, None),
+            (canary(&[1.0]), pool, true, Some("rolling")),
+            (canary(&[1.0]), Multiplicity::Stateless { instances: 2 }, true, None),
+        ];
+        for (strategy, multiplicity, migrates, instead) in cases {
+            let said = strategy.fits(multiplicity, migrates).err().map(|unfit| unfit.instead);
+            assert_eq!(said, instead, "{strategy:?} of {multiplicity:?}, migrates: {migrates}");
+        }
+    }
+
+    #[test]
+    fn a_portion_is_read_or_refused() {
+        assert_eq!("2".parse(), Ok(Portion::Actors(2)));
+        assert_eq!(" 12.5 %".parse(), Ok(Portion::Percent(12.5)));
+        for wrong in ["", "0", "-1", "0%", "101%", "x%", "NaN%", "2.5"] {
+            assert!(wrong.parse::<Portion>().is_err(), "{wrong}");
+        }
+    }
+}

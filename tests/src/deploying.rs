@@ -1,0 +1,237 @@
+//! A mesh with a service called `counter`, served by the guest `shifter`, and senders that number their messages to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use airssys_wasm::Runtime;
+use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::registry::Release;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::{PATIENCE, shifter};
+
+const SENDERS: usize = 4;
+
+/// A counter that is to be deployed to, and a sibling that is not.
+pub const TOPOLOGY: &str = r#"
+    name = "deploy"
+    [settings]
+    reserve_timeout = "60s"
+    [root]
+    intensity = 3
+    [[service]]
+    name = "counter"
+    release = "one.wasm"
+    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB" }
+    [[service]]
+    name = "sibling"
+    release = "one.wasm"
+"#;
+
+/// [`TOPOLOGY`], with something more about the counter.
+#[must_use]
+pub fn counter_with(settings: &str) -> String {
+    TOPOLOGY.replace("name = \"counter\"", &format!("name = \"counter\"\n{settings}"))
+}
+
+/// Options with which a test is over soon.
+#[must_use]
+pub fn quick() -> DeployOptions {
+    let mut options = DeployOptions::default();
+    options.probation = Duration::from_millis(200);
+    options.handover_deadline = Duration::from_secs(20);
+    options
+}
+
+/// The running mesh, and the folder of its releases.
+pub struct Deploying {
+    /// The mesh.
+    pub runtime: Arc<Runtime>,
+    /// The folder of the topology.
+    pub folder: TempDir,
+}
+
+impl Deploying {
+    /// Starts it with a release that answers as `one`.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start(topology: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, topology).unwrap();
+        let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
+        let runtime = Runtime::builder().start(&topology).await.unwrap();
+        Self { runtime: Arc::new(runtime), folder }
+    }
+
+    /// Where a release of this name is.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.wasm"))
+    }
+
+    /// A release that answers with this name and does this.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be written.
+    #[must_use]
+    pub fn release(&self, name: &str, way: &str) -> Release {
+        let path = self.path(name);
+        std::fs::write(&path, shifter(name, way)).unwrap();
+        Release::find(&path).unwrap()
+    }
+
+    /// Sends a numbered message and waits for what is answered.
+    ///
+    /// # Panics
+    ///
+    /// Nothing is.
+    pub async fn ask(&self, from: &str, number: u64) -> Value {
+        self.ask_key("", from, number).await
+    }
+
+    /// [`Deploying::ask`] with a key.
+    ///
+    /// # Panics
+    ///
+    /// Nothing is answered.
+    pub async fn ask_key(&self, key: &str, from: &str, number: u64) -> Value {
+        let body = json!({ "from": from, "number": number }).to_string();
+        let answer = self.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap().unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    /// What the counter, or the actor of this key, keeps under a name.
+    ///
+    /// # Panics
+    ///
+    /// It is no number.
+    #[must_use]
+    pub fn stored(&self, key: &str, name: &str) -> Value {
+        let states = self.runtime.state("counter");
+        let value = states.get(key).and_then(|state| state.get(name));
+        value.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap_or_else(|_| json!(number(bytes))))
+    }
+
+    /// A counter of all its states together.
+    ///
+    /// # Panics
+    ///
+    /// It is no number.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> u64 {
+        self.runtime.state("counter").values().filter_map(|state| state.get(name)).map(|bytes| number(bytes)).sum()
+    }
+
+    /// How a service does.
+    ///
+    /// # Panics
+    ///
+    /// There is none.
+    #[must_use]
+    pub fn status(&self, service: &str) -> airssys_wasm::ServiceStatus {
+        self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
+    }
+
+    /// Stops it, in order.
+    ///
+    /// # Panics
+    ///
+    /// Something had to be killed.
+    pub async fn stop(self) {
+        let report = self.runtime.shutdown().await;
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().unwrap())
+}
+
+/// Several senders that send numbered messages as fast as there is room, until they are told to stop.
+pub struct Load {
+    over: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    keys: Vec<String>,
+    senders: Vec<JoinHandle<u64>>,
+}
+
+impl Load {
+    /// Starts them, for a service without keys.
+    #[must_use]
+    pub fn start(deploying: &Deploying) -> Self {
+        Self::with_keys(deploying, 1, "")
+    }
+
+    /// Starts them: each sends to so many keys in turn, called `PREFIX0` and so on; with one, the prefix is the key.
+    ///
+    /// # Panics
+    ///
+    /// Later, where a message is not accepted.
+    #[must_use]
+    pub fn with_keys(deploying: &Deploying, keys: usize, prefix: &str) -> Self {
+        let keys: Vec<String> = match keys {
+            1 => vec![prefix.to_owned()],
+            _ => (0..keys).map(|key| format!("{prefix}{key}")).collect(),
+        };
+        let (over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let sender = |sender: usize| {
+            let (runtime, over, sent) = (Arc::clone(&deploying.runtime), Arc::clone(&over), Arc::clone(&sent));
+            let keys = keys.clone();
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !over.load(Ordering::Relaxed) {
+                    number += 1;
+                    let body = json!({ "from": format!("sender {sender}"), "number": number }).to_string();
+                    for key in &keys {
+                        runtime.send_with_key("counter", key, body.clone()).await.unwrap();
+                        sent.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                number
+            })
+        };
+        let senders = (0..SENDERS).map(sender).collect();
+        Self { over, sent, keys, senders }
+    }
+
+    /// Waits until this many more messages were sent.
+    pub async fn more(&self, messages: u64) {
+        let until = self.sent.load(Ordering::Relaxed) + messages;
+        while self.sent.load(Ordering::Relaxed) < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's in order.
+    ///
+    /// # Panics
+    ///
+    /// One was lost, came twice or out of order.
+    pub async fn end(self, deploying: &Deploying) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        let mut all = 0;
+        for (sender, task) in self.senders.into_iter().enumerate() {
+            let sent = task.await.unwrap();
+            let sender = format!("sender {sender}");
+            for key in &self.keys {
+                // Turns of a key end one after the other: this answer comes when all before it are handled.
+                deploying.ask_key(key, &sender, sent + 1).await;
+                assert_eq!(deploying.stored(key, &sender), json!(sent + 1));
+                all += sent + 1;
+            }
+        }
+        assert_eq!(deploying.counted("handled"), all, "each message is handled once");
+        assert_eq!(deploying.counted("out of order"), 0, "each sender's messages are handled in order");
+        assert_eq!(deploying.runtime.dead_letters().0, 0, "nothing is a dead letter");
+        all
+    }
+}

@@ -1,0 +1,290 @@
+//! Each strategy of a deployment against each way in which a release can fail, under load: nothing is lost, nothing comes twice or out of order, and it is
+//! always known which release is live.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use airssys_tests::PATIENCE;
+use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
+use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Strategy};
+use serde_json::{Value, json};
+
+const KEYS: usize = 40;
+
+fn pool() -> String {
+    counter_with("instances = 4\npartitioned = true\nmailbox = { capacity = 64 }")
+}
+
+/// Twenty awake at most, of twice as many keys: they wake and fall asleep all the time.
+fn keyed() -> String {
+    counter_with("keyed = { max_awake = 20, idle_timeout = \"20ms\" }\nmailbox = { capacity = 8 }")
+}
+
+fn rolling() -> Strategy {
+    let mut rolling = Rolling::default();
+    rolling.batch = Portion::Percent(50.0);
+    rolling.max_unavailable = 2;
+    rolling.bake = Duration::from_millis(100);
+    Strategy::Rolling(rolling)
+}
+
+fn canary() -> Strategy {
+    let mut canary = Canary::default();
+    canary.steps = vec![10.0, 50.0];
+    Strategy::Canary(canary)
+}
+
+fn with(strategy: Strategy) -> DeployOptions {
+    let mut options = quick();
+    options.strategy = strategy;
+    options.gate.bake = Duration::from_millis(100);
+    options.gate.samples = 50;
+    options
+}
+
+/// What a release does, whether each of the strategies lets it live, and why not.
+type Case = (&'static str, fn(&Strategy, &Progress) -> bool);
+
+fn live(_: &Strategy, end: &Progress) -> bool {
+    *end == Progress::Live
+}
+
+/// An actor of a keyed service that wakes with it crashes over that.
+fn does_not_start(_: &Strategy, end: &Progress) -> bool {
+    matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) | Setback::Crashed(_) })
+}
+
+fn crashes(_: &Strategy, end: &Progress) -> bool {
+    matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) })
+}
+
+const CASES: [Case; 8] = [
+    ("healthy", live),
+    // Only who compares finds it.
+    ("slow", |strategy, end| match strategy {
+        Strategy::Canary(_) => matches!(end, Progress::RolledBack { reason: Setback::Slow { .. } }),
+        _ => *end == Progress::Live,
+    }),
+    ("check-fails", does_not_start),
+    ("init-grows", does_not_start),
+    ("init-traps", does_not_start),
+    ("init-hangs", does_not_start),
+    ("grows-on-4", crashes),
+    ("crashes-on-4", crashes),
+];
+
+/// Its health check knows; else nobody would tell.
+const WRONG: Case = ("wrong-answers", |_, end| matches!(end, Progress::RolledBack { reason: Setback::Unwell(_) }));
+
+/// Deploys each kind of release, and asserts what became of it and of the messages.
+async fn each_case(topology: &str, strategy: fn() -> Strategy, cases: &[Case]) {
+    for (way, expected) in cases {
+        let deploying = Deploying::start(topology).await;
+        let load = Load::with_keys(&deploying, KEYS, "key ");
+        load.more(400).await;
+        let options = with(strategy());
+        let release = deploying.release("two", way);
+        let deployment = deploying.runtime.deploy("counter", release, options.clone()).await.unwrap();
+        let end = deployment.ended().await;
+        assert!(expected(&options.strategy, &end), "{way}: {end:?}");
+        load.more(400).await;
+        load.end(&deploying).await;
+        let name = if end == Progress::Live { "two" } else { "one" };
+        for key in 0..KEYS {
+            let answer = deploying.ask_key(&format!("key {key}"), "who", 1).await;
+            assert_eq!(answer["release"], json!(name), "{way}: key {key}");
+        }
+        assert_eq!(deploying.status("sibling").started, 1, "{way}: the sibling was never touched");
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_deployment_of_a_pool_ends_on_one_release() {
+    each_case(&pool(), rolling, &[&CASES[..], &[WRONG]].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_deployment_of_a_keyed_service_ends_on_one_release() {
+    each_case(&keyed(), rolling, &CASES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blue_green_deployment_of_a_pool_ends_on_one_release() {
+    each_case(&pool(), || Strategy::BlueGreen, &[&CASES[..], &[WRONG]].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blue_green_deployment_of_a_keyed_service_ends_on_one_release() {
+    each_case(&keyed(), || Strategy::BlueGreen, &CASES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_of_a_pool_ends_on_one_release() {
+    each_case(&pool(), canary, &[&CASES[..], &[WRONG]].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_of_a_keyed_service_ends_on_one_release() {
+    each_case(&keyed(), canary, &CASES).await;
+}
+
+/// Who answers each key.
+async fn answering(deploying: &Deploying, number: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    for key in 0..KEYS {
+        let answer = deploying.ask_key(&format!("key {key}"), "who", number).await;
+        found.push(answer["release"].as_str().unwrap().to_owned());
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_a_canary_is_a_share_of_the_keys_which_stay_in_it_when_they_sleep() {
+    let deploying = Deploying::start(&counter_with("keyed = { max_awake = 4, idle_timeout = \"20ms\" }")).await;
+    let mut options = with(canary());
+    // It waits for turns that nobody makes.
+    options.gate.samples = 1_000_000;
+    let release = deploying.release("two", "healthy");
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Baking { step: 1, steps: 3, .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let first = answering(&deploying, 1).await;
+    let new = first.iter().filter(|name| *name == "two").count();
+    assert!(new > 0 && new < KEYS / 2, "a tenth of the keys or so: {new} of {KEYS}");
+    // They have all slept since.
+    assert_eq!(answering(&deploying, 2).await, first, "a key keeps its release");
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled }));
+    assert_eq!(answering(&deploying, 3).await, ["one"; KEYS]);
+    assert_eq!(deploying.counted("out of order"), 0);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_whose_turns_fail_more_often_goes_back() {
+    let deploying = Deploying::start(&pool()).await;
+    // Whoever is asked by a probe fails in the new release.
+    let probes = {
+        let runtime = Arc::clone(&deploying.runtime);
+        tokio::spawn(async move {
+            let mut failed = 0;
+            for number in 1_u64.. {
+                for key in 0..KEYS {
+                    let body = json!({ "from": "probe", "number": number }).to_string();
+                    if runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await.is_err() {
+                        failed += 1;
+                    }
+                }
+                if failed > 0 && runtime.deployment("counter").is_some_and(|known| known.progress().is_over()) {
+                    break;
+                }
+            }
+        })
+    };
+    let release = deploying.release("two", "refuses-probes");
+    let end = deploying.runtime.deploy("counter", release, with(canary())).await.unwrap().ended().await;
+    let Progress::RolledBack { reason: Setback::Failing { old, new } } = end else { panic!("{end:?}") };
+    assert!(old.failed == 0 && old.turns >= 50 && new.failed > 0 && new.turns >= 50, "{old:?} {new:?}");
+    probes.await.unwrap();
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_nobody_uses_goes_back_when_its_patience_ends() {
+    let deploying = Deploying::start(&pool()).await;
+    let mut options = with(canary());
+    options.gate.patience = Duration::from_millis(300);
+    let release = deploying.release("two", "healthy");
+    let end = deploying.runtime.deploy("counter", release, options).await.unwrap().ended().await;
+    assert!(matches!(end, Progress::RolledBack { reason: Setback::TooFew { .. } }), "{end:?}");
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rolling_begins_with_the_last_one_where_it_is_told_to() {
+    let deploying = Deploying::start(&pool()).await;
+    let mut rolling = Rolling::default();
+    rolling.last_first = true;
+    rolling.bake = Duration::from_secs(3_600);
+    let first = {
+        let release = deploying.release("two", "healthy");
+        let deployment =
+            deploying.runtime.deploy("counter", release, with(Strategy::Rolling(rolling.clone()))).await.unwrap();
+        while !matches!(deployment.progress(), Progress::Baking { step: 1, steps: 4, .. }) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let first = answering(&deploying, 1).await;
+        deployment.cancel();
+        deployment.ended().await;
+        first
+    };
+    rolling.last_first = false;
+    let release = deploying.release("two", "healthy");
+    let deployment = deploying.runtime.deploy("counter", release, with(Strategy::Rolling(rolling))).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Baking { step: 1, steps: 4, .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let second = answering(&deploying, 2).await;
+    let both = first.iter().zip(&second).filter(|(a, b)| *a == "two" && *b == "two").count();
+    assert_eq!(both, 0, "the last actor is not the first one");
+    assert!(first.iter().any(|name| name == "two") && second.iter().any(|name| name == "two"));
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_blue_set_goes_on_with_its_memory_where_nothing_was_committed_without_it() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    for number in 1..=3 {
+        deploying.ask("a", number).await;
+    }
+    let mut options = with(Strategy::BlueGreen);
+    options.probation = Duration::from_secs(3_600);
+    let release = deploying.release("two", "healthy");
+    let deployment = deploying.runtime.deploy("counter", release.clone(), options.clone()).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    deployment.cancel();
+    deployment.ended().await;
+    assert_eq!(
+        deploying.ask("a", 4).await,
+        json!({ "release": "one", "seen": 4 }),
+        "the very instance that served before"
+    );
+    // What was committed meanwhile it does not know: another one starts.
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    assert_eq!(deploying.ask("a", 5).await["release"], json!("two"));
+    deployment.cancel();
+    deployment.ended().await;
+    assert_eq!(
+        deploying.ask("a", 6).await,
+        json!({ "release": "one", "seen": 1 }),
+        "a fresh instance of the old release"
+    );
+    assert_eq!(deploying.counted("out of order"), 0);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strategy_that_cannot_keep_its_promise_is_refused_with_the_one_that_can() {
+    let cases: [(String, Strategy, &str); 3] = [
+        (TOPOLOGY.to_owned(), rolling(), "in-place"),
+        (TOPOLOGY.to_owned(), canary(), "in-place"),
+        (keyed(), Strategy::Rolling(Rolling::default()), "25%"),
+    ];
+    for (topology, strategy, hint) in cases {
+        let deploying = Deploying::start(&topology).await;
+        let release = deploying.release("two", "healthy");
+        let plan = deploying.runtime.plan("counter", release.clone(), with(strategy.clone())).await.unwrap();
+        assert!(plan.refusals.iter().any(|refusal| refusal.code == "unfit"), "{:?}", plan.refusals);
+        let refused = deploying.runtime.deploy("counter", release, with(strategy.clone())).await.unwrap_err();
+        assert!(matches!(refused, DeployError::Unfit { .. }), "{refused}");
+        assert!(refused.to_string().contains(hint), "{refused}");
+        let answer: Value = deploying.ask_key("a", "who", 1).await;
+        assert_eq!(answer["release"], json!("one"), "{strategy:?}");
+        deploying.stop().await;
+    }
+}
