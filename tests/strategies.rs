@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use airssys_tests::PATIENCE;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
-use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Strategy};
+use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
 use serde_json::{Value, json};
 
 const KEYS: usize = 40;
@@ -129,6 +129,38 @@ async fn a_canary_of_a_pool_ends_on_one_release() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_of_a_keyed_service_ends_on_one_release() {
     each_case(&keyed(), canary, &CASES).await;
+}
+
+fn shadow() -> Strategy {
+    Strategy::Shadow(Shadow::default())
+}
+
+fn differs(_: &Strategy, end: &Progress) -> bool {
+    matches!(end, Progress::RolledBack { reason: Setback::Differs { .. } })
+}
+
+/// Whatever it does it does in the shadow, where it harms nobody.
+const SHADOWED: [Case; 10] = [
+    ("healthy", live),
+    ("slow", |_, end| matches!(end, Progress::RolledBack { reason: Setback::Slow { .. } })),
+    ("wrong-answers", differs),
+    ("counts-twice", differs),
+    ("init-grows", differs),
+    ("init-traps", differs),
+    ("init-fails", differs),
+    ("init-hangs", differs),
+    ("grows-on-4", differs),
+    ("crashes-on-4", differs),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_of_a_pool_ends_on_one_release() {
+    each_case(&pool(), shadow, &SHADOWED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_of_a_keyed_service_ends_on_one_release() {
+    each_case(&keyed(), shadow, &SHADOWED).await;
 }
 
 /// Who answers each key.

@@ -190,7 +190,8 @@ impl Load {
                 let mut number = 0;
                 while !over.load(Ordering::Relaxed) {
                     number += 1;
-                    let body = json!({ "from": format!("sender {sender}"), "number": number }).to_string();
+                    let body =
+                        json!({ "from": format!("sender {sender}"), "number": number, "plain": true }).to_string();
                     for key in &keys {
                         runtime.send_with_key("counter", key, body.clone()).await.unwrap();
                         sent.fetch_add(1, Ordering::Relaxed);

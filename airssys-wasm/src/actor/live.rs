@@ -17,7 +17,7 @@ use super::watch::Watch;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
-use crate::router::service::Terms;
+use crate::router::service::{Route, Terms};
 use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
 
@@ -29,6 +29,11 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// Whether each message's key chooses the state.
+    pub(super) fn state_per_key(&self) -> bool {
+        matches!(self.identity.service.route, Route::Partitioned(_))
+    }
+
     /// Another release in the same place, under its own rules.
     pub(crate) fn with(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Self {
         let identity = Identity { terms: Arc::clone(terms), ..(*self.identity).clone() };

@@ -9,6 +9,7 @@
 mod keyed;
 mod live;
 mod place;
+mod shadow;
 mod watch;
 
 pub use keyed::KeyedRules;
@@ -17,6 +18,9 @@ use live::{BroughtOver, Live, Suspended};
 pub(crate) use live::{Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
+pub(crate) use shadow::Rehearsal;
+pub use shadow::{Difference, Rehearsed};
+use watch::Watching;
 pub(crate) use watch::{Tally, Watch};
 
 use std::sync::Arc;
@@ -65,15 +69,15 @@ pub(crate) struct ComponentActor {
     instance: Option<Instance>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
-    /// Where turns are counted, while two releases are compared.
-    tally: Option<Arc<Tally>>,
+    /// Where turns are counted and shown, while two releases are compared.
+    watching: Option<Box<Watching>>,
 }
 
 impl ComponentActor {
     pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
-        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, tally: None }
+        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, watching: None }
     }
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
@@ -126,7 +130,7 @@ impl ComponentActor {
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
         self.suspended = false;
-        self.tally = self.live.watched().map(|watch| watch.tally(&serving.template));
+        self.watching = self.live.watched().map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
     }
 
@@ -223,6 +227,22 @@ impl ComponentActor {
             Ran::Fault(fault) => Err(Crash::Start { during: "snapshot", fault }),
             Ran::Crashed(crash) => Err(crash),
         }
+    }
+
+    /// Lets its turns be counted, or shown, where the place says so, or not any more.
+    async fn watch(&mut self) -> Flow {
+        let (watch, serving) = (self.live.watched(), self.live.serving());
+        let mut memory = None;
+        if let Some(next) = watch.as_ref().and_then(|watch| watch.shadow_of(&serving)) {
+            let until = Instant::now() + self.identity.terms.limits.turn_deadline;
+            memory = self.snapshot(&next, until).await.unwrap_or_default();
+        }
+        if self.instance.is_none() && !self.suspended {
+            // It ended over what it was to hand over.
+            return self.go_on().await;
+        }
+        self.watching = watch.map(|watch| watch.begin(&serving, memory));
+        Flow::Continue
     }
 
     /// Goes on with what is live in this place, after the instance ended and the actor did not.
@@ -495,10 +515,10 @@ impl Behavior for ComponentActor {
             guest.turn.key = hand.partition().map(Into::into);
         }
         // Looked at by nobody but who compares two releases.
-        let begun = self.tally.is_some().then(std::time::Instant::now);
+        let begun = self.watching.as_ref().map(|watching| watching.begin(instance.guest()));
         let ran = instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await;
-        if let (Some(tally), Some(begun)) = (&self.tally, begun) {
-            tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        if let (Some(watching), Some(begun)) = (self.watching.as_mut(), begun) {
+            watching.end(begun, &hand, left, &ran, instance.guest());
         }
         match ran {
             Ran::Done(answer) => {
@@ -528,8 +548,7 @@ impl Behavior for ComponentActor {
         let control = match control {
             Control::Swap(swap) => return self.swap(*swap).await,
             Control::Watch => {
-                self.tally = self.live.watched().map(|watch| watch.tally(&self.live.serving().template));
-                return Flow::Continue;
+                return Box::pin(self.watch()).await;
             }
             control => control,
         };

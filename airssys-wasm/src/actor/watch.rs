@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::engine::Template;
+use airssys_rt_shim::mailbox::InHand;
+use bytes::Bytes;
+
+use super::Serving;
+use super::shadow::{Rehearsal, Shadow};
+use crate::engine::guest::Guest;
+use crate::engine::script::Script;
+use crate::engine::{Ran, Template};
+use crate::message::Envelope;
 
 /// Eight buckets an octave of nanoseconds: a time is told to an eighth.
 const BUCKETS: usize = 64 * 8;
@@ -84,16 +92,61 @@ pub(crate) struct Watch {
     pub(crate) template: Arc<Template>,
     pub(crate) old: Arc<Tally>,
     pub(crate) new: Arc<Tally>,
+    /// Where the new one serves nobody, and is shown what the old one does.
+    pub(crate) rehearsal: Option<Arc<Rehearsal>>,
 }
 
 impl Watch {
-    pub(crate) fn new(template: &Arc<Template>) -> Arc<Self> {
-        Arc::new(Self { template: Arc::clone(template), old: Arc::default(), new: Arc::default() })
+    pub(crate) fn new(template: &Arc<Template>, rehearsal: Option<Arc<Rehearsal>>) -> Arc<Self> {
+        Arc::new(Self { template: Arc::clone(template), old: Arc::default(), new: Arc::default(), rehearsal })
     }
 
-    /// The tally of who serves with this release.
-    pub(super) fn tally(&self, template: &Arc<Template>) -> Arc<Tally> {
-        Arc::clone(if Arc::ptr_eq(template, &self.template) { &self.new } else { &self.old })
+    /// For an actor that serves with this, and what it hands over to its shadow, where it has one.
+    pub(super) fn begin(&self, serving: &Serving, memory: Option<Bytes>) -> Box<Watching> {
+        let new = Arc::ptr_eq(&serving.template, &self.template);
+        let tally = Arc::clone(if new { &self.new } else { &self.old });
+        let shadow = self.rehearsal.as_ref().filter(|_| !new);
+        let shadow = shadow.and_then(|rehearsal| Shadow::begin(rehearsal, serving, Arc::clone(&self.new), memory));
+        Box::new(Watching { tally, shadow })
+    }
+
+    /// What is in the shadow of who serves with this; none where nothing is.
+    pub(super) fn shadow_of(&self, serving: &Serving) -> Option<Serving> {
+        let rehearsal = self.rehearsal.as_ref().filter(|_| !Arc::ptr_eq(&serving.template, &self.template))?;
+        Some(serving.with(&rehearsal.template, &rehearsal.terms))
+    }
+}
+
+/// One actor's part in it.
+pub(super) struct Watching {
+    tally: Arc<Tally>,
+    shadow: Option<Shadow>,
+}
+
+impl Watching {
+    /// A turn begins.
+    #[cold]
+    pub(super) fn begin(&self, guest: &mut Guest) -> Instant {
+        if self.shadow.is_some() {
+            guest.turn.script = Some(Box::new(Script::Written(Vec::new())));
+        }
+        Instant::now()
+    }
+
+    /// A turn is over, and is not committed.
+    #[cold]
+    pub(super) fn end(
+        &mut self,
+        begun: Instant,
+        hand: &InHand<'_, Box<Envelope>>,
+        left: Duration,
+        ran: &Ran<Option<Bytes>>,
+        guest: &mut Guest,
+    ) {
+        self.tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        if let Some(shadow) = &mut self.shadow {
+            shadow.show(hand, left, ran, guest);
+        }
     }
 }
 

@@ -279,6 +279,7 @@ impl ServiceNode {
             retries: self.retries,
             config: self.config.clone(),
             schema: self.release.manifest.state_schema,
+            silent: false,
         }
     }
 

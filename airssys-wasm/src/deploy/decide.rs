@@ -5,6 +5,8 @@
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// The new release did beside the old one what that did.
+    Rehearsed,
     /// The actors that were to be switched serve with the new release.
     Switched,
     /// None of them does: the new release could not be made, or an actor did not come to a turn boundary in time.
@@ -26,6 +28,8 @@ pub(crate) enum Event {
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
+    /// Let the new release show beside the old one what it would do.
+    Rehearse,
     /// Switch these actors to the new release, all or none.
     Switch(Batch),
     /// Watch those that have it, before others get it.
@@ -63,6 +67,7 @@ pub(crate) struct Deployment {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    Rehearsing,
     Switching(Batch),
     /// So many have it, and more are to get it.
     Passing(usize),
@@ -77,11 +82,15 @@ enum Phase {
 
 impl Deployment {
     /// A deployment in batches, each told by how many actors have the new release after it, and what to do first.
-    pub(crate) fn begin(batches: Vec<usize>) -> (Self, Action) {
+    pub(crate) fn begin(batches: Vec<usize>, rehearse: bool) -> (Self, Action) {
         let actors = batches.last().copied().unwrap_or_default();
         let mut begun = Self { new: vec![false; actors], batches, phase: Phase::Old };
         let action = match actors {
             0 => Action::Old,
+            _ if rehearse => {
+                begun.phase = Phase::Rehearsing;
+                Action::Rehearse
+            }
             _ => begun.switching(0),
         };
         (begun, action)
@@ -95,6 +104,7 @@ impl Deployment {
             *new = false;
         }
         match (self.phase, event) {
+            (Phase::Rehearsing, Event::Rehearsed) => Some(self.switching(0)),
             (Phase::Switching(batch), Event::Switched) => {
                 self.got(batch);
                 Some(if batch.to < self.new.len() { self.passing(batch.to) } else { self.watching() })
@@ -106,9 +116,10 @@ impl Deployment {
                 None
             }
             (Phase::Switching(_), Event::NotSwitched)
-            | (Phase::Passing(_) | Phase::Watching | Phase::Settling, Event::Crashed(_) | Event::Cancelled) => {
-                Some(self.reverting())
-            }
+            | (
+                Phase::Rehearsing | Phase::Passing(_) | Phase::Watching | Phase::Settling,
+                Event::Crashed(_) | Event::Cancelled,
+            ) => Some(self.reverting()),
             (Phase::Watching, Event::Proved) => {
                 self.phase = Phase::Settling;
                 Some(Action::Settle)
@@ -189,12 +200,12 @@ mod tests {
         /// A world of actors obeys each action; crashes, failures and a cancellation come whenever they like.
         #[test]
         fn every_order_of_events_ends_on_one_release(
-            batches in batches(), chances in prop::collection::vec(0_u8..100, 400)
+            batches in batches(), rehearse: bool, chances in prop::collection::vec(0_u8..100, 400)
         ) {
             let mut world = vec![false; batches.last().copied().unwrap_or_default()];
             let mut chances = chances.into_iter().cycle();
             let mut chance = || chances.next().unwrap_or_default();
-            let (mut deployment, mut action) = Deployment::begin(batches.clone());
+            let (mut deployment, mut action) = Deployment::begin(batches.clone(), rehearse);
             for _ in 0..1_000 {
                 // Something may happen beside what is being done, until it is over.
                 let beside = match chance() {
@@ -207,6 +218,10 @@ mod tests {
                     action = next;
                 }
                 let event = match action {
+                    Action::Rehearse => {
+                        prop_assert!(rehearse && world.iter().all(|new| !*new), "nobody has it before it was rehearsed");
+                        Event::Rehearsed
+                    }
                     Action::Switch(batch) => {
                         prop_assert!(batch.from == 0 || batches.contains(&batch.from), "{batch:?} of {batches:?}");
                         prop_assert!(batches.contains(&batch.to), "{batch:?} of {batches:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Setback;
 
-/// What the new release of a canary or a shadow has to show before more get it.
+/// What the new release of a canary, or of a shadow, has to show before it, or more of it, is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Gate {

@@ -26,15 +26,16 @@ pub(crate) use run::{Before, Order, Posts, begin};
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub(crate) use strategy::Unfit;
-pub use strategy::{Canary, NoPortion, Portion, Rolling, Strategy};
+pub use strategy::{Canary, NoPortion, Portion, Rolling, Shadow, Strategy};
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::Swapped;
+pub use crate::actor::{Difference, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::registry::Untrusted;
@@ -52,7 +53,7 @@ pub struct DeployOptions {
     pub allow_downgrade: bool,
     /// In which order the actors get it; default: one straight after the other.
     pub strategy: Strategy,
-    /// What a canary has to show.
+    /// What the new release of a canary, or of a shadow, has to show.
     pub gate: Gate,
 }
 
@@ -213,6 +214,11 @@ pub enum Progress {
         /// All of them.
         actors: usize,
     },
+    /// The new release is shown what the old one does.
+    Rehearsing {
+        /// How the two releases do, when it was looked at.
+        compared: Option<Compared>,
+    },
     /// Some actors, or a share of the keys, serve with it, and are looked at before more do.
     Baking {
         /// The step that was made last, from 1.
@@ -283,6 +289,16 @@ pub enum Setback {
         /// And of the new one.
         new: Seen,
     },
+    /// It does something else than the old one.
+    #[error("the new release differs over {differing} of {compared} messages; the first: {first}")]
+    Differs {
+        /// The messages that it was shown.
+        compared: u64,
+        /// Those over which it differs.
+        differing: u64,
+        /// The first of them, and in what.
+        first: String,
+    },
     /// Too few turns to compare the two.
     #[error("there were too few turns to compare the two releases within {}; hint: ask for fewer, or for more time", humantime::format_duration(*.patience))]
     TooFew {
@@ -336,9 +352,14 @@ pub struct Compared {
 struct Met {
     pause_ns: AtomicU64,
     waiting: AtomicUsize,
+    rehearsed: Mutex<Rehearsed>,
 }
 
 impl Met {
+    fn rehearsed(&self, found: &Rehearsed) {
+        self.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(found);
+    }
+
     fn see(&self, swapped: &Swapped) {
         let pause_ns = u64::try_from(swapped.pause.as_nanos()).unwrap_or(u64::MAX);
         self.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
@@ -355,7 +376,10 @@ impl Deployment {
 
     /// Waits until all actors serve with the new release, or it is over.
     pub async fn switched(&self) -> Progress {
-        self.wait(|progress| !matches!(progress, Progress::Switching { .. } | Progress::Baking { .. })).await
+        self.wait(|progress| {
+            !matches!(progress, Progress::Switching { .. } | Progress::Rehearsing { .. } | Progress::Baking { .. })
+        })
+        .await
     }
 
     /// Waits until it is over.
@@ -373,6 +397,12 @@ impl Deployment {
     #[must_use]
     pub fn waited(&self) -> usize {
         self.met.waiting.load(Ordering::Relaxed)
+    }
+
+    /// What was found when the new release was shown what the old one does, so far; empty where it was not.
+    #[must_use]
+    pub fn rehearsed(&self) -> Rehearsed {
+        self.met.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Brings the old release back. Does nothing where it is over.

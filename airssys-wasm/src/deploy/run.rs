@@ -14,8 +14,8 @@ use super::record::{Page, RecordError};
 use super::strategy::ALL;
 use super::{Compared, DeployOptions, Deployment, Met, Progress, Setback, Strategy, Wish};
 use crate::actor::{
-    Claim, Control, Held, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Tally, Waking, Watch, Way, check,
-    start,
+    Claim, Control, Held, Post, Prepared, Probation, Rehearsal, Roster, Serving, Swap, Swapped, Tally, Waking, Watch,
+    Way, check, start,
 };
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
@@ -75,7 +75,14 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + S
     let met = Arc::<Met>::default();
     let meets = Arc::clone(&met);
     tokio::spawn(async move {
-        let watch = matches!(order.options.strategy, Strategy::Canary(_)).then(|| Watch::new(&order.template));
+        let watch = match &order.options.strategy {
+            Strategy::Canary(_) => Some(Watch::new(&order.template, None)),
+            Strategy::Shadow(_) => {
+                let rehearsal = Rehearsal::new(&order.engines, &order.template, &order.terms);
+                Some(Watch::new(&order.template, Some(rehearsal)))
+            }
+            _ => None,
+        };
         let mut running = Running {
             told: &told,
             met: meets,
@@ -138,9 +145,16 @@ impl Running<'_> {
         self.before = self.order.posts.fixed().iter().map(|post| post.live.serving()).collect();
         self.count_turns(self.watch.clone().as_ref()).await;
         let batches = self.order.batches();
-        let (mut deployment, mut action) = decide::Deployment::begin(batches.clone());
+        let (mut deployment, mut action) = decide::Deployment::begin(batches.clone(), self.rehearsal().is_some());
         loop {
             let event = match action {
+                Action::Rehearse => {
+                    self.told.send_replace(Progress::Rehearsing { compared: None });
+                    let (least, patience) = (self.order.options.gate.bake, Some(self.order.options.gate.patience));
+                    let event = self.look(Stage { least, patience, passed: Event::Rehearsed }).await;
+                    self.count_turns(None).await;
+                    event
+                }
                 Action::Switch(batch) => match self.switch(batch).await {
                     Ok(()) => Event::Switched,
                     Err(setback) => {
@@ -154,11 +168,11 @@ impl Running<'_> {
                 Action::Settle if self.order.put_back.is_some() => Event::Settled,
                 Action::Pass => {
                     let (least, patience) = match &self.order.options.strategy {
-                        Strategy::InPlace | Strategy::BlueGreen => (Duration::ZERO, None),
+                        Strategy::InPlace | Strategy::BlueGreen | Strategy::Shadow(_) => (Duration::ZERO, None),
                         Strategy::Rolling(rolling) => (rolling.bake, None),
                         Strategy::Canary(_) => (self.order.options.gate.bake, Some(self.order.options.gate.patience)),
                     };
-                    if matches!(self.order.options.strategy, Strategy::InPlace) {
+                    if least.is_zero() && patience.is_none() {
                         Event::Passed
                     } else {
                         let done = deployment.have();
@@ -299,10 +313,26 @@ impl Running<'_> {
         let seen = |tally: &Tally| Seen { turns: tally.turns(), failed: tally.failed(), p95: tally.quantile(0.95) };
         let (old, new) = (seen(&watch.old), seen(&watch.new));
         self.told.send_if_modified(|progress| match progress {
-            Progress::Baking { compared, .. } => compared.replace(Compared { old, new }) != *compared,
+            Progress::Baking { compared, .. } | Progress::Rehearsing { compared } => {
+                compared.replace(Compared { old, new }) != *compared
+            }
             _ => false,
         });
+        let found = self.rehearsal().map(|rehearsal| rehearsal.found()).unwrap_or_default();
+        let tolerated = match &self.order.options.strategy {
+            Strategy::Shadow(shadow) => shadow.tolerate,
+            _ => 0,
+        };
+        self.met.rehearsed(&found);
+        if found.differing > tolerated {
+            let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
+            return Verdict::Failed(Setback::Differs { compared: found.compared, differing: found.differing, first });
+        }
         self.order.options.gate.verdict(old, new)
+    }
+
+    fn rehearsal(&self) -> Option<&Arc<Rehearsal>> {
+        self.watch.as_ref()?.rehearsal.as_ref()
     }
 
     /// Lets the turns of all actors be counted, or not any more.

@@ -17,6 +17,16 @@ pub enum Strategy {
     BlueGreen,
     /// Shares of the keys, step by step, each one compared with the rest, which the old release serves.
     Canary(Canary),
+    /// In place, after it was shown what the old release does: on copies of the messages and of the state, with effects that are compared and thrown away.
+    Shadow(Shadow),
+}
+
+/// A deployment after a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Shadow {
+    /// Over how many messages the two releases may differ; default 0.
+    pub tolerate: u64,
 }
 
 /// A deployment of some actors at a time.
@@ -95,11 +105,13 @@ impl Strategy {
             Self::Rolling(_) => "rolling",
             Self::BlueGreen => "blue-green",
             Self::Canary(_) => "canary",
+            Self::Shadow(_) => "shadow",
         }
     }
 
-    /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema.
-    pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool) -> Result<(), Unfit> {
+    /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema, and `reaches_out`, where it may do what
+    /// cannot be held back.
+    pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool, reaches_out: bool) -> Result<(), Unfit> {
         let refused = |why, instead| Err(Unfit { why, instead });
         match (self, multiplicity) {
             (Self::Rolling(_), Multiplicity::One) => {
@@ -108,6 +120,11 @@ impl Strategy {
             (Self::Canary(_), Multiplicity::One) => {
                 refused("one actor serves it, and two releases cannot share one state", "in-place")
             }
+            (Self::Shadow(_), _) if migrates => refused("the live release's state is in another schema", "in-place"),
+            (Self::Shadow(_), _) if reaches_out => refused(
+                "it is granted files or sockets, and what it does with them cannot be held back",
+                "canary, or in-place",
+            ),
             (Self::Canary(_), Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_)) if migrates => {
                 refused("the state would be in two schemas at once", "rolling")
             }
@@ -123,7 +140,7 @@ impl Strategy {
     pub(crate) fn batches(&self, actors: usize) -> Vec<usize> {
         let mut batches: Vec<usize> = match self {
             // Between two of them a crash is heard of.
-            Self::InPlace => (1..=actors).collect(),
+            Self::InPlace | Self::Shadow(_) => (1..=actors).collect(),
             Self::BlueGreen => vec![actors],
             Self::Rolling(Rolling { batch: Portion::Actors(batch), .. }) => {
                 (1..=actors).filter(|have| have % (*batch).max(1) == 0).collect()
@@ -139,7 +156,10 @@ impl Strategy {
     /// The share of the keys that have the release after each batch, in ten-thousandths; the last is all.
     pub(crate) fn shares(&self) -> Vec<u32> {
         let mut shares: Vec<u32> = match self {
-            Self::InPlace | Self::BlueGreen | Self::Rolling(Rolling { batch: Portion::Actors(_), .. }) => Vec::new(),
+            Self::InPlace
+            | Self::BlueGreen
+            | Self::Shadow(_)
+            | Self::Rolling(Rolling { batch: Portion::Actors(_), .. }) => Vec::new(),
             Self::Rolling(Rolling { batch: Portion::Percent(share), .. }) => {
                 let each = ten_thousandths(*share).max(1);
                 (1..).map(|batch| each * batch).take_while(|share| *share < ALL).collect()
@@ -173,7 +193,7 @@ fn of(actors: usize, share: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Canary, Portion, Rolling, Strategy};
+    use super::{Canary, Portion, Rolling, Shadow, Strategy};
     use crate::actor::{KeyedRules, Multiplicity};
 
     fn rolling(batch: &str) -> Strategy {
@@ -225,9 +245,13 @@ mod tests {
             (canary(&[1.0]), Multiplicity::Stateless { instances: 2 }, true, None),
         ];
         for (strategy, multiplicity, migrates, instead) in cases {
-            let said = strategy.fits(multiplicity, migrates).err().map(|unfit| unfit.instead);
+            let said = strategy.fits(multiplicity, migrates, true).err().map(|unfit| unfit.instead);
             assert_eq!(said, instead, "{strategy:?} of {multiplicity:?}, migrates: {migrates}");
         }
+        let shadow = Strategy::Shadow(Shadow::default());
+        assert_eq!(shadow.fits(Multiplicity::One, false, false), Ok(()));
+        assert_eq!(shadow.fits(Multiplicity::One, true, false).err().map(|unfit| unfit.instead), Some("in-place"));
+        assert_eq!(shadow.fits(keyed, false, true).err().map(|unfit| unfit.instead), Some("canary, or in-place"));
     }
 
     #[test]

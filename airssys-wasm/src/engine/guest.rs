@@ -10,6 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::host::random::Chance;
 use super::limiter::Limiter;
 use super::mappings::Seat;
+use super::script::Script;
 use crate::address::Address;
 use crate::capability::{Operation, Pattern};
 use crate::error::SendError;
@@ -64,6 +65,8 @@ pub(crate) struct Turn {
     pub(crate) may_wait: bool,
     /// The partition key of the message, where the key chooses the state.
     pub(crate) key: Option<Box<str>>,
+    /// What it asks and is told, where two releases are compared: boxed, since that is seldom.
+    pub(crate) script: Option<Box<Script>>,
     /// When the turn's clock was started. The one who runs the turn starts it, outside of the store.
     pub(crate) clock: Clock,
 }

@@ -13,6 +13,7 @@ mod instance;
 pub(crate) mod interface;
 mod limiter;
 mod mappings;
+pub(crate) mod script;
 mod template;
 mod time;
 mod wasi;

@@ -97,6 +97,9 @@ impl Lines {
     }
 
     fn flush(&self, partial: &mut Vec<u8>) {
+        if self.identity.terms.silent {
+            return partial.clear();
+        }
         let most = self.identity.terms.limits.log_line_bytes;
         let line = String::from_utf8_lossy(partial);
         write_line(self.identity.address().as_str(), self.level, line.trim_end_matches('\r'), most);

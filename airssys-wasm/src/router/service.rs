@@ -153,6 +153,8 @@ pub struct Terms {
     pub config: BTreeMap<String, String>,
     /// The schema it keeps its state in.
     pub schema: u32,
+    /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
+    pub silent: bool,
 }
 
 /// A named place in the mesh.

@@ -90,6 +90,8 @@ pub(super) async fn compare(
 ) -> Result<(Plan, Vec<DeployError>), DeployError> {
     let (name, live, next, allow_downgrade) = (service.to_owned(), live.clone(), next.clone(), options.allow_downgrade);
     let multiplicity = live.node.multiplicity;
+    let policy = next.node.terms().policy;
+    let reaches_out = policy.has_sockets() || policy.files().next().is_some();
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
     let path = next.node.release.component.clone();
     let compared = tokio::task::spawn_blocking(move || {
@@ -99,7 +101,7 @@ pub(super) async fn compare(
         let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
         DeployError::Release { service: service.to_owned(), source }
     })?;
-    if let Err(Unfit { why, instead }) = options.strategy.fits(multiplicity, migrates) {
+    if let Err(Unfit { why, instead }) = options.strategy.fits(multiplicity, migrates, reaches_out) {
         let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };
         plan.refusals.push((&unfit).into());
         refused.push(unfit);

@@ -7,7 +7,7 @@
 
 pub mod durable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -99,6 +99,19 @@ impl State {
             commits: committed.commits,
             schema: committed.schema.unwrap_or_default(),
         }
+    }
+
+    /// Another state, in memory, with the same values.
+    pub(crate) fn copy(&self) -> Self {
+        let committed = self.lock();
+        let copy = Self::default();
+        {
+            let mut copied = copy.lock();
+            copied.values.clone_from(&committed.values);
+            copied.bytes = committed.bytes;
+            copied.schema = committed.schema;
+        }
+        copy
     }
 
     /// All committed values, by key.
@@ -288,6 +301,31 @@ impl Transaction {
         let next = start.saturating_add(page.len());
         let more = next < all.len();
         (page, more.then_some(next as u64))
+    }
+
+    /// Adds what a later one would change, over the same state.
+    pub(crate) fn follow(&mut self, later: Self) {
+        self.writes.extend(later.writes);
+        self.added += later.added;
+        self.removed += later.removed;
+        self.brought_over |= later.brought_over;
+    }
+
+    /// In what it differs from what another one writes.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let told = |written: Option<&Option<Bytes>>| match written {
+            None => "leaves it".to_owned(),
+            Some(None) => "deletes it".to_owned(),
+            Some(Some(value)) => format!("sets it to {}", crate::engine::script::text(value)),
+        };
+        let keys: BTreeSet<&str> = self.writes.keys().chain(other.writes.keys()).map(|key| &**key).collect();
+        let differing = keys.into_iter().filter(|key| self.writes.get(*key) != other.writes.get(*key));
+        differing
+            .map(|key| {
+                let (this, that) = (told(self.writes.get(key)), told(other.writes.get(key)));
+                format!("of the state's key {key:?}, it {this}, and the live one {that}")
+            })
+            .collect()
     }
 
     /// Whether its commit changes nothing.

@@ -5,6 +5,9 @@ use crate::engine::guest::Guest;
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, line: String) -> wasmtime::Result<()> {
+        if self.identity.terms.silent {
+            return Ok(());
+        }
         write_line(self.identity.address().as_str(), level, &line, self.identity.terms.limits.log_line_bytes);
         Ok(())
     }

@@ -13,45 +13,76 @@ use crate::capability::{Operation, Pattern};
 use crate::engine::bindings::waiting::airssys::actor::types as wit;
 use crate::engine::bindings::{prompt, waiting};
 use crate::engine::guest::{Effect, Guest};
+use crate::engine::script::{Asked, Script, Told};
 use crate::error::{CallError, Fault, SendError};
 use crate::middleware::Who;
 use crate::router::{Caller, Origin, Until};
 
 type Sent = wasmtime::Result<Result<(), wit::SendError>>;
+type Answered = wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>>;
 
 impl waiting::airssys::actor::messaging::Host for Guest {
     async fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
-        Ok(self.hold_send(&to, key.as_deref(), body.into()).await.map_err(|error| to_wit(&error)))
+        let body = Bytes::from(body);
+        if self.turn.script.is_none() {
+            return Ok(self.hold_send(&to, key.as_deref(), body).await.map_err(|error| to_wit(&error)));
+        }
+        // Boxed: a turn that is not compared does not carry it around.
+        Ok(Box::pin(self.send_by_script(to, key, body)).await)
     }
 
-    async fn call(
-        &mut self,
-        to: String,
-        key: Option<String>,
-        body: Vec<u8>,
-        timeout_ms: u64,
-    ) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>> {
-        Ok(self.call_now(&to, key.as_deref(), body.into(), timeout_ms).await)
+    async fn call(&mut self, to: String, key: Option<String>, body: Vec<u8>, timeout_ms: u64) -> Answered {
+        let body = Bytes::from(body);
+        if self.turn.script.is_none() {
+            return Ok(self.call_now(&to, key.as_deref(), body, timeout_ms).await);
+        }
+        Ok(Box::pin(self.call_by_script(to, key, body, timeout_ms)).await)
     }
 
     fn publish(&mut self, topic: String, body: Vec<u8>) -> Sent {
-        Ok(self.hold_publish(topic, body.into()).map_err(|error| to_wit(&error)))
+        let body = Bytes::from(body);
+        if self.turn.script.is_none() {
+            return Ok(self.hold_publish(topic, body).map_err(|error| to_wit(&error)));
+        }
+        let asked = || Asked::Publish { topic: topic.as_str().into(), body: body.clone() };
+        Ok(self.by_script(asked, |guest| guest.hold_publish(topic.clone(), body.clone())))
     }
 
     fn subscribe(&mut self, pattern: String) -> Sent {
-        Ok(self.hold_subscription(&pattern, true).map_err(|error| to_wit(&error)))
+        let asked = || Asked::Subscribe { pattern: pattern.as_str().into() };
+        Ok(self.by_script(asked, |guest| guest.hold_subscription(&pattern, true)))
     }
 
     fn unsubscribe(&mut self, pattern: String) -> Sent {
-        Ok(self.hold_subscription(&pattern, false).map_err(|error| to_wit(&error)))
+        let asked = || Asked::Unsubscribe { pattern: pattern.as_str().into() };
+        Ok(self.by_script(asked, |guest| guest.hold_subscription(&pattern, false)))
     }
 
     fn send_after(&mut self, delay_ms: u64, body: Vec<u8>) -> wasmtime::Result<Result<u64, wit::SendError>> {
-        Ok(self.hold_timer(delay_ms, body.into()).map_err(|error| to_wit(&error)))
+        let body = Bytes::from(body);
+        if self.turn.script.is_none() {
+            return Ok(self.hold_timer(delay_ms, body).map_err(|error| to_wit(&error)));
+        }
+        let asked = Asked::Timer { delay: Duration::from_millis(delay_ms), body: body.clone() };
+        if let Some(told) = self.read_back(|| asked.clone()) {
+            return Ok(match told {
+                Told::Timer(told) => told,
+                Told::Done(Err(error)) => Err(error),
+                _ => Ok(0),
+            });
+        }
+        let set = self.hold_timer(delay_ms, body).map_err(|error| to_wit(&error));
+        self.write_down(|| (asked, Told::Timer(set.clone())));
+        Ok(set)
     }
 
     fn cancel(&mut self, timer: u64) -> wasmtime::Result<bool> {
-        Ok(self.cancel_timer(TimerId(timer)))
+        if let Some(told) = self.read_back(|| Asked::Cancel { timer }) {
+            return Ok(matches!(told, Told::Cancelled(true)));
+        }
+        let cancelled = self.cancel_timer(TimerId(timer));
+        self.write_down(|| (Asked::Cancel { timer }, Told::Cancelled(cancelled)));
+        Ok(cancelled)
     }
 
     fn self_address(&mut self) -> wasmtime::Result<String> {
@@ -62,17 +93,11 @@ impl waiting::airssys::actor::messaging::Host for Guest {
 impl prompt::airssys::actor::messaging::Host for Guest {
     fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
         // Nothing in it waits, since the sync lane's turns may not: it is ready at the first poll.
-        let sent = ready(self.hold_send(&to, key.as_deref(), body.into()));
-        Ok(sent.unwrap_or_else(|| Err(SendError::Overloaded { what: to.clone() })).map_err(|error| to_wit(&error)))
+        let sent = ready(waiting::airssys::actor::messaging::Host::send(self, to, key, body));
+        sent.unwrap_or(Ok(Err(wit::SendError::Overloaded)))
     }
 
-    fn call(
-        &mut self,
-        _: String,
-        _: Option<String>,
-        _: Vec<u8>,
-        _: u64,
-    ) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>> {
+    fn call(&mut self, _: String, _: Option<String>, _: Vec<u8>, _: u64) -> Answered {
         Err(wasmtime::Error::msg("a guest in the sync lane cannot call: it cannot wait for the answer"))
     }
 
@@ -107,6 +132,80 @@ fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(output) => Some(output),
         std::task::Poll::Pending => None,
+    }
+}
+
+/// What two releases are compared by: see `engine/script.rs`.
+impl Guest {
+    async fn send_by_script(&mut self, to: String, key: Option<String>, body: Bytes) -> Result<(), wit::SendError> {
+        let asked = Asked::Send { to: to.as_str().into(), key: key.as_deref().map(Into::into), body: body.clone() };
+        if let Some(told) = self.read_back(|| asked.clone()) {
+            return done(told);
+        }
+        let sent = self.hold_send(&to, key.as_deref(), body).await.map_err(|error| to_wit(&error));
+        self.write_down(|| (asked, Told::Done(sent.clone())));
+        sent
+    }
+
+    async fn call_by_script(
+        &mut self,
+        to: String,
+        key: Option<String>,
+        body: Bytes,
+        timeout_ms: u64,
+    ) -> Result<Option<Vec<u8>>, wit::CallError> {
+        let asked = Asked::Call { to: to.as_str().into(), key: key.as_deref().map(Into::into), body: body.clone() };
+        if let Some(told) = self.read_back(|| asked.clone()) {
+            return match told {
+                Told::Answer(answer) => answer,
+                told => done(told).map(|()| None).map_err(wit::CallError::NotSent),
+            };
+        }
+        let answer = self.call_now(&to, key.as_deref(), body, timeout_ms).await;
+        self.write_down(|| (asked, Told::Answer(answer.clone())));
+        answer
+    }
+
+    fn by_script(
+        &mut self,
+        asked: impl Fn() -> Asked,
+        ask: impl FnOnce(&mut Self) -> Result<(), SendError>,
+    ) -> Result<(), wit::SendError> {
+        if let Some(told) = self.read_back(&asked) {
+            return done(told);
+        }
+        let sent = ask(self).map_err(|error| to_wit(&error));
+        self.write_down(|| (asked(), Told::Done(sent.clone())));
+        sent
+    }
+
+    /// What the live turn was told, where this one is only shown its message.
+    fn read_back(&mut self, asked: impl FnOnce() -> Asked) -> Option<Told> {
+        let Some(Script::Read(reading)) = self.turn.script.as_deref_mut() else { return None };
+        let asked = asked();
+        let policy = &self.identity.terms.policy;
+        let itself = |to: &str| to == self.identity.address().as_str();
+        let allowed = match &asked {
+            Asked::Send { to, .. } => policy.allows(Operation::Send, to) || itself(to),
+            Asked::Call { to, .. } => policy.allows(Operation::Call, to) || itself(to),
+            Asked::Publish { topic, .. } => policy.allows(Operation::Publish, topic),
+            Asked::Subscribe { pattern } => policy.allows(Operation::Subscribe, pattern),
+            Asked::Unsubscribe { .. } | Asked::Timer { .. } | Asked::Cancel { .. } => true,
+        };
+        Some(reading.ask(asked, allowed))
+    }
+
+    fn write_down(&mut self, line: impl FnOnce() -> (Asked, Told)) {
+        if let Some(Script::Written(lines)) = self.turn.script.as_deref_mut() {
+            lines.push(line());
+        }
+    }
+}
+
+fn done(told: Told) -> Result<(), wit::SendError> {
+    match told {
+        Told::Done(sent) => sent,
+        _ => Ok(()),
     }
 }
 

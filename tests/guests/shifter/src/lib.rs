@@ -15,6 +15,9 @@ struct Numbered {
     from: String,
     /// The sender's own count, from 1.
     number: u64,
+    /// Whether the answer is to have nothing that another instance would not say.
+    #[serde(default)]
+    plain: bool,
 }
 
 #[derive(Serialize)]
@@ -77,9 +80,9 @@ impl Shifter {
             state::increment("out of order", 1)?;
         }
         state::set(&message.from, &message.number)?;
-        state::increment("handled", 1)?;
-        let seen = if way() == "wrong-answers" { u64::MAX } else { self.seen };
-        Ok(Counted { release: name(), seen })
+        state::increment("handled", if way() == "counts-twice" { 2 } else { 1 })?;
+        let (release, seen) = if message.plain { (String::new(), 0) } else { (name(), self.seen) };
+        Ok(Counted { release, seen: if way() == "wrong-answers" { u64::MAX } else { seen } })
     }
 }
 

@@ -1,0 +1,370 @@
+//! A release that is shown what another one does: each message that the live one handled, on the state that there was before, in an instance of its own.
+//! What it says and would do is compared with what the live one said and did, and thrown away.
+//!
+//! Invariant: nothing that it does is seen by anybody, and the live actor never waits for it. What comes faster than it is shown is not shown, and counted.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use airssys_rt_shim::call;
+use airssys_rt_shim::mailbox::InHand;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{Serving, Tally};
+use crate::engine::guest::Guest;
+use crate::engine::script::{Asked, Reading, Script, Told, text};
+use crate::engine::{Engines, Instance, Ran, Template};
+use crate::error::Fault;
+use crate::message::{Answer, Delivery, Envelope};
+use crate::router::service::Terms;
+use crate::state::{State, Transaction};
+
+/// How many turns wait to be shown to one shadow; what comes on top is not shown.
+const WAITING: usize = 256;
+/// How many actors of a service have a shadow at a time: each takes the room of an instance, of which those that serve must not run short.
+const SHADOWS: usize = 8;
+/// How many differences are kept to be looked at.
+const KEPT: usize = 16;
+
+/// A message over which the two releases differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its id.
+    pub message: u64,
+    /// Who sent it; none for the host.
+    pub sender: Option<String>,
+    /// The beginning of its body.
+    pub body: String,
+    /// In what they differ.
+    pub what: Vec<String>,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sender = self.sender.as_deref().unwrap_or("the host");
+        write!(f, "message {} from {sender}, {}: {}", self.message, self.body, self.what.join("; "))
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rehearsed {
+    /// The turns that were compared.
+    pub compared: u64,
+    /// Those that were not, because the shadow was behind. Those of actors that have no shadow do not count.
+    pub skipped: u64,
+    /// Those that differ.
+    pub differing: u64,
+    /// The first of them, at most 16.
+    pub differences: Vec<Difference>,
+}
+
+/// A release in the shadow of another one, in all places of a service.
+pub(crate) struct Rehearsal {
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) template: Arc<Template>,
+    pub(crate) terms: Arc<Terms>,
+    room: Arc<Semaphore>,
+    compared: AtomicU64,
+    skipped: AtomicU64,
+    differing: AtomicU64,
+    differences: Mutex<Vec<Difference>>,
+}
+
+impl std::fmt::Debug for Rehearsal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rehearsal").finish_non_exhaustive()
+    }
+}
+
+impl Rehearsal {
+    pub(crate) fn new(engines: &Arc<Engines>, template: &Arc<Template>, terms: &Terms) -> Arc<Self> {
+        Arc::new(Self {
+            engines: Arc::clone(engines),
+            template: Arc::clone(template),
+            terms: Arc::new(Terms { silent: true, ..terms.clone() }),
+            room: Arc::new(Semaphore::new(SHADOWS)),
+            compared: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            differing: AtomicU64::new(0),
+            differences: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn found(&self) -> Rehearsed {
+        Rehearsed {
+            compared: self.compared.load(Ordering::Relaxed),
+            skipped: self.skipped.load(Ordering::Relaxed),
+            differing: self.differing.load(Ordering::Relaxed),
+            differences: self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn compared(&self, envelope: &Envelope, what: Vec<String>) {
+        self.compared.fetch_add(1, Ordering::Relaxed);
+        if what.is_empty() {
+            return;
+        }
+        self.differing.fetch_add(1, Ordering::Relaxed);
+        let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
+        if differences.len() < KEPT {
+            let sender = envelope.sender.as_ref().map(ToString::to_string);
+            differences.push(Difference { message: envelope.id, sender, body: text(&envelope.body), what });
+        }
+    }
+}
+
+/// A turn of the live release.
+struct Lived {
+    envelope: Envelope,
+    /// For how long somebody waited for the answer when it began.
+    left: Duration,
+    answer: Result<Option<Bytes>, Fault>,
+    writes: Transaction,
+    asked: Vec<(Asked, Told)>,
+    /// What was written before it by turns that are not shown.
+    unseen: Vec<(Box<str>, Transaction)>,
+    /// The state of its key, where it is the first that is shown of it.
+    state: Option<Arc<State>>,
+}
+
+/// The live actor's end of its shadow.
+pub(super) struct Shadow {
+    shown: mpsc::Sender<Box<Lived>>,
+    rehearsal: Arc<Rehearsal>,
+    /// What was written by turns that are not shown, by key.
+    unseen: HashMap<Box<str>, Transaction>,
+    /// The keys whose state the shadow has.
+    known: HashSet<Box<str>>,
+}
+
+impl Shadow {
+    /// A shadow of an actor that is between two turns, with what it hands over, where it does; none where there are as many as may be.
+    pub(super) fn begin(
+        rehearsal: &Arc<Rehearsal>,
+        live: &Serving,
+        tally: Arc<Tally>,
+        memory: Option<Bytes>,
+    ) -> Option<Self> {
+        let room = Arc::clone(&rehearsal.room).try_acquire_owned().ok()?;
+        let (shown, turns) = mpsc::channel(WAITING);
+        let serving = live.with(&rehearsal.template, &rehearsal.terms);
+        let shadow = Stage {
+            rehearsal: Arc::clone(rehearsal),
+            serving,
+            tally,
+            memory,
+            states: HashMap::new(),
+            instance: None,
+            _room: room,
+        };
+        tokio::spawn(shadow.run(turns));
+        Some(Self { shown, rehearsal: Arc::clone(rehearsal), unseen: HashMap::new(), known: HashSet::new() })
+    }
+
+    /// Shows a turn that is over and not committed.
+    #[cold]
+    pub(super) fn show(
+        &mut self,
+        hand: &InHand<'_, Box<Envelope>>,
+        left: Duration,
+        ran: &Ran<Option<Bytes>>,
+        guest: &mut Guest,
+    ) {
+        let Some(Script::Written(asked)) = guest.turn.script.take().map(|script| *script) else { return };
+        let answer = match ran {
+            Ran::Done(answer) => Ok(answer.clone()),
+            Ran::Fault(fault) => Err(fault.clone()),
+            // Whoever survives it is another incarnation, with another shadow.
+            Ran::Crashed(_) => return,
+        };
+        // What failed wrote nothing.
+        let writes = if answer.is_ok() { guest.turn.writes.clone() } else { Transaction::default() };
+        let key: Box<str> = guest.turn.key.clone().unwrap_or_default();
+        let Ok(place) = self.shown.try_reserve() else {
+            self.rehearsal.skipped.fetch_add(1, Ordering::Relaxed);
+            // A key that was never shown is taken as it is when it is.
+            if self.known.contains(&key) && !writes.is_empty() {
+                self.unseen.entry(key).or_default().follow(writes);
+            }
+            return;
+        };
+        let state = match self.known.insert(key) {
+            true => guest.turn.state.as_ref().map(|state| Arc::new(state.copy())),
+            false => None,
+        };
+        place.send(Box::new(Lived {
+            envelope: copy(hand),
+            left,
+            answer,
+            writes,
+            asked,
+            unseen: self.unseen.drain().collect(),
+            state,
+        }));
+    }
+}
+
+/// A message that nobody waits for an answer to.
+fn copy(envelope: &Envelope) -> Envelope {
+    Envelope {
+        id: envelope.id,
+        trace: envelope.trace,
+        sender: envelope.sender.clone(),
+        target: envelope.target.clone(),
+        key: envelope.key.clone(),
+        delivery: match &envelope.delivery {
+            Delivery::Send => Delivery::Send,
+            Delivery::Call(_) => Delivery::Call(call::call::<Answer>().0),
+            Delivery::Publish(topic) => Delivery::Publish(topic.clone()),
+            Delivery::Timer(id) => Delivery::Timer(*id),
+        },
+        deadline: None,
+        attempt: envelope.attempt,
+        body: envelope.body.clone(),
+    }
+}
+
+/// Where a shadow plays.
+struct Stage {
+    rehearsal: Arc<Rehearsal>,
+    serving: Serving,
+    tally: Arc<Tally>,
+    /// What the live instance handed over, for the first instance.
+    memory: Option<Bytes>,
+    /// What each key's state was before the turn that is to be shown next.
+    states: HashMap<Box<str>, Arc<State>>,
+    instance: Option<Instance>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Stage {
+    async fn run(mut self, mut turns: mpsc::Receiver<Box<Lived>>) {
+        while let Some(lived) = turns.recv().await {
+            let Lived { envelope, left, answer, writes, asked, unseen, state } = *lived;
+            let key: Box<str> = match self.serving.state_per_key() {
+                true => envelope.partition().unwrap_or_default().into(),
+                false => Box::default(),
+            };
+            let schema = self.serving.identity.terms.schema;
+            for (key, mut unseen) in unseen {
+                if let Some(state) = self.states.get(&key) {
+                    unseen.commit(state, schema);
+                }
+            }
+            if let Some(state) = state {
+                self.states.insert(key.clone(), state);
+            }
+            let state = self.states.get(&key).cloned();
+            let what = match self.play(&envelope, left, &key, state.as_ref(), asked).await {
+                Ok(played) => played.differs(&answer, &writes),
+                Err(what) => vec![what],
+            };
+            self.rehearsal.compared(&envelope, what);
+            if let Some(state) = &state {
+                let mut writes = writes;
+                writes.commit(state, schema);
+            }
+        }
+    }
+
+    async fn play(
+        &mut self,
+        envelope: &Envelope,
+        left: Duration,
+        key: &str,
+        state: Option<&Arc<State>>,
+        asked: Vec<(Asked, Told)>,
+    ) -> Result<Played, String> {
+        let deadline = self.serving.identity.terms.limits.turn_deadline;
+        let per_key = self.serving.state_per_key();
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.start(state).await?,
+        };
+        let turn = &mut instance.guest().turn;
+        turn.trace = envelope.trace;
+        turn.state = state.cloned();
+        turn.key = per_key.then(|| key.into());
+        turn.script = Some(Box::new(Script::Read(Reading::new(asked))));
+        let begun = std::time::Instant::now();
+        let ran = instance.handle(envelope, left, deadline).await;
+        self.tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        let guest = instance.guest();
+        let writes = std::mem::take(&mut guest.turn.writes);
+        let differences = match guest.turn.script.take().map(|script| *script) {
+            Some(Script::Read(reading)) => reading.differences(),
+            _ => Vec::new(),
+        };
+        guest.discard();
+        let answer = match ran {
+            Ran::Done(answer) => Ok(answer),
+            Ran::Fault(fault) => Err(fault),
+            Ran::Crashed(crash) => return Err(format!("it crashes: {crash}")),
+        };
+        self.instance = Some(instance);
+        Ok(Played { answer, writes, differences })
+    }
+
+    /// An instance that has started, on the state that there is before the next turn.
+    async fn start(&mut self, state: Option<&Arc<State>>) -> Result<Instance, String> {
+        let Serving { template, identity } = &self.serving;
+        let deadline = identity.terms.limits.turn_deadline;
+        let made = Instance::new(&self.rehearsal.engines, template, Arc::clone(identity)).await;
+        let mut instance = made.map_err(|crash| format!("it does not start: {crash}"))?;
+        instance.guest().turn.script = Some(Box::new(Script::Read(Reading::default())));
+        if !self.serving.state_per_key() {
+            instance.guest().turn.state = state.cloned();
+        }
+        let ended = match instance.init(deadline).await {
+            Ran::Done(()) => match self.memory.take() {
+                Some(memory) => instance.restore(&memory, deadline).await,
+                None => Ran::Done(()),
+            },
+            ended => ended,
+        };
+        match ended {
+            Ran::Done(()) => {}
+            Ran::Fault(fault) => return Err(format!("it does not start: {fault}")),
+            Ran::Crashed(crash) => return Err(format!("it does not start: {crash}")),
+        }
+        // It finds what its own start wrote, as it would where it serves.
+        let guest = instance.guest();
+        if let Some(state) = &guest.turn.state {
+            guest.turn.writes.commit(state, identity.terms.schema);
+        }
+        guest.turn.script = None;
+        guest.discard();
+        Ok(instance)
+    }
+}
+
+/// What a shadow did with a message.
+struct Played {
+    answer: Result<Option<Bytes>, Fault>,
+    writes: Transaction,
+    differences: Vec<String>,
+}
+
+impl Played {
+    /// In what it differs from the live turn.
+    fn differs(self, answer: &Result<Option<Bytes>, Fault>, writes: &Transaction) -> Vec<String> {
+        let said = |answer: &Result<Option<Bytes>, Fault>| match answer {
+            Ok(None) => "nothing".to_owned(),
+            Ok(Some(body)) => text(body),
+            Err(fault) => format!("the fault {fault}"),
+        };
+        let mut what = self.differences;
+        if self.answer != *answer {
+            what.push(format!("it answers {} instead of {}", said(&self.answer), said(answer)));
+        }
+        // What failed writes nothing.
+        if self.answer.is_ok() && answer.is_ok() {
+            what.extend(self.writes.differences(writes));
+        }
+        what
+    }
+}

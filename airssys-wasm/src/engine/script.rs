@@ -1,0 +1,124 @@
+//! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another one that is shown the same message.
+//! Nothing that is asked while a script is read gets out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::bindings::waiting::airssys::actor::types as wit;
+
+/// Something that a turn asks of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Send { to: Box<str>, key: Option<Box<str>>, body: Bytes },
+    Call { to: Box<str>, key: Option<Box<str>>, body: Bytes },
+    Publish { topic: Box<str>, body: Bytes },
+    Subscribe { pattern: Box<str> },
+    Unsubscribe { pattern: Box<str> },
+    Timer { delay: Duration, body: Bytes },
+    Cancel { timer: u64 },
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let to = |to: &str, key: &Option<Box<str>>| match key {
+            Some(key) => format!("{to} with the key {key}"),
+            None => to.to_owned(),
+        };
+        match self {
+            Self::Send { to: address, key, body } => write!(f, "send {} to {}", text(body), to(address, key)),
+            Self::Call { to: address, key, body } => write!(f, "call {} with {}", to(address, key), text(body)),
+            Self::Publish { topic, body } => write!(f, "publish {} on {topic}", text(body)),
+            Self::Subscribe { pattern } => write!(f, "subscribe to {pattern}"),
+            Self::Unsubscribe { pattern } => write!(f, "unsubscribe from {pattern}"),
+            Self::Timer { delay, body } => write!(f, "send itself {} after {delay:?}", text(body)),
+            Self::Cancel { timer } => write!(f, "cancel the timer {timer}"),
+        }
+    }
+}
+
+/// The beginning of a body, for people.
+pub(crate) fn text(body: &[u8]) -> String {
+    const MOST: usize = 80;
+    match std::str::from_utf8(body) {
+        Ok(text) if text.len() <= MOST => format!("{text:?}"),
+        Ok(text) => format!("{:?}...", &text[..text.floor_char_boundary(MOST)]),
+        Err(_) => format!("{} bytes", body.len()),
+    }
+}
+
+/// What the turn was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    Done(Result<(), wit::SendError>),
+    Answer(Result<Option<Vec<u8>>, wit::CallError>),
+    Timer(Result<u64, wit::SendError>),
+    Cancelled(bool),
+}
+
+/// The script of one turn.
+#[derive(Debug)]
+pub(crate) enum Script {
+    Written(Vec<(Asked, Told)>),
+    Read(Reading),
+}
+
+/// A script that is read back.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    lines: Vec<(Asked, Told)>,
+    used: Vec<usize>,
+    differences: Vec<String>,
+}
+
+impl Reading {
+    pub(crate) fn new(lines: Vec<(Asked, Told)>) -> Self {
+        Self { lines, used: Vec::new(), differences: Vec::new() }
+    }
+
+    /// What the live turn was told when it asked this; none where it did not ask it.
+    fn find(&mut self, asked: &Asked) -> Option<Told> {
+        let (at, told) = self.lines.iter().enumerate().find_map(|(at, (was_asked, told))| {
+            (was_asked == asked && !self.used.contains(&at)).then(|| (at, told.clone()))
+        })?;
+        self.used.push(at);
+        Some(told)
+    }
+
+    /// What it is told: what the live turn was, or what a turn is told that nobody answers.
+    pub(super) fn ask(&mut self, asked: Asked, allowed: bool) -> Told {
+        if !allowed {
+            self.differences.push(format!("it may not {asked}"));
+            let denied = || wit::SendError::Denied("it is neither requested nor granted".to_owned());
+            return match asked {
+                Asked::Call { .. } => Told::Answer(Err(wit::CallError::NotSent(denied()))),
+                _ => Told::Done(Err(denied())),
+            };
+        }
+        if let Some(told) = self.find(&asked) {
+            return told;
+        }
+        self.differences.push(format!("it alone would {asked}"));
+        match asked {
+            Asked::Call { .. } => Told::Answer(Err(wit::CallError::Dropped(
+                "the live release did not make this call, and only what it was answered is known".to_owned(),
+            ))),
+            Asked::Timer { .. } => Told::Timer(Ok(0)),
+            Asked::Cancel { .. } => Told::Cancelled(false),
+            _ => Told::Done(Ok(())),
+        }
+    }
+
+    /// In what it differs from the live turn.
+    pub(crate) fn differences(mut self) -> Vec<String> {
+        for (at, (asked, _)) in self.lines.iter().enumerate() {
+            if !self.used.contains(&at) {
+                self.differences.push(format!("it would not {asked}"));
+            }
+        }
+        if self.differences.is_empty() && !self.used.is_sorted() {
+            self.differences.push("it asks the same of the mesh in another order".to_owned());
+        }
+        self.differences
+    }
+}

@@ -1,0 +1,155 @@
+//! A release that is shown what the live one does: nothing of what it does itself gets out, and each difference is told with the message that caused it.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
+use airssys_tests::{Mesh, guest, heir};
+use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback, Shadow, Strategy};
+use airssys_wasm::registry::Release;
+use prober_protocol::Command;
+use serde_json::{Value, json};
+
+const MESH: &str = r#"
+    name = "shadow"
+    [[service]]
+    name = "actor"
+    release = "@prober"
+    grants = { send = ["sink"], call = ["sink"], publish = ["news"] }
+    [[service]]
+    name = "sink"
+    release = "@prober"
+    grants = { subscribe = ["news"] }
+"#;
+
+fn options(samples: u64) -> DeployOptions {
+    let mut options = quick();
+    options.strategy = Strategy::Shadow(Shadow::default());
+    options.gate.bake = Duration::from_millis(50);
+    options.gate.samples = samples;
+    // What takes how long is not what these tests are about.
+    options.gate.latency = 1e6;
+    options
+}
+
+/// The prober, with other bytes and another version, which asks for this.
+fn next(folder: &Path, requests: &str) -> Release {
+    let built = guest("prober").parent().unwrap().join("target/airssys/prober.wasm");
+    let mut bytes = std::fs::read(built).unwrap();
+    // A custom section called `next`, and nothing in it.
+    bytes.extend(b"\0\x05\x04next");
+    let path: PathBuf = folder.join("next.wasm");
+    std::fs::write(&path, bytes).unwrap();
+    let manifest = format!("name = \"prober\"\nversion = \"0.2.0\"\n[requests]\n{requests}\n");
+    std::fs::write(folder.join("next.toml"), manifest).unwrap();
+    Release::find(&path).unwrap()
+}
+
+const ALL: &str = "send = [\"**\"]\ncall = [\"**\"]\npublish = [\"**\"]";
+
+/// A counter of a service's state.
+fn counted(mesh: &Mesh, service: &str, key: &str) -> u64 {
+    let value = mesh.runtime.state(service).get("").and_then(|state| state.get(key).cloned()).unwrap_or_default();
+    value.as_ref().try_into().map_or(0, u64::from_le_bytes)
+}
+
+/// One turn that does some of everything.
+fn busy(number: u64) -> Command {
+    let increment = |key: &str| json!({ "increment": { "key": key, "by": 1 } });
+    Command::Do(vec![
+        Command::Increment { key: "turns".to_owned(), by: 1 },
+        Command::Call { to: "sink".to_owned(), key: None, body: increment("calls"), timeout_ms: 60_000 },
+        Command::Send { to: "sink".to_owned(), key: None, body: json!({ "record": number }) },
+        Command::Publish { topic: "news".to_owned(), body: increment("news") },
+        Command::SendAfter { delay_ms: 1, body: increment("timers") },
+        Command::Get("turns".to_owned()),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_a_shadow_does_gets_out() {
+    let mesh = Mesh::start(MESH).await;
+    mesh.ok("sink", &Command::Subscribe("news".to_owned())).await;
+    let release = next(mesh.folder.path(), ALL);
+    let deployment = mesh.runtime.deploy("actor", release, options(60)).await.unwrap();
+    const TURNS: u64 = 40;
+    for number in 0..TURNS {
+        mesh.ok("actor", &busy(number)).await;
+    }
+    // The timers' messages are turns as well.
+    mesh.until("all timers ran out", |mesh| counted(mesh, "actor", "timers") == TURNS).await;
+    let end = deployment.ended().await;
+    let rehearsed = deployment.rehearsed();
+    assert_eq!(end, Progress::Live, "{rehearsed:?}");
+    assert!(rehearsed.compared >= 60 && rehearsed.differing == 0, "{rehearsed:?}");
+    mesh.ok("sink", &Command::Count).await;
+    for key in ["calls", "news"] {
+        assert_eq!(counted(&mesh, "sink", key), TURNS, "{key}: once a turn");
+    }
+    let recorded: Vec<Value> = (0..TURNS).map(|number| json!(number)).collect();
+    assert_eq!(mesh.stored("sink", "record"), json!(recorded), "each message once, in order");
+    assert_eq!(counted(&mesh, "actor", "turns"), TURNS);
+    assert!(mesh.dead().is_empty(), "{:?}", mesh.dead());
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_alone_may_not_is_told_with_the_message() {
+    let mesh = Mesh::start(MESH).await;
+    let release = next(mesh.folder.path(), "send = [\"**\"]\ncall = [\"**\"]");
+    let deployment = mesh.runtime.deploy("actor", release, options(1_000)).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Rehearsing { .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    mesh.ok("actor", &busy(7)).await;
+    let Progress::RolledBack { reason: reason @ Setback::Differs { .. } } = deployment.ended().await else {
+        panic!("{:?}", deployment.progress());
+    };
+    let told = reason.to_string();
+    assert!(told.contains("it may not publish") && told.contains("on news"), "{told}");
+    let found = deployment.rehearsed();
+    let difference = found.differences.first().unwrap();
+    assert_eq!((found.differing, difference.sender.as_deref()), (1, None));
+    assert!(difference.body.contains("increment"), "{difference:?}");
+    assert!(difference.what.iter().any(|what| what.contains("answers")), "the outcome is another one: {difference:?}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_touches_what_cannot_be_held_back_is_refused() {
+    let mesh = Mesh::start(&MESH.replace("publish = [\"news\"]", "sockets = [\"127.0.0.1:1\"]")).await;
+    let release = next(mesh.folder.path(), "sockets = [\"*:*\"]");
+    let refused = mesh.runtime.deploy("actor", release, options(1)).await.unwrap_err();
+    assert!(matches!(refused, DeployError::Unfit { .. }), "{refused}");
+    assert!(refused.to_string().contains("sockets"), "{refused}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_has_the_memory_that_is_handed_over() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let release = |name: &str, way: &str| {
+        let path = deploying.path(name);
+        std::fs::write(&path, heir("one", way, 0)).unwrap();
+        Release::find(&path).unwrap()
+    };
+    let mut quickly = quick();
+    quickly.probation = Duration::ZERO;
+    let first = deploying.runtime.deploy("counter", release("first", "healthy"), quickly).await.unwrap();
+    assert_eq!(first.ended().await, Progress::Live);
+    for number in 1..=5 {
+        deploying.ask("a", number).await;
+    }
+    let deployment = deploying.runtime.deploy("counter", release("second", "fine"), options(10)).await.unwrap();
+    let mut number = 5;
+    while matches!(deployment.progress(), Progress::Switching { .. } | Progress::Rehearsing { .. }) {
+        number += 1;
+        assert_eq!(deploying.ask("a", number).await["seen"], json!(number));
+    }
+    let end = deployment.ended().await;
+    assert_eq!(end, Progress::Live, "{:?}", deployment.rehearsed());
+    assert_eq!(deploying.ask("a", number + 1).await["seen"], json!(number + 1));
+    deploying.stop().await;
+}
