@@ -1,7 +1,7 @@
 //! A service of a running host gets another release, and back, from another terminal.
 
 use airssys_tests::command::Desk;
-use airssys_tests::{heir, shifter};
+use airssys_tests::{PATIENCE, heir, shifter};
 use serde_json::{Value, json};
 
 use super::signals::Running;
@@ -44,6 +44,74 @@ fn a_release_goes_live_and_the_one_before_comes_back() {
     let back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
     assert!(back.stdout.starts_with("counter: live, "), "{}", back.stdout);
     assert_eq!(live(&desk, 3), json!("one"));
+    stop(&desk, running);
+}
+
+#[test]
+fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
+    let desk = Desk::with(&TOPOLOGY.replace("one.wasm\"", "one.wasm\"\ninstances = 4\npartitioned = true"));
+    for (name, way) in [("one", "healthy"), ("two", "healthy")] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, way)).unwrap();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let strategies: [&[&str]; 2] = [
+        &["--strategy", "rolling", "--batch", "50%", "--max-unavailable", "2", "--bake", "500ms"],
+        &["--strategy", "blue-green"],
+    ];
+    for (number, strategy) in strategies.iter().enumerate() {
+        let file = ["two.wasm", "one.wasm"][number];
+        let ran = desk.run(&[&["deploy", "counter", file, "--probation", "10ms"], *strategy].concat()).well();
+        assert!(ran.stdout.starts_with("counter: live, "), "{}", ran.stdout);
+        if number == 0 {
+            assert!(ran.stderr.contains("baking, step 1 of 2"), "{}", ran.stderr);
+        }
+    }
+    let wrong: [(&[&str], &str); 5] = [
+        (&["--strategy", "blue-green", "--batch", "2"], "--batch says nothing to --strategy blue-green"),
+        (&["--steps", "10"], "--steps says nothing to --strategy in-place"),
+        (&["--strategy", "canary", "--steps", "50,10"], "shares that grow"),
+        (&["--strategy", "canary", "--errors", "200"], "0 to 100 percent"),
+        (&["--strategy", "shadow", "--latency", "0"], "may take is a factor"),
+    ];
+    for (options, told) in wrong {
+        let ran = desk.run(&[&["deploy", "counter", "two.wasm"], options].concat());
+        let _refused = ran.refused(1, "AH201", &[told]);
+    }
+    let ran = desk.run(&["deploy", "counter", "two.wasm", "--strategy", "rolling", "--batch", "0"]);
+    assert!(ran.exit == Some(2) && ran.stderr.contains("is no part of a service"), "{}", ran.stderr);
+    // Nobody uses it: it cannot be compared.
+    let canary = ["deploy", "counter", "two.wasm", "--strategy", "canary", "--bake", "10ms", "--patience", "50ms"];
+    let _refused = desk.run(&canary).refused(1, "AH201", &["too few turns", "50ms"]);
+    stop(&desk, running);
+}
+
+#[test]
+fn a_shadow_tells_over_which_message_the_releases_differ() {
+    let (desk, running) = desk();
+    let mut deploy = desk.command(&["deploy", "counter", "two.wasm", "--strategy", "shadow", "--bake", "1h", "--json"]);
+    let deploy = deploy.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let until = std::time::Instant::now() + PATIENCE;
+    let mut number = 0;
+    loop {
+        number += 1;
+        // It answers with its name, which is another one.
+        assert_eq!(live(&desk, number), json!("one"));
+        let last = desk.run(&["history", "counter", "--json"]).well();
+        if last.stdout.contains("differs over") {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "it never ended");
+    }
+    let ended = deploy.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let told: Value = serde_json::Deserializer::from_slice(&ended.stdout).into_iter().next().unwrap().unwrap();
+    assert_eq!(told["state"], json!("rolled-back"), "{told}");
+    let difference = told["rehearsed"]["differences"][0].as_str().unwrap();
+    assert!(
+        difference.contains("it answers") && difference.contains("two") && difference.contains("one"),
+        "{difference}"
+    );
     stop(&desk, running);
 }
 

@@ -1,4 +1,4 @@
-//! `airssys deploy`, `airssys rollback`: another release takes a service of a running host over, in place.
+//! `airssys deploy`, `airssys rollback`: another release takes a service of a running host over.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use airssys_wasm::deploy::Plan;
 use airssys_wasm::registry::Reference;
 
 use super::HostArgs;
+use super::strategy::Strategy;
 use crate::control::ControlError;
-use crate::control::protocol::{Deployment, Refusal, Request};
+use crate::control::protocol::{Compared, Deployment, Refusal, Request, Way};
 use crate::explain::note;
 use crate::output;
 use crate::run;
@@ -18,7 +19,7 @@ use crate::run;
 /// How often the host is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// Lets another release take a service of a running host over, in place.
+/// Lets another release take a service of a running host over.
 ///
 /// The service keeps its address, its mailbox and its state, and messages keep flowing: none is lost, repeated or reordered. The release is compiled and
 /// started beside the one that serves, and takes over between two messages. It is on probation then: where it crashes meanwhile, the release before comes
@@ -29,7 +30,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// deploying anything.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy --set release-set.toml"
+    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy carts carts@2.0.0 --strategy canary --steps 1,10,50 --bake 1m\n  airssys deploy pricing pricing@1.1.0 --strategy shadow --samples 10000\n  airssys deploy --set release-set.toml"
 )]
 pub(crate) struct Args {
     /// The service.
@@ -47,6 +48,8 @@ pub(crate) struct Args {
     /// Takes a release whose version is not newer than that of the live one, or whose state schema is older.
     #[arg(long)]
     allow_downgrade: bool,
+    #[command(flatten)]
+    strategy: Strategy,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -93,8 +96,13 @@ impl Times {
 /// Runs `deploy`.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let (probation_ms, handover_ms) = args.times.milliseconds();
-    let allow_downgrade = args.allow_downgrade;
+    let (allow_downgrade, way) = (args.allow_downgrade, args.strategy.way()?);
     let (service, release) = match (&args.set, &args.service, &args.release) {
+        (Some(_), ..) if way != Way::default() => {
+            let told =
+                "the services of a set are switched in place, one straight after the other; hint: without --strategy";
+            return Err(Refusal::new("bad-strategy", told).into());
+        }
         (Some(file), ..) => {
             let releases = read_set(file)?;
             return follow_set(
@@ -106,9 +114,10 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
     if args.plan {
-        return plan(&args.host, &Request::Plan { service, release, allow_downgrade });
+        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, way });
     }
-    let request = Request::Deploy { service: service.clone(), release, probation_ms, handover_ms, allow_downgrade };
+    let request =
+        Request::Deploy { service: service.clone(), release, probation_ms, handover_ms, allow_downgrade, way };
     follow(&args.host, &service, &request, "live")
 }
 
@@ -208,12 +217,17 @@ fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Re
 }
 
 fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
-    let mut told = String::new();
+    let (mut told, mut compared) = (String::new(), None);
     while !is_over(&deployment) {
-        if deployment.state != told {
-            told.clone_from(&deployment.state);
-            note(&format!("{service}: {told}"));
+        let now = how_far(&deployment);
+        if now != told {
+            if let Some(sides) = compared.take() {
+                note(&format!("{service}: {}", side_by_side(sides)));
+            }
+            note(&format!("{service}: {now}"));
+            told = now;
         }
+        compared = deployment.compared.or(compared);
         sleep(ASK_EVERY);
         let last: Option<Deployment> = host.ask(&Request::Deployment { service: service.to_owned() })?;
         let gone = || Refusal::new("no-such-service", format!("there is no deployment of {service} any more"));
@@ -222,12 +236,32 @@ fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<De
     Ok(deployment)
 }
 
+/// Where it is; of a comparison what changes now and then, not with each message.
+fn how_far(deployment: &Deployment) -> String {
+    match (deployment.step, deployment.steps) {
+        (Some(step), Some(steps)) => format!("{}, step {step} of {steps}", deployment.state),
+        _ => deployment.state.clone(),
+    }
+}
+
+/// How the two releases did, in the step before this one.
+fn side_by_side(compared: Compared) -> String {
+    let Compared { old, new } = compared;
+    format!(
+        "{} of {} turns failed with the new release, {} of {} with the old one; 95 of 100 took at most {:.0} µs and {:.0} µs",
+        new.failed, new.turns, old.failed, old.turns, new.p95_us, old.p95_us
+    )
+}
+
 fn as_wanted(deployment: &Deployment) -> String {
     let Deployment { service, live, waited, pause_us, .. } = deployment;
     match deployment.state.as_str() {
         "live" => {
             let live = live.as_deref().unwrap_or_default();
-            format!("{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it")
+            let shown = deployment.rehearsed.as_ref().map_or_else(String::new, |found| {
+                format!("; it was shown {} messages, {} more came too fast", found.compared, found.skipped)
+            });
+            format!("{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it{shown}")
         }
         _ => format!("{service}: served by the release before, as was asked for"),
     }

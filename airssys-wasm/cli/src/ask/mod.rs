@@ -7,6 +7,7 @@ pub(crate) mod message;
 pub(crate) mod ps;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod strategy;
 pub(crate) mod tree;
 pub(crate) mod watch;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::deploy::{self, DeployError, DeployOptions, Progress};
+use airssys_wasm::deploy::{self, Canary, DeployError, DeployOptions, Progress, Rolling, Shadow, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
-    Body, Child, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS, MAX_PATIENCE, Refusal,
-    Request, Status, VERSION,
+    Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
+    MAX_PATIENCE, Refusal, Rehearsed, Request, Seen, Status, VERSION, Way,
 };
 use super::server::House;
 
@@ -82,11 +82,12 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
-        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade } => {
+        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = options(probation_ms, handover_ms);
             options.allow_downgrade = allow_downgrade;
+            go(&way, &mut options)?;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
         }
@@ -102,11 +103,12 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
             tell(told.collect::<Vec<_>>())
         }
-        Request::Plan { service, release, allow_downgrade } => {
+        Request::Plan { service, release, allow_downgrade, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = DeployOptions::default();
             options.allow_downgrade = allow_downgrade;
+            go(&way, &mut options)?;
             tell(runtime.plan(&service, release, options).await?)
         }
         Request::Rollback { service, probation_ms, handover_ms, restore_state } => {
@@ -196,8 +198,77 @@ fn options(probation_ms: u64, handover_ms: u64) -> DeployOptions {
     options
 }
 
+/// What a client says of the strategy. Invariant: whatever it says, no time is longer than [`MAX_PATIENCE`].
+fn go(way: &Way, options: &mut DeployOptions) -> Result<(), Refusal> {
+    let wrong = |what: &str| Err(Refusal::new("bad-strategy", what));
+    let time = |milliseconds: u64| Duration::from_millis(milliseconds).min(MAX_PATIENCE);
+    let mut rolling = Rolling::default();
+    if let Some(batch) = &way.batch {
+        rolling.batch = batch.parse().map_err(|error| Refusal::new("bad-strategy", error))?;
+    }
+    rolling.max_unavailable = way.max_unavailable.unwrap_or(rolling.max_unavailable);
+    rolling.last_first = way.last_first;
+    rolling.bake = way.bake_ms.map_or(rolling.bake, time);
+    let mut canary = Canary::default();
+    if way.steps.iter().any(|share| !(*share > 0.0 && *share <= 100.0)) || !way.steps.is_sorted() {
+        return wrong(
+            "the steps of a canary are shares that grow, each more than 0 and at most 100 percent; hint: such as 1,10,50",
+        );
+    }
+    if !way.steps.is_empty() {
+        canary.steps.clone_from(&way.steps);
+    }
+    let mut shadow = Shadow::default();
+    shadow.tolerate = way.tolerate.unwrap_or(shadow.tolerate);
+    options.strategy = match way.strategy.as_str() {
+        "in-place" => Strategy::InPlace,
+        "rolling" => Strategy::Rolling(rolling),
+        "blue-green" => Strategy::BlueGreen,
+        "canary" => Strategy::Canary(canary),
+        "shadow" => Strategy::Shadow(shadow),
+        _ => return wrong("there is no such strategy; hint: in-place, rolling, blue-green, canary or shadow"),
+    };
+    let gate = &mut options.gate;
+    gate.bake = way.bake_ms.map_or(gate.bake, time);
+    gate.samples = way.samples.unwrap_or(gate.samples);
+    gate.patience = way.patience_ms.map_or(gate.patience, time);
+    match way.errors {
+        Some(percent) if !(0.0..=100.0).contains(&percent) => {
+            return wrong("how many more turns may fail is a share of 0 to 100 percent; hint: such as 1");
+        }
+        Some(percent) => gate.errors = percent / 100.0,
+        None => {}
+    }
+    match way.latency {
+        Some(factor) if !(factor > 0.0 && factor.is_finite()) => {
+            return wrong("how many times as long a turn may take is a factor; hint: such as 1.5");
+        }
+        Some(factor) => gate.latency = factor,
+        None => {}
+    }
+    Ok(())
+}
+
+fn seen(seen: deploy::Seen) -> Seen {
+    Seen { turns: seen.turns, failed: seen.failed, p95_us: seen.p95.as_secs_f64() * 1e6 }
+}
+
+fn compared(of: deploy::Compared) -> Compared {
+    Compared { old: seen(of.old), new: seen(of.new) }
+}
+
 fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
+    let (mut at, mut sides) = (None, None);
     let (state, reason) = match deployment.progress() {
+        Progress::Rehearsing { compared } => {
+            sides = compared;
+            ("rehearsing", None)
+        }
+        Progress::Baking { step, steps, compared } => {
+            at = Some((step, steps));
+            sides = compared;
+            ("baking", None)
+        }
         Progress::Switching { .. } => ("switching", None),
         Progress::Probation => ("probation", None),
         Progress::Live => ("live", None),
@@ -210,9 +281,20 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
     let live = house.runtime.live_digest(service);
     let pause_us = deployment.pause().as_secs_f64() * 1e6;
     let turns_to_discard = house.runtime.turns_to_discard(service);
+    let found = deployment.rehearsed();
+    let rehearsed = (found.compared > 0).then(|| Rehearsed {
+        compared: found.compared,
+        skipped: found.skipped,
+        differing: found.differing,
+        differences: found.differences.iter().map(ToString::to_string).collect(),
+    });
     Deployment {
         service: service.to_owned(),
         state: state.to_owned(),
+        step: at.map(|(step, _)| step),
+        steps: at.map(|(_, steps)| steps),
+        compared: sides.map(compared),
+        rehearsed,
         reason,
         pause_us,
         waited: deployment.waited(),

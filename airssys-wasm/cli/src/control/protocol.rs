@@ -63,6 +63,8 @@ pub(crate) enum Request {
         handover_ms: u64,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        way: Way,
     },
     /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
     DeploySet {
@@ -78,6 +80,8 @@ pub(crate) enum Request {
         release: String,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        way: Way,
     },
     /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
     /// release brought the state over.
@@ -173,12 +177,97 @@ pub(crate) struct Status {
     pub(crate) dead_letters_kept: usize,
 }
 
+/// In which order the actors of a service get a release, and what it has to show; what is not said is as the library has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Way {
+    /// `in-place`, `rolling`, `blue-green`, `canary` or `shadow`.
+    pub(crate) strategy: String,
+    /// Rolling: a number of actors, or a share such as `25%`.
+    pub(crate) batch: Option<String>,
+    /// Rolling.
+    pub(crate) max_unavailable: Option<usize>,
+    /// Rolling.
+    pub(crate) last_first: bool,
+    /// Canary: in percent.
+    pub(crate) steps: Vec<f64>,
+    /// Rolling, canary, shadow.
+    pub(crate) bake_ms: Option<u64>,
+    /// Canary, shadow.
+    pub(crate) samples: Option<u64>,
+    /// Canary, shadow.
+    pub(crate) patience_ms: Option<u64>,
+    /// Canary, shadow: in percent.
+    pub(crate) errors: Option<f64>,
+    /// Canary, shadow.
+    pub(crate) latency: Option<f64>,
+    /// Shadow.
+    pub(crate) tolerate: Option<u64>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self {
+            strategy: "in-place".to_owned(),
+            batch: None,
+            max_unavailable: None,
+            last_first: false,
+            steps: Vec::new(),
+            bake_ms: None,
+            samples: None,
+            patience_ms: None,
+            errors: None,
+            latency: None,
+            tolerate: None,
+        }
+    }
+}
+
+/// What is known of one of two releases that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) turns: u64,
+    pub(crate) failed: u64,
+    /// What a turn took, in microseconds, at the 95th percentile.
+    pub(crate) p95_us: f64,
+}
+
+/// Two releases, side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Compared {
+    pub(crate) old: Seen,
+    pub(crate) new: Seen,
+}
+
+/// What was found when the release was shown what the live one does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rehearsed {
+    pub(crate) compared: u64,
+    /// Not compared, because the new release was behind.
+    pub(crate) skipped: u64,
+    pub(crate) differing: u64,
+    /// The first of them: the message, and in what.
+    pub(crate) differences: Vec<String>,
+}
+
 /// A deployment, as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     pub(crate) service: String,
-    /// `switching`, `probation`, `live`, `rolled-back` or `suspended`.
+    /// `switching`, `rehearsing`, `baking`, `probation`, `live`, `rolled-back` or `suspended`.
     pub(crate) state: String,
+    /// While it bakes: the step that was made last, from 1.
+    #[serde(default)]
+    pub(crate) step: Option<usize>,
+    /// While it bakes: how many there are.
+    #[serde(default)]
+    pub(crate) steps: Option<usize>,
+    /// How the two releases do, while they are compared.
+    #[serde(default)]
+    pub(crate) compared: Option<Compared>,
+    /// What was found, where it was in the shadow.
+    #[serde(default)]
+    pub(crate) rehearsed: Option<Rehearsed>,
     /// Why it was rolled back.
     pub(crate) reason: Option<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
