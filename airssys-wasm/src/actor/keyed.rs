@@ -108,6 +108,15 @@ impl Roster {
         (awakened.waking.clone(), awakened.posts.values().cloned().collect())
     }
 
+    /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way; who is awake.
+    pub(crate) fn improve(&self, hasty: &Arc<Template>, better: &Arc<Template>) -> Vec<Arc<Post>> {
+        let mut awakened = self.lock();
+        if Arc::ptr_eq(&awakened.waking.template, hasty) {
+            awakened.waking.template = Arc::clone(better);
+        }
+        awakened.posts.values().cloned().collect()
+    }
+
     /// Ends the probation of all, where none had gone back from it; how many had.
     pub(crate) fn settle(&self) -> usize {
         let mut awakened = self.lock();

@@ -127,6 +127,22 @@ impl Live {
         self.switch(Arc::clone(before), None);
     }
 
+    /// Whether nothing here is on probation.
+    pub(super) fn is_settled(&self) -> bool {
+        self.probation.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Says what the next incarnation starts with, where this serves, and no deployment is under way; whether that was so.
+    pub(crate) fn improve(&self, before: &Arc<Serving>, next: &Arc<Serving>) -> bool {
+        let probation = self.probation.lock().unwrap_or_else(PoisonError::into_inner);
+        // One on probation may go back, and has its own idea of where to.
+        if probation.is_some() || !Arc::ptr_eq(&self.serving(), before) {
+            return false;
+        }
+        self.serving.store(Arc::clone(next));
+        true
+    }
+
     /// Ends the probation: the release stays. Whether it was on probation still.
     pub(crate) fn settle(&self) -> bool {
         self.probation.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
@@ -172,6 +188,8 @@ pub(crate) struct Swap {
 pub(crate) enum Way {
     /// To a release that may go back by itself. Where it fails, the one before goes on.
     Forth(Probation),
+    /// To the same release, better compiled, where that very incarnation of it serves still. It never goes back.
+    Same(Probation),
     /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
     Back {
         /// What the states were before; put back where no turn was committed since.

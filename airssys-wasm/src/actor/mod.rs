@@ -147,6 +147,19 @@ impl ComponentActor {
                 Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),
             },
+            Way::Same(probation) => {
+                let same = Arc::ptr_eq(&self.live.serving(), &probation.before) && !self.suspended;
+                let swapped = if same && self.live.is_settled() {
+                    self.forth(&next, prepared, probation, until).await
+                } else {
+                    Err(Crash::Host { detail: "another release serves here".to_owned() })
+                };
+                self.live.settle();
+                match swapped {
+                    Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
+                    Err(crash) => answer.send(Err(crash)),
+                }
+            }
             Way::Back { saved, discard, held } => match self.back(next, &saved, discard, held, until).await {
                 Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
                 Err(crash) => answer.send(Err(crash)),

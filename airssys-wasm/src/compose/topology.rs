@@ -65,13 +65,20 @@ pub struct TopologySettings {
     pub mesh: MeshSettings,
     /// How long the whole tree has to stop; default 30 s.
     pub shutdown_timeout: Duration,
+    /// From how many bytes on a component that is deployed is compiled by the baseline compiler first, and by the other one while it serves; default 4 MiB.
+    pub baseline_from: u64,
     /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty list trusts nobody.
     pub trusted_keys: Option<Vec<PublicKey>>,
 }
 
 impl Default for TopologySettings {
     fn default() -> Self {
-        Self { mesh: MeshSettings::default(), shutdown_timeout: Duration::from_secs(30), trusted_keys: None }
+        Self {
+            mesh: MeshSettings::default(),
+            shutdown_timeout: Duration::from_secs(30),
+            baseline_from: 4 << 20,
+            trusted_keys: None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
 use super::topology::Keeping;
 use crate::capability::{Access, Clocks, Randomness};
-use crate::config_file::{Humane, parse_time};
+use crate::config_file::{Bytes, Humane, parse_time};
 use crate::registry::WrittenLimits;
 
 #[derive(Deserialize)]
@@ -38,6 +38,7 @@ pub(super) struct Settings {
     pub(super) shutdown_timeout: Option<Humane>,
     pub(super) dead_letters: Option<usize>,
     pub(super) timers: Option<usize>,
+    pub(super) baseline_from: Option<Bytes>,
     pub(super) trusted_keys: Option<Vec<Spanned<String>>>,
 }
 

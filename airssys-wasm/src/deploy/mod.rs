@@ -16,6 +16,7 @@ mod run;
 mod set;
 mod settings;
 mod strategy;
+mod tier;
 
 pub use gate::{Gate, Seen};
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
@@ -27,6 +28,7 @@ pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub(crate) use strategy::Unfit;
 pub use strategy::{Canary, NoPortion, Portion, Rolling, Shadow, Strategy};
+pub(crate) use tier::tier_up;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -22,7 +22,7 @@ use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddr
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
 use crate::limits::Limits;
-use crate::registry::Manifest;
+use crate::registry::{self, Manifest};
 
 /// What a deployment would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +168,8 @@ pub enum Memory {
     HandedOver,
     /// It is gone: one of the two does not export `upgrade`.
     StartsAnew,
+    /// It is gone, and the live release says that it is a cache.
+    Cache,
 }
 
 /// Why a deployment would be refused.
@@ -259,7 +261,11 @@ pub(crate) fn plan(
                 false => Stored::Unreadable,
             },
         },
-        memory: if from.hands_over() && to.hands_over() { Memory::HandedOver } else { Memory::StartsAnew },
+        memory: match from.manifest.memory {
+            _ if from.hands_over() && to.hands_over() => Memory::HandedOver,
+            registry::Memory::Cache => Memory::Cache,
+            _ => Memory::StartsAnew,
+        },
         reached_by: Vec::new(),
         no_op,
         refusals: refused.iter().map(PlanRefusal::from).collect(),

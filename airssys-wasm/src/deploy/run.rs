@@ -47,6 +47,7 @@ pub(crate) struct Order {
 }
 
 /// The actors of a service.
+#[derive(Clone)]
 pub(crate) enum Posts {
     /// There are always as many.
     Fixed(Arc<[Post]>),
@@ -643,7 +644,7 @@ fn forward(mut crashes: mpsc::UnboundedReceiver<Crash>, actor: usize, failed: &F
 }
 
 /// Gives an actor the order and waits for its end; none where no incarnation carried it out.
-async fn hand_over(
+pub(super) async fn hand_over(
     post: &Post,
     swap: Swap,
     claim: &Claim,

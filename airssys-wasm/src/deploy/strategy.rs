@@ -109,6 +109,11 @@ impl Strategy {
         }
     }
 
+    /// Whether the two releases may be compiled by two compilers: where it does not matter how long their turns take.
+    pub(crate) fn compares_nothing(&self) -> bool {
+        !matches!(self, Self::Canary(_) | Self::Shadow(_))
+    }
+
     /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema, and `reaches_out`, where it may do what
     /// cannot be held back.
     pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool, reaches_out: bool) -> Result<(), Unfit> {

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use airssys_rt_shim::pulse::Pulse;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use serde::{Deserialize, Serialize};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use super::cache::CodeCache;
+use super::compiler::Compiler;
 use super::mappings::{Instances, NoSeat, Seat};
 use crate::limits::TICK;
 
@@ -40,6 +42,8 @@ pub struct EnginesSettings {
     pub code_cache: Option<PathBuf>,
     /// The most instances that may live at a time; default: as many as the kernel's mappings allow.
     pub max_instances: Option<usize>,
+    /// From how many bytes on a component that is deployed is compiled by the baseline compiler first; default 4 MiB.
+    pub baseline_from: Option<u64>,
     /// How many instances there may be with each memory limit, in bytes. A class gets what its limits add up to, and some more for those that are
     /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
     /// classes that all could hold everything would use the kernel's mappings up without an instance.
@@ -71,11 +75,27 @@ pub enum EngineError {
     Clock(#[source] std::io::Error),
 }
 
+/// How well a release is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Tier {
+    /// By Winch: soon there, and several times slower.
+    Baseline,
+    /// By Cranelift.
+    Optimized,
+}
+
+/// Below, Cranelift takes less than about two seconds.
+const BASELINE_FROM: u64 = 4 << 20;
+
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]
 pub struct Engines {
     /// By slot size. Shared with the clock.
-    classes: Arc<Mutex<Vec<(u64, Engine)>>>,
+    classes: Arc<Mutex<Vec<(u64, Tier, Engine)>>>,
+    compiler: Compiler,
+    baseline_from: u64,
     instances: Arc<Instances>,
     demand: Vec<(u64, usize)>,
     pulse: Arc<Pulse>,
@@ -91,7 +111,7 @@ impl Engines {
     /// [`EngineError::Clock`].
     pub fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let classes: Arc<Mutex<Vec<(u64, Engine)>>> = Arc::default();
+        let classes: Arc<Mutex<Vec<(u64, Tier, Engine)>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
         let pulse = Arc::<Pulse>::default();
         let beaten = Arc::clone(&pulse);
@@ -100,7 +120,7 @@ impl Engines {
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     thread::sleep(TICK);
-                    for (_, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    for (_, _, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                         engine.increment_epoch();
                     }
                     beaten.beat();
@@ -109,6 +129,8 @@ impl Engines {
             .map_err(EngineError::Clock)?;
         Ok(Self {
             classes,
+            compiler: Compiler::default(),
+            baseline_from: settings.baseline_from.unwrap_or(BASELINE_FROM),
             instances: Arc::new(Instances::of_this_machine(settings.max_instances.unwrap_or(usize::MAX))),
             demand: settings.demand.clone(),
             pulse,
@@ -142,13 +164,31 @@ impl Engines {
         &self.instances
     }
 
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// Whether a component of this size is to be compiled by the baseline compiler first.
+    pub(super) fn takes_long(&self, size: usize) -> bool {
+        size as u64 >= self.baseline_from
+    }
+
+    /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and not for long.
+    pub(super) fn baseline_class(&self, memory_bytes: u64) -> Result<Engine, EngineError> {
+        self.class_of(memory_bytes, Tier::Baseline)
+    }
+
     /// The engine of the smallest class that holds `memory_bytes`. Public for the benches alone, whose floors stand on the same pool.
     #[doc(hidden)]
     pub fn class(&self, memory_bytes: u64) -> Result<Engine, EngineError> {
+        self.class_of(memory_bytes, Tier::Optimized)
+    }
+
+    fn class_of(&self, memory_bytes: u64, tier: Tier) -> Result<Engine, EngineError> {
         let most_bytes = SLOTS[SLOTS.len() - 1];
         let slot_bytes = slot(memory_bytes).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, engine)) = classes.iter().find(|(slot, _)| *slot == slot_bytes) {
+        if let Some((.., engine)) = classes.iter().find(|(slot, of, _)| (*slot, *of) == (slot_bytes, tier)) {
             return Ok(engine.clone());
         }
         let demands =
@@ -161,9 +201,9 @@ impl Engines {
         } else {
             announced.saturating_add(spare).min(self.instances.most())
         };
-        let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX)))
+        let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX), tier))
             .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
-        classes.push((slot_bytes, engine.clone()));
+        classes.push((slot_bytes, tier, engine.clone()));
         Ok(engine)
     }
 }
@@ -179,7 +219,7 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-fn config(slot_bytes: u64, instances: u32) -> Config {
+fn config(slot_bytes: u64, instances: u32, tier: Tier) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         // A WASI guest is its module, the adapter and their shims.
@@ -207,7 +247,14 @@ fn config(slot_bytes: u64, instances: u32) -> Config {
         .memory_guard_size(if slot_bytes >= 4 << 30 { 32 << 20 } else { 64 << 10 })
         .memory_init_cow(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        .strategy(match tier {
+            Tier::Baseline => Strategy::Winch,
+            Tier::Optimized => Strategy::Cranelift,
+        })
+        .allocation_strategy(match tier {
+            Tier::Baseline => InstanceAllocationStrategy::OnDemand,
+            Tier::Optimized => InstanceAllocationStrategy::Pooling(pool),
+        });
     config
 }
 

@@ -10,7 +10,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt, upgrade, upgrade_prompt};
 use super::bindings::{prompt, waiting};
 use super::cache::hex;
-use super::class::{EngineError, Engines};
+use super::class::{EngineError, Engines, Tier};
 use super::guest::Guest;
 use super::host;
 use super::interface::Interface;
@@ -130,6 +130,7 @@ pub struct Template {
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
     digest: String,
+    tier: Tier,
 }
 
 /// Where the exports are, looked up once.
@@ -162,26 +163,50 @@ impl Template {
         lane: Lane,
         limits: &Limits,
     ) -> Result<Self, TemplateError> {
+        Self::load_by(engines, path, expected, lane, limits, false)
+    }
+
+    /// [`Template::load`], by the baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept.
+    pub(crate) fn load_by(
+        engines: &Engines,
+        path: &Path,
+        expected: Option<&str>,
+        lane: Lane,
+        limits: &Limits,
+        soon: bool,
+    ) -> Result<Self, TemplateError> {
         let bytes = read_component(path)?;
         let digest = hex(&Sha256::digest(&bytes));
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
         }
         let engine = engines.class(limits.memory_bytes)?;
-        let component = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
-            Some(component) => component,
-            None => {
+        let kept = engines.cache().and_then(|cache| cache.load(&engine, &digest));
+        let baseline = match &kept {
+            None if soon && engines.takes_long(bytes.len()) => baseline(engines, path, &bytes, limits)?,
+            _ => None,
+        };
+        let (engine, component, tier) = match (kept, baseline) {
+            (Some(component), _) => (engine, component, Tier::Optimized),
+            (None, Some((engine, component))) => (engine, component, Tier::Baseline),
+            (None, None) => {
                 let component = Component::new(&engine, &bytes)
                     .map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") })?;
                 if let Some(cache) = engines.cache() {
                     cache.store(&engine, &digest, &component);
                 }
-                component
+                (engine, component, Tier::Optimized)
             }
         };
         let pre = link(&engine, &component, lane, path)?;
         let exports = exports(&component, &pre, lane, path)?;
-        Ok(Self { engine, pre, exports, digest })
+        Ok(Self { engine, pre, exports, digest, tier })
+    }
+
+    /// How well it is compiled.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// Whether its guests hand something over to the release that takes over, and take it over: they export `upgrade`.
@@ -198,6 +223,23 @@ impl Template {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+}
+
+/// The component as the baseline compiler makes it, and its engine; none where it does not know everything that the component uses.
+fn baseline(
+    engines: &Engines,
+    path: &Path,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<Option<(Engine, Component)>, TemplateError> {
+    let engine = engines.baseline_class(limits.memory_bytes)?;
+    match Component::new(&engine, bytes) {
+        Ok(component) => Ok(Some((engine, component))),
+        Err(error) => {
+            tracing::info!(target: "airssys", file = %path.display(), error = format!("{error:#}"), "not for the baseline compiler");
+            Ok(None)
+        }
     }
 }
 

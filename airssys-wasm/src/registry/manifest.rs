@@ -27,6 +27,8 @@ pub struct Manifest {
     pub world: World,
     /// The version of the shape in which it keeps its state. Where two releases of a service have the same, each reads what the other wrote.
     pub state_schema: u32,
+    /// What its guests keep in their memory beside the state.
+    pub memory: Memory,
     /// How its guests are called.
     pub lane: Lane,
     /// The limits it needs.
@@ -54,6 +56,18 @@ impl World {
     }
 }
 
+/// What the guests of a release keep in their memory beside the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Memory {
+    /// Something that is not to be lost without need: the host takes no instance away of its own accord that does not hand it over. The default.
+    #[default]
+    Own,
+    /// Nothing that cannot be had again from the state.
+    Cache,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -65,6 +79,8 @@ struct Written {
     world: Option<Spanned<String>>,
     #[serde(default)]
     state_schema: u32,
+    #[serde(default)]
+    memory: Memory,
     #[serde(default)]
     lane: Lane,
     #[serde(default)]
@@ -213,6 +229,7 @@ impl Manifest {
             component: written.component,
             world,
             state_schema: written.state_schema,
+            memory: written.memory,
             lane: written.lane,
             limits: written.limits.into(),
             requests: Requests {
@@ -243,6 +260,7 @@ impl Manifest {
             component: None,
             world: World::default(),
             state_schema: 0,
+            memory: Memory::default(),
             lane: Lane::default(),
             limits: LimitsPatch::default(),
             requests: Requests::default(),

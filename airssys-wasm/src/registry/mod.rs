@@ -17,7 +17,7 @@ pub use error::StoreError;
 pub use files::Hold;
 pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
 pub(crate) use manifest::WrittenLimits;
-pub use manifest::{LimitsPatch, Manifest, World};
+pub use manifest::{LimitsPatch, Manifest, Memory, World};
 pub use record::Record;
 pub use reference::{Reference, ReferenceError};
 pub use store::{Listing, Published, Store};

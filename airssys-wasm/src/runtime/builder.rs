@@ -212,6 +212,7 @@ pub(super) fn declared_instances(service: &ServiceNode) -> usize {
 }
 
 pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Engines>, EngineError> {
+    settings.baseline_from = Some(topology.settings.baseline_from);
     settings.demand =
         topology.services().map(|service| (service.limits.memory_bytes, declared_instances(service))).collect();
     Engines::new(&settings).map(Arc::new)
@@ -260,12 +261,24 @@ pub(super) async fn load(
 
 /// Compiles a service's release off the runtime's threads.
 pub(super) fn loading(engines: &Arc<Engines>, service: ServiceNode) -> Loading {
-    let engines = Arc::clone(engines);
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(compile(Arc::clone(engines), service, false))
+}
+
+/// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`.
+pub(super) async fn compile(
+    engines: Arc<Engines>,
+    service: ServiceNode,
+    soon: bool,
+) -> Result<Template, TemplateError> {
+    let path = service.release.component.clone();
+    let compiler = engines.compiler().clone();
+    let compiled = compiler.run(move || {
         let release = &service.release;
         let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-        Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
-    })
+        let (lane, limits) = (release.manifest.lane, &service.limits);
+        Template::load_by(&engines, &release.component, expected.as_deref(), lane, limits, soon)
+    });
+    compiled.await.unwrap_or_else(|detail| Err(TemplateError::Invalid { path, detail }))
 }
 
 pub(super) async fn loaded(loading: Loading, path: &Path) -> Result<Template, TemplateError> {

@@ -9,11 +9,12 @@ use crate::compose::ServiceNode;
 use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source, Strategy, Unfit,
 };
-use crate::engine::{Template, TemplateError};
+use crate::engine::{Template, TemplateError, Tier};
 use crate::registry::{Hold, Release, verify};
 
 use super::Runtime;
-use super::builder::{hold, loaded, loading};
+use super::builder::{compile, hold};
+use super::tiers::tier_up;
 
 /// A release, and the rules that it runs under.
 #[derive(Clone)]
@@ -124,7 +125,7 @@ impl Runtime {
     ) -> Result<Deployment, DeployError> {
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
-        let next = self.prepare(service, &live, release).await?;
+        let next = self.prepare(service, &live, release, options.strategy.compares_nothing()).await?;
         let (_plan, refused) = compare(service, &live, &next, &options).await?;
         match refused.into_iter().next() {
             Some(refused) => Err(refused),
@@ -155,7 +156,7 @@ impl Runtime {
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
-            let next = self.prepare(&service, &live, release).await?;
+            let next = self.prepare(&service, &live, release, true).await?;
             let (_plan, refused) = compare(&service, &live, &next, &options).await?;
             if let Some(refused) = refused.into_iter().next() {
                 return Err(refused);
@@ -198,7 +199,7 @@ impl Runtime {
                 releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
             (found.live.clone(), found.taken, reached_by(&releases, service))
         };
-        let next = self.prepare(service, &live, release).await?;
+        let next = self.prepare(service, &live, release, true).await?;
         let (mut plan, _refused) = compare(service, &live, &next, &options).await?;
         plan.reached_by = reached_by;
         if taken {
@@ -213,12 +214,13 @@ impl Runtime {
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
     }
 
-    /// Compiles a release for the place of the live one.
+    /// Compiles a release for the place of the live one, by the baseline compiler where it is to be there `soon` and would take long.
     pub(super) async fn prepare(
         &self,
         service: &str,
         live: &Deployable,
         release: Release,
+        soon: bool,
     ) -> Result<Deployable, DeployError> {
         let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
         if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
@@ -226,8 +228,8 @@ impl Runtime {
         }
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
-        let loaded = loaded(loading(&self.engines, ServiceNode::clone(&node)), &node.release.component).await;
-        let template = loaded.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
+        let compiled = compile(Arc::clone(&self.engines), ServiceNode::clone(&node), soon).await;
+        let template = compiled.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
         Ok(Deployable { node, template: Arc::new(template), _hold: hold })
     }
 
@@ -309,6 +311,11 @@ impl Runtime {
         &self.recoveries
     }
 
+    /// How well the live release of a service is compiled.
+    pub(super) fn tier(&self, service: &str) -> Option<Tier> {
+        Some(self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.live.template.tier())
+    }
+
     /// The SHA-256 of the component that is live.
     #[must_use]
     pub fn live_digest(&self, service: &str) -> Option<String> {
@@ -341,6 +348,11 @@ impl Runtime {
         joint: bool,
         options: DeployOptions,
     ) -> Deployment {
+        let mut options = options;
+        if self.tier(&free.service) != Some(next.template.tier()) {
+            // Two compilers are not to be compared.
+            options.gate.latency = f64::INFINITY;
+        }
         let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
         let posts = match placed.and_then(|placed| placed.roster.clone()) {
             Some(roster) => deploy::Posts::Keyed(roster),
@@ -369,6 +381,7 @@ impl Runtime {
             joint,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
+        let hasty = (next.template.tier() == Tier::Baseline).then(|| (next.clone(), order.posts.clone()));
         let discards = order.put_back.is_some();
         let deployment = deploy::begin(order, move |end, saved| {
             if *end == Progress::Live
@@ -384,6 +397,10 @@ impl Runtime {
         });
         if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
             found.deployment = Some(deployment.clone());
+        }
+        if let Some((hasty, posts)) = hasty {
+            let engines = Arc::clone(&self.engines);
+            tokio::spawn(tier_up(engines, releases, service, hasty, deployment.clone(), posts));
         }
         deployment
     }

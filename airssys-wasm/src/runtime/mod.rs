@@ -2,6 +2,7 @@
 
 mod builder;
 mod deployments;
+mod tiers;
 
 pub use builder::{Checked, RuntimeBuilder};
 
@@ -21,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::actor::{Placed, check};
 use crate::capability::Operation;
 use crate::deploy::{RecordError, Records, Recovery, Source};
-use crate::engine::{EngineError, Engines, TemplateError};
+use crate::engine::{EngineError, Engines, TemplateError, Tier};
 use crate::error::{Fault, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::registry::{Hold, PublicKey, Untrusted};
@@ -175,6 +176,8 @@ pub struct ServiceStatus {
     pub crashed: u64,
     /// Instances that were started.
     pub started: u64,
+    /// How well the release is compiled that is live.
+    pub tier: Tier,
     /// Whether its messages wait because of a release that came back and cannot read the state: see [`crate::deploy::Progress::Suspended`].
     pub suspended: bool,
 }
@@ -298,7 +301,11 @@ impl Runtime {
         let suspended: HashSet<&str> =
             self.placed.iter().filter(is_suspended).map(|placed| placed.service.address.as_str()).collect();
         let services = self.mesh.services();
-        services.iter().map(|service| status(service, suspended.contains(service.address.as_str()))).collect()
+        let tier = |service: &Service| self.tier(service.address.service()).unwrap_or(Tier::Optimized);
+        services
+            .iter()
+            .map(|service| status(service, tier(service), suspended.contains(service.address.as_str())))
+            .collect()
     }
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
@@ -403,7 +410,7 @@ impl Drop for Runtime {
     }
 }
 
-fn status(service: &Service, suspended: bool) -> ServiceStatus {
+fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
     let mut queued = 0;
     service.each_lane(|_, lane| queued += lane.mailbox.len());
     let keys = match &service.route {
@@ -423,6 +430,7 @@ fn status(service: &Service, suspended: bool) -> ServiceStatus {
         faulted: read(&metrics.faulted),
         crashed: read(&metrics.crashed),
         started: read(&metrics.started),
+        tier,
         suspended,
     }
 }

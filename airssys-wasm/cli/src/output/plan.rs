@@ -30,6 +30,7 @@ pub(crate) fn text(plan: &Plan) -> String {
     let memory = match plan.memory {
         Memory::HandedOver => "is handed over",
         Memory::StartsAnew => "starts anew",
+        Memory::Cache => "is a cache, and starts anew",
     };
     block(&mut text, "memory", vec![memory.to_owned()]);
     let reached = plan.reached_by.iter().map(|reach| format!("{}: {}", reach.service, reach.by.join(", ")));

@@ -1,0 +1,64 @@
+//! The same release, better compiled, takes over from itself: actor by actor, where its memory is handed over or is a cache, and otherwise when an actor starts
+//! next. Nothing of it is a deployment: there is no probation, and no way back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::run::{Before, Posts, hand_over};
+use crate::actor::{Claim, Post, Probation, Swap, Swapped, Way, start};
+use crate::engine::{Engines, Template};
+use crate::registry::Memory;
+use crate::router::service::Terms;
+
+/// How long an actor has to come to the end of its turn, before it is looked at again later.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lets `better` take over from `hasty` where that serves; how many actors serve with it still, and are to be asked again.
+pub(crate) async fn tier_up(
+    engines: &Arc<Engines>,
+    posts: &Posts,
+    hasty: &Arc<Template>,
+    better: &Arc<Template>,
+    terms: &Arc<Terms>,
+    memory: Memory,
+) -> usize {
+    let awake;
+    let posts: Vec<&Post> = match posts {
+        Posts::Fixed(posts) => posts.iter().collect(),
+        Posts::Keyed(roster) => {
+            awake = roster.improve(hasty, better);
+            awake.iter().map(|post| &**post).collect()
+        }
+    };
+    let hands_over = hasty.hands_over() || memory == Memory::Cache;
+    let mut left = 0;
+    for post in posts {
+        let before = post.live.serving();
+        if !Arc::ptr_eq(&before.template, hasty) || post.is_closed() {
+            continue;
+        }
+        let next = Arc::new(before.with(better, terms));
+        if !hands_over {
+            left += usize::from(!post.live.improve(&before, &next));
+            continue;
+        }
+        let until = Instant::now() + PATIENCE;
+        let Ok(prepared) = start(engines, &next).await else {
+            left += usize::from(!post.live.improve(&before, &next));
+            continue;
+        };
+        let (failed, _nobody_goes_back) = mpsc::unbounded_channel();
+        let (answer, answered) = oneshot::channel();
+        let claim = Arc::<Claim>::default();
+        let way = Way::Same(Probation { before, failed, saved: Before::default() });
+        let swap = Swap { next, prepared: Some(prepared), way, until, claim: Arc::clone(&claim), answer };
+        match hand_over(post, swap, &claim, answered, until).await {
+            Some(Ok(Swapped { old, .. })) => drop(old),
+            _ => left += 1,
+        }
+    }
+    left
+}

@@ -1,0 +1,69 @@
+//! A release that was compiled in haste is compiled again while it serves, and takes over from itself.
+//!
+//! Invariant: no memory is lost over it. An instance that hands nothing over, and whose release does not say that its memory is a cache, stays; whoever starts
+//! in its place next starts with the better code.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::deploy::{self, Deployment, Posts, Progress};
+use crate::engine::{Engines, Template};
+
+use super::builder::compile;
+use super::deployments::{Deployable, Releases};
+
+/// How long it waits before it looks again at actors that were busy, or had another release just then.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Brings a release up, when its deployment ended well. Run it in a task of its own.
+pub(super) async fn tier_up(
+    engines: Arc<Engines>,
+    releases: Arc<Mutex<HashMap<String, Releases>>>,
+    service: String,
+    hasty: Deployable,
+    deployment: Deployment,
+    posts: Posts,
+) {
+    let compiled = match compile(Arc::clone(&engines), (*hasty.node).clone(), false).await {
+        Ok(template) => Arc::new(template),
+        Err(error) => {
+            tracing::warn!(target: "airssys::deploy", service, %error, "stays as the baseline compiler made it");
+            return;
+        }
+    };
+    if deployment.ended().await != Progress::Live {
+        return;
+    }
+    if !is_live(&releases, &service, &hasty.template, &compiled) {
+        return;
+    }
+    let terms = Arc::new(hasty.node.terms());
+    let memory = hasty.node.release.manifest.memory;
+    // An actor may be in a long turn, or be starting, or on probation with another release, which may go back to this one.
+    while deploy::tier_up(&engines, &posts, &hasty.template, &compiled, &terms, memory).await > 0 {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if !is_live(&releases, &service, &hasty.template, &compiled) {
+            return;
+        }
+    }
+    tracing::info!(target: "airssys::deploy", service, "compiled again, and in place");
+}
+
+/// Whether the release is live still, which is the better compiled one then.
+fn is_live(
+    releases: &Mutex<HashMap<String, Releases>>,
+    service: &str,
+    hasty: &Arc<Template>,
+    compiled: &Arc<Template>,
+) -> bool {
+    let mut releases = releases.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(found) = releases.get_mut(service) else { return false };
+    if let Some(previous) = found.previous.as_mut().filter(|previous| Arc::ptr_eq(&previous.template, hasty)) {
+        previous.template = Arc::clone(compiled);
+    }
+    if Arc::ptr_eq(&found.live.template, hasty) {
+        found.live.template = Arc::clone(compiled);
+    }
+    Arc::ptr_eq(&found.live.template, compiled)
+}
