@@ -45,6 +45,8 @@ pub(crate) enum Control {
     Check(oneshot::Sender<Result<(), Fault>>),
     /// Let another release take over.
     Swap(Box<Swap>),
+    /// Go on under the rules that are live in this place now, with the same instance; then say so.
+    Retune(oneshot::Sender<()>),
     /// Go to sleep, if there is nothing to do.
     Sleep,
 }
@@ -121,6 +123,16 @@ impl ComponentActor {
         self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
         self.suspended = false;
         self.instance.replace(instance)
+    }
+
+    /// Goes on under the rules that are live here, which are for the release that it serves with.
+    fn retune(&mut self) {
+        self.identity = Arc::clone(&self.live.serving().identity);
+        let limits = &self.identity.terms.limits;
+        self.identity.service.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+        if let Some(instance) = &mut self.instance {
+            instance.retune(&self.identity);
+        }
     }
 
     /// Lets another release take over, where it is not withdrawn.
@@ -508,6 +520,11 @@ impl Behavior for ComponentActor {
     async fn control(&mut self, control: Control) -> Flow {
         let control = match control {
             Control::Swap(swap) => return self.swap(*swap).await,
+            Control::Retune(done) => {
+                self.retune();
+                let _nobody_waits = done.send(());
+                return Flow::Continue;
+            }
             control => control,
         };
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
@@ -533,7 +550,7 @@ impl Behavior for ComponentActor {
                 self.stop(StopReason::Idle).await;
                 Flow::Exit(ExitReason::Normal)
             }
-            Control::Sleep | Control::Swap(_) => Flow::Continue,
+            Control::Sleep | Control::Swap(_) | Control::Retune(_) => Flow::Continue,
         }
     }
 

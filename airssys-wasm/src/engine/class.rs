@@ -72,13 +72,30 @@ pub enum EngineError {
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]
 pub struct Engines {
-    /// By slot size. Shared with the clock.
-    classes: Arc<Mutex<Vec<(u64, Engine)>>>,
+    /// Shared with the clock. Of those of one size the last one is the one to use.
+    classes: Arc<Mutex<Vec<Class>>>,
     instances: Arc<Instances>,
     demand: Vec<(u64, usize)>,
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     stop: Arc<AtomicBool>,
+}
+
+/// An engine with slots of one size.
+#[derive(Debug)]
+struct Class {
+    slot_bytes: u64,
+    engine: Engine,
+    /// Instances that it has room for and nobody has announced.
+    left: usize,
+}
+
+impl Class {
+    fn new(slot_bytes: u64, instances: usize, left: usize) -> Result<Self, EngineError> {
+        let engine = Engine::new(&config(slot_bytes, u32::try_from(instances).unwrap_or(u32::MAX)))
+            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
+        Ok(Self { slot_bytes, engine, left })
+    }
 }
 
 impl Engines {
@@ -89,7 +106,7 @@ impl Engines {
     /// [`EngineError::Clock`].
     pub fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let classes: Arc<Mutex<Vec<(u64, Engine)>>> = Arc::default();
+        let classes: Arc<Mutex<Vec<Class>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
         let pulse = Arc::<Pulse>::default();
         let beaten = Arc::clone(&pulse);
@@ -98,8 +115,8 @@ impl Engines {
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     thread::sleep(TICK);
-                    for (_, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                        engine.increment_epoch();
+                    for class in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                        class.engine.increment_epoch();
                     }
                     beaten.beat();
                 }
@@ -146,8 +163,8 @@ impl Engines {
         let most_bytes = SLOTS[SLOTS.len() - 1];
         let slot_bytes = slot(memory_bytes).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, engine)) = classes.iter().find(|(slot, _)| *slot == slot_bytes) {
-            return Ok(engine.clone());
+        if let Some(class) = classes.iter().rfind(|class| class.slot_bytes == slot_bytes) {
+            return Ok(class.engine.clone());
         }
         let announced: usize =
             self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| count).sum();
@@ -156,10 +173,41 @@ impl Engines {
         } else {
             announced.saturating_add(SPARE).min(self.instances.most())
         };
-        let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX)))
-            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
-        classes.push((slot_bytes, engine.clone()));
+        let class = Class::new(slot_bytes, share, share.saturating_sub(announced.saturating_add(SPARE)))?;
+        let engine = class.engine.clone();
+        classes.push(class);
         Ok(engine)
+    }
+
+    /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
+    /// the releases that are loaded from now on.
+    pub(crate) fn announce(&self, more: &[(u64, usize)]) -> Result<(), EngineError> {
+        for slot_bytes in SLOTS {
+            let of_class = more.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes));
+            let more: usize = of_class.map(|(_, count)| count).sum();
+            if more == 0 {
+                continue;
+            }
+            let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+            match classes.iter_mut().rfind(|class| class.slot_bytes == slot_bytes) {
+                Some(class) if class.left >= more => class.left -= more,
+                _ => {
+                    let share = more.saturating_add(SPARE).min(self.instances.most());
+                    classes.push(Class::new(slot_bytes, share, 0)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was announced.
+    pub(crate) fn recall(&self, fewer: &[(u64, usize)]) {
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (memory, count) in fewer {
+            if let Some(class) = classes.iter_mut().rfind(|class| slot(*memory) == Some(class.slot_bytes)) {
+                class.left += count;
+            }
+        }
     }
 }
 

@@ -285,6 +285,24 @@ impl Service {
         }
     }
 
+    /// Gives its mailboxes another shape, those that are made later too.
+    pub(crate) fn reshape(&self, shape: Shape) {
+        if let Route::Keyed(keyed) = &self.route {
+            keyed.reshape(shape);
+        }
+        self.each_lane(|_, lane| lane.mailbox.reshape(shape.capacity, shape.overflow));
+    }
+
+    /// The state of a key, where its turns would look for it; none where no turn does.
+    pub(crate) fn state_of(&self, key: &str) -> Option<Arc<State>> {
+        match &self.route {
+            Route::Shared(lane) if key.is_empty() => lane.state(None),
+            Route::Shared(_) => None,
+            Route::Partitioned(lanes) => lanes.get(lane_of(Some(key), lanes.len()))?.state(Some(key)),
+            Route::Keyed(keyed) => keyed.actor(&self.address, key).ok()?.lane.state(None),
+        }
+    }
+
     /// Each lane, with the keyed actors' last.
     pub(crate) fn each_lane(&self, mut see: impl FnMut(&Address, &Lane)) {
         match &self.route {

@@ -34,6 +34,15 @@ impl Topics {
         });
     }
 
+    /// Ends the subscriptions for which this is not so.
+    pub(crate) fn retain(&self, keeps: impl Fn(&Pattern, &Target) -> bool) {
+        self.subscriptions.rcu(|old| {
+            let mut new = Vec::clone(old);
+            new.retain(|(pattern, target)| keeps(pattern, target));
+            new
+        });
+    }
+
     /// Those who get what is published on `topic`, each once.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<Target> {
         let subscriptions: Arc<_> = self.subscriptions.load_full();
