@@ -40,6 +40,11 @@ release = "one.wasm"
 supervisor = "back"
 "#;
 
+/// A service as it stands in a topology.
+fn service(name: &str, release: &str, more: &str) -> String {
+    format!("[[service]]\nname = {name:?}\nrelease = {release:?}\n{more}")
+}
+
 struct Applying {
     runtime: Arc<Runtime>,
     folder: tempfile::TempDir,
@@ -217,11 +222,10 @@ async fn what_is_new_starts_what_is_gone_stops_and_nobody_else_notices() {
     assert_eq!((applying.seen("still").await, applying.seen("last").await), (1, 1));
     let load = Load::start(&applying, "counter");
     load.more(200).await;
-    let edited = format!(
-        "{}{}",
-        BASE.replace("name = \"last\"", "name = \"new\""),
-        "[[supervisor]]\nname = \"more\"\nparent = \"back\"\nstrategy = \"rest-for-one\"\n[[service]]\nname = \"deep\"\nrelease = \"two.wasm\"\nsupervisor = \"more\"\n[[service]]\nname = \"keys\"\nrelease = \"one.wasm\"\nsupervisor = \"more\"\nkeyed = {}\n"
-    );
+    let edited = BASE.replace("name = \"last\"", "name = \"new\"")
+        + "[[supervisor]]\nname = \"more\"\nparent = \"back\"\nstrategy = \"rest-for-one\"\n"
+        + &service("deep", "two.wasm", "supervisor = \"more\"\n")
+        + &service("keys", "one.wasm", "supervisor = \"more\"\nkeyed = {}\n");
     let plan = applying.apply(&edited).await;
     assert_eq!(plan.untouched, ["counter", "still"], "in the order of the file");
     assert_eq!(applying.names(), ["counter", "deep", "keys", "new", "still"]);
@@ -305,9 +309,9 @@ async fn what_can_be_changed_in_place_is_changed_under_the_same_instance() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strategy_that_was_changed_is_the_one_that_holds() {
     let of = |strategy: &str, restart: &str| {
-        format!(
-            "name = \"m\"\n[[supervisor]]\nname = \"back\"\nstrategy = {strategy:?}\nintensity = 5\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nsupervisor = \"back\"\nrestart = {restart:?}\n[[service]]\nname = \"b\"\nrelease = \"@prober\"\nsupervisor = \"back\"\n"
-        )
+        format!("name = \"m\"\n[[supervisor]]\nname = \"back\"\nstrategy = {strategy:?}\nintensity = 5\n")
+            + &service("a", "@prober", &format!("supervisor = \"back\"\nrestart = {restart:?}\n"))
+            + &service("b", "@prober", "supervisor = \"back\"\n")
     };
     let applying = Applying::start(&of("one-for-one", "permanent")).await;
     applying.apply(&of("one-for-all", "permanent")).await;
@@ -327,9 +331,10 @@ async fn a_strategy_that_was_changed_is_the_one_that_holds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_is_given_and_taken_back_under_the_same_instance() {
     let of = |grants: &str| {
-        format!(
-            "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n{grants}[[service]]\nname = \"b\"\nrelease = \"@prober\"\n[[service]]\nname = \"k\"\nrelease = \"@prober\"\nkeyed = {{}}\n{grants}"
-        )
+        "name = \"m\"\n".to_owned()
+            + &service("a", "@prober", grants)
+            + &service("b", "@prober", "")
+            + &service("k", "@prober", &format!("keyed = {{}}\n{grants}"))
     };
     let applying = Applying::start(&of("")).await;
     let call = Command::Call { to: "b".into(), key: None, body: Command::Count.value(), timeout_ms: 5_000 };
@@ -464,9 +469,9 @@ async fn keys_keep_their_state_when_a_keyed_service_moves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_gone_handles_what_waits_for_it_first() {
-    let topology = format!(
-        "{BASE}[[service]]\nname = \"slow\"\nrelease = \"@prober\"\nshutdown = \"1m\"\n[[service]]\nname = \"stuck\"\nrelease = \"@prober\"\nshutdown = \"10ms\"\nlimits = {{ turn_deadline = \"30s\" }}\n"
-    );
+    let stuck = "shutdown = \"10ms\"\nlimits = { turn_deadline = \"30s\" }\n";
+    let topology =
+        BASE.to_owned() + &service("slow", "@prober", "shutdown = \"1m\"\n") + &service("stuck", "@prober", stuck);
     let applying = Applying::start(&topology).await;
     for _ in 0..20 {
         applying.runtime.send("slow", Command::Sleep(10).bytes()).await.unwrap();
@@ -720,7 +725,8 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_is_added_has_room_for_all_of_its_members() {
     let applying = Applying::start(BASE).await;
-    let more = "[[service]]\nname = \"pool\"\nrelease = \"one.wasm\"\ninstances = 60\n[[service]]\nname = \"small\"\nrelease = \"one.wasm\"\ninstances = 40\nlimits = { memory = \"2MiB\" }\n";
+    let more = service("pool", "one.wasm", "instances = 60\n")
+        + &service("small", "one.wasm", "instances = 40\nlimits = { memory = \"2MiB\" }\n");
     applying.apply(&format!("{BASE}{more}")).await;
     assert_eq!(applying.status("pool").started, 60);
     assert_eq!(applying.runtime.instances().0, 103);

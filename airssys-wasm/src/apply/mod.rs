@@ -15,6 +15,7 @@ pub(crate) use record::{Ledger, Next, SchemaChange, Unsettled};
 
 use serde::{Deserialize, Serialize};
 
+use crate::compose::Topology;
 use crate::deploy::{DeployError, PlanRefusal};
 use crate::error::Crash;
 
@@ -32,6 +33,33 @@ pub struct ApplyPlan {
     pub deployed: Vec<(String, String)>,
     /// Why it would be refused; empty where it would not.
     pub refusals: Vec<PlanRefusal>,
+}
+
+impl ApplyPlan {
+    /// What would change where no mesh runs, at the next start; `before` is what is in force.
+    #[must_use]
+    pub fn at_rest(before: Option<&Topology>, topology: &Topology) -> Self {
+        let nothing = Topology::new(&topology.name);
+        let differences = differences(before.unwrap_or(&nothing), topology);
+        let touched = |name: &str| differences.iter().any(|found| found.name == name);
+        let untouched =
+            topology.services().map(|node| node.address.to_string()).filter(|name| !touched(name)).collect();
+        let refusals = refused_ways(&differences);
+        Self { mesh: topology.name.clone(), differences, untouched, deployed: Vec::new(), refusals }
+    }
+}
+
+/// What cannot be done to a mesh that runs, or has run.
+pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
+    let refused = differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == Way::NotRunning);
+    refused
+        .map(|Setting { key, from, to, .. }| PlanRefusal {
+            code: "other-mesh".to_owned(),
+            message: format!(
+                "the {key} of the mesh is {from}, and cannot become {to}; hint: give the other one a data folder of its own: `airssys run FILE --data DIR`"
+            ),
+        })
+        .collect()
 }
 
 /// What an apply has changed.

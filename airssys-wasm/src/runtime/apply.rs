@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use crate::actor::Multiplicity;
 use crate::apply::{
     Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
+    refused_ways,
 };
 use crate::compose::{ServiceNode, Topology};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
@@ -325,20 +326,6 @@ async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -
     });
     others.extend(read.await.unwrap_or_default());
     others
-}
-
-/// What cannot be done while the mesh runs.
-fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
-    let refused = differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == Way::NotRunning);
-    refused
-        .map(|setting| PlanRefusal {
-            code: "not-running".to_owned(),
-            message: format!(
-                "the {} of the mesh is {}, and cannot become {} while it runs; hint: start it with a data folder of its own: `airssys run FILE --data DIR`",
-                setting.key, setting.from, setting.to
-            ),
-        })
-        .collect()
 }
 
 /// Says what becomes of the memory of those that are deployed.
