@@ -411,20 +411,28 @@ async fn memory_is_handed_over_where_the_release_does_that() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_has_to_be_stopped_and_started_loses_no_message_and_no_state() {
     let folder = tempfile::tempdir().unwrap();
-    let applying = Applying::start_with(BASE, folder, |builder, folder| builder.data_folder(folder.join("data"))).await;
+    // So small that some of the senders always wait for room.
+    let (counter, base) = {
+        let counter = "name = \"counter\"\nrelease = \"one.wasm\"\n";
+        let small = format!("{counter}mailbox = {{ capacity = 2 }}\n");
+        let base = BASE.replace(counter, &small);
+        (small, base)
+    };
+    let applying =
+        Applying::start_with(&base, folder, |builder, folder| builder.data_folder(folder.join("data"))).await;
     let load = Load::start(&applying, "counter");
     load.more(100).await;
-    let counter = "name = \"counter\"\nrelease = \"one.wasm\"\n";
+    let counter = counter.as_str();
     for line in [
         // Under the root, then under another one that is new.
-        BASE.replace(&format!("{counter}supervisor = \"back\"\n"), counter),
-        BASE.replace(&format!("{counter}supervisor = \"back\"\n"), &format!("{counter}supervisor = \"other\"\n"))
+        base.replace(&format!("{counter}supervisor = \"back\"\n"), counter),
+        base.replace(&format!("{counter}supervisor = \"back\"\n"), &format!("{counter}supervisor = \"other\"\n"))
             + "[[supervisor]]\nname = \"other\"\n",
         // A pool of lanes, of which all without a key use one.
-        BASE.replace(counter, &format!("{counter}instances = 3\npartitioned = true\n")),
-        BASE.replace(counter, &format!("{counter}instances = 3\npartitioned = true\nstate = \"durable\"\n")),
-        BASE.replace(counter, &format!("{counter}state = \"durable\"\n")),
-        BASE.to_owned(),
+        base.replace(counter, &format!("{counter}instances = 3\npartitioned = true\n")),
+        base.replace(counter, &format!("{counter}instances = 3\npartitioned = true\nstate = \"durable\"\n")),
+        base.replace(counter, &format!("{counter}state = \"durable\"\n")),
+        base.clone(),
     ] {
         let plan = applying.apply(&line).await;
         let found: Vec<_> =
@@ -733,4 +741,132 @@ async fn a_pool_that_is_added_has_room_for_all_of_its_members() {
     applying.apply(BASE).await;
     assert_eq!(applying.runtime.instances().0, 3);
     applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_stopped_and_started_goes_back_where_another_one_fails() {
+    let applying = Applying::start(BASE).await;
+    let before = applying.tree().await;
+    let load = Load::start(&applying, "counter");
+    load.more(100).await;
+    let counter = "name = \"counter\"\nrelease = \"one.wasm\"\n";
+    let moved = BASE
+        .replace(&format!("{counter}supervisor = \"back\"\n"), &format!("{counter}supervisor = \"new\"\n"))
+        .replace("\"last\"\nrelease = \"one.wasm\"", "\"last\"\nrelease = \"broken.wasm\"\ninstances = 2")
+        + "[[supervisor]]\nname = \"new\"\n";
+    let error = applying.fail(&moved).await;
+    assert!(
+        matches!(&error, ApplyError::Undone { step, left, .. } if step.contains("last") && left.is_empty()),
+        "{error}"
+    );
+    assert_eq!(applying.tree().await, before);
+    load.more(100).await;
+    load.end(&applying).await;
+    assert!(applying.plan(BASE).await.differences.is_empty());
+    applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timers_and_subscriptions_go_along_with_a_service_that_moves() {
+    let of = |more: &str| {
+        "name = \"m\"\n[[supervisor]]\nname = \"back\"\n".to_owned()
+            + &service("a", "@prober", &format!("grants = {{ subscribe = [\"t\"] }}\n{more}"))
+    };
+    let applying = Applying::start(&of("")).await;
+    let record = |what: &str| Command::Record(json!(what)).value();
+    applying.tell("a", &Command::Subscribe("t".into())).await.unwrap();
+    applying.tell("a", &Command::SendAfter { delay_ms: 2_000, body: record("timer") }).await.unwrap();
+    applying.apply(&of("supervisor = \"back\"\n")).await;
+    applying.runtime.publish("t", Command::Record(json!("published")).bytes()).unwrap();
+    let recorded = async || applying.tell("a", &Command::Get("record".into())).await.unwrap();
+    while recorded().await != Outcome::Ok(json!(["published", "timer"])) {
+        assert_eq!(applying.runtime.dead_letters().0, 0);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_waits_for_its_restart_holds_up_nobody() {
+    let of = |more: &str| {
+        "name = \"m\"\n[[supervisor]]\nname = \"back\"\nbackoff = { initial = \"1h\", max = \"1h\" }\n".to_owned()
+            + &service("a", "@prober", &format!("supervisor = \"back\"\n{more}"))
+            + &service("b", "@prober", "")
+    };
+    let applying = Applying::start(&of("")).await;
+    assert!(applying.tell("a", &Command::Trap(prober_protocol::Trap::Panic)).await.is_err());
+    while applying.tree().await[1] != "/back/a restarting 0" {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut options = quick();
+    options.handover_deadline = Duration::from_secs(60 * 60);
+    let topology = read(applying.folder.path(), &of("retries = 3\n")).unwrap();
+    tokio::time::timeout(PATIENCE, applying.runtime.apply(topology, options)).await.unwrap().unwrap();
+    // What waits for it when it is gone is not lost without a trace.
+    applying.runtime.send("a", Command::Count.bytes()).await.unwrap();
+    let topology = read(applying.folder.path(), &("name = \"m\"\n".to_owned() + &service("b", "@prober", ""))).unwrap();
+    let applied = applying.runtime.apply(topology, quick()).await.unwrap();
+    assert_eq!(applied.left_over, [("a".to_owned(), 1)]);
+    // The crash was the first one.
+    assert_eq!(applying.runtime.dead_letters().0, 2);
+    applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_apply_is_under_way_at_a_time_and_ends_though_nobody_waits() {
+    let applying = Applying::start(BASE).await;
+    let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"");
+    let mut options = quick();
+    options.probation = Duration::from_millis(500);
+    let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
+    let first = tokio::spawn(async move { runtime.apply(topology, options).await });
+    while applying.ask("counter", "a", 1).await["release"] != json!("two") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let second = applying.fail(BASE).await;
+    assert!(matches!(second, ApplyError::UnderWay), "{second}");
+    first.abort();
+    while applying.runtime.in_force().services().all(|node| !node.named.ends_with("two.wasm")) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(applying.apply(&edited).await.differences, []);
+    applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_written_down_does_not_come_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let applying = Applying::start_with(BASE, folder, |builder, folder| builder.data_folder(folder.join("data"))).await;
+    let before = applying.tree().await;
+    let record = applying.folder.path().join("data/topology");
+    std::fs::remove_dir_all(&record).unwrap();
+    std::fs::write(&record, "a file where a folder should be").unwrap();
+    let edited = BASE.to_owned() + &service("new", "one.wasm", "");
+    let error = applying.fail(&edited).await;
+    assert!(matches!(error, ApplyError::InForce(_)), "{error}");
+    assert_eq!(applying.tree().await, before);
+    std::fs::remove_file(&record).unwrap();
+    applying.apply(&edited).await;
+    applying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mesh_that_is_stopped_while_it_is_changed_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let applying = Applying::start_with(BASE, folder, |builder, folder| builder.data_folder(folder.join("data"))).await;
+    let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
+        + &service("new", "one.wasm", "");
+    let mut options = quick();
+    options.probation = Duration::from_millis(300);
+    let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
+    let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
+    while applying.ask("counter", "a", 1).await["release"] != json!("two") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    applying.runtime.shutdown().await;
+    let error = tokio::time::timeout(PATIENCE, under_way).await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(error, ApplyError::Undone { .. }), "{error}");
+    let found = in_force(&data).unwrap().unwrap();
+    assert_eq!(found.topology.services().count(), 3, "the old one is in force");
 }

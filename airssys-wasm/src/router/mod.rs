@@ -154,13 +154,29 @@ impl Mesh {
         taken.map_or(Ok(()), Err)
     }
 
-    /// Puts a service in the place of the one that has its name: what is sent from now on goes to its mailboxes.
+    /// Puts a service in the place of the one that has its name: what is sent from now on, what is published to its subscriptions and what its timers say
+    /// goes to its mailboxes.
     pub(crate) fn replace(&self, service: &Arc<Service>) {
+        let before = self.service(service.address.service());
         self.services.rcu(|old| {
             let mut new = HashMap::clone(old);
             new.insert(service.address.service().into(), Arc::clone(service));
             new
         });
+        if let Some(before) = before {
+            self.topics.rebind(|target| match Arc::ptr_eq(&target.service, &before) {
+                true => service.place(target.address().key(), None).ok()?.target().ok().cloned(),
+                false => Some(target.clone()),
+            });
+        }
+    }
+
+    /// The target of the same address in the service that is there now, where another one has taken the place.
+    fn now(&self, target: Target, key: Option<&str>) -> Target {
+        let address = target.address();
+        let now = self.service(address.service()).filter(|now| !Arc::ptr_eq(now, &target.service));
+        let place = now.and_then(|now| now.place(address.key(), key).ok());
+        place.and_then(|place| place.target().ok().cloned()).unwrap_or(target)
     }
 
     /// Takes a service out of the mesh: nobody finds it any more. What is in its mailboxes stays there.
@@ -436,6 +452,7 @@ impl Mesh {
     /// Delivers the message of a timer that ran out, to the service that set it.
     pub(crate) fn ring(self: &Arc<Self>, id: TimerId, alarm: Alarm) {
         let Alarm { target, key, trace, body } = alarm;
+        let target = self.now(target, key.as_deref());
         let who = Origin { who: Who::Host, trace };
         let mut envelope = self.envelope(who, &target, key.as_deref(), Delivery::Timer(id), None, body);
         envelope.sender = Some(target.address().clone());

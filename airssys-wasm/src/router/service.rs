@@ -274,6 +274,14 @@ impl Service {
         }
     }
 
+    /// Whether none of its actors has a message or is in a turn, and nobody has room in its mailboxes for one that is about to come. Gives back what storage
+    /// they have.
+    pub(crate) fn is_drained(&self) -> bool {
+        let mut nothing_comes = true;
+        self.each_lane(|_, lane| nothing_comes &= lane.mailbox.is_closed() || lane.mailbox.compact());
+        nothing_comes && self.is_quiet()
+    }
+
     /// Each state that it has, with the actor's key; empty for its only one.
     pub(crate) fn each_state(&self, mut see: impl FnMut(&str, &State)) {
         match &self.shelf {

@@ -206,7 +206,7 @@ impl Runtime {
         tell_memory(&mut differences, &live, &next);
         let touched = |node: &&ServiceNode| differences.iter().all(|found| found.name != node.address.as_str());
         let untouched = target.services().filter(touched).map(|node| node.address.to_string()).collect();
-        let record = record(topology, &live, &next, &differences)?;
+        let record = record(&before, topology, &live, &next, &differences)?;
         let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, refusals };
         Ok(Prepared { plan, written: topology.clone(), target, next, record, options, announced })
     }
@@ -340,6 +340,7 @@ fn tell_memory(differences: &mut [Difference], live: &HashMap<String, Deployable
 
 /// What is to be written down when all of it has come about.
 fn record(
+    before: &Topology,
     topology: &Topology,
     live: &HashMap<String, Deployable>,
     next: &HashMap<String, Deployable>,
@@ -360,6 +361,15 @@ fn record(
             unsettled.push(Unsettled::of(&service, from, to));
         }
     }
+    // One that serves already, and is named by its path now: from here on the topology alone says which it is.
+    let named = |node: &&ServiceNode| {
+        node.release.seal.is_none() && differences.iter().all(|found| found.name != node.address.as_str())
+    };
+    let renamed = topology
+        .services()
+        .filter(named)
+        .filter(|node| before.services().any(|old| old.address == node.address && old.named != node.named));
+    unsettled.extend(renamed.map(|node| Unsettled::gone(node.address.as_str())));
     let topology = topology.to_text().map_err(crate::apply::InForceError::from)?;
     Ok(Next { topology, schemas, unsettled })
 }

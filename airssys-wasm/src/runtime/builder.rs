@@ -48,7 +48,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Keeps durable state and what was deployed in this folder, and finds published releases there. One mesh at a time has it.
+    /// Keeps durable state, what was deployed and which topology is in force in this folder, and finds published releases there. One mesh at a time has it.
+    ///
+    /// The topology that is started is the one in force from then on. Who wants to go on with what was applied last asks [`crate::apply::in_force`] before.
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_folder = Some(folder.into());
