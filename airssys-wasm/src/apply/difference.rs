@@ -232,7 +232,7 @@ fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Diffe
     let way = settings.iter().map(|setting| setting.way).max()?;
     let notes = match (subject, way) {
         (Subject::Service, Way::Restart) => {
-            vec!["handles what waits for it, then is stopped and started: its instances and their memory go, its state stays".to_owned()]
+            vec!["handles what waits for it first; its instances and their memory go, its state stays".to_owned()]
         }
         (Subject::Mesh, Way::NotRunning) => {
             vec!["another name is another mesh: give it a data folder of its own".to_owned()]
