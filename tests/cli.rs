@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+#[path = "cli/apply.rs"]
+mod apply;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/control.rs"]
@@ -24,7 +26,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 31] = [
+const SUBCOMMANDS: [&str; 32] = [
     "new",
     "build",
     "inspect",
@@ -41,6 +43,7 @@ const SUBCOMMANDS: [&str; 31] = [
     "send",
     "call",
     "emit",
+    "apply",
     "deploy",
     "rollback",
     "history",

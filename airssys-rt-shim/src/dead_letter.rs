@@ -1,7 +1,7 @@
 //! What could not be delivered: counted for ever, kept while there is room.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A bounded store of letters; the oldest goes when a new one finds no room, and stays counted.
@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct DeadLetters<L> {
     kept: Mutex<VecDeque<L>>,
-    capacity: usize,
+    capacity: AtomicUsize,
     total: AtomicU64,
 }
 
@@ -33,7 +33,15 @@ impl<L> DeadLetters<L> {
     /// A store that keeps the last `capacity` letters.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { kept: Mutex::default(), capacity, total: AtomicU64::new(0) }
+        Self { kept: Mutex::default(), capacity: AtomicUsize::new(capacity), total: AtomicU64::new(0) }
+    }
+
+    /// Keeps so many from now on; where that is fewer, the oldest ones go. They stay counted.
+    pub fn resize(&self, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let too_many = kept.len().saturating_sub(capacity);
+        kept.drain(..too_many);
     }
 
     /// Adds a letter.
@@ -55,12 +63,13 @@ impl<L> DeadLetters<L> {
     }
 
     fn keep(&self, letter: L) {
-        if self.capacity == 0 {
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        if capacity == 0 {
             return;
         }
         let oldest = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let oldest = if kept.len() >= self.capacity { kept.pop_front() } else { None };
+            let oldest = if kept.len() >= capacity { kept.pop_front() } else { None };
             kept.push_back(letter);
             oldest
         };

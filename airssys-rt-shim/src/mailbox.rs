@@ -51,6 +51,9 @@ pub enum Overflow {
     DropOldest,
 }
 
+/// By their numbers.
+const POLICIES: [Overflow; 4] = [Overflow::Wait, Overflow::Refuse, Overflow::DropNewest, Overflow::DropOldest];
+
 /// What became of an accepted message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sent<M> {
@@ -91,6 +94,10 @@ pub enum NoRoom {
     Closed,
 }
 
+fn bounded(capacity: usize) -> usize {
+    capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
+}
+
 struct Queue<M> {
     sender: Sender<M>,
     receiver: Receiver<M>,
@@ -114,15 +121,17 @@ struct Queue<M> {
 /// assert_eq!(mailbox.take(0).unwrap().done(), "one");
 /// ```
 pub struct Mailbox<M> {
-    capacity: usize,
-    overflow: Overflow,
+    capacity: AtomicUsize,
+    /// An [`Overflow`], by its place in [`POLICIES`].
+    overflow: AtomicUsize,
     room: Semaphore,
     /// Room that takes made and the semaphore does not know of yet.
     made: AtomicUsize,
     /// Senders that wait for room.
     waiting: AtomicUsize,
-    /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading "full".
-    moving: Mutex<()>,
+    /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading "full". In it: the room that is to
+    /// go and is still taken, since the mailbox became smaller.
+    moving: Mutex<usize>,
     queue: ArcSwapOption<Queue<M>>,
     bells: Box<[Doorbell]>,
     /// What a consumer held when its turn was cut off. Cold.
@@ -138,10 +147,10 @@ impl<M> Mailbox<M> {
     /// Nothing is allocated for messages before the first one.
     #[must_use]
     pub fn new(capacity: usize, overflow: Overflow, consumers: usize) -> Self {
-        let capacity = capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let capacity = bounded(capacity);
         Self {
-            capacity,
-            overflow,
+            capacity: AtomicUsize::new(capacity),
+            overflow: AtomicUsize::new(overflow as usize),
             room: Semaphore::new(capacity),
             made: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -157,13 +166,13 @@ impl<M> Mailbox<M> {
     /// How many messages it holds at most.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.load(Ordering::Relaxed)
     }
 
     /// What happens when it is full.
     #[must_use]
     pub fn overflow(&self) -> Overflow {
-        self.overflow
+        POLICIES[self.overflow.load(Ordering::Relaxed)]
     }
 
     /// How many messages are queued now; those in a hand are not counted.
@@ -206,7 +215,7 @@ impl<M> Mailbox<M> {
         match self.try_reserve_permit() {
             Ok(()) => self.push(message),
             Err(NoRoom::Closed) => Err(NotSent::Closed(message)),
-            Err(NoRoom::Full) => match self.overflow {
+            Err(NoRoom::Full) => match self.overflow() {
                 Overflow::Wait | Overflow::Refuse => Err(NotSent::Full(message)),
                 Overflow::DropNewest => Ok(Sent::Dropped(message)),
                 Overflow::DropOldest => self.push_over_oldest(message),
@@ -221,7 +230,7 @@ impl<M> Mailbox<M> {
     /// As [`Mailbox::try_send`], but [`NotSent::Full`] only where the policy is to refuse.
     pub async fn send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
         match self.try_send(message) {
-            Err(NotSent::Full(message)) if self.overflow == Overflow::Wait => {
+            Err(NotSent::Full(message)) if self.overflow() == Overflow::Wait => {
                 if self.wait_for_permit().await.is_err() {
                     return Err(NotSent::Closed(message));
                 }
@@ -237,7 +246,7 @@ impl<M> Mailbox<M> {
     ///
     /// [`NoRoom`].
     pub fn try_reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
-        let held = match self.overflow {
+        let held = match self.overflow() {
             Overflow::Wait | Overflow::Refuse => {
                 self.try_reserve_permit()?;
                 true
@@ -259,7 +268,7 @@ impl<M> Mailbox<M> {
     /// As [`Mailbox::try_reserve`].
     pub async fn reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
         match self.try_reserve() {
-            Err(NoRoom::Full) if self.overflow == Overflow::Wait => {
+            Err(NoRoom::Full) if self.overflow() == Overflow::Wait => {
                 self.wait_for_permit().await?;
                 Ok(Reservation { mailbox: Arc::clone(self), held: true })
             }
@@ -315,21 +324,61 @@ impl<M> Mailbox<M> {
 
     /// How much room is made before those who wait for it are woken.
     fn batch(&self) -> usize {
-        (self.capacity / 2).clamp(1, MOST_KEPT_BACK)
+        (self.capacity() / 2).clamp(1, MOST_KEPT_BACK)
     }
 
     fn move_room(&self) {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.move_made(&mut self.moving.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn move_made(&self, owed: &mut usize) {
         let made = self.made.swap(0, Ordering::SeqCst);
-        if made > 0 {
-            self.room.add_permits(made);
+        let kept = made.min(*owed);
+        *owed -= kept;
+        if made > kept {
+            self.room.add_permits(made - kept);
+        }
+    }
+
+    /// Gives it another size and another policy. Nothing that is queued, and no room that somebody holds, is lost: one that becomes smaller takes nothing
+    /// new until it has as little as that. Who waits for room when the policy becomes another one waits on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_rt_shim::mailbox::{Mailbox, NotSent, Overflow, Sent};
+    ///
+    /// let mailbox = Mailbox::new(1, Overflow::Refuse, 1);
+    /// assert_eq!(mailbox.try_send("one"), Ok(Sent::Queued));
+    /// assert_eq!(mailbox.try_send("two"), Err(NotSent::Full("two")));
+    /// mailbox.reshape(2, Overflow::Refuse);
+    /// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
+    /// ```
+    pub fn reshape(&self, capacity: usize, overflow: Overflow) {
+        let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let capacity = bounded(capacity);
+        let before = self.capacity.swap(capacity, Ordering::Relaxed);
+        self.overflow.store(overflow as usize, Ordering::Relaxed);
+        self.move_made(&mut owed);
+        match capacity.checked_sub(before) {
+            Some(more) => {
+                let kept = more.min(*owed);
+                *owed -= kept;
+                self.room.add_permits(more - kept);
+            }
+            None => {
+                *owed += before - capacity;
+                *owed -= self.room.forget_permits(*owed);
+            }
         }
     }
 
     /// Gives the storage back where nothing is queued and nobody holds room. Returns whether it did.
     pub fn compact(&self) -> bool {
-        let Ok(all) = u32::try_from(self.capacity) else { return false };
-        self.move_room();
+        // Locked, so that it does not grow meanwhile: all of it is what it was before.
+        let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.move_made(&mut owed);
+        let Ok(all) = u32::try_from(self.capacity()) else { return false };
         match self.room.try_acquire_many(all) {
             Ok(_everything) => {
                 self.queue.store(None);
@@ -506,7 +555,8 @@ impl<M> Reservation<M> {
 impl<M> Drop for Reservation<M> {
     fn drop(&mut self) {
         if self.held {
-            self.mailbox.room.add_permits(1);
+            self.mailbox.made.fetch_add(1, Ordering::SeqCst);
+            self.mailbox.let_go();
         }
     }
 }
@@ -570,8 +620,8 @@ impl<M> Drop for InHand<'_, M> {
 impl<M> std::fmt::Debug for Mailbox<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mailbox")
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("capacity", &self.capacity())
+            .field("overflow", &self.overflow())
             .field("len", &self.len())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()

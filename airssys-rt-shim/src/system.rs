@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{ActorRef, SpawnErr};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::child::{ChildId, StopReason};
 use crate::exit::{ExitReason, ExitSlot};
 use crate::monitor::{Down, ExitNotice, ExitWatch, Monitor};
-use crate::supervisor::{Msg, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up, spawn};
+use crate::supervisor::{
+    ChildError, Msg, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up, change, spawn,
+};
 
 /// The share of a shutdown's deadline that is kept for killing and for seeing that it worked, at most [`KILL_RESERVE_MAX`].
 const KILL_RESERVE_SHARE: u32 = 4;
@@ -42,7 +45,7 @@ pub struct System {
     exit: ExitSlot,
     watch: ExitWatch,
     record: Arc<ShutdownRecord>,
-    spec: Arc<SupervisorSpec>,
+    spec: Arc<ArcSwap<SupervisorSpec>>,
 }
 
 impl System {
@@ -53,7 +56,7 @@ impl System {
     /// The spec is wrong, or something did not start; what had started is stopped again then.
     pub async fn start(name: impl Into<Arc<str>>, spec: SupervisorSpec) -> Result<Self, SystemError> {
         spec.validate()?;
-        let spec = Arc::new(spec);
+        let spec = Arc::new(ArcSwap::from_pointee(spec));
         let record = Arc::<ShutdownRecord>::default();
         let (sender, ready) = oneshot::channel();
         let up = Up::System { ready: Some(sender), name: name.into(), record: Arc::clone(&record) };
@@ -83,6 +86,21 @@ impl System {
     #[must_use]
     pub fn root(&self) -> SupervisorHandle {
         self.handle.clone()
+    }
+
+    /// What the root supervisor is.
+    #[must_use]
+    pub fn spec(&self) -> Arc<SupervisorSpec> {
+        self.spec.load_full()
+    }
+
+    /// Makes the root supervisor another one: see [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
+        change(&self.spec, &self.handle, spec).await
     }
 
     /// Learns of the end of the tree, such as when the root gives up.
@@ -126,9 +144,7 @@ impl System {
     /// Nobody starts anything again.
     fn gone(&self) {
         self.handle.clear();
-        for child in &self.spec.children {
-            child.start.gone();
-        }
+        self.spec.load().children.iter().for_each(|child| child.start.gone());
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub struct Timers<T, O> {
     table: Mutex<Table<T, O>>,
     earlier: Notify,
     next: AtomicU64,
-    bound: usize,
+    bound: AtomicUsize,
 }
 
 impl<T, O: Clone + Eq + Hash> Timers<T, O> {
@@ -75,8 +75,13 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
             table: Mutex::new(Table { timers: HashMap::new(), armed: BTreeMap::new(), owned: HashMap::new() }),
             earlier: Notify::new(),
             next: AtomicU64::new(1),
-            bound,
+            bound: AtomicUsize::new(bound),
         }
+    }
+
+    /// Lets there be so many from now on. Those that are set stay.
+    pub fn resize(&self, bound: usize) {
+        self.bound.store(bound, Ordering::Relaxed);
     }
 
     /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail. Its owner may have `most`.
@@ -86,8 +91,9 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     /// [`TooManyTimers`].
     pub fn reserve(&self, owner: &O, most: usize) -> Result<TimerId, TooManyTimers> {
         let mut table = self.table();
-        if table.timers.len() >= self.bound {
-            return Err(TooManyTimers { bound: self.bound });
+        let bound = self.bound.load(Ordering::Relaxed);
+        if table.timers.len() >= bound {
+            return Err(TooManyTimers { bound });
         }
         if table.owned.get(owner).copied().unwrap_or(0) >= most {
             return Err(TooManyTimers { bound: most });

@@ -77,16 +77,19 @@ enum Order<C> {
 /// The orders for one incarnation, seen between two turns.
 struct Orders<C> {
     waiting: AtomicBool,
-    queue: Mutex<VecDeque<Order<C>>>,
+    /// None once the incarnation has ended.
+    queue: Mutex<Option<VecDeque<Order<C>>>>,
 }
 
 impl<C> Orders<C> {
     fn new() -> Self {
-        Self { waiting: AtomicBool::new(false), queue: Mutex::default() }
+        Self { waiting: AtomicBool::new(false), queue: Mutex::new(Some(VecDeque::new())) }
     }
 
-    fn push(&self, order: Order<C>) {
+    /// Hands the order back where nobody will look at it.
+    fn push(&self, order: Order<C>) -> Result<(), Order<C>> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_mut() else { return Err(order) };
         match order {
             // A stop overtakes what was asked before; a second stop adds nothing.
             Order::Stop(_) if matches!(queue.front(), Some(Order::Stop(_))) => {}
@@ -94,6 +97,12 @@ impl<C> Orders<C> {
             Order::Control(_) => queue.push_back(order),
         }
         self.waiting.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes no orders any more, and drops those that nobody has looked at.
+    fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn any(&self) -> bool {
@@ -102,6 +111,7 @@ impl<C> Orders<C> {
 
     fn take(&self) -> Option<Order<C>> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_mut()?;
         let order = queue.pop_front();
         self.waiting.store(!queue.is_empty(), Ordering::Release);
         order
@@ -142,9 +152,13 @@ impl<B: Behavior> WorkerStart<B> {
     /// Hands the control back where none runs. One that ends before it looks drops it.
     pub fn control(&self, control: B::Control) -> Result<(), B::Control> {
         let Some(orders) = self.current.load_full() else { return Err(control) };
-        orders.push(Order::Control(control));
-        self.mailbox.bell(self.consumer).ring();
-        Ok(())
+        match orders.push(Order::Control(control)) {
+            Err(Order::Control(control)) => Err(control),
+            _queued => {
+                self.mailbox.bell(self.consumer).ring();
+                Ok(())
+            }
+        }
     }
 }
 
@@ -167,7 +181,7 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
                 .await
                 .map_err(|error| -> Failure { Arc::new(error) })?;
             let stop = move |reason| {
-                orders.push(Order::Stop(reason));
+                let _it_has_ended = orders.push(Order::Stop(reason));
                 mailbox.bell(consumer).ring();
             };
             Ok(Incarnation { cell: actor.get_cell(), exit, stop: Box::new(stop) })
@@ -177,6 +191,15 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
     fn gone(&self) {
         self.current.store(None);
         (self.gone)();
+    }
+}
+
+/// Dropped with the incarnation, whose orders nobody sees any more.
+struct Closing<'a, C>(&'a Orders<C>);
+
+impl<C> Drop for Closing<'_, C> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -204,6 +227,8 @@ impl<B: Behavior> Actor for Worker<B> {
 
     async fn handle(&self, myself: ActorRef<Run>, _: Run, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         if let Some(behavior) = state.as_mut() {
+            // However it ends, also where it is killed.
+            let _closes = Closing(&self.orders);
             // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
             let reason = Box::pin(self.live(behavior)).await;
             // It takes nothing any more; its next incarnation may be long in coming.

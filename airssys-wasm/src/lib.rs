@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod address;
+pub mod apply;
 pub mod capability;
 pub mod compose;
 pub mod config_file;

@@ -252,3 +252,60 @@ fn a_close_in_the_middle_of_sends_accounts_for_every_message() {
         assert_eq!(accounted, 150);
     }
 }
+
+#[test]
+fn whatever_its_size_becomes_it_takes_as_much_as_that_and_loses_nothing() {
+    for seed in 1_u64..200 {
+        let (mut random, mut capacity) = (seed, 4);
+        let mailbox = mailbox(capacity, Overflow::Refuse);
+        let (mut queued, mut held, mut sent) = (std::collections::VecDeque::new(), Vec::new(), 0);
+        for step in 0..500 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let fits = queued.len() + held.len() < capacity;
+            match (random >> 33) % 6 {
+                0 | 1 => {
+                    sent += 1;
+                    assert_eq!(mailbox.try_send(sent).is_ok(), fits, "seed {seed}, step {step}");
+                    queued.extend(fits.then_some(sent));
+                }
+                2 => {
+                    assert_eq!(mailbox.take(0).map(super::InHand::done), queued.pop_front(), "seed {seed}, step {step}")
+                }
+                3 => {
+                    let reserved = mailbox.try_reserve();
+                    assert_eq!(reserved.is_ok(), fits, "seed {seed}, step {step}");
+                    held.extend(reserved);
+                }
+                4 => match held.pop() {
+                    Some(room) if random % 2 == 0 => {
+                        sent += 1;
+                        assert_eq!(room.send(sent), Ok(Sent::Queued));
+                        queued.push_back(sent);
+                    }
+                    given_back => drop(given_back),
+                },
+                _ => {
+                    capacity = 1 + (random >> 40) as usize % 9;
+                    mailbox.reshape(capacity, Overflow::Refuse);
+                    let empty = queued.is_empty() && held.is_empty();
+                    assert_eq!(mailbox.compact(), empty, "seed {seed}, step {step}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_grows_lets_those_in_who_wait() {
+    let mailbox = mailbox(1, Overflow::Wait);
+    mailbox.try_send(1).unwrap();
+    let sender = tokio::spawn({
+        let mailbox = Arc::clone(&mailbox);
+        async move { mailbox.send(2).await }
+    });
+    tokio::task::yield_now().await;
+    mailbox.reshape(2, Overflow::DropOldest);
+    assert_eq!(sender.await.unwrap(), Ok(Sent::Queued));
+    assert_eq!(mailbox.try_send(3), Ok(Sent::Evicted(1)), "the policy is the new one");
+    assert_eq!(rest(&mailbox), [2, 3]);
+}

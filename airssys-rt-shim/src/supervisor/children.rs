@@ -16,11 +16,6 @@ pub struct ChildKey(u64);
 
 impl ChildKey {
     pub(crate) const FIRST: Self = Self(0);
-
-    /// Whether it came after the first so many.
-    pub(crate) fn is_added(self, first: usize) -> bool {
-        self.0 >= first as u64
-    }
 }
 
 /// Which incarnation of a child: the first is 1.
@@ -121,6 +116,35 @@ impl Children {
         };
         self.by_key.insert(key, child);
         key
+    }
+
+    /// Gives it another spec, under the same name.
+    pub(crate) fn respecify(&mut self, key: ChildKey, spec: ChildSpec) {
+        let Some(child) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        if child.status != Status::Down {
+            self.significant = self.significant + usize::from(spec.significant) - usize::from(child.spec.significant);
+        }
+        child.spec = spec;
+    }
+
+    /// Gives all of them new keys, in this order; which is which.
+    pub(crate) fn renumber(&mut self, order: &[ChildKey]) -> HashMap<ChildKey, ChildKey> {
+        let mut renumbered = HashMap::with_capacity(order.len());
+        for &old in order {
+            let Some(child) = self.by_key.remove(&old) else { continue };
+            let new = ChildKey(self.next);
+            self.next += 1;
+            if let Some(at) = child.timer {
+                self.timers.remove(&(at, old));
+                self.timers.insert((at, new));
+            }
+            self.by_id.insert(child.spec.id.clone(), new);
+            self.by_key.insert(new, child);
+            renumbered.insert(old, new);
+        }
+        renumbered
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<ChildSpec> {

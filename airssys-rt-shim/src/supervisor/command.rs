@@ -24,6 +24,7 @@ impl State {
             Command::TerminateChild(child) => self.terminate_child(reply, &child, now),
             Command::RestartChild(child) => self.restart_child(reply, &child, now),
             Command::DeleteChild(child) => self.delete_child(reply, &child),
+            Command::Change(spec) => self.change(reply, *spec),
         };
         if let Err(error) = refused {
             self.reply(reply, Err(error));

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::child::{ChildSpec, Restart, Shutdown, StartChild, StopReason};
+use crate::child::{ChildId, ChildSpec, Restart, Shutdown, StartChild, StopReason};
 use crate::exit::ExitReason;
 pub use crate::supervisor::children::{ChildKey, Generation};
 use crate::supervisor::children::{Children, For, Status, Stop};
@@ -76,8 +76,8 @@ pub struct State {
     pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) actions: Vec<Action>,
-    backoff: Option<Backoff>,
-    window: Window,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) window: Window,
 }
 
 impl State {
@@ -113,9 +113,9 @@ impl State {
         self.children.get(child).map(|child| &child.spec)
     }
 
-    /// The children that were added after the first so many.
-    pub(crate) fn added_from(&self, first: usize) -> impl Iterator<Item = &Arc<dyn StartChild>> {
-        self.children.iter().filter(move |(key, _)| key.is_added(first)).map(|(_, child)| &child.spec.start)
+    /// What starts those of its children whose name is not `known`.
+    pub(crate) fn unknown(&self, known: impl Fn(&ChildId) -> bool) -> impl Iterator<Item = &Arc<dyn StartChild>> {
+        self.children.iter().filter(move |(_, child)| !known(&child.spec.id)).map(|(_, child)| &child.spec.start)
     }
 
     /// Its children in start order, as far as their specs are known.

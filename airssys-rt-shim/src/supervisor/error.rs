@@ -79,6 +79,12 @@ pub enum ChildError {
         /// Its name.
         child: ChildId,
     },
+    /// It is on its way up or down, and the supervisor cannot become what was wanted meanwhile.
+    #[error("child {child} is about to start or to stop; hint: try again when it has")]
+    Unsettled {
+        /// Its name.
+        child: ChildId,
+    },
     /// It was terminated before it was ready.
     #[error("child {child} was terminated before it was ready")]
     Terminated {

@@ -1,5 +1,6 @@
 //! The words in which decisions are asked for and given: events go in, actions come out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::child::{ChildId, ChildKind, ChildSpec, StartChild, StopReason};
 use crate::exit::ExitReason;
 use crate::supervisor::children::{ChildKey, Generation};
 use crate::supervisor::error::{ChildError, StartError};
+use crate::supervisor::spec::SupervisorSpec;
 
 /// Names who waits for the answer to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +25,8 @@ pub enum Command {
     RestartChild(ChildId),
     /// Forgets a child that is down.
     DeleteChild(ChildId),
+    /// Takes another spec, and starts and stops nobody.
+    Change(Box<SupervisorSpec>),
 }
 
 /// What happened.
@@ -149,6 +153,8 @@ pub enum Action {
         /// With what.
         answer: Result<ChildKey, ChildError>,
     },
+    /// Children have other keys from here on: which had which.
+    Renumber(HashMap<ChildKey, ChildKey>),
     /// All first children are up.
     Ready,
     /// The supervisor is done; no child is left. Always the last one.

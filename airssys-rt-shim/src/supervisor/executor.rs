@@ -6,15 +6,16 @@
 //!
 //! It refuses to block: no child's start, stop or message is ever awaited here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::child::{ChildKind, Incarnation};
+use crate::child::{ChildId, ChildKind, Incarnation};
 use crate::exit::{ExitReason, ExitSlot};
 use crate::link::Pid;
 use crate::monitor::{ExitNotice, ExitWatch};
@@ -47,8 +48,8 @@ pub(crate) struct Executor {
     waiting: HashMap<ReplyId, Waiting>,
     next_reply: u64,
     alarm: Option<(Duration, AbortHandle)>,
-    /// Children from this key on are not in the spec and do not come back with the supervisor.
-    first_added: usize,
+    /// What the next incarnation starts with: children that are not in it do not come back.
+    spec: Arc<ArcSwap<SupervisorSpec>>,
 }
 
 impl Actor for SupervisorActor {
@@ -105,9 +106,9 @@ fn reason_of(text: Option<&str>) -> ExitReason {
 }
 
 impl Executor {
-    pub(crate) fn new(spec: &SupervisorSpec, up: Up, exit: ExitSlot, brood: Arc<Brood>) -> Self {
+    pub(crate) fn new(spec: Arc<ArcSwap<SupervisorSpec>>, up: Up, exit: ExitSlot, brood: Arc<Brood>) -> Self {
         Self {
-            state: State::new(spec),
+            state: State::new(&spec.load()),
             up,
             exit,
             brood,
@@ -117,7 +118,7 @@ impl Executor {
             waiting: HashMap::new(),
             next_reply: 0,
             alarm: None,
-            first_added: spec.children.len(),
+            spec,
         }
     }
 
@@ -155,6 +156,7 @@ impl Executor {
             Msg::RestartChild { child, reply } => self.command(Command::RestartChild(child), Waiting::Pid(reply)),
             Msg::TerminateChild { child, reply } => self.command(Command::TerminateChild(child), Waiting::Done(reply)),
             Msg::DeleteChild { child, reply } => self.command(Command::DeleteChild(child), Waiting::Done(reply)),
+            Msg::Change { spec, reply } => self.command(Command::Change(spec), Waiting::Done(reply)),
             Msg::WhichChildren(reply) => {
                 let _nobody_waits = reply.send(self.which_children());
                 return None;
@@ -201,6 +203,7 @@ impl Executor {
                 Action::Abandon { child } => self.abandon(child),
                 Action::Gone { child: _, start } => start.gone(),
                 Action::Reply { to, answer } => self.answer(to, answer),
+                Action::Renumber(renumbered) => self.renumber(&renumbered),
                 Action::Ready => {
                     tracing::info!(supervisor = %self.up.path(), "up");
                     self.up.ready();
@@ -233,6 +236,12 @@ impl Executor {
                 let _it_stops = myself.cast(SupervisorMsg(Msg::NotSpawned { child, generation, cause }));
             }
         }
+    }
+
+    fn renumber(&mut self, renumbered: &HashMap<ChildKey, ChildKey>) {
+        let new = |old: ChildKey| renumbered.get(&old).copied().unwrap_or(old);
+        self.live = std::mem::take(&mut self.live).into_iter().map(|(old, live)| (new(old), live)).collect();
+        self.actors.values_mut().for_each(|child| *child = new(*child));
     }
 
     fn kill(&mut self, child: ChildKey, why: KillReason, again: bool) {
@@ -357,8 +366,8 @@ impl Drop for Executor {
         if let Some((_, task)) = self.alarm.take() {
             task.abort();
         }
-        for start in self.state.added_from(self.first_added) {
-            start.gone();
-        }
+        let spec = self.spec.load();
+        let comes_back: HashSet<&ChildId> = spec.children.iter().map(|child| &child.id).collect();
+        self.state.unknown(|child| comes_back.contains(child)).for_each(|start| start.gone());
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::child::{ChildId, ChildKind, ChildSpec};
 use crate::exit::ExitReason;
 use crate::link::Pid;
-use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg};
+use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg, SupervisorSpec};
 
 /// Speaks to one supervisor, whichever incarnation of it runs. Cheap to clone.
 ///
@@ -79,6 +79,11 @@ impl SupervisorHandle {
     pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), ChildError> {
         let child = child.into();
         self.ask(|reply| Msg::DeleteChild { child, reply }).await?
+    }
+
+    /// Gives the incarnation that runs another spec: see [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
+    pub(crate) async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
+        self.ask(|reply| Msg::Change { spec: Box::new(spec), reply }).await?
     }
 
     /// Its children in start order, as they are now; also while it starts or stops.

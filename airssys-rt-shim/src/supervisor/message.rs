@@ -7,7 +7,7 @@ use crate::child::{ChildId, ChildSpec, StopReason};
 use crate::exit::ExitReason;
 use crate::link::Pid;
 use crate::supervisor::decide::{ChildKey, Generation};
-use crate::supervisor::{ChildError, ChildInfo, Counts};
+use crate::supervisor::{ChildError, ChildInfo, Counts, SupervisorSpec};
 
 /// The message type of a supervisor's actor, which says nothing to others.
 pub(crate) struct SupervisorMsg(pub(crate) Msg);
@@ -45,6 +45,10 @@ pub(crate) enum Msg {
     },
     DeleteChild {
         child: ChildId,
+        reply: Answer<()>,
+    },
+    Change {
+        spec: Box<SupervisorSpec>,
         reply: Answer<()>,
     },
     WhichChildren(oneshot::Sender<Vec<ChildInfo>>),

@@ -11,6 +11,7 @@
 //! two [`decide::KILL_GRACE`]s; killing a nested supervisor lets it kill its children first and end after them; children of
 //! one-for-one supervisors are started again independently of each other; there is no `ignore`; a dynamic supervisor's children have names and a spec each.
 
+mod change;
 mod children;
 mod command;
 pub mod decide;
@@ -31,7 +32,7 @@ mod tests;
 
 pub(crate) use self::message::{Msg, SupervisorMsg};
 pub(crate) use self::seat::Up;
-pub(crate) use self::start::spawn;
+pub(crate) use self::start::{change, spawn};
 pub use self::{
     decide::{ChildKey, ChildStatus},
     error::{ChildError, StartError},

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 
 use crate::child::{Incarnation, StartChild, Starting};
 use crate::exit::{ExitSlot, Failure};
 use crate::supervisor::executor::{Executor, SupervisorActor};
-use crate::supervisor::{Msg, Seat, SpecError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up};
+use crate::supervisor::{ChildError, Msg, Seat, SpecError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up};
 
 /// Starts the incarnations of one supervisor, each with the children of its spec. It sits in one place of one tree.
 ///
@@ -27,7 +28,8 @@ use crate::supervisor::{Msg, Seat, SpecError, SupervisorHandle, SupervisorMsg, S
 /// ```
 #[derive(Debug)]
 pub struct SupervisorStart {
-    spec: Arc<SupervisorSpec>,
+    /// What the next incarnation starts with. Shared with the one that runs.
+    spec: Arc<ArcSwap<SupervisorSpec>>,
     handle: SupervisorHandle,
     brood: Arc<Brood>,
 }
@@ -40,13 +42,33 @@ impl SupervisorStart {
     /// What [`SupervisorSpec::validate`] finds.
     pub fn new(spec: SupervisorSpec) -> Result<Arc<Self>, SpecError> {
         spec.validate()?;
-        Ok(Arc::new(Self { spec: Arc::new(spec), handle: SupervisorHandle::default(), brood: Arc::default() }))
+        let spec = Arc::new(ArcSwap::from_pointee(spec));
+        Ok(Arc::new(Self { spec, handle: SupervisorHandle::default(), brood: Arc::default() }))
     }
 
     /// Speaks to whichever incarnation runs.
     #[must_use]
     pub fn handle(&self) -> SupervisorHandle {
         self.handle.clone()
+    }
+
+    /// What the next incarnation starts with.
+    #[must_use]
+    pub fn spec(&self) -> Arc<SupervisorSpec> {
+        self.spec.load_full()
+    }
+
+    /// Makes the supervisor another one, in the incarnation that runs and in those to come: its flags at once, its children by their names.
+    ///
+    /// It starts and stops nobody. A child that is new is down until somebody restarts it; one that is in the spec no more stays as it is, behind the
+    /// others, until somebody stops it or the supervisor ends. The rules of a child that stays hold from its next end, start or stop on.
+    ///
+    /// # Errors
+    ///
+    /// The spec is wrong, or a child is on its way up or down and the strategy or the order would become another one
+    /// ([`ChildError::Unsettled`]). Nothing has changed then.
+    pub async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
+        change(&self.spec, &self.handle, spec).await
     }
 }
 
@@ -68,9 +90,7 @@ impl StartChild for SupervisorStart {
 
     fn gone(&self) {
         self.handle.clear();
-        for child in &self.spec.children {
-            child.start.gone();
-        }
+        self.spec.load().children.iter().for_each(|child| child.start.gone());
     }
 
     fn supervisor(&self) -> Option<SupervisorHandle> {
@@ -78,17 +98,36 @@ impl StartChild for SupervisorStart {
     }
 }
 
+/// Stored first: an incarnation that starts meanwhile starts with it, and taking it once more changes nothing.
+pub(crate) async fn change(
+    stored: &ArcSwap<SupervisorSpec>,
+    handle: &SupervisorHandle,
+    spec: SupervisorSpec,
+) -> Result<(), ChildError> {
+    spec.validate()?;
+    let before = stored.swap(Arc::new(spec.clone()));
+    match handle.change(spec).await {
+        // The next one has it.
+        Err(ChildError::NotRunning) => Ok(()),
+        Err(error) => {
+            stored.store(before);
+            Err(error)
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 type Spawned = (ActorRef<SupervisorMsg>, ExitSlot, tokio::task::JoinHandle<()>);
 
 /// Spawns a supervisor and tells it to begin.
 pub(crate) async fn spawn(
-    spec: Arc<SupervisorSpec>,
+    spec: Arc<ArcSwap<SupervisorSpec>>,
     up: Up,
     brood: Arc<Brood>,
     above: Option<ActorCell>,
 ) -> Result<Spawned, SpawnErr> {
     let exit = ExitSlot::default();
-    let executor = Executor::new(&spec, up, exit.clone(), brood);
+    let executor = Executor::new(spec, up, exit.clone(), brood);
     let (actor, task) = match above {
         Some(above) => Actor::spawn_linked(None, SupervisorActor, executor, above).await?,
         None => Actor::spawn(None, SupervisorActor, executor).await?,

@@ -106,6 +106,12 @@ impl Bench {
             Action::Gone { child, .. } => format!("gone {child}"),
             Action::Reply { to, answer: Ok(_) } => format!("#{} ok", to.0),
             Action::Reply { to, answer: Err(error) } => format!("#{} {}", to.0, short(error)),
+            Action::Renumber(renumbered) => {
+                for (_, key, _) in &mut self.started {
+                    *key = renumbered.get(key).copied().unwrap_or(*key);
+                }
+                "renumber".to_owned()
+            }
             Action::Ready => "ready".to_owned(),
             Action::Exit(Outcome::Shutdown) => "exit".to_owned(),
             Action::Exit(Outcome::AutoShutdown) => "exit auto".to_owned(),
@@ -151,6 +157,7 @@ impl Bench {
             ["add", ..] => self.command(Command::StartChild(child(line.trim_start_matches("add ")))),
             ["terminate", name] => self.command(Command::TerminateChild(name.into())),
             ["restart", name] => self.command(Command::RestartChild(name.into())),
+            ["change", ..] => self.command(Command::Change(Box::new(supervisor(line.trim_start_matches("change "))))),
             ["delete", name] => self.command(Command::DeleteChild(name.into())),
             ["shutdown"] => self.event(Event::Shutdown(StopReason::Shutdown)),
             ["abort"] => self.event(Event::Abort),
@@ -166,6 +173,7 @@ fn short(error: &ChildError) -> &'static str {
         ChildError::NotFound { .. } => "not-found",
         ChildError::Running { .. } => "running",
         ChildError::Restarting { .. } => "restarting",
+        ChildError::Unsettled { .. } => "unsettled",
         ChildError::Terminated { .. } => "terminated",
         ChildError::Dynamic => "dynamic",
         ChildError::StartFailed(_) => "not-started",
@@ -378,6 +386,43 @@ const CASES: &[Case] = &[
     ]),
     ("two may terminate one child", "one-for-one | a", &[
         "up", "terminate a => stop a", "terminate a", "a shuts-down => #1 ok, #2 ok, gone a",
+    ]),
+    ("a change takes effect at once, for those who are there", "one-for-one 0/5s | a | b", &[
+        "up", "change one-for-all 1/5s | a | b transient => #1 ok", "b exits => gone b", "a crashes => start a",
+        "ready a => start b", "ready b", "a crashes => stop b",
+    ]),
+    ("what was counted stays counted", "one-for-one 5/5s | a", &[
+        "up", "a crashes => start a", "ready a", "change one-for-one 1/5s | a => #1 ok", "a crashes => exit gave-up a",
+    ]),
+    ("one that a change adds is down until it is started", "rest-for-one | a", &[
+        "up", "change rest-for-one | a | b => #1 ok", "restart b => start b", "ready b => #2 ok",
+        "a crashes => pause b", "b shuts-down => start a", "ready a => start b",
+    ]),
+    ("one that a change leaves out stays, behind the others", "rest-for-one | a | b", &[
+        "up", "change rest-for-one | b => renumber, #1 ok", "b crashes => pause a", "a shuts-down => start b",
+        "ready b => start a", "ready a", "terminate a => stop a", "a shuts-down => #2 ok, gone a", "delete a => gone a, #3 ok",
+    ]),
+    ("a change puts children into another order", "rest-for-one 9/5s | a | b | c", &[
+        "up", "change rest-for-one 9/5s | c | d | a | b => renumber, #1 ok", "restart d => start d", "ready d => #2 ok",
+        "b crashes => start b", "ready b", "d crashes => pause b", "b shuts-down => pause a", "a shuts-down => start d",
+        "ready d => start a", "ready a => start b", "ready b", "shutdown => stop b", "b shuts-down => stop a",
+        "a shuts-down => stop d", "d shuts-down => stop c", "c shuts-down => exit",
+    ]),
+    ("who waits for a back-off waits on under another key", "one-for-one 9/5s backoff | a | b", &[
+        "up", "a crashes", "change one-for-one 9/5s backoff | b | a => renumber, #1 ok", "at 1s => start a", "ready a",
+    ]),
+    ("one that starts holds up another order and nothing else", "one-for-one | a | b", &[
+        "up", "a crashes => start a", "change one-for-one | b | a => #1 unsettled", "change one-for-all | a | b => #2 unsettled",
+        "change one-for-one 9/5s | a | b => #3 ok", "ready a", "change one-for-all 9/5s | b | a => renumber, #4 ok",
+    ]),
+    ("a change waits for a group", "one-for-all | a | b", &[
+        "up", "a crashes => pause b", "change one-for-one | a | b", "b shuts-down => start a", "ready a => start b",
+        "ready b => #1 ok",
+    ]),
+    ("a change that makes no sense changes nothing", "one-for-one | a transient", &[
+        "up", "change one-for-one | a transient significant => #1 refused",
+        "change one-for-one auto-any | a transient significant => #2 ok",
+        "change one-for-one | b => #3 refused", "a exits => gone a, exit auto",
     ]),
     ("commands wait for a group", "one-for-all | a | b", &[
         "up", "a crashes => pause b", "terminate b", "b shuts-down => start a", "ready a => start b",

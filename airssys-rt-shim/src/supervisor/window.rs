@@ -17,6 +17,12 @@ impl Window {
         Self { intensity, period, restarts: VecDeque::new() }
     }
 
+    /// Bears another number of restarts within another time. Those that were counted stay.
+    pub(crate) fn change(&mut self, intensity: u32, period: Duration) {
+        let restarts = std::mem::take(&mut self.restarts);
+        *self = Self { restarts, ..Self::new(intensity, period) };
+    }
+
     /// Counts a restart; false when that is one too many.
     pub(crate) fn add(&mut self, now: Duration) -> bool {
         // A restart exactly one period ago still counts, as in OTP.

@@ -222,6 +222,11 @@ impl Machine {
                 self.gone.insert(child.to_string());
             }
             Action::Reply { to, answer } => self.reply(to, answer),
+            Action::Renumber(renumbered) => {
+                for running in self.running.values_mut().filter(|running| running.supervisor == supervisor) {
+                    running.key = renumbered.get(&running.key).copied().unwrap_or(running.key);
+                }
+            }
             Action::Ready => {
                 self.note("ready", supervisor);
                 self.tell_above(supervisor, |child, generation| Event::Started { child, generation });

@@ -474,3 +474,38 @@ async fn a_start_failure_of_another_kind_is_told_too() {
     assert!(matches!(error.cause, ExitReason::Killed));
     assert_eq!(broken("x").to_string(), "x");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_was_changed_comes_back_as_it_was_changed() {
+    let log = Log::new();
+    let [a, b, c, d] = probes(["a", "b", "c", "d"], &log);
+    let bears_none = |spec: SupervisorSpec| SupervisorSpec { intensity: 0, ..spec };
+    let inner = SupervisorStart::new(bears_none(one_for_one().child(a.spec()).child(b.spec()))).unwrap();
+    let root = one_for_one().child(ChildSpec::supervisor("inner", Arc::clone(&inner) as _));
+    let system = start(SupervisorSpec { intensity: 9, ..root }).await;
+    let first = a.pid();
+    // One more in front, and a second one in the place of b.
+    let changed = bears_none(one_for_one().child(c.spec()).child(a.spec()).child(d.spec()));
+    inner.change(changed).await.unwrap();
+    for name in ["c", "d"] {
+        inner.handle().restart_child(name).await.unwrap();
+    }
+    inner.handle().terminate_child("b").await.unwrap();
+    inner.handle().delete_child("b").await.unwrap();
+    assert_eq!(a.pid(), first, "who stays is left alone");
+    log.take();
+    a.crash();
+    log.until("ready d", 1).await;
+    settle().await;
+    assert_eq!(log.take(), ["stop d", "stop c", "start c", "ready c", "start a", "ready a", "start d", "ready d"]);
+    // So does the root, which is told the same way.
+    let system_spec = SupervisorSpec { intensity: 0, children: system.spec().children.clone(), ..one_for_one() };
+    system.change(system_spec).await.unwrap();
+    a.crash();
+    assert!(matches!(system.ended().await, ExitReason::Shutdown));
+    assert_eq!(system.gave_up().unwrap().as_str(), "inner");
+    assert!(system.shutdown(SECOND).await.is_clean());
+    let gone =
+        log.take().into_iter().filter(|line| line.starts_with("gone")).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(gone.into_iter().collect::<Vec<_>>(), ["gone a", "gone c", "gone d"], "all that are left, and no other");
+}

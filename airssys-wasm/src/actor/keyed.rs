@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use airssys_rt_shim::child::{ChildSpec, Restart};
-use airssys_rt_shim::supervisor::{Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown, StartChild};
+use airssys_rt_shim::supervisor::{ChildError, Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart};
 use airssys_rt_shim::worker::WorkerStart;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::place::{Post, ServiceSpec, identity};
@@ -117,6 +117,13 @@ impl Roster {
         awakened.posts.values().cloned().collect()
     }
 
+    /// Those who are awake, and those who wake from now on, run under other rules.
+    pub(crate) fn retune(&self, terms: &Arc<Terms>) -> Vec<Arc<Post>> {
+        let mut awakened = self.lock();
+        awakened.waking.terms = Arc::clone(terms);
+        awakened.posts.values().cloned().collect()
+    }
+
     /// Ends the probation of all, where none had gone back from it; how many had.
     pub(crate) fn settle(&self) -> usize {
         let mut awakened = self.lock();
@@ -166,6 +173,13 @@ impl Roster {
     }
 }
 
+/// How often those who are idle are looked for.
+fn sweeps(idle_timeout: Duration) -> tokio::time::Interval {
+    let mut sweep = interval((idle_timeout / 4).max(Duration::from_millis(1)));
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweep
+}
+
 enum News {
     /// An incarnation is gone and will not come back by itself.
     Gone(Arc<KeyedActor>),
@@ -175,8 +189,8 @@ enum News {
 
 /// Wakes and puts to sleep. Run it in a task of its own; it ends with the mesh.
 pub(crate) struct Controller {
-    spec: ServiceSpec,
-    rules: KeyedRules,
+    /// How its actors come and go, and how each is stopped.
+    rules: watch::Receiver<(KeyedRules, Shutdown)>,
     mesh: Arc<Mesh>,
     engines: Arc<Engines>,
     service: Arc<Service>,
@@ -203,17 +217,14 @@ pub(super) fn supervisor(
     mesh: &Arc<Mesh>,
     engines: &Arc<Engines>,
     service: &Arc<Service>,
-) -> (ChildSpec, Controller) {
-    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
-    flags.intensity = rules.intensity;
-    flags.period = if rules.period.is_zero() { KeyedRules::default().period } else { rules.period };
-    let start = match SupervisorStart::new(flags) {
+) -> (ChildSpec, Controller, Reins) {
+    let (told, heard) = watch::channel((rules, spec.shutdown));
+    let start = match SupervisorStart::new(flags(&rules)) {
         Ok(start) => start,
         Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
     };
     let controller = Controller {
-        spec: spec.clone(),
-        rules,
+        rules: heard,
         mesh: Arc::clone(mesh),
         engines: Arc::clone(engines),
         service: Arc::clone(service),
@@ -228,9 +239,39 @@ pub(super) fn supervisor(
     let child = ChildSpec {
         restart: spec.restart,
         significant: spec.significant,
-        ..ChildSpec::supervisor(spec.address.as_str(), start)
+        ..ChildSpec::supervisor(spec.address.as_str(), Arc::clone(&start) as Arc<dyn StartChild>)
     };
-    (child, controller)
+    (child, controller, Reins { told, start })
+}
+
+fn flags(rules: &KeyedRules) -> SupervisorSpec {
+    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
+    flags.intensity = rules.intensity;
+    flags.period = if rules.period.is_zero() { KeyedRules::default().period } else { rules.period };
+    flags
+}
+
+/// Gives the actors of a keyed service other rules while they come and go.
+pub(crate) struct Reins {
+    told: watch::Sender<(KeyedRules, Shutdown)>,
+    start: Arc<SupervisorStart>,
+}
+
+impl Reins {
+    /// Those who are awake beyond a smaller bound leave as soon as they are idle and others wait.
+    pub(crate) async fn take(
+        &self,
+        rules: KeyedRules,
+        shutdown: Shutdown,
+        service: &Service,
+    ) -> Result<(), ChildError> {
+        self.start.change(flags(&rules)).await?;
+        if let Route::Keyed(keyed) = &service.route {
+            keyed.bound(rules.max_keys);
+        }
+        self.told.send_replace((rules, shutdown));
+        Ok(())
+    }
 }
 
 impl Controller {
@@ -239,8 +280,7 @@ impl Controller {
     }
 
     pub(crate) async fn run(mut self) {
-        let mut sweep = interval((self.rules.idle_timeout / 4).max(Duration::from_millis(1)));
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = sweeps(self.rules().idle_timeout);
         loop {
             tokio::select! {
                 actor = self.asked.recv() => match actor {
@@ -249,9 +289,14 @@ impl Controller {
                 },
                 Some(news) = self.news.1.recv() => self.hear(news),
                 _ = sweep.tick() => self.sweep(),
+                Ok(()) = self.rules.changed() => sweep = sweeps(self.rules().idle_timeout),
             }
             self.admit();
         }
+    }
+
+    fn rules(&self) -> KeyedRules {
+        self.rules.borrow().0
     }
 
     fn keyed(&self) -> Option<&Keyed> {
@@ -263,7 +308,7 @@ impl Controller {
 
     /// Starts those who wait, as far as there are places; asks idle ones to leave where there are none.
     fn admit(&mut self) {
-        while self.awake_count < self.rules.max_awake.max(1) {
+        while self.awake_count < self.rules().max_awake.max(1) {
             let Some(actor) = self.waiting.pop_front() else { break };
             self.wake(actor);
         }
@@ -313,7 +358,7 @@ impl Controller {
         self.awake.push_back(Awake { actor: Arc::clone(&actor), start: Arc::clone(&start), idle_since: None });
         let child = ChildSpec {
             restart: Restart::Transient,
-            shutdown: self.spec.shutdown,
+            shutdown: self.rules.borrow().1,
             ..ChildSpec::worker(actor.address.as_str(), start)
         };
         let (supervisor, news) = (self.supervisor.clone(), self.news.0.clone());
@@ -370,14 +415,14 @@ impl Controller {
     }
 
     fn sweep(&mut self) {
-        let now = Instant::now();
+        let (now, idle_timeout) = (Instant::now(), self.rules().idle_timeout);
         for awake in &mut self.awake {
             let handled = awake.actor.lane.mailbox.is_empty();
             let busy = awake.actor.was_busy();
             match (handled && !busy, awake.idle_since) {
                 (false, _) => awake.idle_since = None,
                 (true, None) => awake.idle_since = Some(now),
-                (true, Some(since)) if now.duration_since(since) >= self.rules.idle_timeout => {
+                (true, Some(since)) if now.duration_since(since) >= idle_timeout => {
                     let _it_is_gone = awake.start.control(Control::Sleep);
                 }
                 (true, Some(_)) => {}

@@ -110,6 +110,12 @@ impl Live {
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Puts other rules under the release that is in the place. Who starts here starts with them; who runs has to be told.
+    pub(crate) fn retune(&self, terms: &Arc<Terms>) {
+        let serving = self.serving();
+        self.serving.store(Arc::new(serving.with(&serving.template, terms)));
+    }
+
     /// Lets nothing serve here until a release is switched in.
     pub(super) fn suspend(&self, suspended: Suspended) {
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(suspended));

@@ -53,6 +53,8 @@ pub(crate) enum Control {
     Swap(Box<Swap>),
     /// Count turns where the place says now, or nowhere any more.
     Watch,
+    /// Go on under the rules that are live in this place now, with the same instance; then say so.
+    Retune(oneshot::Sender<()>),
     /// Go to sleep, if there is nothing to do.
     Sleep,
 }
@@ -132,6 +134,16 @@ impl ComponentActor {
         self.suspended = false;
         self.watching = self.live.watched().map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
+    }
+
+    /// Goes on under the rules that are live here, which are for the release that it serves with.
+    fn retune(&mut self) {
+        self.identity = Arc::clone(&self.live.serving().identity);
+        let limits = &self.identity.terms.limits;
+        self.identity.service.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+        if let Some(instance) = &mut self.instance {
+            instance.retune(&self.identity);
+        }
     }
 
     /// Lets another release take over, where it is not withdrawn.
@@ -563,6 +575,11 @@ impl Behavior for ComponentActor {
             Control::Watch => {
                 return Box::pin(self.watch()).await;
             }
+            Control::Retune(done) => {
+                self.retune();
+                let _nobody_waits = done.send(());
+                return Flow::Continue;
+            }
             control => control,
         };
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
@@ -588,7 +605,7 @@ impl Behavior for ComponentActor {
                 self.stop(StopReason::Idle).await;
                 Flow::Exit(ExitReason::Normal)
             }
-            Control::Sleep | Control::Swap(_) | Control::Watch => Flow::Continue,
+            Control::Sleep | Control::Swap(_) | Control::Watch | Control::Retune(_) => Flow::Continue,
         }
     }
 

@@ -102,6 +102,8 @@ pub(crate) struct Placed {
     pub(crate) actors: Arc<[Post]>,
     /// The actors of a keyed service.
     pub(crate) roster: Option<Arc<keyed::Roster>>,
+    /// The rules by which those come and go.
+    pub(crate) reins: Option<keyed::Reins>,
     /// Runs the keyed service's controller, where it is one.
     pub(crate) controller: Option<keyed::Controller>,
 }
@@ -114,6 +116,13 @@ pub(crate) struct NameTaken(pub(crate) Address);
 impl ServiceSpec {
     /// Registers the service and its mailboxes. Nothing runs yet.
     pub(crate) fn place(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Result<Placed, NameTaken> {
+        let placed = self.build(mesh, engines);
+        mesh.register(&placed.service).map_err(|_| NameTaken(self.address.clone()))?;
+        Ok(placed)
+    }
+
+    /// The service and its mailboxes, which nobody can find yet.
+    pub(crate) fn build(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Placed {
         let mut wakes = None;
         let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
         let shelf = &self.shelf;
@@ -136,20 +145,21 @@ impl ServiceSpec {
             metrics: Metrics::default(),
             shelf: shelf.clone(),
         });
-        mesh.register(&service).map_err(|_| NameTaken(self.address.clone()))?;
         let mut placed = Placed {
             service: Arc::clone(&service),
             children: Vec::new(),
             actors: Arc::new([]),
             roster: None,
+            reins: None,
             controller: None,
         };
         if let Some((rules, asked)) = wakes {
-            let (child, controller) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
+            let (child, controller, reins) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
             placed.children.push(child);
             placed.roster = Some(controller.roster());
+            placed.reins = Some(reins);
             placed.controller = Some(controller);
-            return Ok(placed);
+            return placed;
         }
         let places: Vec<(crate::router::service::Target, usize)> = match &service.route {
             Route::Shared(_) => {
@@ -184,7 +194,7 @@ impl ServiceSpec {
             });
         }
         placed.actors = posts.into();
-        Ok(placed)
+        placed
     }
 }
 

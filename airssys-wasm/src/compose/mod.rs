@@ -2,6 +2,8 @@
 
 mod topology;
 mod validate;
+pub(crate) mod write;
 mod written;
 
 pub use topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+pub use write::NotText;

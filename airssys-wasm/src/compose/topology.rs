@@ -1,7 +1,7 @@
 //! A topology that was understood: names resolved, releases found, nothing contradictory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
@@ -131,6 +131,17 @@ pub enum Node {
     Service(Box<ServiceNode>),
 }
 
+impl Node {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Supervisor(node) => &node.name,
+            Self::Service(node) => node.address.service(),
+        }
+    }
+}
+
 /// A supervisor in the tree.
 #[derive(Debug, Clone)]
 pub struct SupervisorNode {
@@ -165,6 +176,8 @@ pub struct ServiceNode {
     pub address: Address,
     /// The release that serves it.
     pub release: Release,
+    /// How the topology names that: a path, or `NAME@VERSION`. A deployment changes the release, and not this.
+    pub named: PathBuf,
     /// How many actors serve it.
     pub multiplicity: Multiplicity,
     /// The shape of its mailbox.
@@ -223,6 +236,12 @@ impl Topology {
         super::validate::topology(&source, data_folder)
     }
 
+    /// [`Topology::read_with`] from a text that came from elsewhere; `path` is what errors call it.
+    pub(crate) fn of_text(path: &Path, text: &str, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
+        let source = Source { path: path.to_owned(), text: text.to_owned() };
+        super::validate::topology(&source, data_folder)
+    }
+
     /// Changes each service.
     pub(crate) fn each_service(&mut self, mut change: impl FnMut(&mut ServiceNode)) {
         fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut ServiceNode)) {
@@ -258,9 +277,14 @@ impl ServiceNode {
     pub fn new(address: Address, release: Release) -> Self {
         let mut limits = Limits::default();
         release.manifest.limits.apply(&mut limits);
+        let named = match &release.seal {
+            Some(_) => format!("{}@{}", release.manifest.name, release.manifest.version).into(),
+            None => release.component.clone(),
+        };
         Self {
             address,
             release,
+            named,
             multiplicity: Multiplicity::One,
             shape: Shape::default(),
             grants: Grants::default(),

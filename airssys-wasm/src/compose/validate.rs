@@ -252,6 +252,7 @@ fn service(
     check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
     let mut node = ServiceNode::new(address, release(source, data_folder, &value.release)?);
+    node.named = named(source, value.release.get_ref());
     node.own_limits = LimitsPatch::from(value.limits.clone());
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
@@ -285,6 +286,15 @@ fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBu
         let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
         source.error(&written.span(), what, hint)
     })
+}
+
+/// A release as it is named from everywhere.
+fn named(source: &Source, written: &Path) -> PathBuf {
+    if written.to_str().is_some_and(Reference::is_meant) {
+        return written.to_owned();
+    }
+    let path = from_file(source, written);
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn from_file(source: &Source, path: &Path) -> PathBuf {

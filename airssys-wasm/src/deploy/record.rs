@@ -281,6 +281,32 @@ impl Records {
         Ok(recovery)
     }
 
+    /// Lets another release be live that proved itself in an apply. Once more changes nothing.
+    pub(crate) fn adopt(&self, service: &str, from: &Source, to: &Source) -> Result<(), RecordError> {
+        let mut record = self.get(service).unwrap_or_else(|| Record::new(from));
+        if record.live == *to {
+            return Ok(());
+        }
+        record.enter(Ended { at: now(), from: from.clone(), to: to.clone(), live: true, reason: None });
+        record.previous = Some(from.clone());
+        record.live = to.clone();
+        self.write(service, record)
+    }
+
+    /// Forgets a service.
+    pub(crate) fn drop_service(&self, service: &str) -> Result<(), RecordError> {
+        if let Some(folder) = &self.folder {
+            files::remove(&folder.join(format!("{service}.json")))?;
+        }
+        self.all().remove(service);
+        Ok(())
+    }
+
+    /// All of them, by service.
+    pub(crate) fn each(&self) -> Vec<(String, Record)> {
+        self.all().iter().map(|(service, record)| (service.clone(), record.clone())).collect()
+    }
+
     /// After this it is on disk.
     fn write(&self, service: &str, record: Record) -> Result<(), RecordError> {
         if let Some(folder) = &self.folder {

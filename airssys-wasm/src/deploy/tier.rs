@@ -11,7 +11,6 @@ use super::run::{Before, Posts, hand_over};
 use crate::actor::{Claim, Post, Probation, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
-use crate::router::service::Terms;
 
 /// How long an actor has to come to the end of its turn, before it is looked at again later.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,7 +21,6 @@ pub(crate) async fn tier_up(
     posts: &Posts,
     hasty: &Arc<Template>,
     better: &Arc<Template>,
-    terms: &Arc<Terms>,
     memory: Memory,
 ) -> usize {
     let awake;
@@ -40,7 +38,7 @@ pub(crate) async fn tier_up(
         if !Arc::ptr_eq(&before.template, hasty) || post.is_closed() {
             continue;
         }
-        let next = Arc::new(before.with(better, terms));
+        let next = Arc::new(before.with(better, &before.identity.terms));
         if !hands_over {
             left += usize::from(!post.live.improve(&before, &next));
             continue;

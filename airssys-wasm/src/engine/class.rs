@@ -4,7 +4,7 @@
 //! instances live, because they touch fewer pages of the page table; large ones need no bounds checks.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -92,15 +92,33 @@ const BASELINE_FROM: u64 = 4 << 20;
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]
 pub struct Engines {
-    /// By slot size. Shared with the clock.
-    classes: Arc<Mutex<Vec<(u64, Tier, Engine)>>>,
+    /// Shared with the clock. Of those of one size the last one is the one to use.
+    classes: Arc<Mutex<Vec<Class>>>,
     compiler: Compiler,
-    baseline_from: u64,
+    baseline_from: AtomicU64,
     instances: Arc<Instances>,
     demand: Vec<(u64, usize)>,
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     stop: Arc<AtomicBool>,
+}
+
+/// An engine with slots of one size.
+#[derive(Debug)]
+struct Class {
+    slot_bytes: u64,
+    tier: Tier,
+    engine: Engine,
+    /// Instances that it has room for and nobody has announced.
+    left: usize,
+}
+
+impl Class {
+    fn new(slot_bytes: u64, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
+        let engine = Engine::new(&config(slot_bytes, u32::try_from(instances).unwrap_or(u32::MAX), tier))
+            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
+        Ok(Self { slot_bytes, tier, engine, left })
+    }
 }
 
 impl Engines {
@@ -111,7 +129,7 @@ impl Engines {
     /// [`EngineError::Clock`].
     pub fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let classes: Arc<Mutex<Vec<(u64, Tier, Engine)>>> = Arc::default();
+        let classes: Arc<Mutex<Vec<Class>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
         let pulse = Arc::<Pulse>::default();
         let beaten = Arc::clone(&pulse);
@@ -120,8 +138,8 @@ impl Engines {
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     thread::sleep(TICK);
-                    for (_, _, engine) in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                        engine.increment_epoch();
+                    for class in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                        class.engine.increment_epoch();
                     }
                     beaten.beat();
                 }
@@ -130,7 +148,7 @@ impl Engines {
         Ok(Self {
             classes,
             compiler: Compiler::default(),
-            baseline_from: settings.baseline_from.unwrap_or(BASELINE_FROM),
+            baseline_from: settings.baseline_from.unwrap_or(BASELINE_FROM).into(),
             instances: Arc::new(Instances::of_this_machine(settings.max_instances.unwrap_or(usize::MAX))),
             demand: settings.demand.clone(),
             pulse,
@@ -170,7 +188,12 @@ impl Engines {
 
     /// Whether a component of this size is to be compiled by the baseline compiler first.
     pub(super) fn takes_long(&self, size: usize) -> bool {
-        size as u64 >= self.baseline_from
+        size as u64 >= self.baseline_from.load(Ordering::Relaxed)
+    }
+
+    /// See [`EnginesSettings::baseline_from`].
+    pub(crate) fn set_baseline_from(&self, bytes: u64) {
+        self.baseline_from.store(bytes, Ordering::Relaxed);
     }
 
     /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and not for long.
@@ -188,8 +211,8 @@ impl Engines {
         let most_bytes = SLOTS[SLOTS.len() - 1];
         let slot_bytes = slot(memory_bytes).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., engine)) = classes.iter().find(|(slot, of, _)| (*slot, *of) == (slot_bytes, tier)) {
-            return Ok(engine.clone());
+        if let Some(class) = classes.iter().rfind(|class| (class.slot_bytes, class.tier) == (slot_bytes, tier)) {
+            return Ok(class.engine.clone());
         }
         let demands =
             || self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| *count);
@@ -201,10 +224,41 @@ impl Engines {
         } else {
             announced.saturating_add(spare).min(self.instances.most())
         };
-        let engine = Engine::new(&config(slot_bytes, u32::try_from(share).unwrap_or(u32::MAX), tier))
-            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
-        classes.push((slot_bytes, tier, engine.clone()));
+        let class = Class::new(slot_bytes, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
+        let engine = class.engine.clone();
+        classes.push(class);
         Ok(engine)
+    }
+
+    /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
+    /// the releases that are loaded from now on.
+    pub(crate) fn announce(&self, more: &[(u64, usize)]) -> Result<(), EngineError> {
+        for slot_bytes in SLOTS {
+            let of_class = more.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes));
+            let more: usize = of_class.map(|(_, count)| count).sum();
+            if more == 0 {
+                continue;
+            }
+            let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+            match classes.iter_mut().rfind(|class| (class.slot_bytes, class.tier) == (slot_bytes, Tier::Optimized)) {
+                Some(class) if class.left >= more => class.left -= more,
+                _ => {
+                    let share = more.saturating_add(SPARE).min(self.instances.most());
+                    classes.push(Class::new(slot_bytes, Tier::Optimized, share, 0)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was announced.
+    pub(crate) fn recall(&self, fewer: &[(u64, usize)]) {
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (memory, count) in fewer {
+            if let Some(class) = classes.iter_mut().rfind(|class| slot(*memory) == Some(class.slot_bytes)) {
+                class.left += count;
+            }
+        }
     }
 }
 

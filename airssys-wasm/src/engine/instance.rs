@@ -133,6 +133,14 @@ impl Instance {
         }
     }
 
+    /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI, randomness.
+    pub(crate) fn retune(&mut self, identity: &Arc<Identity>) {
+        let limits = &identity.terms.limits;
+        self.budget_ticks = limits.budget_ticks();
+        self.store.set_hostcall_fuel(limits.boundary_bytes);
+        self.guest().identity = Arc::clone(identity);
+    }
+
     /// The turn that runs, or is about to.
     pub(crate) fn guest(&mut self) -> &mut Guest {
         self.store.data_mut()

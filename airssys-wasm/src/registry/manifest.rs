@@ -160,6 +160,25 @@ impl From<WrittenLimits> for LimitsPatch {
 }
 
 impl LimitsPatch {
+    /// Whether the file names the limit of this key.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        match key {
+            "memory" => self.memory_bytes.is_some(),
+            "table_elements" => self.table_elements.is_some(),
+            "core_instances" => self.core_instances.is_some(),
+            "turn_deadline" => self.turn_deadline.is_some(),
+            "turn_budget" => self.turn_budget.is_some(),
+            "start_timeout" => self.start_timeout.is_some(),
+            "message" => self.message_bytes.is_some(),
+            "boundary" => self.boundary_bytes.is_some(),
+            "state" => self.state_bytes.is_some(),
+            "effects" => self.effects.is_some(),
+            "timers" => self.timers.is_some(),
+            "log_line" => self.log_line_bytes.is_some(),
+            _ => false,
+        }
+    }
+
     /// These limits, changed as the file says.
     pub fn apply(&self, limits: &mut Limits) {
         fn set<T: Copy>(limit: &mut T, patch: Option<T>) {

@@ -52,8 +52,8 @@ pub struct Keyed {
     shards: [Mutex<HashMap<Box<str>, Arc<KeyedActor>>>; SHARDS],
     hasher: RandomState,
     count: AtomicUsize,
-    max_keys: usize,
-    shape: Shape,
+    max_keys: AtomicUsize,
+    shape: Mutex<Shape>,
     waits: Arc<Waits>,
     shelf: Option<Arc<Shelf>>,
     /// To the controller. Unbounded, and never longer than there are actors: each is in it at most once.
@@ -75,8 +75,8 @@ impl Keyed {
             hasher: RandomState::new(),
             // A key with durable state is there before anybody addresses it.
             count: AtomicUsize::new(shelf.as_ref().map_or(0, |shelf| shelf.len())),
-            max_keys,
-            shape,
+            max_keys: AtomicUsize::new(max_keys),
+            shape: Mutex::new(shape),
             waits,
             shelf,
             wakes,
@@ -100,18 +100,32 @@ impl Keyed {
             return Err(Misaddressed::BadKey);
         }
         let counted = self.shelf.as_ref().is_some_and(|shelf| shelf.has(key));
-        if !counted && self.count.fetch_add(1, Ordering::Relaxed) >= self.max_keys {
+        if !counted && self.count.fetch_add(1, Ordering::Relaxed) >= self.max_keys.load(Ordering::Relaxed) {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(Misaddressed::TooManyKeys);
         }
         let actor = Arc::new(KeyedActor {
             address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
-            lane: Lane::new(&self.shape, &self.waits, 1, Holding::one(self.shelf.as_ref(), key)),
+            lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(self.shelf.as_ref(), key)),
             phase: AtomicU8::new(ASLEEP),
             addressed: AtomicBool::new(false),
         });
         shard.insert(key.into(), Arc::clone(&actor));
         Ok(actor)
+    }
+
+    /// The mailboxes of new actors have this shape from now on.
+    pub(crate) fn reshape(&self, shape: Shape) {
+        *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = shape;
+    }
+
+    fn shape(&self) -> Shape {
+        *self.shape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be so many keys from now on. Those that are there stay.
+    pub(crate) fn bound(&self, max_keys: usize) {
+        self.max_keys.store(max_keys, Ordering::Relaxed);
     }
 
     /// Asks for an incarnation where there is none and none was asked for.

@@ -30,7 +30,7 @@ use self::service::{Inbox, Misaddressed, Place, Service, Target};
 use self::topics::Topics;
 use self::waits::{Node, Waits};
 use crate::address::{Address, split};
-use crate::capability::{Operation, Pattern};
+use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
@@ -67,7 +67,8 @@ type Services = HashMap<Box<str>, Arc<Service>, foldhash::fast::RandomState>;
 /// All services, and the ways between them.
 #[derive(Debug)]
 pub struct Mesh {
-    settings: MeshSettings,
+    /// How long a send waits for room, in nanoseconds. Looked at only where there is none.
+    reserve_timeout: AtomicU64,
     services: ArcSwap<Services>,
     stack: Stack,
     topics: Topics,
@@ -123,7 +124,7 @@ pub(crate) struct Until {
 impl Mesh {
     pub(crate) fn new(settings: MeshSettings, stack: Stack, pulse: Arc<Pulse>) -> Self {
         Self {
-            settings,
+            reserve_timeout: AtomicU64::new(nanoseconds(settings.reserve_timeout)),
             services: ArcSwap::default(),
             stack,
             topics: Topics::default(),
@@ -151,6 +152,63 @@ impl Mesh {
             new
         });
         taken.map_or(Ok(()), Err)
+    }
+
+    /// Puts a service in the place of the one that has its name: what is sent from now on, what is published to its subscriptions and what its timers say
+    /// goes to its mailboxes.
+    pub(crate) fn replace(&self, service: &Arc<Service>) {
+        let before = self.service(service.address.service());
+        self.services.rcu(|old| {
+            let mut new = HashMap::clone(old);
+            new.insert(service.address.service().into(), Arc::clone(service));
+            new
+        });
+        if let Some(before) = before {
+            self.topics.rebind(|target| match Arc::ptr_eq(&target.service, &before) {
+                true => service.place(target.address().key(), None).ok()?.target().ok().cloned(),
+                false => Some(target.clone()),
+            });
+        }
+    }
+
+    /// The target of the same address in the service that is there now, where another one has taken the place.
+    fn now(&self, target: Target, key: Option<&str>) -> Target {
+        let address = target.address();
+        let now = self.service(address.service()).filter(|now| !Arc::ptr_eq(now, &target.service));
+        let place = now.and_then(|now| now.place(address.key(), key).ok());
+        place.and_then(|place| place.target().ok().cloned()).unwrap_or(target)
+    }
+
+    /// Takes a service out of the mesh: nobody finds it any more. What is in its mailboxes stays there.
+    pub(crate) fn unregister(&self, name: &str) {
+        self.services.rcu(|old| {
+            let mut new = HashMap::clone(old);
+            new.remove(name);
+            new
+        });
+    }
+
+    /// Closes all mailboxes of a service for good, and ends its subscriptions.
+    pub(crate) fn retire(&self, service: &Service) {
+        self.topics.retain(|_, target| !std::ptr::eq(&raw const *target.service, service));
+        service.each_lane(|_, lane| self.close(&lane.mailbox));
+    }
+
+    /// Ends the subscriptions of a service that its policy does not allow.
+    pub(crate) fn end_subscriptions(&self, service: &Service, policy: &Policy) {
+        let theirs = |target: &Target| std::ptr::eq(&raw const *target.service, service);
+        self.topics.retain(|pattern, target| !theirs(target) || policy.allows(Operation::Subscribe, pattern.as_str()));
+    }
+
+    /// Takes other settings.
+    pub(crate) fn set(&self, settings: &MeshSettings) {
+        self.reserve_timeout.store(nanoseconds(settings.reserve_timeout), Ordering::Relaxed);
+        self.dead.resize(settings.dead_letters);
+        self.timers.resize(settings.timers);
+    }
+
+    fn reserve_timeout(&self) -> Duration {
+        Duration::from_nanos(self.reserve_timeout.load(Ordering::Relaxed))
     }
 
     /// A service by its name.
@@ -315,7 +373,7 @@ impl Mesh {
             Err(NoRoom::Full)
                 if may_wait && mailbox.overflow() == Overflow::Wait && !std::ptr::eq(&raw const **mailbox, own) =>
             {
-                let until = Instant::now() + self.settings.reserve_timeout;
+                let until = Instant::now() + self.reserve_timeout();
                 timeout_at(until, mailbox.reserve()).await.unwrap_or(Err(NoRoom::Full))
             }
             settled => settled,
@@ -394,6 +452,7 @@ impl Mesh {
     /// Delivers the message of a timer that ran out, to the service that set it.
     pub(crate) fn ring(self: &Arc<Self>, id: TimerId, alarm: Alarm) {
         let Alarm { target, key, trace, body } = alarm;
+        let target = self.now(target, key.as_deref());
         let who = Origin { who: Who::Host, trace };
         let mut envelope = self.envelope(who, &target, key.as_deref(), Delivery::Timer(id), None, body);
         envelope.sender = Some(target.address().clone());
@@ -430,7 +489,7 @@ impl Mesh {
             if mailbox.overflow() != Overflow::Wait {
                 return Err(overloaded(target));
             }
-            let patience = Instant::now() + self.settings.reserve_timeout;
+            let patience = Instant::now() + self.reserve_timeout();
             let until = deadline.map_or(patience, |deadline| deadline.min(patience));
             // Room first, the message then: a message inside of a dropped future would have no fate.
             match timeout_at(until, mailbox.reserve()).await {
@@ -578,6 +637,11 @@ impl Drop for Taken<'_> {
             self.dead.put_back(letter);
         }
     }
+}
+
+/// A time that a topology can name is far shorter than 64 bits can say.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn context<'a>(

@@ -283,6 +283,14 @@ impl Service {
         }
     }
 
+    /// Whether none of its actors has a message or is in a turn, and nobody has room in its mailboxes for one that is about to come. Gives back what storage
+    /// they have.
+    pub(crate) fn is_drained(&self) -> bool {
+        let mut nothing_comes = true;
+        self.each_lane(|_, lane| nothing_comes &= lane.mailbox.is_closed() || lane.mailbox.compact());
+        nothing_comes && self.is_quiet()
+    }
+
     /// Each state that it has, with the actor's key; empty for its only one.
     pub(crate) fn each_state(&self, mut see: impl FnMut(&str, &State)) {
         match &self.shelf {
@@ -291,6 +299,24 @@ impl Service {
             None => self.each_lane(|address, lane| {
                 lane.each_state(|key, state| see(key.or(address.key()).unwrap_or_default(), state));
             }),
+        }
+    }
+
+    /// Gives its mailboxes another shape, those that are made later too.
+    pub(crate) fn reshape(&self, shape: Shape) {
+        if let Route::Keyed(keyed) = &self.route {
+            keyed.reshape(shape);
+        }
+        self.each_lane(|_, lane| lane.mailbox.reshape(shape.capacity, shape.overflow));
+    }
+
+    /// The state of a key, where its turns would look for it; none where no turn does.
+    pub(crate) fn state_of(&self, key: &str) -> Option<Arc<State>> {
+        match &self.route {
+            Route::Shared(lane) if key.is_empty() => lane.state(None),
+            Route::Shared(_) => None,
+            Route::Partitioned(lanes) => lanes.get(lane_of(Some(key), lanes.len()))?.state(Some(key)),
+            Route::Keyed(keyed) => keyed.actor(&self.address, key).ok()?.lane.state(None),
         }
     }
 

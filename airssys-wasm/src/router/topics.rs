@@ -34,6 +34,22 @@ impl Topics {
         });
     }
 
+    /// Lets each subscription be that of another target; it ends where there is none.
+    pub(crate) fn rebind(&self, to: impl Fn(&Target) -> Option<Target>) {
+        self.subscriptions.rcu(|old| {
+            old.iter().filter_map(|(pattern, target)| Some((pattern.clone(), to(target)?))).collect::<Vec<_>>()
+        });
+    }
+
+    /// Ends the subscriptions for which this is not so.
+    pub(crate) fn retain(&self, keeps: impl Fn(&Pattern, &Target) -> bool) {
+        self.subscriptions.rcu(|old| {
+            let mut new = Vec::clone(old);
+            new.retain(|(pattern, target)| keeps(pattern, target));
+            new
+        });
+    }
+
     /// Those who get what is published on `topic`, each once.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<Target> {
         let subscriptions: Arc<_> = self.subscriptions.load_full();

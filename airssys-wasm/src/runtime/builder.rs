@@ -1,7 +1,7 @@
 //! From a topology, and what the data folder says, to a running mesh: compile, read durable state, place, start.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,9 +9,11 @@ use std::time::Duration;
 use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::supervisor::{SupervisorSpec, SupervisorStart};
 use airssys_rt_shim::system::{System, SystemError};
+use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
+use crate::apply::Ledger;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
@@ -46,7 +48,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Keeps durable state and what was deployed in this folder, and finds published releases there. One mesh at a time has it.
+    /// Keeps durable state, what was deployed and which topology is in force in this folder, and finds published releases there. One mesh at a time has it.
+    ///
+    /// The topology that is started is the one in force from then on. Who wants to go on with what was applied last asks [`crate::apply::in_force`] before.
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_folder = Some(folder.into());
@@ -99,6 +103,7 @@ impl RuntimeBuilder {
     ///
     /// [`RuntimeError`]. Nothing runs then.
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
+        let in_force = topology;
         let durable = durable_services(topology, self.data_folder.as_deref())?;
         let engines = engines(self.engines, topology)?;
         let (declared, most) = room(&engines, topology)?;
@@ -112,7 +117,7 @@ impl RuntimeBuilder {
             Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
             Err(error) => Err(error),
         };
-        let (Recovered { topology, records, recoveries }, (templates, holds)) = match loaded {
+        let (Recovered { topology, records, ledger, recoveries }, (templates, holds)) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let Some(kept) = kept {
@@ -130,10 +135,11 @@ impl RuntimeBuilder {
             templates: &templates,
             kept: kept.as_ref(),
             services: Vec::new(),
+            supervisors: BTreeMap::new(),
         };
         let mut root = topology.root.spec();
-        root.children = building.children(&topology.children)?;
-        let mut placed = building.services;
+        root.children = building.children(&topology.children, "")?;
+        let Building { services: mut placed, supervisors, .. } = building;
         let deployable = |node: &ServiceNode| {
             let template = Arc::clone(templates.get(&key(node))?);
             // Its own hold is among those of the whole mesh.
@@ -147,34 +153,46 @@ impl RuntimeBuilder {
             let mesh = Arc::clone(&mesh);
             async move { mesh.timers.run(|id, alarm| mesh.ring(id, alarm)).await }
         })];
-        tasks.extend(
-            placed
-                .iter_mut()
-                .filter_map(|service| service.controller.take())
-                .map(|controller| tokio::spawn(controller.run())),
-        );
+        let controllers: HashMap<String, JoinHandle<()>> = placed.iter_mut().filter_map(control).collect();
         tasks.push(tokio::spawn(compact(Arc::clone(&mesh))));
-        match System::start(topology.name.as_str(), root).await {
+        let started = System::start(topology.name.as_str(), root).await.map_err(RuntimeError::from);
+        let started = match started {
+            // In force is what was started as a whole.
+            Ok(system) => match ledger.enforce(in_force) {
+                Ok(()) => Ok(system),
+                Err(error) => {
+                    system.shutdown(topology.settings.shutdown_timeout).await;
+                    Err(error.into())
+                }
+            },
+            Err(error) => Err(error),
+        };
+        match started {
             Ok(system) => Ok(Runtime {
                 engines,
                 mesh,
                 system,
-                placed,
+                placed: ArcSwap::from_pointee(placed.into_iter().map(Arc::new).collect()),
+                supervisors: Mutex::new(supervisors),
+                controllers: Mutex::new(controllers),
+                in_force: ArcSwap::from_pointee(in_force.clone()),
+                ledger: Arc::new(ledger),
+                applying: tokio::sync::Mutex::default(),
+                data_folder: self.data_folder,
                 releases: Arc::new(Mutex::new(releases)),
                 records,
                 recoveries,
                 tasks,
-                journal: kept.map(|kept| kept.journal),
+                journal: Mutex::new(kept.map(|kept| kept.journal)),
                 _holds: holds,
-                shutdown_timeout: topology.settings.shutdown_timeout,
-                trusted_keys: topology.settings.trusted_keys.clone(),
+                settings: ArcSwap::from_pointee(topology.settings.clone()),
             }),
             Err(error) => {
-                tasks.iter().for_each(JoinHandle::abort);
+                tasks.iter().chain(controllers.values()).for_each(JoinHandle::abort);
                 if let Some(kept) = kept {
                     kept.journal.close().await;
                 }
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -281,6 +299,13 @@ pub(super) async fn compile(
     compiled.await.unwrap_or_else(|detail| Err(TemplateError::Invalid { path, detail }))
 }
 
+/// [`loading`], waited for.
+pub(super) async fn load_one(engines: &Arc<Engines>, service: &ServiceNode) -> Result<Arc<Template>, RuntimeError> {
+    let loaded = loaded(loading(engines, service.clone()), &service.release.component).await;
+    let of = service.address.to_string();
+    loaded.map(Arc::new).map_err(|source| RuntimeError::Release { service: of, source })
+}
+
 pub(super) async fn loaded(loading: Loading, path: &Path) -> Result<Template, TemplateError> {
     loading.await.unwrap_or_else(|error| {
         Err(TemplateError::Invalid { path: path.to_owned(), detail: format!("the compiler panicked: {error}") })
@@ -318,6 +343,7 @@ pub(super) fn durable_services<'a>(
 pub(super) struct Recovered<'a> {
     pub(super) topology: Cow<'a, Topology>,
     pub(super) records: Arc<Records>,
+    pub(super) ledger: Ledger,
     pub(super) recoveries: Vec<Recovery>,
 }
 
@@ -328,9 +354,12 @@ pub(super) fn recover<'a>(
     as_written: bool,
     kept: Option<&DurableStates>,
 ) -> Result<Recovered<'a>, RuntimeError> {
-    let records = Records::open(data.filter(|_| !as_written))?;
+    let recorded = data.filter(|_| !as_written);
+    let (records, ledger) = (Records::open(recorded)?, Ledger::open(recorded)?);
+    ledger.finish(&records)?;
     if records.is_empty() {
-        return Ok(Recovered { topology: Cow::Borrowed(topology), records: Arc::new(records), recoveries: Vec::new() });
+        let (topology, records) = (Cow::Borrowed(topology), Arc::new(records));
+        return Ok(Recovered { topology, records, ledger, recoveries: Vec::new() });
     }
     let (mut topology, mut recoveries, mut failed) = (topology.clone(), Vec::new(), None);
     topology.each_service(|node| {
@@ -341,7 +370,8 @@ pub(super) fn recover<'a>(
     for recovery in &recoveries {
         tracing::warn!(target: "airssys::deploy", "{recovery}");
     }
-    failed.map_or(Ok(Recovered { topology: Cow::Owned(topology), records: Arc::new(records), recoveries }), Err)
+    let (topology, records) = (Cow::Owned(topology), Arc::new(records));
+    failed.map_or(Ok(Recovered { topology, records, ledger, recoveries }), Err)
 }
 
 /// The releases that served before those that are live, as far as they can be had: without one there is no way back, and nothing else is wrong.
@@ -445,51 +475,74 @@ pub(super) struct Building<'a> {
     pub(super) templates: &'a HashMap<TemplateKey, Arc<Template>>,
     pub(super) kept: Option<&'a DurableStates>,
     pub(super) services: Vec<Placed>,
+    /// Those that were made, by the names down to each.
+    pub(super) supervisors: BTreeMap<String, Arc<SupervisorStart>>,
 }
 
 impl Building<'_> {
-    pub(super) fn children(&mut self, nodes: &[Node]) -> Result<Vec<ChildSpec>, RuntimeError> {
+    pub(super) fn children(&mut self, nodes: &[Node], above: &str) -> Result<Vec<ChildSpec>, RuntimeError> {
         let mut children = Vec::new();
         for node in nodes {
             match node {
                 Node::Service(service) => children.extend(self.service(service)?),
-                Node::Supervisor(supervisor) => children.push(self.supervisor(supervisor)?),
+                Node::Supervisor(supervisor) => children.push(self.supervisor(supervisor, above)?),
             }
         }
         Ok(children)
     }
 
-    pub(super) fn supervisor(&mut self, node: &SupervisorNode) -> Result<ChildSpec, RuntimeError> {
-        let spec = SupervisorSpec { children: self.children(&node.children)?, ..node.flags.spec() };
+    pub(super) fn supervisor(&mut self, node: &SupervisorNode, above: &str) -> Result<ChildSpec, RuntimeError> {
+        let path = below(above, &node.name);
+        let spec = SupervisorSpec { children: self.children(&node.children, &path)?, ..node.flags.spec() };
         let start = SupervisorStart::new(spec).map_err(SystemError::from)?;
-        Ok(ChildSpec {
-            restart: node.restart,
-            shutdown: node.shutdown,
-            significant: node.significant,
-            ..ChildSpec::supervisor(node.name.as_str(), start)
-        })
+        self.supervisors.insert(path, Arc::clone(&start));
+        Ok(supervisor_child(node, start))
     }
 
     pub(super) fn service(&mut self, node: &ServiceNode) -> Result<Vec<ChildSpec>, RuntimeError> {
         let Some(template) = self.templates.get(&key(node)) else { return Ok(Vec::new()) };
-        let spec = ServiceSpec {
-            address: node.address.clone(),
-            template: Arc::clone(template),
-            multiplicity: node.multiplicity,
-            shape: node.shape,
-            terms: Arc::new(node.terms()),
-            restart: node.restart,
-            shutdown: node.shutdown,
-            significant: node.significant,
-            shelf: self.kept.and_then(|kept| kept.shelves.get(node.address.as_str())).map(Arc::clone),
-        };
-        let mut placed = spec
+        let shelf = self.kept.and_then(|kept| kept.shelves.get(node.address.as_str())).map(Arc::clone);
+        let placed = service_spec(node, template, shelf)
             .place(self.mesh, self.engines)
             .map_err(|NameTaken(name)| RuntimeError::NameTaken { name: name.to_string() })?;
-        let children = std::mem::take(&mut placed.children);
+        let children = placed.children.clone();
         self.services.push(placed);
         Ok(children)
     }
+}
+
+/// The names from the root down to a child.
+pub(super) fn below(above: &str, name: &str) -> String {
+    if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
+}
+
+pub(super) fn supervisor_child(node: &SupervisorNode, start: Arc<SupervisorStart>) -> ChildSpec {
+    ChildSpec {
+        restart: node.restart,
+        shutdown: node.shutdown,
+        significant: node.significant,
+        ..ChildSpec::supervisor(node.name.as_str(), start)
+    }
+}
+
+pub(super) fn service_spec(node: &ServiceNode, template: &Arc<Template>, shelf: Option<Arc<Shelf>>) -> ServiceSpec {
+    ServiceSpec {
+        address: node.address.clone(),
+        template: Arc::clone(template),
+        multiplicity: node.multiplicity,
+        shape: node.shape,
+        terms: Arc::new(node.terms()),
+        restart: node.restart,
+        shutdown: node.shutdown,
+        significant: node.significant,
+        shelf,
+    }
+}
+
+/// Lets the actors of a keyed service wake; none where it is another one.
+pub(super) fn control(placed: &mut Placed) -> Option<(String, JoinHandle<()>)> {
+    let controller = placed.controller.take()?;
+    Some((placed.service.address.to_string(), tokio::spawn(controller.run())))
 }
 
 pub(super) async fn compact(mesh: Arc<Mesh>) {

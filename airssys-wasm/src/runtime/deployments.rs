@@ -7,7 +7,8 @@ use crate::actor::{Multiplicity, Post};
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Recovery, Source, Strategy, Unfit,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Source,
+    Strategy, Unfit,
 };
 use crate::engine::{Template, TemplateError, Tier};
 use crate::registry::{Hold, Release, verify};
@@ -209,7 +210,8 @@ impl Runtime {
     }
 
     pub(super) fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {
-        let Some(trusted) = &self.trusted_keys else { return Ok(()) };
+        let settings = self.settings.load();
+        let Some(trusted) = &settings.trusted_keys else { return Ok(()) };
         let verified = verify(release, trusted);
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
     }
@@ -289,8 +291,7 @@ impl Runtime {
     }
 
     pub(super) fn posts(&self, service: &str) -> Arc<[Post]> {
-        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service);
-        placed.map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]))
+        self.placed(service).map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]))
     }
 
     /// The last deployment of a service, where it had one.
@@ -348,13 +349,25 @@ impl Runtime {
         joint: bool,
         options: DeployOptions,
     ) -> Deployment {
+        self.switch_recorded(Arc::clone(&self.records), free, next, put_back, joint, options)
+    }
+
+    /// [`Runtime::switch`], written down elsewhere.
+    pub(super) fn switch_recorded(
+        &self,
+        records: Arc<Records>,
+        free: Freed,
+        next: Deployable,
+        put_back: Option<Vec<deploy::Before>>,
+        joint: bool,
+        options: DeployOptions,
+    ) -> Deployment {
         let mut options = options;
         if self.tier(&free.service) != Some(next.template.tier()) {
             // Two compilers are not to be compared.
             options.gate.latency = f64::INFINITY;
         }
-        let placed = self.placed.iter().find(|placed| placed.service.address.service() == free.service);
-        let posts = match placed.and_then(|placed| placed.roster.clone()) {
+        let posts = match self.placed(&free.service).and_then(|placed| placed.roster.clone()) {
             Some(roster) => deploy::Posts::Keyed(roster),
             None => deploy::Posts::Fixed(self.posts(&free.service)),
         };
@@ -365,7 +378,7 @@ impl Runtime {
             .get(&free.service)
             .map(|found| found.live.source());
         let page = Arc::new(Page {
-            records: Arc::clone(&self.records),
+            records,
             service: free.service.clone(),
             live: live.unwrap_or_else(|| next.source()),
             next: next.source(),

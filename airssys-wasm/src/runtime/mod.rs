@@ -1,5 +1,6 @@
 //! The facade: a running mesh, for those who embed it.
 
+mod apply;
 mod builder;
 mod deployments;
 mod tiers;
@@ -7,25 +8,29 @@ mod tiers;
 pub use builder::{Checked, RuntimeBuilder};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::supervisor::{SupervisorHandle, TreeNode};
+use airssys_rt_shim::supervisor::{SupervisorHandle, SupervisorStart, TreeNode};
 use airssys_rt_shim::system::{ShutdownReport, System, SystemError};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::actor::{Placed, check};
+use crate::apply::{InForceError, Ledger};
 use crate::capability::Operation;
+use crate::compose::{Topology, TopologySettings};
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
 use crate::error::{Fault, ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
-use crate::registry::{Hold, PublicKey, Untrusted};
+use crate::registry::{Hold, Untrusted};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
 use crate::state::durable::{Journal, Kept, StateError};
@@ -87,6 +92,9 @@ pub enum RuntimeError {
     /// What was deployed cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Which topology is in force cannot be read or written.
+    #[error(transparent)]
+    InForce(#[from] InForceError),
     /// The release that was deployed is not there any more.
     #[error(
         "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring it back, or start with what the topology says: `airssys run --as-written`"
@@ -139,17 +147,27 @@ pub struct Runtime {
     engines: Arc<Engines>,
     mesh: Arc<Mesh>,
     system: System,
-    placed: Vec<Placed>,
+    placed: ArcSwap<Vec<Arc<Placed>>>,
+    /// The supervisors below the root, by the names from there down to each, with slashes between them.
+    supervisors: Mutex<BTreeMap<String, Arc<SupervisorStart>>>,
+    /// Each keyed service's task that wakes its actors.
+    controllers: Mutex<HashMap<String, JoinHandle<()>>>,
+    /// The topology in force, as it was written, and where that is written down.
+    in_force: ArcSwap<Topology>,
+    ledger: Arc<Ledger>,
+    /// One apply at a time.
+    applying: tokio::sync::Mutex<()>,
+    data_folder: Option<PathBuf>,
     releases: Arc<Mutex<HashMap<String, Releases>>>,
     records: Arc<Records>,
     recoveries: Vec<Recovery>,
     tasks: Vec<JoinHandle<()>>,
     /// Where durable state is saved.
-    journal: Option<Journal>,
+    journal: Mutex<Option<Journal>>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
-    shutdown_timeout: Duration,
-    trusted_keys: Option<Vec<PublicKey>>,
+    /// Whose releases are loaded, and how long a shutdown may take.
+    settings: ArcSwap<TopologySettings>,
 }
 
 /// A service, as it is now.
@@ -261,7 +279,7 @@ impl Runtime {
 
     /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
     pub async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
-        let placed = self.placed.iter().find(|placed| placed.service.address.service() == service)?;
+        let placed = self.placed(service)?;
         let mut well = None;
         for actor in placed.actors.iter() {
             match check(actor, patience).await {
@@ -297,9 +315,10 @@ impl Runtime {
     /// All services as they are now, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
-        let is_suspended = |placed: &&Placed| placed.actors.iter().any(|post| post.live.suspended().is_some());
+        let is_suspended = |placed: &&Arc<Placed>| placed.actors.iter().any(|post| post.live.suspended().is_some());
+        let placed = self.placed.load();
         let suspended: HashSet<&str> =
-            self.placed.iter().filter(is_suspended).map(|placed| placed.service.address.as_str()).collect();
+            placed.iter().filter(is_suspended).map(|placed| placed.service.address.as_str()).collect();
         let services = self.mesh.services();
         let tier = |service: &Service| self.tier(service.address.service()).unwrap_or(Tier::Optimized);
         services
@@ -388,23 +407,38 @@ impl Runtime {
 
     /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that wait are dead letters then.
     pub async fn shutdown(&self) -> ShutdownReport {
-        let report = self.system.shutdown(self.shutdown_timeout).await;
+        let timeout_of_all = self.settings.load().shutdown_timeout;
+        let report = self.system.shutdown(timeout_of_all).await;
         for service in self.mesh.services() {
             service.each_lane(|_, lane| self.mesh.close(&lane.mailbox));
         }
-        self.tasks.iter().for_each(JoinHandle::abort);
-        if let Some(journal) = &self.journal {
+        self.abort_tasks();
+        let journal = self.lock(&self.journal).clone();
+        if let Some(journal) = journal {
             // A disk that hangs does not hold up the end: what it has not taken was never acknowledged.
-            let _closed_or_left = timeout(self.shutdown_timeout, journal.close()).await;
+            let _closed_or_left = timeout(timeout_of_all, journal.close()).await;
         }
         report
+    }
+
+    fn abort_tasks(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.lock(&self.controllers).values().for_each(JoinHandle::abort);
+    }
+
+    fn placed(&self, service: &str) -> Option<Arc<Placed>> {
+        self.placed.load().iter().find(|placed| placed.service.address.service() == service).cloned()
+    }
+
+    fn lock<'a, T>(&self, what: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        what.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-        if let Some(journal) = &self.journal {
+        self.abort_tasks();
+        if let Some(journal) = &*self.lock(&self.journal) {
             journal.close_soon();
         }
     }
@@ -439,7 +473,7 @@ impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runtime")
             .field("system", &self.system)
-            .field("services", &self.placed.len())
+            .field("services", &self.placed.load().len())
             .finish_non_exhaustive()
     }
 }

@@ -38,10 +38,9 @@ pub(super) async fn tier_up(
     if !is_live(&releases, &service, &hasty.template, &compiled) {
         return;
     }
-    let terms = Arc::new(hasty.node.terms());
     let memory = hasty.node.release.manifest.memory;
     // An actor may be in a long turn, or be starting, or on probation with another release, which may go back to this one.
-    while deploy::tier_up(&engines, &posts, &hasty.template, &compiled, &terms, memory).await > 0 {
+    while deploy::tier_up(&engines, &posts, &hasty.template, &compiled, memory).await > 0 {
         tokio::time::sleep(LOOK_AGAIN).await;
         if !is_live(&releases, &service, &hasty.template, &compiled) {
             return;

@@ -120,6 +120,16 @@ impl State {
         self.lock().values.clone()
     }
 
+    /// Makes this state what another one was, on disk too where it is there. Nothing happens where nobody had written to that one.
+    pub(crate) async fn take_over(self: &Arc<Self>, other: Kept) -> Result<(), Crash> {
+        let Kept { values, commits, schema } = other;
+        if commits == 0 {
+            return Ok(());
+        }
+        let whole = Saved { state: Arc::clone(self), values, schema, after: AtomicU64::default() };
+        whole.put_back().await.map(drop)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -77,7 +77,7 @@ pub(crate) struct RollbackArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct Times {
+pub(super) struct Times {
     /// How long a crash of the new release, or a failed health check, brings the old one back.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = run::timeout)]
     probation: Duration,
@@ -87,7 +87,7 @@ struct Times {
 }
 
 impl Times {
-    fn milliseconds(&self) -> (u64, u64) {
+    pub(super) fn milliseconds(&self) -> (u64, u64) {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         (milliseconds(self.probation), milliseconds(self.handover_deadline))
     }

@@ -1,5 +1,6 @@
 //! The commands that speak to a running host, one module each. Each asks one question over the control socket and prints the answer.
 
+pub(crate) mod apply;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
 pub(crate) mod history;

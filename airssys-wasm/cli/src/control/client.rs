@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ControlError;
-use super::handle::COMPILING;
+use super::handle::{COMPILING, applying};
 use super::place::socket;
 use super::protocol::{Hello, Reply, Request, VERSION};
 
@@ -30,7 +30,10 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     let patience = match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms) + GRACE),
-        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } => Some(COMPILING + GRACE),
+        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
+            Some(COMPILING + GRACE)
+        }
+        Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms) + GRACE),
         _ => Some(GRACE),
     };
     stream.set_read_timeout(patience).map_err(broken)?;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use airssys_wasm::apply::ApplyError;
+use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{self, Canary, DeployError, DeployOptions, Progress, Rolling, Shadow, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
@@ -30,9 +32,18 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
         Request::Stop => None,
         Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
-        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } => Some(COMPILING),
+        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
+            Some(COMPILING)
+        }
+        Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms)),
         _ => Some(QUICK),
     }
+}
+
+/// How long an apply may take. One that takes longer goes on, and is waited for no more.
+pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
+    let options = options(probation_ms, handover_ms);
+    COMPILING + options.probation + options.handover_deadline
 }
 
 /// What a client is told that speaks the same version.
@@ -102,6 +113,20 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let begun = runtime.deploy_set(set, options).await?;
             let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
             tell(told.collect::<Vec<_>>())
+        }
+        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade } => {
+            let _waits = wait(house)?;
+            let topology = topology_at(house, topology).await?;
+            let mut options = options(probation_ms, handover_ms);
+            options.allow_downgrade = allow_downgrade;
+            tell(runtime.apply(topology, options).await?)
+        }
+        Request::PlanApply { topology, allow_downgrade } => {
+            let _waits = wait(house)?;
+            let topology = topology_at(house, topology).await?;
+            let mut options = DeployOptions::default();
+            options.allow_downgrade = allow_downgrade;
+            tell(runtime.plan_apply(&topology, options).await?)
         }
         Request::Plan { service, release, allow_downgrade, way } => {
             let _waits = wait(house)?;
@@ -178,6 +203,14 @@ async fn found(house: &House, release: String) -> Result<Release, Refusal> {
     let data = house.data.clone();
     let found = tokio::task::spawn_blocking(move || find(&release, &data)).await;
     found.map_err(|error| Refusal::new("bug", error))?
+}
+
+/// Reads a topology, off the threads of the mesh.
+async fn topology_at(house: &House, path: String) -> Result<Topology, Refusal> {
+    let data = house.data.clone();
+    let read = tokio::task::spawn_blocking(move || Topology::read_with(Path::new(&path), Some(&data))).await;
+    let read = read.map_err(|error| Refusal::new("bug", error))?;
+    read.map_err(|error| Refusal::new("bad-topology", error.to_string().replacen("\nhint: ", "; hint: ", 1)))
 }
 
 fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
@@ -377,6 +410,19 @@ fn at(time: SystemTime) -> String {
 
 fn letter(letter: &DeadLetter) -> Letter {
     Letter { head: head(letter), trace: letter.trace, body: Body::of(&letter.body) }
+}
+
+impl From<ApplyError> for Refusal {
+    fn from(error: ApplyError) -> Self {
+        match &error {
+            // The others are in the plan.
+            ApplyError::Refused { refusals } => {
+                let first = refusals.first().map_or(("refused", ""), |first| (&*first.code, &*first.message));
+                Self::new(first.0, first.1)
+            }
+            other => Self::new(other.code(), other),
+        }
+    }
 }
 
 impl From<DeployError> for Refusal {

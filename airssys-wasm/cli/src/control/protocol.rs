@@ -74,6 +74,20 @@ pub(crate) enum Request {
         #[serde(default)]
         allow_downgrade: bool,
     },
+    /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
+    Apply {
+        topology: String,
+        probation_ms: u64,
+        handover_ms: u64,
+        #[serde(default)]
+        allow_downgrade: bool,
+    },
+    /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
+    PlanApply {
+        topology: String,
+        #[serde(default)]
+        allow_downgrade: bool,
+    },
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan {
         service: String,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Problem;
 
 /// The folder of compiled code.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct CacheArgs {
     /// Where compiled code is kept; by default airssys/code in the user's cache folder.
     ///

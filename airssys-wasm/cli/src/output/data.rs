@@ -30,6 +30,11 @@ impl DataArgs {
         self.data.is_some()
     }
 
+    /// How another command is told of the folder; empty where it finds it by itself.
+    pub(crate) fn as_argument(&self) -> String {
+        self.data.as_ref().map_or_else(String::new, |folder| format!(" --data {}", folder.display()))
+    }
+
     /// Its releases.
     pub(crate) fn store(&self) -> Result<Store, Problem> {
         Ok(Store::open(self.folder())?)

@@ -8,12 +8,15 @@ use crate::explain;
 /// What `--help` says of the exit codes.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0    done; a mesh without an input that was stopped by SIGINT, SIGTERM or `airssys stop` is done
+  0    done; a mesh without an input that was stopped by SIGINT, SIGTERM or `airssys stop` is done;
+       with --plan, a release or a topology that would be taken
   1    it failed: a build, a mesh that gave up or was stopped before all lines were answered,
-       with --strict also a line without an answer; a running host refused, or gave no answer
+       with --strict also a line without an answer; a running host refused, or gave no answer;
+       a release that was deployed and went back, a topology that was applied and undone;
+       with --plan, a release or a topology that would be refused
   2    wrong usage or bad input: arguments, a topology, a component, an input file
   3    the mesh cannot start on this machine, or one of its services did not,
-       or another host has its data folder
+       or its data folder has another host, or is that of another mesh
   4    no host runs on the data folder
   70   a bug in airssys
   130, 143   ended at once, by a second SIGINT or SIGTERM

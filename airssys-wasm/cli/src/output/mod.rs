@@ -3,6 +3,7 @@
 mod body;
 mod cache;
 mod data;
+pub(crate) mod difference;
 mod exit;
 mod logging;
 pub(crate) mod plan;
@@ -21,7 +22,7 @@ pub(crate) use logging::{LogArgs, LogError};
 pub(crate) use problem::Problem;
 pub(crate) use release::ReleaseLine;
 pub(crate) use table::table;
-pub(crate) use topology::{TopologyArgs, actors};
+pub(crate) use topology::{TopologyArgs, USUAL as TOPOLOGY, actors, file as topology_file};
 
 /// Writes a result to stdout, with an end of line. That nobody reads it is no failure; a full disk is one.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {

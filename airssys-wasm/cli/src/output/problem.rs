@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use airssys_wasm::RuntimeError;
+use airssys_wasm::apply::InForceError;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{KeyError, StoreError};
@@ -27,6 +28,10 @@ pub(crate) enum Problem {
     Key(#[from] KeyError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    InForce(#[from] InForceError),
+    #[error("the data folder `{}` is that of the mesh {in_force}, and the topology is that of {written}", .data.display())]
+    OtherMesh { data: PathBuf, in_force: String, written: String },
     #[error("`{name}` may be any of its versions")]
     NoVersion { name: String },
     #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
@@ -130,6 +135,8 @@ impl Explain for Problem {
             Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
             Self::Runtime(RuntimeError::Start(_)) => "AR104",
             Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
+            Self::InForce(_) | Self::Runtime(RuntimeError::InForce(_)) => "AR108",
+            Self::OtherMesh { .. } => "AR109",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",
@@ -154,7 +161,10 @@ impl Explain for Problem {
                 "the book's reference of this file tells every key, its values and its default"
             }
             Self::Config(_) | Self::Runtime(_) | Self::Store(_) | Self::Key(_) | Self::State(_) => return None,
-            Self::Json(_) => return None,
+            Self::OtherMesh { .. } => {
+                "give it a folder of its own with --data, or start over in this one with `airssys run --as-written`"
+            }
+            Self::Json(_) | Self::InForce(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -169,7 +179,9 @@ impl Explain for Problem {
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
             | Self::NoVersion { .. } => Exit::BadInput,
             Self::Store(error) if is_input(error) => Exit::BadInput,
-            Self::Runtime(_) | Self::Cache { .. } | Self::Threads(_) => Exit::CannotStart,
+            Self::Runtime(_) | Self::InForce(_) | Self::OtherMesh { .. } | Self::Cache { .. } | Self::Threads(_) => {
+                Exit::CannotStart
+            }
             Self::Store(_) | Self::Key(_) | Self::State(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }

@@ -1,6 +1,6 @@
 //! The topology that a subcommand is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use airssys_wasm::actor::Multiplicity;
 use airssys_wasm::compose::Topology;
@@ -8,7 +8,7 @@ use airssys_wasm::compose::Topology;
 use super::{DataArgs, Problem, count};
 
 /// The topology's usual name.
-const USUAL: &str = "airssys.toml";
+pub(crate) const USUAL: &str = "airssys.toml";
 
 /// The file that declares the mesh.
 #[derive(Debug, clap::Args)]
@@ -23,10 +23,18 @@ pub(crate) struct TopologyArgs {
 impl TopologyArgs {
     /// Reads it.
     pub(crate) fn read(&self) -> Result<Topology, Problem> {
-        let path = &self.topology;
-        let file = if path.is_dir() { path.join(USUAL) } else { path.clone() };
-        Ok(Topology::read_with(&file, Some(self.data.folder()))?)
+        Ok(Topology::read_with(&file(&self.topology), Some(self.data.folder()))?)
     }
+
+    /// Where it is, as it was named.
+    pub(crate) fn path(&self) -> &Path {
+        &self.topology
+    }
+}
+
+/// The file of a topology that is named by its folder.
+pub(crate) fn file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(USUAL) } else { path.to_owned() }
 }
 
 /// How many actors serve a service, in words.

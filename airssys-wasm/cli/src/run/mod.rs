@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::forget;
-use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport};
+use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport, apply, deploy};
 
 use self::answer::Sink;
 use self::error::RunError;
@@ -39,7 +38,9 @@ const PARTING: Duration = Duration::from_secs(1);
 /// A mesh that serves can be looked at and spoken to meanwhile, by `airssys ps` and its like, through a socket in its data folder. With --input there is
 /// such a socket only where --data names the folder.
 ///
-/// A service that another release was deployed to starts with that release, also after a crash of the host; the run says so.
+/// The first run in a data folder makes the topology the one in force there. A later one starts with what is in force, also where the file was edited
+/// meanwhile: it says what is different, and `airssys apply` brings that in. A service that another release was deployed to starts with that release, also
+/// after a crash of the host; the run says so.
 ///
 /// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it comes, with the number of its
 /// line. A line is sent as it is, as bytes, without its end of line. When all are answered and nothing is under way in the mesh any more (timers that
@@ -55,7 +56,7 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(crate) struct Args {
     #[command(flatten)]
     topology: TopologyArgs,
-    /// Start with the releases that the topology names, and forget what was deployed.
+    /// Start with the topology as it is written, and forget what was applied and deployed.
     #[arg(long)]
     as_written: bool,
     /// A service, or service/key, and the file whose lines it is called with; `-` is stdin.
@@ -92,10 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     signals::without_backtraces();
     args.log.start()?;
     let mut input = args.input.as_ref().map(InputSpec::open).transpose()?;
-    let topology = args.topology.read()?;
-    if let Some(input) = &mut input {
-        input.check_target(&topology)?;
-    }
+    let written = args.topology.read()?;
     let data = args.topology.data.folder();
     let mut builder = Runtime::builder().data_folder(data);
     if let Some(folder) = args.cache.folder()? {
@@ -107,12 +105,45 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
         // Another host may have the folder, and what was deployed to that is its own.
         builder = builder.as_written();
     } else if args.as_written {
-        forget(data).map_err(RuntimeError::from).map_err(Problem::from)?;
+        deploy::forget(data).map_err(RuntimeError::from).map_err(Problem::from)?;
+        apply::forget(data).map_err(Problem::from)?;
+    }
+    let topology = match claim {
+        Some(_) => in_force(args, written)?,
+        None => written,
+    };
+    if let Some(input) = &mut input {
+        input.check_target(&topology)?;
     }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
     let outcome = threads.block_on(session(args, builder, &topology, input, claim));
     threads.shutdown_timeout(PARTING);
     outcome
+}
+
+/// The topology that runs: what is in force in the data folder, and where nothing is, what is written. Where the two differ, that is said.
+fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
+    let data = args.topology.data.folder();
+    let Some(found) = apply::in_force(data)? else { return Ok(written) };
+    if let Some(cut_off) = found.cut_off {
+        note(&cut_off.to_string());
+    }
+    if found.topology.name != written.name {
+        let (in_force, written) = (found.topology.name, written.name);
+        return Err(Problem::OtherMesh { data: data.to_owned(), in_force, written });
+    }
+    let differences = apply::differences(&found.topology, &written);
+    if differences.is_empty() {
+        return Ok(written);
+    }
+    let file = args.topology.path().display();
+    note(&format!(
+        "{file} is not what is in force since {}, and what is in force runs; to make it what it says:\n{}bring it in: `airssys apply {file}{}`",
+        found.since,
+        output::difference::lines(&differences),
+        args.topology.data.as_argument()
+    ));
+    Ok(found.topology)
 }
 
 async fn session(

@@ -3,6 +3,7 @@
 //! Group commit: what waits when the thread is free is written as one step with one sync; meanwhile the next group gathers. Under load the groups grow,
 //! and a single writer waits for its own sync only.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,8 @@ use std::{io, thread};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::file::{Change, StateFile};
+use super::StateError;
+use super::file::{Change, Kept, StateFile};
 use crate::error::Crash;
 use crate::state::{State, Transaction};
 
@@ -44,6 +46,8 @@ pub(crate) struct Journal(Sender<Order>);
 
 enum Order {
     Save(Box<Save>),
+    /// Answer with what a service has on disk, when all before is decided.
+    Read(String, oneshot::Sender<Result<BTreeMap<Box<str>, Kept>, StateError>>),
     /// Answer when all before is decided.
     Settle(oneshot::Sender<()>),
     /// The same, and close the file.
@@ -114,7 +118,14 @@ impl Journal {
         self.order(Order::Settle).await;
     }
 
-    /// The same, and lets go of the file. What comes later is not saved.
+    /// What a service has on disk; none where the file is closed.
+    pub(crate) async fn read(&self, service: &str) -> Option<Result<BTreeMap<Box<str>, Kept>, StateError>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Order::Read(service.to_owned(), answer)).ok()?;
+        answered.await.ok()
+    }
+
+    /// [`Journal::settle`], and lets go of the file. What comes later is not saved.
     pub(crate) async fn close(&self) {
         self.order(Order::Close).await;
     }
@@ -158,13 +169,14 @@ impl State {
 
 fn run(file: StateFile, orders: &Receiver<Order>) {
     let failed = OnceLock::new();
-    let (mut group, mut settled) = (Vec::new(), Vec::new());
+    let (mut group, mut settled, mut reads) = (Vec::new(), Vec::new(), Vec::new());
     while let Ok(first) = orders.recv() {
         let mut next = Some(first);
         let mut close = None;
         while let Some(order) = next {
             match order {
                 Order::Save(save) => group.push(*save),
+                Order::Read(service, answer) => reads.push((service, answer)),
                 Order::Settle(answer) => settled.push(answer),
                 Order::Close(answer) => close = Some(answer),
             }
@@ -172,6 +184,9 @@ fn run(file: StateFile, orders: &Receiver<Order>) {
         }
         if !group.is_empty() {
             save(&file, &failed, &mut group);
+        }
+        for (service, answer) in reads.drain(..) {
+            let _nobody_waits_any_more = answer.send(file.read(&service));
         }
         for answer in settled.drain(..) {
             let _nobody_waits_any_more = answer.send(());

@@ -1,0 +1,61 @@
+//! What is different between two topologies, for people.
+
+use airssys_wasm::apply::{ApplyPlan, Difference, Fate, Subject, Way};
+
+use super::{count, printable};
+
+/// What would change, and what stays.
+pub(crate) fn text(plan: &ApplyPlan) -> String {
+    let mut text = match plan.differences.len() {
+        0 => format!("{}: nothing to change\n", plan.mesh),
+        changes => {
+            let untouched = match plan.untouched.len() {
+                0 => String::new(),
+                untouched => format!("; {} not touched", count(untouched, "service")),
+            };
+            format!("{}: {}{untouched}\n", plan.mesh, count(changes, "change"))
+        }
+    };
+    text.push_str(&lines(&plan.differences));
+    for (service, live) in &plan.deployed {
+        text.push_str(&format!(
+            "  {service}: {live} was deployed and stays, since the topology names the same release as before\n"
+        ));
+    }
+    for refusal in &plan.refusals {
+        // The remedy is told with the error.
+        let why = refusal.message.split("; hint: ").next().unwrap_or_default();
+        text.push_str(&format!("  refused   {}: {}\n", refusal.code, printable(why)));
+    }
+    text
+}
+
+/// A line for each supervisor and each service that is not the same, and one for each of its settings.
+pub(crate) fn lines(differences: &[Difference]) -> String {
+    let mut text = String::new();
+    for found in differences {
+        let sign = match found.fate {
+            Fate::Added => '+',
+            Fate::Removed => '-',
+            Fate::Changed => '~',
+        };
+        let subject = match found.subject {
+            Subject::Mesh => "mesh",
+            Subject::Supervisor => "supervisor",
+            Subject::Service => "service",
+        };
+        let way = match found.way {
+            Way::InPlace => ", in place",
+            Way::Deployment => ", by a deployment",
+            Way::Restart => ", stopped and started",
+            _ => "",
+        };
+        let notes = if found.notes.is_empty() { String::new() } else { format!(": {}", found.notes.join("; ")) };
+        text.push_str(&format!("  {sign} {subject} {}{way}{}\n", found.name, printable(&notes)));
+        for setting in &found.settings {
+            let line = format!("{}: {} becomes {}", setting.key, setting.from, setting.to);
+            text.push_str(&format!("      {}\n", printable(&line)));
+        }
+    }
+    text
+}

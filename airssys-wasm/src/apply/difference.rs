@@ -1,0 +1,377 @@
+//! What is different between two topologies, and how a running host brings each difference about. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use airssys_rt_shim::child::Shutdown;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::actor::Multiplicity;
+use crate::compose::{Keeping, Node, ServiceNode, Topology, write};
+
+/// How a change is brought about. The later ones take more with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Under what runs: the same instances, the same mailboxes.
+    InPlace,
+    /// By a deployment: a new instance takes over between two messages, and goes back where it does not start, crashes or is not well. Address, mailbox and
+    /// state stay.
+    Deployment,
+    /// What waits is handled, then all instances are stopped and others are started. Messages wait meanwhile. Address and state stay.
+    Restart,
+    /// What is new is started, and what is gone is stopped.
+    StartOrStop,
+    /// Not while the host runs.
+    NotRunning,
+}
+
+impl Way {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InPlace => "in-place",
+            Self::Deployment => "deployment",
+            Self::Restart => "restart",
+            Self::StartOrStop => "start-or-stop",
+            Self::NotRunning => "not-running",
+        }
+    }
+}
+
+/// What differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The mesh as a whole: its name, or `[settings]`.
+    Mesh,
+    /// A supervisor; the root has the name of the mesh.
+    Supervisor,
+    /// A service.
+    Service,
+}
+
+/// What happened to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It is there still, and not the same.
+    Changed,
+}
+
+/// A key whose value is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The key as in the reference of the topology, such as `mailbox.capacity`. `actors` stands for `instances`, `partitioned` and `keyed`, `children` for
+    /// the order of a supervisor's children.
+    pub key: String,
+    /// What it is.
+    pub from: String,
+    /// What it would be.
+    pub to: String,
+    /// How that is brought about.
+    pub way: Way,
+}
+
+/// One supervisor or service that is not the same in both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What it is.
+    pub subject: Subject,
+    /// Its name.
+    pub name: String,
+    /// What happened to it.
+    pub fate: Fate,
+    /// How all of it is brought about: the most that one of its settings takes.
+    pub way: Way,
+    /// The keys that differ, where it changed.
+    pub settings: Vec<Setting>,
+    /// What goes with it, for people.
+    pub notes: Vec<String>,
+}
+
+/// What makes `from` into `to`, in the order of `to`; what is gone comes last. Empty where both mean the same.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::apply::{Way, differences};
+/// use airssys_wasm::compose::Topology;
+///
+/// let from = Topology::new("shop");
+/// let mut to = from.clone();
+/// to.root.intensity = 5;
+/// let found = differences(&from, &to);
+/// assert_eq!((found[0].name.as_str(), found[0].way), ("shop", Way::InPlace));
+/// assert_eq!(found[0].settings[0].to, "5");
+/// ```
+#[must_use]
+pub fn differences(from: &Topology, to: &Topology) -> Vec<Difference> {
+    differences_with(from, to, |_, _| false)
+}
+
+/// [`differences`], where the caller knows of releases that have one name and are not the same.
+pub(crate) fn differences_with(
+    from: &Topology,
+    to: &Topology,
+    other_release: impl Fn(&ServiceNode, &ServiceNode) -> bool,
+) -> Vec<Difference> {
+    let (before, after) = (Places::of(from), Places::of(to));
+    let mut found: Vec<Difference> = mesh(from, to).into_iter().collect();
+    let root = compared(&write::flags(&from.root), &write::flags(&to.root), |_| Way::InPlace);
+    let root = root.into_iter().chain(order(&from.children, &to.children)).collect();
+    found.extend(changed(Subject::Supervisor, &to.name, root));
+    for (name, place) in &after.in_order {
+        match place.node {
+            Node::Supervisor(node) => {
+                let Some(Place { node: Node::Supervisor(old), above, .. }) = before.get(name) else {
+                    found.push(simple(Subject::Supervisor, name, Fate::Added, Vec::new()));
+                    continue;
+                };
+                let mut settings = compared(&write::supervisor(old), &write::supervisor(node), |_| Way::InPlace);
+                settings.extend(moved("parent", above, &place.above));
+                settings.extend(order(&old.children, &node.children));
+                found.extend(changed(Subject::Supervisor, name, settings));
+            }
+            Node::Service(node) => {
+                let Some(Place { node: Node::Service(old), above, .. }) = before.get(name) else {
+                    let notes = vec![format!("served by {}", node.named.display())];
+                    found.push(simple(Subject::Service, name, Fate::Added, notes));
+                    continue;
+                };
+                let mut settings = service(old, node, other_release(old, node));
+                settings.extend(moved("supervisor", above, &place.above));
+                found.extend(changed(Subject::Service, name, settings));
+            }
+        }
+    }
+    let gone = before.in_order.iter().filter(|(name, place)| {
+        after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(place.node))
+    });
+    found.extend(gone.map(|(name, place)| match place.node {
+        Node::Supervisor(_) => simple(Subject::Supervisor, name, Fate::Removed, Vec::new()),
+        Node::Service(node) => {
+            let notes = parting(node, from.settings.shutdown_timeout);
+            simple(Subject::Service, name, Fate::Removed, notes)
+        }
+    }));
+    found
+}
+
+/// What becomes of a service that is gone.
+fn parting(node: &ServiceNode, most: Duration) -> Vec<String> {
+    let drained = match drain_time(node.shutdown, most) {
+        Duration::ZERO => "is killed; what waits for it becomes dead letters".to_owned(),
+        time => {
+            let time = humantime::format_duration(time);
+            format!("handles what waits for it, for at most {time}; the rest becomes dead letters")
+        }
+    };
+    let state = match (node.keeping, node.multiplicity) {
+        (Keeping::Durable, _) => Some("its durable state stays in the data folder"),
+        (Keeping::Memory, Multiplicity::Stateless { .. }) => None,
+        (Keeping::Memory, _) => Some("its state goes"),
+    };
+    std::iter::once(drained).chain(state.map(str::to_owned)).collect()
+}
+
+/// How long a service that is to stop may handle what waits for it: as long as it may take to stop, and never longer than the whole mesh may.
+pub(crate) fn drain_time(shutdown: Shutdown, most: Duration) -> Duration {
+    match shutdown {
+        Shutdown::BrutalKill => Duration::ZERO,
+        Shutdown::Timeout(timeout) => timeout.min(most),
+        Shutdown::Infinity => most,
+    }
+}
+
+/// A node, and the names of the supervisors above it, the root's left out.
+struct Place<'a> {
+    node: &'a Node,
+    above: Vec<&'a str>,
+}
+
+/// All nodes, in the order in which they start.
+struct Places<'a> {
+    in_order: Vec<(&'a str, Place<'a>)>,
+    by_name: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(topology: &'a Topology) -> Self {
+        fn collect<'a>(nodes: &'a [Node], above: &[&'a str], into: &mut Vec<(&'a str, Place<'a>)>) {
+            for node in nodes {
+                into.push((node.name(), Place { node, above: above.to_vec() }));
+                if let Node::Supervisor(supervisor) = node {
+                    collect(&supervisor.children, &[above, &[supervisor.name.as_str()]].concat(), into);
+                }
+            }
+        }
+        let mut in_order = Vec::new();
+        collect(&topology.children, &[], &mut in_order);
+        let by_name = in_order.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
+        Self { in_order, by_name }
+    }
+
+    fn get(&self, name: &str) -> Option<&Place<'a>> {
+        self.by_name.get(name).and_then(|at| self.in_order.get(*at)).map(|(_, place)| place)
+    }
+}
+
+fn simple(subject: Subject, name: &str, fate: Fate, notes: Vec<String>) -> Difference {
+    Difference { subject, name: name.to_owned(), fate, way: Way::StartOrStop, settings: Vec::new(), notes }
+}
+
+/// None where no setting differs.
+fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Difference> {
+    let way = settings.iter().map(|setting| setting.way).max()?;
+    let notes = match (subject, way) {
+        (Subject::Service, Way::Restart) => {
+            vec!["handles what waits for it first; its instances and their memory go, its state stays".to_owned()]
+        }
+        (Subject::Mesh, Way::NotRunning) => {
+            vec!["another name is another mesh: give it a data folder of its own".to_owned()]
+        }
+        _ => Vec::new(),
+    };
+    Some(Difference { subject, name: name.to_owned(), fate: Fate::Changed, way, settings, notes })
+}
+
+fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
+    let mut settings = compared(&write::settings(from), &write::settings(to), |_| Way::InPlace);
+    if from.name != to.name {
+        let (from, to) = (from.name.clone(), to.name.clone());
+        settings.push(Setting { key: "name".to_owned(), from, to, way: Way::NotRunning });
+    }
+    changed(Subject::Mesh, &to.name, settings)
+}
+
+fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Setting> {
+    // What differs is not written anywhere: a path that cannot be is as good as another.
+    let told = |node: &ServiceNode| {
+        let mut table = write::service(node).unwrap_or_default();
+        for key in ["instances", "partitioned"] {
+            table.remove(key);
+        }
+        if let Some(Value::Table(seed)) = table.get("randomness") {
+            let seed = seed.iter().map(|(key, value)| format!("{key} {value}")).collect::<String>();
+            table.insert("randomness".to_owned(), seed.into());
+        }
+        table.insert("limits".to_owned(), Value::Table(write::limits(&node.limits)));
+        table.insert("release".to_owned(), node.named.display().to_string().into());
+        table
+    };
+    let (mut before, mut after) = (told(from), told(to));
+    let actors = (actors(from.multiplicity), actors(to.multiplicity));
+    if actors.0 != actors.1 {
+        for table in [&mut before, &mut after] {
+            table.remove("keyed");
+        }
+    }
+    let mut settings = compared(&before, &after, way);
+    if actors.0 != actors.1 {
+        settings.push(Setting { key: "actors".to_owned(), from: actors.0, to: actors.1, way: Way::Restart });
+    }
+    if from.keeping != to.keeping && !settings.iter().any(|setting| setting.key == "state") {
+        let told = |node: &ServiceNode| if node.keeping == Keeping::Durable { "durable" } else { "memory" }.to_owned();
+        settings.push(Setting { key: "state".to_owned(), from: told(from), to: told(to), way: Way::Restart });
+    }
+    if other_release && !settings.iter().any(|setting| setting.key == "release") {
+        let named = to.named.display().to_string();
+        let changed = format!("{named}, which is another one now");
+        settings.push(Setting { key: "release".to_owned(), from: named, to: changed, way: Way::Deployment });
+    }
+    settings
+}
+
+fn actors(multiplicity: Multiplicity) -> String {
+    match multiplicity {
+        Multiplicity::One => "1".to_owned(),
+        Multiplicity::Stateless { instances } => format!("{instances}, with one mailbox"),
+        Multiplicity::Partitioned { instances } => format!("{instances}, with a mailbox each"),
+        Multiplicity::Keyed(_) => "one a key".to_owned(),
+    }
+}
+
+/// How another value of a service's key is brought about.
+fn way(key: &str) -> Way {
+    match key {
+        // What is moved belongs to another supervisor; what has other mailboxes is another service under the same name.
+        "state" => Way::Restart,
+        // An instance is made with these.
+        "release"
+        | "clocks"
+        | "randomness"
+        | "limits.memory"
+        | "limits.table_elements"
+        | "limits.core_instances"
+        | "limits.log_line" => Way::Deployment,
+        _ if ["config", "grants.files", "grants.environment", "grants.sockets"].iter().any(|made_with| {
+            key.strip_prefix(made_with).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }) =>
+        {
+            Way::Deployment
+        }
+        // Looked at each time.
+        _ => Way::InPlace,
+    }
+}
+
+fn moved(key: &str, from: &[&str], to: &[&str]) -> Option<Setting> {
+    let told = |above: &[&str]| if above.is_empty() { "the root".to_owned() } else { above.join("/") };
+    (from != to).then(|| Setting { key: key.to_owned(), from: told(from), to: told(to), way: Way::Restart })
+}
+
+/// Children that are in both and stand in another order.
+fn order(from: &[Node], to: &[Node]) -> Option<Setting> {
+    let names = |nodes: &[Node]| -> Vec<String> { nodes.iter().map(|node| node.name().to_owned()).collect() };
+    let (from, to) = (names(from), names(to));
+    let both: BTreeSet<&String> = from.iter().filter(|name| to.contains(name)).collect();
+    let told = |names: &[String]| -> String {
+        names.iter().filter(|name| both.contains(name)).map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let (from, to) = (told(&from), told(&to));
+    (from != to).then(|| Setting { key: "children".to_owned(), from, to, way: Way::InPlace })
+}
+
+/// The keys whose values differ, in order.
+fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> Way) -> Vec<Setting> {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    flatten("", from, &mut before);
+    flatten("", to, &mut after);
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differ = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    let told =
+        |values: &BTreeMap<String, String>, key: &String| values.get(key).cloned().unwrap_or_else(|| "none".to_owned());
+    differ
+        .map(|key| Setting { key: key.clone(), from: told(&before, key), to: told(&after, key), way: way(key) })
+        .collect()
+}
+
+fn flatten(above: &str, table: &Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        match value {
+            Value::Table(table) => flatten(&key, table, into),
+            value => drop(into.insert(key, told(value))),
+        }
+    }
+}
+
+/// A value for people.
+fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(all) if all.is_empty() => "none".to_owned(),
+        Value::Array(all) => all.iter().map(told).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

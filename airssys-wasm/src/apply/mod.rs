@@ -1,0 +1,155 @@
+//! Another topology for a mesh that runs: what is different, and how each difference is brought about.
+//!
+//! What is in force is written down in the data folder, so that it outlives the process ([`in_force`]). It becomes another one in one step, when all of it
+//! has come about: whoever is cut off before is back at the old one at the next start, whoever is cut off after has the new one.
+//!
+//! `difference` compares, without I/O; `record` writes down; `runtime/apply.rs` carries out.
+
+mod difference;
+mod record;
+
+pub use difference::{Difference, Fate, Setting, Subject, Way, differences};
+pub(crate) use difference::{differences_with, drain_time};
+pub use record::{CutOff, InForce, InForceError, forget, in_force, needed, put_in_force};
+pub(crate) use record::{Ledger, Next, SchemaChange, Unsettled};
+
+use serde::{Deserialize, Serialize};
+
+use crate::compose::Topology;
+use crate::deploy::{DeployError, PlanRefusal};
+use crate::error::Crash;
+
+/// What an apply would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ApplyPlan {
+    /// The mesh.
+    pub mesh: String,
+    /// Supervisors and services that would not be the same, in the order of the topology; those that would be gone come last. All others are not touched.
+    pub differences: Vec<Difference>,
+    /// The services that are not touched.
+    pub untouched: Vec<String>,
+    /// Services that a release serves which was deployed, and which stays, since the topology names the same one as before: what serves, by service.
+    pub deployed: Vec<(String, String)>,
+    /// Why it would be refused; empty where it would not.
+    pub refusals: Vec<PlanRefusal>,
+}
+
+impl ApplyPlan {
+    /// What would change where no mesh runs, at the next start; `before` is what is in force.
+    #[must_use]
+    pub fn at_rest(before: Option<&Topology>, topology: &Topology) -> Self {
+        let nothing = Topology::new(&topology.name);
+        let differences = differences(before.unwrap_or(&nothing), topology);
+        let touched = |name: &str| differences.iter().any(|found| found.name == name);
+        let untouched =
+            topology.services().map(|node| node.address.to_string()).filter(|name| !touched(name)).collect();
+        let refusals = refused_ways(&differences);
+        Self { mesh: topology.name.clone(), differences, untouched, deployed: Vec::new(), refusals }
+    }
+}
+
+/// What cannot be done to a mesh that runs, or has run.
+pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
+    let refused = differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == Way::NotRunning);
+    refused
+        .map(|Setting { key, from, to, .. }| PlanRefusal {
+            code: "other-mesh".to_owned(),
+            message: format!(
+                "the {key} of the mesh is {from}, and cannot become {to}; hint: give the other one a data folder of its own: `airssys run FILE --data DIR`"
+            ),
+        })
+        .collect()
+}
+
+/// What an apply has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Applied {
+    /// What was to be changed, and is.
+    pub plan: ApplyPlan,
+    /// Messages that services which were stopped had not handled in time, by service. Each is a dead letter.
+    pub left_over: Vec<(String, usize)>,
+}
+
+/// Why a topology was not applied. All is as it was before, except for what [`ApplyError::Undone`] says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// One at a time.
+    #[error("an apply is under way; hint: wait until it has ended")]
+    UnderWay,
+    /// It would be refused.
+    #[error("{}", .refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>().join("\n"))]
+    Refused {
+        /// Why.
+        refusals: Vec<PlanRefusal>,
+    },
+    /// A release of it cannot be hosted, is not trusted, or there is no room for it.
+    #[error(transparent)]
+    Runtime(Box<crate::RuntimeError>),
+    /// It cannot be written down, and would not outlive the process.
+    #[error(transparent)]
+    InForce(#[from] InForceError),
+    /// Something did not come about, and what had was undone.
+    #[error("{step}: {why}; everything is as it was before{}", Left(.left))]
+    Undone {
+        /// What did not come about.
+        step: String,
+        /// Why.
+        why: String,
+        /// What could not be brought back, and how it is now; empty almost always.
+        left: Vec<String>,
+    },
+}
+
+struct Left<'a>(&'a [String]);
+
+impl std::fmt::Display for Left<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ", but for this: {}", self.0.join("; ")) }
+    }
+}
+
+impl From<crate::RuntimeError> for ApplyError {
+    fn from(error: crate::RuntimeError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<DeployError> for ApplyError {
+    fn from(error: DeployError) -> Self {
+        Self::Refused { refusals: vec![(&error).into()] }
+    }
+}
+
+impl ApplyError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnderWay => "under-way",
+            Self::Refused { .. } | Self::Runtime(_) => "refused",
+            Self::InForce(_) => "not-recorded",
+            Self::Undone { .. } => "undone",
+        }
+    }
+}
+
+/// A step that did not come about.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) step: String,
+    pub(crate) why: String,
+}
+
+impl Failed {
+    pub(crate) fn new(step: impl Into<String>, why: impl ToString) -> Self {
+        Self { step: step.into(), why: why.to_string() }
+    }
+
+    /// A service that did not start.
+    pub(crate) fn not_started(service: &str, crash: &Crash) -> Self {
+        Self::new(format!("{service} does not start"), crash)
+    }
+}

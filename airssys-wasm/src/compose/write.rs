@@ -1,0 +1,381 @@
+//! A topology as the text of an `airssys.toml` again: what is read from it means the same. Every key is written, so that a default that becomes another
+//! one later changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airssys_rt_shim::child::{Restart, Shutdown};
+use airssys_rt_shim::mailbox::Overflow;
+use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
+use toml::{Table, Value};
+
+use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use crate::actor::Multiplicity;
+use crate::capability::{Access, Clocks, Randomness};
+use crate::limits::Limits;
+
+/// A path that is no UTF-8 cannot stand in a TOML file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the path {} is no UTF-8, and cannot be written into a topology; hint: give it another name", .0.display())]
+pub struct NotText(pub PathBuf);
+
+impl Topology {
+    /// The text of an `airssys.toml` that means the same. Its paths are absolute, so it may stand in any folder.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::compose::Topology;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let text = Topology::new("shop").to_text()?;
+    /// let file = folder.path().join("airssys.toml");
+    /// std::fs::write(&file, &text)?;
+    /// assert_eq!(Topology::read(&file)?.to_text()?, text);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotText`].
+    pub fn to_text(&self) -> Result<String, NotText> {
+        let mut text = format!("name = {}\n", Value::from(self.name.as_str()));
+        line(&mut text, "settings", &Value::Table(settings(self)));
+        line(&mut text, "root", &Value::Table(flags(&self.root)));
+        nodes(&mut text, &self.children, None)?;
+        Ok(text)
+    }
+}
+
+fn nodes(text: &mut String, children: &[Node], parent: Option<&str>) -> Result<(), NotText> {
+    for child in children {
+        let (kind, name, above, table) = match child {
+            Node::Supervisor(node) => ("supervisor", node.name.as_str(), "parent", supervisor(node)),
+            Node::Service(node) => {
+                let mut table = service(node)?;
+                let own = limits(&node.limits).into_iter().filter(|(key, _)| node.own_limits.names(key)).collect();
+                table.insert("limits".to_owned(), Value::Table(own));
+                ("service", node.address.as_str(), "supervisor", table)
+            }
+        };
+        text.push_str(&format!("\n[[{kind}]]\n"));
+        line(text, "name", &name.into());
+        if let Some(parent) = parent {
+            line(text, above, &parent.into());
+        }
+        table.iter().for_each(|(key, value)| line(text, key, value));
+        if let Node::Supervisor(node) = child {
+            nodes(text, &node.children, Some(&node.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn line(text: &mut String, key: &str, value: &Value) {
+    text.push_str(&format!("{key} = {value}\n"));
+}
+
+pub(crate) fn settings(topology: &Topology) -> Table {
+    let settings = &topology.settings;
+    let mut table = Table::new();
+    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
+    set("reserve_timeout", time(settings.mesh.reserve_timeout));
+    set("shutdown_timeout", time(settings.shutdown_timeout));
+    set("dead_letters", count(settings.mesh.dead_letters));
+    set("timers", count(settings.mesh.timers));
+    set("baseline_from", size(settings.baseline_from));
+    if let Some(keys) = &settings.trusted_keys {
+        set("trusted_keys", texts(keys));
+    }
+    table
+}
+
+pub(crate) fn flags(flags: &RootSpec) -> Table {
+    let mut table = Table::new();
+    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
+    let strategy = match flags.strategy {
+        // The topology has no dynamic supervisor.
+        Strategy::OneForOne | Strategy::Dynamic => "one-for-one",
+        Strategy::OneForAll => "one-for-all",
+        Strategy::RestForOne => "rest-for-one",
+    };
+    set("strategy", strategy.into());
+    set("intensity", i64::from(flags.intensity).into());
+    set("period", time(flags.period));
+    if let Some(backoff) = flags.backoff {
+        let mut table = Table::new();
+        table.insert("initial".to_owned(), time(backoff.initial));
+        table.insert("factor".to_owned(), backoff.factor.into());
+        table.insert("max".to_owned(), time(backoff.max));
+        table.insert("reset_after".to_owned(), time(backoff.reset_after));
+        set("backoff", Value::Table(table));
+    }
+    let auto_shutdown = match flags.auto_shutdown {
+        AutoShutdown::Never => "never",
+        AutoShutdown::Any => "any",
+        AutoShutdown::All => "all",
+    };
+    set("auto_shutdown", auto_shutdown.into());
+    table
+}
+
+pub(crate) fn supervisor(node: &SupervisorNode) -> Table {
+    let mut table = flags(&node.flags);
+    child(&mut table, node.restart, node.shutdown, node.significant);
+    table
+}
+
+fn child(table: &mut Table, restart: Restart, shutdown: Shutdown, significant: bool) {
+    let restart = match restart {
+        Restart::Permanent => "permanent",
+        Restart::Transient => "transient",
+        Restart::Temporary => "temporary",
+    };
+    table.insert("restart".to_owned(), restart.into());
+    let shutdown = match shutdown {
+        Shutdown::BrutalKill => "brutal-kill".into(),
+        Shutdown::Infinity => "infinity".into(),
+        Shutdown::Timeout(timeout) => time(timeout),
+    };
+    table.insert("shutdown".to_owned(), shutdown);
+    table.insert("significant".to_owned(), significant.into());
+}
+
+/// All keys but its name, its supervisor and its limits.
+pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
+    let mut table = Table::new();
+    child(&mut table, node.restart, node.shutdown, node.significant);
+    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
+    set("release", path(&node.named)?);
+    match node.multiplicity {
+        Multiplicity::One => {}
+        Multiplicity::Stateless { instances } => set("instances", count(instances)),
+        Multiplicity::Partitioned { instances } => {
+            set("instances", count(instances));
+            set("partitioned", true.into());
+        }
+        Multiplicity::Keyed(rules) => {
+            let mut keyed = Table::new();
+            keyed.insert("max_awake".to_owned(), count(rules.max_awake));
+            keyed.insert("idle_timeout".to_owned(), time(rules.idle_timeout));
+            keyed.insert("max_keys".to_owned(), count(rules.max_keys));
+            keyed.insert("intensity".to_owned(), i64::from(rules.intensity).into());
+            keyed.insert("period".to_owned(), time(rules.period));
+            set("keyed", Value::Table(keyed));
+        }
+    }
+    let overflow = match node.shape.overflow {
+        Overflow::Wait => "wait",
+        Overflow::Refuse => "refuse",
+        Overflow::DropNewest => "drop-newest",
+        Overflow::DropOldest => "drop-oldest",
+    };
+    let mut mailbox = Table::new();
+    mailbox.insert("capacity".to_owned(), count(node.shape.capacity));
+    mailbox.insert("overflow".to_owned(), overflow.into());
+    set("mailbox", Value::Table(mailbox));
+    set("retries", i64::from(node.retries).into());
+    if node.keeping == Keeping::Durable {
+        set("state", "durable".into());
+    }
+    set("config", Value::Table(node.config.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect()));
+    set("grants", Value::Table(grants(node)?));
+    let clocks = match node.baseline.clocks {
+        Clocks::Real => "real".into(),
+        Clocks::None => "none".into(),
+        Clocks::Coarse(step) => time(step),
+    };
+    set("clocks", clocks);
+    let randomness = match node.baseline.randomness {
+        Randomness::Real => "real".into(),
+        Randomness::None => "none".into(),
+        // The parser takes whole numbers up to the largest that TOML has, so this is one of those.
+        Randomness::Seeded(seed) => {
+            Value::Table(Table::from_iter([("seed".to_owned(), i64::try_from(seed).unwrap_or(i64::MAX).into())]))
+        }
+    };
+    set("randomness", randomness);
+    Ok(table)
+}
+
+fn grants(node: &ServiceNode) -> Result<Table, NotText> {
+    let grants = &node.grants;
+    let mut table = Table::new();
+    for (key, patterns) in
+        [("send", &grants.send), ("call", &grants.call), ("publish", &grants.publish), ("subscribe", &grants.subscribe)]
+    {
+        table.insert(key.to_owned(), texts(patterns));
+    }
+    table.insert("sockets".to_owned(), texts(&grants.sockets));
+    let environment = grants.environment.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    table.insert("environment".to_owned(), Value::Table(environment));
+    let mut files = Table::new();
+    for (guest, file) in &grants.files {
+        let access = match file.access {
+            Access::Read => "read",
+            Access::ReadWrite => "read-write",
+        };
+        let file = Table::from_iter([("host".to_owned(), path(&file.host)?), ("access".to_owned(), access.into())]);
+        files.insert(guest.clone(), Value::Table(file));
+    }
+    table.insert("files".to_owned(), Value::Table(files));
+    Ok(table)
+}
+
+/// Limits by their keys.
+pub(crate) fn limits(limits: &Limits) -> Table {
+    // Each by its name, so that a new limit does not compile without a place here.
+    let Limits {
+        memory_bytes,
+        table_elements,
+        core_instances,
+        turn_deadline,
+        turn_budget,
+        start_timeout,
+        message_bytes,
+        boundary_bytes,
+        state_bytes,
+        effects,
+        timers,
+        log_line_bytes,
+    } = limits;
+    let wide = |bytes: &usize| size(u64::try_from(*bytes).unwrap_or(u64::MAX));
+    Table::from_iter(
+        [
+            ("memory", size(*memory_bytes)),
+            ("table_elements", count(*table_elements)),
+            ("core_instances", count(*core_instances)),
+            ("turn_deadline", time(*turn_deadline)),
+            ("turn_budget", time(*turn_budget)),
+            ("start_timeout", time(*start_timeout)),
+            ("message", size(*message_bytes)),
+            ("boundary", wide(boundary_bytes)),
+            ("state", wide(state_bytes)),
+            ("effects", count(*effects)),
+            ("timers", count(*timers)),
+            ("log_line", wide(log_line_bytes)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    )
+}
+
+fn time(time: Duration) -> Value {
+    humantime::format_duration(time).to_string().into()
+}
+
+/// In the largest unit that says it exactly.
+fn size(bytes: u64) -> Value {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let found = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift);
+    match found {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift).into(),
+        None => format!("{bytes}B").into(),
+    }
+}
+
+fn count(count: usize) -> Value {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
+}
+
+fn texts<T: ToString>(all: &[T]) -> Value {
+    Value::Array(all.iter().map(|one| one.to_string().into()).collect())
+}
+
+/// As an absolute one.
+fn path(path: &Path) -> Result<Value, NotText> {
+    // A published release is named by no path.
+    let is_path = path.to_str().is_none_or(|text| !crate::registry::Reference::is_meant(text));
+    let absolute =
+        if is_path { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() };
+    absolute.to_str().map(Value::from).ok_or_else(|| NotText(path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use crate::compose::Topology;
+
+    /// Every key that there is, with another value than its default.
+    const EVERYTHING: &str = r#"
+        name = "everything"
+        [settings]
+        reserve_timeout = "250ms"
+        shutdown_timeout = "1m 30s"
+        dead_letters = 7
+        timers = 8
+        baseline_from = "3MiB"
+        trusted_keys = []
+        [root]
+        strategy = "one-for-all"
+        intensity = 0
+        period = "7s"
+        backoff = { initial = "3ms", factor = 1.5, max = "4s", reset_after = "9s" }
+        auto_shutdown = "any"
+        [[service]]
+        name = "last-of-its-name"
+        release = "a.wasm"
+        [[supervisor]]
+        name = "inner"
+        strategy = "rest-for-one"
+        restart = "transient"
+        shutdown = "brutal-kill"
+        significant = true
+        auto_shutdown = "all"
+        [[service]]
+        name = "rich"
+        release = "a.wasm"
+        supervisor = "inner"
+        restart = "temporary"
+        shutdown = "infinity"
+        significant = true
+        instances = 3
+        partitioned = true
+        mailbox = { capacity = 5, overflow = "drop-oldest" }
+        retries = 2
+        state = "durable"
+        clocks = "1ms 5us"
+        randomness = { seed = 42 }
+        config = { "a b" = "quoted \" and\nnew", c = "" }
+        [service.limits]
+        memory = "1234567B"
+        turn_deadline = "1s 5ms 3us"
+        state = "3KiB"
+        effects = 0
+        [service.grants]
+        send = ["rich", "keyed/*"]
+        call = ["**"]
+        publish = ["x/y"]
+        subscribe = ["x/*"]
+        environment = { TZ = "UTC" }
+        sockets = ["127.0.0.1:*", "[::1]:80"]
+        files = { "/in" = { host = "." }, "/out.d" = { host = ".", access = "read-write" } }
+        [[service]]
+        name = "keyed"
+        release = "a.wasm"
+        keyed = { max_awake = 1, idle_timeout = "2ms", max_keys = 3, intensity = 4, period = "5s" }
+        randomness = "none"
+        clocks = "none"
+        [[service]]
+        name = "pool"
+        release = "a.wasm"
+        instances = 2
+        shutdown = "0s"
+        supervisor = "inner"
+    "#;
+
+    #[test]
+    fn what_is_written_means_what_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.wasm"), "").unwrap();
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, EVERYTHING).unwrap();
+        let read = Topology::read(&file).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let again = elsewhere.path().join("airssys.toml");
+        std::fs::write(&again, read.to_text().unwrap()).unwrap();
+        // Its folder is written another way.
+        let plain = |topology: &Topology| format!("{topology:#?}").replace("/.\"", "\"");
+        assert_eq!(plain(&Topology::read(&again).unwrap()), plain(&read));
+    }
+}

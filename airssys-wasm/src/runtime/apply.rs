@@ -1,0 +1,375 @@
+//! Brings the mesh to another topology: what is wrong is found first, then all of it comes about, or none.
+//!
+//! Here is what is prepared; `steps` carries out. Nothing has changed until [`Prepared`] is there.
+
+mod steps;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use crate::actor::Multiplicity;
+use crate::apply::{
+    Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
+    refused_ways,
+};
+use crate::compose::{ServiceNode, Topology};
+use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
+use crate::engine::{Engines, Template, slot};
+use crate::registry::Digest;
+
+use self::steps::Steps;
+use super::builder::{check_trust, declared_instances, durable_services, hold, key, load_one, room};
+use super::deployments::{Deployable, Freed, compare};
+use super::{Runtime, RuntimeError};
+
+/// An apply of which nothing has come about, and nothing is wrong that can be known before.
+struct Prepared {
+    plan: ApplyPlan,
+    /// The topology as it is written, and with the releases that will serve.
+    written: Topology,
+    target: Topology,
+    /// What serves each service that is new or will not be the same.
+    next: HashMap<String, Deployable>,
+    record: Next,
+    options: DeployOptions,
+    announced: Announced,
+}
+
+/// Instances that there may be more; taken back when it is dropped, unless it is kept.
+struct Announced {
+    engines: Arc<Engines>,
+    more: Vec<(u64, usize)>,
+}
+
+impl Announced {
+    fn new(
+        engines: &Arc<Engines>,
+        target: &Topology,
+        differences: &[Difference],
+        live: &HashMap<String, Deployable>,
+    ) -> Result<Self, RuntimeError> {
+        let mut more = Vec::new();
+        for node in target.services().filter(|node| differences.iter().any(|found| found.name == node.address.as_str()))
+        {
+            let (memory, declared) = (node.limits.memory_bytes, declared_instances(node));
+            let there =
+                live.get(node.address.as_str()).filter(|live| slot(live.node.limits.memory_bytes) == slot(memory));
+            let there = there.map_or(0, |live| declared_instances(&live.node));
+            more.push((memory, declared.saturating_sub(there)));
+        }
+        engines.announce(&more)?;
+        Ok(Self { engines: Arc::clone(engines), more })
+    }
+
+    /// What is gone needs no room any more.
+    fn keep(mut self, gone: &[(u64, usize)]) {
+        self.more.clear();
+        self.engines.recall(gone);
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.engines.recall(&self.more);
+    }
+}
+
+impl Runtime {
+    /// What [`Runtime::apply`] would change, and why it would refuse. Compiles what is new, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]: a release cannot be hosted, or is not trusted, or there is no room.
+    pub async fn plan_apply(&self, topology: &Topology, options: DeployOptions) -> Result<ApplyPlan, ApplyError> {
+        let mut plan = self.prepare_apply(topology, options).await?.plan;
+        let touched = plan.differences.iter().filter(|found| found.subject == Subject::Service);
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = touched.filter(|found| releases.get(&found.name).is_some_and(|releases| releases.taken));
+        let under_way: Vec<PlanRefusal> =
+            busy.map(|found| (&DeployError::UnderWay { service: found.name.clone() }).into()).collect();
+        plan.refusals.splice(0..0, under_way);
+        Ok(plan)
+    }
+
+    /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
+    /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
+    /// change is not touched: it keeps its instances and its mailboxes. [`Way`] says which change takes which way.
+    ///
+    /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody waits for it any more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::compose::Topology;
+    /// use airssys_wasm::deploy::DeployOptions;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let file = folder.path().join("airssys.toml");
+    /// let one = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+    /// std::fs::write(&file, one)?;
+    /// let runtime = Arc::new(Runtime::builder().start(&Topology::read(&file)?).await?);
+    ///
+    /// std::fs::write(&file, format!("{one}[[service]]\nname = \"another\"\nrelease = \"echo.wasm\"\n"))?;
+    /// let applied = runtime.apply(Topology::read(&file)?, DeployOptions::default()).await?;
+    /// assert_eq!(applied.plan.differences[0].name, "another");
+    /// let answer = runtime.call("another", "hello", Duration::from_secs(5)).await?;
+    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; all is as it was before then.
+    pub async fn apply(self: &Arc<Self>, topology: Topology, options: DeployOptions) -> Result<Applied, ApplyError> {
+        let runtime = Arc::clone(self);
+        // In a task of its own: who waits may be cut off, and half of an apply is none.
+        let applying = tokio::spawn(async move {
+            let _one_at_a_time = runtime.applying.try_lock().map_err(|_| ApplyError::UnderWay)?;
+            let prepared = runtime.prepare_apply(&topology, options).await?;
+            if !prepared.plan.refusals.is_empty() {
+                return Err(ApplyError::Refused { refusals: prepared.plan.refusals });
+            }
+            let taken = runtime.take_all(&prepared.plan.differences)?;
+            Steps::new(&runtime, prepared, taken).run().await
+        });
+        applying.await.unwrap_or_else(|panic| {
+            let step = "a bug in the host".to_owned();
+            Err(ApplyError::Undone { step, why: panic.to_string(), left: vec!["whatever it had begun".to_owned()] })
+        })
+    }
+
+    /// The topology in force, as it was written.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<Topology> {
+        self.in_force.load_full()
+    }
+
+    /// Lets no deployment begin of the services that are touched.
+    fn take_all(&self, differences: &[Difference]) -> Result<HashMap<String, Freed>, DeployError> {
+        let there = differences.iter().filter(|found| found.subject == Subject::Service && found.fate != Fate::Added);
+        let take = |found: &Difference| {
+            let (freed, _) = self.take_for_deployment(&found.name, |releases| Ok(releases.live.clone()))?;
+            Ok((found.name.clone(), freed))
+        };
+        there.map(take).collect()
+    }
+
+    async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
+        let live: HashMap<String, Deployable> = {
+            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+            releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
+        };
+        let before = self.in_force.load_full();
+        let (target, deployed) = with_deployed(&before, topology, &live);
+        let mut serving = Topology::clone(&before);
+        serving.each_service(|node| {
+            if let Some(live) = live.get(node.address.as_str()) {
+                *node = ServiceNode { named: node.named.clone(), ..ServiceNode::clone(&live.node) };
+            }
+        });
+        let others = other_releases(&target, &live).await;
+        let mut differences =
+            differences_with(&serving, &target, |_, node| others.iter().any(|name| name == node.address.as_str()));
+        // Of one that was deployed by hand already there is nothing left to do but to write it down.
+        differences.retain_mut(|found| {
+            let node = target.services().find(|node| node.address.as_str() == found.name);
+            let is_live = node.zip(live.get(&found.name)).is_some_and(|(node, live)| is_live(node, live, &others));
+            if is_live && found.subject == Subject::Service && found.fate == Fate::Changed {
+                found.settings.retain(|setting| setting.key != "release");
+                found.way = found.settings.iter().map(|setting| setting.way).max().unwrap_or(Way::InPlace);
+            }
+            found.fate != Fate::Changed || !found.settings.is_empty()
+        });
+        check_trust(&target)?;
+        durable_services(&target, self.data_folder.as_deref())?;
+        room(&self.engines, &target)?;
+        let announced = Announced::new(&self.engines, &target, &differences, &live)?;
+        let next = self.load_next(&target, &differences, &live, &others).await?;
+        let mut refusals = refused_ways(&differences);
+        for (service, next) in &next {
+            if let Some(live) = live.get(service) {
+                if is_live(&next.node, live, &others) {
+                    continue;
+                }
+                let refused = self.refused(service, live, next, &options).await?;
+                refusals.extend(refused.iter().map(PlanRefusal::from));
+            }
+        }
+        tell_memory(&mut differences, &live, &next);
+        let touched = |node: &&ServiceNode| differences.iter().all(|found| found.name != node.address.as_str());
+        let untouched = target.services().filter(touched).map(|node| node.address.to_string()).collect();
+        let record = record(&before, topology, &live, &next, &differences)?;
+        let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, refusals };
+        Ok(Prepared { plan, written: topology.clone(), target, next, record, options, announced })
+    }
+
+    /// Compiles what will serve where something else does now, and gives what will serve under other rules a template of its own, since a deployment
+    /// knows releases apart by that.
+    async fn load_next(
+        &self,
+        target: &Topology,
+        differences: &[Difference],
+        live: &HashMap<String, Deployable>,
+        others: &[String],
+    ) -> Result<HashMap<String, Deployable>, RuntimeError> {
+        let mut next = HashMap::new();
+        let mut known: BTreeMap<_, Arc<Template>> = BTreeMap::new();
+        for found in differences.iter().filter(|found| found.subject == Subject::Service) {
+            let Some(node) = target.services().find(|node| node.address.as_str() == found.name) else { continue };
+            let lives = live.get(&found.name).filter(|live| is_live(node, live, others));
+            let same = lives.filter(|live| {
+                (live.node.limits.memory_bytes, live.node.release.manifest.lane)
+                    == (node.limits.memory_bytes, node.release.manifest.lane)
+            });
+            let template = match (same, known.get(&key(node))) {
+                (Some(live), _) if found.way == Way::Deployment => Arc::new(Template::clone(&live.template)),
+                (Some(live), _) => Arc::clone(&live.template),
+                (None, Some(template)) if found.fate == Fate::Added => Arc::clone(template),
+                (None, _) => {
+                    let template = load_one(&self.engines, node).await?;
+                    known.insert(key(node), Arc::clone(&template));
+                    template
+                }
+            };
+            let deployable = Deployable { node: Arc::new(node.clone()), template, _hold: hold(node).map(Arc::new) };
+            next.insert(found.name.clone(), deployable);
+        }
+        Ok(next)
+    }
+
+    /// Why another release may not take a service over.
+    async fn refused(
+        &self,
+        service: &str,
+        live: &Deployable,
+        next: &Deployable,
+        options: &DeployOptions,
+    ) -> Result<Vec<DeployError>, DeployError> {
+        let (_plan, mut refused) = compare(service, live, next, options).await?;
+        let (from, to) = (live.node.release.manifest.state_schema, next.node.release.manifest.state_schema);
+        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+            refused.push(DeployError::KeyedSchema { service: service.to_owned(), from, to });
+        }
+        Ok(refused)
+    }
+}
+
+/// The topology with the releases that will serve: where it names the same one as before and another one was deployed since, that one stays. Which ones
+/// those are.
+fn with_deployed(
+    before: &Topology,
+    topology: &Topology,
+    live: &HashMap<String, Deployable>,
+) -> (Topology, Vec<(String, String)>) {
+    let named: HashMap<&str, &ServiceNode> = before.services().map(|node| (node.address.as_str(), node)).collect();
+    let (mut target, mut deployed) = (topology.clone(), Vec::new());
+    target.each_service(|node| {
+        let service = node.address.to_string();
+        let (Some(before), Some(live)) = (named.get(node.address.as_str()), live.get(&service)) else { return };
+        let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let is_written = absolute(&live.node.release.component) == absolute(&node.release.component);
+        if before.named == node.named && !is_written {
+            *node = node.with_release(live.node.release.clone());
+            deployed.push((service, live.source().to_string()));
+        }
+    });
+    (target, deployed)
+}
+
+/// Whether a service's release is the one that serves it, whatever it is called.
+fn is_live(node: &ServiceNode, live: &Deployable, others: &[String]) -> bool {
+    let bytes = match &node.release.seal {
+        Some(seal) => seal.binary.to_string() == live.template.digest(),
+        None => !others.iter().any(|name| name == node.address.as_str()),
+    };
+    bytes && live.node.release.manifest == node.release.manifest
+}
+
+/// The services whose release has the place of the live one, and other bytes in it.
+async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -> Vec<String> {
+    let to_read: Vec<(String, std::path::PathBuf, String)> = target
+        .services()
+        .filter(|node| node.release.seal.is_none())
+        .filter_map(|node| {
+            let live = live.get(node.address.as_str())?;
+            Some((node.address.to_string(), node.release.component.clone(), live.template.digest().to_owned()))
+        })
+        .collect();
+    let mut others: Vec<String> = target
+        .services()
+        .filter(|node| {
+            live.get(node.address.as_str()).is_some_and(|live| live.node.release.manifest != node.release.manifest)
+        })
+        .map(|node| node.address.to_string())
+        .collect();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut digests: HashMap<std::path::PathBuf, Option<String>> = HashMap::new();
+        let mut differs = |path: std::path::PathBuf, live: &str| {
+            let digest = digests
+                .entry(path)
+                .or_insert_with_key(|path| std::fs::read(path).ok().map(|bytes| Digest::of(&bytes).to_string()));
+            // What cannot be read is told by the loading.
+            digest.as_deref() != Some(live)
+        };
+        to_read
+            .into_iter()
+            .filter_map(|(service, path, live)| differs(path, &live).then_some(service))
+            .collect::<Vec<_>>()
+    });
+    others.extend(read.await.unwrap_or_default());
+    others
+}
+
+/// Says what becomes of the memory of those that are deployed.
+fn tell_memory(differences: &mut [Difference], live: &HashMap<String, Deployable>, next: &HashMap<String, Deployable>) {
+    for found in differences.iter_mut().filter(|found| found.way == Way::Deployment) {
+        let (Some(live), Some(next)) = (live.get(&found.name), next.get(&found.name)) else { continue };
+        let handed_over = live.template.hands_over() && next.template.hands_over();
+        let memory = if handed_over { "its memory is handed over" } else { "its memory starts anew, its state stays" };
+        found.notes.push(memory.to_owned());
+    }
+}
+
+/// What is to be written down when all of it has come about.
+fn record(
+    before: &Topology,
+    topology: &Topology,
+    live: &HashMap<String, Deployable>,
+    next: &HashMap<String, Deployable>,
+    differences: &[Difference],
+) -> Result<Next, ApplyError> {
+    let (mut schemas, mut unsettled) = (Vec::new(), Vec::new());
+    for found in differences.iter().filter(|found| found.subject == Subject::Service) {
+        let (Some(live), service) = (live.get(&found.name), found.name.clone()) else { continue };
+        let Some(next) = next.get(&found.name) else {
+            unsettled.push(Unsettled::gone(&service));
+            continue;
+        };
+        let (from, to): (Source, Source) = (live.source(), next.source());
+        if from.schema != to.schema {
+            schemas.push(SchemaChange { service: service.clone(), from: from.schema, to: to.schema });
+        }
+        if from != to {
+            unsettled.push(Unsettled::of(&service, from, to));
+        }
+    }
+    // One that serves already, and is named by its path now: from here on the topology alone says which it is.
+    let named = |node: &&ServiceNode| {
+        node.release.seal.is_none() && differences.iter().all(|found| found.name != node.address.as_str())
+    };
+    let renamed = topology
+        .services()
+        .filter(named)
+        .filter(|node| before.services().any(|old| old.address == node.address && old.named != node.named));
+    unsettled.extend(renamed.map(|node| Unsettled::gone(node.address.as_str())));
+    let topology = topology.to_text().map_err(crate::apply::InForceError::from)?;
+    Ok(Next { topology, schemas, unsettled })
+}

@@ -1,0 +1,243 @@
+//! The services that are there, from one topology to another: under the instances that run, by a deployment, or stopped and started.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::tree::supervisor_of;
+use super::{Done, LOOK_AGAIN, Standing, Steps};
+use crate::actor::{Control, Multiplicity, Placed, Serving, start};
+use crate::apply::{Failed, Fate, Way, drain_time};
+use crate::capability::{Operation, Policy};
+use crate::compose::Topology;
+use crate::deploy::{self, Begun, Progress};
+use crate::error::Crash;
+use crate::router::service::{Service, Terms};
+use crate::runtime::deployments::Deployable;
+
+impl Steps<'_> {
+    /// Other rules under what runs.
+    pub(super) async fn change_in_place(&mut self, service: &str) -> Result<(), Failed> {
+        let next = self.next(service)?;
+        let Some(before) = self.live(service) else { return Ok(()) };
+        self.done.push(Done::Retuned(service.to_owned(), before));
+        self.put_rules(service, &next).await?;
+        self.retune(service, &next).await
+    }
+
+    /// The release that serves a service, and its rules.
+    pub(super) fn live(&self, service: &str) -> Option<Deployable> {
+        self.runtime.lock(&self.runtime.releases).get(service).map(|releases| releases.live.clone())
+    }
+
+    /// The rules that are no part of what a release runs under: the shape of the mailboxes, and how the actors of a keyed service come and go.
+    pub(super) async fn put_rules(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
+        let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
+        placed.service.reshape(next.node.shape);
+        if let (Some(reins), Multiplicity::Keyed(rules)) = (&placed.reins, next.node.multiplicity) {
+            let taken = reins.take(rules, next.node.shutdown, &placed.service).await;
+            taken.map_err(|error| Failed::new(format!("the keys of {service} cannot have other rules"), error))?;
+        }
+        Ok(())
+    }
+
+    /// Puts other terms under the release that serves, and waits until each actor goes by them.
+    pub(super) async fn retune(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
+        let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
+        let terms: Arc<Terms> = Arc::new(next.node.terms());
+        let awake = placed.roster.as_ref().map(|roster| roster.retune(&terms)).unwrap_or_default();
+        let posts = placed.actors.iter().chain(awake.iter().map(|post| &**post));
+        let mut answers = Vec::new();
+        for post in posts {
+            post.live.retune(&terms);
+            let (done, answer) = oneshot::channel();
+            // Who does not run starts with them.
+            if post.order(Control::Retune(done)).is_ok() {
+                answers.push(answer);
+            }
+        }
+        placed.service.message_bytes.store(terms.limits.message_bytes, Ordering::Relaxed);
+        let until = Instant::now() + self.prepared.options.handover_deadline;
+        for answer in answers {
+            // One that ended over it starts with them.
+            if timeout_at(until, answer).await.is_err() {
+                let deadline = humantime::format_duration(self.prepared.options.handover_deadline);
+                return Err(Failed::new(
+                    service,
+                    format!("an actor did not come to the end of its turn within {deadline}"),
+                ));
+            }
+        }
+        if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
+            releases.live = next.clone();
+        }
+        Ok(())
+    }
+
+    /// Deploys what an instance is made with, all of it or nothing: those that are called before those who call them, and on probation together.
+    pub(super) async fn deploy(&mut self) -> Result<(), Failed> {
+        let set = self.services(|fate, way| fate == Fate::Changed && way == Way::Deployment);
+        let mut nexts = Vec::with_capacity(set.len());
+        for service in set {
+            let next = self.next(&service)?;
+            if let Some(before) = self.live(&service) {
+                // Undone with the rest, since the mailbox belongs to no release.
+                self.done.push(Done::Retuned(service.clone(), before));
+                self.put_rules(&service, &next).await?;
+            }
+            nexts.push((service, next));
+        }
+        let policies: Vec<Policy> = nexts.iter().map(|(_, next)| next.node.terms().policy).collect();
+        let order = deploy::callees_first(nexts.len(), |from, to| policies[from].allows(Operation::Call, &nexts[to].0));
+        let options = self.prepared.options.clone();
+        let mut begun = Begun::default();
+        for at in order {
+            let (service, next) = &nexts[at];
+            let before = self
+                .runtime
+                .lock(&self.runtime.releases)
+                .get(service)
+                .map(|found| (found.live.clone(), found.previous.clone()));
+            // Dropped, those that were begun go back.
+            let missing = || Failed::new(service, "it is gone");
+            let ((live, previous), freed) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
+            let deployment =
+                self.runtime.switch_recorded(Arc::default(), freed, next.clone(), None, true, options.clone());
+            self.done.push(Done::Deployed(service.clone(), live, previous));
+            begun.0.push((service.clone(), deployment.clone()));
+            let reached = deployment.switched().await;
+            if reached != Progress::Probation {
+                deploy::undo(&begun.0, service, &reached);
+                break;
+            }
+        }
+        let begun = std::mem::take(&mut begun.0);
+        if begun.is_empty() {
+            return Ok(());
+        }
+        if begun.len() == nexts.len() {
+            deploy::together(begun.clone(), options.probation).await;
+        }
+        let mut failed = None;
+        for (service, deployment) in &begun {
+            let end = deployment.ended().await;
+            self.take_again(service)?;
+            if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = end {
+                // The one that went back first says why.
+                let by_another = matches!(reason, deploy::Setback::OfTheSet { .. });
+                if failed.is_none() || !by_another {
+                    failed = Some(Failed::new(format!("{service} went back"), reason));
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// No deployment of it begins until the apply is over.
+    pub(super) fn take_again(&mut self, service: &str) -> Result<(), Failed> {
+        let taken = self.runtime.take_for_deployment(service, |releases| Ok(releases.live.clone()));
+        let (freed, _) = taken.map_err(|error| Failed::new(service, error))?;
+        self.taken.insert(service.to_owned(), freed);
+        Ok(())
+    }
+
+    /// Stops a service and starts it as another one under the same name. Its new mailboxes take what is sent meanwhile, and its old ones are handled first.
+    pub(super) async fn restart(&mut self, service: &str) -> Result<(), Failed> {
+        let next = self.next(service)?;
+        let above = supervisor_of(&self.prepared.target, service).unwrap_or_default();
+        let (Some(before), Some(was_above)) =
+            (self.live(service), self.standing.get(service).map(|found| found.above.clone()))
+        else {
+            return Ok(());
+        };
+        let placed = self.build(&next).await?;
+        // Found before anything stops, where it can be: it starts.
+        if let Some(post) = placed.actors.first() {
+            let serving: Arc<Serving> = post.live.serving();
+            drop(start(&self.runtime.engines, &serving).await.map_err(|crash| Failed::not_started(service, &crash))?);
+        }
+        self.done.push(Done::Restarted(service.to_owned(), before, was_above));
+        let target = self.prepared.target.clone();
+        self.exchange(service, placed, &next, above, &target).await
+    }
+
+    /// Puts a service in the place of the one that has its name, and starts it under a supervisor of this topology.
+    pub(super) async fn exchange(
+        &mut self,
+        service: &str,
+        placed: Placed,
+        next: &Deployable,
+        above: String,
+        topology: &Topology,
+    ) -> Result<(), Failed> {
+        let Some(old) = self.standing.get(service).cloned() else { return Ok(()) };
+        let shutdown = self.live(service).map_or(next.node.shutdown, |live| live.node.shutdown);
+        self.runtime.mesh.replace(&placed.service);
+        let left = self.drain(&old.placed.service, drain_time(shutdown, self.before.settings.shutdown_timeout)).await;
+        self.stop_children(&old.above, &old.placed.children).await;
+        self.runtime.mesh.retire(&old.placed.service);
+        self.note_left(service, left);
+        self.enter(service, placed, above.clone());
+        let Some(Standing { placed, .. }) = self.standing.get(service).cloned() else { return Ok(()) };
+        if placed.service.shelf.is_none() || old.placed.service.shelf.is_none() {
+            carry_over(&old.placed.service, &placed.service)
+                .await
+                .map_err(|crash| Failed::not_started(service, &crash))?;
+        }
+        // Under the supervisor where it was, nobody brings it back.
+        for path in [&old.above, &above] {
+            let wanted = self.wanted(topology, Some(&self.before), path);
+            let wanted = match wanted {
+                Some(wanted) => Some(wanted),
+                // One that is about to go.
+                None => self.wanted(&self.before, None, path),
+            };
+            if let Some(wanted) = wanted {
+                self.change(path, wanted).await?;
+            }
+        }
+        let started = self.start_children(&above, &placed.children).await;
+        started.map_err(|why| Failed::new(format!("{service} does not start"), why))?;
+        if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
+            releases.live = next.clone();
+        }
+        Ok(())
+    }
+
+    /// Waits until a service has handled what it has, at most this long; how many messages are left.
+    pub(super) async fn drain(&self, service: &Service, most: Duration) -> usize {
+        let until = Instant::now() + most;
+        // Twice: who had found the service before it was taken out of the mesh may be about to send.
+        let mut looks = 0;
+        while looks < 2 && Instant::now() < until {
+            looks = if service.is_drained() { looks + 1 } else { 0 };
+            sleep(LOOK_AGAIN).await;
+        }
+        let mut left = 0;
+        service.each_lane(|_, lane| left += lane.mailbox.len());
+        left
+    }
+
+    pub(super) fn note_left(&mut self, service: &str, left: usize) {
+        if left > 0 {
+            self.left_over.push((service.to_owned(), left));
+        }
+    }
+}
+
+/// What one service has committed is what the other one begins with.
+async fn carry_over(from: &Service, to: &Service) -> Result<(), Crash> {
+    let mut states = Vec::new();
+    from.each_state(|key, state| {
+        if let Some(own) = to.state_of(key) {
+            states.push((own, state.dump()));
+        }
+    });
+    for (own, dumped) in states {
+        own.take_over(dumped).await?;
+    }
+    Ok(())
+}
