@@ -35,7 +35,7 @@ pub(crate) use self::start::spawn;
 pub use self::{
     decide::{ChildKey, ChildStatus},
     error::{ChildError, StartError},
-    handle::{ChildInfo, Counts, SupervisorHandle, TreeNode},
+    handle::{ChildInfo, Counts, Standing, SupervisorHandle, TreeNode},
     seat::Seat,
     spec::{AutoShutdown, Backoff, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,
