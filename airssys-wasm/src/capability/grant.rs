@@ -103,7 +103,7 @@ pub struct Requests {
     pub files: BTreeMap<String, Access>,
     /// Environment variables.
     pub environment: Vec<String>,
-    /// Socket addresses it connects to.
+    /// Socket addresses it connects to by TCP and exchanges datagrams with by UDP.
     pub sockets: Vec<SocketAddress>,
 }
 
@@ -122,7 +122,7 @@ pub struct Grants {
     pub files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.
     pub environment: BTreeMap<String, String>,
-    /// Socket addresses it may connect to.
+    /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub sockets: Vec<SocketAddress>,
 }
 

@@ -164,6 +164,13 @@ pub enum Command {
     Args,
     /// Connect a TCP socket to an IPv4 address with port, such as `127.0.0.1:80`; answers `true` where it is connected.
     Connect(String),
+    /// Send a text to an IPv4 address with port by UDP, and wait for a datagram from there; answers its text.
+    Datagram {
+        /// The address.
+        to: String,
+        /// The text.
+        text: String,
+    },
     /// Look up a host name; answers the number of addresses.
     Resolve(String),
     /// Answer a [`Clock`].
