@@ -22,6 +22,7 @@ use super::crash::classify;
 use super::guest::{Clock, Guest, Identity, Turn};
 use super::host::messaging::fault_from_wit;
 use super::host::random::Chance;
+use super::host::resources;
 use super::limiter::Limiter;
 use super::template::{Exports, Template};
 use super::wasi;
@@ -75,6 +76,7 @@ impl Instance {
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let wasi = wasi::context(&identity)?;
         let chance = Chance::new(&identity);
+        let table = resources::table(identity.terms.limits.resources);
         let guest = Guest {
             identity,
             limiter,
@@ -82,7 +84,7 @@ impl Instance {
             ticks: budget_ticks,
             wasi,
             chance,
-            table: wasmtime::component::ResourceTable::new(),
+            table,
             _seat: seat,
         };
         let mut store = Store::new(&template.engine, guest);

@@ -103,6 +103,7 @@ pub(crate) struct WrittenLimits {
     state: Option<Bytes>,
     effects: Option<usize>,
     timers: Option<usize>,
+    resources: Option<usize>,
     log_line: Option<Bytes>,
 }
 
@@ -120,6 +121,7 @@ pub struct LimitsPatch {
     state_bytes: Option<usize>,
     effects: Option<usize>,
     timers: Option<usize>,
+    resources: Option<usize>,
     log_line_bytes: Option<usize>,
 }
 
@@ -138,6 +140,7 @@ impl From<WrittenLimits> for LimitsPatch {
             state_bytes: written.state.map(size),
             effects: written.effects,
             timers: written.timers,
+            resources: written.resources,
             log_line_bytes: written.log_line.map(size),
         }
     }
@@ -160,6 +163,7 @@ impl LimitsPatch {
         set(&mut limits.state_bytes, self.state_bytes);
         set(&mut limits.effects, self.effects);
         set(&mut limits.timers, self.timers);
+        set(&mut limits.resources, self.resources);
         set(&mut limits.log_line_bytes, self.log_line_bytes);
     }
 }

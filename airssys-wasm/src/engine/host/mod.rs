@@ -5,6 +5,7 @@ pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
 pub(crate) mod random;
+pub(crate) mod resources;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -30,7 +31,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime:
     waiting::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with our own randomness in front.
+/// Links WASI: wasmtime's, with our own randomness in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -39,7 +40,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     linker.allow_shadowing(false);
-    Ok(())
+    resources::add_to_linker(linker)
 }
 
 impl waiting::airssys::actor::types::Host for Guest {}

@@ -171,6 +171,16 @@ pub enum Command {
         /// The text.
         text: String,
     },
+    /// Make sockets and keep them until that is refused; answers a [`Held`].
+    HoldSockets,
+    /// Open this file again and again, and keep it open, until that is refused; answers a [`Held`].
+    HoldFiles(String),
+    /// Take up the file again and again as a stream, and keep the streams, until that is refused; answers a [`Held`].
+    HoldStreams(String),
+    /// Ask for a clock's pollable again and again, and keep them.
+    HoldPollables,
+    /// Let go what is kept; answers how much that was.
+    LetGo,
     /// Look up a host name; answers the number of addresses.
     Resolve(String),
     /// Answer a [`Clock`].
@@ -325,6 +335,15 @@ pub struct Flooded {
     pub refused: u64,
     /// The name of the last refusal.
     pub last: Option<String>,
+}
+
+/// How much could be held of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// How much.
+    pub held: usize,
+    /// By which error the next one was refused: the name of WASI's error code.
+    pub refused: String,
 }
 
 /// What the clocks say.
