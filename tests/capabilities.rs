@@ -597,6 +597,50 @@ async fn a_timer_can_be_cancelled_by_its_owner_alone_who_has_a_bounded_number_of
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_subscribes_to_a_bounded_number_of_topics() {
+    let service = |name: &str, more: &str| {
+        format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n{more}\n[service.grants]\nsubscribe = [\"**\"]\n")
+    };
+    let mesh = Mesh::start(&format!(
+        "name = \"subscriptions\"\n[root]\nintensity = 10\n{}{}{}",
+        service("some", "limits = { subscriptions = 2 }"),
+        service("other", "limits = { subscriptions = 2 }"),
+        service("usual", ""),
+    ))
+    .await;
+    let on = |topics: &[&str]| Command::Do(topics.iter().map(|topic| subscribe(topic)).collect());
+    let unsubscribe = |topic: &str| Command::Unsubscribe(topic.into());
+    // A turn that fails leaves its room.
+    let failing = Command::Do(vec![on(&["x", "y"]), Command::Trap(Trap::Panic)]);
+    mesh.ask("some", &failing).await.unwrap_err();
+    let outcomes = mesh.ok("some", &on(&["a", "b", "b", "c"])).await;
+    let names: Vec<_> = (0..4).map(|at| outcomes[at]["err"]["name"].as_str().unwrap_or("ok")).collect();
+    assert_eq!(names, ["ok", "ok", "ok", "overloaded"]);
+    // Once more is no more; what is taken back makes room, when its turn has committed.
+    mesh.ok("some", &on(&["a", "b"])).await;
+    assert_eq!(mesh.refused("some", &subscribe("**")).await, "overloaded");
+    let swapped = mesh.ok("some", &Command::Do(vec![unsubscribe("a"), subscribe("c")])).await;
+    assert_eq!(swapped[1]["err"]["name"], "overloaded");
+    mesh.ok("some", &subscribe("c")).await;
+    assert_eq!(mesh.refused("some", &subscribe("a")).await, "overloaded");
+    // Each service has its own bound.
+    mesh.ok("other", &on(&["a", "c"])).await;
+    for (topic, to_some, to_other) in [("a", 0, 1), ("b", 1, 0), ("c", 1, 1)] {
+        let count = |who| mesh.status(who).handled;
+        let before = (count("some"), count("other"));
+        mesh.runtime.publish(topic, Command::Quiet.bytes()).unwrap();
+        mesh.until("it is handled", |mesh| mesh.runtime.is_quiet()).await;
+        assert_eq!((count("some") - before.0, count("other") - before.1), (to_some, to_other), "{topic}");
+    }
+    // The default.
+    for topic in 0..100 {
+        mesh.ok("usual", &subscribe(&topic.to_string())).await;
+    }
+    assert_eq!(mesh.refused("usual", &subscribe("100")).await, "overloaded");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_datagram_reaches_the_granted_address_and_no_other() {
     log::listen();
     let [open, shut] = [(); 2].map(|()| {

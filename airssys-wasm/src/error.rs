@@ -187,7 +187,7 @@ pub enum SendError {
         /// What to do instead; may be empty.
         hint: &'static str,
     },
-    /// No room came in time, or the sender holds as many effects or timers as it may.
+    /// No room came in time, or the sender holds as many effects, timers or subscriptions as it may.
     #[error("{what} is full")]
     Overloaded {
         /// The mailbox's address, or what else is full.

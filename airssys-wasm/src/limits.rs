@@ -34,6 +34,8 @@ pub struct Limits {
     pub effects: usize,
     /// Timers that one address may have set at a time; default 1,000.
     pub timers: usize,
+    /// Subscriptions that one address may have at a time; default 100.
+    pub subscriptions: usize,
     /// Resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables; default 256. Each file and socket is a file
     /// descriptor of the host.
     pub resources: usize,
@@ -55,6 +57,7 @@ impl Default for Limits {
             state_bytes: 64 << 20,
             effects: 1_024,
             timers: 1_000,
+            subscriptions: 100,
             resources: 256,
             log_line_bytes: 8 << 10,
         }

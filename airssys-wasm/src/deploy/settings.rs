@@ -26,7 +26,7 @@ pub(super) fn differences(from: (Lane, &Limits), to: (Lane, &Limits)) -> Vec<Set
     differ.map(|((name, from), (_, to))| Setting { name: name.to_owned(), from, to }).collect()
 }
 
-fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 15] {
+fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 16] {
     // Each by its name, so that a new limit does not compile without a place here.
     let Limits {
         memory_bytes,
@@ -40,6 +40,7 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 15] {
         state_bytes,
         effects,
         timers,
+        subscriptions,
         resources,
         log_line_bytes,
     } = limits;
@@ -63,6 +64,7 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 15] {
         ("state", size(*state_bytes)),
         ("effects", effects.to_string()),
         ("timers", timers.to_string()),
+        ("subscriptions", subscriptions.to_string()),
         ("resources", resources.to_string()),
         ("log_line", size(*log_line_bytes)),
     ]

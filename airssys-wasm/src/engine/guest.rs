@@ -195,11 +195,13 @@ fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects: &mut Vec<E
     }
 }
 
-/// Makes as if there had been no effects. Room that sends held is given back.
+/// Makes as if there had been no effects. Room that they held is given back.
 fn forget(identity: &Identity, effects: &mut Vec<Effect>) {
     for effect in effects.drain(..) {
-        if let Effect::Timer { id, .. } = effect {
-            identity.mesh.timers.cancel(id, identity.address());
+        match effect {
+            Effect::Timer { id, .. } => drop(identity.mesh.timers.cancel(id, identity.address())),
+            Effect::Subscribe(pattern) => identity.mesh.forget_subscription(&pattern, &identity.own),
+            _ => {}
         }
     }
 }

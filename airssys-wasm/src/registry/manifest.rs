@@ -103,6 +103,7 @@ pub(crate) struct WrittenLimits {
     state: Option<Bytes>,
     effects: Option<usize>,
     timers: Option<usize>,
+    subscriptions: Option<usize>,
     resources: Option<usize>,
     log_line: Option<Bytes>,
 }
@@ -121,6 +122,7 @@ pub struct LimitsPatch {
     state_bytes: Option<usize>,
     effects: Option<usize>,
     timers: Option<usize>,
+    subscriptions: Option<usize>,
     resources: Option<usize>,
     log_line_bytes: Option<usize>,
 }
@@ -140,6 +142,7 @@ impl From<WrittenLimits> for LimitsPatch {
             state_bytes: written.state.map(size),
             effects: written.effects,
             timers: written.timers,
+            subscriptions: written.subscriptions,
             resources: written.resources,
             log_line_bytes: written.log_line.map(size),
         }
@@ -163,6 +166,7 @@ impl LimitsPatch {
         set(&mut limits.state_bytes, self.state_bytes);
         set(&mut limits.effects, self.effects);
         set(&mut limits.timers, self.timers);
+        set(&mut limits.subscriptions, self.subscriptions);
         set(&mut limits.resources, self.resources);
         set(&mut limits.log_line_bytes, self.log_line_bytes);
     }

@@ -383,8 +383,26 @@ impl Mesh {
         }
     }
 
+    /// Takes room for a subscription, of which an address may have `most`; to be followed by [`Mesh::subscribe`] or [`Mesh::forget_subscription`].
+    pub(crate) fn reserve_subscription(
+        &self,
+        pattern: &Pattern,
+        target: &Target,
+        most: usize,
+    ) -> Result<(), SendError> {
+        if self.topics.reserve(pattern, target, most) {
+            return Ok(());
+        }
+        Err(SendError::Overloaded { what: format!("the set of {most} subscriptions of {}", target.address()) })
+    }
+
     pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
         self.topics.subscribe(pattern, target);
+    }
+
+    /// Gives the room for a subscription back that is not made.
+    pub(crate) fn forget_subscription(&self, pattern: &Pattern, target: &Target) {
+        self.topics.give_back(pattern, target);
     }
 
     pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {

@@ -164,7 +164,13 @@ impl Guest {
         let pattern: Pattern = pattern.parse().map_err(|error: crate::capability::PatternError| {
             SendError::NoSuchService { address: error.to_string(), hint: "a topic pattern was expected" }
         })?;
-        self.turn.effects.push(if subscribe { Effect::Subscribe(pattern) } else { Effect::Unsubscribe(pattern) });
+        if !subscribe {
+            self.turn.effects.push(Effect::Unsubscribe(pattern));
+            return Ok(());
+        }
+        let identity = &self.identity;
+        identity.mesh.reserve_subscription(&pattern, &identity.own, identity.terms.limits.subscriptions)?;
+        self.turn.effects.push(Effect::Subscribe(pattern));
         Ok(())
     }
 
