@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::place::{Post, ServiceSpec, identity};
 use super::{ComponentActor, Control, Live, Probation, Serving};
+use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::message::DeadReason;
@@ -72,7 +73,7 @@ struct Awakened {
 }
 
 impl Roster {
-    fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
+    pub(super) fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
         let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
         Arc::new(Self(Mutex::new(Awakened { waking, posts: HashMap::new() })))
     }
@@ -97,14 +98,38 @@ impl Roster {
         self.lock().posts.values().cloned().collect()
     }
 
-    fn enter(&self, actor: &KeyedActor, make: impl FnOnce(&Waking) -> Arc<Post>) {
+    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations.
+    pub(super) fn enter(
+        &self,
+        mesh: &Arc<Mesh>,
+        service: &Arc<Service>,
+        own: Target,
+        make: impl FnOnce(&Arc<Live>) -> Arc<WorkerStart<ComponentActor>>,
+    ) -> Arc<WorkerStart<ComponentActor>> {
+        let address: Box<str> = own.address().as_str().into();
         let mut awakened = self.lock();
-        let post = make(&awakened.waking);
-        awakened.posts.insert(actor.address.as_str().into(), post);
+        let waking = &awakened.waking;
+        let identity = identity(mesh, service, own, 0, &waking.terms);
+        let serving = Serving { template: Arc::clone(&waking.template), identity };
+        let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
+            before: Arc::new(serving.with(&before.template, &before.terms)),
+            failed: failed.clone(),
+            saved: Arc::default(),
+        });
+        let live = Live::on_probation(serving, probation);
+        let start = make(&live);
+        let controls = Arc::clone(&start);
+        let post = Arc::new(Post {
+            live,
+            gone: AtomicBool::new(false),
+            control: Box::new(move |control| controls.control(control)),
+        });
+        awakened.posts.insert(address, post);
+        start
     }
 
-    fn leave(&self, actor: &KeyedActor) {
-        if let Some(post) = self.lock().posts.remove(actor.address.as_str()) {
+    pub(super) fn leave(&self, address: &Address) {
+        if let Some(post) = self.lock().posts.remove(address.as_str()) {
             post.gone.store(true, Ordering::Release);
         }
     }
@@ -152,13 +177,7 @@ pub(super) fn supervisor(
     engines: &Arc<Engines>,
     service: &Arc<Service>,
 ) -> (ChildSpec, Controller) {
-    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
-    flags.intensity = rules.intensity;
-    flags.period = if rules.period.is_zero() { KeyedRules::default().period } else { rules.period };
-    let start = match SupervisorStart::new(flags) {
-        Ok(start) => start,
-        Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
-    };
+    let start = dynamic(rules.intensity, rules.period);
     let controller = Controller {
         spec: spec.clone(),
         rules,
@@ -181,12 +200,23 @@ pub(super) fn supervisor(
     (child, controller)
 }
 
+/// A supervisor of actors that come and go.
+pub(super) fn dynamic(intensity: u32, period: Duration) -> Arc<SupervisorStart> {
+    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
+    flags.intensity = intensity;
+    flags.period = if period.is_zero() { KeyedRules::default().period } else { period };
+    match SupervisorStart::new(flags) {
+        Ok(start) => start,
+        Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
+    }
+}
+
 impl Controller {
     pub(super) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
     }
 
-    pub(crate) async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut sweep = interval((self.rules.idle_timeout / 4).max(Duration::from_millis(1)));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -235,25 +265,7 @@ impl Controller {
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
         let own = Target::of_keyed(&self.service, &actor);
-        let mut started = None;
-        self.roster.enter(&actor, |waking| {
-            let identity = identity(&self.mesh, &self.service, own, 0, &waking.terms);
-            let serving = Serving { template: Arc::clone(&waking.template), identity };
-            let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
-                before: Arc::new(serving.with(&before.template, &before.terms)),
-                failed: failed.clone(),
-                saved: Arc::default(),
-            });
-            let live = Live::on_probation(serving, probation);
-            let start = self.worker(&actor, &live);
-            started = Some(Arc::clone(&start));
-            Arc::new(Post {
-                live,
-                gone: AtomicBool::new(false),
-                control: Box::new(move |control| start.control(control)),
-            })
-        });
-        let Some(start) = started else { return };
+        let start = self.roster.enter(&self.mesh, &self.service, own, |live| self.worker(&actor, live));
         if let Some(keyed) = self.keyed() {
             keyed.awoke(&actor);
         }
@@ -300,7 +312,7 @@ impl Controller {
             return;
         };
         self.awake.remove(at);
-        self.roster.leave(&actor);
+        self.roster.leave(&actor.address);
         self.awake_count -= 1;
         if let Some(crash) = failed {
             self.bury_all(&actor, &crash);

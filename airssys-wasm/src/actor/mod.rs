@@ -9,6 +9,7 @@
 mod keyed;
 mod live;
 mod place;
+mod spawned;
 
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
@@ -16,6 +17,7 @@ use live::{BroughtOver, Live, Prepared, Suspended};
 pub(crate) use live::{Claim, Probation, Serving, Swap, Swapped, Way};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
+pub use spawned::SpawnedRules;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::mailbox::InHand;
 use airssys_rt_shim::worker::{Behavior, Flow};
 use bytes::Bytes;
@@ -422,7 +425,11 @@ impl Behavior for ComponentActor {
     type Message = Box<Envelope>;
     type Control = Control;
 
-    async fn init(&mut self) -> Result<(), ExitReason> {
+    async fn init(&mut self, me: Pid) -> Result<(), ExitReason> {
+        if let Some(child) = self.identity.own.child() {
+            child.begins(&me);
+        }
+        self.identity.me.store(Some(Arc::new(me)));
         if self.live.suspended().is_some() {
             self.suspended = true;
             return Ok(());

@@ -99,6 +99,8 @@ pub struct Requests {
     pub publish: Vec<Pattern>,
     /// Topics it subscribes to.
     pub subscribe: Vec<Pattern>,
+    /// Addresses under which it spawns children. Where it is empty, the interface is not linked.
+    pub spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
     pub files: BTreeMap<String, Access>,
     /// Environment variables.
@@ -118,6 +120,8 @@ pub struct Grants {
     pub publish: Vec<Pattern>,
     /// Topics it may subscribe to.
     pub subscribe: Vec<Pattern>,
+    /// Addresses under which it may spawn children, and stop, watch and link them.
+    pub spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
     pub files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.

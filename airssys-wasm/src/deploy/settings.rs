@@ -26,7 +26,7 @@ pub(super) fn differences(from: (Lane, &Limits), to: (Lane, &Limits)) -> Vec<Set
     differ.map(|((name, from), (_, to))| Setting { name: name.to_owned(), from, to }).collect()
 }
 
-fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 16] {
+fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 17] {
     // Each by its name, so that a new limit does not compile without a place here.
     let Limits {
         memory_bytes,
@@ -41,6 +41,7 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 16] {
         effects,
         timers,
         subscriptions,
+        monitors,
         resources,
         log_line_bytes,
     } = limits;
@@ -65,6 +66,7 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 16] {
         ("effects", effects.to_string()),
         ("timers", timers.to_string()),
         ("subscriptions", subscriptions.to_string()),
+        ("monitors", monitors.to_string()),
         ("resources", resources.to_string()),
         ("log_line", size(*log_line_bytes)),
     ]

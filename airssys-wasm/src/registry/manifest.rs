@@ -83,6 +83,7 @@ struct WrittenRequests {
     call: Vec<Spanned<String>>,
     publish: Vec<Spanned<String>>,
     subscribe: Vec<Spanned<String>>,
+    spawn: Vec<Spanned<String>>,
     files: BTreeMap<String, Access>,
     environment: Vec<String>,
     sockets: Vec<Spanned<String>>,
@@ -104,6 +105,7 @@ pub(crate) struct WrittenLimits {
     effects: Option<usize>,
     timers: Option<usize>,
     subscriptions: Option<usize>,
+    monitors: Option<usize>,
     resources: Option<usize>,
     log_line: Option<Bytes>,
 }
@@ -123,6 +125,7 @@ pub struct LimitsPatch {
     effects: Option<usize>,
     timers: Option<usize>,
     subscriptions: Option<usize>,
+    monitors: Option<usize>,
     resources: Option<usize>,
     log_line_bytes: Option<usize>,
 }
@@ -143,6 +146,7 @@ impl From<WrittenLimits> for LimitsPatch {
             effects: written.effects,
             timers: written.timers,
             subscriptions: written.subscriptions,
+            monitors: written.monitors,
             resources: written.resources,
             log_line_bytes: written.log_line.map(size),
         }
@@ -167,6 +171,7 @@ impl LimitsPatch {
         set(&mut limits.effects, self.effects);
         set(&mut limits.timers, self.timers);
         set(&mut limits.subscriptions, self.subscriptions);
+        set(&mut limits.monitors, self.monitors);
         set(&mut limits.resources, self.resources);
         set(&mut limits.log_line_bytes, self.log_line_bytes);
     }
@@ -228,6 +233,7 @@ impl Manifest {
                 call: parse_all(source, &asked.call)?,
                 publish: parse_all(source, &asked.publish)?,
                 subscribe: parse_all(source, &asked.subscribe)?,
+                spawn: parse_all(source, &asked.spawn)?,
                 files: asked.files,
                 environment: asked.environment,
                 sockets: parse_all(source, &asked.sockets)?,

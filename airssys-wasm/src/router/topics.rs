@@ -79,6 +79,15 @@ impl Topics {
         }
     }
 
+    /// Takes all subscriptions of an address back that is gone.
+    pub(crate) fn forget_all(&self, target: &Target) {
+        let mut owned = self.owned();
+        let Some(patterns) = owned.remove(target.address()) else { return };
+        if patterns.values().any(|owned| owned.made) {
+            self.remove(|(_, who)| who.address() == target.address());
+        }
+    }
+
     /// Changes what is known of a pattern of an address, where there is something.
     fn change(
         owned: &mut HashMap<Address, HashMap<Pattern, Owned>>,

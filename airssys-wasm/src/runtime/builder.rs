@@ -208,6 +208,7 @@ pub(super) fn declared_instances(service: &ServiceNode) -> usize {
         Multiplicity::One => 1,
         Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => instances,
         Multiplicity::Keyed(rules) => rules.max_awake,
+        Multiplicity::Spawned(rules) => rules.max_children,
     }
 }
 
@@ -217,11 +218,13 @@ pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Res
     Engines::new(&settings).map(Arc::new)
 }
 
-/// What makes two services share a template: the file, the lane, the engine class.
-pub(super) type TemplateKey = (PathBuf, bool, u64);
+/// What makes two services share a template: the file, the lane, the engine class, and whether it may have children.
+pub(super) type TemplateKey = (PathBuf, bool, u64, bool);
 
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
-    (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)
+    let manifest = &service.release.manifest;
+    let supervises = !manifest.requests.spawn.is_empty();
+    (service.release.component.clone(), manifest.lane == Lane::Sync, service.limits.memory_bytes, supervises)
 }
 
 pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;
@@ -264,7 +267,9 @@ pub(super) fn loading(engines: &Arc<Engines>, service: ServiceNode) -> Loading {
     tokio::task::spawn_blocking(move || {
         let release = &service.release;
         let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-        Template::load(&engines, &release.component, expected.as_deref(), release.manifest.lane, &service.limits)
+        let manifest = &release.manifest;
+        let (lane, requests) = (manifest.lane, &manifest.requests);
+        Template::load(&engines, &release.component, expected.as_deref(), lane, &service.limits, requests)
     })
 }
 

@@ -15,6 +15,7 @@ use crate::engine::bindings::{prompt, waiting};
 use crate::engine::guest::{Effect, Guest};
 use crate::error::{CallError, Fault, SendError};
 use crate::middleware::Who;
+use crate::router::service::Place;
 use crate::router::{Caller, Origin, Until};
 
 type Sent = wasmtime::Result<Result<(), wit::SendError>>;
@@ -116,7 +117,11 @@ impl Guest {
         let identity = &self.identity;
         let who = Who::Service { address: identity.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
-        let held = identity.mesh.reserve(origin, &identity.mailbox, to, key, body, self.turn.may_wait).await?;
+        // A child that this turn spawns is found by nobody else yet.
+        let resolved =
+            identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Place::Target).ok_or(error));
+        let waiter = self.turn.may_wait.then_some(&*identity.mailbox);
+        let held = identity.mesh.reserve(origin, waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {
             self.turn.effects.push(Effect::Send(Box::new(outgoing)));
         }

@@ -6,10 +6,11 @@ pub(crate) mod log;
 pub(crate) mod messaging;
 pub(crate) mod random;
 pub(crate) mod resources;
+pub(crate) mod supervision;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use super::bindings::{prompt, waiting};
+use super::bindings::{self, prompt, waiting};
 use super::guest::Guest;
 use super::template::Lane;
 
@@ -29,6 +30,11 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime:
     waiting::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     waiting::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     waiting::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+}
+
+/// Links what lets a guest have children.
+pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
 /// Links WASI: wasmtime's, with our own randomness in front, and a look for room before something is opened.

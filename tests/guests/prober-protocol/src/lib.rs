@@ -100,6 +100,23 @@ pub enum Command {
     /// Cancel the timer with this number; answers whether it was still to come.
     Cancel(u64),
 
+    /// Spawn a child; answers its address. This and the four after it are the overseer's: a prober has no children.
+    Spawn {
+        /// The service whose child it is to be.
+        service: String,
+        /// Its name.
+        name: String,
+    },
+    /// Stop a child.
+    Stop(String),
+    /// Monitor a child. What is told is recorded in state under the key `downs`, as a list of `{child, reason, restarted}`; the reason is `normal`,
+    /// `stopped`, `killed`, `no-child`, or `crashed/` and the word for the crash.
+    Monitor(String),
+    /// Take the monitor of a child back.
+    Demonitor(String),
+    /// Link with a child.
+    Link(String),
+
     /// End the turn with a fault.
     Fail {
         /// Which.
@@ -299,7 +316,7 @@ pub struct Refusal {
     /// By name. Sending: `denied`, `no-such-service`, `overloaded`, `too-large`, `stopped`, `unwritable`. Calling: the same after `not-sent/`, and `timeout`,
     /// `deadlock`, `fault/invalid`, `fault/refused`, `fault/unavailable`, `fault/internal`, `crashed`, `dropped`, `unreadable`. State: `no-state`,
     /// `state-denied`, `store`, `unreadable`, `unwritable`. Files, folders and standard streams: `io/` and the name of Rust's `ErrorKind`. Sockets: `socket/` and the name
-    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`.
+    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`. Children: `denied`, `no-such-child`, `taken`, `overloaded`, `deaf`.
     pub name: String,
     /// What it says for people.
     pub text: String,
