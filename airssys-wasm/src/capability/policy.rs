@@ -175,8 +175,26 @@ mod tests {
 
     #[test]
     fn nothing_is_allowed_by_default() {
-        for operation in [Operation::Send, Operation::Call, Operation::Publish, Operation::Subscribe] {
+        let messages = [Operation::Send, Operation::Call, Operation::Publish, Operation::Subscribe];
+        for operation in messages.into_iter().chain(CHILDREN) {
             assert!(!Policy::default().allows(operation, "a"));
+        }
+    }
+
+    const CHILDREN: [Operation; 4] = [Operation::Spawn, Operation::Stop, Operation::Monitor, Operation::Link];
+
+    #[test]
+    fn who_may_spawn_a_child_may_do_all_with_it_and_a_grant_to_send_is_none_to_spawn() {
+        let requests = Requests { spawn: patterns(&["worker/*"]), send: patterns(&["**"]), ..Requests::default() };
+        let grants = Grants { spawn: patterns(&["worker/*"]), send: patterns(&["**"]), ..Grants::default() };
+        let policy = Policy::new(requests, grants);
+        for operation in CHILDREN {
+            assert!(policy.allows(operation, "worker/a"));
+            for other in ["worker", "worker/a/b", "workers/a", "other/a", "worker/.."] {
+                assert!(!policy.allows(operation, other), "{operation:?} {other}");
+            }
+            assert!(policy.denial("a", operation, "other/a").missing.contains("to `spawn`"));
+            assert!(!operation.is_free_to_oneself());
         }
     }
 
