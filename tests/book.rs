@@ -218,6 +218,7 @@ fn the_reference_names_every_key_and_no_other() {
         ("## `[[service]]`", "airssys.toml", format!("{service}zzz = 1\n")),
         ("### `mailbox`", "airssys.toml", format!("{service}mailbox = {{ zzz = 1 }}\n")),
         ("### `keyed`", "airssys.toml", format!("{service}keyed = {{ zzz = 1 }}\n")),
+        ("### `spawned`", "airssys.toml", format!("{service}spawned = {{ zzz = 1 }}\n")),
         ("## Limits", "airssys.toml", format!("{service}limits = {{ zzz = 1 }}\n")),
         ("## Requests and grants", "airssys.toml", format!("{service}grants = {{ zzz = 1 }}\n")),
         ("## `Component.toml`", "Component.toml", format!("{component}zzz = 1\n")),

@@ -595,3 +595,101 @@ async fn a_timer_can_be_cancelled_by_its_owner_alone_who_has_a_bounded_number_of
     mesh.ok("keyed/a", &later(3_600_000)).await;
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_subscribes_to_a_bounded_number_of_topics() {
+    let service = |name: &str, more: &str| {
+        format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n{more}\n[service.grants]\nsubscribe = [\"**\"]\n")
+    };
+    let mesh = Mesh::start(&format!(
+        "name = \"subscriptions\"\n[root]\nintensity = 10\n{}{}{}",
+        service("some", "limits = { subscriptions = 2 }"),
+        service("other", "limits = { subscriptions = 2 }"),
+        service("usual", ""),
+    ))
+    .await;
+    let on = |topics: &[&str]| Command::Do(topics.iter().map(|topic| subscribe(topic)).collect());
+    let unsubscribe = |topic: &str| Command::Unsubscribe(topic.into());
+    // A turn that fails leaves its room.
+    let failing = Command::Do(vec![on(&["x", "y"]), Command::Trap(Trap::Panic)]);
+    mesh.ask("some", &failing).await.unwrap_err();
+    let outcomes = mesh.ok("some", &on(&["a", "b", "b", "c"])).await;
+    let names: Vec<_> = (0..4).map(|at| outcomes[at]["err"]["name"].as_str().unwrap_or("ok")).collect();
+    assert_eq!(names, ["ok", "ok", "ok", "overloaded"]);
+    // Once more is no more; what is taken back makes room, when its turn has committed.
+    mesh.ok("some", &on(&["a", "b"])).await;
+    assert_eq!(mesh.refused("some", &subscribe("**")).await, "overloaded");
+    let swapped = mesh.ok("some", &Command::Do(vec![unsubscribe("a"), subscribe("c")])).await;
+    assert_eq!(swapped[1]["err"]["name"], "overloaded");
+    mesh.ok("some", &subscribe("c")).await;
+    assert_eq!(mesh.refused("some", &subscribe("a")).await, "overloaded");
+    // Each service has its own bound.
+    mesh.ok("other", &on(&["a", "c"])).await;
+    for (topic, to_some, to_other) in [("a", 0, 1), ("b", 1, 0), ("c", 1, 1)] {
+        let count = |who| mesh.status(who).handled;
+        let before = (count("some"), count("other"));
+        mesh.runtime.publish(topic, Command::Quiet.bytes()).unwrap();
+        mesh.until("it is handled", |mesh| mesh.runtime.is_quiet()).await;
+        assert_eq!((count("some") - before.0, count("other") - before.1), (to_some, to_other), "{topic}");
+    }
+    // The default.
+    for topic in 0..100 {
+        mesh.ok("usual", &subscribe(&topic.to_string())).await;
+    }
+    assert_eq!(mesh.refused("usual", &subscribe("100")).await, "overloaded");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_datagram_reaches_the_granted_address_and_no_other() {
+    log::listen();
+    let [open, shut] = [(); 2].map(|()| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(airssys_tests::PATIENCE)).unwrap();
+        socket
+    });
+    let (to_open, to_shut) = (open.local_addr().unwrap(), shut.local_addr().unwrap());
+    let mesh = Mesh::start(&format!(
+        r#"
+        name = "datagrams"
+        [[service]]
+        name = "speaker"
+        release = "@prober"
+        [service.grants]
+        sockets = ["{to_open}"]
+        [[service]]
+        name = "mute"
+        release = "@prober"
+        "#
+    ))
+    .await;
+    let say = |to: std::net::SocketAddr| Command::Datagram { to: to.to_string(), text: "hello".into() };
+    // What comes from a stranger is dropped on the way to the guest; only who is granted answers it.
+    let answering = tokio::task::spawn_blocking({
+        let (open, shut) = (open.try_clone().unwrap(), shut.try_clone().unwrap());
+        move || {
+            let mut heard = [0; 16];
+            let (bytes, from) = open.recv_from(&mut heard).unwrap();
+            shut.send_to(b"a stranger", ("127.0.0.1", from.port())).unwrap();
+            open.send_to(&[&heard[..bytes], b" back"].concat(), ("127.0.0.1", from.port())).unwrap();
+        }
+    });
+    assert_eq!(mesh.ok("speaker", &say(to_open)).await, json!("hello back"));
+    answering.await.unwrap();
+
+    assert_eq!(mesh.refused("speaker", &say(to_shut)).await, "socket/access-denied");
+    for to in [to_open, to_shut] {
+        assert_eq!(mesh.refused("mute", &say(to)).await, "socket/access-denied");
+    }
+    for socket in [open, shut] {
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.recv(&mut [0; 16]).unwrap_err().kind(), ErrorKind::WouldBlock, "nothing else came");
+    }
+    let audited = log::of("airssys::audit", "speaker");
+    assert_eq!(audited.len(), 1, "{audited:?}");
+    assert_eq!(
+        (&audited[0].1["address"], &audited[0].1["message"]),
+        (&json!(to_shut.to_string()), &json!("socket denied"))
+    );
+    mesh.stop().await;
+}

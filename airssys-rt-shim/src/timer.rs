@@ -5,7 +5,7 @@
 //!
 //! Each belongs to an owner, and nobody else can cancel it. It refuses to hold more timers than its bound, and more of one owner than that one may have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,8 @@ enum Phase {
 struct Table<T, O> {
     timers: HashMap<TimerId, (O, Phase)>,
     armed: BTreeMap<(Instant, TimerId), T>,
-    /// How many each owner has; nobody with none is in it.
-    owned: HashMap<O, usize>,
+    /// Those of each owner; nobody with none is in it.
+    owned: HashMap<O, HashSet<TimerId>>,
 }
 
 impl<T, O: Eq + Hash> Table<T, O> {
@@ -51,8 +51,8 @@ impl<T, O: Eq + Hash> Table<T, O> {
             self.armed.remove(&(due, id));
         }
         if let Some(left) = self.owned.get_mut(&owner) {
-            *left -= 1;
-            if *left == 0 {
+            left.remove(&id);
+            if left.is_empty() {
                 self.owned.remove(&owner);
             }
         }
@@ -95,11 +95,11 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
         if table.timers.len() >= bound {
             return Err(TooManyTimers { bound });
         }
-        if table.owned.get(owner).copied().unwrap_or(0) >= most {
+        if table.owned.get(owner).map_or(0, HashSet::len) >= most {
             return Err(TooManyTimers { bound: most });
         }
         let id = TimerId(self.next.fetch_add(1, Ordering::Relaxed));
-        *table.owned.entry(owner.clone()).or_insert(0) += 1;
+        table.owned.entry(owner.clone()).or_default().insert(id);
         table.timers.insert(id, (owner.clone(), Phase::Reserved));
         Ok(id)
     }
@@ -128,6 +128,14 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
             table.remove(id);
         }
         theirs
+    }
+
+    /// Cancels all timers of an owner that is gone.
+    pub fn cancel_all(&self, owner: &O) {
+        let mut table = self.table();
+        for id in table.owned.get(owner).cloned().unwrap_or_default() {
+            table.remove(id);
+        }
     }
 
     /// Takes a queued timer's message for handling; false where it was cancelled.

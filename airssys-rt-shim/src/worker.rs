@@ -21,6 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::child::{Incarnation, StartChild, Starting, StopReason};
 use crate::exit::{ExitReason, ExitSlot, Failure};
+use crate::link::Pid;
 use crate::mailbox::{InHand, Mailbox};
 use crate::supervisor::Seat;
 
@@ -46,8 +47,8 @@ pub trait Behavior: Send + Sized + 'static {
     /// What it is asked to do between two turns, besides stopping.
     type Control: Send + 'static;
 
-    /// Makes it ready, in its own task. An error is a failed start.
-    fn init(&mut self) -> impl Future<Output = Result<(), ExitReason>> + Send;
+    /// Makes it ready, in its own task. `me` names this incarnation, for links and monitors. An error is a failed start.
+    fn init(&mut self, me: Pid) -> impl Future<Output = Result<(), ExitReason>> + Send;
 
     /// Handles one message. It says [`InHand::done`] when the message's fate is known.
     fn turn(&mut self, hand: InHand<'_, Self::Message>) -> impl Future<Output = Flow> + Send;
@@ -230,7 +231,8 @@ impl<B: Behavior> Actor for Worker<B> {
             // However it ends, also where it is killed.
             let _closes = Closing(&self.orders);
             // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
-            let reason = Box::pin(self.live(behavior)).await;
+            let me = self.seat.pid(myself.get_cell(), self.exit.clone());
+            let reason = Box::pin(self.live(me, behavior)).await;
             // It takes nothing any more; its next incarnation may be long in coming.
             self.mailbox.let_go();
             self.exit.set(reason);
@@ -242,9 +244,9 @@ impl<B: Behavior> Actor for Worker<B> {
 }
 
 impl<B: Behavior> Worker<B> {
-    async fn live(&self, behavior: &mut B) -> ExitReason {
+    async fn live(&self, me: Pid, behavior: &mut B) -> ExitReason {
         // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
-        if let Err(reason) = Box::pin(behavior.init()).await {
+        if let Err(reason) = Box::pin(behavior.init(me)).await {
             return reason;
         }
         self.seat.ready();

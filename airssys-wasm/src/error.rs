@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::address::AddressError;
+use crate::address::{Address, AddressError};
 
 /// Why a guest's handler returned an error. An ordinary answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,7 +161,7 @@ impl fmt::Display for At<'_> {
 pub struct Denied {
     /// The service.
     pub who: String,
-    /// `send`, `call`, `publish` or `subscribe`.
+    /// `send`, `call`, `publish`, `subscribe`, `spawn`, `stop`, `monitor` or `link`.
     pub operation: &'static str,
     /// The address, topic or pattern.
     pub target: String,
@@ -187,7 +187,7 @@ pub enum SendError {
         /// What to do instead; may be empty.
         hint: &'static str,
     },
-    /// No room came in time, or the sender holds as many effects or timers as it may.
+    /// No room came in time, or the sender holds as many effects, timers, subscriptions or monitors as it may.
     #[error("{what} is full")]
     Overloaded {
         /// The mailbox's address, or what else is full.
@@ -243,6 +243,29 @@ impl SendError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Overloaded { .. })
+    }
+}
+
+/// Why nothing was done about a child.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SupervisionError {
+    /// It may not be done, there is no such child, or no room.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// The name is taken.
+    #[error("there is a child {child} already")]
+    Taken {
+        /// Its address.
+        child: Address,
+    },
+    /// The guest could not be told.
+    #[error("this component exports no `monitoring`, and cannot be told")]
+    Deaf,
+}
+
+impl From<AddressError> for SupervisionError {
+    fn from(error: AddressError) -> Self {
+        Self::NotSent(error.into())
     }
 }
 

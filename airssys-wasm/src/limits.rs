@@ -30,10 +30,17 @@ pub struct Limits {
     pub boundary_bytes: usize,
     /// Keys and values together that the state of one address may have, in bytes; default 64 MiB.
     pub state_bytes: usize,
-    /// Sends, publishes, timers and subscriptions that one turn may hold back; default 1,024.
+    /// Sends, publishes, timers, subscriptions, and what is done to children, that one turn may hold back; default 1,024.
     pub effects: usize,
     /// Timers that one address may have set at a time; default 1,000.
     pub timers: usize,
+    /// Subscriptions that one address may have at a time; default 100.
+    pub subscriptions: usize,
+    /// Monitors that one actor may have at a time, those counted whose notice it has not handled; default 1,000.
+    pub monitors: usize,
+    /// Resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables; default 256. Each file and socket is a file
+    /// descriptor of the host.
+    pub resources: usize,
     /// The longest log line, in bytes; longer ones are cut; default 8 KiB.
     pub log_line_bytes: usize,
 }
@@ -52,6 +59,9 @@ impl Default for Limits {
             state_bytes: 64 << 20,
             effects: 1_024,
             timers: 1_000,
+            subscriptions: 100,
+            monitors: 1_000,
+            resources: 256,
             log_line_bytes: 8 << 10,
         }
     }

@@ -1,9 +1,12 @@
 //! Messages: what is sent, how it came, what is answered, and what becomes of one that cannot be delivered.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use airssys_rt_shim::call::ReplyTo;
+use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
 use serde::Serialize;
@@ -49,6 +52,70 @@ pub enum Delivery {
     Publish(Box<str>),
     /// A timer ran out.
     Timer(TimerId),
+    /// A child ended that the service monitors.
+    Down(Box<Down>),
+}
+
+/// A child that ended.
+#[derive(Debug)]
+pub struct Down {
+    /// Its address.
+    pub child: Address,
+    /// Why it ended.
+    pub reason: DownReason,
+    /// Whether its supervisor has started it again.
+    pub restarted: bool,
+    /// The monitor counts until its notice is handled.
+    pub(crate) _room: Room,
+}
+
+/// Why a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DownReason {
+    /// It exited with status 0.
+    Normal,
+    /// It was stopped in order.
+    Stopped,
+    /// It did not stop in time, or was to be stopped without being asked.
+    Killed,
+    /// It crashed, or did not start.
+    Crashed(Crash),
+    /// There was no such child.
+    NoChild,
+}
+
+impl DownReason {
+    /// What an exit reason of an actor says of a child.
+    pub(crate) fn of(exit: &ExitReason) -> Self {
+        match exit {
+            ExitReason::Normal => Self::Normal,
+            ExitReason::Shutdown => Self::Stopped,
+            ExitReason::Killed => Self::Killed,
+            failed => Self::Crashed(
+                failed.downcast_ref::<Crash>().cloned().unwrap_or_else(|| Crash::Host { detail: failed.to_string() }),
+            ),
+        }
+    }
+}
+
+/// One of a bounded number of things; its place is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    /// A place for one more, where there are fewer than `most`.
+    pub(crate) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Delivery {
@@ -60,6 +127,7 @@ impl Delivery {
             Self::Call(_) => "call",
             Self::Publish(_) => "publish",
             Self::Timer(_) => "timer",
+            Self::Down(_) => "down",
         }
     }
 }
@@ -139,7 +207,7 @@ pub struct DeadLetter {
     pub target: Address,
     /// The partition key, where the sender gave one.
     pub key: Option<Box<str>>,
-    /// How: send, call, publish or timer.
+    /// How: send, call, publish, timer or down.
     pub delivery: &'static str,
     /// How often its handling was begun.
     pub attempt: u32,

@@ -84,7 +84,7 @@ fn code_cache() -> PathBuf {
 #[must_use]
 pub fn with_guests(topology: &str) -> String {
     let mut text = topology.to_owned();
-    for name in ["prober", "echo-wasi", "echo"] {
+    for name in ["overseer", "spawner", "prober", "echo-wasi", "echo"] {
         let marker = format!("\"@{name}\"");
         if text.contains(&marker) {
             text = text.replace(&marker, &format!("{:?}", guest(name)));

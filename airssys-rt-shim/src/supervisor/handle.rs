@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::child::{ChildId, ChildKind, ChildSpec};
 use crate::exit::ExitReason;
@@ -20,45 +21,92 @@ use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg, SupervisorS
 /// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`] and
 /// [`ChildSpec::shutdown`].
 #[derive(Clone, Default)]
-pub struct SupervisorHandle(Arc<ArcSwapOption<ActorRef<SupervisorMsg>>>);
+pub struct SupervisorHandle(Arc<Place>);
+
+/// Whether a supervisor can be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// It was not started yet.
+    #[default]
+    Expected,
+    /// It was started, for the so-manyth time. One that ends stands here until it is started again, or is gone.
+    Started(u64),
+    /// It is gone, and will not be started again by itself.
+    Gone,
+}
+
+/// Where the incarnations of a supervisor follow each other.
+#[derive(Default)]
+struct Place {
+    actor: ArcSwapOption<ActorRef<SupervisorMsg>>,
+    started: AtomicU64,
+    standing: watch::Sender<Standing>,
+}
 
 impl SupervisorHandle {
     pub(crate) fn set(&self, supervisor: ActorRef<SupervisorMsg>) {
-        self.0.store(Some(Arc::new(supervisor)));
+        self.0.actor.store(Some(Arc::new(supervisor)));
+        let times = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.standing.send_replace(Standing::Started(times));
     }
 
     pub(crate) fn clear(&self) {
-        self.0.store(None);
+        self.0.actor.store(None);
+        self.0.standing.send_replace(Standing::Gone);
+    }
+
+    /// Whether it can be spoken to, and when that changes.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.0.standing.subscribe()
     }
 
     pub(crate) fn cast(&self, message: Msg) -> Result<(), ChildError> {
-        let supervisor = self.0.load_full().ok_or(ChildError::NotRunning)?;
+        let supervisor = self.0.actor.load_full().ok_or(ChildError::NotRunning)?;
         supervisor.cast(SupervisorMsg(message)).map_err(|_| ChildError::NotRunning)
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Msg) -> Result<T, ChildError> {
-        let (sender, answer) = oneshot::channel();
-        self.cast(message(sender))?;
-        answer.await.map_err(|_| ChildError::NotRunning)
+        self.ask_now(message).await
     }
 
-    /// Adds a child behind all others, starts it, and answers when it is ready.
+    /// Asks at once; what is given only waits for the answer.
+    fn ask_now<T, F: FnOnce(oneshot::Sender<T>) -> Msg>(
+        &self,
+        message: F,
+    ) -> impl Future<Output = Result<T, ChildError>> + use<T, F> {
+        let (sender, answer) = oneshot::channel();
+        let asked = self.cast(message(sender));
+        async move {
+            asked?;
+            answer.await.map_err(|_| ChildError::NotRunning)
+        }
+    }
+
+    /// Adds a child behind all others, starts it, and answers when it is ready. It is asked for when this returns, in the order of the calls; the
+    /// future waits for the answer.
     ///
     /// # Errors
     ///
     /// The name is taken, the spec does not fit this supervisor, the child did not start (it is forgotten then), or the supervisor ends.
-    pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, ChildError> {
-        self.ask(|reply| Msg::StartChild { spec, reply }).await?
+    pub fn start_child(&self, spec: ChildSpec) -> impl Future<Output = Result<Pid, ChildError>> + Send + use<> {
+        let asked = self.ask_now(|reply| Msg::StartChild { spec, reply });
+        async move { asked.await? }
     }
 
-    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the supervisor dynamic.
+    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the supervisor dynamic. It is asked for
+    /// when this returns, in the order of the calls; the future waits for the answer.
     ///
     /// # Errors
     ///
     /// There is no such child, or the supervisor ends.
-    pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), ChildError> {
+    pub fn terminate_child<C: Into<ChildId>>(
+        &self,
+        child: C,
+    ) -> impl Future<Output = Result<(), ChildError>> + Send + use<C> {
         let child = child.into();
-        self.ask(|reply| Msg::TerminateChild { child, reply }).await?
+        let asked = self.ask_now(|reply| Msg::TerminateChild { child, reply });
+        async move { asked.await? }
     }
 
     /// Starts a child that is down, and answers when it is ready.
@@ -126,7 +174,7 @@ impl SupervisorHandle {
 
 impl fmt::Debug for SupervisorHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SupervisorHandle").field(&self.0.load().as_ref().map(|actor| actor.get_id())).finish()
+        f.debug_tuple("SupervisorHandle").field(&self.0.actor.load().as_ref().map(|actor| actor.get_id())).finish()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) use self::start::{change, spawn};
 pub use self::{
     decide::{ChildKey, ChildStatus},
     error::{ChildError, StartError},
-    handle::{ChildInfo, Counts, SupervisorHandle, TreeNode},
+    handle::{ChildInfo, Counts, Standing, SupervisorHandle, TreeNode},
     seat::Seat,
     spec::{AutoShutdown, Backoff, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,

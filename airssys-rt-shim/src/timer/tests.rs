@@ -87,3 +87,15 @@ async fn a_timer_is_its_owners_alone() {
     timers.reserve(&2, 1).unwrap();
     assert_eq!(timers.reserve(&3, 1).unwrap_err().bound, 3, "as many as there may be");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_timers_of_an_owner_that_is_gone_are_none() {
+    let (timers, mut seen) = running();
+    for (owner, load) in [(0, "one"), (0, "two"), (1, "another's")] {
+        timers.arm(timers.reserve(&owner, 9).unwrap(), Duration::from_millis(1), load);
+    }
+    timers.cancel_all(&0);
+    assert_eq!(seen.recv().await.unwrap().1, "another's");
+    assert_eq!(timers.armed(), 0);
+    assert!(timers.reserve(&0, 1).is_ok(), "there is room again");
+}

@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::place::{Post, ServiceSpec, identity};
 use super::{ComponentActor, Control, Live, Probation, Serving, Watch};
+use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::message::DeadReason;
@@ -83,7 +84,7 @@ fn is_in(address: &str, share: u32) -> bool {
 }
 
 impl Roster {
-    fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
+    pub(super) fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
         let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
         Arc::new(Self(Mutex::new(Awakened { waking, next: None, watch: None, posts: HashMap::new() })))
     }
@@ -150,20 +151,42 @@ impl Roster {
         self.lock().posts.values().cloned().collect()
     }
 
-    fn enter(&self, actor: &KeyedActor, make: impl FnOnce(&Waking) -> Arc<Post>) {
+    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations.
+    pub(super) fn enter(
+        &self,
+        mesh: &Arc<Mesh>,
+        service: &Arc<Service>,
+        own: Target,
+        make: impl FnOnce(&Arc<Live>) -> Arc<WorkerStart<ComponentActor>>,
+    ) -> Arc<WorkerStart<ComponentActor>> {
+        let address: Box<str> = own.address().as_str().into();
         let mut awakened = self.lock();
-        let address = actor.address.as_str();
         let waking = match &awakened.next {
-            Some((next, share)) if is_in(address, *share) => next,
+            Some((next, share)) if is_in(&address, *share) => next,
             _ => &awakened.waking,
         };
-        let post = make(waking);
+        let identity = identity(mesh, service, own, 0, &waking.terms);
+        let serving = Serving { template: Arc::clone(&waking.template), identity };
+        let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
+            before: Arc::new(serving.with(&before.template, &before.terms)),
+            failed: failed.clone(),
+            saved: Arc::default(),
+        });
+        let live = Live::on_probation(serving, probation);
+        let start = make(&live);
+        let controls = Arc::clone(&start);
+        let post = Arc::new(Post {
+            live,
+            gone: AtomicBool::new(false),
+            control: Box::new(move |control| controls.control(control)),
+        });
         post.live.watch(awakened.watch.clone());
-        awakened.posts.insert(actor.address.as_str().into(), post);
+        awakened.posts.insert(address, post);
+        start
     }
 
-    fn leave(&self, actor: &KeyedActor) {
-        if let Some(post) = self.lock().posts.remove(actor.address.as_str()) {
+    pub(super) fn leave(&self, address: &Address) {
+        if let Some(post) = self.lock().posts.remove(address.as_str()) {
             post.gone.store(true, Ordering::Release);
         }
     }
@@ -219,10 +242,7 @@ pub(super) fn supervisor(
     service: &Arc<Service>,
 ) -> (ChildSpec, Controller, Reins) {
     let (told, heard) = watch::channel((rules, spec.shutdown));
-    let start = match SupervisorStart::new(flags(&rules)) {
-        Ok(start) => start,
-        Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
-    };
+    let start = dynamic(rules.intensity, rules.period);
     let controller = Controller {
         rules: heard,
         mesh: Arc::clone(mesh),
@@ -244,13 +264,6 @@ pub(super) fn supervisor(
     (child, controller, Reins { told, start })
 }
 
-fn flags(rules: &KeyedRules) -> SupervisorSpec {
-    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
-    flags.intensity = rules.intensity;
-    flags.period = if rules.period.is_zero() { KeyedRules::default().period } else { rules.period };
-    flags
-}
-
 /// Gives the actors of a keyed service other rules while they come and go.
 pub(crate) struct Reins {
     told: watch::Sender<(KeyedRules, Shutdown)>,
@@ -265,7 +278,7 @@ impl Reins {
         shutdown: Shutdown,
         service: &Service,
     ) -> Result<(), ChildError> {
-        self.start.change(flags(&rules)).await?;
+        self.start.change(flags(rules.intensity, rules.period)).await?;
         if let Route::Keyed(keyed) = &service.route {
             keyed.bound(rules.max_keys);
         }
@@ -274,12 +287,28 @@ impl Reins {
     }
 }
 
+/// What a supervisor of actors that come and go bears.
+pub(super) fn flags(intensity: u32, period: Duration) -> SupervisorSpec {
+    let mut flags = SupervisorSpec::new(Strategy::Dynamic);
+    flags.intensity = intensity;
+    flags.period = if period.is_zero() { KeyedRules::default().period } else { period };
+    flags
+}
+
+/// A supervisor of actors that come and go.
+pub(super) fn dynamic(intensity: u32, period: Duration) -> Arc<SupervisorStart> {
+    match SupervisorStart::new(flags(intensity, period)) {
+        Ok(start) => start,
+        Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
+    }
+}
+
 impl Controller {
     pub(super) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
     }
 
-    pub(crate) async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut sweep = sweeps(self.rules().idle_timeout);
         loop {
             tokio::select! {
@@ -332,25 +361,7 @@ impl Controller {
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
         let own = Target::of_keyed(&self.service, &actor);
-        let mut started = None;
-        self.roster.enter(&actor, |waking| {
-            let identity = identity(&self.mesh, &self.service, own, 0, &waking.terms);
-            let serving = Serving { template: Arc::clone(&waking.template), identity };
-            let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
-                before: Arc::new(serving.with(&before.template, &before.terms)),
-                failed: failed.clone(),
-                saved: Arc::default(),
-            });
-            let live = Live::on_probation(serving, probation);
-            let start = self.worker(&actor, &live);
-            started = Some(Arc::clone(&start));
-            Arc::new(Post {
-                live,
-                gone: AtomicBool::new(false),
-                control: Box::new(move |control| start.control(control)),
-            })
-        });
-        let Some(start) = started else { return };
+        let start = self.roster.enter(&self.mesh, &self.service, own, |live| self.worker(&actor, live));
         if let Some(keyed) = self.keyed() {
             keyed.awoke(&actor);
         }
@@ -397,7 +408,7 @@ impl Controller {
             return;
         };
         self.awake.remove(at);
-        self.roster.leave(&actor);
+        self.roster.leave(&actor.address);
         self.awake_count -= 1;
         if let Some(crash) = failed {
             self.bury_all(&actor, &crash);

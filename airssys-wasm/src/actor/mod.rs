@@ -10,6 +10,7 @@ mod keyed;
 mod live;
 mod place;
 mod shadow;
+mod spawned;
 mod watch;
 
 pub use keyed::KeyedRules;
@@ -20,6 +21,7 @@ pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
+pub use spawned::SpawnedRules;
 use watch::Watching;
 pub(crate) use watch::{Tally, Watch};
 
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::mailbox::InHand;
 use airssys_rt_shim::worker::{Behavior, Flow};
 use bytes::Bytes;
@@ -480,7 +483,11 @@ impl Behavior for ComponentActor {
     type Message = Box<Envelope>;
     type Control = Control;
 
-    async fn init(&mut self) -> Result<(), ExitReason> {
+    async fn init(&mut self, me: Pid) -> Result<(), ExitReason> {
+        if let Some(child) = self.identity.own.child() {
+            child.begins(&me);
+        }
+        self.identity.me.store(Some(Arc::new(me)));
         if self.live.suspended().is_some() {
             self.suspended = true;
             return Ok(());

@@ -9,6 +9,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
 use super::keyed::{self, KeyedRules};
+use super::spawned::{self, SpawnedRules};
 use super::{ComponentActor, Control, Live, Serving};
 use crate::address::Address;
 use crate::engine::guest::Identity;
@@ -18,6 +19,7 @@ use crate::middleware::Metrics;
 use crate::router::Mesh;
 use crate::router::keyed::Keyed;
 use crate::router::service::{Holding, Lane, Route, Service, Shape, Terms};
+use crate::router::spawned::Children;
 use crate::state::durable::Shelf;
 
 /// How many actors serve a service.
@@ -38,6 +40,8 @@ pub enum Multiplicity {
     },
     /// One a key, which starts on its first message and sleeps when it is idle.
     Keyed(KeyedRules),
+    /// One for each that a guest spawned.
+    Spawned(SpawnedRules),
 }
 
 /// Everything about a service that its supervisor and its senders need to know.
@@ -98,14 +102,29 @@ impl Post {
 pub(crate) struct Placed {
     pub(crate) service: Arc<Service>,
     pub(crate) children: Vec<ChildSpec>,
-    /// Its actors; none for a keyed service, whose actors come and go.
+    /// Its actors; none where they come and go.
     pub(crate) actors: Arc<[Post]>,
-    /// The actors of a keyed service.
+    /// Its actors, where they come and go.
     pub(crate) roster: Option<Arc<keyed::Roster>>,
     /// The rules by which those come and go.
     pub(crate) reins: Option<keyed::Reins>,
-    /// Runs the keyed service's controller, where it is one.
-    pub(crate) controller: Option<keyed::Controller>,
+    /// Starts those that come and go; to be run in a task of its own.
+    pub(crate) controller: Option<Controller>,
+}
+
+/// What starts actors that come and go.
+pub(crate) enum Controller {
+    Keyed(keyed::Controller),
+    Spawned(spawned::Controller),
+}
+
+impl Controller {
+    pub(crate) async fn run(self) {
+        match self {
+            Self::Keyed(controller) => controller.run().await,
+            Self::Spawned(controller) => controller.run().await,
+        }
+    }
 }
 
 /// The name is taken.
@@ -123,7 +142,7 @@ impl ServiceSpec {
 
     /// The service and its mailboxes, which nobody can find yet.
     pub(crate) fn build(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Placed {
-        let mut wakes = None;
+        let (mut wakes, mut spawns) = (None, None);
         let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
         let shelf = &self.shelf;
         let route = match self.multiplicity {
@@ -136,6 +155,11 @@ impl ServiceSpec {
                 let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, Arc::clone(&mesh.waits), shelf.clone());
                 wakes = Some((rules, asked));
                 Route::Keyed(Box::new(keyed))
+            }
+            Multiplicity::Spawned(rules) => {
+                let (children, asked) = Children::new(self.shape, rules.max_children, Arc::clone(&mesh.waits));
+                spawns = Some((rules, asked));
+                Route::Spawned(Box::new(children))
             }
         };
         let service = Arc::new(Service {
@@ -158,7 +182,14 @@ impl ServiceSpec {
             placed.children.push(child);
             placed.roster = Some(controller.roster());
             placed.reins = Some(reins);
-            placed.controller = Some(controller);
+            placed.controller = Some(Controller::Keyed(controller));
+            return placed;
+        }
+        if let Some((rules, asked)) = spawns {
+            let (child, controller) = spawned::supervisor(self, rules, asked, mesh, engines, &service);
+            placed.children.push(child);
+            placed.roster = Some(controller.roster());
+            placed.controller = Some(Controller::Spawned(controller));
             return placed;
         }
         let places: Vec<(crate::router::service::Target, usize)> = match &service.route {
@@ -170,7 +201,7 @@ impl ServiceSpec {
                 (0..consumers).map(|consumer| (service.nth(0), consumer)).collect()
             }
             Route::Partitioned(lanes) => (0..lanes.len()).map(|at| (service.nth(at), 0)).collect(),
-            Route::Keyed(_) => Vec::new(),
+            Route::Keyed(_) | Route::Spawned(_) => Vec::new(),
         };
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;
@@ -236,6 +267,8 @@ pub(super) fn identity(
         mailbox,
         node,
         terms: Arc::clone(terms),
+        me: Arc::default(),
+        monitors: Arc::default(),
     })
 }
 

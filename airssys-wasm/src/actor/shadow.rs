@@ -54,7 +54,7 @@ impl std::fmt::Display for Difference {
 pub struct Rehearsed {
     /// The turns that were compared.
     pub compared: u64,
-    /// Those that were not, because the shadow was behind. Those of actors that have no shadow do not count.
+    /// Those that were not, because the shadow was behind, or because they are notices that a child ended. Those of actors that have no shadow do not count.
     pub skipped: u64,
     /// Those that differ.
     pub differing: u64,
@@ -184,7 +184,8 @@ impl Shadow {
         // What failed wrote nothing.
         let writes = if answer.is_ok() { guest.turn.writes.clone() } else { Transaction::default() };
         let key: Box<str> = guest.turn.key.clone().unwrap_or_default();
-        let Ok(place) = self.shown.try_reserve() else {
+        let copied = copy(hand);
+        let (Ok(place), Some(envelope)) = (self.shown.try_reserve(), copied) else {
             self.rehearsal.skipped.fetch_add(1, Ordering::Relaxed);
             // A key that was never shown is taken as it is when it is.
             if self.known.contains(&key) && !writes.is_empty() {
@@ -197,7 +198,7 @@ impl Shadow {
             false => None,
         };
         place.send(Box::new(Lived {
-            envelope: copy(hand),
+            envelope,
             left,
             answer,
             writes,
@@ -208,15 +209,16 @@ impl Shadow {
     }
 }
 
-/// A message that nobody waits for an answer to.
-fn copy(envelope: &Envelope) -> Envelope {
-    Envelope {
+/// A message that nobody waits for an answer to. None of a notice that a child ended: that has a place of its own.
+fn copy(envelope: &Envelope) -> Option<Envelope> {
+    Some(Envelope {
         id: envelope.id,
         trace: envelope.trace,
         sender: envelope.sender.clone(),
         target: envelope.target.clone(),
         key: envelope.key.clone(),
         delivery: match &envelope.delivery {
+            Delivery::Down(_) => return None,
             Delivery::Send => Delivery::Send,
             Delivery::Call(_) => Delivery::Call(call::call::<Answer>().0),
             Delivery::Publish(topic) => Delivery::Publish(topic.clone()),
@@ -225,7 +227,7 @@ fn copy(envelope: &Envelope) -> Envelope {
         deadline: None,
         attempt: envelope.attempt,
         body: envelope.body.clone(),
-    }
+    })
 }
 
 /// Where a shadow plays.

@@ -81,7 +81,7 @@ fn bucket(nanos: u64) -> usize {
 /// The longest time in a bucket.
 fn most(bucket: usize) -> u64 {
     let (octave, eighth) = (bucket / 8, (bucket % 8) as u128);
-    let above = ((1_u128 << octave) * (9 + eighth)) / 8;
+    let above = ((1_u128 << octave) * (9 + eighth)).div_ceil(8);
     u64::try_from(above.saturating_sub(1)).unwrap_or(u64::MAX).max(1)
 }
 

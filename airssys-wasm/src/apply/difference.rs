@@ -7,7 +7,7 @@ use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::actor::Multiplicity;
+use crate::actor::{Multiplicity, SpawnedRules};
 use crate::compose::{Keeping, Node, ServiceNode, Topology, write};
 
 /// How a change is brought about. The later ones take more with them.
@@ -271,6 +271,7 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Set
     if actors.0 != actors.1 {
         for table in [&mut before, &mut after] {
             table.remove("keyed");
+            table.remove("spawned");
         }
     }
     let mut settings = compared(&before, &after, way);
@@ -295,6 +296,10 @@ fn actors(multiplicity: Multiplicity) -> String {
         Multiplicity::Stateless { instances } => format!("{instances}, with one mailbox"),
         Multiplicity::Partitioned { instances } => format!("{instances}, with a mailbox each"),
         Multiplicity::Keyed(_) => "one a key".to_owned(),
+        Multiplicity::Spawned(SpawnedRules { max_children, intensity, period }) => format!(
+            "children that others spawn, at most {max_children}, {intensity} restarts in {}",
+            humantime::format_duration(period)
+        ),
     }
 }
 
@@ -310,6 +315,7 @@ fn way(key: &str) -> Way {
         | "limits.memory"
         | "limits.table_elements"
         | "limits.core_instances"
+        | "limits.resources"
         | "limits.log_line" => Way::Deployment,
         _ if ["config", "grants.files", "grants.environment", "grants.sockets"].iter().any(|made_with| {
             key.strip_prefix(made_with).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

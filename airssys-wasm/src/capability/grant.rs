@@ -99,11 +99,13 @@ pub struct Requests {
     pub publish: Vec<Pattern>,
     /// Topics it subscribes to.
     pub subscribe: Vec<Pattern>,
+    /// Addresses under which it spawns children. Where it is empty, the interface is not linked.
+    pub spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
     pub files: BTreeMap<String, Access>,
     /// Environment variables.
     pub environment: Vec<String>,
-    /// Socket addresses it connects to.
+    /// Socket addresses it connects to by TCP and exchanges datagrams with by UDP.
     pub sockets: Vec<SocketAddress>,
 }
 
@@ -118,11 +120,13 @@ pub struct Grants {
     pub publish: Vec<Pattern>,
     /// Topics it may subscribe to.
     pub subscribe: Vec<Pattern>,
+    /// Addresses under which it may spawn children, and stop, watch and link them.
+    pub spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
     pub files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.
     pub environment: BTreeMap<String, String>,
-    /// Socket addresses it may connect to.
+    /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub sockets: Vec<SocketAddress>,
 }
 

@@ -17,10 +17,18 @@ pub enum Operation {
     Publish,
     /// Subscribe to topics.
     Subscribe,
+    /// Start a child under an address.
+    Spawn,
+    /// Stop a child.
+    Stop,
+    /// Be told when a child ends.
+    Monitor,
+    /// End with a child, and it with oneself.
+    Link,
 }
 
 impl Operation {
-    /// Its name, which is also that of the grant.
+    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +36,27 @@ impl Operation {
             Self::Call => "call",
             Self::Publish => "publish",
             Self::Subscribe => "subscribe",
+            Self::Spawn => "spawn",
+            Self::Stop => "stop",
+            Self::Monitor => "monitor",
+            Self::Link => "link",
         }
+    }
+
+    /// The name of the grant that allows it: who may spawn a child may also stop, watch and link it.
+    #[must_use]
+    pub fn grant(self) -> &'static str {
+        match self {
+            Self::Spawn | Self::Stop | Self::Monitor | Self::Link => "spawn",
+            other => other.name(),
+        }
+    }
+
+    /// Whether a service may do it with its own address without a grant. What it may do to itself as a child is not its own affair, but that of whoever may
+    /// spawn it.
+    #[must_use]
+    pub fn is_free_to_oneself(self) -> bool {
+        self.grant() != "spawn"
     }
 }
 
@@ -64,15 +92,15 @@ impl Policy {
     #[must_use]
     pub fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
         let (requested, _) = self.rules(operation);
-        let name = operation.name();
+        let grant = operation.grant();
         let missing = if covers(requested, operation, target) {
-            format!("no grant: add {target:?} to `{name}` under the grants of service {who:?} in the topology")
+            format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
         } else {
             format!(
-                "not requested: add {target:?} to `{name}` under [requests] in its Component.toml, and grant it in the topology"
+                "not requested: add {target:?} to `{grant}` under [requests] in its Component.toml, and grant it in the topology"
             )
         };
-        Denied { who: who.to_owned(), operation: name, target: target.to_owned(), missing }
+        Denied { who: who.to_owned(), operation: operation.name(), target: target.to_owned(), missing }
     }
 
     fn rules(&self, operation: Operation) -> (&[Pattern], &[Pattern]) {
@@ -82,6 +110,9 @@ impl Policy {
             Operation::Call => (&requests.call, &grants.call),
             Operation::Publish => (&requests.publish, &grants.publish),
             Operation::Subscribe => (&requests.subscribe, &grants.subscribe),
+            Operation::Spawn | Operation::Stop | Operation::Monitor | Operation::Link => {
+                (&requests.spawn, &grants.spawn)
+            }
         }
     }
 
@@ -144,8 +175,26 @@ mod tests {
 
     #[test]
     fn nothing_is_allowed_by_default() {
-        for operation in [Operation::Send, Operation::Call, Operation::Publish, Operation::Subscribe] {
+        let messages = [Operation::Send, Operation::Call, Operation::Publish, Operation::Subscribe];
+        for operation in messages.into_iter().chain(CHILDREN) {
             assert!(!Policy::default().allows(operation, "a"));
+        }
+    }
+
+    const CHILDREN: [Operation; 4] = [Operation::Spawn, Operation::Stop, Operation::Monitor, Operation::Link];
+
+    #[test]
+    fn who_may_spawn_a_child_may_do_all_with_it_and_a_grant_to_send_is_none_to_spawn() {
+        let requests = Requests { spawn: patterns(&["worker/*"]), send: patterns(&["**"]), ..Requests::default() };
+        let grants = Grants { spawn: patterns(&["worker/*"]), send: patterns(&["**"]), ..Grants::default() };
+        let policy = Policy::new(requests, grants);
+        for operation in CHILDREN {
+            assert!(policy.allows(operation, "worker/a"));
+            for other in ["worker", "worker/a/b", "workers/a", "other/a", "worker/.."] {
+                assert!(!policy.allows(operation, other), "{operation:?} {other}");
+            }
+            assert!(policy.denial("a", operation, "other/a").missing.contains("to `spawn`"));
+            assert!(!operation.is_free_to_oneself());
         }
     }
 

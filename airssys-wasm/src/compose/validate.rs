@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::written;
-use crate::actor::{KeyedRules, Multiplicity};
+use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Baseline, FileGrant, Grants, Pattern};
 use crate::config_file::{ConfigError, Source, parse_all};
@@ -160,7 +160,7 @@ fn children(
                 supervisor(source, data_folder, written, names, &written.supervisors[at], auto_shutdown)
                     .map(Node::Supervisor)
             }
-            NodeKind::Service(at) => service(source, data_folder, names, &written.services[at], auto_shutdown)
+            NodeKind::Service(at) => service(source, data_folder, written, names, &written.services[at], auto_shutdown)
                 .map(|service| Node::Service(Box::new(service))),
         })
         .collect()
@@ -244,6 +244,7 @@ fn check_significant(
 fn service(
     source: &Source,
     data_folder: Option<&Path>,
+    written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     entry: &Spanned<written::Service>,
     parents_auto_shutdown: AutoShutdown,
@@ -257,7 +258,7 @@ fn service(
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
     node.shape = shape(source, &value.mailbox)?;
-    node.grants = grants(source, names, &value.grants)?;
+    node.grants = grants(source, written, names, &value.grants)?;
     node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
     node.retries = value.retries;
     node.config.clone_from(&value.config);
@@ -302,6 +303,9 @@ fn from_file(source: &Source, path: &Path) -> PathBuf {
 }
 
 fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicity, ConfigError> {
+    if let Some(spawned) = &value.spawned {
+        return spawned_rules(source, value, spawned).map(Multiplicity::Spawned);
+    }
     if let Some(keyed) = &value.keyed {
         if value.instances.is_some() || value.partitioned {
             return Err(source.error(
@@ -349,12 +353,51 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
     }
 }
 
+fn spawned_rules(
+    source: &Source,
+    value: &written::Service,
+    spawned: &Spanned<written::Spawned>,
+) -> Result<SpawnedRules, ConfigError> {
+    if value.keyed.is_some() || value.instances.is_some() || value.partitioned {
+        return Err(source.error(
+            &spawned.span(),
+            "the actors of a service are spawned, or it is keyed or a pool",
+            "leave `keyed`, `instances` and `partitioned` out, or `spawned`",
+        ));
+    }
+    if value.significant {
+        return Err(source.error(
+            &value.name.span(),
+            format!("the actors of {:?} are spawned, and none of them is significant", value.name.get_ref()),
+            "leave `significant` out: who spawned a child can monitor it",
+        ));
+    }
+    let (asked, default) = (spawned.get_ref(), SpawnedRules::default());
+    let rules = SpawnedRules {
+        max_children: asked.max_children.unwrap_or(default.max_children),
+        intensity: asked.intensity.unwrap_or(default.intensity),
+        period: asked.period.map_or(default.period, |time| time.0),
+    };
+    if rules.max_children == 0 || rules.period.is_zero() {
+        return Err(source.error(
+            &spawned.span(),
+            "`max_children` and `period` must be more than nothing",
+            "leave them out for the defaults",
+        ));
+    }
+    Ok(rules)
+}
+
 fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<Keeping, ConfigError> {
     let Some(written) = &value.state else { return Ok(Keeping::default()) };
     let keeping = written.get_ref().0;
     if keeping == Keeping::Durable && matches!(multiplicity, Multiplicity::Stateless { .. }) {
         let what = "a pool that shares one mailbox has no state to keep";
         return Err(source.error(&written.span(), what, "make it `partitioned` or `keyed`, or leave `state` out"));
+    }
+    if keeping == Keeping::Durable && matches!(multiplicity, Multiplicity::Spawned(_)) {
+        let what = "the state of a child that was spawned ends with it";
+        return Err(source.error(&written.span(), what, "make it `keyed`, or leave `state` out"));
     }
     Ok(keeping)
 }
@@ -371,7 +414,12 @@ fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigErr
     Ok(shape)
 }
 
-fn grants(source: &Source, names: &BTreeMap<&str, Named<'_>>, asked: &written::Grants) -> Result<Grants, ConfigError> {
+fn grants(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+    asked: &written::Grants,
+) -> Result<Grants, ConfigError> {
     let addresses = |texts: &[Spanned<String>]| -> Result<Vec<Pattern>, ConfigError> {
         for text in texts {
             let (service, _) = split(text.get_ref());
@@ -383,6 +431,16 @@ fn grants(source: &Source, names: &BTreeMap<&str, Named<'_>>, asked: &written::G
         }
         parse_all(source, texts)
     };
+    let spawn = addresses(&asked.spawn)?;
+    for text in &asked.spawn {
+        let (service, _) = split(text.get_ref());
+        if let Some(NodeKind::Service(at)) = names.get(service).map(|named| named.node)
+            && written.services[at].get_ref().spawned.is_none()
+        {
+            let what = format!("a grant to spawn {:?}, and the actors of {service:?} are not spawned", text.get_ref());
+            return Err(source.error(&text.span(), what, format!("give {service:?} `spawned = {{}}`")));
+        }
+    }
     let mut files = BTreeMap::new();
     for (guest, file) in &asked.files {
         let host = from_file(source, file.host.get_ref());
@@ -397,6 +455,7 @@ fn grants(source: &Source, names: &BTreeMap<&str, Named<'_>>, asked: &written::G
         call: addresses(&asked.call)?,
         publish: parse_all(source, &asked.publish)?,
         subscribe: parse_all(source, &asked.subscribe)?,
+        spawn,
         files,
         environment: asked.environment.clone(),
         sockets: parse_all(source, &asked.sockets)?,

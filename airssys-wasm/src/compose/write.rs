@@ -163,6 +163,13 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
             keyed.insert("period".to_owned(), time(rules.period));
             set("keyed", Value::Table(keyed));
         }
+        Multiplicity::Spawned(rules) => {
+            let mut spawned = Table::new();
+            spawned.insert("max_children".to_owned(), count(rules.max_children));
+            spawned.insert("intensity".to_owned(), i64::from(rules.intensity).into());
+            spawned.insert("period".to_owned(), time(rules.period));
+            set("spawned", Value::Table(spawned));
+        }
     }
     let overflow = match node.shape.overflow {
         Overflow::Wait => "wait",
@@ -201,9 +208,13 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
 fn grants(node: &ServiceNode) -> Result<Table, NotText> {
     let grants = &node.grants;
     let mut table = Table::new();
-    for (key, patterns) in
-        [("send", &grants.send), ("call", &grants.call), ("publish", &grants.publish), ("subscribe", &grants.subscribe)]
-    {
+    for (key, patterns) in [
+        ("send", &grants.send),
+        ("call", &grants.call),
+        ("publish", &grants.publish),
+        ("subscribe", &grants.subscribe),
+        ("spawn", &grants.spawn),
+    ] {
         table.insert(key.to_owned(), texts(patterns));
     }
     table.insert("sockets".to_owned(), texts(&grants.sockets));
@@ -237,6 +248,9 @@ pub(crate) fn limits(limits: &Limits) -> Table {
         state_bytes,
         effects,
         timers,
+        subscriptions,
+        monitors,
+        resources,
         log_line_bytes,
     } = limits;
     let wide = |bytes: &usize| size(u64::try_from(*bytes).unwrap_or(u64::MAX));
@@ -253,6 +267,9 @@ pub(crate) fn limits(limits: &Limits) -> Table {
             ("state", wide(state_bytes)),
             ("effects", count(*effects)),
             ("timers", count(*timers)),
+            ("subscriptions", count(*subscriptions)),
+            ("monitors", count(*monitors)),
+            ("resources", count(*resources)),
             ("log_line", wide(log_line_bytes)),
         ]
         .map(|(key, value)| (key.to_owned(), value)),
@@ -356,6 +373,12 @@ mod tests {
         keyed = { max_awake = 1, idle_timeout = "2ms", max_keys = 3, intensity = 4, period = "5s" }
         randomness = "none"
         clocks = "none"
+        [[service]]
+        name = "family"
+        release = "a.wasm"
+        spawned = { max_children = 7, intensity = 8, period = "9s" }
+        limits = { subscriptions = 1, monitors = 2, resources = 3 }
+        grants = { spawn = ["family/*"] }
         [[service]]
         name = "pool"
         release = "a.wasm"

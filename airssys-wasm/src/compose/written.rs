@@ -97,6 +97,7 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) partitioned: bool,
     pub(super) keyed: Option<Spanned<Keyed>>,
+    pub(super) spawned: Option<Spanned<Spawned>>,
     #[serde(default)]
     pub(super) mailbox: Mailbox,
     #[serde(default)]
@@ -126,6 +127,14 @@ pub(super) struct Keyed {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct Spawned {
+    pub(super) max_children: Option<usize>,
+    pub(super) intensity: Option<u32>,
+    pub(super) period: Option<Humane>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Mailbox {
     pub(super) capacity: Option<Spanned<usize>>,
     pub(super) overflow: Word<Overflow>,
@@ -138,6 +147,7 @@ pub(super) struct Grants {
     pub(super) call: Vec<Spanned<String>>,
     pub(super) publish: Vec<Spanned<String>>,
     pub(super) subscribe: Vec<Spanned<String>>,
+    pub(super) spawn: Vec<Spanned<String>>,
     pub(super) files: BTreeMap<String, File>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) sockets: Vec<Spanned<String>>,

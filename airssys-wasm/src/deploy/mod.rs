@@ -87,9 +87,9 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// The keys of a keyed service are not brought over to another schema.
+    /// The states of a keyed service, or of one whose actors are spawned, are not brought over to another schema.
     #[error(
-        "{service} is a keyed service and keeps schema {from}, and the release keeps schema {to}; hint: deploy one with `state_schema = {from}`, or a release that reads both"
+        "{service} has a state for each of its actors, which come and go, and keeps schema {from}, and the release keeps schema {to}; hint: deploy one with `state_schema = {from}`, or a release that reads both"
     )]
     KeyedSchema {
         /// The service.

@@ -361,6 +361,7 @@ fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
         (Operation::Call, &requests.call, &grants.call),
         (Operation::Publish, &requests.publish, &grants.publish),
         (Operation::Subscribe, &requests.subscribe, &grants.subscribe),
+        (Operation::Spawn, &requests.spawn, &grants.spawn),
     ] {
         for pattern in wanted {
             let granted = most(given, |grant| gives(operation, grant, pattern), |grant| grant.overlaps(pattern));

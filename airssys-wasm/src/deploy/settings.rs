@@ -26,7 +26,7 @@ pub(super) fn differences(from: (Lane, &Limits), to: (Lane, &Limits)) -> Vec<Set
     differ.map(|((name, from), (_, to))| Setting { name: name.to_owned(), from, to }).collect()
 }
 
-fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 14] {
+fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 17] {
     // Each by its name, so that a new limit does not compile without a place here.
     let Limits {
         memory_bytes,
@@ -40,6 +40,9 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 14] {
         state_bytes,
         effects,
         timers,
+        subscriptions,
+        monitors,
+        resources,
         log_line_bytes,
     } = limits;
     let time = |time: &Duration| humantime::format_duration(*time).to_string();
@@ -62,6 +65,9 @@ fn told(lane: Lane, limits: &Limits) -> [(&'static str, String); 14] {
         ("state", size(*state_bytes)),
         ("effects", effects.to_string()),
         ("timers", timers.to_string()),
+        ("subscriptions", subscriptions.to_string()),
+        ("monitors", monitors.to_string()),
+        ("resources", resources.to_string()),
         ("log_line", size(*log_line_bytes)),
     ]
 }

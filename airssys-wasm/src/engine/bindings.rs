@@ -46,6 +46,15 @@ pub(crate) mod prompt {
     });
 }
 
+/// What a release that requests `spawn` may import besides. Nothing in it waits, so both lanes share it.
+pub(crate) mod supervision {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "airssys:actor/with-supervision",
+        imports: { default: trappable },
+    });
+}
+
 /// The optional exports, each found by looking at the component.
 pub(crate) mod optional {
     pub(crate) mod lifecycle {
@@ -75,6 +84,21 @@ pub(crate) mod optional {
         wasmtime::component::bindgen!({
             path: "../wit",
             world: "airssys:actor/with-health",
+            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
+        });
+    }
+    pub(crate) mod monitoring {
+        wasmtime::component::bindgen!({
+            path: "../wit",
+            world: "airssys:actor/with-monitoring",
+            exports: { default: async },
+            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
+        });
+    }
+    pub(crate) mod monitoring_prompt {
+        wasmtime::component::bindgen!({
+            path: "../wit",
+            world: "airssys:actor/with-monitoring",
             with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
         });
     }

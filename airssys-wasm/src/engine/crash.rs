@@ -1,5 +1,6 @@
 //! Tells apart the ways in which an instance ends.
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -30,6 +31,10 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     }
     if let Some(none) = error.downcast_ref::<NoRandomness>() {
         return Crash::Trap { trap: none.to_string(), at: function(error) };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        let trap = format!("more than {} resources of WASI at a time", limits.resources);
+        return Crash::Trap { trap, at: function(error) };
     }
     if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {
         return Crash::Oversized { limit_bytes: limits.boundary_bytes as u64 };

@@ -1,7 +1,10 @@
 //! What a store holds besides the instance: who the guest is, what it may take, and the turn that runs now.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use airssys_rt_shim::link::Pid;
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
@@ -14,8 +17,10 @@ use super::script::Script;
 use crate::address::Address;
 use crate::capability::{Operation, Pattern};
 use crate::error::SendError;
+use crate::message::Room;
 use crate::middleware::Who;
-use crate::router::service::{Inbox, Service, Target, Terms};
+use crate::router::service::{Inbox, Route, Service, Target, Terms};
+use crate::router::spawned::{Child, Watcher};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
 use crate::state::durable::Saving;
@@ -33,6 +38,10 @@ pub(crate) struct Identity {
     pub(crate) mailbox: Arc<Inbox>,
     pub(crate) node: Node,
     pub(crate) terms: Arc<Terms>,
+    /// The incarnation that runs in this place, once there was one.
+    pub(crate) me: Arc<ArcSwapOption<Pid>>,
+    /// How many monitors are set in this place, or told and not handled.
+    pub(crate) monitors: Arc<AtomicUsize>,
 }
 
 impl Identity {
@@ -44,10 +53,36 @@ impl Identity {
 /// What a turn holds back until it commits.
 pub(crate) enum Effect {
     Send(Box<Outgoing>),
-    Publish { topic: Box<str>, body: Bytes },
+    Publish {
+        topic: Box<str>,
+        body: Bytes,
+    },
     Subscribe(Pattern),
     Unsubscribe(Pattern),
-    Timer { id: TimerId, delay: std::time::Duration, body: Bytes },
+    Timer {
+        id: TimerId,
+        delay: std::time::Duration,
+        body: Bytes,
+    },
+    /// The child's name and place are taken already.
+    Spawn(Target),
+    Stop(Arc<Child>),
+    Monitor {
+        of: Watched,
+        room: Room,
+    },
+    Demonitor(Arc<Child>),
+    Link(Arc<Child>),
+}
+
+/// Who is monitored.
+pub(crate) enum Watched {
+    Child(Arc<Child>),
+    /// Nobody: told at the commit.
+    Absent {
+        service: Arc<Service>,
+        address: Address,
+    },
 }
 
 /// The turn that runs now.
@@ -104,6 +139,8 @@ pub(crate) struct Guest {
     pub(crate) ticks: u64,
     pub(crate) wasi: WasiCtx,
     pub(crate) chance: Chance,
+    /// Whether it exports `monitoring`.
+    pub(crate) hears: bool,
     pub(crate) table: ResourceTable,
     pub(crate) _seat: Seat,
 }
@@ -194,15 +231,40 @@ fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects: &mut Vec<E
                     crate::router::Alarm { target: identity.own.clone(), key: key.map(Into::into), trace, body };
                 identity.mesh.timers.arm(id, delay, alarm);
             }
+            Effect::Spawn(child) => child.start_child(),
+            Effect::Stop(child) => child.stop(),
+            Effect::Monitor { of, room } => monitor(identity, of, room),
+            Effect::Demonitor(child) => child.demonitor(&identity.mailbox),
+            Effect::Link(child) => {
+                if let Some(me) = identity.me.load_full() {
+                    child.link(&me);
+                }
+            }
         }
     }
 }
 
-/// Makes as if there had been no effects. Room that sends held is given back.
+fn monitor(identity: &Identity, of: Watched, room: Room) {
+    let watcher = Watcher { target: identity.own.clone(), room };
+    match of {
+        Watched::Child(child) => child.monitor(watcher),
+        Watched::Absent { service, address } => {
+            if let Route::Spawned(children) = &service.route {
+                children.tell_absent(address, watcher);
+            }
+        }
+    }
+}
+
+/// Makes as if there had been no effects. Room that they held is given back.
 fn forget(identity: &Identity, effects: &mut Vec<Effect>) {
     for effect in effects.drain(..) {
-        if let Effect::Timer { id, .. } = effect {
-            identity.mesh.timers.cancel(id, identity.address());
+        match effect {
+            Effect::Timer { id, .. } => drop(identity.mesh.timers.cancel(id, identity.address())),
+            Effect::Subscribe(pattern) => identity.mesh.forget_subscription(&pattern, &identity.own),
+            // What was to be sent to it is given up with its own effect.
+            Effect::Spawn(child) => child.release_child(),
+            _ => {}
         }
     }
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt, upgrade, upgrade_prompt};
+use super::bindings::optional::{
+    health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
+};
 use super::bindings::waiting::airssys::actor::types as wit;
 use super::bindings::{prompt, waiting};
 use super::class::{Engines, seat};
@@ -22,11 +24,12 @@ use super::crash::classify;
 use super::guest::{Clock, Guest, Identity, Turn};
 use super::host::messaging::fault_from_wit;
 use super::host::random::Chance;
+use super::host::resources;
 use super::limiter::Limiter;
 use super::template::{Exports, Template};
 use super::wasi;
 use crate::error::{Crash, Fault};
-use crate::message::{Delivery, Envelope};
+use crate::message::{Delivery, Down, DownReason, Envelope};
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Elapsed, Pulse};
@@ -48,12 +51,14 @@ enum Calls {
         lifecycle: Option<lifecycle::WithLifecycle>,
         health: Option<health::WithHealth>,
         upgrade: Option<upgrade::WithUpgrade>,
+        monitoring: Option<monitoring::WithMonitoring>,
     },
     Sync {
         actor: prompt::Actor,
         lifecycle: Option<lifecycle_prompt::WithLifecycle>,
         health: Option<health_prompt::WithHealth>,
         upgrade: Option<upgrade_prompt::WithUpgrade>,
+        monitoring: Option<monitoring_prompt::WithMonitoring>,
     },
 }
 
@@ -75,6 +80,7 @@ impl Instance {
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let wasi = wasi::context(&identity)?;
         let chance = Chance::new(&identity);
+        let table = resources::table(identity.terms.limits.resources);
         let guest = Guest {
             identity,
             limiter,
@@ -82,14 +88,15 @@ impl Instance {
             ticks: budget_ticks,
             wasi,
             chance,
-            table: wasmtime::component::ResourceTable::new(),
+            hears: template.exports.monitoring(),
+            table,
             _seat: seat,
         };
         let mut store = Store::new(&template.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(boundary_bytes);
         let made = match &template.exports {
-            Exports::Async { handler, lifecycle, health, upgrade } => {
+            Exports::Async { handler, lifecycle, health, upgrade, monitoring } => {
                 store.epoch_deadline_callback(|mut context| {
                     let guest = context.data_mut();
                     match guest.ticks.checked_sub(1) {
@@ -108,10 +115,11 @@ impl Instance {
                         lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        monitoring: monitoring.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                     })
                 })
             }
-            Exports::Sync { handler, lifecycle, health, upgrade } => {
+            Exports::Sync { handler, lifecycle, health, upgrade, monitoring } => {
                 store.set_epoch_deadline(budget_ticks + 1);
                 let instance = template.pre.instantiate(&mut store);
                 instance.and_then(|instance| {
@@ -120,6 +128,7 @@ impl Instance {
                         lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                         upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
+                        monitoring: monitoring.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
                     })
                 })
             }
@@ -153,16 +162,19 @@ impl Instance {
         left: Duration,
         deadline: Duration,
     ) -> Ran<Option<Bytes>> {
+        let delivery = match &envelope.delivery {
+            Delivery::Send => wit::Delivery::Send,
+            Delivery::Call(_) => wit::Delivery::Call(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            Delivery::Publish(topic) => wit::Delivery::Publish(topic),
+            Delivery::Timer(id) => wit::Delivery::Timer(id.0),
+            // Boxed: a message does not carry the future of a notice around.
+            Delivery::Down(down) => return Box::pin(self.down(down, deadline)).await,
+        };
         let message = wit::Message {
             id: envelope.id,
             sender: envelope.sender.as_ref().map(crate::address::Address::as_str),
             key: envelope.partition(),
-            delivery: match &envelope.delivery {
-                Delivery::Send => wit::Delivery::Send,
-                Delivery::Call(_) => wit::Delivery::Call(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-                Delivery::Publish(topic) => wit::Delivery::Publish(topic),
-                Delivery::Timer(id) => wit::Delivery::Timer(id.0),
-            },
+            delivery,
             attempt: envelope.attempt,
             body: &envelope.body,
         };
@@ -179,6 +191,28 @@ impl Instance {
             }
         };
         self.ran(ended, deadline, |answer| answer.map(Bytes::from))
+    }
+
+    /// Tells the guest that a child ended which it monitors.
+    async fn down(&mut self, down: &Down, deadline: Duration) -> Ran<Option<Bytes>> {
+        let ended = match &self.calls {
+            Calls::Async { monitoring: Some(found), .. } => {
+                let notice = notice!(monitoring, down);
+                renew(&mut self.store, self.budget_ticks);
+                let told = found.airssys_actor_monitoring().call_down(&mut self.store, &notice);
+                bounded(&self.pulse, &self.clock, told, deadline).await
+            }
+            Calls::Sync { monitoring: Some(found), .. } => {
+                let notice = notice!(monitoring_prompt, down);
+                renew_sync(&mut self.store);
+                Ok(found.airssys_actor_monitoring().call_down(&mut self.store, &notice))
+            }
+            _ => {
+                let deaf = format!("{} ended, and this release exports no `monitoring` to be told by", down.child);
+                return Ran::Fault(Fault::Unavailable(deaf));
+            }
+        };
+        self.ran(ended, deadline, |()| None)
     }
 
     /// Runs the guest's `init`, where it has one.
@@ -314,6 +348,27 @@ impl Instance {
         }
     }
 }
+
+/// A notice as the types of one lane say it.
+macro_rules! notice {
+    ($lane:ident, $down:expr) => {{
+        use $lane::exports::airssys::actor::monitoring as wit;
+        wit::DownNotice {
+            child: $down.child.as_str().to_owned(),
+            reason: match &$down.reason {
+                DownReason::Normal => wit::DownReason::Normal,
+                DownReason::Stopped => wit::DownReason::Stopped,
+                DownReason::Killed => wit::DownReason::Killed,
+                DownReason::Crashed(crash) => {
+                    wit::DownReason::Crashed(wit::Crash { code: crash.code().to_owned(), detail: crash.to_string() })
+                }
+                DownReason::NoChild => wit::DownReason::NoChild,
+            },
+            restarted: $down.restarted,
+        }
+    }};
+}
+use notice;
 
 /// The turn's deadline passed.
 struct Late;

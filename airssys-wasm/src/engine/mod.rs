@@ -25,5 +25,6 @@ pub(crate) use class::slot;
 pub use class::{EngineError, Engines, EnginesSettings, Tier};
 pub(crate) use instance::{Instance, Ran};
 pub(crate) use interface::Interface;
+pub(crate) use template::Asked;
 pub use template::{Lane, Template, TemplateError, read_component};
 pub(crate) use template::{UPGRADE, check_component, is_contract};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::bindings::supervision::airssys::actor::supervision;
 use super::bindings::waiting::airssys::actor::types as wit;
 
 /// Something that a turn asks of the mesh.
@@ -17,6 +18,7 @@ pub(crate) enum Asked {
     Unsubscribe { pattern: Box<str> },
     Timer { delay: Duration, body: Bytes },
     Cancel { timer: u64 },
+    Supervise { what: &'static str, child: Box<str> },
 }
 
 impl std::fmt::Display for Asked {
@@ -33,6 +35,7 @@ impl std::fmt::Display for Asked {
             Self::Unsubscribe { pattern } => write!(f, "unsubscribe from {pattern}"),
             Self::Timer { delay, body } => write!(f, "send itself {} after {delay:?}", text(body)),
             Self::Cancel { timer } => write!(f, "cancel the timer {timer}"),
+            Self::Supervise { what, child } => write!(f, "{what} {child}"),
         }
     }
 }
@@ -54,6 +57,8 @@ pub(crate) enum Told {
     Answer(Result<Option<Vec<u8>>, wit::CallError>),
     Timer(Result<u64, wit::SendError>),
     Cancelled(bool),
+    /// The address of a child that is spawned.
+    Supervised(Result<String, supervision::SupervisionError>),
 }
 
 /// The script of one turn.
@@ -62,6 +67,9 @@ pub(crate) enum Script {
     Written(Vec<(Asked, Told)>),
     Read(Reading),
 }
+
+/// What a turn is told that nobody serves.
+const DENIED: &str = "it is not both requested and granted";
 
 /// A script that is read back.
 #[derive(Debug, Default)]
@@ -89,9 +97,12 @@ impl Reading {
     pub(super) fn ask(&mut self, asked: Asked, allowed: bool) -> Told {
         if !allowed {
             self.differences.push(format!("it may not {asked}"));
-            let denied = || wit::SendError::Denied("it is neither requested nor granted".to_owned());
+            let denied = || wit::SendError::Denied(DENIED.to_owned());
             return match asked {
                 Asked::Call { .. } => Told::Answer(Err(wit::CallError::NotSent(denied()))),
+                Asked::Supervise { .. } => {
+                    Told::Supervised(Err(supervision::SupervisionError::Denied(DENIED.to_owned())))
+                }
                 _ => Told::Done(Err(denied())),
             };
         }

@@ -7,13 +7,16 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::bindings::optional::{health, health_prompt, lifecycle, lifecycle_prompt, upgrade, upgrade_prompt};
+use super::bindings::optional::{
+    health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
+};
 use super::bindings::{prompt, waiting};
 use super::cache::hex;
 use super::class::{EngineError, Engines, Tier};
 use super::guest::Guest;
 use super::host;
 use super::interface::Interface;
+use crate::capability::Requests;
 use crate::limits::Limits;
 
 /// The largest component file, in bytes.
@@ -24,6 +27,8 @@ const MESSAGING: &str = "airssys:actor/messaging@";
 const HANDLER: &str = "airssys:actor/handler@0.1.0";
 const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
 const HEALTH: &str = "airssys:actor/health@0.1.0";
+const MONITORING: &str = "airssys:actor/monitoring@0.1.0";
+const SUPERVISION: &str = "airssys:actor/supervision";
 /// How a guest hands its memory over.
 pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
@@ -133,6 +138,14 @@ pub struct Template {
     tier: Tier,
 }
 
+/// What a release asks of its host before it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) limits: &'a Limits,
+    pub(crate) requests: &'a Requests,
+}
+
 /// Where the exports are, looked up once.
 #[derive(Clone)]
 pub(super) enum Exports {
@@ -141,38 +154,30 @@ pub(super) enum Exports {
         lifecycle: Option<lifecycle::WithLifecycleIndices>,
         health: Option<health::WithHealthIndices>,
         upgrade: Option<upgrade::WithUpgradeIndices>,
+        monitoring: Option<monitoring::WithMonitoringIndices>,
     },
     Sync {
         handler: prompt::ActorIndices,
         lifecycle: Option<lifecycle_prompt::WithLifecycleIndices>,
         health: Option<health_prompt::WithHealthIndices>,
         upgrade: Option<upgrade_prompt::WithUpgradeIndices>,
+        monitoring: Option<monitoring_prompt::WithMonitoringIndices>,
     },
 }
 
 impl Template {
-    /// Reads, compiles and links a component file; where a digest is expected, only the binary that has it. This takes as long as compiling does; it is not for a runtime's thread.
+    /// Reads, compiles and links a component file; where a digest is expected, only the binary that has it. Of what lies beyond the baseline only that is
+    /// linked which is requested. By the baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept. This takes
+    /// as long as compiling does; it is not for a runtime's thread.
     ///
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn load(
+    pub(crate) fn load(
         engines: &Engines,
         path: &Path,
         expected: Option<&str>,
-        lane: Lane,
-        limits: &Limits,
-    ) -> Result<Self, TemplateError> {
-        Self::load_by(engines, path, expected, lane, limits, false)
-    }
-
-    /// [`Template::load`], by the baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept.
-    pub(crate) fn load_by(
-        engines: &Engines,
-        path: &Path,
-        expected: Option<&str>,
-        lane: Lane,
-        limits: &Limits,
+        Asked { lane, limits, requests }: Asked<'_>,
         soon: bool,
     ) -> Result<Self, TemplateError> {
         let bytes = read_component(path)?;
@@ -198,7 +203,7 @@ impl Template {
                 (engine, component, Tier::Optimized)
             }
         };
-        let pre = link(&engine, &component, lane, path)?;
+        let pre = link(&engine, &component, lane, !requests.spawn.is_empty(), path)?;
         let exports = exports(&component, &pre, lane, path)?;
         Ok(Self { engine, pre, exports, digest, tier })
     }
@@ -244,6 +249,14 @@ fn baseline(
 }
 
 impl Exports {
+    /// Whether its guests are told of the ends of those they monitor.
+    pub(super) fn monitoring(&self) -> bool {
+        match self {
+            Self::Async { monitoring, .. } => monitoring.is_some(),
+            Self::Sync { monitoring, .. } => monitoring.is_some(),
+        }
+    }
+
     /// Whether its guests hand over and take over.
     pub(super) fn upgrade(&self) -> bool {
         match self {
@@ -303,12 +316,21 @@ pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateE
     }
 }
 
-fn link(engine: &Engine, component: &Component, lane: Lane, path: &Path) -> Result<InstancePre<Guest>, TemplateError> {
+fn link(
+    engine: &Engine,
+    component: &Component,
+    lane: Lane,
+    supervises: bool,
+    path: &Path,
+) -> Result<InstancePre<Guest>, TemplateError> {
     let mut linker = Linker::new(engine);
-    let linked = host::add_to_linker(&mut linker, lane).and_then(|()| match lane {
+    let mut linked = host::add_to_linker(&mut linker, lane).and_then(|()| match lane {
         Lane::Async => host::add_wasi_to_linker(&mut linker),
         Lane::Sync => Ok(()),
     });
+    if supervises {
+        linked = linked.and_then(|()| host::add_supervision_to_linker(&mut linker));
+    }
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
     linked.map_err(invalid)?;
@@ -361,6 +383,12 @@ fn missing_import(engine: &Engine, component: &Component, path: &Path) -> Option
     let (name, _) = imports.imports(engine).find(|(name, _)| !known(name) || wrong_version(name))?;
     let (why, hint) = if wrong_version(name) {
         ("is of another version of the contract", "build it with the SDK that belongs to this host".to_owned())
+    } else if name.starts_with(SUPERVISION) {
+        (
+            "it does not request",
+            "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\""
+                .to_owned(),
+        )
     } else {
         (
             "nobody provides",
@@ -417,6 +445,10 @@ fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &P
                 .map_err(invalid)?,
             health: has(HEALTH).then(|| health::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
             upgrade: has(UPGRADE).then(|| upgrade::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
+            monitoring: has(MONITORING)
+                .then(|| monitoring::WithMonitoringIndices::new(pre))
+                .transpose()
+                .map_err(invalid)?,
         },
         Lane::Sync => Exports::Sync {
             handler: prompt::ActorIndices::new(pre).map_err(invalid)?,
@@ -426,6 +458,10 @@ fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &P
                 .map_err(invalid)?,
             health: has(HEALTH).then(|| health_prompt::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
             upgrade: has(UPGRADE).then(|| upgrade_prompt::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
+            monitoring: has(MONITORING)
+                .then(|| monitoring_prompt::WithMonitoringIndices::new(pre))
+                .transpose()
+                .map_err(invalid)?,
         },
     })
 }

@@ -25,21 +25,22 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
     let policy = &identity.terms.policy;
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_blocking_current_thread(false)
-        .allow_udp(false)
         // Without a grant no socket is made at all: each is a file descriptor of the host.
+        .allow_udp(policy.has_sockets())
         .allow_tcp(policy.has_sockets())
         .stdout(GuestOutput::new(identity, Level::Info))
         .stderr(GuestOutput::new(identity, Level::Warn));
     let checked = Arc::clone(identity);
     wasi.socket_addr_check(move |address, purpose| {
-        use wasmtime_wasi::sockets::SocketAddrUse::{TcpBind, TcpConnect};
+        use wasmtime_wasi::sockets::SocketAddrUse::{TcpBind, TcpConnect, UdpBind, UdpReceive, UdpSend};
         let allowed = match purpose {
-            // An outgoing connection binds to any local address first.
-            TcpBind => address.ip().is_unspecified() && address.port() == 0,
-            TcpConnect => checked.terms.policy.allows_socket(address),
+            // What goes out is bound to any local address first.
+            TcpBind | UdpBind => address.ip().is_unspecified() && address.port() == 0,
+            TcpConnect | UdpSend | UdpReceive => checked.terms.policy.allows_socket(address),
             _ => false,
         };
-        if !allowed {
+        // Anybody can send it datagrams; to write each of those down would let strangers fill the log.
+        if !allowed && !matches!(purpose, UdpReceive) {
             tracing::warn!(target: "airssys::audit", service = %checked.address(), %address, "socket denied");
         }
         Box::pin(std::future::ready(allowed))

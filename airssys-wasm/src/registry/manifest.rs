@@ -99,6 +99,7 @@ struct WrittenRequests {
     call: Vec<Spanned<String>>,
     publish: Vec<Spanned<String>>,
     subscribe: Vec<Spanned<String>>,
+    spawn: Vec<Spanned<String>>,
     files: BTreeMap<String, Access>,
     environment: Vec<String>,
     sockets: Vec<Spanned<String>>,
@@ -119,6 +120,9 @@ pub(crate) struct WrittenLimits {
     state: Option<Bytes>,
     effects: Option<usize>,
     timers: Option<usize>,
+    subscriptions: Option<usize>,
+    monitors: Option<usize>,
+    resources: Option<usize>,
     log_line: Option<Bytes>,
 }
 
@@ -136,6 +140,9 @@ pub struct LimitsPatch {
     state_bytes: Option<usize>,
     effects: Option<usize>,
     timers: Option<usize>,
+    subscriptions: Option<usize>,
+    monitors: Option<usize>,
+    resources: Option<usize>,
     log_line_bytes: Option<usize>,
 }
 
@@ -154,6 +161,9 @@ impl From<WrittenLimits> for LimitsPatch {
             state_bytes: written.state.map(size),
             effects: written.effects,
             timers: written.timers,
+            subscriptions: written.subscriptions,
+            monitors: written.monitors,
+            resources: written.resources,
             log_line_bytes: written.log_line.map(size),
         }
     }
@@ -174,6 +184,9 @@ impl LimitsPatch {
             "state" => self.state_bytes.is_some(),
             "effects" => self.effects.is_some(),
             "timers" => self.timers.is_some(),
+            "subscriptions" => self.subscriptions.is_some(),
+            "monitors" => self.monitors.is_some(),
+            "resources" => self.resources.is_some(),
             "log_line" => self.log_line_bytes.is_some(),
             _ => false,
         }
@@ -195,6 +208,9 @@ impl LimitsPatch {
         set(&mut limits.state_bytes, self.state_bytes);
         set(&mut limits.effects, self.effects);
         set(&mut limits.timers, self.timers);
+        set(&mut limits.subscriptions, self.subscriptions);
+        set(&mut limits.monitors, self.monitors);
+        set(&mut limits.resources, self.resources);
         set(&mut limits.log_line_bytes, self.log_line_bytes);
     }
 }
@@ -256,6 +272,7 @@ impl Manifest {
                 call: parse_all(source, &asked.call)?,
                 publish: parse_all(source, &asked.publish)?,
                 subscribe: parse_all(source, &asked.subscribe)?,
+                spawn: parse_all(source, &asked.spawn)?,
                 files: asked.files,
                 environment: asked.environment,
                 sockets: parse_all(source, &asked.sockets)?,

@@ -3,20 +3,17 @@
 //! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks at the phase afterwards, whoever
 //! puts the phase to asleep looks at the mailbox afterwards; so at least one of them asks for the wake-up, and the phase lets only one do it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::service::{Holding, Lane, Misaddressed, Shape};
+use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::{Address, is_key};
 use crate::state::durable::Shelf;
 
-const SHARDS: usize = 16;
 const ASLEEP: u8 = 0;
 const WAKING: u8 = 1;
 const AWAKE: u8 = 2;
@@ -49,8 +46,7 @@ impl KeyedActor {
 /// All actors of a keyed service. There are never more than its bound; asking for one more is an error.
 #[derive(Debug)]
 pub struct Keyed {
-    shards: [Mutex<HashMap<Box<str>, Arc<KeyedActor>>>; SHARDS],
-    hasher: RandomState,
+    actors: Shards<Arc<KeyedActor>>,
     count: AtomicUsize,
     max_keys: AtomicUsize,
     shape: Mutex<Shape>,
@@ -71,8 +67,7 @@ impl Keyed {
     ) -> (Self, mpsc::UnboundedReceiver<Arc<KeyedActor>>) {
         let (wakes, asked) = mpsc::unbounded_channel();
         let keyed = Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            actors: Shards::default(),
             // A key with durable state is there before anybody addresses it.
             count: AtomicUsize::new(shelf.as_ref().map_or(0, |shelf| shelf.len())),
             max_keys: AtomicUsize::new(max_keys),
@@ -87,12 +82,12 @@ impl Keyed {
 
     /// The actor of a key, where it has one.
     pub(crate) fn known(&self, key: &str) -> Option<Arc<KeyedActor>> {
-        self.shard(key).get(key).cloned()
+        self.actors.of(key).get(key).cloned()
     }
 
     /// The actor of a key, made at the first question.
     pub(crate) fn actor(&self, service: &Address, key: &str) -> Result<Arc<KeyedActor>, Misaddressed> {
-        let mut shard = self.shard(key);
+        let mut shard = self.actors.of(key);
         if let Some(actor) = shard.get(key) {
             return Ok(Arc::clone(actor));
         }
@@ -164,16 +159,7 @@ impl Keyed {
         self.count.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn each(&self, mut see: impl FnMut(&Arc<KeyedActor>)) {
-        for shard in &self.shards {
-            let actors: Vec<_> = shard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            actors.iter().for_each(&mut see);
-        }
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "the remainder is smaller than the number of shards")]
-    fn shard(&self, key: &str) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<KeyedActor>>> {
-        let at = self.hasher.hash_one(key) as usize % SHARDS;
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn each(&self, see: impl FnMut(&Arc<KeyedActor>)) {
+        self.actors.each(see);
     }
 }

@@ -9,6 +9,8 @@
 
 pub mod keyed;
 pub mod service;
+mod shards;
+pub mod spawned;
 mod topics;
 pub mod waits;
 
@@ -32,7 +34,7 @@ use self::waits::{Node, Waits};
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
-use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
+use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
 
 /// A timer's load: who set it, and what it says.
@@ -329,23 +331,22 @@ impl Mesh {
         }
     }
 
-    /// Takes a turn's send through the stack and takes room for it. Waits for room only where `may_wait`, and never for one's own mailbox.
+    /// Takes a turn's send through the stack and takes room for it. Waits for room only where there is a `waiter`, and never for that one's own mailbox.
     pub(crate) async fn reserve(
         &self,
         origin: Origin<'_>,
-        own: &Inbox,
+        waiter: Option<&Inbox>,
+        resolved: Result<Place, SendError>,
         to: &str,
         key: Option<&str>,
         mut body: Bytes,
-        may_wait: bool,
     ) -> Result<Option<Outgoing>, SendError> {
-        let resolved = self.resolve(to, key);
         let mut context = context(&origin, Operation::Send, to, &resolved);
         let (depth, outcome) = match self.stack.enter(&mut context, &mut body) {
             Err(settled) => settled,
             Ok(depth) => match fitting(&resolved, to, &body) {
                 Err(error) => (depth, Err(CallError::NotSent(error))),
-                Ok(target) => match self.room(target, own, may_wait).await {
+                Ok(target) => match self.room(target, waiter).await {
                     Ok(room) => {
                         let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
                         return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));
@@ -361,17 +362,13 @@ impl Mesh {
         }
     }
 
-    async fn room(
-        &self,
-        target: &Target,
-        own: &Inbox,
-        may_wait: bool,
-    ) -> Result<Reservation<Box<Envelope>>, SendError> {
+    async fn room(&self, target: &Target, waiter: Option<&Inbox>) -> Result<Reservation<Box<Envelope>>, SendError> {
         let mailbox = &target.lane().mailbox;
         let reserved = match mailbox.try_reserve() {
             // Nobody else could make room in one's own mailbox while one's turn waits.
             Err(NoRoom::Full)
-                if may_wait && mailbox.overflow() == Overflow::Wait && !std::ptr::eq(&raw const **mailbox, own) =>
+                if mailbox.overflow() == Overflow::Wait
+                    && waiter.is_some_and(|own| !std::ptr::eq(&raw const **mailbox, own)) =>
             {
                 let until = Instant::now() + self.reserve_timeout();
                 timeout_at(until, mailbox.reserve()).await.unwrap_or(Err(NoRoom::Full))
@@ -441,8 +438,26 @@ impl Mesh {
         }
     }
 
+    /// Takes room for a subscription, of which an address may have `most`; to be followed by [`Mesh::subscribe`] or [`Mesh::forget_subscription`].
+    pub(crate) fn reserve_subscription(
+        &self,
+        pattern: &Pattern,
+        target: &Target,
+        most: usize,
+    ) -> Result<(), SendError> {
+        if self.topics.reserve(pattern, target, most) {
+            return Ok(());
+        }
+        Err(SendError::Overloaded { what: format!("the set of {most} subscriptions of {}", target.address()) })
+    }
+
     pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
         self.topics.subscribe(pattern, target);
+    }
+
+    /// Gives the room for a subscription back that is not made.
+    pub(crate) fn forget_subscription(&self, pattern: &Pattern, target: &Target) {
+        self.topics.give_back(pattern, target);
     }
 
     pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {
@@ -456,6 +471,20 @@ impl Mesh {
         let who = Origin { who: Who::Host, trace };
         let mut envelope = self.envelope(who, &target, key.as_deref(), Delivery::Timer(id), None, body);
         envelope.sender = Some(target.address().clone());
+        self.bring(target, envelope);
+    }
+
+    /// Tells a service that a child ended which it monitors.
+    pub(crate) fn tell_down(self: &Arc<Self>, target: Target, down: Down) {
+        let child = down.child.clone();
+        let mut envelope =
+            self.envelope(Origin::HOST, &target, None, Delivery::Down(Box::new(down)), None, Bytes::new());
+        envelope.sender = Some(child);
+        self.bring(target, envelope);
+    }
+
+    /// Puts a message of the host's own into its mailbox, without holding anybody up.
+    fn bring(self: &Arc<Self>, target: Target, envelope: Box<Envelope>) {
         match target.lane().mailbox.try_send(envelope) {
             Ok(sent) => {
                 self.bury_leftovers(sent);
@@ -465,7 +494,7 @@ impl Mesh {
             Err(NotSent::Full(envelope)) if target.lane().mailbox.overflow() == Overflow::Refuse => {
                 self.bury(*envelope, DeadReason::Overflow)
             }
-            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers.
+            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and monitors.
             Err(NotSent::Full(envelope)) => {
                 let mesh = Arc::clone(self);
                 tokio::spawn(async move {
@@ -582,7 +611,7 @@ impl Mesh {
             Delivery::Timer(timer) => {
                 self.timers.claim(timer);
             }
-            Delivery::Send | Delivery::Publish(_) => {}
+            Delivery::Send | Delivery::Publish(_) | Delivery::Down(_) => {}
         }
     }
 
@@ -592,6 +621,18 @@ impl Mesh {
             Sent::Evicted(envelope) | Sent::Dropped(envelope) => self.bury(*envelope, DeadReason::Overflow),
             Sent::Stranded(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Stopped)),
         }
+    }
+
+    /// Ends all that a child had: its mailbox, what it subscribed to, its timers; then its name is free, and who monitors it is told. `first` is done
+    /// before that. Nothing happens the second time, when the name may be another one's.
+    pub(crate) fn child_is_gone(&self, target: &Target, reason: DownReason, first: impl FnOnce()) {
+        let Some(child) = target.child().filter(|child| child.leaves()) else { return };
+        first();
+        self.close(&child.lane.mailbox);
+        self.topics.forget_all(target);
+        self.timers.cancel_all(&child.address);
+        target.release_child();
+        child.goes(reason);
     }
 
     /// Closes a mailbox for good; what is in it is dead letters.
@@ -684,6 +725,7 @@ fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError
             let key = key_in_address.or(key).unwrap_or_default();
             crate::address::AddressError::Key { key: key.to_owned() }.into()
         }
+        Misaddressed::NotSpawned => no_such_service(to, "nobody has spawned it, or it is gone"),
         Misaddressed::TooManyKeys => SendError::Overloaded { what: format!("the set of keys of {name}") },
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use airssys_rt_shim::mailbox::{Mailbox, Overflow};
 
 use super::keyed::{Keyed, KeyedActor};
+use super::spawned::{Child, Children, NoChild};
 use super::waits::{Nodes, Waits};
 use crate::address::Address;
 use crate::capability::{Baseline, Policy};
@@ -136,6 +137,8 @@ pub enum Route {
     Partitioned(Box<[Lane]>),
     /// An actor a key.
     Keyed(Box<Keyed>),
+    /// An actor for each that somebody spawned.
+    Spawned(Box<Children>),
 }
 
 /// The rules that a release runs under. They switch together with its code.
@@ -184,6 +187,7 @@ enum Spot {
     Shared,
     Lane(usize),
     Keyed(Arc<KeyedActor>),
+    Child(Arc<Child>),
 }
 
 /// Why a service has no place for an address.
@@ -193,6 +197,7 @@ pub(crate) enum Misaddressed {
     TakesNoKey,
     BadKey,
     TooManyKeys,
+    NotSpawned,
 }
 
 /// Where an address leads.
@@ -256,15 +261,26 @@ impl Service {
                     }
                 }
             }
+            Route::Spawned(children) => {
+                let name = key_in_address.or(key).ok_or(Misaddressed::NeedsKey)?;
+                Spot::Child(children.known(name).ok_or(Misaddressed::NotSpawned)?)
+            }
         };
         Ok(Place::Target(Target { service: Arc::clone(self), spot }))
+    }
+
+    /// Takes the name and the place of a child; none where its actors are not spawned.
+    pub(crate) fn reserve_child(self: &Arc<Self>, name: &str) -> Option<Result<Target, NoChild>> {
+        let Route::Spawned(children) = &self.route else { return None };
+        let child = children.reserve(&self.address, name);
+        Some(child.map(|child| Target { service: Arc::clone(self), spot: Spot::Child(child) }))
     }
 
     /// The target of lane number `lane`, 0 for a shared mailbox.
     pub(crate) fn nth(self: &Arc<Self>, lane: usize) -> Target {
         let spot = match &self.route {
             Route::Partitioned(_) => Spot::Lane(lane),
-            Route::Shared(_) | Route::Keyed(_) => Spot::Shared,
+            Route::Shared(_) | Route::Keyed(_) | Route::Spawned(_) => Spot::Shared,
         };
         Target { service: Arc::clone(self), spot }
     }
@@ -278,6 +294,11 @@ impl Service {
             Route::Keyed(keyed) => {
                 let mut all = true;
                 keyed.each(|actor| all &= actor.lane.mailbox.is_closed() || actor.is_quiet());
+                all
+            }
+            Route::Spawned(children) => {
+                let mut all = true;
+                children.each(|child| all &= child.is_quiet());
                 all
             }
         }
@@ -317,6 +338,8 @@ impl Service {
             Route::Shared(_) => None,
             Route::Partitioned(lanes) => lanes.get(lane_of(Some(key), lanes.len()))?.state(Some(key)),
             Route::Keyed(keyed) => keyed.actor(&self.address, key).ok()?.lane.state(None),
+            // A child has its own as long as it lives.
+            Route::Spawned(_) => None,
         }
     }
 
@@ -326,6 +349,7 @@ impl Service {
             Route::Shared(lane) => see(&self.address, lane),
             Route::Partitioned(lanes) => lanes.iter().for_each(|lane| see(&self.address, lane)),
             Route::Keyed(keyed) => keyed.each(|actor| see(&actor.address, &actor.lane)),
+            Route::Spawned(children) => children.each(|child| see(&child.address, &child.lane)),
         }
     }
 }
@@ -343,11 +367,39 @@ impl Target {
         Self { service: Arc::clone(service), spot: Spot::Keyed(Arc::clone(actor)) }
     }
 
-    /// The address it is known by: with its key where it is a keyed actor.
+    /// The target of one child.
+    pub(crate) fn of_child(service: &Arc<Service>, child: &Arc<Child>) -> Self {
+        Self { service: Arc::clone(service), spot: Spot::Child(Arc::clone(child)) }
+    }
+
+    /// The child it is, where it is one.
+    pub(crate) fn child(&self) -> Option<&Arc<Child>> {
+        match &self.spot {
+            Spot::Child(child) => Some(child),
+            Spot::Shared | Spot::Lane(_) | Spot::Keyed(_) => None,
+        }
+    }
+
+    /// Has the child started whose name was taken.
+    pub(crate) fn start_child(&self) {
+        if let (Spot::Child(child), Route::Spawned(children)) = (&self.spot, &self.service.route) {
+            children.start(child);
+        }
+    }
+
+    /// Gives the name of a child back that was not started.
+    pub(crate) fn release_child(&self) {
+        if let (Spot::Child(child), Route::Spawned(children)) = (&self.spot, &self.service.route) {
+            children.release(child);
+        }
+    }
+
+    /// The address it is known by: with its key where it is one of several actors.
     #[must_use]
     pub fn address(&self) -> &Address {
         match &self.spot {
             Spot::Keyed(actor) => &actor.address,
+            Spot::Child(child) => &child.address,
             Spot::Shared | Spot::Lane(_) => &self.service.address,
         }
     }
@@ -377,6 +429,7 @@ impl Target {
     pub(crate) fn lane(&self) -> &Lane {
         match (&self.spot, &self.service.route) {
             (Spot::Keyed(actor), _) => &actor.lane,
+            (Spot::Child(child), _) => &child.lane,
             (Spot::Lane(at), Route::Partitioned(lanes)) => &lanes[*at],
             (_, Route::Shared(lane)) => lane,
             _ => unreachable!("a target is made by its own service, whose route never changes"),

@@ -1,35 +1,115 @@
 //! Who subscribes to what.
+//!
+//! Invariant: an address never has more subscriptions than it may, those counted that turns hold back.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use super::service::Target;
+use crate::address::Address;
 use crate::capability::Pattern;
 
 /// Subscriptions: read at each publish without a lock, copied at each change.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     subscriptions: ArcSwap<Vec<(Pattern, Target)>>,
+    /// What each address subscribes to, or is about to. Changed with `subscriptions`, and never looked at by a publish.
+    owned: Mutex<HashMap<Address, HashMap<Pattern, Owned>>>,
+}
+
+/// A pattern of one address.
+#[derive(Debug, Default)]
+struct Owned {
+    /// Whether it is subscribed to.
+    made: bool,
+    /// How many turns are about to.
+    held: usize,
 }
 
 impl Topics {
-    /// Subscribes; once more changes nothing.
-    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
-        self.subscriptions.rcu(|old| {
-            let mut new = Vec::clone(old);
-            if !new.iter().any(|(known, who)| known == pattern && who.address() == target.address()) {
-                new.push((pattern.clone(), target.clone()));
+    fn owned(&self) -> MutexGuard<'_, HashMap<Address, HashMap<Pattern, Owned>>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes room for a subscription of an address that may have `most`; whether there is room. One that it has already takes none.
+    pub(crate) fn reserve(&self, pattern: &Pattern, target: &Target, most: usize) -> bool {
+        let mut owned = self.owned();
+        let patterns = owned.entry(target.address().clone()).or_default();
+        if !patterns.contains_key(pattern) && patterns.len() >= most {
+            if patterns.is_empty() {
+                owned.remove(target.address());
             }
-            new
+            return false;
+        }
+        patterns.entry(pattern.clone()).or_default().held += 1;
+        true
+    }
+
+    /// Gives room back that was taken.
+    pub(crate) fn give_back(&self, pattern: &Pattern, target: &Target) {
+        Self::change(&mut self.owned(), pattern, target, |owned| owned.held = owned.held.saturating_sub(1));
+    }
+
+    /// Subscribes, with room that was taken; once more changes nothing.
+    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
+        let mut owned = self.owned();
+        let mut is_new = false;
+        Self::change(&mut owned, pattern, target, |owned| {
+            owned.held = owned.held.saturating_sub(1);
+            is_new = !std::mem::replace(&mut owned.made, true);
         });
+        if is_new {
+            self.subscriptions.rcu(|old| {
+                let mut new = Vec::clone(old);
+                new.push((pattern.clone(), target.clone()));
+                new
+            });
+        }
     }
 
     /// Takes a subscription back; nothing happens where there is none.
     pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {
+        let mut owned = self.owned();
+        let mut known = false;
+        Self::change(&mut owned, pattern, target, |owned| known = std::mem::take(&mut owned.made));
+        if known {
+            self.remove(|(subscribed, who)| subscribed == pattern && who.address() == target.address());
+        }
+    }
+
+    /// Takes all subscriptions of an address back that is gone.
+    pub(crate) fn forget_all(&self, target: &Target) {
+        let mut owned = self.owned();
+        let Some(patterns) = owned.remove(target.address()) else { return };
+        if patterns.values().any(|owned| owned.made) {
+            self.remove(|(_, who)| who.address() == target.address());
+        }
+    }
+
+    /// Changes what is known of a pattern of an address, where there is something.
+    fn change(
+        owned: &mut HashMap<Address, HashMap<Pattern, Owned>>,
+        pattern: &Pattern,
+        target: &Target,
+        change: impl FnOnce(&mut Owned),
+    ) {
+        let Some(patterns) = owned.get_mut(target.address()) else { return };
+        let Some(found) = patterns.get_mut(pattern) else { return };
+        change(found);
+        if !found.made && found.held == 0 {
+            patterns.remove(pattern);
+            if patterns.is_empty() {
+                owned.remove(target.address());
+            }
+        }
+    }
+
+    fn remove(&self, gone: impl Fn(&(Pattern, Target)) -> bool) {
         self.subscriptions.rcu(|old| {
             let mut new = Vec::clone(old);
-            new.retain(|(known, who)| known != pattern || who.address() != target.address());
+            new.retain(|entry| !gone(entry));
             new
         });
     }

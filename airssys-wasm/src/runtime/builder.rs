@@ -16,7 +16,7 @@ use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
 use crate::apply::Ledger;
 use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
-use crate::engine::{EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
+use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::middleware::{Layer, Stack};
 use crate::registry::{Hold, verify};
 use crate::router::Mesh;
@@ -226,6 +226,7 @@ pub(super) fn declared_instances(service: &ServiceNode) -> usize {
         Multiplicity::One => 1,
         Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => instances,
         Multiplicity::Keyed(rules) => rules.max_awake,
+        Multiplicity::Spawned(rules) => rules.max_children,
     }
 }
 
@@ -236,11 +237,13 @@ pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Res
     Engines::new(&settings).map(Arc::new)
 }
 
-/// What makes two services share a template: the file, the lane, the engine class.
-pub(super) type TemplateKey = (PathBuf, bool, u64);
+/// What makes two services share a template: the file, the lane, the engine class, and whether it may have children.
+pub(super) type TemplateKey = (PathBuf, bool, u64, bool);
 
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
-    (service.release.component.clone(), service.release.manifest.lane == Lane::Sync, service.limits.memory_bytes)
+    let manifest = &service.release.manifest;
+    let supervises = !manifest.requests.spawn.is_empty();
+    (service.release.component.clone(), manifest.lane == Lane::Sync, service.limits.memory_bytes, supervises)
 }
 
 pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;
@@ -293,8 +296,9 @@ pub(super) async fn compile(
     let compiled = compiler.run(move || {
         let release = &service.release;
         let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-        let (lane, limits) = (release.manifest.lane, &service.limits);
-        Template::load_by(&engines, &release.component, expected.as_deref(), lane, limits, soon)
+        let manifest = &release.manifest;
+        let asked = Asked { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
+        Template::load(&engines, &release.component, expected.as_deref(), asked, soon)
     });
     compiled.await.unwrap_or_else(|detail| Err(TemplateError::Invalid { path, detail }))
 }

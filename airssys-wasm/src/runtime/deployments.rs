@@ -225,7 +225,7 @@ impl Runtime {
         soon: bool,
     ) -> Result<Deployable, DeployError> {
         let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
-        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_) | Multiplicity::Spawned(_)) {
             return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
         }
         let node = Arc::new(live.node.with_release(release));

@@ -178,7 +178,7 @@ pub struct ServiceStatus {
     pub service: String,
     /// Messages that wait in its mailboxes.
     pub queued: usize,
-    /// Keys, where it is keyed.
+    /// Keys, where it is keyed; children, where its actors are spawned.
     pub keys: usize,
     /// Messages that were accepted.
     pub accepted: u64,
@@ -449,6 +449,7 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
     service.each_lane(|_, lane| queued += lane.mailbox.len());
     let keys = match &service.route {
         Route::Keyed(keyed) => keyed.len(),
+        Route::Spawned(children) => children.len(),
         _ => 0,
     };
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

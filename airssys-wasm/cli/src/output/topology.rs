@@ -44,5 +44,6 @@ pub(crate) fn actors(multiplicity: Multiplicity) -> String {
         Multiplicity::Stateless { instances } => format!("{}, one mailbox", count(instances, "actor")),
         Multiplicity::Partitioned { instances } => format!("{}, a mailbox each", count(instances, "actor")),
         Multiplicity::Keyed(rules) => format!("an actor a key, {} awake", rules.max_awake),
+        Multiplicity::Spawned(rules) => format!("spawned, at most {}", count(rules.max_children, "actor")),
     }
 }

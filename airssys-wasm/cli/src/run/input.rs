@@ -98,7 +98,7 @@ impl Input {
         };
         self.limit_bytes = service.limits.message_bytes;
         match (service.multiplicity, target.key()) {
-            (Multiplicity::Keyed(_), None) => Err(InputError::NeedsKey { target }),
+            (Multiplicity::Keyed(_) | Multiplicity::Spawned(_), None) => Err(InputError::NeedsKey { target }),
             (Multiplicity::One | Multiplicity::Stateless { .. }, Some(_)) => Err(InputError::TakesNoKey { target }),
             _ => Ok(()),
         }

@@ -123,7 +123,7 @@ fn service(topology: &Topology, status: ServiceStatus) -> Service {
     let first = match node.map(|node| node.multiplicity) {
         Some(Multiplicity::One) => Some(1),
         Some(Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances }) => Some(instances as u64),
-        Some(Multiplicity::Keyed(_)) | None => None,
+        Some(Multiplicity::Keyed(_) | Multiplicity::Spawned(_)) | None => None,
     };
     Service { restarts: first.map(|first| status.started.saturating_sub(first)), status }
 }

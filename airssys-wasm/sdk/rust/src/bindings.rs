@@ -64,3 +64,23 @@ pub mod upgrade {
         default_bindings_module: "::airssys_sdk::__private::upgrade",
     });
 }
+
+pub mod supervision {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "airssys:actor/with-supervision",
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+    });
+}
+
+pub mod monitoring {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "airssys:actor/with-monitoring",
+        with: { "airssys:actor/types@0.1.0": crate::bindings::actor::airssys::actor::types },
+        pub_export_macro: true,
+        export_macro_name: "export_monitoring",
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+        default_bindings_module: "::airssys_sdk::__private::monitoring",
+    });
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::bindings::actor::airssys::actor::types as wit;
 use crate::config::ConfigError;
 use crate::state::StateError;
-use crate::{CallError, DecodeError, EncodeError, SendError};
+use crate::{CallError, DecodeError, EncodeError, SendError, SupervisionError};
 
 /// What a handler returns: a value, or a [`Fault`].
 ///
@@ -168,6 +168,18 @@ impl From<CallError> for Fault {
             CallError::NotSent(error) => error.into(),
             CallError::Crashed(_) | CallError::Unreadable(_) => Self::internal(error),
             CallError::Timeout | CallError::Deadlock | CallError::Dropped(_) => Self::unavailable(error),
+        }
+    }
+}
+
+/// What may be better later is [`Fault::Unavailable`]; the rest, such as a grant that is missing, is [`Fault::Internal`].
+impl From<SupervisionError> for Fault {
+    fn from(error: SupervisionError) -> Self {
+        match error {
+            SupervisionError::NoSuchChild(_) | SupervisionError::Taken | SupervisionError::Overloaded => {
+                Self::unavailable(error)
+            }
+            SupervisionError::Denied(_) | SupervisionError::Deaf => Self::internal(error),
         }
     }
 }

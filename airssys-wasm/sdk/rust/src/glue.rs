@@ -16,9 +16,13 @@ pub use crate::bindings::lifecycle::export_lifecycle;
 pub use crate::bindings::lifecycle::exports::airssys::actor::lifecycle::{
     Guest as Lifecycle, StopReason as WitStopReason,
 };
+pub use crate::bindings::monitoring::export_monitoring;
+pub use crate::bindings::monitoring::exports::airssys::actor::monitoring::{
+    DownNotice as WitDown, Guest as Monitoring,
+};
 pub use crate::bindings::upgrade::export_upgrade;
 pub use crate::bindings::upgrade::exports::airssys::actor::upgrade::Guest as Upgrade;
-use crate::{Answer, Context, Decode, DecodeError, Encode, Fault};
+use crate::{Answer, Context, Decode, DecodeError, Down, Encode, Fault};
 
 /// What the host gets for a message.
 pub type Handled = Result<Option<Vec<u8>>, WitFault>;
@@ -109,6 +113,12 @@ impl<T> Default for Slot<T> {
 pub fn check(probe: impl FnOnce() -> Result<Result<(), Fault>, Fault>) -> Result<(), WitFault> {
     tell_panics();
     Ok(probe()??)
+}
+
+/// Tells a component that a child has ended.
+pub fn down(notice: WitDown, hear: impl FnOnce(Down) -> Result<Result<(), Fault>, Fault>) -> Result<(), WitFault> {
+    tell_panics();
+    Ok(hear(notice.into())??)
 }
 
 /// What `snapshot` may return.

@@ -1,7 +1,7 @@
 //! Write airssys components in Rust.
 //!
 //! A component is an actor: it handles one message at a time, keeps state, and sends messages to others. This crate gives it typed messages
-//! (serde, as JSON on the wire), state, calls, topics, timers, configuration and log lines. It asks for no `unsafe` and no knowledge of WIT.
+//! (serde, as JSON on the wire), state, calls, topics, timers, children, configuration and log lines. It asks for no `unsafe` and no knowledge of WIT.
 //!
 //! # Example
 //!
@@ -23,7 +23,7 @@
 //!
 //! # What a turn is
 //!
-//! The handling of one message is a turn. State writes, sends, publishes and timers of a turn are held back; they happen together when the
+//! The handling of one message is a turn. State writes, sends, publishes, timers and what is done to children are held back; they happen together when the
 //! handler returns `Ok`, and not at all when it returns a [`Fault`], panics, or takes too long. Not undone are: what the handler changed in
 //! its own memory (after a fault; a panic ends the instance), the turns of those it [`call`]ed, and [`Timer::cancel`].
 //!
@@ -44,6 +44,7 @@ pub mod log;
 mod messaging;
 mod payload;
 pub mod state;
+mod supervision;
 
 /// Makes a component of a function, or of a struct's `impl` block.
 ///
@@ -74,13 +75,14 @@ pub mod state;
 /// | `fn init() -> Result<Self>` | once, before the first message of every new instance | `Default::default()` |
 /// | `fn stop(&mut self, reason: StopReason)` | once, after the last message, where it is stopped in order | nothing |
 /// | `fn check(&self) -> Result<()>` | the host asks whether the instance can do its work | nothing is asked |
+/// | `fn down(&mut self, down: Down) -> Result<()>` | a child ended that it monitors, see [`monitor`] | [`monitor`] is refused |
 /// | `fn snapshot(&self) -> Result<S>` | another release takes over: what it should get of this instance's memory | its memory is lost |
 /// | `fn restore(&mut self, snapshot: S) -> Result<()>` | it took over, and the release before handed this over | what was handed over is lost |
 /// | `fn migrate(from: u32) -> Result<()>` | before `init`, where the state was stored under another `state_schema` | such a state is refused |
 ///
 /// `init` may also return `Self`, `stop` may leave the reason away, `check` and `snapshot` may take `&mut self`. A component exports what it has:
-/// `init` or `stop` make it export `lifecycle`, `check` makes it export `health`, the last three `upgrade`. A snapshot is any type that serde can write
-/// and, in the release that takes it, read; `Payload` for raw bytes.
+/// `init` or `stop` make it export `lifecycle`, `check` makes it export `health`, `down` `monitoring`, the last three `upgrade`. A
+/// snapshot is any type that serde can write and, in the release that takes it, read; `Payload` for raw bytes.
 ///
 /// ```
 /// use airssys_sdk::prelude::*;
@@ -162,6 +164,7 @@ pub use crate::messaging::{
     CallError, SendError, Target, Timer, call, publish, self_address, send, send_after, subscribe, unsubscribe,
 };
 pub use crate::payload::{Decode, DecodeError, Encode, EncodeError, Payload};
+pub use crate::supervision::{Down, DownReason, SupervisionError, demonitor, link, monitor, spawn, stop};
 
 /// What most components use: `use airssys_sdk::prelude::*;`.
 ///
@@ -181,8 +184,9 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        CallError, Context, Delivery, Fault, Payload, Result, SendError, StopReason, Timer, call, component, config,
-        debug, error, info, publish, self_address, send, send_after, state, subscribe, trace, unsubscribe, warn,
+        CallError, Context, Delivery, Down, DownReason, Fault, Payload, Result, SendError, StopReason,
+        SupervisionError, Timer, call, component, config, debug, demonitor, error, info, link, monitor, publish,
+        self_address, send, send_after, spawn, state, stop, subscribe, trace, unsubscribe, warn,
     };
 }
 
@@ -191,6 +195,6 @@ pub mod prelude {
 pub mod __private {
     pub use wit_bindgen;
 
-    pub use crate::bindings::{actor, health, lifecycle, upgrade};
+    pub use crate::bindings::{actor, health, lifecycle, monitoring, upgrade};
     pub use crate::glue::*;
 }

@@ -262,7 +262,7 @@ pub enum SendError {
     Denied(String),
     /// No service has this address, or the text is not an address.
     NoSuchService(String),
-    /// The receiver's mailbox is full, or this turn holds as many effects, or this service as many timers, as it may.
+    /// The receiver's mailbox is full, or this turn holds as many effects, or this service as many timers or subscriptions, as it may.
     Overloaded,
     /// The body is larger than a message may be.
     TooLarge {

@@ -18,7 +18,9 @@ type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 impl store::Host for Guest {
     fn open(&mut self, identifier: String) -> Stored<Resource<Bucket>> {
         match identifier.as_str() {
-            "" | "default" if self.turn.state.is_some() => Ok(Ok(self.table.push(Bucket)?)),
+            "" | "default" if self.turn.state.is_some() => {
+                Ok(self.table.push(Bucket).map_err(|full| store::Error::Other(full.to_string())))
+            }
             "" | "default" => Ok(Err(store::Error::NoSuchStore)),
             _ => Ok(Err(store::Error::AccessDenied)),
         }

@@ -16,6 +16,7 @@ use crate::engine::guest::{Effect, Guest};
 use crate::engine::script::{Asked, Script, Told};
 use crate::error::{CallError, Fault, SendError};
 use crate::middleware::Who;
+use crate::router::service::Place;
 use crate::router::{Caller, Origin, Until};
 
 type Sent = wasmtime::Result<Result<(), wit::SendError>>;
@@ -180,7 +181,7 @@ impl Guest {
     }
 
     /// What the live turn was told, where this one is only shown its message.
-    fn read_back(&mut self, asked: impl FnOnce() -> Asked) -> Option<Told> {
+    pub(super) fn read_back(&mut self, asked: impl FnOnce() -> Asked) -> Option<Told> {
         let Some(Script::Read(reading)) = self.turn.script.as_deref_mut() else { return None };
         let asked = asked();
         let policy = &self.identity.terms.policy;
@@ -190,12 +191,13 @@ impl Guest {
             Asked::Call { to, .. } => policy.allows(Operation::Call, to) || itself(to),
             Asked::Publish { topic, .. } => policy.allows(Operation::Publish, topic),
             Asked::Subscribe { pattern } => policy.allows(Operation::Subscribe, pattern),
+            Asked::Supervise { child, .. } => policy.allows(Operation::Spawn, child),
             Asked::Unsubscribe { .. } | Asked::Timer { .. } | Asked::Cancel { .. } => true,
         };
         Some(reading.ask(asked, allowed))
     }
 
-    fn write_down(&mut self, line: impl FnOnce() -> (Asked, Told)) {
+    pub(super) fn write_down(&mut self, line: impl FnOnce() -> (Asked, Told)) {
         if let Some(Script::Written(lines)) = self.turn.script.as_deref_mut() {
             lines.push(line());
         }
@@ -215,7 +217,11 @@ impl Guest {
         let identity = &self.identity;
         let who = Who::Service { address: identity.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
-        let held = identity.mesh.reserve(origin, &identity.mailbox, to, key, body, self.turn.may_wait).await?;
+        // A child that this turn spawns is found by nobody else yet.
+        let resolved =
+            identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Place::Target).ok_or(error));
+        let waiter = self.turn.may_wait.then_some(&*identity.mailbox);
+        let held = identity.mesh.reserve(origin, waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {
             self.turn.effects.push(Effect::Send(Box::new(outgoing)));
         }
@@ -263,7 +269,13 @@ impl Guest {
         let pattern: Pattern = pattern.parse().map_err(|error: crate::capability::PatternError| {
             SendError::NoSuchService { address: error.to_string(), hint: "a topic pattern was expected" }
         })?;
-        self.turn.effects.push(if subscribe { Effect::Subscribe(pattern) } else { Effect::Unsubscribe(pattern) });
+        if !subscribe {
+            self.turn.effects.push(Effect::Unsubscribe(pattern));
+            return Ok(());
+        }
+        let identity = &self.identity;
+        identity.mesh.reserve_subscription(&pattern, &identity.own, identity.terms.limits.subscriptions)?;
+        self.turn.effects.push(Effect::Subscribe(pattern));
         Ok(())
     }
 

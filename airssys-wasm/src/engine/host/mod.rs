@@ -5,10 +5,12 @@ pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
 pub(crate) mod random;
+pub(crate) mod resources;
+pub(crate) mod supervision;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use super::bindings::{prompt, waiting};
+use super::bindings::{self, prompt, waiting};
 use super::guest::Guest;
 use super::template::Lane;
 
@@ -30,7 +32,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime:
     waiting::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with our own randomness in front.
+/// Links what lets a guest have children.
+pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+}
+
+/// Links WASI: wasmtime's, with our own randomness in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -39,7 +46,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     linker.allow_shadowing(false);
-    Ok(())
+    resources::add_to_linker(linker)
 }
 
 impl waiting::airssys::actor::types::Host for Guest {}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::deploy::{Canary, DeployOptions, Progress, Strategy};
 use airssys_wasm::registry::Release;
 use shop_model::{Quote, StockRequest};
 
@@ -15,6 +15,8 @@ use crate::shop::{Shop, ShopError};
 
 /// How long a new release has to show that it is sound.
 const PROBATION: Duration = Duration::from_millis(150);
+/// A release that nobody has tested.
+const UNTRIED: &str = "pricing-broken";
 /// Trucks that come while releases are replaced, and how many notes each brings at a time.
 const TRUCKS: usize = 4;
 const NOTES: u64 = 200;
@@ -49,9 +51,7 @@ impl Shop {
             .collect();
         let mut renewals = Vec::new();
         let mut failed = None;
-        for (service, release) in
-            [("pricing", "pricing-broken"), ("pricing", "pricing-next"), ("inventory", "inventory-next")]
-        {
+        for (service, release) in [("pricing", UNTRIED), ("pricing", "pricing-next"), ("inventory", "inventory-next")] {
             match self.replace(service, release).await {
                 Ok(renewal) => {
                     tell(&renewal);
@@ -73,9 +73,15 @@ impl Shop {
         let found = Release::find(&self.folder.join("guests").join(release))?;
         let mut options = DeployOptions::default();
         options.probation = PROBATION;
+        if release == UNTRIED {
+            // One of the two actors gets it first.
+            let mut canary = Canary::default();
+            canary.steps = vec![50.0];
+            options.strategy = Strategy::Canary(canary);
+        }
         let deployment = self.runtime.deploy(service, found, options).await?;
-        if deployment.switched().await == Progress::Probation && service == "pricing" {
-            // Somebody asks for a lot, and gets an answer whichever release is live.
+        while release == UNTRIED && !deployment.progress().is_over() {
+            // Somebody asks for a lot, and gets an answer whichever release has it.
             let _cents: u64 = self.ask("pricing", &Quote { sku: "apple".to_owned(), quantity: 12 }).await?;
         }
         let end = deployment.ended().await;

@@ -100,6 +100,23 @@ pub enum Command {
     /// Cancel the timer with this number; answers whether it was still to come.
     Cancel(u64),
 
+    /// Spawn a child; answers its address. This and the four after it are the overseer's: a prober has no children.
+    Spawn {
+        /// The service whose child it is to be.
+        service: String,
+        /// Its name.
+        name: String,
+    },
+    /// Stop a child.
+    Stop(String),
+    /// Monitor a child. What is told is recorded in state under the key `downs`, as a list of `{child, reason, restarted}`; the reason is `normal`,
+    /// `stopped`, `killed`, `no-child`, or `crashed/` and the word for the crash.
+    Monitor(String),
+    /// Take the monitor of a child back.
+    Demonitor(String),
+    /// Link with a child.
+    Link(String),
+
     /// End the turn with a fault.
     Fail {
         /// Which.
@@ -164,6 +181,23 @@ pub enum Command {
     Args,
     /// Connect a TCP socket to an IPv4 address with port, such as `127.0.0.1:80`; answers `true` where it is connected.
     Connect(String),
+    /// Send a text to an IPv4 address with port by UDP, and wait for a datagram from there; answers its text.
+    Datagram {
+        /// The address.
+        to: String,
+        /// The text.
+        text: String,
+    },
+    /// Make sockets and keep them until that is refused; answers a [`Held`].
+    HoldSockets,
+    /// Open this file again and again, and keep it open, until that is refused; answers a [`Held`].
+    HoldFiles(String),
+    /// Take up the file again and again as a stream, and keep the streams, until that is refused; answers a [`Held`].
+    HoldStreams(String),
+    /// Ask for a clock's pollable again and again, and keep them.
+    HoldPollables,
+    /// Let go what is kept; answers how much that was.
+    LetGo,
     /// Look up a host name; answers the number of addresses.
     Resolve(String),
     /// Answer a [`Clock`].
@@ -282,7 +316,7 @@ pub struct Refusal {
     /// By name. Sending: `denied`, `no-such-service`, `overloaded`, `too-large`, `stopped`, `unwritable`. Calling: the same after `not-sent/`, and `timeout`,
     /// `deadlock`, `fault/invalid`, `fault/refused`, `fault/unavailable`, `fault/internal`, `crashed`, `dropped`, `unreadable`. State: `no-state`,
     /// `state-denied`, `store`, `unreadable`, `unwritable`. Files, folders and standard streams: `io/` and the name of Rust's `ErrorKind`. Sockets: `socket/` and the name
-    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`.
+    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`. Children: `denied`, `no-such-child`, `taken`, `overloaded`, `deaf`.
     pub name: String,
     /// What it says for people.
     pub text: String,
@@ -318,6 +352,15 @@ pub struct Flooded {
     pub refused: u64,
     /// The name of the last refusal.
     pub last: Option<String>,
+}
+
+/// How much could be held of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// How much.
+    pub held: usize,
+    /// By which error the next one was refused: the name of WASI's error code.
+    pub refused: String,
 }
 
 /// What the clocks say.

@@ -3,6 +3,7 @@
 //! Invariant: an error of the host never ends the turn by itself. It is answered, by name; only `fail` makes a fault.
 
 mod crash;
+mod hold;
 mod lifecycle;
 mod refusal;
 mod world;
@@ -19,6 +20,7 @@ use crate::refusal::Name;
 struct Prober {
     seen: u64,
     kept: Vec<Vec<u8>>,
+    held: hold::Kept,
 }
 
 /// What a command answers. `?` makes a refusal of any error of the SDK.
@@ -66,7 +68,10 @@ impl Prober {
             Command::Count => Ok(json!(self.seen)),
             Command::Allocate(mib) => self.allocate(mib),
             Command::Whoami => Ok(json!(whoami(context))),
-            command => obey(command),
+            command => match self.held.obey(&command) {
+                Some(told) => told,
+                None => obey(command),
+            },
         };
         Ok(match told {
             Ok(value) => Outcome::Ok(value),

@@ -15,6 +15,8 @@ use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;
 use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
+use wasip2::sockets::udp::OutgoingDatagram;
+use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 use crate::Told;
 use crate::refusal::{Name, named};
@@ -31,6 +33,7 @@ pub(crate) fn ask(command: Command) -> Told {
         Command::EnvAll => Ok(json!(std::env::vars().collect::<BTreeMap<_, _>>())),
         Command::Args => Ok(json!(std::env::args().collect::<Vec<_>>())),
         Command::Connect(address) => connect(&address).map(|()| json!(true)),
+        Command::Datagram { to, text } => datagram(&to, text).map(Value::from),
         Command::Resolve(name) => resolve(&name).map(|count| json!(count)),
         Command::Clock => clock(),
         // Not std's: its hash seed comes from another interface with each tool chain.
@@ -61,10 +64,34 @@ fn clock() -> Told {
     }))
 }
 
-fn connect(address: &str) -> Result<(), Refusal> {
+fn remote(address: &str) -> Result<IpSocketAddress, Refusal> {
     let address: SocketAddrV4 = address.parse().map_err(|error| named("no-address", error))?;
     let [a, b, c, d] = address.ip().octets();
-    let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) });
+    Ok(IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) }))
+}
+
+fn datagram(to: &str, text: String) -> Result<String, Refusal> {
+    let remote = remote(to)?;
+    let socket = create_udp_socket(IpAddressFamily::Ipv4).map_err(socket_error)?;
+    let any = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: 0, address: (0, 0, 0, 0) });
+    socket.start_bind(&instance_network(), any).map_err(socket_error)?;
+    socket.finish_bind().map_err(socket_error)?;
+    let (incoming, outgoing) = socket.stream(None).map_err(socket_error)?;
+    while outgoing.check_send().map_err(socket_error)? == 0 {
+        outgoing.subscribe().block();
+    }
+    let sent = OutgoingDatagram { data: text.into_bytes(), remote_address: Some(remote) };
+    outgoing.send(&[sent]).map_err(socket_error)?;
+    loop {
+        if let Some(datagram) = incoming.receive(1).map_err(socket_error)?.pop() {
+            return Ok(String::from_utf8_lossy(&datagram.data).into_owned());
+        }
+        incoming.subscribe().block();
+    }
+}
+
+fn connect(address: &str) -> Result<(), Refusal> {
+    let remote = remote(address)?;
     let socket = create_tcp_socket(IpAddressFamily::Ipv4).map_err(socket_error)?;
     socket.start_connect(&instance_network(), remote).map_err(socket_error)?;
     loop {

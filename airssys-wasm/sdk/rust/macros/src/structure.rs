@@ -35,6 +35,7 @@ pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
     let lifecycle = lifecycle(item)?;
     let health = health(item)?;
     let upgrade = upgrade(item)?;
+    let monitoring = monitoring(item)?;
     Ok(quote! {
         #item
 
@@ -76,6 +77,7 @@ pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
             #lifecycle
             #health
             #upgrade
+            #monitoring
         };
     })
 }
@@ -146,6 +148,34 @@ fn health(item: &ItemImpl) -> Result<TokenStream> {
 
         #[cfg(target_family = "wasm")]
         ::airssys_sdk::__private::export_health!(__Component with_types_in ::airssys_sdk::__private::health);
+    })
+}
+
+fn monitoring(item: &ItemImpl) -> Result<TokenStream> {
+    let Some(down) = method(item, "down") else {
+        return Ok(TokenStream::new());
+    };
+    shape(&down.sig, true, 1, "`fn down(&mut self, down: Down) -> Result<()>`")?;
+    Ok(quote! {
+        #[allow(dead_code)]
+        fn __down(
+            __notice: ::airssys_sdk::__private::WitDown,
+        ) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+            ::airssys_sdk::__private::down(__notice, |__down| {
+                __INSTANCE.with(|slot| slot.with(__start, |__this| __this.down(__down)))
+            })
+        }
+
+        impl ::airssys_sdk::__private::Monitoring for __Component {
+            fn down(
+                __notice: ::airssys_sdk::__private::WitDown,
+            ) -> ::core::result::Result<(), ::airssys_sdk::__private::WitFault> {
+                __down(__notice)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        ::airssys_sdk::__private::export_monitoring!(__Component with_types_in ::airssys_sdk::__private::monitoring);
     })
 }
 
