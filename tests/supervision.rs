@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::Runtime;
-use airssys_wasm::error::CallError;
+use airssys_wasm::error::{CallError, SendError};
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 
@@ -376,6 +376,23 @@ async fn a_root_that_gives_up_ends_the_mesh() {
     ended(&mesh, "a", &Command::Trap(Trap::Panic)).await;
     let reason = tokio::time::timeout(PATIENCE, mesh.runtime.ended()).await.unwrap();
     assert!(matches!(reason, airssys_rt_shim::exit::ExitReason::Shutdown), "{reason}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_a_mesh_that_gave_up_is_told() {
+    let mesh =
+        Mesh::start("name = \"m\"\n[root]\nintensity = 0\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n").await;
+    // One that waits in the mailbox when it ends, and one that comes later.
+    let busy = Command::Do(vec![Command::Sleep(200), Command::Trap(Trap::Panic)]);
+    mesh.tell("a", &busy).await.unwrap();
+    let waited = mesh.ask("a", &Command::Count).await;
+    assert!(matches!(waited, Err(CallError::Dropped(_))), "{waited:?}");
+    mesh.runtime.ended().await;
+    mesh.until("nobody takes messages any more", |mesh| mesh.dead().len() == 2).await;
+    let late = mesh.ask("a", &Command::Count).await;
+    assert!(matches!(late, Err(CallError::NotSent(SendError::Stopped { .. }))), "{late:?}");
+    assert_eq!(mesh.dead(), ["crashed", "stopped"]);
     mesh.stop().await;
 }
 

@@ -635,6 +635,13 @@ impl Mesh {
         child.goes(reason);
     }
 
+    /// Closes all mailboxes for good.
+    pub(crate) fn close_all(&self) {
+        for service in self.services() {
+            service.each_lane(|_, lane| self.close(&lane.mailbox));
+        }
+    }
+
     /// Closes a mailbox for good; what is in it is dead letters.
     pub(crate) fn close(&self, mailbox: &Inbox) {
         for envelope in mailbox.close() {

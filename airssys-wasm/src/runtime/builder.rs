@@ -167,6 +167,14 @@ impl RuntimeBuilder {
             },
             Err(error) => Err(error),
         };
+        if let Ok(system) = &started {
+            // Nobody will run any more then: who waits is told, and who comes is refused.
+            let (ended, left) = (system.monitor(), Arc::clone(&mesh));
+            tasks.push(tokio::spawn(async move {
+                ended.await;
+                left.close_all();
+            }));
+        }
         match started {
             Ok(system) => Ok(Runtime {
                 engines,

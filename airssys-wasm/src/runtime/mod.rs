@@ -409,9 +409,7 @@ impl Runtime {
     pub async fn shutdown(&self) -> ShutdownReport {
         let timeout_of_all = self.settings.load().shutdown_timeout;
         let report = self.system.shutdown(timeout_of_all).await;
-        for service in self.mesh.services() {
-            service.each_lane(|_, lane| self.mesh.close(&lane.mailbox));
-        }
+        self.mesh.close_all();
         self.abort_tasks();
         let journal = self.lock(&self.journal).clone();
         if let Some(journal) = journal {
