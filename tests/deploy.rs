@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
-use airssys_tests::{Mesh, PATIENCE, shifter};
+use airssys_tests::{Mesh, PATIENCE, log, shifter};
 use airssys_wasm::deploy::{DeployError, Progress, Setback};
 use airssys_wasm::registry::Release;
+use prober_protocol::Command;
 use serde_json::{Value, json};
 
 /// What a release does, whether it ends up live, and why not.
@@ -302,4 +303,68 @@ async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
     // The old release is as it was: its turn still runs. It has to be killed to stop, which is what was asked for.
     assert_eq!(mesh.status("sleeper").started, 1);
     let _killed = mesh.runtime.shutdown().await;
+}
+
+/// A mesh with a prober that may call another one, and another release of it.
+async fn probers(settings: &str) -> (Mesh, Release) {
+    let topology = format!(
+        "name = \"moments\"\n{settings}\n[[service]]\nname = \"actor\"\nrelease = \"@prober\"\ngrants = {{ call = [\"other\"] }}\n\
+         [[service]]\nname = \"other\"\nrelease = \"@prober\"\n"
+    );
+    let mesh = Mesh::start(&topology).await;
+    let built = airssys_tests::guest("prober").parent().unwrap().join("target/airssys/prober.wasm");
+    let mut bytes = std::fs::read(built).unwrap();
+    // A custom section called `next`, and nothing in it: another release that does the same.
+    bytes.extend(b"\0\x05\x04next");
+    let path = mesh.folder.path().join("next.wasm");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(mesh.folder.path().join("next.toml"), "name = \"prober\"\nversion = \"9.0.0\"\n").unwrap();
+    let release = Release::find(&path).unwrap();
+    (mesh, release)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_flight_is_answered_by_the_old_one_and_what_waits_by_the_new_one() {
+    log::listen();
+    let (mesh, release) = probers("").await;
+    let mesh = Arc::new(mesh);
+    assert_eq!(mesh.ok("actor", &Command::Count).await, json!(1));
+    // It is in the middle of a call to another one, which takes its time.
+    let body = json!({ "sleep": 300 });
+    let call = Command::Call { to: "other".to_owned(), key: None, body, timeout_ms: 60_000 };
+    let ask = |command: Command| {
+        let mesh = Arc::clone(&mesh);
+        tokio::spawn(async move { mesh.ok("actor", &command).await })
+    };
+    let begun = Command::Log { level: prober_protocol::LogLevel::Info, line: "in flight".to_owned() };
+    let in_flight = ask(Command::Do(vec![begun, call, Command::Count]));
+    let has_begun = || log::of("airssys::guest", "actor").iter().any(|(_, fields)| fields["message"] == "in flight");
+    mesh.until("it has begun", |_| has_begun()).await;
+    let waits = ask(Command::Count);
+    mesh.until("it waits", |mesh| mesh.status("actor").queued == 1).await;
+    let deployment = mesh.runtime.deploy("actor", release, quick()).await.unwrap();
+    let answered = in_flight.await.unwrap();
+    assert_eq!(answered[2]["ok"], json!(2), "its second message: the instance that began it ended it: {answered}");
+    assert_eq!(waits.await.unwrap(), json!(1), "the first message of a new instance");
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(mesh.status("actor").started, 2);
+    assert!(mesh.dead().is_empty());
+    Arc::into_inner(mesh).unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_that_is_about_to_be_started_again_starts_with_the_new_release() {
+    let (mesh, release) = probers("[root]\nintensity = 5\nbackoff = { initial = \"300ms\" }").await;
+    let before = mesh.runtime.live_digest("actor");
+    assert!(mesh.ask("actor", &Command::Trap(prober_protocol::Trap::Panic)).await.is_err());
+    mesh.until("it crashed", |mesh| mesh.status("actor").crashed == 1).await;
+    let deployment = mesh.runtime.deploy("actor", release, quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_ne!(mesh.runtime.live_digest("actor"), before);
+    assert_eq!(mesh.ok("actor", &Command::Count).await, json!(1));
+    // It crashes again, and comes back as what is live now.
+    assert!(mesh.ask("actor", &Command::Trap(prober_protocol::Trap::Panic)).await.is_err());
+    assert_eq!(mesh.ok("actor", &Command::Count).await, json!(1));
+    assert_eq!(mesh.dead(), ["crashed", "crashed"]);
+    mesh.stop().await;
 }
