@@ -397,6 +397,22 @@ async fn whoever_waits_for_a_mesh_that_gave_up_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_a_branch_that_is_gone_for_good_is_told() {
+    let text = "name = \"m\"\n[[supervisor]]\nname = \"branch\"\nintensity = 0\nrestart = \"temporary\"\n\
+                [[service]]\nname = \"a\"\nsupervisor = \"branch\"\nrelease = \"@prober\"\n\
+                [[service]]\nname = \"b\"\nsupervisor = \"branch\"\nrelease = \"@prober\"\n\
+                [[service]]\nname = \"c\"\nrelease = \"@prober\"\n";
+    let mesh = Mesh::start(text).await;
+    ended(&mesh, "a", &Command::Trap(Trap::Panic)).await;
+    for service in ["a", "b"] {
+        let told = mesh.ask(service, &Command::Count).await;
+        assert!(matches!(told, Err(CallError::NotSent(SendError::Stopped { .. }) | CallError::Dropped(_))), "{told:?}");
+    }
+    assert_eq!(mesh.ok("c", &Command::Count).await, json!(1), "its siblings go on");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_that_ignores_its_stop_is_killed_at_its_time_out_and_named() {
     let text = "name = \"m\"\n[[service]]\nname = \"good\"\nrelease = \"@prober\"\n[[service]]\nname = \"stubborn\"\nrelease = \"@prober\"\nshutdown = \"50ms\"\nconfig = { stop = \"hang\" }\nlimits = { turn_budget = \"1h\", turn_deadline = \"1h\" }\n";
     let mesh = Mesh::start(text).await;
