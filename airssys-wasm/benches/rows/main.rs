@@ -15,6 +15,7 @@
 mod ask;
 mod child;
 mod durable;
+mod erlang;
 mod floor;
 mod host;
 mod many;
@@ -22,6 +23,7 @@ mod measure;
 mod memory;
 mod relay;
 mod report;
+mod serve;
 mod spawn;
 mod swap;
 mod tell;
@@ -92,6 +94,7 @@ const GROUPS: &[Group] = &[
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },
     Group { name: "trap/sync", measure: |bench| Box::pin(trap::rows(bench, Lane::Sync)) },
     Group { name: "swap", measure: |bench| Box::pin(swap::rows(bench)) },
+    Group { name: "serve", measure: |bench| Box::pin(serve::rows(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },

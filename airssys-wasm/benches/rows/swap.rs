@@ -50,6 +50,9 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     rows.extend(crate::ask::latency_rows("swap/waiting", 1.2, &waiting));
     rows.extend(crate::ask::latency_rows("swap/back", 1.2, &back));
     rows.push(Row::new("swap/continuous", "ns/message", 1.05, series(&continuous, |nanos| *nanos)));
+    if bench.only.is_none() {
+        rows.extend(crate::erlang::rows());
+    }
     rows
 }
 

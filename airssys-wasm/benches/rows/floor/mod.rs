@@ -7,7 +7,10 @@ mod bindings;
 mod imports;
 mod plain;
 
+use std::path::Path;
+
 use airssys_wasm::engine::{Engines, EnginesSettings, Lane};
+use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -74,6 +77,26 @@ impl Floor {
                 Guest::Sync(pre.instantiate(&mut store).expect("an instance"))
             }
         };
+        Owned { store, guest }
+    }
+
+    /// Keeps the compiled code of a component.
+    pub(crate) fn keep(&self, component: &Path, code: &Path) {
+        let compiled = Component::from_file(&self.engine, component).expect("a component");
+        std::fs::write(code, compiled.serialize().expect("code")).expect("kept");
+    }
+
+    /// A new instance of a component that is read and digested, of whose code that is mapped which was kept.
+    pub(crate) async fn kept(&self, component: &Path, code: &Path) -> Owned {
+        let digest = Sha256::digest(std::fs::read(component).expect("the component"));
+        std::hint::black_box(digest);
+        // SAFETY: `keep` has just written it, into a folder of this bench alone.
+        #[allow(unsafe_code, reason = "mapping compiled code is what is measured")]
+        let component = unsafe { Component::deserialize_file(&self.engine, code) }.expect("its code");
+        let pre = waiting::PlainPre::new(link(&self.engine, &component, true)).expect("a handler");
+        let mut store = Store::new(&self.engine, Data { callee: None });
+        store.epoch_deadline_async_yield_and_update(1);
+        let guest = Guest::Async(pre.instantiate_async(&mut store).await.expect("an instance"));
         Owned { store, guest }
     }
 
