@@ -70,7 +70,7 @@ pub(crate) async fn start(bench: &Bench, services: Vec<ServiceNode>) -> Arc<Runt
 pub(crate) async fn start_in(bench: &Bench, services: Vec<ServiceNode>, data: Option<&Path>) -> Arc<Runtime> {
     let mut topology = Topology::new("bench");
     topology.root.intensity = u32::MAX;
-    topology.children = services.into_iter().map(|service| Node::Service(Box::new(service))).collect();
+    topology.children = services.into_iter().map(|service| Node::Service(Arc::new(service))).collect();
     let mut builder = Runtime::builder();
     if let Some(most) = bench.max_instances {
         builder = builder.max_instances(most);
