@@ -299,16 +299,17 @@ fn by_interface(items: &Items) -> BTreeMap<&str, Named<'_>> {
     all
 }
 
-/// What is different. Interfaces are the same where their versions are compatible; the same version goes first.
+/// What is different. Interfaces are the same where their versions are compatible; the same version goes first, then the newest.
 fn compare(from: &Items, to: &Items) -> Changes {
     let (had, has) = (by_interface(from), by_interface(to));
     let mut changes = Changes::default();
     let mut met = Vec::new();
     for (&interface, items) in &had {
         let same = |name: &&&str| track(name) == track(interface);
+        let version = |name: &&&str| name.split_once('@').and_then(|(_, version)| semver::Version::parse(version).ok());
         let found = has
             .get_key_value(interface)
-            .or_else(|| has.keys().rev().find(same).and_then(|name| has.get_key_value(name)));
+            .or_else(|| has.keys().filter(same).max_by_key(version).and_then(|name| has.get_key_value(name)));
         match found {
             Some((&name, now)) => {
                 met.push(name);
@@ -511,6 +512,14 @@ mod tests {
         assert_eq!((&*grown.added, broken(&grown).len()), (&["a:b/c@0.1.0#more".to_owned()][..], 0));
         let shrunk = compare(&more, &less);
         assert_eq!(broken(&shrunk), ["a:b/c@0.1.0#more is gone"]);
+    }
+
+    #[test]
+    fn of_compatible_versions_the_newest_is_compared_and_not_the_last_by_name() {
+        let mut new = interface("a:b/c@0.1.9", "", "");
+        new.extend(interface("a:b/c@0.1.10", "", ""));
+        let changes = compare(&interface("a:b/c@0.1.0", "", ""), &new);
+        assert_eq!(changes.changed.first().map(|change| change.difference.as_str()), Some("has the version 0.1.10"));
     }
 
     #[test]
