@@ -290,7 +290,7 @@ async fn a_hung_turn_cannot_hold_a_deployment_beyond_its_deadline() {
         "#,
     )
     .await;
-    let sleep = prober_protocol::Command::Sleep(60_000);
+    let sleep = Command::Sleep(60_000);
     mesh.tell("sleeper", &sleep).await.unwrap();
     mesh.until("it sleeps", |mesh| mesh.status("sleeper").queued == 0).await;
     let path = mesh.folder.path().join("two.wasm");

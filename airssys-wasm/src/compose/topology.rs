@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
@@ -128,7 +129,7 @@ pub enum Node {
     /// One that supervises.
     Supervisor(SupervisorNode),
     /// One that works.
-    Service(Box<ServiceNode>),
+    Service(Arc<ServiceNode>),
 }
 
 impl Node {
@@ -247,7 +248,7 @@ impl Topology {
         fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut ServiceNode)) {
             for node in nodes {
                 match node {
-                    Node::Service(service) => change(service),
+                    Node::Service(service) => change(Arc::make_mut(service)),
                     Node::Supervisor(supervisor) => each(&mut supervisor.children, change),
                 }
             }
@@ -256,8 +257,8 @@ impl Topology {
     }
 
     /// All services, in the order in which they start.
-    pub fn services(&self) -> impl Iterator<Item = &ServiceNode> {
-        fn collect<'a>(nodes: &'a [Node], into: &mut Vec<&'a ServiceNode>) {
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceNode>> {
+        fn collect<'a>(nodes: &'a [Node], into: &mut Vec<&'a Arc<ServiceNode>>) {
             for node in nodes {
                 match node {
                     Node::Service(service) => into.push(service),

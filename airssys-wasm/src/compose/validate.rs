@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
@@ -161,7 +162,7 @@ fn children(
                     .map(Node::Supervisor)
             }
             NodeKind::Service(at) => service(source, data_folder, written, names, &written.services[at], auto_shutdown)
-                .map(|service| Node::Service(Box::new(service))),
+                .map(|service| Node::Service(Arc::new(service))),
         })
         .collect()
 }

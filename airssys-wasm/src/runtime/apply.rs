@@ -204,7 +204,7 @@ impl Runtime {
             }
         }
         tell_memory(&mut differences, &live, &next);
-        let touched = |node: &&ServiceNode| differences.iter().all(|found| found.name != node.address.as_str());
+        let touched = |node: &&Arc<ServiceNode>| differences.iter().all(|found| found.name != node.address.as_str());
         let untouched = target.services().filter(touched).map(|node| node.address.to_string()).collect();
         let record = record(&before, topology, &live, &next, &differences)?;
         let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, refusals };
@@ -239,7 +239,7 @@ impl Runtime {
                     template
                 }
             };
-            let deployable = Deployable { node: Arc::new(node.clone()), template, _hold: hold(node).map(Arc::new) };
+            let deployable = Deployable { node: Arc::clone(node), template, _hold: hold(node).map(Arc::new) };
             next.insert(found.name.clone(), deployable);
         }
         Ok(next)
@@ -269,7 +269,7 @@ fn with_deployed(
     topology: &Topology,
     live: &HashMap<String, Deployable>,
 ) -> (Topology, Vec<(String, String)>) {
-    let named: HashMap<&str, &ServiceNode> = before.services().map(|node| (node.address.as_str(), node)).collect();
+    let named: HashMap<&str, &Arc<ServiceNode>> = before.services().map(|node| (node.address.as_str(), node)).collect();
     let (mut target, mut deployed) = (topology.clone(), Vec::new());
     target.each_service(|node| {
         let service = node.address.to_string();
@@ -362,7 +362,7 @@ fn record(
         }
     }
     // One that serves already, and is named by its path now: from here on the topology alone says which it is.
-    let named = |node: &&ServiceNode| {
+    let named = |node: &&Arc<ServiceNode>| {
         node.release.seal.is_none() && differences.iter().all(|found| found.name != node.address.as_str())
     };
     let renamed = topology

@@ -140,10 +140,10 @@ impl RuntimeBuilder {
         let mut root = topology.root.spec();
         root.children = building.children(&topology.children, "")?;
         let Building { services: mut placed, supervisors, .. } = building;
-        let deployable = |node: &ServiceNode| {
+        let deployable = |node: &Arc<ServiceNode>| {
             let template = Arc::clone(templates.get(&key(node))?);
             // Its own hold is among those of the whole mesh.
-            let live = Deployable { node: Arc::new(node.clone()), template, _hold: None };
+            let live = Deployable { node: Arc::clone(node), template, _hold: None };
             let service = node.address.to_string();
             let previous = previous.remove(&service);
             Some((service, Releases { live, previous, saved: Vec::new(), deployment: None, taken: false }))
@@ -221,7 +221,7 @@ pub struct Checked {
 /// The instances that are declared, and the most that can live.
 pub(super) fn room(engines: &Engines, topology: &Topology) -> Result<(usize, usize), RuntimeError> {
     let (most, mappings) = engines.capacity();
-    let declared = topology.services().map(declared_instances).sum();
+    let declared = topology.services().map(|service| declared_instances(service)).sum();
     if declared > most {
         return Err(RuntimeError::TooManyInstances { declared, most, mappings });
     }
@@ -289,14 +289,14 @@ pub(super) async fn load(
 }
 
 /// Compiles a service's release off the runtime's threads.
-pub(super) fn loading(engines: &Arc<Engines>, service: ServiceNode) -> Loading {
+pub(super) fn loading(engines: &Arc<Engines>, service: Arc<ServiceNode>) -> Loading {
     tokio::spawn(compile(Arc::clone(engines), service, false))
 }
 
 /// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`.
 pub(super) async fn compile(
     engines: Arc<Engines>,
-    service: ServiceNode,
+    service: Arc<ServiceNode>,
     soon: bool,
 ) -> Result<Template, TemplateError> {
     let path = service.release.component.clone();
@@ -312,8 +312,11 @@ pub(super) async fn compile(
 }
 
 /// [`loading`], waited for.
-pub(super) async fn load_one(engines: &Arc<Engines>, service: &ServiceNode) -> Result<Arc<Template>, RuntimeError> {
-    let loaded = loaded(loading(engines, service.clone()), &service.release.component).await;
+pub(super) async fn load_one(
+    engines: &Arc<Engines>,
+    service: &Arc<ServiceNode>,
+) -> Result<Arc<Template>, RuntimeError> {
+    let loaded = loaded(loading(engines, Arc::clone(service)), &service.release.component).await;
     let of = service.address.to_string();
     loaded.map(Arc::new).map_err(|source| RuntimeError::Release { service: of, source })
 }
@@ -417,7 +420,7 @@ pub(super) async fn load_source(
 ) -> Result<Deployable, String> {
     let node = Arc::new(node.with_release(source.find(data)?));
     let hold = hold(&node).map(Arc::new);
-    let loaded = loaded(loading(engines, ServiceNode::clone(&node)), &node.release.component).await;
+    let loaded = loaded(loading(engines, Arc::clone(&node)), &node.release.component).await;
     let template = loaded.map_err(|error| error.to_string())?;
     Ok(Deployable { node, template: Arc::new(template), _hold: hold })
 }

@@ -230,7 +230,7 @@ impl Runtime {
         }
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
-        let compiled = compile(Arc::clone(&self.engines), ServiceNode::clone(&node), soon).await;
+        let compiled = compile(Arc::clone(&self.engines), Arc::clone(&node), soon).await;
         let template = compiled.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
         Ok(Deployable { node, template: Arc::new(template), _hold: hold })
     }

@@ -1,6 +1,7 @@
 //! `airssys check`: whether a topology could run. Reads, compiles and links everything, and starts nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use airssys_wasm::compose::{ServiceNode, Topology};
 use airssys_wasm::engine::Lane;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
 }
 
 fn report(topology: &Topology, checked: &Checked) -> Report {
-    let service = |node: &ServiceNode| Service {
+    let service = |node: &Arc<ServiceNode>| Service {
         service: node.address.to_string(),
         component: node.release.manifest.name.clone(),
         version: node.release.manifest.version.clone(),

@@ -105,7 +105,7 @@ impl<'a> Steps<'a> {
         }
         let Self { prepared, left_over, runtime, before, .. } = self;
         let Prepared { plan, announced, target, .. } = prepared;
-        let gone = |node: &&ServiceNode| target.services().all(|other| other.address != node.address);
+        let gone = |node: &&Arc<ServiceNode>| target.services().all(|other| other.address != node.address);
         let gone: Vec<(u64, usize)> =
             before.services().filter(gone).map(|node| (node.limits.memory_bytes, declared_instances(node))).collect();
         announced.keep(&gone);
