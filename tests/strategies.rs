@@ -229,6 +229,7 @@ async fn a_canary_whose_turns_fail_more_often_goes_back() {
 async fn a_canary_that_nobody_uses_goes_back_when_its_patience_ends() {
     let deploying = Deploying::start(&pool()).await;
     let mut options = with(canary());
+    options.gate.bake = Duration::ZERO;
     options.gate.patience = Duration::from_millis(300);
     let release = deploying.release("two", "healthy");
     let end = deploying.runtime.deploy("counter", release, options).await.unwrap().ended().await;

@@ -258,6 +258,8 @@ impl Running<'_> {
         let begun = Instant::now();
         let until = begun + stage.least;
         let every = (stage.least / PROBES).clamp(SHORTEST, LONGEST);
+        // There is nothing to wait for.
+        let at_once = stage.least.is_zero() && stage.patience.is_none();
         loop {
             let now = Instant::now();
             // Where it waits for more turns it is beyond its time already.
@@ -276,9 +278,8 @@ impl Running<'_> {
                     Wish::Prove => return stage.passed,
                     Wish::Check(answer) => Some(answer),
                 },
-                () = tokio::time::sleep_until(asked_at), if !stage.least.is_zero() => None,
-                // Nothing is to be waited for.
-                () = std::future::ready(()), if stage.least.is_zero() => None,
+                () = tokio::time::sleep_until(asked_at), if !at_once => None,
+                () = std::future::ready(()), if at_once => None,
             };
             if let Some(fault) = self.unwell().await {
                 self.setback.get_or_insert(Setback::Unwell(fault));

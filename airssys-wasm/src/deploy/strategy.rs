@@ -130,10 +130,15 @@ impl Strategy {
                 "it is granted files or sockets, and what it does with them cannot be held back",
                 "canary, or in-place",
             ),
-            (Self::Canary(_), Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_)) if migrates => {
+            (Self::Canary(_), Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_) | Multiplicity::Spawned(_))
+                if migrates =>
+            {
                 refused("the state would be in two schemas at once", "rolling")
             }
-            (Self::Rolling(Rolling { batch: Portion::Actors(_), .. }), Multiplicity::Keyed(_)) => refused(
+            (
+                Self::Rolling(Rolling { batch: Portion::Actors(_), .. }),
+                Multiplicity::Keyed(_) | Multiplicity::Spawned(_),
+            ) => refused(
                 "its actors come and go, and cannot be counted into batches",
                 "rolling with a share such as 25%",
             ),
