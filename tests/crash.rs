@@ -209,6 +209,9 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
         let manifest = format!("name = \"counter\"\nversion = \"{}.0.0\"\nstate_schema = {schema}\n", schema + 1);
         std::fs::write(desk.path().join(format!("{name}.toml")), manifest).unwrap();
         let _published = desk.run(&["publish", &format!("{name}.wasm")]).well();
+        // Compiled once before, so that no host spends its short life on that.
+        let topology = desk.write("compiled.toml", COUNTER.replace("one.wasm", &format!("{name}.wasm")));
+        let _compiled = desk.run(&["check".as_ref(), topology.as_os_str()]).well();
     }
     let count = |client: &mut Client, from: &str, number: u64| {
         let body = json!({ "from": from, "number": number }).to_string();
@@ -220,7 +223,11 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
     let (mut acknowledged, mut asked) = (0_u64, 0_u64);
     let mut changes = 0;
     let mut last = String::new();
-    for kill in 0..KILLS {
+    // On a busy machine few deployments end before the kill: it goes on until some have.
+    for kill in 0..10 * KILLS {
+        if kill >= KILLS && changes > 3 {
+            break;
+        }
         let mut host = host(&desk);
         let mut client = loop {
             match Client::connect(&data) {
@@ -269,6 +276,6 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
         assert_eq!(number("out of order"), None, "kill {kill}");
         (acknowledged, asked) = (counted, counted);
     }
-    println!("{acknowledged} turns and {changes} changes of the release over {KILLS} kills");
+    println!("{acknowledged} turns and {changes} changes of the release");
     assert!(changes > 3, "the kills came too early to test anything");
 }
