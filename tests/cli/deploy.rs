@@ -201,7 +201,7 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
         "exports   + demo:shop/stock@0.1.1#order\n",
         "~ demo:shop/stock@0.1.0: has the version 0.1.1\n",
         "requests  + send echo: granted\n            + send b: not granted\n            - send z\n",
-        "settings  ~ engine class: 32.0 MiB becomes 2.0 MiB\n            ~ memory: 32.0 MiB becomes 2.0 MiB\n",
+        "settings  ~ engine class: 32MiB becomes 2MiB\n            ~ memory: 32MiB becomes 2MiB\n",
         "state     ~ schema 0 becomes 1: it has no `migrate`, and does not start where something is stored\n",
         "memory    starts anew",
     ] {

@@ -12,6 +12,7 @@ use crate::actor::Multiplicity;
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
 use crate::config_file::{ConfigError, Source};
+use crate::engine::BASELINE_FROM;
 use crate::limits::Limits;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::router::MeshSettings;
@@ -77,7 +78,7 @@ impl Default for TopologySettings {
         Self {
             mesh: MeshSettings::default(),
             shutdown_timeout: Duration::from_secs(30),
-            baseline_from: 4 << 20,
+            baseline_from: BASELINE_FROM,
             trusted_keys: None,
         }
     }

@@ -281,7 +281,7 @@ fn time(time: Duration) -> Value {
 }
 
 /// In the largest unit that says it exactly.
-fn size(bytes: u64) -> Value {
+pub(crate) fn size(bytes: u64) -> Value {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let found = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift);
     match found {

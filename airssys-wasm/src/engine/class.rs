@@ -87,7 +87,7 @@ pub enum Tier {
 }
 
 /// Below, Cranelift takes less than about two seconds.
-const BASELINE_FROM: u64 = 4 << 20;
+pub(crate) const BASELINE_FROM: u64 = 4 << 20;
 
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ mod wasi;
 
 pub use anatomy::Anatomy;
 pub(crate) use cache::hex;
-pub(crate) use class::slot;
+pub(crate) use class::{BASELINE_FROM, slot};
 pub use class::{EngineError, Engines, EnginesSettings, Tier};
 pub(crate) use instance::{Instance, Ran};
 pub(crate) use interface::Interface;
