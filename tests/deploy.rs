@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{Mesh, PATIENCE, log, shifter};
-use airssys_wasm::deploy::{DeployError, Progress, Setback};
+use airssys_wasm::deploy::{DeployError, Progress, Recovery, Setback};
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
 use serde_json::{Value, json};
@@ -276,6 +276,39 @@ async fn a_set_of_services_is_live_as_a_whole_or_not_at_all() {
     let again = deploying.runtime.deploy("sibling", deploying.release("three", "healthy"), quick()).await.unwrap();
     assert_eq!(again.ended().await, Progress::Live);
     deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_whose_end_cannot_be_written_down_is_live_as_a_whole_or_not_at_all() {
+    // The first one that is written decides: where it is, the others are live without, now and at the next start.
+    for (unwritten, goes_live) in [("sibling", false), ("counter", true)] {
+        let deploying = Deploying::start_kept(TOPOLOGY, tempfile::tempdir().unwrap()).await;
+        let before = ["counter", "sibling"].map(|service| deploying.runtime.live_digest(service).unwrap());
+        let load = Load::start(&deploying);
+        load.more(100).await;
+        let set = vec![
+            ("sibling".to_owned(), deploying.release("three", "healthy")),
+            ("counter".to_owned(), deploying.release("two", "healthy")),
+        ];
+        // No file can take the place of a folder with something in it.
+        let in_the_way = deploying.folder.path().join(format!("data/deployments/{unwritten}.json"));
+        std::fs::create_dir_all(in_the_way.join("something")).unwrap();
+        for (service, deployment) in &deploying.runtime.deploy_set(set, quick()).await.unwrap() {
+            let end = deployment.ended().await;
+            assert_eq!(end == Progress::Live, goes_live, "{unwritten}, {service}: {end:?}");
+        }
+        load.end(&deploying).await;
+        let live = ["counter", "sibling"].map(|service| deploying.runtime.live_digest(service).unwrap());
+        assert!(before.iter().zip(&live).all(|(before, live)| (before == live) != goes_live), "{unwritten}");
+        let folder = deploying.stop().await;
+        std::fs::remove_dir_all(in_the_way).unwrap();
+        let again = Deploying::start_kept(TOPOLOGY, folder).await;
+        let after = ["counter", "sibling"].map(|service| again.runtime.live_digest(service).unwrap());
+        assert_eq!(after, live, "{unwritten}");
+        let finished = |found: &Recovery| matches!(found, Recovery::Finished { service, with: Some(with), .. } if service == "counter" && with == "sibling");
+        assert_eq!(again.runtime.recoveries().iter().any(finished), goes_live, "{:?}", again.runtime.recoveries());
+        again.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

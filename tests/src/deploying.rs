@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_wasm::Runtime;
 use airssys_wasm::deploy::DeployOptions;
 use airssys_wasm::registry::Release;
+use airssys_wasm::{Runtime, RuntimeBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -62,12 +62,25 @@ impl Deploying {
     ///
     /// It does not start.
     pub async fn start(topology: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_with(topology, tempfile::tempdir().unwrap(), Runtime::builder()).await
+    }
+
+    /// [`Deploying::start`] with a data folder, in the folder of the topology; also where one has been started before.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start_kept(topology: &str, folder: TempDir) -> Self {
+        let builder = Runtime::builder().data_folder(folder.path().join("data"));
+        Self::start_with(topology, folder, builder).await
+    }
+
+    async fn start_with(topology: &str, folder: TempDir, builder: RuntimeBuilder) -> Self {
         std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
         let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
-        let runtime = Runtime::builder().start(&topology).await.unwrap();
+        let runtime = builder.start(&topology).await.unwrap();
         Self { runtime: Arc::new(runtime), folder }
     }
 
@@ -141,14 +154,15 @@ impl Deploying {
         self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
     }
 
-    /// Stops it, in order.
+    /// Stops it, in order; its folder.
     ///
     /// # Panics
     ///
     /// Something had to be killed.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> TempDir {
         let report = self.runtime.shutdown().await;
         assert!(report.is_clean(), "{report:?}");
+        self.folder
     }
 }
 

@@ -125,16 +125,24 @@ impl Roster {
         awakened.posts.values().cloned().collect()
     }
 
-    /// Ends the probation of all, where none had gone back from it; how many had.
+    /// Ends the probation of all, and of who wakes from now on, where none had gone back from it; how many had.
     pub(crate) fn settle(&self) -> usize {
         let mut awakened = self.lock();
         let gone_back = awakened.posts.values().filter(|post| !post.live.settle()).count();
         if gone_back == 0
-            && let Some((next, _)) = awakened.next.take()
+            && let Some((next, _)) = &mut awakened.next
         {
-            awakened.waking = Waking { probation: None, ..next };
+            next.probation = None;
         }
         gone_back
+    }
+
+    /// Lets all wake with what was deployed, for good.
+    pub(crate) fn adopt(&self) {
+        let mut awakened = self.lock();
+        if let Some((next, _)) = awakened.next.take() {
+            awakened.waking = next;
+        }
     }
 
     /// Lets the turns of all be counted, or not any more; those who are awake have to be told.

@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Proved,
     /// No actor is on probation any more, and all had the new release when they ceased to be.
     Settled,
+    /// It is on disk that the new release is live.
+    Recorded,
 }
 
 /// What is to be done.
@@ -40,6 +42,8 @@ pub(crate) enum Action {
     Watch,
     /// Take all actors off probation: from now on a crash is a crash.
     Settle,
+    /// Write down that the new release is live.
+    Record,
     /// It is over: all serve with the new release.
     Live,
     /// It is over: all serve with the old release.
@@ -73,6 +77,7 @@ enum Phase {
     Passing(usize),
     Watching,
     Settling,
+    Recording,
     /// Everything is to go back, when the switch of these has ended one way or the other.
     Abandoning(Batch),
     Reverting(usize),
@@ -117,7 +122,7 @@ impl Deployment {
             }
             (Phase::Switching(_), Event::NotSwitched)
             | (
-                Phase::Rehearsing | Phase::Passing(_) | Phase::Watching | Phase::Settling,
+                Phase::Rehearsing | Phase::Passing(_) | Phase::Watching | Phase::Settling | Phase::Recording,
                 Event::Crashed(_) | Event::Cancelled,
             ) => Some(self.reverting()),
             (Phase::Watching, Event::Proved) => {
@@ -125,6 +130,10 @@ impl Deployment {
                 Some(Action::Settle)
             }
             (Phase::Settling, Event::Settled) => {
+                self.phase = Phase::Recording;
+                Some(Action::Record)
+            }
+            (Phase::Recording, Event::Recorded) => {
                 self.phase = Phase::Live;
                 Some(Action::Live)
             }
@@ -237,6 +246,8 @@ mod tests {
                     Action::Revert(actor) => { world[actor] = false; Event::Reverted }
                     Action::Watch => Event::Proved,
                     Action::Settle => Event::Settled,
+                    Action::Record if chance() < 15 => Event::Cancelled,
+                    Action::Record => Event::Recorded,
                     Action::Live => { prop_assert!(world.iter().all(|new| *new), "{world:?}"); return Ok(()); }
                     Action::Old => { prop_assert!(world.iter().all(|new| !*new), "{world:?}"); return Ok(()); }
                 };

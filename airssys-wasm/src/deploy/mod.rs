@@ -10,6 +10,7 @@
 
 mod decide;
 mod gate;
+mod intent;
 mod plan;
 mod record;
 mod run;
@@ -19,6 +20,8 @@ mod strategy;
 mod tier;
 
 pub use gate::{Gate, Seen};
+pub(crate) use intent::SetId;
+pub use intent::Step;
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
@@ -337,7 +340,17 @@ enum Wish {
     GoBack(Setback),
     /// Answer when all actors say that they are well.
     Check(oneshot::Sender<()>),
-    Prove,
+    /// End the probation, and wait for the others of the set.
+    Join(Joined),
+}
+
+/// What one of several deployments and who sees to all of them say to each other at the end.
+#[derive(Debug)]
+struct Joined {
+    /// None of its actors goes back by itself any more.
+    settled: oneshot::Sender<()>,
+    /// What becomes of all; where nobody says so, it goes back.
+    verdict: oneshot::Receiver<Result<(), Setback>>,
 }
 
 /// Two releases, side by side.
@@ -422,9 +435,11 @@ impl Deployment {
         self.wish.send(Wish::Check(answer)).is_ok() && answered.await.is_ok()
     }
 
-    /// Ends the probation, where it is on it.
-    fn prove(&self) {
-        let _it_is_over = self.wish.send(Wish::Prove);
+    /// Ends the probation, where it is on it; where to say what becomes of it then. None where it went back.
+    async fn join(&self) -> Option<oneshot::Sender<Result<(), Setback>>> {
+        let ((settled, is_settled), (tell, verdict)) = (oneshot::channel(), oneshot::channel());
+        self.wish.send(Wish::Join(Joined { settled, verdict })).ok()?;
+        is_settled.await.is_ok().then_some(tell)
     }
 
     async fn wait(&self, until: impl Fn(&Progress) -> bool) -> Progress {

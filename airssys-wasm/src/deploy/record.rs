@@ -1,7 +1,7 @@
 //! What was deployed, in the data folder: which release serves each service, which one did before, and what is under way. So it outlives the process.
 //!
-//! The intent is on disk, synced, before an actor is switched, and the end before anybody is told of it. A host that finds an intent without an end was
-//! killed over it: what the state on disk is written in says which release it belongs to ([`Record::settle`]).
+//! The intent is on disk, synced, before an actor is switched ([`intent`]), and the end before anybody is told of it. A host that finds an intent without an
+//! end was killed over it: what the state on disk is written in says which release it belongs to ([`decide`]).
 //!
 //! Invariant: a file is there as a whole; what it says is live was live, and proved.
 
@@ -12,10 +12,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::intent::{self, Intent, SetId, Step};
 use crate::registry::{Digest, Release, Store, StoreError, files};
 
 /// The version of what a record says.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Where they are in the data folder.
 const FOLDER: &str = "deployments";
 /// Ends that are kept of a service, the youngest.
@@ -87,6 +88,8 @@ impl std::fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
+    /// Which of the service's deployments it was, from 1.
+    pub number: u64,
     /// When, in UTC, by RFC 3339.
     pub at: String,
     /// What served before.
@@ -106,8 +109,15 @@ pub(crate) struct Record {
     format: u32,
     pub(crate) live: Source,
     pub(crate) previous: Option<Source>,
-    under_way: Option<Source>,
+    /// Deployments that ended. An intent is over when it says less.
+    ended: u64,
     history: Vec<Ended>,
+    /// Not of this file: the intent that is in force.
+    #[serde(skip)]
+    under_way: Option<Intent>,
+    /// The number of the next write of an intent.
+    #[serde(skip)]
+    turn: u64,
 }
 
 /// What a start found in the data folder.
@@ -123,12 +133,14 @@ pub enum Recovery {
         /// What the topology says.
         written: PathBuf,
     },
-    /// A deployment was cut off, and its release is live: the state on disk is its own.
+    /// A deployment was cut off, and its release is live.
     Finished {
         /// The service.
         service: String,
         /// What serves.
         live: Source,
+        /// Another service of its set, which says so; none where it is that the state on disk is in the schema of the release.
+        with: Option<String>,
     },
     /// A deployment was cut off, and the release before is live.
     RolledBack {
@@ -136,6 +148,8 @@ pub enum Recovery {
         service: String,
         /// What was to serve.
         next: Source,
+        /// How far it came, where it went by steps.
+        step: Option<Step>,
     },
 }
 
@@ -147,11 +161,20 @@ impl std::fmt::Display for Recovery {
                 "{service}: served by {live}, which was deployed; the topology says {}; hint: `--as-written` forgets what was deployed",
                 written.display()
             ),
-            Self::Finished { service, live } => {
+            Self::Finished { service, live, with: None } => {
                 write!(f, "{service}: a deployment was cut off; its state was brought over already, so {live} is live")
             }
-            Self::RolledBack { service, next } => {
+            Self::Finished { service, live, with: Some(with) } => {
+                write!(
+                    f,
+                    "{service}: a deployment was cut off; {with}, of the same set, has its new release for good, so {live} is live"
+                )
+            }
+            Self::RolledBack { service, next, step: None } => {
                 write!(f, "{service}: a deployment of {next} was cut off, and is rolled back")
+            }
+            Self::RolledBack { service, next, step: Some(step) } => {
+                write!(f, "{service}: a deployment of {next} was cut off {step}, and is rolled back")
             }
         }
     }
@@ -159,30 +182,85 @@ impl std::fmt::Display for Recovery {
 
 impl Record {
     fn new(live: &Source) -> Self {
-        Self { format: FORMAT, live: live.clone(), previous: None, under_way: None, history: Vec::new() }
+        let live = live.clone();
+        Self { format: FORMAT, live, previous: None, ended: 0, history: Vec::new(), under_way: None, turn: 0 }
     }
 
-    /// What becomes of a deployment that was cut off, given the schemas that states on disk are in. Pure.
-    ///
-    /// The schema is part of the commit that brought a state over, so it cannot lie; and a release that has begun to bring states over can always bring over the rest.
-    fn settle(mut self, service: &str, schemas: &[u32], now: String) -> (Self, Option<Recovery>) {
-        let Some(next) = self.under_way.take() else { return (self, None) };
-        let finished = next.schema != self.live.schema && schemas.contains(&next.schema);
-        let reason = (!finished).then(|| "the host ended in the middle of it".to_owned());
-        self.enter(Ended { at: now, from: self.live.clone(), to: next.clone(), live: finished, reason });
-        let service = service.to_owned();
-        if !finished {
-            return (self, Some(Recovery::RolledBack { service, next }));
-        }
-        self.previous = Some(std::mem::replace(&mut self.live, next.clone()));
-        (self, Some(Recovery::Finished { service, live: next }))
+    /// A deployment that was cut off is over.
+    fn settle(mut self, service: &str, ending: Ending, now: String) -> (Self, Option<Recovery>) {
+        let Some(Intent { next, step, .. }) = self.under_way.take() else { return (self, None) };
+        let (live, service) = (ending != Ending::RolledBack, service.to_owned());
+        let at = step.as_ref().map(|step| format!(", {step}")).unwrap_or_default();
+        let reason = (!live).then(|| format!("the host ended in the middle of it{at}"));
+        self.enter(now, &self.live.clone(), &next, reason);
+        let recovery = match ending {
+            Ending::RolledBack => return (self, Some(Recovery::RolledBack { service, next, step })),
+            Ending::BroughtOver => Recovery::Finished { service, live: next.clone(), with: None },
+            Ending::With(with) => Recovery::Finished { service, live: next.clone(), with: Some(with) },
+        };
+        self.previous = Some(std::mem::replace(&mut self.live, next));
+        (self, Some(recovery))
     }
 
-    fn enter(&mut self, ended: Ended) {
-        self.history.push(ended);
+    /// One more has ended, and not as it was to where there is a reason.
+    fn enter(&mut self, at: String, from: &Source, to: &Source, reason: Option<String>) {
+        self.ended += 1;
+        self.under_way = None;
+        let (from, to, live) = (from.clone(), to.clone(), reason.is_none());
+        self.history.push(Ended { number: self.ended, at, from, to, live, reason });
         let too_many = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..too_many);
     }
+}
+
+/// What becomes of a deployment that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ending {
+    RolledBack,
+    /// It is live: the state on disk is in the schema of its release.
+    BroughtOver,
+    /// It is live, since that service of its set is.
+    With(String),
+}
+
+/// What becomes of the deployments that were cut off, given the schemas that states on disk are in, by service. Pure. Those that decide about others of
+/// their set come first, and have to be written first.
+///
+/// The schema is part of the commit that brought a state over, so it cannot lie; and a release that has begun to bring states over can always bring over the
+/// rest. Of a set all are live or none: all where the first one is, since its end is written before that of the others.
+fn decide(all: &HashMap<String, Record>, schemas: impl Fn(&str) -> Vec<u32>) -> Vec<(String, Ending)> {
+    let cut_off = || all.iter().filter_map(|(service, record)| Some((service, record, record.under_way.as_ref()?)));
+    let brought_over = |service: &str, record: &Record, intent: &Intent| {
+        intent.next.schema != record.live.schema && schemas(service).contains(&intent.next.schema)
+    };
+    let was_live = |set: &SetId| {
+        let history = all.get(&set.first).map(|record| record.history.as_slice()).unwrap_or_default();
+        history.iter().any(|ended| ended.number == set.after + 1 && ended.live)
+    };
+    let mut endings: Vec<(bool, String, Ending)> = cut_off()
+        .map(|(service, record, intent)| {
+            let of_set = || {
+                let set = intent.set.as_ref()?;
+                if was_live(set) {
+                    return Some(set.first.clone());
+                }
+                let others = cut_off().filter(|(_, _, other)| other.set.as_ref() == Some(set));
+                let mut found: Vec<_> =
+                    others.filter(|(of, other, intent)| brought_over(of, other, intent)).map(|(of, ..)| of).collect();
+                found.sort_unstable();
+                found.first().map(|of| (*of).clone())
+            };
+            let ending = if brought_over(service, record, intent) {
+                Ending::BroughtOver
+            } else {
+                of_set().map_or(Ending::RolledBack, Ending::With)
+            };
+            let decides = intent.set.as_ref().is_some_and(|set| set.first == *service);
+            (!decides, service.clone(), ending)
+        })
+        .collect();
+    endings.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    endings.into_iter().map(|(_, service, ending)| (service, ending)).collect()
 }
 
 /// A record that cannot be used.
@@ -209,6 +287,7 @@ pub enum RecordError {
 /// [`RecordError`]; some may be forgotten then.
 pub fn forget(data: &Path) -> Result<(), RecordError> {
     let folder = data.join(FOLDER);
+    // Sorted, so that an intent goes before its record: without that it would be the first one's.
     for name in files::names(&folder)? {
         files::remove(&folder.join(name))?;
     }
@@ -223,8 +302,10 @@ pub fn forget(data: &Path) -> Result<(), RecordError> {
 pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
     let records = Records::open(Some(data))?;
     let all = records.all();
-    let sources =
-        all.values().flat_map(|record| std::iter::once(&record.live).chain(&record.previous).chain(&record.under_way));
+    let sources = all.values().flat_map(|record| {
+        let next = record.under_way.as_ref().map(|intent| &intent.next);
+        std::iter::once(&record.live).chain(&record.previous).chain(next)
+    });
     Ok(sources.filter_map(|source| source.published.clone()).collect())
 }
 
@@ -240,11 +321,8 @@ impl Records {
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, RecordError> {
         let Some(folder) = data.map(|data| data.join(FOLDER)) else { return Ok(Self::default()) };
         let mut all = HashMap::new();
-        for name in files::names(&folder)? {
-            let Some(service) = name.strip_suffix(".json").filter(|_| !name.starts_with(files::UNFINISHED)) else {
-                continue;
-            };
-            let path = folder.join(&name);
+        let names = files::names(&folder)?;
+        for (service, path) in services(&names, &folder, RECORD) {
             let text = std::fs::read(&path).map_err(StoreError::file("read", &path))?;
             let record: Record = serde_json::from_slice(&text)
                 .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
@@ -253,6 +331,16 @@ impl Records {
                 return Err(RecordError::Damaged { path, detail });
             }
             all.insert(service.to_owned(), record);
+        }
+        for (service, path) in services(&names, &folder, intent::SUFFIX) {
+            let Some((turn, intent)) = intent::read(&path)? else { continue };
+            if intent.after > 0 && !all.contains_key(service) {
+                // Its record was forgotten.
+                continue;
+            }
+            let record = all.entry(service.to_owned()).or_insert_with(|| Record::new(&intent.live));
+            record.turn = turn + 1;
+            record.under_way = (intent.after == record.ended).then_some(intent);
         }
         Ok(Self { folder: Some(folder), all: Mutex::new(all) })
     }
@@ -271,14 +359,22 @@ impl Records {
         self.all().get(service).map(|record| record.history.clone()).unwrap_or_default()
     }
 
-    /// Decides about a deployment that was cut off.
-    pub(crate) fn settle(&self, service: &str, schemas: &[u32]) -> Result<Option<Recovery>, RecordError> {
-        let Some(record) = self.get(service) else { return Ok(None) };
-        let (settled, recovery) = record.settle(service, schemas, now());
-        if recovery.is_some() {
-            self.write(service, settled)?;
+    /// How many deployments of a service have ended.
+    pub(crate) fn ended(&self, service: &str) -> u64 {
+        self.all().get(service).map(|record| record.ended).unwrap_or_default()
+    }
+
+    /// Decides about the deployments that were cut off, given the schemas that the states of a service are in on disk.
+    pub(crate) fn settle(&self, schemas: impl Fn(&str) -> Vec<u32>) -> Result<Vec<Recovery>, RecordError> {
+        let endings = decide(&self.all(), schemas);
+        let mut recoveries = Vec::with_capacity(endings.len());
+        for (service, ending) in endings {
+            let Some(record) = self.get(&service) else { continue };
+            let (settled, recovery) = record.settle(&service, ending, now());
+            self.write(&service, settled)?;
+            recoveries.extend(recovery);
         }
-        Ok(recovery)
+        Ok(recoveries)
     }
 
     /// Lets another release be live that proved itself in an apply. Once more changes nothing.
@@ -287,7 +383,7 @@ impl Records {
         if record.live == *to {
             return Ok(());
         }
-        record.enter(Ended { at: now(), from: from.clone(), to: to.clone(), live: true, reason: None });
+        record.enter(now(), from, to, None);
         record.previous = Some(from.clone());
         record.live = to.clone();
         self.write(service, record)
@@ -296,7 +392,9 @@ impl Records {
     /// Forgets a service.
     pub(crate) fn drop_service(&self, service: &str) -> Result<(), RecordError> {
         if let Some(folder) = &self.folder {
-            files::remove(&folder.join(format!("{service}.json")))?;
+            // The intent first: without its record it would be the first one's.
+            files::remove(&intent_path(folder, service))?;
+            files::remove(&record_path(folder, service))?;
         }
         self.all().remove(service);
         Ok(())
@@ -307,11 +405,22 @@ impl Records {
         self.all().iter().map(|(service, record)| (service.clone(), record.clone())).collect()
     }
 
+    /// A deployment is about to switch the first actor, or comes to another step; after this it is on disk.
+    fn intend(&self, service: &str, before: Record, intent: Intent) -> Result<(), RecordError> {
+        let turn = before.turn;
+        if let Some(folder) = &self.folder {
+            files::make_folder(folder)?;
+            intent::write(&intent_path(folder, service), turn, &intent)?;
+        }
+        self.all().insert(service.to_owned(), Record { under_way: Some(intent), turn: turn + 1, ..before });
+        Ok(())
+    }
+
     /// After this it is on disk.
     fn write(&self, service: &str, record: Record) -> Result<(), RecordError> {
         if let Some(folder) = &self.folder {
             files::make_folder(folder)?;
-            let path = folder.join(format!("{service}.json"));
+            let path = record_path(folder, service);
             let text = serde_json::to_vec_pretty(&record)
                 .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
             files::write_whole(&path, &text, 0o600)?;
@@ -329,6 +438,23 @@ fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
+/// How the name of a record ends.
+const RECORD: &str = ".json";
+
+fn record_path(folder: &Path, service: &str) -> PathBuf {
+    folder.join(format!("{service}{RECORD}"))
+}
+
+fn intent_path(folder: &Path, service: &str) -> PathBuf {
+    folder.join(format!("{service}{}", intent::SUFFIX))
+}
+
+/// The services that a folder has a file of this kind of, and where it is.
+fn services<'a>(names: &'a [String], folder: &'a Path, suffix: &'a str) -> impl Iterator<Item = (&'a str, PathBuf)> {
+    let finished = names.iter().filter(|name| !name.starts_with(files::UNFINISHED));
+    finished.filter_map(move |name| Some((name.strip_suffix(suffix)?, folder.join(name))))
+}
+
 /// Where one deployment is written down. Its calls wait for the disk: not for a runtime's thread.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -336,45 +462,45 @@ pub(crate) struct Page {
     pub(crate) service: String,
     pub(crate) live: Source,
     pub(crate) next: Source,
+    /// Where it is one of several that are live together.
+    pub(crate) set: Option<SetId>,
 }
 
 impl Page {
+    /// Whether another one of its set decides about all of them.
+    pub(crate) fn follows(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| set.first != self.service)
+    }
+
     fn before(&self) -> Record {
         let record = self.records.get(&self.service).unwrap_or_else(|| Record::new(&self.live));
         Record { live: self.live.clone(), ..record }
     }
 
-    /// It is about to pause the first actor.
-    pub(crate) fn begin(&self) -> Result<(), RecordError> {
-        self.records.write(&self.service, Record { under_way: Some(self.next.clone()), ..self.before() })
+    /// It is about to pause the first actor, or to make this step.
+    pub(crate) fn begin(&self, step: Option<Step>) -> Result<(), RecordError> {
+        let before = self.before();
+        let (live, next, set) = (self.live.clone(), self.next.clone(), self.set.clone());
+        let intent = Intent { after: before.ended, live, next, step, set };
+        self.records.intend(&self.service, before, intent)
     }
 
     /// It has proved to be sound.
     pub(crate) fn prove(&self) -> Result<(), RecordError> {
         let mut record = self.before();
-        record.enter(self.ended(true, None));
+        record.enter(now(), &self.live, &self.next, None);
         // One that was suspended is live already, but for its state.
         if record.live != self.next {
             record.previous = Some(std::mem::replace(&mut record.live, self.next.clone()));
         }
-        record.under_way = None;
         self.records.write(&self.service, record)
     }
 
     /// The release before is live.
     pub(crate) fn go_back(&self, reason: String) -> Result<(), RecordError> {
         let mut record = self.before();
-        if record.previous.as_ref() == Some(&self.live) {
-            // It was proved, and crashed at that very moment.
-            record.previous = None;
-        }
-        record.under_way = None;
-        record.enter(self.ended(false, Some(reason)));
+        record.enter(now(), &self.live, &self.next, Some(reason));
         self.records.write(&self.service, record)
-    }
-
-    fn ended(&self, live: bool, reason: Option<String>) -> Ended {
-        Ended { at: now(), from: self.live.clone(), to: self.next.clone(), live, reason }
     }
 }
 
@@ -386,6 +512,11 @@ mod tests {
 
     fn source(name: &str, schema: u32) -> Source {
         Source { published: Some(format!("{name}@1.0.0")), component: name.into(), digest: name.to_owned(), schema }
+    }
+
+    fn page(records: &Arc<Records>, service: &str, live: &Source, next: &Source) -> Page {
+        let (records, service) = (Arc::clone(records), service.to_owned());
+        Page { records, service, live: live.clone(), next: next.clone(), set: None }
     }
 
     #[test]
@@ -400,26 +531,54 @@ mod tests {
             (0, 1, &[0, 1, 0], "new"),
         ];
         for (old, new, on_disk, expected) in cases {
-            let record = Record { under_way: Some(source("new", new)), ..Record::new(&source("old", old)) };
-            let (record, recovery) = record.settle("counter", on_disk, "then".to_owned());
+            let records = Arc::new(Records::default());
+            page(&records, "counter", &source("old", old), &source("new", new)).begin(None).unwrap();
+            let recoveries = records.settle(|_| on_disk.to_vec()).unwrap();
+            let record = records.get("counter").unwrap();
             assert_eq!(record.live.digest, expected, "{old} {new} {on_disk:?}");
-            assert_eq!((record.under_way, record.history.len()), (None, 1));
-            assert_eq!(matches!(recovery.unwrap(), Recovery::Finished { .. }), expected == "new");
+            assert_eq!((&record.under_way, record.history.len()), (&None, 1));
+            assert_eq!(matches!(recoveries[..], [Recovery::Finished { .. }]), expected == "new");
+            assert_eq!(records.settle(|_| on_disk.to_vec()).unwrap(), [], "it is over");
+        }
+    }
+
+    /// The host is killed after each write of a set's deployments, and again after each write of the start that follows.
+    #[test]
+    fn of_a_set_that_was_cut_off_all_are_live_or_none() {
+        let services = ["pricing", "inventory", "gateway"];
+        let set = || Some(SetId { first: "pricing".to_owned(), after: 0 });
+        // How many ends were written, first that of the one which decides; and whether a state is on disk in the schema of its new release.
+        for (proved, brought_over) in [(0, None), (0, Some("gateway")), (1, None), (2, None), (2, Some("gateway"))] {
+            let data = tempfile::tempdir().unwrap();
+            let records = Arc::new(Records::open(Some(data.path())).unwrap());
+            let pages =
+                services.map(|of| Page { set: set(), ..page(&records, of, &source("old", 0), &source("new", 1)) });
+            pages.iter().for_each(|page| page.begin(None).unwrap());
+            pages[..proved].iter().for_each(|page| page.prove().unwrap());
+            let expected = if proved > 0 || brought_over.is_some() { "new" } else { "old" };
+            let schemas = |service: &str| vec![u32::from(Some(service) == brought_over)];
+            // The starts that are cut off: each writes one end more.
+            for _ in 0..services.len() {
+                let again = Records::open(Some(data.path())).unwrap();
+                let Some((service, ending)) = decide(&again.all(), schemas).into_iter().next() else { break };
+                let (settled, _) = again.get(&service).unwrap().settle(&service, ending, now());
+                again.write(&service, settled).unwrap();
+            }
+            let again = Records::open(Some(data.path())).unwrap();
+            assert_eq!(again.settle(schemas).unwrap(), []);
+            for service in services {
+                let live = again.get(service).unwrap().live.digest;
+                assert_eq!(live, expected, "{service}, {proved} proved, {brought_over:?} brought over");
+            }
         }
     }
 
     #[test]
     fn a_service_that_gets_its_old_state_back_keeps_the_release_before_its_own() {
         let records = Arc::new(Records::default());
-        let page = |live: &str, next: &str| Page {
-            records: Arc::clone(&records),
-            service: "counter".to_owned(),
-            live: source(live, 0),
-            next: source(next, 0),
-        };
-        page("first", "old").prove().unwrap();
+        page(&records, "counter", &source("first", 0), &source("old", 0)).prove().unwrap();
         // The way out of a suspension: the release that came back is live already.
-        page("old", "old").prove().unwrap();
+        page(&records, "counter", &source("old", 0), &source("old", 0)).prove().unwrap();
         assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
     }
 
@@ -427,21 +586,31 @@ mod tests {
     fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
         let data = tempfile::tempdir().unwrap();
         let records = Arc::new(Records::open(Some(data.path())).unwrap());
-        let page = Page {
-            records: Arc::clone(&records),
-            service: "counter".to_owned(),
-            live: source("old", 0),
-            next: source("new", 0),
-        };
-        page.begin().unwrap();
-        let again = Records::open(Some(data.path())).unwrap();
-        assert_eq!(again.get("counter").unwrap().under_way, Some(source("new", 0)));
+        let again = || Records::open(Some(data.path())).unwrap().get("counter").unwrap();
+        let page = page(&records, "counter", &source("old", 0), &source("new", 0));
+        page.begin(None).unwrap();
+        let intent = again().under_way.unwrap();
+        assert_eq!((intent.live, intent.next, intent.step), (source("old", 0), source("new", 0), None));
+        let step = Step { strategy: "canary".to_owned(), step: 2, steps: 4 };
+        page.begin(Some(step.clone())).unwrap();
+        assert_eq!(again().under_way.unwrap().step, Some(step));
+        let said = Records::open(Some(data.path())).unwrap().settle(|_| Vec::new()).unwrap()[0].to_string();
+        assert!(said.contains("at step 2 of 4 (canary)"), "{said}");
+        let records = Arc::new(Records::open(Some(data.path())).unwrap());
+        let page = Page { records, ..page };
+        page.begin(None).unwrap();
         page.prove().unwrap();
-        let again = Records::open(Some(data.path())).unwrap().get("counter").unwrap();
-        assert_eq!((again.live, again.previous, again.under_way), (source("new", 0), Some(source("old", 0)), None));
-        page.go_back("a crash at that very moment".to_owned()).unwrap();
-        let again = Records::open(Some(data.path())).unwrap().get("counter").unwrap();
-        assert_eq!((again.live, again.previous, again.history.len()), (source("old", 0), None, 2));
+        assert_eq!(
+            (again().live, again().previous, again().under_way),
+            (source("new", 0), Some(source("old", 0)), None)
+        );
+        page.begin(None).unwrap();
+        page.go_back("a crash".to_owned()).unwrap();
+        let ends: Vec<(u64, bool)> = again().history.iter().map(|ended| (ended.number, ended.live)).collect();
+        assert_eq!(ends, [(1, false), (2, true), (3, false)]);
+        page.records.drop_service("counter").unwrap();
+        assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
+        page.begin(None).unwrap();
         std::fs::write(data.path().join("deployments/counter.json"), "{").unwrap();
         let damaged = Records::open(Some(data.path())).unwrap_err().to_string();
         assert!(damaged.contains("counter.json") && damaged.contains("--as-written"), "{damaged}");

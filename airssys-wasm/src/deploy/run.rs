@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::decide::{self, Action, Batch, Event};
 use super::gate::{Seen, Verdict};
+use super::intent::Step;
 use super::record::{Page, RecordError};
 use super::strategy::ALL;
-use super::{Compared, DeployOptions, Deployment, Met, Progress, Setback, Strategy, Wish};
+use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Wish};
 use crate::actor::{
     Claim, Control, Held, Post, Prepared, Probation, Rehearsal, Roster, Serving, Swap, Swapped, Tally, Waking, Watch,
     Way, check, start,
@@ -40,10 +41,8 @@ pub(crate) struct Order {
     pub(crate) options: DeployOptions,
     /// What the states of each actor are put back to, where turns are to be discarded.
     pub(crate) put_back: Option<Vec<Before>>,
-    /// Where it is written down.
+    /// Where it is written down; one of a set ends its probation together with the others.
     pub(crate) page: Arc<Page>,
-    /// Whether it is one of several, whose probation ends together.
-    pub(crate) joint: bool,
 }
 
 /// The actors of a service.
@@ -93,8 +92,10 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + S
             wishes,
             before: Vec::new(),
             saved: vec![Before::default(); actors],
+            first: None,
             held: (0..actors).map(|_| None).collect(),
             setback: None,
+            joined: None,
             woken: None,
             order,
         };
@@ -118,9 +119,13 @@ struct Running<'a> {
     before: Vec<Arc<Serving>>,
     /// What each actor's states were before it was switched.
     saved: Vec<Before>,
+    /// An instance for the first actor, or why there is none.
+    first: Option<Result<Prepared, Crash>>,
     /// What served before, where it is kept until the probation is over.
     held: Vec<Option<Box<Held>>>,
     setback: Option<Setback>,
+    /// Who is told that it is off probation, where it is one of a set, and what says what becomes of it then.
+    joined: Option<Joined>,
     /// What the actors of a keyed service wake with, that have the new release.
     woken: Option<Waking>,
 }
@@ -140,12 +145,16 @@ struct Stage {
 
 impl Running<'_> {
     async fn run(&mut self) -> Progress {
-        if let Err(error) = self.write_down(|page| page.begin()).await {
+        let batches = self.order.batches();
+        let step = self.order.step(&batches, 0);
+        // The first instance is made while the disk writes.
+        let (written, first) = tokio::join!(self.order.write_down(|page| page.begin(step)), self.order.first());
+        if let Err(error) = written {
             return Progress::RolledBack { reason: Setback::NotRecorded(error) };
         }
+        self.first = first;
         self.before = self.order.posts.fixed().iter().map(|post| post.live.serving()).collect();
         self.count_turns(self.watch.clone().as_ref()).await;
-        let batches = self.order.batches();
         let (mut deployment, mut action) = decide::Deployment::begin(batches.clone(), self.rehearsal().is_some());
         loop {
             let event = match action {
@@ -156,7 +165,7 @@ impl Running<'_> {
                     self.count_turns(None).await;
                     event
                 }
-                Action::Switch(batch) => match self.switch(batch).await {
+                Action::Switch(batch) => match self.make_step(&batches, batch).await {
                     Ok(()) => Event::Switched,
                     Err(setback) => {
                         self.setback.get_or_insert(setback);
@@ -184,7 +193,7 @@ impl Running<'_> {
                 }
                 Action::Watch => {
                     self.told.send_replace(Progress::Probation);
-                    let least = if self.order.joint { UNENDING } else { self.order.options.probation };
+                    let least = if self.order.page.set.is_some() { UNENDING } else { self.order.options.probation };
                     self.look(Stage { least, patience: None, passed: Event::Proved }).await
                 }
                 Action::Revert(actor) => {
@@ -208,7 +217,18 @@ impl Running<'_> {
                         },
                     }
                 }
+                // On disk before anybody is told.
+                Action::Record => match self.record().await {
+                    Ok(()) => Event::Recorded,
+                    Err(setback) => {
+                        self.setback = self.setback.take().or(setback);
+                        Event::Cancelled
+                    }
+                },
                 Action::Live => {
+                    if let Posts::Keyed(roster) = &self.order.posts {
+                        roster.adopt();
+                    }
                     self.count_turns(None).await;
                     return Progress::Live;
                 }
@@ -217,23 +237,12 @@ impl Running<'_> {
                     let end = self.gone_back();
                     if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
                         let reason = reason.to_string();
-                        if let Err(error) = self.write_down(|page| page.go_back(reason)).await {
+                        if let Err(error) = self.order.write_down(|page| page.go_back(reason)).await {
                             tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
                         }
                     }
                     return end;
                 }
-            };
-            // On disk before anybody is told, and before it cannot go back by itself any more.
-            let event = match event {
-                Event::Proved => match self.write_down(|page| page.prove()).await {
-                    Ok(()) => Event::Proved,
-                    Err(error) => {
-                        self.setback.get_or_insert(Setback::NotRecorded(error));
-                        Event::Cancelled
-                    }
-                },
-                event => event,
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
             let mut next = None;
@@ -275,7 +284,10 @@ impl Running<'_> {
                         self.setback.get_or_insert(why);
                         return Event::Cancelled;
                     }
-                    Wish::Prove => return stage.passed,
+                    Wish::Join(joined) => {
+                        self.joined = Some(joined);
+                        return stage.passed;
+                    }
                     Wish::Check(answer) => Some(answer),
                 },
                 () = tokio::time::sleep_until(asked_at), if !at_once => None,
@@ -379,16 +391,31 @@ impl Running<'_> {
         None
     }
 
-    /// Writes something down, off the runtime's threads.
-    async fn write_down(
-        &mut self,
-        what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
-    ) -> Result<(), String> {
-        let page = Arc::clone(&self.order.page);
-        match tokio::task::spawn_blocking(move || what(&page)).await {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(panic) => Err(panic.to_string()),
+    /// Switches a batch; of several each is written down before.
+    async fn make_step(&mut self, batches: &[usize], batch: Batch) -> Result<(), Setback> {
+        if let Some(step) = self.order.step(batches, batch.from).filter(|_| batch.from > 0) {
+            self.order.write_down(|page| page.begin(Some(step))).await.map_err(Setback::NotRecorded)?;
         }
+        self.switch(batch).await
+    }
+
+    /// Writes down that the new release is live; one of a set when it is to be. Why not, where it is not that nobody said so.
+    async fn record(&mut self) -> Result<(), Option<Setback>> {
+        if let Some(Joined { settled, verdict }) = self.joined.take() {
+            let _nobody_waits_any_more = settled.send(());
+            match verdict.await {
+                Ok(verdict) => verdict.map_err(Some)?,
+                Err(_dropped) => return Err(None),
+            }
+        }
+        self.order.write_down(|page| page.prove()).await.or_else(|error| {
+            // The first of the set was written and decides about all, also at the next start.
+            if self.order.page.follows() {
+                tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
+                return Ok(());
+            }
+            Err(Some(Setback::NotRecorded(error)))
+        })
     }
 
     /// The end where the old release came back.
@@ -420,7 +447,8 @@ impl Running<'_> {
                     (batch.from..batch.to).map(|actor| (actor, self.order.seat(actor))).collect();
                 let places: Vec<(usize, &Post)> = seats.iter().map(|(actor, seat)| (*actor, &posts[*seat])).collect();
                 let actors = posts.len();
-                let done = self.order.switch_several(&places, &self.failed, |switched| {
+                let first = self.first.take();
+                let done = self.order.switch_several(&places, first, &self.failed, |switched| {
                     self.told.send_replace(Progress::Switching { switched: batch.from + switched, actors });
                 });
                 let (done, failed) = done.await;
@@ -465,7 +493,7 @@ impl Running<'_> {
         let actors = awake.len();
         let (done, failed) = self
             .order
-            .switch_several(&places, &self.failed, |switched| {
+            .switch_several(&places, None, &self.failed, |switched| {
                 self.told.send_replace(Progress::Switching { switched, actors });
             })
             .await;
@@ -505,6 +533,25 @@ impl Running<'_> {
 }
 
 impl Order {
+    /// Which step this batch is, where there are several.
+    fn step(&self, batches: &[usize], from: usize) -> Option<Step> {
+        let made = batches.iter().filter(|have| **have <= from).count();
+        let strategy = self.options.strategy.name().to_owned();
+        (batches.len() > 1).then(|| Step { strategy, step: made + 1, steps: batches.len() })
+    }
+
+    /// Writes something down, off the runtime's threads.
+    async fn write_down(
+        &self,
+        what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
+    ) -> Result<(), String> {
+        let page = Arc::clone(&self.page);
+        match tokio::task::spawn_blocking(move || what(&page)).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        }
+    }
+
     /// How many have the new release after each batch. Of a keyed service each step is one, whoever is awake.
     fn batches(&self) -> Vec<usize> {
         match &self.posts {
@@ -521,11 +568,24 @@ impl Order {
         }
     }
 
+    /// An instance for this actor.
+    async fn make(&self, post: &Post) -> Result<Prepared, Crash> {
+        start(&self.engines, &post.live.serving().with(&self.template, &self.terms)).await
+    }
+
+    /// An instance for the actor that is switched first, where it is known and its state is there.
+    async fn first(&self) -> Option<Result<Prepared, Crash>> {
+        let knows = self.put_back.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_));
+        let post = self.posts.fixed().get(self.seat(0)).filter(|_| knows)?;
+        Some(self.make(post).await)
+    }
+
     /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
     /// were, by their place in the list.
     async fn switch_several(
         &self,
         places: &[(usize, &Post)],
+        first: Option<Result<Prepared, Crash>>,
         failed: &Failed,
         tell: impl Fn(usize),
     ) -> (Vec<(usize, Swapped)>, Option<Setback>) {
@@ -534,12 +594,16 @@ impl Order {
             Strategy::BlueGreen => places.len(),
             _ => 1,
         };
-        // All are there before the first one is switched.
         let mut made = Vec::new();
+        match first {
+            Some(Ok(prepared)) => made.push(prepared),
+            Some(Err(crash)) => return (Vec::new(), Some(Setback::NotStarted(crash))),
+            None => {}
+        }
+        // All are there before the first one is switched.
         if matches!(self.options.strategy, Strategy::BlueGreen) && self.put_back.is_none() {
-            for (_, post) in places {
-                let next = post.live.serving().with(&self.template, &self.terms);
-                match start(&self.engines, &next).await {
+            for (_, post) in &places[made.len()..] {
+                match self.make(post).await {
                     Ok(prepared) => made.push(prepared),
                     Err(crash) => return (Vec::new(), Some(Setback::NotStarted(crash))),
                 }

@@ -1,8 +1,10 @@
 //! Several services at once: all of their releases are live in the end, or none is.
 //!
 //! Each is a deployment of its own, without an end to its probation. They are switched one after the other, those that are called before those who call
-//! them; then they are on probation together, and end it together.
+//! them; then they are on probation together, and end it together: first none goes back by itself any more, then the end of the first one is written down,
+//! which is that of all.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -53,18 +55,11 @@ pub(crate) async fn together(set: Vec<(String, Deployment)>, probation: Duration
         Some(Ok(first)) = ends.join_next() => Some(first),
         () = tokio::time::sleep(probation) => None,
     };
-    if first.is_none() {
-        let mut well = true;
-        for (_, deployment) in &set {
-            well = well && deployment.check().await;
-        }
-        if well {
-            set.iter().for_each(|(_, deployment)| deployment.prove());
-        }
+    if first.is_none() && all_well(&set).await {
+        end(&set).await;
     }
     let mut next = first;
     loop {
-        // One that crashes while the others are proved takes those with it that are not live yet.
         if let Some((service, end)) = &next
             && *end != Progress::Live
         {
@@ -74,6 +69,31 @@ pub(crate) async fn together(set: Vec<(String, Deployment)>, probation: Duration
             Some(ended) => ended.ok(),
             None => return,
         };
+    }
+}
+
+async fn all_well(set: &[(String, Deployment)]) -> bool {
+    for (_, deployment) in set {
+        if !deployment.check().await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Ends the probation of all, or of none: whoever is not told goes back.
+async fn end(set: &[(String, Deployment)]) {
+    let mut verdicts = VecDeque::with_capacity(set.len());
+    for (_, deployment) in set {
+        match deployment.join().await {
+            Some(verdict) => verdicts.push_back(verdict),
+            None => return,
+        }
+    }
+    let (Some(decides), Some((_, first))) = (verdicts.pop_front(), set.first()) else { return };
+    let _it_waits = decides.send(Ok(()));
+    if first.ended().await == Progress::Live {
+        verdicts.into_iter().for_each(|verdict| drop(verdict.send(Ok(()))));
     }
 }
 

@@ -14,6 +14,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::cache::CodeCache;
 use super::compiler::Compiler;
+use super::linkers::Linkers;
 use super::mappings::{Instances, NoSeat, Seat};
 use crate::limits::TICK;
 
@@ -100,6 +101,7 @@ pub struct Engines {
     demand: Vec<(u64, usize)>,
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
+    linkers: Linkers,
     stop: Arc<AtomicBool>,
 }
 
@@ -153,6 +155,7 @@ impl Engines {
             demand: settings.demand.clone(),
             pulse,
             cache: settings.code_cache.clone().map(CodeCache::new),
+            linkers: Linkers::default(),
             stop,
         })
     }
@@ -176,6 +179,10 @@ impl Engines {
 
     pub(super) fn cache(&self) -> Option<&CodeCache> {
         self.cache.as_ref()
+    }
+
+    pub(super) fn linkers(&self) -> &Linkers {
+        &self.linkers
     }
 
     pub(super) fn instances(&self) -> &Arc<Instances> {

@@ -13,6 +13,7 @@ pub(crate) mod host;
 mod instance;
 pub(crate) mod interface;
 mod limiter;
+mod linkers;
 mod mappings;
 pub(crate) mod script;
 mod template;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::optional::{
     health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
@@ -14,7 +14,6 @@ use super::bindings::{prompt, waiting};
 use super::cache::hex;
 use super::class::{EngineError, Engines, Tier};
 use super::guest::Guest;
-use super::host;
 use super::interface::Interface;
 use crate::capability::Requests;
 use crate::limits::Limits;
@@ -146,6 +145,21 @@ pub(crate) struct Asked<'a> {
     pub(crate) requests: &'a Requests,
 }
 
+/// A component file that was read.
+pub(crate) struct Found {
+    bytes: Vec<u8>,
+    digest: String,
+    engine: Engine,
+    kept: Option<Component>,
+}
+
+impl Found {
+    /// Whether it is compiled already.
+    pub(crate) fn is_compiled(&self) -> bool {
+        self.kept.is_some()
+    }
+}
+
 /// Where the exports are, looked up once.
 #[derive(Clone)]
 pub(super) enum Exports {
@@ -166,20 +180,17 @@ pub(super) enum Exports {
 }
 
 impl Template {
-    /// Reads, compiles and links a component file; where a digest is expected, only the binary that has it. Of what lies beyond the baseline only that is
-    /// linked which is requested. By the baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept. This takes
-    /// as long as compiling does; it is not for a runtime's thread.
+    /// Reads a component file, and its code where that is kept; where a digest is expected, only the binary that has it. Not for a runtime's thread.
     ///
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub(crate) fn load(
+    pub(crate) fn find(
         engines: &Engines,
         path: &Path,
         expected: Option<&str>,
-        Asked { lane, limits, requests }: Asked<'_>,
-        soon: bool,
-    ) -> Result<Self, TemplateError> {
+        limits: &Limits,
+    ) -> Result<Found, TemplateError> {
         let bytes = read_component(path)?;
         let digest = hex(&Sha256::digest(&bytes));
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
@@ -187,6 +198,22 @@ impl Template {
         }
         let engine = engines.class(limits.memory_bytes)?;
         let kept = engines.cache().and_then(|cache| cache.load(&engine, &digest));
+        Ok(Found { bytes, digest, engine, kept })
+    }
+
+    /// Compiles what was found where its code is not kept, and links it. Of what lies beyond the baseline only that is linked which is requested. By the
+    /// baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept. This takes as long as compiling does.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub(crate) fn make(
+        engines: &Engines,
+        path: &Path,
+        Found { bytes, digest, engine, kept }: Found,
+        Asked { lane, limits, requests }: Asked<'_>,
+        soon: bool,
+    ) -> Result<Self, TemplateError> {
         let baseline = match &kept {
             None if soon && engines.takes_long(bytes.len()) => baseline(engines, path, &bytes, limits)?,
             _ => None,
@@ -203,7 +230,7 @@ impl Template {
                 (engine, component, Tier::Optimized)
             }
         };
-        let pre = link(&engine, &component, lane, !requests.spawn.is_empty(), path)?;
+        let pre = link(engines, &engine, &component, lane, !requests.spawn.is_empty(), path)?;
         let exports = exports(&component, &pre, lane, path)?;
         Ok(Self { engine, pre, exports, digest, tier })
     }
@@ -317,23 +344,16 @@ pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateE
 }
 
 fn link(
+    engines: &Engines,
     engine: &Engine,
     component: &Component,
     lane: Lane,
     supervises: bool,
     path: &Path,
 ) -> Result<InstancePre<Guest>, TemplateError> {
-    let mut linker = Linker::new(engine);
-    let mut linked = host::add_to_linker(&mut linker, lane).and_then(|()| match lane {
-        Lane::Async => host::add_wasi_to_linker(&mut linker),
-        Lane::Sync => Ok(()),
-    });
-    if supervises {
-        linked = linked.and_then(|()| host::add_supervision_to_linker(&mut linker));
-    }
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
-    linked.map_err(invalid)?;
+    let linker = engines.linkers().get(engine, lane, supervises).map_err(invalid)?;
     if lane == Lane::Sync
         && let imports = component.component_type()
         && let Some((import, _)) = imports.imports(engine).find(|(name, item)| needs_to_wait(engine, name, &item.ty))

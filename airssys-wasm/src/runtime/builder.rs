@@ -300,15 +300,30 @@ pub(super) async fn compile(
     soon: bool,
 ) -> Result<Template, TemplateError> {
     let path = service.release.component.clone();
+    let invalid = |detail: String| TemplateError::Invalid { path, detail };
     let compiler = engines.compiler().clone();
-    let compiled = compiler.run(move || {
+    let make = move |engines: &Engines, service: &ServiceNode, found| {
+        let (manifest, limits) = (&service.release.manifest, &service.limits);
+        let asked = Asked { lane: manifest.lane, limits, requests: &manifest.requests };
+        Template::make(engines, &service.release.component, found, asked, soon)
+    };
+    // What is compiled already takes no longer than its files are read.
+    let reading = tokio::task::spawn_blocking(move || {
         let release = &service.release;
         let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-        let manifest = &release.manifest;
-        let asked = Asked { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
-        Template::load(&engines, &release.component, expected.as_deref(), asked, soon)
+        let found = Template::find(&engines, &release.component, expected.as_deref(), &service.limits)?;
+        Ok(if found.is_compiled() {
+            Ok(make(&engines, &service, found)?)
+        } else {
+            Err(move || make(&engines, &service, found))
+        })
     });
-    compiled.await.unwrap_or_else(|detail| Err(TemplateError::Invalid { path, detail }))
+    match reading.await {
+        Ok(Ok(Ok(template))) => Ok(template),
+        Ok(Ok(Err(compile))) => compiler.run(compile).await.unwrap_or_else(|detail| Err(invalid(detail))),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => Err(invalid(format!("reading it panicked: {panic}"))),
+    }
 }
 
 /// [`loading`], waited for.
@@ -376,10 +391,17 @@ pub(super) fn recover<'a>(
         let (topology, records) = (Cow::Borrowed(topology), Arc::new(records));
         return Ok(Recovered { topology, records, ledger, recoveries: Vec::new() });
     }
-    let (mut topology, mut recoveries, mut failed) = (topology.clone(), Vec::new(), None);
+    let mut recoveries = records.settle(|service| {
+        let mut schemas = Vec::new();
+        if let Some(shelf) = kept.and_then(|kept| kept.shelves.get(service)) {
+            shelf.each(|_, state| schemas.extend(state.schema()));
+        }
+        schemas
+    })?;
+    let (mut topology, mut failed) = (topology.clone(), None);
     topology.each_service(|node| {
         if failed.is_none() {
-            failed = recover_service(node, &records, data, kept, &mut recoveries).err();
+            failed = recover_service(node, &records, data, &mut recoveries).err();
         }
     });
     for recovery in &recoveries {
@@ -429,15 +451,9 @@ pub(super) fn recover_service(
     node: &mut ServiceNode,
     records: &Records,
     data: Option<&Path>,
-    kept: Option<&DurableStates>,
     recoveries: &mut Vec<Recovery>,
 ) -> Result<(), RuntimeError> {
     let service = node.address.to_string();
-    let mut schemas = Vec::new();
-    if let Some(shelf) = kept.and_then(|kept| kept.shelves.get(&service)) {
-        shelf.each(|_, state| schemas.extend(state.schema()));
-    }
-    recoveries.extend(records.settle(&service, &schemas)?);
     let (Some(record), Some(data)) = (records.get(&service), data) else { return Ok(()) };
     let found = record.live.find(data);
     let release = found.map_err(|detail| RuntimeError::DeployedGone {

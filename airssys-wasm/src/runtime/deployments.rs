@@ -7,7 +7,7 @@ use crate::actor::{Multiplicity, Post};
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Source,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, SetId, Source,
     Strategy, Unfit,
 };
 use crate::engine::{Template, TemplateError, Tier};
@@ -130,7 +130,7 @@ impl Runtime {
         let (_plan, refused) = compare(service, &live, &next, &options).await?;
         match refused.into_iter().next() {
             Some(refused) => Err(refused),
-            None => Ok(self.switch(free, next, None, false, options)),
+            None => Ok(self.switch(free, next, None, None, options)),
         }
     }
 
@@ -169,9 +169,11 @@ impl Runtime {
         let order =
             deploy::callees_first(policies.len(), |from, to| policies[from].1.allows(Operation::Call, &policies[to].0));
         let mut begun = deploy::Begun::default();
+        let mut set = None;
         for at in order {
             let Some((service, free, next)) = prepared[at].take() else { continue };
-            let deployment = self.switch(free, next, None, true, options.clone());
+            let set = set.get_or_insert_with(|| SetId { first: service.clone(), after: self.records.ended(&service) });
+            let deployment = self.switch(free, next, None, Some(set.clone()), options.clone());
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
             if reached != Progress::Probation {
@@ -249,7 +251,7 @@ impl Runtime {
         let (free, before) = self.take_for_deployment(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
-        Ok(self.switch(free, before, None, false, DeployOptions { strategy: Strategy::InPlace, ..options }))
+        Ok(self.switch(free, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
@@ -274,7 +276,7 @@ impl Runtime {
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;
-        Ok(self.switch(free, before, Some(put_back), false, DeployOptions { strategy: Strategy::InPlace, ..options }))
+        Ok(self.switch(free, before, Some(put_back), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// How many committed turns [`Runtime::restore_state`] would discard.
@@ -346,10 +348,10 @@ impl Runtime {
         free: Freed,
         next: Deployable,
         put_back: Option<Vec<deploy::Before>>,
-        joint: bool,
+        set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        self.switch_recorded(Arc::clone(&self.records), free, next, put_back, joint, options)
+        self.switch_recorded(Arc::clone(&self.records), free, next, put_back, set, options)
     }
 
     /// [`Runtime::switch`], written down elsewhere.
@@ -359,7 +361,7 @@ impl Runtime {
         free: Freed,
         next: Deployable,
         put_back: Option<Vec<deploy::Before>>,
-        joint: bool,
+        set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
         let mut options = options;
@@ -382,6 +384,7 @@ impl Runtime {
             service: free.service.clone(),
             live: live.unwrap_or_else(|| next.source()),
             next: next.source(),
+            set,
         });
         let order = deploy::Order {
             engines: Arc::clone(&self.engines),
@@ -391,7 +394,6 @@ impl Runtime {
             options,
             put_back,
             page,
-            joint,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| (next.clone(), order.posts.clone()));

@@ -133,7 +133,7 @@ impl Steps<'_> {
             let mut options = DeployOptions::default();
             (options.probation, options.handover_deadline) = (Duration::ZERO, self.prepared.options.handover_deadline);
             let back =
-                self.runtime.switch_recorded(Arc::<Records>::default(), freed, live.clone(), None, false, options);
+                self.runtime.switch_recorded(Arc::<Records>::default(), freed, live.clone(), None, None, options);
             let end = back.ended().await;
             if end != Progress::Live {
                 return Err(Failed::new(format!("{service} does not go back"), format!("{end:?}")));

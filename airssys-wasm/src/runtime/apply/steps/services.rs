@@ -13,7 +13,7 @@ use crate::actor::{Control, Multiplicity, Placed, Serving, start};
 use crate::apply::{Failed, Fate, Way, drain_time};
 use crate::capability::{Operation, Policy};
 use crate::compose::Topology;
-use crate::deploy::{self, Begun, Progress};
+use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::{Service, Terms};
 use crate::runtime::deployments::Deployable;
@@ -94,8 +94,10 @@ impl Steps<'_> {
         let order = deploy::callees_first(nexts.len(), |from, to| policies[from].allows(Operation::Call, &nexts[to].0));
         let options = self.prepared.options.clone();
         let mut begun = Begun::default();
+        let mut set = None;
         for at in order {
             let (service, next) = &nexts[at];
+            let set = set.get_or_insert_with(|| SetId { first: service.clone(), after: 0 });
             let before = self
                 .runtime
                 .lock(&self.runtime.releases)
@@ -104,8 +106,14 @@ impl Steps<'_> {
             // Dropped, those that were begun go back.
             let missing = || Failed::new(service, "it is gone");
             let ((live, previous), freed) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
-            let deployment =
-                self.runtime.switch_recorded(Arc::default(), freed, next.clone(), None, true, options.clone());
+            let deployment = self.runtime.switch_recorded(
+                Arc::default(),
+                freed,
+                next.clone(),
+                None,
+                Some(set.clone()),
+                options.clone(),
+            );
             self.done.push(Done::Deployed(service.clone(), live, previous));
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
@@ -119,7 +127,8 @@ impl Steps<'_> {
             return Ok(());
         }
         if begun.len() == nexts.len() {
-            deploy::together(begun.clone(), options.probation).await;
+            // Whoever drops this leaves it to its end: all or none.
+            let _it_does_not_panic = tokio::spawn(deploy::together(begun.clone(), options.probation)).await;
         }
         let mut failed = None;
         for (service, deployment) in &begun {

@@ -1,0 +1,195 @@
+//! A deployment that is about to switch the first actor, or on its way: one file a service, written over in place, so that it costs one sync and no new file.
+//!
+//! It has two places, taken in turns, each with a sum over what is in it. A write that is cut off spoils the one it was for, and the one before is still
+//! there. Nobody clears it: an intent says how many deployments had ended when it was written, and is over as soon as the record says that more have.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Source;
+use crate::registry::{Digest, StoreError, files};
+
+/// How the name of such a file ends.
+pub(super) const SUFFIX: &str = ".intent";
+/// Bytes of one place: two paths of the greatest length fit, and what is said beside them.
+const PLACE: usize = 32 << 10;
+/// How a place begins, with the version of what it says.
+const MARK: &str = "airssys intent 1";
+
+/// What a deployment is about to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Intent {
+    /// The deployments of the service that had ended.
+    pub(super) after: u64,
+    /// What serves.
+    pub(super) live: Source,
+    /// What is to.
+    pub(super) next: Source,
+    /// How far it came.
+    pub(super) step: Option<Step>,
+    /// The set that it belongs to.
+    pub(super) set: Option<SetId>,
+}
+
+/// How far a deployment came that goes by steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The strategy.
+    pub strategy: String,
+    /// The step that it was about to make, from 1.
+    pub step: usize,
+    /// All of them.
+    pub steps: usize,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at step {} of {} ({})", self.step, self.steps, self.strategy)
+    }
+}
+
+/// A set of deployments, told by the one whose end is written first, which decides about all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetId {
+    /// Its service.
+    pub(crate) first: String,
+    /// The deployments of that which had ended.
+    pub(crate) after: u64,
+}
+
+/// The youngest intent of a file that is there as a whole, and where it is; none where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<(u64, Intent)>, StoreError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(StoreError::file("read", path))?,
+    };
+    Ok(bytes.chunks(PLACE).filter_map(parse).max_by_key(|(turn, _)| *turn))
+}
+
+/// Writes the next one; after this it is on disk. `turn` is one more than that of the youngest one that is there.
+pub(super) fn write(path: &Path, turn: u64, intent: &Intent) -> Result<(), StoreError> {
+    let failed = StoreError::file("write", path);
+    let bytes = match text(turn, intent) {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(failed(error)),
+    };
+    let place = (turn % 2) * PLACE as u64;
+    let mut options = OpenOptions::new();
+    let known = match options.write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        file => Some(file),
+    };
+    let written = || {
+        let (file, is_new) = match known {
+            Some(file) => (file?, false),
+            None => (options.create(true).truncate(false).mode(0o600).open(path)?, true),
+        };
+        if is_new {
+            // All of its room now, so that no later sync has a new length to write.
+            file.write_all_at(&vec![0; 2 * PLACE], 0)?;
+        }
+        file.write_all_at(&bytes, place)?;
+        if is_new {
+            file.sync_all()?;
+            return files::sync_folder(files::parent(path));
+        }
+        file.sync_data()
+    };
+    written().map_err(failed)
+}
+
+fn text(turn: u64, intent: &Intent) -> std::io::Result<Vec<u8>> {
+    let said = serde_json::to_string(intent)?;
+    let sum = Digest::of(format!("{turn} {said}").as_bytes());
+    let bytes = format!("{MARK} {turn} {} {sum}\n{said}", said.len()).into_bytes();
+    if bytes.len() > PLACE {
+        let detail = format!("an intent of {} bytes does not fit; the paths of its releases are too long", bytes.len());
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, detail));
+    }
+    Ok(bytes)
+}
+
+/// What a place says, where it is whole.
+fn parse(place: &[u8]) -> Option<(u64, Intent)> {
+    let end = place.iter().position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&place[..end]).ok()?.strip_prefix(MARK)?;
+    let mut words = head.split_ascii_whitespace();
+    let turn: u64 = words.next()?.parse().ok()?;
+    let length: usize = words.next()?.parse().ok()?;
+    let sum = words.next()?;
+    let said = std::str::from_utf8(place.get(end + 1..)?.get(..length)?).ok()?;
+    let whole = Digest::of(format!("{turn} {said}").as_bytes()).to_string() == sum;
+    whole.then(|| serde_json::from_str(said).ok()).flatten().map(|intent| (turn, intent))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use super::*;
+
+    fn intent(after: u64) -> Intent {
+        let source = |name: &str| Source {
+            published: Some(format!("{name}@1.0.{after}")),
+            component: name.into(),
+            digest: "d".repeat(64),
+            schema: 0,
+        };
+        let step = Some(Step { strategy: "canary".to_owned(), step: 1, steps: 4 });
+        let set = Some(SetId { first: "counter".to_owned(), after });
+        Intent { after, live: source("old"), next: source("new"), step, set }
+    }
+
+    #[test]
+    fn a_write_that_is_torn_anywhere_leaves_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counter.intent");
+        assert_eq!(read(&path).unwrap(), None);
+        for turn in 0..4 {
+            write(&path, turn, &intent(turn)).unwrap();
+            assert_eq!(read(&path).unwrap(), Some((turn, intent(turn))));
+        }
+        let before = std::fs::read(&path).unwrap();
+        write(&path, 4, &intent(4)).unwrap();
+        let after = std::fs::read(&path).unwrap();
+        assert_eq!(before.len(), after.len(), "its length never changes");
+        let changed: Vec<usize> = (0..after.len()).filter(|at| before[*at] != after[*at]).collect();
+        assert!(!changed.is_empty() && changed.iter().all(|at| *at < PLACE), "the other place is not touched");
+        let torn = folder.path().join("torn.intent");
+        // A disk may have written any of the bytes and not the others: from the front, from the back, every other one.
+        for cut in 0..changed.len() {
+            for kept in [&changed[..cut], &changed[cut + 1..]] {
+                let mut bytes = before.clone();
+                kept.iter().for_each(|at| bytes[*at] = after[*at]);
+                std::fs::write(&torn, &bytes).unwrap();
+                assert_eq!(read(&torn).unwrap(), Some((3, intent(3))), "{cut} of {}", changed.len());
+            }
+        }
+        // Or only the beginning of a new file.
+        for length in [0, 1, 40, PLACE, PLACE + 1] {
+            std::fs::write(&torn, vec![0; length]).unwrap();
+            assert_eq!(read(&torn).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn paths_that_are_too_long_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counter.intent");
+        let mut long = intent(0);
+        long.next.component = "x".repeat(PLACE).into();
+        let error = write(&path, 0, &long).unwrap_err();
+        let detail = std::error::Error::source(&error).unwrap().to_string();
+        assert!(detail.contains("too long"), "{error}: {detail}");
+        assert_eq!(read(&path).unwrap(), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! What releases are linked with, made once for each engine: all of WASI takes as long to list as a small release takes to load.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use super::guest::Guest;
+use super::host;
+use super::template::Lane;
+
+/// All linkers of a host.
+#[derive(Default)]
+pub(super) struct Linkers(Mutex<Vec<Known>>);
+
+struct Known {
+    engine: Engine,
+    lane: Lane,
+    supervises: bool,
+    linker: Arc<Linker<Guest>>,
+}
+
+impl Linkers {
+    /// What a release of this lane is linked with; with `supervision` where it asks for it.
+    pub(super) fn get(&self, engine: &Engine, lane: Lane, supervises: bool) -> wasmtime::Result<Arc<Linker<Guest>>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = all.iter().filter(|known| (known.lane, known.supervises) == (lane, supervises));
+        if let Some(known) = known.find(|known| Engine::same(&known.engine, engine)) {
+            return Ok(Arc::clone(&known.linker));
+        }
+        let mut linker = Linker::new(engine);
+        host::add_to_linker(&mut linker, lane)?;
+        if lane == Lane::Async {
+            host::add_wasi_to_linker(&mut linker)?;
+        }
+        if supervises {
+            host::add_supervision_to_linker(&mut linker)?;
+        }
+        let linker = Arc::new(linker);
+        all.push(Known { engine: engine.clone(), lane, supervises, linker: Arc::clone(&linker) });
+        Ok(linker)
+    }
+}
+
+impl std::fmt::Debug for Linkers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linkers").finish_non_exhaustive()
+    }
+}
