@@ -12,10 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, Table};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use redb::{TableDefinition, WriteTransaction};
 
 use super::StateError;
+use super::storage::Storage;
 
 /// The layout that is written here. A file with a higher number is not touched.
 const FORMAT: u64 = 1;
@@ -61,7 +62,10 @@ pub(super) struct Change<'a> {
 /// For those who look at state while no mesh runs; a mesh opens it by itself.
 #[derive(Debug)]
 pub struct StateFile {
-    database: Database,
+    /// None where it could not be opened anew.
+    database: Option<Database>,
+    /// Let go of after the database.
+    storage: Storage,
     path: PathBuf,
 }
 
@@ -82,19 +86,14 @@ impl StateFile {
         let path = Self::path(data_folder);
         make(&path).map_err(|source| StateError::File { what: "make", path: path.clone(), source })?;
         let begun = Instant::now();
-        let database = loop {
-            // A panic of the store over what it finds in the file is a damaged file.
-            let opened = thread::scope(|scope| scope.spawn(|| builder().create(&path)).join());
-            match opened {
-                Ok(Err(DatabaseError::DatabaseAlreadyOpen)) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
-                Ok(opened) => break opened.map_err(StateError::of("open", &path))?,
-                Err(_panic) => {
-                    let detail = "its pages do not fit together".to_owned();
-                    return Err(StateError::Damaged { path, detail });
-                }
+        loop {
+            let storage =
+                Storage::file(&path).map_err(|source| StateError::File { what: "open", path: path.clone(), source })?;
+            match database(&storage, &path) {
+                Err(StateError::InUse { .. }) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
+                opened => return Self::begin(opened?, storage, path),
             }
-        };
-        Self::begin(database, path)
+        }
     }
 
     /// On something else than a file; `name` is what errors call it.
@@ -104,13 +103,25 @@ impl StateFile {
     /// [`StateError`].
     #[cfg(test)]
     pub(super) fn on(backend: impl redb::StorageBackend, name: &Path) -> Result<Self, StateError> {
-        let database = builder().create_with_backend(backend).map_err(StateError::of("open", name))?;
-        Self::begin(database, name.to_owned())
+        let storage = Storage::new(backend);
+        Self::begin(database(&storage, name)?, storage, name.to_owned())
+    }
+
+    /// Opens it once more after an error, since redb answers nothing any more then. Nobody else gets hold of it in between.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; it can only be opened anew again then.
+    pub(super) fn reopen(&mut self) -> Result<(), StateError> {
+        // What the old one has left to write must not go over what the new one writes.
+        self.database = None;
+        self.database = Some(database(&self.storage, &self.path)?);
+        Ok(())
     }
 
     /// Looks at the format; a file without one is new.
-    fn begin(database: Database, path: PathBuf) -> Result<Self, StateError> {
-        let file = Self { database, path };
+    fn begin(database: Database, storage: Storage, path: PathBuf) -> Result<Self, StateError> {
+        let file = Self { database: Some(database), storage, path };
         let writing = file.writing()?;
         let format = {
             let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
@@ -179,6 +190,12 @@ impl StateFile {
         Ok(found)
     }
 
+    /// How many commits have changed a state.
+    pub(super) fn commits(&self, service: &str, actor: &str) -> Result<u64, StateError> {
+        let record = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))?;
+        record.map_or(Ok(0), |record| Ok(self.record(record.value())?.0))
+    }
+
     /// Puts these states in the place of all that a service has, as one step.
     ///
     /// # Errors
@@ -208,7 +225,8 @@ impl StateFile {
     ///
     /// [`StateError`]; no state has changed.
     pub fn compact(&mut self) -> Result<bool, StateError> {
-        self.database.compact().map_err(StateError::of("compact", &self.path))
+        let database = self.database.as_mut().ok_or_else(|| closed(&self.path))?;
+        database.compact().map_err(StateError::of("compact", &self.path))
     }
 
     /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used.
@@ -254,6 +272,10 @@ impl StateFile {
         commits: u64,
         schema: u32,
     ) -> Result<(), StateError> {
+        if commits == 0 {
+            // Nobody has written to it.
+            return table.remove((service, actor, RECORD)).map(drop).map_err(self.error("write"));
+        }
         let mut record = [0; 12];
         record[..8].copy_from_slice(&commits.to_le_bytes());
         record[8..].copy_from_slice(&schema.to_le_bytes());
@@ -271,16 +293,20 @@ impl StateFile {
     }
 
     fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
-        let reading = self.database.begin_read().map_err(self.error("read"))?;
+        let reading = self.database()?.begin_read().map_err(self.error("read"))?;
         reading.open_table(STATES).map_err(self.error("read"))
     }
 
     fn writing(&self) -> Result<WriteTransaction, StateError> {
-        let mut writing = self.database.begin_write().map_err(self.error("write"))?;
+        let mut writing = self.database()?.begin_write().map_err(self.error("write"))?;
         writing.set_durability(Durability::Immediate).map_err(self.error("write"))?;
         // Guests choose the bytes. With one phase, a commit that a crash cut off is told from a whole one by a checksum that somebody can forge.
         writing.set_two_phase_commit(true);
         Ok(writing)
+    }
+
+    fn database(&self) -> Result<&Database, StateError> {
+        self.database.as_ref().ok_or_else(|| closed(&self.path))
     }
 
     fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
@@ -288,10 +314,22 @@ impl StateFile {
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
+/// What a killed host or an error has left unfinished is taken back here.
+fn database(storage: &Storage, path: &Path) -> Result<Database, StateError> {
+    let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage.lend());
+    // A panic of the store over what it finds in the file is a damaged file.
+    match thread::scope(|scope| scope.spawn(open).join()) {
+        Ok(opened) => opened.map_err(StateError::of("open", path)),
+        Err(_panic) => {
+            let detail = "its pages do not fit together".to_owned();
+            Err(StateError::Damaged { path: path.to_owned(), detail })
+        }
+    }
+}
+
+fn closed(path: &Path) -> StateError {
+    let source = io::Error::other("it could not be opened anew after an error");
+    StateError::File { what: "use", path: path.to_owned(), source }
 }
 
 /// Makes the file where it is not there, known to its folder for good and for its owner only.
