@@ -38,6 +38,9 @@ fn state_is_shown_with_a_host_and_without_one_and_put_back_without_one() {
     let running = up(&desk);
     call(&desk, &set("drink", json!("tea")));
     call(&desk, &json!({ "increment": { "key": "cups", "by": 258 } }));
+    // Two keys, a text in quotes, and a number.
+    let told = desk.run(&["status"]).well().stdout;
+    assert!(told.contains("22 B of durable state"), "{told}");
     let text = desk.run(&["state", "dump", "prober"]).well().stdout;
     assert!(text.contains("prober: 2 values, 2 commits, schema 0") && text.contains("hex 0201000000000000"), "{text}");
     assert_eq!(desk.run(&["state", "get", "prober", "drink"]).well().stdout, "\"tea\"\n");

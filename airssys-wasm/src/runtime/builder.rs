@@ -109,7 +109,9 @@ impl RuntimeBuilder {
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
         let kept = match durable {
-            Some((folder, services)) => Some(opened(folder.to_owned(), services).await?),
+            Some((folder, services)) => {
+                Some(opened(folder.to_owned(), services, topology.settings.durable_bytes).await?)
+            }
             None => None,
         };
         let recovered = recover(topology, self.data_folder.as_deref(), self.as_written, kept.as_ref());
@@ -461,21 +463,35 @@ pub(super) struct DurableStates {
     pub(super) shelves: HashMap<String, Arc<Shelf>>,
 }
 
-/// Reads all durable states, off the runtime's threads.
-pub(super) async fn opened(folder: PathBuf, services: Vec<String>) -> Result<DurableStates, RuntimeError> {
+/// Reads all durable states, off the runtime's threads. All of the file together may have so many bytes.
+pub(super) async fn opened(
+    folder: PathBuf,
+    services: Vec<String>,
+    most: Option<u64>,
+) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
     let reading = tokio::task::spawn_blocking(move || {
         let mut file = StateFile::open(&folder)?;
         file.compact_past(WORTH_COMPACTING)?;
-        let kept: Result<Vec<_>, StateError> =
-            services.into_iter().map(|service| file.read(&service).map(|kept| (service, kept))).collect();
-        Ok((kept?, file))
+        // Those that are not asked for count too.
+        let mut bytes = 0;
+        for service in file.services()?.iter().filter(|service| !services.contains(service)) {
+            bytes += file.bytes(service)?;
+        }
+        let mut all = Vec::with_capacity(services.len());
+        for service in services {
+            let kept = file.read(&service)?;
+            bytes += kept.values().map(|kept| kept.bytes() as u64).sum::<u64>();
+            all.push((service, kept));
+        }
+        Ok((all, bytes, file))
     });
-    let (kept, file) = reading.await.unwrap_or_else(|panic| {
+    let (kept, bytes, file) = reading.await.unwrap_or_else(|panic| {
         Err(StateError::Damaged { path: path.clone(), detail: format!("reading it panicked: {panic}") })
     })?;
-    let started = Journal::start(file);
+    let started = Journal::start(file, bytes);
     let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
+    journal.room().set_most(most);
     let shelf = |(service, kept): (String, _)| {
         let shelf = Shelf::new(journal.clone(), &service, kept);
         (service, Arc::new(shelf))

@@ -48,6 +48,13 @@ pub struct Kept {
     pub schema: u32,
 }
 
+impl Kept {
+    /// Of all keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+}
+
 /// One commit, as it goes to disk.
 pub(super) struct Change<'a> {
     pub(super) service: &'a str,
@@ -188,6 +195,20 @@ impl StateFile {
             }
         }
         Ok(found)
+    }
+
+    /// The bytes of all keys and values of a service.
+    pub(crate) fn bytes(&self, service: &str) -> Result<u64, StateError> {
+        let next = format!("{service}\0");
+        let all = (service, "", "")..(next.as_str(), "", "");
+        let mut bytes = 0;
+        for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
+            let (place, value) = entry.map_err(self.error("read"))?;
+            if let Some(key) = place.value().2.strip_prefix(VALUE) {
+                bytes += (key.len() + value.value().len()) as u64;
+            }
+        }
+        Ok(bytes)
     }
 
     /// How many commits have changed a state.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::StateError;
 use super::file::{Kept, StateFile};
+use super::room::Room;
 use super::writer::{Order, Outcome, Pause, Rest, Save, Writer, pause};
 use crate::error::Crash;
 use crate::state::{State, Transaction};
@@ -30,6 +31,10 @@ impl Home {
         let (journal, service) = (journal.clone(), Arc::clone(service));
         Self { journal, service, actor: actor.into(), last: AtomicU64::new(NO_MESSAGE) }
     }
+
+    pub(in crate::state) fn room(&self) -> &Room {
+        &self.journal.room
+    }
 }
 
 /// The id of no message: a start and a stop have none.
@@ -37,7 +42,10 @@ pub(crate) const NO_MESSAGE: u64 = 0;
 
 /// The way to the thread. Its queue is unbounded and never longer than there are actors: each waits for what it has put in.
 #[derive(Debug, Clone)]
-pub(crate) struct Journal(Sender<Order>);
+pub(crate) struct Journal {
+    orders: Sender<Order>,
+    room: Arc<Room>,
+}
 
 /// A commit that is on its way to the disk.
 pub(crate) struct Saving(oneshot::Receiver<Outcome>);
@@ -59,21 +67,30 @@ impl Saving {
 
 impl Journal {
     /// Starts the thread. It ends, and closes the file, when it is told to or nobody has a way to it any more.
-    pub(crate) fn start(file: StateFile) -> io::Result<Self> {
-        Self::start_with(file, pause)
+    ///
+    /// `bytes` is what all services together have in the file.
+    pub(crate) fn start(file: StateFile, bytes: u64) -> io::Result<Self> {
+        Self::start_with(file, bytes, pause)
     }
 
     /// The same, with another pause between looks at a disk that failed.
-    pub(super) fn start_with(file: StateFile, pause: Pause) -> io::Result<Self> {
+    pub(super) fn start_with(file: StateFile, bytes: u64, pause: Pause) -> io::Result<Self> {
         let (orders, asked) = channel();
+        let room = Arc::new(Room::new(bytes));
+        let writer = Writer::new(file, Arc::clone(&room), pause);
         let runtime = Handle::try_current().ok();
         let work = move || {
             // The rest of a commit may start tasks.
             let _entered = runtime.as_ref().map(Handle::enter);
-            Writer::new(file, pause).run(&asked);
+            writer.run(&asked);
         };
         thread::Builder::new().name("airssys-state".to_owned()).spawn(work)?;
-        Ok(Self(orders))
+        Ok(Self { orders, room })
+    }
+
+    /// How much there is, and may be.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Waits until all that was to be saved is saved, or will never be.
@@ -84,7 +101,7 @@ impl Journal {
     /// What a service has on disk; none where the file is closed.
     pub(crate) async fn read(&self, service: &str) -> Option<Result<BTreeMap<Box<str>, Kept>, StateError>> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Order::Read(service.to_owned(), answer)).ok()?;
+        self.orders.send(Order::Read(service.to_owned(), answer)).ok()?;
         answered.await.ok()
     }
 
@@ -96,12 +113,12 @@ impl Journal {
     /// [`Journal::close`] for those who cannot wait.
     pub(crate) fn close_soon(&self) {
         let (answer, _nobody_waits) = oneshot::channel();
-        let _closed_already = self.0.send(Order::Close(answer));
+        let _closed_already = self.orders.send(Order::Close(answer));
     }
 
     async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) {
         let (answer, answered) = oneshot::channel();
-        if self.0.send(order(answer)).is_ok() {
+        if self.orders.send(order(answer)).is_ok() {
             // Dropped without an answer: it is closed, and so nothing is under way.
             let _closed = answered.await;
         }
@@ -120,7 +137,7 @@ impl State {
         let (done, outcome) = oneshot::channel();
         let save = Save { state: Arc::clone(self), writes: std::mem::take(writes), id, schema, rest, done };
         // Where the thread is gone, `done` is dropped, and that is the outcome.
-        let _closed = home.journal.0.send(Order::Save(Box::new(save)));
+        let _closed = home.journal.orders.send(Order::Save(Box::new(save)));
         Some(Saving(outcome))
     }
 

@@ -12,6 +12,7 @@
 mod error;
 mod file;
 mod journal;
+mod room;
 mod shelf;
 mod storage;
 mod writer;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::disk::{Disk, random};
+use super::journal::Saving;
 use super::writer::Pause;
 use super::{Journal, Kept, Shelf, StateError, StateFile};
 use crate::error::Crash;
-use crate::state::{State, Transaction};
+use crate::state::{Full, State, Transaction};
 
 mod disk;
 
@@ -28,7 +29,8 @@ fn shelf(file: StateFile) -> (Shelf, Journal) {
 
 fn shelf_with(file: StateFile, pause: Pause) -> (Shelf, Journal) {
     let kept = file.read("counter").unwrap();
-    let journal = Journal::start_with(file, pause).unwrap();
+    let bytes = file.services().unwrap().iter().map(|service| file.bytes(service).unwrap()).sum();
+    let journal = Journal::start_with(file, bytes, pause).unwrap();
     (Shelf::new(journal.clone(), "counter", kept), journal)
 }
 
@@ -237,6 +239,62 @@ async fn what_a_failed_commit_left_on_disk_is_gone_when_the_file_is_closed() {
         assert_eq!(number(&on(&disk).read("counter").unwrap()[""].values), 1);
     }
     assert!(left > 0, "none of them was there");
+}
+
+/// Sets a key to so many bytes, without looking at the room first, as a turn that others overtook.
+fn unasked(state: &Arc<State>, key: &str, length: usize) -> Saving {
+    let mut turn = Transaction::default();
+    turn.writes.insert(key.into(), (length > 0).then(|| vec![0; length].into()));
+    state.save(&mut turn, 1, 0, Box::new(|| ())).unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
+    let disk = Disk::default();
+    let file = on(&disk);
+    // What has left the topology counts.
+    file.replace("gone", &BTreeMap::from([("".into(), kept(&[("ten", "1234567")]))])).unwrap();
+    let (shelf_, journal) = shelf(file);
+    let [a, b] = ["a", "b"].map(|actor| shelf_.state(actor));
+    assert_eq!((journal.room().bytes(), journal.room().most()), (10, None));
+    unasked(&a, "k", 99).done().await.unwrap();
+    journal.room().set_most(Some(200));
+    assert_eq!((journal.room().bytes(), journal.room().most()), (110, Some(200)));
+
+    // A turn that asks is told at once, and may go on.
+    let mut turn = Transaction::default();
+    let too_much = turn.set(&b, "k", vec![0; 90].into(), 1_000);
+    assert_eq!(too_much, Err(Full::Together { bytes: 201, most: 200 }), "10 and 100 are there");
+    turn.set(&b, "k", vec![0; 89].into(), 1_000).unwrap();
+    assert!(turn.set(&b, "l", Bytes::new(), 1_000).is_err(), "what the turn wrote itself counts");
+
+    // Those of one group come after each other; the one that has no room is in nobody's way.
+    let [first, second] = [unasked(&a, "k", 139), unasked(&b, "k", 59)];
+    first.done().await.unwrap();
+    let refused = second.done().await;
+    assert!(
+        matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("210 bytes, and 200") && detail.contains("hint: ")),
+        "{refused:?}"
+    );
+    assert!(b.is_empty() && journal.room().bytes() == 150);
+
+    // Beneath what is there already: what makes it no larger goes on.
+    journal.room().set_most(Some(20));
+    assert!(unasked(&b, "k", 1).done().await.is_err());
+    unasked(&a, "k", 139).done().await.unwrap();
+    unasked(&a, "k", 100).done().await.unwrap();
+    unasked(&a, "k", 0).done().await.unwrap();
+    unasked(&b, "k", 9).done().await.unwrap();
+    assert!(unasked(&b, "l", 9).done().await.is_err(), "20 is the most");
+
+    // A commit that fails takes no room.
+    disk.fail_after(0, usize::MAX);
+    journal.room().set_most(None);
+    assert!(unasked(&b, "l", 99).done().await.is_err() && journal.room().bytes() == 20);
+    disk.heal();
+    journal.close().await;
+    let found = on(&disk);
+    assert_eq!(found.bytes("counter").unwrap() + found.bytes("gone").unwrap(), 20);
 }
 
 #[test]

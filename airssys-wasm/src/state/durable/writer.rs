@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::StateError;
 use super::file::{Change, Kept, StateFile};
+use super::room::Room;
 use crate::state::{State, Transaction};
 
 /// Commits that are written as one step at most.
@@ -80,6 +81,7 @@ impl Drop for Saved {
 /// Who writes the file.
 pub(super) struct Writer {
     file: StateFile,
+    room: Arc<Room>,
     pause: Pause,
     /// When the disk may be looked at again.
     look_from: Instant,
@@ -96,8 +98,8 @@ struct Doubt {
 }
 
 impl Writer {
-    pub(super) fn new(file: StateFile, pause: Pause) -> Self {
-        Self { file, pause, look_from: Instant::now(), doubt: None, failing: false }
+    pub(super) fn new(file: StateFile, room: Arc<Room>, pause: Pause) -> Self {
+        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false }
     }
 
     /// Until it is told to close, or nobody can tell it anything any more.
@@ -116,8 +118,9 @@ impl Writer {
                 }
                 next = if close.is_none() && group.len() < GROUP { orders.try_recv().ok() } else { None };
             }
+            let bytes = self.admit(&mut group);
             if !group.is_empty() {
-                self.save(&mut group);
+                self.save(&mut group, bytes);
             }
             for (service, answer) in reads.drain(..) {
                 let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.read(&service)));
@@ -135,9 +138,33 @@ impl Writer {
         }
     }
 
+    /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest. What a deployment brings over or
+    /// puts back is not refused: half of a deployment would be worse than a bound that is passed.
+    fn admit(&self, group: &mut Vec<Save>) -> u64 {
+        let mut bytes = self.room.bytes();
+        for save in mem::take(group) {
+            let (added, removed) = save.writes.sizes(&save.state);
+            match self.room.after(bytes, added, removed) {
+                Ok(after) => bytes = after,
+                Err(_) if save.writes.brought_over => bytes = bytes.saturating_add(added).saturating_sub(removed),
+                Err(full) => {
+                    let _nobody_waits_any_more = save.done.send(Err(full.to_string().into()));
+                    continue;
+                }
+            }
+            group.push(save);
+        }
+        bytes
+    }
+
     /// Disk first, then memory, then who waits. A state has one commit in a group at most: its actor waits for it.
-    fn save(&mut self, group: &mut Vec<Save>) {
+    ///
+    /// `bytes` is what all of it has after that.
+    fn save(&mut self, group: &mut Vec<Save>, bytes: u64) {
         let outcome = self.write(group);
+        if outcome.is_ok() {
+            self.room.set_bytes(bytes);
+        }
         for save in group.drain(..) {
             let Save { state, mut writes, id, schema, rest, done } = save;
             let told = match &outcome {
