@@ -183,3 +183,41 @@ fn a_commit_for_which_the_disk_has_no_room_never_was_and_with_room_again_the_sam
     assert!(exit == Some(0) && said.contains("cannot be saved") && said.contains("saved again"), "{said}");
     assert_eq!(dumped(), (acknowledged.clone(), acknowledged.len() as u64), "without a host");
 }
+
+#[test]
+fn a_file_that_is_mostly_empty_is_compacted_at_a_start_and_has_what_it_had() {
+    let limits = "limits = { state = \"48MiB\", turn_budget = \"30s\", turn_deadline = \"30s\" }\n";
+    let desk = Desk::with(&format!("{PROBER}{DURABLE}{limits}"));
+    let stored = desk.path().join(".airssys/state/state.redb");
+    let size = || std::fs::metadata(&stored).unwrap().len();
+    let running = up(&desk);
+    let written: Value = serde_json::from_str(&call(&desk, &json!("flood_state"))).unwrap();
+    let written = written["ok"].as_u64().unwrap();
+    // What stays lies at the end of the file.
+    let gone: Vec<Value> = (0..written - 4).map(|key| json!({ "delete": format!("flood {key}") })).collect();
+    call(&desk, &json!({ "do": gone }));
+    let dump = || desk.run(&["state", "dump", "prober", "--json"]).well().stdout;
+    let kept = dump();
+    stop(&desk, running);
+    let before = size();
+    assert_eq!(dump(), kept);
+
+    let mut running = Running::start(desk.command(&["run", "--log", "info"]));
+    running.until("is up");
+    assert_eq!(dump(), kept);
+    stop_and_hear(&desk, running, "the durable state was compacted");
+    assert!(before > 40 << 20 && size() < 10 << 20, "{before} bytes, and {}", size());
+
+    let mut running = Running::start(desk.command(&["run", "--log", "info"]));
+    running.until("is up");
+    assert_eq!(dump(), kept);
+    let _stopped = desk.run(&["stop"]).well();
+    let (_, said) = running.end();
+    assert!(!said.contains("was compacted"), "it was done: {said}");
+}
+
+fn stop_and_hear(desk: &Desk, running: Running, says: &str) {
+    let _stopped = desk.run(&["stop"]).well();
+    let (exit, said) = running.end();
+    assert!(exit == Some(0) && said.contains(says), "{said}");
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::supervisor::{SupervisorSpec, SupervisorStart};
@@ -28,8 +28,9 @@ use super::{Runtime, RuntimeError};
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);
 
-/// A file of durable states that is smaller than this, in bytes, is never compacted at a start.
-const WORTH_COMPACTING: u64 = 64 << 20;
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is no more than the compiled code of
+/// one or two releases takes in the same folder.
+const WORTH_COMPACTING: u64 = 16 << 20;
 
 /// Makes a [`Runtime`].
 #[derive(Default)]
@@ -472,7 +473,11 @@ pub(super) async fn opened(
     let path = StateFile::path(&folder);
     let reading = tokio::task::spawn_blocking(move || {
         let mut file = StateFile::open(&folder)?;
-        file.compact_past(WORTH_COMPACTING)?;
+        let begun = Instant::now();
+        if let Some((before, after)) = file.compact_past(WORTH_COMPACTING)? {
+            let took_ms = begun.elapsed().as_millis();
+            tracing::info!(target: "airssys::state", before_bytes = before, after_bytes = after, took_ms, "the durable state was compacted");
+        }
         // Those that are not asked for count too.
         let mut bytes = 0;
         for service in file.services()?.iter().filter(|service| !services.contains(service)) {

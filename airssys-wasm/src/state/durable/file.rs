@@ -240,27 +240,50 @@ impl StateFile {
         writing.commit().map_err(self.error("write"))
     }
 
-    /// Gives back the room that was deleted; whether there was any.
+    /// Gives back the room that was deleted; whether there was any. It takes about as long as writing what is left.
     ///
     /// # Errors
     ///
     /// [`StateError`]; no state has changed.
     pub fn compact(&mut self) -> Result<bool, StateError> {
         let database = self.database.as_mut().ok_or_else(|| closed(&self.path))?;
-        database.compact().map_err(StateError::of("compact", &self.path))
+        let compacted = database.compact().map_err(StateError::of("compact", &self.path));
+        if compacted.is_err() {
+            // Unlike what we commit, what redb moves is synced together with what makes it valid.
+            self.database = None;
+            let failed = |source| StateError::File { what: "sync", path: self.path.clone(), source };
+            self.storage.sync_all_again().map_err(failed)?;
+            self.reopen()?;
+        }
+        compacted
     }
 
-    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used.
-    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<bool, StateError> {
-        let size = fs::metadata(&self.path).map_or(0, |file| file.len());
-        if size <= worth {
-            return Ok(false);
+    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used; what it had and has then, in bytes. That it
+    /// cannot be compacted is told in the log.
+    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<Option<(u64, u64)>, StateError> {
+        let before = self.length()?;
+        if before <= worth {
+            return Ok(None);
         }
         let writing = self.writing()?;
         let stats = writing.stats().map_err(self.error("read"))?;
         writing.abort().map_err(self.error("read"))?;
-        let used = stats.allocated_pages() * stats.page_size() as u64;
-        if used < size / 2 { self.compact() } else { Ok(false) }
+        if stats.allocated_pages() * stats.page_size() as u64 >= before / 2 {
+            return Ok(None);
+        }
+        match self.compact() {
+            Ok(_) => Ok(Some((before, self.length()?))),
+            Err(error) if self.database.is_some() => {
+                tracing::warn!(target: "airssys::state", %error, "the durable state is as it was, but not smaller");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of the file, in bytes.
+    fn length(&self) -> Result<u64, StateError> {
+        self.storage.bytes().map_err(|source| StateError::File { what: "read", path: self.path.clone(), source })
     }
 
     /// Makes all changes as one step, and syncs.

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+/// What is read and written at once, in bytes: what a system syncs as one piece.
+const PIECE: usize = 4_096;
+
 /// Who has the storage. Dropped, it lets go of it.
 #[derive(Debug)]
 pub(super) struct Storage(Arc<dyn StorageBackend>);
@@ -30,6 +33,32 @@ impl Storage {
     /// For one database. There must be no other one at the same time.
     pub(super) fn lend(&self) -> Lent {
         Lent(Arc::clone(&self.0))
+    }
+}
+
+impl Storage {
+    /// How long it is, in bytes.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    /// Writes what it shows over itself, and syncs: a system may forget what it was to sync and could not, and show it all the same. There must be no
+    /// database on it meanwhile.
+    pub(super) fn sync_all_again(&self) -> io::Result<()> {
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        let end = self.0.len()?;
+        while at < end {
+            let length = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
+            let (piece, _) = piece.split_at_mut(length);
+            self.0.read(at, piece)?;
+            // What was never written has no room on the disk, which may be full.
+            if piece.iter().any(|byte| *byte != 0) {
+                self.0.write(at, piece)?;
+            }
+            at += length as u64;
+        }
+        self.0.sync_data()
     }
 }
 

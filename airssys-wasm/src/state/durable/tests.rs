@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a seed is told")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,14 @@ use crate::state::{Full, State, Transaction};
 mod disk;
 
 const NAME: &str = "the disk";
+
+/// Of random numbers; it is told, and can be given.
+fn seed() -> u64 {
+    let own = || std::process::id().into();
+    let seed = std::env::var("AIRSSYS_SEED").map_or_else(|_| own(), |seed| seed.parse().unwrap());
+    println!("AIRSSYS_SEED={seed}");
+    seed
+}
 
 fn on(disk: &Disk) -> StateFile {
     StateFile::on(disk.clone(), Path::new(NAME)).unwrap()
@@ -106,10 +115,87 @@ fn what_was_deleted_gives_its_room_back() {
     file.replace("a", &BTreeMap::new()).unwrap();
     let size = || std::fs::metadata(StateFile::path(folder.path())).unwrap().len();
     let before = size();
-    assert!(!file.compact_past(before).unwrap(), "it is not worth it");
-    assert!(file.compact_past(before / 2).unwrap());
-    assert!(!file.compact_past(0).unwrap(), "it was done");
+    assert_eq!(file.compact_past(before).unwrap(), None, "it is not worth it");
+    assert_eq!(file.compact_past(before / 2).unwrap(), Some((before, size())));
+    assert_eq!(file.compact_past(0).unwrap(), None, "it was done");
     assert!(size() < before / 4, "{} of {before} bytes are left", size());
+}
+
+/// A file of which a part is used, here and there.
+fn with_holes() -> (Disk, BTreeMap<Box<str>, Kept>) {
+    let disk = Disk::default();
+    let file = on(&disk);
+    let long = "x".repeat(3 << 10);
+    let state = |keys: Range<u32>| {
+        let values = keys.map(|key| (key.to_string().into(), Bytes::copy_from_slice(long.as_bytes())));
+        BTreeMap::from([("".into(), Kept { values: values.collect(), commits: 1, schema: 0 })])
+    };
+    for service in 0..16 {
+        file.replace(&service.to_string(), &state(0..20)).unwrap();
+    }
+    for service in 0..15 {
+        file.replace(&service.to_string(), &BTreeMap::new()).unwrap();
+    }
+    let kept = state(7..20);
+    file.replace("15", &kept).unwrap();
+    drop(file);
+    (disk, kept)
+}
+
+/// The host is killed, or the power goes, at every write and sync of a compaction in turn.
+#[test]
+fn a_compaction_that_is_cut_off_changes_no_state() {
+    let mut seed = seed();
+    let (disk, kept) = with_holes();
+    let mut compacted = 0;
+    for point in 0.. {
+        let cut_off = disk.copy();
+        let mut file = on(&cut_off);
+        cut_off.fail_after(point, usize::MAX);
+        let done = file.compact_past(0);
+        let (killed, without_power) = (cut_off.copy(), cut_off.after_power_cut(&mut seed));
+        for after in [killed, without_power] {
+            let mut file = on(&after);
+            assert_eq!(file.read("15").unwrap(), kept, "{point}");
+            assert_eq!(file.services().unwrap(), ["15"], "{point}");
+            compacted += u32::from(file.compact_past(0).unwrap().is_some());
+            assert_eq!(file.read("15").unwrap(), kept, "{point}");
+        }
+        if let Ok(done) = done {
+            let (before, after) = done.unwrap();
+            assert!(after < before / 2, "{after} of {before}");
+            break;
+        }
+    }
+    assert!(compacted > 10, "what was cut off is done another time");
+}
+
+/// A compaction fails at every write and sync in turn, on a disk that forgets; the file is used then.
+#[test]
+fn a_compaction_that_fails_changes_no_state_and_is_in_nobodys_way() {
+    let mut seed = seed();
+    let (disk, kept) = with_holes();
+    for failures in [1, 3] {
+        for point in 0.. {
+            let failing = disk.copy().that_forgets(seed);
+            let mut file = on(&failing);
+            failing.fail_after(point, failures);
+            let done = file.compact_past(0);
+            let has_failed = failing.heal();
+            if done.is_ok() {
+                assert_eq!(file.read("15").unwrap(), kept, "{point}");
+                let after = on(&failing.after_power_cut(&mut seed));
+                assert_eq!(after.read("15").unwrap(), kept, "{failures} failures from {point} on");
+                file.replace("more", &kept).unwrap();
+                let after = on(&failing.after_power_cut(&mut seed));
+                assert_eq!(after.read("15").unwrap(), kept, "{failures} failures from {point} on");
+                assert_eq!(after.read("more").unwrap(), kept, "{failures} failures from {point} on");
+            }
+            if !has_failed {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -160,13 +246,11 @@ fn all(shelf: &Shelf) -> BTreeMap<Box<str>, Kept> {
 /// At every write and sync in turn the disk fails, once or some times, with one state that was there before and two that were not.
 #[tokio::test]
 async fn a_commit_that_fails_never_was_and_the_next_one_goes_well_when_the_disk_does() {
-    let own = || std::process::id().into();
-    let mut seed: u64 = std::env::var("AIRSSYS_SEED").map_or_else(|_| own(), |seed| seed.parse().unwrap());
-    println!("AIRSSYS_SEED={seed}");
+    let mut seed = seed();
     for (failures, forgets) in [(1, false), (1, true), (2, true), (7, true), (usize::MAX, true)] {
         let mut point = 0;
         loop {
-            let disk = if forgets { Disk::forgetful(seed) } else { Disk::default() };
+            let disk = if forgets { Disk::default().that_forgets(seed) } else { Disk::default() };
             let (shelf_, journal) = shelf(on(&disk));
             let state = shelf_.state("");
             write(&state, 1).await.unwrap();
@@ -316,9 +400,7 @@ fn a_file_that_is_opened_anew_is_nobody_elses_meanwhile() {
 
 #[tokio::test]
 async fn after_a_power_cut_what_was_acknowledged_is_there_and_nothing_by_halves() {
-    let own = || std::process::id().into();
-    let mut seed: u64 = std::env::var("AIRSSYS_SEED").map_or_else(|_| own(), |seed| seed.parse().unwrap());
-    println!("AIRSSYS_SEED={seed}");
+    let mut seed = seed();
     for round in 0..200 {
         let disk = Disk::default();
         let (shelf_, journal) = shelf(on(&disk));

@@ -51,9 +51,10 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// One that forgets.
-    pub(super) fn forgetful(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Platter { forgets: Some(seed), ..Platter::default() })))
+    /// As one that forgets.
+    pub(super) fn that_forgets(self, seed: u64) -> Self {
+        self.lock().forgets = Some(seed);
+        self
     }
 
     /// Another one with the same on it, as the system shows it.
