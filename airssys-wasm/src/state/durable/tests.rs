@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -301,6 +302,17 @@ async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_
     assert_eq!(number(&journal.read("counter").await.unwrap().unwrap()[""].values), 1);
     write(&state, 2).await.unwrap();
     assert_eq!((number(&state.snapshot()), state.commits()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_file_is_let_go_of_when_nobody_has_a_way_to_it_also_after_a_commit_that_failed() {
+    let disk = Disk::default();
+    let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
+    disk.fail_after(0, usize::MAX);
+    assert!(write(&shelf_.state(""), 1).await.is_err());
+    let let_go = disk.let_go();
+    drop((shelf_, journal));
+    assert_eq!(let_go.recv_timeout(Duration::from_secs(30)), Err(RecvTimeoutError::Disconnected));
 }
 
 /// A commit that fails in its last step is on disk, and nobody commits any more.

@@ -91,10 +91,34 @@ pub(super) struct Writer {
     failing: bool,
 }
 
-/// A group that may be on disk and must not be: its states, with the keys that it wrote.
+/// A group that may be on disk and must not be.
 struct Doubt {
-    states: Vec<(Arc<State>, Vec<Box<str>>)>,
+    before: Vec<Before>,
     why: Arc<str>,
+}
+
+/// What a state was before, as far as it was written to. It is that as long as there is doubt, since nothing is committed. The state itself is not held: it
+/// would keep a way to this thread, which then never ended.
+struct Before {
+    service: Arc<str>,
+    actor: Box<str>,
+    commits: u64,
+    schema: u32,
+    values: BTreeMap<Box<str>, Option<Bytes>>,
+}
+
+impl Before {
+    fn of(save: &Save) -> Option<Self> {
+        let home = save.state.home.as_ref()?;
+        let committed = save.state.lock();
+        Some(Self {
+            service: Arc::clone(&home.service),
+            actor: home.actor.clone(),
+            commits: committed.commits,
+            schema: committed.schema.unwrap_or_default(),
+            values: save.writes.writes.keys().map(|key| (key.clone(), committed.values.get(key).cloned())).collect(),
+        })
+    }
 }
 
 impl Writer {
@@ -193,8 +217,8 @@ impl Writer {
             tracing::error!(target: "airssys::state", %error, "durable state cannot be saved");
         }
         let why: Arc<str> = error.to_string().into();
-        let states = group.iter().map(|save| (Arc::clone(&save.state), save.writes.writes.keys().cloned().collect()));
-        self.doubt = Some(Doubt { states: states.collect(), why: Arc::clone(&why) });
+        let before = group.iter().filter_map(Before::of).collect();
+        self.doubt = Some(Doubt { before, why: Arc::clone(&why) });
         // Who is told that it failed finds that it is not there, where that can be had now.
         let _to_be_looked_at = self.look_in_time();
         Err(why)
@@ -213,7 +237,7 @@ impl Writer {
     fn look(&mut self) -> Result<(), StateError> {
         let Some(doubt) = &mut self.doubt else { return Ok(()) };
         let begun = Instant::now();
-        let agreed = agree(&mut self.file, &doubt.states);
+        let agreed = agree(&mut self.file, &doubt.before);
         self.look_from = Instant::now() + (self.pause)(begun.elapsed());
         match &agreed {
             Ok(()) => self.doubt = None,
@@ -223,28 +247,24 @@ impl Writer {
     }
 }
 
-/// Opens the file anew, and takes from it what these states do not have in memory.
-fn agree(file: &mut StateFile, states: &[(Arc<State>, Vec<Box<str>>)]) -> Result<(), StateError> {
+/// Opens the file anew, and makes of these states what they were before, where they are something else.
+fn agree(file: &mut StateFile, all: &[Before]) -> Result<(), StateError> {
     file.reopen()?;
-    let mut before = Vec::new();
-    for (state, keys) in states {
-        let Some(home) = &state.home else { continue };
-        if file.commits(&home.service, &home.actor)? != state.commits() {
-            let committed = state.lock();
-            let values: BTreeMap<Box<str>, Option<Bytes>> =
-                keys.iter().map(|key| (key.clone(), committed.values.get(key).cloned())).collect();
-            before.push((home, committed.commits, committed.schema.unwrap_or_default(), values));
+    let mut changed = Vec::new();
+    for before in all {
+        if file.commits(&before.service, &before.actor)? != before.commits {
+            changed.push(before);
         }
     }
-    if before.is_empty() {
+    if changed.is_empty() {
         return Ok(());
     }
-    file.write(before.iter().map(|(home, commits, schema, values)| Change {
-        service: &home.service,
-        actor: &home.actor,
-        commits: *commits,
-        schema: *schema,
-        writes: values,
+    file.write(changed.into_iter().map(|before| Change {
+        service: &before.service,
+        actor: &before.actor,
+        commits: before.commits,
+        schema: before.schema,
+        writes: &before.values,
     }))
 }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a disk writes as one piece.
@@ -31,6 +32,8 @@ struct Platter {
     failing: Range<usize>,
     /// A row of random numbers, where it forgets.
     forgets: Option<u64>,
+    /// Who is told that it was let go of.
+    let_go: Option<Sender<()>>,
 }
 
 /// A disk; its clones are the same one.
@@ -68,6 +71,13 @@ impl Disk {
         let mut platter = self.lock();
         let first = platter.asked + left;
         platter.failing = first..first.saturating_add(failures);
+    }
+
+    /// Told when nobody has it any more.
+    pub(super) fn let_go(&self) -> Receiver<()> {
+        let (tell, told) = channel();
+        self.lock().let_go = Some(tell);
+        told
     }
 
     /// No more of them fail; whether one has.
@@ -141,6 +151,11 @@ fn put(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
 }
 
 impl redb::StorageBackend for Disk {
+    fn close(&self) -> io::Result<()> {
+        self.lock().let_go.take();
+        Ok(())
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.lock().seen.len() as u64)
     }
