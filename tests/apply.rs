@@ -307,6 +307,33 @@ async fn what_can_be_changed_in_place_is_changed_under_the_same_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_of_all_durable_state_changes_under_the_services_that_run() {
+    let with = |settings: &str| {
+        format!("{BASE}{}[settings]\n{settings}\n", service("keeper", "@prober", "state = \"durable\"\n"))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let with_data = |builder: RuntimeBuilder, folder: &Path| builder.data_folder(folder.join("data"));
+    let applying = Applying::start_with(&with(""), folder, with_data).await;
+    // A key of one letter, and a text in quotes.
+    let set = |key: &str| Command::Set { key: key.into(), value: json!("x".repeat(60_000)) };
+    let written = |outcome: Outcome| matches!(outcome, Outcome::Ok(_));
+    assert!(written(applying.tell("keeper", &set("a")).await.unwrap()));
+    for (settings, most, is_written) in [
+        ("durable_state = \"100KiB\"", Some(100 << 10), false),
+        ("durable_state = \"150KiB\"", Some(150 << 10), true),
+        ("", None, true),
+    ] {
+        let plan = applying.apply(&with(settings)).await;
+        let told = plan.differences.iter().flat_map(|found| &found.settings).map(|of| (of.key.as_str(), of.way));
+        assert_eq!(told.collect::<Vec<_>>(), [("durable_state", Way::InPlace)]);
+        assert_eq!(written(applying.tell("keeper", &set("b")).await.unwrap()), is_written);
+        let bytes = if is_written { 2 * 60_003 } else { 60_003 };
+        assert_eq!(applying.runtime.durable_bytes(), Some((bytes, most)));
+    }
+    assert_eq!((applying.status("keeper").started, applying.status("keeper").crashed), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strategy_that_was_changed_is_the_one_that_holds() {
     let of = |strategy: &str, restart: &str| {
         format!("name = \"m\"\n[[supervisor]]\nname = \"back\"\nstrategy = {strategy:?}\nintensity = 5\n")

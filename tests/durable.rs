@@ -173,6 +173,43 @@ async fn a_deployment_keeps_durable_state_and_what_its_start_wrote_lasts() {
     mesh.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_durable_state_together_has_a_bound_and_what_is_beyond_it_is_an_error_for_who_writes() {
+    let data = tempfile::tempdir().unwrap();
+    let with = |bound: &str| format!("{MESH}[settings]\ndurable_state = \"{bound}\"\n");
+    let set = |key: &str, length: usize| Command::Set { key: key.into(), value: json!("x".repeat(length)) };
+    let mesh = start(&with("100KiB"), data.path()).await;
+    assert_eq!(mesh.runtime.durable_bytes(), Some((0, Some(100 << 10))));
+    // A key of one letter, and a text in quotes.
+    mesh.ok("one", &set("a", 60_000)).await;
+    let refused = mesh.runtime.call_with_key("keyed", "k", set("a", 60_000).bytes(), PATIENCE).await.unwrap().unwrap();
+    let Outcome::Err(refused) = serde_json::from_slice(&refused).unwrap() else { panic!("it is {refused:?}") };
+    assert!(refused.name == "store" && refused.text.contains("durable_state"), "{refused:?}");
+    assert_eq!(mesh.runtime.durable_bytes(), Some((60_003, Some(100 << 10))));
+    mesh.ok("memory", &set("a", 60_000)).await;
+    assert_eq!(mesh.ok("one", &increment("count")).await, json!(1), "there is room for that");
+    let crashes = ["one", "keyed"].map(|service| mesh.status(service).crashed);
+    assert_eq!(crashes, [0, 0], "nobody crashed over it");
+
+    mesh.stop().await;
+
+    let mesh = start(&with("200KiB"), data.path()).await;
+    with_key(&mesh, "keyed", "k", &set("a", 60_000)).await;
+    let all = 2 * 60_003 + 13;
+    assert_eq!(mesh.runtime.durable_bytes(), Some((all, Some(200 << 10))));
+    mesh.stop().await;
+
+    // What a service has that is in the topology no more is in the file, and counts.
+    let without = with("150KiB").replace("[[service]]\n    name = \"keyed\"\n", "[[service]]\n    name = \"other\"\n");
+    let mesh = start(&without, data.path()).await;
+    assert_eq!(mesh.runtime.durable_bytes(), Some((all, Some(150 << 10))));
+    assert_eq!(mesh.refused("one", &set("b", 60_000)).await, "store");
+    mesh.ok("one", &Command::Delete("a".into())).await;
+    mesh.ok("one", &set("b", 60_000)).await;
+    assert_eq!(mesh.runtime.durable_bytes(), Some((all, Some(150 << 10))));
+    mesh.stop().await;
+}
+
 /// A ledger that is killed each time its sibling crashes, and a recorder that hears of each turn.
 const KILLED: &str = r#"
     name = "killed"

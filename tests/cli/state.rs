@@ -38,6 +38,9 @@ fn state_is_shown_with_a_host_and_without_one_and_put_back_without_one() {
     let running = up(&desk);
     call(&desk, &set("drink", json!("tea")));
     call(&desk, &json!({ "increment": { "key": "cups", "by": 258 } }));
+    // Two keys, a text in quotes, and a number.
+    let told = desk.run(&["status"]).well().stdout;
+    assert!(told.contains("22 B of durable state"), "{told}");
     let text = desk.run(&["state", "dump", "prober"]).well().stdout;
     assert!(text.contains("prober: 2 values, 2 commits, schema 0") && text.contains("hex 0201000000000000"), "{text}");
     assert_eq!(desk.run(&["state", "get", "prober", "drink"]).well().stdout, "\"tea\"\n");
@@ -116,14 +119,11 @@ fn what_cannot_be_put_back_changes_nothing() {
     let _damaged = desk.run(&["run"]).refused(3, "AD103", &["state.redb", "damaged"]);
 }
 
-/// The disk is full as far as this process is concerned: no file of it may become larger.
-#[test]
-fn a_commit_for_which_the_disk_has_no_room_is_a_crash_and_never_was() {
-    let desk = Desk::with(&format!("{PROBER}{DURABLE}limits = {{ state = \"1GiB\" }}\n[root]\nintensity = 0\n"));
-    // The compiled code is written before the limit, which holds for every file.
-    let _compiled = desk.run(&["check"]).well();
+/// A host for which the disk is full: no file of it may become larger than 4 MiB.
+fn up_with_a_full_disk(desk: &Desk) -> Running {
     let command = desk.command(&[] as &[&str]);
-    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" run --log error";
+    // A soft limit can be raised again.
+    let script = "trap '' XFSZ; ulimit -S -f 8192; exec \"$0\" run --log info";
     let mut limited = Command::new("sh");
     limited.args(["-c", script]).arg(airssys()).current_dir(desk.path());
     for (name, value) in command.get_envs() {
@@ -135,25 +135,89 @@ fn a_commit_for_which_the_disk_has_no_room_is_a_crash_and_never_was() {
     limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running::start(limited);
     running.until("is up");
+    running
+}
+
+#[test]
+fn a_commit_for_which_the_disk_has_no_room_never_was_and_with_room_again_the_same_host_goes_on() {
+    let desk = Desk::with(&format!("{PROBER}{DURABLE}limits = {{ state = \"1GiB\" }}\n[root]\nintensity = 100000\n"));
+    // The compiled code is written before the limit, which holds for every file.
+    let _compiled = desk.run(&["check"]).well();
+    let running = up_with_a_full_disk(&desk);
     let value = "x".repeat(300_000);
-    let mut acknowledged = 0;
-    let refused = loop {
-        let turn = set(&format!("{acknowledged:03}"), json!(value)).to_string();
-        let ran = desk.run_with(&["call", "prober", "-", "--json"], turn);
-        if ran.exit != Some(0) {
-            break ran;
-        }
-        acknowledged += 1;
-        assert!(acknowledged < 100, "the limit does not hold");
+    let keys = |dump: &str| {
+        let dump: Value = serde_json::from_str(dump).unwrap();
+        let keys: Vec<String> = dump["states"][0]["values"].as_object().unwrap().keys().cloned().collect();
+        (keys, dump["states"][0]["commits"].as_u64().unwrap())
     };
-    assert!(refused.stdout.contains("not-durable") && refused.stdout.contains("state.redb"), "{refused:#?}");
+    let dumped = || keys(&desk.run(&["state", "dump", "prober", "--json"]).well().stdout);
+    let mut acknowledged = Vec::new();
+    let mut tried = 0;
+    let mut fill = |most: usize, acknowledged: &mut Vec<String>| loop {
+        tried += 1;
+        assert!(tried < 10_000, "it never comes to an end");
+        let key = format!("{tried:05}");
+        let ran = desk.run_with(&["call", "prober", "-", "--json"], set(&key, json!(value)).to_string());
+        if ran.exit != Some(0) {
+            return Some(ran);
+        }
+        acknowledged.push(key);
+        if acknowledged.len() >= most {
+            return None;
+        }
+    };
+    for _ in 0..3 {
+        let refused = fill(100, &mut acknowledged).unwrap();
+        assert!(refused.stdout.contains("not-durable") && refused.stdout.contains("state.redb"), "{refused:#?}");
+    }
+    assert_eq!(dumped(), (acknowledged.clone(), acknowledged.len() as u64));
+
+    let pid = running.child.id().to_string();
+    let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:unlimited"]).status().unwrap();
+    assert!(raised.success());
+    let enough = acknowledged.len() + 20;
+    while fill(enough, &mut acknowledged).is_some() {}
+    assert_eq!(dumped(), (acknowledged.clone(), acknowledged.len() as u64));
+    let _stopped = desk.run(&["stop"]).well();
     let (exit, said) = running.end();
-    assert!(exit == Some(1) && said.contains("error[AR301]") && said.contains("not saved any more"), "{said}");
-    // With room again, all that was acknowledged is there.
-    let dump: Value = serde_json::from_str(&desk.run(&["state", "dump", "prober", "--json"]).well().stdout).unwrap();
-    let found = dump["states"][0]["values"].as_object().unwrap().len();
-    assert!((acknowledged..=acknowledged + 1).contains(&found), "{found} of {acknowledged}");
+    assert!(exit == Some(0) && said.contains("cannot be saved") && said.contains("saved again"), "{said}");
+    assert_eq!(dumped(), (acknowledged.clone(), acknowledged.len() as u64), "without a host");
+}
+
+#[test]
+fn a_file_that_is_mostly_empty_is_compacted_at_a_start_and_has_what_it_had() {
+    let limits = "limits = { state = \"48MiB\", turn_budget = \"30s\", turn_deadline = \"30s\" }\n";
+    let desk = Desk::with(&format!("{PROBER}{DURABLE}{limits}"));
+    let stored = desk.path().join(".airssys/state/state.redb");
+    let size = || std::fs::metadata(&stored).unwrap().len();
     let running = up(&desk);
-    call(&desk, &set("more", json!(true)));
+    let written: Value = serde_json::from_str(&call(&desk, &json!("flood_state"))).unwrap();
+    let written = written["ok"].as_u64().unwrap();
+    // What stays lies at the end of the file.
+    let gone: Vec<Value> = (0..written - 4).map(|key| json!({ "delete": format!("flood {key}") })).collect();
+    call(&desk, &json!({ "do": gone }));
+    let dump = || desk.run(&["state", "dump", "prober", "--json"]).well().stdout;
+    let kept = dump();
     stop(&desk, running);
+    let before = size();
+    assert_eq!(dump(), kept);
+
+    let mut running = Running::start(desk.command(&["run", "--log", "info"]));
+    running.until("is up");
+    assert_eq!(dump(), kept);
+    stop_and_hear(&desk, running, "the durable state was compacted");
+    assert!(before > 40 << 20 && size() < 10 << 20, "{before} bytes, and {}", size());
+
+    let mut running = Running::start(desk.command(&["run", "--log", "info"]));
+    running.until("is up");
+    assert_eq!(dump(), kept);
+    let _stopped = desk.run(&["stop"]).well();
+    let (_, said) = running.end();
+    assert!(!said.contains("was compacted"), "it was done: {said}");
+}
+
+fn stop_and_hear(desk: &Desk, running: Running, says: &str) {
+    let _stopped = desk.run(&["stop"]).well();
+    let (exit, said) = running.end();
+    assert!(exit == Some(0) && said.contains(says), "{said}");
 }

@@ -69,6 +69,8 @@ pub struct TopologySettings {
     pub shutdown_timeout: Duration,
     /// From how many bytes on a component that is deployed is compiled by the baseline compiler first, and by the other one while it serves; default 4 MiB.
     pub baseline_from: u64,
+    /// How many bytes all durable states of the data folder may have together, keys and values; default none, for no bound.
+    pub durable_bytes: Option<u64>,
     /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty list trusts nobody.
     pub trusted_keys: Option<Vec<PublicKey>>,
 }
@@ -79,6 +81,7 @@ impl Default for TopologySettings {
             mesh: MeshSettings::default(),
             shutdown_timeout: Duration::from_secs(30),
             baseline_from: BASELINE_FROM,
+            durable_bytes: None,
             trusted_keys: None,
         }
     }

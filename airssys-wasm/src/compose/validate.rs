@@ -52,6 +52,7 @@ pub(super) fn topology(source: &Source, data_folder: Option<&Path>) -> Result<To
     settings.mesh.timers = asked.timers.unwrap_or(settings.mesh.timers);
     settings.shutdown_timeout = asked.shutdown_timeout.map_or(settings.shutdown_timeout, |time| time.0);
     settings.baseline_from = asked.baseline_from.as_ref().map_or(settings.baseline_from, |size| size.0);
+    settings.durable_bytes = asked.durable_state.as_ref().map(|size| size.0);
     settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| parse_all(source, keys)).transpose()?;
     let root = &written.root;
     let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);

@@ -84,6 +84,9 @@ pub(crate) fn settings(topology: &Topology) -> Table {
     set("dead_letters", count(settings.mesh.dead_letters));
     set("timers", count(settings.mesh.timers));
     set("baseline_from", size(settings.baseline_from));
+    if let Some(bytes) = settings.durable_bytes {
+        set("durable_state", size(bytes));
+    }
     if let Some(keys) = &settings.trusted_keys {
         set("trusted_keys", texts(keys));
     }
@@ -322,6 +325,7 @@ mod tests {
         dead_letters = 7
         timers = 8
         baseline_from = "3MiB"
+        durable_state = "5GiB"
         trusted_keys = []
         [root]
         strategy = "one-for-all"

@@ -39,6 +39,7 @@ pub(super) struct Settings {
     pub(super) dead_letters: Option<usize>,
     pub(super) timers: Option<usize>,
     pub(super) baseline_from: Option<Bytes>,
+    pub(super) durable_state: Option<Bytes>,
     pub(super) trusted_keys: Option<Vec<Spanned<String>>>,
 }
 

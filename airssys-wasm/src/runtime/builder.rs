@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::supervisor::{SupervisorSpec, SupervisorStart};
@@ -28,8 +28,9 @@ use super::{Runtime, RuntimeError};
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);
 
-/// A file of durable states that is smaller than this, in bytes, is never compacted at a start.
-const WORTH_COMPACTING: u64 = 64 << 20;
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is no more than the compiled code of
+/// one or two releases takes in the same folder.
+const WORTH_COMPACTING: u64 = 16 << 20;
 
 /// Makes a [`Runtime`].
 #[derive(Default)]
@@ -109,7 +110,9 @@ impl RuntimeBuilder {
         let (declared, most) = room(&engines, topology)?;
         tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
         let kept = match durable {
-            Some((folder, services)) => Some(opened(folder.to_owned(), services).await?),
+            Some((folder, services)) => {
+                Some(opened(folder.to_owned(), services, topology.settings.durable_bytes).await?)
+            }
             None => None,
         };
         let recovered = recover(topology, self.data_folder.as_deref(), self.as_written, kept.as_ref());
@@ -477,21 +480,39 @@ pub(super) struct DurableStates {
     pub(super) shelves: HashMap<String, Arc<Shelf>>,
 }
 
-/// Reads all durable states, off the runtime's threads.
-pub(super) async fn opened(folder: PathBuf, services: Vec<String>) -> Result<DurableStates, RuntimeError> {
+/// Reads all durable states, off the runtime's threads. All of the file together may have so many bytes.
+pub(super) async fn opened(
+    folder: PathBuf,
+    services: Vec<String>,
+    most: Option<u64>,
+) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
     let reading = tokio::task::spawn_blocking(move || {
         let mut file = StateFile::open(&folder)?;
-        file.compact_past(WORTH_COMPACTING)?;
-        let kept: Result<Vec<_>, StateError> =
-            services.into_iter().map(|service| file.read(&service).map(|kept| (service, kept))).collect();
-        Ok((kept?, file))
+        let begun = Instant::now();
+        if let Some((before, after)) = file.compact_past(WORTH_COMPACTING)? {
+            let took_ms = begun.elapsed().as_millis();
+            tracing::info!(target: "airssys::state", before_bytes = before, after_bytes = after, took_ms, "the durable state was compacted");
+        }
+        // Those that are not asked for count too.
+        let mut bytes = 0;
+        for service in file.services()?.iter().filter(|service| !services.contains(service)) {
+            bytes += file.bytes(service)?;
+        }
+        let mut all = Vec::with_capacity(services.len());
+        for service in services {
+            let kept = file.read(&service)?;
+            bytes += kept.values().map(|kept| kept.bytes() as u64).sum::<u64>();
+            all.push((service, kept));
+        }
+        Ok((all, bytes, file))
     });
-    let (kept, file) = reading.await.unwrap_or_else(|panic| {
+    let (kept, bytes, file) = reading.await.unwrap_or_else(|panic| {
         Err(StateError::Damaged { path: path.clone(), detail: format!("reading it panicked: {panic}") })
     })?;
-    let started = Journal::start(file);
+    let started = Journal::start(file, bytes);
     let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
+    journal.room().set_most(most);
     let shelf = |(service, kept): (String, _)| {
         let shelf = Shelf::new(journal.clone(), &service, kept);
         (service, Arc::new(shelf))

@@ -327,6 +327,14 @@ impl Runtime {
             .collect()
     }
 
+    /// How many bytes all durable states of the data folder have together, keys and values, with services that have left the topology; and the most that
+    /// they may have, where there is a bound. None where no service has had durable state since the start.
+    #[must_use]
+    pub fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
+        let journal = self.lock(&self.journal);
+        journal.as_ref().map(|journal| (journal.room().bytes(), journal.room().most()))
+    }
+
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
     #[must_use]
     pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {

@@ -50,9 +50,9 @@ impl Committed {
 impl State {
     /// What is kept on disk, as it was saved last.
     fn kept(kept: Kept, home: Home) -> Self {
+        let bytes = kept.bytes();
         let Kept { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
-        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
         Self { committed: Mutex::new(Committed { values, bytes, commits, schema }), home: Some(Box::new(home)) }
     }
 
@@ -191,14 +191,28 @@ impl Saved {
 
 /// A write for which the state has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
-)]
-pub struct Full {
-    /// What it would come to.
-    pub bytes: usize,
-    /// The bound.
-    pub most: usize,
+#[non_exhaustive]
+pub enum Full {
+    /// In the state of this address.
+    #[error(
+        "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
+    )]
+    State {
+        /// What it would come to.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
+    /// In all durable states of the data folder together.
+    #[error(
+        "all durable state together would have {bytes} bytes, and {most} is the most; hint: raise `durable_state` in `[settings]`, or delete keys"
+    )]
+    Together {
+        /// What it would come to.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
 }
 
 /// A value that cannot be incremented: it is not eight bytes, the sum does not fit, or there is no room for it.
@@ -239,7 +253,7 @@ impl Transaction {
         }
     }
 
-    /// Sets a key, where the whole state then has `most` bytes at most.
+    /// Sets a key, where the whole state then has `most` bytes at most, and there is room for it in the file where it is durable.
     ///
     /// # Errors
     ///
@@ -250,7 +264,10 @@ impl Transaction {
         let bytes = others.saturating_add(new);
         // One that does not grow is never refused: the bound may be lower than it was.
         if bytes > most && new > old {
-            return Err(Full { bytes, most });
+            return Err(Full::State { bytes: bytes as u64, most: most as u64 });
+        }
+        if let Some(home) = state.home.as_ref().filter(|_| new > old) {
+            home.room().after(home.room().bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
         }
         self.added += new;
         self.removed += old;
@@ -336,6 +353,15 @@ impl Transaction {
                 format!("of the state's key {key:?}, it {this}, and the live one {that}")
             })
             .collect()
+    }
+
+    /// By how many bytes its commit makes the state larger, and by how many smaller.
+    fn sizes(&self, state: &State) -> (u64, u64) {
+        let committed = state.lock();
+        self.writes.iter().fold((0, 0), |(added, removed), (key, value)| {
+            let new = value.as_ref().map_or(0, |value| key.len() + value.len());
+            (added + new as u64, removed + committed.size(key) as u64)
+        })
     }
 
     /// Whether its commit changes nothing.

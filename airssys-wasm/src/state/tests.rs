@@ -36,10 +36,10 @@ fn only_numbers_are_incremented() {
 fn a_state_never_grows_beyond_its_bound() {
     let (state, mut turn) = (State::default(), Transaction::default());
     turn.set(&state, "a", "1234".into(), 10).unwrap();
-    assert_eq!(turn.set(&state, "b", "12345".into(), 10), Err(Full { bytes: 11, most: 10 }));
+    assert_eq!(turn.set(&state, "b", "12345".into(), 10), Err(Full::State { bytes: 11, most: 10 }));
     turn.set(&state, "b", "1234".into(), 10).unwrap();
     turn.set(&state, "b", "4321".into(), 10).unwrap();
-    assert_eq!(turn.increment(&state, "n", 1, 10), Err(IncrementError::Full(Full { bytes: 19, most: 10 })));
+    assert_eq!(turn.increment(&state, "n", 1, 10), Err(IncrementError::Full(Full::State { bytes: 19, most: 10 })));
     turn.commit(&state, 0);
     assert!(turn.set(&state, "c", Bytes::new(), 10).is_err(), "what is committed counts");
     turn.set(&state, "a", "12".into(), 5).unwrap();

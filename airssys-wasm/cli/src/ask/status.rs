@@ -1,11 +1,13 @@
 //! `airssys status`: how a running host is, in a few lines.
 
+use bytesize::ByteSize;
+
 use super::{HostArgs, lasting};
 use crate::control::ControlError;
 use crate::control::protocol::{Request, Status};
 use crate::output;
 
-/// Tells how a running host is: its mesh, since when it is up, instances and dead letters.
+/// Tells how a running host is: its mesh, since when it is up, instances, dead letters and durable state.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys status --json")]
 pub(crate) struct Args {
@@ -19,8 +21,12 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
 }
 
 fn text(of: &Status) -> String {
+    let durable = of.durable_bytes.map(|bytes| {
+        let most = of.most_durable_bytes.map(|most| format!(" of {}", ByteSize(most)));
+        format!("\n  {}{} of durable state", ByteSize(bytes), most.unwrap_or_default())
+    });
     format!(
-        "{} is up for {}: process {}, airssys {}\n  {}, {} of the {} that this machine holds\n  {}, {} kept",
+        "{} is up for {}: process {}, airssys {}\n  {}, {} of the {} that this machine holds\n  {}, {} kept{}",
         of.mesh,
         lasting(of.uptime_seconds),
         of.process,
@@ -30,5 +36,6 @@ fn text(of: &Status) -> String {
         of.most_instances,
         output::count(usize::try_from(of.dead_letters).unwrap_or(usize::MAX), "dead letter"),
         of.dead_letters_kept,
+        durable.unwrap_or_default(),
     )
 }

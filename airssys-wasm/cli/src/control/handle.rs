@@ -358,6 +358,7 @@ fn bytes(body: &Body) -> Result<Vec<u8>, Refusal> {
 fn status(house: &House) -> Status {
     let (instances, most_instances) = house.runtime.instances();
     let (dead_letters, kept) = house.runtime.dead_letters();
+    let durable = house.runtime.durable_bytes();
     Status {
         mesh: house.mesh.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -368,6 +369,8 @@ fn status(house: &House) -> Status {
         most_instances,
         dead_letters,
         dead_letters_kept: kept.len(),
+        durable_bytes: durable.map(|(bytes, _)| bytes),
+        most_durable_bytes: durable.and_then(|(_, most)| most),
     }
 }
 

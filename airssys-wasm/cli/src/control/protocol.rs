@@ -189,6 +189,10 @@ pub(crate) struct Status {
     /// All that there were.
     pub(crate) dead_letters: u64,
     pub(crate) dead_letters_kept: usize,
+    /// Of all durable states together; none where there are none.
+    pub(crate) durable_bytes: Option<u64>,
+    /// None where there is no bound.
+    pub(crate) most_durable_bytes: Option<u64>,
 }
 
 /// In which order the actors of a service get a release, and what it has to show; what is not said is as the library has it.

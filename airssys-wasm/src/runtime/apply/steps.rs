@@ -193,7 +193,9 @@ impl<'a> Steps<'a> {
             return Ok(Some(Arc::new(Shelf::new(journal, &service, kept))));
         }
         let folder = self.runtime.data_folder.clone().ok_or_else(|| failed("there is no data folder".to_owned()))?;
-        let mut states = opened(folder, vec![service.clone()]).await.map_err(|error| failed(error.to_string()))?;
+        let most = self.runtime.settings.load().durable_bytes;
+        let mut states =
+            opened(folder, vec![service.clone()], most).await.map_err(|error| failed(error.to_string()))?;
         let shelf = states.shelves.remove(&service);
         *self.runtime.lock(&self.runtime.journal) = Some(states.journal);
         Ok(shelf)
@@ -222,6 +224,9 @@ impl<'a> Steps<'a> {
         let target = &self.prepared.target;
         runtime.mesh.set(&target.settings.mesh);
         runtime.engines.set_baseline_from(target.settings.baseline_from);
+        if let Some(journal) = &*runtime.lock(&runtime.journal) {
+            journal.room().set_most(target.settings.durable_bytes);
+        }
         runtime.settings.store(Arc::new(target.settings.clone()));
         runtime.in_force.store(Arc::new(self.prepared.written.clone()));
         let mut releases = runtime.lock(&runtime.releases);

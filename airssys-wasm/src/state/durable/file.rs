@@ -12,10 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, Table};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use redb::{TableDefinition, WriteTransaction};
 
 use super::StateError;
+use super::storage::Storage;
 
 /// The layout that is written here. A file with a higher number is not touched.
 const FORMAT: u64 = 1;
@@ -47,6 +48,13 @@ pub struct Kept {
     pub schema: u32,
 }
 
+impl Kept {
+    /// Of all keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+}
+
 /// One commit, as it goes to disk.
 pub(super) struct Change<'a> {
     pub(super) service: &'a str,
@@ -61,7 +69,10 @@ pub(super) struct Change<'a> {
 /// For those who look at state while no mesh runs; a mesh opens it by itself.
 #[derive(Debug)]
 pub struct StateFile {
-    database: Database,
+    /// None where it could not be opened anew.
+    database: Option<Database>,
+    /// Let go of after the database.
+    storage: Storage,
     path: PathBuf,
 }
 
@@ -82,19 +93,14 @@ impl StateFile {
         let path = Self::path(data_folder);
         make(&path).map_err(|source| StateError::File { what: "make", path: path.clone(), source })?;
         let begun = Instant::now();
-        let database = loop {
-            // A panic of the store over what it finds in the file is a damaged file.
-            let opened = thread::scope(|scope| scope.spawn(|| builder().create(&path)).join());
-            match opened {
-                Ok(Err(DatabaseError::DatabaseAlreadyOpen)) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
-                Ok(opened) => break opened.map_err(StateError::of("open", &path))?,
-                Err(_panic) => {
-                    let detail = "its pages do not fit together".to_owned();
-                    return Err(StateError::Damaged { path, detail });
-                }
+        loop {
+            let storage =
+                Storage::file(&path).map_err(|source| StateError::File { what: "open", path: path.clone(), source })?;
+            match database(&storage, &path) {
+                Err(StateError::InUse { .. }) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
+                opened => return Self::begin(opened?, storage, path),
             }
-        };
-        Self::begin(database, path)
+        }
     }
 
     /// On something else than a file; `name` is what errors call it.
@@ -104,13 +110,25 @@ impl StateFile {
     /// [`StateError`].
     #[cfg(test)]
     pub(super) fn on(backend: impl redb::StorageBackend, name: &Path) -> Result<Self, StateError> {
-        let database = builder().create_with_backend(backend).map_err(StateError::of("open", name))?;
-        Self::begin(database, name.to_owned())
+        let storage = Storage::new(backend);
+        Self::begin(database(&storage, name)?, storage, name.to_owned())
+    }
+
+    /// Opens it once more after an error, since redb answers nothing any more then. Nobody else gets hold of it in between.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; it can only be opened anew again then.
+    pub(super) fn reopen(&mut self) -> Result<(), StateError> {
+        // What the old one has left to write must not go over what the new one writes.
+        self.database = None;
+        self.database = Some(database(&self.storage, &self.path)?);
+        Ok(())
     }
 
     /// Looks at the format; a file without one is new.
-    fn begin(database: Database, path: PathBuf) -> Result<Self, StateError> {
-        let file = Self { database, path };
+    fn begin(database: Database, storage: Storage, path: PathBuf) -> Result<Self, StateError> {
+        let file = Self { database: Some(database), storage, path };
         let writing = file.writing()?;
         let format = {
             let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
@@ -179,6 +197,26 @@ impl StateFile {
         Ok(found)
     }
 
+    /// The bytes of all keys and values of a service.
+    pub(crate) fn bytes(&self, service: &str) -> Result<u64, StateError> {
+        let next = format!("{service}\0");
+        let all = (service, "", "")..(next.as_str(), "", "");
+        let mut bytes = 0;
+        for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
+            let (place, value) = entry.map_err(self.error("read"))?;
+            if let Some(key) = place.value().2.strip_prefix(VALUE) {
+                bytes += (key.len() + value.value().len()) as u64;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// How many commits have changed a state.
+    pub(super) fn commits(&self, service: &str, actor: &str) -> Result<u64, StateError> {
+        let record = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))?;
+        record.map_or(Ok(0), |record| Ok(self.record(record.value())?.0))
+    }
+
     /// Puts these states in the place of all that a service has, as one step.
     ///
     /// # Errors
@@ -202,26 +240,50 @@ impl StateFile {
         writing.commit().map_err(self.error("write"))
     }
 
-    /// Gives back the room that was deleted; whether there was any.
+    /// Gives back the room that was deleted; whether there was any. It takes about as long as writing what is left.
     ///
     /// # Errors
     ///
     /// [`StateError`]; no state has changed.
     pub fn compact(&mut self) -> Result<bool, StateError> {
-        self.database.compact().map_err(StateError::of("compact", &self.path))
+        let database = self.database.as_mut().ok_or_else(|| closed(&self.path))?;
+        let compacted = database.compact().map_err(StateError::of("compact", &self.path));
+        if compacted.is_err() {
+            // Unlike what we commit, what redb moves is synced together with what makes it valid.
+            self.database = None;
+            let failed = |source| StateError::File { what: "sync", path: self.path.clone(), source };
+            self.storage.sync_all_again().map_err(failed)?;
+            self.reopen()?;
+        }
+        compacted
     }
 
-    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used.
-    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<bool, StateError> {
-        let size = fs::metadata(&self.path).map_or(0, |file| file.len());
-        if size <= worth {
-            return Ok(false);
+    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used; what it had and has then, in bytes. That it
+    /// cannot be compacted is told in the log.
+    pub(crate) fn compact_past(&mut self, worth: u64) -> Result<Option<(u64, u64)>, StateError> {
+        let before = self.length()?;
+        if before <= worth {
+            return Ok(None);
         }
         let writing = self.writing()?;
         let stats = writing.stats().map_err(self.error("read"))?;
         writing.abort().map_err(self.error("read"))?;
-        let used = stats.allocated_pages() * stats.page_size() as u64;
-        if used < size / 2 { self.compact() } else { Ok(false) }
+        if stats.allocated_pages() * stats.page_size() as u64 >= before / 2 {
+            return Ok(None);
+        }
+        match self.compact() {
+            Ok(_) => Ok(Some((before, self.length()?))),
+            Err(error) if self.database.is_some() => {
+                tracing::warn!(target: "airssys::state", %error, "the durable state is as it was, but not smaller");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of the file, in bytes.
+    fn length(&self) -> Result<u64, StateError> {
+        self.storage.bytes().map_err(|source| StateError::File { what: "read", path: self.path.clone(), source })
     }
 
     /// Makes all changes as one step, and syncs.
@@ -254,6 +316,10 @@ impl StateFile {
         commits: u64,
         schema: u32,
     ) -> Result<(), StateError> {
+        if commits == 0 {
+            // Nobody has written to it.
+            return table.remove((service, actor, RECORD)).map(drop).map_err(self.error("write"));
+        }
         let mut record = [0; 12];
         record[..8].copy_from_slice(&commits.to_le_bytes());
         record[8..].copy_from_slice(&schema.to_le_bytes());
@@ -271,16 +337,20 @@ impl StateFile {
     }
 
     fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
-        let reading = self.database.begin_read().map_err(self.error("read"))?;
+        let reading = self.database()?.begin_read().map_err(self.error("read"))?;
         reading.open_table(STATES).map_err(self.error("read"))
     }
 
     fn writing(&self) -> Result<WriteTransaction, StateError> {
-        let mut writing = self.database.begin_write().map_err(self.error("write"))?;
+        let mut writing = self.database()?.begin_write().map_err(self.error("write"))?;
         writing.set_durability(Durability::Immediate).map_err(self.error("write"))?;
         // Guests choose the bytes. With one phase, a commit that a crash cut off is told from a whole one by a checksum that somebody can forge.
         writing.set_two_phase_commit(true);
         Ok(writing)
+    }
+
+    fn database(&self) -> Result<&Database, StateError> {
+        self.database.as_ref().ok_or_else(|| closed(&self.path))
     }
 
     fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
@@ -288,10 +358,22 @@ impl StateFile {
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
+/// What a killed host or an error has left unfinished is taken back here.
+fn database(storage: &Storage, path: &Path) -> Result<Database, StateError> {
+    let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage.lend());
+    // A panic of the store over what it finds in the file is a damaged file.
+    match thread::scope(|scope| scope.spawn(open).join()) {
+        Ok(opened) => opened.map_err(StateError::of("open", path)),
+        Err(_panic) => {
+            let detail = "its pages do not fit together".to_owned();
+            Err(StateError::Damaged { path: path.to_owned(), detail })
+        }
+    }
+}
+
+fn closed(path: &Path) -> StateError {
+    let source = io::Error::other("it could not be opened anew after an error");
+    StateError::File { what: "use", path: path.to_owned(), source }
 }
 
 /// Makes the file where it is not there, known to its folder for good and for its owner only.

@@ -2,27 +2,45 @@
 #![allow(clippy::print_stdout, reason = "a seed is told")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use self::disk::{Disk, random};
+use super::journal::Saving;
+use super::writer::Pause;
 use super::{Journal, Kept, Shelf, StateError, StateFile};
 use crate::error::Crash;
-use crate::state::{State, Transaction};
+use crate::state::{Full, State, Transaction};
 
 mod disk;
 
 const NAME: &str = "the disk";
+
+/// Of random numbers; it is told, and can be given.
+fn seed() -> u64 {
+    let own = || std::process::id().into();
+    let seed = std::env::var("AIRSSYS_SEED").map_or_else(|_| own(), |seed| seed.parse().unwrap());
+    println!("AIRSSYS_SEED={seed}");
+    seed
+}
 
 fn on(disk: &Disk) -> StateFile {
     StateFile::on(disk.clone(), Path::new(NAME)).unwrap()
 }
 
 fn shelf(file: StateFile) -> (Shelf, Journal) {
+    shelf_with(file, |_| Duration::ZERO)
+}
+
+fn shelf_with(file: StateFile, pause: Pause) -> (Shelf, Journal) {
     let kept = file.read("counter").unwrap();
-    let journal = Journal::start(file).unwrap();
+    let bytes = file.services().unwrap().iter().map(|service| file.bytes(service).unwrap()).sum();
+    let journal = Journal::start_with(file, bytes, pause).unwrap();
     (Shelf::new(journal.clone(), "counter", kept), journal)
 }
 
@@ -98,10 +116,87 @@ fn what_was_deleted_gives_its_room_back() {
     file.replace("a", &BTreeMap::new()).unwrap();
     let size = || std::fs::metadata(StateFile::path(folder.path())).unwrap().len();
     let before = size();
-    assert!(!file.compact_past(before).unwrap(), "it is not worth it");
-    assert!(file.compact_past(before / 2).unwrap());
-    assert!(!file.compact_past(0).unwrap(), "it was done");
+    assert_eq!(file.compact_past(before).unwrap(), None, "it is not worth it");
+    assert_eq!(file.compact_past(before / 2).unwrap(), Some((before, size())));
+    assert_eq!(file.compact_past(0).unwrap(), None, "it was done");
     assert!(size() < before / 4, "{} of {before} bytes are left", size());
+}
+
+/// A file of which a part is used, here and there.
+fn with_holes() -> (Disk, BTreeMap<Box<str>, Kept>) {
+    let disk = Disk::default();
+    let file = on(&disk);
+    let long = "x".repeat(3 << 10);
+    let state = |keys: Range<u32>| {
+        let values = keys.map(|key| (key.to_string().into(), Bytes::copy_from_slice(long.as_bytes())));
+        BTreeMap::from([("".into(), Kept { values: values.collect(), commits: 1, schema: 0 })])
+    };
+    for service in 0..16 {
+        file.replace(&service.to_string(), &state(0..20)).unwrap();
+    }
+    for service in 0..15 {
+        file.replace(&service.to_string(), &BTreeMap::new()).unwrap();
+    }
+    let kept = state(7..20);
+    file.replace("15", &kept).unwrap();
+    drop(file);
+    (disk, kept)
+}
+
+/// The host is killed, or the power goes, at every write and sync of a compaction in turn.
+#[test]
+fn a_compaction_that_is_cut_off_changes_no_state() {
+    let mut seed = seed();
+    let (disk, kept) = with_holes();
+    let mut compacted = 0;
+    for point in 0.. {
+        let cut_off = disk.copy();
+        let mut file = on(&cut_off);
+        cut_off.fail_after(point, usize::MAX);
+        let done = file.compact_past(0);
+        let (killed, without_power) = (cut_off.copy(), cut_off.after_power_cut(&mut seed));
+        for after in [killed, without_power] {
+            let mut file = on(&after);
+            assert_eq!(file.read("15").unwrap(), kept, "{point}");
+            assert_eq!(file.services().unwrap(), ["15"], "{point}");
+            compacted += u32::from(file.compact_past(0).unwrap().is_some());
+            assert_eq!(file.read("15").unwrap(), kept, "{point}");
+        }
+        if let Ok(done) = done {
+            let (before, after) = done.unwrap();
+            assert!(after < before / 2, "{after} of {before}");
+            break;
+        }
+    }
+    assert!(compacted > 10, "what was cut off is done another time");
+}
+
+/// A compaction fails at every write and sync in turn, on a disk that forgets; the file is used then.
+#[test]
+fn a_compaction_that_fails_changes_no_state_and_is_in_nobodys_way() {
+    let mut seed = seed();
+    let (disk, kept) = with_holes();
+    for failures in [1, 3] {
+        for point in 0.. {
+            let failing = disk.copy().that_forgets(seed);
+            let mut file = on(&failing);
+            failing.fail_after(point, failures);
+            let done = file.compact_past(0);
+            let has_failed = failing.heal();
+            if done.is_ok() {
+                assert_eq!(file.read("15").unwrap(), kept, "{point}");
+                let after = on(&failing.after_power_cut(&mut seed));
+                assert_eq!(after.read("15").unwrap(), kept, "{failures} failures from {point} on");
+                file.replace("more", &kept).unwrap();
+                let after = on(&failing.after_power_cut(&mut seed));
+                assert_eq!(after.read("15").unwrap(), kept, "{failures} failures from {point} on");
+                assert_eq!(after.read("more").unwrap(), kept, "{failures} failures from {point} on");
+            }
+            if !has_failed {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -128,38 +223,201 @@ async fn memory_and_disk_agree_and_who_does_not_wait_stops_nothing() {
     assert_eq!((number(&found.values), found.commits), (2, 2));
 }
 
-/// At every write and sync of a commit in turn the disk begins to fail.
+/// Deletes a key, or makes a key, in a state and another one in the other, as one group or two.
+async fn both(shelf: &Shelf, round: u64) -> [bool; 2] {
+    let savings = ["a", "b"].map(|actor| {
+        let state = shelf.state(actor);
+        let mut turn = Transaction::default();
+        turn.delete(&state, &(round - 1).to_string());
+        turn.set(&state, &round.to_string(), Bytes::copy_from_slice(actor.as_bytes()), 1 << 20).unwrap();
+        state.save(&mut turn, round, u32::try_from(round).unwrap(), Box::new(|| ())).unwrap()
+    });
+    let [a, b] = savings;
+    [a.done().await.is_ok(), b.done().await.is_ok()]
+}
+
+fn all(shelf: &Shelf) -> BTreeMap<Box<str>, Kept> {
+    let mut all = BTreeMap::new();
+    shelf.each(|actor, state| drop(all.insert(actor.into(), state.dump())));
+    // A state that nobody has written to is not on disk.
+    all.retain(|_, kept| kept.commits > 0);
+    all
+}
+
+/// At every write and sync in turn the disk fails, once or some times, with one state that was there before and two that were not.
 #[tokio::test]
-async fn a_commit_that_fails_is_told_and_so_is_every_later_one() {
-    for point in 0..40 {
-        let disk = Disk::default();
-        let (shelf_, _journal) = shelf(on(&disk));
-        let state = shelf_.state("");
-        write(&state, 1).await.unwrap();
-        disk.fail_after(point);
-        let mut acknowledged = 1;
-        while write(&state, acknowledged + 1).await.is_ok() {
-            acknowledged += 1;
+async fn a_commit_that_fails_never_was_and_the_next_one_goes_well_when_the_disk_does() {
+    let mut seed = seed();
+    for (failures, forgets) in [(1, false), (1, true), (2, true), (7, true), (usize::MAX, true)] {
+        let mut point = 0;
+        loop {
+            let disk = if forgets { Disk::default().that_forgets(seed) } else { Disk::default() };
+            let (shelf_, journal) = shelf(on(&disk));
+            let state = shelf_.state("");
+            write(&state, 1).await.unwrap();
+            disk.fail_after(point, failures);
+            let mut told = 1;
+            for _ in 0..2 {
+                told += u64::from(write(&state, told + 1).await.is_ok());
+            }
+            let expected = both(&shelf_, 1).await.map(u64::from);
+            let has_failed = disk.heal();
+            assert_eq!((number(&state.snapshot()), state.commits()), (told, told), "as it was told");
+            assert_eq!(["a", "b"].map(|actor| shelf_.state(actor).commits()), expected, "as it was told");
+            write(&state, told + 1).await.unwrap();
+            let memory = all(&shelf_);
+            assert_eq!(number(&memory[""].values), told + 1);
+            // What the file has is what it would have if the power went now.
+            let after = disk.after_power_cut(&mut seed);
+            assert_eq!(on(&after).read("counter").unwrap(), memory, "{failures} failures from {point} on");
+            assert_eq!(both(&shelf_, 2).await, [true; 2]);
+            let memory = all(&shelf_);
+            journal.close().await;
+            assert_eq!(on(&disk).read("counter").unwrap(), memory, "{failures} failures from {point} on");
+            if !has_failed {
+                assert!(point > 20, "it went through all of the commits");
+                break;
+            }
+            point += 1;
         }
-        assert_eq!((number(&state.snapshot()), state.commits()), (acknowledged, acknowledged));
-        disk.fail_after(usize::MAX);
-        let later = write(&state, 100).await;
-        assert!(matches!(&later, Err(Crash::NotDurable { detail }) if detail.contains(NAME)), "{later:?}");
-        assert_eq!(number(&state.snapshot()), acknowledged);
-        assert!(state.was_saved(acknowledged) && !state.was_saved(100));
     }
 }
 
 #[tokio::test]
+async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_refused_at_once() {
+    let disk = Disk::default();
+    let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
+    let state = shelf_.state("");
+    write(&state, 1).await.unwrap();
+    disk.fail_after(0, usize::MAX);
+    for _ in 0..3 {
+        let refused = write(&state, 2).await;
+        assert!(matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains(NAME)), "{refused:?}");
+    }
+    let asked = disk.asked();
+    assert!(disk.heal());
+    assert!(write(&state, 2).await.is_err() && disk.asked() == asked, "it is too soon");
+    assert!(state.was_saved(1) && !state.was_saved(2));
+    // Who must know what the disk has does not wait for that.
+    assert_eq!(number(&journal.read("counter").await.unwrap().unwrap()[""].values), 1);
+    write(&state, 2).await.unwrap();
+    assert_eq!((number(&state.snapshot()), state.commits()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_file_is_let_go_of_when_nobody_has_a_way_to_it_also_after_a_commit_that_failed() {
+    let disk = Disk::default();
+    let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
+    disk.fail_after(0, usize::MAX);
+    assert!(write(&shelf_.state(""), 1).await.is_err());
+    let let_go = disk.let_go();
+    drop((shelf_, journal));
+    assert_eq!(let_go.recv_timeout(Duration::from_secs(30)), Err(RecvTimeoutError::Disconnected));
+}
+
+/// A commit that fails in its last step is on disk, and nobody commits any more.
+#[tokio::test]
+async fn what_a_failed_commit_left_on_disk_is_gone_when_the_file_is_closed() {
+    let mut left = 0;
+    for point in 0..40 {
+        let disk = Disk::default();
+        let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
+        let state = shelf_.state("");
+        write(&state, 1).await.unwrap();
+        // Enough for the look that follows at once.
+        disk.fail_after(point, 2);
+        if write(&state, 2).await.is_ok() {
+            continue;
+        }
+        disk.heal();
+        left += usize::from(number(&on(&disk.copy()).read("counter").unwrap()[""].values) == 2);
+        journal.close().await;
+        assert_eq!(number(&on(&disk).read("counter").unwrap()[""].values), 1);
+    }
+    assert!(left > 0, "none of them was there");
+}
+
+/// Sets a key to so many bytes, without looking at the room first, as a turn that others overtook.
+fn unasked(state: &Arc<State>, key: &str, length: usize) -> Saving {
+    let mut turn = Transaction::default();
+    turn.writes.insert(key.into(), (length > 0).then(|| vec![0; length].into()));
+    state.save(&mut turn, 1, 0, Box::new(|| ())).unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
+    let disk = Disk::default();
+    let file = on(&disk);
+    // What has left the topology counts.
+    file.replace("gone", &BTreeMap::from([("".into(), kept(&[("ten", "1234567")]))])).unwrap();
+    let (shelf_, journal) = shelf(file);
+    let [a, b] = ["a", "b"].map(|actor| shelf_.state(actor));
+    assert_eq!((journal.room().bytes(), journal.room().most()), (10, None));
+    unasked(&a, "k", 99).done().await.unwrap();
+    journal.room().set_most(Some(200));
+    assert_eq!((journal.room().bytes(), journal.room().most()), (110, Some(200)));
+
+    // A turn that asks is told at once, and may go on.
+    let mut turn = Transaction::default();
+    let too_much = turn.set(&b, "k", vec![0; 90].into(), 1_000);
+    assert_eq!(too_much, Err(Full::Together { bytes: 201, most: 200 }), "10 and 100 are there");
+    turn.set(&b, "k", vec![0; 89].into(), 1_000).unwrap();
+    assert!(turn.set(&b, "l", Bytes::new(), 1_000).is_err(), "what the turn wrote itself counts");
+
+    // Those of one group come after each other; the one that has no room is in nobody's way.
+    let [first, second] = [unasked(&a, "k", 139), unasked(&b, "k", 59)];
+    first.done().await.unwrap();
+    let refused = second.done().await;
+    assert!(
+        matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("210 bytes, and 200") && detail.contains("hint: ")),
+        "{refused:?}"
+    );
+    assert!(b.is_empty() && journal.room().bytes() == 150);
+
+    // Beneath what is there already: what makes it no larger goes on.
+    journal.room().set_most(Some(20));
+    assert!(unasked(&b, "k", 1).done().await.is_err());
+    unasked(&a, "k", 139).done().await.unwrap();
+    unasked(&a, "k", 100).done().await.unwrap();
+    unasked(&a, "k", 0).done().await.unwrap();
+    unasked(&b, "k", 9).done().await.unwrap();
+    assert!(unasked(&b, "l", 9).done().await.is_err(), "20 is the most");
+
+    // A commit that fails takes no room.
+    disk.fail_after(0, usize::MAX);
+    journal.room().set_most(None);
+    assert!(unasked(&b, "l", 99).done().await.is_err() && journal.room().bytes() == 20);
+    disk.heal();
+    journal.close().await;
+    let found = on(&disk);
+    assert_eq!(found.bytes("counter").unwrap() + found.bytes("gone").unwrap(), 20);
+}
+
+#[test]
+fn a_file_that_is_opened_anew_is_nobody_elses_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = StateFile::open(folder.path()).unwrap();
+    let states = BTreeMap::from([("".into(), kept(&[("k", "v")]))]);
+    file.replace("a", &states).unwrap();
+    file.reopen().unwrap();
+    assert!(matches!(StateFile::open(folder.path()), Err(StateError::InUse { .. })));
+    assert_eq!(file.read("a").unwrap(), states);
+    let path = StateFile::path(folder.path());
+    std::fs::write(&path, "damaged").unwrap();
+    assert!(file.reopen().is_err() && file.read("a").is_err());
+    assert!(matches!(StateFile::open(folder.path()), Err(StateError::InUse { .. })), "also where that fails");
+    drop(file);
+    assert!(matches!(StateFile::open(folder.path()), Err(StateError::Damaged { .. })));
+}
+
+#[tokio::test]
 async fn after_a_power_cut_what_was_acknowledged_is_there_and_nothing_by_halves() {
-    let own = || std::process::id().into();
-    let mut seed: u64 = std::env::var("AIRSSYS_SEED").map_or_else(|_| own(), |seed| seed.parse().unwrap());
-    println!("AIRSSYS_SEED={seed}");
+    let mut seed = seed();
     for round in 0..200 {
         let disk = Disk::default();
         let (shelf_, journal) = shelf(on(&disk));
         let state = shelf_.state("");
-        disk.fail_after(random(&mut seed) % 60);
+        disk.fail_after(random(&mut seed) % 60, usize::MAX);
         let mut tried = 0;
         let mut acknowledged = 0;
         while tried < 12 {

@@ -1,10 +1,16 @@
 //! A disk that can fail and lose power: what was not synced is then there, not there, or there by halves, in whatever order.
+//!
+//! It may also forget, as Linux does: after a sync that failed, what it was to sync is on the disk or not, and no later sync cares for it.
 
 use std::io;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a disk writes as one piece.
 const SECTOR: usize = 512;
+/// What a system syncs as one piece.
+const PAGE: usize = 4_096;
 
 #[derive(Debug, Clone)]
 enum Written {
@@ -20,8 +26,14 @@ struct Platter {
     synced: Vec<u8>,
     /// What is not.
     since: Vec<Written>,
-    /// Writes and syncs that go well still; none where all do.
-    left: Option<usize>,
+    /// Writes and syncs that were asked for.
+    asked: usize,
+    /// Which of them fail.
+    failing: Range<usize>,
+    /// A row of random numbers, where it forgets.
+    forgets: Option<u64>,
+    /// Who is told that it was let go of.
+    let_go: Option<Sender<()>>,
 }
 
 /// A disk; its clones are the same one.
@@ -42,9 +54,43 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// After this many more writes and syncs every one fails.
-    pub(super) fn fail_after(&self, left: usize) {
-        self.lock().left = Some(left);
+    /// As one that forgets.
+    pub(super) fn that_forgets(self, seed: u64) -> Self {
+        self.lock().forgets = Some(seed);
+        self
+    }
+
+    /// Another one with the same on it, as the system shows it.
+    pub(super) fn copy(&self) -> Self {
+        let bytes = self.lock().seen.clone();
+        Self(Arc::new(Mutex::new(Platter { seen: bytes.clone(), synced: bytes, ..Platter::default() })))
+    }
+
+    /// After this many more writes and syncs, so many fail.
+    pub(super) fn fail_after(&self, left: usize, failures: usize) {
+        let mut platter = self.lock();
+        let first = platter.asked + left;
+        platter.failing = first..first.saturating_add(failures);
+    }
+
+    /// Told when nobody has it any more.
+    pub(super) fn let_go(&self) -> Receiver<()> {
+        let (tell, told) = channel();
+        self.lock().let_go = Some(tell);
+        told
+    }
+
+    /// No more of them fail; whether one has.
+    pub(super) fn heal(&self) -> bool {
+        let mut platter = self.lock();
+        let has_failed = platter.asked > platter.failing.start;
+        platter.failing = 0..0;
+        has_failed
+    }
+
+    /// Writes and syncs that were asked for.
+    pub(super) fn asked(&self) -> usize {
+        self.lock().asked
     }
 
     /// The disk as it is when the power is back: another one.
@@ -74,13 +120,25 @@ impl Disk {
 
     fn change(&self, change: impl FnOnce(&mut Platter)) -> io::Result<()> {
         let mut platter = self.lock();
-        match &mut platter.left {
-            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
-            Some(left) => *left -= 1,
-            None => {}
+        platter.asked += 1;
+        if platter.failing.contains(&(platter.asked - 1)) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         change(&mut platter);
         Ok(())
+    }
+}
+
+impl Platter {
+    fn forget(&mut self, seed: &mut u64) {
+        for written in std::mem::take(&mut self.since) {
+            match written {
+                Written::Bytes(offset, data) if random(seed).is_multiple_of(2) => put(&mut self.synced, offset, &data),
+                Written::Bytes(..) => {}
+                // The length is the file system's own, and in its journal.
+                Written::Length(length) => self.synced.resize(length, 0),
+            }
+        }
     }
 }
 
@@ -93,6 +151,11 @@ fn put(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
 }
 
 impl redb::StorageBackend for Disk {
+    fn close(&self) -> io::Result<()> {
+        self.lock().let_go.take();
+        Ok(())
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.lock().seen.len() as u64)
     }
@@ -114,17 +177,32 @@ impl redb::StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.change(|platter| {
-            platter.synced.clone_from(&platter.seen);
-            platter.since.clear();
-        })
+        let synced = self.change(|platter| {
+            for written in std::mem::take(&mut platter.since) {
+                match written {
+                    Written::Bytes(offset, data) => put(&mut platter.synced, offset, &data),
+                    Written::Length(length) => platter.synced.resize(length, 0),
+                }
+            }
+        });
+        let mut platter = self.lock();
+        if synced.is_err()
+            && let Some(mut seed) = platter.forgets
+        {
+            platter.forget(&mut seed);
+            platter.forgets = Some(seed);
+        }
+        synced
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
         self.change(|platter| {
             put(&mut platter.seen, offset, data);
-            platter.since.push(Written::Bytes(offset, data.to_owned()));
+            let start = offset / PAGE * PAGE;
+            let end = (offset + data.len()).next_multiple_of(PAGE).min(platter.seen.len());
+            let pages = platter.seen.get(start..end).unwrap().to_owned();
+            platter.since.push(Written::Bytes(start, pages));
         })
     }
 }

@@ -1,0 +1,280 @@
+//! The thread that makes commits durable.
+//!
+//! Group commit: what waits when the thread is free is written as one step with one sync; meanwhile the next group gathers. Under load the groups grow,
+//! and a single writer waits for its own sync only.
+//!
+//! A group whose write or sync failed is told so, as a whole, and is never seen in memory. It may be on disk all the same, whole or not at all: there is
+//! one step that makes it valid, and before that all that it consists of is synced. So the file is opened anew, and where the group is there what was
+//! before it is written again. Until both have gone well, every commit is refused.
+//!
+//! That also holds where the system forgets what it could not sync, as Linux does: what counts was synced before, but for the file's head, and opening
+//! the file anew writes and syncs the head again.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::StateError;
+use super::file::{Change, Kept, StateFile};
+use super::room::Room;
+use crate::state::{State, Transaction};
+
+/// Commits that are written as one step at most.
+const GROUP: usize = 4_096;
+/// How long the disk is left alone after a look at it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// For how long commits are refused without another look at the disk, after one that took so long.
+pub(super) type Pause = fn(Duration) -> Duration;
+
+/// 100 ms; and as long as the look took, since to open a large file anew takes longer than that, and all who commit wait for it.
+pub(super) fn pause(took: Duration) -> Duration {
+    took.max(LOOK_EVERY)
+}
+
+/// What the thread is asked for.
+pub(super) enum Order {
+    Save(Box<Save>),
+    /// Answer with what a service has on disk, when all before is decided.
+    Read(String, oneshot::Sender<Result<BTreeMap<Box<str>, Kept>, StateError>>),
+    /// Answer when all before is decided.
+    Settle(oneshot::Sender<()>),
+    /// The same, and close the file.
+    Close(oneshot::Sender<()>),
+}
+
+/// One commit.
+pub(super) struct Save {
+    pub(super) state: Arc<State>,
+    pub(super) writes: Transaction,
+    /// The message whose turn it is.
+    pub(super) id: u64,
+    /// The schema of who wrote.
+    pub(super) schema: u32,
+    pub(super) rest: Rest,
+    pub(super) done: oneshot::Sender<Outcome>,
+}
+
+/// What happens with a commit besides the writes; dropped, it does not.
+pub(super) type Rest = Box<dyn FnOnce() + Send>;
+
+/// What has happened by now, or the text that says why it has not.
+pub(super) type Outcome = Result<Saved, Arc<str>>;
+
+/// A commit that is saved. The rest of it happens when this is dropped: in whoever waited, or in the thread where nobody does any more.
+pub(super) struct Saved(Option<Rest>);
+
+impl Drop for Saved {
+    fn drop(&mut self) {
+        if let Some(rest) = self.0.take() {
+            rest();
+        }
+    }
+}
+
+/// Who writes the file.
+pub(super) struct Writer {
+    file: StateFile,
+    room: Arc<Room>,
+    pause: Pause,
+    /// When the disk may be looked at again.
+    look_from: Instant,
+    /// None where memory and disk agree.
+    doubt: Option<Doubt>,
+    /// Whether no group went well since one failed. What is told of the disk is told once.
+    failing: bool,
+}
+
+/// A group that may be on disk and must not be.
+struct Doubt {
+    before: Vec<Before>,
+    why: Arc<str>,
+}
+
+/// What a state was before, as far as it was written to. It is that as long as there is doubt, since nothing is committed. The state itself is not held: it
+/// would keep a way to this thread, which then never ended.
+struct Before {
+    service: Arc<str>,
+    actor: Box<str>,
+    commits: u64,
+    schema: u32,
+    values: BTreeMap<Box<str>, Option<Bytes>>,
+}
+
+impl Before {
+    fn of(save: &Save) -> Option<Self> {
+        let home = save.state.home.as_ref()?;
+        let committed = save.state.lock();
+        Some(Self {
+            service: Arc::clone(&home.service),
+            actor: home.actor.clone(),
+            commits: committed.commits,
+            schema: committed.schema.unwrap_or_default(),
+            values: save.writes.writes.keys().map(|key| (key.clone(), committed.values.get(key).cloned())).collect(),
+        })
+    }
+}
+
+impl Writer {
+    pub(super) fn new(file: StateFile, room: Arc<Room>, pause: Pause) -> Self {
+        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false }
+    }
+
+    /// Until it is told to close, or nobody can tell it anything any more.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        let (mut group, mut settled, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut close = None;
+        while close.is_none() {
+            let Ok(first) = orders.recv() else { break };
+            let mut next = Some(first);
+            while let Some(order) = next {
+                match order {
+                    Order::Save(save) => group.push(*save),
+                    Order::Read(service, answer) => reads.push((service, answer)),
+                    Order::Settle(answer) => settled.push(answer),
+                    Order::Close(answer) => close = Some(answer),
+                }
+                next = if close.is_none() && group.len() < GROUP { orders.try_recv().ok() } else { None };
+            }
+            let bytes = self.admit(&mut group);
+            if !group.is_empty() {
+                self.save(&mut group, bytes);
+            }
+            for (service, answer) in reads.drain(..) {
+                let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.read(&service)));
+            }
+            for answer in settled.drain(..) {
+                let _nobody_waits_any_more = answer.send(());
+            }
+        }
+        if let Err(error) = self.look() {
+            tracing::error!(target: "airssys::state", %error, "a commit that failed may be in the file");
+        }
+        drop(self.file);
+        if let Some(answer) = close {
+            let _nobody_waits_any_more = answer.send(());
+        }
+    }
+
+    /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest. What a deployment brings over or
+    /// puts back is not refused: half of a deployment would be worse than a bound that is passed.
+    fn admit(&self, group: &mut Vec<Save>) -> u64 {
+        let mut bytes = self.room.bytes();
+        for save in mem::take(group) {
+            let (added, removed) = save.writes.sizes(&save.state);
+            match self.room.after(bytes, added, removed) {
+                Ok(after) => bytes = after,
+                Err(_) if save.writes.brought_over => bytes = bytes.saturating_add(added).saturating_sub(removed),
+                Err(full) => {
+                    let _nobody_waits_any_more = save.done.send(Err(full.to_string().into()));
+                    continue;
+                }
+            }
+            group.push(save);
+        }
+        bytes
+    }
+
+    /// Disk first, then memory, then who waits. A state has one commit in a group at most: its actor waits for it.
+    ///
+    /// `bytes` is what all of it has after that.
+    fn save(&mut self, group: &mut Vec<Save>, bytes: u64) {
+        let outcome = self.write(group);
+        if outcome.is_ok() {
+            self.room.set_bytes(bytes);
+        }
+        for save in group.drain(..) {
+            let Save { state, mut writes, id, schema, rest, done } = save;
+            let told = match &outcome {
+                Ok(()) => {
+                    writes.commit(&state, schema);
+                    if let Some(home) = &state.home {
+                        home.last.store(id, Ordering::Release);
+                    }
+                    Ok(Saved(Some(rest)))
+                }
+                Err(why) => Err(Arc::clone(why)),
+            };
+            let _nobody_waits_any_more = done.send(told);
+        }
+    }
+
+    fn write(&mut self, group: &[Save]) -> Result<(), Arc<str>> {
+        self.look_in_time()?;
+        let Err(error) = self.file.write(group.iter().filter_map(change)) else {
+            if mem::take(&mut self.failing) {
+                tracing::info!(target: "airssys::state", "durable state is saved again");
+            }
+            return Ok(());
+        };
+        if !mem::replace(&mut self.failing, true) {
+            tracing::error!(target: "airssys::state", %error, "durable state cannot be saved");
+        }
+        let why: Arc<str> = error.to_string().into();
+        let before = group.iter().filter_map(Before::of).collect();
+        self.doubt = Some(Doubt { before, why: Arc::clone(&why) });
+        // Who is told that it failed finds that it is not there, where that can be had now.
+        let _to_be_looked_at = self.look_in_time();
+        Err(why)
+    }
+
+    /// [`Writer::look`], where it is not too soon.
+    fn look_in_time(&mut self) -> Result<(), Arc<str>> {
+        let Some(Doubt { why, .. }) = &self.doubt else { return Ok(()) };
+        if Instant::now() < self.look_from {
+            return Err(Arc::clone(why));
+        }
+        self.look().map_err(|error| error.to_string().into())
+    }
+
+    /// Makes memory and disk agree where they may not.
+    fn look(&mut self) -> Result<(), StateError> {
+        let Some(doubt) = &mut self.doubt else { return Ok(()) };
+        let begun = Instant::now();
+        let agreed = agree(&mut self.file, &doubt.before);
+        self.look_from = Instant::now() + (self.pause)(begun.elapsed());
+        match &agreed {
+            Ok(()) => self.doubt = None,
+            Err(error) => doubt.why = error.to_string().into(),
+        }
+        agreed
+    }
+}
+
+/// Opens the file anew, and makes of these states what they were before, where they are something else.
+fn agree(file: &mut StateFile, all: &[Before]) -> Result<(), StateError> {
+    file.reopen()?;
+    let mut changed = Vec::new();
+    for before in all {
+        if file.commits(&before.service, &before.actor)? != before.commits {
+            changed.push(before);
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    file.write(changed.into_iter().map(|before| Change {
+        service: &before.service,
+        actor: &before.actor,
+        commits: before.commits,
+        schema: before.schema,
+        writes: &before.values,
+    }))
+}
+
+fn change(save: &Save) -> Option<Change<'_>> {
+    let home = save.state.home.as_ref()?;
+    Some(Change {
+        service: &home.service,
+        actor: &home.actor,
+        commits: save.state.commits() + 1,
+        schema: save.schema,
+        writes: &save.writes.writes,
+    })
+}
