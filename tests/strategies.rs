@@ -3,12 +3,15 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_tests::PATIENCE;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
+use airssys_tests::{PATIENCE, shifter};
 use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
+use airssys_wasm::engine::TemplateError;
+use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 
 const KEYS: usize = 40;
@@ -298,6 +301,76 @@ async fn the_blue_set_goes_on_with_its_memory_where_nothing_was_committed_withou
         "a fresh instance of the old release"
     );
     assert_eq!(deploying.counted("out of order"), 0);
+    deploying.stop().await;
+}
+
+/// Publishes a release of the counter; signed by this key, where there is one.
+fn publish(data: &Path, version: &str, binary: Vec<u8>, key: Option<&SecretKey>) -> Release {
+    let store = Store::open(data).unwrap();
+    let mut draft = Draft::new(binary, format!("name = \"counter\"\nversion = \"{version}\"\n")).unwrap();
+    if let Some(key) = key {
+        draft.sign(key);
+    }
+    let _published = store.publish(&draft).unwrap();
+    store.resolve(&format!("counter@{version}")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_hosted_or_trusted_is_refused_whatever_the_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let key = SecretKey::generate().unwrap();
+    publish(&data, "1.0.0", shifter("one", "healthy"), Some(&key));
+    let topology =
+        pool().replacen("one.wasm", "counter@1.0.0", 1).replace("[settings]", "[settings]\ntrusted_keys = [KEY]");
+    // The sibling has to be signed as well.
+    let topology = topology
+        .replace("\"one.wasm\"", "\"counter@1.0.0\"")
+        .replace("KEY", &format!("{:?}", key.public().to_string()));
+    let nothing = "(instance $nothing) (export \"airssys:actor/handler@0.1.0\" (instance $nothing))";
+    let bare = wat::parse_str(format!("(component {nothing})")).unwrap();
+    let moon = format!("(component (import \"acme:moon/phase@1.0.0\" (instance (export \"full\" (func)))) {nothing})");
+    let moon = wat::parse_str(moon).unwrap();
+    let damaged = publish(&data, "1.4.0", shifter("two", "slow"), Some(&key));
+    let releases = [
+        ("unsigned", publish(&data, "1.1.0", shifter("two", "healthy"), None)),
+        ("missing import", publish(&data, "1.2.0", moon, Some(&key))),
+        ("another handler", publish(&data, "1.3.0", bare, Some(&key))),
+        ("damaged", damaged.clone()),
+    ];
+    let mut bytes = std::fs::read(&damaged.component).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(&damaged.component).unwrap();
+    std::fs::write(&damaged.component, bytes).unwrap();
+    let deploying = Deploying::start_kept(&topology, folder).await;
+    let load = Load::with_keys(&deploying, KEYS, "key ");
+    load.more(400).await;
+    let shadow = || Strategy::Shadow(Shadow::default());
+    for strategy in [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), shadow()] {
+        for (what, release) in &releases {
+            let refused =
+                deploying.runtime.deploy("counter", release.clone(), with(strategy.clone())).await.unwrap_err();
+            let expected = match *what {
+                "unsigned" => matches!(refused, DeployError::Untrusted { .. }),
+                "missing import" => {
+                    matches!(refused, DeployError::Release { source: TemplateError::Import { .. }, .. })
+                }
+                "another handler" => {
+                    matches!(refused, DeployError::Release { source: TemplateError::Invalid { .. }, .. })
+                }
+                _ => matches!(refused, DeployError::Release { source: TemplateError::Damaged { .. }, .. }),
+            };
+            assert!(expected, "{strategy:?}, {what}: {refused}");
+        }
+    }
+    load.more(400).await;
+    load.end(&deploying).await;
+    assert_eq!(deploying.status("counter").started, 4, "no instance was made for any of them");
+    // What is as it should be is live.
+    let release = publish(&deploying.folder.path().join("data"), "2.0.0", shifter("two", "healthy"), Some(&key));
+    let deployment = deploying.runtime.deploy("counter", release, with(rolling())).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
     deploying.stop().await;
 }
 

@@ -79,7 +79,8 @@ impl Deploying {
         std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
-        let topology = airssys_wasm::compose::Topology::read(&file).unwrap();
+        let data = folder.path().join("data");
+        let topology = airssys_wasm::compose::Topology::read_with(&file, Some(&data)).unwrap();
         let runtime = builder.start(&topology).await.unwrap();
         Self { runtime: Arc::new(runtime), folder }
     }
