@@ -14,7 +14,7 @@ use crate::apply::{
 };
 use crate::compose::{ServiceNode, Topology};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
-use crate::engine::{Engines, Template, slot};
+use crate::engine::{Engines, Template, TemplateError, slot};
 use crate::registry::Digest;
 
 use self::steps::Steps;
@@ -253,7 +253,13 @@ impl Runtime {
         next: &Deployable,
         options: &DeployOptions,
     ) -> Result<Vec<DeployError>, DeployError> {
-        let (_plan, mut refused) = compare(service, live, next, options).await?;
+        let (name, from, to, of) = (service.to_owned(), live.clone(), next.clone(), options.clone());
+        let compared = tokio::task::spawn_blocking(move || compare(&name, &from, &to, &of).1);
+        let mut refused = compared.await.map_err(|panic| {
+            let detail = format!("reading its types panicked: {panic}");
+            let source = TemplateError::Invalid { path: next.node.release.component.clone(), detail };
+            DeployError::Release { service: service.to_owned(), source }
+        })?;
         let (from, to) = (live.node.release.manifest.state_schema, next.node.release.manifest.state_schema);
         if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
             refused.push(DeployError::KeyedSchema { service: service.to_owned(), from, to });

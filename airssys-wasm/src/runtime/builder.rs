@@ -293,22 +293,23 @@ pub(super) async fn load(
 
 /// Compiles a service's release off the runtime's threads.
 pub(super) fn loading(engines: &Arc<Engines>, service: Arc<ServiceNode>) -> Loading {
-    tokio::spawn(compile(Arc::clone(engines), service, false))
+    tokio::spawn(compile(Arc::clone(engines), service, false, |template| template))
 }
 
-/// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`.
-pub(super) async fn compile(
+/// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`. What is done with it `then` is done there as well.
+pub(super) async fn compile<T: Send + 'static>(
     engines: Arc<Engines>,
     service: Arc<ServiceNode>,
     soon: bool,
-) -> Result<Template, TemplateError> {
+    then: impl FnOnce(Template) -> T + Send + 'static,
+) -> Result<T, TemplateError> {
     let path = service.release.component.clone();
     let invalid = |detail: String| TemplateError::Invalid { path, detail };
     let compiler = engines.compiler().clone();
     let make = move |engines: &Engines, service: &ServiceNode, found| {
         let (manifest, limits) = (&service.release.manifest, &service.limits);
         let asked = Asked { lane: manifest.lane, limits, requests: &manifest.requests };
-        Template::make(engines, &service.release.component, found, asked, soon)
+        Template::make(engines, &service.release.component, found, asked, soon).map(then)
     };
     // What is compiled already takes no longer than its files are read.
     let reading = tokio::task::spawn_blocking(move || {
@@ -322,7 +323,7 @@ pub(super) async fn compile(
         })
     });
     match reading.await {
-        Ok(Ok(Ok(template))) => Ok(template),
+        Ok(Ok(Ok(done))) => Ok(done),
         Ok(Ok(Err(compile))) => compiler.run(compile).await.unwrap_or_else(|detail| Err(invalid(detail))),
         Ok(Err(error)) => Err(error),
         Err(panic) => Err(invalid(format!("reading it panicked: {panic}"))),

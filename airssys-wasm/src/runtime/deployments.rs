@@ -10,7 +10,7 @@ use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, SetId, Source,
     Strategy, Unfit,
 };
-use crate::engine::{Template, TemplateError, Tier};
+use crate::engine::{Template, Tier};
 use crate::registry::{Hold, Release, verify};
 
 use super::Runtime;
@@ -83,32 +83,24 @@ pub(super) fn reached_by(releases: &HashMap<String, Releases>, service: &str) ->
     all
 }
 
-/// The plan, and why it would be refused; off the runtime's threads, since a component may have many types.
-pub(super) async fn compare(
+/// The plan, and why it would be refused. Not for a runtime's thread, since a component may have many types.
+pub(super) fn compare(
     service: &str,
     live: &Deployable,
     next: &Deployable,
     options: &DeployOptions,
-) -> Result<(Plan, Vec<DeployError>), DeployError> {
-    let (name, live, next, allow_downgrade) = (service.to_owned(), live.clone(), next.clone(), options.allow_downgrade);
-    let multiplicity = live.node.multiplicity;
+) -> (Plan, Vec<DeployError>) {
+    let (mut plan, mut refused) =
+        deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade);
     let policy = next.node.terms().policy;
     let reaches_out = policy.has_sockets() || policy.files().next().is_some();
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
-    let path = next.node.release.component.clone();
-    let compared = tokio::task::spawn_blocking(move || {
-        deploy::plan(&name, &live.side(), &next.side(), &next.node.grants, allow_downgrade)
-    });
-    let (mut plan, mut refused) = compared.await.map_err(|error| {
-        let source = TemplateError::Invalid { path, detail: format!("reading its types panicked: {error}") };
-        DeployError::Release { service: service.to_owned(), source }
-    })?;
-    if let Err(Unfit { why, instead }) = options.strategy.fits(multiplicity, migrates, reaches_out) {
+    if let Err(Unfit { why, instead }) = options.strategy.fits(live.node.multiplicity, migrates, reaches_out) {
         let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };
         plan.refusals.push((&unfit).into());
         refused.push(unfit);
     }
-    Ok((plan, refused))
+    (plan, refused)
 }
 
 impl Runtime {
@@ -126,8 +118,7 @@ impl Runtime {
     ) -> Result<Deployment, DeployError> {
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
-        let next = self.prepare(service, &live, release, options.strategy.compares_nothing()).await?;
-        let (_plan, refused) = compare(service, &live, &next, &options).await?;
+        let (next, _plan, refused) = self.prepare(service, live, release, &options).await?;
         match refused.into_iter().next() {
             Some(refused) => Err(refused),
             None => Ok(self.switch(free, next, None, None, options)),
@@ -157,8 +148,7 @@ impl Runtime {
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
-            let next = self.prepare(&service, &live, release, true).await?;
-            let (_plan, refused) = compare(&service, &live, &next, &options).await?;
+            let (next, _plan, refused) = self.prepare(&service, live, release, &options).await?;
             if let Some(refused) = refused.into_iter().next() {
                 return Err(refused);
             }
@@ -202,8 +192,7 @@ impl Runtime {
                 releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
             (found.live.clone(), found.taken, reached_by(&releases, service))
         };
-        let next = self.prepare(service, &live, release, true).await?;
-        let (mut plan, _refused) = compare(service, &live, &next, &options).await?;
+        let (_next, mut plan, _refused) = self.prepare(service, live, release, &options).await?;
         plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
@@ -218,23 +207,28 @@ impl Runtime {
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
     }
 
-    /// Compiles a release for the place of the live one, by the baseline compiler where it is to be there `soon` and would take long.
-    pub(super) async fn prepare(
+    /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would take long and nothing is measured.
+    async fn prepare(
         &self,
         service: &str,
-        live: &Deployable,
+        live: Deployable,
         release: Release,
-        soon: bool,
-    ) -> Result<Deployable, DeployError> {
+        options: &DeployOptions,
+    ) -> Result<(Deployable, Plan, Vec<DeployError>), DeployError> {
         let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
         if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_) | Multiplicity::Spawned(_)) {
             return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
         }
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
-        let compiled = compile(Arc::clone(&self.engines), Arc::clone(&node), soon).await;
-        let template = compiled.map_err(|source| DeployError::Release { service: service.to_owned(), source })?;
-        Ok(Deployable { node, template: Arc::new(template), _hold: hold })
+        let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
+        let soon = options.strategy.compares_nothing();
+        let compared = compile(Arc::clone(&self.engines), node, soon, move |template| {
+            let next = Deployable { node: of, template: Arc::new(template), _hold: hold };
+            let (plan, refused) = compare(&name, &live, &next, &options);
+            (next, plan, refused)
+        });
+        compared.await.map_err(|source| DeployError::Release { service: service.to_owned(), source })
     }
 
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is

@@ -25,7 +25,7 @@ pub(super) async fn tier_up(
     deployment: Deployment,
     posts: Posts,
 ) {
-    let compiled = match compile(Arc::clone(&engines), Arc::clone(&hasty.node), false).await {
+    let compiled = match compile(Arc::clone(&engines), Arc::clone(&hasty.node), false, |template| template).await {
         Ok(template) => Arc::new(template),
         Err(error) => {
             tracing::warn!(target: "airssys::deploy", service, %error, "stays as the baseline compiler made it");
