@@ -241,6 +241,43 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_of_a_keyed_service_that_is_just_starting_gets_the_release_that_is_live_in_the_end() {
+    const KEYS: usize = 4;
+    let deploying = Deploying::start(&counter_with("keyed = { idle_timeout = \"1h\" }")).await;
+    let slow = deploying.release("slow", "init-slow");
+    assert_eq!(deploying.runtime.deploy("counter", slow, quick()).await.unwrap().ended().await, Progress::Live);
+    for (nth, (way, name)) in [("init-fails", "slow"), ("healthy", "two")].into_iter().enumerate() {
+        let (handled, started) = (deploying.counted("handled"), deploying.status("counter").started);
+        let asked: Vec<_> = (0..KEYS)
+            .map(|key| {
+                let runtime = Arc::clone(&deploying.runtime);
+                let (key, body) = (format!("{way} {key}"), json!({ "from": "a", "number": 1 }).to_string());
+                tokio::spawn(async move { runtime.call_with_key("counter", &key, body, PATIENCE).await })
+            })
+            .collect();
+        while deploying.status("counter").keys < KEYS * (nth + 1) {
+            tokio::task::yield_now().await;
+        }
+        let release = deploying.release("two", way);
+        let deployment = deploying.runtime.deploy("counter", release, quick()).await.unwrap();
+        let end = deployment.ended().await;
+        assert_eq!(end == Progress::Live, name == "two", "{end:?}");
+        for answer in asked {
+            let answer: Value = serde_json::from_slice(&answer.await.unwrap().unwrap().unwrap()).unwrap();
+            assert!(answer["release"] == json!("slow") || answer["release"] == json!(name), "{answer}");
+        }
+        assert_eq!(deploying.counted("handled") - handled, KEYS as u64, "{way}: each message once");
+        assert!(deploying.status("counter").started > started, "{way}");
+        for key in 0..KEYS {
+            let answer = deploying.ask_key(&format!("{way} {key}"), "who", 1).await;
+            assert_eq!(answer["release"], json!(name), "{way}");
+        }
+    }
+    assert_eq!((deploying.counted("out of order"), deploying.runtime.dead_letters().0), (0, 0));
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_set_of_services_is_live_as_a_whole_or_not_at_all() {
     for (way, goes_live) in
         [("healthy", true), ("init-fails", false), ("crashes-on-4", false), ("wrong-answers", false)]

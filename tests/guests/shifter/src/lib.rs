@@ -43,6 +43,8 @@ impl Shifter {
                 black_box(0);
             },
             "init-grows" => grow(),
+            // Long, and within what a start may take.
+            "init-slow" => work(10_000_000),
             "init-counts" => {
                 state::increment("starts", 1)?;
             }
@@ -69,7 +71,7 @@ impl Shifter {
         }
         if way() == "slow" {
             // As long as fifty of the others, and still within what a turn may take.
-            (0..3_000_000).for_each(|number: u32| _ = black_box(number));
+            work(3_000_000);
         }
         if way().strip_prefix("crashes-on-").is_some_and(|number| number == self.seen.to_string()) {
             panic!("this release crashes on its message number {}", self.seen);
@@ -84,6 +86,10 @@ impl Shifter {
         let (release, seen) = if message.plain { (String::new(), 0) } else { (name(), self.seen) };
         Ok(Counted { release, seen: if way() == "wrong-answers" { u64::MAX } else { seen } })
     }
+}
+
+fn work(steps: u32) {
+    (0..steps).for_each(|number| _ = black_box(number));
 }
 
 /// Takes more memory than it may.
