@@ -90,18 +90,6 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// The states of a keyed service, or of one whose actors are spawned, are not brought over to another schema.
-    #[error(
-        "{service} has a state for each of its actors, which come and go, and keeps schema {from}, and the release keeps schema {to}; hint: deploy one with `state_schema = {from}`, or a release that reads both"
-    )]
-    KeyedSchema {
-        /// The service.
-        service: String,
-        /// What it keeps.
-        from: u32,
-        /// What the release keeps.
-        to: u32,
-    },
     /// The strategy cannot keep its promise for the service.
     #[error("{service} cannot be deployed {strategy}: {why}; hint: {instead}")]
     Unfit {
@@ -194,7 +182,6 @@ impl DeployError {
         match self {
             Self::NoSuchService { .. } => "no-such-service",
             Self::UnderWay { .. } => "under-way",
-            Self::KeyedSchema { .. } => "keyed-schema",
             Self::Unfit { .. } => "unfit",
             Self::AlreadyLive { .. } => "already-live",
             Self::NoPrevious { .. } => "no-previous",

@@ -7,7 +7,6 @@ mod steps;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
-use crate::actor::Multiplicity;
 use crate::apply::{
     Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
     refused_ways,
@@ -255,16 +254,11 @@ impl Runtime {
     ) -> Result<Vec<DeployError>, DeployError> {
         let (name, from, to, of) = (service.to_owned(), live.clone(), next.clone(), options.clone());
         let compared = tokio::task::spawn_blocking(move || compare(&name, &from, &to, &of).1);
-        let mut refused = compared.await.map_err(|panic| {
+        compared.await.map_err(|panic| {
             let detail = format!("reading its types panicked: {panic}");
             let source = TemplateError::Invalid { path: next.node.release.component.clone(), detail };
             DeployError::Release { service: service.to_owned(), source }
-        })?;
-        let (from, to) = (live.node.release.manifest.state_schema, next.node.release.manifest.state_schema);
-        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
-            refused.push(DeployError::KeyedSchema { service: service.to_owned(), from, to });
-        }
-        Ok(refused)
+        })
     }
 }
 

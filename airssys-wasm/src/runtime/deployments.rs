@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::actor::{Multiplicity, Post};
+use crate::actor::Post;
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
@@ -215,10 +215,6 @@ impl Runtime {
         release: Release,
         options: &DeployOptions,
     ) -> Result<(Deployable, Plan, Vec<DeployError>), DeployError> {
-        let (from, to) = (live.node.release.manifest.state_schema, release.manifest.state_schema);
-        if from != to && matches!(live.node.multiplicity, Multiplicity::Keyed(_) | Multiplicity::Spawned(_)) {
-            return Err(DeployError::KeyedSchema { service: service.to_owned(), from, to });
-        }
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));

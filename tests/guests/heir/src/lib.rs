@@ -1,7 +1,8 @@
 //! One of several releases of a counter that hand their memory over and bring each other's state over. Which one it is stands in [`VARIANT`], which a test
 //! overwrites in the built binary.
 //!
-//! Schema 0 keeps the count as it is, under `handled`; schema 1 keeps it doubled, under `doubled`.
+//! Schema 0 keeps the count as it is, under `handled`; schema 1 and later ones keep it doubled, under `doubled`. A state to which somebody called `marked`
+//! has sent is one that a release can be told to fail over, and over no other.
 
 use std::hint::black_box;
 
@@ -75,10 +76,16 @@ impl Heir {
         if from > schema() && way() != "both-ways" {
             return Err(Fault::refused("this release does not know newer schemas"));
         }
+        if way() == "tells-from" {
+            state::set("brought over from", &from)?;
+        }
         let old = state::increment(other, 0)?;
         state::delete(other)?;
         state::increment(mine, if schema() == 0 { old / 2 } else { old * 2 })?;
         // Only now: what it has written must not be seen.
+        if state::exists("marked")? {
+            misbehave("marked")?;
+        }
         misbehave("migrate")
     }
 }
@@ -90,6 +97,11 @@ fn misbehave(during: &str) -> Result<()> {
         Some("-hangs") => loop {
             black_box(0);
         },
+        // More than it may have.
+        Some("-grows") => {
+            black_box(vec![1_u8; 8 << 20]);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
