@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, guest, log, shifter};
+use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::Release;
@@ -478,5 +478,51 @@ async fn another_release_takes_the_children_over_in_place() {
     for child in ["worker/a", "worker/d"] {
         assert_eq!(by(child, 3).await, "two", "{child}");
     }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_of_each_child_is_brought_over_to_another_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let release = |name: &str, way: &str, schema: u32| {
+        let path = folder.path().join(format!("{name}.wasm"));
+        std::fs::write(&path, heir(name, way, schema)).unwrap();
+        let mut release = Release::find(&path).unwrap();
+        release.manifest.state_schema = schema;
+        release
+    };
+    let one = release("one", "healthy", 0).component;
+    let mesh = Mesh::start(&topology("", "spawned = {}").replace("\"@prober\"", &format!("{one:?}"))).await;
+    let tell = async |child: &str, from: &str, number: u64| {
+        let body = json!({ "from": from, "number": number }).to_string();
+        let answer = mesh.runtime.call(child, body, PATIENCE).await.unwrap().unwrap_or_default();
+        serde_json::from_slice::<Value>(&answer).unwrap()["release"].clone()
+    };
+    const CHILDREN: [&str; 3] = ["worker/a", "worker/b", "worker/c"];
+    mesh.ok("overseer", &Command::Do(vec![spawn("a"), spawn("b"), spawn("c")])).await;
+    for child in CHILDREN {
+        assert_eq!(tell(child, "test", 1).await, "one");
+    }
+    tell("worker/b", "marked", 1).await;
+    let before = mesh.runtime.state("worker");
+    let mut options = DeployOptions::default();
+    options.probation = Duration::from_millis(50);
+    let deploy =
+        async |release: Release| mesh.runtime.deploy("worker", release, options.clone()).await.unwrap().ended().await;
+    let ended = deploy(release("two", "marked-traps", 1)).await;
+    assert!(matches!(ended, Progress::RolledBack { .. }), "{ended:?}");
+    assert_eq!(mesh.runtime.state("worker"), before, "bit for bit");
+    assert_eq!(deploy(release("three", "healthy", 1)).await, Progress::Live);
+    mesh.ok("overseer", &spawn("new")).await;
+    assert_eq!(tell("worker/new", "test", 1).await, "three");
+    for child in CHILDREN {
+        assert_eq!(tell(child, "test", 2).await, "three", "{child}");
+    }
+    let states = mesh.runtime.state("worker");
+    let doubled = |child: &str| u64::from_le_bytes(states[child]["doubled"].as_ref().try_into().unwrap());
+    assert_eq!(["a", "b", "c", "new"].map(doubled), [4, 6, 4, 2]);
+    assert_eq!(mesh.runtime.restore_state("worker", options.clone()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.state("worker")["b"], before["b"]);
+    assert_eq!(tell("worker/a", "test", 2).await, "one");
     mesh.stop().await;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -199,29 +200,54 @@ const COUNTER: &str = r#"
 /// Both releases, by the name that they answer with.
 const RELEASES: [(&str, u32); 2] = [("one", 0), ("two", 1)];
 
+/// The same, with a counter a key. Few are awake at a time, so that some sleep through a deployment, or several.
+const COUNTERS: &str = r#"
+    name = "mesh"
+    [[service]]
+    name = "counter"
+    release = "one.wasm"
+    state = "durable"
+    keyed = { max_awake = 3 }
+"#;
+
 #[test]
 fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_state() {
-    let mut random = Random::new();
-    let desk = Desk::with(COUNTER);
-    let data = desk.path().join(".airssys");
+    killed_over_deployments(COUNTER, &[""]);
+}
+
+#[test]
+fn each_key_comes_back_in_one_schema_or_the_other_with_all_of_its_turns() {
+    killed_over_deployments(COUNTERS, &["a", "b", "c", "d", "e", "f", "g", "h"]);
+}
+
+/// Publishes both releases, and compiles them once, so that no host spends its short life on that.
+fn releases(desk: &Desk, topology: &str) {
     for (name, schema) in RELEASES {
         std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, "both-ways", schema)).unwrap();
         let manifest = format!("name = \"counter\"\nversion = \"{}.0.0\"\nstate_schema = {schema}\n", schema + 1);
         std::fs::write(desk.path().join(format!("{name}.toml")), manifest).unwrap();
         let _published = desk.run(&["publish", &format!("{name}.wasm")]).well();
-        // Compiled once before, so that no host spends its short life on that.
-        let topology = desk.write("compiled.toml", COUNTER.replace("one.wasm", &format!("{name}.wasm")));
+        let topology = desk.write("compiled.toml", topology.replace("one.wasm", &format!("{name}.wasm")));
         let _compiled = desk.run(&["check".as_ref(), topology.as_os_str()]).well();
     }
-    let count = |client: &mut Client, from: &str, number: u64| {
+}
+
+/// Kills the host over and over while one release takes over from the other, and looks at what each of the keys has on disk.
+fn killed_over_deployments(topology: &str, keys: &[&str]) {
+    let mut random = Random::new();
+    let desk = Desk::with(topology);
+    let data = desk.path().join(".airssys");
+    releases(&desk, topology);
+    let count = |client: &mut Client, key: &str, from: &str, number: u64| {
+        let key = Some(key).filter(|key| !key.is_empty());
         let body = json!({ "from": from, "number": number }).to_string();
-        let call = json!({ "request": "call", "to": "counter", "key": null, "body": { "text": body }, "timeout_ms": PATIENCE.as_millis() as u64 });
+        let call = json!({ "request": "call", "to": "counter", "key": key, "body": { "text": body }, "timeout_ms": PATIENCE.as_millis() as u64 });
         let answer = client.ask(&call)?;
         let answer: Value = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
         Some(answer["release"].as_str().unwrap().to_owned())
     };
-    let (mut acknowledged, mut asked) = (0_u64, 0_u64);
-    let mut changes = 0;
+    let (mut acknowledged, mut asked) = (vec![0_u64; keys.len()], vec![0_u64; keys.len()]);
+    let (mut changes, mut mixed) = (0, 0);
     let mut last = String::new();
     // On a busy machine few deployments end before the kill: it goes on until some have.
     for kill in 0..10 * KILLS {
@@ -239,23 +265,28 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
             }
         };
         // A guest does not start over a state in the other schema, so whoever answers has its own.
-        asked += 1;
-        let live = count(&mut client, &format!("start {kill}"), 1).unwrap();
-        acknowledged += 1;
+        let first = kill as usize % keys.len();
+        asked[first] += 1;
+        let live = count(&mut client, keys[first], &format!("start {kill}"), 1).unwrap();
+        acknowledged[first] += 1;
         changes += u32::from(live != last);
         last.clone_from(&live);
         let next = if live == "one" { "counter@2.0.0" } else { "counter@1.0.0" };
         let deploy = json!({ "request": "deploy", "service": "counter", "release": next, "probation_ms": 5, "handover_ms": 5_000, "allow_downgrade": true });
         let life = Duration::from_micros(random.below(250_000));
+        // The others sleep through it.
+        let busy = 1 + usize::try_from(random.below(keys.len() as u64)).unwrap();
         thread::scope(|scope| {
             scope.spawn(|| Client::connect(&data).and_then(|mut client| client.ask(&deploy)));
             scope.spawn(|| {
                 for number in 1.. {
-                    asked += 1;
-                    if count(&mut client, &format!("load {kill}"), number).is_none() {
-                        return;
+                    for at in (first..first + busy).map(|at| at % keys.len()) {
+                        asked[at] += 1;
+                        if count(&mut client, keys[at], &format!("load {kill}"), number).is_none() {
+                            return;
+                        }
+                        acknowledged[at] += 1;
                     }
-                    acknowledged += 1;
                 }
             });
             thread::sleep(life);
@@ -264,18 +295,32 @@ fn a_host_that_is_killed_over_a_deployment_comes_back_with_one_release_and_its_s
         });
         let dump: Value =
             serde_json::from_str(&desk.run(&["state", "dump", "counter", "--json"]).well().stdout).unwrap();
-        let values = &dump["states"][0]["values"];
-        let number =
-            |key: &str| values[key]["hex"].as_str().map(|hex| u64::from_str_radix(hex, 16).unwrap().swap_bytes());
-        let counted = match (number("handled"), number("doubled")) {
-            (Some(handled), None) => handled,
-            (None, Some(doubled)) => doubled / 2,
-            both => panic!("kill {kill}: half brought over: {both:?}"),
-        };
-        assert!(acknowledged <= counted && counted <= asked, "kill {kill}: {acknowledged} <= {counted} <= {asked}");
-        assert_eq!(number("out of order"), None, "kill {kill}");
-        (acknowledged, asked) = (counted, counted);
+        let states = dump["states"].as_array().unwrap();
+        for (at, key) in keys.iter().enumerate() {
+            let state = states.iter().find(|state| state["actor"] == *key);
+            let number = |name: &str| {
+                let hex = state?["values"][name]["hex"].as_str()?;
+                Some(u64::from_str_radix(hex, 16).unwrap().swap_bytes())
+            };
+            let counted = match (number("handled"), number("doubled")) {
+                (Some(handled), None) => handled,
+                (None, Some(doubled)) => doubled / 2,
+                (None, None) => 0,
+                both => panic!("kill {kill}: half brought over: {both:?}"),
+            };
+            if let Some(state) = state.filter(|_| counted > 0) {
+                assert_eq!(state["schema"], u64::from(number("doubled").is_some()), "kill {kill}: {key}");
+            }
+            let (told, most) = (acknowledged[at], asked[at]);
+            assert!(told <= counted && counted <= most, "kill {kill}: {key}: {told} <= {counted} <= {most}");
+            assert_eq!(number("out of order"), None, "kill {kill}: {key}");
+            (acknowledged[at], asked[at]) = (counted, counted);
+        }
+        let schemas = states.iter().map(|state| state["schema"].to_string()).collect::<BTreeSet<_>>();
+        mixed += u32::from(schemas.len() > 1);
     }
-    println!("{acknowledged} turns and {changes} changes of the release");
+    let turns: u64 = acknowledged.iter().sum();
+    println!("{turns} turns and {changes} changes of the release; {mixed} times keys were left in both schemas");
     assert!(changes > 3, "the kills came too early to test anything");
+    assert!(mixed > 3 || keys.len() == 1, "no key slept through a deployment");
 }

@@ -4,19 +4,27 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, quick};
-use airssys_tests::heir;
+use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::Runtime;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::Progress;
+use airssys_wasm::deploy::{
+    Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, Stored, Strategy,
+};
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
 
 /// Few may be awake, of many keys: they wake and fall asleep all the time.
 const RESTLESS: &str = "keyed = { max_awake = 8, idle_timeout = \"20ms\" }";
+/// None falls asleep by itself.
+const WAKEFUL: &str = "keyed = { idle_timeout = \"1h\" }";
+/// Two may be awake, and fall asleep when others want to wake.
+const TWO: &str = "keyed = { max_awake = 2, idle_timeout = \"1h\" }";
+
 fn topology(settings: &str) -> String {
     format!(
         r#"
@@ -53,6 +61,27 @@ fn release(mesh: &Deploying, name: &str, way: &str, schema: u32) -> Release {
 
 async fn deploy(mesh: &Deploying, release: Release) -> Progress {
     mesh.runtime.deploy("counter", release, quick()).await.unwrap().ended().await
+}
+
+/// A probation that only the test ends.
+fn long() -> DeployOptions {
+    let mut options = quick();
+    options.probation = Duration::from_secs(3_600);
+    options
+}
+
+/// Deploys it, and leaves it on probation for long.
+async fn on_probation(mesh: &Deploying, release: Release) -> Deployment {
+    let deployment = mesh.runtime.deploy("counter", release, long()).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    deployment
+}
+
+/// The same message to each of these keys, by the same sender; this release answers all.
+async fn each(mesh: &Deploying, keys: &[&str], number: u64, by: &str) {
+    for key in keys {
+        assert_eq!(answers(mesh, key, "a", number).await, by, "{key}");
+    }
 }
 
 /// Who answers a message to a key.
@@ -93,5 +122,347 @@ async fn under_load_each_message_counts_once_in_whichever_schema() {
         assert_eq!(answers(&mesh, key, "a", 2).await, "two");
         assert_eq!(kept(&mesh, key), holds("doubled", 4));
     }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plan_says_so_and_what_cannot_be_kept_is_refused() {
+    let mesh = start(WAKEFUL, "healthy").await;
+    let mut options = quick();
+    let plan = mesh.runtime.plan("counter", release(&mesh, "two", "healthy", 1), options.clone()).await.unwrap();
+    assert_eq!((plan.state_schema.state, plan.refusals.len()), (Stored::MigratedByKey, 0));
+    for (strategy, instead) in
+        [(Strategy::Canary(Canary::default()), "rolling"), (Strategy::Shadow(Shadow::default()), "in-place")]
+    {
+        options.strategy = strategy;
+        let refused = mesh.runtime.deploy("counter", release(&mesh, "two", "healthy", 1), options.clone()).await;
+        let Err(DeployError::Unfit { instead: told, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(told, instead);
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_state_that_cannot_be_brought_over_leaves_all_as_they_were() {
+    const KEYS: [&str; 5] = ["k1", "k2", "k3", "k4", "z"];
+    let mesh = start(WAKEFUL, "healthy").await;
+    each(&mesh, &KEYS, 1, "one").await;
+    assert_eq!(answers(&mesh, "z", "marked", 1).await, "one");
+    let mut number = 1;
+    for way in ["marked-fails", "marked-traps", "marked-hangs", "marked-grows", "migrate-traps"] {
+        let before = mesh.runtime.state("counter");
+        let end = deploy(&mesh, release(&mesh, "two", way, 1)).await;
+        let Progress::RolledBack { reason: Setback::NotStarted(crash) } = end else { panic!("{way}: {end:?}") };
+        assert_eq!(crash.code(), "schema", "{way}: {crash}");
+        assert_eq!(mesh.runtime.state("counter"), before, "{way}: bit for bit");
+        number += 1;
+        each(&mesh, &KEYS, number, "one").await;
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_tried_on_a_state_before_all_that_sleep_depend_on_it() {
+    let mesh = start(RESTLESS, "healthy").await;
+    each(&mesh, &["k1", "k2"], 1, "one").await;
+    let before = mesh.runtime.state("counter");
+    let path = mesh.path("plain");
+    std::fs::write(&path, airssys_tests::shifter("plain", "healthy")).unwrap();
+    let mut plain = Release::find(&path).unwrap();
+    plain.manifest.state_schema = 7;
+    for release in [plain, release(&mesh, "two", "migrate-hangs", 1)] {
+        let end = deploy(&mesh, release).await;
+        let Progress::RolledBack { reason: Setback::NotStarted(crash) } = end else { panic!("{end:?}") };
+        assert_eq!(crash.code(), "schema", "{crash}");
+    }
+    assert_eq!(mesh.runtime.state("counter"), before);
+    each(&mesh, &["k1", "k2"], 2, "one").await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_be_brought_over_when_it_wakes_ends_the_probation() {
+    for way in ["marked-fails", "marked-traps", "marked-hangs", "marked-grows"] {
+        let mesh = start(RESTLESS, "healthy").await;
+        each(&mesh, &["k1", "k2", "z"], 1, "one").await;
+        assert_eq!(answers(&mesh, "z", "marked", 1).await, "one");
+        let before = mesh.runtime.state("counter");
+        let mut tries = 0;
+        let deployment = loop {
+            let deployment = mesh.runtime.deploy("counter", release(&mesh, "two", way, 1), long()).await.unwrap();
+            // Where it is awake still, it is refused.
+            if deployment.switched().await == Progress::Probation {
+                break deployment;
+            }
+            tries += 1;
+            assert!(tries < 1_000, "{way}: it never sleeps");
+        };
+        // What it wakes for waits for the release that survives.
+        assert_eq!(answers(&mesh, "z", "a", 2).await, "one", "{way}");
+        let end = deployment.ended().await;
+        let Progress::RolledBack { reason: Setback::Crashed(crash) } = end else { panic!("{way}: {end:?}") };
+        assert_eq!(crash.code(), "schema", "{way}: {crash}");
+        let after = mesh.runtime.state("counter");
+        assert_eq!((&after["k1"], &after["k2"]), (&before["k1"], &before["k2"]), "{way}: bit for bit");
+        assert_eq!(kept(&mesh, "z"), holds("handled", 3), "{way}");
+        each(&mesh, &["k1", "k2"], 2, "one").await;
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_going_back_by_itself_discards_a_committed_turn_of_a_key() {
+    for settings in [TWO, WAKEFUL, RESTLESS] {
+        let mesh = start(settings, "healthy").await;
+        // Those of the second row are sent to by the new release's time; the last one is new then.
+        let (idle, busy) = (["a", "b", "e"], ["c", "d", "f"]);
+        each(&mesh, &busy, 1, "one").await;
+        each(&mesh, &idle, 1, "one").await;
+        let before = mesh.runtime.state("counter");
+        let deployment = on_probation(&mesh, release(&mesh, "two", "healthy", 1)).await;
+        each(&mesh, &busy, 2, "two").await;
+        each(&mesh, &["new"], 1, "two").await;
+        deployment.cancel();
+        let end = deployment.ended().await;
+        assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 4, .. }), "{settings}: {end:?}");
+        assert!(mesh.status("counter").suspended);
+        assert_eq!(mesh.runtime.turns_to_discard("counter"), 4);
+        let after = mesh.runtime.state("counter");
+        for key in idle {
+            assert_eq!(after[key], before[key], "{settings}: {key}, bit for bit");
+        }
+        for key in busy {
+            assert_eq!(kept(&mesh, key), holds("doubled", 4), "{settings}: what was committed is there");
+        }
+        // The others go on, whoever has to wait.
+        each(&mesh, &idle, 2, "one").await;
+        each(&mesh, &["newer"], 1, "one").await;
+        let waiting = tokio::spawn({
+            let runtime = Arc::clone(&mesh.runtime);
+            let body = json!({ "from": "b", "number": 1 }).to_string();
+            async move { runtime.call_with_key("counter", "c", body, PATIENCE).await }
+        });
+        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        assert_eq!(end, Progress::Live, "{settings}");
+        assert!(!mesh.status("counter").suspended);
+        let answer: Value = serde_json::from_slice(&waiting.await.unwrap().unwrap().unwrap()).unwrap();
+        assert_eq!(answer["release"], json!("one"));
+        each(&mesh, &busy, 2, "one").await;
+        each(&mesh, &["new"], 1, "one").await;
+        assert_eq!((kept(&mesh, "c"), kept(&mesh, "d")), (holds("handled", 3), holds("handled", 2)));
+        assert_eq!(kept(&mesh, "new"), holds("handled", 1), "as if it had never been there");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_key_goes_on_with_a_release_that_reads_its_state() {
+    let mesh = start(TWO, "healthy").await;
+    let keys = ["a", "b", "c", "d"];
+    each(&mesh, &keys, 1, "one").await;
+    let deployment = on_probation(&mesh, release(&mesh, "two", "healthy", 1)).await;
+    each(&mesh, &keys, 2, "two").await;
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::Suspended { turns: 4, .. }));
+    for key in keys {
+        let body = json!({ "from": "a", "number": 3 }).to_string();
+        mesh.runtime.send_with_key("counter", key, body).await.unwrap();
+    }
+    assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
+    each(&mesh, &keys, 4, "three").await;
+    for key in keys {
+        assert_eq!(kept(&mesh, key), holds("doubled", 8));
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_old_release_brings_back_what_it_can() {
+    for settings in [TWO, WAKEFUL, RESTLESS] {
+        let mesh = start(settings, "both-ways").await;
+        let (idle, busy) = (["a", "b"], ["c", "d", "e"]);
+        each(&mesh, &busy, 1, "one").await;
+        each(&mesh, &idle, 1, "one").await;
+        let deployment = on_probation(&mesh, release(&mesh, "two", "healthy", 1)).await;
+        each(&mesh, &busy, 2, "two").await;
+        each(&mesh, &["new"], 1, "two").await;
+        deployment.cancel();
+        assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled }, "{settings}");
+        // Also of those who sleep.
+        for key in busy {
+            assert_eq!(kept(&mesh, key), holds("handled", 2), "{settings}: {key}");
+        }
+        each(&mesh, &busy, 3, "one").await;
+        each(&mesh, &idle, 2, "one").await;
+        each(&mesh, &["new"], 2, "one").await;
+        assert_eq!(mesh.counted("handled"), 3 * 3 + 2 * 2 + 2);
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_on_probation_under_load_loses_nothing() {
+    let mut rolling = Rolling::default();
+    rolling.batch = Portion::Percent(50.0);
+    rolling.bake = Duration::from_millis(50);
+    for strategy in [Strategy::InPlace, Strategy::Rolling(rolling), Strategy::BlueGreen] {
+        let mesh = start(RESTLESS, "both-ways").await;
+        let load = Load::with_keys(&mesh, 30, "k");
+        load.more(300).await;
+        let mut options = long();
+        options.strategy = strategy.clone();
+        let release = release(&mesh, "two", "crashes-on-4", 1);
+        let end = mesh.runtime.deploy("counter", release, options).await.unwrap().ended().await;
+        assert!(matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) }), "{strategy:?}: {end:?}");
+        load.more(300).await;
+        load.end(&mesh).await;
+        assert_eq!(mesh.counted("doubled"), 0);
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_it_goes_forth_and_back_by_hand() {
+    let mesh = start(RESTLESS, "both-ways").await;
+    let load = Load::with_keys(&mesh, 30, "k");
+    for _ in 0..3 {
+        load.more(200).await;
+        assert_eq!(deploy(&mesh, release(&mesh, "two", "healthy", 1)).await, Progress::Live);
+        load.more(200).await;
+        let back = mesh.runtime.rollback("counter", quick()).unwrap();
+        assert_eq!(back.ended().await, Progress::Live);
+    }
+    // Each key is asked by then, and has its state in the old schema.
+    load.end(&mesh).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
+    for settings in [TWO, WAKEFUL, RESTLESS] {
+        let mesh = start(settings, "healthy").await;
+        each(&mesh, &["slept", "a", "b", "c"], 1, "one").await;
+        let before = mesh.runtime.state("counter");
+        let refused = mesh.runtime.restore_state("counter", quick()).unwrap_err();
+        assert!(matches!(refused, DeployError::NoSavedState { .. }), "{refused}");
+        assert_eq!(deploy(&mesh, release(&mesh, "two", "healthy", 1)).await, Progress::Live);
+        each(&mesh, &["a", "b", "c"], 2, "two").await;
+        each(&mesh, &["a"], 3, "two").await;
+        each(&mesh, &["new"], 1, "two").await;
+        // The old release cannot bring them back, so the way back is refused, and the new one goes on.
+        let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;
+        assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{settings}: {end:?}");
+        assert_eq!(mesh.runtime.turns_to_discard("counter"), 5, "{settings}");
+        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        assert_eq!(end, Progress::Live, "{settings}");
+        let after = mesh.runtime.state("counter");
+        for key in ["slept", "a", "b", "c"] {
+            assert_eq!(after[key], before[key], "{settings}: {key}, bit for bit");
+        }
+        assert!(after["new"].is_empty());
+        each(&mesh, &["slept", "a", "b", "c"], 2, "one").await;
+        each(&mesh, &["new"], 1, "one").await;
+        assert_eq!(mesh.runtime.turns_to_discard("counter"), 0);
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_may_sleep_through_several_deployments() {
+    let mesh = start(TWO, "healthy").await;
+    const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    each(&mesh, &KEYS, 1, "one").await;
+    assert_eq!(deploy(&mesh, release(&mesh, "two", "tells-from", 1)).await, Progress::Live);
+    each(&mesh, &["a"], 2, "two").await;
+    assert_eq!(mesh.stored("a", "brought over from"), json!(0));
+    // Two were awake at most, so there are others that sleep through this one, and the next one.
+    let slept = KEYS.into_iter().find(|key| kept(&mesh, key) == holds("handled", 1)).unwrap();
+    assert_eq!(deploy(&mesh, release(&mesh, "three", "tells-from", 2)).await, Progress::Live);
+    assert_eq!(kept(&mesh, slept), holds("handled", 1));
+    each(&mesh, &[slept], 2, "three").await;
+    each(&mesh, &["a"], 3, "three").await;
+    let from = |key| mesh.stored(key, "brought over from");
+    assert_eq!((from(slept), from("a")), (json!(0), json!(1)));
+    assert_eq!((mesh.stored(slept, "doubled"), mesh.stored("a", "doubled")), (json!(4), json!(6)));
+    mesh.stop().await;
+}
+
+/// Puts a release with a description beside the topology.
+fn describe(mesh: &Path, name: &str, way: &str, schema: u32) {
+    std::fs::write(mesh.join(format!("{name}.wasm")), heir(name, way, schema)).unwrap();
+    let described = format!("name = \"counter\"\nversion = \"{}.0.0\"\nstate_schema = {schema}\n", schema + 1);
+    std::fs::write(mesh.join(format!("{name}.toml")), described).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_topology_brings_the_states_over_as_well() {
+    let mesh = start(TWO, "healthy").await;
+    each(&mesh, &["a", "b", "c", "d"], 1, "one").await;
+    let before = mesh.runtime.state("counter");
+    let edited = |name: &str| {
+        let file = mesh.folder.path().join("airssys.toml");
+        std::fs::write(&file, topology(TWO).replace("one.wasm", &format!("{name}.wasm"))).unwrap();
+        Topology::read(&file).unwrap()
+    };
+    describe(mesh.folder.path(), "broken", "migrate-traps", 1);
+    let refused = mesh.runtime.apply(edited("broken"), quick()).await.unwrap_err();
+    assert!(refused.to_string().contains("migrate"), "{refused}");
+    assert_eq!(mesh.runtime.state("counter"), before);
+    describe(mesh.folder.path(), "two", "healthy", 1);
+    mesh.runtime.apply(edited("two"), quick()).await.unwrap();
+    each(&mesh, &["a", "b", "c", "d"], 2, "two").await;
+    assert_eq!((mesh.counted("doubled"), mesh.counted("handled")), (16, 0));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_sleeps_through_the_end_of_the_host_is_brought_over_afterwards() {
+    const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+    let mesh = start(&format!("{TWO}\nstate = \"durable\""), "healthy").await;
+    each(&mesh, &KEYS, 1, "one").await;
+    describe(mesh.folder.path(), "two", "healthy", 1);
+    let two = Release::find(&mesh.path("two")).unwrap();
+    assert_eq!(deploy(&mesh, two).await, Progress::Live);
+    each(&mesh, &["a"], 2, "two").await;
+    let Deploying { runtime, folder } = mesh;
+    assert!(runtime.shutdown().await.is_clean());
+    drop(runtime);
+    let builder = Runtime::builder().data_folder(folder.path().join("data"));
+    let runtime = builder.start(&Topology::read(&folder.path().join("airssys.toml")).unwrap()).await.unwrap();
+    let mesh = Deploying { runtime: Arc::new(runtime), folder };
+    assert!(mesh.counted("handled") > 0 && mesh.counted("doubled") > 0, "in both schemas, as it was left");
+    // What the old release cannot read is refused, also by a host that does not know how it came to that.
+    let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;
+    assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
+    each(&mesh, &["a"], 3, "two").await;
+    each(&mesh, &KEYS[1..], 2, "two").await;
+    assert_eq!((mesh.counted("doubled"), mesh.counted("handled")), (2 * 11, 0));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_be_brought_over_after_the_probation_keeps_its_state() {
+    let mesh = start(TWO, "healthy").await;
+    each(&mesh, &["z"], 1, "one").await;
+    assert_eq!(answers(&mesh, "z", "marked", 1).await, "one");
+    each(&mesh, &["a", "b", "c", "d"], 1, "one").await;
+    let before = mesh.runtime.state("counter");
+    let mut tries = 0;
+    // Where it is awake still, it is refused.
+    while deploy(&mesh, release(&mesh, "two", "marked-traps", 1)).await != Progress::Live {
+        each(&mesh, &["a", "b", "c", "d"], 2 + tries, "one").await;
+        tries += 1;
+        assert!(tries < 100, "it never sleeps");
+    }
+    let body = json!({ "from": "a", "number": 2 }).to_string();
+    let failed = mesh.runtime.call_with_key("counter", "z", body, PATIENCE).await.unwrap_err();
+    assert_eq!(failed.code(), "crashed");
+    assert!(failed.to_string().contains("migrate"), "{failed}");
+    assert_eq!((mesh.runtime.dead_letters().0, &mesh.runtime.state("counter")["z"]), (1, &before["z"]));
+    each(&mesh, &["a"], 2 + tries, "two").await;
+    // A release that can is the way out.
+    assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
+    each(&mesh, &["z"], 2, "three").await;
+    assert_eq!(kept(&mesh, "z"), holds("doubled", 6));
     mesh.stop().await;
 }

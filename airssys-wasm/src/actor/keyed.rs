@@ -5,7 +5,7 @@
 //!
 //! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,9 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::live::Past;
 use super::place::{Post, ServiceSpec, identity};
-use super::{ComponentActor, Control, Live, Probation, Serving, Watch};
+use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
@@ -64,16 +65,36 @@ pub(crate) struct Waking {
 }
 
 /// Those who are awake, and what the others will wake with. Both change together, so that a deployment misses nobody.
-#[derive(Debug)]
-pub(crate) struct Roster(Mutex<Awakened>);
+pub(crate) struct Roster {
+    mesh: Arc<Mesh>,
+    service: Arc<Service>,
+    awakened: Mutex<Awakened>,
+}
 
-#[derive(Debug)]
+impl std::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roster").field("service", &self.service.address).finish_non_exhaustive()
+    }
+}
+
 struct Awakened {
     waking: Waking,
     /// What the keys of a share, in ten-thousandths, wake with instead, while a deployment is under way.
     next: Option<(Waking, u32)>,
+    /// Whether that deployment brings the states back as well that there were before.
+    restores: bool,
     watch: Option<Arc<Watch>>,
     posts: HashMap<Box<str>, Arc<Post>>,
+    /// Those who sleep and whose state was brought over to another schema, or is to be put back: no more than there are keys.
+    asleep: HashMap<Box<str>, Asleep>,
+    /// The schema of the release before the one that they wake with.
+    schema_before: Option<u32>,
+}
+
+/// A keyed actor that sleeps, and what is to be known when it wakes.
+struct Asleep {
+    own: Target,
+    past: Past,
 }
 
 /// Whether an address belongs to a share, in ten-thousandths, of all. One that belongs to a share belongs to each larger one.
@@ -84,9 +105,22 @@ fn is_in(address: &str, share: u32) -> bool {
 }
 
 impl Roster {
-    pub(super) fn new(template: &Arc<Template>, terms: &Arc<Terms>) -> Arc<Self> {
-        let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
-        Arc::new(Self(Mutex::new(Awakened { waking, next: None, watch: None, posts: HashMap::new() })))
+    pub(super) fn new(
+        template: &Arc<Template>,
+        terms: &Arc<Terms>,
+        mesh: &Arc<Mesh>,
+        service: &Arc<Service>,
+    ) -> Arc<Self> {
+        let awakened = Awakened {
+            waking: Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None },
+            next: None,
+            restores: false,
+            watch: None,
+            posts: HashMap::new(),
+            asleep: HashMap::new(),
+            schema_before: None,
+        };
+        Arc::new(Self { mesh: Arc::clone(mesh), service: Arc::clone(service), awakened: Mutex::new(awakened) })
     }
 
     /// What the actors wake with, where no deployment says otherwise.
@@ -102,11 +136,72 @@ impl Roster {
         awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &next.template)).cloned().collect()
     }
 
-    /// Lets all wake with what was before the deployment; that, and who is awake.
+    /// Lets all wake with what was before the deployment; that, and who is awake. Whose state was brought over and who sleeps is [`Roster::returning`].
     pub(crate) fn take_back(&self) -> (Waking, Vec<Arc<Post>>) {
         let mut awakened = self.lock();
-        awakened.next = None;
+        (awakened.next, awakened.restores) = (None, false);
+        let schema = awakened.waking.terms.schema;
+        for asleep in awakened.asleep.values_mut() {
+            asleep.past.keep();
+            asleep.past.take_back(schema);
+        }
+        awakened.asleep.retain(|_, asleep| !asleep.past.is_empty());
         (awakened.waking.clone(), awakened.posts.values().cloned().collect())
+    }
+
+    /// Lets `all` wake with a release that was there before, and with the states from then; those who are awake with another one. The others are
+    /// [`Roster::returning`].
+    pub(crate) fn restore(&self, before: &Waking, all: u32) -> Vec<Arc<Post>> {
+        let mut awakened = self.lock();
+        (awakened.next, awakened.restores) = (Some((before.clone(), all)), true);
+        awakened.asleep.values_mut().for_each(|asleep| asleep.past.restore());
+        let awake = awakened.posts.values();
+        awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &before.template)).cloned().collect()
+    }
+
+    /// Those whose state has yet to be put back, or brought back, under a release that came back.
+    pub(crate) fn returning(&self) -> Vec<Target> {
+        let awakened = self.lock();
+        let asleep = awakened.asleep.values().filter(|asleep| asleep.past.returning.is_some());
+        let awake = awakened.posts.values().filter(|post| post.live.returning().is_some());
+        let awake = awake.map(|post| post.live.serving().identity.own.clone());
+        asleep.map(|asleep| asleep.own.clone()).chain(awake).collect()
+    }
+
+    /// Whether it is one of [`Roster::returning`].
+    pub(crate) fn is_returning(&self, address: &Address) -> bool {
+        let awakened = self.lock();
+        let awake = awakened.posts.get(address.as_str()).is_some_and(|post| post.live.returning().is_some());
+        let asleep = awakened.asleep.get(address.as_str()).is_some_and(|asleep| asleep.past.returning.is_some());
+        awake || asleep
+    }
+
+    /// What the states were before the live release brought them over, of each actor of which it did.
+    pub(crate) fn saved(&self) -> Vec<Before> {
+        let awakened = self.lock();
+        let awake = awakened.posts.values().map(|post| post.live.saved());
+        let asleep = awakened.asleep.values().map(|asleep| Arc::clone(&asleep.past.live));
+        awake.chain(asleep).filter(|saved| !saved.is_empty()).collect()
+    }
+
+    /// One actor for each other schema that there are states in, the one with the first key, as if the release served it.
+    pub(crate) fn samples(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Vec<Serving> {
+        let mut keys = BTreeMap::<u32, String>::new();
+        if let Route::Keyed(_) = &self.service.route {
+            self.service.each_state(|key, state| {
+                if let Some(schema) = state.foreign(terms.schema)
+                    && keys.get(&schema).is_none_or(|first| key < first.as_str())
+                {
+                    keys.insert(schema, key.to_owned());
+                }
+            });
+        }
+        let own = keys.values().filter_map(|key| self.service.place(None, Some(key)).ok()?.target().ok().cloned());
+        own.map(|own| Serving {
+            template: Arc::clone(template),
+            identity: identity(&self.mesh, &self.service, own, 0, terms),
+        })
+        .collect()
     }
 
     /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way; who is awake.
@@ -140,9 +235,16 @@ impl Roster {
     /// Lets all wake with what was deployed, for good.
     pub(crate) fn adopt(&self) {
         let mut awakened = self.lock();
-        if let Some((next, _)) = awakened.next.take() {
-            awakened.waking = next;
+        let Some((next, _)) = awakened.next.take() else { return };
+        if std::mem::take(&mut awakened.restores) {
+            awakened.schema_before = None;
+        } else {
+            awakened.schema_before = Some(awakened.waking.terms.schema);
+            awakened.posts.values().for_each(|post| post.live.adopt());
+            awakened.asleep.values_mut().for_each(|asleep| asleep.past.adopt());
+            awakened.asleep.retain(|_, asleep| !asleep.past.is_empty());
         }
+        awakened.waking = next;
     }
 
     /// Lets the turns of all be counted, or not any more; those who are awake have to be told.
@@ -159,48 +261,65 @@ impl Roster {
         self.lock().posts.values().cloned().collect()
     }
 
-    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations.
+    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations. That, and what serves in its place.
     pub(super) fn enter(
         &self,
-        mesh: &Arc<Mesh>,
-        service: &Arc<Service>,
         own: Target,
         make: impl FnOnce(&Arc<Live>) -> Arc<WorkerStart<ComponentActor>>,
-    ) -> Arc<WorkerStart<ComponentActor>> {
+    ) -> (Arc<WorkerStart<ComponentActor>>, Arc<Live>) {
         let address: Box<str> = own.address().as_str().into();
         let mut awakened = self.lock();
+        let mut past = awakened.asleep.remove(&address).map(|asleep| asleep.past).unwrap_or_default();
+        past.schema = awakened.schema_before;
         let waking = match &awakened.next {
-            Some((next, share)) if is_in(&address, *share) => next,
+            Some((next, share)) if is_in(&address, *share) => {
+                if !awakened.restores {
+                    // Another release comes than the one that was to come back.
+                    (past.on_trial, past.returning) = (Some(awakened.waking.terms.schema), None);
+                }
+                next
+            }
             _ => &awakened.waking,
         };
-        let identity = identity(mesh, service, own, 0, &waking.terms);
+        let identity = identity(&self.mesh, &self.service, own, 0, &waking.terms);
         let serving = Serving { template: Arc::clone(&waking.template), identity };
         let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
             before: Arc::new(serving.with(&before.template, &before.terms)),
             failed: failed.clone(),
-            saved: Arc::default(),
         });
-        let live = Live::on_probation(serving, probation);
+        let live = Live::woken(serving, probation, past);
         let start = make(&live);
         let controls = Arc::clone(&start);
         let post = Arc::new(Post {
-            live,
+            live: Arc::clone(&live),
             gone: AtomicBool::new(false),
             control: Box::new(move |control| controls.control(control)),
         });
         post.live.watch(awakened.watch.clone());
         awakened.posts.insert(address, post);
-        start
+        (start, live)
     }
 
     pub(super) fn leave(&self, address: &Address) {
-        if let Some(post) = self.lock().posts.remove(address.as_str()) {
-            post.gone.store(true, Ordering::Release);
+        let mut awakened = self.lock();
+        let Some(post) = awakened.posts.remove(address.as_str()) else { return };
+        post.gone.store(true, Ordering::Release);
+        let (mut past, own) = (post.live.past(), post.live.serving().identity.own.clone());
+        // Nobody is anybody's child again: its state is gone with it.
+        if past.is_empty() || own.child().is_some() {
+            return;
         }
+        if awakened.restores {
+            past.restore();
+        } else if awakened.next.is_none() {
+            // It was about to be told.
+            past.take_back(awakened.waking.terms.schema);
+        }
+        awakened.asleep.insert(address.as_str().into(), Asleep { own, past });
     }
 
     fn lock(&self) -> MutexGuard<'_, Awakened> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.awakened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -237,6 +356,7 @@ pub(crate) struct Controller {
 struct Awake {
     actor: Arc<KeyedActor>,
     start: Arc<WorkerStart<ComponentActor>>,
+    live: Arc<Live>,
     idle_since: Option<Instant>,
 }
 
@@ -257,7 +377,7 @@ pub(super) fn supervisor(
         engines: Arc::clone(engines),
         service: Arc::clone(service),
         supervisor: start.handle(),
-        roster: Roster::new(&spec.template, &spec.terms),
+        roster: Roster::new(&spec.template, &spec.terms, mesh, service),
         asked,
         news: mpsc::unbounded_channel(),
         waiting: VecDeque::new(),
@@ -318,6 +438,8 @@ impl Controller {
 
     pub(super) async fn run(mut self) {
         let mut sweep = sweeps(self.rules().idle_timeout);
+        let service = Arc::clone(&self.service);
+        let Route::Keyed(keyed) = &service.route else { return };
         loop {
             tokio::select! {
                 actor = self.asked.recv() => match actor {
@@ -325,6 +447,7 @@ impl Controller {
                     None => return,
                 },
                 Some(news) = self.news.1.recv() => self.hear(news),
+                () = keyed.room.notified() => {}
                 _ = sweep.tick() => self.sweep(),
                 Ok(()) = self.rules.changed() => sweep = sweeps(self.rules().idle_timeout),
             }
@@ -345,7 +468,9 @@ impl Controller {
 
     /// Starts those who wait, as far as there are places; asks idle ones to leave where there are none.
     fn admit(&mut self) {
-        while self.awake_count < self.rules().max_awake.max(1) {
+        let most = self.rules().max_awake.max(1);
+        // A suspended one has no instance, and takes nobody's place. They are counted where it is full only: there may be many.
+        while self.awake_count < most || !self.waiting.is_empty() && self.awake_count < most + self.suspended() {
             let Some(actor) = self.waiting.pop_front() else { break };
             self.wake(actor);
         }
@@ -360,21 +485,26 @@ impl Controller {
                 break;
             }
             let Some(awake) = self.awake.pop_front() else { break };
-            if awake.actor.lane.mailbox.is_empty() && awake.start.control(Control::Sleep).is_ok() {
+            let idle = awake.actor.lane.mailbox.is_empty() && !awake.live.is_suspended();
+            if idle && awake.start.control(Control::Sleep).is_ok() {
                 to_ask -= 1;
             }
             self.awake.push_back(awake);
         }
     }
 
+    fn suspended(&self) -> usize {
+        self.awake.iter().filter(|awake| awake.live.is_suspended()).count()
+    }
+
     fn wake(&mut self, actor: Arc<KeyedActor>) {
         let own = Target::of_keyed(&self.service, &actor);
-        let start = self.roster.enter(&self.mesh, &self.service, own, |live| self.worker(&actor, live));
+        let (start, live) = self.roster.enter(own, |live| self.worker(&actor, live));
         if let Some(keyed) = self.keyed() {
             keyed.awoke(&actor);
         }
         self.awake_count += 1;
-        self.awake.push_back(Awake { actor: Arc::clone(&actor), start: Arc::clone(&start), idle_since: None });
+        self.awake.push_back(Awake { actor: Arc::clone(&actor), start: Arc::clone(&start), live, idle_since: None });
         let child = ChildSpec {
             restart: Restart::Transient,
             shutdown: self.rules.borrow().1,

@@ -6,7 +6,7 @@
 //! Invariant: an incarnation's instance is of the release that was live here when the instance began to serve.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -51,6 +51,7 @@ pub(crate) struct Live {
     probation: Mutex<Option<Probation>>,
     /// Why nothing serves here, where nothing does.
     suspended: Mutex<Option<Box<Suspended>>>,
+    past: Mutex<Past>,
     /// Where the turns are counted, where two releases are compared. Looked at when an instance begins to serve.
     watch: Mutex<Option<Arc<Watch>>>,
 }
@@ -60,7 +61,71 @@ pub(crate) struct Live {
 pub(crate) struct Suspended {
     pub(crate) crash: Crash,
     /// What the states were before.
-    pub(crate) saved: Arc<Vec<Saved>>,
+    pub(crate) saved: Before,
+}
+
+/// What a place's states were before they were brought over to another schema. Bounded: one of each state at most for each of the two. What it costs is what
+/// the states do not share with it any more, so as much as they are large, where all of their values were written anew.
+pub(crate) type Before = Arc<Vec<Saved>>;
+
+/// What the states of a place were, and whether they are to be that again. It stays when a keyed actor falls asleep.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    /// Before the release that is live brought them over.
+    pub(super) live: Before,
+    /// Before one brought them over that is not live for good yet.
+    pub(super) trial: Before,
+    /// The schema of the release before the live one: where a state that nobody has written to yet goes back to.
+    pub(super) schema: Option<u32>,
+    /// The schema of the live one, where another one serves that is not live for good yet.
+    pub(super) on_trial: Option<u32>,
+    /// The release before is on its way back, and has yet to begin.
+    pub(super) returning: Option<Returning>,
+}
+
+impl Past {
+    /// Whether it is as if there had never been another schema.
+    pub(super) fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.trial.is_empty() && self.returning.is_none()
+    }
+
+    /// The release before comes back, and with it the states from before.
+    pub(super) fn restore(&mut self) {
+        let saved = std::mem::take(&mut self.live);
+        if !saved.is_empty() {
+            self.returning = Some(Returning { saved, discard: true });
+        }
+    }
+
+    /// It was to have the states from before, and is not to any more.
+    pub(super) fn keep(&mut self) {
+        if let Some(Returning { saved, .. }) = self.returning.take_if(|returning| returning.discard) {
+            self.live = saved;
+        }
+    }
+
+    /// The release before, with this schema, goes on: the state that the other one has brought over goes back to it.
+    pub(super) fn take_back(&mut self, schema: u32) {
+        let trial = std::mem::take(&mut self.trial);
+        self.on_trial = None;
+        if trial.iter().any(|saved| saved.is_foreign(schema)) {
+            self.returning = Some(Returning { saved: trial, discard: false });
+        }
+    }
+
+    /// The release that serves is live for good.
+    pub(super) fn adopt(&mut self) {
+        self.live = std::mem::take(&mut self.trial);
+        self.schema = self.on_trial.take();
+    }
+}
+
+/// How a release comes back.
+#[derive(Debug, Clone)]
+pub(super) struct Returning {
+    pub(super) saved: Before,
+    /// Whether the turns since are discarded.
+    pub(super) discard: bool,
 }
 
 /// A release that has yet to show that it is sound, and the one that comes back where it is not.
@@ -68,8 +133,6 @@ pub(crate) struct Suspended {
 pub(crate) struct Probation {
     pub(crate) before: Arc<Serving>,
     pub(crate) failed: mpsc::UnboundedSender<Crash>,
-    /// What the states were before it brought them over. The actor fills it.
-    pub(crate) saved: Arc<Vec<Saved>>,
 }
 
 impl Live {
@@ -79,15 +142,80 @@ impl Live {
             forgiven: AtomicBool::new(false),
             probation: Mutex::default(),
             suspended: Mutex::default(),
+            past: Mutex::default(),
             watch: Mutex::default(),
         })
     }
 
-    /// [`Live::new`] with a release that is on probation from its first start.
-    pub(super) fn on_probation(serving: Serving, probation: Option<Probation>) -> Arc<Self> {
+    /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its first start.
+    pub(super) fn woken(serving: Serving, probation: Option<Probation>, past: Past) -> Arc<Self> {
         let live = Self::new(serving);
         *live.probation.lock().unwrap_or_else(PoisonError::into_inner) = probation;
+        *live.lock_past() = past;
         live
+    }
+
+    fn lock_past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be known when this place is there again.
+    pub(super) fn past(&self) -> Past {
+        let mut past = self.lock_past().clone();
+        if let Some(saved) = self.saved_where_suspended() {
+            past.returning = Some(Returning { saved, discard: false });
+        }
+        past
+    }
+
+    /// What the states were before the live release brought them over.
+    pub(crate) fn saved(&self) -> Before {
+        Arc::clone(&self.lock_past().live)
+    }
+
+    /// What they were before one brought them over that is not live for good yet.
+    pub(crate) fn saved_on_trial(&self) -> Before {
+        Arc::clone(&self.lock_past().trial)
+    }
+
+    /// Keeps what the states were that a release has brought over. What is kept of it already is older, and stays.
+    pub(super) fn brought_over(&self, saved: Before) {
+        let mut past = self.lock_past();
+        let kept = if past.on_trial.is_some() { &mut past.trial } else { &mut past.live };
+        if kept.is_empty() && !saved.is_empty() {
+            *kept = saved;
+        }
+    }
+
+    /// The schema of the release before this one.
+    pub(super) fn schema_before(&self) -> Option<u32> {
+        let past = self.lock_past();
+        past.on_trial.or(past.schema)
+    }
+
+    /// The release that serves is live for good.
+    pub(crate) fn adopt(&self) {
+        self.lock_past().adopt();
+    }
+
+    /// What serves is the release that was live before as well.
+    pub(super) fn same(&self) {
+        self.lock_past().on_trial = None;
+    }
+
+    /// Forgets what the states were before the live release brought them over.
+    pub(super) fn forget(&self) {
+        let mut past = self.lock_past();
+        (past.live, past.schema) = (Before::default(), None);
+    }
+
+    /// How the release here comes back, where it has yet to begin.
+    pub(super) fn returning(&self) -> Option<Returning> {
+        self.lock_past().returning.clone()
+    }
+
+    pub(super) fn returns(&self, returning: Option<Returning>) {
+        self.lock_past().returning = returning;
     }
 
     /// Lets the turns here be counted, or not any more. An instance that serves already has to be told.
@@ -105,6 +233,11 @@ impl Live {
 
     /// Puts a release into the place.
     pub(super) fn switch(&self, next: Arc<Serving>, probation: Option<Probation>) {
+        {
+            let mut past = self.lock_past();
+            past.on_trial = probation.as_ref().map(|probation| probation.before.identity.terms.schema);
+            (past.trial, past.returning) = (Before::default(), None);
+        }
         *self.probation.lock().unwrap_or_else(PoisonError::into_inner) = probation;
         self.serving.store(next);
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -118,7 +251,13 @@ impl Live {
 
     /// Lets nothing serve here until a release is switched in.
     pub(super) fn suspend(&self, suspended: Suspended) {
+        self.returns(None);
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(suspended));
+    }
+
+    /// Whether nothing serves here.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were; none where something does.
@@ -128,9 +267,10 @@ impl Live {
         Some((crash.clone(), saved.iter().map(Saved::turns_since).sum()))
     }
 
-    /// Says what the next incarnation starts with. What runs now goes on as it is.
-    pub(crate) fn put_back(&self, before: &Arc<Serving>) {
+    /// Says what the next incarnation starts with, and what the states were before the release that served. What runs now goes on as it is.
+    pub(crate) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
         self.switch(Arc::clone(before), None);
+        self.returns(Some(Returning { saved, discard: false }));
     }
 
     /// Whether nothing here is on probation.
@@ -155,17 +295,21 @@ impl Live {
     }
 
     /// What the states were before, where nothing serves here.
-    pub(crate) fn saved(&self) -> Option<Arc<Vec<Saved>>> {
+    pub(crate) fn saved_where_suspended(&self) -> Option<Before> {
         let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
         suspended.as_ref().map(|suspended| Arc::clone(&suspended.saved))
     }
 
     /// Puts the release before back over a crash, where there is one on probation; what the states were before it, then.
-    pub(super) fn roll_back(&self, crash: &Crash) -> Option<Arc<Vec<Saved>>> {
+    pub(super) fn roll_back(&self, crash: &Crash) -> Option<Before> {
         let probation = self.probation.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let mut past = self.lock_past();
+        let saved = std::mem::take(&mut past.trial);
+        past.on_trial = None;
+        past.returning = Some(Returning { saved: Arc::clone(&saved), discard: false });
         self.serving.store(probation.before);
         let _nobody_listens = probation.failed.send(crash.clone());
-        Some(probation.saved)
+        Some(saved)
     }
 
     /// The next try of the message in hand does not count.
@@ -199,7 +343,7 @@ pub(crate) enum Way {
     /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
     Back {
         /// What the states were before; put back where no turn was committed since.
-        saved: Arc<Vec<Saved>>,
+        saved: Before,
         /// Put back in any case.
         discard: bool,
         /// What served before, where it was kept.
@@ -238,21 +382,33 @@ impl Prepared {
         let turn = &self.instance.guest().turn;
         foreign != self.brought_over.len()
             || self.brought_over.iter().any(|brought| brought.state.commits() != brought.read_at)
-            || !turn.writes.is_empty() && turn.state.as_ref().is_some_and(|state| state.commits() != self.read_at)
+            || turn.state.as_ref().is_some_and(|state| match turn.writes.is_empty() {
+                // Nobody had written to it, and then the release before did.
+                true => state.foreign(identity.terms.schema).is_some(),
+                false => state.commits() != self.read_at,
+            })
     }
 
-    /// Makes what its start did happen; what the states that it brought over were before.
-    pub(super) async fn commit(mut self) -> Result<(Instance, Vec<Saved>), Crash> {
+    /// What the states are that it brings over. One that nobody has written to is brought over from the schema of the release before: what is written from now
+    /// on that release cannot read.
+    pub(super) fn saves(&mut self, schema_before: Option<u32>) -> Before {
+        let guest = self.instance.guest();
+        let schema = guest.identity.terms.schema;
+        let unwritten = schema_before.unwrap_or(schema);
+        let own = guest.turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
+        let own = own.map(|state| Saved::before(state, unwritten, u64::from(!guest.turn.writes.is_empty())));
+        let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 1));
+        Arc::new(keys.chain(own).collect())
+    }
+
+    /// Makes what its start did happen.
+    pub(super) async fn commit(mut self) -> Result<Instance, Crash> {
         let schema = self.instance.guest().identity.terms.schema;
-        let own = self.instance.guest().turn.state.clone().filter(|state| state.foreign(schema).is_some());
-        let saved: Vec<Saved> =
-            self.brought_over.iter().map(|brought| &brought.state).chain(&own).map(Saved::before).collect();
         for BroughtOver { state, writes, .. } in self.brought_over {
             writes.make(&state, schema).await?;
         }
         super::commit(&mut self.instance, NO_MESSAGE).await?;
-        saved.iter().for_each(Saved::count_from_here);
-        Ok((self.instance, saved))
+        Ok(self.instance)
     }
 }
 
@@ -264,8 +420,6 @@ pub(crate) struct Swapped {
     pub(crate) pause: Duration,
     /// How many messages were in its mailbox then.
     pub(crate) waiting: usize,
-    /// What the states were before, where they were brought over.
-    pub(crate) saved: Arc<Vec<Saved>>,
 }
 
 const OPEN: u8 = 0;

@@ -15,8 +15,8 @@ mod watch;
 
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
-use live::{BroughtOver, Live, Suspended};
-pub(crate) use live::{Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
+pub(crate) use live::{Before, Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
+use live::{BroughtOver, Live, Returning, Suspended};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
@@ -45,7 +45,6 @@ use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
-use crate::state::Saved;
 use crate::state::durable::NO_MESSAGE;
 
 /// What a component actor is asked to do between two turns.
@@ -87,7 +86,10 @@ impl ComponentActor {
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
-        match self.start_live().await {
+        if let Some(Returning { saved, discard }) = self.live.returning() {
+            return self.go_back(&saved, discard).await;
+        }
+        match self.start_live(true).await {
             Ok(()) => Ok(()),
             Err(crash) => match self.live.roll_back(&crash) {
                 Some(saved) => self.go_back(&saved, false).await,
@@ -96,26 +98,39 @@ impl ComponentActor {
         }
     }
 
-    async fn start_live(&mut self) -> Result<(), Crash> {
+    /// What the states were that it brings over is kept where they are to be that again.
+    async fn start_live(&mut self, keep: bool) -> Result<(), Crash> {
         Metrics::count(&self.identity.service.metrics.started);
         let serving = self.live.serving();
-        let prepared = start(&self.engines, &serving).await?;
-        let (instance, _saved) = prepared.commit().await?;
+        let mut prepared = start(&self.engines, &serving).await?;
+        if keep {
+            // Before it happens: this incarnation may be killed while it waits for the disk.
+            self.live.brought_over(prepared.saves(self.live.schema_before()));
+        }
+        let instance = prepared.commit().await?;
         self.serve(&serving, instance);
         Ok(())
     }
 
     /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
     /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
-    async fn go_back(&mut self, saved: &Arc<Vec<Saved>>, discard: bool) -> Result<(), Crash> {
-        let mut put_back = Vec::new();
-        for saved in saved.iter() {
+    async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
+        // Where this incarnation ends over it, the next one goes on.
+        self.live.returns(Some(Returning { saved: Arc::clone(saved), discard }));
+        if let Some(shelf) = &self.identity.service.shelf {
+            shelf.settle().await;
+        }
+        let (mut put_back, mut brings_back) = (Vec::new(), false);
+        for saved in saved.iter().filter(|saved| saved.is_written()) {
             let turns = saved.turns_since();
             if discard || turns == 0 {
                 put_back.push((saved, saved.put_back().await?, turns));
+            } else {
+                brings_back = true;
             }
         }
-        match self.start_live().await {
+        // What it brings back itself was in its own schema before.
+        match self.start_live(!brings_back).await {
             Err(crash @ Crash::Schema { .. }) => {
                 for (saved, put_back, turns) in &put_back {
                     saved.undo(put_back, *turns).await?;
@@ -124,9 +139,16 @@ impl ComponentActor {
                 self.live.suspend(Suspended { crash, saved: Arc::clone(saved) });
                 self.instance = None;
                 self.suspended = true;
+                if let Route::Keyed(keyed) = &self.identity.service.route {
+                    keyed.room.notify_one();
+                }
                 Ok(())
             }
-            started => started,
+            Err(crash) => Err(crash),
+            Ok(()) => {
+                self.live.returns(None);
+                Ok(())
+            }
         }
     }
 
@@ -159,7 +181,7 @@ impl ComponentActor {
         let waiting = self.identity.mailbox.len();
         let answered = match way {
             Way::Forth(probation) => match self.forth(&next, prepared, probation, until).await {
-                Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
+                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
                 Err(crash) => answer.send(Err(crash)),
             },
             Way::Same(probation) => {
@@ -169,14 +191,17 @@ impl ComponentActor {
                 } else {
                     Err(Crash::Host { detail: "another release serves here".to_owned() })
                 };
-                self.live.settle();
+                if swapped.is_ok() {
+                    self.live.settle();
+                    self.live.same();
+                }
                 match swapped {
-                    Ok((old, saved)) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
+                    Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
                     Err(crash) => answer.send(Err(crash)),
                 }
             }
             Way::Back { saved, discard, held } => match self.back(next, &saved, discard, held, until).await {
-                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting, saved })),
+                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
                 Err(crash) => answer.send(Err(crash)),
             },
         };
@@ -194,23 +219,31 @@ impl ComponentActor {
         prepared: Option<Prepared>,
         probation: Probation,
         until: Instant,
-    ) -> Result<(Option<Box<Held>>, Arc<Vec<Saved>>), Crash> {
+    ) -> Result<Option<Box<Held>>, Crash> {
         let snapshot = self.snapshot(next, until).await?;
         let commits = self.identity.own.lane().commits();
         // What its start wrote stands only where nobody has written since it read.
         let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
-        let (instance, saved) = take_over(&self.engines, next, prepared, snapshot, until).await?.commit().await?;
-        let saved = Arc::new(saved);
+        let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
+        let saved = prepared.saves(Some(probation.before.identity.terms.schema));
+        if !saved.is_empty() {
+            // Where this incarnation is killed while it waits for the disk, the next one is of the release before.
+            self.live.returns(Some(Returning { saved: Arc::clone(&saved), discard: false }));
+        }
+        let committed = prepared.commit().await;
+        self.live.returns(None);
+        let instance = committed?;
         let old = self.serve(next, instance).map(|instance| Box::new(Held { instance, commits }));
-        self.live.switch(Arc::clone(next), Some(Probation { saved: Arc::clone(&saved), ..probation }));
+        self.live.switch(Arc::clone(next), Some(probation));
+        self.live.brought_over(saved);
         Metrics::count(&self.identity.service.metrics.started);
-        Ok((old, saved))
+        Ok(old)
     }
 
     async fn back(
         &mut self,
         next: Arc<Serving>,
-        saved: &Arc<Vec<Saved>>,
+        saved: &Before,
         discard: bool,
         held: Option<Box<Held>>,
         until: Instant,
@@ -219,6 +252,9 @@ impl ComponentActor {
         let snapshot = self.snapshot(&next, until).await.unwrap_or_default();
         let commits = self.identity.own.lane().commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
+        if discard && !Arc::ptr_eq(&self.live.serving().template, &next.template) {
+            self.live.forget();
+        }
         self.live.switch(Arc::clone(&next), None);
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => drop(self.serve(&next, held.instance)),
@@ -488,7 +524,7 @@ impl Behavior for ComponentActor {
             child.begins(&me);
         }
         self.identity.me.store(Some(Arc::new(me)));
-        if self.live.suspended().is_some() {
+        if self.live.is_suspended() {
             self.suspended = true;
             return Ok(());
         }

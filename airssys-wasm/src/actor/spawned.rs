@@ -77,7 +77,7 @@ pub(super) fn supervisor(
         service: Arc::clone(service),
         standing: supervisor.standing(),
         supervisor,
-        roster: Roster::new(&spec.template, &spec.terms),
+        roster: Roster::new(&spec.template, &spec.terms, mesh, service),
         asked,
         not_started: mpsc::unbounded_channel(),
         waiting: Vec::new(),
@@ -155,7 +155,7 @@ impl Controller {
             return self.gone(&child, DownReason::Stopped);
         }
         let own = Target::of_child(&self.service, &child);
-        let start = self.roster.enter(&self.mesh, &self.service, own.clone(), |live| self.worker(own.clone(), live));
+        let (start, _live) = self.roster.enter(own.clone(), |live| self.worker(own.clone(), live));
         let spec = ChildSpec {
             restart: self.spec.restart,
             shutdown: self.spec.shutdown,

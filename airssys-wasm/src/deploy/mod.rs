@@ -26,7 +26,7 @@ pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan,
 pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
 pub(crate) use record::{Page, Records};
-pub(crate) use run::{Before, Order, Posts, begin};
+pub(crate) use run::{Order, Posts, Restore, begin};
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub(crate) use strategy::Unfit;

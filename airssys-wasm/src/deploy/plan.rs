@@ -147,6 +147,8 @@ pub enum Stored {
     Kept,
     /// The new release's `migrate` brings it over.
     Migrated,
+    /// Its `migrate` brings over the state of each actor: now where the actor is awake, and otherwise when it wakes next.
+    MigratedByKey,
     /// The new release does not export `upgrade`, and so has no `migrate`: it does not start where something is stored.
     Unreadable,
 }

@@ -1,10 +1,10 @@
 //! Carries a deployment out: what `decide` says is done here, to actors that run, sleep, crash and hang meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -15,13 +15,12 @@ use super::record::{Page, RecordError};
 use super::strategy::ALL;
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Wish};
 use crate::actor::{
-    Claim, Control, Held, Post, Prepared, Probation, Rehearsal, Roster, Serving, Swap, Swapped, Tally, Waking, Watch,
-    Way, check, start,
+    Before, Claim, Control, Held, Post, Prepared, Probation, Rehearsal, Roster, Serving, Swap, Swapped, Tally, Waking,
+    Watch, Way, check, start,
 };
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
-use crate::router::service::Terms;
-use crate::state::Saved;
+use crate::router::service::{Target, Terms};
 
 /// How long it waits before it asks an actor again that did not run when it was asked.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -31,6 +30,8 @@ const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const PROBES: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(5);
+/// How many sleeping actors are woken at a time to have their states back.
+const AT_ONCE: usize = 64;
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -39,8 +40,8 @@ pub(crate) struct Order {
     pub(crate) template: Arc<Template>,
     pub(crate) terms: Arc<Terms>,
     pub(crate) options: DeployOptions,
-    /// What the states of each actor are put back to, where turns are to be discarded.
-    pub(crate) put_back: Option<Vec<Before>>,
+    /// Whose states are put back to what they were, where turns are to be discarded.
+    pub(crate) restore: Option<Restore>,
     /// Where it is written down; one of a set ends its probation together with the others.
     pub(crate) page: Arc<Page>,
 }
@@ -55,6 +56,24 @@ pub(crate) enum Posts {
 }
 
 impl Posts {
+    /// Why actors do not serve whose release came back and cannot read their states, and how many turns putting those back discards.
+    pub(crate) fn suspended(&self) -> Vec<(Crash, u64)> {
+        match self {
+            Self::Fixed(posts) => posts.iter().filter_map(|post| post.live.suspended()).collect(),
+            Self::Keyed(roster) => roster.awake().iter().filter_map(|post| post.live.suspended()).collect(),
+        }
+    }
+
+    /// What the states were before the live release brought them over, of each actor of which it did.
+    pub(crate) fn saved(&self) -> Vec<Before> {
+        match self {
+            Self::Fixed(posts) => {
+                posts.iter().map(|post| post.live.saved()).filter(|saved| !saved.is_empty()).collect()
+            }
+            Self::Keyed(roster) => roster.saved(),
+        }
+    }
+
     fn fixed(&self) -> &[Post] {
         match self {
             Self::Fixed(posts) => posts,
@@ -63,11 +82,17 @@ impl Posts {
     }
 }
 
-/// What an actor's states were before they were brought over to another schema.
-pub(crate) type Before = Arc<Vec<Saved>>;
+/// Which states are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restore {
+    /// Those of the actors that are suspended: the release is there already.
+    Suspended,
+    /// All that the live release has brought over.
+    BroughtOver,
+}
 
-/// A deployment, and the task that carries it out; `ended` is told its end before anybody else, and what each actor's states were before.
-pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + Send + 'static) -> Deployment {
+/// A deployment, and the task that carries it out; `ended` is told its end before anybody else.
+pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
     let actors = order.posts.fixed().len();
     let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
     let (wish, wishes) = mpsc::unbounded_channel();
@@ -91,7 +116,6 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + S
             failures,
             wishes,
             before: Vec::new(),
-            saved: vec![Before::default(); actors],
             first: None,
             held: (0..actors).map(|_| None).collect(),
             setback: None,
@@ -100,7 +124,7 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress, Vec<Before>) + S
             order,
         };
         let end = running.run().await;
-        ended(&end, running.saved);
+        ended(&end);
         told.send_replace(end);
     });
     Deployment { progress, wish, met }
@@ -117,8 +141,6 @@ struct Running<'a> {
     wishes: mpsc::UnboundedReceiver<Wish>,
     /// What each actor served with before.
     before: Vec<Arc<Serving>>,
-    /// What each actor's states were before it was switched.
-    saved: Vec<Before>,
     /// An instance for the first actor, or why there is none.
     first: Option<Result<Prepared, Crash>>,
     /// What served before, where it is kept until the probation is over.
@@ -145,10 +167,15 @@ struct Stage {
 
 impl Running<'_> {
     async fn run(&mut self) -> Progress {
+        if let Err(reason) = self.order.try_states().await {
+            // Before the intent is on disk, which would count as carried out where keys that have slept for long are in that schema still.
+            self.setback = Some(reason);
+            return self.end_on_old().await;
+        }
         let batches = self.order.batches();
         let step = self.order.step(&batches, 0);
         // The first instance is made while the disk writes.
-        let (written, first) = tokio::join!(self.order.write_down(|page| page.begin(step)), self.order.first());
+        let (written, first) = tokio::join!(self.order.begin(step), self.order.first());
         if let Err(error) = written {
             return Progress::RolledBack { reason: Setback::NotRecorded(error) };
         }
@@ -173,9 +200,9 @@ impl Running<'_> {
                     }
                 },
                 // Nobody goes back by himself from a state that others were to be discarded for.
-                Action::Pass if self.order.put_back.is_some() => Event::Passed,
-                Action::Watch if self.order.put_back.is_some() => Event::Proved,
-                Action::Settle if self.order.put_back.is_some() => Event::Settled,
+                Action::Pass if self.order.restore.is_some() => Event::Passed,
+                Action::Watch if self.order.restore.is_some() => Event::Proved,
+                Action::Settle if self.order.restore.is_some() => Event::Settled,
                 Action::Pass => {
                     let (least, patience) = match &self.order.options.strategy {
                         Strategy::InPlace | Strategy::BlueGreen | Strategy::Shadow(_) => (Duration::ZERO, None),
@@ -226,22 +253,13 @@ impl Running<'_> {
                     }
                 },
                 Action::Live => {
-                    if let Posts::Keyed(roster) = &self.order.posts {
-                        roster.adopt();
-                    }
+                    self.adopt();
                     self.count_turns(None).await;
                     return Progress::Live;
                 }
                 Action::Old => {
                     self.count_turns(None).await;
-                    let end = self.gone_back();
-                    if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
-                        let reason = reason.to_string();
-                        if let Err(error) = self.order.write_down(|page| page.go_back(reason)).await {
-                            tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
-                        }
-                    }
-                    return end;
+                    return self.end_on_old().await;
                 }
             };
             // What happened beside it comes first, so that nothing is switched that is to go back.
@@ -418,15 +436,36 @@ impl Running<'_> {
         })
     }
 
+    /// Writes down that the old release is live, and says so.
+    async fn end_on_old(&mut self) -> Progress {
+        let end = self.gone_back();
+        if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
+            let reason = reason.to_string();
+            if let Err(error) = self.order.write_down(|page| page.go_back(reason)).await {
+                tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
+            }
+        }
+        end
+    }
+
     /// The end where the old release came back.
     fn gone_back(&mut self) -> Progress {
         let reason = self.setback.take().unwrap_or(Setback::Cancelled);
-        let suspended: Vec<(Crash, u64)> =
-            self.order.posts.fixed().iter().filter_map(|post| post.live.suspended()).collect();
+        let suspended = self.order.posts.suspended();
         let turns = suspended.iter().map(|(_, turns)| turns).sum();
         match suspended.into_iter().next() {
             Some((crash, _)) => Progress::Suspended { reason, crash, turns },
             None => Progress::RolledBack { reason },
+        }
+    }
+
+    /// The new release is live, for good: what the states were before it is what they can be put back to now.
+    fn adopt(&self) {
+        match &self.order.posts {
+            Posts::Keyed(roster) => roster.adopt(),
+            Posts::Fixed(posts) if self.order.restore.is_none() => posts.iter().for_each(|post| post.live.adopt()),
+            // Whoever had his states put back has forgotten them.
+            Posts::Fixed(_) => {}
         }
     }
 
@@ -455,7 +494,6 @@ impl Running<'_> {
                 for (at, took) in done {
                     let seat = seats[at].1;
                     self.met.see(&took);
-                    self.saved[seat] = took.saved;
                     // Dropped only now: it takes its memory apart.
                     self.held[seat] = took.old.filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
                     if failed.is_some() {
@@ -476,19 +514,24 @@ impl Running<'_> {
     }
 
     async fn switch_share(&mut self, roster: &Roster, batch: Batch) -> Result<(), Setback> {
-        let next = match &self.woken {
-            Some(next) => next.clone(),
+        let Order { template, terms, .. } = &self.order;
+        let mut next = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
+        let awake = match self.order.restore {
+            Some(Restore::Suspended) => roster.awake().into_iter().filter(|post| post.live.is_suspended()).collect(),
+            Some(Restore::BroughtOver) => roster.restore(&next, ALL),
             None => {
-                let (told, crashes) = mpsc::unbounded_channel();
-                forward(crashes, 0, &self.failed);
-                let Order { template, terms, .. } = &self.order;
-                let probation = Some((Box::new(roster.waking()), told));
-                let next = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation };
-                self.woken.insert(next).clone()
+                if let Some(woken) = &self.woken {
+                    next.clone_from(woken);
+                } else {
+                    let (told, crashes) = mpsc::unbounded_channel();
+                    forward(crashes, 0, &self.failed);
+                    next.probation = Some((Box::new(roster.waking()), told));
+                    self.woken = Some(next.clone());
+                }
+                let share = self.order.options.strategy.shares().get(batch.to - 1).copied().unwrap_or(ALL);
+                roster.let_in(&next, share)
             }
         };
-        let share = self.order.options.strategy.shares().get(batch.to - 1).copied().unwrap_or(ALL);
-        let awake = roster.let_in(&next, share);
         let places: Vec<(usize, &Post)> = awake.iter().map(|post| (0, &**post)).collect();
         let actors = awake.len();
         let (done, failed) = self
@@ -498,7 +541,15 @@ impl Running<'_> {
             })
             .await;
         done.iter().for_each(|(_, took)| self.met.see(took));
-        failed.map_or(Ok(()), Err)
+        match failed {
+            Some(setback) => Err(setback),
+            None => {
+                if self.order.restore == Some(Restore::BroughtOver) {
+                    self.order.bring_back(roster).await;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Puts the old release back under this actor, or all that are awake.
@@ -507,10 +558,8 @@ impl Running<'_> {
             Posts::Fixed(posts) => {
                 let seat = self.order.seat(actor);
                 let held = self.held.get_mut(seat).and_then(Option::take);
-                if let (Some(post), Some(before), Some(saved)) =
-                    (posts.get(seat), self.before.get(seat), self.saved.get(seat))
-                {
-                    self.order.revert_one(post, before, saved, held).await;
+                if let (Some(post), Some(before)) = (posts.get(seat), self.before.get(seat)) {
+                    self.order.revert_one(post, before, held).await;
                 }
             }
             Posts::Keyed(roster) => {
@@ -526,9 +575,10 @@ impl Running<'_> {
             let serving = post.live.serving();
             if Arc::ptr_eq(&serving.template, &self.order.template) {
                 let old = Arc::new(serving.with(&before.template, &before.terms));
-                self.order.revert_one(&post, &old, &Before::default(), None).await;
+                self.order.revert_one(&post, &old, None).await;
             }
         }
+        self.order.bring_back(roster).await;
     }
 }
 
@@ -538,6 +588,15 @@ impl Order {
         let made = batches.iter().filter(|have| **have <= from).count();
         let strategy = self.options.strategy.name().to_owned();
         (batches.len() > 1).then(|| Step { strategy, step: made + 1, steps: batches.len() })
+    }
+
+    /// Writes down what is about to happen. Not where keys get their states back: what a host that is killed over that leaves is for the live release, which
+    /// can bring over again what it has brought over.
+    async fn begin(&self, step: Option<Step>) -> Result<(), String> {
+        match (&self.posts, self.restore) {
+            (Posts::Keyed(_), Some(_)) => Ok(()),
+            _ => self.write_down(|page| page.begin(step)).await,
+        }
     }
 
     /// Writes something down, off the runtime's threads.
@@ -575,7 +634,7 @@ impl Order {
 
     /// An instance for the actor that is switched first, where it is known and its state is there.
     async fn first(&self) -> Option<Result<Prepared, Crash>> {
-        let knows = self.put_back.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_));
+        let knows = self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_));
         let post = self.posts.fixed().get(self.seat(0)).filter(|_| knows)?;
         Some(self.make(post).await)
     }
@@ -601,7 +660,7 @@ impl Order {
             None => {}
         }
         // All are there before the first one is switched.
-        if matches!(self.options.strategy, Strategy::BlueGreen) && self.put_back.is_none() {
+        if matches!(self.options.strategy, Strategy::BlueGreen) && self.restore.is_none() {
             for (_, post) in &places[made.len()..] {
                 match self.make(post).await {
                     Ok(prepared) => made.push(prepared),
@@ -638,13 +697,17 @@ impl Order {
         mut made: Option<Prepared>,
         failed: &Failed,
     ) -> Result<Swapped, Setback> {
-        let Self { engines, template, terms, options, put_back, .. } = self;
+        let Self { engines, template, terms, options, restore, .. } = self;
         let until = Instant::now() + options.handover_deadline;
         let before = post.live.serving();
         let next = Arc::new(before.with(template, terms));
+        let put_back = restore.map(|restore| match restore {
+            Restore::Suspended => post.live.saved_where_suspended().unwrap_or_default(),
+            Restore::BroughtOver => post.live.saved(),
+        });
         loop {
             // Made beside the old one, so that the pause is no longer than the switch.
-            let prepared = match (made.take(), put_back) {
+            let prepared = match (made.take(), &put_back) {
                 (Some(made), _) => Some(made),
                 // Its state is not there yet.
                 (None, Some(_)) => None,
@@ -653,9 +716,9 @@ impl Order {
             let (told, crashes) = mpsc::unbounded_channel();
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
-            let way = match put_back.as_ref().and_then(|put_back| put_back.get(actor)) {
+            let way = match &put_back {
                 Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true, held: None },
-                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told, saved: Before::default() }),
+                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told }),
             };
             let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
@@ -665,7 +728,7 @@ impl Order {
                 }
                 Some(Err(crash)) => {
                     if put_back.is_some() {
-                        post.live.put_back(&before);
+                        post.live.put_back(&before, Before::default());
                     }
                     return Err(Setback::NotStarted(crash));
                 }
@@ -677,22 +740,54 @@ impl Order {
     }
 
     /// At once where it runs, and otherwise when it starts again.
-    async fn revert_one(&self, post: &Post, before: &Arc<Serving>, saved: &Before, mut held: Option<Box<Held>>) {
+    async fn revert_one(&self, post: &Post, before: &Arc<Serving>, mut held: Option<Box<Held>>) {
         let until = Instant::now() + self.options.handover_deadline;
+        let saved = post.live.saved_on_trial();
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
-            let way = Way::Back { saved: Arc::clone(saved), discard: false, held: held.take() };
+            let way = Way::Back { saved: Arc::clone(&saved), discard: false, held: held.take() };
             let next = Arc::clone(before);
             let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
-                Some(Err(_)) => post.live.put_back(before),
-                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before),
+                Some(Err(_)) => post.live.put_back(before, Arc::clone(&saved)),
+                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before, Arc::clone(&saved)),
                 None => sleep(ASK_AGAIN).await,
             }
         }
+    }
+
+    /// Shows the new release one state of each other schema that a keyed service has, and throws away what it makes of it: its keys may all be asleep, and
+    /// then nobody else would see that it cannot read them.
+    async fn try_states(&self) -> Result<(), Setback> {
+        let (Posts::Keyed(roster), None) = (&self.posts, self.restore) else { return Ok(()) };
+        for serving in roster.samples(&self.template, &self.terms) {
+            drop(start(&self.engines, &serving).await.map_err(Setback::NotStarted)?);
+        }
+        Ok(())
+    }
+
+    /// Wakes those who sleep and whose state is to be put back, or brought back: it is so before the end is told. Who does not come to it in time does when
+    /// it wakes next.
+    async fn bring_back(&self, roster: &Roster) {
+        // It moves on with each that has come to it: they come one after the other, as many as may be awake.
+        let until = Mutex::new(Instant::now() + self.options.handover_deadline);
+        let back = |target: Target| {
+            let until = &until;
+            async move {
+                while roster.is_returning(target.address()) && !target.lane().mailbox.is_closed() {
+                    if Instant::now() >= *until.lock().unwrap_or_else(PoisonError::into_inner) {
+                        return;
+                    }
+                    target.wake();
+                    sleep(ASK_AGAIN).await;
+                }
+                *until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.options.handover_deadline;
+            }
+        };
+        stream::iter(roster.returning()).for_each_concurrent(AT_ONCE, back).await;
     }
 }
 

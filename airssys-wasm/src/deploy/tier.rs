@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::run::{Before, Posts, hand_over};
+use super::run::{Posts, hand_over};
 use crate::actor::{Claim, Post, Probation, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
@@ -51,7 +51,7 @@ pub(crate) async fn tier_up(
         let (failed, _nobody_goes_back) = mpsc::unbounded_channel();
         let (answer, answered) = oneshot::channel();
         let claim = Arc::<Claim>::default();
-        let way = Way::Same(Probation { before, failed, saved: Before::default() });
+        let way = Way::Same(Probation { before, failed });
         let swap = Swap { next, prepared: Some(prepared), way, until, claim: Arc::clone(&claim), answer };
         match hand_over(post, swap, &claim, answered, until).await {
             Some(Ok(Swapped { old, .. })) => drop(old),

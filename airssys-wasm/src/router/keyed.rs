@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::service::{Holding, Lane, Misaddressed, Shape};
 use super::shards::Shards;
@@ -56,6 +56,8 @@ pub struct Keyed {
     wakes: mpsc::UnboundedSender<Arc<KeyedActor>>,
     /// How many want to be awake and may not, because as many are as may be.
     pub(crate) waiting: AtomicUsize,
+    /// Told when one that is awake takes nobody's place any more.
+    pub(crate) room: Notify,
 }
 
 impl Keyed {
@@ -76,6 +78,7 @@ impl Keyed {
             shelf,
             wakes,
             waiting: AtomicUsize::new(0),
+            room: Notify::new(),
         };
         (keyed, asked)
     }

@@ -149,7 +149,7 @@ impl RuntimeBuilder {
             let live = Deployable { node: Arc::clone(node), template, _hold: None };
             let service = node.address.to_string();
             let previous = previous.remove(&service);
-            Some((service, Releases { live, previous, saved: Vec::new(), deployment: None, taken: false }))
+            Some((service, Releases { live, previous, deployment: None, taken: false }))
         };
         let releases = topology.services().filter_map(deployable).collect();
         let mut tasks = vec![tokio::spawn({

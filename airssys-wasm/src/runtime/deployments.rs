@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::actor::Post;
+use crate::actor::{Multiplicity, Post};
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, SetId, Source,
-    Strategy, Unfit,
+    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Restore,
+    SetId, Source, Stored, Strategy, Unfit,
 };
 use crate::engine::{Template, Tier};
 use crate::registry::{Hold, Release, verify};
@@ -47,8 +47,6 @@ pub(super) struct Releases {
     pub(super) live: Deployable,
     /// Kept ready, so that the way back is as short as the way there.
     pub(super) previous: Option<Deployable>,
-    /// What each actor's states were before the live one brought them over.
-    pub(super) saved: Vec<deploy::Before>,
     pub(super) deployment: Option<Deployment>,
     /// Whether one is under way, or about to be.
     pub(super) taken: bool,
@@ -95,6 +93,9 @@ pub(super) fn compare(
     let policy = next.node.terms().policy;
     let reaches_out = policy.has_sockets() || policy.files().next().is_some();
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
+    if plan.state_schema.state == Stored::Migrated && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+        plan.state_schema.state = Stored::MigratedByKey;
+    }
     if let Err(Unfit { why, instead }) = options.strategy.fits(live.node.multiplicity, migrates, reaches_out) {
         let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };
         plan.refusals.push((&unfit).into());
@@ -251,35 +252,39 @@ impl Runtime {
     ///
     /// [`DeployError`]; nothing has changed then.
     pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
-        let posts = self.posts(service);
-        let suspended: Vec<deploy::Before> = posts.iter().filter_map(|post| post.live.saved()).collect();
-        let mut put_back = Vec::new();
+        let posts = self.actors(service);
+        let mut restore = Restore::BroughtOver;
         let (free, before) = self.take_for_deployment(service, |releases| {
             // A suspended one has gone back already, but for its state.
-            if suspended.len() == posts.len() && !posts.is_empty() {
-                put_back = suspended;
+            if !posts.suspended().is_empty() {
+                restore = Restore::Suspended;
                 return Ok(releases.live.clone());
             }
-            put_back = releases.saved.clone();
             match &releases.previous {
-                Some(previous) if put_back.iter().any(|saved| !saved.is_empty()) => Ok(previous.clone()),
+                Some(previous) if !posts.saved().is_empty() => Ok(previous.clone()),
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;
-        Ok(self.switch(free, before, Some(put_back), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
+        Ok(self.switch(free, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// How many committed turns [`Runtime::restore_state`] would discard.
     #[must_use]
     pub fn turns_to_discard(&self, service: &str) -> u64 {
-        let suspended: Vec<u64> =
-            self.posts(service).iter().filter_map(|post| post.live.suspended()).map(|(_, turns)| turns).collect();
+        let posts = self.actors(service);
+        let suspended = posts.suspended();
         if !suspended.is_empty() {
-            return suspended.into_iter().sum();
+            return suspended.into_iter().map(|(_, turns)| turns).sum();
         }
-        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let saved = releases.get(service).map(|found| found.saved.as_slice()).unwrap_or_default();
-        saved.iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
+        posts.saved().iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
+    }
+
+    /// The actors of a service, however they come to be there.
+    fn actors(&self, service: &str) -> deploy::Posts {
+        match self.placed(service).and_then(|placed| placed.roster.clone()) {
+            Some(roster) => deploy::Posts::Keyed(roster),
+            None => deploy::Posts::Fixed(self.posts(service)),
+        }
     }
 
     pub(super) fn posts(&self, service: &str) -> Arc<[Post]> {
@@ -337,11 +342,11 @@ impl Runtime {
         &self,
         free: Freed,
         next: Deployable,
-        put_back: Option<Vec<deploy::Before>>,
+        restore: Option<Restore>,
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        self.switch_recorded(Arc::clone(&self.records), free, next, put_back, set, options)
+        self.switch_recorded(Arc::clone(&self.records), free, next, restore, set, options)
     }
 
     /// [`Runtime::switch`], written down elsewhere.
@@ -350,7 +355,7 @@ impl Runtime {
         records: Arc<Records>,
         free: Freed,
         next: Deployable,
-        put_back: Option<Vec<deploy::Before>>,
+        restore: Option<Restore>,
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
@@ -359,10 +364,7 @@ impl Runtime {
             // Two compilers are not to be compared.
             options.gate.latency = f64::INFINITY;
         }
-        let posts = match self.placed(&free.service).and_then(|placed| placed.roster.clone()) {
-            Some(roster) => deploy::Posts::Keyed(roster),
-            None => deploy::Posts::Fixed(self.posts(&free.service)),
-        };
+        let posts = self.actors(&free.service);
         let live = self
             .releases
             .lock()
@@ -382,13 +384,12 @@ impl Runtime {
             template: Arc::clone(&next.template),
             terms: Arc::new(next.node.terms()),
             options,
-            put_back,
+            restore,
             page,
         };
         let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| (next.clone(), order.posts.clone()));
-        let discards = order.put_back.is_some();
-        let deployment = deploy::begin(order, move |end, saved| {
+        let deployment = deploy::begin(order, move |end| {
             if *end == Progress::Live
                 && let Some(found) = free.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&free.service)
             {
@@ -396,7 +397,6 @@ impl Runtime {
                 if !Arc::ptr_eq(&found.live.template, &next.template) {
                     found.previous = Some(std::mem::replace(&mut found.live, next));
                 }
-                found.saved = if discards { Vec::new() } else { saved };
             }
             drop(free);
         });

@@ -315,7 +315,11 @@ impl Runtime {
     /// All services as they are now, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
-        let is_suspended = |placed: &&Arc<Placed>| placed.actors.iter().any(|post| post.live.suspended().is_some());
+        let is_suspended = |placed: &&Arc<Placed>| {
+            let come_and_go = placed.roster.iter().flat_map(|roster| roster.awake());
+            placed.actors.iter().any(|post| post.live.is_suspended())
+                || come_and_go.into_iter().any(|post| post.live.is_suspended())
+        };
         let placed = self.placed.load();
         let suspended: HashSet<&str> =
             placed.iter().filter(is_suspended).map(|placed| placed.service.address.as_str()).collect();

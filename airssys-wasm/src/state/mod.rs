@@ -141,35 +141,40 @@ pub(crate) struct Saved {
     state: Arc<State>,
     values: BTreeMap<Box<str>, Bytes>,
     schema: u32,
-    /// The state's commits after it was brought over.
+    /// The state's commits after it was brought over. It may not have come to that.
     after: AtomicU64,
 }
 
 impl Saved {
-    /// What the state is, before something is committed over it.
-    pub(crate) fn before(state: &Arc<State>) -> Self {
+    /// What the state is, before so many commits bring it over. One that nobody has written to is in the schema `unwritten`, and holds nothing.
+    pub(crate) fn before(state: &Arc<State>, unwritten: u32, commits: u64) -> Self {
         let committed = state.lock();
         Self {
             state: Arc::clone(state),
             values: committed.values.clone(),
-            schema: committed.schema.unwrap_or_default(),
-            after: committed.commits.into(),
+            schema: committed.schema.unwrap_or(unwritten),
+            after: (committed.commits + commits).into(),
         }
-    }
-
-    /// Counts turns from here on.
-    pub(crate) fn count_from_here(&self) {
-        self.after.store(self.state.commits(), Ordering::Relaxed);
     }
 
     /// How many turns have been committed since.
     pub(crate) fn turns_since(&self) -> u64 {
-        self.state.commits() - self.after.load(Ordering::Relaxed)
+        self.state.commits().saturating_sub(self.after.load(Ordering::Relaxed))
+    }
+
+    /// Whether the state is in another schema than this one.
+    pub(crate) fn is_foreign(&self, schema: u32) -> bool {
+        self.state.foreign(schema).is_some()
+    }
+
+    /// Whether somebody has written to the state, before or since.
+    pub(crate) fn is_written(&self) -> bool {
+        self.state.commits() > 0
     }
 
     /// Makes the state what it was; what it has been until now.
     pub(crate) async fn put_back(&self) -> Result<Self, Crash> {
-        let was = Self::before(&self.state);
+        let was = Self::before(&self.state, self.schema, 1);
         let mut writes = Transaction::default();
         for key in was.values.keys().filter(|key| !self.values.contains_key(*key)) {
             writes.writes.insert(key.clone(), None);
@@ -177,7 +182,6 @@ impl Saved {
         writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         writes.bring_over();
         writes.make(&self.state, self.schema).await?;
-        was.count_from_here();
         Ok(was)
     }
 

@@ -23,6 +23,9 @@ pub(crate) fn text(plan: &Plan) -> String {
     let state = match schema.state {
         Stored::Kept => None,
         Stored::Migrated => Some("the release migrates it"),
+        Stored::MigratedByKey => {
+            Some("the release migrates it key by key, those that are awake now and the others when they wake")
+        }
         Stored::Unreadable => Some("it has no `migrate`, and does not start where something is stored"),
     };
     let state = state.map(|what| format!("~ schema {} becomes {}: {what}", schema.from, schema.to));

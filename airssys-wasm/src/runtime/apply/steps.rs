@@ -161,7 +161,7 @@ impl<'a> Steps<'a> {
                 .map_err(|_| Failed::new(&service, "there is such a service already"))?;
             let above = supervisor_of(&self.prepared.target, &service).unwrap_or_default();
             self.enter(&service, placed, above);
-            let live = Releases { live: next, previous: None, saved: Vec::new(), deployment: None, taken: true };
+            let live = Releases { live: next, previous: None, deployment: None, taken: true };
             self.runtime.lock(&self.runtime.releases).insert(service.clone(), live);
             let freed = Freed { releases: Arc::clone(&self.runtime.releases), service: service.clone() };
             self.taken.insert(service.clone(), freed);
