@@ -314,6 +314,31 @@ async fn each_key_of_a_pool_is_brought_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_suspended_in_part_goes_on_with_the_states_from_before() {
+    let pool = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\ninstances = 3\npartitioned = true");
+    let mesh = Handover::start(&pool, "healthy").await;
+    let count = async |key: &str, number: u64| {
+        let body = json!({ "from": "a", "number": number }).to_string();
+        mesh.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap();
+    };
+    for key in ["k1", "k2", "k3", "k4", "k5", "k6"] {
+        count(key, 1).await;
+    }
+    let before = mesh.runtime.state("counter");
+    let deployment = mesh.on_probation(mesh.release("two", "healthy", 1)).await;
+    count("k1", 2).await;
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::Suspended { turns: 1, .. }));
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    assert_eq!(end, Progress::Live);
+    assert_eq!(mesh.runtime.state("counter"), before);
+    for key in ["k1", "k2", "k3", "k4", "k5", "k6"] {
+        count(key, 2).await;
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn durable_state_is_brought_over_on_disk_as_well() {
     let durable = TOPOLOGY.replace("name = \"counter\"", "name = \"counter\"\nstate = \"durable\"");
     let mut mesh = Handover::start(&durable, "healthy").await;

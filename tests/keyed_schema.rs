@@ -24,6 +24,8 @@ const RESTLESS: &str = "keyed = { max_awake = 8, idle_timeout = \"20ms\" }";
 const WAKEFUL: &str = "keyed = { idle_timeout = \"1h\" }";
 /// Two may be awake, and fall asleep when others want to wake.
 const TWO: &str = "keyed = { max_awake = 2, idle_timeout = \"1h\" }";
+/// The same, on disk.
+const DURABLE: &str = "state = \"durable\"\nkeyed = { max_awake = 2, idle_timeout = \"1h\" }";
 
 fn topology(settings: &str) -> String {
     format!(
@@ -126,6 +128,33 @@ async fn under_load_each_message_counts_once_in_whichever_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_first_written_to_meanwhile_is_brought_over_too() {
+    const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+    let mesh = start(WAKEFUL, "healthy").await;
+    for key in KEYS {
+        // Wakes it and writes nothing.
+        let _refused = mesh.runtime.call_with_key("counter", key, "no number", PATIENCE).await.unwrap_err();
+    }
+    let deployment = mesh.runtime.deploy("counter", release(&mesh, "two", "init-waits", 1), quick()).await.unwrap();
+    let mut told = 0;
+    while !matches!(deployment.progress(), Progress::Switching { actors: 4, .. }) {
+        told += 1;
+        assert!(told < 10_000, "it never begins");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Of one of them the new release's instance is made beside the old one by now, over a state that was not there.
+    for key in KEYS {
+        let _either = answers(&mesh, key, "a", 1).await;
+    }
+    assert_eq!(deployment.ended().await, Progress::Live);
+    each(&mesh, &KEYS, 2, "two").await;
+    for key in KEYS {
+        assert_eq!(kept(&mesh, key), holds("doubled", 4), "{key}");
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_plan_says_so_and_what_cannot_be_kept_is_refused() {
     let mesh = start(WAKEFUL, "healthy").await;
     let mut options = quick();
@@ -212,7 +241,7 @@ async fn a_key_that_cannot_be_brought_over_when_it_wakes_ends_the_probation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_going_back_by_itself_discards_a_committed_turn_of_a_key() {
-    for settings in [TWO, WAKEFUL, RESTLESS] {
+    for settings in [TWO, WAKEFUL, RESTLESS, DURABLE] {
         let mesh = start(settings, "healthy").await;
         // Those of the second row are sent to by the new release's time; the last one is new then.
         let (idle, busy) = (["a", "b", "e"], ["c", "d", "f"]);
@@ -278,7 +307,7 @@ async fn a_suspended_key_goes_on_with_a_release_that_reads_its_state() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_old_release_brings_back_what_it_can() {
-    for settings in [TWO, WAKEFUL, RESTLESS] {
+    for settings in [TWO, WAKEFUL, RESTLESS, DURABLE] {
         let mesh = start(settings, "both-ways").await;
         let (idle, busy) = (["a", "b"], ["c", "d", "e"]);
         each(&mesh, &busy, 1, "one").await;
@@ -339,7 +368,7 @@ async fn under_load_it_goes_forth_and_back_by_hand() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
-    for settings in [TWO, WAKEFUL, RESTLESS] {
+    for settings in [TWO, WAKEFUL, RESTLESS, DURABLE] {
         let mesh = start(settings, "healthy").await;
         each(&mesh, &["slept", "a", "b", "c"], 1, "one").await;
         let before = mesh.runtime.state("counter");
@@ -418,7 +447,7 @@ async fn an_edited_topology_brings_the_states_over_as_well() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_sleeps_through_the_end_of_the_host_is_brought_over_afterwards() {
     const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
-    let mesh = start(&format!("{TWO}\nstate = \"durable\""), "healthy").await;
+    let mesh = start(DURABLE, "healthy").await;
     each(&mesh, &KEYS, 1, "one").await;
     describe(mesh.folder.path(), "two", "healthy", 1);
     let two = Release::find(&mesh.path("two")).unwrap();

@@ -43,6 +43,10 @@ impl Heir {
         if state::exists(other).unwrap_or(false) {
             return Err(Fault::internal(format!("found {other:?}, and keeps {mine:?}")));
         }
+        if way() == "init-waits" {
+            // Long enough for a turn of the release before.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         Ok(Self::default())
     }
 
