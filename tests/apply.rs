@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::{PATIENCE, heir, shifter, with_guests};
 use airssys_wasm::apply::{ApplyError, ApplyPlan, CutOff, Way, in_force};
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
 use prober_protocol::{Command, Outcome};
@@ -693,6 +693,59 @@ async fn what_was_applied_outlives_the_process_and_what_was_not_does_not() {
     assert_eq!(applying.counted("counter", "handled"), 2);
     let folder = applying.stop().await;
     drop(folder);
+}
+
+/// A disk that takes nothing, before anything has changed and when everything has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_that_cannot_be_written_down_never_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = data.join("topology/in-force.json");
+    let with_data = |builder: RuntimeBuilder, folder: &Path| builder.data_folder(folder.join("data"));
+    let applying = Applying::start_with(BASE, folder, with_data).await;
+    let load = Load::start(&applying, "counter");
+    // No file can take the place of a folder with something in it.
+    let block = || {
+        let written = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir_all(file.join("something")).unwrap();
+        written
+    };
+    let free = |written: Vec<u8>| {
+        std::fs::remove_dir_all(&file).unwrap();
+        std::fs::write(&file, written).unwrap();
+    };
+    let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
+        + "[[service]]\nname = \"more\"\nrelease = \"one.wasm\"\n";
+    let written = block();
+    let error = applying.fail(&edited).await;
+    assert!(matches!(&error, ApplyError::InForce(_)) && error.to_string().contains("in-force.json"), "{error}");
+    free(written);
+
+    let mut options = quick();
+    options.probation = Duration::from_secs(3);
+    let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
+    let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
+    // The new release serves, and its probation has just begun: the intent is on disk, and the end is not.
+    while applying.runtime.deployment("counter").is_none_or(|known| known.progress() != Progress::Probation) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let written = block();
+    let error = under_way.await.unwrap().unwrap_err();
+    let ApplyError::Undone { step, left, .. } = &error else { panic!("{error}") };
+    assert!(step.contains("cannot be written down") && left.len() == 1, "{error}");
+    assert!(left[0].contains("the intent of it stays written down"), "{error}");
+    assert_eq!(applying.names(), ["counter", "last", "still"]);
+    load.end(&applying).await;
+    assert_eq!(applying.ask("counter", "who", 0).await["release"], json!("one"));
+    let folder = applying.stop().await;
+    free(written);
+    let found = in_force(&data).unwrap().unwrap();
+    assert_eq!((found.topology.services().count(), found.cut_off), (3, Some(CutOff::GoneBack)));
+    let applying = Applying::start_with(BASE, folder, with_data).await;
+    applying.apply(&edited).await;
+    assert_eq!(applying.ask("counter", "who", 0).await["release"], json!("two"));
+    applying.stop().await;
 }
 
 /// A process that is killed while it applies leaves an intent. What is in force then is decided by what state on disk is written in.
