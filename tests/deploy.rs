@@ -316,6 +316,37 @@ async fn a_set_of_services_is_live_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_cannot_be_written_down_never_was() {
+    // What it is about to do, or that it is live.
+    for (unwritten, told) in [("counter.intent", 0), ("counter.json", 1)] {
+        let deploying = Deploying::start_kept(TOPOLOGY, tempfile::tempdir().unwrap()).await;
+        let before = deploying.runtime.live_digest("counter").unwrap();
+        let load = Load::start(&deploying);
+        load.more(100).await;
+        // No file can take the place of a folder with something in it.
+        let in_the_way = deploying.folder.path().join("data/deployments").join(unwritten);
+        std::fs::create_dir_all(in_the_way.join("something")).unwrap();
+        let release = deploying.release("two", "healthy");
+        let end = deploying.runtime.deploy("counter", release.clone(), quick()).await.unwrap().ended().await;
+        let Progress::RolledBack { reason: Setback::NotRecorded(why) } = &end else { panic!("{unwritten}: {end:?}") };
+        assert!(why.contains(unwritten), "{why}");
+        assert_eq!(deploying.runtime.live_digest("counter").unwrap(), before);
+        load.more(100).await;
+        load.end(&deploying).await;
+        let folder = deploying.stop().await;
+        std::fs::remove_dir_all(in_the_way).unwrap();
+        let again = Deploying::start_kept(TOPOLOGY, folder).await;
+        assert_eq!(again.runtime.live_digest("counter").unwrap(), before);
+        // Where its end could not be written either, the next start does.
+        let cut_off = again.runtime.recoveries().iter().filter(|found| matches!(found, Recovery::RolledBack { .. }));
+        assert_eq!(cut_off.count(), told, "{:?}", again.runtime.recoveries());
+        let end = again.runtime.deploy("counter", release, quick()).await.unwrap().ended().await;
+        assert_eq!(end, Progress::Live, "with room again");
+        again.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_set_whose_end_cannot_be_written_down_is_live_as_a_whole_or_not_at_all() {
     // The first one that is written decides: where it is, the others are live without, now and at the next start.
     for (unwritten, goes_live) in [("sibling", false), ("counter", true)] {
