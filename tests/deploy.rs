@@ -241,6 +241,22 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_does_not_start_is_found_out_where_no_key_is_awake() {
+    let deploying = Deploying::start(&counter_with("keyed = { idle_timeout = \"1ms\" }")).await;
+    for number in 1..=2 {
+        for way in ["init-fails", "init-traps", "init-hangs", "check-fails"] {
+            let release = deploying.release("two", way);
+            let end = deploying.runtime.deploy("counter", release, quick()).await.unwrap().ended().await;
+            assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{way}: {end:?}");
+        }
+        assert_eq!(deploying.status("counter").keys, number - 1, "it is tried with no key of anybody's");
+        // And where there is one that sleeps.
+        assert_eq!(deploying.ask_key("a key", "a", number as u64).await["release"], json!("one"));
+    }
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_actor_of_a_keyed_service_that_is_just_starting_gets_the_release_that_is_live_in_the_end() {
     const KEYS: usize = 4;
     let deploying = Deploying::start(&counter_with("keyed = { idle_timeout = \"1h\" }")).await;

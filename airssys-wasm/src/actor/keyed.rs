@@ -184,24 +184,29 @@ impl Roster {
         awake.chain(asleep).filter(|saved| !saved.is_empty()).collect()
     }
 
-    /// One actor for each other schema that there are states in, the one with the first key, as if the release served it.
+    /// One actor for each schema that there are states in, the one with the first key, as if the release served it; where nothing is stored, one with a
+    /// key that is nobody's.
     pub(crate) fn samples(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Vec<Serving> {
+        let Route::Keyed(keyed) = &self.service.route else { return Vec::new() };
         let mut keys = BTreeMap::<u32, String>::new();
-        if let Route::Keyed(_) = &self.service.route {
-            self.service.each_state(|key, state| {
-                if let Some(schema) = state.foreign(terms.schema)
-                    && keys.get(&schema).is_none_or(|first| key < first.as_str())
-                {
-                    keys.insert(schema, key.to_owned());
-                }
-            });
+        self.service.each_state(|key, state| {
+            if let Some(schema) = state.schema()
+                && keys.get(&schema).is_none_or(|first| key < first.as_str())
+            {
+                keys.insert(schema, key.to_owned());
+            }
+        });
+        let known = keys.values().filter_map(|key| self.service.place(None, Some(key)).ok()?.target().ok().cloned());
+        let mut own: Vec<Target> = known.collect();
+        if own.is_empty() {
+            own.extend(keyed.nobody(&self.service.address).map(|actor| Target::of_keyed(&self.service, &actor)));
         }
-        let own = keys.values().filter_map(|key| self.service.place(None, Some(key)).ok()?.target().ok().cloned());
-        own.map(|own| Serving {
-            template: Arc::clone(template),
-            identity: identity(&self.mesh, &self.service, own, 0, terms),
-        })
-        .collect()
+        own.into_iter()
+            .map(|own| Serving {
+                template: Arc::clone(template),
+                identity: identity(&self.mesh, &self.service, own, 0, terms),
+            })
+            .collect()
     }
 
     /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way; who is awake.

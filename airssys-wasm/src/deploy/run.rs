@@ -759,8 +759,8 @@ impl Order {
         }
     }
 
-    /// Shows the new release one state of each other schema that a keyed service has, and throws away what it makes of it: its keys may all be asleep, and
-    /// then nobody else would see that it cannot read them.
+    /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws away what it makes of it: its keys may
+    /// all be asleep, and then nobody else would see that it does not start, or cannot read them.
     async fn try_states(&self) -> Result<(), Setback> {
         let (Posts::Keyed(roster), None) = (&self.posts, self.restore) else { return Ok(()) };
         for serving in roster.samples(&self.template, &self.terms) {

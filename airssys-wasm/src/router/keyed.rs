@@ -14,6 +14,8 @@ use super::waits::Waits;
 use crate::address::{Address, is_key};
 use crate::state::durable::Shelf;
 
+/// The key of an actor that only tries a release.
+const NOBODY: &str = "nobody";
 const ASLEEP: u8 = 0;
 const WAKING: u8 = 1;
 const AWAKE: u8 = 2;
@@ -102,14 +104,23 @@ impl Keyed {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(Misaddressed::TooManyKeys);
         }
-        let actor = Arc::new(KeyedActor {
-            address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
-            lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(self.shelf.as_ref(), key)),
-            phase: AtomicU8::new(ASLEEP),
-            addressed: AtomicBool::new(false),
-        });
+        let actor = self.make(service, key, self.shelf.as_ref())?;
         shard.insert(key.into(), Arc::clone(&actor));
         Ok(actor)
+    }
+
+    /// An actor that nobody can address and whose state is empty: a release can be tried with it where there is no key yet.
+    pub(crate) fn nobody(&self, service: &Address) -> Result<Arc<KeyedActor>, Misaddressed> {
+        self.make(service, NOBODY, None)
+    }
+
+    fn make(&self, service: &Address, key: &str, shelf: Option<&Arc<Shelf>>) -> Result<Arc<KeyedActor>, Misaddressed> {
+        Ok(Arc::new(KeyedActor {
+            address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
+            lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(shelf, key)),
+            phase: AtomicU8::new(ASLEEP),
+            addressed: AtomicBool::new(false),
+        }))
     }
 
     /// The mailboxes of new actors have this shape from now on.
