@@ -193,7 +193,7 @@ impl From<&DeployError> for PlanRefusal {
 pub(crate) struct Side<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) digest: &'a str,
-    pub(crate) interface: Interface,
+    pub(crate) interface: &'a Interface,
     pub(crate) limits: &'a Limits,
 }
 
@@ -555,7 +555,7 @@ mod tests {
         // It lives as long as the test.
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);
-        Side { manifest, digest, interface, limits: Box::leak(Box::new(limits)) }
+        Side { manifest, digest, interface: Box::leak(Box::new(interface)), limits: Box::leak(Box::new(limits)) }
     }
 
     fn manifest(version: &str) -> Manifest {

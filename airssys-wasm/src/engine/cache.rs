@@ -8,6 +8,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
@@ -18,11 +19,13 @@ use wasmtime::component::Component;
 #[derive(Debug)]
 pub(super) struct CodeCache {
     folder: PathBuf,
+    /// What the names of an engine's files end with; it takes a while to make out.
+    endings: Mutex<Vec<(Engine, String)>>,
 }
 
 impl CodeCache {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, endings: Mutex::default() }
     }
 
     /// The compiled component with this digest, where there is one that is whole.
@@ -67,10 +70,20 @@ impl CodeCache {
         }
     }
 
-    fn paths(&self, engine: &Engine, digest: &str) -> (PathBuf, PathBuf) {
+    fn ending(&self, engine: &Engine) -> String {
+        let mut known = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ending)) = known.iter().find(|(known, _)| Engine::same(known, engine)) {
+            return ending.clone();
+        }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let name = format!("{digest}-{:016x}", hasher.finish());
+        let ending = format!("{:016x}", hasher.finish());
+        known.push((engine.clone(), ending.clone()));
+        ending
+    }
+
+    fn paths(&self, engine: &Engine, digest: &str) -> (PathBuf, PathBuf) {
+        let name = format!("{digest}-{}", self.ending(engine));
         (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.sha256")))
     }
 }
@@ -87,7 +100,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 fn hash_file(path: &Path) -> io::Result<String> {
     let mut file = fs::File::open(path)?;
     let mut hasher = Sha256::new();
-    let mut block = vec![0; 1 << 16];
+    let mut block = [0; 1 << 14];
     loop {
         match file.read(&mut block)? {
             0 => return Ok(hex(&hasher.finalize())),

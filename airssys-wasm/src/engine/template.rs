@@ -1,6 +1,7 @@
 //! A release, ready to be instantiated: compiled, linked with what its policy lets it import, and checked.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
@@ -135,6 +136,8 @@ pub struct Template {
     pub(super) exports: Exports,
     digest: String,
     tier: Tier,
+    /// Made where two releases are compared: the one that is live is, again and again.
+    interface: OnceLock<Interface>,
 }
 
 /// What a release asks of its host before it runs.
@@ -232,7 +235,7 @@ impl Template {
         };
         let pre = link(engines, &engine, &component, lane, !requests.spawn.is_empty(), path)?;
         let exports = exports(&component, &pre, lane, path)?;
-        Ok(Self { engine, pre, exports, digest, tier })
+        Ok(Self { engine, pre, exports, digest, tier, interface: OnceLock::new() })
     }
 
     /// How well it is compiled.
@@ -246,9 +249,9 @@ impl Template {
         self.exports.upgrade()
     }
 
-    /// What it imports and exports. Takes as long as there are types to read; nothing of it is kept.
-    pub(crate) fn interface(&self) -> Interface {
-        Interface::of(self.pre.component())
+    /// What it imports and exports. The first time it takes as long as there are types to read.
+    pub(crate) fn interface(&self) -> &Interface {
+        self.interface.get_or_init(|| Interface::of(self.pre.component()))
     }
 
     /// The component file's SHA-256, in hexadecimal digits.
