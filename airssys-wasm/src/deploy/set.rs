@@ -4,7 +4,6 @@
 //! them; then they are on probation together, and end it together: first none goes back by itself any more, then the end of the first one is written down,
 //! which is that of all.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -83,17 +82,22 @@ async fn all_well(set: &[(String, Deployment)]) -> bool {
 
 /// Ends the probation of all, or of none: whoever is not told goes back.
 async fn end(set: &[(String, Deployment)]) {
-    let mut verdicts = VecDeque::with_capacity(set.len());
-    for (_, deployment) in set {
+    let mut verdicts = Vec::with_capacity(set.len());
+    for (service, deployment) in set {
         match deployment.join().await {
-            Some(verdict) => verdicts.push_back(verdict),
-            None => return,
+            Some(verdict) => verdicts.push(verdict),
+            // The reason first: without a verdict the others go back.
+            None => return undo(set, service, &deployment.ended().await),
         }
     }
-    let (Some(decides), Some((_, first))) = (verdicts.pop_front(), set.first()) else { return };
-    let _it_waits = decides.send(Ok(()));
-    if first.ended().await == Progress::Live {
-        verdicts.into_iter().for_each(|verdict| drop(verdict.send(Ok(()))));
+    let Some((service, first)) = set.first() else { return };
+    for verdict in verdicts {
+        let _it_waits = verdict.send(Ok(()));
+        // It is the first one's end that decides; that of the others is there already when it is asked for.
+        let end = first.ended().await;
+        if end != Progress::Live {
+            return undo(set, service, &end);
+        }
     }
 }
 
