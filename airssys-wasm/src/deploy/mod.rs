@@ -17,6 +17,7 @@ mod run;
 mod set;
 mod settings;
 mod strategy;
+mod switch;
 mod tier;
 
 pub use gate::{Gate, Seen};

@@ -1,37 +1,29 @@
 //! Carries a deployment out: what `decide` says is done here, to actors that run, sleep, crash and hang meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::{self, FuturesUnordered};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 use super::decide::{self, Action, Batch, Event};
 use super::gate::{Seen, Verdict};
 use super::intent::Step;
 use super::record::{Page, RecordError};
 use super::strategy::ALL;
+use super::switch::{ASK_AGAIN, Failed, forward};
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Wish};
-use crate::actor::{
-    Before, Claim, Control, Held, Post, Prepared, Probation, Rehearsal, Roster, Serving, Swap, Swapped, Tally, Waking,
-    Watch, Way, check, start,
-};
+use crate::actor::{Before, Control, Held, Post, Prepared, Rehearsal, Roster, Serving, Tally, Waking, Watch, check};
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
-use crate::router::service::{Target, Terms};
+use crate::router::service::Terms;
 
-/// How long it waits before it asks an actor again that did not run when it was asked.
-const ASK_AGAIN: Duration = Duration::from_millis(2);
 /// The probation of one of several, which somebody else ends.
 const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How often each actor is asked for its health over a probation, and the time between two of those at least and at most.
 const PROBES: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(5);
-/// How many sleeping actors are woken at a time to have their states back.
-const AT_ONCE: usize = 64;
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -74,7 +66,7 @@ impl Posts {
         }
     }
 
-    fn fixed(&self) -> &[Post] {
+    pub(super) fn fixed(&self) -> &[Post] {
         match self {
             Self::Fixed(posts) => posts,
             Self::Keyed(_) => &[],
@@ -151,9 +143,6 @@ struct Running<'a> {
     /// What the actors of a keyed service wake with, that have the new release.
     woken: Option<Waking>,
 }
-
-/// The other end of what an actor says that went back by itself.
-type Failed = mpsc::UnboundedSender<(usize, Crash)>;
 
 /// A time in which the new release is looked at.
 struct Stage {
@@ -620,210 +609,10 @@ impl Order {
     }
 
     /// Which actor the `nth` is, in the order in which they are switched.
-    fn seat(&self, nth: usize) -> usize {
+    pub(super) fn seat(&self, nth: usize) -> usize {
         match &self.options.strategy {
             Strategy::Rolling(rolling) if rolling.last_first => self.posts.fixed().len().saturating_sub(nth + 1),
             _ => nth,
         }
-    }
-
-    /// An instance for this actor.
-    async fn make(&self, post: &Post) -> Result<Prepared, Crash> {
-        start(&self.engines, &post.live.serving().with(&self.template, &self.terms)).await
-    }
-
-    /// An instance for the actor that is switched first, where it is known and its state is there.
-    async fn first(&self) -> Option<Result<Prepared, Crash>> {
-        let knows = self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_));
-        let post = self.posts.fixed().get(self.seat(0)).filter(|_| knows)?;
-        Some(self.make(post).await)
-    }
-
-    /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
-    /// were, by their place in the list.
-    async fn switch_several(
-        &self,
-        places: &[(usize, &Post)],
-        first: Option<Result<Prepared, Crash>>,
-        failed: &Failed,
-        tell: impl Fn(usize),
-    ) -> (Vec<(usize, Swapped)>, Option<Setback>) {
-        let at_once = match &self.options.strategy {
-            Strategy::Rolling(rolling) => rolling.max_unavailable.max(1),
-            Strategy::BlueGreen => places.len(),
-            _ => 1,
-        };
-        let mut made = Vec::new();
-        match first {
-            Some(Ok(prepared)) => made.push(prepared),
-            Some(Err(crash)) => return (Vec::new(), Some(Setback::NotStarted(crash))),
-            None => {}
-        }
-        // All are there before the first one is switched.
-        if matches!(self.options.strategy, Strategy::BlueGreen) && self.restore.is_none() {
-            for (_, post) in &places[made.len()..] {
-                match self.make(post).await {
-                    Ok(prepared) => made.push(prepared),
-                    Err(crash) => return (Vec::new(), Some(Setback::NotStarted(crash))),
-                }
-            }
-        }
-        let mut made = made.into_iter();
-        let mut waiting = places.iter().enumerate();
-        let (mut running, mut done, mut setback) = (FuturesUnordered::new(), Vec::new(), None);
-        loop {
-            while running.len() < at_once
-                && setback.is_none()
-                && let Some((at, (actor, post))) = waiting.next()
-            {
-                let prepared = made.next();
-                running.push(async move { (at, self.switch_one(post, *actor, prepared, failed).await) });
-            }
-            tell(done.len());
-            match running.next().await {
-                Some((at, Ok(swapped))) => done.push((at, swapped)),
-                // One of a keyed service fell asleep, and wakes with the new one.
-                Some((at, Err(_))) if matches!(self.posts, Posts::Keyed(_)) && places[at].1.is_closed() => {}
-                Some((_, Err(why))) => drop(setback.get_or_insert(why)),
-                None => return (done, setback),
-            }
-        }
-    }
-
-    async fn switch_one(
-        &self,
-        post: &Post,
-        actor: usize,
-        mut made: Option<Prepared>,
-        failed: &Failed,
-    ) -> Result<Swapped, Setback> {
-        let Self { engines, template, terms, options, restore, .. } = self;
-        let until = Instant::now() + options.handover_deadline;
-        let before = post.live.serving();
-        let next = Arc::new(before.with(template, terms));
-        let put_back = restore.map(|restore| match restore {
-            Restore::Suspended => post.live.saved_where_suspended().unwrap_or_default(),
-            Restore::BroughtOver => post.live.saved(),
-        });
-        loop {
-            // Made beside the old one, so that the pause is no longer than the switch.
-            let prepared = match (made.take(), &put_back) {
-                (Some(made), _) => Some(made),
-                // Its state is not there yet.
-                (None, Some(_)) => None,
-                (None, None) => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
-            };
-            let (told, crashes) = mpsc::unbounded_channel();
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
-            let way = match &put_back {
-                Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true, held: None },
-                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told }),
-            };
-            let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
-            match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(swapped)) => {
-                    forward(crashes, actor, failed);
-                    return Ok(swapped);
-                }
-                Some(Err(crash)) => {
-                    if put_back.is_some() {
-                        post.live.put_back(&before, Before::default());
-                    }
-                    return Err(Setback::NotStarted(crash));
-                }
-                // The incarnation that had the order ended with it.
-                None if Instant::now() < until && !post.is_closed() => sleep(ASK_AGAIN).await,
-                None => return Err(Setback::NoHandover(options.handover_deadline)),
-            }
-        }
-    }
-
-    /// At once where it runs, and otherwise when it starts again.
-    async fn revert_one(&self, post: &Post, before: &Arc<Serving>, mut held: Option<Box<Held>>) {
-        let until = Instant::now() + self.options.handover_deadline;
-        let saved = post.live.saved_on_trial();
-        while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
-            let way = Way::Back { saved: Arc::clone(&saved), discard: false, held: held.take() };
-            let next = Arc::clone(before);
-            let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
-            match hand_over(post, swap, &claim, answered, until).await {
-                Some(Ok(Swapped { old, .. })) => drop(old),
-                // It does not start, or nobody lets it: whoever starts next in this place starts with it.
-                Some(Err(_)) => post.live.put_back(before, Arc::clone(&saved)),
-                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before, Arc::clone(&saved)),
-                None => sleep(ASK_AGAIN).await,
-            }
-        }
-    }
-
-    /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws away what it makes of it: its keys may
-    /// all be asleep, and then nobody else would see that it does not start, or cannot read them.
-    async fn try_states(&self) -> Result<(), Setback> {
-        let (Posts::Keyed(roster), None) = (&self.posts, self.restore) else { return Ok(()) };
-        for serving in roster.samples(&self.template, &self.terms) {
-            drop(start(&self.engines, &serving).await.map_err(Setback::NotStarted)?);
-        }
-        Ok(())
-    }
-
-    /// Wakes those who sleep and whose state is to be put back, or brought back: it is so before the end is told. Who does not come to it in time does when
-    /// it wakes next.
-    async fn bring_back(&self, roster: &Roster) {
-        // It moves on with each that has come to it: they come one after the other, as many as may be awake.
-        let until = Mutex::new(Instant::now() + self.options.handover_deadline);
-        let back = |target: Target| {
-            let until = &until;
-            async move {
-                while roster.is_returning(target.address()) && !target.lane().mailbox.is_closed() {
-                    if Instant::now() >= *until.lock().unwrap_or_else(PoisonError::into_inner) {
-                        return;
-                    }
-                    target.wake();
-                    sleep(ASK_AGAIN).await;
-                }
-                *until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.options.handover_deadline;
-            }
-        };
-        stream::iter(roster.returning()).for_each_concurrent(AT_ONCE, back).await;
-    }
-}
-
-/// Passes on what an actor says that went back by itself.
-fn forward(mut crashes: mpsc::UnboundedReceiver<Crash>, actor: usize, failed: &Failed) {
-    let failed = failed.clone();
-    tokio::spawn(async move {
-        while let Some(crash) = crashes.recv().await {
-            if failed.send((actor, crash)).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-/// Gives an actor the order and waits for its end; none where no incarnation carried it out.
-pub(super) async fn hand_over(
-    post: &Post,
-    swap: Swap,
-    claim: &Claim,
-    mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
-    until: Instant,
-) -> Option<Result<Swapped, Crash>> {
-    let mut order = Control::Swap(Box::new(swap));
-    // It may be starting again at this moment.
-    while let Err(refused) = post.order(order) {
-        if Instant::now() >= until || post.is_closed() {
-            return None;
-        }
-        order = refused;
-        sleep(ASK_AGAIN).await;
-    }
-    match timeout_at(until, &mut answered).await {
-        Ok(answer) => answer.ok(),
-        Err(_elapsed) if claim.withdraw() => None,
-        // It is being carried out at this moment.
-        Err(_elapsed) => answered.await.ok(),
     }
 }

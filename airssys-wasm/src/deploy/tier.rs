@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::run::{Posts, hand_over};
+use super::run::Posts;
+use super::switch::hand_over;
 use crate::actor::{Claim, Post, Probation, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
