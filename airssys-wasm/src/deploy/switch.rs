@@ -30,10 +30,14 @@ impl Order {
         start(&self.engines, &post.live.serving().with(&self.template, &self.terms)).await
     }
 
+    /// Whether the first thing that the new release does is to start on a state that is there. A shadow does so where that is told as a difference.
+    fn starts_at_once(&self) -> bool {
+        self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_))
+    }
+
     /// An instance for the actor that is switched first, where it is known and its state is there.
     pub(super) async fn first(&self) -> Option<Result<Prepared, Crash>> {
-        let knows = self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_));
-        let post = self.posts.fixed().get(self.seat(0)).filter(|_| knows)?;
+        let post = self.posts.fixed().get(self.seat(0)).filter(|_| self.starts_at_once())?;
         Some(self.make(post).await)
     }
 
@@ -160,7 +164,10 @@ impl Order {
     /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws away what it makes of it: its keys may
     /// all be asleep, and then nobody else would see that it does not start, or cannot read them.
     pub(super) async fn try_states(&self) -> Result<(), Setback> {
-        let (Posts::Keyed(roster), None) = (&self.posts, self.restore) else { return Ok(()) };
+        let Posts::Keyed(roster) = &self.posts else { return Ok(()) };
+        if !self.starts_at_once() {
+            return Ok(());
+        }
         for serving in roster.samples(&self.template, &self.terms) {
             drop(start(&self.engines, &serving).await.map_err(Setback::NotStarted)?);
         }
