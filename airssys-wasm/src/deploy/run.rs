@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::decide::{self, Action, Batch, Event};
@@ -36,6 +37,16 @@ pub(crate) struct Order {
     pub(crate) restore: Option<Restore>,
     /// Where it is written down; one of a set ends its probation together with the others.
     pub(crate) page: Arc<Page>,
+    /// What was done for it before it runs.
+    pub(crate) begun: Option<Begun>,
+}
+
+/// What comes before the first pause.
+pub(crate) struct Begun {
+    /// Whether it is written down.
+    written: Result<(), String>,
+    /// An instance for the actor that is switched first, where that is known.
+    first: Option<JoinHandle<Result<Prepared, Crash>>>,
 }
 
 /// The actors of a service.
@@ -162,13 +173,21 @@ impl Running<'_> {
             return self.end_on_old().await;
         }
         let batches = self.order.batches();
-        let step = self.order.step(&batches, 0);
-        // The first instance is made while the disk writes.
-        let (written, first) = tokio::join!(self.order.begin(step), self.order.first());
-        if let Err(error) = written {
+        let begun = match self.order.begun.take() {
+            Some(begun) => begun,
+            None => {
+                let first = self.order.first();
+                Begun { written: self.order.begin(self.order.step(&batches, 0)).await, first }
+            }
+        };
+        if let Err(error) = begun.written {
             return Progress::RolledBack { reason: Setback::NotRecorded(error) };
         }
-        self.first = first;
+        // One that panicked is made again, by whoever needs it.
+        self.first = match begun.first {
+            Some(first) => first.await.ok(),
+            None => None,
+        };
         self.before = self.order.posts.fixed().iter().map(|post| post.live.serving()).collect();
         self.count_turns(self.watch.clone().as_ref()).await;
         let (mut deployment, mut action) = decide::Deployment::begin(batches.clone(), self.rehearsal().is_some());
@@ -577,6 +596,16 @@ impl Order {
         let made = batches.iter().filter(|have| **have <= from).count();
         let strategy = self.options.strategy.name().to_owned();
         (batches.len() > 1).then(|| Step { strategy, step: made + 1, steps: batches.len() })
+    }
+
+    /// Does what comes before the first pause, on a thread that may wait for the disk; the first instance is made while that writes. Keys are tried before
+    /// anything is written.
+    pub(crate) fn begin_here(&mut self) {
+        if let Posts::Fixed(_) = &self.posts {
+            let first = self.first();
+            let written = self.page.begin(self.step(&self.batches(), 0)).map_err(|error| error.to_string());
+            self.begun = Some(Begun { written, first });
+        }
     }
 
     /// Writes down what is about to happen. Not where keys get their states back: what a host that is killed over that leaves is for the live release, which

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::run::{Order, Posts, Restore};
@@ -35,10 +36,11 @@ impl Order {
         self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_))
     }
 
-    /// An instance for the actor that is switched first, where it is known and its state is there.
-    pub(super) async fn first(&self) -> Option<Result<Prepared, Crash>> {
+    /// Begins to make an instance for the actor that is switched first, where it is known and its state is there.
+    pub(super) fn first(&self) -> Option<JoinHandle<Result<Prepared, Crash>>> {
         let post = self.posts.fixed().get(self.seat(0)).filter(|_| self.starts_at_once())?;
-        Some(self.make(post).await)
+        let (engines, serving) = (Arc::clone(&self.engines), post.live.serving().with(&self.template, &self.terms));
+        Some(tokio::spawn(async move { start(&engines, &serving).await }))
     }
 
     /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that

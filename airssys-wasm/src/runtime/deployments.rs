@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
+
 use crate::actor::{Multiplicity, Post};
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
@@ -10,7 +12,7 @@ use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Restore,
     SetId, Source, Stored, Strategy, Unfit,
 };
-use crate::engine::{Template, Tier};
+use crate::engine::{Engines, Template, Tier};
 use crate::registry::{Hold, Release, verify};
 
 use super::Runtime;
@@ -58,11 +60,16 @@ pub(super) struct Freed {
     pub(super) service: String,
 }
 
+impl Freed {
+    /// None where the service is gone.
+    fn look<T>(&self, at: impl FnOnce(&mut Releases) -> T) -> Option<T> {
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.service).map(at)
+    }
+}
+
 impl Drop for Freed {
     fn drop(&mut self) {
-        if let Some(found) = self.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.service) {
-            found.taken = false;
-        }
+        self.look(|found| found.taken = false);
     }
 }
 
@@ -106,7 +113,7 @@ pub(super) fn compare(
 
 impl Runtime {
     /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
-    /// the release is compiled; the rest can be followed with the [`Deployment`].
+    /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
     ///
     /// # Errors
     ///
@@ -119,11 +126,16 @@ impl Runtime {
     ) -> Result<Deployment, DeployError> {
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
-        let (next, _plan, refused) = self.prepare(service, live, release, &options).await?;
-        match refused.into_iter().next() {
-            Some(refused) => Err(refused),
-            None => Ok(self.switch(free, next, None, None, options)),
-        }
+        let pending = self.pending(free, options.clone());
+        let runtime = Handle::current();
+        // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
+        let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
+            match refused.into_iter().next() {
+                Some(refused) => Err(refused),
+                None => Ok(pending.begin_on(&runtime, next)),
+            }
+        });
+        begun.await?
     }
 
     /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
@@ -149,7 +161,8 @@ impl Runtime {
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
-            let (next, _plan, refused) = self.prepare(&service, live, release, &options).await?;
+            let (next, refused) =
+                self.prepare(&service, live, release, &options, |next, _plan, refused| (next, refused)).await?;
             if let Some(refused) = refused.into_iter().next() {
                 return Err(refused);
             }
@@ -193,7 +206,7 @@ impl Runtime {
                 releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
             (found.live.clone(), found.taken, reached_by(&releases, service))
         };
-        let (_next, mut plan, _refused) = self.prepare(service, live, release, &options).await?;
+        let mut plan = self.prepare(service, live, release, &options, |_next, plan, _refused| plan).await?;
         plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
@@ -208,14 +221,16 @@ impl Runtime {
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
     }
 
-    /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would take long and nothing is measured.
-    async fn prepare(
+    /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would take long and nothing is measured. What
+    /// is done with it `then` is done where it was compiled.
+    async fn prepare<T: Send + 'static>(
         &self,
         service: &str,
         live: Deployable,
         release: Release,
         options: &DeployOptions,
-    ) -> Result<(Deployable, Plan, Vec<DeployError>), DeployError> {
+        then: impl FnOnce(Deployable, Plan, Vec<DeployError>) -> T + Send + 'static,
+    ) -> Result<T, DeployError> {
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
@@ -223,7 +238,7 @@ impl Runtime {
         let compared = compile(Arc::clone(&self.engines), node, soon, move |template| {
             let next = Deployable { node: of, template: Arc::new(template), _hold: hold };
             let (plan, refused) = compare(&name, &live, &next, &options);
-            (next, plan, refused)
+            then(next, plan, refused)
         });
         compared.await.map_err(|source| DeployError::Release { service: service.to_owned(), source })
     }
@@ -346,65 +361,90 @@ impl Runtime {
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        self.switch_recorded(Arc::clone(&self.records), free, next, restore, set, options)
+        Pending { restore, set, ..self.pending(free, options) }.begin(next)
     }
 
     /// [`Runtime::switch`], written down elsewhere.
-    pub(super) fn switch_recorded(
+    pub(super) fn switch_unrecorded(
         &self,
-        records: Arc<Records>,
         free: Freed,
         next: Deployable,
-        restore: Option<Restore>,
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        let mut options = options;
-        if self.tier(&free.service) != Some(next.template.tier()) {
+        Pending { records: Arc::default(), set, ..self.pending(free, options) }.begin(next)
+    }
+
+    fn pending(&self, free: Freed, options: DeployOptions) -> Pending {
+        let (engines, records) = (Arc::clone(&self.engines), Arc::clone(&self.records));
+        Pending { engines, records, posts: self.actors(&free.service), free, restore: None, set: None, options }
+    }
+}
+
+/// A deployment that can begin as soon as its release is there.
+struct Pending {
+    engines: Arc<Engines>,
+    records: Arc<Records>,
+    posts: deploy::Posts,
+    free: Freed,
+    restore: Option<Restore>,
+    set: Option<SetId>,
+    options: DeployOptions,
+}
+
+impl Pending {
+    fn begin(self, next: Deployable) -> Deployment {
+        let order = self.order(&next);
+        self.follow(order, next)
+    }
+
+    /// From a thread that does not belong to this runtime: it is written down right here.
+    fn begin_on(self, runtime: &Handle, next: Deployable) -> Deployment {
+        let _in_it = runtime.enter();
+        let mut order = self.order(&next);
+        order.begin_here();
+        self.follow(order, next)
+    }
+
+    fn order(&self, next: &Deployable) -> deploy::Order {
+        let Self { engines, records, posts, free, restore, set, options } = self;
+        let live = free.look(|releases| (releases.live.source(), releases.live.template.tier()));
+        let mut options = options.clone();
+        if live.as_ref().is_none_or(|(_, tier)| *tier != next.template.tier()) {
             // Two compilers are not to be compared.
             options.gate.latency = f64::INFINITY;
         }
-        let posts = self.actors(&free.service);
-        let live = self
-            .releases
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&free.service)
-            .map(|found| found.live.source());
         let page = Arc::new(Page {
-            records,
+            records: Arc::clone(records),
             service: free.service.clone(),
-            live: live.unwrap_or_else(|| next.source()),
+            live: live.map_or_else(|| next.source(), |(live, _)| live),
             next: next.source(),
-            set,
+            set: set.clone(),
         });
-        let order = deploy::Order {
-            engines: Arc::clone(&self.engines),
-            posts,
-            template: Arc::clone(&next.template),
-            terms: Arc::new(next.node.terms()),
-            options,
-            restore,
-            page,
-        };
-        let (service, releases) = (free.service.clone(), Arc::clone(&self.releases));
-        let hasty = (next.template.tier() == Tier::Baseline).then(|| (next.clone(), order.posts.clone()));
+        let (engines, template, terms) = (Arc::clone(engines), Arc::clone(&next.template), Arc::new(next.node.terms()));
+        deploy::Order { engines, posts: posts.clone(), template, terms, options, restore: *restore, page, begun: None }
+    }
+
+    /// Lets it run, and sees to what becomes of the service.
+    fn follow(self, order: deploy::Order, next: Deployable) -> Deployment {
+        let Self { engines, posts, free, .. } = self;
+        let (service, releases) = (free.service.clone(), Arc::clone(&free.releases));
+        let hasty = (next.template.tier() == Tier::Baseline).then(|| next.clone());
         let deployment = deploy::begin(order, move |end| {
-            if *end == Progress::Live
-                && let Some(found) = free.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&free.service)
-            {
-                // One that was suspended is live already, but for its state.
-                if !Arc::ptr_eq(&found.live.template, &next.template) {
-                    found.previous = Some(std::mem::replace(&mut found.live, next));
-                }
+            if *end == Progress::Live {
+                free.look(|found| {
+                    // One that was suspended is live already, but for its state.
+                    if !Arc::ptr_eq(&found.live.template, &next.template) {
+                        found.previous = Some(std::mem::replace(&mut found.live, next));
+                    }
+                });
             }
             drop(free);
         });
         if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
             found.deployment = Some(deployment.clone());
         }
-        if let Some((hasty, posts)) = hasty {
-            let engines = Arc::clone(&self.engines);
+        if let Some(hasty) = hasty {
             tokio::spawn(tier_up(engines, releases, service, hasty, deployment.clone(), posts));
         }
         deployment

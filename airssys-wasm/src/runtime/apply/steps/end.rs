@@ -11,7 +11,7 @@ use super::{Done, Standing, Steps};
 use crate::actor::Placed;
 use crate::apply::{Failed, drain_time};
 use crate::compose::ServiceNode;
-use crate::deploy::{DeployOptions, Progress, Records};
+use crate::deploy::{DeployOptions, Progress};
 use crate::runtime::deployments::Deployable;
 
 impl Steps<'_> {
@@ -132,8 +132,7 @@ impl Steps<'_> {
         if !is_back && let Some(freed) = self.taken.remove(service) {
             let mut options = DeployOptions::default();
             (options.probation, options.handover_deadline) = (Duration::ZERO, self.prepared.options.handover_deadline);
-            let back =
-                self.runtime.switch_recorded(Arc::<Records>::default(), freed, live.clone(), None, None, options);
+            let back = self.runtime.switch_unrecorded(freed, live.clone(), None, options);
             let end = back.ended().await;
             if end != Progress::Live {
                 return Err(Failed::new(format!("{service} does not go back"), format!("{end:?}")));

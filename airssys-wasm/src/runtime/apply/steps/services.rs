@@ -106,14 +106,7 @@ impl Steps<'_> {
             // Dropped, those that were begun go back.
             let missing = || Failed::new(service, "it is gone");
             let ((live, previous), freed) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
-            let deployment = self.runtime.switch_recorded(
-                Arc::default(),
-                freed,
-                next.clone(),
-                None,
-                Some(set.clone()),
-                options.clone(),
-            );
+            let deployment = self.runtime.switch_unrecorded(freed, next.clone(), Some(set.clone()), options.clone());
             self.done.push(Done::Deployed(service.clone(), live, previous));
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
