@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::intent::{self, Intent, SetId, Step};
 use crate::registry::{Digest, Release, Store, StoreError, files};
 
-/// The version of what a record says.
-const FORMAT: u32 = 2;
+/// The version of what a record says; 2 does not say which set an end was of.
+const FORMAT: u32 = 3;
+const OLDEST: u32 = 2;
 /// Where they are in the data folder.
 const FOLDER: &str = "deployments";
 /// Ends that are kept of a service, the youngest.
@@ -100,6 +101,9 @@ pub struct Ended {
     pub live: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// The set that it was of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<SetId>,
 }
 
 /// What is known of a service.
@@ -139,7 +143,7 @@ pub enum Recovery {
         service: String,
         /// What serves.
         live: Source,
-        /// Another service of its set, which says so; none where it is that the state on disk is in the schema of the release.
+        /// Another service of its set, which keeps its new release; none where it is that the state on disk is in the schema of the release.
         with: Option<String>,
     },
     /// A deployment was cut off, and the release before is live.
@@ -167,7 +171,7 @@ impl std::fmt::Display for Recovery {
             Self::Finished { service, live, with: Some(with) } => {
                 write!(
                     f,
-                    "{service}: a deployment was cut off; {with}, of the same set, has its new release for good, so {live} is live"
+                    "{service}: a deployment was cut off; {with}, of the same set, keeps its new release, so {live} is live"
                 )
             }
             Self::RolledBack { service, next, step: None } => {
@@ -188,7 +192,12 @@ impl Record {
 
     /// A deployment that was cut off is over.
     fn settle(mut self, service: &str, ending: Ending, now: String) -> (Self, Option<Recovery>) {
-        let Some(Intent { next, step, .. }) = self.under_way.take() else { return (self, None) };
+        let (next, step) = match (&self.under_way, self.history.last()) {
+            (Some(intent), _) => (intent.next.clone(), intent.step.clone()),
+            // It had gone back already.
+            (None, Some(ended)) if !ended.live => (ended.to.clone(), None),
+            (None, _) => return (self, None),
+        };
         let (live, service) = (ending != Ending::RolledBack, service.to_owned());
         let at = step.as_ref().map(|step| format!(", {step}")).unwrap_or_default();
         let reason = (!live).then(|| format!("the host ended in the middle of it{at}"));
@@ -205,9 +214,9 @@ impl Record {
     /// One more has ended, and not as it was to where there is a reason.
     fn enter(&mut self, at: String, from: &Source, to: &Source, reason: Option<String>) {
         self.ended += 1;
-        self.under_way = None;
+        let set = self.under_way.take().and_then(|intent| intent.set);
         let (from, to, live) = (from.clone(), to.clone(), reason.is_none());
-        self.history.push(Ended { number: self.ended, at, from, to, live, reason });
+        self.history.push(Ended { number: self.ended, at, from, to, live, reason, set });
         let too_many = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..too_many);
     }
@@ -227,36 +236,43 @@ enum Ending {
 /// their set come first, and have to be written first.
 ///
 /// The schema is part of the commit that brought a state over, so it cannot lie; and a release that has begun to bring states over can always bring over the
-/// rest. Of a set all are live or none: all where the first one is, since its end is written before that of the others.
+/// rest. Of a set all are live or none: all where one is, or has brought states over, even where others had gone back before the host was killed.
 fn decide(all: &HashMap<String, Record>, schemas: impl Fn(&str) -> Vec<u32>) -> Vec<(String, Ending)> {
-    let cut_off = || all.iter().filter_map(|(service, record)| Some((service, record, record.under_way.as_ref()?)));
-    let brought_over = |service: &str, record: &Record, intent: &Intent| {
-        intent.next.schema != record.live.schema && schemas(service).contains(&intent.next.schema)
+    let brought_over: BTreeSet<&str> = all
+        .iter()
+        .filter(|(service, record)| {
+            let next = record.under_way.as_ref().map(|intent| intent.next.schema);
+            next.is_some_and(|next| next != record.live.schema && schemas(service).contains(&next))
+        })
+        .map(|(service, _)| service.as_str())
+        .collect();
+    // Who says that a set is live: the first by name, so that it is always the same one.
+    let live = |set: &SetId| {
+        let says = |(service, record): &(&String, &Record)| {
+            let cut_off = record.under_way.as_ref().is_some_and(|intent| intent.set.as_ref() == Some(set));
+            (cut_off && brought_over.contains(service.as_str()))
+                || record.history.iter().any(|ended| ended.live && ended.set.as_ref() == Some(set))
+        };
+        all.iter().filter(says).map(|(service, _)| service.clone()).min()
     };
-    let was_live = |set: &SetId| {
-        let history = all.get(&set.first).map(|record| record.history.as_slice()).unwrap_or_default();
-        history.iter().any(|ended| ended.number == set.after + 1 && ended.live)
-    };
-    let mut endings: Vec<(bool, String, Ending)> = cut_off()
-        .map(|(service, record, intent)| {
-            let of_set = || {
-                let set = intent.set.as_ref()?;
-                if was_live(set) {
-                    return Some(set.first.clone());
+    let mut endings: Vec<(bool, String, Ending)> = all
+        .iter()
+        .filter_map(|(service, record)| {
+            let (set, ending) = match (&record.under_way, record.history.last()) {
+                (Some(intent), _) => {
+                    let set = intent.set.as_ref();
+                    let ending = if brought_over.contains(service.as_str()) {
+                        Ending::BroughtOver
+                    } else {
+                        set.and_then(live).map_or(Ending::RolledBack, Ending::With)
+                    };
+                    (set, ending)
                 }
-                let others = cut_off().filter(|(_, _, other)| other.set.as_ref() == Some(set));
-                let mut found: Vec<_> =
-                    others.filter(|(of, other, intent)| brought_over(of, other, intent)).map(|(of, ..)| of).collect();
-                found.sort_unstable();
-                found.first().map(|of| (*of).clone())
+                (None, Some(Ended { live: false, set: Some(set), .. })) => (Some(set), Ending::With(live(set)?)),
+                (None, _) => return None,
             };
-            let ending = if brought_over(service, record, intent) {
-                Ending::BroughtOver
-            } else {
-                of_set().map_or(Ending::RolledBack, Ending::With)
-            };
-            let decides = intent.set.as_ref().is_some_and(|set| set.first == *service);
-            (!decides, service.clone(), ending)
+            let decides = set.is_some_and(|set| set.first == *service);
+            Some((!decides, service.clone(), ending))
         })
         .collect();
     endings.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
@@ -324,10 +340,11 @@ impl Records {
         let names = files::names(&folder)?;
         for (service, path) in services(&names, &folder, RECORD) {
             let text = std::fs::read(&path).map_err(StoreError::file("read", &path))?;
-            let record: Record = serde_json::from_slice(&text)
+            let mut record: Record = serde_json::from_slice(&text)
                 .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            if record.format != FORMAT {
-                let detail = format!("it has format {}, and this version of airssys knows {FORMAT}", record.format);
+            let format = std::mem::replace(&mut record.format, FORMAT);
+            if !(OLDEST..=FORMAT).contains(&format) {
+                let detail = format!("it has format {format}, and this version of airssys knows {OLDEST} to {FORMAT}");
                 return Err(RecordError::Damaged { path, detail });
             }
             all.insert(service.to_owned(), record);
@@ -547,15 +564,28 @@ mod tests {
     fn of_a_set_that_was_cut_off_all_are_live_or_none() {
         let services = ["pricing", "inventory", "gateway"];
         let set = || Some(SetId { first: "pricing".to_owned(), after: 0 });
-        // How many ends were written, first that of the one which decides; and whether a state is on disk in the schema of its new release.
-        for (proved, brought_over) in [(0, None), (0, Some("gateway")), (1, None), (2, None), (2, Some("gateway"))] {
+        // How many ends were written, from that of the first, and whether each is live; and whose state is on disk in the schema of its new release.
+        let cases: [(usize, bool, Option<&str>); 9] = [
+            (0, true, None),
+            (0, true, Some("gateway")),
+            (1, true, None),
+            (2, true, None),
+            (2, true, Some("gateway")),
+            (1, false, None),
+            (1, false, Some("gateway")),
+            (2, false, Some("gateway")),
+            (3, false, None),
+        ];
+        for (ends, live, brought_over) in cases {
             let data = tempfile::tempdir().unwrap();
             let records = Arc::new(Records::open(Some(data.path())).unwrap());
             let pages =
                 services.map(|of| Page { set: set(), ..page(&records, of, &source("old", 0), &source("new", 1)) });
             pages.iter().for_each(|page| page.begin(None).unwrap());
-            pages[..proved].iter().for_each(|page| page.prove().unwrap());
-            let expected = if proved > 0 || brought_over.is_some() { "new" } else { "old" };
+            for page in &pages[..ends] {
+                if live { page.prove().unwrap() } else { page.go_back("it crashed".to_owned()).unwrap() }
+            }
+            let expected = if (live && ends > 0) || brought_over.is_some() { "new" } else { "old" };
             let schemas = |service: &str| vec![u32::from(Some(service) == brought_over)];
             // The starts that are cut off: each writes one end more.
             for _ in 0..services.len() {
@@ -568,7 +598,7 @@ mod tests {
             assert_eq!(again.settle(schemas).unwrap(), []);
             for service in services {
                 let live = again.get(service).unwrap().live.digest;
-                assert_eq!(live, expected, "{service}, {proved} proved, {brought_over:?} brought over");
+                assert_eq!(live, expected, "{service}, {ends} ended, live {live}, {brought_over:?} brought over");
             }
         }
     }
