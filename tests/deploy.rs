@@ -492,3 +492,33 @@ async fn an_actor_that_is_about_to_be_started_again_starts_with_the_new_release(
     assert_eq!(mesh.dead(), ["crashed", "crashed"]);
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn onto_a_service_that_is_stopped_nothing_is_deployed_until_it_runs_again() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let runtime = &deploying.runtime;
+    let first = runtime.deploy("counter", deploying.release("two", "healthy"), quick()).await.unwrap();
+    assert_eq!(first.ended().await, Progress::Live);
+    runtime.root().terminate_child("counter").await.unwrap();
+    let next = || deploying.release("three", "healthy");
+    let set = vec![("sibling".to_owned(), next()), ("counter".to_owned(), next())];
+    let refused = [
+        runtime.deploy("counter", next(), quick()).await.unwrap_err(),
+        runtime.deploy_set(set, quick()).await.unwrap_err(),
+        runtime.rollback("counter", quick()).unwrap_err(),
+    ];
+    for error in refused {
+        assert!(matches!(&error, DeployError::Stopped { service } if service == "counter"), "{error}");
+        assert!(error.to_string().contains("hint: let its supervisor start it again"), "{error}");
+    }
+    let plan = runtime.plan("counter", next(), quick()).await.unwrap();
+    assert_eq!(plan.refusals.first().map(|refusal| refusal.code.as_str()), Some("stopped"));
+    assert_eq!(runtime.deployment("sibling").map(|known| known.progress()), None, "nothing has begun");
+
+    runtime.root().restart_child("counter").await.unwrap();
+    assert_eq!(deploying.ask("who", 0).await["release"], json!("two"), "as it was stopped");
+    let deployment = runtime.deploy("counter", next(), quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(deploying.ask("who", 0).await["release"], json!("three"));
+    deploying.stop().await;
+}

@@ -445,6 +445,41 @@ async fn dynamic_children_stop_in_parallel() {
     assert!(report.took >= EACH && report.took < EACH * KEYS / 2, "{report:?}");
 }
 
+/// By `terminate_child` and `restart_child`, as OTP has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_was_stopped_takes_messages_again_when_it_is_started_again() {
+    for settings in ["", "instances = 2", "instances = 2\npartitioned = true", "supervisor = \"inner\""] {
+        let text = format!(
+            "name = \"m\"\n[[supervisor]]\nname = \"inner\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n{settings}\n"
+        );
+        let mesh = Mesh::start(&text).await;
+        let root = mesh.runtime.root();
+        let children: &[&str] = match settings {
+            "" => &["a"],
+            "supervisor = \"inner\"" => &["inner"],
+            _ => &["a#0", "a#1"],
+        };
+        for _ in 0..2 {
+            mesh.ok("a", &Command::Echo(json!(1))).await;
+            for child in children {
+                root.terminate_child(*child).await.unwrap();
+            }
+            // The last message that it takes may be one that it does not come to.
+            let stopped = mesh.ask("a", &Command::Echo(json!(2))).await;
+            let refused = matches!(stopped, Err(CallError::NotSent(SendError::Stopped { .. }) | CallError::Dropped(_)));
+            assert!(refused, "{settings}: {stopped:?}");
+            for child in children {
+                root.restart_child(*child).await.unwrap();
+            }
+        }
+        // Both of two: each key has one.
+        for n in 0..20 {
+            assert_eq!(mesh.ok("a", &Command::Echo(json!(n))).await, json!(n), "{settings}");
+        }
+        mesh.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_behind_a_crash_are_handled_in_order_once() {
     let mesh =

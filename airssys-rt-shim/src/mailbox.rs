@@ -18,9 +18,8 @@
 //! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
 //!
 //! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or unwinds, the message goes back to the mailbox,
-//! not away. A closed mailbox is empty and stays so.
+//! not away. A closed mailbox is empty, and stays so until it is opened again.
 
-use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -307,11 +306,35 @@ impl<M> Mailbox<M> {
         self.bell(consumer).park(|| attention() || !self.is_empty()).await;
     }
 
-    /// Closes it for good and hands back what it held: what turns left first, then the queue in order.
+    /// Closes it and hands back what it held: what turns left first, then the queue in order.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_rt_shim::mailbox::{Mailbox, NotSent, Overflow, Sent};
+    ///
+    /// let mailbox = Mailbox::new(1, Overflow::Refuse, 1);
+    /// assert_eq!(mailbox.try_send("one"), Ok(Sent::Queued));
+    /// assert_eq!(mailbox.close(), ["one"]);
+    /// assert_eq!(mailbox.try_send("two"), Err(NotSent::Closed("two")));
+    /// mailbox.reopen();
+    /// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
+    /// ```
     pub fn close(&self) -> Vec<M> {
-        self.closed.store(true, Ordering::SeqCst);
-        self.room.close();
-        self.drain()
+        if !self.closed.swap(true, Ordering::SeqCst) {
+            // Whoever waits gets this room, sees that it closed, and leaves it to the next one. It is lent: the next room that is made makes up for it.
+            let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            *owed += 1;
+            self.room.add_permits(1);
+        }
+        self.drain().unwrap_or_default()
+    }
+
+    /// Opens it again after [`Mailbox::close`], empty.
+    pub fn reopen(&self) {
+        // Locked: whoever sees that it is closed hands back what is in it, and nothing that is sent from now on.
+        let _drained = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(false, Ordering::SeqCst);
     }
 
     /// Lets those who wait for room have what there is. To be called when the consumer will not take again soon.
@@ -378,7 +401,7 @@ impl<M> Mailbox<M> {
         // Locked, so that it does not grow meanwhile: all of it is what it was before.
         let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         self.move_made(&mut owed);
-        let Ok(all) = u32::try_from(self.capacity()) else { return false };
+        let Ok(all) = u32::try_from(self.capacity() + *owed) else { return false };
         match self.room.try_acquire_many(all) {
             Ok(_everything) => {
                 self.queue.store(None);
@@ -399,6 +422,9 @@ impl<M> Mailbox<M> {
     }
 
     fn permit(&self) -> Result<(), NoRoom> {
+        if self.is_closed() {
+            return Err(NoRoom::Closed);
+        }
         match self.room.try_acquire() {
             Ok(permit) => {
                 permit.forget();
@@ -413,11 +439,11 @@ impl<M> Mailbox<M> {
         let _counted = Waiting::new(&self.waiting);
         self.move_room();
         match self.room.acquire().await {
-            Ok(permit) => {
+            Ok(permit) if !self.is_closed() => {
                 permit.forget();
                 Ok(())
             }
-            Err(_closed) => Err(NoRoom::Closed),
+            _ => Err(NoRoom::Closed),
         }
     }
 
@@ -434,8 +460,10 @@ impl<M> Mailbox<M> {
         }
         // With a fence inside: either `close` sees this message, or this thread sees that it closed.
         self.ring();
-        if self.closed.load(Ordering::SeqCst) {
-            return Ok(Sent::Stranded(self.drain()));
+        if self.closed.load(Ordering::SeqCst)
+            && let Some(rest) = self.drain()
+        {
+            return Ok(Sent::Stranded(rest));
         }
         Ok(Sent::Queued)
     }
@@ -500,16 +528,24 @@ impl<M> Mailbox<M> {
         self.bell(consumer).ring();
     }
 
-    fn drain(&self) -> Vec<M> {
-        let mut rest: VecDeque<M> = {
+    /// What a closed mailbox holds; none where it was opened again meanwhile.
+    fn drain(&self) -> Option<Vec<M>> {
+        let rest = {
             let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.is_closed() {
+                return None;
+            }
             self.orphans.store(false, Ordering::Release);
-            orphans.drain(..).map(|(_, message)| message).collect()
+            let mut rest: Vec<M> = orphans.drain(..).map(|(_, message)| message).collect();
+            let taken = rest.len();
+            if let Some(queue) = self.queue.load().as_ref() {
+                rest.extend(queue.receiver.try_iter());
+            }
+            self.made.fetch_add(rest.len() - taken, Ordering::SeqCst);
+            rest
         };
-        if let Some(queue) = self.queue.load().as_ref() {
-            rest.extend(queue.receiver.try_iter());
-        }
-        rest.into()
+        self.let_go();
+        Some(rest)
     }
 }
 

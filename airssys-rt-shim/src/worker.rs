@@ -130,7 +130,8 @@ pub struct WorkerStart<B: Behavior> {
 
 impl<B: Behavior> WorkerStart<B> {
     /// A worker that is consumer number `consumer` of `mailbox`. `make` makes the behavior of each incarnation and must be quick: what takes
-    /// time belongs into [`Behavior::init`]. `gone` is called once when the supervisor will not start it again.
+    /// time belongs into [`Behavior::init`]. `gone` is called when the supervisor will not start it again by itself: somebody
+    /// may still let it, which then makes another one, and may delete it, which calls it once more.
     pub fn new(
         mailbox: Arc<Mailbox<B::Message>>,
         consumer: usize,

@@ -254,6 +254,98 @@ fn a_close_in_the_middle_of_sends_accounts_for_every_message() {
 }
 
 #[test]
+fn one_that_is_opened_again_has_all_its_room() {
+    let mailbox = mailbox(3, Overflow::Refuse);
+    for round in 0..3 {
+        // Some of the room is queued, some is held when it closes, and given up or used after that.
+        mailbox.try_send(round).unwrap();
+        let (given_up, used) = (mailbox.try_reserve().unwrap(), mailbox.try_reserve().unwrap());
+        assert_eq!(mailbox.close(), [round]);
+        assert_eq!(mailbox.close(), [], "once more changes nothing");
+        if round == 0 {
+            mailbox.reopen();
+        }
+        drop(given_up);
+        let sent = used.send(round);
+        mailbox.reopen();
+        match sent {
+            Ok(Sent::Queued) => assert_eq!(rest(&mailbox), [round]),
+            stranded => assert_eq!(stranded, Ok(Sent::Stranded(vec![round]))),
+        }
+        for n in 0..3 {
+            assert_eq!(mailbox.try_send(n), Ok(Sent::Queued), "{n} in round {round}");
+        }
+        assert_eq!(mailbox.try_send(3), Err(NotSent::Full(3)), "round {round}");
+        assert_eq!(rest(&mailbox), [0, 1, 2]);
+        assert!(mailbox.compact(), "round {round}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_sends_all_away_who_wait_for_room() {
+    let mailbox = mailbox(2, Overflow::Wait);
+    let _held = (mailbox.try_reserve().unwrap(), mailbox.try_reserve().unwrap());
+    let waiting: Vec<_> = (0..5)
+        .map(|n| {
+            let mailbox = Arc::clone(&mailbox);
+            tokio::spawn(async move { mailbox.send(n).await })
+        })
+        .collect();
+    while mailbox.waiting.load(Ordering::SeqCst) < 5 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(mailbox.close(), []);
+    for (n, waiting) in (0..).zip(waiting) {
+        assert_eq!(waiting.await.unwrap(), Err(NotSent::Closed(n)), "its room is held by others still");
+    }
+}
+
+#[test]
+fn closing_and_opening_in_the_middle_of_sends_accounts_for_every_message() {
+    const SENDERS: u32 = 3;
+    const EACH: u32 = 200;
+    for _ in 0..100 {
+        let mailbox: Arc<Mailbox<u32>> = Arc::new(Mailbox::new(1_000, Overflow::Refuse, 1));
+        let (mut seen, mut refused) = (Vec::new(), 0);
+        std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..SENDERS)
+                .map(|sender| {
+                    let mailbox = &mailbox;
+                    scope.spawn(move || {
+                        let (mut stranded, mut refused) = (Vec::new(), 0);
+                        for n in 0..EACH {
+                            match mailbox.try_send(sender * EACH + n) {
+                                Ok(Sent::Stranded(rest)) => stranded.extend(rest),
+                                Err(NotSent::Closed(_)) => refused += 1,
+                                queued => assert_eq!(queued, Ok(Sent::Queued)),
+                            }
+                        }
+                        (stranded, refused)
+                    })
+                })
+                .collect();
+            for _ in 0..20 {
+                seen.extend(mailbox.close());
+                mailbox.reopen();
+                seen.extend(rest(&mailbox));
+            }
+            for sender in senders {
+                let (stranded, more) = sender.join().unwrap();
+                seen.extend(stranded);
+                refused += more;
+            }
+        });
+        seen.extend(rest(&mailbox));
+        let all = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), all, "one came twice");
+        assert_eq!(u32::try_from(all).unwrap() + refused, SENDERS * EACH);
+        assert!(mailbox.compact(), "all of its room is there");
+    }
+}
+
+#[test]
 fn whatever_its_size_becomes_it_takes_as_much_as_that_and_loses_nothing() {
     for seed in 1_u64..200 {
         let (mut random, mut capacity) = (seed, 4);

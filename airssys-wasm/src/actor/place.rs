@@ -235,17 +235,25 @@ fn worker(
     consumer: usize,
     left: Arc<AtomicUsize>,
 ) -> Arc<WorkerStart<ComponentActor>> {
-    let gone = Arc::clone(&live.serving().identity);
-    let (engines, live, mailbox) = (Arc::clone(engines), Arc::clone(live), Arc::clone(&gone.mailbox));
-    let partitioned = matches!(gone.service.route, Route::Partitioned(_));
+    let identity = Arc::clone(&live.serving().identity);
+    let (engines, live, mailbox) = (Arc::clone(engines), Arc::clone(live), Arc::clone(&identity.mailbox));
+    let partitioned = matches!(identity.service.route, Route::Partitioned(_));
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let (comes_back, door, others) = (Arc::clone(&is_gone), Arc::clone(&mailbox), Arc::clone(&left));
     WorkerStart::new(
         mailbox,
         consumer,
-        move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None),
         move || {
-            // The last one closes the door of a mailbox that several share; a lane is its own consumer's.
-            if left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned {
-                gone.mesh.close(&gone.mailbox);
+            if comes_back.swap(false, Ordering::AcqRel) {
+                others.fetch_add(1, Ordering::AcqRel);
+                door.reopen();
+            }
+            ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
+        },
+        move || {
+            // The last one closes the door of a mailbox that several share; a lane is its own consumer's. One that is stopped may be deleted after that.
+            if !is_gone.swap(true, Ordering::AcqRel) && (left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned) {
+                identity.mesh.close(&identity.mailbox);
             }
         },
     )

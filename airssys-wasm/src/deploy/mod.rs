@@ -85,6 +85,14 @@ pub enum DeployError {
         /// What was asked for.
         service: String,
     },
+    /// Nobody runs who could take a release over, and nobody will.
+    #[error(
+        "{service} is stopped; hint: let its supervisor start it again first (`restart_child`), or start the mesh anew"
+    )]
+    Stopped {
+        /// The service.
+        service: String,
+    },
     /// One at a time.
     #[error("a deployment of {service} is under way; hint: wait until it has ended, or cancel it")]
     UnderWay {
@@ -182,6 +190,7 @@ impl DeployError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoSuchService { .. } => "no-such-service",
+            Self::Stopped { .. } => "stopped",
             Self::UnderWay { .. } => "under-way",
             Self::Unfit { .. } => "unfit",
             Self::AlreadyLive { .. } => "already-live",
@@ -258,8 +267,11 @@ pub enum Setback {
     #[error("the new release did not start: {0}")]
     NotStarted(Crash),
     /// An actor did not come to the end of its turn, or does not run.
-    #[error("an actor did not let it take over within {}; it may not run, or its turn is long", humantime::format_duration(*.0))]
+    #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
     NoHandover(Duration),
+    /// An actor was stopped meanwhile, or had been, and is not started again.
+    #[error("an actor is stopped; hint: let its supervisor start it again first (`restart_child`)")]
+    Stopped,
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]
     Crashed(Crash),

@@ -77,6 +77,12 @@ impl Posts {
         }
     }
 
+    /// Whether none of them takes messages any more, or ever will.
+    pub(crate) fn are_stopped(&self) -> bool {
+        let posts = self.fixed();
+        !posts.is_empty() && posts.iter().all(Post::is_closed)
+    }
+
     pub(super) fn fixed(&self) -> &[Post] {
         match self {
             Self::Fixed(posts) => posts,

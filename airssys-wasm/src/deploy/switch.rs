@@ -137,7 +137,8 @@ impl Order {
                     return Err(Setback::NotStarted(crash));
                 }
                 // The incarnation that had the order ended with it.
-                None if Instant::now() < until && !post.is_closed() => sleep(ASK_AGAIN).await,
+                None if post.is_closed() => return Err(Setback::Stopped),
+                None if Instant::now() < until => sleep(ASK_AGAIN).await,
                 None => return Err(Setback::NoHandover(options.handover_deadline)),
             }
         }

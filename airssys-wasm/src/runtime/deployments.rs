@@ -126,6 +126,7 @@ impl Runtime {
     ) -> Result<Deployment, DeployError> {
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
+        self.check_runs(service)?;
         let pending = self.pending(free, options.clone());
         let runtime = Handle::current();
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
@@ -161,6 +162,7 @@ impl Runtime {
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
+            self.check_runs(&service)?;
             let (next, refused) =
                 self.prepare(&service, live, release, &options, |next, _plan, refused| (next, refused)).await?;
             if let Some(refused) = refused.into_iter().next() {
@@ -211,6 +213,9 @@ impl Runtime {
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
         }
+        if let Err(stopped) = self.check_runs(service) {
+            plan.refusals.insert(0, (&stopped).into());
+        }
         Ok(plan)
     }
 
@@ -219,6 +224,13 @@ impl Runtime {
         let Some(trusted) = &settings.trusted_keys else { return Ok(()) };
         let verified = verify(release, trusted);
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
+    }
+
+    fn check_runs(&self, service: &str) -> Result<(), DeployError> {
+        match self.actors(service).are_stopped() {
+            true => Err(DeployError::Stopped { service: service.to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would take long and nothing is measured. What
@@ -257,6 +269,7 @@ impl Runtime {
         let (free, before) = self.take_for_deployment(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
+        self.check_runs(service)?;
         Ok(self.switch(free, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
@@ -280,6 +293,7 @@ impl Runtime {
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;
+        self.check_runs(service)?;
         Ok(self.switch(free, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
