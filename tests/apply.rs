@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::{PATIENCE, heir, shifter, with_guests};
 use airssys_wasm::apply::{ApplyError, ApplyPlan, CutOff, Way, in_force};
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
 use prober_protocol::{Command, Outcome};
@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 const SENDERS: usize = 4;
+/// Longer than any test.
+const FOREVER: Duration = Duration::from_secs(3_600);
 
 /// Three counters under two supervisors.
 const BASE: &str = r#"name = "apply"
@@ -175,7 +177,8 @@ impl Load {
             tokio::spawn(async move {
                 let mut number = 0;
                 while !over.load(Ordering::Relaxed) {
-                    let body = json!({ "from": format!("sender {sender}"), "number": number + 1 }).to_string();
+                    let from = format!("sender {sender}");
+                    let body = json!({ "from": from, "number": number + 1, "plain": true }).to_string();
                     // A small mailbox may be full for long while it is handed over.
                     match runtime.send(to, body).await {
                         Err(SendError::Overloaded { .. }) => continue,
@@ -715,36 +718,55 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
         std::fs::remove_dir_all(&file).unwrap();
         std::fs::write(&file, written).unwrap();
     };
-    let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
+    let edited = BASE
+        .replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
+        .replace("\"last\"\nrelease = \"one.wasm\"", "\"last\"\nrelease = \"two.wasm\"")
         + "[[service]]\nname = \"more\"\nrelease = \"one.wasm\"\n";
     let written = block();
     let error = applying.fail(&edited).await;
     assert!(matches!(&error, ApplyError::InForce(_)) && error.to_string().contains("in-force.json"), "{error}");
     free(written);
 
+    // A shadow sees turns before its release is let in: of the last service there are none until somebody sends to it.
     let mut options = quick();
-    options.probation = Duration::from_secs(3);
+    options.strategy = Strategy::Shadow(Shadow::default());
+    (options.gate.bake, options.gate.patience) = (Duration::ZERO, FOREVER);
+    (options.gate.samples, options.gate.latency) = (20, f64::INFINITY);
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
-    let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
-    // The new release serves, and its probation has just begun: the intent is on disk, and the end is not.
-    while applying.runtime.deployment("counter").is_none_or(|known| known.progress() != Progress::Probation) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
+    let rehearses = async {
+        let progress = || applying.runtime.deployment("last").map(|known| known.progress());
+        while !matches!(progress(), Some(Progress::Rehearsing { .. })) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = &mut under_way => panic!("nobody has sent to the last service: {ended:?}"),
+        () = rehearses => {}
     }
+    // The new release serves the counter: the intent is on disk, and the end is not.
+    assert_eq!(applying.runtime.deployment("counter").unwrap().progress(), Progress::Probation);
     let written = block();
+    let gate = Load::start(&applying, "last");
     let error = under_way.await.unwrap().unwrap_err();
     let ApplyError::Undone { step, left, .. } = &error else { panic!("{error}") };
     assert!(step.contains("cannot be written down") && left.len() == 1, "{error}");
     assert!(left[0].contains("the intent of it stays written down"), "{error}");
     assert_eq!(applying.names(), ["counter", "last", "still"]);
+    gate.end(&applying).await;
     load.end(&applying).await;
-    assert_eq!(applying.ask("counter", "who", 0).await["release"], json!("one"));
+    for service in ["counter", "last"] {
+        assert_eq!(applying.ask(service, "who", 0).await["release"], json!("one"), "{service}");
+    }
     let folder = applying.stop().await;
     free(written);
     let found = in_force(&data).unwrap().unwrap();
     assert_eq!((found.topology.services().count(), found.cut_off), (3, Some(CutOff::GoneBack)));
     let applying = Applying::start_with(BASE, folder, with_data).await;
     applying.apply(&edited).await;
-    assert_eq!(applying.ask("counter", "who", 0).await["release"], json!("two"));
+    for service in ["counter", "last"] {
+        assert_eq!(applying.ask(service, "who", 0).await["release"], json!("two"), "{service}");
+    }
     applying.stop().await;
 }
 
