@@ -212,6 +212,22 @@ async fn no_going_back_by_itself_discards_a_committed_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_waits_for_ever_when_it_is_to_bring_the_state_back_is_suspended() {
+    let mut mesh = Handover::start(TOPOLOGY, "back-waits").await;
+    mesh.count().await;
+    let deployment = mesh.on_probation(mesh.release("two", "healthy", 1)).await;
+    mesh.count().await;
+    deployment.cancel();
+    let end = deployment.ended().await;
+    let Progress::Suspended { reason: Setback::Cancelled, crash, turns: 1 } = end else { panic!("{end:?}") };
+    assert!(crash.to_string().contains("500ms"), "how long it may take: {crash}");
+    assert_eq!(mesh.state(), holds("doubled", 4));
+    assert_eq!(mesh.deploy(mesh.release("three", "healthy", 1)).await, Progress::Live);
+    assert_eq!(mesh.count().await.0, "three");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
     let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
     mesh.count().await;

@@ -36,7 +36,7 @@ use airssys_rt_shim::mailbox::InHand;
 use airssys_rt_shim::worker::{Behavior, Flow};
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
@@ -44,7 +44,7 @@ use crate::error::{CallError, Crash, Fault};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
-use crate::router::service::Route;
+use crate::router::service::{Route, Terms};
 use crate::state::durable::NO_MESSAGE;
 
 /// What a component actor is asked to do between two turns.
@@ -388,10 +388,12 @@ fn left(until: Instant, most: Duration) -> Duration {
 /// the release's `start_timeout`. Its effects are held back until it is committed.
 pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let limit = serving.identity.terms.limits.start_timeout;
-    match timeout(limit, prepare(engines, serving)).await {
-        Ok(prepared) => prepared,
-        Err(_elapsed) => Err(Crash::Deadline { deadline: limit }),
-    }
+    let until = Instant::now() + limit;
+    let late = |_elapsed| Crash::Deadline { deadline: limit };
+    let mut instance = timeout_at(until, make(engines, serving)).await.map_err(late)??;
+    let (read_at, brought_over) = bring_all_over(&mut instance, serving, until).await?;
+    timeout_at(until, begin(&mut instance, serving)).await.map_err(late)??;
+    Ok(Prepared { instance, read_at, brought_over })
 }
 
 /// Makes the instance where it is not made, and gives it what the one before hands over.
@@ -422,20 +424,27 @@ async fn take_over(
     }
 }
 
-async fn prepare(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
-    let Identity { terms, own, service, .. } = &*serving.identity;
-    let deadline = terms.limits.turn_deadline;
-    if let Some(shelf) = &service.shelf {
+async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
+    if let Some(shelf) = &serving.identity.service.shelf {
         shelf.settle().await;
     }
-    let mut instance = Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await?;
+    Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await
+}
+
+/// Lets a new instance bring over what is in another schema; how far its state was read, and what was brought over of a pool's.
+async fn bring_all_over(
+    instance: &mut Instance,
+    serving: &Serving,
+    until: Instant,
+) -> Result<(u64, Vec<BroughtOver>), Crash> {
+    let Identity { terms, own, service, .. } = &*serving.identity;
     let (mut read_at, mut brought_over) = (0, Vec::new());
     if matches!(service.route, Route::Partitioned(_)) {
         for (key, state, from) in own.foreign_states(terms.schema) {
             let read_at = state.commits();
             instance.guest().turn.state = Some(Arc::clone(&state));
             instance.guest().turn.key = Some(key);
-            bring_over(&mut instance, from, terms.schema, deadline).await?;
+            bring_over(instance, from, terms, until).await?;
             brought_over.push(BroughtOver {
                 state,
                 writes: std::mem::take(&mut instance.guest().turn.writes),
@@ -449,9 +458,14 @@ async fn prepare(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash
         let from = state.foreign(terms.schema);
         instance.guest().turn.state = Some(state);
         if let Some(from) = from {
-            bring_over(&mut instance, from, terms.schema, deadline).await?;
+            bring_over(instance, from, terms, until).await?;
         }
     }
+    Ok((read_at, brought_over))
+}
+
+async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> {
+    let deadline = serving.identity.terms.limits.turn_deadline;
     match instance.init(deadline).await {
         Ran::Done(()) => {}
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
@@ -462,15 +476,20 @@ async fn prepare(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash
     instance.guest().discard();
     instance.guest().resume(effects);
     match checked {
-        Ran::Done(()) => Ok(Prepared { instance, read_at, brought_over }),
+        Ran::Done(()) => Ok(()),
         Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
         Ran::Crashed(crash) => Err(crash),
     }
 }
 
-/// Lets a guest bring the state of its turn over. Any way to fail is one: the state is not the release's.
-async fn bring_over(instance: &mut Instance, found: u32, wanted: u32, deadline: Duration) -> Result<(), Crash> {
-    let detail = match instance.migrate(found, deadline).await {
+/// Lets a guest bring the state of its turn over. Any way to fail is one, also to be late: the state is not the release's.
+async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: Instant) -> Result<(), Crash> {
+    let (wanted, limits) = (terms.schema, &terms.limits);
+    let migrated = match timeout_at(until, instance.migrate(found, limits.turn_deadline)).await {
+        Ok(migrated) => migrated,
+        Err(_elapsed) => Some(Ran::Crashed(Crash::Deadline { deadline: limits.start_timeout })),
+    };
+    let detail = match migrated {
         Some(Ran::Done(())) => {
             instance.guest().turn.writes.bring_over();
             return Ok(());

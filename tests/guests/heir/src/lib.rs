@@ -78,6 +78,9 @@ impl Heir {
     fn migrate(from: u32) -> Result<()> {
         let (mine, other) = keys();
         if from > schema() && way() != "both-ways" {
+            if way() == "back-waits" {
+                std::thread::sleep(std::time::Duration::from_secs(3_600));
+            }
             return Err(Fault::refused("this release does not know newer schemas"));
         }
         if way() == "tells-from" {
