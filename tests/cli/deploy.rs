@@ -20,8 +20,13 @@ fn desk() -> (Desk, Running) {
 
 /// Which release answers.
 fn live(desk: &Desk, number: u64) -> Value {
+    live_at(desk, "counter", number)
+}
+
+/// Which release answers at this address.
+fn live_at(desk: &Desk, to: &str, number: u64) -> Value {
     let message = json!({ "from": "a", "number": number }).to_string();
-    let ran = desk.run(&["call", "counter", &message, "--json"]).well();
+    let ran = desk.run(&["call", to, &message, "--json"]).well();
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
     answer["ok"]["release"].clone()
 }
@@ -298,6 +303,32 @@ fn a_release_that_was_deployed_and_is_gone_is_not_replaced_in_silence() {
     std::fs::write(desk.path().join("two.wasm"), shifter("other", "healthy")).unwrap();
     let refused = desk.run(&["run"]);
     let _refused = refused.refused(3, "AR100", &["two.wasm", "digest", "--as-written"]);
+}
+
+#[test]
+fn a_plan_says_when_which_state_is_brought_over() {
+    let by_key = "the release migrates it key by key, those that are awake now and the others when they wake";
+    let cases = [
+        ("", "counter", "migrated", "the release migrates it"),
+        ("keyed = {}\n", "counter/a", "migrated-by-key", by_key),
+    ];
+    for (setting, to, code, says) in cases {
+        let desk = Desk::with(&format!("{TOPOLOGY}{setting}"));
+        for (name, schema) in [("one", 0), ("two", 1)] {
+            std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, "healthy", schema)).unwrap();
+        }
+        desk.write("two.toml", "name = \"counter\"\nversion = \"2.0.0\"\nstate_schema = 1\n");
+        let mut running = Running::start(desk.command(&["run"]));
+        running.until("is up");
+        assert_eq!(live_at(&desk, to, 1), json!("one"));
+        let told = desk.run(&["deploy", "counter", "two.wasm", "--plan"]).well().stdout;
+        assert!(told.contains(&format!("state     ~ schema 0 becomes 1: {says}\n")), "{told}");
+        let told = desk.run(&["deploy", "counter", "two.wasm", "--plan", "--json"]).well().stdout;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["state_schema"], json!({ "from": 0, "to": 1, "state": code }));
+        assert_eq!(live_at(&desk, to, 2), json!("one"), "nothing was done");
+        stop(&desk, running);
+    }
 }
 
 #[test]
