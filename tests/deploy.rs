@@ -41,7 +41,8 @@ async fn whatever_the_new_release_does_nothing_is_lost_repeated_or_reordered() {
         let end = deployment.ended().await;
         assert!(expected(&end), "{way}: {end:?}");
         load.more(200).await;
-        load.end(&deploying).await;
+        let expected = load.settle(&deploying).await;
+        assert_eq!(deploying.states(), expected, "{way}: each message once, and nothing else");
         let live = deploying.ask("who", 1).await;
         let name = if end == Progress::Live { "two" } else { "one" };
         assert_eq!(live["release"], json!(name), "{way}");

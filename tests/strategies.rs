@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
-use airssys_tests::{PATIENCE, shifter};
+use airssys_tests::{PATIENCE, heir, shifter};
 use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
 use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 
 const KEYS: usize = 40;
+/// The probation of a release that is to be found out, which is the end of it. There are ten looks at its health in it.
+const LONG: Duration = Duration::from_secs(10);
 
 fn pool() -> String {
     counter_with("instances = 4\npartitioned = true\nmailbox = { capacity = 64 }")
@@ -63,6 +65,9 @@ fn crashes(_: &Strategy, end: &Progress) -> bool {
     matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) })
 }
 
+/// Its health check knows; else nobody would tell.
+const WRONG: Case = ("wrong-answers", |_, end| matches!(end, Progress::RolledBack { reason: Setback::Unwell(_) }));
+
 const CASES: [Case; 8] = [
     ("healthy", live),
     // Only who compares finds it.
@@ -78,22 +83,23 @@ const CASES: [Case; 8] = [
     ("crashes-on-4", crashes),
 ];
 
-/// Its health check knows; else nobody would tell.
-const WRONG: Case = ("wrong-answers", |_, end| matches!(end, Progress::RolledBack { reason: Setback::Unwell(_) }));
-
 /// Deploys each kind of release, and asserts what became of it and of the messages.
 async fn each_case(topology: &str, strategy: fn() -> Strategy, cases: &[Case]) {
     for (way, expected) in cases {
         let deploying = Deploying::start(topology).await;
         let load = Load::with_keys(&deploying, KEYS, "key ");
         load.more(400).await;
-        let options = with(strategy());
+        let mut options = with(strategy());
+        if !expected(&options.strategy, &Progress::Live) {
+            options.probation = LONG;
+        }
         let release = deploying.release("two", way);
         let deployment = deploying.runtime.deploy("counter", release, options.clone()).await.unwrap();
         let end = deployment.ended().await;
         assert!(expected(&options.strategy, &end), "{way}: {end:?}");
         load.more(400).await;
-        load.end(&deploying).await;
+        let kept = load.settle(&deploying).await;
+        assert_eq!(deploying.states(), kept, "{way}: each message once, and nothing else");
         let name = if end == Progress::Live { "two" } else { "one" };
         for key in 0..KEYS {
             let answer = deploying.ask_key(&format!("key {key}"), "who", 1).await;
@@ -134,6 +140,16 @@ async fn a_canary_of_a_keyed_service_ends_on_one_release() {
     each_case(&keyed(), canary, &CASES).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyed_service_goes_back_from_wrong_answers_that_its_health_check_sees() {
+    // Its keys stay awake, and are asked for their health when they have handled something.
+    let awake = counter_with("keyed = { idle_timeout = \"1h\" }\nmailbox = { capacity = 8 }");
+    let strategies: [fn() -> Strategy; 4] = [|| Strategy::InPlace, rolling, || Strategy::BlueGreen, canary];
+    for strategy in strategies {
+        each_case(&awake, strategy, &[WRONG]).await;
+    }
+}
+
 fn shadow() -> Strategy {
     Strategy::Shadow(Shadow::default())
 }
@@ -164,6 +180,104 @@ async fn a_shadow_of_a_pool_ends_on_one_release() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shadow_of_a_keyed_service_ends_on_one_release() {
     each_case(&keyed(), shadow, &SHADOWED).await;
+}
+
+/// Each strategy on a service with one actor, with a pool of them, and with one for each key, where that is something else.
+fn everywhere() -> Vec<(String, Strategy)> {
+    let last_first = || {
+        let Strategy::Rolling(mut rolling) = rolling() else { unreachable!("it is rolling") };
+        rolling.last_first = true;
+        Strategy::Rolling(rolling)
+    };
+    let mut all: Vec<_> =
+        [Strategy::InPlace, Strategy::BlueGreen, shadow()].map(|strategy| (TOPOLOGY.to_owned(), strategy)).into();
+    for topology in [pool(), keyed()] {
+        let strategies = [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), shadow()];
+        all.extend(strategies.map(|strategy| (topology.clone(), strategy)));
+    }
+    all.push((pool(), last_first()));
+    all
+}
+
+/// The load for such a service, and its keys.
+fn load(deploying: &Deploying, topology: &str) -> (Load, Vec<String>) {
+    if topology == TOPOLOGY {
+        (Load::start(deploying), vec![String::new()])
+    } else {
+        (Load::with_keys(deploying, KEYS, "key "), (0..KEYS).map(|key| format!("key {key}")).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_hangs_over_one_state_leaves_all_as_they_were() {
+    for (topology, strategy) in everywhere() {
+        let cell = format!("{strategy:?} of {topology}");
+        let deploying = Deploying::start_as(&topology, &heir("one", "both-ways", 0)).await;
+        let (load, keys) = load(&deploying, &topology);
+        // Over this one it hangs, and over no other.
+        let marked = keys[keys.len() / 2].clone();
+        deploying.ask_key(&marked, "marked", 1).await;
+        load.more(400).await;
+        std::fs::write(deploying.path("two"), heir("two", "marked-hangs", 1)).unwrap();
+        let mut release = Release::find(&deploying.path("two")).unwrap();
+        release.manifest.state_schema = 1;
+        let mut options = with(strategy.clone());
+        options.probation = LONG;
+        let begun = deploying.runtime.deploy("counter", release, options).await;
+        match strategy {
+            // Two releases cannot share a state in one schema each.
+            Strategy::Canary(_) | Strategy::Shadow(_) => {
+                assert!(matches!(begun, Err(DeployError::Unfit { .. })), "{cell}: {begun:?}");
+            }
+            _ => {
+                let end = begun.unwrap().ended().await;
+                let Progress::RolledBack { reason: Setback::NotStarted(crash) | Setback::Crashed(crash) } = &end else {
+                    panic!("{cell}: {end:?}")
+                };
+                assert_eq!(crash.code(), "schema", "{cell}: {crash}");
+            }
+        }
+        load.more(400).await;
+        let mut kept = load.settle(&deploying).await;
+        let state = kept.get_mut(&marked).unwrap();
+        state.insert("marked".to_owned(), json!(1));
+        state.insert("handled".to_owned(), json!(state["handled"].as_u64().unwrap() + 1));
+        assert_eq!(deploying.states(), kept, "{cell}: each message once, in the old schema");
+        for key in keys {
+            assert_eq!(deploying.ask_key(&key, "who", 1).await["release"], json!("one"), "{cell}: {key}");
+        }
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_begins_with_more_memory_than_it_may_have_never_serves() {
+    let echo = include_str!("../airssys-wasm/doc/echo.wat");
+    let large = echo.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 65)");
+    assert_ne!(large, echo);
+    let large = wat::parse_str(large).unwrap();
+    for (topology, strategy) in everywhere() {
+        let cell = format!("{strategy:?} of {topology}");
+        let deploying = Deploying::start(&topology).await;
+        let (load, keys) = load(&deploying, &topology);
+        load.more(400).await;
+        std::fs::write(deploying.path("two"), &large).unwrap();
+        let release = Release::find(&deploying.path("two")).unwrap();
+        let end = deploying.runtime.deploy("counter", release, with(strategy)).await.unwrap().ended().await;
+        let expected = match &end {
+            Progress::RolledBack { reason: Setback::NotStarted(crash) } => crash.code() == "out-of-memory",
+            Progress::RolledBack { reason: Setback::Differs { first, .. } } => first.contains("out of memory"),
+            _ => false,
+        };
+        assert!(expected, "{cell}: {end:?}");
+        load.more(400).await;
+        let kept = load.settle(&deploying).await;
+        assert_eq!(deploying.states(), kept, "{cell}: each message once, and nothing else");
+        for key in keys {
+            assert_eq!(deploying.ask_key(&key, "who", 1).await["release"], json!("one"), "{cell}: {key}");
+        }
+        deploying.stop().await;
+    }
 }
 
 /// Who answers each key.
@@ -315,63 +429,84 @@ fn publish(data: &Path, version: &str, binary: Vec<u8>, key: Option<&SecretKey>)
     store.resolve(&format!("counter@{version}")).unwrap()
 }
 
+/// A component that also exports its first instance, under this name.
+fn exporting(mut binary: Vec<u8>, name: &str) -> Vec<u8> {
+    // A section of exports with one of them: its name, the first instance, and no other type than it has.
+    let length = u8::try_from(name.len()).unwrap();
+    binary.extend([11, length + 6, 1, 0, length]);
+    binary.extend(name.as_bytes());
+    binary.extend([5, 0, 0]);
+    binary
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_hosted_or_trusted_is_refused_whatever_the_strategy() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let key = SecretKey::generate().unwrap();
-    publish(&data, "1.0.0", shifter("one", "healthy"), Some(&key));
-    let topology =
-        pool().replacen("one.wasm", "counter@1.0.0", 1).replace("[settings]", "[settings]\ntrusted_keys = [KEY]");
-    // The sibling has to be signed as well.
-    let topology = topology
-        .replace("\"one.wasm\"", "\"counter@1.0.0\"")
-        .replace("KEY", &format!("{:?}", key.public().to_string()));
+    let shop = |name, way| exporting(shifter(name, way), "demo:shop/stock@0.1.0");
     let nothing = "(instance $nothing) (export \"airssys:actor/handler@0.1.0\" (instance $nothing))";
     let bare = wat::parse_str(format!("(component {nothing})")).unwrap();
     let moon = format!("(component (import \"acme:moon/phase@1.0.0\" (instance (export \"full\" (func)))) {nothing})");
     let moon = wat::parse_str(moon).unwrap();
-    let damaged = publish(&data, "1.4.0", shifter("two", "slow"), Some(&key));
-    let releases = [
-        ("unsigned", publish(&data, "1.1.0", shifter("two", "healthy"), None)),
-        ("missing import", publish(&data, "1.2.0", moon, Some(&key))),
-        ("another handler", publish(&data, "1.3.0", bare, Some(&key))),
-        ("damaged", damaged.clone()),
-    ];
-    let mut bytes = std::fs::read(&damaged.component).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::remove_file(&damaged.component).unwrap();
-    std::fs::write(&damaged.component, bytes).unwrap();
-    let deploying = Deploying::start_kept(&topology, folder).await;
-    let load = Load::with_keys(&deploying, KEYS, "key ");
-    load.more(400).await;
-    let shadow = || Strategy::Shadow(Shadow::default());
-    for strategy in [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), shadow()] {
-        for (what, release) in &releases {
-            let refused =
-                deploying.runtime.deploy("counter", release.clone(), with(strategy.clone())).await.unwrap_err();
-            let expected = match *what {
-                "unsigned" => matches!(refused, DeployError::Untrusted { .. }),
-                "missing import" => {
-                    matches!(refused, DeployError::Release { source: TemplateError::Import { .. }, .. })
-                }
-                "another handler" => {
-                    matches!(refused, DeployError::Release { source: TemplateError::Invalid { .. }, .. })
-                }
-                _ => matches!(refused, DeployError::Release { source: TemplateError::Damaged { .. }, .. }),
-            };
-            assert!(expected, "{strategy:?}, {what}: {refused}");
+    for topology in [TOPOLOGY.to_owned(), pool(), keyed()] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let key = SecretKey::generate().unwrap();
+        publish(&data, "1.0.0", shop("one", "healthy"), Some(&key));
+        // The sibling has to be signed as well.
+        let signed = topology
+            .replace("[settings]", &format!("[settings]\ntrusted_keys = [{:?}]", key.public().to_string()))
+            .replace("\"one.wasm\"", "\"counter@1.0.0\"");
+        let damaged = publish(&data, "1.4.0", shop("two", "slow"), Some(&key));
+        let releases = [
+            ("unsigned", publish(&data, "1.1.0", shop("two", "healthy"), None)),
+            ("missing import", publish(&data, "1.2.0", moon.clone(), Some(&key))),
+            ("another handler", publish(&data, "1.3.0", bare.clone(), Some(&key))),
+            ("damaged", damaged.clone()),
+            ("missing export", publish(&data, "1.5.0", shifter("two", "healthy"), Some(&key))),
+        ];
+        let mut bytes = std::fs::read(&damaged.component).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::remove_file(&damaged.component).unwrap();
+        std::fs::write(&damaged.component, bytes).unwrap();
+        let deploying = Deploying::start_kept(&signed, folder).await;
+        let (load, keys) = load(&deploying, &topology);
+        load.more(400).await;
+        for strategy in [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), shadow()] {
+            for (what, release) in &releases {
+                let refused =
+                    deploying.runtime.deploy("counter", release.clone(), with(strategy.clone())).await.unwrap_err();
+                let expected = match (*what, &refused) {
+                    ("unsigned", DeployError::Untrusted { .. }) => true,
+                    ("missing export", DeployError::Incompatible { broken, .. }) => {
+                        broken.iter().any(|broken| broken == "demo:shop/stock@0.1.0 is gone")
+                    }
+                    (_, DeployError::Release { source, .. }) => matches!(
+                        (*what, source),
+                        ("missing import", TemplateError::Import { .. })
+                            | ("another handler", TemplateError::Invalid { .. })
+                            | ("damaged", TemplateError::Damaged { .. })
+                    ),
+                    _ => false,
+                };
+                assert!(expected, "{strategy:?}, {what}: {refused}");
+            }
         }
+        load.more(400).await;
+        let kept = load.settle(&deploying).await;
+        assert_eq!(deploying.states(), kept, "each message once, and nothing else");
+        for key in &keys {
+            assert_eq!(deploying.ask_key(key, "who", 1).await["release"], json!("one"), "{key}");
+        }
+        if topology != keyed() {
+            let actors = if topology == TOPOLOGY { 1 } else { 4 };
+            assert_eq!(deploying.status("counter").started, actors, "no instance was made for any of them");
+        }
+        // What is as it should be is live.
+        let release = publish(&deploying.folder.path().join("data"), "2.0.0", shop("two", "healthy"), Some(&key));
+        let deployment = deploying.runtime.deploy("counter", release, with(Strategy::InPlace)).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live);
+        deploying.stop().await;
     }
-    load.more(400).await;
-    load.end(&deploying).await;
-    assert_eq!(deploying.status("counter").started, 4, "no instance was made for any of them");
-    // What is as it should be is live.
-    let release = publish(&deploying.folder.path().join("data"), "2.0.0", shifter("two", "healthy"), Some(&key));
-    let deployment = deploying.runtime.deploy("counter", release, with(rolling())).await.unwrap();
-    assert_eq!(deployment.ended().await, Progress::Live);
-    deploying.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

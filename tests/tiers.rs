@@ -39,7 +39,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_that_is_handed_over_goes_along() {
-    let deploying = Deploying::start(&hasty(TOPOLOGY)).await;
+    let deploying = Deploying::start_cold(&hasty(TOPOLOGY)).await;
     let load = Load::start(&deploying);
     let instances = || deploying.status("counter").started;
     deploy(&deploying, &heir("two", "healthy", 0), "").await;
@@ -57,7 +57,7 @@ async fn memory_that_is_handed_over_goes_along() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_that_is_not_handed_over_stays_until_the_actor_starts_again() {
-    let deploying = Deploying::start(&hasty(TOPOLOGY)).await;
+    let deploying = Deploying::start_cold(&hasty(TOPOLOGY)).await;
     deploy(&deploying, &shifter("two", "crashes-on-4"), "").await;
     for number in 1..=3 {
         assert_eq!(deploying.ask("a", number).await["seen"], json!(number));
@@ -74,7 +74,7 @@ async fn memory_that_is_not_handed_over_stays_until_the_actor_starts_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_that_is_a_cache_is_not_kept() {
-    let deploying = Deploying::start(&hasty(TOPOLOGY)).await;
+    let deploying = Deploying::start_cold(&hasty(TOPOLOGY)).await;
     deploy(&deploying, &shifter("two", "healthy"), "memory = \"cache\"\n").await;
     until("it is compiled again", || deploying.status("counter").started == 3).await;
     assert_eq!(deploying.ask("a", 1).await, json!({ "release": "two", "seen": 1 }));
@@ -84,7 +84,7 @@ async fn memory_that_is_a_cache_is_not_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keys_of_a_keyed_service_wake_with_the_better_code() {
     let topology = hasty(&counter_with("keyed = { max_awake = 4, idle_timeout = \"20ms\" }"));
-    let deploying = Deploying::start(&topology).await;
+    let deploying = Deploying::start_cold(&topology).await;
     let load = Load::with_keys(&deploying, 40, "key ");
     deploy(&deploying, &shifter("two", "healthy"), "").await;
     until("it is compiled again", || deploying.status("counter").tier == Tier::Optimized).await;
@@ -96,7 +96,7 @@ async fn the_keys_of_a_keyed_service_wake_with_the_better_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_small_is_compiled_well_at_once() {
-    let deploying = Deploying::start(TOPOLOGY).await;
+    let deploying = Deploying::start_cold(TOPOLOGY).await;
     deploy(&deploying, &shifter("two", "healthy"), "").await;
     assert_eq!(deploying.status("counter").tier, Tier::Optimized);
     deploying.stop().await;
@@ -104,7 +104,7 @@ async fn what_is_small_is_compiled_well_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_and_another_deployment_meanwhile_are_what_counts() {
-    let deploying = Deploying::start(&hasty(TOPOLOGY)).await;
+    let deploying = Deploying::start_cold(&hasty(TOPOLOGY)).await;
     let load = Load::start(&deploying);
     let mut last = String::new();
     for round in 0..4 {

@@ -1,5 +1,6 @@
 //! A mesh with a service called `counter`, served by the guest `shifter`, and senders that number their messages to it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,6 +48,9 @@ pub fn quick() -> DeployOptions {
     options
 }
 
+/// What the actors of a service keep, by key of the actor, then by name.
+pub type States = BTreeMap<String, BTreeMap<String, Value>>;
+
 /// The running mesh, and the folder of its releases.
 pub struct Deploying {
     /// The mesh.
@@ -62,7 +66,26 @@ impl Deploying {
     ///
     /// It does not start.
     pub async fn start(topology: &str) -> Self {
-        Self::start_with(topology, tempfile::tempdir().unwrap(), Runtime::builder()).await
+        Self::start_as(topology, &shifter("one", "healthy")).await
+    }
+
+    /// [`Deploying::start`] with another release.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start_as(topology: &str, release: &[u8]) -> Self {
+        let builder = Runtime::builder().code_cache(crate::code_cache());
+        Self::start_with(topology, release, tempfile::tempdir().unwrap(), builder).await
+    }
+
+    /// [`Deploying::start`] where every release has to be compiled, whoever compiled it before.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start_cold(topology: &str) -> Self {
+        Self::start_with(topology, &shifter("one", "healthy"), tempfile::tempdir().unwrap(), Runtime::builder()).await
     }
 
     /// [`Deploying::start`] with a data folder, in the folder of the topology; also where one has been started before.
@@ -71,12 +94,12 @@ impl Deploying {
     ///
     /// It does not start.
     pub async fn start_kept(topology: &str, folder: TempDir) -> Self {
-        let builder = Runtime::builder().data_folder(folder.path().join("data"));
-        Self::start_with(topology, folder, builder).await
+        let builder = Runtime::builder().data_folder(folder.path().join("data")).code_cache(crate::code_cache());
+        Self::start_with(topology, &shifter("one", "healthy"), folder, builder).await
     }
 
-    async fn start_with(topology: &str, folder: TempDir, builder: RuntimeBuilder) -> Self {
-        std::fs::write(folder.path().join("one.wasm"), shifter("one", "healthy")).unwrap();
+    async fn start_with(topology: &str, release: &[u8], folder: TempDir, builder: RuntimeBuilder) -> Self {
+        std::fs::write(folder.path().join("one.wasm"), release).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
         let data = folder.path().join("data");
@@ -132,7 +155,21 @@ impl Deploying {
     pub fn stored(&self, key: &str, name: &str) -> Value {
         let states = self.runtime.state("counter");
         let value = states.get(key).and_then(|state| state.get(name));
-        value.map_or(Value::Null, |bytes| serde_json::from_slice(bytes).unwrap_or_else(|_| json!(number(bytes))))
+        value.map_or(Value::Null, |bytes| decoded(bytes))
+    }
+
+    /// All that the counter keeps, of each key.
+    ///
+    /// # Panics
+    ///
+    /// Something is no number.
+    #[must_use]
+    pub fn states(&self) -> States {
+        let mut states = States::new();
+        for (key, state) in self.runtime.state("counter") {
+            states.insert(key, state.iter().map(|(name, value)| (name.to_string(), decoded(value))).collect());
+        }
+        states
     }
 
     /// A counter of all its states together.
@@ -165,6 +202,10 @@ impl Deploying {
         assert!(report.is_clean(), "{report:?}");
         self.folder
     }
+}
+
+fn decoded(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| json!(number(bytes)))
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -244,20 +285,33 @@ impl Load {
     ///
     /// One was lost or came out of order.
     pub async fn drain(self, deploying: &Deploying) -> u64 {
+        let states = self.settle(deploying).await;
+        states.values().map(|state| state["handled"].as_u64().unwrap()).sum()
+    }
+
+    /// [`Load::end`] for who compares all that the counter keeps: it is to be this.
+    ///
+    /// # Panics
+    ///
+    /// One was lost or came out of order.
+    pub async fn settle(self, deploying: &Deploying) -> States {
         self.over.store(true, Ordering::Relaxed);
-        let mut all = 0;
+        let mut states = States::new();
         for (sender, task) in self.senders.into_iter().enumerate() {
-            let sent = task.await.unwrap();
+            let sent = task.await.unwrap() + 1;
             let sender = format!("sender {sender}");
             for key in &self.keys {
                 // Turns of a key end one after the other: this answer comes when all before it are handled.
-                deploying.ask_key(key, &sender, sent + 1).await;
-                assert_eq!(deploying.stored(key, &sender), json!(sent + 1));
-                all += sent + 1;
+                deploying.ask_key(key, &sender, sent).await;
+                assert_eq!(deploying.stored(key, &sender), json!(sent));
+                let state = states.entry(key.clone()).or_default();
+                let before = state.get("handled").and_then(Value::as_u64).unwrap_or_default();
+                state.insert("handled".to_owned(), json!(before + sent));
+                state.insert(sender.clone(), json!(sent));
             }
         }
         assert_eq!(deploying.counted("out of order"), 0, "each sender's messages are handled in order");
         assert_eq!(deploying.runtime.dead_letters().0, 0, "nothing is a dead letter");
-        all
+        states
     }
 }
