@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -121,33 +122,44 @@ impl StateFile {
     /// [`StateError`]; it can only be opened anew again then.
     pub(super) fn reopen(&mut self) -> Result<(), StateError> {
         // What the old one has left to write must not go over what the new one writes.
-        self.database = None;
+        self.close();
         self.database = Some(database(&self.storage, &self.path)?);
         Ok(())
+    }
+
+    /// The database may panic once more after a panic.
+    fn close(&mut self) {
+        let database = self.database.take();
+        let _nothing_is_left_of_it = sound(&self.path, || {
+            drop(database);
+            Ok(())
+        });
     }
 
     /// Looks at the format; a file without one is new.
     fn begin(database: Database, storage: Storage, path: PathBuf) -> Result<Self, StateError> {
         let file = Self { database: Some(database), storage, path };
-        let writing = file.writing()?;
-        let format = {
-            let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
-            let format = about.get("format").map_err(file.error("read"))?.map(|format| format.value());
-            if format.is_none() {
-                about.insert("format", FORMAT).map_err(file.error("write"))?;
+        file.sound(|| {
+            let writing = file.writing()?;
+            let format = {
+                let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
+                let format = about.get("format").map_err(file.error("read"))?.map(|format| format.value());
+                if format.is_none() {
+                    about.insert("format", FORMAT).map_err(file.error("write"))?;
+                }
+                format
+            };
+            match format {
+                None => {
+                    writing.open_table(STATES).map_err(file.error("write"))?;
+                    writing.commit().map_err(file.error("write"))
+                }
+                Some(format) if format > FORMAT => {
+                    Err(StateError::NewerFormat { path: file.path.clone(), format, known: FORMAT })
+                }
+                Some(_) => writing.abort().map_err(file.error("read")),
             }
-            format
-        };
-        match format {
-            None => {
-                writing.open_table(STATES).map_err(file.error("write"))?;
-                writing.commit().map_err(file.error("write"))?;
-            }
-            Some(format) if format > FORMAT => {
-                return Err(StateError::NewerFormat { path: file.path, format, known: FORMAT });
-            }
-            Some(_) => writing.abort().map_err(file.error("read"))?,
-        }
+        })?;
         Ok(file)
     }
 
@@ -157,18 +169,20 @@ impl StateFile {
     ///
     /// [`StateError`].
     pub fn services(&self) -> Result<Vec<String>, StateError> {
-        let states = self.states()?;
-        let mut services: Vec<String> = Vec::new();
-        let mut from = String::new();
-        // A step for each service, however much state it has.
-        loop {
-            let mut rest = states.range::<Place<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
-            let Some(first) = rest.next() else { return Ok(services) };
-            let service = first.map_err(self.error("read"))?.0.value().0.to_owned();
-            // The smallest text that comes after all keys of this service.
-            from = format!("{service}\0");
-            services.push(service);
-        }
+        self.sound(|| {
+            let states = self.states()?;
+            let mut services: Vec<String> = Vec::new();
+            let mut from = String::new();
+            // A step for each service, however much state it has.
+            loop {
+                let mut rest = states.range::<Place<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
+                let Some(first) = rest.next() else { return Ok(services) };
+                let service = first.map_err(self.error("read"))?.0.value().0.to_owned();
+                // The smallest text that comes after all keys of this service.
+                from = format!("{service}\0");
+                services.push(service);
+            }
+        })
     }
 
     /// All states of a service, by key of the actor; empty for a service's only state.
@@ -177,44 +191,50 @@ impl StateFile {
     ///
     /// [`StateError`].
     pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
-        let states = self.states()?;
-        let mut found: BTreeMap<Box<str>, Kept> = BTreeMap::new();
-        for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
-            let (place, value) = entry.map_err(self.error("read"))?;
-            let (of, actor, key) = place.value();
-            if of != service {
-                break;
+        self.sound(|| {
+            let states = self.states()?;
+            let mut found: BTreeMap<Box<str>, Kept> = BTreeMap::new();
+            for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
+                let (place, value) = entry.map_err(self.error("read"))?;
+                let (of, actor, key) = place.value();
+                if of != service {
+                    break;
+                }
+                if !found.contains_key(actor) {
+                    found.insert(actor.into(), Kept::default());
+                }
+                let Some(kept) = found.get_mut(actor) else { continue };
+                match key.strip_prefix(VALUE) {
+                    Some(key) => drop(kept.values.insert(key.into(), Bytes::copy_from_slice(value.value()))),
+                    None => (kept.commits, kept.schema) = self.record(value.value())?,
+                }
             }
-            if !found.contains_key(actor) {
-                found.insert(actor.into(), Kept::default());
-            }
-            let Some(kept) = found.get_mut(actor) else { continue };
-            match key.strip_prefix(VALUE) {
-                Some(key) => drop(kept.values.insert(key.into(), Bytes::copy_from_slice(value.value()))),
-                None => (kept.commits, kept.schema) = self.record(value.value())?,
-            }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// The bytes of all keys and values of a service.
     pub(crate) fn bytes(&self, service: &str) -> Result<u64, StateError> {
-        let next = format!("{service}\0");
-        let all = (service, "", "")..(next.as_str(), "", "");
-        let mut bytes = 0;
-        for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
-            let (place, value) = entry.map_err(self.error("read"))?;
-            if let Some(key) = place.value().2.strip_prefix(VALUE) {
-                bytes += (key.len() + value.value().len()) as u64;
+        self.sound(|| {
+            let next = format!("{service}\0");
+            let all = (service, "", "")..(next.as_str(), "", "");
+            let mut bytes = 0;
+            for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
+                let (place, value) = entry.map_err(self.error("read"))?;
+                if let Some(key) = place.value().2.strip_prefix(VALUE) {
+                    bytes += (key.len() + value.value().len()) as u64;
+                }
             }
-        }
-        Ok(bytes)
+            Ok(bytes)
+        })
     }
 
     /// How many commits have changed a state.
     pub(super) fn commits(&self, service: &str, actor: &str) -> Result<u64, StateError> {
-        let record = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))?;
-        record.map_or(Ok(0), |record| Ok(self.record(record.value())?.0))
+        self.sound(|| {
+            let record = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))?;
+            record.map_or(Ok(0), |record| Ok(self.record(record.value())?.0))
+        })
     }
 
     /// Puts these states in the place of all that a service has, as one step.
@@ -223,21 +243,23 @@ impl StateFile {
     ///
     /// [`StateError`]; nothing has changed then.
     pub fn replace(&self, service: &str, states: &BTreeMap<Box<str>, Kept>) -> Result<(), StateError> {
-        let writing = self.writing()?;
-        {
-            let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
-            let next = format!("{service}\0");
-            let all = (service, "", "")..(next.as_str(), "", "");
-            table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
-            for (actor, kept) in states {
-                self.put(&mut table, (service, actor), kept.commits, kept.schema)?;
-                for (key, value) in &kept.values {
-                    let key = format!("{VALUE}{key}");
-                    table.insert((service, &**actor, key.as_str()), &value[..]).map_err(self.error("write"))?;
+        self.sound(|| {
+            let writing = self.writing()?;
+            {
+                let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
+                let next = format!("{service}\0");
+                let all = (service, "", "")..(next.as_str(), "", "");
+                table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
+                for (actor, kept) in states {
+                    self.put(&mut table, (service, actor), kept.commits, kept.schema)?;
+                    for (key, value) in &kept.values {
+                        let key = format!("{VALUE}{key}");
+                        table.insert((service, &**actor, key.as_str()), &value[..]).map_err(self.error("write"))?;
+                    }
                 }
             }
-        }
-        writing.commit().map_err(self.error("write"))
+            writing.commit().map_err(self.error("write"))
+        })
     }
 
     /// Gives back the room that was deleted; whether there was any. It takes about as long as writing what is left.
@@ -247,10 +269,10 @@ impl StateFile {
     /// [`StateError`]; no state has changed.
     pub fn compact(&mut self) -> Result<bool, StateError> {
         let database = self.database.as_mut().ok_or_else(|| closed(&self.path))?;
-        let compacted = database.compact().map_err(StateError::of("compact", &self.path));
+        let compacted = sound(&self.path, || database.compact().map_err(StateError::of("compact", &self.path)));
         if compacted.is_err() {
             // Unlike what we commit, what redb moves is synced together with what makes it valid.
-            self.database = None;
+            self.close();
             let failed = |source| StateError::File { what: "sync", path: self.path.clone(), source };
             self.storage.sync_all_again().map_err(failed)?;
             self.reopen()?;
@@ -265,9 +287,12 @@ impl StateFile {
         if before <= worth {
             return Ok(None);
         }
-        let writing = self.writing()?;
-        let stats = writing.stats().map_err(self.error("read"))?;
-        writing.abort().map_err(self.error("read"))?;
+        let stats = self.sound(|| {
+            let writing = self.writing()?;
+            let stats = writing.stats().map_err(self.error("read"))?;
+            writing.abort().map_err(self.error("read"))?;
+            Ok(stats)
+        })?;
         if stats.allocated_pages() * stats.page_size() as u64 >= before / 2 {
             return Ok(None);
         }
@@ -288,25 +313,27 @@ impl StateFile {
 
     /// Makes all changes as one step, and syncs.
     pub(super) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<(), StateError> {
-        let writing = self.writing()?;
-        {
-            let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
-            let mut full_key = String::new();
-            for Change { service, actor, commits, schema, writes } in changes {
-                self.put(&mut table, (service, actor), commits, schema)?;
-                for (key, value) in writes {
-                    full_key.clear();
-                    full_key.push(VALUE);
-                    full_key.push_str(key);
-                    let place = (service, actor, full_key.as_str());
-                    match value {
-                        Some(value) => drop(table.insert(place, &value[..]).map_err(self.error("write"))?),
-                        None => drop(table.remove(place).map_err(self.error("write"))?),
+        self.sound(|| {
+            let writing = self.writing()?;
+            {
+                let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
+                let mut full_key = String::new();
+                for Change { service, actor, commits, schema, writes } in changes {
+                    self.put(&mut table, (service, actor), commits, schema)?;
+                    for (key, value) in writes {
+                        full_key.clear();
+                        full_key.push(VALUE);
+                        full_key.push_str(key);
+                        let place = (service, actor, full_key.as_str());
+                        match value {
+                            Some(value) => drop(table.insert(place, &value[..]).map_err(self.error("write"))?),
+                            None => drop(table.remove(place).map_err(self.error("write"))?),
+                        }
                     }
                 }
             }
-        }
-        writing.commit().map_err(self.error("write"))
+            writing.commit().map_err(self.error("write"))
+        })
     }
 
     fn put(
@@ -356,19 +383,32 @@ impl StateFile {
     fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
         StateError::of(what, &self.path)
     }
+
+    fn sound<T>(&self, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
+        sound(&self.path, act)
+    }
+}
+
+impl Drop for StateFile {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 /// What a killed host or an error has left unfinished is taken back here.
 fn database(storage: &Storage, path: &Path) -> Result<Database, StateError> {
     let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage.lend());
-    // A panic of the store over what it finds in the file is a damaged file.
-    match thread::scope(|scope| scope.spawn(open).join()) {
-        Ok(opened) => opened.map_err(StateError::of("open", path)),
-        Err(_panic) => {
-            let detail = "its pages do not fit together".to_owned();
-            Err(StateError::Damaged { path: path.to_owned(), detail })
-        }
-    }
+    sound(path, || open().map_err(StateError::of("open", path)))
+}
+
+/// A panic of the store over what it finds in the file is a damaged file. Most pages are not looked at before they are needed, so whatever is done may come
+/// across one.
+fn sound<T>(path: &Path, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
+    // A database that has panicked refuses, or panics again, until it is opened anew.
+    panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_told_by_the_hook| {
+        let detail = "its pages do not fit together".to_owned();
+        Err(StateError::Damaged { path: path.to_owned(), detail })
+    })
 }
 
 fn closed(path: &Path) -> StateError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,6 +103,40 @@ fn a_file_is_somebody_elses_newer_or_damaged_and_each_is_told() {
     drop(database);
     let newer = StateFile::open(folder.path()).unwrap_err();
     assert!(matches!(newer, StateError::NewerFormat { format: 2, known: 1, .. }), "{newer}");
+}
+
+/// Where a page was damaged after the file was closed in order, it is opened without a look at that page.
+#[test]
+fn a_damaged_page_is_told_by_whoever_comes_across_it() {
+    let disk = Disk::default();
+    let states = BTreeMap::from([("actor".into(), kept(&[("k", "v")]))]);
+    on(&disk).replace("a", &states).unwrap();
+    disk.damage(b"actor");
+    let mut file = on(&disk);
+    assert!(matches!(file.read("a"), Err(StateError::Damaged { .. })));
+    assert!(matches!(file.bytes("a"), Err(StateError::Damaged { .. })));
+    assert!(matches!(file.services(), Err(StateError::Damaged { .. })));
+    assert!(matches!(file.commits("a", "b"), Err(StateError::Damaged { .. })));
+    assert!(matches!(file.replace("a", &states), Err(StateError::Damaged { .. })));
+    file.reopen().unwrap();
+    assert!(matches!(file.read("a"), Err(StateError::Damaged { .. })), "it is as damaged as before");
+}
+
+#[tokio::test]
+async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() {
+    let disk = Disk::default();
+    on(&disk).replace("counter", &BTreeMap::from([("actor".into(), kept(&[("k", "v")]))])).unwrap();
+    disk.damage(b"actor");
+    let journal = Journal::start_with(on(&disk), 0, |_| Duration::ZERO).unwrap();
+    let state = Shelf::new(journal.clone(), "counter", BTreeMap::new()).state("");
+    for _ in 0..2 {
+        let refused = write(&state, 1).await;
+        assert!(matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("damaged")), "{refused:?}");
+    }
+    assert!(matches!(journal.read("counter").await, Some(Err(StateError::Damaged { .. }))));
+    let let_go = disk.let_go();
+    journal.close().await;
+    assert_eq!(let_go.try_recv(), Err(TryRecvError::Disconnected));
 }
 
 #[test]

@@ -66,6 +66,19 @@ impl Disk {
         Self(Arc::new(Mutex::new(Platter { seen: bytes.clone(), synced: bytes, ..Platter::default() })))
     }
 
+    /// Makes nonsense of each page of the store that holds these bytes: in its third and fourth byte is how many entries it has.
+    pub(super) fn damage(&self, holding: &[u8]) {
+        let mut platter = self.lock();
+        let Platter { seen, synced, .. } = &mut *platter;
+        let mut damaged = 0;
+        for page in seen.chunks_mut(PAGE).filter(|page| page.windows(holding.len()).any(|found| found == holding)) {
+            page.get_mut(2..4).unwrap().fill(u8::MAX);
+            damaged += 1;
+        }
+        assert!(damaged > 0, "nothing holds it");
+        synced.clone_from(seen);
+    }
+
     /// After this many more writes and syncs, so many fail.
     pub(super) fn fail_after(&self, left: usize, failures: usize) {
         let mut platter = self.lock();
