@@ -257,6 +257,24 @@ async fn memory_and_disk_agree_and_who_does_not_wait_stops_nothing() {
     assert_eq!((number(&found.values), found.commits), (2, 2));
 }
 
+/// It may be a layer of the host's that panics.
+#[tokio::test]
+async fn a_commit_whose_rest_panics_is_in_nobody_elses_way() {
+    let disk = Disk::default();
+    let (shelf_, journal) = shelf(on(&disk));
+    let mut turn = Transaction::default();
+    turn.set(&shelf_.state("a"), "k", Bytes::new(), 1 << 20).unwrap();
+    // As an actor that is killed while it waits.
+    let held = disk.hold();
+    drop(shelf_.state("a").save(&mut turn, 1, 0, Box::new(|| panic!("over the rest"))).unwrap());
+    drop(held);
+    shelf_.settle().await;
+    assert!(shelf_.state("a").was_saved(1), "it was committed before that");
+    write(&shelf_.state("b"), 1).await.unwrap();
+    journal.close().await;
+    assert_eq!(on(&disk).read("counter").unwrap(), all(&shelf_));
+}
+
 /// Deletes a key, or makes a key, in a state and another one in the other, as one group or two.
 async fn both(shelf: &Shelf, round: u64) -> [bool; 2] {
     let savings = ["a", "b"].map(|actor| {

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -201,7 +202,8 @@ impl Writer {
                 }
                 Err(why) => Err(Arc::clone(why)),
             };
-            let _nobody_waits_any_more = done.send(told);
+            // Where nobody waits any more the rest happens here, and a layer of the host's that panics over it must not take this thread along.
+            let _told_by_the_hook = panic::catch_unwind(AssertUnwindSafe(|| drop(done.send(told))));
         }
     }
 

@@ -66,6 +66,11 @@ impl Disk {
         Self(Arc::new(Mutex::new(Platter { seen: bytes.clone(), synced: bytes, ..Platter::default() })))
     }
 
+    /// As long as this is held, it answers nobody.
+    pub(super) fn hold(&self) -> impl Sized {
+        self.lock()
+    }
+
     /// Makes nonsense of each page of the store that holds these bytes: in its third and fourth byte is how many entries it has.
     pub(super) fn damage(&self, holding: &[u8]) {
         let mut platter = self.lock();
