@@ -18,6 +18,9 @@ use crate::error::Crash;
 use crate::router::service::{Service, Terms};
 use crate::runtime::deployments::Deployable;
 
+#[cfg(test)]
+mod tests;
+
 impl Steps<'_> {
     /// Other rules under what runs.
     pub(super) async fn change_in_place(&mut self, service: &str) -> Result<(), Failed> {
@@ -232,6 +235,10 @@ impl Steps<'_> {
 
 /// What one service has committed is what the other one begins with.
 async fn carry_over(from: &Service, to: &Service) -> Result<(), Crash> {
+    // An actor that was stopped over a commit left it on its way to the disk.
+    if let Some(shelf) = &from.shelf {
+        shelf.settle().await;
+    }
     let mut states = Vec::new();
     from.each_state(|key, state| {
         if let Some(own) = to.state_of(key) {

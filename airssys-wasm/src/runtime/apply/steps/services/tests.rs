@@ -1,0 +1,37 @@
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::address::Address;
+use crate::router::service::{Holding, Lane, Route, Shape};
+use crate::router::waits::Waits;
+use crate::state::Transaction;
+use crate::state::durable::{Journal, NO_MESSAGE, Shelf, StateFile};
+
+fn service(shelf: Option<&Arc<Shelf>>) -> Service {
+    Service {
+        address: Address::of_service("one").unwrap(),
+        route: Route::Shared(Lane::new(&Shape::default(), &Waits::default(), 1, Holding::one(shelf, ""))),
+        message_bytes: 0.into(),
+        metrics: Default::default(),
+        shelf: shelf.cloned(),
+    }
+}
+
+/// Its actor was killed while it waited for the disk. What it told others leaves when the commit is there, so what it wrote has to be there too.
+#[tokio::test]
+async fn a_commit_that_is_on_its_way_is_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(StateFile::open(folder.path()).unwrap(), 0).unwrap();
+    let shelf = Arc::new(Shelf::new(journal, "one", BTreeMap::new()));
+    let (from, to) = (service(Some(&shelf)), service(None));
+    let state = from.state_of("").unwrap();
+    let mut turn = Transaction::default();
+    turn.set(&state, "key", Bytes::from_static(b"value"), 1_000).unwrap();
+    drop(state.save(&mut turn, NO_MESSAGE, 0, Box::new(|| ())).unwrap());
+    carry_over(&from, &to).await.unwrap();
+    assert_eq!(to.state_of("").unwrap().get("key"), Some(Bytes::from_static(b"value")));
+}
