@@ -251,7 +251,9 @@ impl StateFile {
                 let all = (service, "", "")..(next.as_str(), "", "");
                 table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
                 for (actor, kept) in states {
-                    self.put(&mut table, (service, actor), kept.commits, kept.schema)?;
+                    // What has values was written to: without a record nobody would know what they mean.
+                    let commits = kept.commits.max(u64::from(!kept.values.is_empty()));
+                    self.put(&mut table, (service, actor), commits, kept.schema)?;
                     for (key, value) in &kept.values {
                         let key = format!("{VALUE}{key}");
                         table.insert((service, &**actor, key.as_str()), &value[..]).map_err(self.error("write"))?;

@@ -80,6 +80,17 @@ fn services_and_their_keys_are_told_apart() {
     assert_eq!(file.services().unwrap(), ["ab"]);
 }
 
+/// As a dump may have it that somebody wrote by hand.
+#[test]
+fn a_state_with_values_keeps_its_schema_whatever_is_said_of_its_commits() {
+    let file = on(&Disk::default());
+    let states = [("full", kept(&[("k", "v")])), ("empty", kept(&[]))];
+    let states = states.map(|(actor, kept)| (actor.into(), Kept { commits: 0, ..kept }));
+    file.replace("a", &states.into()).unwrap();
+    let full = Kept { commits: 1, ..kept(&[("k", "v")]) };
+    assert_eq!(file.read("a").unwrap(), BTreeMap::from([("full".into(), full)]));
+}
+
 #[test]
 fn a_file_is_somebody_elses_newer_or_damaged_and_each_is_told() {
     let folder = tempfile::tempdir().unwrap();
