@@ -1,7 +1,7 @@
 //! Compiled code on disk: named by the component's SHA-256 and the engine's configuration, mapped rather than read.
 //!
-//! Compiled code is trusted code, so a file is used only where its own digest, kept beside the code, matches: what is damaged is compiled again and
-//! never loaded. Writes are atomic: a new file gets its name last. It refuses to fail a release: where the folder cannot be used, it says so and the code is
+//! Compiled code is trusted code, so a file is used only where its own sum, kept beside the code, matches: what is damaged is compiled again and never
+//! loaded. The sum is against damage and not against people, so it is 128 bits of XXH3, which takes a fraction of the time of SHA-256. Writes are atomic: a new file gets its name last. It refuses to fail a release: where the folder cannot be used, it says so and the code is
 //! compiled each time.
 
 use std::fs;
@@ -10,10 +10,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// A folder of compiled code.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl CodeCache {
     pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let (code, sum) = self.paths(engine, digest);
         let expected = fs::read_to_string(&sum).ok()?;
-        match hash_file(&code) {
-            Ok(found) if found == expected.trim() => {}
+        match sum_of_file(&code) {
+            Ok(found) if text(found) == expected.trim() => {}
             Ok(_) => {
                 warn!(file = %code.display(), "compiled code is damaged; compiling again");
                 return None;
@@ -43,7 +43,7 @@ impl CodeCache {
                 return None;
             }
         }
-        // SAFETY: the file was written by this host from its own compiler's output, which the digest beside it just proved. Somebody who can
+        // SAFETY: the file was written by this host from its own compiler's output, and the sum beside it says that it still is that. Somebody who can
         // write to the folder can write both; the folder is made for its owner only.
         #[allow(unsafe_code, reason = "mapping compiled code is what a cache of it is for")]
         let loaded = unsafe { Component::deserialize_file(engine, &code) };
@@ -63,7 +63,7 @@ impl CodeCache {
             let (path, sum) = self.paths(engine, digest);
             // The sum last: code without its sum is not used.
             write_whole(&path, &code)?;
-            write_whole(&sum, hex(&Sha256::digest(&code)).as_bytes())
+            write_whole(&sum, text(xxh3_128(&code)).as_bytes())
         });
         if let Err(error) = kept {
             warn!(folder = %self.folder.display(), %error, "cannot keep compiled code; it will be compiled at every start");
@@ -84,7 +84,7 @@ impl CodeCache {
 
     fn paths(&self, engine: &Engine, digest: &str) -> (PathBuf, PathBuf) {
         let name = format!("{digest}-{}", self.ending(engine));
-        (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.sha256")))
+        (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.xxh3")))
     }
 }
 
@@ -97,14 +97,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn hash_file(path: &Path) -> io::Result<String> {
+fn text(sum: u128) -> String {
+    hex(&sum.to_be_bytes())
+}
+
+fn sum_of_file(path: &Path) -> io::Result<u128> {
     let mut file = fs::File::open(path)?;
-    let mut hasher = Sha256::new();
+    let mut sum = Xxh3::new();
     let mut block = [0; 1 << 14];
     loop {
         match file.read(&mut block)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            read => hasher.update(&block[..read]),
+            0 => return Ok(sum.digest128()),
+            read => sum.update(&block[..read]),
         }
     }
 }
