@@ -420,12 +420,12 @@ fn closed(path: &Path) -> StateError {
 
 /// Makes the file where it is not there, known to its folder for good and for its owner only.
 fn make(path: &Path) -> io::Result<()> {
-    if path.is_file() {
-        return Ok(());
-    }
     let Some(folder) = path.parent() else { return Ok(()) };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?.sync_all()?;
+    if !path.is_file() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?.sync_all()?;
+    }
+    // Also where it is there: who made it may have been killed before this.
     File::open(folder)?.sync_all()?;
     folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())
 }
