@@ -1,7 +1,7 @@
 //! Each strategy of a deployment against each way in which a release can fail, under load: nothing is lost, nothing comes twice or out of order, and it is
 //! always known which release is live.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test says so by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter};
 use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
 use airssys_wasm::engine::TemplateError;
+use airssys_wasm::error::Crash;
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 
@@ -140,14 +141,47 @@ async fn a_canary_of_a_keyed_service_ends_on_one_release() {
     each_case(&keyed(), canary, &CASES).await;
 }
 
+/// Of keys that are awake some are asked for their health, and each that falls asleep is before it does.
+fn unwell(_: &Strategy, end: &Progress) -> bool {
+    let said = |during: &str| during == "health check";
+    match end {
+        Progress::RolledBack { reason: Setback::Crashed(Crash::Start { during, .. }) } => said(during),
+        Progress::RolledBack { reason } => matches!(reason, Setback::Unwell(_)),
+        _ => false,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_keyed_service_goes_back_from_wrong_answers_that_its_health_check_sees() {
-    // Its keys stay awake, and are asked for their health when they have handled something.
     let awake = counter_with("keyed = { idle_timeout = \"1h\" }\nmailbox = { capacity = 8 }");
     let strategies: [fn() -> Strategy; 4] = [|| Strategy::InPlace, rolling, || Strategy::BlueGreen, canary];
     for strategy in strategies {
-        each_case(&awake, strategy, &[WRONG]).await;
+        for topology in [&awake, &keyed()] {
+            each_case(topology, strategy, &[("wrong-answers", unwell)]).await;
+        }
     }
+}
+
+/// One that is awake for its few messages only, each time: nobody else asks it how it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_falls_asleep_on_probation_says_before_that_it_is_not_well() {
+    let deploying = Deploying::start(&counter_with("keyed = { max_awake = 1, idle_timeout = \"1h\" }")).await;
+    let mut options = quick();
+    // Those who are awake are asked every five seconds.
+    options.probation = Duration::from_secs(3_600);
+    let deployment =
+        deploying.runtime.deploy("counter", deploying.release("two", "wrong-answers"), options.clone()).await;
+    let deployment = deployment.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    for number in 1..=4 {
+        deploying.ask_key("a", "sender", number).await;
+    }
+    // There is one place, so `a` has to leave it.
+    let _answer = deploying.ask_key("b", "who", 0).await;
+    let end = tokio::time::timeout(PATIENCE, deployment.ended()).await.expect("it is found out");
+    assert!(unwell(&options.strategy, &end), "{end:?}");
+    assert_eq!(deploying.ask_key("a", "who", 0).await["release"], json!("one"));
+    deploying.stop().await;
 }
 
 fn shadow() -> Strategy {

@@ -79,10 +79,10 @@ pub enum Crash {
         /// The limit.
         limit_bytes: u64,
     },
-    /// `init`, the first health check, `snapshot` or `restore` returned a fault.
+    /// `init`, the first health check, `snapshot` or `restore` returned a fault, or all of its start was not over in time.
     #[error("{during} failed: {fault}")]
     Start {
-        /// `init`, `health check`, `snapshot` or `restore`.
+        /// `init`, `health check`, `snapshot`, `restore`, or the start or handover as a whole.
         during: &'static str,
         /// What it said.
         fault: Fault,

@@ -314,6 +314,32 @@ impl ComponentActor {
         flow(self.start().await)
     }
 
+    /// What becomes of the actor where its instance ended over no message.
+    async fn ended(&mut self, crash: Crash) -> Flow {
+        self.instance = None;
+        match self.live.roll_back(&crash) {
+            Some(saved) => flow(self.go_back(&saved, false).await),
+            None => Flow::Exit(exit_reason(crash)),
+        }
+    }
+
+    /// Leaves its place. Not where it is on probation and says that it is not well: nobody might be awake when the deployment asks.
+    async fn sleep(&mut self) -> Flow {
+        if !self.live.is_settled()
+            && let Some(instance) = self.instance.as_mut()
+        {
+            let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
+            instance.guest().discard();
+            match checked {
+                Ran::Done(()) => {}
+                Ran::Fault(fault) => return self.ended(Crash::Start { during: "health check", fault }).await,
+                Ran::Crashed(crash) => return self.ended(crash).await,
+            }
+        }
+        self.stop(StopReason::Idle).await;
+        Flow::Exit(ExitReason::Normal)
+    }
+
     /// Makes a turn happen that wrote to durable state.
     async fn save(&mut self, hand: InHand<'_, Box<Envelope>>, answer: Option<Bytes>) -> Flow {
         let saved = match self.instance.as_mut() {
@@ -389,11 +415,19 @@ fn left(until: Instant, most: Duration) -> Duration {
 pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let limit = serving.identity.terms.limits.start_timeout;
     let until = Instant::now() + limit;
-    let late = |_elapsed| Crash::Deadline { deadline: limit };
+    let late = |_elapsed| late(limit);
     let mut instance = timeout_at(until, make(engines, serving)).await.map_err(late)??;
     let (read_at, brought_over) = bring_all_over(&mut instance, serving, until).await?;
     timeout_at(until, begin(&mut instance, serving)).await.map_err(late)??;
     Ok(Prepared { instance, read_at, brought_over })
+}
+
+fn late(limit: Duration) -> Crash {
+    let limit = humantime::format_duration(limit);
+    Crash::Start {
+        during: "the start",
+        fault: Fault::Unavailable(format!("it was not over within {limit}, its start_timeout")),
+    }
 }
 
 /// Makes the instance where it is not made, and gives it what the one before hands over.
@@ -487,7 +521,7 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
     let (wanted, limits) = (terms.schema, &terms.limits);
     let migrated = match timeout_at(until, instance.migrate(found, limits.turn_deadline)).await {
         Ok(migrated) => migrated,
-        Err(_elapsed) => Some(Ran::Crashed(Crash::Deadline { deadline: limits.start_timeout })),
+        Err(_elapsed) => Some(Ran::Crashed(late(limits.start_timeout))),
     };
     let detail = match migrated {
         Some(Ran::Done(())) => {
@@ -654,19 +688,12 @@ impl Behavior for ComponentActor {
                     Ran::Fault(fault) => drop(reply.send(Err(fault))),
                     Ran::Crashed(crash) => {
                         drop(reply.send(Err(Fault::Internal(crash.to_string()))));
-                        self.instance = None;
-                        return match self.live.roll_back(&crash) {
-                            Some(saved) => flow(self.go_back(&saved, false).await),
-                            None => Flow::Exit(exit_reason(crash)),
-                        };
+                        return self.ended(crash).await;
                     }
                 }
                 Flow::Continue
             }
-            Control::Sleep if self.identity.mailbox.is_empty() => {
-                self.stop(StopReason::Idle).await;
-                Flow::Exit(ExitReason::Normal)
-            }
+            Control::Sleep if self.identity.mailbox.is_empty() => self.sleep().await,
             Control::Sleep | Control::Swap(_) | Control::Watch | Control::Retune(_) => Flow::Continue,
         }
     }
@@ -677,8 +704,7 @@ impl Behavior for ComponentActor {
             return Flow::Continue;
         }
         // Others wait for this one's place.
-        self.stop(StopReason::Idle).await;
-        Flow::Exit(ExitReason::Normal)
+        self.sleep().await
     }
 
     async fn stop(&mut self, reason: StopReason) {
