@@ -688,12 +688,13 @@ impl Behavior for ComponentActor {
                     Ran::Fault(fault) => drop(reply.send(Err(fault))),
                     Ran::Crashed(crash) => {
                         drop(reply.send(Err(Fault::Internal(crash.to_string()))));
-                        return self.ended(crash).await;
+                        return Box::pin(self.ended(crash)).await;
                     }
                 }
                 Flow::Continue
             }
-            Control::Sleep if self.identity.mailbox.is_empty() => self.sleep().await,
+            // Boxed, as others here: what is done once in a life is not carried around all the time.
+            Control::Sleep if self.identity.mailbox.is_empty() => Box::pin(self.sleep()).await,
             Control::Sleep | Control::Swap(_) | Control::Watch | Control::Retune(_) => Flow::Continue,
         }
     }
@@ -704,7 +705,7 @@ impl Behavior for ComponentActor {
             return Flow::Continue;
         }
         // Others wait for this one's place.
-        self.sleep().await
+        Box::pin(self.sleep()).await
     }
 
     async fn stop(&mut self, reason: StopReason) {
