@@ -87,6 +87,14 @@ impl Applying {
         planned
     }
 
+    /// Until the release of a service waits for turns to compare.
+    async fn rehearses(&self, service: &str) {
+        let progress = || self.runtime.deployment(service).map(|known| known.progress());
+        while !matches!(progress(), Some(Progress::Rehearsing { .. })) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Applies it; it must fail.
     async fn fail(&self, topology: &str) -> ApplyError {
         self.runtime.apply(read(self.folder.path(), topology).unwrap(), quick()).await.unwrap_err()
@@ -158,6 +166,15 @@ fn quick() -> DeployOptions {
     let mut options = DeployOptions::default();
     options.probation = Duration::from_millis(100);
     options.handover_deadline = Duration::from_secs(20);
+    options
+}
+
+/// A gate that a test opens: a shadow sees turns before its release is let in, and of a service that nobody sends to there are none.
+fn when_it_is_used() -> DeployOptions {
+    let mut options = quick();
+    options.strategy = Strategy::Shadow(Shadow::default());
+    (options.gate.bake, options.gate.patience) = (Duration::ZERO, FOREVER);
+    (options.gate.samples, options.gate.latency) = (20, f64::INFINITY);
     options
 }
 
@@ -727,22 +744,11 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
     assert!(matches!(&error, ApplyError::InForce(_)) && error.to_string().contains("in-force.json"), "{error}");
     free(written);
 
-    // A shadow sees turns before its release is let in: of the last service there are none until somebody sends to it.
-    let mut options = quick();
-    options.strategy = Strategy::Shadow(Shadow::default());
-    (options.gate.bake, options.gate.patience) = (Duration::ZERO, FOREVER);
-    (options.gate.samples, options.gate.latency) = (20, f64::INFINITY);
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
-    let mut under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
-    let rehearses = async {
-        let progress = || applying.runtime.deployment("last").map(|known| known.progress());
-        while !matches!(progress(), Some(Progress::Rehearsing { .. })) {
-            tokio::task::yield_now().await;
-        }
-    };
+    let mut under_way = tokio::spawn(async move { runtime.apply(topology, when_it_is_used()).await });
     tokio::select! {
         ended = &mut under_way => panic!("nobody has sent to the last service: {ended:?}"),
-        () = rehearses => {}
+        () = applying.rehearses("last") => {}
     }
     // The new release serves the counter: the intent is on disk, and the end is not.
     assert_eq!(applying.runtime.deployment("counter").unwrap().progress(), Progress::Probation);
@@ -918,19 +924,17 @@ async fn one_that_waits_for_its_restart_holds_up_nobody() {
 async fn one_apply_is_under_way_at_a_time_and_ends_though_nobody_waits() {
     let applying = Applying::start(BASE).await;
     let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"");
-    let mut options = quick();
-    options.probation = Duration::from_millis(500);
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
-    let first = tokio::spawn(async move { runtime.apply(topology, options).await });
-    while applying.ask("counter", "a", 1).await["release"] != json!("two") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let first = tokio::spawn(async move { runtime.apply(topology, when_it_is_used()).await });
+    applying.rehearses("counter").await;
     let second = applying.fail(BASE).await;
     assert!(matches!(second, ApplyError::UnderWay), "{second}");
     first.abort();
+    let gate = Load::start(&applying, "counter");
     while applying.runtime.in_force().services().all(|node| !node.named.ends_with("two.wasm")) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    gate.end(&applying).await;
     assert_eq!(applying.apply(&edited).await.differences, []);
     applying.stop().await;
 }
