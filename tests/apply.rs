@@ -964,7 +964,8 @@ async fn a_mesh_that_is_stopped_while_it_is_changed_ends() {
     let edited = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
         + &service("new", "one.wasm", "");
     let mut options = quick();
-    options.probation = Duration::from_millis(300);
+    // The end of the mesh has to come within it, and the apply ends after it.
+    options.probation = Duration::from_secs(3);
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
     let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
     while applying.ask("counter", "a", 1).await["release"] != json!("two") {
