@@ -17,12 +17,17 @@ pub(crate) fn build(profile: &str) -> Result<(), Error> {
     }
     for folder in &folders {
         let label = format!("building the guests of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
-        let mut building = Command::new(&airssys);
-        // One target folder for the guests of all workspaces: the standard library is compiled once.
-        building.arg("build").arg(folder).env("CARGO_TARGET_DIR", target_dir()?);
-        progress::run(&label, &mut building, None)?;
+        build_in(&airssys, folder, &label)?;
     }
     Ok(())
+}
+
+/// Builds the guests of one workspace.
+pub(crate) fn build_in(airssys: &Path, folder: &Path, label: &str) -> Result<(), Error> {
+    let mut building = Command::new(airssys);
+    // One target folder for the guests of all workspaces: the standard library is compiled once.
+    building.arg("build").arg(folder).env("CARGO_TARGET_DIR", target_dir()?);
+    progress::run(label, &mut building, None)
 }
 
 /// Builds the `airssys` command; where it is.

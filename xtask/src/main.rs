@@ -19,7 +19,7 @@ use error::Error;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  demo                      build everything in release mode and run examples/shop on its real input
+  demo                      build examples/shop, optimised, and run it on its real input
   test                      every check and every test
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
   guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchain where it is missing

@@ -15,6 +15,25 @@ use crate::error::Error;
 /// How often a program with a time limit is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The steps of a command, each named with its number: `[2/9] lints`.
+pub(crate) struct Steps {
+    begun: usize,
+    all: usize,
+}
+
+impl Steps {
+    /// So many steps, none of which has begun.
+    pub(crate) fn of(all: usize) -> Self {
+        Self { begun: 0, all }
+    }
+
+    /// The name of the next step, with its number.
+    pub(crate) fn next(&mut self, name: &str) -> String {
+        self.begun += 1;
+        format!("[{}/{}] {name}", self.begun, self.all)
+    }
+}
+
 /// A line for the person, on stderr. That nobody reads it is no failure.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -108,6 +127,12 @@ fn listener(pipe: impl Read + Send + 'static, bar: &ProgressBar, heard: &Arc<Mut
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_says_which_of_how_many_it_is() {
+        let mut steps = Steps::of(2);
+        assert_eq!([steps.next("one"), steps.next("two")], ["[1/2] one", "[2/2] two"]);
+    }
 
     #[test]
     fn a_program_that_is_too_slow_is_ended() {

@@ -2,40 +2,46 @@
 //!
 //! It skips nothing in silence: where a tool is missing that only makes things faster, it says so and goes on without.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
-use crate::{guests, progress, root, wit};
+use crate::progress::{self, Steps};
+use crate::{guests, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
+    let mut steps = Steps::of(10);
+    progress::line(&steps.next("the standard interfaces under wit/deps"));
     wit::check(&root())?;
-    cargo("formatting", &["fmt", "--all", "--check"], None)?;
+    cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
+    progress::line(&steps.next("guests"));
     guests::build("dev")?;
     let folder = root();
     for guests in ["tests/guests", "examples/shop"] {
         let manifest = folder.join(guests).join("Cargo.toml");
-        cargo(&format!("formatting of {guests}"), &["fmt", "--all", "--check", "--manifest-path"], Some(&manifest))?;
+        let mut fmt = command(&["fmt", "--all", "--check", "--manifest-path"])?;
+        show(&format!("formatting of {guests}"), fmt.arg(manifest))?;
     }
-    cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], None)?;
+    cargo(&steps.next("lints"), &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     // The shim's tests want another tokio than all the others; apart, nobody compiles the engine twice for it.
     let most = ["--workspace", "--exclude", "airssys-rt-shim"];
     // The tests run the command as people do, so it has to be there.
-    cargo("building the tests", &[&["build"], &most[..], &["--bins", "--tests"]].concat(), None)?;
-    if has_nextest() {
-        let run = ["nextest", "run", "--no-fail-fast"];
-        cargo("tests of the shim", &[&run[..], &["--package", "airssys-rt-shim"]].concat(), None)?;
-        cargo("tests", &[&run[..], &most[..]].concat(), None)?;
+    cargo(&steps.next("building the tests"), &[&["build"], &most[..], &["--bins", "--tests"]].concat())?;
+    let run: &[&str] = if has_nextest() {
+        &["nextest", "run", "--no-fail-fast"]
     } else {
         progress::line("cargo-nextest is not installed; `cargo test` does the same, more slowly");
-        let run = ["test", "--no-fail-fast", "--lib", "--bins", "--tests"];
-        cargo("tests of the shim", &[&run[..], &["--package", "airssys-rt-shim"]].concat(), None)?;
-        cargo("tests", &[&run[..], &most[..]].concat(), None)?;
-    }
-    cargo("tests in the documentation", &["test", "--workspace", "--exclude", "airssys-rt-shim", "--doc"], None)?;
-    cargo("tests in the shim's documentation", &["test", "--package", "airssys-rt-shim", "--doc"], None)?;
-    documentation()
+        &["test", "--no-fail-fast", "--lib", "--bins", "--tests"]
+    };
+    cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
+    cargo(&steps.next("tests"), &[run, &most[..]].concat())?;
+    cargo(
+        &steps.next("tests in the documentation"),
+        &["test", "--workspace", "--exclude", "airssys-rt-shim", "--doc"],
+    )?;
+    cargo(&steps.next("tests in the shim's documentation"), &["test", "--package", "airssys-rt-shim", "--doc"])?;
+    let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
+    show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 fn has_nextest() -> bool {
@@ -47,12 +53,6 @@ fn has_nextest() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn documentation() -> Result<(), Error> {
-    let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
-    doc.env("RUSTDOCFLAGS", "--deny warnings");
-    show("documentation", &mut doc)
-}
-
 /// cargo, the one that runs us, over the target folder that we are in ourselves.
 pub(crate) fn command(arguments: &[&str]) -> Result<Command, Error> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -60,10 +60,8 @@ pub(crate) fn command(arguments: &[&str]) -> Result<Command, Error> {
     Ok(cargo)
 }
 
-fn cargo(label: &str, arguments: &[&str], last: Option<&Path>) -> Result<(), Error> {
-    let mut cargo = command(arguments)?;
-    cargo.args(last);
-    show(label, &mut cargo)
+fn cargo(label: &str, arguments: &[&str]) -> Result<(), Error> {
+    show(label, &mut command(arguments)?)
 }
 
 /// Runs a program with its output shown as it is: cargo and nextest show progress themselves.
