@@ -130,8 +130,15 @@ fn a_tree_that_gives_up_fails_the_run() {
     let desk = Desk::with(&format!("{PROBER}[root]\nintensity = 0\n"));
     let lines = "{\"trap\":\"panic\"}\n".repeat(3);
     let arguments = ["run", "--input", "prober=-", "--concurrency", "1"];
-    let ran = desk.run_with(&arguments, lines).refused(1, "AR301", &["prober", "intensity"]);
+    let names = ["prober", "0 restarts in 5s", "`[root]`", "`intensity`", "`backoff`"];
+    let ran = desk.run_with(&arguments, &lines).refused(1, "AR301", &names);
     assert!(ran.stdout.starts_with("1 error[crashed]: "), "{ran:#?}");
+    // Where a supervisor below the root gave up first, it is that one's key that is told.
+    let below = "name = \"mesh\"\n[[supervisor]]\nname = \"back\"\nintensity = 0\nperiod = \"1m\"\nbackoff = { initial = \"1ms\" }\n\
+                 [root]\nintensity = 0\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\nsupervisor = \"back\"\n";
+    let names = ["back needed more than 0 restarts", "the `[[supervisor]]` back", "0 restarts in 1m", "`intensity`"];
+    let ran = Desk::with(below).run_with(&arguments, &lines).refused(1, "AR301", &names);
+    assert!(!ran.stderr.contains("give it a `backoff`"), "{ran:#?}");
 }
 
 #[test]

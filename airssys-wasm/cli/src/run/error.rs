@@ -1,5 +1,6 @@
 //! Why a run failed.
 
+use super::gave_up::GaveUp;
 use super::input::InputError;
 use crate::control::ControlError;
 use crate::explain::Explain;
@@ -18,8 +19,8 @@ pub(crate) enum RunError {
     Control(#[from] ControlError),
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
-    #[error("the root supervisor gave up: {child} had to be restarted too often")]
-    GaveUp { child: String },
+    #[error("the root supervisor gave up: {0}")]
+    GaveUp(GaveUp),
     #[error("the tree ended before it was asked to, or before all lines were answered: {reason}")]
     EndedEarly { reason: String },
     #[error("it was stopped before it was up")]
@@ -38,7 +39,7 @@ impl Explain for RunError {
             Self::Input(error) => error.code(),
             Self::Control(error) => error.code(),
             Self::Signals(_) => "AR107",
-            Self::GaveUp { .. } => "AR301",
+            Self::GaveUp(_) => "AR301",
             Self::EndedEarly { .. } => "AR302",
             Self::Interrupted => "AR303",
             Self::Strict { .. } => "AR304",
@@ -52,9 +53,7 @@ impl Explain for RunError {
             Self::Problem(error) => return error.hint(),
             Self::Input(error) => return error.hint(),
             Self::Control(error) => return error.hint(),
-            Self::GaveUp { .. } => {
-                "the warnings above say why it ended each time; mend that, or raise `intensity` of its supervisor, or give it `backoff`"
-            }
+            Self::GaveUp(gave_up) => return Some(gave_up.hint()),
             Self::EndedEarly { .. } => {
                 "a significant child ended; leave `auto_shutdown` out where the mesh shall outlive it"
             }
@@ -71,7 +70,7 @@ impl Explain for RunError {
             Self::Input(error) => error.exit(),
             Self::Control(error) => error.exit(),
             Self::Signals(_) => Exit::CannotStart,
-            Self::GaveUp { .. } | Self::EndedEarly { .. } => Exit::Failed,
+            Self::GaveUp(_) | Self::EndedEarly { .. } => Exit::Failed,
             Self::Interrupted | Self::NotUp | Self::Strict { .. } => Exit::Failed,
         }
     }

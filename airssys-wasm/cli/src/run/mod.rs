@@ -7,6 +7,7 @@
 mod answer;
 mod error;
 mod feed;
+mod gave_up;
 mod input;
 mod lines;
 mod signals;
@@ -21,6 +22,7 @@ use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport, apply,
 use self::answer::Sink;
 use self::error::RunError;
 use self::feed::{End, Feed};
+use self::gave_up::GaveUp;
 use self::input::{Input, InputSpec};
 use self::signals::Signals;
 use self::summary::Summary;
@@ -198,7 +200,7 @@ async fn session(
     let summary = Summary::new(topology, &runtime, feed.is_some().then_some(&sink.tally), took, &stopped);
     let told = if matches!(end, End::NobodyReads) { Ok(()) } else { tell(args.json, &mut sink, &summary) };
     tell_killed(&stopped);
-    verdict(end, feed.is_some(), &runtime)?;
+    verdict(end, feed.is_some(), topology, &runtime)?;
     told?;
     let failed = sink.tally.failed();
     if args.strict && (failed > 0 || !stopped.is_clean()) {
@@ -253,9 +255,9 @@ fn tell(json: bool, sink: &mut Sink, summary: &Summary) -> Result<(), Problem> {
 }
 
 /// Whether this was the end that was wanted.
-fn verdict(end: End, fed: bool, runtime: &Runtime) -> Result<(), RunError> {
+fn verdict(end: End, fed: bool, topology: &Topology, runtime: &Runtime) -> Result<(), RunError> {
     if let Some(child) = runtime.gave_up() {
-        return Err(RunError::GaveUp { child });
+        return Err(RunError::GaveUp(GaveUp::new(topology, child)));
     }
     match end {
         End::Done | End::NobodyReads => Ok(()),
