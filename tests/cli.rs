@@ -10,6 +10,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/new.rs"]
+mod new;
 #[path = "cli/releases.rs"]
 mod releases;
 #[path = "cli/run.rs"]

@@ -1,4 +1,4 @@
-//! `airssys new`: a guest project from a template, which builds as it is.
+//! `airssys new`: a guest project from a template, or a whole mesh, which builds and runs as it is.
 //!
 //! The project is made beside its place and moved there when it is complete: it is there or it is not. Refuses a folder that holds
 //! anything, and a name that cargo would refuse later.
@@ -22,13 +22,38 @@ const TEMPLATE: [(&str, &str); 5] = [
     ("README.md", include_str!("template/README.md.txt")),
 ];
 
-/// Makes a guest project that builds.
+/// The same for a mesh: a topology, two components, an input, and a test of all of it.
+const MESH: [(&str, &str); 14] = [
+    ("Cargo.toml", include_str!("template/mesh/Cargo.toml.txt")),
+    ("airssys.toml", include_str!("template/mesh/airssys.toml.txt")),
+    ("visitors.jsonl", include_str!("template/mesh/visitors.jsonl.txt")),
+    ("greeter/Cargo.toml", include_str!("template/mesh/greeter.Cargo.toml.txt")),
+    ("greeter/Component.toml", include_str!("template/mesh/greeter.Component.toml.txt")),
+    ("greeter/src/lib.rs", include_str!("template/mesh/greeter.rs.txt")),
+    ("porter/Cargo.toml", include_str!("template/mesh/porter.Cargo.toml.txt")),
+    ("porter/Component.toml", include_str!("template/mesh/porter.Component.toml.txt")),
+    ("porter/src/lib.rs", include_str!("template/mesh/porter.rs.txt")),
+    ("check/Cargo.toml", include_str!("template/mesh/check.Cargo.toml.txt")),
+    ("check/src/lib.rs", include_str!("template/mesh/check.lib.rs.txt")),
+    ("check/tests/mesh.rs", include_str!("template/mesh/check.mesh.rs.txt")),
+    (".gitignore", include_str!("template/mesh/gitignore.txt")),
+    ("README.md", include_str!("template/mesh/README.md.txt")),
+];
+
+/// Makes a guest project that builds, or a mesh that runs.
+///
+/// A project is one component. With --mesh it is a topology, two components that it starts, an input for them, and a test of the whole.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  airssys new pricing && airssys build pricing")]
+#[command(
+    after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"
+)]
 pub(crate) struct Args {
-    /// The name of the component and of its crate.
+    /// The name of the component and of its crate, or of the mesh.
     #[arg(value_name = "NAME")]
     name: String,
+    /// Make a whole mesh instead of one component.
+    #[arg(long)]
+    mesh: bool,
     /// Where to put it. Default: a folder of that name, here.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
@@ -81,8 +106,15 @@ pub(crate) fn run(args: &Args) -> Result<(), NewError> {
     if holds_anything(&dir) {
         return Err(NewError::NotEmpty { dir });
     }
-    make(&dir, &args.name, &sdk).map_err(|source| NewError::Unwritable { dir: dir.clone(), source })?;
-    explain::say(&format!("{}: made. Next: airssys build {}", args.name, dir.display()));
+    let template: &[(&str, &str)] = if args.mesh { &MESH } else { &TEMPLATE };
+    make(&dir, template, &args.name, &sdk).map_err(|source| NewError::Unwritable { dir: dir.clone(), source })?;
+    let (name, folder) = (&args.name, dir.display());
+    explain::say(&match args.mesh {
+        false => format!("{name}: made. Next: airssys build {folder}"),
+        true => {
+            format!("{name}: made. Next: cd {folder} && airssys build && airssys run --input porter=visitors.jsonl")
+        }
+    });
     Ok(())
 }
 
@@ -101,7 +133,7 @@ fn holds_anything(dir: &Path) -> bool {
     }
 }
 
-fn make(dir: &Path, name: &str, sdk: &Path) -> io::Result<()> {
+fn make(dir: &Path, template: &[(&str, &str)], name: &str, sdk: &Path) -> io::Result<()> {
     let parent = match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -111,7 +143,7 @@ fn make(dir: &Path, name: &str, sdk: &Path) -> io::Result<()> {
     let project = beside.path().join("project");
     // Quoted and escaped as TOML wants it.
     let sdk = toml::Value::String(sdk.display().to_string()).to_string();
-    for (path, text) in TEMPLATE {
+    for (path, text) in template {
         let file = project.join(path);
         std::fs::create_dir_all(file.parent().unwrap_or(&project))?;
         std::fs::write(file, text.replace("{{name}}", name).replace("{{sdk}}", &sdk))?;
@@ -129,17 +161,21 @@ mod tests {
     use super::*;
 
     fn args(name: &str, dir: &Path) -> Args {
-        Args { name: name.to_owned(), path: Some(dir.into()), sdk: None }
+        Args { name: name.to_owned(), mesh: false, path: Some(dir.into()), sdk: None }
     }
 
     #[test]
     fn a_project_is_complete_and_of_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("deep").join("price-list");
+        let mesh = folder.path().join("mesh");
         run(&args("price-list", &dir)).unwrap();
-        for (path, _) in TEMPLATE {
-            let text = std::fs::read_to_string(dir.join(path)).unwrap();
-            assert!(!text.contains("{{name}}") && !text.contains("{{sdk}}"), "{path}");
+        run(&Args { mesh: true, ..args("hello", &mesh) }).unwrap();
+        for (dir, template) in [(&dir, &TEMPLATE[..]), (&mesh, &MESH[..])] {
+            for (path, _) in template {
+                let text = std::fs::read_to_string(dir.join(path)).unwrap();
+                assert!(!text.contains("{{name}}") && !text.contains("{{sdk}}"), "{path}");
+            }
         }
         let cargo: toml::Table = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap().parse().unwrap();
         assert_eq!(cargo["package"]["name"].as_str(), Some("price-list"));
