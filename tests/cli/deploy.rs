@@ -259,6 +259,49 @@ fn a_plan_says_what_would_change_and_changes_nothing() {
     stop(&desk, running);
 }
 
+/// While developing, what is built anew is deployed again and again under the version that it has.
+#[test]
+fn the_same_version_with_other_bytes_says_so_and_is_taken_where_that_is_meant() {
+    let desk = Desk::with(TOPOLOGY);
+    let build = |name: &str| {
+        desk.write("one.wasm", shifter(name, "healthy"));
+        desk.write("one.toml", "name = \"counter\"\nversion = \"1.0.0\"\n");
+    };
+    build("one");
+    let _published = desk.run(&["publish", "one.wasm"]).well();
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    build("two");
+    let says = &["the same version", "1.0.0", "another binary", "--same-version"];
+    for command in [&["deploy", "counter", "one.wasm"][..], &["deploy", "counter", "one.wasm", "--plan"], &["apply"]] {
+        let _refused = desk.run(command).refused(1, "AH201", says);
+        let mut told = desk.command(command);
+        let told = String::from_utf8(told.arg("--json").output().unwrap().stdout).unwrap();
+        assert!(told.contains("\"same-version\"") && !told.contains("downgrade"), "{told}");
+    }
+    // What was published never changes, so that is done with the file.
+    let _refused = desk.run(&["publish", "one.wasm"]).refused(2, "AS103", &["raise the version", "--same-version"]);
+    assert_eq!(live(&desk, 1), json!("one"), "nothing has changed");
+    let meant = ["--same-version", "--probation", "10ms"];
+    let _planned = desk.run(&["deploy", "counter", "one.wasm", "--plan", "--same-version"]).well();
+    let _deployed = desk.run(&[&["deploy", "counter", "one.wasm"][..], &meant].concat()).well();
+    assert_eq!(live(&desk, 2), json!("two"));
+    // Another description is another release, too.
+    desk.write("one.toml", "name = \"counter\"\nversion = \"1.0.0\"\n[requests]\nsend = [\"counter\"]\n");
+    let described = desk.run(&["deploy", "counter", "one.wasm"]);
+    let _refused = described.refused(1, "AH201", &["the same version with another Component.toml"]);
+    build("three");
+    let _applied = desk.run(&[&["apply"][..], &meant].concat()).well();
+    assert_eq!(live(&desk, 3), json!("three"));
+    build("four");
+    let set = desk.write("set.toml", "counter = \"one.wasm\"\n");
+    let set = ["deploy", "--set", set.to_str().unwrap()];
+    let _refused = desk.run(&set).refused(1, "AH201", says);
+    let _deployed = desk.run(&[&set[..], &meant].concat()).well();
+    assert_eq!(live(&desk, 4), json!("four"));
+    stop(&desk, running);
+}
+
 #[test]
 fn what_was_deployed_outlives_a_host_that_is_killed() {
     let (desk, running) = desk();

@@ -57,6 +57,8 @@ pub struct DeployOptions {
     pub probation: Duration,
     /// Whether the new release may have a version that is not newer than that of the live one, and a state schema that is older.
     pub allow_downgrade: bool,
+    /// Whether the new release may have the very version of the live one and be another one all the same, as while developing.
+    pub same_version: bool,
     /// In which order the actors get it; default: one straight after the other.
     pub strategy: Strategy,
     /// What the new release of a canary, or of a shadow, has to show.
@@ -69,6 +71,7 @@ impl Default for DeployOptions {
             handover_deadline: Duration::from_secs(30),
             probation: Duration::from_secs(10),
             allow_downgrade: false,
+            same_version: false,
             strategy: Strategy::default(),
             gate: Gate::default(),
         }
@@ -151,6 +154,22 @@ pub enum DeployError {
         /// That of the release.
         version: String,
     },
+    /// It has the version of the live one, and is another one.
+    #[error(
+        "{service} is served by version {version} already, and this is the same version with {what}: sha256 {live} is live, and this one has {offered}; hint: give the release a newer version, or say `--same-version` where that is meant, as while developing"
+    )]
+    SameVersion {
+        /// The service.
+        service: String,
+        /// The version of both.
+        version: String,
+        /// `another binary` or `another Component.toml`.
+        what: &'static str,
+        /// The SHA-256 of the component that is live.
+        live: String,
+        /// That of the release.
+        offered: String,
+    },
     /// It keeps its state in an older schema.
     #[error(
         "{service} keeps its state in schema {live}, and the release in {schema}, which is older; hint: where its `migrate` brings such a state back, say `--allow-downgrade`"
@@ -198,6 +217,7 @@ impl DeployError {
             Self::NoSavedState { .. } => "no-saved-state",
             Self::Untrusted { .. } => "untrusted",
             Self::Downgrade { .. } => "downgrade",
+            Self::SameVersion { .. } => "same-version",
             Self::OlderSchema { .. } => "older-schema",
             Self::Incompatible { .. } => "incompatible",
             Self::Release { .. } => "release",

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::DeployError;
 use super::settings::{Setting, differences};
+use super::{DeployError, DeployOptions};
 use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
@@ -217,8 +217,9 @@ pub(crate) fn plan(
     from: &Side<'_>,
     to: &Side<'_>,
     grants: &Grants,
-    allow_downgrade: bool,
+    options: &DeployOptions,
 ) -> (Plan, Vec<DeployError>) {
+    let allow_downgrade = options.allow_downgrade;
     let imports = compare(&from.interface.imports, &to.interface.imports);
     let exports = compare(&from.interface.exports, &to.interface.exports);
     let no_op = from.digest == to.digest && from.manifest == to.manifest;
@@ -226,11 +227,7 @@ pub(crate) fn plan(
     if no_op {
         refused.push(DeployError::AlreadyLive { service: service.to_owned() });
     } else if !allow_downgrade && !is_newer(from.manifest, to.manifest) {
-        refused.push(DeployError::Downgrade {
-            service: service.to_owned(),
-            live: from.manifest.version.to_string(),
-            version: to.manifest.version.to_string(),
-        });
+        refused.extend(not_newer(service, from, to, options.same_version));
     }
     let schemas = (from.manifest.state_schema, to.manifest.state_schema);
     if !allow_downgrade && schemas.1 < schemas.0 {
@@ -278,6 +275,17 @@ pub(crate) fn plan(
 /// Whether the new one has a newer version, or one of them has none. Build metadata does not count.
 fn is_newer(from: &Manifest, to: &Manifest) -> bool {
     !from.has_version() || !to.has_version() || to.version.cmp_precedence(&from.version).is_gt()
+}
+
+/// Why a release is refused that is not newer.
+fn not_newer(service: &str, from: &Side<'_>, to: &Side<'_>, same_version: bool) -> Option<DeployError> {
+    let (service, version) = (service.to_owned(), to.manifest.version.to_string());
+    if from.manifest.version != to.manifest.version {
+        return Some(DeployError::Downgrade { service, live: from.manifest.version.to_string(), version });
+    }
+    let what = if from.digest == to.digest { "another Component.toml" } else { "another binary" };
+    let (live, offered) = (from.digest.to_owned(), to.digest.to_owned());
+    (!same_version).then_some(DeployError::SameVersion { service, version, what, live, offered })
 }
 
 /// What those cannot do any more who rely on the exports of before.
@@ -423,7 +431,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Changes, Granted, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
+    use super::{Changes, DeployOptions, Granted, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
     use crate::capability::{Access, FileGrant, Grants, Operation, Policy, Requests};
     use crate::engine::Interface;
     use crate::engine::interface::{Items, Part, Structure};
@@ -566,32 +574,34 @@ mod tests {
 
     #[test]
     fn only_a_newer_version_follows() {
-        for (old, new, refused) in [
-            ("0.1.0", "0.1.1", false),
-            ("0.1.0", "0.1.0", true),
-            ("0.2.0", "0.1.9", true),
-            ("1.0.0-rc.1", "1.0.0", false),
-            ("1.0.0", "1.0.0-rc.1", true),
-            ("1.0.0+1", "1.0.0+2", true),
-            ("0.0.0", "0.1.0", false),
-            ("0.1.0", "0.0.0", false),
-            ("0.0.0", "0.0.0", false),
+        for (old, new, code) in [
+            ("0.1.0", "0.1.1", ""),
+            ("0.1.0", "0.1.0", "same-version"),
+            ("0.2.0", "0.1.9", "downgrade"),
+            ("1.0.0-rc.1", "1.0.0", ""),
+            ("1.0.0", "1.0.0-rc.1", "downgrade"),
+            ("1.0.0+1", "1.0.0+2", "downgrade"),
+            ("0.0.0", "0.1.0", ""),
+            ("0.1.0", "0.0.0", ""),
+            ("0.0.0", "0.0.0", ""),
         ] {
             let (old, new) = (manifest(old), manifest(new));
             let from = side(&old, "a", Interface::default());
             let to = side(&new, "b", Interface::default());
-            let codes = |allow| -> Vec<String> {
-                let (plan, errors) = plan("s", &from, &to, &Grants::default(), allow);
+            let codes = |allow_downgrade, same_version| {
+                let options = DeployOptions { allow_downgrade, same_version, ..DeployOptions::default() };
+                let (plan, errors) = plan("s", &from, &to, &Grants::default(), &options);
                 assert_eq!(plan.refusals.len(), errors.len());
                 assert_eq!((plan.no_op, plan.memory), (false, Memory::StartsAnew));
-                plan.refusals.into_iter().map(|refusal| refusal.code).collect()
+                plan.refusals.into_iter().map(|refusal| refusal.code).collect::<String>()
             };
-            assert_eq!(codes(false) == ["downgrade"], refused, "{} {}", old.version, new.version);
-            assert_eq!(codes(true), Vec::<String>::new());
+            assert_eq!(codes(false, false), code, "{} {}", old.version, new.version);
+            assert_eq!(codes(false, true), if code == "downgrade" { code } else { "" });
+            assert_eq!(codes(true, false), "");
         }
         let same = manifest("0.1.0");
         let live = || side(&same, "a", Interface::default());
-        let (plan, _) = plan("s", &live(), &live(), &Grants::default(), false);
+        let (plan, _) = plan("s", &live(), &live(), &Grants::default(), &DeployOptions::default());
         assert!(plan.no_op);
         assert_eq!(plan.refusals.iter().map(|refusal| &*refusal.code).collect::<Vec<_>>(), ["already-live"]);
     }
@@ -608,7 +618,7 @@ mod tests {
         ] {
             let from = side(&manifest, "a", old);
             let to = side(&manifest, "b", new);
-            let (plan, refused) = plan("s", &from, &to, &Grants::default(), false);
+            let (plan, refused) = plan("s", &from, &to, &Grants::default(), &DeployOptions::default());
             assert_eq!((plan.memory, refused.len()), (expected, 0));
         }
     }
@@ -684,7 +694,10 @@ mod tests {
             let of = |schema| Manifest { state_schema: schema, ..manifest("0.0.0") };
             let (old_manifest, new_manifest) = (of(from), of(to));
             let (old, new) = (side(&old_manifest, "a", plain()), side(&new_manifest, "b", new));
-            let told = |allow| plan("s", &old, &new, &Grants::default(), allow).0;
+            let told = |allow| {
+                let options = DeployOptions { allow_downgrade: allow, ..DeployOptions::default() };
+                plan("s", &old, &new, &Grants::default(), &options).0
+            };
             assert_eq!(told(false).state_schema.state, state, "{from} {to}");
             let codes: Vec<_> = told(false).refusals.into_iter().map(|refusal| refusal.code).collect();
             assert_eq!(codes == ["older-schema"], refused, "{from} {to}: {codes:?}");

@@ -32,7 +32,7 @@ pub enum StoreError {
     },
     /// The version is there already, with another binary or another manifest.
     #[error(
-        "{release} is published already, with {what} sha256 {published}, and this one has {offered}; hint: what is published never changes: raise the version"
+        "{release} is published already, with {what} sha256 {published}, and this one has {offered}; hint: what is published never changes: raise the version, or while developing deploy the file as it is: `airssys deploy SERVICE FILE --same-version`"
     )]
     Differs {
         /// Its name and version.

@@ -95,8 +95,7 @@ pub(super) fn compare(
     next: &Deployable,
     options: &DeployOptions,
 ) -> (Plan, Vec<DeployError>) {
-    let (mut plan, mut refused) =
-        deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options.allow_downgrade);
+    let (mut plan, mut refused) = deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options);
     let policy = next.node.terms().policy;
     let reaches_out = policy.has_sockets() || policy.files().next().is_some();
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;

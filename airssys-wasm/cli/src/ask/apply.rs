@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Takes releases whose version is not newer than that of the live one, or whose state schema is older.
     #[arg(long)]
     allow_downgrade: bool,
+    /// Takes releases of the very version that is live, and not the same: while developing.
+    #[arg(long)]
+    same_version: bool,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -65,10 +68,11 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let topology = Topology::read_with(&file, Some(data)).map_err(Problem::from)?;
     let absolute = std::path::absolute(&file).unwrap_or(file);
     let (probation_ms, handover_ms) = args.times.milliseconds();
-    let (path, allow_downgrade) = (absolute.display().to_string(), args.allow_downgrade);
+    let path = absolute.display().to_string();
+    let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
     let request = match args.plan {
-        true => Request::PlanApply { topology: path, allow_downgrade },
-        false => Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade },
+        true => Request::PlanApply { topology: path, allow_downgrade, same_version },
+        false => Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version },
     };
     let asked = if args.plan {
         args.host.ask::<ApplyPlan>(&request).map(|plan| (plan, None))

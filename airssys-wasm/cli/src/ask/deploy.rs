@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Takes a release whose version is not newer than that of the live one, or whose state schema is older.
     #[arg(long)]
     allow_downgrade: bool,
+    /// Takes a release of the very version that is live, and not the same: while developing.
+    #[arg(long)]
+    same_version: bool,
     #[command(flatten)]
     strategy: Strategy,
     #[command(flatten)]
@@ -96,7 +99,8 @@ impl Times {
 /// Runs `deploy`.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let (probation_ms, handover_ms) = args.times.milliseconds();
-    let (allow_downgrade, way) = (args.allow_downgrade, args.strategy.way()?);
+    let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
+    let way = args.strategy.way()?;
     let (service, release) = match (&args.set, &args.service, &args.release) {
         (Some(_), ..) if way != Way::default() => {
             let told =
@@ -107,17 +111,24 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
             let releases = read_set(file)?;
             return follow_set(
                 &args.host,
-                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade },
+                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version },
             );
         }
         (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
         _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
     if args.plan {
-        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, way });
+        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, same_version, way });
     }
-    let request =
-        Request::Deploy { service: service.clone(), release, probation_ms, handover_ms, allow_downgrade, way };
+    let request = Request::Deploy {
+        service: service.clone(),
+        release,
+        probation_ms,
+        handover_ms,
+        allow_downgrade,
+        same_version,
+        way,
+    };
     follow(&args.host, &service, &request, "live")
 }
 

@@ -93,46 +93,46 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
-        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, way } => {
+        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, same_version, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = options(probation_ms, handover_ms);
-            options.allow_downgrade = allow_downgrade;
+            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             go(&way, &mut options)?;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
         }
-        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade } => {
+        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version } => {
             let _waits = wait(house)?;
             let mut set = Vec::with_capacity(releases.len());
             for (service, release) in releases {
                 set.push((service, found(house, release).await?));
             }
             let mut options = options(probation_ms, handover_ms);
-            options.allow_downgrade = allow_downgrade;
+            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             let begun = runtime.deploy_set(set, options).await?;
             let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
             tell(told.collect::<Vec<_>>())
         }
-        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade } => {
+        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version } => {
             let _waits = wait(house)?;
             let topology = topology_at(house, topology).await?;
             let mut options = options(probation_ms, handover_ms);
-            options.allow_downgrade = allow_downgrade;
+            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             tell(runtime.apply(topology, options).await?)
         }
-        Request::PlanApply { topology, allow_downgrade } => {
+        Request::PlanApply { topology, allow_downgrade, same_version } => {
             let _waits = wait(house)?;
             let topology = topology_at(house, topology).await?;
             let mut options = DeployOptions::default();
-            options.allow_downgrade = allow_downgrade;
+            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             tell(runtime.plan_apply(&topology, options).await?)
         }
-        Request::Plan { service, release, allow_downgrade, way } => {
+        Request::Plan { service, release, allow_downgrade, same_version, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = DeployOptions::default();
-            options.allow_downgrade = allow_downgrade;
+            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             go(&way, &mut options)?;
             tell(runtime.plan(&service, release, options).await?)
         }

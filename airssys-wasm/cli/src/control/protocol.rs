@@ -64,6 +64,8 @@ pub(crate) enum Request {
         #[serde(default)]
         allow_downgrade: bool,
         #[serde(default)]
+        same_version: bool,
+        #[serde(default)]
         way: Way,
     },
     /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
@@ -73,6 +75,8 @@ pub(crate) enum Request {
         handover_ms: u64,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        same_version: bool,
     },
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
     Apply {
@@ -81,12 +85,16 @@ pub(crate) enum Request {
         handover_ms: u64,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        same_version: bool,
     },
     /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
     PlanApply {
         topology: String,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        same_version: bool,
     },
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan {
@@ -94,6 +102,8 @@ pub(crate) enum Request {
         release: String,
         #[serde(default)]
         allow_downgrade: bool,
+        #[serde(default)]
+        same_version: bool,
         #[serde(default)]
         way: Way,
     },
