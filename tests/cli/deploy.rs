@@ -385,6 +385,10 @@ fn a_set_is_deployed_from_a_file() {
     desk.write("bad.toml", "counter = \"two.wasm\"\nother = \"three.wasm\"\n");
     let refused = desk.run(&["deploy", "--set", "bad.toml", "--probation", "10ms"]);
     let _refused = refused.refused(1, "AH201", &["other", "did not start"]);
+    let told = desk.run(&["deploy", "--set", "bad.toml", "--probation", "10ms", "--json"]);
+    let told: Value = serde_json::Deserializer::from_str(&told.stdout).into_iter().next().unwrap().unwrap();
+    let because: Vec<_> = told.as_array().unwrap().iter().map(|one| (&one["service"], &one["because_of"])).collect();
+    assert_eq!(because, [(&json!("counter"), &json!("other")), (&json!("other"), &json!(null))], "{told}");
     assert_eq!(live(&desk, 1), json!("one"));
     desk.write("good.toml", "counter = \"two.wasm\"\nother = \"two.wasm\"\n");
     let deployed = desk.run(&["deploy", "--set", "good.toml", "--probation", "10ms"]).well();

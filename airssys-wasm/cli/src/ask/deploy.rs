@@ -167,17 +167,19 @@ fn follow_set(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
     if host.json {
         output::print_json(&ended)?;
     }
-    // The one that went back first says why; the others, that it did.
-    let wrong = ended.iter().filter(|deployment| deployment.state != "live");
-    let first = wrong
-        .min_by_key(|deployment| deployment.reason.as_deref().is_some_and(|why| why.contains(", of the same set,")));
-    if let Some(deployment) = first {
+    if let Some(deployment) = culprit(&ended) {
         return Err(not_as_wanted(deployment).into());
     }
     if !host.json {
         ended.iter().try_for_each(|deployment| output::print(&as_wanted(deployment)))?;
     }
     Ok(())
+}
+
+/// Which of a set is told as the reason. One that went back because another one did only says so, and the other one says why.
+fn culprit(set: &[Deployment]) -> Option<&Deployment> {
+    let wrong = set.iter().filter(|deployment| deployment.state != "live");
+    wrong.min_by_key(|deployment| deployment.because_of.is_some())
 }
 
 fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
@@ -291,5 +293,33 @@ fn not_as_wanted(deployment: &Deployment) -> Refusal {
             ),
         ),
         _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use serde_json::json;
+
+    use super::{Deployment, culprit};
+
+    fn deployment(service: &str, state: &str, reason: Option<&str>, because_of: Option<&str>) -> Deployment {
+        let told = json!({
+            "service": service, "state": state, "reason": reason, "because_of": because_of, "pause_us": 0.0, "live": null
+        });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn who_went_back_first_is_told_whatever_the_reasons_say() {
+        let quoting = "the new release did not start: internal: counter, of the same set, is gone";
+        let set = [
+            deployment("counter", "rolled-back", Some("it was undone"), Some("other")),
+            deployment("other", "rolled-back", Some(quoting), None),
+        ];
+        assert_eq!(culprit(&set).unwrap().service, "other");
+        let set = [deployment("counter", "live", None, None)];
+        assert!(culprit(&set).is_none());
     }
 }

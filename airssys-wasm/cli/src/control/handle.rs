@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use airssys_wasm::apply::ApplyError;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{self, Canary, DeployError, DeployOptions, Progress, Rolling, Shadow, Strategy};
+use airssys_wasm::deploy::{self, Canary, DeployError, DeployOptions, Progress, Rolling, Setback, Shadow, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -292,7 +292,13 @@ fn compared(of: deploy::Compared) -> Compared {
 
 fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
     let (mut at, mut sides) = (None, None);
-    let (state, reason) = match deployment.progress() {
+    let now = deployment.progress();
+    let because_of = match &now {
+        Progress::RolledBack { reason: Setback::OfTheSet { service, .. } }
+        | Progress::Suspended { reason: Setback::OfTheSet { service, .. }, .. } => Some(service.clone()),
+        _ => None,
+    };
+    let (state, reason) = match now {
         Progress::Rehearsing { compared } => {
             sides = compared;
             ("rehearsing", None)
@@ -329,6 +335,7 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         compared: sides.map(compared),
         rehearsed,
         reason,
+        because_of,
         pause_us,
         waited: deployment.waited(),
         turns_to_discard,

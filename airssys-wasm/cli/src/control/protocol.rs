@@ -298,6 +298,9 @@ pub(crate) struct Deployment {
     pub(crate) rehearsed: Option<Rehearsed>,
     /// Why it was rolled back.
     pub(crate) reason: Option<String>,
+    /// The service of the same set that went back first, where that is why.
+    #[serde(default)]
+    pub(crate) because_of: Option<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
     pub(crate) pause_us: f64,
     /// The most messages that waited in one mailbox when its actor was switched.
