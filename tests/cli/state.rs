@@ -95,18 +95,32 @@ fn what_cannot_be_put_back_changes_nothing() {
     call(&desk, &set("drink", json!("tea")));
     stop(&desk, running);
     let before = desk.run(&["state", "dump", "prober", "--json"]).well().stdout;
+    let state = |inner: &str| format!(r#"{{"format":1,"service":"a","states":[{inner}]}}"#);
+    let values = |inner: &str| state(&format!(r#"{{"actor":"","commits":1,"schema":0,"values":{{{inner}}}}}"#));
+    let commits = |commits: &str| state(&format!(r#"{{"actor":"","commits":{commits},"schema":0,"values":{{}}}}"#));
+    let twice = r#"{"actor":"bob","commits":1,"schema":0,"values":{}}"#;
     for (text, code, says) in [
-        ("{", "AD205", "is no state"),
-        (r#"{"format":1,"service":"a","states":[],"more":1}"#, "AD205", "more"),
-        (r#"{"format":2,"service":"a","states":[]}"#, "AD206", "format 2"),
-        (
-            r#"{"format":1,"service":"a","states":[{"actor":"","commits":1,"schema":0,"values":{"k":{"hex":"x"}}}]}"#,
-            "AD205",
-            "\"k\"",
-        ),
+        ("{".to_owned(), "AD205", "is no state"),
+        (r#"{"format":1,"service":"a","states":[],"more":1}"#.to_owned(), "AD205", "more"),
+        (r#"{"format":1,"service":"a","service":"b","states":[]}"#.to_owned(), "AD205", "service"),
+        (r#"{"format":2,"service":"a","states":[]}"#.to_owned(), "AD206", "format 2"),
+        (r#"{"format":4294967296,"service":"a","states":[]}"#.to_owned(), "AD205", "4294967296"),
+        (values(r#""k":{"hex":"x"}"#), "AD205", "\"k\""),
+        (values(r#""k":{"text":"1"},"k":{"text":"2"}"#), "AD205", "\"k\" stands there twice"),
+        (values(r#""k":{"text":"1","hex":"31"}"#), "AD205", "is no state"),
+        (values(r#""k":{"texts":"1"}"#), "AD205", "texts"),
+        (state(&format!("{twice},{twice}")), "AD205", "\"bob\" stands there twice"),
+        (state(r#"{"actor":"","commits":1,"schema":0,"values":{},"more":1}"#), "AD205", "more"),
+        (state(r#"{"actor":"","commits":1,"schema":4294967296,"values":{}}"#), "AD205", "4294967296"),
+        (commits("-1"), "AD205", "-1"),
+        (commits("1.5"), "AD205", "1.5"),
+        (commits("18446744073709551615"), "AD205", "18446744073709551615 commits"),
+        (commits("18446744073709551616"), "AD205", "is no state"),
+        (values("") + "{}", "AD205", "trailing"),
     ] {
         let file = desk.write("bad.json", text);
         let _refused = desk.run(&["state", "load", "prober", file.to_str().unwrap()]).refused(2, code, &[says]);
+        assert_eq!(desk.run(&["state", "dump", "prober", "--json"]).well().stdout, before, "{says}");
     }
     let _refused = desk.run(&["state", "load", "prober", "not-there.json"]).refused(2, "AD204", &["not-there.json"]);
     let file = desk.write("good.json", &before);

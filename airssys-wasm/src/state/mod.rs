@@ -6,6 +6,7 @@
 //! keys and values together.
 
 pub mod durable;
+mod listing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use self::durable::{Home, Kept, NO_MESSAGE};
+use self::listing::Listed;
+pub use self::listing::UnknownCursor;
 use crate::error::Crash;
 
 #[cfg(test)]
 mod tests;
-
-/// Keys in one page of a listing.
-const PAGE: usize = 1_000;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ struct Committed {
     commits: u64,
     /// The schema of the release that wrote last; none where nobody has written.
     schema: Option<u32>,
+    /// Where listings of its keys go on.
+    listed: Listed,
 }
 
 impl Committed {
@@ -53,7 +55,8 @@ impl State {
         let bytes = kept.bytes();
         let Kept { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
-        Self { committed: Mutex::new(Committed { values, bytes, commits, schema }), home: Some(Box::new(home)) }
+        let committed = Committed { values, bytes, commits, schema, listed: Listed::default() };
+        Self { committed: Mutex::new(committed), home: Some(Box::new(home)) }
     }
 
     /// How many keys it has.
@@ -110,6 +113,7 @@ impl State {
             copied.values.clone_from(&committed.values);
             copied.bytes = committed.bytes;
             copied.schema = committed.schema;
+            copied.listed = committed.listed.clone();
         }
         copy
     }
@@ -223,14 +227,25 @@ pub enum Full {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IncrementError {
     /// It holds something else than a number.
-    #[error("the value has {length} bytes; a number has 8, little-endian")]
+    #[error(
+        "the value of the key {key:?} is no counter: it has {length} bytes, and a counter has 8, the lowest first; hint: a key that `set` has written cannot be incremented"
+    )]
     NotANumber {
+        /// The key.
+        key: String,
         /// How many bytes it has.
         length: usize,
     },
     /// The sum is larger than 64 bits hold.
-    #[error("the sum is larger than 64 bits hold")]
-    Overflow,
+    #[error("the counter {key:?} is at {value}: with {delta} more it would be larger than 64 bits hold")]
+    Overflow {
+        /// The key.
+        key: String,
+        /// What it holds.
+        value: u64,
+        /// What was to be added.
+        delta: u64,
+    },
     /// There is no room for a new number.
     #[error(transparent)]
     Full(#[from] Full),
@@ -307,31 +322,14 @@ impl Transaction {
             None => 0,
             Some(bytes) => {
                 let length = bytes.len();
-                u64::from_le_bytes(bytes.as_ref().try_into().map_err(|_| IncrementError::NotANumber { length })?)
+                let number = bytes.as_ref().try_into();
+                u64::from_le_bytes(number.map_err(|_| IncrementError::NotANumber { key: key.to_owned(), length })?)
             }
         };
-        let new = old.checked_add(delta).ok_or(IncrementError::Overflow)?;
+        let overflow = || IncrementError::Overflow { key: key.to_owned(), value: old, delta };
+        let new = old.checked_add(delta).ok_or_else(overflow)?;
         self.set(state, key, Bytes::copy_from_slice(&new.to_le_bytes()), most)?;
         Ok(new)
-    }
-
-    /// A page of the keys in order, from the `cursor`-th on, and the cursor of the next page.
-    #[must_use]
-    pub fn keys(&self, state: &State, cursor: u64) -> (Vec<String>, Option<u64>) {
-        let start = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let committed = &state.lock().values;
-        let fresh = self
-            .writes
-            .iter()
-            .filter(|(key, value)| value.is_some() && !committed.contains_key(*key))
-            .map(|(key, _)| key);
-        let mut all: Vec<&Box<str>> =
-            committed.keys().filter(|key| !matches!(self.writes.get(*key), Some(None))).chain(fresh).collect();
-        all.sort_unstable();
-        let page: Vec<String> = all.iter().skip(start).take(PAGE).map(|key| key.to_string()).collect();
-        let next = start.saturating_add(page.len());
-        let more = next < all.len();
-        (page, more.then_some(next as u64))
     }
 
     /// Adds what a later one would change, over the same state.

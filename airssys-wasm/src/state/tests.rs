@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Full, IncrementError, State, Transaction};
+use super::{Full, IncrementError, State, Transaction, UnknownCursor};
 
 const MOST: usize = 1 << 20;
 
@@ -26,9 +26,14 @@ fn only_numbers_are_incremented() {
     let mut turn = Transaction::default();
     assert_eq!(turn.increment(&state, "n", 5, MOST), Ok(5));
     assert_eq!(turn.increment(&state, "n", 2, MOST), Ok(7));
-    assert_eq!(turn.increment(&state, "n", u64::MAX, MOST), Err(IncrementError::Overflow));
+    let overflow = turn.increment(&state, "n", u64::MAX, MOST).unwrap_err();
+    assert_eq!(overflow, IncrementError::Overflow { key: "n".into(), value: 7, delta: u64::MAX });
+    assert!(overflow.to_string().contains("\"n\"") && overflow.to_string().contains('7'), "{overflow}");
     turn.set(&state, "text", "abc".into(), MOST).unwrap();
-    assert_eq!(turn.increment(&state, "text", 1, MOST), Err(IncrementError::NotANumber { length: 3 }));
+    let text = turn.increment(&state, "text", 1, MOST).unwrap_err();
+    assert_eq!(text, IncrementError::NotANumber { key: "text".into(), length: 3 });
+    assert!(text.to_string().contains("\"text\"") && text.to_string().contains("3 bytes"), "{text}");
+    assert_eq!(turn.get(&state, "text"), Some("abc".into()), "it is as it was");
     assert_eq!(turn.get(&state, "n"), Some(Bytes::copy_from_slice(&7_u64.to_le_bytes())));
 }
 
@@ -57,13 +62,93 @@ fn a_listing_comes_in_pages() {
     for n in 0..2_500 {
         turn.set(&state, &format!("{n:05}"), Bytes::new(), MOST).unwrap();
     }
-    let (mut seen, mut cursor) = (Vec::new(), Some(0));
-    while let Some(at) = cursor {
-        let (page, next) = turn.keys(&state, at);
+    assert_eq!(walk(&state, &mut turn, |_, _| ()), (0..2_500).map(|n| format!("{n:05}")).collect::<Vec<_>>());
+    assert_eq!(turn.keys(&state, Some(0)), turn.keys(&state, None), "0 is the beginning");
+    assert_eq!(turn.keys(&state, Some(7)), Err(UnknownCursor { cursor: 7 }));
+}
+
+/// All keys, page by page, with something done after each.
+fn walk(state: &State, turn: &mut Transaction, mut then: impl FnMut(&mut Transaction, &[String])) -> Vec<String> {
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let (page, next) = turn.keys(state, cursor).unwrap();
+        then(turn, &page);
         seen.extend(page);
         cursor = next;
+        if cursor.is_none() {
+            return seen;
+        }
     }
-    assert_eq!(seen, (0..2_500).map(|n| format!("{n:05}")).collect::<Vec<_>>());
+}
+
+/// `N` keys, of which those before `committed` are committed.
+fn listed(committed: u32) -> (State, Transaction, Vec<String>) {
+    let (state, mut turn) = (State::default(), Transaction::default());
+    let all: Vec<String> = (0..3_500).map(|n| format!("{n:05}")).collect();
+    for (n, key) in (0..).zip(&all) {
+        if n == committed {
+            turn.commit(&state, 0);
+        }
+        turn.set(&state, key, Bytes::new(), MOST).unwrap();
+    }
+    (state, turn, all)
+}
+
+#[test]
+fn who_changes_keys_between_pages_misses_none_and_gets_none_twice() {
+    // Keys that are committed, that the turn has made, and both.
+    for committed in [0, 1_700, 3_499] {
+        let (state, mut turn, all) = listed(committed);
+        let seen = walk(&state, &mut turn, |turn, page| page.iter().for_each(|key| turn.delete(&state, key)));
+        assert_eq!(seen, all, "each was deleted as it was seen");
+        assert_eq!(turn.keys(&state, None), Ok((Vec::new(), None)));
+
+        let (state, mut turn, all) = listed(committed);
+        let seen = walk(&state, &mut turn, |turn, page| {
+            // Before what was seen, where a listing by numbers would show what it has shown.
+            turn.set(&state, &format!("!{}", page[0]), Bytes::new(), MOST).unwrap();
+        });
+        assert_eq!(seen, all, "one was made before each page");
+    }
+}
+
+#[test]
+fn a_listing_goes_on_in_later_turns_though_its_keys_are_gone() {
+    let (state, mut turn, all) = listed(3_499);
+    turn.commit(&state, 0);
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let mut turn = Transaction::default();
+        let (page, next) = turn.keys(&state, cursor).unwrap();
+        page.iter().for_each(|key| turn.delete(&state, key));
+        turn.commit(&state, 0);
+        seen.extend(page);
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+    assert!(state.is_empty());
+}
+
+#[test]
+fn a_cursor_that_is_forgotten_is_an_error_where_its_key_is_gone_and_is_found_where_it_is_there() {
+    let (state, mut turn, _) = listed(0);
+    let (first, cursor) = turn.keys(&state, None).unwrap();
+    for n in 0..20 {
+        turn.set(&state, &format!("!{n:02}"), Bytes::new(), MOST).unwrap();
+        // Each page ends with another key.
+        assert!(turn.keys(&state, None).unwrap().1.is_some());
+    }
+    assert_eq!(turn.keys(&state, cursor).unwrap().0[0], "01000", "found by its key");
+    for n in 20..40 {
+        turn.set(&state, &format!("!{n:02}"), Bytes::new(), MOST).unwrap();
+        assert!(turn.keys(&state, None).unwrap().1.is_some());
+    }
+    turn.delete(&state, first.last().unwrap());
+    assert_eq!(turn.keys(&state, cursor), Err(UnknownCursor { cursor: cursor.unwrap() }));
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +193,7 @@ proptest! {
                     seen = committed.clone();
                 }
             }
-            prop_assert_eq!(turn.keys(&state, 0).0, seen.keys().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(turn.keys(&state, None).unwrap().0, seen.keys().cloned().collect::<Vec<_>>());
             for key in 0..6_u8 {
                 let key = key.to_string();
                 prop_assert_eq!(turn.get(&state, &key).map(|value| value[0]), seen.get(&key).copied());

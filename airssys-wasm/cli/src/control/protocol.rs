@@ -10,6 +10,8 @@ use airssys_wasm::state::durable::Kept;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::unique;
+
 /// The version that is spoken here. Another one is refused.
 pub(crate) const VERSION: u64 = 1;
 /// The largest body of a message, in bytes.
@@ -70,6 +72,7 @@ pub(crate) enum Request {
     },
     /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
     DeploySet {
+        #[serde(deserialize_with = "unique::map")]
         releases: BTreeMap<String, String>,
         probation_ms: u64,
         handover_ms: u64,
@@ -331,12 +334,15 @@ pub(crate) struct DumpedState {
     pub(crate) actor: String,
     pub(crate) commits: u64,
     pub(crate) schema: u32,
+    #[serde(deserialize_with = "unique::map")]
     pub(crate) values: BTreeMap<String, Body>,
 }
 
 impl Dump {
     /// What is written here. Another number is refused.
     pub(crate) const FORMAT: u32 = 1;
+    /// The highest number of commits that is taken: a host counts on from there, one a turn, and never comes to the end of 64 bits.
+    const MOST_COMMITS: u64 = i64::MAX.unsigned_abs();
 
     pub(crate) fn new(service: &str, states: &BTreeMap<Box<str>, Kept>) -> Self {
         let state = |actor: &str, kept: &Kept| DumpedState {
@@ -352,14 +358,20 @@ impl Dump {
         }
     }
 
-    /// What it stands for; the key of a value that is no hex, where there is one.
+    /// What it stands for; or what is wrong with it.
     pub(crate) fn states(self) -> Result<BTreeMap<Box<str>, Kept>, String> {
         let mut all = BTreeMap::new();
         for DumpedState { actor, commits, schema, values } in self.states {
+            if commits > Self::MOST_COMMITS {
+                return Err(format!("the state of the actor {actor:?} has {commits} commits, more than any can have"));
+            }
             let mut kept = Kept { commits, schema, ..Kept::default() };
             for (key, body) in values {
-                let Some(value) = body.bytes() else { return Err(key) };
+                let Some(value) = body.bytes() else { return Err(format!("the value of {key:?} is no hex")) };
                 kept.values.insert(key.into(), value.into());
+            }
+            if all.contains_key(&*actor) {
+                return Err(format!("the state of the actor {actor:?} stands there twice"));
             }
             all.insert(actor.into(), kept);
         }
@@ -433,7 +445,12 @@ mod tests {
         let line = r#"{"request":"call","to":"a","key":null,"body":{"text":"x\n"},"timeout_ms":5}"#;
         assert_eq!(serde_json::to_string(&call).unwrap(), line);
         assert_eq!(serde_json::from_str::<Request>(line).unwrap(), call);
-        for bad in [r#"{"request":"fly"}"#, r#"{"request":"emit","topic":"t","body":{"text":""},"loud":1}"#, "[]"] {
+        let set = r#"{"request":"deploy_set","releases":{"a":"1","a":"2"},"probation_ms":1,"handover_ms":1}"#;
+        let twice = r#"{"request":"replay_dead_letter","id":1,"id":2}"#;
+        let too_large = r#"{"request":"replay_dead_letter","id":18446744073709551616}"#;
+        let loud = r#"{"request":"emit","topic":"t","body":{"text":""},"loud":1}"#;
+        let both = r#"{"request":"emit","topic":"t","body":{"text":"","hex":""}}"#;
+        for bad in [r#"{"request":"fly"}"#, loud, "[]", set, twice, too_large, both] {
             assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
         }
         let no = Reply::Error(Refusal::new("busy", "later"));

@@ -129,10 +129,7 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
     if dump.format != Dump::FORMAT {
         return Err(StateCommandError::Format { file: file.to_owned(), format: dump.format });
     }
-    let states = dump.states().map_err(|key| StateCommandError::NoDump {
-        file: file.to_owned(),
-        why: format!("the value of {key:?} is no hex"),
-    })?;
+    let states = dump.states().map_err(|why| StateCommandError::NoDump { file: file.to_owned(), why })?;
     // As long as it is held no host starts here.
     let _alone = Claim::take(data)?;
     let mut stored = StateFile::open(data)?;

@@ -95,6 +95,9 @@ pub fn exists(key: &str) -> Result<bool, StateError> {
 
 /// Adds to a counter and returns what it is then. A key without a value counts from 0.
 ///
+/// A counter is not kept as JSON, but as eight bytes, the lowest first (a little-endian `u64`). So what [`set`] has written is no counter, and [`get`] does
+/// not read one: `increment(key, 0)` does.
+///
 /// # Example
 ///
 /// ```no_run
@@ -106,7 +109,7 @@ pub fn exists(key: &str) -> Result<bool, StateError> {
 ///
 /// # Errors
 ///
-/// Where the store cannot be written, or the value is no counter.
+/// Where the store cannot be written, the value is no counter, or the sum is more than a `u64` holds; the text names the key. The value is as it was then.
 pub fn increment(key: &str, delta: u64) -> Result<u64, StateError> {
     with(|bucket| atomics::increment(bucket, key, delta))
 }

@@ -47,8 +47,10 @@ impl store::HostBucket for Guest {
 
     fn list_keys(&mut self, _: Resource<Bucket>, cursor: Option<u64>) -> Stored<store::KeyResponse> {
         let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
-        let (keys, cursor) = self.turn.writes.keys(state, cursor.unwrap_or(0));
-        Ok(Ok(store::KeyResponse { keys, cursor }))
+        let page = self.turn.writes.keys(state, cursor);
+        Ok(page
+            .map(|(keys, cursor)| store::KeyResponse { keys, cursor })
+            .map_err(|unknown| store::Error::Other(unknown.to_string())))
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -88,7 +90,8 @@ impl Guest {
     fn write(&mut self, key: &str, value: Bytes) -> Result<(), store::Error> {
         let most = self.most_state();
         let Some(state) = &self.turn.state else { return Err(store::Error::NoSuchStore) };
-        self.turn.writes.set(state, key, value, most).map_err(|full| store::Error::Other(full.to_string()))
+        let written = self.turn.writes.set(state, key, value, most);
+        written.map_err(|full| store::Error::Other(format!("cannot set the key {key:?}: {full}")))
     }
 
     fn remove(&mut self, key: &str) {
