@@ -10,6 +10,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/logs.rs"]
+mod logs;
 #[path = "cli/new.rs"]
 mod new;
 #[path = "cli/releases.rs"]
@@ -28,7 +30,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 32] = [
+const SUBCOMMANDS: [&str; 34] = [
     "new",
     "build",
     "inspect",
@@ -59,6 +61,8 @@ const SUBCOMMANDS: [&str; 32] = [
     "state get",
     "state load",
     "watch",
+    "top",
+    "logs",
     "stop",
     "completions",
 ];

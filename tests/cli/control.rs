@@ -254,6 +254,38 @@ fn a_watch_tells_what_changes_until_the_host_is_gone() {
 }
 
 #[test]
+fn top_tells_turns_a_second_until_the_host_is_gone() {
+    let desk = Desk::with(&both());
+    let running = up(&desk, &[]);
+    let mut top = Running::start(desk.command(&["top", "--every", "50ms", "--json"]));
+    let mut lines = BufReader::new(top.child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["services"][0]["per_second"]["handled"], json!(0.0), "nobody has called");
+    let _called = desk.run(&["call", "echo", "x"]).well();
+    let busy = loop {
+        let now = next();
+        if now["services"][0]["service"]["handled"] == 1 {
+            break now;
+        }
+    };
+    // One turn in the time between two looks.
+    let handled = busy["services"][0]["per_second"]["handled"].as_f64().unwrap();
+    assert!(handled > 0.0 && handled <= 1.0 / 0.05, "{busy}");
+    assert_eq!(busy["services"][1]["per_second"]["handled"], json!(0.0), "{busy}");
+    assert_eq!(next()["services"][0]["per_second"]["handled"], json!(0.0), "it was one turn only");
+
+    // As a table: the head, and a row for each, the one with the most first.
+    let text = desk.run(&["top", "--every", "1ms", "--count", "2", "--sort", "service"]).well().stdout;
+    let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(cells.len(), 2 * 4, "{text}");
+    assert_eq!(cells[1][..3], ["service", "queued", "handled/s"], "{text}");
+    assert_eq!((cells[2][0], cells[3][0]), ("echo", "prober"), "{text}");
+    stop(&desk, running);
+    let (exit, said) = top.end();
+    assert_eq!((exit, said.as_str()), (Some(0), "the host is gone\n"));
+}
+
+#[test]
 fn a_stop_is_over_when_the_host_is_gone_and_names_what_was_killed() {
     let desk = Desk::with(&format!(
         "{PROBER}shutdown = \"50ms\"\nlimits = {{ turn_deadline = \"1h\", turn_budget = \"1h\" }}\nconfig = {{ stop = \"hang\" }}\n"
@@ -334,6 +366,7 @@ fn without_a_host_every_command_says_how_to_start_one() {
         &["dead-letters", "replay", "1"],
         &["dead-letters", "drop", "1"],
         &["watch"],
+        &["top"],
         &["stop"],
     ] {
         let ran = desk.run(&[arguments, &["--data", "d"]].concat()).refused(4, "AH101", &["`d`", "--data d"]);

@@ -11,6 +11,7 @@ mod control;
 mod explain;
 mod inspect;
 mod keygen;
+mod logs;
 mod new;
 mod output;
 mod publish;
@@ -59,6 +60,8 @@ enum Command {
     DeadLetters(ask::dead_letters::Args),
     State(state::Args),
     Watch(ask::watch::Args),
+    Top(ask::top::Args),
+    Logs(logs::Args),
     Stop(ask::stop::Args),
     Completions(completions::Args),
 }
@@ -97,6 +100,8 @@ fn command() -> ExitCode {
         Command::DeadLetters(args) => ask::dead_letters::run(&args).map_err(Into::into),
         Command::State(args) => state::run(&args).map_err(Into::into),
         Command::Watch(args) => ask::watch::run(&args).map_err(Into::into),
+        Command::Top(args) => ask::top::run(&args).map_err(Into::into),
+        Command::Logs(args) => logs::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
     };

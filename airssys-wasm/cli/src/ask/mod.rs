@@ -9,6 +9,7 @@ pub(crate) mod ps;
 pub(crate) mod status;
 pub(crate) mod stop;
 mod strategy;
+pub(crate) mod top;
 pub(crate) mod tree;
 pub(crate) mod watch;
 

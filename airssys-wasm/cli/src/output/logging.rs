@@ -2,16 +2,21 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::Exit;
 use crate::explain::Explain;
+use crate::logs::Keep;
 
 /// The variable that says what is logged.
 const VARIABLE: &str = "AIRSSYS_LOG";
 /// What is logged where nobody says.
 const DEFAULT: &str = "warn,airssys::guest=info";
+/// What is kept in the data folder, whatever is logged to stderr.
+const KEPT: &str = "warn,airssys=info,airssys::dead=debug";
 
 /// What is logged.
 #[derive(Debug, clap::Args)]
@@ -32,18 +37,19 @@ pub(crate) struct LogError {
 }
 
 impl LogArgs {
-    /// Starts logging; once a process.
-    pub(crate) fn start(&self) -> Result<(), LogError> {
+    /// Starts logging; once a process. What it gives keeps the log, from when it is told where.
+    pub(crate) fn start(&self) -> Result<Keep, LogError> {
         let asked = self.log.clone().or_else(|| std::env::var(VARIABLE).ok()).filter(|filter| !filter.is_empty());
         let filter = filter(asked.as_deref().unwrap_or(DEFAULT))?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let stderr = tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             // That nobody reads the log must not end a mesh.
             .log_internal_errors(false)
-            .init();
-        Ok(())
+            .with_filter(filter);
+        let keep = Keep::default();
+        tracing_subscriber::registry().with(stderr).with(keep.clone().with_filter(self::filter(KEPT)?)).init();
+        Ok(keep)
     }
 }
 

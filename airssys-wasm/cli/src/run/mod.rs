@@ -93,7 +93,7 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     signals::without_backtraces();
-    args.log.start()?;
+    let log = args.log.start()?;
     let mut input = args.input.as_ref().map(InputSpec::open).transpose()?;
     let written = args.topology.read()?;
     let data = args.topology.data.folder();
@@ -103,6 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     }
     let served = args.input.is_none() || args.topology.data.is_given();
     let claim = served.then(|| Claim::take(data)).transpose()?;
+    let kept = claim.as_ref().and_then(|_| log.begin(data));
     if claim.is_none() {
         // Another host may have the folder, and what was deployed to that is its own.
         builder = builder.as_written();
@@ -120,6 +121,8 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
     let outcome = threads.block_on(session(args, builder, &topology, input, claim));
     threads.shutdown_timeout(PARTING);
+    // What was said to the very end is in the log before the process is gone.
+    drop(kept);
     outcome
 }
 

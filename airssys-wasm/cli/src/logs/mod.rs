@@ -1,0 +1,144 @@
+//! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host need run.
+
+mod file;
+mod keep;
+mod read;
+mod record;
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use self::keep::Keep;
+use self::read::{Follow, Line};
+use crate::explain::{Explain, note};
+use crate::output::{DataArgs, Exit};
+
+/// How often a log that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Shows what the guests of a host logged and what the host did with them: starts, crashes, ends, deployments, dead letters, denials.
+///
+/// The log is kept in the data folder, in two files of 8 MiB at most, and is there also when the host has ended. A line is a time, a level, the
+/// service or `(host)`, and what was said. What is logged to stderr is another matter: see `airssys run --log`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  airssys logs\n  airssys logs payments --follow\n  airssys logs payments --tail 20 --json"
+)]
+pub(crate) struct Args {
+    /// Only what is about this service, its actors and its children.
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
+    /// Go on with what comes, until it is interrupted.
+    #[arg(long, short)]
+    follow: bool,
+    /// Begin with the last N lines; without it with the first that is there.
+    #[arg(long, value_name = "N")]
+    tail: Option<usize>,
+    /// Print each line as the JSON object that it is in the file.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Why a log is not shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogsError {
+    #[error("there is no log in the data folder `{}`", .data.display())]
+    None { data: PathBuf },
+    #[error("the log `{}` cannot be read", .file.display())]
+    Read { file: PathBuf, source: io::Error },
+    #[error("cannot write to stdout")]
+    Output(#[source] io::Error),
+}
+
+impl Explain for LogsError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::None { .. } => "AL201",
+            Self::Read { .. } => "AL202",
+            Self::Output(_) => "AL203",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::None { .. } => {
+                "`airssys run` keeps one while it serves; with --input only where --data names the folder. Name another with --data"
+            }
+            Self::Read { .. } => "look at the path and its permissions",
+            Self::Output(_) => "is the disk full?",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::None { .. } => Exit::BadInput,
+            Self::Read { .. } | Self::Output(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
+    let mut follow = Follow::open(args.data.folder(), args.follow)?;
+    let mut others = BTreeSet::new();
+    let mut shown = Vec::new();
+    follow.take(|line| {
+        if is_wanted(args, &line) {
+            shown.push(text(args, &line));
+        } else {
+            others.extend(line.record.iter().flat_map(|record| record.guest().map(str::to_owned)));
+        }
+    })?;
+    if let (true, Some(service)) = (shown.is_empty() && !args.follow, &args.service) {
+        let others: Vec<String> = others.into_iter().collect();
+        let others = if others.is_empty() { "nobody's".to_owned() } else { others.join(", ") };
+        note(&format!("nothing is logged about `{service}`; there are lines of: {others}"));
+    }
+    let begin = args.tail.map_or(0, |tail| shown.len().saturating_sub(tail));
+    if !print(&shown[begin..])? {
+        return Ok(());
+    }
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
+        std::thread::sleep(LOOK);
+        let mut shown = Vec::new();
+        follow.take(|line| shown.extend(is_wanted(args, &line).then(|| text(args, &line))))?;
+        if !print(&shown)? {
+            return Ok(());
+        }
+    }
+}
+
+/// False where nobody reads any more.
+fn print(lines: &[String]) -> Result<bool, LogsError> {
+    let mut stdout = io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).map_err(LogsError::Output),
+    }
+}
+
+/// What cannot be read as a record, as after a full disk, is shown to who asks for everything.
+fn is_wanted(args: &Args, line: &Line) -> bool {
+    match (&args.service, &line.record) {
+        (None, _) => true,
+        (Some(service), Some(record)) => record.services().any(|about| about == service),
+        (Some(_), None) => false,
+    }
+}
+
+fn text(args: &Args, line: &Line) -> String {
+    match &line.record {
+        Some(record) if !args.json => record.text(),
+        None if !args.json => crate::output::printable(&line.text),
+        _ => line.text.clone(),
+    }
+}
