@@ -77,14 +77,16 @@ enum Order<C> {
 
 /// The orders for one incarnation, seen between two turns.
 struct Orders<C> {
+    /// Of the incarnation.
+    seat: Seat,
     waiting: AtomicBool,
     /// None once the incarnation has ended.
     queue: Mutex<Option<VecDeque<Order<C>>>>,
 }
 
 impl<C> Orders<C> {
-    fn new() -> Self {
-        Self { waiting: AtomicBool::new(false), queue: Mutex::new(Some(VecDeque::new())) }
+    fn new(seat: Seat) -> Self {
+        Self { seat, waiting: AtomicBool::new(false), queue: Mutex::new(Some(VecDeque::new())) }
     }
 
     /// Hands the order back where nobody will look at it.
@@ -104,6 +106,10 @@ impl<C> Orders<C> {
     /// Takes no orders any more, and drops those that nobody has looked at.
     fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn is_closed(&self) -> bool {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     fn any(&self) -> bool {
@@ -162,11 +168,19 @@ impl<B: Behavior> WorkerStart<B> {
             }
         }
     }
+
+    /// Says that somebody waits for the next incarnation. Where none runs, because it or a supervisor above it waits for its back-off, that ends now.
+    pub fn hurry(&self) {
+        if let Some(orders) = self.current.load_full().filter(|orders| orders.is_closed()) {
+            orders.seat.hurry();
+        }
+    }
 }
 
 impl<B: Behavior> StartChild for WorkerStart<B> {
     fn start(&self, seat: Seat) -> Starting {
-        let orders = Arc::new(Orders::new());
+        let above = seat.supervisor_cell();
+        let orders = Arc::new(Orders::new(seat));
         self.current.store(Some(Arc::clone(&orders)));
         let exit = ExitSlot::default();
         let worker = Worker::<B> {
@@ -174,12 +188,11 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
             consumer: self.consumer,
             orders: Arc::clone(&orders),
             exit: exit.clone(),
-            seat: seat.clone(),
         };
         let behavior = (self.make)();
         let (mailbox, consumer) = (Arc::clone(&self.mailbox), self.consumer);
         Box::pin(async move {
-            let (actor, _task) = Actor::spawn_linked(None, worker, behavior, seat.supervisor_cell())
+            let (actor, _task) = Actor::spawn_linked(None, worker, behavior, above)
                 .await
                 .map_err(|error| -> Failure { Arc::new(error) })?;
             let stop = move |reason| {
@@ -213,7 +226,6 @@ struct Worker<B: Behavior> {
     consumer: usize,
     orders: Arc<Orders<B::Control>>,
     exit: ExitSlot,
-    seat: Seat,
 }
 
 impl<B: Behavior> Actor for Worker<B> {
@@ -232,7 +244,7 @@ impl<B: Behavior> Actor for Worker<B> {
             // However it ends, also where it is killed.
             let _closes = Closing(&self.orders);
             // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
-            let me = self.seat.pid(myself.get_cell(), self.exit.clone());
+            let me = self.orders.seat.pid(myself.get_cell(), self.exit.clone());
             let reason = Box::pin(self.live(me, behavior)).await;
             // It takes nothing any more; its next incarnation may be long in coming.
             self.mailbox.let_go();
@@ -250,7 +262,7 @@ impl<B: Behavior> Worker<B> {
         if let Err(reason) = Box::pin(behavior.init(me)).await {
             return reason;
         }
-        self.seat.ready();
+        self.orders.seat.ready();
         let (mut turns, mut since) = (0_u32, None);
         loop {
             if self.orders.any() {

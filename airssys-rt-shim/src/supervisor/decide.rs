@@ -164,6 +164,7 @@ pub fn decide(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
         // Of an incarnation that was given up, or of a child that is forgotten.
         Event::Started { .. } | Event::Exited { .. } => {}
         Event::Tick => {}
+        Event::Hurry { child } => state.hurry(&child, now),
         Event::Command { reply, command } => state.command(reply, command, now),
         Event::Shutdown(why) => state.shut_down(why, now),
         Event::Abort => state.abort(now),
@@ -334,6 +335,21 @@ impl State {
             self.restart_group(key, Duration::ZERO, now);
         } else {
             self.deferred.push_back(Deferred::Resume(key));
+        }
+    }
+
+    /// Ends the back-off of a child; under a strategy with groups that of whichever child the group waits for.
+    fn hurry(&mut self, id: &ChildId, now: Duration) {
+        let waits =
+            |state: &Self, key| state.children.status(key) == Status::Restarting && state.children.timer(key).is_some();
+        let found = match self.strategy.is_group() {
+            true => self.children.keys().into_iter().find(|key| waits(self, *key)),
+            false => self.children.find(id).filter(|key| waits(self, *key)),
+        };
+        if let Some(key) = found {
+            // Ends the timer as well.
+            self.children.set_status(key, Status::Restarting);
+            self.backed_off(key, now);
         }
     }
 

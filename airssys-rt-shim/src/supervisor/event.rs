@@ -52,6 +52,11 @@ pub enum Event {
     },
     /// Time has passed, perhaps up to [`crate::supervisor::decide::State::next_deadline`].
     Tick,
+    /// Somebody waits for a child that waits for its back-off.
+    Hurry {
+        /// The child's name.
+        child: ChildId,
+    },
     /// Somebody wants something.
     Command {
         /// Who.

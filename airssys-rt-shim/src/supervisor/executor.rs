@@ -150,6 +150,7 @@ impl Executor {
                 self.alarm = None;
                 Event::Tick
             }
+            Msg::Hurry { child } => Event::Hurry { child },
             Msg::Shutdown(why) => Event::Shutdown(why),
             Msg::Abort => Event::Abort,
             Msg::StartChild { spec, reply } => self.command(Command::StartChild(spec), Waiting::Pid(reply)),
@@ -218,12 +219,13 @@ impl Executor {
             return;
         };
         let path: Arc<str> = format!("{}/{}", self.up.path(), spec.id).into();
-        let start = Arc::clone(&spec.start);
+        let (start, id) = (Arc::clone(&spec.start), spec.id.clone());
         tracing::info!(child = %path, generation, "starts");
         let watch = ExitWatch::default();
         let notice = ExitNotice::new(watch.clone());
         let record = Arc::clone(self.up.record());
-        let seat = Seat { supervisor: myself.clone(), child, generation, path: Arc::clone(&path), watch, record };
+        let (supervisor, above, path_of) = (myself.clone(), self.up.seat(), Arc::clone(&path));
+        let seat = Seat { supervisor, above, id, child, generation, path: path_of, watch, record };
         match start.start(seat).await {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);

@@ -31,6 +31,10 @@ pub(crate) enum Msg {
         fallback: ExitReason,
     },
     Tick,
+    /// Somebody waits for this child: where it waits for its back-off, it waits no longer.
+    Hurry {
+        child: ChildId,
+    },
     StartChild {
         spec: ChildSpec,
         reply: Answer<Pid>,

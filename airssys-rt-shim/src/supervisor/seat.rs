@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::oneshot;
 
+use crate::child::ChildId;
 use crate::exit::ExitSlot;
 use crate::link::Pid;
 use crate::monitor::ExitWatch;
@@ -17,6 +18,9 @@ use crate::system::ShutdownRecord;
 #[derive(Clone)]
 pub struct Seat {
     pub(crate) supervisor: ActorRef<SupervisorMsg>,
+    /// Where the supervisor itself sits; none where it is the root.
+    pub(crate) above: Option<Arc<Seat>>,
+    pub(crate) id: ChildId,
     pub(crate) child: ChildKey,
     pub(crate) generation: Generation,
     pub(crate) path: Arc<str>,
@@ -35,6 +39,16 @@ impl Seat {
     pub fn ready(&self) {
         let message = Msg::Started { child: self.child, generation: self.generation };
         let _supervisor_is_gone = self.supervisor.cast(SupervisorMsg(message));
+    }
+
+    /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor does, it waits no longer. Changes
+    /// nothing else, and may be said as often as one likes.
+    pub(crate) fn hurry(&self) {
+        let mut seat = Some(self);
+        while let Some(at) = seat {
+            let _it_is_gone = at.supervisor.cast(SupervisorMsg(Msg::Hurry { child: at.id.clone() }));
+            seat = at.above.as_deref();
+        }
     }
 
     /// The names from the root down to the child, with slashes between them.
@@ -71,7 +85,7 @@ impl fmt::Debug for Seat {
 /// Whom a supervisor tells that it is up.
 pub(crate) enum Up {
     /// The supervisor above it.
-    Seat(Seat),
+    Seat(Arc<Seat>),
     /// The system, whose root it is.
     System { ready: Option<oneshot::Sender<()>>, name: Arc<str>, record: Arc<ShutdownRecord> },
 }
@@ -83,6 +97,13 @@ impl Up {
             Self::System { ready, .. } => {
                 let _nobody_waits = ready.take().map(|ready| ready.send(()));
             }
+        }
+    }
+
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        match self {
+            Self::Seat(seat) => Some(Arc::clone(seat)),
+            Self::System { .. } => None,
         }
     }
 

@@ -75,7 +75,7 @@ impl SupervisorStart {
 impl StartChild for SupervisorStart {
     fn start(&self, seat: Seat) -> Starting {
         let above = seat.supervisor_cell();
-        let spawning = spawn(Arc::clone(&self.spec), Up::Seat(seat), Arc::clone(&self.brood), Some(above));
+        let spawning = spawn(Arc::clone(&self.spec), Up::Seat(Arc::new(seat)), Arc::clone(&self.brood), Some(above));
         let handle = self.handle.clone();
         Box::pin(async move {
             let (actor, exit, _task) = spawning.await.map_err(|error| -> Failure { Arc::new(error) })?;

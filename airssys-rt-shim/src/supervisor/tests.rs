@@ -159,6 +159,7 @@ impl Bench {
             ["restart", name] => self.command(Command::RestartChild(name.into())),
             ["change", ..] => self.command(Command::Change(Box::new(supervisor(line.trim_start_matches("change "))))),
             ["delete", name] => self.command(Command::DeleteChild(name.into())),
+            ["hurry", name] => self.event(Event::Hurry { child: name.into() }),
             ["shutdown"] => self.event(Event::Shutdown(StopReason::Shutdown)),
             ["abort"] => self.event(Event::Abort),
             _ => panic!("{line}"),
@@ -444,6 +445,13 @@ const CASES: &[Case] = &[
     ]),
     ("a back-off of a group waits with the group stopped", "one-for-all 9/5s backoff | a | b", &[
         "up", "a crashes => pause b", "b shuts-down", "at 1s => start a", "ready a => start b",
+    ]),
+    ("whoever is waited for waits for no back-off", "one-for-one 9/5s backoff | a | b", &[
+        "up", "hurry a", "a crashes", "hurry b", "hurry a => start a", "hurry a", "a crashes", "at 1s", "at 2s => start a", "ready a", "hurry a",
+        "b crashes", "shutdown => stop a", "hurry b", "a shuts-down => exit", "hurry b",
+    ]),
+    ("a group does not wait for a back-off where one of it is waited for", "one-for-all 9/5s backoff | a | b", &[
+        "up", "b crashes => pause a", "hurry b", "a shuts-down", "hurry a => start a", "ready a => start b", "ready b", "at 99s",
     ]),
     ("a shutdown ends a back-off", "one-for-one backoff | a", &[
         "up", "a crashes", "shutdown => exit", "at 99s",
