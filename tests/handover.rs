@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::Runtime;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Progress, Setback};
+use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, MemoryHandover, Progress, Setback};
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ const TOPOLOGY: &str = r#"
     [[service]]
     name = "counter"
     release = "one.wasm"
-    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB" }
+    limits = { turn_budget = "200ms", start_timeout = "500ms", memory = "4MiB", boundary = "128KiB" }
 "#;
 
 struct Handover {
@@ -97,6 +97,13 @@ fn quick() -> DeployOptions {
     options
 }
 
+/// For whom the old release's memory is worth more than the new release.
+fn keeps_memory() -> DeployOptions {
+    let mut options = quick();
+    options.memory = MemoryHandover::Required;
+    options
+}
+
 fn holds(key: &str, value: u64) -> State {
     BTreeMap::from([(key.to_owned(), value)])
 }
@@ -143,12 +150,83 @@ async fn a_handover_that_fails_leaves_everything_as_it_was() {
         let mut mesh = Handover::start(TOPOLOGY, old).await;
         mesh.count().await;
         mesh.count().await;
-        let end = mesh.deploy(mesh.release("two", new, 1)).await;
+        let options = keeps_memory();
+        let deployment = mesh.runtime.deploy("counter", mesh.release("two", new, 1), options).await.unwrap();
+        let end = deployment.ended().await;
         assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{old}, {new}: {end:?}");
         assert_eq!(mesh.state(), holds("handled", 2), "{old}, {new}");
         assert_eq!(mesh.count().await, who("one", if lost { 1 } else { 3 }), "{old}, {new}");
         mesh.stop().await;
     }
+}
+
+/// Ways in which a release hands nothing over, and what that is called.
+const HANDS_NOTHING_OVER: [(&str, &str); 5] = [
+    ("snapshot-fails", "start"),
+    ("snapshot-traps", "trap"),
+    ("snapshot-hangs", "budget"),
+    ("snapshot-grows", "out-of-memory"),
+    ("snapshot-large", "oversized"),
+];
+
+/// That it began without the memory of the one before, and everybody can know.
+fn began_without_memory(mesh: &Handover, deployment: &Deployment, way: &str, code: &str) {
+    let without_memory = deployment.left_out().without_memory.unwrap();
+    assert_eq!((without_memory.actors, without_memory.first.as_str()), (1, "counter"), "{way}");
+    assert_eq!(without_memory.crash.code(), code, "{way}: {}", without_memory.crash);
+    let notes = deployment.left_out().notes();
+    assert!(notes.len() == 1 && notes[0].contains("without the memory"), "{way}: {notes:?}");
+    assert_eq!(mesh.runtime.history("counter").last().unwrap().notes, notes, "{way}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_hands_nothing_over_keeps_no_other_one_out() {
+    for (way, code) in HANDS_NOTHING_OVER {
+        let mut mesh = Handover::start(TOPOLOGY, way).await;
+        mesh.count().await;
+        mesh.count().await;
+        let deployment = mesh.runtime.deploy("counter", mesh.release("two", "healthy", 0), quick()).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live, "{way}");
+        began_without_memory(&mesh, &deployment, way, code);
+        assert_eq!(mesh.count().await, who("two", 1), "{way}");
+        assert_eq!(mesh.state(), holds("handled", 3), "{way}");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_release_before_comes_back_from_one_that_hands_nothing_over() {
+    for (way, code) in HANDS_NOTHING_OVER {
+        let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+        mesh.count().await;
+        assert_eq!(mesh.deploy(mesh.release("two", way, 0)).await, Progress::Live, "{way}");
+        assert_eq!(mesh.count().await, who("two", 2), "{way}");
+        let refused = mesh.runtime.rollback("counter", keeps_memory()).unwrap().ended().await;
+        assert!(matches!(refused, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{way}: {refused:?}");
+        let back = mesh.runtime.rollback("counter", quick()).unwrap();
+        assert_eq!(back.ended().await, Progress::Live, "{way}");
+        began_without_memory(&mesh, &back, way, code);
+        assert_eq!(mesh.count().await, who("one", 1), "{way}");
+        assert_eq!(mesh.state(), holds("handled", 3), "{way}");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_memory_that_nobody_wants_is_not_asked_for() {
+    // What the old one hands over the new one does not take: that is told, and there is a way around it.
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    let end = mesh.deploy(mesh.release("two", "restore-fails", 0)).await;
+    assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
+    assert_eq!(mesh.count().await, who("one", 2));
+    let mut options = quick();
+    options.memory = MemoryHandover::Never;
+    let deployment = mesh.runtime.deploy("counter", mesh.release("two", "restore-fails", 0), options).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(deployment.left_out().without_memory, None, "as was asked for");
+    assert_eq!(mesh.count().await, who("two", 1));
+    mesh.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

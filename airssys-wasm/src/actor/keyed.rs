@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -294,12 +294,7 @@ impl Roster {
         });
         let live = Live::woken(serving, probation, past);
         let start = make(&live);
-        let controls = Arc::clone(&start);
-        let post = Arc::new(Post {
-            live: Arc::clone(&live),
-            gone: AtomicBool::new(false),
-            control: Box::new(move |control| controls.control(control)),
-        });
+        let post = Arc::new(Post { live: Arc::clone(&live), name: address.clone(), start: Arc::clone(&start) });
         post.live.watch(awakened.watch.clone());
         awakened.posts.insert(address, post);
         (start, live)
@@ -308,7 +303,7 @@ impl Roster {
     pub(super) fn leave(&self, address: &Address) {
         let mut awakened = self.lock();
         let Some(post) = awakened.posts.remove(address.as_str()) else { return };
-        post.gone.store(true, Ordering::Release);
+        post.live.leave();
         let (mut past, own) = (post.live.past(), post.live.serving().identity.own.clone());
         // Nobody is anybody's child again: its state is gone with it.
         if past.is_empty() || own.child().is_some() {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::watch::Watch;
@@ -54,6 +54,23 @@ pub(crate) struct Live {
     past: Mutex<Past>,
     /// Where the turns are counted, where two releases are compared. Looked at when an instance begins to serve.
     watch: Mutex<Option<Arc<Watch>>>,
+    offer: Mutex<Offer>,
+    offered: Notify,
+}
+
+/// What is to take over. It waits in the place and not at an incarnation, which may end before it looks: whoever runs here takes it between two turns, whoever
+/// starts instead of its start.
+#[derive(Default)]
+struct Offer {
+    waiting: Option<Box<Swap>>,
+    /// Whether no incarnation will look any more.
+    gone: bool,
+}
+
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Offer").field("gone", &self.gone).finish_non_exhaustive()
+    }
 }
 
 /// A place whose release came back and cannot read the state that there is: going on would discard turns, and only a person decides that.
@@ -144,7 +161,84 @@ impl Live {
             suspended: Mutex::default(),
             past: Mutex::default(),
             watch: Mutex::default(),
+            offer: Mutex::default(),
+            offered: Notify::new(),
         })
+    }
+
+    fn lock_offer(&self) -> MutexGuard<'_, Offer> {
+        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Offers a release to whoever runs here, or starts next. Whoever runs has to be told.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where nobody will start here by himself.
+    pub(crate) fn offer(&self, swap: Box<Swap>) -> Result<(), Box<Swap>> {
+        let mut offer = self.lock_offer();
+        if offer.gone {
+            return Err(swap);
+        }
+        let _nobody_waits_for_that = offer.waiting.replace(swap);
+        drop(offer);
+        self.offered.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn take_offer(&self) -> Option<Box<Swap>> {
+        self.lock_offer().waiting.take()
+    }
+
+    /// Waits until something is offered.
+    pub(super) async fn offered(&self) {
+        loop {
+            let offered = self.offered.notified();
+            if self.lock_offer().waiting.is_some() {
+                return;
+            }
+            offered.await;
+        }
+    }
+
+    /// Takes an offer back that nobody has looked at.
+    pub(crate) fn withdraw(&self, claim: &Arc<Claim>) {
+        let withdrawn = self.lock_offer().waiting.take_if(|swap| Arc::ptr_eq(&swap.claim, claim));
+        drop(withdrawn);
+    }
+
+    /// Nobody will start here any more by himself.
+    pub(super) fn leave(&self) {
+        let waiting = {
+            let mut offer = self.lock_offer();
+            offer.gone = true;
+            offer.waiting.take()
+        };
+        drop(waiting);
+    }
+
+    /// Somebody starts here who had left for good.
+    pub(super) fn come_back(&self) {
+        self.lock_offer().gone = false;
+    }
+
+    /// Whether nobody will start here any more by himself.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lock_offer().gone
+    }
+
+    /// Puts a release into a place where nobody runs and nobody will start by himself: whoever is started here all the same starts with it. What the states
+    /// were is given where they are to be put back then. Whether it is such a place.
+    pub(crate) fn pass_over(&self, next: Arc<Serving>, probation: Option<Probation>, put_back: Option<Before>) -> bool {
+        // Locked until it is done: whoever starts comes back first, and then looks at what serves.
+        let offer = self.lock_offer();
+        if offer.gone {
+            self.switch(next, probation);
+            if let Some(saved) = put_back {
+                self.returns(Some(Returning { saved, discard: true }));
+            }
+        }
+        offer.gone
     }
 
     /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its first start.
@@ -300,16 +394,18 @@ impl Live {
         suspended.as_ref().map(|suspended| Arc::clone(&suspended.saved))
     }
 
-    /// Puts the release before back over a crash, where there is one on probation; what the states were before it, then.
-    pub(super) fn roll_back(&self, crash: &Crash) -> Option<Before> {
-        let probation = self.probation.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    /// Puts the release before back over a crash, where there is one on probation: it is [`Live::returning`] then. Whether there was.
+    pub(super) fn roll_back(&self, crash: &Crash) -> bool {
+        let Some(probation) = self.probation.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return false;
+        };
         let mut past = self.lock_past();
         let saved = std::mem::take(&mut past.trial);
         past.on_trial = None;
-        past.returning = Some(Returning { saved: Arc::clone(&saved), discard: false });
+        past.returning = Some(Returning { saved, discard: false });
         self.serving.store(probation.before);
         let _nobody_listens = probation.failed.send(crash.clone());
-        Some(saved)
+        true
     }
 
     /// The next try of the message in hand does not count.
@@ -328,6 +424,7 @@ pub(crate) struct Swap {
     /// None where the actor has to make it itself.
     pub(crate) prepared: Option<Prepared>,
     pub(crate) way: Way,
+    pub(crate) memory: MemoryHandover,
     /// When the actor is to go on, with whichever release.
     pub(crate) until: Instant,
     pub(crate) claim: Arc<Claim>,
@@ -420,6 +517,20 @@ pub(crate) struct Swapped {
     pub(crate) pause: Duration,
     /// How many messages were in its mailbox then.
     pub(crate) waiting: usize,
+    /// Why it went without the memory of the one before, which was to hand it over.
+    pub(crate) without_memory: Option<Crash>,
+}
+
+/// What becomes of the memory that the release before was to hand over to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MemoryHandover {
+    /// Where its `snapshot` fails, the next one takes over without it. The default: one that is sick keeps nobody out.
+    #[default]
+    WherePossible,
+    /// Where its `snapshot` fails, it stays.
+    Required,
+    /// It is not asked for.
+    Never,
 }
 
 const OPEN: u8 = 0;

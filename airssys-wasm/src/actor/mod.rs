@@ -15,6 +15,7 @@ mod watch;
 
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
+pub use live::MemoryHandover;
 pub(crate) use live::{Before, Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
 use live::{BroughtOver, Live, Returning, Suspended};
 pub use place::{Multiplicity, ServiceSpec};
@@ -53,6 +54,8 @@ pub(crate) enum Control {
     Check(oneshot::Sender<Result<(), Fault>>),
     /// Let another release take over.
     Swap(Box<Swap>),
+    /// Take what is offered to the place.
+    Offered,
     /// Count turns where the place says now, or nowhere any more.
     Watch,
     /// Go on under the rules that are live in this place now, with the same instance; then say so.
@@ -84,6 +87,28 @@ impl ComponentActor {
         Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, watching: None }
     }
 
+    /// Starts what is live in this place, or what is offered to it: whatever is to take over waits for no start of what was there before, which may never end.
+    async fn begin(&mut self) -> Result<(), Crash> {
+        loop {
+            let place = Arc::clone(&self.live);
+            let started = tokio::select! {
+                biased;
+                () = place.offered() => None,
+                started = self.start() => Some(started),
+            };
+            if let Some(started) = started {
+                return started;
+            }
+            // What was begun is dropped, as where it is killed.
+            if let Some(swap) = self.live.take_offer() {
+                self.take_over(*swap).await;
+                if self.instance.is_some() || self.suspended {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
         if let Some(Returning { saved, discard }) = self.live.returning() {
@@ -91,10 +116,11 @@ impl ComponentActor {
         }
         match self.start_live(true).await {
             Ok(()) => Ok(()),
-            Err(crash) => match self.live.roll_back(&crash) {
-                Some(saved) => self.go_back(&saved, false).await,
+            Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
+                Some(Returning { saved, discard }) => self.go_back(&saved, discard).await,
                 None => Err(crash),
             },
+            Err(crash) => Err(crash),
         }
     }
 
@@ -173,39 +199,7 @@ impl ComponentActor {
 
     /// Lets another release take over, where it is not withdrawn.
     async fn swap(&mut self, swap: Swap) -> Flow {
-        let Swap { next, prepared, way, until, claim, answer } = swap;
-        if !claim.take() {
-            return Flow::Continue;
-        }
-        let begun = Instant::now();
-        let waiting = self.identity.mailbox.len();
-        let answered = match way {
-            Way::Forth(probation) => match self.forth(&next, prepared, probation, until).await {
-                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
-                Err(crash) => answer.send(Err(crash)),
-            },
-            Way::Same(probation) => {
-                let same = Arc::ptr_eq(&self.live.serving(), &probation.before) && !self.suspended;
-                let swapped = if same && self.live.is_settled() {
-                    self.forth(&next, prepared, probation, until).await
-                } else {
-                    Err(Crash::Host { detail: "another release serves here".to_owned() })
-                };
-                if swapped.is_ok() {
-                    self.live.settle();
-                    self.live.same();
-                }
-                match swapped {
-                    Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
-                    Err(crash) => answer.send(Err(crash)),
-                }
-            }
-            Way::Back { saved, discard, held } => match self.back(next, &saved, discard, held, until).await {
-                Ok(old) => answer.send(Ok(Swapped { old, pause: begun.elapsed(), waiting })),
-                Err(crash) => answer.send(Err(crash)),
-            },
-        };
-        drop(answered);
+        self.take_over(swap).await;
         if self.instance.is_some() || self.suspended {
             return Flow::Continue;
         }
@@ -213,31 +207,93 @@ impl ComponentActor {
         self.go_on().await
     }
 
+    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it, and none after it.
+    async fn take_over(&mut self, swap: Swap) {
+        let Swap { next, prepared, way, memory, until, claim, answer } = swap;
+        if !claim.take() {
+            return;
+        }
+        let begun = Instant::now();
+        let waiting = self.identity.mailbox.len();
+        let swapped = match way {
+            Way::Forth(probation) => self.forth(&next, prepared, probation, memory, until).await,
+            Way::Same(probation) => {
+                let same = Arc::ptr_eq(&self.live.serving(), &probation.before) && !self.suspended;
+                let swapped = if same && self.live.is_settled() {
+                    self.forth(&next, prepared, probation, memory, until).await
+                } else {
+                    Err(Crash::Host { detail: "another release serves here".to_owned() })
+                };
+                if swapped.is_ok() {
+                    self.live.settle();
+                    self.live.same();
+                }
+                swapped
+            }
+            Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
+        };
+        let swapped =
+            swapped.map(|(old, without_memory)| Swapped { old, pause: begun.elapsed(), waiting, without_memory });
+        let _nobody_waits_any_more = answer.send(swapped);
+    }
+
     async fn forth(
         &mut self,
         next: &Arc<Serving>,
         prepared: Option<Prepared>,
         probation: Probation,
+        memory: MemoryHandover,
         until: Instant,
-    ) -> Result<Option<Box<Held>>, Crash> {
-        let snapshot = self.snapshot(next, until).await?;
+    ) -> Result<Left, Crash> {
+        if let (None, Some(shelf)) = (&self.instance, &self.identity.service.shelf) {
+            // A start that was cut off may have left something on its way to the disk.
+            shelf.settle().await;
+        }
+        let (snapshot, without_memory) = self.memory(next, memory, until).await?;
         let commits = self.identity.own.lane().commits();
         // What its start wrote stands only where nobody has written since it read.
         let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
         let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
         let saved = prepared.saves(Some(probation.before.identity.terms.schema));
+        // Of one that was on its way back itself.
+        let returning = self.live.returning();
         if !saved.is_empty() {
             // Where this incarnation is killed while it waits for the disk, the next one is of the release before.
             self.live.returns(Some(Returning { saved: Arc::clone(&saved), discard: false }));
         }
         let committed = prepared.commit().await;
-        self.live.returns(None);
+        self.live.returns(returning.filter(|_| committed.is_err()));
         let instance = committed?;
         let old = self.serve(next, instance).map(|instance| Box::new(Held { instance, commits }));
         self.live.switch(Arc::clone(next), Some(probation));
         self.live.brought_over(saved);
         Metrics::count(&self.identity.service.metrics.started);
-        Ok(old)
+        Ok((old, without_memory))
+    }
+
+    /// What the instance hands over, or why it hands nothing over where it was to and need not.
+    async fn memory(
+        &mut self,
+        next: &Serving,
+        memory: MemoryHandover,
+        until: Instant,
+    ) -> Result<(Option<Bytes>, Option<Crash>), Crash> {
+        let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        let taken = match memory {
+            MemoryHandover::Never => return Ok((None, None)),
+            MemoryHandover::Required => self.snapshot(next, until).await,
+            // Where it does not come to an end, there is time left to do without it.
+            MemoryHandover::WherePossible => self.snapshot(next, half).await,
+        };
+        match taken {
+            Ok(snapshot) => Ok((snapshot, None)),
+            Err(crash) if memory == MemoryHandover::Required => Err(crash),
+            Err(crash) => {
+                let service = self.identity.address();
+                tracing::warn!(target: "airssys::deploy", %service, %crash, "hands nothing over: the next one begins without its memory");
+                Ok((None, Some(crash)))
+            }
+        }
     }
 
     async fn back(
@@ -247,9 +303,9 @@ impl ComponentActor {
         discard: bool,
         held: Option<Box<Held>>,
         until: Instant,
-    ) -> Result<Option<Box<Held>>, Crash> {
+    ) -> Result<Left, Crash> {
         // It goes back also where nothing can be handed over.
-        let snapshot = self.snapshot(&next, until).await.unwrap_or_default();
+        let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.lane().commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
         if discard && !Arc::ptr_eq(&self.live.serving().template, &next.template) {
@@ -266,14 +322,16 @@ impl ComponentActor {
                 Ran::Fault(fault) => {
                     instance.guest().discard();
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
+                    without_memory = Some(Crash::Start { during: "restore", fault });
                 }
                 Ran::Crashed(crash) => {
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %crash, "went back without its memory");
+                    without_memory = Some(crash);
                     self.instance = None;
                 }
             }
         }
-        Ok(old)
+        Ok((old, without_memory))
     }
 
     /// What this instance hands over to the next one, where both do that.
@@ -311,15 +369,15 @@ impl ComponentActor {
 
     /// Goes on with what is live in this place, after the instance ended and the actor did not.
     async fn go_on(&mut self) -> Flow {
-        flow(self.start().await)
+        flow(self.begin().await)
     }
 
     /// What becomes of the actor where its instance ended over no message.
     async fn ended(&mut self, crash: Crash) -> Flow {
         self.instance = None;
         match self.live.roll_back(&crash) {
-            Some(saved) => flow(self.go_back(&saved, false).await),
-            None => Flow::Exit(exit_reason(crash)),
+            true => self.go_on().await,
+            false => Flow::Exit(exit_reason(crash)),
         }
     }
 
@@ -387,11 +445,11 @@ impl ComponentActor {
         );
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
-        if let Some(saved) = self.live.roll_back(&crash) {
+        if self.live.roll_back(&crash) {
             // The release that survives gets the message as if nobody had tried it.
             self.live.forgive();
             drop(hand);
-            return flow(self.go_back(&saved, false).await);
+            return self.go_on().await;
         }
         let again = hand.attempt < retries;
         if again {
@@ -404,6 +462,9 @@ impl ComponentActor {
         Flow::Exit(exit_reason(crash))
     }
 }
+
+/// What served before, and why nothing of its memory was handed over where it was to.
+type Left = (Option<Box<Held>>, Option<Crash>);
 
 /// How long something may take that is to be over at an instant.
 fn left(until: Instant, most: Duration) -> Duration {
@@ -581,7 +642,7 @@ impl Behavior for ComponentActor {
             self.suspended = true;
             return Ok(());
         }
-        let started = self.start().await;
+        let started = self.begin().await;
         // A start that failed is a failed start, also where it was an exit with status 0.
         started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
     }
@@ -668,6 +729,12 @@ impl Behavior for ComponentActor {
     async fn control(&mut self, control: Control) -> Flow {
         let control = match control {
             Control::Swap(swap) => return self.swap(*swap).await,
+            Control::Offered => {
+                return match self.live.take_offer() {
+                    Some(swap) => self.swap(*swap).await,
+                    None => Flow::Continue,
+                };
+            }
             Control::Watch => {
                 return Box::pin(self.watch()).await;
             }
@@ -695,7 +762,9 @@ impl Behavior for ComponentActor {
             }
             // Boxed, as others here: what is done once in a life is not carried around all the time.
             Control::Sleep if self.identity.mailbox.is_empty() => Box::pin(self.sleep()).await,
-            Control::Sleep | Control::Swap(_) | Control::Watch | Control::Retune(_) => Flow::Continue,
+            Control::Sleep | Control::Swap(_) | Control::Offered | Control::Watch | Control::Retune(_) => {
+                Flow::Continue
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::keyed::{self, KeyedRules};
 use super::spawned::{self, SpawnedRules};
-use super::{ComponentActor, Control, Live, Serving};
+use super::{ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Template};
@@ -71,9 +71,9 @@ pub struct ServiceSpec {
 pub(crate) struct Post {
     /// What serves it.
     pub(crate) live: Arc<Live>,
-    /// Whether its incarnation is gone for good: one of a keyed service that fell asleep.
-    pub(super) gone: AtomicBool,
-    pub(super) control: Box<dyn Fn(Control) -> Result<(), Control> + Send + Sync>,
+    /// Its name among the children of its supervisor.
+    pub(crate) name: Box<str>,
+    pub(super) start: Arc<WorkerStart<ComponentActor>>,
 }
 
 impl std::fmt::Debug for Post {
@@ -83,9 +83,9 @@ impl std::fmt::Debug for Post {
 }
 
 impl Post {
-    /// Whether the service takes no messages any more: nobody will run here again.
+    /// Whether nobody will run here any more by himself: this one ended for good, or fell asleep, or the service takes no messages any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.gone.load(Ordering::Acquire) || self.live.serving().identity.mailbox.is_closed()
+        self.live.is_gone() || self.live.serving().identity.mailbox.is_closed()
     }
 
     /// Gives the actor an order for between two turns.
@@ -94,7 +94,24 @@ impl Post {
     ///
     /// Hands it back where none runs. One that ends before it looks drops it.
     pub(crate) fn order(&self, control: Control) -> Result<(), Control> {
-        (self.control)(control)
+        self.start.control(control)
+    }
+
+    /// Offers a release to whoever runs here, or starts next.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where nobody will start here by himself.
+    pub(crate) fn offer(&self, swap: Box<Swap>) -> Result<(), Box<Swap>> {
+        self.live.offer(swap)?;
+        // Who does not run looks when he starts.
+        let _none_runs = self.start.control(Control::Offered);
+        Ok(())
+    }
+
+    /// Lets the next incarnation start now, where none runs and one is to.
+    pub(crate) fn hurry(&self) {
+        self.start.hurry();
     }
 }
 
@@ -210,13 +227,8 @@ impl ServiceSpec {
             let identity = identity(mesh, &service, own, consumer, &self.terms);
             let live = Live::new(Serving { template: Arc::clone(&self.template), identity });
             let start = worker(engines, &live, consumer, Arc::clone(&left));
-            let controls = Arc::clone(&start);
-            posts.push(Post {
-                live,
-                gone: AtomicBool::new(false),
-                control: Box::new(move |control| controls.control(control)),
-            });
             let name = if several { format!("{}#{member}", self.address) } else { self.address.to_string() };
+            posts.push(Post { live, name: name.as_str().into(), start: Arc::clone(&start) });
             placed.children.push(ChildSpec {
                 restart: self.restart,
                 shutdown: self.shutdown,
@@ -240,6 +252,7 @@ fn worker(
     let partitioned = matches!(identity.service.route, Route::Partitioned(_));
     let is_gone = Arc::new(AtomicBool::new(false));
     let (comes_back, door, others) = (Arc::clone(&is_gone), Arc::clone(&mailbox), Arc::clone(&left));
+    let place = Arc::clone(&live);
     WorkerStart::new(
         mailbox,
         consumer,
@@ -247,10 +260,12 @@ fn worker(
             if comes_back.swap(false, Ordering::AcqRel) {
                 others.fetch_add(1, Ordering::AcqRel);
                 door.reopen();
+                live.come_back();
             }
             ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
         },
         move || {
+            place.leave();
             // The last one closes the door of a mailbox that several share; a lane is its own consumer's. One that is stopped may be deleted after that.
             if !is_gone.swap(true, Ordering::AcqRel) && (left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned) {
                 identity.mesh.close(&identity.mailbox);

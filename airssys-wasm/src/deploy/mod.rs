@@ -41,7 +41,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::Swapped;
-pub use crate::actor::{Difference, Rehearsed};
+pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::registry::Untrusted;
@@ -63,6 +63,8 @@ pub struct DeployOptions {
     pub strategy: Strategy,
     /// What the new release of a canary, or of a shadow, has to show.
     pub gate: Gate,
+    /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins without it, and [`LeftOut`] says so.
+    pub memory: MemoryHandover,
 }
 
 impl Default for DeployOptions {
@@ -74,6 +76,7 @@ impl Default for DeployOptions {
             same_version: false,
             strategy: Strategy::default(),
             gate: Gate::default(),
+            memory: MemoryHandover::default(),
         }
     }
 }
@@ -388,14 +391,71 @@ struct Met {
     pause_ns: AtomicU64,
     waiting: AtomicUsize,
     rehearsed: Mutex<Rehearsed>,
+    left_out: Mutex<LeftOut>,
+}
+
+/// What a deployment went on without, since what was there before is stopped or sick.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The members of a pool that do not run and will not be started again by themselves. Whoever starts one all the same starts the new release.
+    pub passed_over: Vec<String>,
+    /// The actors that were to get the memory of the release before, and did not.
+    pub without_memory: Option<WithoutMemory>,
+}
+
+/// Actors whose new release began without the memory of the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WithoutMemory {
+    /// How many.
+    pub actors: usize,
+    /// The first of them.
+    pub first: String,
+    /// What happened there when the memory was to be handed over.
+    pub crash: Crash,
+}
+
+impl LeftOut {
+    /// A sentence for each.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let passed_over = (!self.passed_over.is_empty()).then(|| {
+            format!(
+                "passed over, since they do not run: {}; where they are started again, it is with the new release",
+                self.passed_over.join(", ")
+            )
+        });
+        let without_memory = self.without_memory.as_ref().map(|WithoutMemory { actors, first, crash }| {
+            let others = match actors {
+                1 => String::new(),
+                _ => format!(" and {} more", actors - 1),
+            };
+            format!("{first}{others} took over without the memory of the release before: {crash}")
+        });
+        passed_over.into_iter().chain(without_memory).collect()
+    }
 }
 
 impl Met {
+    fn lock_left_out(&self) -> std::sync::MutexGuard<'_, LeftOut> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rehearsed(&self, found: &Rehearsed) {
         self.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(found);
     }
 
-    fn see(&self, swapped: &Swapped) {
+    /// What became of an actor of this name; none where it was passed over.
+    fn see(&self, actor: &str, swapped: Option<&Swapped>) {
+        let Some(swapped) = swapped else {
+            return self.lock_left_out().passed_over.push(actor.to_owned());
+        };
+        if let Some(crash) = &swapped.without_memory {
+            let mut left_out = self.lock_left_out();
+            let first = || WithoutMemory { actors: 0, first: actor.to_owned(), crash: crash.clone() };
+            left_out.without_memory.get_or_insert_with(first).actors += 1;
+        }
         let pause_ns = u64::try_from(swapped.pause.as_nanos()).unwrap_or(u64::MAX);
         self.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);
         self.waiting.fetch_max(swapped.waiting, Ordering::Relaxed);
@@ -438,6 +498,12 @@ impl Deployment {
     #[must_use]
     pub fn rehearsed(&self) -> Rehearsed {
         self.met.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it went on without, so far: members of a pool that do not run, and memory that was not handed over.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.met.lock_left_out().clone()
     }
 
     /// Brings the old release back. Does nothing where it is over.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::intent::{self, Intent, SetId, Step};
 use crate::registry::{Digest, Release, Store, StoreError, files};
 
-/// The version of what a record says; 2 does not say which set an end was of.
-const FORMAT: u32 = 3;
+/// The version of what a record says; 2 does not say which set an end was of, and 3 not what it went on without.
+const FORMAT: u32 = 4;
 const OLDEST: u32 = 2;
 /// Where they are in the data folder.
 const FOLDER: &str = "deployments";
@@ -101,6 +101,9 @@ pub struct Ended {
     pub live: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// What it went on without: members that do not run, memory that was not handed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The set that it was of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) set: Option<SetId>,
@@ -216,7 +219,7 @@ impl Record {
         self.ended += 1;
         let set = self.under_way.take().and_then(|intent| intent.set);
         let (from, to, live) = (from.clone(), to.clone(), reason.is_none());
-        self.history.push(Ended { number: self.ended, at, from, to, live, reason, set });
+        self.history.push(Ended { number: self.ended, at, from, to, live, reason, notes: Vec::new(), set });
         let too_many = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..too_many);
     }
@@ -502,10 +505,13 @@ impl Page {
         self.records.intend(&self.service, before, intent)
     }
 
-    /// It has proved to be sound.
-    pub(crate) fn prove(&self) -> Result<(), RecordError> {
+    /// It has proved to be sound; what it went on without.
+    pub(crate) fn prove(&self, notes: Vec<String>) -> Result<(), RecordError> {
         let mut record = self.before();
         record.enter(now(), &self.live, &self.next, None);
+        if let Some(ended) = record.history.last_mut() {
+            ended.notes = notes;
+        }
         // One that was suspended is live already, but for its state.
         if record.live != self.next {
             record.previous = Some(std::mem::replace(&mut record.live, self.next.clone()));
@@ -583,7 +589,7 @@ mod tests {
                 services.map(|of| Page { set: set(), ..page(&records, of, &source("old", 0), &source("new", 1)) });
             pages.iter().for_each(|page| page.begin(None).unwrap());
             for page in &pages[..ends] {
-                if live { page.prove().unwrap() } else { page.go_back("it crashed".to_owned()).unwrap() }
+                if live { page.prove(Vec::new()).unwrap() } else { page.go_back("it crashed".to_owned()).unwrap() }
             }
             let expected = if (live && ends > 0) || brought_over.is_some() { "new" } else { "old" };
             let schemas = |service: &str| vec![u32::from(Some(service) == brought_over)];
@@ -606,9 +612,9 @@ mod tests {
     #[test]
     fn a_service_that_gets_its_old_state_back_keeps_the_release_before_its_own() {
         let records = Arc::new(Records::default());
-        page(&records, "counter", &source("first", 0), &source("old", 0)).prove().unwrap();
+        page(&records, "counter", &source("first", 0), &source("old", 0)).prove(Vec::new()).unwrap();
         // The way out of a suspension: the release that came back is live already.
-        page(&records, "counter", &source("old", 0), &source("old", 0)).prove().unwrap();
+        page(&records, "counter", &source("old", 0), &source("old", 0)).prove(Vec::new()).unwrap();
         assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
     }
 
@@ -629,7 +635,7 @@ mod tests {
         let records = Arc::new(Records::open(Some(data.path())).unwrap());
         let page = Page { records, ..page };
         page.begin(None).unwrap();
-        page.prove().unwrap();
+        page.prove(Vec::new()).unwrap();
         assert_eq!(
             (again().live, again().previous, again().under_way),
             (source("new", 0), Some(source("old", 0)), None)

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::decide::{self, Action, Batch, Event};
 use super::gate::{Seen, Verdict};
 use super::intent::Step;
 use super::record::{Page, RecordError};
 use super::strategy::ALL;
-use super::switch::{ASK_AGAIN, Failed, forward};
+use super::switch::{Failed, forward};
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Wish};
 use crate::actor::{Before, Control, Held, Post, Prepared, Rehearsal, Roster, Serving, Tally, Waking, Watch, check};
 use crate::engine::{Engines, Template};
@@ -397,12 +397,9 @@ impl Running<'_> {
                 awake.iter().map(|post| &**post).collect()
             }
         };
-        let until = Instant::now() + self.order.options.handover_deadline;
         for post in posts {
-            // One that is starting looks for itself, but may have done so just before.
-            while post.order(Control::Watch).is_err() && !post.is_closed() && Instant::now() < until {
-                sleep(ASK_AGAIN).await;
-            }
+            // Who does not run looks for himself when he starts.
+            let _none_runs = post.order(Control::Watch);
         }
     }
 
@@ -440,7 +437,8 @@ impl Running<'_> {
                 Err(_dropped) => return Err(None),
             }
         }
-        self.order.write_down(|page| page.prove()).await.or_else(|error| {
+        let notes = self.met.lock_left_out().notes();
+        self.order.write_down(|page| page.prove(notes)).await.or_else(|error| {
             // The first of the set was written and decides about all, also at the next start.
             if self.order.page.follows() {
                 tracing::error!(target: "airssys::deploy", error, "the end of a deployment is not written down");
@@ -507,9 +505,11 @@ impl Running<'_> {
                 let (done, failed) = done.await;
                 for (at, took) in done {
                     let seat = seats[at].1;
-                    self.met.see(&took);
+                    self.met.see(&posts[seat].name, took.as_ref());
                     // Dropped only now: it takes its memory apart.
-                    self.held[seat] = took.old.filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
+                    self.held[seat] = took
+                        .and_then(|took| took.old)
+                        .filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
                     if failed.is_some() {
                         self.revert(seats[at].0).await;
                     }
@@ -554,7 +554,7 @@ impl Running<'_> {
                 self.told.send_replace(Progress::Switching { switched, actors });
             })
             .await;
-        done.iter().for_each(|(_, took)| self.met.see(took));
+        done.iter().for_each(|(at, took)| self.met.see(&awake[*at].name, took.as_ref()));
         match failed {
             Some(setback) => Err(setback),
             None => {

@@ -12,13 +12,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::run::{Order, Posts, Restore};
 use super::{Setback, Strategy};
 use crate::actor::{
-    Before, Claim, Control, Held, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way, start,
+    Before, Claim, Held, MemoryHandover, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way, start,
 };
 use crate::error::Crash;
 use crate::router::service::Target;
 
-/// How long it waits before it asks an actor again that did not run when it was asked.
-pub(super) const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// How long it waits before it looks again at an actor that ended over what it was asked, or that sleeps.
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// How often it looks whether an actor that is to take a release waits for its back-off.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How many sleeping actors are woken at a time to have their states back.
 const AT_ONCE: usize = 64;
 
@@ -44,14 +46,14 @@ impl Order {
     }
 
     /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
-    /// were, by their place in the list.
+    /// were, by their place in the list; nothing of those that were passed over.
     pub(super) async fn switch_several(
         &self,
         places: &[(usize, &Post)],
         first: Option<Result<Prepared, Crash>>,
         failed: &Failed,
         tell: impl Fn(usize),
-    ) -> (Vec<(usize, Swapped)>, Option<Setback>) {
+    ) -> (Vec<(usize, Option<Swapped>)>, Option<Setback>) {
         let at_once = match &self.options.strategy {
             Strategy::Rolling(rolling) => rolling.max_unavailable.max(1),
             Strategy::BlueGreen => places.len(),
@@ -94,13 +96,14 @@ impl Order {
         }
     }
 
+    /// None where nobody runs and nobody will start by himself: whoever is started there all the same starts with the new release.
     async fn switch_one(
         &self,
         post: &Post,
         actor: usize,
         mut made: Option<Prepared>,
         failed: &Failed,
-    ) -> Result<Swapped, Setback> {
+    ) -> Result<Option<Swapped>, Setback> {
         let Self { engines, template, terms, options, restore, .. } = self;
         let until = Instant::now() + options.handover_deadline;
         let before = post.live.serving();
@@ -120,21 +123,35 @@ impl Order {
             let (told, crashes) = mpsc::unbounded_channel();
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
+            let probation = Probation { before: Arc::clone(&before), failed: told.clone() };
             let way = match &put_back {
                 Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true, held: None },
-                None => Way::Forth(Probation { before: Arc::clone(&before), failed: told }),
+                None => Way::Forth(probation),
             };
-            let swap = Swap { next: Arc::clone(&next), prepared, way, until, claim: Arc::clone(&claim), answer };
+            let (next, memory) = (Arc::clone(&next), options.memory);
+            let swap =
+                Swap { next: Arc::clone(&next), prepared, way, memory, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
                 Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
-                    return Ok(swapped);
+                    return Ok(Some(swapped));
                 }
                 Some(Err(crash)) => {
                     if put_back.is_some() {
                         post.live.put_back(&before, Before::default());
                     }
                     return Err(Setback::NotStarted(crash));
+                }
+                None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_gone() => {
+                    let (probation, saved) = match &put_back {
+                        Some(saved) => (None, Some(Arc::clone(saved))),
+                        None => (Some(Probation { before: Arc::clone(&before), failed: told }), None),
+                    };
+                    // Where somebody has just started it, it is asked like any other.
+                    if post.live.pass_over(next, probation, saved) {
+                        forward(crashes, actor, failed);
+                        return Ok(None);
+                    }
                 }
                 // The incarnation that had the order ended with it.
                 None if post.is_closed() => return Err(Setback::Stopped),
@@ -153,7 +170,8 @@ impl Order {
             let claim = Arc::<Claim>::default();
             let way = Way::Back { saved: Arc::clone(&saved), discard: false, held: held.take() };
             let next = Arc::clone(before);
-            let swap = Swap { next, prepared: None, way, until, claim: Arc::clone(&claim), answer };
+            let memory = MemoryHandover::WherePossible;
+            let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
             match hand_over(post, swap, &claim, answered, until).await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
@@ -211,27 +229,37 @@ pub(super) fn forward(mut crashes: mpsc::UnboundedReceiver<Crash>, actor: usize,
     });
 }
 
-/// Gives an actor the order and waits for its end; none where no incarnation carried it out.
-pub(super) async fn hand_over(
+/// Offers an actor what is to take over, and waits for its end; none where nobody carried it out. It waits for no start and no back-off of what was there before.
+async fn hand_over(
     post: &Post,
     swap: Swap,
-    claim: &Claim,
+    claim: &Arc<Claim>,
     mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
     until: Instant,
 ) -> Option<Result<Swapped, Crash>> {
-    let mut order = Control::Swap(Box::new(swap));
-    // It may be starting again at this moment.
-    while let Err(refused) = post.order(order) {
-        if Instant::now() >= until || post.is_closed() {
-            return None;
+    post.offer(Box::new(swap)).ok()?;
+    loop {
+        // It may end before it looks.
+        post.hurry();
+        if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
+            return answer.ok();
         }
-        order = refused;
-        sleep(ASK_AGAIN).await;
+        if Instant::now() >= until {
+            let answer = end(claim, answered).await;
+            post.live.withdraw(claim);
+            return answer;
+        }
     }
-    match timeout_at(until, &mut answered).await {
-        Ok(answer) => answer.ok(),
-        Err(_elapsed) if claim.withdraw() => None,
-        // It is being carried out at this moment.
-        Err(_elapsed) => answered.await.ok(),
+}
+
+/// The end of an order that took too long: none where it is withdrawn.
+pub(super) async fn end(
+    claim: &Claim,
+    answered: oneshot::Receiver<Result<Swapped, Crash>>,
+) -> Option<Result<Swapped, Crash>> {
+    if claim.withdraw() {
+        return None;
     }
+    // It is being carried out at this moment.
+    answered.await.ok()
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::run::Posts;
-use super::switch::hand_over;
-use crate::actor::{Claim, Post, Probation, Swap, Swapped, Way, start};
+use super::switch::end;
+use crate::actor::{Claim, Control, MemoryHandover, Post, Probation, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
 
@@ -50,11 +50,20 @@ pub(crate) async fn tier_up(
             continue;
         };
         let (failed, _nobody_goes_back) = mpsc::unbounded_channel();
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let claim = Arc::<Claim>::default();
         let way = Way::Same(Probation { before, failed });
-        let swap = Swap { next, prepared: Some(prepared), way, until, claim: Arc::clone(&claim), answer };
-        match hand_over(post, swap, &claim, answered, until).await {
+        let memory = MemoryHandover::Required;
+        let swap = Swap { next, prepared: Some(prepared), way, memory, until, claim: Arc::clone(&claim), answer };
+        // An order and no offer: it is for the incarnation that serves.
+        let swapped = match post.order(Control::Swap(Box::new(swap))) {
+            Ok(()) => match timeout_at(until, &mut answered).await {
+                Ok(answer) => answer.ok(),
+                Err(_elapsed) => end(&claim, answered).await,
+            },
+            Err(_none_runs) => None,
+        };
+        match swapped {
             Some(Ok(Swapped { old, .. })) => drop(old),
             _ => left += 1,
         }

@@ -28,6 +28,15 @@ struct Counted {
     seen: u64,
 }
 
+/// What it hands over.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Memory {
+    Seen(u64),
+    /// More than it may hand over.
+    Large(String),
+}
+
 #[derive(Default)]
 struct Heir {
     seen: u64,
@@ -64,9 +73,9 @@ impl Heir {
         Ok(Counted { release: name(), seen: self.seen })
     }
 
-    fn snapshot(&self) -> Result<u64> {
+    fn snapshot(&self) -> Result<Memory> {
         misbehave("snapshot")?;
-        Ok(self.seen)
+        Ok(if way() == "snapshot-large" { Memory::Large("x".repeat(1 << 18)) } else { Memory::Seen(self.seen) })
     }
 
     fn restore(&mut self, seen: u64) -> Result<()> {
