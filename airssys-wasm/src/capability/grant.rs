@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::pattern::Pattern;
 
@@ -24,7 +26,36 @@ pub struct FileGrant {
     pub host: PathBuf,
     /// What may be done with it.
     pub access: Access,
+    /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
+    pub(crate) held: Held,
 }
+
+impl FileGrant {
+    /// A folder that is not opened yet.
+    #[must_use]
+    pub fn new(host: impl Into<PathBuf>, access: Access) -> Self {
+        Self { host: host.into(), access, held: Held::default() }
+    }
+}
+
+/// A handle of a folder. From its opening on it is that folder, whatever is at its path.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(pub(crate) Option<Arc<OwnedFd>>);
+
+impl Held {
+    /// A path that leads to the folder and to no other, for as long as it is held; none where it was never opened.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.0.as_ref().map(|folder| format!("/proc/self/fd/{}", folder.as_raw_fd()).into())
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
 
 /// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address that is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

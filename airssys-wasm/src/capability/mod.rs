@@ -9,6 +9,7 @@ mod pattern;
 mod policy;
 
 pub use baseline::{Baseline, Clocks, Randomness};
+pub(crate) use grant::Held;
 pub use grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{Operation, Policy};

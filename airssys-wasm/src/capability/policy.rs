@@ -121,7 +121,7 @@ impl Policy {
         self.requests.files.iter().filter_map(|(guest, wanted)| {
             let given = self.grants.files.get(guest)?;
             let access: Access = (*wanted).min(given.access);
-            Some((guest.as_str(), FileGrant { host: given.host.clone(), access }))
+            Some((guest.as_str(), FileGrant { access, ..given.clone() }))
         })
     }
 
@@ -235,7 +235,7 @@ mod tests {
             ]),
             ..Requests::default()
         };
-        let given = |access| FileGrant { host: "h".into(), access };
+        let given = |access| FileGrant::new("h", access);
         let grants = Grants {
             files: BTreeMap::from([("/in".into(), given(Access::ReadWrite)), ("/out".into(), given(Access::Read))]),
             ..Grants::default()

@@ -13,7 +13,7 @@ use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topo
 use super::written;
 use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
-use crate::capability::{Baseline, FileGrant, Grants, Pattern};
+use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern};
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Reference, Release, Store};
 use crate::router::service::Shape;
@@ -450,7 +450,12 @@ fn grants(
             let what = format!("the granted folder {} is not there", host.display());
             return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
         }
-        files.insert(guest.clone(), FileGrant { host, access: file.access });
+        if file.access == Access::ReadWrite && lies_in(&source.path, &host) {
+            let what = format!("the granted folder {} may be written to, and this file lies in it", host.display());
+            let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
+            return Err(source.error(&file.host.span(), what, hint));
+        }
+        files.insert(guest.clone(), FileGrant::new(host, file.access));
     }
     Ok(Grants {
         send: addresses(&asked.send)?,
@@ -462,4 +467,9 @@ fn grants(
         environment: asked.environment.clone(),
         sockets: parse_all(source, &asked.sockets)?,
     })
+}
+
+/// Whether a file is in a folder, whatever links lead to either.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    matches!((file.canonicalize(), folder.canonicalize()), (Ok(file), Ok(folder)) if file.starts_with(&folder))
 }

@@ -370,7 +370,7 @@ mod tests {
         subscribe = ["x/*"]
         environment = { TZ = "UTC" }
         sockets = ["127.0.0.1:*", "[::1]:80"]
-        files = { "/in" = { host = "." }, "/out.d" = { host = ".", access = "read-write" } }
+        files = { "/in" = { host = "." }, "/out.d" = { host = "out", access = "read-write" } }
         [[service]]
         name = "keyed"
         release = "a.wasm"
@@ -395,6 +395,7 @@ mod tests {
     fn what_is_written_means_what_was_read() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.wasm"), "").unwrap();
+        std::fs::create_dir(folder.path().join("out")).unwrap();
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, EVERYTHING).unwrap();
         let read = Topology::read(&file).unwrap();

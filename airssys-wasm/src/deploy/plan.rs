@@ -637,7 +637,7 @@ mod tests {
             sockets: vec!["10.0.0.1:80".parse().unwrap(), "*:443".parse().unwrap(), "10.0.0.2:1".parse().unwrap()],
             ..Requests::default()
         };
-        let folder = |access| FileGrant { host: "/tmp".into(), access };
+        let folder = |access| FileGrant::new("/tmp", access);
         let grants = Grants {
             send: patterns(&["a", "b/x"]),
             call: patterns(&["c/*"]),

@@ -54,9 +54,12 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
             Access::Read => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,
         };
-        wasi.preopened_dir(&grant.host, guest, permissions).map_err(|error| Crash::Host {
-            detail: format!("cannot open the granted folder {}: {error:#}", grant.host.display()),
-        })?;
+        // By the handle: at the path there may be another folder by now.
+        let cannot = |why: String| Crash::Host {
+            detail: format!("cannot open the granted folder {}: {why}", grant.host.display()),
+        };
+        let folder = grant.held.path().ok_or_else(|| cannot("no mesh has opened it".to_owned()))?;
+        wasi.preopened_dir(&folder, guest, permissions).map_err(|error| cannot(format!("{error:#}")))?;
     }
     Ok(wasi.build())
 }

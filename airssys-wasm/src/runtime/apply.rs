@@ -11,6 +11,7 @@ use crate::apply::{
     Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
     refused_ways,
 };
+use crate::compose::folders;
 use crate::compose::{ServiceNode, Topology};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Engines, Template, TemplateError, slot};
@@ -167,7 +168,12 @@ impl Runtime {
             releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
         };
         let before = self.in_force.load_full();
-        let (target, deployed) = with_deployed(&before, topology, &live);
+        let (mut target, deployed) = with_deployed(&before, topology, &live);
+        // A grant that stays keeps the folder that it has.
+        let notes = folders::hold(&mut target, live.values().map(|live| &live.node), &self.guarded);
+        for note in notes.map_err(RuntimeError::from)? {
+            tracing::warn!(target: "airssys", "{note}");
+        }
         let mut serving = Topology::clone(&before);
         serving.each_service(|node| {
             if let Some(live) = live.get(node.address.as_str()) {

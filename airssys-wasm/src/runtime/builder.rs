@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
 use crate::apply::Ledger;
-use crate::compose::{Keeping, Node, ServiceNode, SupervisorNode, Topology};
+use crate::compose::folders::{self, Guarded};
+use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::middleware::{Layer, Stack};
@@ -87,6 +88,8 @@ impl RuntimeBuilder {
     /// [`RuntimeError`].
     pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
         durable_services(topology, self.data_folder.as_deref())?;
+        let guarded = guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref());
+        let folders = folders::hold(&mut topology.clone(), [], &guarded)?;
         let engines = engines(self.engines, topology)?;
         let (instances, most_instances) = room(&engines, topology)?;
         let (templates, _holds) = load(&engines, topology).await?;
@@ -95,7 +98,7 @@ impl RuntimeBuilder {
             .services()
             .map(|service| (service.address.to_string(), digest(service).unwrap_or_default()))
             .collect();
-        Ok(Checked { instances, most_instances, digests })
+        Ok(Checked { instances, most_instances, digests, folders })
     }
 
     /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with several threads.
@@ -105,6 +108,7 @@ impl RuntimeBuilder {
     /// [`RuntimeError`]. Nothing runs then.
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
         let in_force = topology;
+        let guarded = guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref());
         let durable = durable_services(topology, self.data_folder.as_deref())?;
         let engines = engines(self.engines, topology)?;
         let (declared, most) = room(&engines, topology)?;
@@ -116,6 +120,13 @@ impl RuntimeBuilder {
             None => None,
         };
         let recovered = recover(topology, self.data_folder.as_deref(), self.as_written, kept.as_ref());
+        let recovered = recovered.and_then(|mut recovered| {
+            // Held from here on, until the last instance is gone that has it.
+            for note in folders::hold(recovered.topology.to_mut(), [], &guarded)? {
+                tracing::warn!(target: "airssys", "{note}");
+            }
+            Ok(recovered)
+        });
         let loaded = match recovered {
             Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
             Err(error) => Err(error),
@@ -190,6 +201,7 @@ impl RuntimeBuilder {
                 ledger: Arc::new(ledger),
                 applying: tokio::sync::Mutex::default(),
                 data_folder: self.data_folder,
+                guarded,
                 releases: Arc::new(Mutex::new(releases)),
                 records,
                 recoveries,
@@ -219,6 +231,15 @@ pub struct Checked {
     pub most_instances: usize,
     /// The SHA-256 of each service's component, by the service's name.
     pub digests: HashMap<String, String>,
+    /// What is allowed of the granted folders, and worth a second look.
+    pub folders: Vec<FolderNote>,
+}
+
+/// The folders of the host that are granted to nobody.
+fn guarded(data: Option<&Path>, code: Option<&Path>) -> Vec<Guarded> {
+    let data = data.map(|path| Guarded::closed("the data folder", path));
+    let code = code.map(|path| Guarded::closed("the folder of compiled code", path));
+    data.into_iter().chain(code).collect()
 }
 
 /// The instances that are declared, and the most that can live.

@@ -25,7 +25,8 @@ use tokio::time::{Instant, timeout};
 use crate::actor::{Placed, check};
 use crate::apply::{InForceError, Ledger};
 use crate::capability::Operation;
-use crate::compose::{Topology, TopologySettings};
+use crate::compose::folders::Guarded;
+use crate::compose::{FolderError, Topology, TopologySettings};
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
 use crate::error::{Fault, ReplayError, SendError};
@@ -107,6 +108,9 @@ pub enum RuntimeError {
         /// What is wrong.
         detail: String,
     },
+    /// A folder is not granted.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// Something did not start; what had started was stopped again.
     #[error(transparent)]
     Start(#[from] SystemError),
@@ -158,6 +162,8 @@ pub struct Runtime {
     /// One apply at a time.
     applying: tokio::sync::Mutex<()>,
     data_folder: Option<PathBuf>,
+    /// What of the host is granted to nobody.
+    guarded: Vec<Guarded>,
     releases: Arc<Mutex<HashMap<String, Releases>>>,
     records: Arc<Records>,
     recoveries: Vec<Recovery>,

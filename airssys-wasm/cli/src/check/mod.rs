@@ -34,6 +34,8 @@ struct Report {
     name: String,
     instances: usize,
     most_instances: usize,
+    /// What is allowed, and worth a second look.
+    warnings: Vec<String>,
     services: Vec<Service>,
 }
 
@@ -77,12 +79,13 @@ fn report(topology: &Topology, checked: &Checked) -> Report {
         name: topology.name.clone(),
         instances: checked.instances,
         most_instances: checked.most_instances,
+        warnings: checked.folders.iter().map(ToString::to_string).collect(),
         services: topology.services().map(service).collect(),
     }
 }
 
 fn text(report: &Report) -> String {
-    let Report { name, instances, most_instances, services } = report;
+    let Report { name, instances, most_instances, warnings, services } = report;
     let mut text = format!(
         "{name} is well: {}, {} of the {most_instances} that this machine holds\n",
         output::count(services.len(), "service"),
@@ -90,6 +93,9 @@ fn text(report: &Report) -> String {
     );
     let rows: Vec<Vec<String>> = services.iter().map(row).collect();
     text.push_str(&output::table(&rows));
+    for warning in warnings {
+        text.push_str(&format!("warning: {}\n", output::printable(warning)));
+    }
     text
 }
 

@@ -137,6 +137,7 @@ impl Explain for Problem {
             Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
             Self::InForce(_) | Self::Runtime(RuntimeError::InForce(_)) => "AR108",
             Self::OtherMesh { .. } => "AR109",
+            Self::Runtime(RuntimeError::Folder(_)) => "AR110",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",
@@ -174,7 +175,10 @@ impl Explain for Problem {
             Self::Config(_)
             | Self::Component(_)
             | Self::Runtime(
-                RuntimeError::Release { .. } | RuntimeError::NameTaken { .. } | RuntimeError::Untrusted { .. },
+                RuntimeError::Release { .. }
+                | RuntimeError::NameTaken { .. }
+                | RuntimeError::Untrusted { .. }
+                | RuntimeError::Folder(_),
             )
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
             | Self::NoVersion { .. } => Exit::BadInput,

@@ -173,6 +173,29 @@ pub enum Command {
     },
     /// Answer the names in a folder, sorted.
     ListFolder(String),
+    /// Make a folder.
+    MakeFolder(String),
+    /// Give a file or a folder another name.
+    Rename {
+        /// Its path.
+        from: String,
+        /// Its path then.
+        to: String,
+    },
+    /// Make a symbolic link.
+    Symlink {
+        /// What it says.
+        target: String,
+        /// Its own path.
+        path: String,
+    },
+    /// Give a file a second name.
+    HardLink {
+        /// Its path.
+        of: String,
+        /// The other path.
+        path: String,
+    },
     /// Answer an environment variable; `null` where there is none.
     Env(String),
     /// Answer all environment variables, as an object.

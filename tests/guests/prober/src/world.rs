@@ -29,6 +29,12 @@ pub(crate) fn ask(command: Command) -> Told {
         Command::ReadFile(path) => Ok(json!(std::fs::read_to_string(path).name()?)),
         Command::WriteFile { path, text } => std::fs::write(path, text).name().map(|()| Value::Null),
         Command::ListFolder(path) => list(&path),
+        Command::MakeFolder(path) => std::fs::create_dir(path).name().map(|()| Value::Null),
+        Command::Rename { from, to } => std::fs::rename(from, to).name().map(|()| Value::Null),
+        // The function that is not deprecated is unstable on this target.
+        #[allow(deprecated, reason = "see above")]
+        Command::Symlink { target, path } => std::fs::soft_link(target, path).name().map(|()| Value::Null),
+        Command::HardLink { of, path } => std::fs::hard_link(of, path).name().map(|()| Value::Null),
         Command::Env(name) => Ok(json!(std::env::var(name).ok())),
         Command::EnvAll => Ok(json!(std::env::vars().collect::<BTreeMap<_, _>>())),
         Command::Args => Ok(json!(std::env::args().collect::<Vec<_>>())),

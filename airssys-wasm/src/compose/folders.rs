@@ -1,0 +1,342 @@
+//! Opens the folders that a topology grants, once, and finds what is wrong with them.
+//!
+//! A granted folder is the folder that it was when it was opened here: each instance gets it by the handle, never by the path again, so nothing that is
+//! renamed, removed or linked later leads elsewhere. A path is walked one name at a time. Below a folder that a guest may write to, no link and no `..`
+//! is followed, since the guest may have put it there. What the host itself stands on is granted to nobody.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::topology::{ServiceNode, Topology};
+use crate::capability::{Access, Held};
+
+/// How many links a path may go through, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// A grant of a folder, by whom it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Granted {
+    /// The service.
+    pub service: String,
+    /// The path that the guest sees.
+    pub guest: String,
+    /// The folder, as it was written.
+    pub host: PathBuf,
+}
+
+impl fmt::Display for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} of service {})", self.host.display(), self.guest, self.service)
+    }
+}
+
+/// Why a folder is not granted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// It cannot be opened.
+    #[error("the granted folder {granted} cannot be opened; hint: make it, or leave the grant out")]
+    Open {
+        /// The grant.
+        granted: Granted,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its path goes by a link or `..` through a folder that a guest may write to.
+    #[error(
+        "the way to the granted folder {granted} goes by {by:?} through {writable}, where a guest may have put it; hint: write the path without it, or look who made it"
+    )]
+    Diverted {
+        /// The grant.
+        granted: Granted,
+        /// The name of the link, or `..`.
+        by: String,
+        /// The grant to write through which it goes.
+        writable: Box<Granted>,
+    },
+    /// It holds, or is held by, what the host stands on.
+    #[error(
+        "the granted folder {granted} and {what}, {}, lie one in the other; hint: grant a folder that has nothing of the host in it", .path.display()
+    )]
+    OfTheHost {
+        /// The grant.
+        granted: Granted,
+        /// What it is of the host.
+        what: &'static str,
+        /// Where that is.
+        path: PathBuf,
+    },
+}
+
+/// What is allowed and worth a second look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FolderNote {
+    /// Its path goes through a link or `..`.
+    Indirect {
+        /// The grant.
+        granted: Granted,
+        /// Where that leads.
+        to: PathBuf,
+    },
+    /// It lies in a folder that a guest may write to, which can replace it before the next start.
+    Within {
+        /// The grant.
+        granted: Granted,
+        /// The grant to write that it lies in.
+        writable: Granted,
+    },
+}
+
+impl fmt::Display for FolderNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Indirect { granted, to } => {
+                write!(
+                    f,
+                    "the path of the granted folder {granted} has a link or `..` in it and leads to {}",
+                    to.display()
+                )
+            }
+            Self::Within { granted, writable } => write!(
+                f,
+                "the granted folder {granted} lies in {writable}, which may be written to: what is in it at the next start is up to that guest"
+            ),
+        }
+    }
+}
+
+/// What of the host nobody is granted.
+#[derive(Debug, Clone)]
+pub(crate) struct Guarded {
+    pub(crate) path: PathBuf,
+    pub(crate) what: &'static str,
+    /// Whether it may be read.
+    pub(crate) readable: bool,
+}
+
+impl Guarded {
+    /// What must neither be read nor written.
+    pub(crate) fn closed(what: &'static str, path: &Path) -> Self {
+        Self { path: path.to_owned(), what, readable: false }
+    }
+
+    /// What must not be written.
+    pub(crate) fn kept(what: &'static str, path: &Path) -> Self {
+        Self { path: path.to_owned(), what, readable: true }
+    }
+}
+
+/// A folder, whatever its path: device and inode.
+type Id = (u64, u64);
+
+/// Opens each granted folder of a topology that is not among those that are `held` already by the same grant.
+pub(crate) fn hold<'a>(
+    topology: &mut Topology,
+    held: impl IntoIterator<Item = &'a Arc<ServiceNode>>,
+    guarded: &[Guarded],
+) -> Result<Vec<FolderNote>, FolderError> {
+    let mut folders: HashMap<Granted, Held> = HashMap::new();
+    for node in held {
+        for (granted, _, held) in grants(node).filter(|(_, _, held)| held.0.is_some()) {
+            folders.insert(granted, held.clone());
+        }
+    }
+    let mut all: Vec<(Granted, Access)> = Vec::new();
+    for node in topology.services() {
+        all.extend(grants(node).map(|(granted, access, _)| (granted, access)));
+    }
+    let mut guarded = guarded.to_vec();
+    for (what, path) in [("the kernel's folder", "/proc"), ("the kernel's folder", "/sys")] {
+        guarded.push(Guarded::closed(what, Path::new(path)));
+    }
+    // One that is published lies in the data folder.
+    for node in topology.services().filter(|node| node.release.seal.is_none()) {
+        for path in [&node.release.component, &node.named] {
+            guarded.push(Guarded::kept("a release that is run", path));
+        }
+    }
+    let notes = if all.is_empty() { Vec::new() } else { open(&all, &guarded, &mut folders)? };
+    topology.each_service(|node| {
+        let service = node.address.to_string();
+        for (guest, file) in &mut node.grants.files {
+            let granted = Granted { service: service.clone(), guest: guest.clone(), host: file.host.clone() };
+            file.held = folders.get(&granted).cloned().unwrap_or_default();
+        }
+    });
+    Ok(notes)
+}
+
+fn grants(node: &ServiceNode) -> impl Iterator<Item = (Granted, Access, &Held)> {
+    node.grants.files.iter().map(|(guest, file)| {
+        let granted = Granted { service: node.address.to_string(), guest: guest.clone(), host: file.host.clone() };
+        (granted, file.access, &file.held)
+    })
+}
+
+fn open(
+    all: &[(Granted, Access)],
+    guarded: &[Guarded],
+    folders: &mut HashMap<Granted, Held>,
+) -> Result<Vec<FolderNote>, FolderError> {
+    let cannot = |granted: &Granted, errno: Errno| FolderError::Open { granted: granted.clone(), source: errno.into() };
+    let mut writable: HashMap<Id, Granted> = HashMap::new();
+    for (granted, _) in all.iter().filter(|(_, access)| *access == Access::ReadWrite) {
+        // By a way that a guest may have changed it is a folder more in which no link is followed.
+        let found = match folders.get(granted).and_then(|held| held.0.as_ref()) {
+            Some(held) => fstat(held),
+            None => statat(CWD, &granted.host, AtFlags::empty()),
+        };
+        let found = found.map_err(|errno| cannot(granted, errno))?;
+        writable.entry((found.st_dev, found.st_ino)).or_insert_with(|| granted.clone());
+    }
+    let mut stands_on = Vec::with_capacity(guarded.len());
+    for guarded in guarded {
+        // What is not there yet will be in the last folder that is there.
+        let whole = std::path::absolute(&guarded.path).unwrap_or_else(|_| guarded.path.clone());
+        let place = whole.ancestors().find_map(|path| {
+            let way = walk(path, &HashMap::new()).ok()?;
+            Some(Way { is_whole: path == whole, ..way })
+        });
+        stands_on.push((guarded, place));
+    }
+    let mut notes = Vec::new();
+    for (granted, access) in all {
+        let way = match walk(&granted.host, &writable) {
+            Ok(way) => way,
+            // It was opened when that was its path.
+            Err(_) if folders.contains_key(granted) => continue,
+            Err(Lost::Errno(errno)) => return Err(cannot(granted, errno)),
+            Err(Lost::Diverted { by, through }) => {
+                let writable = Box::new(writable.get(&through).unwrap_or(granted).clone());
+                return Err(FolderError::Diverted { granted: granted.clone(), by, writable });
+            }
+        };
+        for (guarded, place) in &stands_on {
+            let Some(place) = place else { continue };
+            if guarded.readable && *access == Access::Read {
+                continue;
+            }
+            let holds = place.steps.iter().any(|step| step.id == way.id());
+            // What may be read has no secrets, and nothing else of the host below it.
+            let lies_in = !guarded.readable && place.is_whole && way.steps.iter().any(|step| step.id == place.id());
+            if holds || lies_in {
+                let (what, path) = (guarded.what, guarded.path.clone());
+                return Err(FolderError::OfTheHost { granted: granted.clone(), what, path });
+            }
+        }
+        if way.indirect {
+            let to = std::fs::canonicalize(&granted.host).unwrap_or_else(|_| granted.host.clone());
+            notes.push(FolderNote::Indirect { granted: granted.clone(), to });
+        }
+        let above = way.steps.len().checked_sub(2).and_then(|at| way.steps[at].within);
+        if let Some(writable) = above.and_then(|within| writable.get(&within)) {
+            notes.push(FolderNote::Within { granted: granted.clone(), writable: writable.clone() });
+        }
+        let mut steps = way.steps;
+        let folder = steps.pop().map(|step| Arc::new(step.folder));
+        folders.entry(granted.clone()).or_insert(Held(folder));
+    }
+    Ok(notes)
+}
+
+/// Why a path leads nowhere.
+enum Lost {
+    Errno(Errno),
+    Diverted { by: String, through: Id },
+}
+
+impl From<Errno> for Lost {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// The folders from the root down to one.
+struct Way {
+    steps: Vec<Step>,
+    /// Whether there was a link or `..` in it.
+    indirect: bool,
+    /// Whether it is all of the path, and not that of a folder above what is not there or is a file.
+    is_whole: bool,
+}
+
+struct Step {
+    folder: OwnedFd,
+    id: Id,
+    /// The folder that a guest may write to in which this one is, or which it is.
+    within: Option<Id>,
+}
+
+impl Way {
+    fn id(&self) -> Id {
+        self.steps.last().map_or((0, 0), |step| step.id)
+    }
+}
+
+fn step(
+    from: impl std::os::fd::AsFd,
+    name: &OsStr,
+    above: Option<Id>,
+    writable: &HashMap<Id, Granted>,
+) -> Result<Step, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(from, name, flags, Mode::empty())?;
+    let found = fstat(&folder)?;
+    let id = (found.st_dev, found.st_ino);
+    Ok(Step { folder, id, within: above.or_else(|| writable.contains_key(&id).then_some(id)) })
+}
+
+/// Opens a folder one name at a time, each in the one before.
+fn walk(path: &Path, writable: &HashMap<Id, Granted>) -> Result<Way, Lost> {
+    let path = std::path::absolute(path).map_err(|_| Errno::NOENT)?;
+    let mut way = Way { steps: vec![step(CWD, OsStr::new("/"), None, writable)?], indirect: false, is_whole: true };
+    let mut names: VecDeque<OsString> = names(&path).collect();
+    let mut links = 0;
+    while let Some(name) = names.pop_front() {
+        let Some(here) = way.steps.last() else { return Err(Errno::NOENT.into()) };
+        let is_up = name == "..";
+        let is_link = !is_up
+            && FileType::from_raw_mode(statat(&here.folder, &name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode).is_symlink();
+        if is_up || is_link {
+            way.indirect = true;
+            if let Some(through) = here.within {
+                return Err(Lost::Diverted { by: name.to_string_lossy().into_owned(), through });
+            }
+        }
+        if is_up {
+            way.steps.truncate(way.steps.len().saturating_sub(1).max(1));
+        } else if is_link {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            let target = PathBuf::from(OsString::from_vec(readlinkat(&here.folder, &name, Vec::new())?.into_bytes()));
+            if target.is_absolute() {
+                way.steps.truncate(1);
+            }
+            self::names(&target).rev().for_each(|name| names.push_front(name));
+        } else {
+            let next = step(&here.folder, &name, here.within, writable)?;
+            way.steps.push(next);
+        }
+    }
+    Ok(way)
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
