@@ -121,7 +121,7 @@ fn read(block: &Block) -> Result<String, String> {
 /// Publishes something under this name and version.
 fn publish_stub(data: &Path, release: &str) {
     let (name, version) = release.split_once('@').unwrap();
-    let component = r#"(component (instance $i) (export "airssys:actor/handler@0.1.0" (instance $i)))"#;
+    let component = include_str!("../airssys-wasm/doc/echo.wat");
     let manifest = format!("name = {name:?}\nversion = {version:?}\n");
     let draft = Draft::new(wat::parse_str(component).unwrap(), manifest).unwrap();
     let _published = Store::open(data).unwrap().publish(&draft).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter};
 use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
-use airssys_wasm::engine::TemplateError;
+use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::error::Crash;
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
@@ -297,13 +297,14 @@ async fn a_release_that_begins_with_more_memory_than_it_may_have_never_serves() 
         load.more(400).await;
         std::fs::write(deploying.path("two"), &large).unwrap();
         let release = Release::find(&deploying.path("two")).unwrap();
-        let end = deploying.runtime.deploy("counter", release, with(strategy)).await.unwrap().ended().await;
-        let expected = match &end {
-            Progress::RolledBack { reason: Setback::NotStarted(crash) } => crash.code() == "out-of-memory",
-            Progress::RolledBack { reason: Setback::Differs { first, .. } } => first.contains("out of memory"),
+        let refused = deploying.runtime.deploy("counter", release, with(strategy)).await.unwrap_err();
+        let expected = match &refused {
+            DeployError::Release { source: TemplateError::Unsupported { obstacles, .. }, .. } => {
+                *obstacles == [Obstacle::Limit { key: "memory", takes: 65 << 16, allows: 4 << 20 }]
+            }
             _ => false,
         };
-        assert!(expected, "{cell}: {end:?}");
+        assert!(expected, "{cell}: {refused}");
         load.more(400).await;
         let kept = load.settle(&deploying).await;
         assert_eq!(deploying.states(), kept, "{cell}: each message once, and nothing else");
@@ -476,10 +477,10 @@ fn exporting(mut binary: Vec<u8>, name: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_hosted_or_trusted_is_refused_whatever_the_strategy() {
     let shop = |name, way| exporting(shifter(name, way), "demo:shop/stock@0.1.0");
-    let nothing = "(instance $nothing) (export \"airssys:actor/handler@0.1.0\" (instance $nothing))";
-    let bare = wat::parse_str(format!("(component {nothing})")).unwrap();
-    let moon = format!("(component (import \"acme:moon/phase@1.0.0\" (instance (export \"full\" (func)))) {nothing})");
-    let moon = wat::parse_str(moon).unwrap();
+    // It can be published, and not serve under the limits of this topology.
+    let large = include_str!("../airssys-wasm/doc/echo.wat");
+    let large = wat::parse_str(large.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 65)"));
+    let large = large.unwrap();
     for topology in [TOPOLOGY.to_owned(), pool(), keyed()] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -492,8 +493,7 @@ async fn what_cannot_be_hosted_or_trusted_is_refused_whatever_the_strategy() {
         let damaged = publish(&data, "1.4.0", shop("two", "slow"), Some(&key));
         let releases = [
             ("unsigned", publish(&data, "1.1.0", shop("two", "healthy"), None)),
-            ("missing import", publish(&data, "1.2.0", moon.clone(), Some(&key))),
-            ("another handler", publish(&data, "1.3.0", bare.clone(), Some(&key))),
+            ("too large", publish(&data, "1.2.0", large.clone(), Some(&key))),
             ("damaged", damaged.clone()),
             ("missing export", publish(&data, "1.5.0", shifter("two", "healthy"), Some(&key))),
         ];
@@ -516,9 +516,7 @@ async fn what_cannot_be_hosted_or_trusted_is_refused_whatever_the_strategy() {
                     }
                     (_, DeployError::Release { source, .. }) => matches!(
                         (*what, source),
-                        ("missing import", TemplateError::Import { .. })
-                            | ("another handler", TemplateError::Invalid { .. })
-                            | ("damaged", TemplateError::Damaged { .. })
+                        ("too large", TemplateError::Unsupported { .. }) | ("damaged", TemplateError::Damaged { .. })
                     ),
                     _ => false,
                 };

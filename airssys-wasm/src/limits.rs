@@ -73,3 +73,12 @@ impl Limits {
         u64::try_from(self.turn_budget.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
     }
 }
+
+/// A number of bytes as it is written in a file: in the largest unit that says it exactly.
+pub(crate) fn size_text(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
+}

@@ -56,13 +56,36 @@ fn a_file_of_a_gigabyte_is_refused_before_it_is_read() {
 #[test]
 fn an_import_that_nobody_provides_is_named() {
     let desk = desk_with(&component(r#"(component (import "acme:shop/pricing" (instance (export "price" (func)))))"#));
+    let says = &["bad.wasm", "acme:shop/pricing", "nobody provides"];
     for subcommand in ["check", "run"] {
-        let says = &["bad.wasm", "acme:shop/pricing", "nobody provides"];
         let _refused = desk.run(&[subcommand]).refused(2, "AC105", says);
     }
-    // It is a component all the same.
-    let text = desk.run(&["inspect", "bad.wasm"]).well().stdout;
-    assert!(text.contains("acme:shop/pricing") && text.contains("a mesh cannot host it"), "{text}");
+    // What it is is told all the same.
+    let ran = desk.run(&["inspect", "bad.wasm"]).refused(2, "AC105", says);
+    assert!(ran.stdout.contains("acme:shop/pricing") && ran.stdout.contains("a mesh cannot host it"), "{ran:#?}");
+}
+
+#[test]
+fn what_a_host_cannot_run_has_the_same_words_in_every_command() {
+    let echo = include_str!("../../airssys-wasm/doc/echo.wat").trim_end();
+    let with = |more: &str| component(&format!("{}{more})", echo.strip_suffix(')').unwrap()));
+    let large = component(&echo.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 600)"));
+    let wanted = "(import \"wasi:keyvalue/store@0.2.0-draft2\" (instance (export \"f\" (func))))";
+    for (bytes, code, says) in [
+        (with("(core module (memory 1 1 shared))"), "AC110", &["threads (shared memory)", "built without"][..]),
+        (large, "AC109", &["600 pages", "the limit `memory` is 32MiB", "`memory = \"38400KiB\"`"]),
+        (with(wanted), "AC105", &["wasi:keyvalue/store@0.2.0-draft2", "this host has wasi:keyvalue/store@0.2.0-draft"]),
+        (component("(component)"), "AC106", &["does not export airssys:actor/handler@0.1.0"]),
+    ] {
+        let desk = desk_with(&bytes);
+        desk.write("bad.toml", b"name = \"bad\"\nversion = \"1.0.0\"\n");
+        for arguments in [&["check"][..], &["run"], &["inspect", "bad.wasm"], &["publish", "bad.wasm"]] {
+            let _refused = desk.run(arguments).refused(2, code, says);
+        }
+        let json = desk.run(&["inspect", "bad.wasm", "--json"]).refused(2, code, says).stdout;
+        let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(found["obstacles"][0].as_str().unwrap().contains(says[0]), "{found}");
+    }
 }
 
 #[test]

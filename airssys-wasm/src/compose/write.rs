@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::actor::Multiplicity;
 use crate::capability::{Access, Clocks, Randomness};
-use crate::limits::Limits;
+use crate::limits::{Limits, size_text};
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -285,12 +285,7 @@ fn time(time: Duration) -> Value {
 
 /// In the largest unit that says it exactly.
 pub(crate) fn size(bytes: u64) -> Value {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let found = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift);
-    match found {
-        Some((shift, unit)) => format!("{}{unit}", bytes >> shift).into(),
-        None => format!("{bytes}B").into(),
-    }
+    size_text(bytes).into()
 }
 
 fn count(count: usize) -> Value {

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use wasmparser::{BinaryReaderError, Parser, Payload, Validator};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 
 use super::TemplateError;
-use super::template::check_handler;
 
 /// What a component has to do with the world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub struct Anatomy {
 }
 
 impl Anatomy {
-    /// Reads a component, which is valid where this succeeds. Nothing is compiled.
+    /// Reads the names of a component. Whether it is valid otherwise is not looked at; [`super::Verdict`] says that.
     ///
     /// # Errors
     ///
@@ -26,13 +25,7 @@ impl Anatomy {
         Self::read(bytes).map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: error.to_string() })
     }
 
-    /// Whether it is one of the plain world.
-    pub(crate) fn check_actor(&self, path: &Path) -> Result<(), TemplateError> {
-        check_handler(&self.exports, path)
-    }
-
     fn read(bytes: &[u8]) -> Result<Self, BinaryReaderError> {
-        Validator::new().validate_all(bytes)?;
         let mut anatomy = Self::default();
         // Components hold modules and components, which have imports and exports of their own.
         let mut depth = 0_usize;

@@ -32,8 +32,10 @@ const KEEP_RESIDENT: usize = 2 << 20;
 /// these bounds: each costs two of the kernel's mappings.
 const SPARE: usize = 16;
 const MOST_SPARE: usize = 1_000;
-/// The largest vmctx of a core instance and of a component instance, in bytes.
-const INSTANCE_BYTES: usize = 1 << 20;
+/// The most memories and the most tables of one module. The engine goes through as many when a module is dropped.
+const MOST_OF_A_MODULE: u32 = 16;
+/// What the engine itself may keep for a core instance and for a component instance, in bytes: more than any component has that was not refused before.
+const INSTANCE_BYTES: usize = 64 << 20;
 
 /// Settings of the engines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -288,6 +290,8 @@ fn config(slot_bytes: u64, instances: u32, tier: Tier) -> Config {
         .total_memories(instances)
         .total_tables(instances.saturating_mul(2))
         .total_stacks(instances)
+        .max_memories_per_module(MOST_OF_A_MODULE)
+        .max_tables_per_module(MOST_OF_A_MODULE)
         .max_memory_size(usize::try_from(slot_bytes).unwrap_or(usize::MAX))
         .max_component_instance_size(INSTANCE_BYTES)
         .max_core_instance_size(INSTANCE_BYTES)

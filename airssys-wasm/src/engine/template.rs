@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::optional::{
@@ -15,20 +14,23 @@ use super::bindings::{prompt, waiting};
 use super::cache::hex;
 use super::class::{EngineError, Engines, Tier};
 use super::guest::Guest;
+use super::imports;
 use super::interface::Interface;
+use super::obstacle::Obstacle;
+use super::verdict::Verdict;
 use crate::capability::Requests;
 use crate::limits::Limits;
 
 /// The largest component file, in bytes.
 const MAX_COMPONENT: u64 = 512 << 20;
 /// The contract's package, without its version.
-const CONTRACT: &str = "airssys:actor/";
-const MESSAGING: &str = "airssys:actor/messaging@";
-const HANDLER: &str = "airssys:actor/handler@0.1.0";
-const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
-const HEALTH: &str = "airssys:actor/health@0.1.0";
-const MONITORING: &str = "airssys:actor/monitoring@0.1.0";
-const SUPERVISION: &str = "airssys:actor/supervision";
+pub(super) const CONTRACT: &str = "airssys:actor/";
+pub(super) const MESSAGING: &str = "airssys:actor/messaging@";
+pub(super) const HANDLER: &str = "airssys:actor/handler@0.1.0";
+pub(super) const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
+pub(super) const HEALTH: &str = "airssys:actor/health@0.1.0";
+pub(super) const MONITORING: &str = "airssys:actor/monitoring@0.1.0";
+pub(super) const SUPERVISION: &str = "airssys:actor/supervision";
 /// How a guest hands its memory over.
 pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
@@ -83,27 +85,13 @@ pub enum TemplateError {
         /// What is wrong.
         detail: String,
     },
-    /// It imports what nobody provides.
-    #[error("{} imports {import}, which {why}; hint: {hint}", .path.display())]
-    Import {
+    /// This host cannot run it as it is, or not under these limits.
+    #[error("{} cannot run here: {}; hint: {}", .path.display(), Told(.obstacles), Hints(.obstacles))]
+    Unsupported {
         /// The file.
         path: PathBuf,
-        /// The import.
-        import: String,
-        /// Why it is not there.
-        why: &'static str,
-        /// What to do.
-        hint: String,
-    },
-    /// It does not export the handler.
-    #[error("{} does not export {HANDLER}{}; hint: {hint}", .path.display(), Instead(.found))]
-    Export {
-        /// The file.
-        path: PathBuf,
-        /// The exports of the contract's package that it has instead.
-        found: Vec<String>,
-        /// What to do.
-        hint: &'static str,
+        /// Everything that is in the way; at least one.
+        obstacles: Vec<Obstacle>,
     },
     /// It is not the binary that was published.
     #[error("{} has the digest {found} and should have {expected}; hint: publish the release again from the same files, which mends it", .path.display())]
@@ -120,11 +108,29 @@ pub enum TemplateError {
     Engine(#[from] EngineError),
 }
 
-struct Instead<'a>(&'a [String]);
+impl TemplateError {
+    /// An error where there is an obstacle.
+    pub(super) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
+        if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
+    }
+}
 
-impl std::fmt::Display for Instead<'_> {
+struct Told<'a>(&'a [Obstacle]);
+
+impl std::fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " (it exports {})", self.0.join(", ")) }
+        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&told.join("; "))
+    }
+}
+
+struct Hints<'a>(&'a [Obstacle]);
+
+impl std::fmt::Display for Hints<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut hints: Vec<String> = self.0.iter().map(Obstacle::hint).collect();
+        hints.dedup();
+        f.write_str(&hints.join("; "))
     }
 }
 
@@ -192,15 +198,20 @@ impl Template {
         engines: &Engines,
         path: &Path,
         expected: Option<&str>,
-        limits: &Limits,
+        asked: Asked<'_>,
     ) -> Result<Found, TemplateError> {
         let bytes = read_component(path)?;
         let digest = hex(&Sha256::digest(&bytes));
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
         }
-        let engine = engines.class(limits.memory_bytes)?;
+        let engine = engines.class(asked.limits.memory_bytes)?;
         let kept = engines.cache().and_then(|cache| cache.load(&engine, &digest));
+        match &kept {
+            // It was looked at before it was compiled, and its limits may be other ones now.
+            Some(_) => Verdict::of_compiled(&bytes, path, asked)?.check(path)?,
+            None => Verdict::of(&bytes, path, asked)?.check(path)?,
+        }
         Ok(Found { bytes, digest, engine, kept })
     }
 
@@ -357,108 +368,14 @@ fn link(
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
     let linker = engines.linkers().get(engine, lane, supervises).map_err(invalid)?;
-    if lane == Lane::Sync
-        && let imports = component.component_type()
-        && let Some((import, _)) = imports.imports(engine).find(|(name, item)| needs_to_wait(engine, name, &item.ty))
-    {
-        return Err(TemplateError::Import {
-            path: path.to_owned(),
-            import: import.to_owned(),
-            why: "can wait, and the sync lane cannot",
-            hint: "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned(),
-        });
-    }
-    linker
-        .instantiate_pre(component)
-        .map_err(|error| missing_import(engine, component, path).unwrap_or_else(|| invalid(error)))
-}
-
-/// Whether an import may wait: all of WASI's own, and `messaging.call`.
-fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
-    let calls = || match item {
-        ComponentItem::ComponentInstance(interface) => {
-            interface.exports(engine).any(|(function, _)| function == "call")
-        }
-        _ => false,
-    };
-    (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
-        || (name.starts_with(MESSAGING) && calls())
-}
-
-/// The first import that the linker does not have, with what to do.
-fn missing_import(engine: &Engine, component: &Component, path: &Path) -> Option<TemplateError> {
-    let known = |name: &str| {
-        let bare = name.split('@').next().unwrap_or(name);
-        matches!(
-            bare,
-            "airssys:actor/types"
-                | "airssys:actor/messaging"
-                | "airssys:actor/log"
-                | "wasi:keyvalue/store"
-                | "wasi:keyvalue/atomics"
-                | "wasi:keyvalue/batch"
-                | "wasi:config/store"
-        ) || ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"]
-            .iter()
-            .any(|known| bare.starts_with(known))
-    };
-    let imports = component.component_type();
-    let (name, _) = imports.imports(engine).find(|(name, _)| !known(name) || wrong_version(name))?;
-    let (why, hint) = if wrong_version(name) {
-        ("is of another version of the contract", "build it with the SDK that belongs to this host".to_owned())
-    } else if name.starts_with(SUPERVISION) {
-        (
-            "it does not request",
-            "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\""
-                .to_owned(),
-        )
-    } else {
-        (
-            "nobody provides",
-            format!(
-                "it needs a host that has {name}; leave the import out, or wait for a version of airssys that has it"
-            ),
-        )
-    };
-    Some(TemplateError::Import { path: path.to_owned(), import: name.to_owned(), why, hint })
-}
-
-/// Whether an interface belongs to the contract between host and guests.
-pub(crate) fn is_contract(interface: &str) -> bool {
-    interface.starts_with(CONTRACT)
-}
-
-fn wrong_version(name: &str) -> bool {
-    name.starts_with(CONTRACT) && !name.ends_with("@0.1.0")
-}
-
-/// What is said of a component that exports these, and not the handler.
-fn no_handler<'a>(exports: impl Iterator<Item = &'a str>, path: &Path) -> TemplateError {
-    let found: Vec<String> = exports.filter(|name| name.starts_with(CONTRACT)).map(str::to_owned).collect();
-    let hint = if found.is_empty() {
-        "write it with the SDK (`airssys new`), or export the handler interface"
-    } else {
-        "build it with the SDK that belongs to this host"
-    };
-    TemplateError::Export { path: path.to_owned(), found, hint }
-}
-
-/// Whether a component with these exports is one of the plain world.
-pub(super) fn check_handler(exports: &[String], path: &Path) -> Result<(), TemplateError> {
-    if exports.iter().any(|name| name == HANDLER) {
-        return Ok(());
-    }
-    Err(no_handler(exports.iter().map(String::as_str), path))
+    TemplateError::of(path, imports::missing(&linker, engine, component, lane, supervises))?;
+    linker.instantiate_pre(component).map_err(invalid)
 }
 
 fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &Path) -> Result<Exports, TemplateError> {
     let has = |name: &str| component.get_export_index(None, name).is_some();
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
-    if !has(HANDLER) {
-        let exports = component.component_type();
-        return Err(no_handler(exports.exports(component.engine()).map(|(name, _)| name), path));
-    }
     Ok(match lane {
         Lane::Async => Exports::Async {
             handler: waiting::ActorIndices::new(pre).map_err(invalid)?,

@@ -6,7 +6,7 @@ use super::keys::{SecretKey, Signature};
 use super::manifest::{Manifest, World};
 use super::{Digest, Found, Seal, StoreError, reference};
 use crate::config_file::{ConfigError, Source};
-use crate::engine::{Anatomy, check_component, read_component};
+use crate::engine::{check_component, read_component};
 
 /// The largest manifest that is published, in bytes.
 const MAX_MANIFEST: usize = 1 << 20;
@@ -66,9 +66,8 @@ impl Draft {
         }
         reference::check(&manifest.name, Some(&manifest.version.to_string()))
             .map_err(|why| refused(why, "shorten the version"))?;
-        let anatomy = Anatomy::of(&binary, component)?;
         match manifest.world {
-            World::Actor => anatomy.check_actor(component)?,
+            World::Actor => manifest.verdict(&binary, component)?.check(component)?,
         }
         let seal =
             Seal { binary: Digest::of(&binary), manifest: Digest::of(source.text.as_bytes()), signatures: Vec::new() };

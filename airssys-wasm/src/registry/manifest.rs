@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::capability::{Access, Requests};
 use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
-use crate::engine::Lane;
+use crate::engine::{Asked, Lane, TemplateError, Verdict};
 use crate::limits::Limits;
 
 /// A `Component.toml` that was understood.
@@ -278,6 +278,17 @@ impl Manifest {
                 sockets: parse_all(source, &asked.sockets)?,
             },
         })
+    }
+
+    /// Whether this host can run a component with this description, under the limits that it names.
+    ///
+    /// # Errors
+    ///
+    /// It is no component, or a damaged one.
+    pub fn verdict(&self, component: &[u8], path: &Path) -> Result<Verdict, TemplateError> {
+        let mut limits = Limits::default();
+        self.limits.apply(&mut limits);
+        Verdict::of(component, path, Asked { lane: self.lane, limits: &limits, requests: &self.requests })
     }
 
     /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer than

@@ -336,7 +336,9 @@ pub(super) async fn compile<T: Send + 'static>(
     let reading = tokio::task::spawn_blocking(move || {
         let release = &service.release;
         let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
-        let found = Template::find(&engines, &release.component, expected.as_deref(), &service.limits)?;
+        let manifest = &release.manifest;
+        let asked = Asked { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
+        let found = Template::find(&engines, &release.component, expected.as_deref(), asked)?;
         Ok(if found.is_compiled() {
             Ok(make(&engines, &service, found)?)
         } else {

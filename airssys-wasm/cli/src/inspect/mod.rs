@@ -5,13 +5,15 @@ mod report;
 
 use std::path::PathBuf;
 
-use airssys_wasm::engine::{Anatomy, read_component};
+use airssys_wasm::engine::read_component;
 use airssys_wasm::registry::{Reference, Release};
 
 use self::report::Report;
 use crate::output::{self, DataArgs, Problem};
 
 /// Shows what a component is, what it imports and exports, what it asks for, and its limits.
+///
+/// It ends with an error where this host cannot run the component under those limits, in the words of `airssys check`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  airssys inspect target/airssys/echo.wasm\n  airssys inspect examples/shop/guests/pricing --json\n  airssys inspect pricing@1.2.0"
@@ -34,7 +36,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
         None => Release::find(&args.release)?,
     };
     let bytes = read_component(&release.component)?;
-    let anatomy = Anatomy::of(&bytes, &release.component)?;
-    let report = Report::new(release, &bytes, anatomy);
-    if args.json { output::print_json(&report) } else { output::print(report.text().trim_end()) }
+    let file = release.component.clone();
+    let verdict = release.manifest.verdict(&bytes, &file)?;
+    let report = Report::new(release, &bytes, &verdict);
+    if args.json {
+        output::print_json(&report)?
+    } else {
+        output::print(report.text().trim_end())?
+    }
+    // What it is was told; that no mesh can host it, and why, is an error as everywhere else.
+    Ok(verdict.check(&file)?)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use airssys_wasm::capability::{Access, Pattern, Requests};
-use airssys_wasm::engine::{Anatomy, Lane};
+use airssys_wasm::engine::{Anatomy, Lane, Needs, Verdict};
 use airssys_wasm::limits::Limits;
 use airssys_wasm::registry::{Digest, PublicKey, Release, Seal};
 use bytesize::ByteSize;
@@ -16,7 +16,7 @@ use crate::output;
 /// The interface without which a mesh cannot host a component.
 const HANDLER: &str = "airssys:actor/handler@";
 /// The optional interfaces of the contract.
-const OPTIONAL: [&str; 2] = ["lifecycle", "health"];
+const OPTIONAL: [&str; 4] = ["lifecycle", "health", "upgrade", "monitoring"];
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -40,6 +40,19 @@ pub(super) struct Report {
     exports: Vec<String>,
     requests: Requested,
     limits: Limited,
+    /// What an instance takes when it starts; none where the engine cannot read it.
+    needs: Option<Needed>,
+    /// Why this host cannot run it; none where it can.
+    obstacles: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Needed {
+    memory_bytes: u64,
+    memories: usize,
+    table_elements: u64,
+    tables: usize,
+    core_instances: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,6 +61,7 @@ struct Requested {
     call: Vec<String>,
     publish: Vec<String>,
     subscribe: Vec<String>,
+    spawn: Vec<String>,
     files: BTreeMap<String, Access>,
     environment: Vec<String>,
     sockets: Vec<String>,
@@ -64,15 +78,18 @@ struct Limited {
     core_instances: usize,
     effects: usize,
     timers: usize,
+    subscriptions: usize,
+    monitors: usize,
+    resources: usize,
     turn_deadline_ms: u128,
     turn_budget_ms: u128,
     start_timeout_ms: u128,
 }
 
 impl Report {
-    pub(super) fn new(release: Release, bytes: &[u8], anatomy: Anatomy) -> Self {
+    pub(super) fn new(release: Release, bytes: &[u8], verdict: &Verdict) -> Self {
         let Release { component, manifest, seal } = release;
-        let Anatomy { imports, exports } = anatomy;
+        let Anatomy { imports, exports } = verdict.anatomy.clone();
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
@@ -94,6 +111,8 @@ impl Report {
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
             requests: requested(manifest.requests),
             limits: limited(&limits),
+            needs: verdict.needs.map(needed),
+            obstacles: verdict.obstacles.iter().map(ToString::to_string).collect(),
             imports,
             exports,
         }
@@ -126,10 +145,35 @@ impl Report {
             ("imports", list(&self.imports)),
             ("exports", list(&self.exports)),
             ("asks for", list(&self.requests.lines())),
+            ("begins with", self.needs.as_ref().map(Needed::line).unwrap_or_default()),
             ("limits", self.limits.lines().join("\n            ")),
+            ("in the way", self.obstacles.join("\n            ")),
         ];
         lines.retain(|(_, value)| !value.is_empty());
         lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+    }
+}
+
+fn needed(needs: Needs) -> Needed {
+    Needed {
+        memory_bytes: needs.memory_bytes,
+        memories: needs.memories,
+        table_elements: needs.table_elements,
+        tables: needs.tables,
+        core_instances: needs.core_instances,
+    }
+}
+
+impl Needed {
+    fn line(&self) -> String {
+        format!(
+            "{} in {}, {} in {}, {}",
+            ByteSize(self.memory_bytes),
+            if self.memories == 1 { "1 memory".to_owned() } else { format!("{} memories", self.memories) },
+            output::count(usize::try_from(self.table_elements).unwrap_or(usize::MAX), "table element"),
+            output::count(self.tables, "table"),
+            output::count(self.core_instances, "core instance")
+        )
     }
 }
 
@@ -140,6 +184,7 @@ fn requested(requests: Requests) -> Requested {
         call: texts(requests.call),
         publish: texts(requests.publish),
         subscribe: texts(requests.subscribe),
+        spawn: texts(requests.spawn),
         files: requests.files,
         environment: requests.environment,
         sockets: requests.sockets.iter().map(ToString::to_string).collect(),
@@ -158,6 +203,7 @@ impl Requested {
             ("to call", &self.call),
             ("to publish on", &self.publish),
             ("to subscribe to", &self.subscribe),
+            ("to spawn", &self.spawn),
             ("folders", &files),
             ("environment", &self.environment),
             ("connections to", &self.sockets),
@@ -180,6 +226,9 @@ fn limited(limits: &Limits) -> Limited {
         core_instances: limits.core_instances,
         effects: limits.effects,
         timers: limits.timers,
+        subscriptions: limits.subscriptions,
+        monitors: limits.monitors,
+        resources: limits.resources,
         turn_deadline_ms: limits.turn_deadline.as_millis(),
         turn_budget_ms: limits.turn_budget.as_millis(),
         start_timeout_ms: limits.start_timeout.as_millis(),
@@ -202,7 +251,17 @@ impl Limited {
                 time(self.turn_budget_ms),
                 time(self.start_timeout_ms)
             ),
-            format!("effects a turn {}, timers {}", self.effects, self.timers),
+            format!(
+                "effects a turn {}, timers {}, subscriptions {}, monitors {}, resources {}",
+                self.effects, self.timers, self.subscriptions, self.monitors, self.resources
+            ),
+            format!(
+                "table elements {}, core instances {}, boundary {}, log line {}",
+                self.table_elements,
+                self.core_instances,
+                ByteSize(self.boundary_bytes as u64),
+                ByteSize(self.log_line_bytes as u64)
+            ),
         ]
     }
 }

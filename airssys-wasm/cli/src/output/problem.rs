@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use airssys_wasm::RuntimeError;
 use airssys_wasm::apply::InForceError;
 use airssys_wasm::config_file::ConfigError;
-use airssys_wasm::engine::TemplateError;
+use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::state::durable::StateError;
 
@@ -50,8 +50,8 @@ fn component_code(error: &TemplateError) -> &'static str {
         TemplateError::TooLarge { .. } => "AC102",
         TemplateError::NoComponent { .. } => "AC103",
         TemplateError::Invalid { .. } => "AC104",
-        TemplateError::Import { .. } => "AC105",
-        TemplateError::Export { .. } => "AC106",
+        // By what is told first.
+        TemplateError::Unsupported { obstacles, .. } => obstacles.first().map_or("AC100", Obstacle::code),
         TemplateError::Engine(_) => "AC107",
         TemplateError::Damaged { .. } => "AC108",
         _ => "AC100",

@@ -1,0 +1,119 @@
+//! What a component exports of the contract, beside what this host calls: read from the types of the binary, before anything is compiled.
+
+use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
+use wasmparser::types::TypesRef;
+
+use super::obstacle::Obstacle;
+use super::template::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
+
+const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
+
+/// Each interface that this host calls, its functions, and their types: the contract in `wit/`, without the names of its types.
+fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
+    let message = "record { id: u64, sender: option<string>, key: option<string>, \
+        delivery: variant { send, call(u64), publish(string), timer(u64) }, attempt: u32, body: list<u8> }";
+    let reason = "variant { normal, stopped, killed, \
+        crashed(record { code: string, detail: string }), no-child }";
+    let done = format!("result<_, {FAULT}>");
+    [
+        (HANDLER, vec![("handle", format!("func(msg: {message}) -> result<option<list<u8>>, {FAULT}>"))]),
+        (
+            LIFECYCLE,
+            vec![
+                ("init", format!("func() -> {done}")),
+                ("stop", "func(reason: enum { shutdown, restart, idle })".to_owned()),
+            ],
+        ),
+        (HEALTH, vec![("check", format!("func() -> {done}"))]),
+        (
+            UPGRADE,
+            vec![
+                ("snapshot", format!("func() -> result<option<list<u8>>, {FAULT}>")),
+                ("restore", format!("func(snapshot: list<u8>) -> {done}")),
+                ("migrate", format!("func(from-version: u32) -> {done}")),
+            ],
+        ),
+        (
+            MONITORING,
+            vec![(
+                "down",
+                format!("func(notice: record {{ child: string, reason: {reason}, restarted: bool }}) -> {done}"),
+            )],
+        ),
+    ]
+}
+
+/// What of the contract a component does not export, or exports otherwise than this host calls it.
+pub(super) fn wrong(types: TypesRef<'_>, exports: &[String]) -> Vec<Obstacle> {
+    let mut wrong = Vec::new();
+    if !exports.iter().any(|name| name == HANDLER) {
+        let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
+        wrong.push(Obstacle::NoHandler { found });
+    }
+    for (interface, functions) in contract() {
+        let Some(item) = types.component_item_for_export(interface) else { continue };
+        let differs = match item.ty {
+            ComponentEntityType::Instance(instance) => functions.iter().find_map(|(name, expected)| {
+                let found = types[instance].exports.get(*name).map(|item| item.ty);
+                let found = match found {
+                    Some(ComponentEntityType::Func(function)) => func(types, function),
+                    Some(_) => "no function".to_owned(),
+                    None => return Some(format!("it has no `{name}`")),
+                };
+                (found != *expected).then(|| format!("`{name}` is {found}, and this host calls {expected}"))
+            }),
+            _ => Some("it is no interface".to_owned()),
+        };
+        wrong.extend(differs.map(|detail| Obstacle::Export { export: interface.to_owned(), detail }));
+    }
+    wrong
+}
+
+fn func(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
+    let function = &types[id];
+    let params = function.params.iter().map(|(name, ty)| format!("{name}: {}", text(types, ty)));
+    let params: Vec<String> = params.collect();
+    let result = function.result.map(|ty| format!(" -> {}", text(types, &ty))).unwrap_or_default();
+    format!("{}func({}){result}", if function.async_ { "async " } else { "" }, params.join(", "))
+}
+
+/// A type as it is written in WIT, by its structure: two that are equal are the same type, whatever they are called.
+fn text(types: TypesRef<'_>, ty: &ComponentValType) -> String {
+    let id = match ty {
+        ComponentValType::Primitive(primitive) => return primitive.to_string(),
+        ComponentValType::Type(id) => *id,
+    };
+    let of = |ty: &ComponentValType| text(types, ty);
+    let maybe = |ty: &Option<ComponentValType>| ty.as_ref().map_or_else(|| "_".to_owned(), of);
+    let fields = |kind: &str, all: Vec<String>| format!("{kind} {{ {} }}", all.join(", "));
+    match &types[id] {
+        ComponentDefinedType::Primitive(primitive) => primitive.to_string(),
+        ComponentDefinedType::Record(record) => {
+            fields("record", record.fields.iter().map(|(name, ty)| format!("{name}: {}", of(ty))).collect())
+        }
+        ComponentDefinedType::Variant(variant) => {
+            let case = |(name, ty): (&str, Option<ComponentValType>)| match ty {
+                Some(ty) => format!("{name}({})", of(&ty)),
+                None => name.to_owned(),
+            };
+            fields("variant", variant.cases.iter().map(|(name, of)| case((name.as_str(), of.ty))).collect())
+        }
+        ComponentDefinedType::List { element, .. } => format!("list<{}>", of(element)),
+        ComponentDefinedType::Map { key, value, .. } => format!("map<{}, {}>", of(key), of(value)),
+        ComponentDefinedType::FixedLengthList { element, length, .. } => format!("list<{}, {length}>", of(element)),
+        ComponentDefinedType::Tuple(tuple) => {
+            let all: Vec<String> = tuple.types.iter().map(of).collect();
+            format!("tuple<{}>", all.join(", "))
+        }
+        ComponentDefinedType::Flags(names) => fields("flags", names.iter().map(ToString::to_string).collect()),
+        ComponentDefinedType::Enum(names) => fields("enum", names.iter().map(ToString::to_string).collect()),
+        ComponentDefinedType::Option { ty, .. } => format!("option<{}>", of(ty)),
+        ComponentDefinedType::Result { ok: None, err: None, .. } => "result".to_owned(),
+        ComponentDefinedType::Result { ok, err: None, .. } => format!("result<{}>", maybe(ok)),
+        ComponentDefinedType::Result { ok, err, .. } => format!("result<{}, {}>", maybe(ok), maybe(err)),
+        ComponentDefinedType::Own(_) => "own".to_owned(),
+        ComponentDefinedType::Borrow(_) => "borrow".to_owned(),
+        ComponentDefinedType::Future { ty, .. } => format!("future<{}>", maybe(ty)),
+        ComponentDefinedType::Stream { ty, .. } => format!("stream<{}>", maybe(ty)),
+    }
+}

@@ -1,0 +1,124 @@
+//! What a component imports, beside what this host has.
+
+use wasmparser::{Parser, Payload};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+
+use super::guest::Guest;
+use super::interface::track;
+use super::obstacle::{Absence, Obstacle};
+use super::template::{CONTRACT, Lane, MESSAGING, SUPERVISION};
+
+/// Every interface that this host links, with its version. A component may have been built for another patch of the same WASI.
+pub(super) const KNOWN: [&str; 35] = [
+    "airssys:actor/types@0.1.0",
+    "airssys:actor/messaging@0.1.0",
+    "airssys:actor/log@0.1.0",
+    "airssys:actor/supervision@0.1.0",
+    "wasi:keyvalue/store@0.2.0-draft",
+    "wasi:keyvalue/atomics@0.2.0-draft",
+    "wasi:keyvalue/batch@0.2.0-draft",
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:io/error@0.2.12",
+    "wasi:io/poll@0.2.12",
+    "wasi:io/streams@0.2.12",
+    "wasi:clocks/monotonic-clock@0.2.12",
+    "wasi:clocks/wall-clock@0.2.12",
+    "wasi:random/random@0.2.12",
+    "wasi:random/insecure@0.2.12",
+    "wasi:random/insecure-seed@0.2.12",
+    "wasi:cli/environment@0.2.12",
+    "wasi:cli/exit@0.2.12",
+    "wasi:cli/stdin@0.2.12",
+    "wasi:cli/stdout@0.2.12",
+    "wasi:cli/stderr@0.2.12",
+    "wasi:cli/terminal-input@0.2.12",
+    "wasi:cli/terminal-output@0.2.12",
+    "wasi:cli/terminal-stdin@0.2.12",
+    "wasi:cli/terminal-stdout@0.2.12",
+    "wasi:cli/terminal-stderr@0.2.12",
+    "wasi:filesystem/types@0.2.12",
+    "wasi:filesystem/preopens@0.2.12",
+    "wasi:sockets/network@0.2.12",
+    "wasi:sockets/instance-network@0.2.12",
+    "wasi:sockets/ip-name-lookup@0.2.12",
+    "wasi:sockets/tcp@0.2.12",
+    "wasi:sockets/tcp-create-socket@0.2.12",
+    "wasi:sockets/udp@0.2.12",
+    "wasi:sockets/udp-create-socket@0.2.12",
+];
+
+/// The part of a component that ends with its last import. It is a component too, and has the same imports.
+pub(super) fn importing(bytes: &[u8]) -> Result<&[u8], wasmparser::BinaryReaderError> {
+    let (mut depth, mut end) = (0_usize, 0);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { range, .. } if depth == 0 => end = range.end,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => end = section.range().end,
+            _ => {}
+        }
+    }
+    Ok(bytes.get(..end).unwrap_or(bytes))
+}
+
+/// Why the linker does not have what a component imports; nothing where it has all of it.
+pub(super) fn missing(
+    linker: &Linker<Guest>,
+    engine: &Engine,
+    component: &Component,
+    lane: Lane,
+    supervises: bool,
+) -> Vec<Obstacle> {
+    let ty = component.component_type();
+    let absent = |import: &str, why: Absence| Obstacle::Import { import: import.to_owned(), why };
+    if lane == Lane::Sync
+        && let Some((import, _)) = ty.imports(engine).find(|(name, item)| needs_to_wait(engine, name, &item.ty))
+    {
+        return vec![absent(import, Absence::Waits)];
+    }
+    let Err(error) = linker.instantiate_pre(component) else { return Vec::new() };
+    let unknown = ty.imports(engine).filter_map(|(name, _)| Some(absent(name, absence(name, supervises)?)));
+    let unknown: Vec<Obstacle> = unknown.collect();
+    if !unknown.is_empty() {
+        return unknown;
+    }
+    // All of them are there, and one has another shape than the component expects.
+    let detail: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let detail = detail.join(": ");
+    let all = format!("{error:#}");
+    let named = ty.imports(engine).find(|(name, _)| all.contains(&format!("`{name}`")));
+    vec![absent(named.map_or("something", |(name, _)| name), Absence::Shape { detail })]
+}
+
+/// Why an interface is not there, by its name alone.
+fn absence(import: &str, supervises: bool) -> Option<Absence> {
+    let bare = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
+    let wanted = bare(import);
+    match KNOWN.iter().find(|known| bare(known) == wanted) {
+        Some(known) if track(known) == track(import) => {
+            (known.starts_with(SUPERVISION) && !supervises).then_some(Absence::NotRequested)
+        }
+        Some(known) => Some(Absence::Version { known: (*known).to_owned() }),
+        None => Some(Absence::Unknown),
+    }
+}
+
+/// Whether an import may wait: all of WASI's own, and `messaging.call`.
+fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+    let calls = || match item {
+        ComponentItem::ComponentInstance(interface) => {
+            interface.exports(engine).any(|(function, _)| function == "call")
+        }
+        _ => false,
+    };
+    (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
+        || (name.starts_with(MESSAGING) && calls())
+}
+
+/// Whether an interface belongs to the contract between host and guests.
+pub(crate) fn is_contract(interface: &str) -> bool {
+    interface.starts_with(CONTRACT)
+}

@@ -1,0 +1,198 @@
+//! Why this host cannot run a component: what the component has, what is allowed or known here, and what to do about it.
+
+use std::fmt;
+
+use super::needs::Needs;
+use super::template::HANDLER;
+use crate::limits::{Limits, size_text};
+
+/// One thing that keeps a host from running a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// It uses a proposal of WebAssembly that the engine is built without.
+    Feature {
+        /// What the proposal is called.
+        name: &'static str,
+    },
+    /// It begins with more than a limit allows.
+    Limit {
+        /// The key of `[limits]`.
+        key: &'static str,
+        /// What it takes: bytes for `memory`, otherwise a number.
+        takes: u64,
+        /// What the limit allows.
+        allows: u64,
+    },
+    /// It takes more than any host gives, whatever the limits say.
+    TooMuch {
+        /// What it takes.
+        what: &'static str,
+        /// How much of it.
+        takes: u64,
+        /// The most that there is.
+        most: u64,
+    },
+    /// It imports what is not there.
+    Import {
+        /// The import.
+        import: String,
+        /// Why it is not there.
+        why: Absence,
+    },
+    /// It does not export the handler.
+    NoHandler {
+        /// What it exports of the contract instead.
+        found: Vec<String>,
+    },
+    /// It exports an interface of the contract in another shape.
+    Export {
+        /// The interface.
+        export: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The engine does not know something that it does.
+    Unknown {
+        /// What the engine said.
+        detail: String,
+    },
+}
+
+/// Why an import is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Absence {
+    /// Nobody provides an interface of this name.
+    Unknown,
+    /// The interface is there in another version.
+    Version {
+        /// The interface that is there.
+        known: String,
+    },
+    /// It is linked only where the release requests `spawn`.
+    NotRequested,
+    /// It can wait, and the sync lane cannot.
+    Waits,
+    /// It is there, and is not what the component expects.
+    Shape {
+        /// How it differs.
+        detail: String,
+    },
+}
+
+/// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each import, each global.
+pub(super) const MOST_RECORDS: u64 = 8 << 20;
+
+/// What of a component's needs is beyond its limits.
+pub(super) fn beyond(needs: &Needs, limits: &Limits) -> Vec<Obstacle> {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let limited = [
+        ("memory", needs.memory_bytes, limits.memory_bytes),
+        ("table_elements", needs.table_elements, count(limits.table_elements)),
+        ("core_instances", count(needs.core_instances), count(limits.core_instances)),
+    ];
+    let limited = limited.into_iter().filter(|(_, takes, allows)| takes > allows);
+    let mut obstacles: Vec<Obstacle> =
+        limited.map(|(key, takes, allows)| Obstacle::Limit { key, takes, allows }).collect();
+    if needs.records_bytes > MOST_RECORDS {
+        let what = "bytes of the engine's own records of an instance";
+        obstacles.push(Obstacle::TooMuch { what, takes: needs.records_bytes, most: MOST_RECORDS });
+    }
+    obstacles
+}
+
+impl Obstacle {
+    /// A stable name, such as `AC105`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Import { .. } => "AC105",
+            Self::NoHandler { .. } | Self::Export { .. } => "AC106",
+            Self::Limit { .. } | Self::TooMuch { .. } => "AC109",
+            Self::Feature { .. } | Self::Unknown { .. } => "AC110",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Feature { name } => {
+                format!("build it without {name}: such as by another target or other flags of its compiler")
+            }
+            Self::Limit { key, takes, .. } => {
+                let enough = if *key == "memory" { format!("{:?}", size_text(*takes)) } else { takes.to_string() };
+                format!(
+                    "raise it to at least `{key} = {enough}` under [limits] of its Component.toml or [service.limits] of the topology"
+                )
+            }
+            Self::TooMuch { .. } => "make it smaller, or part it into several components".to_owned(),
+            Self::Import { why: Absence::Version { known }, .. } => {
+                format!("build it for {known}, such as with the SDK that belongs to this host")
+            }
+            Self::Import { why: Absence::Unknown, import } => format!(
+                "it needs a host that has {import}; leave the import out, or wait for a version of airssys that has it"
+            ),
+            Self::Import { why: Absence::NotRequested, .. } => {
+                "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
+            }
+            Self::Import { why: Absence::Waits, .. } => {
+                "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned()
+            }
+            Self::NoHandler { found } if found.is_empty() => {
+                "write it with the SDK (`airssys new`), or export the handler interface".to_owned()
+            }
+            Self::NoHandler { .. } | Self::Export { .. } | Self::Import { why: Absence::Shape { .. }, .. } => {
+                "build it with the SDK that belongs to this host".to_owned()
+            }
+            Self::Unknown { .. } => "build it without what the engine names".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Feature { name } => write!(f, "it uses {name}, which this host's engine is built without"),
+            Self::Limit { key: "memory", takes, allows } => write!(
+                f,
+                "its memory begins with {} ({} pages), and the limit `memory` is {}",
+                size_text(*takes),
+                takes.div_ceil(crate::limits::PAGE),
+                size_text(*allows)
+            ),
+            Self::Limit { key: "table_elements", takes, allows } => {
+                write!(f, "its tables begin with {takes} elements, and the limit `table_elements` is {allows}")
+            }
+            Self::Limit { key, takes, allows } => {
+                write!(f, "it has {takes} {}, and the limit `{key}` is {allows}", key.replace('_', " "))
+            }
+            Self::TooMuch { what, takes, most } => write!(f, "it takes {takes} {what}, and the most is {most}"),
+            Self::Import { import, why } => write!(f, "it imports {import}, {why}"),
+            Self::NoHandler { found } if found.is_empty() => write!(f, "it does not export {HANDLER}"),
+            Self::NoHandler { found } => {
+                write!(f, "it does not export {HANDLER} (it exports {})", found.join(", "))
+            }
+            Self::Export { export, detail } => {
+                write!(f, "its export {export} is another one than this host calls: {detail}")
+            }
+            Self::Unknown { detail } => write!(f, "the engine does not take it: {detail}"),
+        }
+    }
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("which nobody provides"),
+            Self::Version { known } if known.starts_with("airssys:") => {
+                write!(f, "which is of another version of the contract: this host has {known}")
+            }
+            Self::Version { known } => write!(f, "which is of another version: this host has {known}"),
+            Self::NotRequested => f.write_str("which it does not request"),
+            Self::Waits => f.write_str("which can wait, and the sync lane cannot"),
+            Self::Shape { detail } => write!(f, "which this host has in another shape: {detail}"),
+        }
+    }
+}

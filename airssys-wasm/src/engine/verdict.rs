@@ -1,0 +1,111 @@
+//! Whether this host can run a component under some limits: the one place that says so. `check`, `inspect`, `publish`, `run`, `deploy` and `apply` ask here.
+//!
+//! Nothing is compiled. The part of the component that ends with its last import is linked as it would be in earnest, so an import is there or not by the
+//! linker's own rules.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use wasmparser::types::Types;
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
+
+use super::anatomy::Anatomy;
+use super::features::{self, Validated};
+use super::linkers::Linkers;
+use super::needs::Needs;
+use super::obstacle::{Obstacle, beyond};
+use super::template::{Asked, TemplateError, check_component};
+use super::{exports, imports};
+
+/// What there is to say of a component before it is compiled.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// What it imports and exports.
+    pub anatomy: Anatomy,
+    /// What an instance of it takes; none where the engine cannot read it.
+    pub needs: Option<Needs>,
+    /// Why this host cannot run it; none where it can.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Verdict {
+    /// Looks at a component. It takes as long as reading and validating it.
+    ///
+    /// # Errors
+    ///
+    /// It is no component, or a damaged one.
+    pub(crate) fn of(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
+        check_component(bytes, path)?;
+        match features::validate(bytes) {
+            Validated::Well(types) => Self::of_valid(bytes, path, asked, &types),
+            Validated::Uses(types, names) => {
+                let anatomy = Anatomy::of(bytes, path)?;
+                let mut obstacles: Vec<Obstacle> = names.into_iter().map(|name| Obstacle::Feature { name }).collect();
+                obstacles.extend(exports::wrong(types.as_ref(), &anatomy.exports));
+                // What the engine does not know it does not read.
+                Ok(Self { anatomy, needs: None, obstacles })
+            }
+            Validated::Not(error) => Err(invalid(path, error)),
+        }
+    }
+
+    /// Looks at a component that is compiled already: the bodies of its functions were validated then.
+    pub(super) fn of_compiled(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
+        let types = features::types(bytes).map_err(|error| invalid(path, error))?;
+        Self::of_valid(bytes, path, asked, &types)
+    }
+
+    fn of_valid(bytes: &[u8], path: &Path, asked: Asked<'_>, types: &Types) -> Result<Self, TemplateError> {
+        let anatomy = Anatomy::of(bytes, path)?;
+        let (needs, mut obstacles) = match Needs::of(bytes) {
+            Ok(needs) => (Some(needs), beyond(&needs, asked.limits)),
+            Err(detail) => (None, vec![Obstacle::Unknown { detail }]),
+        };
+        if needs.is_some() {
+            obstacles.extend(missing(bytes, asked).map_err(|error| invalid(path, format!("{error:#}")))?);
+        }
+        obstacles.extend(exports::wrong(types.as_ref(), &anatomy.exports));
+        Ok(Self { anatomy, needs, obstacles })
+    }
+
+    /// The component's names, where this host can run it.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError::Unsupported`], with all that is in the way.
+    pub fn well(self, path: &Path) -> Result<Anatomy, TemplateError> {
+        self.check(path)?;
+        Ok(self.anatomy)
+    }
+
+    /// [`Verdict::well`], for one who goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError::Unsupported`], with all that is in the way.
+    pub fn check(&self, path: &Path) -> Result<(), TemplateError> {
+        TemplateError::of(path, self.obstacles.clone())
+    }
+}
+
+fn invalid(path: &Path, detail: impl ToString) -> TemplateError {
+    TemplateError::Invalid { path: path.to_owned(), detail: detail.to_string() }
+}
+
+/// The imports that are not there.
+fn missing(bytes: &[u8], Asked { lane, requests, .. }: Asked<'_>) -> wasmtime::Result<Vec<Obstacle>> {
+    static HOST: OnceLock<(Engine, Linkers)> = OnceLock::new();
+    let (engine, linkers) = match HOST.get() {
+        Some(host) => host,
+        None => {
+            // No pool: nothing is instantiated here.
+            let engine = Engine::new(Config::new().concurrency_support(false))?;
+            HOST.get_or_init(|| (engine, Linkers::default()))
+        }
+    };
+    let supervises = !requests.spawn.is_empty();
+    let linker = linkers.get(engine, lane, supervises)?;
+    let component = Component::new(engine, imports::importing(bytes)?)?;
+    Ok(imports::missing(&linker, engine, &component, lane, supervises))
+}

@@ -1,0 +1,342 @@
+//! Whether a host can run a component is said by every door that it can come in by, and in the same words: `check`, `inspect`, `publish`, `run`, `deploy`
+//! and `apply`. What they all take runs.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use airssys_tests::{PATIENCE, guest};
+use airssys_wasm::Runtime;
+use airssys_wasm::compose::Topology;
+use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::engine::{TemplateError, read_component};
+use airssys_wasm::registry::{Draft, Release};
+use tempfile::TempDir;
+
+/// A component that answers with what it is told.
+const ECHO: &str = include_str!("../airssys-wasm/doc/echo.wat");
+const MESH: &str = "name = \"doors\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+const MANIFEST: &str = "name = \"bad\"\nversion = \"1.0.0\"\n";
+
+/// The echo with something more in it, at its end.
+fn with(more: &str) -> String {
+    format!("{}\n{more})", ECHO.trim_end().strip_suffix(')').unwrap())
+}
+
+/// A module within the echo that nobody instantiates.
+fn module(text: &str) -> String {
+    with(&format!("(core module {text})"))
+}
+
+/// The echo with core instances of one module.
+fn instances(count: usize, text: &str) -> String {
+    let all: Vec<String> = (0..count).map(|_| "(core instance (instantiate $more))".to_owned()).collect();
+    with(&format!("(core module $more {text}) {}", all.join("\n")))
+}
+
+/// A component that exports this as the handler.
+fn handler(exported: &str) -> String {
+    format!("(component {exported} (export \"airssys:actor/handler@0.1.0\" (instance $handler)))")
+}
+
+/// A mesh that runs, and a folder with another component beside it.
+struct Doors {
+    runtime: Arc<Runtime>,
+    folder: TempDir,
+}
+
+impl Doors {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("echo.wasm"), wat::parse_str(ECHO).unwrap()).unwrap();
+        std::fs::write(folder.path().join("airssys.toml"), MESH).unwrap();
+        let topology = Topology::read(&folder.path().join("airssys.toml")).unwrap();
+        let runtime = Runtime::builder().start(&topology).await.unwrap();
+        Self { runtime: Arc::new(runtime), folder }
+    }
+
+    /// The component, with more in its description.
+    fn put(&self, bytes: &[u8], manifest: &str) -> PathBuf {
+        let path = self.folder.path().join("bad.wasm");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::write(path.with_extension("toml"), format!("{MANIFEST}{manifest}")).unwrap();
+        path
+    }
+
+    /// What each door says of a component: nothing where it takes it.
+    async fn say(&self, bytes: &[u8], manifest: &str) -> Vec<(&'static str, Option<String>)> {
+        let path = self.put(bytes, manifest);
+        let told = |error: Option<&dyn std::error::Error>| error.map(ToString::to_string);
+        let release = Release::find(&path).unwrap();
+        let inspected = read_component(&path).and_then(|bytes| release.manifest.verdict(&bytes, &path)?.well(&path));
+        let published = Draft::read(&path).map(drop);
+        let topology = format!("{MESH}[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n");
+        let file = self.folder.path().join("more.toml");
+        std::fs::write(&file, topology).unwrap();
+        let topology = Topology::read(&file).unwrap();
+        let checked = Runtime::builder().check(&topology).await.map(drop);
+        let started = match Runtime::builder().start(&topology).await {
+            Ok(runtime) => {
+                runtime.shutdown().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        let planned = self.runtime.plan("echo", release.clone(), DeployOptions::default()).await.map(drop);
+        let deployed = match &planned {
+            Ok(()) => Ok(()),
+            Err(_) => self.runtime.deploy("echo", release, DeployOptions::default()).await.map(drop),
+        };
+        let applied = self.runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop);
+        vec![
+            ("inspect", told(inspected.as_ref().err().map(|error| error as _))),
+            ("publish", told(published.as_ref().err().map(|error| error as _))),
+            ("check", told(checked.as_ref().err().map(|error| error as _))),
+            ("run", told(started.as_ref().err().map(|error| error as _))),
+            ("plan", told(planned.as_ref().err().map(|error| error as _))),
+            ("deploy", told(deployed.as_ref().err().map(|error| error as _))),
+            ("apply", told(applied.as_ref().err().map(|error| error as _))),
+        ]
+    }
+
+    /// All doors refuse it, in the same words, which have all of these in them.
+    async fn refuse(&self, what: &str, bytes: &[u8], manifest: &str, names: &[&str]) {
+        let said = self.say(bytes, manifest).await;
+        let words = said[0].1.clone().unwrap_or_else(|| panic!("{what}: taken: {said:?}"));
+        for name in names {
+            assert!(words.contains(name), "{what}: no {name:?} in: {words}");
+        }
+        assert!(words.contains("; hint: "), "{what}: {words}");
+        for (door, told) in &said {
+            let told = told.as_deref().unwrap_or_else(|| panic!("{what}: {door} takes it: {words}"));
+            assert!(told.ends_with(&words), "{what}: {door} says {told}\nand not {words}");
+        }
+    }
+
+    /// All doors take it.
+    async fn take(&self, what: &str, bytes: &[u8], manifest: &str) {
+        for (door, told) in self.say(bytes, manifest).await {
+            assert_eq!(told, None, "{what}: {door}");
+        }
+    }
+
+    async fn close(self) {
+        let answer = self.runtime.call("echo", "still there", PATIENCE).await.unwrap();
+        assert_eq!(answer.as_deref(), Some(b"still there".as_slice()), "nothing of it touched the mesh");
+        self.runtime.shutdown().await;
+    }
+}
+
+fn binary(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_is_not_there_is_named_with_what_is_there() {
+    let doors = Doors::open().await;
+    let interface = |name: &str| format!("(import {name:?} (instance (export \"f\" (func))))");
+    let import = |name: &str| with(&interface(name));
+    let cases: [(&str, &[&str]); 9] = [
+        ("wasi:keyvalue/store@0.2.0-draft2", &["another version", "this host has wasi:keyvalue/store@0.2.0-draft;"]),
+        ("wasi:io/poll@0.3.0", &["another version", "this host has wasi:io/poll@0.2."]),
+        ("wasi:io/poll@1.0.0", &["another version", "this host has wasi:io/poll@0.2."]),
+        ("wasi:io/poll", &["another version", "this host has wasi:io/poll@0.2."]),
+        ("wasi:config/store@0.2.0-draft", &["another version", "wasi:config/store@0.2.0-rc.1"]),
+        ("airssys:actor/messaging@0.2.0", &["another version of the contract", "airssys:actor/messaging@0.1.0"]),
+        ("airssys:actor/supervision@0.1.0", &["does not request", "`spawn`"]),
+        ("acme:shop/pricing@1.0.0", &["nobody provides"]),
+        ("acme:shop/pricing", &["nobody provides"]),
+    ];
+    for (name, says) in cases {
+        let says = [&["bad.wasm", name][..], says].concat();
+        doors.refuse(name, &binary(&import(name)), "", &says).await;
+    }
+    // Several are all named.
+    let two = with(&[interface("acme:a/b"), interface("wasi:io/poll@0.3.0")].concat());
+    doors.refuse("two imports", &binary(&two), "", &["acme:a/b", "wasi:io/poll@0.3.0"]).await;
+    let later = "(import \"wasi:random/random@0.2.99\" (instance (export \"get-random-u64\" (func (result u64)))))";
+    doors.take("a later patch", &binary(&with(later)), "").await;
+    let spawns = "(import \"airssys:actor/supervision@0.1.0\" (instance))";
+    let spawns = binary(&with(spawns));
+    doors.take("children are requested", &spawns, "[requests]\nspawn = [\"worker/*\"]\n").await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_of_another_shape_is_named_with_what_differs() {
+    let doors = Doors::open().await;
+    for (what, import, says) in [
+        (
+            "a function that is not there",
+            "(import \"wasi:random/random@0.2.0\" (instance (export \"get-dice\" (func (result u64)))))",
+            &["wasi:random/random@0.2.0", "another shape", "get-dice"][..],
+        ),
+        (
+            "a function with another result",
+            "(import \"wasi:random/random@0.2.0\" (instance (export \"get-random-u64\" (func (result string)))))",
+            &["wasi:random/random@0.2.0", "another shape"],
+        ),
+        ("a function", "(import \"roll\" (func))", &["it imports roll", "nobody provides"]),
+        ("a module", "(import \"part\" (core module))", &["it imports part", "nobody provides"]),
+        ("a component", "(import \"part\" (component))", &["the engine does not take it", "component imports"]),
+    ] {
+        doors.refuse(what, &binary(&with(import)), "", says).await;
+    }
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_wait_is_not_for_the_sync_lane() {
+    let doors = Doors::open().await;
+    let waits = binary(&with("(import \"wasi:io/poll@0.2.0\" (instance))"));
+    let says = &["wasi:io/poll@0.2.0", "the sync lane cannot", "lane = \"sync\""];
+    doors.refuse("wasi", &waits, "lane = \"sync\"\n", says).await;
+    doors.take("plain", &binary(ECHO), "lane = \"sync\"\n").await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proposal_that_the_engine_is_built_without_is_named() {
+    let doors = Doors::open().await;
+    for (text, name) in [
+        (module("(tag $e) (func (throw $e))"), "exceptions"),
+        (module("(func (param externref))"), "garbage collection (gc)"),
+        (module("(type (struct (field i32))) (func (param (ref null 0)))"), "garbage collection (gc)"),
+        (module("(memory 1 1 shared)"), "threads (shared memory)"),
+        (module("(memory 1 (pagesize 1))"), "custom page sizes"),
+        (module("(type $f (func)) (type $c (cont $f)) (func (param (ref null $c)))"), "stack switching"),
+        (
+            module(
+                "(func (param i64 i64 i64 i64) (result i64 i64) local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)",
+            ),
+            "wide arithmetic",
+        ),
+        (module("(func try catch_all end)"), "legacy exceptions"),
+        (with("(type (stream u8))"), "async components (WASI 0.3)"),
+        (with("(type (list u8 4))"), "lists of a fixed length"),
+        (with("(type (map string u8))"), "maps in components"),
+    ] {
+        let says = &["bad.wasm", "it uses", name, "built without"];
+        doors.refuse(name, &binary(&text), "", says).await;
+    }
+    let two = module("(memory 1 1 shared) (tag $e) (func (throw $e))");
+    doors.refuse("two of them", &binary(&two), "", &["exceptions", "threads (shared memory)"]).await;
+    // Nobody says that it is damaged.
+    let said = doors.say(&binary(&two), "").await;
+    assert!(said.iter().all(|(_, told)| !told.as_deref().unwrap_or_default().contains("not a valid")), "{said:?}");
+    for (what, text) in [
+        ("memory64", instances(1, "(memory i64 0)")),
+        ("several memories", module("(memory 1) (memory 1)")),
+        ("tail calls", module("(func return_call 0)")),
+        ("vectors", module("(func (result v128) v128.const i64x2 1 2)")),
+        ("typed references to functions", module("(type $f (func)) (func (param (ref null $f)))")),
+    ] {
+        doors.take(what, &binary(&text), "").await;
+    }
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_begins_with_more_than_its_limits_names_both_and_the_key() {
+    let doors = Doors::open().await;
+    let memory = ECHO.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 600)");
+    let says = &["begins with 38400KiB (600 pages)", "limit `memory` is 32MiB", "`memory = \"38400KiB\"`"];
+    doors.refuse("a large memory", &binary(&memory), "", says).await;
+    doors.take("as large as it is", &binary(&memory), "limits = { memory = \"38400KiB\" }\n").await;
+
+    let says = &["begins with 1MiB (16 pages)", "limit `memory` is 512KiB"];
+    let small = ECHO.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 16)");
+    doors.refuse("a small limit", &binary(&small), "limits = { memory = \"512KiB\" }\n", says).await;
+
+    let tables = instances(1, "(table 25000 funcref)");
+    let says = &["begin with 25000 elements", "limit `table_elements` is 20000", "`table_elements = 25000`"];
+    doors.refuse("a large table", &binary(&tables), "", says).await;
+
+    let many = binary(&instances(40, ""));
+    let says = &["it has 41 core instances", "limit `core_instances` is 16", "`core_instances = 41`"];
+    doors.refuse("many instances", &many, "", says).await;
+    doors.take("as many as there are", &many, "limits = { core_instances = 41 }\n").await;
+
+    // All that is in the way is told at once.
+    let all = &["600 pages", "core instances", "which nobody provides"];
+    let both = memory.trim_end().strip_suffix(')').unwrap();
+    let both =
+        format!("{both} (core module $m) {} (import \"a:b/c\" (func)))", "(core instance (instantiate $m))".repeat(16));
+    doors.refuse("everything", &binary(&both), "", all).await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_is_not_the_contracts_is_told_with_both_types() {
+    let doors = Doors::open().await;
+    let function = "(core module $m (func (export \"f\") (param i32) (result i32) local.get 0)) (core instance $m (instantiate $m))
+        (func $f (param \"msg\" u32) (result u32) (canon lift (core func $m \"f\")))";
+    let wrong = handler(&format!("{function} (instance $handler (export \"handle\" (func $f)))"));
+    let says =
+        &["airssys:actor/handler@0.1.0", "`handle` is func(msg: u32) -> u32", "this host calls func(msg: record {"];
+    doors.refuse("another type", &binary(&wrong), "", says).await;
+    let empty = handler("(instance $handler)");
+    doors.refuse("no function", &binary(&empty), "", &["airssys:actor/handler@0.1.0", "it has no `handle`"]).await;
+    doors
+        .refuse(
+            "no handler",
+            &binary("(component)"),
+            "",
+            &["does not export airssys:actor/handler@0.1.0", "airssys new"],
+        )
+        .await;
+    let other = "(component (instance $i) (export \"airssys:actor/handler@0.2.0\" (instance $i)))";
+    let says = &["does not export airssys:actor/handler@0.1.0", "it exports airssys:actor/handler@0.2.0", "SDK"];
+    doors.refuse("another version", &binary(other), "", says).await;
+    let plain = "(component (core module $m (func (export \"f\"))) (core instance $m (instantiate $m))
+        (func $f (canon lift (core func $m \"f\"))) (export \"airssys:actor/handler@0.1.0\" (func $f)))";
+    if let Ok(bytes) = wat::parse_str(plain) {
+        doors.refuse("a function", &bytes, "", &["airssys:actor/handler@0.1.0"]).await;
+    }
+    for optional in ["lifecycle", "health", "upgrade", "monitoring"] {
+        let name = format!("airssys:actor/{optional}@0.1.0");
+        let text = with(&format!("(instance $empty) (export {name:?} (instance $empty))"));
+        doors.refuse(optional, &binary(&text), "", &[&name, "it has no `"]).await;
+    }
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_component_says_what_it_is() {
+    let doors = Doors::open().await;
+    let echo = binary(ECHO);
+    let wit = b"package a:b; interface c { f: func(); }";
+    for (what, bytes, says) in [
+        ("nothing", &b""[..], "it is empty"),
+        ("a core module", &binary("(module)"), "it is a core module"),
+        ("text", b"hello", "not WebAssembly"),
+        ("an interface", wit, "not WebAssembly"),
+        ("a component as text", ECHO.as_bytes(), "not WebAssembly"),
+        ("half of one", &echo[..echo.len() / 2], "is not a valid component"),
+        ("its first bytes", &echo[..9], "is not a valid component"),
+    ] {
+        doors.refuse(what, bytes, "", &["bad.wasm", says]).await;
+    }
+    let mut damaged = echo.clone();
+    let middle = damaged.len() - 40;
+    damaged[middle] ^= 0x40;
+    let said = doors.say(&damaged, "").await;
+    assert!(said.iter().all(|(_, told)| told.is_some() == said[0].1.is_some()), "{said:?}");
+    doors.close().await;
+}
+
+#[test]
+fn every_guest_is_well() {
+    for name in ["prober", "echo", "echo-wasi", "heir", "keeper", "overseer", "shifter", "spawner", "crasher", "relay"]
+    {
+        let release = Release::find(&guest(name)).unwrap();
+        let bytes = read_component(&release.component).unwrap();
+        let verdict = release.manifest.verdict(&bytes, &release.component).unwrap();
+        let checked = verdict.check(&release.component);
+        assert!(checked.is_ok(), "{name}: {checked:?}");
+        assert!(matches!(checked, Ok::<(), TemplateError>(())));
+        let needs = verdict.needs.unwrap();
+        assert!(needs.memories == 1 && needs.memory_bytes > 0 && needs.core_instances > 0, "{name}: {needs:?}");
+    }
+}
