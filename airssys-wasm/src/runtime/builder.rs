@@ -525,8 +525,8 @@ pub(super) async fn opened(
         }
         let mut all = Vec::with_capacity(services.len());
         for service in services {
-            let kept = file.read(&service)?;
-            bytes += kept.values().map(|kept| kept.bytes() as u64).sum::<u64>();
+            let kept = file.load(&service)?;
+            bytes += kept.values().map(|loaded| loaded.kept.bytes() as u64).sum::<u64>();
             all.push((service, kept));
         }
         Ok((all, bytes, file))

@@ -3,6 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::survey::Damage;
+
+/// Damages that one error names; there may be very many.
+const NAMED: usize = 5;
+
 /// Why durable state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,8 +29,16 @@ pub enum StateError {
         known: u64,
     },
     /// What is in it makes no sense.
-    #[error("the durable state `{}` is damaged: {detail}; hint: put a copy of it back; to begin with empty state instead, move the file away", .path.display())]
+    #[error("the durable state `{}` is damaged: {detail}; hint: `airssys state verify` names all of it and copies out what is well; or put a copy of it back, or move the file away to begin with empty state", .path.display())]
     Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// It was replaced by an older copy, or a part of it was.
+    #[error("the durable state `{}` is not what was written last: {detail}; hint: where a copy was put back on purpose, remove the file `{}`; otherwise put the newest copy back", .path.display(), .path.with_extension("mark").display())]
+    OlderCopy {
         /// The file.
         path: PathBuf,
         /// What was found.
@@ -60,4 +73,16 @@ impl StateError {
             }
         }
     }
+}
+
+/// The error that names what is damaged.
+pub(super) fn damaged(path: &Path, damage: &[Damage]) -> StateError {
+    let mut named: Vec<String> = damage.iter().take(NAMED).map(ToString::to_string).collect();
+    if damage.len() > NAMED {
+        named.push(format!("and {} more", damage.len() - NAMED));
+    }
+    if named.is_empty() {
+        named.push("a page of it is not what was written".to_owned());
+    }
+    StateError::Damaged { path: path.to_owned(), detail: named.join("; ") }
 }

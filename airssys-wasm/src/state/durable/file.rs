@@ -1,10 +1,12 @@
 //! The file of durable states: one table, in the order service, key of the actor, key of the value.
 //!
 //! What belongs to one state lies side by side, so that a commit touches few pages and a service is read in one go. Before its values stands the state's
-//! own record.
+//! own record. Each has its sum, which is compared whenever it is read. The pages are compared when the file is opened, since the store does not look at
+//! most of them: what is found damaged is named, and the file is not used.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{self, AssertUnwindSafe};
@@ -13,30 +15,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
-use redb::{TableDefinition, WriteTransaction};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
-use super::StateError;
+use super::layout::{ABOUT_TABLE, FORMAT, ID, OLD_STATES_TABLE, Place, RECORD, STATES_TABLE, VALUE};
+use super::mark::{Mark, Marked};
+use super::pages::{Commit, NoPages, Pages};
 use super::storage::Storage;
+use super::sums::{Record, SUM, Sums, of_value, read_value, write_value};
+use super::survey::{Damage, Spot, Survey, about};
+use super::{StateError, damaged};
 
-/// The layout that is written here. A file with a higher number is not touched.
-const FORMAT: u64 = 1;
-/// What is true of the whole file.
-const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
-/// By service, key of the actor, and [`RECORD`] or [`VALUE`] and the key of the value.
-const STATES: TableDefinition<'_, Place<'_>, &[u8]> = TableDefinition::new("states");
-/// The record of a state: its commits and its schema, 8 and 4 bytes, little-endian.
-const RECORD: &str = "";
-/// Stands before the key of a value.
-const VALUE: char = '=';
+/// The layout that is written here. A file with a higher number is not touched; one with a lower number is written anew when it is opened.
+pub(super) const NEWEST: u64 = 2;
 /// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a file is waited for that is in use: a mesh that was just dropped is about to let go.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-type Place<'a> = (&'a str, &'a str, &'a str);
 
 /// One state as it is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,13 +52,20 @@ impl Kept {
     }
 }
 
+/// One state as it is on disk, and what its values come to.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) kept: Kept,
+    pub(in crate::state) sums: Sums,
+}
+
 /// One commit, as it goes to disk.
 pub(super) struct Change<'a> {
     pub(super) service: &'a str,
     pub(super) actor: &'a str,
-    pub(super) commits: u64,
-    pub(super) schema: u32,
-    pub(super) writes: &'a BTreeMap<Box<str>, Option<Bytes>>,
+    pub(super) record: Record,
+    /// Each with the sum of its value.
+    pub(super) writes: Vec<(&'a str, Option<(&'a Bytes, u64)>)>,
 }
 
 /// The durable states of a data folder, open for as long as this lives and for nobody else.
@@ -75,6 +78,10 @@ pub struct StateFile {
     /// Let go of after the database.
     storage: Storage,
     path: PathBuf,
+    /// None where it is not in a folder of its own.
+    mark: Option<Mark>,
+    /// Which file it is.
+    id: u64,
 }
 
 impl StateFile {
@@ -93,15 +100,37 @@ impl StateFile {
     pub fn open(data_folder: &Path) -> Result<Self, StateError> {
         let path = Self::path(data_folder);
         make(&path).map_err(|source| StateError::File { what: "make", path: path.clone(), source })?;
+        let file = |source| StateError::File { what: "open", path: path.clone(), source };
         let begun = Instant::now();
         loop {
-            let storage =
-                Storage::file(&path).map_err(|source| StateError::File { what: "open", path: path.clone(), source })?;
-            match database(&storage, &path) {
+            let storage = Storage::file(&path).map_err(file)?;
+            let opened = if storage.hold().map_err(file)? {
+                let mark = Mark::open(&path).map_err(file)?;
+                Self::whole(storage, path.clone(), Some(mark))
+            } else {
+                Err(StateError::InUse { path: path.clone() })
+            };
+            match opened {
                 Err(StateError::InUse { .. }) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
-                opened => return Self::begin(opened?, storage, path),
+                opened => return opened,
             }
         }
+    }
+
+    /// A new file, which must not be there yet, with these states. Not in a data folder: nothing else is there beside it.
+    pub(super) fn make_with(
+        path: &Path,
+        states: &BTreeMap<String, BTreeMap<Box<str>, Kept>>,
+    ) -> Result<(), StateError> {
+        let failed = |source| StateError::File { what: "make", path: path.to_owned(), source };
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(failed)?;
+        let storage = Storage::file(path).map_err(failed)?;
+        let file = Self::whole(storage, path.to_owned(), None)?;
+        file.put_all(states.iter().map(|(service, states)| (service.as_str(), states)))?;
+        drop(file);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
     /// On something else than a file; `name` is what errors call it.
@@ -111,8 +140,58 @@ impl StateFile {
     /// [`StateError`].
     #[cfg(test)]
     pub(super) fn on(backend: impl redb::StorageBackend, name: &Path) -> Result<Self, StateError> {
-        let storage = Storage::new(backend);
-        Self::begin(database(&storage, name)?, storage, name.to_owned())
+        Self::whole(Storage::new(backend), name.to_owned(), None)
+    }
+
+    /// All that a data folder has, read without a change to it. What is damaged is in what comes back, and no error.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]: nothing at all could be read, or a host has it.
+    pub fn survey(data_folder: &Path) -> Result<Survey, StateError> {
+        let path = Self::path(data_folder);
+        let file = |source| StateError::File { what: "open", path: path.clone(), source };
+        let storage = Storage::to_look_at(&path).map_err(file)?;
+        let begun = Instant::now();
+        while !storage.hold_to_look().map_err(file)? {
+            if begun.elapsed() > PATIENCE {
+                return Err(StateError::InUse { path });
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        let Some(pages) = pages(&storage, &path)? else {
+            return emptied(&path, Mark::beside(&path)).map_or_else(|| Ok(Survey::default()), Err);
+        };
+        let (commit, _) = chosen(&pages, &path)?;
+        let mut survey = Survey::of(&pages, &commit, true);
+        refuse_newer(survey.format, &path)?;
+        if let Some(older) = older(survey.id, &commit, Mark::beside(&path)) {
+            survey.damage.push(Damage::File { detail: older });
+        }
+        Ok(survey)
+    }
+
+    /// Looks at all pages before the store does.
+    fn whole(storage: Storage, path: PathBuf, mark: Option<Mark>) -> Result<Self, StateError> {
+        let mut known = None;
+        if let Some(pages) = pages(&storage, &path)? {
+            let (commit, whole) = chosen(&pages, &path)?;
+            let (format, id) = about(&pages, &commit);
+            refuse_newer(format, &path)?;
+            if !whole || !pages.flaws.is_empty() {
+                return Err(damaged(&path, &Survey::of(&pages, &commit, false).damage));
+            }
+            if let Some(older) = older(id, &commit, mark.as_ref().and_then(|_| Mark::beside(&path))) {
+                return Err(StateError::OlderCopy { path, detail: older });
+            }
+            known = Some(commit);
+        } else if let Some(emptied) = emptied(&path, mark.as_ref().and_then(|_| Mark::beside(&path))) {
+            return Err(emptied);
+        }
+        let database = database(&storage, &path)?;
+        let file = Self::begin(database, storage, path, mark, known)?;
+        file.acknowledge();
+        Ok(file)
     }
 
     /// Opens it once more after an error, since redb answers nothing any more then. Nobody else gets hold of it in between.
@@ -136,31 +215,92 @@ impl StateFile {
         });
     }
 
-    /// Looks at the format; a file without one is new.
-    fn begin(database: Database, storage: Storage, path: PathBuf) -> Result<Self, StateError> {
-        let file = Self { database: Some(database), storage, path };
-        file.sound(|| {
+    /// Looks at the format; a file without one is new, and one with a lower one is written anew. `known` is the commit that was looked at.
+    fn begin(
+        database: Database,
+        storage: Storage,
+        path: PathBuf,
+        mark: Option<Mark>,
+        known: Option<Commit>,
+    ) -> Result<Self, StateError> {
+        let mut file = Self { database: Some(database), storage, path, mark, id: 0 };
+        let opened = file.newest();
+        if known.is_some_and(|known| !opened.is_some_and(|opened| opened.has_the_data_of(&known))) {
+            let detail = "the store opened another commit than the one that was looked at".to_owned();
+            return Err(StateError::Damaged { path: file.path.clone(), detail });
+        }
+        file.id = file.sound(|| {
             let writing = file.writing()?;
-            let format = {
-                let mut about = writing.open_table(ABOUT).map_err(file.error("read"))?;
-                let format = about.get("format").map_err(file.error("read"))?.map(|format| format.value());
-                if format.is_none() {
-                    about.insert("format", FORMAT).map_err(file.error("write"))?;
-                }
-                format
+            let mut about = writing.open_table(ABOUT_TABLE).map_err(file.error("read"))?;
+            let read = |about: &Table<'_, &str, u64>, key| {
+                Ok(about.get(key).map_err(file.error("read"))?.map(|found| found.value()))
             };
+            let (format, id) = (read(&about, FORMAT)?, read(&about, ID)?);
+            let new_id = RandomState::new().build_hasher().finish();
             match format {
-                None => {
-                    writing.open_table(STATES).map_err(file.error("write"))?;
-                    writing.commit().map_err(file.error("write"))
+                Some(format) if format > NEWEST => refuse_newer(Some(format), &file.path)?,
+                Some(NEWEST) => {
+                    drop(about);
+                    writing.abort().map_err(file.error("read"))?;
+                    return Ok(id.unwrap_or_default());
                 }
-                Some(format) if format > FORMAT => {
-                    Err(StateError::NewerFormat { path: file.path.clone(), format, known: FORMAT })
-                }
-                Some(_) => writing.abort().map_err(file.error("read")),
+                Some(_) => file.bring_over(&writing)?,
+                None => drop(writing.open_table(STATES_TABLE).map_err(file.error("write"))?),
             }
+            about.insert(FORMAT, NEWEST).map_err(file.error("write"))?;
+            about.insert(ID, new_id).map_err(file.error("write"))?;
+            drop(about);
+            writing.commit().map_err(file.error("write"))?;
+            Ok(new_id)
         })?;
         Ok(file)
+    }
+
+    /// Writes what stands there in format 1 with sums, in the same step.
+    fn bring_over(&self, writing: &WriteTransaction) -> Result<(), StateError> {
+        {
+            let old = writing.open_table(OLD_STATES_TABLE).map_err(self.error("read"))?;
+            let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
+            let mut of: Option<(String, String)> = None;
+            let mut record = Record::default();
+            let mut summed = Vec::new();
+            for entry in old.iter().map_err(self.error("read"))? {
+                let (place, value) = entry.map_err(self.error("read"))?;
+                let (service, actor, key) = place.value();
+                // Before the values of a state stands its record.
+                if of.as_ref().is_none_or(|(of, whose)| of != service || whose != actor) {
+                    if let Some((service, actor)) = of.replace((service.to_owned(), actor.to_owned())) {
+                        self.put(&mut table, (&service, &actor), record)?;
+                    }
+                    record = Record::default();
+                }
+                let Some(named) = key.strip_prefix(VALUE) else {
+                    let read = Record::of_old_bytes(value.value());
+                    record = read.ok_or_else(|| damaged(&self.path, &[Damage::Record { of: spot(service, actor) }]))?;
+                    continue;
+                };
+                let sum = of_value(service, actor, named, value.value());
+                record.sums.add(sum);
+                write_value(value.value(), sum, &mut summed);
+                table.insert((service, actor, key), &summed[..]).map_err(self.error("write"))?;
+            }
+            if let Some((service, actor)) = of {
+                self.put(&mut table, (&service, &actor), record)?;
+            }
+        }
+        writing.delete_table(OLD_STATES_TABLE).map(drop).map_err(self.error("write"))
+    }
+
+    /// The commit that the head says is the newest.
+    fn newest(&self) -> Option<Commit> {
+        Pages::open(&self.storage).ok().flatten()?.commits.first().copied()
+    }
+
+    /// Marks what was committed so far.
+    fn acknowledge(&self) {
+        let Some((mark, newest)) = self.mark.as_ref().zip(self.newest()) else { return };
+        // What the file has is right all the same; an older copy of it would be noticed later, or not at all.
+        let _only_less_safe = mark.write(Marked { id: self.id, number: newest.number });
     }
 
     /// The services that have state, in order.
@@ -189,27 +329,53 @@ impl StateFile {
     ///
     /// # Errors
     ///
-    /// [`StateError`].
+    /// [`StateError`]; it is damaged where one of its values is not what was written.
     pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
+        Ok(self.load(service)?.into_iter().map(|(actor, loaded)| (actor, loaded.kept)).collect())
+    }
+
+    /// [`StateFile::read`], with what the values come to.
+    pub(crate) fn load(&self, service: &str) -> Result<BTreeMap<Box<str>, Loaded>, StateError> {
         self.sound(|| {
             let states = self.states()?;
-            let mut found: BTreeMap<Box<str>, Kept> = BTreeMap::new();
+            let mut found: BTreeMap<Box<str>, Loaded> = BTreeMap::new();
+            let mut expected = Sums::default();
+            let mut last: Option<Box<str>> = None;
+            let mut damage = Vec::new();
             for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
                 let (place, value) = entry.map_err(self.error("read"))?;
                 let (of, actor, key) = place.value();
                 if of != service {
                     break;
                 }
-                if !found.contains_key(actor) {
-                    found.insert(actor.into(), Kept::default());
+                if last.as_deref() != Some(actor) {
+                    compare(service, last.replace(actor.into()), expected, &found, &mut damage);
+                    found.insert(actor.into(), Loaded::default());
+                    expected = Sums::default();
                 }
-                let Some(kept) = found.get_mut(actor) else { continue };
+                let Some(loaded) = found.get_mut(actor) else { continue };
                 match key.strip_prefix(VALUE) {
-                    Some(key) => drop(kept.values.insert(key.into(), Bytes::copy_from_slice(value.value()))),
-                    None => (kept.commits, kept.schema) = self.record(value.value())?,
+                    Some(key) => match read_value(service, actor, key, value.value()) {
+                        Some((value, sum)) => {
+                            loaded.sums.add(sum);
+                            loaded.kept.values.insert(key.into(), Bytes::copy_from_slice(value));
+                        }
+                        None => {
+                            let key = Some(key.to_owned());
+                            damage.push(Damage::Value { of: Spot { key, ..spot(service, actor) } });
+                        }
+                    },
+                    None => match Record::of_bytes(service, actor, value.value()) {
+                        Some(record) => {
+                            (loaded.kept.commits, loaded.kept.schema) = (record.commits, record.schema);
+                            expected = record.sums;
+                        }
+                        None => damage.push(Damage::Record { of: spot(service, actor) }),
+                    },
                 }
             }
-            Ok(found)
+            compare(service, last, expected, &found, &mut damage);
+            if damage.is_empty() { Ok(found) } else { Err(damaged(&self.path, &damage)) }
         })
     }
 
@@ -222,7 +388,7 @@ impl StateFile {
             for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
                 let (place, value) = entry.map_err(self.error("read"))?;
                 if let Some(key) = place.value().2.strip_prefix(VALUE) {
-                    bytes += (key.len() + value.value().len()) as u64;
+                    bytes += (key.len() + value.value().len().saturating_sub(SUM)) as u64;
                 }
             }
             Ok(bytes)
@@ -232,8 +398,12 @@ impl StateFile {
     /// How many commits have changed a state.
     pub(super) fn commits(&self, service: &str, actor: &str) -> Result<u64, StateError> {
         self.sound(|| {
-            let record = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))?;
-            record.map_or(Ok(0), |record| Ok(self.record(record.value())?.0))
+            let Some(found) = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))? else {
+                return Ok(0);
+            };
+            let record = Record::of_bytes(service, actor, found.value());
+            let record = record.ok_or_else(|| damaged(&self.path, &[Damage::Record { of: spot(service, actor) }]))?;
+            Ok(record.commits)
         })
     }
 
@@ -243,25 +413,43 @@ impl StateFile {
     ///
     /// [`StateError`]; nothing has changed then.
     pub fn replace(&self, service: &str, states: &BTreeMap<Box<str>, Kept>) -> Result<(), StateError> {
+        self.put_all(std::iter::once((service, states)))
+    }
+
+    /// [`StateFile::replace`] for several services, as one step.
+    fn put_all<'a>(
+        &self,
+        all: impl Iterator<Item = (&'a str, &'a BTreeMap<Box<str>, Kept>)>,
+    ) -> Result<(), StateError> {
         self.sound(|| {
             let writing = self.writing()?;
             {
-                let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
-                let next = format!("{service}\0");
-                let all = (service, "", "")..(next.as_str(), "", "");
-                table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
-                for (actor, kept) in states {
-                    // What has values was written to: without a record nobody would know what they mean.
-                    let commits = kept.commits.max(u64::from(!kept.values.is_empty()));
-                    self.put(&mut table, (service, actor), commits, kept.schema)?;
-                    for (key, value) in &kept.values {
-                        let key = format!("{VALUE}{key}");
-                        table.insert((service, &**actor, key.as_str()), &value[..]).map_err(self.error("write"))?;
+                let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
+                let mut summed = Vec::new();
+                for (service, states) in all {
+                    let next = format!("{service}\0");
+                    let all = (service, "", "")..(next.as_str(), "", "");
+                    table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
+                    for (actor, kept) in states {
+                        // What has values was written to: without a record nobody would know what they mean.
+                        let commits = kept.commits.max(u64::from(!kept.values.is_empty()));
+                        let mut record = Record { commits, schema: kept.schema, sums: Sums::default() };
+                        for (key, value) in &kept.values {
+                            let sum = of_value(service, actor, key, value);
+                            record.sums.add(sum);
+                            write_value(value, sum, &mut summed);
+                            let key = format!("{VALUE}{key}");
+                            let place = (service, &**actor, key.as_str());
+                            table.insert(place, &summed[..]).map_err(self.error("write"))?;
+                        }
+                        self.put(&mut table, (service, actor), record)?;
                     }
                 }
             }
             writing.commit().map_err(self.error("write"))
-        })
+        })?;
+        self.acknowledge();
+        Ok(())
     }
 
     /// Gives back the room that was deleted; whether there was any. It takes about as long as writing what is left.
@@ -279,6 +467,7 @@ impl StateFile {
             self.storage.sync_all_again().map_err(failed)?;
             self.reopen()?;
         }
+        self.acknowledge();
         compacted
     }
 
@@ -318,56 +507,48 @@ impl StateFile {
         self.sound(|| {
             let writing = self.writing()?;
             {
-                let mut table = writing.open_table(STATES).map_err(self.error("write"))?;
-                let mut full_key = String::new();
-                for Change { service, actor, commits, schema, writes } in changes {
-                    self.put(&mut table, (service, actor), commits, schema)?;
+                let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
+                let (mut full_key, mut summed) = (String::new(), Vec::new());
+                for Change { service, actor, record, writes } in changes {
+                    self.put(&mut table, (service, actor), record)?;
                     for (key, value) in writes {
                         full_key.clear();
                         full_key.push(VALUE);
                         full_key.push_str(key);
                         let place = (service, actor, full_key.as_str());
                         match value {
-                            Some(value) => drop(table.insert(place, &value[..]).map_err(self.error("write"))?),
+                            Some((value, sum)) => {
+                                write_value(value, sum, &mut summed);
+                                drop(table.insert(place, &summed[..]).map_err(self.error("write"))?);
+                            }
                             None => drop(table.remove(place).map_err(self.error("write"))?),
                         }
                     }
                 }
             }
             writing.commit().map_err(self.error("write"))
-        })
+        })?;
+        self.acknowledge();
+        Ok(())
     }
 
     fn put(
         &self,
         table: &mut Table<'_, Place<'static>, &'static [u8]>,
         (service, actor): (&str, &str),
-        commits: u64,
-        schema: u32,
+        record: Record,
     ) -> Result<(), StateError> {
-        if commits == 0 {
+        if record.commits == 0 {
             // Nobody has written to it.
             return table.remove((service, actor, RECORD)).map(drop).map_err(self.error("write"));
         }
-        let mut record = [0; 12];
-        record[..8].copy_from_slice(&commits.to_le_bytes());
-        record[8..].copy_from_slice(&schema.to_le_bytes());
+        let record = record.to_bytes(service, actor);
         table.insert((service, actor, RECORD), &record[..]).map(drop).map_err(self.error("write"))
-    }
-
-    fn record(&self, bytes: &[u8]) -> Result<(u64, u32), StateError> {
-        let halves = bytes.split_at_checked(8).and_then(|(commits, schema)| {
-            Some((u64::from_le_bytes(commits.try_into().ok()?), u32::from_le_bytes(schema.try_into().ok()?)))
-        });
-        halves.ok_or_else(|| StateError::Damaged {
-            path: self.path.clone(),
-            detail: format!("the record of a state has {} bytes instead of 12", bytes.len()),
-        })
     }
 
     fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
         let reading = self.database()?.begin_read().map_err(self.error("read"))?;
-        reading.open_table(STATES).map_err(self.error("read"))
+        reading.open_table(STATES_TABLE).map_err(self.error("read"))
     }
 
     fn writing(&self) -> Result<WriteTransaction, StateError> {
@@ -394,7 +575,73 @@ impl StateFile {
 impl Drop for StateFile {
     fn drop(&mut self) {
         self.close();
+        self.acknowledge();
+        if let Some(mark) = &self.mark {
+            let _only_less_safe = mark.sync();
+        }
     }
+}
+
+/// Where a whole state is.
+fn spot(service: &str, actor: &str) -> Spot {
+    Spot { service: service.to_owned(), actor: actor.to_owned(), key: None }
+}
+
+/// Whether the values of a state that was read are those that its record means.
+fn compare(
+    service: &str,
+    actor: Option<Box<str>>,
+    expected: Sums,
+    found: &BTreeMap<Box<str>, Loaded>,
+    damage: &mut Vec<Damage>,
+) {
+    let Some(actor) = actor else { return };
+    let sums = found.get(&actor).map(|loaded| loaded.sums).unwrap_or_default();
+    if sums != expected {
+        let detail = format!("it has {} values, and had {}, or they are others", sums.values(), expected.values());
+        damage.push(Damage::State { of: spot(service, &actor), detail });
+    }
+}
+
+/// The head of a file; none where the file is empty.
+fn pages<'a>(storage: &'a Storage, path: &Path) -> Result<Option<Pages<'a>>, StateError> {
+    let path = path.to_owned();
+    Pages::open(storage).map_err(|error| match error {
+        NoPages::Unread(source) => StateError::File { what: "read", path, source },
+        NoPages::Head(detail) => StateError::Damaged { path, detail: detail.to_owned() },
+    })
+}
+
+/// The commit that the store will open, and whether it is whole.
+fn chosen(pages: &Pages<'_>, path: &Path) -> Result<(Commit, bool), StateError> {
+    let whole = |commit: &&Commit| pages.walk(commit, false, |_, _| ());
+    let found = pages.commits.iter().find(whole).map(|commit| (*commit, true));
+    let found = found.or_else(|| pages.commits.first().map(|commit| (*commit, false)));
+    found.ok_or_else(|| damaged(path, &[]))
+}
+
+fn refuse_newer(format: Option<u64>, path: &Path) -> Result<(), StateError> {
+    match format {
+        Some(format) if format > NEWEST => {
+            Err(StateError::NewerFormat { path: path.to_owned(), format, known: NEWEST })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong where a file is empty that was not: of one that is made anew there is no mark.
+fn emptied(path: &Path, marked: Option<Marked>) -> Option<StateError> {
+    let detail = format!("it is empty, and step number {} was written", marked?.number);
+    Some(StateError::OlderCopy { path: path.to_owned(), detail })
+}
+
+/// What is wrong where a file is not as new as the mark beside it says.
+fn older(id: Option<u64>, commit: &Commit, marked: Option<Marked>) -> Option<String> {
+    let marked = marked.filter(|marked| Some(marked.id) == id && marked.number > commit.number)?;
+    let (found, known) = (commit.number, marked.number);
+    Some(format!(
+        "its newest step is number {found}, and number {known} was written: it is an older copy, or a part of it is"
+    ))
 }
 
 /// What a killed host or an error has left unfinished is taken back here.
@@ -423,6 +670,8 @@ fn make(path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     if !path.is_file() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        // Somebody moved the file away, to begin anew.
+        Mark::remove(path)?;
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?.sync_all()?;
     }
     // Also where it is there: who made it may have been killed before this.

@@ -1,17 +1,18 @@
 //! The way to the thread that makes commits durable, for states and for the runtime.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::StateError;
-use super::file::{Kept, StateFile};
+use super::file::{Loaded, StateFile};
 use super::room::Room;
+use super::sums::Sums;
 use super::writer::{Order, Outcome, Pause, Rest, Save, Writer, pause};
 use crate::error::Crash;
 use crate::state::{State, Transaction};
@@ -24,12 +25,18 @@ pub(in crate::state) struct Home {
     pub(super) actor: Box<str>,
     /// The message whose turn was saved last.
     pub(super) last: AtomicU64,
+    /// What the committed values come to. Only the thread that writes looks at it.
+    pub(super) sums: Mutex<Sums>,
 }
 
 impl Home {
-    pub(super) fn new(journal: &Journal, service: &Arc<str>, actor: &str) -> Self {
+    pub(super) fn new(journal: &Journal, service: &Arc<str>, actor: &str, sums: Sums) -> Self {
         let (journal, service) = (journal.clone(), Arc::clone(service));
-        Self { journal, service, actor: actor.into(), last: AtomicU64::new(NO_MESSAGE) }
+        Self { journal, service, actor: actor.into(), last: AtomicU64::new(NO_MESSAGE), sums: Mutex::new(sums) }
+    }
+
+    pub(super) fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::state) fn room(&self) -> &Room {
@@ -99,7 +106,7 @@ impl Journal {
     }
 
     /// What a service has on disk; none where the file is closed.
-    pub(crate) async fn read(&self, service: &str) -> Option<Result<BTreeMap<Box<str>, Kept>, StateError>> {
+    pub(crate) async fn read(&self, service: &str) -> Option<Result<BTreeMap<Box<str>, Loaded>, StateError>> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Read(service.to_owned(), answer)).ok()?;
         answered.await.ok()

@@ -12,16 +12,23 @@
 mod error;
 mod file;
 mod journal;
+mod layout;
+mod mark;
+mod pages;
 mod room;
 mod shelf;
 mod storage;
+mod sums;
+mod survey;
 mod writer;
 
 pub use error::StateError;
+use error::damaged;
 pub use file::{Kept, StateFile};
 pub(super) use journal::Home;
 pub(crate) use journal::{Journal, NO_MESSAGE, Saving};
 pub(crate) use shelf::Shelf;
+pub use survey::{Damage, Spot, Survey};
 
 #[cfg(test)]
 mod tests;

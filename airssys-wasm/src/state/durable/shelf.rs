@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::file::Kept;
+use super::file::{Kept, Loaded};
 use super::journal::{Home, Journal};
+use super::sums::Sums;
 use crate::state::State;
 
 /// All durable states of a service, by key of the actor; empty for a service's only state.
@@ -19,10 +20,10 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     /// With what is on disk.
-    pub(crate) fn new(journal: Journal, service: &str, kept: BTreeMap<Box<str>, Kept>) -> Self {
+    pub(crate) fn new(journal: Journal, service: &str, kept: BTreeMap<Box<str>, Loaded>) -> Self {
         let service: Arc<str> = service.into();
-        let states = kept.into_iter().map(|(actor, kept)| {
-            let state = State::kept(kept, Home::new(&journal, &service, &actor));
+        let states = kept.into_iter().map(|(actor, Loaded { kept, sums })| {
+            let state = State::kept(kept, Home::new(&journal, &service, &actor, sums));
             (actor, Arc::new(state))
         });
         let states = Mutex::new(states.collect());
@@ -35,7 +36,7 @@ impl Shelf {
         if let Some(state) = states.get(actor) {
             return Arc::clone(state);
         }
-        let home = Home::new(&self.journal, &self.service, actor);
+        let home = Home::new(&self.journal, &self.service, actor, Sums::default());
         let state = Arc::new(State::kept(Kept::default(), home));
         states.insert(actor.into(), Arc::clone(&state));
         state

@@ -3,7 +3,7 @@
 //! redb stops at the first error of its storage, for good; so the database is opened anew after one. The storage is not: its lock is never let go of in
 //! between, and nobody else finds the file free.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -17,29 +17,67 @@ const PIECE: usize = 4_096;
 
 /// Who has the storage. Dropped, it lets go of it.
 #[derive(Debug)]
-pub(super) struct Storage(Arc<dyn StorageBackend>);
+pub(super) struct Storage {
+    backend: Arc<dyn StorageBackend>,
+    /// The same file, where it is one.
+    file: Option<File>,
+}
 
 impl Storage {
+    #[cfg(test)]
     pub(super) fn new(backend: impl StorageBackend) -> Self {
-        Self(Arc::new(backend))
+        Self { backend: Arc::new(backend), file: None }
     }
 
     /// A file, which is made where it is not there.
     pub(super) fn file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        Ok(Self::new(FileBackend::new(file).map_err(io::Error::other)?))
+        Self::of(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?)
+    }
+
+    /// A file that is there, and is not changed.
+    pub(super) fn to_look_at(path: &Path) -> io::Result<Self> {
+        Self::of(File::open(path)?)
+    }
+
+    fn of(file: File) -> io::Result<Self> {
+        let same = file.try_clone()?;
+        let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Self { backend: Arc::new(backend), file: Some(same) })
+    }
+
+    /// Keeps others from it, as the store does too while it is open; false where another one has it.
+    pub(super) fn hold(&self) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(true), |file| held(file.try_lock()))
+    }
+
+    /// Keeps those who write from it; false where one does.
+    pub(super) fn hold_to_look(&self) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(true), |file| held(file.try_lock_shared()))
     }
 
     /// For one database. There must be no other one at the same time.
     pub(super) fn lend(&self) -> Lent {
-        Lent(Arc::clone(&self.0))
+        Lent(Arc::clone(&self.backend))
+    }
+}
+
+fn held(locked: Result<(), TryLockError>) -> io::Result<bool> {
+    match locked {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 impl Storage {
     /// How long it is, in bytes.
     pub(super) fn bytes(&self) -> io::Result<u64> {
-        self.0.len()
+        self.backend.len()
+    }
+
+    /// Reads what stands there, which must be within it.
+    pub(super) fn read(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.backend.read(at, into)
     }
 
     /// Writes what it shows over itself, and syncs: a system may forget what it was to sync and could not, and show it all the same. There must be no
@@ -47,25 +85,25 @@ impl Storage {
     pub(super) fn sync_all_again(&self) -> io::Result<()> {
         let mut piece = vec![0; PIECE];
         let mut at = 0;
-        let end = self.0.len()?;
+        let end = self.backend.len()?;
         while at < end {
             let length = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
             let (piece, _) = piece.split_at_mut(length);
-            self.0.read(at, piece)?;
+            self.backend.read(at, piece)?;
             // What was never written has no room on the disk, which may be full.
             if piece.iter().any(|byte| *byte != 0) {
-                self.0.write(at, piece)?;
+                self.backend.write(at, piece)?;
             }
             at += length as u64;
         }
-        self.0.sync_data()
+        self.backend.sync_data()
     }
 }
 
 impl Drop for Storage {
     fn drop(&mut self) {
         // Its locks end with the process in any case.
-        let _still_locked = self.0.close();
+        let _still_locked = self.backend.close();
     }
 }
 

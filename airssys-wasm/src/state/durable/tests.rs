@@ -38,7 +38,7 @@ fn shelf(file: StateFile) -> (Shelf, Journal) {
 }
 
 fn shelf_with(file: StateFile, pause: Pause) -> (Shelf, Journal) {
-    let kept = file.read("counter").unwrap();
+    let kept = file.load("counter").unwrap();
     let bytes = file.services().unwrap().iter().map(|service| file.bytes(service).unwrap()).sum();
     let journal = Journal::start_with(file, bytes, pause).unwrap();
     (Shelf::new(journal.clone(), "counter", kept), journal)
@@ -109,21 +109,31 @@ fn a_file_is_somebody_elses_newer_or_damaged_and_each_is_told() {
     std::fs::write(&path, &whole).unwrap();
     let database = redb::Database::create(&path).unwrap();
     let writing = database.begin_write().unwrap();
-    writing.open_table(redb::TableDefinition::<&str, u64>::new("about")).unwrap().insert("format", 2).unwrap();
+    writing.open_table(redb::TableDefinition::<&str, u64>::new("about")).unwrap().insert("format", 3).unwrap();
     writing.commit().unwrap();
     drop(database);
     let newer = StateFile::open(folder.path()).unwrap_err();
-    assert!(matches!(newer, StateError::NewerFormat { format: 2, known: 1, .. }), "{newer}");
+    assert!(matches!(newer, StateError::NewerFormat { format: 3, known: 2, .. }), "{newer}");
 }
 
-/// Where a page was damaged after the file was closed in order, it is opened without a look at that page.
 #[test]
-fn a_damaged_page_is_told_by_whoever_comes_across_it() {
+fn a_damaged_page_is_told_before_the_store_comes_across_it() {
     let disk = Disk::default();
     let states = BTreeMap::from([("actor".into(), kept(&[("k", "v")]))]);
     on(&disk).replace("a", &states).unwrap();
     disk.damage(b"actor");
+    let damaged = StateFile::on(disk, Path::new(NAME)).unwrap_err();
+    assert!(matches!(&damaged, StateError::Damaged { .. }), "{damaged}");
+}
+
+#[test]
+fn a_page_that_is_damaged_while_the_file_is_open_is_told_by_whoever_comes_across_it() {
+    let disk = Disk::default();
+    let states = BTreeMap::from([("actor".into(), kept(&[("k", "v")]))]);
+    on(&disk).replace("a", &states).unwrap();
     let mut file = on(&disk);
+    disk.damage(b"actor");
+    file.reopen().unwrap();
     assert!(matches!(file.read("a"), Err(StateError::Damaged { .. })));
     assert!(matches!(file.bytes("a"), Err(StateError::Damaged { .. })));
     assert!(matches!(file.services(), Err(StateError::Damaged { .. })));
@@ -137,8 +147,10 @@ fn a_damaged_page_is_told_by_whoever_comes_across_it() {
 async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() {
     let disk = Disk::default();
     on(&disk).replace("counter", &BTreeMap::from([("actor".into(), kept(&[("k", "v")]))])).unwrap();
+    let mut file = on(&disk);
     disk.damage(b"actor");
-    let journal = Journal::start_with(on(&disk), 0, |_| Duration::ZERO).unwrap();
+    file.reopen().unwrap();
+    let journal = Journal::start_with(file, 0, |_| Duration::ZERO).unwrap();
     let state = Shelf::new(journal.clone(), "counter", BTreeMap::new()).state("");
     for _ in 0..2 {
         let refused = write(&state, 1).await;
@@ -148,6 +160,131 @@ async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() 
     let let_go = disk.let_go();
     journal.close().await;
     assert_eq!(let_go.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+/// Three states of two services, as format 1 had them.
+fn old(disk: &Disk) -> [(&'static str, BTreeMap<Box<str>, Kept>); 2] {
+    let a = BTreeMap::from([(Box::from(""), kept(&[("", "1"), ("=", "2")])), ("b".into(), kept(&[]))]);
+    let services = [("a", a), ("ab", BTreeMap::from([(Box::from("c"), kept(&[("k", "4")]))]))];
+    let database = redb::Database::builder().create_with_backend(disk.clone()).unwrap();
+    let writing = database.begin_write().unwrap();
+    writing.open_table(super::layout::ABOUT_TABLE).unwrap().insert("format", 1).unwrap();
+    {
+        let mut table = writing.open_table(super::layout::OLD_STATES_TABLE).unwrap();
+        for (service, states) in &services {
+            for (actor, kept) in states {
+                let record = [&kept.commits.to_le_bytes()[..], &kept.schema.to_le_bytes()[..]].concat();
+                table.insert((*service, &**actor, ""), &record[..]).unwrap();
+                for (key, value) in &kept.values {
+                    table.insert((*service, &**actor, format!("={key}").as_str()), &value[..]).unwrap();
+                }
+            }
+        }
+    }
+    writing.commit().unwrap();
+    services
+}
+
+#[test]
+fn a_file_of_format_1_is_read_and_written_anew_when_it_is_opened() {
+    let disk = Disk::default();
+    let services = old(&disk);
+    for _ in 0..2 {
+        let file = on(&disk);
+        for (service, states) in &services {
+            assert_eq!(file.read(service).unwrap(), *states);
+        }
+        assert_eq!(file.services().unwrap(), ["a", "ab"]);
+        assert_eq!(file.bytes("a").unwrap(), 3, "sums are not counted");
+    }
+}
+
+/// The pages around it are whole, and so is what else is on its page.
+#[test]
+fn a_flipped_bit_is_named_by_service_actor_and_key() {
+    let disk = Disk::default();
+    let file = on(&disk);
+    file.replace("a", &BTreeMap::from([("x".into(), kept(&[("j", "1"), ("k", "needle")]))])).unwrap();
+    file.replace("b", &BTreeMap::from([("".into(), kept(&[("k", &"long".repeat(2_000))]))])).unwrap();
+    drop(file);
+    disk.flip(b"needle");
+    let error = StateFile::on(disk, Path::new(NAME)).unwrap_err();
+    assert!(matches!(&error, StateError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("the value \"k\" of a, actor \"x\" is not what was written"), "{error}");
+}
+
+/// The host is killed, or the power goes, at every write and sync in turn.
+#[test]
+fn a_file_of_format_1_whose_bringing_over_is_cut_off_has_all_that_it_had() {
+    let mut seed = seed();
+    for point in 0.. {
+        let disk = Disk::default();
+        let services = old(&disk);
+        let cut_off = disk.copy();
+        cut_off.fail_after(point, usize::MAX);
+        let went_well = StateFile::on(cut_off.clone(), Path::new(NAME)).is_ok();
+        for after in [cut_off.copy(), cut_off.after_power_cut(&mut seed)] {
+            for (service, states) in &services {
+                assert_eq!(on(&after).read(service).unwrap(), *states, "cut off at {point}");
+            }
+        }
+        if went_well {
+            assert!(point > 5, "{point}");
+            break;
+        }
+    }
+}
+
+/// One of each of what the pages alone cannot tell.
+#[test]
+fn a_value_that_is_not_what_was_written_is_named() {
+    let states = BTreeMap::from([("x".into(), kept(&[("j", "1"), ("k", "2")])), ("y".into(), kept(&[("k", "2")]))]);
+    type Table<'a> = redb::Table<'a, (&'static str, &'static str, &'static str), &'static [u8]>;
+    type Spoil = fn(&mut Table<'_>);
+    fn of(table: &Table<'_>, actor: &str, key: &str) -> Vec<u8> {
+        redb::ReadableTable::get(table, ("a", actor, key)).unwrap().unwrap().value().to_vec()
+    }
+    let spoils: [(Spoil, &str); 6] = [
+        (
+            |table| drop(table.insert(("a", "x", "=k"), &b"other, without its sum"[..]).unwrap()),
+            "\"k\" of a, actor \"x\"",
+        ),
+        (|table| drop(table.insert(("a", "x", "=k"), &b"2"[..]).unwrap()), "\"k\" of a, actor \"x\""),
+        // What stands at another place is whole, and not this one's.
+        (
+            |table| {
+                let other = of(table, "y", "=k");
+                table.insert(("a", "x", "=k"), &other[..]).unwrap();
+            },
+            "\"k\" of a, actor \"x\"",
+        ),
+        (|table| drop(table.remove(("a", "x", "=j")).unwrap()), "a, actor \"x\": it has 1 values, and had 2"),
+        (|table| drop(table.remove(("a", "y", "")).unwrap()), "a, actor \"y\": it has 1 values, and had 0"),
+        (
+            |table| {
+                let mut record = of(table, "y", "");
+                record[0] ^= 1;
+                table.insert(("a", "y", ""), &record[..]).unwrap();
+            },
+            "the record of a, actor \"y\"",
+        ),
+    ];
+    for (spoil, named) in spoils {
+        let disk = Disk::default();
+        let file = on(&disk);
+        file.replace("a", &states).unwrap();
+        file.replace("other", &states).unwrap();
+        drop(file);
+        let database = redb::Database::builder().create_with_backend(disk.clone()).unwrap();
+        let writing = database.begin_write().unwrap();
+        spoil(&mut writing.open_table(super::layout::STATES_TABLE).unwrap());
+        writing.commit().unwrap();
+        drop(database);
+        let file = on(&disk);
+        let error = file.read("a").unwrap_err();
+        assert!(matches!(&error, StateError::Damaged { .. }) && error.to_string().contains(named), "{error}");
+        assert_eq!(file.read("other").unwrap(), states, "it is nobody else's");
+    }
 }
 
 #[test]
@@ -362,7 +499,7 @@ async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_
     assert!(write(&state, 2).await.is_err() && disk.asked() == asked, "it is too soon");
     assert!(state.was_saved(1) && !state.was_saved(2));
     // Who must know what the disk has does not wait for that.
-    assert_eq!(number(&journal.read("counter").await.unwrap().unwrap()[""].values), 1);
+    assert_eq!(number(&journal.read("counter").await.unwrap().unwrap()[""].kept.values), 1);
     write(&state, 2).await.unwrap();
     assert_eq!((number(&state.snapshot()), state.commits()), (2, 2));
 }

@@ -22,8 +22,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::StateError;
-use super::file::{Change, Kept, StateFile};
+use super::file::{Change, Loaded, StateFile};
 use super::room::Room;
+use super::sums::{Record, Sums, of_value};
 use crate::state::{State, Transaction};
 
 /// Commits that are written as one step at most.
@@ -43,7 +44,7 @@ pub(super) fn pause(took: Duration) -> Duration {
 pub(super) enum Order {
     Save(Box<Save>),
     /// Answer with what a service has on disk, when all before is decided.
-    Read(String, oneshot::Sender<Result<BTreeMap<Box<str>, Kept>, StateError>>),
+    Read(String, oneshot::Sender<Result<BTreeMap<Box<str>, Loaded>, StateError>>),
     /// Answer when all before is decided.
     Settle(oneshot::Sender<()>),
     /// The same, and close the file.
@@ -103,8 +104,7 @@ struct Doubt {
 struct Before {
     service: Arc<str>,
     actor: Box<str>,
-    commits: u64,
-    schema: u32,
+    record: Record,
     values: BTreeMap<Box<str>, Option<Bytes>>,
 }
 
@@ -115,8 +115,11 @@ impl Before {
         Some(Self {
             service: Arc::clone(&home.service),
             actor: home.actor.clone(),
-            commits: committed.commits,
-            schema: committed.schema.unwrap_or_default(),
+            record: Record {
+                commits: committed.commits,
+                schema: committed.schema.unwrap_or_default(),
+                sums: *home.sums(),
+            },
             values: save.writes.writes.keys().map(|key| (key.clone(), committed.values.get(key).cloned())).collect(),
         })
     }
@@ -148,7 +151,7 @@ impl Writer {
                 self.save(&mut group, bytes);
             }
             for (service, answer) in reads.drain(..) {
-                let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.read(&service)));
+                let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
             }
             for answer in settled.drain(..) {
                 let _nobody_waits_any_more = answer.send(());
@@ -186,16 +189,19 @@ impl Writer {
     ///
     /// `bytes` is what all of it has after that.
     fn save(&mut self, group: &mut Vec<Save>, bytes: u64) {
-        let outcome = self.write(group);
+        let changes: Vec<Change<'_>> = group.iter().filter_map(change).collect();
+        let sums: Vec<Sums> = changes.iter().map(|change| change.record.sums).collect();
+        let outcome = self.write(group, changes);
         if outcome.is_ok() {
             self.room.set_bytes(bytes);
         }
-        for save in group.drain(..) {
+        for (save, sums) in group.drain(..).zip(sums) {
             let Save { state, mut writes, id, schema, rest, done } = save;
             let told = match &outcome {
                 Ok(()) => {
                     writes.commit(&state, schema);
                     if let Some(home) = &state.home {
+                        *home.sums() = sums;
                         home.last.store(id, Ordering::Release);
                     }
                     Ok(Saved(Some(rest)))
@@ -207,9 +213,9 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: &[Save]) -> Result<(), Arc<str>> {
+    fn write(&mut self, group: &[Save], changes: Vec<Change<'_>>) -> Result<(), Arc<str>> {
         self.look_in_time()?;
-        let Err(error) = self.file.write(group.iter().filter_map(change)) else {
+        let Err(error) = self.file.write(changes.into_iter()) else {
             if mem::take(&mut self.failing) {
                 tracing::info!(target: "airssys::state", "durable state is saved again");
             }
@@ -254,29 +260,39 @@ fn agree(file: &mut StateFile, all: &[Before]) -> Result<(), StateError> {
     file.reopen()?;
     let mut changed = Vec::new();
     for before in all {
-        if file.commits(&before.service, &before.actor)? != before.commits {
+        if file.commits(&before.service, &before.actor)? != before.record.commits {
             changed.push(before);
         }
     }
     if changed.is_empty() {
         return Ok(());
     }
-    file.write(changed.into_iter().map(|before| Change {
-        service: &before.service,
-        actor: &before.actor,
-        commits: before.commits,
-        schema: before.schema,
-        writes: &before.values,
+    file.write(changed.into_iter().map(|before| {
+        let Before { service, actor, record, values } = before;
+        let summed = |key: &str, value: &'_ Bytes| of_value(service, actor, key, value);
+        let writes = values.iter();
+        let writes = writes.map(|(key, value)| (&**key, value.as_ref().map(|value| (value, summed(key, value)))));
+        Change { service, actor, record: *record, writes: writes.collect() }
     }))
 }
 
+/// What a commit is on disk. The state's sums follow from those of what it writes over and of what it writes.
 fn change(save: &Save) -> Option<Change<'_>> {
     let home = save.state.home.as_ref()?;
-    Some(Change {
-        service: &home.service,
-        actor: &home.actor,
-        commits: save.state.commits() + 1,
-        schema: save.schema,
-        writes: &save.writes.writes,
-    })
+    let (service, actor) = (&*home.service, &*home.actor);
+    let mut sums = *home.sums();
+    let committed = save.state.lock();
+    let mut writes = Vec::with_capacity(save.writes.writes.len());
+    for (key, value) in &save.writes.writes {
+        if let Some(old) = committed.values.get(key) {
+            sums.remove(of_value(service, actor, key, old));
+        }
+        let value = value.as_ref().map(|value| (value, of_value(service, actor, key, value)));
+        if let Some((_, sum)) = value {
+            sums.add(sum);
+        }
+        writes.push((&**key, value));
+    }
+    let record = Record { commits: committed.commits + 1, schema: save.schema, sums };
+    Some(Change { service, actor, record, writes })
 }

@@ -84,6 +84,16 @@ impl Disk {
         synced.clone_from(seen);
     }
 
+    /// Flips a bit of each place that holds these bytes.
+    pub(super) fn flip(&self, holding: &[u8]) {
+        let mut platter = self.lock();
+        let Platter { seen, synced, .. } = &mut *platter;
+        let found: Vec<usize> = (0..seen.len()).filter(|at| seen[*at..].starts_with(holding)).collect();
+        assert!(!found.is_empty(), "nothing holds it");
+        found.into_iter().for_each(|at| seen[at] ^= 1);
+        synced.clone_from(seen);
+    }
+
     /// After this many more writes and syncs, so many fail.
     pub(super) fn fail_after(&self, left: usize, failures: usize) {
         let mut platter = self.lock();
