@@ -30,7 +30,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 34] = [
+const SUBCOMMANDS: [&str; 35] = [
     "new",
     "build",
     "inspect",
@@ -60,6 +60,7 @@ const SUBCOMMANDS: [&str; 34] = [
     "state dump",
     "state get",
     "state load",
+    "state verify",
     "watch",
     "top",
     "logs",

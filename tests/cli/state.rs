@@ -1,5 +1,6 @@
 //! The state of services is shown with a host and without one, and put back without one only; a disk that is full is no success.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use airssys_tests::command::{Desk, airssys};
@@ -131,6 +132,92 @@ fn what_cannot_be_put_back_changes_nothing() {
     std::fs::write(&stored, "x".repeat(100_000)).unwrap();
     let _damaged = desk.run(&["state", "dump", "prober"]).refused(1, "AD103", &["state.redb", "damaged"]);
     let _damaged = desk.run(&["run"]).refused(3, "AD103", &["state.redb", "damaged"]);
+}
+
+/// Flips a bit wherever the file holds this.
+fn flip(file: &Path, needle: &[u8]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let found: Vec<usize> = (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    assert!(!found.is_empty());
+    found.into_iter().for_each(|at| bytes[at] ^= 1);
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn damage_is_named_what_is_well_is_shown_and_a_host_goes_on_with_a_copy_of_that() {
+    let desk = Desk::with(&format!("{PROBER}keyed = {{}}\n{DURABLE}"));
+    let running = up(&desk);
+    for who in ["alice", "bob"] {
+        let set = set("name", json!(format!("needle of {who}"))).to_string();
+        let _called = desk.run(&["call", "prober", "--key", who, &set]).well();
+    }
+    let _running = desk.run(&["state", "verify"]).refused(1, "AD101", &["state.redb", "in use"]);
+    stop(&desk, running);
+    let well = desk.run(&["state", "verify"]).well().stdout;
+    assert!(
+        well.contains("2 values of 2 states and 1 service can be read") && well.contains("as it was written"),
+        "{well}"
+    );
+
+    let stored = desk.path().join(".airssys/state/state.redb");
+    flip(&stored, b"needle of bob");
+    let damaged = std::fs::read(&stored).unwrap();
+    let names = ["\"name\"", "prober", "\"bob\"", "airssys state verify"];
+    let _named = desk.run(&["run"]).refused(3, "AD103", &names);
+    let shown = desk.run(&["state", "dump", "prober"]).refused(1, "AD103", &names);
+    assert!(shown.stdout.contains("needle of alice") && !shown.stdout.contains("needle of b"), "{shown:#?}");
+    let _named = desk.run(&["state", "get", "prober", "name", "--key", "bob"]).refused(1, "AD103", &names);
+    let found = desk.run(&["state", "verify", "--json"]).refused(1, "AD207", &["state.redb", "--repair-to"]);
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    let spot = json!({ "service": "prober", "actor": "bob", "key": "name" });
+    let told = |damage: &Value| spot.as_object().unwrap().iter().all(|(name, value)| damage[name] == *value);
+    assert!(found["damage"].as_array().unwrap().iter().any(told) && found["values"] == json!(1), "{found}");
+
+    let copy = desk.path().join("repaired.redb");
+    let repair = ["state", "verify", "--repair-to", copy.to_str().unwrap()];
+    let said = desk.run(&repair).refused(1, "AD207", &["state.redb", "state load"]);
+    assert!(said.stdout.contains("damaged: the value \"name\" of prober, actor \"bob\""), "{said:#?}");
+    let _there = desk.run(&repair).refused(1, "AD104", &["repaired.redb"]);
+    assert_eq!(std::fs::read(&stored).unwrap(), damaged, "it was looked at only");
+
+    std::fs::rename(&copy, &stored).unwrap();
+    let _well = desk.run(&["state", "verify"]).well();
+    let running = up(&desk);
+    let ask =
+        |who: &str| desk.run(&["call", "prober", "--key", who, &json!({ "get": "name" }).to_string()]).well().stdout;
+    assert!(ask("alice").contains("needle of alice") && ask("bob").contains("null"));
+    stop(&desk, running);
+}
+
+/// All of it fits together, and it is not what was acknowledged.
+#[test]
+fn an_older_copy_of_the_file_is_told_and_used_where_that_is_meant() {
+    let desk = Desk::with(&format!("{PROBER}{DURABLE}"));
+    let stored = desk.path().join(".airssys/state/state.redb");
+    let running = up(&desk);
+    call(&desk, &set("drink", json!("tea")));
+    stop(&desk, running);
+    let older = std::fs::read(&stored).unwrap();
+    let running = up(&desk);
+    call(&desk, &set("drink", json!("coffee")));
+    stop(&desk, running);
+    std::fs::write(&stored, &older).unwrap();
+    let _told = desk.run(&["run"]).refused(3, "AD105", &["state.redb", "older copy", "state.mark"]);
+    let _told = desk.run(&["state", "verify"]).refused(1, "AD207", &["state.redb"]);
+    std::fs::write(&stored, "").unwrap();
+    let _told = desk.run(&["run"]).refused(3, "AD105", &["state.redb", "empty", "state.mark"]);
+
+    std::fs::write(&stored, &older).unwrap();
+    std::fs::remove_file(stored.with_extension("mark")).unwrap();
+    let running = up(&desk);
+    assert!(call(&desk, &json!({ "get": "drink" })).contains("tea"));
+    stop(&desk, running);
+    // Who moves the file away begins anew.
+    std::fs::remove_file(&stored).unwrap();
+    let running = up(&desk);
+    assert!(call(&desk, &json!({ "get": "drink" })).contains("null"));
+    stop(&desk, running);
+    let _well = desk.run(&["state", "verify"]).well();
 }
 
 /// A host for which the disk is full: no file of it may become larger than 4 MiB.

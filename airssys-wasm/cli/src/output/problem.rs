@@ -80,6 +80,7 @@ fn state_code(error: &StateError) -> &'static str {
         StateError::NewerFormat { .. } => "AD102",
         StateError::Damaged { .. } => "AD103",
         StateError::File { .. } => "AD104",
+        StateError::OlderCopy { .. } => "AD105",
         _ => "AD100",
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum StateCommandError {
     Read { file: PathBuf, source: io::Error },
     #[error("the file `{}` is no state: {why}", .file.display())]
     NoDump { file: PathBuf, why: String },
+    #[error("the durable state `{}` is damaged in {}", .file.display(), crate::output::count(*.count, "place"))]
+    Damage { file: PathBuf, count: usize, copied: bool },
     #[error("the file `{}` has format {format}, and this airssys knows 1", .file.display())]
     Format { file: PathBuf, format: u32 },
 }
@@ -58,6 +60,7 @@ impl Explain for StateCommandError {
             Self::Read { .. } => "AD204",
             Self::NoDump { .. } => "AD205",
             Self::Format { .. } => "AD206",
+            Self::Damage { .. } => "AD207",
         }
     }
 
@@ -78,6 +81,12 @@ impl Explain for StateCommandError {
             Self::NoService { .. } => "name it as the topology does",
             Self::Read { .. } => "look at the path and its permissions",
             Self::NoDump { .. } => "give what `airssys state dump SERVICE --json` has printed",
+            Self::Damage { copied: false, .. } => {
+                "`--repair-to FILE` copies out what is well; a copy of the file from before, or of the service with `airssys state load`, has the rest"
+            }
+            Self::Damage { copied: true, .. } => {
+                "what is named is not in the copy, or only in parts; `airssys state load` puts a dump of a service back"
+            }
             Self::Format { .. } => "use the airssys that wrote it, or a newer one",
         };
         Some(hint.to_owned())
@@ -88,7 +97,7 @@ impl Explain for StateCommandError {
             Self::Control(error) => error.exit(),
             Self::Problem(error) => error.exit(),
             Self::Nothing { .. } => Exit::NoHost,
-            Self::NoState { .. } | Self::NoValue { .. } => Exit::Failed,
+            Self::NoState { .. } | Self::NoValue { .. } | Self::Damage { .. } => Exit::Failed,
             Self::NoService { .. } | Self::Read { .. } | Self::NoDump { .. } | Self::Format { .. } => Exit::BadInput,
         }
     }

@@ -4,12 +4,13 @@
 //! where none runs: a host has it in memory, and would write its own over it.
 
 mod error;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::address::Address;
-use airssys_wasm::state::durable::StateFile;
+use airssys_wasm::state::durable::{StateError, StateFile, Survey};
 use clap::Subcommand;
 
 use self::error::StateCommandError;
@@ -60,6 +61,20 @@ enum What {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Reads all durable state and names what is damaged. It changes nothing; no host may run on the data folder meanwhile.
+    ///
+    /// Ends with 0 where all of it is as it was written, and with 1 where something is damaged.
+    #[command(after_help = "Example:\n  airssys state verify --repair-to repaired.redb")]
+    Verify {
+        /// Copy what is well into this new file, which may take the place of DATA/state/state.redb.
+        #[arg(long, value_name = "FILE")]
+        repair_to: Option<PathBuf>,
+        /// Print what was found as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
     /// Puts state in the place of all that a service has on disk. No host may run on the data folder meanwhile.
     ///
     /// It is there as a whole when this ends well, and not at all where it does not.
@@ -80,8 +95,13 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
     match &args.what {
         What::Dump { service, json, data } => {
-            let dump = dump(service, data.folder())?;
-            if *json { output::print_json(&dump)? } else { output::print(text(&dump).trim_end())? }
+            let (dump, sound) = dump(service, data.folder())?;
+            if *json {
+                output::print_json(&dump)?
+            } else {
+                output::print(text(&dump).trim_end())?
+            }
+            sound?;
         }
         What::Get { service, value, actor, json, data } => {
             let body = get(service, value, actor, data.folder())?.ok_or_else(|| StateCommandError::NoValue {
@@ -91,22 +111,25 @@ pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
             })?;
             if *json { output::print_json(&body)? } else { output::print(&shown(&body))? }
         }
+        What::Verify { repair_to, json, data } => verify::run(data.folder(), repair_to.as_deref(), *json)?,
         What::Load { service, file, data } => load(service, file, data.folder())?,
     }
     Ok(())
 }
 
-/// Asks the host; where there is none, reads the file.
-fn dump(service: &str, data: &Path) -> Result<Dump, StateCommandError> {
+/// Asks the host; where there is none, reads the file. What is damaged there comes beside what is well.
+fn dump(service: &str, data: &Path) -> Result<(Dump, Result<(), StateError>), StateCommandError> {
     match control::ask(data, &Request::State { service: service.to_owned() }) {
         Err(ControlError::NoHost { .. }) => {}
-        answered => return Ok(answered?),
+        answered => return Ok((answered?, Ok(()))),
     }
-    let states = opened(data)?.read(service)?;
-    if states.is_empty() {
-        return Err(StateCommandError::NoState { service: service.to_owned(), data: data.to_owned() });
+    let survey = surveyed(data)?;
+    let sound = survey.check(service, data);
+    match (survey.states.get(service), sound) {
+        (Some(states), sound) => Ok((Dump::new(service, states), sound)),
+        (None, Err(damaged)) => Err(damaged.into()),
+        (None, Ok(())) => Err(StateCommandError::NoState { service: service.to_owned(), data: data.to_owned() }),
     }
-    Ok(Dump::new(service, &states))
 }
 
 fn get(service: &str, key: &str, actor: &str, data: &Path) -> Result<Option<Body>, StateCommandError> {
@@ -115,8 +138,10 @@ fn get(service: &str, key: &str, actor: &str, data: &Path) -> Result<Option<Body
         Err(ControlError::NoHost { .. }) => {}
         answered => return Ok(answered?),
     }
-    let states = opened(data)?.read(service)?;
-    Ok(states.get(actor).and_then(|kept| kept.values.get(key)).map(|value| Body::of(value)))
+    let survey = surveyed(data)?;
+    survey.check(service, data)?;
+    let states = survey.states.get(service);
+    Ok(states.and_then(|states| states.get(actor)?.values.get(key)).map(|value| Body::of(value)))
 }
 
 fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError> {
@@ -141,12 +166,12 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
     Ok(())
 }
 
-/// The file of a folder, where there is one: to look is not to make it.
-fn opened(data: &Path) -> Result<StateFile, StateCommandError> {
+/// What the file of a folder has, where there is one: to look is neither to make nor to change it.
+fn surveyed(data: &Path) -> Result<Survey, StateCommandError> {
     if !StateFile::path(data).is_file() {
         return Err(StateCommandError::Nothing { data: data.to_owned() });
     }
-    Ok(StateFile::open(data)?)
+    Ok(StateFile::survey(data)?)
 }
 
 /// For people.

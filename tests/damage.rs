@@ -1,0 +1,389 @@
+//! Whatever happens to the file of durable states or to the store of releases, what is read is what was written, or an error that names what is damaged.
+//!
+//! Each damage is made of a seed, which is told where it fails: `AIRSSYS_SEED=... cargo test -p airssys-tests --test damage` makes that one again.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
+#![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use airssys_tests::shifter;
+use airssys_wasm::registry::{Draft, Store, StoreError};
+use airssys_wasm::state::durable::{Kept, StateError, StateFile, Survey};
+
+/// Damages of each of the two.
+const DAMAGES: u64 = 1_000;
+/// What a disk writes as one piece, and what the store of states does, in bytes.
+const SECTOR: usize = 512;
+const PAGE: usize = 4_096;
+
+type States = BTreeMap<Box<str>, Kept>;
+type Services = BTreeMap<String, States>;
+
+/// Numbers that look random, from a seed.
+struct Dice(u64);
+
+impl Dice {
+    /// SplitMix64.
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.roll() % u64::try_from(bound.max(1)).unwrap()).unwrap()
+    }
+}
+
+/// The seeds to try: one that was given, or so many from one that is told.
+fn seeds() -> Range<u64> {
+    if let Ok(seed) = std::env::var("AIRSSYS_SEED") {
+        let seed: u64 = seed.parse().unwrap();
+        return seed..seed + 1;
+    }
+    let first = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
+    println!("the first seed is {first}");
+    first..first + DAMAGES
+}
+
+/// Panics of threads of this process that nobody meant, also those that somebody caught.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            before(panic);
+        }));
+    });
+}
+
+/// One test at a time: they count panics together.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Spoils bytes; `olds` are what the same file had before. Says how.
+fn spoil(dice: &mut Dice, bytes: &mut Vec<u8>, olds: &[Vec<u8>]) -> &'static str {
+    let length = bytes.len();
+    let piece = |dice: &mut Dice, size: usize| {
+        let at = dice.below(length.div_ceil(size)) * size;
+        at..(at + size).min(length)
+    };
+    let size = if dice.below(2) == 0 { SECTOR } else { PAGE };
+    match dice.below(8) {
+        0 => {
+            bytes[dice.below(length)] ^= 1 << dice.below(8);
+            "a bit flipped"
+        }
+        1 => {
+            for _ in 0..=dice.below(64) {
+                bytes[dice.below(length)] ^= 1 << dice.below(8);
+            }
+            "bits flipped"
+        }
+        2 => {
+            for _ in 0..=dice.below(3) {
+                bytes[piece(dice, size)].fill(0);
+            }
+            "pieces zeroed"
+        }
+        3 => {
+            bytes.truncate(if dice.below(2) == 0 { dice.below(length) } else { dice.below(length / PAGE + 1) * PAGE });
+            "cut off"
+        }
+        4 => {
+            for _ in 0..=dice.below(3) {
+                let (one, other) = (piece(dice, size), piece(dice, size));
+                let (a, b) = (bytes[one.clone()].to_vec(), bytes[other.clone()].to_vec());
+                let common = a.len().min(b.len());
+                bytes[one.start..one.start + common].copy_from_slice(&b[..common]);
+                bytes[other.start..other.start + common].copy_from_slice(&a[..common]);
+            }
+            "pieces shuffled"
+        }
+        5 if !olds.is_empty() => {
+            // Those that differ: most do not.
+            let old = &olds[dice.below(olds.len())];
+            let differs = |at: &usize| {
+                let place = *at..(*at + size).min(length);
+                old.get(place.clone()).is_some_and(|old| old != &bytes[place])
+            };
+            let differing: Vec<usize> = (0..length).step_by(size).filter(differs).collect();
+            for _ in 0..=dice.below(3) {
+                if differing.is_empty() {
+                    break;
+                }
+                let at = differing[dice.below(differing.len())];
+                let place = at..(at + size).min(length);
+                bytes[place.clone()].copy_from_slice(&old[place]);
+            }
+            "old copies of pieces"
+        }
+        6 if !olds.is_empty() => {
+            bytes.clone_from(&olds[dice.below(olds.len())]);
+            "an old copy"
+        }
+        _ => {
+            // The head is small, and much hangs on it.
+            let at = dice.below(length.min(SECTOR));
+            bytes[at] = u8::try_from(dice.below(256)).unwrap();
+            "a byte of the head"
+        }
+    }
+}
+
+fn kept(round: u8, values: usize, length: usize) -> Kept {
+    let value = |at: usize| (format!("key-{at:04}").into(), format!("{round}:{at}:{}", "x".repeat(length)).into());
+    Kept { values: (0..values).map(value).collect(), commits: u64::from(round) + 1, schema: 3 }
+}
+
+/// What there is after so many rounds.
+fn services(round: u8) -> Services {
+    let carts = (0..40).map(|actor| (format!("actor-{actor}").into(), kept(round, 3, 20)));
+    let of = |states: States| states;
+    BTreeMap::from([
+        ("blobs".to_owned(), of(BTreeMap::from([("".into(), kept(round, 3, 9_000))]))),
+        ("carts".to_owned(), carts.collect()),
+        ("ledger".to_owned(), BTreeMap::from([("".into(), kept(round, 100, 30))])),
+        ("quiet".to_owned(), BTreeMap::from([("".into(), kept(0, 5, 10))])),
+    ])
+}
+
+/// A file as a host left it.
+struct Base {
+    name: &'static str,
+    bytes: Vec<u8>,
+    mark: Vec<u8>,
+    olds: Vec<Vec<u8>>,
+}
+
+/// What a host that was stopped leaves, and one that was killed.
+fn bases(folder: &Path) -> [Base; 2] {
+    let path = StateFile::path(folder);
+    let mark = path.with_extension("mark");
+    let file = StateFile::open(folder).unwrap();
+    let mut olds = Vec::new();
+    let rounds = 6;
+    for round in 0..=rounds {
+        for (service, states) in services(round) {
+            file.replace(&service, &states).unwrap();
+            if round < rounds {
+                olds.push(fs::read(&path).unwrap());
+            }
+        }
+    }
+    let read = |name, olds| Base { name, bytes: fs::read(&path).unwrap(), mark: fs::read(&mark).unwrap(), olds };
+    let killed = read("killed", olds.clone());
+    drop(file);
+    [killed, read("stopped", olds)]
+}
+
+/// What was read is what was written, or is named.
+fn same_or_named(expected: &Services, survey: &Survey, folder: &Path, how: &str) {
+    for (service, states) in expected {
+        if survey.states.get(service) != Some(states) {
+            let named = survey.check(service, folder);
+            let is_named = matches!(named, Err(StateError::Damaged { .. }));
+            assert!(is_named, "{how}: {service} is not what it was, only {:?}", survey.damage);
+        }
+    }
+    for service in survey.states.keys().filter(|service| !expected.contains_key(*service)) {
+        assert!(survey.check(service, folder).is_err(), "{how}: there never was {service:?}");
+    }
+}
+
+/// Whether the error says what is wrong with which file.
+fn is_told(error: &StateError) -> bool {
+    matches!(error, StateError::Damaged { .. } | StateError::OlderCopy { .. } | StateError::NewerFormat { .. })
+        && error.to_string().contains("state.redb")
+        && error.to_string().contains("hint: ")
+}
+
+#[test]
+fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
+    let _alone = ALONE.lock().unwrap();
+    count_panics();
+    let expected = services(6);
+    let made = tempfile::tempdir().unwrap();
+    let bases = bases(made.path());
+    let mut outcomes: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
+    for seed in seeds() {
+        let mut dice = Dice(seed);
+        let folder = tempfile::tempdir().unwrap();
+        let path = StateFile::path(folder.path());
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        let base = &bases[dice.below(2)];
+        let mut bytes = base.bytes.clone();
+        let what = spoil(&mut dice, &mut bytes, &base.olds);
+        let how = format!("AIRSSYS_SEED={seed}, {}, {what}", base.name);
+        fs::write(&path, &bytes).unwrap();
+        fs::write(path.with_extension("mark"), &base.mark).unwrap();
+
+        let before = PANICS.load(Ordering::SeqCst);
+        let looked = StateFile::survey(folder.path());
+        match &looked {
+            Ok(survey) => same_or_named(&expected, survey, folder.path(), &how),
+            Err(error) => assert!(is_told(error), "{how}: {error}"),
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes, "{how}: it was looked at only");
+        let outcome = match open_and_go_on(folder.path(), &expected, &how) {
+            Ok(()) => "as it was",
+            Err(error) => {
+                assert!(is_told(&error), "{how}: {error}");
+                assert!(looked.is_err() || !looked.unwrap().damage.is_empty(), "{how}: only one of both found it");
+                "told"
+            }
+        };
+        assert_eq!(PANICS.load(Ordering::SeqCst), before, "{how}: something panicked");
+        *outcomes.entry((base.name, what, outcome)).or_default() += 1;
+    }
+    println!("{outcomes:#?}");
+}
+
+/// As a host does: reads all of it, commits more, and finds all of that at the next start.
+fn open_and_go_on(folder: &Path, expected: &Services, how: &str) -> Result<(), StateError> {
+    let file = StateFile::open(folder)?;
+    assert_eq!(file.services()?, expected.keys().cloned().collect::<Vec<_>>(), "{how}");
+    for (service, states) in expected {
+        assert_eq!(file.read(service)?, *states, "{how}: {service}");
+    }
+    let more = BTreeMap::from([("".into(), kept(9, 50, 500))]);
+    file.replace("more", &more)?;
+    file.replace("ledger", &more)?;
+    drop(file);
+    let survey = StateFile::survey(folder)?;
+    let mut after = expected.clone();
+    after.insert("more".to_owned(), more.clone());
+    after.insert("ledger".to_owned(), more);
+    assert!(survey.damage.is_empty() && survey.states == after, "{how}: {:?}", survey.damage);
+    Ok(())
+}
+
+#[test]
+fn what_is_well_in_a_damaged_file_can_be_copied_out_and_used() {
+    let made = tempfile::tempdir().unwrap();
+    let [_, base] = bases(made.path());
+    let path = StateFile::path(made.path());
+    let mut bytes = base.bytes.clone();
+    // A value of one actor's, everywhere that it stands.
+    let needle = b"6:2:xxxxxxxxxxxxxxxxxxxx";
+    let found: Vec<usize> = (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    let at = found[found.len() / 2];
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let survey = StateFile::survey(made.path()).unwrap();
+    let repaired = made.path().join("repaired.redb");
+    survey.write_to(&repaired).unwrap();
+    assert!(survey.write_to(&repaired).is_err(), "nothing is written over");
+    if survey.damage.is_empty() {
+        // It stood on a page that was free.
+        assert_eq!(survey.states, services(6));
+    }
+    fs::rename(&repaired, &path).unwrap();
+    let file = StateFile::open(made.path()).unwrap();
+    for (service, states) in &survey.states {
+        assert_eq!(file.read(service).unwrap(), *states);
+    }
+    assert!(survey.check("quiet", made.path()).is_ok() && survey.check("nobody", made.path()).is_ok(), "{survey:?}");
+    for service in ["blobs", "quiet"] {
+        assert_eq!(file.read(service).unwrap(), services(6)[service], "nothing of it was damaged");
+    }
+}
+
+/// A store with five releases of two components.
+fn published(data: &Path) -> Vec<(String, String, Vec<u8>)> {
+    let store = Store::open(data).unwrap();
+    let mut all = Vec::new();
+    for (name, version) in [("a", "1.0.0"), ("a", "1.1.0"), ("a", "2.0.0"), ("b", "1.0.0"), ("b", "1.0.1")] {
+        let binary = shifter(&format!("{name}{}", version.replace('.', "")), "healthy");
+        let text = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        let _published = store.publish(&Draft::new(binary.clone(), text).unwrap()).unwrap();
+        all.push((name.to_owned(), version.to_owned(), binary));
+    }
+    all
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.retain(|path| !path.ends_with("lock"));
+    found.sort();
+    found
+}
+
+/// Whether the error names the release, or the file.
+fn names(error: &StoreError, release: &str, path: &Path) -> bool {
+    let text = error.to_string();
+    let is_told =
+        matches!(error, StoreError::Damaged { .. } | StoreError::NoSuchRelease { .. } | StoreError::NewerFormat { .. });
+    is_told && (text.contains(release) || text.contains(path.file_name().unwrap().to_str().unwrap()))
+}
+
+#[test]
+fn a_release_is_what_was_published_or_an_error_that_names_it() {
+    let _alone = ALONE.lock().unwrap();
+    count_panics();
+    let data = tempfile::tempdir().unwrap();
+    let all = published(data.path());
+    let releases = data.path().join("releases");
+    let whole: Vec<(PathBuf, Vec<u8>)> =
+        files(&releases).into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect();
+    let store = Store::open(data.path()).unwrap();
+    let mut outcomes: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for seed in seeds() {
+        let mut dice = Dice(seed);
+        let (path, bytes) = &whole[dice.below(whole.len())];
+        // What stands in other files of its kind is what an old copy would be.
+        let kin = |other: &&(PathBuf, Vec<u8>)| other.0.extension() == path.extension() && other.0 != *path;
+        let olds: Vec<Vec<u8>> = whole.iter().filter(kin).map(|(_, bytes)| bytes.clone()).collect();
+        let mut spoiled = bytes.clone();
+        let what = spoil(&mut dice, &mut spoiled, &olds);
+        let how = format!("AIRSSYS_SEED={seed}, {}, {what}", path.display());
+        fs::remove_file(path).unwrap();
+        fs::write(path, &spoiled).unwrap();
+
+        let before = PANICS.load(Ordering::SeqCst);
+        let listing = store.releases().unwrap_or_else(|error| panic!("{how}: {error}"));
+        let mut outcome = "as it was";
+        for (name, version, binary) in &all {
+            let release = format!("{name}@{version}");
+            match store.get(name, &version.parse().unwrap()) {
+                Ok(found) => {
+                    assert_eq!(fs::read(&found.component).unwrap(), *binary, "{how}: {release}");
+                    assert_eq!(
+                        (found.manifest.name.as_str(), found.manifest.version.to_string()),
+                        (&**name, version.clone())
+                    );
+                    let listed = listing.releases.iter().find(|record| record.reference().to_string() == release);
+                    assert_eq!(found.seal.unwrap().id(), listed.unwrap().id(), "{how}: {release}");
+                }
+                Err(error) => {
+                    assert!(names(&error, &release, path), "{how}: {error}");
+                    outcome = "told";
+                }
+            }
+        }
+        assert_eq!(PANICS.load(Ordering::SeqCst), before, "{how}: something panicked");
+        *outcomes.entry((what, outcome)).or_default() += 1;
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    println!("{outcomes:#?}");
+    for (name, version, _) in &all {
+        assert!(store.get(name, &version.parse().unwrap()).is_ok(), "all is whole again");
+    }
+}
