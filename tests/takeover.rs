@@ -3,11 +3,13 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::child::ChildId;
 use airssys_rt_shim::supervisor::ChildStatus;
-use airssys_tests::{Mesh, PATIENCE, shifter};
+use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
+use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, Progress, Rolling, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::{Command, Trap};
@@ -23,6 +25,9 @@ const TOPOLOGY: &str = r#"
     name = "rec"
     release = "@prober"
 "#;
+
+/// Limits within which nothing ends by itself.
+const HOUR: &str = "limits = { start_timeout = \"1h\", turn_deadline = \"1h\", turn_budget = \"1h\" }";
 
 /// A prober that is sick: it does this when it starts.
 fn sick(name: &str, init: &str, more: &str) -> String {
@@ -94,15 +99,14 @@ async fn takes_over(mesh: &Mesh, case: &str, strategy: Strategy) {
 async fn a_well_release_takes_over_from_one_that_does_not_start() {
     // Each start fails; the next one begins after a back-off that nobody waits out, or at once.
     let no_backoff = TOPOLOGY.replace("initial = \"1h\", max = \"1h\"", "initial = \"1ms\", max = \"1ms\"");
-    let hour = "limits = { start_timeout = \"1h\", turn_deadline = \"1h\", turn_budget = \"1h\" }";
     let nested = "[[supervisor]]\nname = \"inner\"\nintensity = 0\n";
     let group = "[[supervisor]]\nname = \"inner\"\nstrategy = \"one-for-all\"\nintensity = 1000000\nbackoff = { initial = \"1h\", max = \"1h\" }\n";
     let cases = [
         ("fails and waits for its back-off", TOPOLOGY, "", "fault@rec:2-", "", 1),
         ("fails again and again", &no_backoff, "", "fault@rec:2-", "", 20),
         ("traps again and again", &no_backoff, "", "panic@rec:2-", "", 20),
-        ("computes for ever", &no_backoff, "", "hang@rec:2-", hour, 2),
-        ("sleeps for ever", &no_backoff, "", "sleep:3600000@rec:2-", hour, 2),
+        ("computes for ever", &no_backoff, "", "hang@rec:2-", HOUR, 2),
+        ("sleeps for ever", &no_backoff, "", "sleep:3600000@rec:2-", HOUR, 2),
         ("waits for the back-off of its supervisor", TOPOLOGY, nested, "fault@rec:2-", "supervisor = \"inner\"", 1),
         ("waits for the back-off of its group", TOPOLOGY, group, "fault@rec:2-", "supervisor = \"inner\"", 1),
     ];
@@ -118,8 +122,7 @@ async fn a_well_release_takes_over_from_one_that_does_not_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_hangs_in_its_health_check_keeps_no_release_out() {
-    let limits = "limits = { start_timeout = \"1h\", turn_deadline = \"1h\", turn_budget = \"1h\" }";
-    let text = format!("{TOPOLOGY}{}", sick("sick", "health = \"hang@rec:2-\", init = \"ok@rec:1-\"", limits))
+    let text = format!("{TOPOLOGY}{}", sick("sick", "health = \"hang@rec:2-\", init = \"ok@rec:1-\"", HOUR))
         .replace("initial = \"1h\", max = \"1h\"", "initial = \"1ms\", max = \"1ms\"");
     let mesh = Mesh::start(&text).await;
     assert!(mesh.ask("sick", &Command::Trap(Trap::Panic)).await.is_err());
@@ -247,4 +250,119 @@ async fn members_that_ended_for_good_are_passed_over_and_told() {
             mesh.stop().await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_by_itself_is_started_again_with_the_release_that_takes_over() {
+    for more in ["restart = \"transient\"", "restart = \"transient\"\ninstances = 2"] {
+        let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "", more))).await;
+        let members = mesh.runtime.root().count_children().await.unwrap().active - 1;
+        for times in 1..=members {
+            let _no_answer = mesh.ask("sick", &Command::Exit(0)).await;
+            let left = |active| active == 1 + members - times;
+            let all = async {
+                while !left(mesh.runtime.root().count_children().await.unwrap().active) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "it never ended");
+        }
+        // One that is no better leaves it as it was, and keeps no other one out.
+        let release = well(&mesh, "no-better");
+        std::fs::write(&release.component, shifter("no-better", "init-fails")).unwrap();
+        let deployment = mesh.runtime.deploy("sick", release, options(Strategy::InPlace)).await.unwrap();
+        assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }), "{more}");
+        let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(Strategy::InPlace)).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live, "{more}");
+        assert_eq!(deployment.left_out().passed_over, <[String; 0]>::default(), "{more}");
+        assert_eq!(mesh.runtime.call("sick", who(), PATIENCE).await.unwrap().unwrap(), who());
+        assert_eq!(mesh.runtime.root().count_children().await.unwrap().active, 1 + members, "{more}");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_hangs_while_it_wakes_takes_the_release_that_is_deployed() {
+    let more = format!("keyed = {{}}\n{HOUR}");
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "init = \"hang@rec:1-\"", &more))).await;
+    let waits = mesh.runtime.call_with_key("sick", "k", who(), PATIENCE);
+    let deploys = async {
+        until_inits(&mesh, "sick/k", 1).await;
+        let deployment = mesh.runtime.deploy("sick", well(&mesh, "well"), options(Strategy::InPlace)).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live);
+    };
+    let (waited, ()) = tokio::join!(waits, deploys);
+    assert_eq!(serde_json::from_slice::<Value>(&waited.unwrap().unwrap()).unwrap()["release"], "well");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_hangs_while_it_falls_asleep_keeps_no_release_out() {
+    let more = format!("keyed = {{ idle_timeout = \"10ms\" }}\n{HOUR}");
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "stop = \"hang@rec:1-\"", &more))).await;
+    let answer_of = mesh.runtime.call_with_key("sick", "k", Command::Count.bytes(), PATIENCE).await;
+    assert!(answer_of.is_ok(), "{answer_of:?}");
+    let stops = Command::Increment { key: "stop of sick/k".to_owned(), by: 0 };
+    let all = async {
+        while mesh.ok("rec", &stops).await == json!(0) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "it never fell asleep");
+    let deployment = mesh.runtime.deploy("sick", well(&mesh, "well"), options(Strategy::InPlace)).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(answer(&mesh, "sick", "k").await, "well");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_hangs_in_its_start_takes_the_release_that_is_deployed() {
+    let overseer = "[[service]]\nname = \"overseer\"\nrelease = \"@overseer\"\ngrants = { spawn = [\"sick/*\"] }\n";
+    let more = format!("spawned = {{}}\n{HOUR}");
+    let text = format!("{TOPOLOGY}{overseer}{}", sick("sick", "init = \"hang@rec:1-\"", &more));
+    let mesh = Mesh::start(&text).await;
+    mesh.ok("overseer", &Command::Spawn { service: "sick".into(), name: "a".into() }).await;
+    until_inits(&mesh, "sick/a", 1).await;
+    let deployment = mesh.runtime.deploy("sick", well(&mesh, "well"), options(Strategy::InPlace)).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(answer(&mesh, "sick/a", "").await, "well");
+    mesh.stop().await;
+}
+
+/// Brings a mesh to edited topologies, one after the other; then its prober is well.
+async fn apply(mesh: Mesh, texts: &[String]) {
+    let Mesh { runtime, folder } = mesh;
+    let runtime = Arc::new(runtime);
+    for text in texts {
+        let file = folder.path().join("airssys.toml");
+        std::fs::write(&file, with_guests(text)).unwrap();
+        let applied = runtime.apply(Topology::read(&file).unwrap(), options(Strategy::InPlace)).await;
+        assert!(applied.is_ok(), "{:?}", applied.err());
+    }
+    let answer = runtime.call("sick", Command::Count.bytes(), PATIENCE).await.unwrap().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({ "ok": 1 }));
+    let report = runtime.shutdown().await;
+    assert!(report.is_clean(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_mends_a_service_that_does_not_start() {
+    let before = format!("{TOPOLOGY}{}", sick("sick", "init = \"fault@rec:2-\"", ""));
+    let mesh = Mesh::start(&before).await;
+    assert!(mesh.ask("sick", &Command::Trap(Trap::Panic)).await.is_err());
+    mesh.until("it crashed", |mesh| mesh.status("sick").crashed == 1).await;
+    // Its configuration is what it cannot start with.
+    apply(mesh, &[before.replace("fault@rec:2-", "ok")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_of_other_rules_waits_for_no_start() {
+    let before = format!("{TOPOLOGY}{}", sick("sick", "init = \"hang@rec:2-\"", HOUR))
+        .replace("initial = \"1h\", max = \"1h\"", "initial = \"1ms\", max = \"1ms\"");
+    let mesh = Mesh::start(&before).await;
+    assert!(mesh.ask("sick", &Command::Trap(Trap::Panic)).await.is_err());
+    until_inits(&mesh, "sick", 2).await;
+    let after = before.replace("turn_deadline = \"1h\"", "turn_deadline = \"2h\"");
+    let mended = after.replace("hang@rec:2-", "ok");
+    apply(mesh, &[after, mended]).await;
 }

@@ -23,7 +23,7 @@ use crate::child::{Incarnation, StartChild, Starting, StopReason};
 use crate::exit::{ExitReason, ExitSlot, Failure};
 use crate::link::Pid;
 use crate::mailbox::{InHand, Mailbox};
-use crate::supervisor::Seat;
+use crate::supervisor::{ChildError, Seat};
 
 /// Turns between two looks at the clock.
 const TURNS_A_LOOK: u32 = 16;
@@ -79,6 +79,8 @@ enum Order<C> {
 struct Orders<C> {
     /// Of the incarnation.
     seat: Seat,
+    /// Whether it ended normally, without being asked to.
+    finished: AtomicBool,
     waiting: AtomicBool,
     /// None once the incarnation has ended.
     queue: Mutex<Option<VecDeque<Order<C>>>>,
@@ -86,7 +88,12 @@ struct Orders<C> {
 
 impl<C> Orders<C> {
     fn new(seat: Seat) -> Self {
-        Self { seat, waiting: AtomicBool::new(false), queue: Mutex::new(Some(VecDeque::new())) }
+        Self {
+            seat,
+            finished: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            queue: Mutex::new(Some(VecDeque::new())),
+        }
     }
 
     /// Hands the order back where nobody will look at it.
@@ -175,6 +182,21 @@ impl<B: Behavior> WorkerStart<B> {
             orders.seat.hurry();
         }
     }
+
+    /// Whether the last incarnation ended normally, without being asked to.
+    pub fn has_finished(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|orders| orders.finished.load(Ordering::Acquire))
+    }
+
+    /// Lets the supervisor start it again, where it is down; answers when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`SupervisorHandle::restart_child`](crate::supervisor::SupervisorHandle::restart_child).
+    pub async fn restart(&self) -> Result<Pid, ChildError> {
+        let seat = self.current.load().as_ref().map(|orders| orders.seat.clone());
+        seat.ok_or(ChildError::NotRunning)?.restart().await
+    }
 }
 
 impl<B: Behavior> StartChild for WorkerStart<B> {
@@ -204,7 +226,10 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
     }
 
     fn gone(&self) {
-        self.current.store(None);
+        // Its seat stays: somebody may let it start again.
+        if let Some(orders) = self.current.load_full() {
+            orders.close();
+        }
         (self.gone)();
     }
 }
@@ -248,6 +273,7 @@ impl<B: Behavior> Actor for Worker<B> {
             let reason = Box::pin(self.live(me, behavior)).await;
             // It takes nothing any more; its next incarnation may be long in coming.
             self.mailbox.let_go();
+            self.orders.finished.store(matches!(reason, ExitReason::Normal), Ordering::Release);
             self.exit.set(reason);
         }
         *state = None;

@@ -154,6 +154,39 @@ fn going_back_over_a_schema_discards_turns_only_where_that_is_said() {
     stop(&desk, running);
 }
 
+#[test]
+fn a_release_that_hands_nothing_over_is_told_of_and_its_memory_is_kept_where_that_is_said() {
+    let desk = Desk::with(TOPOLOGY);
+    for (name, way) in [("one", "snapshot-traps"), ("two", "healthy"), ("three", "restore-fails")] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, way, 0)).unwrap();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let deploy = ["deploy", "counter", "two.wasm", "--probation", "10ms"];
+    let kept = desk.run(&[&deploy[..], &["--keep-memory"]].concat());
+    let _refused =
+        kept.refused(1, "AH201", &["release before", "did not hand its memory over", "without `--keep-memory`"]);
+    let both = desk.run(&[&deploy[..], &["--keep-memory", "--without-memory"]].concat());
+    assert_eq!(both.exit, Some(2), "{}", both.stderr);
+    let deployed = desk.run(&deploy).well();
+    assert!(deployed.stdout.contains("took over without the memory of the release before"), "{}", deployed.stdout);
+    let history = desk.run(&["history", "counter"]).well();
+    assert!(history.stdout.contains("live; counter took over without the memory"), "{}", history.stdout);
+
+    let back = desk.run(&["rollback", "counter", "--probation", "10ms", "--without-memory"]).well();
+    assert!(!back.stdout.contains("memory"), "{}", back.stdout);
+    let again = desk.run(&[&deploy[..], &["--json"]].concat()).well();
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((&again["without_memory"]["actors"], &again["without_memory"]["first"]), (&json!(1), &json!("counter")));
+    assert_eq!((&again["passed_over"], again["notes"].as_array().map(Vec::len)), (&json!([]), Some(1)));
+
+    let three = ["deploy", "counter", "three.wasm", "--probation", "10ms"];
+    let _refused = desk.run(&three).refused(1, "AH201", &["release before", "restore"]);
+    let _deployed = desk.run(&[&three[..], &["--without-memory"]].concat()).well();
+    assert_eq!(live(&desk, 1), json!("three"));
+    stop(&desk, running);
+}
+
 /// The echo of the documentation, with exports of its own in front of the last parenthesis.
 fn echo_with(exports: &str) -> Vec<u8> {
     let echo = include_str!("../../airssys-wasm/doc/echo.wat").trim_end();

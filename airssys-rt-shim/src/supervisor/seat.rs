@@ -11,7 +11,7 @@ use crate::exit::ExitSlot;
 use crate::link::Pid;
 use crate::monitor::ExitWatch;
 use crate::supervisor::decide::{ChildKey, Generation};
-use crate::supervisor::{Msg, SupervisorMsg};
+use crate::supervisor::{ChildError, Msg, SupervisorMsg};
 use crate::system::ShutdownRecord;
 
 /// The place of one incarnation of a child.
@@ -49,6 +49,14 @@ impl Seat {
             let _it_is_gone = at.supervisor.cast(SupervisorMsg(Msg::Hurry { child: at.id.clone() }));
             seat = at.above.as_deref();
         }
+    }
+
+    /// Starts the child again, where it is down.
+    pub(crate) async fn restart(&self) -> Result<Pid, ChildError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Msg::RestartChild { child: self.id.clone(), reply };
+        self.supervisor.cast(SupervisorMsg(message)).map_err(|_| ChildError::NotRunning)?;
+        answer.await.map_err(|_| ChildError::NotRunning)?
     }
 
     /// The names from the root down to the child, with slashes between them.

@@ -56,6 +56,17 @@ pub(crate) struct Live {
     watch: Mutex<Option<Arc<Watch>>>,
     offer: Mutex<Offer>,
     offered: Notify,
+    /// Whether an incarnation starts at this moment, and looks at no order until it has.
+    starting: AtomicBool,
+}
+
+/// An incarnation starts, until this is dropped.
+pub(super) struct Starting<'a>(&'a AtomicBool);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// What is to take over. It waits in the place and not at an incarnation, which may end before it looks: whoever runs here takes it between two turns, whoever
@@ -163,11 +174,22 @@ impl Live {
             watch: Mutex::default(),
             offer: Mutex::default(),
             offered: Notify::new(),
+            starting: AtomicBool::new(false),
         })
     }
 
     fn lock_offer(&self) -> MutexGuard<'_, Offer> {
         self.offer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn starts(&self) -> Starting<'_> {
+        self.starting.store(true, Ordering::Release);
+        Starting(&self.starting)
+    }
+
+    /// Whether an incarnation starts at this moment: it looks at what it is ordered when it has.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.starting.load(Ordering::Acquire)
     }
 
     /// Offers a release to whoever runs here, or starts next. Whoever runs has to be told.
@@ -428,7 +450,7 @@ pub(crate) struct Swap {
     /// When the actor is to go on, with whichever release.
     pub(crate) until: Instant,
     pub(crate) claim: Arc<Claim>,
-    pub(crate) answer: oneshot::Sender<Result<Swapped, Crash>>,
+    pub(crate) answer: oneshot::Sender<Result<Swapped, NotSwapped>>,
 }
 
 /// Which way a switch goes.
@@ -506,6 +528,21 @@ impl Prepared {
         }
         super::commit(&mut self.instance, NO_MESSAGE).await?;
         Ok(self.instance)
+    }
+}
+
+/// Why the one before goes on.
+#[derive(Debug)]
+pub(crate) enum NotSwapped {
+    /// The next one failed.
+    Failed(Crash),
+    /// The one before did not hand over the memory without which it is not to go.
+    NoMemory(Crash),
+}
+
+impl From<Crash> for NotSwapped {
+    fn from(crash: Crash) -> Self {
+        Self::Failed(crash)
     }
 }
 

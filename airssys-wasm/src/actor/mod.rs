@@ -16,7 +16,7 @@ mod watch;
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
 pub use live::MemoryHandover;
-pub(crate) use live::{Before, Claim, Held, Prepared, Probation, Serving, Swap, Swapped, Way};
+pub(crate) use live::{Before, Claim, Held, NotSwapped, Prepared, Probation, Serving, Swap, Swapped, Way};
 use live::{BroughtOver, Live, Returning, Suspended};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
@@ -89,8 +89,9 @@ impl ComponentActor {
 
     /// Starts what is live in this place, or what is offered to it: whatever is to take over waits for no start of what was there before, which may never end.
     async fn begin(&mut self) -> Result<(), Crash> {
+        let place = Arc::clone(&self.live);
+        let _is_starting = place.starts();
         loop {
-            let place = Arc::clone(&self.live);
             let started = tokio::select! {
                 biased;
                 () = place.offered() => None,
@@ -222,7 +223,7 @@ impl ComponentActor {
                 let swapped = if same && self.live.is_settled() {
                     self.forth(&next, prepared, probation, memory, until).await
                 } else {
-                    Err(Crash::Host { detail: "another release serves here".to_owned() })
+                    Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
                 };
                 if swapped.is_ok() {
                     self.live.settle();
@@ -244,7 +245,7 @@ impl ComponentActor {
         probation: Probation,
         memory: MemoryHandover,
         until: Instant,
-    ) -> Result<Left, Crash> {
+    ) -> Result<Left, NotSwapped> {
         if let (None, Some(shelf)) = (&self.instance, &self.identity.service.shelf) {
             // A start that was cut off may have left something on its way to the disk.
             shelf.settle().await;
@@ -277,7 +278,7 @@ impl ComponentActor {
         next: &Serving,
         memory: MemoryHandover,
         until: Instant,
-    ) -> Result<(Option<Bytes>, Option<Crash>), Crash> {
+    ) -> Result<(Option<Bytes>, Option<Crash>), NotSwapped> {
         let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
         let taken = match memory {
             MemoryHandover::Never => return Ok((None, None)),
@@ -287,7 +288,7 @@ impl ComponentActor {
         };
         match taken {
             Ok(snapshot) => Ok((snapshot, None)),
-            Err(crash) if memory == MemoryHandover::Required => Err(crash),
+            Err(crash) if memory == MemoryHandover::Required => Err(NotSwapped::NoMemory(crash)),
             Err(crash) => {
                 let service = self.identity.address();
                 tracing::warn!(target: "airssys::deploy", %service, %crash, "hands nothing over: the next one begins without its memory");
@@ -303,7 +304,7 @@ impl ComponentActor {
         discard: bool,
         held: Option<Box<Held>>,
         until: Instant,
-    ) -> Result<Left, Crash> {
+    ) -> Result<Left, NotSwapped> {
         // It goes back also where nothing can be handed over.
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.lane().commits();
@@ -394,7 +395,13 @@ impl ComponentActor {
                 Ran::Crashed(crash) => return self.ended(crash).await,
             }
         }
-        self.stop(StopReason::Idle).await;
+        let place = Arc::clone(&self.live);
+        tokio::select! {
+            biased;
+            // Who wakes here next wakes with that: it waits for no good-bye, which may take long.
+            () = place.offered() => self.instance = None,
+            () = self.stop(StopReason::Idle) => {}
+        }
         Flow::Exit(ExitReason::Normal)
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
+use airssys_rt_shim::supervisor::ChildError;
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
@@ -107,6 +108,16 @@ impl Post {
         // Who does not run looks when he starts.
         let _none_runs = self.start.control(Control::Offered);
         Ok(())
+    }
+
+    /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.live.is_gone() && self.start.has_finished()
+    }
+
+    /// Starts it again, where nobody runs.
+    pub(crate) async fn restart(&self) -> Result<(), ChildError> {
+        self.start.restart().await.map(drop)
     }
 
     /// Lets the next incarnation start now, where none runs and one is to.

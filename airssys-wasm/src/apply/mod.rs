@@ -70,6 +70,9 @@ pub struct Applied {
     pub plan: ApplyPlan,
     /// Messages that services which were stopped had not handled in time, by service. Each is a dead letter.
     pub left_over: Vec<(String, usize)>,
+    /// What was gone on without, by service: members of a pool that do not run, memory that was not handed over.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Why a topology was not applied. All is as it was before, except for what [`ApplyError::Undone`] says.

@@ -289,6 +289,11 @@ pub enum Setback {
     /// The new one did not start.
     #[error("the new release did not start: {0}")]
     NotStarted(Crash),
+    /// The live one did not hand its memory over, without which it was not to go.
+    #[error(
+        "the live release did not hand its memory over: {0}; hint: without `--keep-memory` the new one begins without that memory"
+    )]
+    NoMemory(Crash),
     /// An actor did not come to the end of its turn, or does not run.
     #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
     NoHandover(Duration),

@@ -35,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) options: DeployOptions,
     /// Whose states are put back to what they were, where turns are to be discarded.
     pub(crate) restore: Option<Restore>,
+    /// Whether none of the actors runs, because they ended by themselves: they are started again then, and are not passed over.
+    pub(crate) starts: bool,
     /// Where it is written down; one of a set ends its probation together with the others.
     pub(crate) page: Arc<Page>,
     /// What was done for it before it runs.
@@ -81,6 +83,11 @@ impl Posts {
     pub(crate) fn are_stopped(&self) -> bool {
         let posts = self.fixed();
         !posts.is_empty() && posts.iter().all(Post::is_closed)
+    }
+
+    /// Whether none of them runs, and some ended by themselves: what is to take over starts in their places.
+    pub(crate) fn have_finished(&self) -> bool {
+        self.are_stopped() && self.fixed().iter().any(Post::has_finished)
     }
 
     pub(super) fn fixed(&self) -> &[Post] {

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::run::{Order, Posts, Restore};
 use super::{Setback, Strategy};
 use crate::actor::{
-    Before, Claim, Held, MemoryHandover, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way, start,
+    Before, Claim, Held, MemoryHandover, NotSwapped, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way,
+    start,
 };
 use crate::error::Crash;
 use crate::router::service::Target;
@@ -107,6 +108,7 @@ impl Order {
         let Self { engines, template, terms, options, restore, .. } = self;
         let until = Instant::now() + options.handover_deadline;
         let before = post.live.serving();
+        let starts = self.starts && post.has_finished();
         let next = Arc::new(before.with(template, terms));
         let put_back = restore.map(|restore| match restore {
             Restore::Suspended => post.live.saved_where_suspended().unwrap_or_default(),
@@ -136,11 +138,14 @@ impl Order {
                     forward(crashes, actor, failed);
                     return Ok(Some(swapped));
                 }
-                Some(Err(crash)) => {
+                Some(Err(why)) => {
                     if put_back.is_some() {
                         post.live.put_back(&before, Before::default());
                     }
-                    return Err(Setback::NotStarted(crash));
+                    return Err(match why {
+                        NotSwapped::Failed(crash) => Setback::NotStarted(crash),
+                        NotSwapped::NoMemory(crash) => Setback::NoMemory(crash),
+                    });
                 }
                 None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_gone() => {
                     let (probation, saved) = match &put_back {
@@ -150,7 +155,7 @@ impl Order {
                     // Where somebody has just started it, it is asked like any other.
                     if post.live.pass_over(next, probation, saved) {
                         forward(crashes, actor, failed);
-                        return Ok(None);
+                        return if starts { self.start_again(post, until).await.map(Some) } else { Ok(None) };
                     }
                 }
                 // The incarnation that had the order ended with it.
@@ -159,6 +164,14 @@ impl Order {
                 None => return Err(Setback::NoHandover(options.handover_deadline)),
             }
         }
+    }
+
+    /// Starts what was put into a place where nobody runs.
+    async fn start_again(&self, post: &Post, until: Instant) -> Result<Swapped, Setback> {
+        let late = || Setback::NoHandover(self.options.handover_deadline);
+        let started = timeout_at(until, post.restart()).await.map_err(|_elapsed| late())?;
+        started.map_err(|error| Setback::NotStarted(Crash::Host { detail: error.to_string() }))?;
+        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None })
     }
 
     /// At once where it runs, and otherwise when it starts again.
@@ -234,9 +247,9 @@ async fn hand_over(
     post: &Post,
     swap: Swap,
     claim: &Arc<Claim>,
-    mut answered: oneshot::Receiver<Result<Swapped, Crash>>,
+    mut answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
     until: Instant,
-) -> Option<Result<Swapped, Crash>> {
+) -> Option<Result<Swapped, NotSwapped>> {
     post.offer(Box::new(swap)).ok()?;
     loop {
         // It may end before it looks.
@@ -255,8 +268,8 @@ async fn hand_over(
 /// The end of an order that took too long: none where it is withdrawn.
 pub(super) async fn end(
     claim: &Claim,
-    answered: oneshot::Receiver<Result<Swapped, Crash>>,
-) -> Option<Result<Swapped, Crash>> {
+    answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
+) -> Option<Result<Swapped, NotSwapped>> {
     if claim.withdraw() {
         return None;
     }

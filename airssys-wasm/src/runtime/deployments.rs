@@ -226,7 +226,8 @@ impl Runtime {
     }
 
     fn check_runs(&self, service: &str) -> Result<(), DeployError> {
-        match self.actors(service).are_stopped() {
+        let actors = self.actors(service);
+        match actors.are_stopped() && !actors.have_finished() {
             true => Err(DeployError::Stopped { service: service.to_owned() }),
             false => Ok(()),
         }
@@ -435,7 +436,8 @@ impl Pending {
             set: set.clone(),
         });
         let (engines, template, terms) = (Arc::clone(engines), Arc::clone(&next.template), Arc::new(next.node.terms()));
-        deploy::Order { engines, posts: posts.clone(), template, terms, options, restore: *restore, page, begun: None }
+        let (posts, starts) = (posts.clone(), posts.have_finished());
+        deploy::Order { engines, posts, template, terms, options, restore: *restore, starts, page, begun: None }
     }
 
     /// Lets it run, and sees to what becomes of the service.

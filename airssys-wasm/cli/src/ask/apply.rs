@@ -58,6 +58,9 @@ struct Report<'a> {
     /// Messages of services that were stopped which became dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_over: Option<&'a [(String, usize)]>,
+    /// What was gone on without: members that do not run, memory that was not handed over.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 /// Runs the subcommand.
@@ -67,23 +70,24 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     // What is wrong with the file itself is told with its place.
     let topology = Topology::read_with(&file, Some(data)).map_err(Problem::from)?;
     let absolute = std::path::absolute(&file).unwrap_or(file);
-    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let path = absolute.display().to_string();
     let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
     let request = match args.plan {
         true => Request::PlanApply { topology: path, allow_downgrade, same_version },
-        false => Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version },
+        false => Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version, memory },
     };
     let asked = if args.plan {
-        args.host.ask::<ApplyPlan>(&request).map(|plan| (plan, None))
+        args.host.ask::<ApplyPlan>(&request).map(|plan| (plan, None, Vec::new()))
     } else {
-        args.host.ask::<Applied>(&request).map(|applied| (applied.plan, Some(applied.left_over)))
+        args.host.ask::<Applied>(&request).map(|applied| (applied.plan, Some(applied.left_over), applied.notes))
     };
     match asked {
         Err(ControlError::NoHost { .. }) => at_rest(args, data, &topology),
         asked => {
-            let (plan, left_over) = asked?;
-            tell(args, &Report { running: true, plan: &plan, left_over: left_over.as_deref() })?;
+            let (plan, left_over, notes) = asked?;
+            tell(args, &Report { running: true, plan: &plan, left_over: left_over.as_deref(), notes: &notes })?;
+            notes.iter().for_each(|told| note(told));
             for (service, messages) in left_over.iter().flatten() {
                 note(&format!(
                     "{service}: {} it had not handled became dead letters",
@@ -104,7 +108,7 @@ fn at_rest(args: &Args, data: &Path, topology: &Topology) -> Result<(), ControlE
     }
     let plan = ApplyPlan::at_rest(before.as_ref().map(|before| &before.topology), topology);
     if args.plan || !plan.refusals.is_empty() {
-        tell(args, &Report { running: false, plan: &plan, left_over: None })?;
+        tell(args, &Report { running: false, plan: &plan, left_over: None, notes: &[] })?;
         return refused(&plan);
     }
     let mut builder = Runtime::builder().data_folder(data);
@@ -114,7 +118,7 @@ fn at_rest(args: &Args, data: &Path, topology: &Topology) -> Result<(), ControlE
     let threads = tokio::runtime::Builder::new_current_thread().build().map_err(Problem::Threads)?;
     let checked = threads.block_on(builder.check(topology)).map_err(Problem::from)?;
     put_in_force(data, topology, &checked.digests).map_err(Problem::from)?;
-    tell(args, &Report { running: false, plan: &plan, left_over: None })?;
+    tell(args, &Report { running: false, plan: &plan, left_over: None, notes: &[] })?;
     note("no host runs; the next `airssys run` starts with it");
     Ok(())
 }

@@ -11,7 +11,7 @@ use airssys_wasm::registry::Reference;
 use super::HostArgs;
 use super::strategy::Strategy;
 use crate::control::ControlError;
-use crate::control::protocol::{Compared, Deployment, Refusal, Request, Way};
+use crate::control::protocol::{Compared, Deployment, Memory, Refusal, Request, Way};
 use crate::explain::note;
 use crate::output;
 use crate::run;
@@ -87,9 +87,23 @@ pub(super) struct Times {
     /// How long an actor has to come to the end of its message and let the new release take over.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::timeout)]
     handover_deadline: Duration,
+    /// Lets the live release stay where it cannot hand its memory over. Without it the new one begins without that memory then, and that is told.
+    #[arg(long, conflicts_with = "without_memory")]
+    keep_memory: bool,
+    /// Does not ask the live release for its memory: the new one begins with its own.
+    #[arg(long)]
+    without_memory: bool,
 }
 
 impl Times {
+    pub(super) fn memory(&self) -> Memory {
+        match (self.keep_memory, self.without_memory) {
+            (true, _) => Memory::Required,
+            (_, true) => Memory::Never,
+            _ => Memory::WherePossible,
+        }
+    }
+
     pub(super) fn milliseconds(&self) -> (u64, u64) {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         (milliseconds(self.probation), milliseconds(self.handover_deadline))
@@ -98,7 +112,7 @@ impl Times {
 
 /// Runs `deploy`.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
     let way = args.strategy.way()?;
     let (service, release) = match (&args.set, &args.service, &args.release) {
@@ -111,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
             let releases = read_set(file)?;
             return follow_set(
                 &args.host,
-                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version },
+                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, memory },
             );
         }
         (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
@@ -127,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         handover_ms,
         allow_downgrade,
         same_version,
+        memory,
         way,
     };
     follow(&args.host, &service, &request, "live")
@@ -198,14 +213,14 @@ fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
 
 /// Runs `rollback`. Where it cancelled a deployment, that one's end is what was wanted.
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
-    let (probation_ms, handover_ms) = args.times.milliseconds();
+    let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let under_way: Option<Deployment> = args.host.ask(&Request::Deployment { service: args.service.clone() })?;
     if let (true, Some(last)) = (args.restore_state, &under_way) {
         note(&format!("{}: discards {} committed turns", args.service, last.turns_to_discard));
     }
     let cancels = !args.restore_state && under_way.is_some_and(|last| !is_over(&last));
     let restore_state = args.restore_state;
-    let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state };
+    let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state, memory };
     follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" })
 }
 
@@ -266,6 +281,11 @@ fn side_by_side(compared: Compared) -> String {
     )
 }
 
+/// What it went on without, behind something else.
+pub(super) fn in_words(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("; {note}")).collect()
+}
+
 fn as_wanted(deployment: &Deployment) -> String {
     let Deployment { service, live, waited, pause_us, .. } = deployment;
     match deployment.state.as_str() {
@@ -274,7 +294,10 @@ fn as_wanted(deployment: &Deployment) -> String {
             let shown = deployment.rehearsed.as_ref().map_or_else(String::new, |found| {
                 format!("; it was shown {} messages, {} more came too fast", found.compared, found.skipped)
             });
-            format!("{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it{shown}")
+            format!(
+                "{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it{shown}{}",
+                in_words(&deployment.notes)
+            )
         }
         _ => format!("{service}: served by the release before, as was asked for"),
     }

@@ -3,6 +3,7 @@
 use airssys_wasm::deploy::Ended;
 
 use super::HostArgs;
+use super::deploy::in_words;
 use crate::control::ControlError;
 use crate::control::protocol::Request;
 use crate::output;
@@ -29,7 +30,7 @@ fn text(ended: &[Ended]) -> String {
     let head = ["ended", "from", "to", "how"].map(str::to_owned).to_vec();
     let row = |of: &Ended| {
         let how = match &of.reason {
-            _ if of.live => "live".to_owned(),
+            _ if of.live => format!("live{}", in_words(&of.notes)),
             Some(reason) => format!("rolled back: {}", reason.lines().next().unwrap_or_default()),
             None => "rolled back".to_owned(),
         };

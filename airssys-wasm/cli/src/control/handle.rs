@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use airssys_wasm::apply::ApplyError;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{self, Canary, DeployError, DeployOptions, Progress, Rolling, Setback, Shadow, Strategy};
+use airssys_wasm::deploy::{
+    self, Canary, DeployError, DeployOptions, MemoryHandover, Progress, Rolling, Setback, Shadow, Strategy,
+};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -17,7 +19,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
     Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Refusal, Rehearsed, Request, Seen, Status, VERSION, Way,
+    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, VERSION, Way, WithoutMemory,
 };
 use super::server::House;
 
@@ -42,7 +44,7 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
 
 /// How long an apply may take. One that takes longer goes on, and is waited for no more.
 pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
-    let options = options(probation_ms, handover_ms);
+    let options = options(probation_ms, handover_ms, Memory::default());
     COMPILING + options.probation + options.handover_deadline
 }
 
@@ -93,31 +95,31 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
-        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, same_version, way } => {
+        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, same_version, memory, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
-            let mut options = options(probation_ms, handover_ms);
+            let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             go(&way, &mut options)?;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
         }
-        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version } => {
+        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, memory } => {
             let _waits = wait(house)?;
             let mut set = Vec::with_capacity(releases.len());
             for (service, release) in releases {
                 set.push((service, found(house, release).await?));
             }
-            let mut options = options(probation_ms, handover_ms);
+            let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             let begun = runtime.deploy_set(set, options).await?;
             let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
             tell(told.collect::<Vec<_>>())
         }
-        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version } => {
+        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, memory } => {
             let _waits = wait(house)?;
             let topology = topology_at(house, topology).await?;
-            let mut options = options(probation_ms, handover_ms);
+            let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
             tell(runtime.apply(topology, options).await?)
         }
@@ -136,8 +138,8 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             go(&way, &mut options)?;
             tell(runtime.plan(&service, release, options).await?)
         }
-        Request::Rollback { service, probation_ms, handover_ms, restore_state } => {
-            let options = options(probation_ms, handover_ms);
+        Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
+            let options = options(probation_ms, handover_ms, memory);
             let deployment = match restore_state {
                 true => runtime.restore_state(&service, options)?,
                 false => runtime.rollback(&service, options)?,
@@ -224,8 +226,13 @@ fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
     })
 }
 
-fn options(probation_ms: u64, handover_ms: u64) -> DeployOptions {
+fn options(probation_ms: u64, handover_ms: u64, memory: Memory) -> DeployOptions {
     let mut options = DeployOptions::default();
+    options.memory = match memory {
+        Memory::WherePossible => MemoryHandover::WherePossible,
+        Memory::Required => MemoryHandover::Required,
+        Memory::Never => MemoryHandover::Never,
+    };
     options.probation = Duration::from_millis(probation_ms).min(MAX_PATIENCE);
     options.handover_deadline = Duration::from_millis(handover_ms).min(MAX_PATIENCE);
     options
@@ -321,6 +328,7 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
     let pause_us = deployment.pause().as_secs_f64() * 1e6;
     let turns_to_discard = house.runtime.turns_to_discard(service);
     let found = deployment.rehearsed();
+    let left_out = deployment.left_out();
     let rehearsed = (found.compared > 0).then(|| Rehearsed {
         compared: found.compared,
         skipped: found.skipped,
@@ -336,6 +344,13 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         rehearsed,
         reason,
         because_of,
+        notes: left_out.notes(),
+        passed_over: left_out.passed_over,
+        without_memory: left_out.without_memory.map(|without| WithoutMemory {
+            actors: without.actors,
+            first: without.first,
+            why: without.crash.to_string(),
+        }),
         pause_us,
         waited: deployment.waited(),
         turns_to_discard,

@@ -68,6 +68,8 @@ pub(crate) enum Request {
         #[serde(default)]
         same_version: bool,
         #[serde(default)]
+        memory: Memory,
+        #[serde(default)]
         way: Way,
     },
     /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
@@ -80,6 +82,8 @@ pub(crate) enum Request {
         allow_downgrade: bool,
         #[serde(default)]
         same_version: bool,
+        #[serde(default)]
+        memory: Memory,
     },
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
     Apply {
@@ -90,6 +94,8 @@ pub(crate) enum Request {
         allow_downgrade: bool,
         #[serde(default)]
         same_version: bool,
+        #[serde(default)]
+        memory: Memory,
     },
     /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
     PlanApply {
@@ -118,6 +124,8 @@ pub(crate) enum Request {
         handover_ms: u64,
         #[serde(default)]
         restore_state: bool,
+        #[serde(default)]
+        memory: Memory,
     },
     /// Answers [`Deployment`]: the last one of the service, or `null`.
     Deployment { service: String },
@@ -281,6 +289,28 @@ pub(crate) struct Rehearsed {
     pub(crate) differences: Vec<String>,
 }
 
+/// What becomes of the memory that the live release is to hand over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Memory {
+    /// Where it cannot hand it over, the new one begins without it.
+    #[default]
+    WherePossible,
+    /// Where it cannot hand it over, it stays.
+    Required,
+    /// It is not asked for.
+    Never,
+}
+
+/// Actors that began without the memory of the release before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WithoutMemory {
+    pub(crate) actors: usize,
+    /// One of them, and why.
+    pub(crate) first: String,
+    pub(crate) why: String,
+}
+
 /// A deployment, as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Deployment {
@@ -304,6 +334,14 @@ pub(crate) struct Deployment {
     /// The service of the same set that went back first, where that is why.
     #[serde(default)]
     pub(crate) because_of: Option<String>,
+    /// The members of a pool that do not run and start with the new release where they are started again.
+    #[serde(default)]
+    pub(crate) passed_over: Vec<String>,
+    #[serde(default)]
+    pub(crate) without_memory: Option<WithoutMemory>,
+    /// The two above in words.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
     pub(crate) pause_us: f64,
     /// The most messages that waited in one mailbox when its actor was switched.

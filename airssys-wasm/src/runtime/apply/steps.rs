@@ -39,6 +39,8 @@ pub(super) struct Steps<'a> {
     standing: BTreeMap<String, Standing>,
     done: Vec<Done>,
     left_over: Vec<(String, usize)>,
+    /// What was gone on without.
+    notes: Vec<String>,
 }
 
 /// A service, and the supervisor that it is under.
@@ -70,7 +72,17 @@ impl<'a> Steps<'a> {
                 }
             }
         }
-        Self { runtime, prepared, before, taken, supervisors, standing, done: Vec::new(), left_over: Vec::new() }
+        Self {
+            runtime,
+            prepared,
+            before,
+            taken,
+            supervisors,
+            standing,
+            done: Vec::new(),
+            left_over: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     pub(super) async fn run(mut self) -> Result<Applied, ApplyError> {
@@ -103,14 +115,14 @@ impl<'a> Steps<'a> {
         if let Err(error) = self.write_down(move |ledger| ledger.finish(&records)).await {
             tracing::error!(target: "airssys::apply", %error, "the records of deployments are behind until the next start");
         }
-        let Self { prepared, left_over, runtime, before, .. } = self;
+        let Self { prepared, left_over, notes, runtime, before, .. } = self;
         let Prepared { plan, announced, target, .. } = prepared;
         let gone = |node: &&Arc<ServiceNode>| target.services().all(|other| other.address != node.address);
         let gone: Vec<(u64, usize)> =
             before.services().filter(gone).map(|node| (node.limits.memory_bytes, declared_instances(node))).collect();
         announced.keep(&gone);
         tracing::info!(target: "airssys::apply", mesh = plan.mesh, changes = plan.differences.len(), services = runtime.placed.load().len(), "applied");
-        Ok(Applied { plan, left_over })
+        Ok(Applied { plan, left_over, notes })
     }
 
     /// Everything but what stops for good.

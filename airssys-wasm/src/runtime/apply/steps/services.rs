@@ -57,8 +57,8 @@ impl Steps<'_> {
         for post in posts {
             post.live.retune(&terms);
             let (done, answer) = oneshot::channel();
-            // Who does not run starts with them.
-            if post.order(Control::Retune(done)).is_ok() {
+            // Who does not run starts with them; who starts goes by them before its first message, and may be long in coming to it.
+            if post.order(Control::Retune(done)).is_ok() && !post.live.is_starting() {
                 answers.push(answer);
             }
         }
@@ -130,6 +130,8 @@ impl Steps<'_> {
         for (service, deployment) in &begun {
             let end = deployment.ended().await;
             self.take_again(service)?;
+            let notes = deployment.left_out().notes();
+            self.notes.extend(notes.into_iter().map(|note| format!("{service}: {note}")));
             if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = end {
                 // The one that went back first says why.
                 let by_another = matches!(reason, deploy::Setback::OfTheSet { .. });
