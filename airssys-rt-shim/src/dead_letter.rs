@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A bounded store of letters; the oldest goes when a new one finds no room, and stays counted.
+/// A store of letters that is bounded in their number and their bytes; the oldest ones go when a new one finds no room, and stay counted.
 ///
 /// # Example
 ///
 /// ```
 /// use airssys_rt_shim::dead_letter::DeadLetters;
 ///
-/// let letters = DeadLetters::new(2);
+/// let letters = DeadLetters::new(2, 100, |letter: &&str| letter.len());
 /// for letter in ["a", "b", "c"] {
 ///     letters.push(letter);
 /// }
@@ -21,27 +21,65 @@ use std::sync::{Mutex, PoisonError};
 /// let taken = letters.take(|letter| *letter == "b").unwrap();
 /// letters.put_back(taken);
 /// assert_eq!((letters.total(), letters.list(|letter| *letter)), (3, vec!["c", "b"]));
+///
+/// letters.resize(2, 4);
+/// letters.push("four");
+/// assert_eq!(letters.list(|letter| *letter), ["four"], "there are bytes for no other");
+/// letters.push("fifth");
+/// assert_eq!((letters.total(), letters.list(|letter| *letter)), (5, vec!["four"]), "one that is too large for all of it is only counted");
 /// ```
 #[derive(Debug)]
 pub struct DeadLetters<L> {
-    kept: Mutex<VecDeque<L>>,
+    kept: Mutex<Kept<L>>,
     capacity: AtomicUsize,
+    most_bytes: AtomicUsize,
+    size: fn(&L) -> usize,
     total: AtomicU64,
 }
 
+/// What is kept, and how many bytes that is.
+#[derive(Debug)]
+struct Kept<L> {
+    letters: VecDeque<L>,
+    bytes: usize,
+}
+
+impl<L> Kept<L> {
+    /// Takes out the oldest ones until so many of so many bytes are left.
+    fn shrink(&mut self, capacity: usize, most_bytes: usize, size: fn(&L) -> usize) -> Vec<L> {
+        let mut gone = Vec::new();
+        while self.letters.len() > capacity || self.bytes > most_bytes {
+            let Some(oldest) = self.letters.pop_front() else { break };
+            self.bytes -= size(&oldest);
+            gone.push(oldest);
+        }
+        gone
+    }
+}
+
 impl<L> DeadLetters<L> {
-    /// A store that keeps the last `capacity` letters.
+    /// A store that keeps the last `capacity` letters, as long as they have `most_bytes` together. `size` says how many one has, and always the same.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        Self { kept: Mutex::default(), capacity: AtomicUsize::new(capacity), total: AtomicU64::new(0) }
+    pub fn new(capacity: usize, most_bytes: usize, size: fn(&L) -> usize) -> Self {
+        Self {
+            kept: Mutex::new(Kept { letters: VecDeque::new(), bytes: 0 }),
+            capacity: AtomicUsize::new(capacity),
+            most_bytes: AtomicUsize::new(most_bytes),
+            size,
+            total: AtomicU64::new(0),
+        }
     }
 
-    /// Keeps so many from now on; where that is fewer, the oldest ones go. They stay counted.
-    pub fn resize(&self, capacity: usize) {
+    /// Keeps so many and so much from now on; where that is less, the oldest ones go. They stay counted.
+    pub fn resize(&self, capacity: usize, most_bytes: usize) {
         self.capacity.store(capacity, Ordering::Relaxed);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_many = kept.len().saturating_sub(capacity);
-        kept.drain(..too_many);
+        self.most_bytes.store(most_bytes, Ordering::Relaxed);
+        // Dropped outside of the lock: a letter may hold a large body.
+        drop(self.kept().shrink(capacity, most_bytes, self.size));
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<L>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a letter.
@@ -52,9 +90,11 @@ impl<L> DeadLetters<L> {
 
     /// Takes out the youngest letter for which this is so. It stays counted.
     pub fn take(&self, which: impl FnMut(&L) -> bool) -> Option<L> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().rposition(which)?;
-        kept.remove(at)
+        let mut kept = self.kept();
+        let at = kept.letters.iter().rposition(which)?;
+        let letter = kept.letters.remove(at)?;
+        kept.bytes -= (self.size)(&letter);
+        Some(letter)
     }
 
     /// Puts back, as the youngest one, a letter that was taken out; it is not counted again.
@@ -63,18 +103,21 @@ impl<L> DeadLetters<L> {
     }
 
     fn keep(&self, letter: L) {
-        let capacity = self.capacity.load(Ordering::Relaxed);
-        if capacity == 0 {
+        let (capacity, most_bytes) = (self.capacity.load(Ordering::Relaxed), self.most_bytes.load(Ordering::Relaxed));
+        let bytes = (self.size)(&letter);
+        // One that is too large alone is no reason to lose all others.
+        if capacity == 0 || bytes > most_bytes {
             return;
         }
-        let oldest = {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let oldest = if kept.len() >= capacity { kept.pop_front() } else { None };
-            kept.push_back(letter);
-            oldest
+        let gone = {
+            let mut kept = self.kept();
+            let gone = kept.shrink(capacity - 1, most_bytes - bytes, self.size);
+            kept.bytes += bytes;
+            kept.letters.push_back(letter);
+            gone
         };
         // Dropped outside of the lock: a letter may hold a large body.
-        drop(oldest);
+        drop(gone);
     }
 
     /// How many there ever were.
@@ -84,6 +127,6 @@ impl<L> DeadLetters<L> {
 
     /// A view of each letter that is kept, oldest first.
     pub fn list<T>(&self, view: impl FnMut(&L) -> T) -> Vec<T> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().map(view).collect()
+        self.kept().letters.iter().map(view).collect()
     }
 }

@@ -15,18 +15,22 @@
 //! Senders that wait are woken for a batch of room, not for each message taken: woken one by one they would run in lockstep with the consumer, on one
 //! thread. What is kept back is let go as soon as the consumer finds nothing more to take, or its turn has to wait ([`Mailbox::let_go`]).
 //!
+//! Room is counted in places. Most messages take one; one with many bytes takes several ([`Size`]), so that the same permits bound the messages that wait
+//! and the bytes they have together, at the price of one.
+//!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
 //!
 //! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or unwinds, the message goes back to the mailbox,
 //! not away. A closed mailbox is empty, and stays so until it is opened again.
 
 use std::ops::{Deref, DerefMut};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
 use crate::doorbell::Doorbell;
 
@@ -58,8 +62,9 @@ const POLICIES: [Overflow; 4] = [Overflow::Wait, Overflow::Refuse, Overflow::Dro
 pub enum Sent<M> {
     /// It is queued.
     Queued,
-    /// It is queued; this older one was dropped for it.
-    Evicted(M),
+    /// These were dropped, the oldest first, to make room for it: one, or as many as it needs the places of. It is the last of them where that was not
+    /// enough, and queued otherwise.
+    Evicted(Vec<M>),
     /// It was dropped, as the policy says.
     Dropped(M),
     /// The mailbox was closed in the same instant: these were left in it, and will not be handled.
@@ -93,6 +98,29 @@ pub enum NoRoom {
     Closed,
 }
 
+/// How a mailbox learns what its messages take of it.
+///
+/// A mailbox for `capacity` messages and `bytes` bytes has `capacity` places. A message takes one for each `bytes / capacity` bytes that it has, or has
+/// begun; all of them, where it has more than `bytes`: such a message waits there alone.
+pub struct Size<M> {
+    /// How many bytes it takes.
+    pub bytes: fn(&M) -> usize,
+    /// Writes into the message how many places it took.
+    pub keep: fn(&mut M, u32),
+    /// Reads what was written.
+    pub places: fn(&M) -> u32,
+}
+
+impl<M> Size<M> {
+    /// Each message takes one place, whatever it has.
+    pub const ONE: Self = Self { bytes: |_| 0, keep: |_, _| {}, places: |_| 1 };
+}
+
+/// Rounded up: the places together have less than one byte each too many.
+fn place_bytes(capacity: usize, bytes: usize) -> usize {
+    bytes.div_ceil(capacity).max(1)
+}
+
 fn bounded(capacity: usize) -> usize {
     capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
 }
@@ -121,6 +149,9 @@ struct Queue<M> {
 /// ```
 pub struct Mailbox<M> {
     capacity: AtomicUsize,
+    /// The bytes of one place.
+    place_bytes: AtomicUsize,
+    size: Size<M>,
     /// An [`Overflow`], by its place in [`POLICIES`].
     overflow: AtomicUsize,
     room: Semaphore,
@@ -128,6 +159,8 @@ pub struct Mailbox<M> {
     made: AtomicUsize,
     /// Senders that wait for room.
     waiting: AtomicUsize,
+    /// Told to those when it closes, or has another shape.
+    changed: Notify,
     /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading "full". In it: the room that is to
     /// go and is still taken, since the mailbox became smaller.
     moving: Mutex<usize>,
@@ -146,13 +179,35 @@ impl<M> Mailbox<M> {
     /// Nothing is allocated for messages before the first one.
     #[must_use]
     pub fn new(capacity: usize, overflow: Overflow, consumers: usize) -> Self {
+        Self::sized(capacity, usize::MAX, overflow, consumers, Size::ONE)
+    }
+
+    /// [`Mailbox::new`], for messages that have `bytes` bytes together at most.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_rt_shim::mailbox::{Mailbox, NotSent, Overflow, Sent, Size};
+    ///
+    /// struct Text(&'static str, u32);
+    /// let size = Size::<Text> { bytes: |text| text.0.len(), keep: |text, places| text.1 = places, places: |text| text.1 };
+    /// let mailbox = Mailbox::sized(4, 8, Overflow::Refuse, 1, size);
+    /// assert!(mailbox.try_send(Text("five5", 0)).is_ok());
+    /// assert!(matches!(mailbox.try_send(Text("four", 0)), Err(NotSent::Full(_))));
+    /// assert!(mailbox.try_send(Text("2", 0)).is_ok());
+    /// ```
+    #[must_use]
+    pub fn sized(capacity: usize, bytes: usize, overflow: Overflow, consumers: usize, size: Size<M>) -> Self {
         let capacity = bounded(capacity);
         Self {
             capacity: AtomicUsize::new(capacity),
+            place_bytes: AtomicUsize::new(place_bytes(capacity, bytes)),
+            size,
             overflow: AtomicUsize::new(overflow as usize),
             room: Semaphore::new(capacity),
             made: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            changed: Notify::new(),
             moving: Mutex::default(),
             queue: ArcSwapOption::empty(),
             bells: (0..consumers.max(1)).map(|_| Doorbell::default()).collect(),
@@ -211,13 +266,14 @@ impl<M> Mailbox<M> {
     ///
     /// [`NotSent::Full`] where the policy is to wait or to refuse and there is no room, [`NotSent::Closed`] after [`Mailbox::close`].
     pub fn try_send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
-        match self.try_reserve_permit() {
-            Ok(()) => self.push(message),
+        let places = self.places((self.size.bytes)(&message));
+        match self.try_reserve_places(places) {
+            Ok(()) => self.push(message, places),
             Err(NoRoom::Closed) => Err(NotSent::Closed(message)),
             Err(NoRoom::Full) => match self.overflow() {
                 Overflow::Wait | Overflow::Refuse => Err(NotSent::Full(message)),
                 Overflow::DropNewest => Ok(Sent::Dropped(message)),
-                Overflow::DropOldest => self.push_over_oldest(message),
+                Overflow::DropOldest => self.push_over_oldest(message, places),
             },
         }
     }
@@ -230,46 +286,47 @@ impl<M> Mailbox<M> {
     pub async fn send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
         match self.try_send(message) {
             Err(NotSent::Full(message)) if self.overflow() == Overflow::Wait => {
-                if self.wait_for_permit().await.is_err() {
-                    return Err(NotSent::Closed(message));
+                match self.wait_for_places((self.size.bytes)(&message)).await {
+                    Ok(places) => self.push(message, places),
+                    Err(_closed) => Err(NotSent::Closed(message)),
                 }
-                self.push(message)
             }
             settled => settled,
         }
     }
 
-    /// Takes room for one message without waiting. The dropping policies take none: what is sent later is subject to them.
+    /// Takes room for one message of so many bytes without waiting. The dropping policies take none: what is sent later is subject to them.
     ///
     /// # Errors
     ///
     /// [`NoRoom`].
-    pub fn try_reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
+    pub fn try_reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation<M>, NoRoom> {
         let held = match self.overflow() {
             Overflow::Wait | Overflow::Refuse => {
-                self.try_reserve_permit()?;
-                true
+                let places = self.places(bytes);
+                self.try_reserve_places(places)?;
+                places
             }
             Overflow::DropNewest | Overflow::DropOldest => {
                 if self.is_closed() {
                     return Err(NoRoom::Closed);
                 }
-                false
+                0
             }
         };
         Ok(Reservation { mailbox: Arc::clone(self), held })
     }
 
-    /// Takes room for one message, waiting for it where the policy is to wait.
+    /// Takes room for one message of so many bytes, waiting for it where the policy is to wait.
     ///
     /// # Errors
     ///
     /// As [`Mailbox::try_reserve`].
-    pub async fn reserve(self: &Arc<Self>) -> Result<Reservation<M>, NoRoom> {
-        match self.try_reserve() {
+    pub async fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation<M>, NoRoom> {
+        match self.try_reserve(bytes) {
             Err(NoRoom::Full) if self.overflow() == Overflow::Wait => {
-                self.wait_for_permit().await?;
-                Ok(Reservation { mailbox: Arc::clone(self), held: true })
+                let held = self.wait_for_places(bytes).await?;
+                Ok(Reservation { mailbox: Arc::clone(self), held })
             }
             settled => settled,
         }
@@ -290,7 +347,8 @@ impl<M> Mailbox<M> {
             self.let_go();
             return None;
         };
-        let made = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let places = (self.size.places)(&message) as usize;
+        let made = self.made.fetch_add(places, Ordering::SeqCst) + places;
         if made >= self.batch() && self.waiting.load(Ordering::SeqCst) > 0 {
             self.move_room();
         }
@@ -322,10 +380,7 @@ impl<M> Mailbox<M> {
     /// ```
     pub fn close(&self) -> Vec<M> {
         if !self.closed.swap(true, Ordering::SeqCst) {
-            // Whoever waits gets this room, sees that it closed, and leaves it to the next one. It is lent: the next room that is made makes up for it.
-            let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-            *owed += 1;
-            self.room.add_permits(1);
+            self.changed.notify_waiters();
         }
         self.drain().unwrap_or_default()
     }
@@ -363,6 +418,12 @@ impl<M> Mailbox<M> {
         }
     }
 
+    /// Gives it another size and another policy; its bytes are as many as before for each place. See [`Mailbox::resize`].
+    pub fn reshape(&self, capacity: usize, overflow: Overflow) {
+        let bytes = self.place_bytes.load(Ordering::Relaxed).saturating_mul(bounded(capacity));
+        self.resize(capacity, bytes, overflow);
+    }
+
     /// Gives it another size and another policy. Nothing that is queued, and no room that somebody holds, is lost: one that becomes smaller takes nothing
     /// new until it has as little as that. Who waits for room when the policy becomes another one waits on.
     ///
@@ -374,14 +435,17 @@ impl<M> Mailbox<M> {
     /// let mailbox = Mailbox::new(1, Overflow::Refuse, 1);
     /// assert_eq!(mailbox.try_send("one"), Ok(Sent::Queued));
     /// assert_eq!(mailbox.try_send("two"), Err(NotSent::Full("two")));
-    /// mailbox.reshape(2, Overflow::Refuse);
+    /// mailbox.resize(2, 1 << 20, Overflow::Refuse);
     /// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
     /// ```
-    pub fn reshape(&self, capacity: usize, overflow: Overflow) {
+    pub fn resize(&self, capacity: usize, bytes: usize, overflow: Overflow) {
         let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let capacity = bounded(capacity);
         let before = self.capacity.swap(capacity, Ordering::Relaxed);
+        self.place_bytes.store(place_bytes(capacity, bytes), Ordering::Relaxed);
         self.overflow.store(overflow as usize, Ordering::Relaxed);
+        // Who waits may need fewer places now, and must not wait for more than there are.
+        self.changed.notify_waiters();
         self.move_made(&mut owed);
         match capacity.checked_sub(before) {
             Some(more) => {
@@ -411,21 +475,31 @@ impl<M> Mailbox<M> {
         }
     }
 
-    fn try_reserve_permit(&self) -> Result<(), NoRoom> {
-        match self.permit() {
+    /// How many places a message of so many bytes takes.
+    fn places(&self, bytes: usize) -> u32 {
+        let place_bytes = self.place_bytes.load(Ordering::Relaxed);
+        // Nearly all messages are smaller than a place, and a division costs more than the permit.
+        if bytes <= place_bytes {
+            return 1;
+        }
+        u32::try_from(bytes.div_ceil(place_bytes).min(self.capacity())).unwrap_or(u32::MAX)
+    }
+
+    fn try_reserve_places(&self, places: u32) -> Result<(), NoRoom> {
+        match self.permit(places) {
             Err(NoRoom::Full) => {
                 self.move_room();
-                self.permit()
+                self.permit(places)
             }
             settled => settled,
         }
     }
 
-    fn permit(&self) -> Result<(), NoRoom> {
+    fn permit(&self, places: u32) -> Result<(), NoRoom> {
         if self.is_closed() {
             return Err(NoRoom::Closed);
         }
-        match self.room.try_acquire() {
+        match self.room.try_acquire_many(places) {
             Ok(permit) => {
                 permit.forget();
                 Ok(())
@@ -435,20 +509,35 @@ impl<M> Mailbox<M> {
         }
     }
 
-    async fn wait_for_permit(&self) -> Result<(), NoRoom> {
+    /// Waits for room for a message of so many bytes; how many places that is.
+    async fn wait_for_places(&self, bytes: usize) -> Result<u32, NoRoom> {
         let _counted = Waiting::new(&self.waiting);
         self.move_room();
-        match self.room.acquire().await {
-            Ok(permit) if !self.is_closed() => {
-                permit.forget();
-                Ok(())
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.is_closed() {
+                return Err(NoRoom::Closed);
             }
-            _ => Err(NoRoom::Closed),
+            let places = self.places(bytes);
+            tokio::select! {
+                biased;
+                permit = self.room.acquire_many(places) => return match permit {
+                    Ok(permit) if !self.is_closed() => {
+                        permit.forget();
+                        Ok(places)
+                    }
+                    _ => Err(NoRoom::Closed),
+                },
+                () = changed => {}
+            }
         }
     }
 
-    /// Pushes with a permit held, which passes to the message.
-    fn push(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+    /// Pushes with so many places held, which pass to the message.
+    fn push(&self, mut message: M, places: u32) -> Result<Sent<M>, NotSent<M>> {
+        (self.size.keep)(&mut message, places);
         let queue = self.queue.load();
         let pushed = match queue.as_ref() {
             Some(queue) => queue.sender.send(message),
@@ -468,28 +557,37 @@ impl<M> Mailbox<M> {
         Ok(Sent::Queued)
     }
 
-    fn push_over_oldest(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+    /// Drops the oldest ones until there are enough places. Where nothing is queued and others hold what is missing, the new one is dropped: those may hold
+    /// it for as long as their turns last.
+    fn push_over_oldest(&self, message: M, places: u32) -> Result<Sent<M>, NotSent<M>> {
+        let mut evicted = Vec::new();
         loop {
             let oldest = self.queue.load().as_ref().and_then(|queue| queue.receiver.try_recv().ok());
-            match oldest {
-                // The oldest one's permit passes to the new one.
-                Some(oldest) => {
-                    return self.push(message).map(|sent| match sent {
-                        Sent::Stranded(mut rest) => {
-                            rest.insert(0, oldest);
-                            Sent::Stranded(rest)
-                        }
-                        _queued => Sent::Evicted(oldest),
-                    });
+            let is_last = oldest.is_none();
+            if let Some(oldest) = oldest {
+                // Let go before more is taken: two senders that each kept a part would wait for each other.
+                self.made.fetch_add((self.size.places)(&oldest) as usize, Ordering::SeqCst);
+                evicted.push(oldest);
+            }
+            match self.try_reserve_places(places) {
+                Ok(()) => break,
+                Err(NoRoom::Closed) if evicted.is_empty() => return Err(NotSent::Closed(message)),
+                Err(NoRoom::Full) if !is_last => {}
+                Err(NoRoom::Full) if evicted.is_empty() => return Ok(Sent::Dropped(message)),
+                Err(why) => {
+                    evicted.push(message);
+                    return Ok(if why == NoRoom::Full { Sent::Evicted(evicted) } else { Sent::Stranded(evicted) });
                 }
-                // The consumer was faster, or others are about to push with the permits they have.
-                None => match self.try_reserve_permit() {
-                    Ok(()) => return self.push(message),
-                    Err(NoRoom::Closed) => return Err(NotSent::Closed(message)),
-                    Err(NoRoom::Full) => std::hint::spin_loop(),
-                },
             }
         }
+        self.push(message, places).map(|sent| match sent {
+            Sent::Stranded(rest) => {
+                evicted.extend(rest);
+                Sent::Stranded(evicted)
+            }
+            queued if evicted.is_empty() => queued,
+            _queued => Sent::Evicted(evicted),
+        })
     }
 
     fn make_queue(&self) -> Arc<Queue<M>> {
@@ -541,7 +639,8 @@ impl<M> Mailbox<M> {
             if let Some(queue) = self.queue.load().as_ref() {
                 rest.extend(queue.receiver.try_iter());
             }
-            self.made.fetch_add(rest.len() - taken, Ordering::SeqCst);
+            let made: u32 = rest[taken..].iter().map(self.size.places).sum();
+            self.made.fetch_add(made as usize, Ordering::SeqCst);
             rest
         };
         self.let_go();
@@ -568,7 +667,8 @@ impl Drop for Waiting<'_> {
 /// Room for one message, held until it is sent or given up.
 pub struct Reservation<M> {
     mailbox: Arc<Mailbox<M>>,
-    held: bool,
+    /// The places it holds; none where the policy is to drop.
+    held: u32,
 }
 
 impl<M> Reservation<M> {
@@ -584,14 +684,17 @@ impl<M> Reservation<M> {
     ///
     /// [`NotSent::Closed`].
     pub fn send(mut self, message: M) -> Result<Sent<M>, NotSent<M>> {
-        if std::mem::take(&mut self.held) { self.mailbox.push(message) } else { self.mailbox.try_send(message) }
+        match std::mem::take(&mut self.held) {
+            0 => self.mailbox.try_send(message),
+            places => self.mailbox.push(message, places),
+        }
     }
 }
 
 impl<M> Drop for Reservation<M> {
     fn drop(&mut self) {
-        if self.held {
-            self.mailbox.made.fetch_add(1, Ordering::SeqCst);
+        if self.held > 0 {
+            self.mailbox.made.fetch_add(self.held as usize, Ordering::SeqCst);
             self.mailbox.let_go();
         }
     }

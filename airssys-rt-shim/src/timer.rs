@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,10 +23,55 @@ pub struct TimerId(pub u64);
 
 /// As many timers are reserved, armed or queued as there may be, of all or of the one who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{bound} timers are set, which is the most there may be")]
-pub struct TooManyTimers {
-    /// The bound.
-    pub bound: usize,
+pub enum TooManyTimers {
+    /// In number.
+    #[error("{bound} timers are set, which is the most there may be")]
+    Number {
+        /// The bound.
+        bound: usize,
+    },
+    /// In what they carry.
+    #[error("with it the timers that are set would carry more than {bound} bytes, which is the most there may be")]
+    Bytes {
+        /// The bound.
+        bound: usize,
+    },
+}
+
+/// How many timers there may be, and what they may carry together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// How many.
+    pub timers: usize,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+impl Most {
+    /// Whether there may be one more, of so many bytes, beside those.
+    fn allows(self, timers: usize, held: usize, bytes: usize) -> Result<(), TooManyTimers> {
+        if timers >= self.timers {
+            return Err(TooManyTimers::Number { bound: self.timers });
+        }
+        if held.saturating_add(bytes) > self.bytes {
+            return Err(TooManyTimers::Bytes { bound: self.bytes });
+        }
+        Ok(())
+    }
+}
+
+/// One timer.
+struct Set<O> {
+    owner: O,
+    phase: Phase,
+    bytes: usize,
+}
+
+/// The timers of one owner.
+#[derive(Default)]
+struct Owned {
+    timers: HashSet<TimerId>,
+    bytes: usize,
 }
 
 /// Where a timer is.
@@ -38,21 +83,25 @@ enum Phase {
 }
 
 struct Table<T, O> {
-    timers: HashMap<TimerId, (O, Phase)>,
+    timers: HashMap<TimerId, Set<O>>,
+    /// What they carry together.
+    bytes: usize,
     armed: BTreeMap<(Instant, TimerId), T>,
     /// Those of each owner; nobody with none is in it.
-    owned: HashMap<O, HashSet<TimerId>>,
+    owned: HashMap<O, Owned>,
 }
 
 impl<T, O: Eq + Hash> Table<T, O> {
     fn remove(&mut self, id: TimerId) {
-        let Some((owner, phase)) = self.timers.remove(&id) else { return };
+        let Some(Set { owner, phase, bytes }) = self.timers.remove(&id) else { return };
+        self.bytes -= bytes;
         if let Phase::Armed(due) = phase {
             self.armed.remove(&(due, id));
         }
         if let Some(left) = self.owned.get_mut(&owner) {
-            left.remove(&id);
-            if left.is_empty() {
+            left.timers.remove(&id);
+            left.bytes -= bytes;
+            if left.timers.is_empty() {
                 self.owned.remove(&owner);
             }
         }
@@ -64,43 +113,49 @@ pub struct Timers<T, O> {
     table: Mutex<Table<T, O>>,
     earlier: Notify,
     next: AtomicU64,
-    bound: AtomicUsize,
+    most: Mutex<Most>,
 }
 
 impl<T, O: Clone + Eq + Hash> Timers<T, O> {
-    /// No timers yet, and never more than `bound`.
+    /// No timers yet, and never more than `most`.
     #[must_use]
-    pub fn new(bound: usize) -> Self {
+    pub fn new(most: Most) -> Self {
         Self {
-            table: Mutex::new(Table { timers: HashMap::new(), armed: BTreeMap::new(), owned: HashMap::new() }),
+            table: Mutex::new(Table {
+                timers: HashMap::new(),
+                bytes: 0,
+                armed: BTreeMap::new(),
+                owned: HashMap::new(),
+            }),
             earlier: Notify::new(),
             next: AtomicU64::new(1),
-            bound: AtomicUsize::new(bound),
+            most: Mutex::new(most),
         }
     }
 
     /// Lets there be so many from now on. Those that are set stay.
-    pub fn resize(&self, bound: usize) {
-        self.bound.store(bound, Ordering::Relaxed);
+    pub fn resize(&self, most: Most) {
+        *self.most.lock().unwrap_or_else(PoisonError::into_inner) = most;
     }
 
-    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail. Its owner may have `most`.
+    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail. It will carry so many bytes.
+    /// Its owner may have `most`.
     ///
     /// # Errors
     ///
     /// [`TooManyTimers`].
-    pub fn reserve(&self, owner: &O, most: usize) -> Result<TimerId, TooManyTimers> {
+    pub fn reserve(&self, owner: &O, bytes: usize, most: Most) -> Result<TimerId, TooManyTimers> {
+        let of_all = *self.most.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = self.table();
-        let bound = self.bound.load(Ordering::Relaxed);
-        if table.timers.len() >= bound {
-            return Err(TooManyTimers { bound });
-        }
-        if table.owned.get(owner).map_or(0, HashSet::len) >= most {
-            return Err(TooManyTimers { bound: most });
-        }
+        of_all.allows(table.timers.len(), table.bytes, bytes)?;
+        let (timers, held) = table.owned.get(owner).map_or((0, 0), |owned| (owned.timers.len(), owned.bytes));
+        most.allows(timers, held, bytes)?;
         let id = TimerId(self.next.fetch_add(1, Ordering::Relaxed));
-        table.owned.entry(owner.clone()).or_default().insert(id);
-        table.timers.insert(id, (owner.clone(), Phase::Reserved));
+        let owned = table.owned.entry(owner.clone()).or_default();
+        owned.timers.insert(id);
+        owned.bytes += bytes;
+        table.bytes += bytes;
+        table.timers.insert(id, Set { owner: owner.clone(), phase: Phase::Reserved, bytes });
         Ok(id)
     }
 
@@ -111,7 +166,7 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
         let due = now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 24 * 3600));
         let mut table = self.table();
         match table.timers.get_mut(&id) {
-            Some((_, phase @ Phase::Reserved)) => *phase = Phase::Armed(due),
+            Some(Set { phase: phase @ Phase::Reserved, .. }) => *phase = Phase::Armed(due),
             _ => return,
         }
         table.armed.insert((due, id), load);
@@ -123,7 +178,7 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     /// Cancels a timer of this owner; returns whether there was one still to come.
     pub fn cancel(&self, id: TimerId, owner: &O) -> bool {
         let mut table = self.table();
-        let theirs = table.timers.get(&id).is_some_and(|(of, _)| of == owner);
+        let theirs = table.timers.get(&id).is_some_and(|set| set.owner == *owner);
         if theirs {
             table.remove(id);
         }
@@ -133,7 +188,9 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     /// Cancels all timers of an owner that is gone.
     pub fn cancel_all(&self, owner: &O) {
         let mut table = self.table();
-        for id in table.owned.get(owner).cloned().unwrap_or_default() {
+        let theirs: Vec<_> =
+            table.owned.get(owner).map_or_else(Vec::new, |owned| owned.timers.iter().copied().collect());
+        for id in theirs {
             table.remove(id);
         }
     }
@@ -141,7 +198,7 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     /// Takes a queued timer's message for handling; false where it was cancelled.
     pub fn claim(&self, id: TimerId) -> bool {
         let mut table = self.table();
-        let queued = matches!(table.timers.get(&id), Some((_, Phase::Queued)));
+        let queued = matches!(table.timers.get(&id), Some(Set { phase: Phase::Queued, .. }));
         if queued {
             table.remove(id);
         }
@@ -185,8 +242,8 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
             return None;
         }
         let load = table.armed.remove(&(due, id))?;
-        if let Some((_, phase)) = table.timers.get_mut(&id) {
-            *phase = Phase::Queued;
+        if let Some(set) = table.timers.get_mut(&id) {
+            set.phase = Phase::Queued;
         }
         Some((id, load))
     }
@@ -194,6 +251,6 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
 
 impl<T, O: Clone + Eq + Hash> std::fmt::Debug for Timers<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Timers").field("armed", &self.armed()).field("bound", &self.bound).finish_non_exhaustive()
+        f.debug_struct("Timers").field("armed", &self.armed()).field("most", &self.most).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,13 @@ pub const PAGE: u64 = 64 * 1024;
 /// How often the engines' clock ticks: the grain of budgets, and how long a busy guest holds a thread at most.
 pub const TICK: Duration = Duration::from_millis(2);
 
+/// What a message, an effect, a timer or a dead letter takes beside what the sender wrote, in bytes: reckoned, and not less than it takes.
+pub(crate) const OVERHEAD_BYTES: usize = 256;
+/// The longest topic and the longest pattern of topics, in bytes.
+pub const TOPIC_BYTES: usize = 1 << 10;
+/// The longest text of a fault or of a crash that is kept and told, in bytes; longer ones are cut.
+pub const REASON_BYTES: usize = 4 << 10;
+
 /// The limits of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -32,8 +39,12 @@ pub struct Limits {
     pub state_bytes: usize,
     /// Sends, publishes, timers, subscriptions, and what is done to children, that one turn may hold back; default 1,024.
     pub effects: usize,
+    /// What all of those may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB.
+    pub effect_bytes: usize,
     /// Timers that one address may have set at a time; default 1,000.
     pub timers: usize,
+    /// What all of those may have together, in bytes: bodies, and 256 bytes each; default 4 MiB.
+    pub timer_bytes: usize,
     /// Subscriptions that one address may have at a time; default 100.
     pub subscriptions: usize,
     /// Monitors that one actor may have at a time, those counted whose notice it has not handled; default 1,000.
@@ -58,7 +69,9 @@ impl Default for Limits {
             boundary_bytes: 4 << 20,
             state_bytes: 64 << 20,
             effects: 1_024,
+            effect_bytes: 16 << 20,
             timers: 1_000,
+            timer_bytes: 4 << 20,
             subscriptions: 100,
             monitors: 1_000,
             resources: 256,
@@ -81,4 +94,14 @@ pub(crate) fn size_text(bytes: u64) -> String {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
         None => format!("{bytes}B"),
     }
+}
+
+/// A guest's text as far as it is kept.
+pub(crate) fn cut(mut text: String, most_bytes: usize) -> String {
+    if text.len() > most_bytes {
+        text.truncate(text.floor_char_boundary(most_bytes));
+        text.push_str(" (cut)");
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::error::{CallError, Crash, Fault};
+use crate::limits::OVERHEAD_BYTES;
 
 /// What the one called says: an answer, which may be empty, or why there is none.
 pub type Answer = Result<Option<Bytes>, CallError>;
@@ -39,6 +40,10 @@ pub struct Envelope {
     pub attempt: u32,
     /// What the sender wrote.
     pub body: Bytes,
+    /// How many places it takes of its mailbox.
+    pub(crate) places: u32,
+    /// Its part of what all mailboxes of a service may hold, where that has several.
+    pub(crate) _room: Option<Room>,
 }
 
 /// How a message comes to be delivered.
@@ -99,22 +104,29 @@ impl DownReason {
     }
 }
 
-/// One of a bounded number of things; its place is free again when this is dropped.
+/// Some of a bounded number of things; their places are free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Room(Arc<AtomicUsize>);
+pub(crate) struct Room(Arc<AtomicUsize>, usize);
 
 impl Room {
     /// A place for one more, where there are fewer than `most`.
     pub(crate) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let one_more = |taken| (taken < most).then_some(taken + 1);
         taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(Arc::clone(taken)))
+        Some(Self(Arc::clone(taken), 1))
+    }
+
+    /// So many places, where there are not more than `most` then, or none are taken yet.
+    pub(crate) fn take_many(taken: &Arc<AtomicUsize>, places: usize, most: usize) -> Option<Self> {
+        let more = |taken: usize| (taken == 0 || taken.saturating_add(places) <= most).then_some(taken + places);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(taken), places))
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -133,6 +145,15 @@ impl Delivery {
 }
 
 impl Envelope {
+    /// What it takes while it waits, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let topic = match &self.delivery {
+            Delivery::Publish(topic) => topic.len(),
+            _ => 0,
+        };
+        OVERHEAD_BYTES + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + topic
+    }
+
     /// The key that chooses a lane and a state: the address's, else the partition key.
     #[must_use]
     pub fn partition(&self) -> Option<&str> {
@@ -217,6 +238,19 @@ pub struct DeadLetter {
     pub at: SystemTime,
     /// What the sender wrote.
     pub body: Bytes,
+}
+
+impl DeadLetter {
+    /// What it takes while it is kept, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let reason = match &self.reason {
+            DeadReason::Crashed(_) | DeadReason::Poisoned(_) | DeadReason::Fault(_) | DeadReason::Rejected(_) => {
+                self.reason.to_string().len()
+            }
+            _ => 0,
+        };
+        OVERHEAD_BYTES + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + reason
+    }
 }
 
 impl Serialize for DeadLetter {

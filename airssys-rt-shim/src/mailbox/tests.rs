@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{Mailbox, NoRoom, NotSent, Overflow, Sent};
+use super::{Mailbox, NoRoom, NotSent, Overflow, Sent, Size};
 
 fn mailbox(capacity: usize, overflow: Overflow) -> Arc<Mailbox<u32>> {
     Arc::new(Mailbox::new(capacity, overflow, 1))
@@ -20,7 +20,7 @@ fn a_full_mailbox_does_what_its_policy_says() {
         (Overflow::Wait, Err(NotSent::Full(3)), vec![1, 2]),
         (Overflow::Refuse, Err(NotSent::Full(3)), vec![1, 2]),
         (Overflow::DropNewest, Ok(Sent::Dropped(3)), vec![1, 2]),
-        (Overflow::DropOldest, Ok(Sent::Evicted(1)), vec![2, 3]),
+        (Overflow::DropOldest, Ok(Sent::Evicted(vec![1])), vec![2, 3]),
     ] {
         let mailbox = mailbox(2, overflow);
         assert_eq!(mailbox.try_send(1), Ok(Sent::Queued));
@@ -79,11 +79,11 @@ async fn a_turn_that_is_cut_off_lets_go_of_the_room_it_kept_back() {
 #[test]
 fn room_that_a_turn_holds_is_nobody_elses() {
     let mailbox = mailbox(1, Overflow::Refuse);
-    let held = mailbox.try_reserve().unwrap();
+    let held = mailbox.try_reserve(0).unwrap();
     assert_eq!(mailbox.try_send(1), Err(NotSent::Full(1)));
-    assert_eq!(mailbox.try_reserve().err(), Some(NoRoom::Full));
+    assert_eq!(mailbox.try_reserve(0).err(), Some(NoRoom::Full));
     drop(held);
-    let held = mailbox.try_reserve().unwrap();
+    let held = mailbox.try_reserve(0).unwrap();
     assert_eq!(held.send(2), Ok(Sent::Queued));
     assert_eq!(rest(&mailbox), [2]);
     assert_eq!(mailbox.try_send(3), Ok(Sent::Queued));
@@ -109,7 +109,7 @@ fn what_a_cut_off_turn_held_comes_first_again() {
 #[test]
 fn a_closed_mailbox_hands_back_everything_and_takes_nothing() {
     let mailbox = mailbox(4, Overflow::Refuse);
-    let held = mailbox.try_reserve().unwrap();
+    let held = mailbox.try_reserve(0).unwrap();
     for n in 1..=3 {
         mailbox.try_send(n).unwrap();
     }
@@ -127,7 +127,7 @@ fn compacting_loses_nothing_and_refuses_while_in_use() {
     mailbox.try_send(1).unwrap();
     assert!(!mailbox.compact(), "a message is queued");
     assert_eq!(rest(&mailbox), [1]);
-    let held = mailbox.try_reserve().unwrap();
+    let held = mailbox.try_reserve(0).unwrap();
     assert!(!mailbox.compact(), "room is held");
     drop(held);
     assert!(mailbox.compact());
@@ -259,7 +259,7 @@ fn one_that_is_opened_again_has_all_its_room() {
     for round in 0..3 {
         // Some of the room is queued, some is held when it closes, and given up or used after that.
         mailbox.try_send(round).unwrap();
-        let (given_up, used) = (mailbox.try_reserve().unwrap(), mailbox.try_reserve().unwrap());
+        let (given_up, used) = (mailbox.try_reserve(0).unwrap(), mailbox.try_reserve(0).unwrap());
         assert_eq!(mailbox.close(), [round]);
         assert_eq!(mailbox.close(), [], "once more changes nothing");
         if round == 0 {
@@ -284,7 +284,7 @@ fn one_that_is_opened_again_has_all_its_room() {
 #[tokio::test(start_paused = true)]
 async fn a_close_sends_all_away_who_wait_for_room() {
     let mailbox = mailbox(2, Overflow::Wait);
-    let _held = (mailbox.try_reserve().unwrap(), mailbox.try_reserve().unwrap());
+    let _held = (mailbox.try_reserve(0).unwrap(), mailbox.try_reserve(0).unwrap());
     let waiting: Vec<_> = (0..5)
         .map(|n| {
             let mailbox = Arc::clone(&mailbox);
@@ -364,7 +364,7 @@ fn whatever_its_size_becomes_it_takes_as_much_as_that_and_loses_nothing() {
                     assert_eq!(mailbox.take(0).map(super::InHand::done), queued.pop_front(), "seed {seed}, step {step}")
                 }
                 3 => {
-                    let reserved = mailbox.try_reserve();
+                    let reserved = mailbox.try_reserve(0);
                     assert_eq!(reserved.is_ok(), fits, "seed {seed}, step {step}");
                     held.extend(reserved);
                 }
@@ -398,6 +398,88 @@ async fn one_that_grows_lets_those_in_who_wait() {
     tokio::task::yield_now().await;
     mailbox.reshape(2, Overflow::DropOldest);
     assert_eq!(sender.await.unwrap(), Ok(Sent::Queued));
-    assert_eq!(mailbox.try_send(3), Ok(Sent::Evicted(1)), "the policy is the new one");
+    assert_eq!(mailbox.try_send(3), Ok(Sent::Evicted(vec![1])), "the policy is the new one");
     assert_eq!(rest(&mailbox), [2, 3]);
+}
+
+/// A message of so many bytes, and the places that it took.
+#[derive(Debug, PartialEq, Eq)]
+struct Weighty(usize, u32);
+
+fn weighty(bytes: usize, overflow: Overflow) -> Arc<Mailbox<Weighty>> {
+    let size =
+        Size { bytes: |message: &Weighty| message.0, keep: |message, places| message.1 = places, places: |m| m.1 };
+    Arc::new(Mailbox::sized(4, bytes, overflow, 1, size))
+}
+
+#[test]
+fn a_message_with_many_bytes_takes_the_places_of_several() {
+    let mailbox = weighty(40, Overflow::Refuse);
+    for (bytes, places) in [(0, 1), (10, 1), (11, 2), (40, 4), (1_000, 4)] {
+        mailbox.try_send(Weighty(bytes, 0)).unwrap();
+        let left = (4 - places) as usize;
+        assert!(mailbox.try_send(Weighty(10 * left + 1, 0)).is_err(), "{bytes}");
+        (0..left).for_each(|_| assert!(mailbox.try_send(Weighty(10, 0)).is_ok(), "{bytes}"));
+        assert!(mailbox.try_send(Weighty(0, 0)).is_err(), "{bytes}");
+        assert_eq!(mailbox.take(0).unwrap().done(), Weighty(bytes, places));
+        while mailbox.take(0).is_some_and(|hand| hand.done().1 > 0) {}
+        assert!(mailbox.compact(), "all places are free again");
+    }
+    let (held, small) = (mailbox.try_reserve(25).unwrap(), mailbox.try_reserve(1).unwrap());
+    assert_eq!(mailbox.try_reserve(0).err(), Some(NoRoom::Full));
+    drop(small);
+    assert_eq!(held.send(Weighty(25, 0)), Ok(Sent::Queued));
+    assert_eq!(mailbox.try_send(Weighty(20, 0)), Err(NotSent::Full(Weighty(20, 0))));
+    assert_eq!(mailbox.close(), [Weighty(25, 3)]);
+    assert!(mailbox.compact());
+}
+
+#[test]
+fn a_large_one_drops_as_many_of_the_oldest_as_it_needs() {
+    let mailbox = weighty(40, Overflow::DropOldest);
+    for bytes in [1, 2, 15] {
+        mailbox.try_send(Weighty(bytes, 0)).unwrap();
+    }
+    assert_eq!(mailbox.try_send(Weighty(20, 0)), Ok(Sent::Evicted(vec![Weighty(1, 1), Weighty(2, 1)])));
+    assert_eq!(mailbox.take(0).unwrap().done(), Weighty(15, 2));
+    assert_eq!(mailbox.take(0).unwrap().done(), Weighty(20, 2));
+    assert!(mailbox.compact());
+}
+
+#[test]
+fn senders_of_large_messages_that_drop_the_oldest_never_wait_for_each_other() {
+    let mailbox = weighty(40, Overflow::DropOldest);
+    std::thread::scope(|scope| {
+        for bytes in [40, 35, 25, 1] {
+            let mailbox = &mailbox;
+            scope.spawn(move || (0..5_000).for_each(|_| drop(mailbox.try_send(Weighty(bytes, 0)))));
+        }
+    });
+    while mailbox.take(0).is_some_and(|hand| hand.done().1 > 0) {}
+    assert!(mailbox.compact(), "no place is lost");
+}
+
+#[test]
+fn who_drops_the_oldest_does_not_wait_for_room_that_turns_hold() {
+    let mailbox = mailbox(2, Overflow::Refuse);
+    let _held = (mailbox.try_reserve(0).unwrap(), mailbox.try_reserve(0).unwrap());
+    mailbox.reshape(2, Overflow::DropOldest);
+    assert_eq!(mailbox.try_send(1), Ok(Sent::Dropped(1)));
+}
+
+#[tokio::test]
+async fn who_waits_with_a_large_message_gets_in_when_the_mailbox_becomes_smaller_than_that() {
+    let mailbox = weighty(40, Overflow::Wait);
+    mailbox.try_send(Weighty(1, 0)).unwrap();
+    let sender = tokio::spawn({
+        let mailbox = Arc::clone(&mailbox);
+        async move { mailbox.send(Weighty(40, 0)).await }
+    });
+    tokio::task::yield_now().await;
+    mailbox.resize(2, 20, Overflow::Wait);
+    assert_eq!(mailbox.take(0).unwrap().done(), Weighty(1, 1));
+    assert!(mailbox.take(0).is_none(), "the consumer lets go of what it kept back");
+    assert_eq!(sender.await.unwrap(), Ok(Sent::Queued));
+    assert_eq!(mailbox.take(0).unwrap().done(), Weighty(40, 2));
+    assert!(mailbox.compact());
 }

@@ -19,7 +19,7 @@ use crate::error::Fault;
 use crate::middleware::Metrics;
 use crate::router::Mesh;
 use crate::router::keyed::Keyed;
-use crate::router::service::{Holding, Lane, Route, Service, Shape, Terms};
+use crate::router::service::{Held, Holding, Lane, Route, Service, Shape, Terms};
 use crate::router::spawned::Children;
 use crate::state::durable::Shelf;
 
@@ -190,10 +190,12 @@ impl ServiceSpec {
                 Route::Spawned(Box::new(children))
             }
         };
+        let held = (!matches!(route, Route::Shared(_))).then(|| Held::new(self.shape.all_bytes));
         let service = Arc::new(Service {
             address: self.address.clone(),
             route,
             message_bytes: AtomicU64::new(self.terms.limits.message_bytes),
+            held,
             metrics: Metrics::default(),
             shelf: shelf.clone(),
         });

@@ -227,6 +227,8 @@ fn copy(envelope: &Envelope) -> Option<Envelope> {
         deadline: None,
         attempt: envelope.attempt,
         body: envelope.body.clone(),
+        places: 0,
+        _room: None,
     })
 }
 

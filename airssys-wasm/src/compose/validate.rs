@@ -14,7 +14,7 @@ use super::written;
 use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern};
-use crate::config_file::{ConfigError, Source, parse_all};
+use crate::config_file::{Bytes, ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Reference, Release, Store};
 use crate::router::service::Shape;
 
@@ -50,6 +50,8 @@ pub(super) fn topology(source: &Source, data_folder: Option<&Path>) -> Result<To
     settings.mesh.reserve_timeout = asked.reserve_timeout.map_or(settings.mesh.reserve_timeout, |time| time.0);
     settings.mesh.dead_letters = asked.dead_letters.unwrap_or(settings.mesh.dead_letters);
     settings.mesh.timers = asked.timers.unwrap_or(settings.mesh.timers);
+    settings.mesh.dead_letter_bytes = asked.dead_letter_bytes.as_ref().map_or(settings.mesh.dead_letter_bytes, wide);
+    settings.mesh.timer_bytes = asked.timer_bytes.as_ref().map_or(settings.mesh.timer_bytes, wide);
     settings.shutdown_timeout = asked.shutdown_timeout.map_or(settings.shutdown_timeout, |time| time.0);
     settings.baseline_from = asked.baseline_from.as_ref().map_or(settings.baseline_from, |size| size.0);
     settings.durable_bytes = asked.durable_state.as_ref().map(|size| size.0);
@@ -404,6 +406,11 @@ fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity
     Ok(keeping)
 }
 
+/// A number of bytes that are held in memory.
+fn wide(bytes: &Bytes) -> usize {
+    usize::try_from(bytes.0).unwrap_or(usize::MAX)
+}
+
 fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigError> {
     let mut shape = Shape { overflow: mailbox.overflow.0, ..Shape::default() };
     if let Some(capacity) = &mailbox.capacity {
@@ -413,6 +420,8 @@ fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigErr
         }
         shape.capacity = *capacity.get_ref();
     }
+    shape.bytes = mailbox.bytes.as_ref().map_or(shape.bytes, wide);
+    shape.all_bytes = mailbox.all_bytes.as_ref().map_or(shape.all_bytes, wide);
     Ok(shape)
 }
 

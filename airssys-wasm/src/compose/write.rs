@@ -82,7 +82,9 @@ pub(crate) fn settings(topology: &Topology) -> Table {
     set("reserve_timeout", time(settings.mesh.reserve_timeout));
     set("shutdown_timeout", time(settings.shutdown_timeout));
     set("dead_letters", count(settings.mesh.dead_letters));
+    set("dead_letter_bytes", wide(&settings.mesh.dead_letter_bytes));
     set("timers", count(settings.mesh.timers));
+    set("timer_bytes", wide(&settings.mesh.timer_bytes));
     set("baseline_from", size(settings.baseline_from));
     if let Some(bytes) = settings.durable_bytes {
         set("durable_state", size(bytes));
@@ -182,6 +184,8 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
     };
     let mut mailbox = Table::new();
     mailbox.insert("capacity".to_owned(), count(node.shape.capacity));
+    mailbox.insert("bytes".to_owned(), wide(&node.shape.bytes));
+    mailbox.insert("all_bytes".to_owned(), wide(&node.shape.all_bytes));
     mailbox.insert("overflow".to_owned(), overflow.into());
     set("mailbox", Value::Table(mailbox));
     set("retries", i64::from(node.retries).into());
@@ -250,13 +254,14 @@ pub(crate) fn limits(limits: &Limits) -> Table {
         boundary_bytes,
         state_bytes,
         effects,
+        effect_bytes,
         timers,
+        timer_bytes,
         subscriptions,
         monitors,
         resources,
         log_line_bytes,
     } = limits;
-    let wide = |bytes: &usize| size(u64::try_from(*bytes).unwrap_or(u64::MAX));
     Table::from_iter(
         [
             ("memory", size(*memory_bytes)),
@@ -269,7 +274,9 @@ pub(crate) fn limits(limits: &Limits) -> Table {
             ("boundary", wide(boundary_bytes)),
             ("state", wide(state_bytes)),
             ("effects", count(*effects)),
+            ("effect_bytes", wide(effect_bytes)),
             ("timers", count(*timers)),
+            ("timer_bytes", wide(timer_bytes)),
             ("subscriptions", count(*subscriptions)),
             ("monitors", count(*monitors)),
             ("resources", count(*resources)),
@@ -286,6 +293,10 @@ fn time(time: Duration) -> Value {
 /// In the largest unit that says it exactly.
 pub(crate) fn size(bytes: u64) -> Value {
     size_text(bytes).into()
+}
+
+fn wide(bytes: &usize) -> Value {
+    size(u64::try_from(*bytes).unwrap_or(u64::MAX))
 }
 
 fn count(count: usize) -> Value {
@@ -318,7 +329,9 @@ mod tests {
         reserve_timeout = "250ms"
         shutdown_timeout = "1m 30s"
         dead_letters = 7
+        dead_letter_bytes = "9KiB"
         timers = 8
+        timer_bytes = "10KiB"
         baseline_from = "3MiB"
         durable_state = "5GiB"
         trusted_keys = []
@@ -347,7 +360,7 @@ mod tests {
         significant = true
         instances = 3
         partitioned = true
-        mailbox = { capacity = 5, overflow = "drop-oldest" }
+        mailbox = { capacity = 5, bytes = "6KiB", all_bytes = "7KiB", overflow = "drop-oldest" }
         retries = 2
         state = "durable"
         clocks = "1ms 5us"
@@ -358,6 +371,8 @@ mod tests {
         turn_deadline = "1s 5ms 3us"
         state = "3KiB"
         effects = 0
+        effect_bytes = "1KiB"
+        timer_bytes = "2KiB"
         [service.grants]
         send = ["rich", "keyed/*"]
         call = ["**"]

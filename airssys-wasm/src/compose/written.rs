@@ -37,7 +37,9 @@ pub(super) struct Settings {
     pub(super) reserve_timeout: Option<Humane>,
     pub(super) shutdown_timeout: Option<Humane>,
     pub(super) dead_letters: Option<usize>,
+    pub(super) dead_letter_bytes: Option<Bytes>,
     pub(super) timers: Option<usize>,
+    pub(super) timer_bytes: Option<Bytes>,
     pub(super) baseline_from: Option<Bytes>,
     pub(super) durable_state: Option<Bytes>,
     pub(super) trusted_keys: Option<Vec<Spanned<String>>>,
@@ -138,6 +140,8 @@ pub(super) struct Spawned {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Mailbox {
     pub(super) capacity: Option<Spanned<usize>>,
+    pub(super) bytes: Option<Bytes>,
+    pub(super) all_bytes: Option<Bytes>,
     pub(super) overflow: Word<Overflow>,
 }
 

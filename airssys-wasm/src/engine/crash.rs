@@ -7,7 +7,10 @@ use wasmtime_wasi::I32Exit;
 use super::guest::Guest;
 use super::host::random::NoRandomness;
 use crate::error::Crash;
+use crate::limits::{REASON_BYTES, cut};
 
+/// The longest name of a function that is told.
+const NAME_BYTES: usize = 256;
 /// What wasmtime says when a guest hands over more bytes than its hostcall fuel; it has no type of its own.
 const BOUNDARY: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -42,7 +45,7 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     if guest.limiter.refused {
         return Crash::OutOfMemory { limit_bytes: limits.memory_bytes };
     }
-    Crash::Host { detail: format!("{error:#}") }
+    Crash::Host { detail: cut(format!("{error:#}"), REASON_BYTES) }
 }
 
 fn name(trap: Trap) -> String {
@@ -53,5 +56,5 @@ fn name(trap: Trap) -> String {
 /// The innermost guest function that the binary names.
 fn function(error: &wasmtime::Error) -> Option<String> {
     let backtrace = error.downcast_ref::<WasmBacktrace>()?;
-    backtrace.frames().iter().find_map(|frame| frame.func_name()).map(str::to_owned)
+    backtrace.frames().iter().find_map(|frame| frame.func_name()).map(|name| cut(name.to_owned(), NAME_BYTES))
 }

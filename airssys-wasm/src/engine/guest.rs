@@ -17,6 +17,7 @@ use super::script::Script;
 use crate::address::Address;
 use crate::capability::{Operation, Pattern};
 use crate::error::SendError;
+use crate::limits::OVERHEAD_BYTES;
 use crate::message::Room;
 use crate::middleware::Who;
 use crate::router::service::{Inbox, Route, Service, Target, Terms};
@@ -96,6 +97,8 @@ pub(crate) struct Turn {
     pub(crate) state: Option<Arc<State>>,
     pub(crate) writes: Transaction,
     pub(crate) effects: Vec<Effect>,
+    /// What those have together, in bytes.
+    pub(crate) effect_bytes: usize,
     /// Whether its sends may wait for room.
     pub(crate) may_wait: bool,
     /// The partition key of the message, where the key chooses the state.
@@ -152,13 +155,21 @@ impl WasiView for Guest {
 }
 
 impl Guest {
-    /// Takes room for one more effect.
-    pub(crate) fn room_for_effect(&self) -> Result<(), SendError> {
-        if self.turn.effects.len() < self.identity.terms.limits.effects {
+    /// Whether there is room for one more effect, which has so many bytes.
+    pub(crate) fn room_for_effect(&self, bytes: usize) -> Result<(), SendError> {
+        let limits = &self.identity.terms.limits;
+        let held = self.turn.effect_bytes.saturating_add(bytes).saturating_add(OVERHEAD_BYTES);
+        if self.turn.effects.len() < limits.effects && held <= limits.effect_bytes {
             Ok(())
         } else {
             Err(SendError::Overloaded { what: "the set of effects of this turn".to_owned() })
         }
+    }
+
+    /// Holds an effect back for which there is room.
+    pub(crate) fn hold_back(&mut self, effect: Effect, bytes: usize) {
+        self.turn.effects.push(effect);
+        self.turn.effect_bytes += bytes + OVERHEAD_BYTES;
     }
 
     /// Whether [`Guest::save`] has something to do.
@@ -173,6 +184,7 @@ impl Guest {
         if !self.has_to_save() {
             return None;
         }
+        self.turn.effect_bytes = 0;
         let Turn { state, writes, effects, trace, key, .. } = &mut self.turn;
         let effects = std::mem::take(effects);
         // Allocates, which nobody notices who waits for a disk.
@@ -182,6 +194,7 @@ impl Guest {
 
     /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save, [`Guest::save`] has done that.
     pub(crate) fn commit(&mut self) {
+        self.turn.effect_bytes = 0;
         let Turn { state, writes, effects, trace, key, .. } = &mut self.turn;
         if let Some(state) = state {
             writes.commit(state, self.identity.terms.schema);
@@ -205,6 +218,7 @@ impl Guest {
     /// Makes as if the turn had not been. Room that its sends held is given back.
     pub(crate) fn discard(&mut self) {
         self.turn.writes.discard();
+        self.turn.effect_bytes = 0;
         forget(&self.identity, &mut self.turn.effects);
     }
 

@@ -119,7 +119,9 @@ pub(crate) struct WrittenLimits {
     boundary: Option<Bytes>,
     state: Option<Bytes>,
     effects: Option<usize>,
+    effect_bytes: Option<Bytes>,
     timers: Option<usize>,
+    timer_bytes: Option<Bytes>,
     subscriptions: Option<usize>,
     monitors: Option<usize>,
     resources: Option<usize>,
@@ -139,7 +141,9 @@ pub struct LimitsPatch {
     boundary_bytes: Option<usize>,
     state_bytes: Option<usize>,
     effects: Option<usize>,
+    effect_bytes: Option<usize>,
     timers: Option<usize>,
+    timer_bytes: Option<usize>,
     subscriptions: Option<usize>,
     monitors: Option<usize>,
     resources: Option<usize>,
@@ -160,7 +164,9 @@ impl From<WrittenLimits> for LimitsPatch {
             boundary_bytes: written.boundary.map(size),
             state_bytes: written.state.map(size),
             effects: written.effects,
+            effect_bytes: written.effect_bytes.map(size),
             timers: written.timers,
+            timer_bytes: written.timer_bytes.map(size),
             subscriptions: written.subscriptions,
             monitors: written.monitors,
             resources: written.resources,
@@ -183,7 +189,9 @@ impl LimitsPatch {
             "boundary" => self.boundary_bytes.is_some(),
             "state" => self.state_bytes.is_some(),
             "effects" => self.effects.is_some(),
+            "effect_bytes" => self.effect_bytes.is_some(),
             "timers" => self.timers.is_some(),
+            "timer_bytes" => self.timer_bytes.is_some(),
             "subscriptions" => self.subscriptions.is_some(),
             "monitors" => self.monitors.is_some(),
             "resources" => self.resources.is_some(),
@@ -207,7 +215,9 @@ impl LimitsPatch {
         set(&mut limits.boundary_bytes, self.boundary_bytes);
         set(&mut limits.state_bytes, self.state_bytes);
         set(&mut limits.effects, self.effects);
+        set(&mut limits.effect_bytes, self.effect_bytes);
         set(&mut limits.timers, self.timers);
+        set(&mut limits.timer_bytes, self.timer_bytes);
         set(&mut limits.subscriptions, self.subscriptions);
         set(&mut limits.monitors, self.monitors);
         set(&mut limits.resources, self.resources);

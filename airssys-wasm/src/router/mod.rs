@@ -23,7 +23,7 @@ use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
 use airssys_rt_shim::dead_letter::DeadLetters;
 use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
 use airssys_rt_shim::pulse::Pulse;
-use airssys_rt_shim::timer::{TimerId, Timers};
+use airssys_rt_shim::timer::{Most, TimerId, Timers};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -34,7 +34,8 @@ use self::waits::{Node, Waits};
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
-use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
+use crate::limits::OVERHEAD_BYTES;
+use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope, Room};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
 
 /// A timer's load: who set it, and what it says.
@@ -53,13 +54,29 @@ pub struct MeshSettings {
     pub reserve_timeout: Duration,
     /// Dead letters that are kept; all are counted. Default 10,000.
     pub dead_letters: usize,
+    /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default 64 MiB.
+    pub dead_letter_bytes: usize,
     /// Timers of all services together; default 1,000,000.
     pub timers: usize,
+    /// What those may carry together, in bytes: bodies, and 256 bytes each; default 256 MiB.
+    pub timer_bytes: usize,
+}
+
+impl MeshSettings {
+    fn most_timers(&self) -> Most {
+        Most { timers: self.timers, bytes: self.timer_bytes }
+    }
 }
 
 impl Default for MeshSettings {
     fn default() -> Self {
-        Self { reserve_timeout: Duration::from_secs(1), dead_letters: 10_000, timers: 1_000_000 }
+        Self {
+            reserve_timeout: Duration::from_secs(1),
+            dead_letters: 10_000,
+            dead_letter_bytes: 64 << 20,
+            timers: 1_000_000,
+            timer_bytes: 256 << 20,
+        }
     }
 }
 
@@ -132,8 +149,8 @@ impl Mesh {
             topics: Topics::default(),
             waits: Arc::default(),
             pulse,
-            timers: Timers::new(settings.timers),
-            dead: DeadLetters::new(settings.dead_letters),
+            timers: Timers::new(settings.most_timers()),
+            dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }
     }
@@ -205,8 +222,8 @@ impl Mesh {
     /// Takes other settings.
     pub(crate) fn set(&self, settings: &MeshSettings) {
         self.reserve_timeout.store(nanoseconds(settings.reserve_timeout), Ordering::Relaxed);
-        self.dead.resize(settings.dead_letters);
-        self.timers.resize(settings.timers);
+        self.dead.resize(settings.dead_letters, settings.dead_letter_bytes);
+        self.timers.resize(settings.most_timers());
     }
 
     fn reserve_timeout(&self) -> Duration {
@@ -346,13 +363,16 @@ impl Mesh {
             Err(settled) => settled,
             Ok(depth) => match fitting(&resolved, to, &body) {
                 Err(error) => (depth, Err(CallError::NotSent(error))),
-                Ok(target) => match self.room(target, waiter).await {
-                    Ok(room) => {
-                        let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
-                        return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));
+                Ok(target) => {
+                    match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
+                        Ok((room, part)) => {
+                            let mut envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
+                            envelope._room = part;
+                            return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));
+                        }
+                        Err(error) => (depth, Err(CallError::NotSent(error))),
                     }
-                    Err(error) => (depth, Err(CallError::NotSent(error))),
-                },
+                }
             },
         };
         match self.stack.settle(&context, depth, outcome, u32::MAX) {
@@ -362,20 +382,26 @@ impl Mesh {
         }
     }
 
-    async fn room(&self, target: &Target, waiter: Option<&Inbox>) -> Result<Reservation<Box<Envelope>>, SendError> {
+    async fn room(
+        &self,
+        target: &Target,
+        waiter: Option<&Inbox>,
+        bytes: usize,
+    ) -> Result<(Reservation<Box<Envelope>>, Option<Room>), SendError> {
         let mailbox = &target.lane().mailbox;
-        let reserved = match mailbox.try_reserve() {
+        let part = part(target, bytes).ok_or_else(|| overloaded(target))?;
+        let reserved = match mailbox.try_reserve(bytes) {
             // Nobody else could make room in one's own mailbox while one's turn waits.
             Err(NoRoom::Full)
                 if mailbox.overflow() == Overflow::Wait
                     && waiter.is_some_and(|own| !std::ptr::eq(&raw const **mailbox, own)) =>
             {
                 let until = Instant::now() + self.reserve_timeout();
-                timeout_at(until, mailbox.reserve()).await.unwrap_or(Err(NoRoom::Full))
+                timeout_at(until, mailbox.reserve(bytes)).await.unwrap_or(Err(NoRoom::Full))
             }
             settled => settled,
         };
-        reserved.map_err(|problem| match problem {
+        reserved.map(|room| (room, part)).map_err(|problem| match problem {
             NoRoom::Full => overloaded(target),
             NoRoom::Closed => stopped(target),
         })
@@ -426,7 +452,15 @@ impl Mesh {
     /// Gives a publication to all that subscribe. For a full mailbox it is a dead letter.
     pub(crate) fn publish(&self, origin: Origin<'_>, topic: &str, body: &Bytes) {
         for target in self.topics.subscribers(topic) {
-            let envelope = self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
+            let mut envelope =
+                self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
+            match part(&target, envelope.bytes()) {
+                Some(part) => envelope._room = part,
+                None => {
+                    self.bury(*envelope, DeadReason::SubscriberFull);
+                    continue;
+                }
+            }
             match target.lane().mailbox.try_send(envelope) {
                 Ok(sent) => {
                     self.bury_leftovers(sent);
@@ -484,7 +518,11 @@ impl Mesh {
     }
 
     /// Puts a message of the host's own into its mailbox, without holding anybody up.
-    fn bring(self: &Arc<Self>, target: Target, envelope: Box<Envelope>) {
+    fn bring(self: &Arc<Self>, target: Target, mut envelope: Box<Envelope>) {
+        match part(&target, envelope.bytes()) {
+            Some(part) => envelope._room = part,
+            None => return self.bury(*envelope, DeadReason::Overflow),
+        }
         match target.lane().mailbox.try_send(envelope) {
             Ok(sent) => {
                 self.bury_leftovers(sent);
@@ -511,8 +549,14 @@ impl Mesh {
     }
 
     /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer than `reserve_timeout`.
-    async fn post(&self, target: &Target, envelope: Box<Envelope>, deadline: Option<Instant>) -> Result<(), SendError> {
+    async fn post(
+        &self,
+        target: &Target,
+        mut envelope: Box<Envelope>,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
         let mailbox = &target.lane().mailbox;
+        envelope._room = part(target, envelope.bytes()).ok_or_else(|| overloaded(target))?;
         let mut posted = mailbox.try_send(envelope);
         if let Err(NotSent::Full(envelope)) = posted {
             if mailbox.overflow() != Overflow::Wait {
@@ -521,7 +565,7 @@ impl Mesh {
             let patience = Instant::now() + self.reserve_timeout();
             let until = deadline.map_or(patience, |deadline| deadline.min(patience));
             // Room first, the message then: a message inside of a dropped future would have no fate.
-            match timeout_at(until, mailbox.reserve()).await {
+            match timeout_at(until, mailbox.reserve(envelope.bytes())).await {
                 Ok(Ok(room)) => posted = room.send(envelope),
                 Ok(Err(_closed)) => return Err(stopped(target)),
                 Err(_elapsed) => return Err(overloaded(target)),
@@ -557,6 +601,8 @@ impl Mesh {
             deadline,
             attempt: 0,
             body,
+            places: 0,
+            _room: None,
         })
     }
 
@@ -618,7 +664,8 @@ impl Mesh {
     fn bury_leftovers(&self, sent: Sent<Box<Envelope>>) {
         match sent {
             Sent::Queued => {}
-            Sent::Evicted(envelope) | Sent::Dropped(envelope) => self.bury(*envelope, DeadReason::Overflow),
+            Sent::Dropped(envelope) => self.bury(*envelope, DeadReason::Overflow),
+            Sent::Evicted(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Overflow)),
             Sent::Stranded(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Stopped)),
         }
     }
@@ -719,6 +766,14 @@ fn fitting<'a>(resolved: &'a Result<Place, SendError>, to: &str, body: &Bytes) -
         return Err(SendError::TooLarge { size_bytes, limit_bytes });
     }
     place.target().map_err(|problem| misaddressed(problem, to, place.address().key()))
+}
+
+/// A message's part of what all mailboxes of the service may hold; none where there is no room. A service with one mailbox has no such bound.
+fn part(target: &Target, bytes: usize) -> Option<Option<Room>> {
+    match &target.service.held {
+        None => Some(None),
+        Some(held) => held.take(bytes).map(Some),
+    }
 }
 
 fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError {

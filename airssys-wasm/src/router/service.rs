@@ -2,24 +2,31 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use airssys_rt_shim::mailbox::{Mailbox, Overflow};
+use airssys_rt_shim::mailbox::{Mailbox, Overflow, Size};
 
 use super::keyed::{Keyed, KeyedActor};
 use super::spawned::{Child, Children, NoChild};
 use super::waits::{Nodes, Waits};
-use crate::address::Address;
+use crate::address::{Address, MAX_KEY};
 use crate::capability::{Baseline, Policy};
 use crate::limits::Limits;
-use crate::message::Envelope;
+use crate::message::{Envelope, Room};
 use crate::middleware::Metrics;
 use crate::state::State;
 use crate::state::durable::Shelf;
 
 /// What a mailbox of the mesh holds: boxed, so that a slot of the queue is one word.
 pub type Inbox = Mailbox<Box<Envelope>>;
+
+/// What an envelope takes of its mailbox.
+const SIZE: Size<Box<Envelope>> = Size {
+    bytes: |envelope| envelope.bytes(),
+    keep: |envelope, places| envelope.places = places,
+    places: |envelope| envelope.places,
+};
 
 /// One mailbox and those who read it.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ enum States {
 impl Lane {
     pub(crate) fn new(shape: &Shape, waits: &Waits, consumers: usize, states: Holding) -> Self {
         Self {
-            mailbox: Arc::new(Mailbox::new(shape.capacity, shape.overflow, consumers)),
+            mailbox: Arc::new(Mailbox::sized(shape.capacity, shape.bytes, shape.overflow, consumers, SIZE)),
             nodes: waits.nodes(consumers),
             states: match states {
                 Holding::Nothing => States::None,
@@ -118,13 +125,17 @@ impl Holding {
 pub struct Shape {
     /// How many messages it holds; default 1,024.
     pub capacity: usize,
+    /// What they may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB. One that has more waits alone.
+    pub bytes: usize,
+    /// What the messages of all mailboxes of one service may have together, where it has several: those of keys, of lanes, of children; default 256 MiB.
+    pub all_bytes: usize,
     /// What happens when it is full; default: the sender waits.
     pub overflow: Overflow,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { capacity: 1_024, overflow: Overflow::Wait }
+        Self { capacity: 1_024, bytes: 16 << 20, all_bytes: 256 << 20, overflow: Overflow::Wait }
     }
 }
 
@@ -160,6 +171,24 @@ pub struct Terms {
     pub silent: bool,
 }
 
+/// How many bytes there are of something, and may be.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bytes: Arc<AtomicUsize>,
+    most: AtomicUsize,
+}
+
+impl Held {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { bytes: Arc::default(), most: AtomicUsize::new(most) }
+    }
+
+    /// Room for so many bytes more; none where there are too many. Where there is nothing yet, there is room for anything.
+    pub(crate) fn take(&self, bytes: usize) -> Option<Room> {
+        Room::take_many(&self.bytes, bytes, self.most.load(Ordering::Relaxed))
+    }
+}
+
 /// A named place in the mesh.
 #[derive(Debug)]
 pub struct Service {
@@ -169,6 +198,8 @@ pub struct Service {
     pub route: Route,
     /// The largest message it takes, in bytes: of its terms the one that senders look at.
     pub message_bytes: AtomicU64,
+    /// What the messages of all its mailboxes have together, where it has several.
+    pub(crate) held: Option<Held>,
     /// What it counts.
     pub metrics: Metrics,
     /// Its durable states; none where they are in memory only.
@@ -247,6 +278,10 @@ impl Service {
         key_in_address: Option<&str>,
         key: Option<&str>,
     ) -> Result<Place, Misaddressed> {
+        // Where it chooses no address it may be any text, and still is kept with each message.
+        if key.is_some_and(|key| key.len() > MAX_KEY) {
+            return Err(Misaddressed::BadKey);
+        }
         let spot = match &self.route {
             Route::Shared(_) if key_in_address.is_some() => return Err(Misaddressed::TakesNoKey),
             Route::Shared(_) => Spot::Shared,
@@ -328,7 +363,10 @@ impl Service {
         if let Route::Keyed(keyed) = &self.route {
             keyed.reshape(shape);
         }
-        self.each_lane(|_, lane| lane.mailbox.reshape(shape.capacity, shape.overflow));
+        if let Some(held) = &self.held {
+            held.most.store(shape.all_bytes, Ordering::Relaxed);
+        }
+        self.each_lane(|_, lane| lane.mailbox.resize(shape.capacity, shape.bytes, shape.overflow));
     }
 
     /// The state of a key, where its turns would look for it; none where no turn does.

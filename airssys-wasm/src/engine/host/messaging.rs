@@ -5,16 +5,18 @@
 
 use std::time::Duration;
 
-use airssys_rt_shim::timer::TimerId;
+use airssys_rt_shim::timer::{Most, TimerId};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::address::{AddressError, MAX_KEY, MAX_SERVICE_NAME};
 use crate::capability::{Operation, Pattern};
 use crate::engine::bindings::waiting::airssys::actor::types as wit;
 use crate::engine::bindings::{prompt, waiting};
 use crate::engine::guest::{Effect, Guest};
 use crate::engine::script::{Asked, Script, Told};
 use crate::error::{CallError, Fault, SendError};
+use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES, cut};
 use crate::middleware::Who;
 use crate::router::service::Place;
 use crate::router::{Caller, Origin, Until};
@@ -213,7 +215,9 @@ fn done(told: Told) -> Result<(), wit::SendError> {
 
 impl Guest {
     async fn hold_send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
-        self.room_for_effect()?;
+        is_address(to, key)?;
+        let bytes = body.len() + key.map_or(0, str::len);
+        self.room_for_effect(bytes)?;
         let identity = &self.identity;
         let who = Who::Service { address: identity.address(), policy: &identity.terms.policy };
         let origin = Origin { who, trace: self.turn.trace };
@@ -223,7 +227,7 @@ impl Guest {
         let waiter = self.turn.may_wait.then_some(&*identity.mailbox);
         let held = identity.mesh.reserve(origin, waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {
-            self.turn.effects.push(Effect::Send(Box::new(outgoing)));
+            self.hold_back(Effect::Send(Box::new(outgoing)), bytes);
         }
         Ok(())
     }
@@ -235,6 +239,7 @@ impl Guest {
         body: Bytes,
         timeout_ms: u64,
     ) -> Result<Option<Vec<u8>>, wit::CallError> {
+        is_address(to, key).map_err(|error| wit::CallError::NotSent(to_wit(&error)))?;
         let identity = &self.identity;
         let now = Instant::now();
         let latest = self.turn.begun_waiting(now) + identity.terms.limits.turn_deadline;
@@ -249,56 +254,93 @@ impl Guest {
     }
 
     fn hold_publish(&mut self, topic: String, body: Bytes) -> Result<(), SendError> {
-        self.room_for_effect()?;
+        is_topic(&topic)?;
+        self.room_for_effect(body.len() + topic.len())?;
         let limit_bytes = self.identity.terms.limits.message_bytes;
         if body.len() as u64 > limit_bytes {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
         let mut body = body;
         if self.permit(Operation::Publish, &topic, &mut body)? {
-            self.turn.effects.push(Effect::Publish { topic: topic.into(), body });
+            let bytes = body.len() + topic.len();
+            self.hold_back(Effect::Publish { topic: topic.into(), body }, bytes);
         }
         Ok(())
     }
 
     fn hold_subscription(&mut self, pattern: &str, subscribe: bool) -> Result<(), SendError> {
-        self.room_for_effect()?;
+        is_topic(pattern)?;
+        self.room_for_effect(pattern.len())?;
         if subscribe && !self.permit(Operation::Subscribe, pattern, &mut Bytes::new())? {
             return Ok(());
         }
         let pattern: Pattern = pattern.parse().map_err(|error: crate::capability::PatternError| {
             SendError::NoSuchService { address: error.to_string(), hint: "a topic pattern was expected" }
         })?;
+        let bytes = pattern.as_str().len();
         if !subscribe {
-            self.turn.effects.push(Effect::Unsubscribe(pattern));
+            self.hold_back(Effect::Unsubscribe(pattern), bytes);
             return Ok(());
         }
         let identity = &self.identity;
         identity.mesh.reserve_subscription(&pattern, &identity.own, identity.terms.limits.subscriptions)?;
-        self.turn.effects.push(Effect::Subscribe(pattern));
+        self.hold_back(Effect::Subscribe(pattern), bytes);
         Ok(())
     }
 
     fn hold_timer(&mut self, delay_ms: u64, body: Bytes) -> Result<u64, SendError> {
-        self.room_for_effect()?;
+        let bytes = body.len();
+        self.room_for_effect(bytes)?;
         let identity = &self.identity;
-        let limit_bytes = identity.terms.limits.message_bytes;
+        let limits = &identity.terms.limits;
+        let limit_bytes = limits.message_bytes;
         if body.len() as u64 > limit_bytes {
             return Err(SendError::TooLarge { size_bytes: body.len() as u64, limit_bytes });
         }
         let id = identity
             .mesh
             .timers
-            .reserve(identity.address(), identity.terms.limits.timers)
+            .reserve(
+                identity.address(),
+                OVERHEAD_BYTES + bytes,
+                Most { timers: limits.timers, bytes: limits.timer_bytes },
+            )
             .map_err(|full| SendError::Overloaded { what: full.to_string() })?;
-        self.turn.effects.push(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body });
+        self.hold_back(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body }, bytes);
         Ok(id.0)
     }
 
     fn cancel_timer(&mut self, id: TimerId) -> bool {
-        self.turn.effects.retain(|effect| !matches!(effect, Effect::Timer { id: held, .. } if *held == id));
+        let mut given_back = 0;
+        self.turn.effects.retain(|effect| match effect {
+            Effect::Timer { id: held, body, .. } if *held == id => {
+                given_back += OVERHEAD_BYTES + body.len();
+                false
+            }
+            _ => true,
+        });
+        self.turn.effect_bytes = self.turn.effect_bytes.saturating_sub(given_back);
         self.identity.mesh.timers.cancel(id, self.identity.address())
     }
+}
+
+/// What is longer than any address is not looked at any further: it would stand in errors, in the log and in the audit.
+pub(super) fn is_address(to: &str, key: Option<&str>) -> Result<(), SendError> {
+    if to.len() > MAX_SERVICE_NAME + 1 + MAX_KEY {
+        return Err(AddressError::Service { service: cut(to.to_owned(), MAX_SERVICE_NAME) }.into());
+    }
+    match key {
+        Some(key) if key.len() > MAX_KEY => Err(AddressError::Key { key: cut(key.to_owned(), MAX_KEY) }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A topic is kept with each publication, and a pattern with each subscription.
+fn is_topic(topic: &str) -> Result<(), SendError> {
+    if topic.len() > TOPIC_BYTES {
+        return Err(SendError::TooLarge { size_bytes: topic.len() as u64, limit_bytes: TOPIC_BYTES as u64 });
+    }
+    Ok(())
 }
 
 fn to_wit(error: &SendError) -> wit::SendError {
@@ -334,10 +376,12 @@ fn fault_to_wit(fault: &Fault) -> wit::Fault {
 
 /// A guest's fault, as the host knows it.
 pub(crate) fn fault_from_wit(fault: wit::Fault) -> Fault {
+    // Kept in dead letters and passed on to whoever called, who may have a smaller boundary.
+    let cut = |text| cut(text, REASON_BYTES);
     match fault {
-        wit::Fault::Invalid(text) => Fault::Invalid(text),
-        wit::Fault::Refused(text) => Fault::Refused(text),
-        wit::Fault::Unavailable(text) => Fault::Unavailable(text),
-        wit::Fault::Internal(text) => Fault::Internal(text),
+        wit::Fault::Invalid(text) => Fault::Invalid(cut(text)),
+        wit::Fault::Refused(text) => Fault::Refused(cut(text)),
+        wit::Fault::Unavailable(text) => Fault::Unavailable(cut(text)),
+        wit::Fault::Internal(text) => Fault::Internal(cut(text)),
     }
 }

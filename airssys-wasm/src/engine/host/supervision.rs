@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::messaging::is_address;
 use crate::address::{Address, split};
 use crate::capability::Operation;
 use crate::engine::bindings::supervision::airssys::actor::supervision as wit;
@@ -68,7 +69,8 @@ impl Guest {
     }
 
     fn hold_spawn(&mut self, service: &str, name: &str) -> Result<String, SupervisionError> {
-        self.room_for_effect()?;
+        is_address(service, Some(name))?;
+        self.room_for_effect(0)?;
         let asked = format!("{service}/{name}");
         if !self.permit(Operation::Spawn, &asked, &mut Bytes::new())? {
             return Ok(asked);
@@ -84,13 +86,13 @@ impl Guest {
             }
             Some(Err(NoChild::BadName)) | None => return Err(no_child(&address, NOT_SPAWNED)),
         };
-        self.turn.effects.push(Effect::Spawn(child));
+        self.hold_back(Effect::Spawn(child), 0);
         Ok(asked)
     }
 
     fn hold_stop(&mut self, child: &str) -> Result<(), SupervisionError> {
         if let Some(child) = self.child(Operation::Stop, child)? {
-            self.turn.effects.push(Effect::Stop(child.found()?));
+            self.hold_back(Effect::Stop(child.found()?), 0);
         }
         Ok(())
     }
@@ -106,27 +108,28 @@ impl Guest {
                 what: format!("the set of {most} monitors of {}", self.identity.address()),
             })
         })?;
-        self.turn.effects.push(Effect::Monitor { of, room });
+        self.hold_back(Effect::Monitor { of, room }, 0);
         Ok(())
     }
 
     fn hold_demonitor(&mut self, child: &str) -> Result<(), SupervisionError> {
         if let Some(Watched::Child(child)) = self.child(Operation::Monitor, child)? {
-            self.turn.effects.push(Effect::Demonitor(child));
+            self.hold_back(Effect::Demonitor(child), 0);
         }
         Ok(())
     }
 
     fn hold_link(&mut self, child: &str) -> Result<(), SupervisionError> {
         if let Some(child) = self.child(Operation::Link, child)? {
-            self.turn.effects.push(Effect::Link(child.found()?));
+            self.hold_back(Effect::Link(child.found()?), 0);
         }
         Ok(())
     }
 
     /// The child of this address that is there, or that this turn spawns. None where a layer of the stack has handled it.
     fn child(&self, operation: Operation, child: &str) -> Result<Option<Watched>, SupervisionError> {
-        self.room_for_effect()?;
+        is_address(child, None)?;
+        self.room_for_effect(0)?;
         // Before anything is looked up, so that who may not does not learn who is there.
         if !self.permit(operation, child, &mut Bytes::new())? {
             return Ok(None);

@@ -20,6 +20,8 @@ pub enum Command {
     Echo(Value),
     /// All of these in one turn; answers the list of their outcomes. A fault or a trap among them ends the turn.
     Do(Vec<Command>),
+    /// One of these again and again in one turn; answers a [`Flooded`].
+    Times(u64, Box<Command>),
     /// Answer without a body.
     Quiet,
     /// Answer the number of messages that this instance has begun to handle, this one included.
@@ -79,6 +81,24 @@ pub enum Command {
         /// How many.
         bytes: usize,
     },
+    /// Publish this many bytes.
+    PublishBytes {
+        /// The topic.
+        topic: String,
+        /// How many.
+        bytes: usize,
+    },
+    /// Send this many bytes to oneself later.
+    SendBytesAfter {
+        /// After how many milliseconds.
+        delay_ms: u64,
+        /// How many.
+        bytes: usize,
+    },
+    /// Subscribe to a topic with so many letters, another one each time.
+    SubscribeLong(usize),
+    /// End the turn with the fault `internal`, whose text has so many letters.
+    FailLong(usize),
     /// Publish.
     Publish {
         /// The topic.

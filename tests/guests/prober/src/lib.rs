@@ -13,6 +13,8 @@ use airssys_sdk::prelude::*;
 use prober_protocol::{Command, FaultKind, Flooded, LogLevel, Outcome, Refusal, Whoami};
 use serde_json::{Value, json};
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::refusal::Name;
 
 /// What the instance holds in its own memory.
@@ -64,7 +66,9 @@ impl Prober {
                     commands.into_iter().map(|command| self.outcome(command, context)).collect::<Result<Vec<_>>>()?;
                 Ok(json!(outcomes))
             }
+            Command::Times(times, command) => self.again(times, &command, context).map(|flooded| json!(flooded)),
             Command::Fail { fault, reason } => return Err(fail(fault, reason)),
+            Command::FailLong(letters) => return Err(Fault::Internal("x".repeat(letters))),
             Command::Count => Ok(json!(self.seen)),
             Command::Allocate(mib) => self.allocate(mib),
             Command::Whoami => Ok(json!(whoami(context))),
@@ -77,6 +81,21 @@ impl Prober {
             Ok(value) => Outcome::Ok(value),
             Err(refusal) => Outcome::Err(refusal),
         })
+    }
+
+    fn again(&mut self, times: u64, command: &Command, context: &Context) -> Result<Flooded, Refusal> {
+        let mut flooded = Flooded { sent: 0, refused: 0, last: None };
+        for _ in 0..times {
+            match self.outcome(command.clone(), context) {
+                Ok(Outcome::Ok(_)) => flooded.sent += 1,
+                Ok(Outcome::Err(refusal)) => {
+                    flooded.refused += 1;
+                    flooded.last = Some(refusal.name);
+                }
+                Err(fault) => return Err(refusal::named("fault", format!("{fault:?}"))),
+            }
+        }
+        Ok(flooded)
     }
 
     fn allocate(&mut self, mib: usize) -> Told {
@@ -142,6 +161,15 @@ fn talk(command: Command) -> Told {
             }
         }
         Command::SendBytes { to, bytes } => done(send(&to, &Payload::from(vec![b'x'; bytes]))),
+        Command::PublishBytes { topic, bytes } => done(publish(&topic, &Payload::from(vec![b'x'; bytes]))),
+        Command::SendBytesAfter { delay_ms, bytes } => {
+            let body = Payload::from(vec![b'x'; bytes]);
+            Ok(json!(send_after(Duration::from_millis(delay_ms), &body).name()?.id()))
+        }
+        Command::SubscribeLong(letters) => {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            done(subscribe(&format!("{:x>letters$}", NEXT.fetch_add(1, Ordering::Relaxed))))
+        }
         Command::Publish { topic, body } => done(publish(&topic, &body)),
         Command::Subscribe(pattern) => done(subscribe(&pattern)),
         Command::Unsubscribe(pattern) => done(unsubscribe(&pattern)),

@@ -16,6 +16,7 @@ fn service(shelf: Option<&Arc<Shelf>>) -> Service {
         address: Address::of_service("one").unwrap(),
         route: Route::Shared(Lane::new(&Shape::default(), &Waits::default(), 1, Holding::one(shelf, ""))),
         message_bytes: 0.into(),
+        held: None,
         metrics: Default::default(),
         shelf: shelf.cloned(),
     }
