@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter};
-use airssys_wasm::deploy::{Canary, DeployError, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
+use airssys_wasm::deploy::{
+    Canary, DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Shadow, Strategy, Waits,
+};
 use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::error::Crash;
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
@@ -34,6 +36,23 @@ fn rolling() -> Strategy {
     rolling.max_unavailable = 2;
     rolling.bake = Duration::from_millis(100);
     Strategy::Rolling(rolling)
+}
+
+/// Rolling, with a gate after each batch.
+fn comparing() -> Strategy {
+    let Strategy::Rolling(mut rolling) = rolling() else { unreachable!("it is rolling") };
+    rolling.compare = true;
+    rolling.bake = Duration::ZERO;
+    Strategy::Rolling(rolling)
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < end, "{what}: it never came to it");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn canary() -> Strategy {
@@ -378,14 +397,87 @@ async fn a_canary_whose_turns_fail_more_often_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_canary_that_nobody_uses_goes_back_when_its_patience_ends() {
+async fn what_becomes_of_a_step_that_nobody_uses_is_a_policy() {
+    for (strategy, no_traffic) in
+        [canary(), comparing(), shadow()].iter().flat_map(|way| NoTraffic::ALL.map(|policy| (way.clone(), policy)))
+    {
+        let cell = format!("{strategy:?}, {no_traffic:?}");
+        let deploying = Deploying::start(&pool()).await;
+        let mut options = with(strategy);
+        options.gate.bake = Duration::ZERO;
+        options.gate.patience = Duration::from_millis(100);
+        options.gate.no_traffic = no_traffic;
+        let release = deploying.release("two", "healthy");
+        let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+        if no_traffic == NoTraffic::Hold {
+            let waits = Waits { samples: 50, no_traffic, held: true };
+            let holds = |progress: &Progress| match progress {
+                Progress::Baking { step: 1, waits: told, .. } | Progress::Rehearsing { waits: told, .. } => {
+                    *told == Some(waits)
+                }
+                _ => false,
+            };
+            until(&cell, || holds(&deployment.progress())).await;
+            // Traffic comes, and it goes on.
+            let load = Load::with_keys(&deploying, KEYS, "key ");
+            assert_eq!(deployment.ended().await, Progress::Live, "{cell}");
+            load.settle(&deploying).await;
+        } else {
+            let end = deployment.ended().await;
+            let expected = match no_traffic {
+                NoTraffic::Promote => end == Progress::Live,
+                _ => matches!(end, Progress::RolledBack { reason: Setback::TooFew { .. } }),
+            };
+            assert!(expected, "{cell}: {end:?}");
+        }
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_step_is_judged_by_its_own_turns() {
     let deploying = Deploying::start(&pool()).await;
     let mut options = with(canary());
-    options.gate.bake = Duration::ZERO;
-    options.gate.patience = Duration::from_millis(300);
-    let release = deploying.release("two", "healthy");
-    let end = deploying.runtime.deploy("counter", release, options).await.unwrap().ended().await;
-    assert!(matches!(end, Progress::RolledBack { reason: Setback::TooFew { .. } }), "{end:?}");
+    options.gate.bake = Duration::from_secs(1);
+    options.gate.samples = 20;
+    options.gate.errors = 0.2;
+    let refuses = deploying.release("two", "refuses-probes");
+    let deployment = deploying.runtime.deploy("counter", refuses, options).await.unwrap();
+    let asks = |from: &'static str| {
+        let runtime = Arc::clone(&deploying.runtime);
+        move |number: u64| {
+            let runtime = Arc::clone(&runtime);
+            async move {
+                for key in 0..KEYS {
+                    let body = json!({ "from": from, "number": number }).to_string();
+                    let _fails = runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await;
+                }
+            }
+        }
+    };
+    let (well, probe) = (asks("well"), asks("probe"));
+    let (mut number, mut before) = (0, 0);
+    loop {
+        match deployment.progress() {
+            Progress::Baking { step: 1, compared, .. } => {
+                before = compared.map_or(before, |compared| compared.new.turns)
+            }
+            Progress::Switching { .. } => {}
+            _ => break,
+        }
+        number += 1;
+        well(number).await;
+    }
+    // From the second step on all fail on the new release. Over all turns since the beginning those would be few for long.
+    for number in 1.. {
+        probe(number).await;
+        if deployment.progress().is_over() {
+            break;
+        }
+    }
+    let end = deployment.ended().await;
+    let Progress::RolledBack { reason: Setback::Failing { new, .. } } = end else { panic!("{end:?}") };
+    assert!(new.turns < before, "those of this step: {new:?}, and {before} before it");
     deploying.stop().await;
 }
 

@@ -54,7 +54,7 @@ fn stop(desk: &Desk, running: Running) {
 }
 
 /// A client that knows the protocol and is not the command.
-struct Raw {
+pub(super) struct Raw {
     stream: UnixStream,
     answers: BufReader<UnixStream>,
 }
@@ -67,7 +67,7 @@ impl Raw {
         Self { answers: BufReader::new(stream.try_clone().unwrap()), stream }
     }
 
-    fn welcome(desk: &Desk) -> Self {
+    pub(super) fn welcome(desk: &Desk) -> Self {
         let mut raw = Self::connect(desk);
         assert_eq!(raw.ask("{\"airssys\":1}")["ok"]["airssys"], 1);
         raw
@@ -83,7 +83,7 @@ impl Raw {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    fn ask(&mut self, line: &str) -> Value {
+    pub(super) fn ask(&mut self, line: &str) -> Value {
         self.say(line);
         self.answer()
     }

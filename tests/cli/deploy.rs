@@ -1,9 +1,13 @@
 //! A service of a running host gets another release, and back, from another terminal.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use airssys_tests::command::Desk;
 use airssys_tests::{PATIENCE, heir, shifter};
 use serde_json::{Value, json};
 
+use super::control::Raw;
 use super::signals::Running;
 
 const TOPOLOGY: &str = "name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n";
@@ -72,12 +76,14 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
             assert!(ran.stderr.contains("baking, step 1 of 2"), "{}", ran.stderr);
         }
     }
-    let wrong: [(&[&str], &str); 5] = [
+    let wrong: [(&[&str], &str); 7] = [
         (&["--strategy", "blue-green", "--batch", "2"], "--batch says nothing to --strategy blue-green"),
         (&["--steps", "10"], "--steps says nothing to --strategy in-place"),
         (&["--strategy", "canary", "--steps", "50,10"], "shares that grow"),
         (&["--strategy", "canary", "--errors", "200"], "0 to 100 percent"),
         (&["--strategy", "shadow", "--latency", "0"], "may take is a factor"),
+        (&["--strategy", "canary", "--latency", "2", "--samples", "19"], "over 20 turns at least"),
+        (&["--no-traffic", "hold"], "--no-traffic says nothing to --strategy in-place"),
     ];
     for (options, told) in wrong {
         let ran = desk.run(&[&["deploy", "counter", "two.wasm"], options].concat());
@@ -87,7 +93,23 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
     assert!(ran.exit == Some(2) && ran.stderr.contains("is no part of a service"), "{}", ran.stderr);
     // Nobody uses it: it cannot be compared.
     let canary = ["deploy", "counter", "two.wasm", "--strategy", "canary", "--bake", "10ms", "--patience", "50ms"];
-    let _refused = desk.run(&canary).refused(1, "AH201", &["too few turns", "50ms"]);
+    let back = desk.run(&[&canary[..], &["--no-traffic", "back"]].concat());
+    let back = back.refused(1, "AH201", &["too few turns", "50ms"]);
+    assert!(back.stderr.contains("step 1 of 3, waits for 100 turns of each release; goes back"), "{}", back.stderr);
+    let promoted = desk.run(&[&canary[..], &["--no-traffic", "promote", "--probation", "10ms"]].concat()).well();
+    assert!(promoted.stderr.contains("step 2 of 3, waits for 100 turns"), "{}", promoted.stderr);
+    // It holds, until somebody takes it back.
+    let mut holding = desk.command(&[&["deploy", "counter", "one.wasm", "--json"], &canary[3..]].concat());
+    let mut holding = holding.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(holding.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("`airssys rollback counter` cancels it")), "it says so while it waits");
+    let asked = Raw::welcome(&desk).ask("{\"request\":\"deployment\",\"service\":\"counter\"}");
+    let held = &asked["ok"];
+    assert_eq!(held["waits"], json!({ "samples": 100, "no_traffic": "hold", "held": true }), "{held}");
+    assert_eq!(held["compared"]["new"]["turns"], json!(0), "{held}");
+    let _back = desk.run(&["rollback", "counter"]).well();
+    assert!(said.any(|line| line.contains("it was cancelled")));
+    assert_eq!(holding.wait().unwrap().code(), Some(1));
     stop(&desk, running);
 }
 
@@ -95,7 +117,7 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
 fn a_shadow_tells_over_which_message_the_releases_differ() {
     let (desk, running) = desk();
     let mut deploy = desk.command(&["deploy", "counter", "two.wasm", "--strategy", "shadow", "--bake", "1h", "--json"]);
-    let deploy = deploy.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let deploy = deploy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let until = std::time::Instant::now() + PATIENCE;
     let mut number = 0;
     loop {

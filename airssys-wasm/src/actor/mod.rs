@@ -16,15 +16,15 @@ mod watch;
 pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
 pub use live::MemoryHandover;
-pub(crate) use live::{Before, Claim, Held, NotSwapped, Prepared, Probation, Serving, Swap, Swapped, Way};
-use live::{BroughtOver, Live, Returning, Suspended};
+pub(crate) use live::{Before, Claim, Held, Live, NotSwapped, Prepared, Probation, Serving, Swap, Swapped, Way};
+use live::{BroughtOver, Returning, Suspended};
 pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
 pub use spawned::SpawnedRules;
 use watch::Watching;
-pub(crate) use watch::{Tally, Watch};
+pub(crate) use watch::{Counts, Tally, Watch};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -42,18 +42,38 @@ impl Tally {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+    /// What it has counted so far.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            turns: self.turns.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            took: self.took.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+        }
     }
+}
 
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+/// What was counted up to some moment, or between two of them; nothing, by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) turns: u64,
+    pub(crate) failed: u64,
+    took: Vec<u64>,
+}
+
+impl Counts {
+    /// What has come on top of what there was at an earlier moment.
+    pub(crate) fn since(mut self, before: &Self) -> Self {
+        self.turns = self.turns.saturating_sub(before.turns);
+        self.failed = self.failed.saturating_sub(before.failed);
+        for (now, before) in self.took.iter_mut().zip(&before.took) {
+            *now = now.saturating_sub(*before);
+        }
+        self
     }
 
     /// The time within which this share of the turns was over, up to an eighth more; zero where there was none.
     pub(crate) fn quantile(&self, share: f64) -> Duration {
-        let counts: Vec<u64> = self.took.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let all: u64 = counts.iter().sum();
+        let all: u64 = self.took.iter().sum();
         #[allow(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -62,9 +82,9 @@ impl Tally {
         )]
         let rank = ((all as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
-        for (at, count) in counts.into_iter().enumerate() {
+        for (at, count) in self.took.iter().enumerate() {
             seen += count;
-            if seen >= rank && count > 0 {
+            if seen >= rank && *count > 0 {
                 return Duration::from_nanos(most(at));
             }
         }
@@ -162,9 +182,10 @@ mod tests {
         for micros in 1..=1_000 {
             tally.count(Duration::from_micros(micros), micros % 10 == 0);
         }
-        assert_eq!((tally.turns(), tally.failed()), (1_000, 100));
+        let counts = tally.counts();
+        assert_eq!((counts.turns, counts.failed), (1_000, 100));
         for (share, exact) in [(0.5, 500), (0.95, 950), (1.0, 1_000)] {
-            let (told, exact) = (tally.quantile(share), Duration::from_micros(exact));
+            let (told, exact) = (counts.quantile(share), Duration::from_micros(exact));
             assert!(told >= exact && told <= exact.mul_f64(1.13), "{share}: {told:?} for {exact:?}");
         }
     }
@@ -174,6 +195,18 @@ mod tests {
         for nanos in (0..64).flat_map(|bit| [1_u64 << bit, (1 << bit) + 1, (1 << bit) - 1]).chain([u64::MAX]) {
             assert!(most(bucket(nanos)) >= nanos, "{nanos}: {} of {}", most(bucket(nanos)), bucket(nanos));
         }
-        assert_eq!(Tally::default().quantile(0.5), Duration::ZERO);
+        assert_eq!(Tally::default().counts().quantile(0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_came_later_is_not_thinned_out_by_what_was_before() {
+        let tally = Tally::default();
+        (0..10_000).for_each(|_| tally.count(Duration::from_micros(1), false));
+        let before = tally.counts();
+        (0..10).for_each(|_| tally.count(Duration::from_secs(1), true));
+        let since = tally.counts().since(&before);
+        assert_eq!((since.turns, since.failed), (10, 10));
+        assert!(since.quantile(0.01) >= Duration::from_secs(1), "{:?}", since.quantile(0.01));
+        assert_eq!(tally.counts().since(&tally.counts()).quantile(0.5), Duration::ZERO);
     }
 }

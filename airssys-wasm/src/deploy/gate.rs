@@ -1,23 +1,28 @@
 //! Whether a new release does as well as the old one beside it. Pure.
+//!
+//! Invariant: no single turn decides. One that failed, or one that was slow, is never enough for the old release to come back.
 
 use std::time::Duration;
 
 use super::Setback;
 
-/// What the new release of a canary, or of a shadow, has to show before it, or more of it, is let in.
+/// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or more of it, is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Gate {
-    /// How long each step lasts at least; default 10 s.
+    /// How long each step lasts at least; default 10 s. A rolling deployment has its own.
     pub bake: Duration,
-    /// How many turns each of the two releases must have been seen over; default 100.
+    /// How many turns each of the two releases must have been seen over in each step; default 100.
     pub samples: u64,
-    /// How long a step waits for them; default 10 min. Then the old release comes back.
+    /// How long a step waits for them; default 10 min. Then it is as `no_traffic` says.
     pub patience: Duration,
-    /// By how much the share of the new release's turns that fail may be larger than that of the old one's; default 0.01.
+    /// What becomes of a step that has waited for so long; default [`NoTraffic::Hold`].
+    pub no_traffic: NoTraffic,
+    /// By how much the share of the new release's turns that fail may be larger than that of the old one's; default 0.01. One failed turn alone decides
+    /// nothing: where it is more than that share, the step waits for more turns.
     pub errors: f64,
     /// How many times as long as the old one's the new release's turns may take, at the 95th percentile; default 1.5. One millisecond more is always allowed:
-    /// below that the machine's noise decides. Not looked at where one of the two is compiled by the baseline compiler.
+    /// below that the machine's noise decides. Not looked at where one of the two is compiled by the baseline compiler, nor over fewer than 20 turns.
     pub latency: f64,
 }
 
@@ -27,14 +32,57 @@ impl Default for Gate {
             bake: Duration::from_secs(10),
             samples: 100,
             patience: Duration::from_secs(600),
+            no_traffic: NoTraffic::default(),
             errors: 0.01,
             latency: 1.5,
         }
     }
 }
 
+/// What becomes of a step that has seen too few turns when its patience ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoTraffic {
+    /// It goes on to the next step.
+    Promote,
+    /// It waits until there were enough, or somebody cancels it.
+    #[default]
+    Hold,
+    /// The old release comes back.
+    Back,
+}
+
+impl NoTraffic {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Promote, Self::Hold, Self::Back];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Hold => "hold",
+            Self::Back => "back",
+        }
+    }
+}
+
+/// It is written as one word.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} says nothing about a deployment without traffic; hint: promote, hold or back")]
+pub struct NoSuchPolicy(pub String);
+
+impl std::str::FromStr for NoTraffic {
+    type Err = NoSuchPolicy;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchPolicy> {
+        Self::ALL.into_iter().find(|policy| policy.name() == word).ok_or_else(|| NoSuchPolicy(word.to_owned()))
+    }
+}
+
 /// What is always allowed beyond the factor.
 const SLACK: Duration = Duration::from_millis(1);
+/// Of fewer turns the slowest one alone is the 95th percentile.
+const TIMED: u64 = 20;
 
 /// What is known of one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,9 +96,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The share of its turns that failed, of so many at least.
     #[allow(clippy::cast_precision_loss, reason = "a share of counts")]
-    fn failing(&self) -> f64 {
-        self.failed as f64 / self.turns.max(1) as f64
+    fn failing(&self, of: u64) -> f64 {
+        self.failed as f64 / self.turns.max(of).max(1) as f64
     }
 }
 
@@ -66,16 +115,38 @@ pub(crate) enum Verdict {
 impl Gate {
     /// Compares two releases.
     pub(crate) fn verdict(&self, old: Seen, new: Seen) -> Verdict {
-        if new.turns < self.samples || old.turns < self.samples {
-            return Verdict::Unknown;
-        }
-        if new.failing() > old.failing() + self.errors {
+        // More have failed than may of as many as are asked for: there is no need to wait for those.
+        if old.turns >= self.samples && self.fails(old, new, self.samples) {
             return Verdict::Failed(Setback::Failing { old, new });
         }
-        if self.latency.is_finite() && new.p95 > old.p95.mul_f64(self.latency.clamp(0.0, 1e6)) + SLACK {
+        if new.turns < self.samples || old.turns < self.samples || self.exceeds(old, new, 0) {
+            return Verdict::Unknown;
+        }
+        let timed = self.latency.is_finite() && old.turns >= TIMED && new.turns >= TIMED;
+        if timed && new.p95 > old.p95.mul_f64(self.latency.clamp(0.0, 1e6)) + SLACK {
             return Verdict::Failed(Setback::Slow { old, new });
         }
         Verdict::Passed
+    }
+
+    /// What is said where more turns are not waited for, and too few are there: the failures that there were count all the same.
+    pub(crate) fn last_word(&self, old: Seen, new: Seen) -> Verdict {
+        if self.fails(old, new, 0) {
+            return Verdict::Failed(Setback::Failing { old, new });
+        }
+        match self.no_traffic {
+            NoTraffic::Promote => Verdict::Passed,
+            NoTraffic::Hold => Verdict::Unknown,
+            NoTraffic::Back => Verdict::Failed(Setback::TooFew { patience: self.patience }),
+        }
+    }
+
+    fn fails(&self, old: Seen, new: Seen, of: u64) -> bool {
+        new.failed > 1 && self.exceeds(old, new, of)
+    }
+
+    fn exceeds(&self, old: Seen, new: Seen, of: u64) -> bool {
+        new.failing(of) > old.failing(0) + self.errors
     }
 }
 
@@ -83,35 +154,101 @@ impl Gate {
 mod tests {
     use std::time::Duration;
 
-    use super::{Gate, Seen, Setback, Verdict};
+    use proptest::prelude::*;
+
+    use super::{Gate, NoTraffic, Seen, Setback, TIMED, Verdict};
 
     fn seen(turns: u64, failed: u64, p95_ms: u64) -> Seen {
         Seen { turns, failed, p95: Duration::from_millis(p95_ms) }
+    }
+
+    fn said(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Unknown => "unknown",
+            Verdict::Passed => "passed",
+            Verdict::Failed(Setback::Failing { .. }) => "failing",
+            Verdict::Failed(Setback::Slow { .. }) => "slow",
+            Verdict::Failed(Setback::TooFew { .. }) => "too few",
+            Verdict::Failed(_) => "something else",
+        }
     }
 
     #[test]
     fn a_gate_compares() {
         let gate = Gate { samples: 100, errors: 0.01, latency: 2.0, ..Gate::default() };
         let cases = [
-            ("too few of the new", seen(1_000, 0, 5), seen(99, 99, 500), "unknown"),
+            ("too few of the new", seen(1_000, 0, 5), seen(99, 1, 500), "unknown"),
             ("too few of the old", seen(99, 0, 5), seen(100, 0, 5), "unknown"),
             ("as good", seen(1_000, 10, 5), seen(100, 1, 5), "passed"),
             ("within the margin", seen(1_000, 0, 5), seen(100, 1, 5), "passed"),
             ("beyond the margin", seen(1_000, 0, 5), seen(100, 2, 5), "failing"),
+            ("beyond the margin of all that it is to show", seen(1_000, 0, 5), seen(3, 2, 5), "failing"),
+            ("the same, and nothing to compare it with", seen(99, 0, 5), seen(3, 2, 5), "unknown"),
             ("no worse than the old, which is bad", seen(1_000, 500, 5), seen(100, 50, 5), "passed"),
             ("twice as slow and the slack", seen(1_000, 0, 5), seen(100, 0, 11), "passed"),
             ("slower than that", seen(1_000, 0, 5), seen(100, 0, 12), "slow"),
             ("noise", seen(1_000, 0, 0), seen(100, 0, 1), "passed"),
         ];
         for (name, old, new, expected) in cases {
-            let said = match gate.verdict(old, new) {
-                Verdict::Unknown => "unknown",
-                Verdict::Passed => "passed",
-                Verdict::Failed(Setback::Failing { .. }) => "failing",
-                Verdict::Failed(Setback::Slow { .. }) => "slow",
-                Verdict::Failed(_) => "something else",
+            assert_eq!(said(&gate.verdict(old, new)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_comes_of_too_few_turns_is_a_policy_and_not_a_pardon() {
+        let cases = [("promote", "passed"), ("hold", "unknown"), ("back", "too few")];
+        for (word, expected) in cases {
+            let no_traffic = word.parse().unwrap_or_default();
+            assert_eq!(NoTraffic::name(no_traffic), word);
+            let gate = Gate { no_traffic, ..Gate::default() };
+            assert_eq!(said(&gate.last_word(seen(0, 0, 0), seen(0, 0, 0))), expected, "{word}");
+            assert_eq!(said(&gate.last_word(seen(50, 0, 0), seen(5, 1, 0))), expected, "{word}, one failed");
+            assert_eq!(said(&gate.last_word(seen(50, 0, 0), seen(5, 2, 0))), "failing", "{word}, two failed");
+        }
+        assert!("wait".parse::<NoTraffic>().is_err());
+    }
+
+    fn any_seen() -> impl Strategy<Value = Seen> {
+        (0_u64..300, 0_u64..300, 0_u64..50).prop_map(|(turns, failed, p95)| seen(turns, failed.min(turns), p95))
+    }
+
+    proptest! {
+        #[test]
+        fn one_turn_alone_never_brings_the_old_release_back(
+            old in any_seen(), new in any_seen(), samples in 0_u64..200, errors in 0.0..1.0
+        ) {
+            let gate = Gate { samples, errors, latency: 1.0, ..Gate::default() };
+            let failing = |seen: Seen| {
+                [gate.verdict(old, seen), gate.last_word(old, seen)].iter().any(|verdict| said(verdict) == "failing")
             };
-            assert_eq!(said, expected, "{name}");
+            // One that failed: whatever there was besides.
+            let one_failed = Seen { failed: new.failed.min(1), ..new };
+            prop_assert!(!failing(one_failed));
+            // One that was slow is not what the 95th percentile of so many is.
+            if said(&gate.verdict(old, new)) == "slow" {
+                prop_assert!(old.turns.min(new.turns) >= TIMED);
+            }
+        }
+
+        #[test]
+        fn who_does_as_the_old_one_does_is_let_in_where_enough_was_seen(seen in any_seen(), samples in 0_u64..200) {
+            let gate = Gate { samples, errors: 0.0, latency: 1.0, ..Gate::default() };
+            let expected = if seen.turns < samples { "unknown" } else { "passed" };
+            prop_assert_eq!(said(&gate.verdict(seen, seen)), expected);
+        }
+
+        #[test]
+        fn another_failure_makes_nothing_better(old in any_seen(), new in any_seen(), samples in 0_u64..200) {
+            let gate = Gate { samples, latency: f64::INFINITY, ..Gate::default() };
+            let rank = |seen: Seen| match said(&gate.verdict(old, seen)) {
+                "passed" => 0,
+                "unknown" => 1,
+                _ => 2,
+            };
+            if new.failed < new.turns {
+                let worse = Seen { failed: new.failed + 1, ..new };
+                prop_assert!(rank(worse) >= rank(new));
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ mod strategy;
 mod switch;
 mod tier;
 
-pub use gate::{Gate, Seen};
+pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
 pub(crate) use intent::SetId;
 pub use intent::Step;
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
@@ -52,8 +52,8 @@ use crate::registry::Untrusted;
 pub struct DeployOptions {
     /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the old one stays.
     pub handover_deadline: Duration,
-    /// How long a crash of the new release, or a health check that fails, brings the old one back; default 10 s. Each actor is asked ten times meanwhile, at
-    /// least every 5 s.
+    /// How long a crash of the new release, or a health check that fails twice in a row, brings the old one back; default 10 s. Each actor is asked ten times
+    /// meanwhile, at least every 5 s.
     pub probation: Duration,
     /// Whether the new release may have a version that is not newer than that of the live one, and a state schema that is older.
     pub allow_downgrade: bool,
@@ -61,7 +61,7 @@ pub struct DeployOptions {
     pub same_version: bool,
     /// In which order the actors get it; default: one straight after the other.
     pub strategy: Strategy,
-    /// What the new release of a canary, or of a shadow, has to show.
+    /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show.
     pub gate: Gate,
     /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins without it, and [`LeftOut`] says so.
     pub memory: MemoryHandover,
@@ -243,6 +243,8 @@ pub enum Progress {
     Rehearsing {
         /// How the two releases do, when it was looked at.
         compared: Option<Compared>,
+        /// That its time is over, and what it waits for.
+        waits: Option<Waits>,
     },
     /// Some actors, or a share of the keys, serve with it, and are looked at before more do.
     Baking {
@@ -250,8 +252,10 @@ pub enum Progress {
         step: usize,
         /// All of them; after the last one all serve with it.
         steps: usize,
-        /// How the two releases do, where they are compared.
+        /// How the two releases do in this step, where they are compared.
         compared: Option<Compared>,
+        /// That its time is over, and what it waits for.
+        waits: Option<Waits>,
     },
     /// All actors serve with it, on probation.
     Probation,
@@ -303,7 +307,7 @@ pub enum Setback {
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]
     Crashed(Crash),
-    /// Its health check said that it is not well, on probation.
+    /// Its health check said twice in a row that it is not well, on probation.
     #[error("the new release is not well: {0}")]
     Unwell(Fault),
     /// More of its turns failed than of the old one's.
@@ -388,6 +392,17 @@ pub struct Compared {
     pub old: Seen,
     /// The one that is to be.
     pub new: Seen,
+}
+
+/// A step whose time is over, and which has seen too few turns to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For how many turns of each release it waits.
+    pub samples: u64,
+    /// What becomes of it where they do not come.
+    pub no_traffic: NoTraffic,
+    /// Whether its patience is over as well: it goes on when there is traffic, or when somebody cancels it.
+    pub held: bool,
 }
 
 /// What the switches of a deployment met with: the most of each.

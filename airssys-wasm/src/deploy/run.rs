@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::decide::{self, Action, Batch, Event};
-use super::gate::{Seen, Verdict};
+use super::gate::{NoTraffic, Seen, Verdict};
 use super::intent::Step;
 use super::record::{Page, RecordError};
-use super::strategy::ALL;
+use super::strategy::{ALL, Rolling};
 use super::switch::{Failed, forward};
-use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Wish};
-use crate::actor::{Before, Control, Held, Post, Prepared, Rehearsal, Roster, Serving, Tally, Waking, Watch, check};
+use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Waits, Wish};
+use crate::actor::{
+    Before, Control, Counts, Held, Live, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch, check,
+};
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
 use crate::router::service::Terms;
@@ -25,6 +27,8 @@ const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const PROBES: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(5);
+/// After which time at most an actor is asked again that said that it is not well.
+const ASK_TWICE: Duration = Duration::from_secs(1);
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -117,7 +121,9 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static
     let meets = Arc::clone(&met);
     tokio::spawn(async move {
         let watch = match &order.options.strategy {
-            Strategy::Canary(_) => Some(Watch::new(&order.template, None)),
+            Strategy::Canary(_) | Strategy::Rolling(Rolling { compare: true, .. }) => {
+                Some(Watch::new(&order.template, None))
+            }
             Strategy::Shadow(_) => {
                 let rehearsal = Rehearsal::new(&order.engines, &order.template, &order.terms);
                 Some(Watch::new(&order.template, Some(rehearsal)))
@@ -207,7 +213,7 @@ impl Running<'_> {
         loop {
             let event = match action {
                 Action::Rehearse => {
-                    self.told.send_replace(Progress::Rehearsing { compared: None });
+                    self.told.send_replace(Progress::Rehearsing { compared: None, waits: None });
                     let (least, patience) = (self.order.options.gate.bake, Some(self.order.options.gate.patience));
                     let event = self.look(Stage { least, patience, passed: Event::Rehearsed }).await;
                     self.count_turns(None).await;
@@ -227,7 +233,9 @@ impl Running<'_> {
                 Action::Pass => {
                     let (least, patience) = match &self.order.options.strategy {
                         Strategy::InPlace | Strategy::BlueGreen | Strategy::Shadow(_) => (Duration::ZERO, None),
-                        Strategy::Rolling(rolling) => (rolling.bake, None),
+                        Strategy::Rolling(Rolling { bake, compare, .. }) => {
+                            (*bake, compare.then_some(self.order.options.gate.patience))
+                        }
                         Strategy::Canary(_) => (self.order.options.gate.bake, Some(self.order.options.gate.patience)),
                     };
                     if least.is_zero() && patience.is_none() {
@@ -235,7 +243,8 @@ impl Running<'_> {
                     } else {
                         let done = deployment.have();
                         let step = batches.iter().position(|have| *have == done).map_or(0, |at| at + 1);
-                        self.told.send_replace(Progress::Baking { step, steps: batches.len(), compared: None });
+                        let steps = batches.len();
+                        self.told.send_replace(Progress::Baking { step, steps, compared: None, waits: None });
                         self.look(Stage { least, patience, passed: Event::Passed }).await
                     }
                 }
@@ -308,11 +317,19 @@ impl Running<'_> {
         let every = (stage.least / PROBES).clamp(SHORTEST, LONGEST);
         // There is nothing to wait for.
         let at_once = stage.least.is_zero() && stage.patience.is_none();
+        let before = self.counts();
+        // Whoever is not well is asked again: two answers in a row count.
+        let (mut doubted, mut asked) = (Vec::new(), Vec::new());
         loop {
             let now = Instant::now();
             // Where it waits for more turns it is beyond its time already.
-            let asked_at = if now < until { until.min(now + every) } else { now + every };
-            let answer = tokio::select! {
+            let look_at = match doubted.is_empty() {
+                false => now + every.min(ASK_TWICE),
+                true if now < until => until.min(now + every),
+                true => now + every,
+            };
+            let at_once = at_once && doubted.is_empty();
+            tokio::select! {
                 biased;
                 Some((actor, crash)) = self.failures.recv() => {
                     self.setback.get_or_insert(Setback::Crashed(crash));
@@ -327,61 +344,75 @@ impl Running<'_> {
                         self.joined = Some(joined);
                         return stage.passed;
                     }
-                    Wish::Check(answer) => Some(answer),
+                    Wish::Check(answer) => asked.push(answer),
                 },
-                () = tokio::time::sleep_until(asked_at), if !at_once => None,
-                () = std::future::ready(()), if at_once => None,
-            };
-            if let Some(fault) = self.unwell().await {
+                () = tokio::time::sleep_until(look_at), if !at_once => {}
+                () = std::future::ready(()), if at_once => {}
+            }
+            if let Some(fault) = self.unwell(&mut doubted).await {
                 self.setback.get_or_insert(Setback::Unwell(fault));
                 return Event::Cancelled;
             }
-            let verdict = self.compare();
-            if let Verdict::Failed(setback) = verdict {
-                self.setback.get_or_insert(setback);
-                return Event::Cancelled;
-            }
-            if let Some(answer) = answer {
-                let _nobody_waits_any_more = answer.send(());
-                continue;
-            }
-            if asked_at < until {
-                continue;
-            }
-            match stage.patience {
-                Some(patience) if verdict == Verdict::Unknown => {
-                    if begun.elapsed() >= patience {
-                        self.setback.get_or_insert(Setback::TooFew { patience });
-                        return Event::Cancelled;
+            match self.judge(&stage, begun, &before) {
+                Verdict::Failed(setback) => {
+                    self.setback.get_or_insert(setback);
+                    return Event::Cancelled;
+                }
+                _ if !doubted.is_empty() => {}
+                verdict => {
+                    for answer in asked.drain(..) {
+                        let answer: oneshot::Sender<()> = answer;
+                        let _nobody_waits_any_more = answer.send(());
+                    }
+                    if Instant::now() >= until && verdict == Verdict::Passed {
+                        return stage.passed;
                     }
                 }
-                _ => return stage.passed,
             }
         }
     }
 
-    /// Compares the two releases, where they are, and says so.
-    fn compare(&self) -> Verdict {
-        let Some(watch) = &self.watch else { return Verdict::Unknown };
-        let seen = |tally: &Tally| Seen { turns: tally.turns(), failed: tally.failed(), p95: tally.quantile(0.95) };
-        let (old, new) = (seen(&watch.old), seen(&watch.new));
+    /// What the two releases have done so far.
+    fn counts(&self) -> (Counts, Counts) {
+        self.watch.as_ref().map(|watch| (watch.old.counts(), watch.new.counts())).unwrap_or_default()
+    }
+
+    /// What is to be said of a stage that began at this moment, with what was counted before: each stage is judged by its own turns.
+    fn judge(&self, stage: &Stage, begun: Instant, before: &(Counts, Counts)) -> Verdict {
+        let (Some(_), Some(patience)) = (&self.watch, stage.patience) else { return Verdict::Passed };
+        let seen = |counts: Counts| Seen { turns: counts.turns, failed: counts.failed, p95: counts.quantile(0.95) };
+        let (old, new) = self.counts();
+        let (old, new) = (seen(old.since(&before.0)), seen(new.since(&before.1)));
+        let gate = &self.order.options.gate;
+        let over = begun.elapsed() >= patience;
+        let verdict = match self.rehearsed().map_or_else(|| gate.verdict(old, new), Verdict::Failed) {
+            Verdict::Unknown if over => gate.last_word(old, new),
+            verdict => verdict,
+        };
+        let waits = (verdict == Verdict::Unknown && begun.elapsed() >= stage.least).then(|| Waits {
+            samples: gate.samples,
+            no_traffic: gate.no_traffic,
+            held: over && gate.no_traffic == NoTraffic::Hold,
+        });
         self.told.send_if_modified(|progress| match progress {
-            Progress::Baking { compared, .. } | Progress::Rehearsing { compared } => {
-                compared.replace(Compared { old, new }) != *compared
+            Progress::Baking { compared, waits: told, .. } | Progress::Rehearsing { compared, waits: told } => {
+                let is_other = compared.replace(Compared { old, new }) != *compared || *told != waits;
+                *told = waits;
+                is_other
             }
             _ => false,
         });
-        let found = self.rehearsal().map(|rehearsal| rehearsal.found()).unwrap_or_default();
-        let tolerated = match &self.order.options.strategy {
-            Strategy::Shadow(shadow) => shadow.tolerate,
-            _ => 0,
-        };
+        verdict
+    }
+
+    /// Why a rehearsal is over, where the two releases differ over more than is tolerated.
+    fn rehearsed(&self) -> Option<Setback> {
+        let Strategy::Shadow(shadow) = &self.order.options.strategy else { return None };
+        let found = self.rehearsal()?.found();
         self.met.rehearsed(&found);
-        if found.differing > tolerated {
-            let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
-            return Verdict::Failed(Setback::Differs { compared: found.compared, differing: found.differing, first });
-        }
-        self.order.options.gate.verdict(old, new)
+        let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
+        let differs = found.differing > shadow.tolerate;
+        differs.then_some(Setback::Differs { compared: found.compared, differing: found.differing, first })
     }
 
     fn rehearsal(&self) -> Option<&Arc<Rehearsal>> {
@@ -410,9 +441,10 @@ impl Running<'_> {
         }
     }
 
-    /// What the first actor says that has the new release and is not well. One that does not run, or does not come to it in time, says nothing: its crash
-    /// would.
-    async fn unwell(&mut self) -> Option<Fault> {
+    /// What an actor says that has the new release, is not well and was not at the last look either; from now on `doubted` has those that are not well. One
+    /// that does not run, or does not come to it in time, says nothing: its crash would.
+    async fn unwell(&mut self, doubted: &mut Vec<Arc<Live>>) -> Option<Fault> {
+        let before = std::mem::take(doubted);
         let awake = match &self.order.posts {
             Posts::Fixed(_) => Vec::new(),
             Posts::Keyed(roster) => roster.awake(),
@@ -421,7 +453,10 @@ impl Running<'_> {
             if Arc::ptr_eq(&post.live.serving().template, &self.order.template)
                 && let Some(Err(fault)) = check(post, self.order.options.handover_deadline).await
             {
-                return Some(fault);
+                if before.iter().any(|live| Arc::ptr_eq(live, &post.live)) {
+                    return Some(fault);
+                }
+                doubted.push(Arc::clone(&post.live));
             }
         }
         None

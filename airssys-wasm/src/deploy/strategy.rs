@@ -41,11 +41,19 @@ pub struct Rolling {
     pub last_first: bool,
     /// How long each batch is watched; default 5 s.
     pub bake: Duration,
+    /// Whether each batch is compared with the rest, which the old release serves, before the next one; default false.
+    pub compare: bool,
 }
 
 impl Default for Rolling {
     fn default() -> Self {
-        Self { batch: Portion::Actors(1), max_unavailable: 1, last_first: false, bake: Duration::from_secs(5) }
+        Self {
+            batch: Portion::Actors(1),
+            max_unavailable: 1,
+            last_first: false,
+            bake: Duration::from_secs(5),
+            compare: false,
+        }
     }
 }
 
@@ -111,7 +119,7 @@ impl Strategy {
 
     /// Whether the two releases may be compiled by two compilers: where it does not matter how long their turns take.
     pub(crate) fn compares_nothing(&self) -> bool {
-        !matches!(self, Self::Canary(_) | Self::Shadow(_))
+        !matches!(self, Self::Canary(_) | Self::Shadow(_) | Self::Rolling(Rolling { compare: true, .. }))
     }
 
     /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema, and `reaches_out`, where it may do what

@@ -11,7 +11,7 @@ use airssys_wasm::registry::Reference;
 use super::HostArgs;
 use super::strategy::Strategy;
 use crate::control::ControlError;
-use crate::control::protocol::{Compared, Deployment, Memory, Refusal, Request, Way};
+use crate::control::protocol::{Compared, Deployment, Memory, Refusal, Request, Waits, Way};
 use crate::explain::note;
 use crate::output;
 use crate::run;
@@ -266,10 +266,21 @@ fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<De
 
 /// Where it is; of a comparison what changes now and then, not with each message.
 fn how_far(deployment: &Deployment) -> String {
-    match (deployment.step, deployment.steps) {
-        (Some(step), Some(steps)) => format!("{}, step {step} of {steps}", deployment.state),
-        _ => deployment.state.clone(),
+    let mut now = deployment.state.clone();
+    if let (Some(step), Some(steps)) = (deployment.step, deployment.steps) {
+        now.push_str(&format!(", step {step} of {steps}"));
     }
+    if let Some(waits) = &deployment.waits {
+        let Waits { samples, no_traffic, held } = waits;
+        now.push_str(&format!(", waits for {samples} turns of each release"));
+        now.push_str(&match (no_traffic.as_str(), held) {
+            (_, true) => format!("; `airssys rollback {}` cancels it", deployment.service),
+            ("promote", _) => "; goes on where there is no traffic".to_owned(),
+            ("back", _) => "; goes back where there is no traffic".to_owned(),
+            _ => "; holds where there is no traffic".to_owned(),
+        });
+    }
+    now
 }
 
 /// How the two releases did, in the step before this one.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::Portion;
+use airssys_wasm::deploy::{NoSuchPolicy, NoTraffic, Portion};
 
 use crate::control::protocol::{Refusal, Way};
 use crate::run;
@@ -43,16 +43,22 @@ pub(super) struct Strategy {
     /// Rolling, canary, shadow: how long each step is looked at, at least [default: 10s; rolling: 5s].
     #[arg(long, value_name = "TIME", value_parser = run::timeout)]
     bake: Option<Duration>,
-    /// Canary, shadow: how many turns of each release a step has to see [default: 100].
+    /// Canary, shadow: how many turns of each release each step has to see [default: 100]. With this or one of the next four, a rolling deployment compares
+    /// each batch with the rest as well.
     #[arg(long, value_name = "N")]
     samples: Option<u64>,
-    /// Canary, shadow: how long a step waits for them before the old release comes back [default: 10m].
+    /// Canary, shadow, rolling: how long a step waits for them [default: 10m].
     #[arg(long, value_name = "TIME", value_parser = run::timeout)]
     patience: Option<Duration>,
-    /// Canary, shadow: by how many percent of the turns more may fail than with the old release [default: 1].
+    /// Canary, shadow, rolling: what becomes of a step that has waited for so long: `promote` goes on with the next one, `hold` waits until there was enough
+    /// traffic or until `airssys rollback`, `back` brings the old release back [default: hold].
+    #[arg(long, value_name = "promote|hold|back", value_parser = no_traffic)]
+    no_traffic: Option<NoTraffic>,
+    /// Canary, shadow, rolling: by how many percent of the turns more may fail than with the old release [default: 1].
     #[arg(long, value_name = "PERCENT")]
     errors: Option<f64>,
-    /// Canary, shadow: how many times as long as with the old release a turn may take, at the 95th percentile [default: 1.5].
+    /// Canary, shadow, rolling: how many times as long as with the old release a turn may take, at the 95th percentile [default: 1.5]. Looked at over 20 turns
+    /// at least.
     #[arg(long, value_name = "FACTOR")]
     latency: Option<f64>,
     /// Shadow: over how many messages the two releases may differ [default: 0].
@@ -64,20 +70,26 @@ fn portion(text: &str) -> Result<String, String> {
     text.parse::<Portion>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
+fn no_traffic(text: &str) -> Result<NoTraffic, String> {
+    text.parse().map_err(|error: NoSuchPolicy| error.to_string())
+}
+
 impl Strategy {
     /// As it goes to the host; refused where something is said of another strategy.
     pub(super) fn way(&self) -> Result<Way, Refusal> {
         use Name::{BlueGreen, Canary, InPlace, Rolling, Shadow};
-        let said: [(&str, bool, &[Name]); 10] = [
+        const COMPARING: &[Name] = &[Rolling, Canary, Shadow];
+        let said: [(&str, bool, &[Name]); 11] = [
             ("--batch", self.batch.is_some(), &[Rolling]),
             ("--max-unavailable", self.max_unavailable.is_some(), &[Rolling]),
             ("--last-first", self.last_first, &[Rolling]),
             ("--steps", !self.steps.is_empty(), &[Canary]),
             ("--bake", self.bake.is_some(), &[Rolling, Canary, Shadow]),
-            ("--samples", self.samples.is_some(), &[Canary, Shadow]),
-            ("--patience", self.patience.is_some(), &[Canary, Shadow]),
-            ("--errors", self.errors.is_some(), &[Canary, Shadow]),
-            ("--latency", self.latency.is_some(), &[Canary, Shadow]),
+            ("--samples", self.samples.is_some(), COMPARING),
+            ("--patience", self.patience.is_some(), COMPARING),
+            ("--no-traffic", self.no_traffic.is_some(), COMPARING),
+            ("--errors", self.errors.is_some(), COMPARING),
+            ("--latency", self.latency.is_some(), COMPARING),
             ("--tolerate", self.tolerate.is_some(), &[Shadow]),
         ];
         let name = match self.strategy {
@@ -92,6 +104,14 @@ impl Strategy {
                 format!("{option} says nothing to --strategy {name}; hint: `airssys deploy --help` lists what does");
             return Err(Refusal::new("bad-strategy", told));
         }
+        if self.latency.is_some()
+            && let Some(samples @ ..20) = self.samples
+        {
+            let told = format!(
+                "--latency is looked at over 20 turns at least, and --samples is {samples}; hint: --samples 20, or without --latency"
+            );
+            return Err(Refusal::new("bad-strategy", told));
+        }
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Ok(Way {
             strategy: name.to_owned(),
@@ -102,6 +122,7 @@ impl Strategy {
             bake_ms: self.bake.map(milliseconds),
             samples: self.samples,
             patience_ms: self.patience.map(milliseconds),
+            no_traffic: self.no_traffic.map(|policy| policy.name().to_owned()),
             errors: self.errors,
             latency: self.latency,
             tolerate: self.tolerate,

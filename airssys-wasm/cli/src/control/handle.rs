@@ -19,7 +19,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
     Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, VERSION, Way, WithoutMemory,
+    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, VERSION, Waits, Way, WithoutMemory,
 };
 use super::server::House;
 
@@ -249,6 +249,11 @@ fn go(way: &Way, options: &mut DeployOptions) -> Result<(), Refusal> {
     rolling.max_unavailable = way.max_unavailable.unwrap_or(rolling.max_unavailable);
     rolling.last_first = way.last_first;
     rolling.bake = way.bake_ms.map_or(rolling.bake, time);
+    rolling.compare = way.samples.is_some()
+        || way.patience_ms.is_some()
+        || way.no_traffic.is_some()
+        || way.errors.is_some()
+        || way.latency.is_some();
     let mut canary = Canary::default();
     if way.steps.iter().any(|share| !(*share > 0.0 && *share <= 100.0)) || !way.steps.is_sorted() {
         return wrong(
@@ -272,6 +277,9 @@ fn go(way: &Way, options: &mut DeployOptions) -> Result<(), Refusal> {
     gate.bake = way.bake_ms.map_or(gate.bake, time);
     gate.samples = way.samples.unwrap_or(gate.samples);
     gate.patience = way.patience_ms.map_or(gate.patience, time);
+    if let Some(policy) = &way.no_traffic {
+        gate.no_traffic = policy.parse().map_err(|error| Refusal::new("bad-strategy", error))?;
+    }
     match way.errors {
         Some(percent) if !(0.0..=100.0).contains(&percent) => {
             return wrong("how many more turns may fail is a share of 0 to 100 percent; hint: such as 1");
@@ -298,7 +306,7 @@ fn compared(of: deploy::Compared) -> Compared {
 }
 
 fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
-    let (mut at, mut sides) = (None, None);
+    let (mut at, mut sides, mut waiting) = (None, None, None);
     let now = deployment.progress();
     let because_of = match &now {
         Progress::RolledBack { reason: Setback::OfTheSet { service, .. } }
@@ -306,13 +314,13 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         _ => None,
     };
     let (state, reason) = match now {
-        Progress::Rehearsing { compared } => {
-            sides = compared;
+        Progress::Rehearsing { compared, waits } => {
+            (sides, waiting) = (compared, waits);
             ("rehearsing", None)
         }
-        Progress::Baking { step, steps, compared } => {
+        Progress::Baking { step, steps, compared, waits } => {
             at = Some((step, steps));
-            sides = compared;
+            (sides, waiting) = (compared, waits);
             ("baking", None)
         }
         Progress::Switching { .. } => ("switching", None),
@@ -341,6 +349,11 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         step: at.map(|(step, _)| step),
         steps: at.map(|(_, steps)| steps),
         compared: sides.map(compared),
+        waits: waiting.map(|waits| Waits {
+            samples: waits.samples,
+            no_traffic: waits.no_traffic.name().to_owned(),
+            held: waits.held,
+        }),
         rehearsed,
         reason,
         because_of,

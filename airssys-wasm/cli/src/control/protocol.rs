@@ -232,13 +232,13 @@ pub(crate) struct Way {
     pub(crate) steps: Vec<f64>,
     /// Rolling, canary, shadow.
     pub(crate) bake_ms: Option<u64>,
-    /// Canary, shadow.
+    /// Canary, shadow, rolling: each of this and the four after it makes a rolling deployment compare.
     pub(crate) samples: Option<u64>,
-    /// Canary, shadow.
     pub(crate) patience_ms: Option<u64>,
-    /// Canary, shadow: in percent.
+    /// `promote`, `hold` or `back`.
+    pub(crate) no_traffic: Option<String>,
+    /// In percent.
     pub(crate) errors: Option<f64>,
-    /// Canary, shadow.
     pub(crate) latency: Option<f64>,
     /// Shadow.
     pub(crate) tolerate: Option<u64>,
@@ -255,6 +255,7 @@ impl Default for Way {
             bake_ms: None,
             samples: None,
             patience_ms: None,
+            no_traffic: None,
             errors: None,
             latency: None,
             tolerate: None,
@@ -276,6 +277,17 @@ pub(crate) struct Seen {
 pub(crate) struct Compared {
     pub(crate) old: Seen,
     pub(crate) new: Seen,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waits {
+    /// For how many turns of each release.
+    pub(crate) samples: u64,
+    /// `promote`, `hold` or `back`: what becomes of it where they do not come in time.
+    pub(crate) no_traffic: String,
+    /// Whether that time is over, and it waits until somebody cancels it.
+    pub(crate) held: bool,
 }
 
 /// What was found when the release was shown what the live one does.
@@ -323,9 +335,12 @@ pub(crate) struct Deployment {
     /// While it bakes: how many there are.
     #[serde(default)]
     pub(crate) steps: Option<usize>,
-    /// How the two releases do, while they are compared.
+    /// How the two releases do in this step, while they are compared.
     #[serde(default)]
     pub(crate) compared: Option<Compared>,
+    /// Where the time of a step is over and it has seen too few turns.
+    #[serde(default)]
+    pub(crate) waits: Option<Waits>,
     /// What was found, where it was in the shadow.
     #[serde(default)]
     pub(crate) rehearsed: Option<Rehearsed>,
