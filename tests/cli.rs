@@ -10,6 +10,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/keep.rs"]
+mod keep;
 #[path = "cli/logs.rs"]
 mod logs;
 #[path = "cli/new.rs"]

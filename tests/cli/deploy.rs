@@ -394,16 +394,6 @@ fn what_was_deployed_outlives_a_host_that_is_killed() {
 }
 
 #[test]
-fn a_release_that_was_deployed_and_is_gone_is_not_replaced_in_silence() {
-    let (desk, running) = desk();
-    let _deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms"]).well();
-    stop(&desk, running);
-    std::fs::write(desk.path().join("two.wasm"), shifter("other", "healthy")).unwrap();
-    let refused = desk.run(&["run"]);
-    let _refused = refused.refused(3, "AR100", &["two.wasm", "digest", "--as-written"]);
-}
-
-#[test]
 fn a_plan_says_when_which_state_is_brought_over() {
     let by_key = "the release migrates it key by key, those that are awake now and the others when they wake";
     let cases = [

@@ -5,14 +5,14 @@
 //!
 //! Invariant: the file is there as a whole, and what it says is in force was started, or applied, as a whole.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{NotText, Topology};
+use crate::compose::{NotText, ServiceNode, Topology};
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Source};
 use crate::registry::{StoreError, files};
@@ -96,6 +96,12 @@ struct Written {
     format: u32,
     since: String,
     topology: String,
+    /// What serves each service whose release is kept, so that it can be started again where its path is gone. Records of deployments count for more.
+    #[serde(default)]
+    served: BTreeMap<String, Served>,
+    /// Whether a host runs with it, or was killed.
+    #[serde(default)]
+    running: bool,
     /// What is about to be.
     next: Option<Next>,
     /// What the records of deployments have yet to say.
@@ -107,8 +113,19 @@ struct Written {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Next {
     pub(crate) topology: String,
+    #[serde(default)]
+    pub(crate) served: BTreeMap<String, Served>,
     pub(crate) schemas: Vec<SchemaChange>,
     pub(crate) unsettled: Vec<Unsettled>,
+}
+
+/// What serves a service by the path of its topology.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Served {
+    /// How the topology names it.
+    pub(crate) named: PathBuf,
+    pub(crate) live: Source,
 }
 
 /// A service whose state is brought over to another schema.
@@ -130,10 +147,10 @@ pub(crate) struct Unsettled {
 }
 
 impl Unsettled {
-    /// What is to be said of a service that another release serves. One that was found by a path may be built anew there, so that the topology alone says
-    /// which it is; a published one never changes, and has a way back.
+    /// What is to be said of a service that another release serves. One that was found by a path and is not kept may be built anew there, so that the topology
+    /// alone says which it is; another one never changes, and has a way back.
     pub(crate) fn of(service: &str, from: Source, to: Source) -> Self {
-        let live = to.published.is_some().then_some((from, to));
+        let live = to.is_for_good().then_some((from, to));
         Self { service: service.to_owned(), live }
     }
 
@@ -154,8 +171,19 @@ pub fn in_force(data: &Path) -> Result<Option<InForce>, InForceError> {
     let ledger = Ledger::open(Some(data))?;
     let cut_off = ledger.decide(data)?;
     let Some(written) = ledger.lock().clone() else { return Ok(None) };
-    let topology = Topology::of_text(&ledger.path(), &written.topology, Some(data)).map_err(InForceError::Unusable)?;
+    let topology = of_text(&ledger, &written.topology, data).map_err(InForceError::Unusable)?;
     Ok(Some(InForce { topology, since: written.since, cut_off }))
+}
+
+/// A release that is not there is no error yet: what was live may be kept.
+fn of_text(ledger: &Ledger, text: &str, data: &Path) -> Result<Topology, ConfigError> {
+    let mut topology = Topology::of_text_to_start(&ledger.path(), text, data)?;
+    topology.each_service(|node| {
+        if let Some(why) = &mut node.release.gone {
+            why.hint = "bring it back, apply a topology that names another one (`airssys apply FILE`), or start with a file as it is written (`airssys run FILE --as-written`)".to_owned();
+        }
+    });
+    Ok(topology)
 }
 
 /// Says what will be in force at the next start, without a host. `digests` are those of the components, by service, as [`crate::Checked`] has them.
@@ -172,7 +200,7 @@ pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, 
     ledger.finish(&records)?;
     let before = ledger.lock().as_ref().map(|written| written.topology.clone());
     // One that cannot be used any more is as good as none: each release is another one then.
-    let before = before.and_then(|text| Topology::of_text(&ledger.path(), &text, Some(data)).ok());
+    let before = before.and_then(|text| of_text(&ledger, &text, data).ok());
     let named = |service: &str| {
         let before = before.as_ref()?;
         before.services().find(|node| node.address.service() == service).map(|node| node.named.clone())
@@ -183,14 +211,22 @@ pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, 
             unsettled.push(Unsettled::gone(&service));
             continue;
         };
-        if named(&service).as_ref() != Some(&node.named) {
-            let digest = digests.get(&service).cloned().unwrap_or_default();
-            unsettled.push(Unsettled::of(&service, record.live, Source::new(&node.release, &digest)));
+        let offered = Source::new(&node.release, digests.get(&service).map_or("", String::as_str));
+        // What lies at its path is meant by whoever applies it, as it is where a host runs.
+        let rebuilt = offered.component == record.live.component && offered.digest != record.live.digest;
+        if named(&service).as_ref() != Some(&node.named) || rebuilt {
+            unsettled.push(Unsettled::of(&service, record.live, offered));
         }
     }
-    let next = Next { topology: topology.to_text()?, schemas: Vec::new(), unsettled };
+    let mut served = ledger.served();
+    served.retain(|service, served| {
+        let same = |node: &Arc<ServiceNode>| node.address.as_str() == service && node.named == served.named;
+        topology.services().any(same)
+    });
+    let next = Next { topology: topology.to_text()?, served, schemas: Vec::new(), unsettled };
     ledger.intend(next.clone())?;
     ledger.commit(next)?;
+    ledger.rest()?;
     ledger.finish(&records)
 }
 
@@ -276,14 +312,38 @@ impl Ledger {
         Ok(Some(CutOff::GoneBack))
     }
 
-    /// This topology was started as a whole.
-    pub(crate) fn enforce(&self, topology: &Topology) -> Result<(), InForceError> {
+    /// What served each service whose release is kept.
+    pub(crate) fn served(&self) -> BTreeMap<String, Served> {
+        self.lock().as_ref().map(|written| written.served.clone()).unwrap_or_default()
+    }
+
+    /// The releases of [`Ledger::served`].
+    pub(crate) fn sources(&self) -> BTreeMap<String, Source> {
+        let written = self.lock();
+        let all = written.iter().flat_map(|written| &written.served);
+        all.map(|(service, served)| (service.clone(), served.live.clone())).collect()
+    }
+
+    /// Whether a host runs with it; at a start: whether the one that had it last was killed.
+    pub(crate) fn is_running(&self) -> bool {
+        self.lock().as_ref().is_some_and(|written| written.running)
+    }
+
+    /// This topology was started as a whole, and this is what serves.
+    pub(crate) fn enforce(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), InForceError> {
         if self.folder.is_none() {
             return Ok(());
         }
         let text = topology.to_text()?;
-        let known = self.lock().as_ref().is_some_and(|written| written.topology == text && written.next.is_none());
-        if known { Ok(()) } else { self.write(Written::new(text, Vec::new())) }
+        let known = self.lock().clone().filter(|written| written.topology == text && written.next.is_none());
+        let new = || Written::new(text, BTreeMap::new(), Vec::new());
+        self.write(Written { served, running: true, ..known.unwrap_or_else(new) })
+    }
+
+    /// The host has ended in order.
+    pub(crate) fn rest(&self) -> Result<(), InForceError> {
+        let written = self.lock().clone().filter(|written| written.running);
+        written.map_or(Ok(()), |written| self.write(Written { running: false, ..written }))
     }
 
     /// An apply is about to change something.
@@ -298,7 +358,8 @@ impl Ledger {
 
     /// All of it has come about.
     pub(crate) fn commit(&self, next: Next) -> Result<(), InForceError> {
-        self.write(Written::new(next.topology, next.unsettled))
+        let running = self.is_running();
+        self.write(Written { running, ..Written::new(next.topology, next.served, next.unsettled) })
     }
 
     /// It is as it was before.
@@ -338,9 +399,9 @@ impl Ledger {
 }
 
 impl Written {
-    fn new(topology: String, unsettled: Vec<Unsettled>) -> Self {
+    fn new(topology: String, served: BTreeMap<String, Served>, unsettled: Vec<Unsettled>) -> Self {
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        Self { format: FORMAT, since, topology, next: None, unsettled }
+        Self { format: FORMAT, since, topology, served, running: false, next: None, unsettled }
     }
 }
 
@@ -351,7 +412,13 @@ mod tests {
     use super::*;
 
     fn source(name: &str) -> Source {
-        Source { published: Some(format!("{name}@1.0.0")), component: name.into(), digest: name.to_owned(), schema: 0 }
+        Source {
+            published: Some(format!("{name}@1.0.0")),
+            component: name.into(),
+            digest: name.to_owned(),
+            schema: 0,
+            kept: None,
+        }
     }
 
     fn named(data: &Path) -> (String, Option<CutOff>) {
@@ -366,10 +433,11 @@ mod tests {
         assert!(in_force(data).unwrap().is_none());
         let next = |name: &str| Next {
             topology: Topology::new(name).to_text().unwrap(),
+            served: BTreeMap::new(),
             schemas: Vec::new(),
             unsettled: vec![Unsettled::of("counter", source("one"), source("two")), Unsettled::gone("old")],
         };
-        Ledger::open(Some(data)).unwrap().enforce(&Topology::new("old")).unwrap();
+        Ledger::open(Some(data)).unwrap().enforce(&Topology::new("old"), BTreeMap::new()).unwrap();
         assert_eq!(named(data), ("old".to_owned(), None));
         // Cut off before the commit.
         Ledger::open(Some(data)).unwrap().intend(next("new")).unwrap();
@@ -396,11 +464,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
         let ledger = Ledger::open(Some(data)).unwrap();
-        ledger.enforce(&Topology::new("m")).unwrap();
+        ledger.enforce(&Topology::new("m"), BTreeMap::new()).unwrap();
         let gone = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"/nowhere/a.wasm\"\n[[service]]\nname = \"b\"\nrelease = \"b@1.0.0\"\n";
-        ledger.write(Written::new(gone.to_owned(), Vec::new())).unwrap();
-        let error = in_force(data).unwrap_err().to_string();
+        ledger.write(Written::new(gone.to_owned(), BTreeMap::new(), Vec::new())).unwrap();
+        // What served may be kept, so that this is for the start to say.
+        let found = in_force(data).unwrap().unwrap().topology;
+        let error = found.services().next().unwrap().release.gone().unwrap().to_string();
         assert!(error.contains("/nowhere/a.wasm") && error.contains("--as-written"), "{error}");
+        ledger.write(Written::new("name = \"m\"\ncolour = 1\n".to_owned(), BTreeMap::new(), Vec::new())).unwrap();
+        assert!(matches!(in_force(data), Err(InForceError::Unusable(_))));
+        ledger.write(Written::new(gone.to_owned(), BTreeMap::new(), Vec::new())).unwrap();
         assert_eq!(needed(data).unwrap().into_iter().collect::<Vec<_>>(), ["b@1.0.0"]);
         std::fs::write(ledger.path(), "{").unwrap();
         let error = in_force(data).unwrap_err().to_string();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
 
+use super::validate::Releases;
 use crate::actor::Multiplicity;
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
@@ -238,13 +239,24 @@ impl Topology {
     /// As [`Topology::read`]; a release that is not in the store, or is damaged there.
     pub fn read_with(path: &Path, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
         let source = Source::read(path, "name the topology file, such as airssys.toml")?;
-        super::validate::topology(&source, data_folder)
+        super::validate::topology(&source, Releases { data_folder, may_be_gone: false })
     }
 
-    /// [`Topology::read_with`] from a text that came from elsewhere; `path` is what errors call it.
-    pub(crate) fn of_text(path: &Path, text: &str, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
+    /// [`Topology::read_with`], where a release that is not there is no error yet: what serves its service may be another one that was deployed, or the data
+    /// folder may keep what it was. [`crate::RuntimeBuilder::start`] and [`crate::Runtime::apply`] refuse where that is not so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::read`], but for that.
+    pub fn read_to_start(path: &Path, data_folder: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
+        super::validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
+    }
+
+    /// [`Topology::read_to_start`] from a text that came from elsewhere; `path` is what errors call it.
+    pub(crate) fn of_text_to_start(path: &Path, text: &str, data_folder: &Path) -> Result<Self, ConfigError> {
         let source = Source { path: path.to_owned(), text: text.to_owned() };
-        super::validate::topology(&source, data_folder)
+        super::validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
     }
 
     /// Changes each service.

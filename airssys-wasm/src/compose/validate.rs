@@ -38,7 +38,7 @@ enum NodeKind {
     Service(usize),
 }
 
-pub(super) fn topology(source: &Source, data_folder: Option<&Path>) -> Result<Topology, ConfigError> {
+pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topology, ConfigError> {
     let written: written::Topology = source.parse()?;
     if !is_service_name(written.name.get_ref()) {
         return Err(bad_name(source, &written.name));
@@ -59,7 +59,7 @@ pub(super) fn topology(source: &Source, data_folder: Option<&Path>) -> Result<To
     let root = &written.root;
     let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);
     check_flags(source, &written.name.span(), &root_flags)?;
-    let children = children(source, data_folder, &written, &names, None, root_flags.auto_shutdown)?;
+    let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
     Ok(Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children })
 }
 
@@ -148,7 +148,7 @@ fn check_parents(
 
 fn children(
     source: &Source,
-    data_folder: Option<&Path>,
+    releases: Releases<'_>,
     written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     parent: Option<&str>,
@@ -161,10 +161,10 @@ fn children(
     mine.into_iter()
         .map(|named| match named.node {
             NodeKind::Supervisor(at) => {
-                supervisor(source, data_folder, written, names, &written.supervisors[at], auto_shutdown)
+                supervisor(source, releases, written, names, &written.supervisors[at], auto_shutdown)
                     .map(Node::Supervisor)
             }
-            NodeKind::Service(at) => service(source, data_folder, written, names, &written.services[at], auto_shutdown)
+            NodeKind::Service(at) => service(source, releases, written, names, &written.services[at], auto_shutdown)
                 .map(|service| Node::Service(Arc::new(service))),
         })
         .collect()
@@ -172,7 +172,7 @@ fn children(
 
 fn supervisor(
     source: &Source,
-    data_folder: Option<&Path>,
+    releases: Releases<'_>,
     written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     entry: &Spanned<written::Supervisor>,
@@ -187,7 +187,7 @@ fn supervisor(
         restart: value.restart.0,
         shutdown: value.shutdown.map_or(Shutdown::SUPERVISOR, |word| word.0),
         significant: value.significant,
-        children: children(source, data_folder, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
+        children: children(source, releases, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
         flags,
     })
 }
@@ -247,7 +247,7 @@ fn check_significant(
 
 fn service(
     source: &Source,
-    data_folder: Option<&Path>,
+    releases: Releases<'_>,
     written: &written::Topology,
     names: &BTreeMap<&str, Named<'_>>,
     entry: &Spanned<written::Service>,
@@ -256,7 +256,7 @@ fn service(
     let value = entry.get_ref();
     check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
-    let mut node = ServiceNode::new(address, release(source, data_folder, &value.release)?);
+    let mut node = ServiceNode::new(address, found(source, releases, &value.release)?);
     node.named = named(source, value.release.get_ref());
     node.own_limits = LimitsPatch::from(value.limits.clone());
     node.own_limits.apply(&mut node.limits);
@@ -271,6 +271,22 @@ fn service(
     node.shutdown = value.shutdown.map_or(Shutdown::WORKER, |word| word.0);
     node.significant = value.significant;
     Ok(node)
+}
+
+/// Where releases are found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Releases<'a> {
+    /// Where those are that are named `NAME@VERSION`.
+    pub(super) data_folder: Option<&'a Path>,
+    /// Whether one that is not there is left for the start to decide about.
+    pub(super) may_be_gone: bool,
+}
+
+fn found(source: &Source, releases: Releases<'_>, written: &Spanned<PathBuf>) -> Result<Release, ConfigError> {
+    match release(source, releases.data_folder, written) {
+        Err(why) if releases.may_be_gone => Ok(Release::missing(from_file(source, written.get_ref()), why)),
+        found => found,
+    }
 }
 
 fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBuf>) -> Result<Release, ConfigError> {

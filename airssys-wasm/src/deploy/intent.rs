@@ -143,6 +143,7 @@ mod tests {
             component: name.into(),
             digest: "d".repeat(64),
             schema: 0,
+            kept: None,
         };
         let step = Some(Step { strategy: "canary".to_owned(), step: 1, steps: 4 });
         let set = Some(SetId { first: "counter".to_owned(), after });

@@ -44,7 +44,7 @@ use crate::actor::Swapped;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
-use crate::registry::Untrusted;
+use crate::registry::{StoreError, Untrusted};
 
 /// How a deployment goes about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,6 +196,14 @@ pub enum DeployError {
         /// Each export that is gone or has another type, and how it differs.
         broken: Vec<String>,
     },
+    /// Its bytes cannot be kept in the data folder, so that it could not be started again.
+    #[error("{service}: the release cannot be kept: {source}")]
+    NotKept {
+        /// The service.
+        service: String,
+        /// Why not.
+        source: Box<StoreError>,
+    },
     /// The release cannot be hosted.
     #[error("{service}: {source}")]
     Release {
@@ -223,6 +231,7 @@ impl DeployError {
             Self::SameVersion { .. } => "same-version",
             Self::OlderSchema { .. } => "older-schema",
             Self::Incompatible { .. } => "incompatible",
+            Self::NotKept { .. } => "not-kept",
             Self::Release { .. } => "release",
         }
     }

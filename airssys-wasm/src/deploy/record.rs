@@ -5,7 +5,7 @@
 //!
 //! Invariant: a file is there as a whole; what it says is live was live, and proved.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -13,10 +13,10 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::intent::{self, Intent, SetId, Step};
-use crate::registry::{Digest, Release, Store, StoreError, files};
+use crate::registry::{Description, Digest, Keep, Release, Store, StoreError, files};
 
-/// The version of what a record says; 2 does not say which set an end was of, and 3 not what it went on without.
-const FORMAT: u32 = 4;
+/// The version of what a record says; 2 does not say which set an end was of, 3 not what it went on without, 4 not what is kept of a release.
+const FORMAT: u32 = 5;
 const OLDEST: u32 = 2;
 /// Where they are in the data folder.
 const FOLDER: &str = "deployments";
@@ -35,6 +35,9 @@ pub struct Source {
     pub digest: String,
     /// The schema that it keeps its state in.
     pub schema: u32,
+    /// What the data folder keeps of it, so that it is found whatever lies at its path; none where it was published, or nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Description>,
 }
 
 impl Source {
@@ -46,7 +49,19 @@ impl Source {
             component: std::path::absolute(&release.component).unwrap_or_else(|_| release.component.clone()),
             digest: digest.to_owned(),
             schema: manifest.state_schema,
+            kept: release.kept.as_ref().map(|kept| kept.description.clone()),
         }
+    }
+
+    /// Whether it is the same whenever it is found again.
+    pub(crate) fn is_for_good(&self) -> bool {
+        self.published.is_some() || self.kept.is_some()
+    }
+
+    /// The digests of what the data folder keeps of it.
+    fn digests(&self) -> impl Iterator<Item = String> {
+        let kept = self.kept.iter();
+        kept.flat_map(|kept| std::iter::once(self.digest.clone()).chain(kept.sha256.map(|sum| sum.to_string())))
     }
 
     /// Finds it again, and nothing else in its place. Reads its component: not for a runtime's thread.
@@ -55,11 +70,17 @@ impl Source {
     ///
     /// A text that says why not.
     pub(crate) fn find(&self, data: &Path) -> Result<Release, String> {
-        let release = match &self.published {
-            Some(reference) => {
+        let release = match (&self.published, &self.kept) {
+            (Some(reference), _) => {
                 Store::open(data).and_then(|store| store.resolve(reference)).map_err(|error| error.to_string())?
             }
-            None => {
+            (None, Some(kept)) => {
+                let found = Keep::new(data).find(&self.component, &self.digest, kept);
+                // What to do is for the one who asks to say.
+                return found
+                    .map_err(|error| error.to_string().split("; hint: ").next().unwrap_or_default().to_owned());
+            }
+            (None, None) => {
                 let mut found = Release::find(&self.component).map_err(|error| error.to_string())?;
                 found.manifest.state_schema = self.schema;
                 found
@@ -140,6 +161,24 @@ pub enum Recovery {
         /// What the topology says.
         written: PathBuf,
     },
+    /// The release of the topology is not there any more, and what served from there last serves.
+    Kept {
+        /// The service.
+        service: String,
+        /// What serves.
+        live: Source,
+        /// Why it is not there.
+        why: String,
+    },
+    /// The host was killed, and what served by the path of the topology serves, though another release is there now.
+    Resumed {
+        /// The service.
+        service: String,
+        /// What serves.
+        live: Source,
+        /// The path.
+        written: PathBuf,
+    },
     /// A deployment was cut off, and its release is live.
     Finished {
         /// The service.
@@ -163,6 +202,22 @@ pub enum Recovery {
 impl std::fmt::Display for Recovery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Deployed { service, live, written } if live.published.is_none() && live.component == *written => {
+                write!(
+                    f,
+                    "{service}: served by {live}, which was deployed; another release lies there now; hint: `airssys deploy {service} {}` brings that in, `--as-written` forgets what was deployed",
+                    written.display()
+                )
+            }
+            Self::Kept { service, live, why } => write!(
+                f,
+                "{service}: served by {live}, as before; what the topology names cannot be used: {why}; hint: bring it back, or name another release"
+            ),
+            Self::Resumed { service, live, written } => write!(
+                f,
+                "{service}: served by {live}, as when the host was killed; another release lies there now; hint: `airssys deploy {service} {}` brings that in, and so does a start after an end in order",
+                written.display()
+            ),
             Self::Deployed { service, live, written } => write!(
                 f,
                 "{service}: served by {live}, which was deployed; the topology says {}; hint: `--as-written` forgets what was deployed",
@@ -191,6 +246,12 @@ impl Record {
     fn new(live: &Source) -> Self {
         let live = live.clone();
         Self { format: FORMAT, live, previous: None, ended: 0, history: Vec::new(), under_way: None, turn: 0 }
+    }
+
+    /// What the next start may need.
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        let under_way = self.under_way.iter().flat_map(|intent| [&intent.live, &intent.next]);
+        std::iter::once(&self.live).chain(&self.previous).chain(under_way)
     }
 
     /// A deployment that was cut off is over.
@@ -321,24 +382,22 @@ pub fn forget(data: &Path) -> Result<(), RecordError> {
 pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
     let records = Records::open(Some(data))?;
     let all = records.all();
-    let sources = all.values().flat_map(|record| {
-        let next = record.under_way.as_ref().map(|intent| &intent.next);
-        std::iter::once(&record.live).chain(&record.previous).chain(next)
-    });
-    Ok(sources.filter_map(|source| source.published.clone()).collect())
+    Ok(all.values().flat_map(Record::sources).filter_map(|source| source.published.clone()).collect())
 }
 
 /// The records of all services; in memory only where there is no data folder.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     folder: Option<PathBuf>,
+    keep: Option<Arc<Keep>>,
     all: Mutex<HashMap<String, Record>>,
 }
 
 impl Records {
     /// Reads those that are there.
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, RecordError> {
-        let Some(folder) = data.map(|data| data.join(FOLDER)) else { return Ok(Self::default()) };
+        let Some(data) = data else { return Ok(Self::default()) };
+        let folder = data.join(FOLDER);
         let mut all = HashMap::new();
         let names = files::names(&folder)?;
         for (service, path) in services(&names, &folder, RECORD) {
@@ -362,7 +421,25 @@ impl Records {
             record.turn = turn + 1;
             record.under_way = (intent.after == record.ended).then_some(intent);
         }
-        Ok(Self { folder: Some(folder), all: Mutex::new(all) })
+        Ok(Self { folder: Some(folder), keep: Some(Arc::new(Keep::new(data))), all: Mutex::new(all) })
+    }
+
+    /// Where the bytes are kept of what serves, where there is a data folder.
+    pub(crate) fn keep(&self) -> Option<Arc<Keep>> {
+        self.keep.clone()
+    }
+
+    /// Forgets the bytes that no start needs any more, and nobody who runs; `others` are needed too, where their services have no record.
+    pub(crate) fn sweep(&self, others: &BTreeMap<String, Source>) {
+        let Some(keep) = &self.keep else { return };
+        let needed = {
+            let all = self.all();
+            let others = others.iter().filter(|(service, _)| !all.contains_key(*service)).map(|(_, source)| source);
+            all.values().flat_map(Record::sources).chain(others).flat_map(Source::digests).collect()
+        };
+        if let Err(error) = keep.sweep(&needed) {
+            tracing::warn!(target: "airssys::deploy", %error, "cannot forget a release that nobody needs any more");
+        }
     }
 
     /// Whether nothing was ever deployed.
@@ -534,7 +611,13 @@ mod tests {
     use super::*;
 
     fn source(name: &str, schema: u32) -> Source {
-        Source { published: Some(format!("{name}@1.0.0")), component: name.into(), digest: name.to_owned(), schema }
+        Source {
+            published: Some(format!("{name}@1.0.0")),
+            component: name.into(),
+            digest: name.to_owned(),
+            schema,
+            kept: None,
+        }
     }
 
     fn page(records: &Arc<Records>, service: &str, live: &Source, next: &Source) -> Page {

@@ -83,6 +83,27 @@ pub enum StoreError {
         /// The lock.
         path: PathBuf,
     },
+    /// A file that the data folder keeps of a release is not what was kept, and the same bytes are not where they came from.
+    #[error(
+        "{} is damaged: {}, and should have that of its name; hint: put the file with that SHA-256 back there, or to {}, or start with what the topology says: `airssys run --as-written`",
+        .file.display(), Has(.found), .from.display()
+    )]
+    KeptDamaged {
+        /// The file, which has the SHA-256 of what was kept for its name.
+        file: PathBuf,
+        /// That of what is there; none where nothing can be read.
+        found: Option<Digest>,
+        /// Where the release came from.
+        from: PathBuf,
+    },
+    /// What is at a path is not what was compiled from there.
+    #[error("{} was written over while it was compiled: {}; hint: try again when it is built", .path.display(), Has(.found))]
+    Rebuilt {
+        /// The component.
+        path: PathBuf,
+        /// The SHA-256 of what is there.
+        found: Option<Digest>,
+    },
     /// The file system refused.
     #[error("cannot {action} {}: {source}; hint: {}", .path.display(), io_hint(.source))]
     File {
@@ -93,6 +114,17 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+}
+
+struct Has<'a>(&'a Option<Digest>);
+
+impl std::fmt::Display for Has<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(found) => write!(f, "it has the SHA-256 {found}"),
+            None => f.write_str("it cannot be read"),
+        }
+    }
 }
 
 struct Known<'a>(&'a [String]);

@@ -6,7 +6,7 @@
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,18 +103,22 @@ impl Lock {
     }
 }
 
-/// That a file is needed. Ends when this is dropped, and with the process, however that ends.
+/// That files are needed. Ends when this is dropped, and with the process, however that ends.
 #[derive(Debug)]
 pub struct Hold {
-    _held: File,
+    _held: Vec<File>,
 }
 
 impl Hold {
-    /// Holds a file; any number may.
-    pub(super) fn on(path: &Path) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(StoreError::file("read", path))?;
-        file.lock_shared().map_err(StoreError::file("lock", path))?;
-        Ok(Self { _held: file })
+    /// Holds files; any number may.
+    pub(super) fn on<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Self, StoreError> {
+        let mut held = Vec::new();
+        for path in paths {
+            let file = File::open(path).map_err(StoreError::file("read", path))?;
+            file.lock_shared().map_err(StoreError::file("lock", path))?;
+            held.push(file);
+        }
+        Ok(Self { _held: held })
     }
 
     /// Whether anybody holds a file.

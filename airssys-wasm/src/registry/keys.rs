@@ -280,11 +280,7 @@ mod tests {
         let source = Source::of_text("Component.toml", manifest);
         let seal =
             Seal { binary: Digest::of(binary), manifest: Digest::of(manifest.as_bytes()), signatures: Vec::new() };
-        Release {
-            component: PathBuf::from("a.wasm"),
-            manifest: Manifest::of_source(&source).unwrap(),
-            seal: Some(seal),
-        }
+        Release { seal: Some(seal), ..Release::of(PathBuf::from("a.wasm"), Manifest::of_source(&source).unwrap()) }
     }
 
     const MANIFEST: &str = "name = \"a\"\nversion = \"1.0.0\"\n";

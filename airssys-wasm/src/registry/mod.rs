@@ -5,6 +5,7 @@ mod draft;
 mod error;
 pub(crate) mod files;
 mod hex;
+mod keep;
 mod keys;
 mod manifest;
 mod record;
@@ -15,6 +16,8 @@ pub use digest::{Digest, NoDigest};
 pub use draft::Draft;
 pub use error::StoreError;
 pub use files::Hold;
+pub use keep::Description;
+pub(crate) use keep::{Keep, Kept};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
 pub(crate) use manifest::WrittenLimits;
 pub use manifest::{LimitsPatch, Manifest, Memory, World};
@@ -23,6 +26,7 @@ pub use reference::{Reference, ReferenceError};
 pub use store::{Listing, Published, Store};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config_file::{ConfigError, Source};
 
@@ -45,6 +49,12 @@ pub struct Release {
     pub manifest: Manifest,
     /// What it is held to, where it was published; none where it was found by a path.
     pub seal: Option<Seal>,
+    /// The text of its `Component.toml`, where it was found by a path and has one.
+    pub(crate) description: Option<Arc<str>>,
+    /// The same bytes in the data folder, where they are kept; then the component is only where they came from.
+    pub(crate) kept: Option<Kept>,
+    /// Why there is none; see [`Release::gone`].
+    pub(crate) gone: Option<Box<ConfigError>>,
 }
 
 /// The digests of a published release, and who vouches for them.
@@ -73,17 +83,48 @@ impl Release {
     ///
     /// Nothing is there, or what is there is wrong.
     pub fn find(path: &Path) -> Result<Self, ConfigError> {
-        let Found { component, manifest, .. } = Found::at(path)?;
-        Ok(Self { component, manifest, seal: None })
+        let Found { component, manifest, source } = Found::at(path)?;
+        Ok(Self { description: source.map(|source| source.text.into()), ..Self::of(component, manifest) })
     }
 
-    /// Says to all processes that this release is needed for as long as the answer lives: [`Store::remove`] and [`Store::retention`] then spare it.
+    pub(crate) fn of(component: PathBuf, manifest: Manifest) -> Self {
+        Self { component, manifest, seal: None, description: None, kept: None, gone: None }
+    }
+
+    /// In the place of one that is not there, which is no error where what was live is known: see [`crate::compose::Topology::read_to_start`].
+    pub(crate) fn missing(path: PathBuf, why: ConfigError) -> Self {
+        let manifest = Manifest::of_bare_file(&path);
+        Self { gone: Some(Box::new(why)), ..Self::of(path, manifest) }
+    }
+
+    /// Why there is no such release, where it stands for one that was not found.
+    #[must_use]
+    pub fn gone(&self) -> Option<&ConfigError> {
+        self.gone.as_deref()
+    }
+
+    /// The file that its bytes are read from: its component, or the one that the data folder keeps of it.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        self.kept.as_ref().map_or(&self.component, |kept| &kept.binary)
+    }
+
+    /// The digest that its binary must have, where it is held to one.
+    pub(crate) fn expected(&self) -> Option<Digest> {
+        self.seal.as_ref().map(|seal| seal.binary).or_else(|| self.kept.as_ref().map(|kept| kept.digest))
+    }
+
+    /// Says to all processes that this release is needed for as long as the answer lives: [`Store::remove`] and [`Store::retention`] then spare it, and
+    /// so does the host that keeps it.
     ///
     /// # Errors
     ///
     /// Its component cannot be read.
     pub fn hold(&self) -> Result<Hold, StoreError> {
-        Hold::on(&self.component)
+        match &self.kept {
+            Some(kept) => kept.hold(),
+            None => Hold::on([&self.component]),
+        }
     }
 }
 

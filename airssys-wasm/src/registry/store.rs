@@ -400,7 +400,7 @@ impl Store {
             let path = self.record_path(&release).unwrap_or_default();
             return Err(damaged(&path, format!("holds a signature of {} that is not one of this release", bad.key)));
         }
-        Ok(Release { component, manifest, seal: Some(seal) })
+        Ok(Release { seal: Some(seal), ..Release::of(component, manifest) })
     }
 
     /// Removes what killed writers left: unfinished files, and blobs that no record names. What cannot be removed now is left for the next time.

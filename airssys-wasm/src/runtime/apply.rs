@@ -18,8 +18,10 @@ use crate::engine::{Engines, Template, TemplateError, slot};
 use crate::registry::Digest;
 
 use self::steps::Steps;
-use super::builder::{check_trust, declared_instances, durable_services, hold, key, load_one, room};
-use super::deployments::{Deployable, Freed, compare};
+use super::builder::{
+    check_found, check_trust, declared_instances, durable_services, hold, key, load_one, room, served,
+};
+use super::deployments::{Deployable, Freed, compare, kept};
 use super::{Runtime, RuntimeError};
 
 /// An apply of which nothing has come about, and nothing is wrong that can be known before.
@@ -138,6 +140,7 @@ impl Runtime {
                 return Err(ApplyError::Refused { refusals: prepared.plan.refusals });
             }
             let taken = runtime.take_all(&prepared.plan.differences)?;
+            let prepared = runtime.keep_next(prepared).await?;
             Steps::new(&runtime, prepared, taken).run().await
         });
         applying.await.unwrap_or_else(|panic| {
@@ -152,6 +155,28 @@ impl Runtime {
         self.in_force.load_full()
     }
 
+    /// Keeps the bytes of what will serve, and says so in what is to be written down.
+    async fn keep_next(&self, mut prepared: Prepared) -> Result<Prepared, ApplyError> {
+        let (keep, next) = (self.records.keep(), std::mem::take(&mut prepared.next));
+        let keeping = tokio::task::spawn_blocking(move || {
+            let each = next
+                .into_iter()
+                .map(|(service, next)| kept(&service, next, keep.as_deref()).map(|next| (service, next)));
+            each.collect::<Result<HashMap<_, _>, _>>()
+        });
+        // A panic there is one here.
+        prepared.next = keeping.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let live = self.live_ones();
+        let before = self.in_force.load_full();
+        prepared.record = record(&before, &prepared.written, &live, &prepared.next, &prepared.plan.differences)?;
+        Ok(prepared)
+    }
+
+    fn live_ones(&self) -> HashMap<String, Deployable> {
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
+    }
+
     /// Lets no deployment begin of the services that are touched.
     fn take_all(&self, differences: &[Difference]) -> Result<HashMap<String, Freed>, DeployError> {
         let there = differences.iter().filter(|found| found.subject == Subject::Service && found.fate != Fate::Added);
@@ -163,10 +188,7 @@ impl Runtime {
     }
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
-        let live: HashMap<String, Deployable> = {
-            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-            releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
-        };
+        let live = self.live_ones();
         let before = self.in_force.load_full();
         let (mut target, deployed) = with_deployed(&before, topology, &live);
         // A grant that stays keeps the folder that it has.
@@ -193,6 +215,7 @@ impl Runtime {
             }
             found.fate != Fate::Changed || !found.settings.is_empty()
         });
+        check_found(&target)?;
         check_trust(&target)?;
         durable_services(&target, self.data_folder.as_deref())?;
         room(&self.engines, &target)?;
@@ -262,7 +285,7 @@ impl Runtime {
         let compared = tokio::task::spawn_blocking(move || compare(&name, &from, &to, &of).1);
         compared.await.map_err(|panic| {
             let detail = format!("reading its types panicked: {panic}");
-            let source = TemplateError::Invalid { path: next.node.release.component.clone(), detail };
+            let source = TemplateError::Invalid { path: next.node.release.binary().to_owned(), detail };
             DeployError::Release { service: service.to_owned(), source }
         })
     }
@@ -282,7 +305,7 @@ fn with_deployed(
         let (Some(before), Some(live)) = (named.get(node.address.as_str()), live.get(&service)) else { return };
         let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let is_written = absolute(&live.node.release.component) == absolute(&node.release.component);
-        if before.named == node.named && !is_written {
+        if before.named == node.named && (!is_written || node.release.gone().is_some()) {
             *node = node.with_release(live.node.release.clone());
             deployed.push((service, live.source().to_string()));
         }
@@ -306,7 +329,7 @@ async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -
         .filter(|node| node.release.seal.is_none())
         .filter_map(|node| {
             let live = live.get(node.address.as_str())?;
-            Some((node.address.to_string(), node.release.component.clone(), live.template.digest().to_owned()))
+            Some((node.address.to_string(), node.release.binary().to_owned(), live.template.digest().to_owned()))
         })
         .collect();
     let mut others: Vec<String> = target
@@ -368,14 +391,20 @@ fn record(
         }
     }
     // One that serves already, and is named by its path now: from here on the topology alone says which it is.
+    let is_kept = |node: &ServiceNode| live.get(node.address.as_str()).is_some_and(|live| live.source().is_for_good());
     let named = |node: &&Arc<ServiceNode>| {
-        node.release.seal.is_none() && differences.iter().all(|found| found.name != node.address.as_str())
+        node.release.seal.is_none()
+            && !is_kept(node)
+            && differences.iter().all(|found| found.name != node.address.as_str())
     };
     let renamed = topology
         .services()
         .filter(named)
         .filter(|node| before.services().any(|old| old.address == node.address && old.named != node.named));
     unsettled.extend(renamed.map(|node| Unsettled::gone(node.address.as_str())));
+    let serves = |node: &Arc<ServiceNode>| next.get(node.address.as_str()).or_else(|| live.get(node.address.as_str()));
+    let serving = topology.services().filter_map(|node| Some((node, serves(node)?.source())));
+    let served = served(serving);
     let topology = topology.to_text().map_err(crate::apply::InForceError::from)?;
-    Ok(Next { topology, schemas, unsettled })
+    Ok(Next { topology, served, schemas, unsettled })
 }

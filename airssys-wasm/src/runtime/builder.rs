@@ -13,13 +13,13 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
-use crate::apply::Ledger;
+use crate::apply::{Ledger, Served};
 use crate::compose::folders::{self, Guarded};
 use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::middleware::{Layer, Stack};
-use crate::registry::{Hold, verify};
+use crate::registry::{Digest, Hold, Keep, Release, verify};
 use crate::router::Mesh;
 use crate::state::durable::{Journal, Shelf, StateError, StateFile};
 
@@ -131,7 +131,7 @@ impl RuntimeBuilder {
             Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
             Err(error) => Err(error),
         };
-        let (Recovered { topology, records, ledger, recoveries }, (templates, holds)) = match loaded {
+        let (Recovered { topology, records, ledger, recoveries }, (mut templates, holds)) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let Some(kept) = kept {
@@ -140,6 +140,7 @@ impl RuntimeBuilder {
                 return Err(error);
             }
         };
+        let (topology, mut kept_holds) = keep_all(topology, records.keep(), &mut templates).await;
         let topology = topology.as_ref();
         let mut previous = previous(&engines, topology, &records, self.data_folder.as_deref()).await;
         let mesh = Arc::new(Mesh::new(topology.settings.mesh, Stack::new(self.layers), Arc::clone(engines.pulse())));
@@ -156,13 +157,13 @@ impl RuntimeBuilder {
         let Building { services: mut placed, supervisors, .. } = building;
         let deployable = |node: &Arc<ServiceNode>| {
             let template = Arc::clone(templates.get(&key(node))?);
-            // Its own hold is among those of the whole mesh.
-            let live = Deployable { node: Arc::clone(node), template, _hold: None };
             let service = node.address.to_string();
+            // That of one that is published is among those of the whole mesh.
+            let live = Deployable { node: Arc::clone(node), template, _hold: kept_holds.remove(&service) };
             let previous = previous.remove(&service);
             Some((service, Releases { live, previous, deployment: None, taken: false }))
         };
-        let releases = topology.services().filter_map(deployable).collect();
+        let releases: HashMap<String, Releases> = topology.services().filter_map(deployable).collect();
         let mut tasks = vec![tokio::spawn({
             let mesh = Arc::clone(&mesh);
             async move { mesh.timers.run(|id, alarm| mesh.ring(id, alarm)).await }
@@ -172,7 +173,7 @@ impl RuntimeBuilder {
         let started = System::start(topology.name.as_str(), root).await.map_err(RuntimeError::from);
         let started = match started {
             // In force is what was started as a whole.
-            Ok(system) => match ledger.enforce(in_force) {
+            Ok(system) => match ledger.enforce(in_force, served(serving(&releases))) {
                 Ok(()) => Ok(system),
                 Err(error) => {
                     system.shutdown(topology.settings.shutdown_timeout).await;
@@ -182,6 +183,7 @@ impl RuntimeBuilder {
             Err(error) => Err(error),
         };
         if let Ok(system) = &started {
+            records.sweep(&ledger.sources());
             // Nobody will run any more then: who waits is told, and who comes is refused.
             let (ended, left) = (system.monitor(), Arc::clone(&mesh));
             tasks.push(tokio::spawn(async move {
@@ -275,10 +277,16 @@ pub(super) type TemplateKey = (PathBuf, bool, u64, bool);
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
     let manifest = &service.release.manifest;
     let supervises = !manifest.requests.spawn.is_empty();
-    (service.release.component.clone(), manifest.lane == Lane::Sync, service.limits.memory_bytes, supervises)
+    (service.release.binary().to_owned(), manifest.lane == Lane::Sync, service.limits.memory_bytes, supervises)
 }
 
 pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;
+
+/// Each release is there.
+pub(super) fn check_found(topology: &Topology) -> Result<(), RuntimeError> {
+    let gone = topology.services().find_map(|service| service.release.gone().cloned());
+    gone.map_or(Ok(()), |why| Err(RuntimeError::NoRelease(why)))
+}
 
 /// Each release is by one who is trusted, where the topology says who is.
 pub(super) fn check_trust(topology: &Topology) -> Result<(), RuntimeError> {
@@ -295,13 +303,15 @@ pub(super) async fn load(
     engines: &Arc<Engines>,
     topology: &Topology,
 ) -> Result<(HashMap<TemplateKey, Arc<Template>>, Vec<Hold>), RuntimeError> {
+    check_found(topology)?;
     check_trust(topology)?;
     let mut holds = Vec::new();
     // In the order of the services, so that of several errors the same one is told each time.
     let mut under_way: Vec<(TemplateKey, String, Loading)> = Vec::new();
     let mut seen = HashSet::new();
     for service in topology.services().filter(|service| seen.insert(key(service))) {
-        holds.extend(hold(service));
+        // What this host keeps is held for as long as it is live.
+        holds.extend(hold(service).filter(|_| service.release.seal.is_some()));
         under_way.push((key(service), service.address.to_string(), loading(engines, service.clone())));
     }
     let mut templates = HashMap::new();
@@ -324,21 +334,21 @@ pub(super) async fn compile<T: Send + 'static>(
     soon: bool,
     then: impl FnOnce(Template) -> T + Send + 'static,
 ) -> Result<T, TemplateError> {
-    let path = service.release.component.clone();
+    let path = service.release.binary().to_owned();
     let invalid = |detail: String| TemplateError::Invalid { path, detail };
     let compiler = engines.compiler().clone();
     let make = move |engines: &Engines, service: &ServiceNode, found| {
         let (manifest, limits) = (&service.release.manifest, &service.limits);
         let asked = Asked { lane: manifest.lane, limits, requests: &manifest.requests };
-        Template::make(engines, &service.release.component, found, asked, soon).map(then)
+        Template::make(engines, service.release.binary(), found, asked, soon).map(then)
     };
     // What is compiled already takes no longer than its files are read.
     let reading = tokio::task::spawn_blocking(move || {
         let release = &service.release;
-        let expected = release.seal.as_ref().map(|seal| seal.binary.to_string());
+        let expected = release.expected().map(|digest| digest.to_string());
         let manifest = &release.manifest;
         let asked = Asked { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
-        let found = Template::find(&engines, &release.component, expected.as_deref(), asked)?;
+        let found = Template::find(&engines, release.binary(), expected.as_deref(), asked)?;
         Ok(if found.is_compiled() {
             Ok(make(&engines, &service, found)?)
         } else {
@@ -358,7 +368,7 @@ pub(super) async fn load_one(
     engines: &Arc<Engines>,
     service: &Arc<ServiceNode>,
 ) -> Result<Arc<Template>, RuntimeError> {
-    let loaded = loaded(loading(engines, Arc::clone(service)), &service.release.component).await;
+    let loaded = loaded(loading(engines, Arc::clone(service)), service.release.binary()).await;
     let of = service.address.to_string();
     loaded.map(Arc::new).map_err(|source| RuntimeError::Release { service: of, source })
 }
@@ -369,9 +379,9 @@ pub(super) async fn loaded(loading: Loading, path: &Path) -> Result<Template, Te
     })
 }
 
-/// Keeps others from removing the release of a service, where it is published.
+/// Keeps others from removing the release of a service, where it is published, and this host, where it is kept.
 pub(super) fn hold(service: &ServiceNode) -> Option<Hold> {
-    service.release.seal.as_ref()?;
+    service.release.expected()?;
     match service.release.hold() {
         Ok(hold) => Some(hold),
         // A file that cannot be read is told by the loading.
@@ -414,7 +424,8 @@ pub(super) fn recover<'a>(
     let recorded = data.filter(|_| !as_written);
     let (records, ledger) = (Records::open(recorded)?, Ledger::open(recorded)?);
     ledger.finish(&records)?;
-    if records.is_empty() {
+    let served = ledger.served();
+    if records.is_empty() && served.is_empty() {
         let (topology, records) = (Cow::Borrowed(topology), Arc::new(records));
         return Ok(Recovered { topology, records, ledger, recoveries: Vec::new() });
     }
@@ -428,7 +439,13 @@ pub(super) fn recover<'a>(
     let (mut topology, mut failed) = (topology.clone(), None);
     topology.each_service(|node| {
         if failed.is_none() {
-            failed = recover_service(node, &records, data, &mut recoveries).err();
+            let (service, was_killed) = (node.address.to_string(), ledger.is_running());
+            failed = match (records.get(&service), served.get(&service), data) {
+                (Some(record), _, Some(data)) => recover_service(node, record.live, data, &mut recoveries),
+                (None, Some(served), Some(data)) => resume_service(node, served, was_killed, data, &mut recoveries),
+                _ => Ok(()),
+            }
+            .err();
         }
     });
     for recovery in &recoveries {
@@ -469,33 +486,128 @@ pub(super) async fn load_source(
 ) -> Result<Deployable, String> {
     let node = Arc::new(node.with_release(source.find(data)?));
     let hold = hold(&node).map(Arc::new);
-    let loaded = loaded(loading(engines, Arc::clone(&node)), &node.release.component).await;
+    let loaded = loaded(loading(engines, Arc::clone(&node)), node.release.binary()).await;
     let template = loaded.map_err(|error| error.to_string())?;
     Ok(Deployable { node, template: Arc::new(template), _hold: hold })
 }
 
-pub(super) fn recover_service(
+/// Lets the release serve that was deployed.
+fn recover_service(
     node: &mut ServiceNode,
-    records: &Records,
-    data: Option<&Path>,
+    live: Source,
+    data: &Path,
     recoveries: &mut Vec<Recovery>,
 ) -> Result<(), RuntimeError> {
     let service = node.address.to_string();
-    let (Some(record), Some(data)) = (records.get(&service), data) else { return Ok(()) };
-    let found = record.live.find(data);
+    let found = live.find(data);
     let release = found.map_err(|detail| RuntimeError::DeployedGone {
         service: service.clone(),
-        live: Box::new(record.live.clone()),
+        live: Box::new(live.clone()),
         detail,
     })?;
-    if release != node.release {
-        let written = node.release.component.clone();
-        if std::path::absolute(&release.component).ok() != std::path::absolute(&written).ok() {
-            recoveries.push(Recovery::Deployed { service, live: record.live, written });
-        }
-        *node = node.with_release(release);
+    if !is_the_same(&release, &live.digest, &node.release) {
+        let written = &node.release.component;
+        let written = std::path::absolute(written).unwrap_or_else(|_| written.clone());
+        recoveries.push(Recovery::Deployed { service, live, written });
     }
+    *node = node.with_release(release);
     Ok(())
+}
+
+/// Whether the topology names this very release.
+fn is_the_same(release: &Release, digest: &str, named: &Release) -> bool {
+    let absolute = |release: &Release| std::path::absolute(&release.component).ok();
+    absolute(release) == absolute(named) && (named.gone().is_some() || is_at_its_path(named, digest, release))
+}
+
+fn is_at_its_path(named: &Release, digest: &str, release: &Release) -> bool {
+    let bytes = || std::fs::read(&named.component).is_ok_and(|bytes| Digest::of(&bytes).to_string() == digest);
+    named.manifest == release.manifest && (named.seal.is_some() || bytes())
+}
+
+/// Lets the release serve that served last by the path of the topology: where it is gone, and where the host was killed and something else is there now. After
+/// an end in order, what is at the path is what is meant.
+fn resume_service(
+    node: &mut ServiceNode,
+    Served { named, live }: &Served,
+    was_killed: bool,
+    data: &Path,
+    recoveries: &mut Vec<Recovery>,
+) -> Result<(), RuntimeError> {
+    let gone = node.release.gone().map(|why| why.what.clone());
+    if *named != node.named || (gone.is_none() && !was_killed) {
+        return Ok(());
+    }
+    let (service, live) = (node.address.to_string(), live.clone());
+    let release = match (live.find(data), &gone) {
+        (Ok(release), _) => release,
+        (Err(detail), None) => {
+            let live = Box::new(live);
+            return Err(RuntimeError::DeployedGone { service, live, detail });
+        }
+        // What is gone is told as it is.
+        (Err(detail), Some(_)) => {
+            tracing::warn!(target: "airssys", service, release = %live, detail, "what served last cannot be had either");
+            return Ok(());
+        }
+    };
+    match gone {
+        Some(why) => recoveries.push(Recovery::Kept { service, live, why }),
+        None if is_at_its_path(&node.release, &live.digest, &release) => {}
+        None => recoveries.push(Recovery::Resumed { service, live, written: node.named.clone() }),
+    }
+    *node = node.with_release(release);
+    Ok(())
+}
+
+/// Keeps the bytes of what serves from a path, so that the next start has them whatever becomes of that. Where that cannot be, such as on a full disk, it
+/// serves all the same. Each is held, by service.
+async fn keep_all<'a>(
+    topology: Cow<'a, Topology>,
+    keep: Option<Arc<Keep>>,
+    templates: &mut HashMap<TemplateKey, Arc<Template>>,
+) -> (Cow<'a, Topology>, HashMap<String, Arc<Hold>>) {
+    let mut holds = HashMap::new();
+    let Some(keep) = keep else { return (topology, holds) };
+    let mut kept = topology.into_owned();
+    let mut to_keep = Vec::new();
+    for node in kept.services() {
+        if let (Some(template), None) = (templates.get(&key(node)), &node.release.seal) {
+            to_keep.push((node.address.to_string(), node.release.clone(), Arc::clone(template)));
+        }
+    }
+    let keeping = tokio::task::spawn_blocking(move || {
+        let take = |(service, release, template): (String, Release, Arc<Template>)| match keep
+            .take(&release, template.digest())
+        {
+            Ok((release, hold)) => Some((service, (release, hold, template))),
+            Err(error) => {
+                tracing::warn!(target: "airssys", service, %error, "its release is not kept: once its path is gone, it cannot be started again");
+                None
+            }
+        };
+        to_keep.into_iter().filter_map(take).collect::<HashMap<_, _>>()
+    });
+    let mut taken = keeping.await.unwrap_or_default();
+    kept.each_service(|node| {
+        if let Some((release, hold, template)) = taken.remove(node.address.as_str()) {
+            node.release = release;
+            templates.insert(key(node), template);
+            holds.insert(node.address.to_string(), Arc::new(hold));
+        }
+    });
+    (Cow::Owned(kept), holds)
+}
+
+/// What serves now.
+pub(super) fn serving(releases: &HashMap<String, Releases>) -> impl Iterator<Item = (&Arc<ServiceNode>, Source)> {
+    releases.values().map(|releases| (&releases.live.node, releases.live.source()))
+}
+
+/// What serves each service whose release is kept.
+pub(super) fn served<'a>(live: impl Iterator<Item = (&'a Arc<ServiceNode>, Source)>) -> BTreeMap<String, Served> {
+    let kept = live.filter(|(_, source)| source.kept.is_some());
+    kept.map(|(node, live)| (node.address.to_string(), Served { named: node.named.clone(), live })).collect()
 }
 
 /// All durable states of a mesh, by service, and where they are saved.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::actor::{Multiplicity, Post};
+use crate::apply::Ledger;
 use crate::capability::{Operation, Policy};
 use crate::compose::ServiceNode;
 use crate::deploy::{
@@ -13,7 +14,7 @@ use crate::deploy::{
     SetId, Source, Stored, Strategy, Unfit,
 };
 use crate::engine::{Engines, Template, Tier};
-use crate::registry::{Hold, Release, verify};
+use crate::registry::{Hold, Keep, Release, StoreError, verify};
 
 use super::Runtime;
 use super::builder::{compile, hold};
@@ -25,13 +26,22 @@ pub(super) struct Deployable {
     /// Shared, since there is one for each service: it is large.
     pub(super) node: Arc<ServiceNode>,
     pub(super) template: Arc<Template>,
-    /// Keeps its files from being removed; none where it was found by a path.
+    /// Keeps its files from being removed; none where it was found by a path and there is no data folder.
     pub(super) _hold: Option<Arc<Hold>>,
 }
 
 impl Deployable {
     pub(super) fn source(&self) -> Source {
         Source::new(&self.node.release, self.template.digest())
+    }
+
+    /// The same, with its bytes in the data folder, where there is one: so it can be started again whatever becomes of its path. Reads and writes files: not
+    /// for a runtime's thread.
+    pub(super) fn kept(self, keep: Option<&Keep>) -> Result<Self, StoreError> {
+        let Some(keep) = keep.filter(|_| self.node.release.seal.is_none()) else { return Ok(self) };
+        let (release, hold) = keep.take(&self.node.release, self.template.digest())?;
+        let node = Arc::new(ServiceNode { release, ..ServiceNode::clone(&self.node) });
+        Ok(Self { node, _hold: Some(Arc::new(hold)), ..self })
     }
 
     pub(super) fn side(&self) -> deploy::Side<'_> {
@@ -88,6 +98,11 @@ pub(super) fn reached_by(releases: &HashMap<String, Releases>, service: &str) ->
     all
 }
 
+/// [`Deployable::kept`] for a deployment, which is refused where that cannot be.
+pub(super) fn kept(service: &str, next: Deployable, keep: Option<&Keep>) -> Result<Deployable, DeployError> {
+    next.kept(keep).map_err(|source| DeployError::NotKept { service: service.to_owned(), source: Box::new(source) })
+}
+
 /// The plan, and why it would be refused. Not for a runtime's thread, since a component may have many types.
 pub(super) fn compare(
     service: &str,
@@ -127,12 +142,12 @@ impl Runtime {
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
         let pending = self.pending(free, options.clone());
-        let runtime = Handle::current();
+        let (runtime, keep, name) = (Handle::current(), self.records.keep(), service.to_owned());
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
         let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
             match refused.into_iter().next() {
                 Some(refused) => Err(refused),
-                None => Ok(pending.begin_on(&runtime, next)),
+                None => Ok(pending.begin_on(&runtime, kept(&name, next, keep.as_deref())?)),
             }
         });
         begun.await?
@@ -162,11 +177,14 @@ impl Runtime {
             self.check_signatures(&service, &release)?;
             let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
             self.check_runs(&service)?;
-            let (next, refused) =
-                self.prepare(&service, live, release, &options, |next, _plan, refused| (next, refused)).await?;
-            if let Some(refused) = refused.into_iter().next() {
-                return Err(refused);
-            }
+            let (keep, name) = (self.records.keep(), service.clone());
+            let prepare = self.prepare(&service, live, release, &options, move |next, _plan, refused| {
+                match refused.into_iter().next() {
+                    Some(refused) => Err(refused),
+                    None => kept(&name, next, keep.as_deref()),
+                }
+            });
+            let next = prepare.await??;
             prepared.push(Some((service, free, next)));
         }
         let policies: Vec<(String, Policy)> =
@@ -391,7 +409,8 @@ impl Runtime {
 
     fn pending(&self, free: Freed, options: DeployOptions) -> Pending {
         let (engines, records) = (Arc::clone(&self.engines), Arc::clone(&self.records));
-        Pending { engines, records, posts: self.actors(&free.service), free, restore: None, set: None, options }
+        let ledger = Arc::clone(&self.ledger);
+        Pending { engines, records, ledger, posts: self.actors(&free.service), free, restore: None, set: None, options }
     }
 }
 
@@ -399,6 +418,7 @@ impl Runtime {
 struct Pending {
     engines: Arc<Engines>,
     records: Arc<Records>,
+    ledger: Arc<Ledger>,
     posts: deploy::Posts,
     free: Freed,
     restore: Option<Restore>,
@@ -421,7 +441,7 @@ impl Pending {
     }
 
     fn order(&self, next: &Deployable) -> deploy::Order {
-        let Self { engines, records, posts, free, restore, set, options } = self;
+        let Self { engines, records, posts, free, restore, set, options, .. } = self;
         let live = free.look(|releases| (releases.live.source(), releases.live.template.tier()));
         let mut options = options.clone();
         if live.as_ref().is_none_or(|(_, tier)| *tier != next.template.tier()) {
@@ -442,7 +462,7 @@ impl Pending {
 
     /// Lets it run, and sees to what becomes of the service.
     fn follow(self, order: deploy::Order, next: Deployable) -> Deployment {
-        let Self { engines, posts, free, .. } = self;
+        let Self { engines, records, ledger, posts, free, .. } = self;
         let (service, releases) = (free.service.clone(), Arc::clone(&free.releases));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| next.clone());
         let deployment = deploy::begin(order, move |end| {
@@ -455,6 +475,7 @@ impl Pending {
                 });
             }
             drop(free);
+            tokio::task::spawn_blocking(move || records.sweep(&ledger.sources()));
         });
         if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
             found.deployment = Some(deployment.clone());

@@ -27,6 +27,7 @@ use crate::apply::{InForceError, Ledger};
 use crate::capability::Operation;
 use crate::compose::folders::Guarded;
 use crate::compose::{FolderError, Topology, TopologySettings};
+use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
 use crate::error::{Fault, ReplayError, SendError};
@@ -96,9 +97,12 @@ pub enum RuntimeError {
     /// Which topology is in force cannot be read or written.
     #[error(transparent)]
     InForce(#[from] InForceError),
+    /// A release that the topology names is not there, and nothing is known that served in its place.
+    #[error(transparent)]
+    NoRelease(ConfigError),
     /// The release that was deployed is not there any more.
     #[error(
-        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring it back, or start with what the topology says: `airssys run --as-written`"
+        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring the same bytes back, there or where they came from, or start with what the topology says: `airssys run --as-written`"
     )]
     DeployedGone {
         /// The service.
@@ -433,6 +437,10 @@ impl Runtime {
         if let Some(journal) = journal {
             // A disk that hangs does not hold up the end: what it has not taken was never acknowledged.
             let _closed_or_left = timeout(timeout_of_all, journal.close()).await;
+        }
+        let ledger = Arc::clone(&self.ledger);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || ledger.rest()).await {
+            tracing::warn!(target: "airssys", %error, "the next start takes this end for a crash");
         }
         report
     }

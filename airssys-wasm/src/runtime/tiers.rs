@@ -32,6 +32,10 @@ pub(super) async fn tier_up(
             return;
         }
     };
+    if compiled.digest() != hasty.template.digest() {
+        tracing::warn!(target: "airssys::deploy", service, "stays as the baseline compiler made it: another release lies at its path now");
+        return;
+    }
     if deployment.ended().await != Progress::Live {
         return;
     }

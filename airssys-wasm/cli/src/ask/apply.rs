@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let data = args.host.data.folder();
     let file = output::topology_file(&args.topology);
     // What is wrong with the file itself is told with its place.
-    let topology = Topology::read_with(&file, Some(data)).map_err(Problem::from)?;
+    let topology = Topology::read_to_start(&file, data).map_err(Problem::from)?;
     let absolute = std::path::absolute(&file).unwrap_or(file);
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let path = absolute.display().to_string();

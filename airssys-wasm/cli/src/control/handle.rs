@@ -210,7 +210,7 @@ async fn found(house: &House, release: String) -> Result<Release, Refusal> {
 /// Reads a topology, off the threads of the mesh.
 async fn topology_at(house: &House, path: String) -> Result<Topology, Refusal> {
     let data = house.data.clone();
-    let read = tokio::task::spawn_blocking(move || Topology::read_with(Path::new(&path), Some(&data))).await;
+    let read = tokio::task::spawn_blocking(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
     read.map_err(|error| Refusal::new("bad-topology", error.to_string().replacen("\nhint: ", "; hint: ", 1)))
 }

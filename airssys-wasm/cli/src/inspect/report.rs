@@ -88,7 +88,7 @@ struct Limited {
 
 impl Report {
     pub(super) fn new(release: Release, bytes: &[u8], verdict: &Verdict) -> Self {
-        let Release { component, manifest, seal } = release;
+        let Release { component, manifest, seal, .. } = release;
         let Anatomy { imports, exports } = verdict.anatomy.clone();
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);

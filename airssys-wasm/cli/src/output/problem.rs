@@ -70,6 +70,8 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::InUse { .. } => "AS106",
         StoreError::Busy { .. } => "AS107",
         StoreError::File { .. } => "AS108",
+        StoreError::KeptDamaged { .. } => "AS109",
+        StoreError::Rebuilt { .. } => "AS110",
         _ => "AS100",
     }
 }
@@ -123,7 +125,7 @@ fn component_hint(error: &TemplateError) -> Option<&'static str> {
 impl Explain for Problem {
     fn code(&self) -> &'static str {
         match self {
-            Self::Config(_) => "AT101",
+            Self::Config(_) | Self::Runtime(RuntimeError::NoRelease(_)) => "AT101",
             Self::Component(error) | Self::Runtime(RuntimeError::Release { source: error, .. }) => {
                 component_code(error)
             }
@@ -177,6 +179,7 @@ impl Explain for Problem {
             | Self::Component(_)
             | Self::Runtime(
                 RuntimeError::Release { .. }
+                | RuntimeError::NoRelease(_)
                 | RuntimeError::NameTaken { .. }
                 | RuntimeError::Untrusted { .. }
                 | RuntimeError::Folder(_),

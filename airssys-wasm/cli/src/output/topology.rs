@@ -26,6 +26,11 @@ impl TopologyArgs {
         Ok(Topology::read_with(&file(&self.topology), Some(self.data.folder()))?)
     }
 
+    /// Reads it for a host that has the data folder, where a release may serve that is not at its path any more.
+    pub(crate) fn read_to_start(&self) -> Result<Topology, Problem> {
+        Ok(Topology::read_to_start(&file(&self.topology), self.data.folder())?)
+    }
+
     /// Where it is, as it was named.
     pub(crate) fn path(&self) -> &Path {
         &self.topology

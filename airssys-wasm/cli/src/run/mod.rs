@@ -95,13 +95,13 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     signals::without_backtraces();
     let log = args.log.start()?;
     let mut input = args.input.as_ref().map(InputSpec::open).transpose()?;
-    let written = args.topology.read()?;
+    let served = args.input.is_none() || args.topology.data.is_given();
+    let written = if served { args.topology.read_to_start()? } else { args.topology.read()? };
     let data = args.topology.data.folder();
     let mut builder = Runtime::builder().data_folder(data);
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }
-    let served = args.input.is_none() || args.topology.data.is_given();
     let claim = served.then(|| Claim::take(data)).transpose()?;
     let kept = claim.as_ref().and_then(|_| log.begin(data));
     if claim.is_none() {

@@ -112,7 +112,12 @@ impl<'a> Steps<'a> {
         self.settle();
         self.remove().await;
         let records = Arc::clone(&self.runtime.records);
-        if let Err(error) = self.write_down(move |ledger| ledger.finish(&records)).await {
+        let finish = move |ledger: &Ledger| {
+            let finished = ledger.finish(&records);
+            records.sweep(&ledger.sources());
+            finished
+        };
+        if let Err(error) = self.write_down(finish).await {
             tracing::error!(target: "airssys::apply", %error, "the records of deployments are behind until the next start");
         }
         let Self { prepared, left_over, notes, runtime, before, .. } = self;
