@@ -4,7 +4,7 @@
 
 use airssys_tests::Mesh;
 use airssys_wasm::error::{CallError, Crash, Fault};
-use prober_protocol::{Command, FaultKind, Trap};
+use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::json;
 
 /// A worker that does what it is told, and a recorder that keeps what it is sent.
@@ -186,5 +186,43 @@ async fn a_cancelled_timer_never_arrives_even_from_the_mailbox() {
     let cancelled = mesh.ok("worker", &Command::Do(vec![Command::Busy(100), Command::Cancel(soon)])).await;
     assert_eq!(cancelled[1]["ok"], json!(true), "{cancelled}");
     assert_eq!(mesh.ok("worker", &Command::Keys).await, json!([]));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deletes_keys_while_going_through_them_leaves_none_out() {
+    let topology = WORKER_AND_RECORDER.replace("5s", "60s").replace("200ms", "60s");
+    let mesh = Mesh::start(&topology).await;
+    // Three pages, of which the turn that deletes them has made none, some or all.
+    for (before, within) in [(2_500, 0), (1_200, 2_500), (0, 2_500)] {
+        mesh.ok("worker", &Command::SetMany(before)).await;
+        let turn = Command::Do(vec![Command::SetMany(within), Command::Prune, Command::Keys]);
+        let told = mesh.ok("worker", &turn).await;
+        assert_eq!(told[1]["ok"], json!(before.max(within)), "{before} and {within}");
+        assert_eq!(told[2]["ok"], json!([]), "{before} and {within}");
+        assert_eq!(mesh.ok("worker", &Command::Keys).await, json!([]));
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_increment_of_what_is_no_counter_says_so_and_changes_nothing() {
+    let mesh = Mesh::start(WORKER_AND_RECORDER).await;
+    let increment = |key: &str, by| Command::Increment { key: key.into(), by };
+    let refused = async |command: &Command| match mesh.ask("worker", command).await {
+        Ok(Outcome::Err(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    mesh.ok("worker", &Command::Set { key: "drink".into(), value: json!("tea") }).await;
+    let no_counter = refused(&increment("drink", 1)).await;
+    assert!(no_counter.name == "store" && no_counter.text.contains("\"drink\""), "{no_counter:?}");
+    assert!(no_counter.text.contains("no counter") && no_counter.text.contains("5 bytes"), "{no_counter:?}");
+    assert_eq!(mesh.ok("worker", &Command::Get("drink".into())).await, json!("tea"));
+
+    assert_eq!(mesh.ok("worker", &increment("cups", u64::MAX)).await, json!(u64::MAX));
+    let overflow = refused(&increment("cups", 2)).await;
+    assert!(overflow.name == "store" && overflow.text.contains("\"cups\""), "{overflow:?}");
+    assert!(overflow.text.contains(&u64::MAX.to_string()), "{overflow:?}");
+    assert_eq!(mesh.ok("worker", &increment("cups", 0)).await, json!(u64::MAX), "as it was");
     mesh.stop().await;
 }

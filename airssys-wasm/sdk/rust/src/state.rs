@@ -130,14 +130,37 @@ pub fn increment(key: &str, delta: u64) -> Result<u64, StateError> {
 /// Where the store cannot be read.
 pub fn keys() -> Result<Vec<String>, StateError> {
     let mut keys = Vec::new();
+    for_each_key(|key| {
+        keys.push(key);
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+/// Does something with each key, in order, a page of keys in memory at a time. Keys may be set and deleted meanwhile: one that is there all the time is
+/// neither left out nor seen twice.
+///
+/// # Example
+///
+/// ```no_run
+/// # use airssys_sdk::prelude::*;
+/// # fn example() -> Result<()> {
+/// state::for_each_key(|key| if key.starts_with("draft ") { state::delete(&key) } else { Ok(()) })?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// Where the store cannot be read, and those of what is done, after which no more is done.
+pub fn for_each_key(mut act: impl FnMut(String) -> Result<(), StateError>) -> Result<(), StateError> {
     let mut cursor = None;
     loop {
         let page = with(|bucket| bucket.list_keys(cursor))?;
-        keys.extend(page.keys);
+        page.keys.into_iter().try_for_each(&mut act)?;
         match page.cursor {
             // A cursor that does not move would never end.
             Some(next) if page.cursor != cursor => cursor = Some(next),
-            _ => return Ok(keys),
+            _ => return Ok(()),
         }
     }
 }

@@ -174,6 +174,23 @@ fn a_damaged_record_hides_nothing_else_and_can_be_removed() {
             let text = String::from_utf8(std::mem::take(bytes)).unwrap();
             *bytes = text.replace("\"name\":\"a\"", "\"name\":\"b\"").into_bytes();
         },
+        // A field that is not known, one that stands there twice, and numbers out of range.
+        |bytes: &mut Vec<u8>| {
+            let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+            *bytes = text.replace("\"name\":\"a\"", "\"name\":\"a\",\"colour\":1").into_bytes();
+        },
+        |bytes: &mut Vec<u8>| {
+            let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+            *bytes = text.replace("\"name\":\"a\"", "\"name\":\"a\",\"name\":\"a\"").into_bytes();
+        },
+        |bytes: &mut Vec<u8>| {
+            let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+            *bytes = text.replace("\"size_bytes\":6", "\"size_bytes\":18446744073709551622").into_bytes();
+        },
+        |bytes: &mut Vec<u8>| {
+            let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+            *bytes = text.replace("\"format\":1", "\"format\":4294967297").into_bytes();
+        },
     ] {
         publish(&store, "a", "1.0.0", "binary");
         overwrite(&record, damage);

@@ -49,6 +49,10 @@ pub enum Command {
     },
     /// Answer all keys, sorted.
     Keys,
+    /// Set so many keys that are not there yet.
+    SetMany(u32),
+    /// Go through all keys a page at a time, and delete each as it is seen; answers how many there were.
+    Prune,
     /// Append to the list in state under the key `record`; answers its length.
     Record(Value),
 

@@ -123,6 +123,16 @@ fn obey(command: Command) -> Told {
             keys.sort();
             Ok(json!(keys))
         }
+        Command::SetMany(keys) => done((0..keys).try_for_each(|key| state::set(&format!("{key:06}"), &key))),
+        Command::Prune => {
+            let mut seen = 0_u32;
+            let pruned = state::for_each_key(|key| {
+                seen += 1;
+                state::delete(&key)
+            });
+            pruned.name()?;
+            Ok(json!(seen))
+        }
         Command::Record(entry) => record(entry),
         Command::FloodState => flood_state(),
         Command::Log { level, line } => {
