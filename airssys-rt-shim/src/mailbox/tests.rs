@@ -483,3 +483,32 @@ async fn who_waits_with_a_large_message_gets_in_when_the_mailbox_becomes_smaller
     assert_eq!(mailbox.take(0).unwrap().done(), Weighty(40, 2));
     assert!(mailbox.compact());
 }
+
+#[test]
+fn senders_get_by_where_a_turn_holds_all_room_and_the_policy_becomes_to_drop_the_oldest() {
+    let mailbox = mailbox(2, Overflow::Wait);
+    let held: Vec<_> = (0..2).map(|_| mailbox.try_reserve(0).unwrap()).collect();
+    mailbox.reshape(2, Overflow::DropOldest);
+    // On threads of their own, so that one that never comes back fails the test instead of keeping it.
+    let (done, heard) = std::sync::mpsc::channel();
+    const SENDERS: u32 = 4;
+    for sender in 0..SENDERS {
+        let (mailbox, done) = (Arc::clone(&mailbox), done.clone());
+        std::thread::spawn(move || {
+            for n in 0..100 {
+                let message = sender * 100 + n;
+                assert_eq!(mailbox.try_send(message), Ok(Sent::Dropped(message)), "there is no older one");
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..SENDERS {
+        let came_back = heard.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(came_back, Ok(()), "a sender spins for as long as the turn lasts");
+    }
+    for (n, room) in (1..).zip(held) {
+        assert_eq!(room.send(n), Ok(Sent::Queued), "what the turn holds is its own all the same");
+    }
+    assert_eq!(rest(&mailbox), [1, 2]);
+    assert!(mailbox.compact(), "nobody holds anything");
+}
