@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -67,8 +67,8 @@ impl Actor for SupervisorActor {
         SupervisorMsg(message): SupervisorMsg,
         executor: &mut Executor,
     ) -> Result<(), ActorProcessingErr> {
-        if matches!(message, Msg::Begin) {
-            executor.bury_orphans().await;
+        if matches!(message, Msg::Begin) && executor.bury_orphans(&myself) {
+            return Ok(());
         }
         if let Some(event) = executor.event(message) {
             let now = executor.now();
@@ -126,17 +126,27 @@ impl Executor {
         self.origin.elapsed()
     }
 
-    /// Sees to it that the children of an incarnation before this one, which panicked or was killed, are gone.
-    async fn bury_orphans(&self) {
-        let orphans = self.brood.take();
-        let until = Instant::now() + KILL_GRACE;
-        for orphan in orphans {
-            orphan.kill();
-            let left = until.saturating_duration_since(Instant::now());
-            if orphan.wait(Some(left)).await.is_err() {
-                tracing::error!(supervisor = %self.up.path(), actor = %orphan.get_id(), "a child of the supervisor's last incarnation was killed and does not go; it is left to itself");
-            }
+    /// Where there are children of an incarnation before this one, which panicked or was killed: sees to it that they are gone, in a task of its own, and
+    /// begins after that. Whether there are any.
+    fn bury_orphans(&self, myself: &ActorRef<SupervisorMsg>) -> bool {
+        let orphans = self.brood.cells();
+        if orphans.is_empty() {
+            return false;
         }
+        let (brood, path, myself) = (Arc::clone(&self.brood), Arc::clone(self.up.path()), myself.clone());
+        tokio::spawn(async move {
+            let until = Instant::now() + KILL_GRACE;
+            orphans.iter().for_each(ActorCell::kill);
+            for orphan in orphans {
+                let left = until.saturating_duration_since(Instant::now());
+                if orphan.wait(Some(left)).await.is_err() {
+                    tracing::error!(supervisor = %path, actor = %orphan.get_id(), "a child of the supervisor's last incarnation was killed and does not go; it is left to itself");
+                }
+                brood.remove(orphan.get_id());
+            }
+            let _it_is_gone = myself.cast(SupervisorMsg(Msg::Begin));
+        });
+        true
     }
 
     /// What the message means for the decisions; a mere question is answered here.

@@ -152,8 +152,7 @@ impl Brood {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&actor);
     }
 
-    pub(crate) fn take(&self) -> Vec<ActorCell> {
-        let mut brood = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *brood).into_values().collect()
+    pub(crate) fn cells(&self) -> Vec<ActorCell> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

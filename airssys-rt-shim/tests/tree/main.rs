@@ -323,6 +323,44 @@ async fn a_supervisor_that_is_killed_comes_back_with_its_children_and_none_runs_
     system.shutdown(SECOND).await;
 }
 
+/// Waits without letting the paused clock move on, for what other threads do.
+async fn at_once(so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < 120 * SECOND, "it does not come to that");
+        tokio::task::yield_now().await;
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_answers_and_stops_while_a_child_from_before_does_not_go() {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let log = Log::new();
+    let a = Probe::new("a", &log).elsewhere(threads.handle());
+    let nested = SupervisorStart::new(one_for_one().child(ChildSpec { start_timeout: None, ..a.spec() })).unwrap();
+    let handle = nested.handle();
+    let system = start(one_for_one().child(ChildSpec::supervisor("nested", nested))).await;
+    let release = a.block_thread();
+    at_once(|| log.count("block a") == 1).await;
+    let supervisor = system.root().which_children().await.unwrap()[0].pid.clone().unwrap();
+    let begun = Instant::now();
+    supervisor.exit(ExitReason::Killed);
+    // The next incarnation has a child that is down, as long as the one from before is there; the time it has for that does not pass while somebody asks.
+    let down = async {
+        while !matches!(handle.which_children().await.as_deref(), Ok([child]) if child.status == ChildStatus::Down) {
+            tokio::task::yield_now().await;
+        }
+    };
+    down.await;
+    assert!(begun.elapsed() < SECOND, "it answers before it begins");
+    assert_eq!(log.count("start a"), 1, "none runs twice");
+    let report = system.shutdown(SECOND).await;
+    assert!(report.took < SECOND && report.is_clean(), "it stops before it begins: {report:?}");
+    drop(release);
+    threads.shutdown_background();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_panics_is_an_exit_like_others() {
     let log = Log::new();

@@ -89,6 +89,7 @@ pub(crate) struct Probe {
     inits: Mutex<VecDeque<Init>>,
     on_stop: Mutex<OnStop>,
     current: Mutex<Option<(ActorRef<Order>, Pid)>>,
+    elsewhere: Mutex<Option<tokio::runtime::Handle>>,
 }
 
 impl Probe {
@@ -99,6 +100,7 @@ impl Probe {
             inits: Mutex::default(),
             on_stop: Mutex::new(OnStop::Obey),
             current: Mutex::default(),
+            elsewhere: Mutex::default(),
         })
     }
 
@@ -110,6 +112,12 @@ impl Probe {
 
     pub(crate) fn on_stop(self: &Arc<Self>, on_stop: OnStop) -> Arc<Self> {
         *self.on_stop.lock().unwrap() = on_stop;
+        Arc::clone(self)
+    }
+
+    /// Its incarnations run on the threads of another runtime, so that one that blocks its thread blocks nobody else.
+    pub(crate) fn elsewhere(self: &Arc<Self>, runtime: &tokio::runtime::Handle) -> Arc<Self> {
+        *self.elsewhere.lock().unwrap() = Some(runtime.clone());
         Arc::clone(self)
     }
 
@@ -166,6 +174,8 @@ impl StartChild for Probe {
             exit: exit.clone(),
             seat: seat.clone(),
         };
+        let elsewhere = self.elsewhere.lock().unwrap().clone();
+        let _entered = elsewhere.as_ref().map(tokio::runtime::Handle::enter);
         let (actor, task) =
             ractor::ActorRuntime::spawn_linked_instant(None, running, (), seat.supervisor_cell()).expect("no name");
         *self.current.lock().unwrap() = Some((actor.clone(), seat.pid(actor.get_cell(), exit.clone())));
