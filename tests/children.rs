@@ -364,21 +364,21 @@ async fn a_child_that_crashes_over_and_over_does_not_hold_up_its_siblings() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_supervisor_gives_up_its_children_are_gone_and_others_can_be_spawned() {
-    let mesh = Mesh::start(&topology("", "spawned = { intensity = 0 }")).await;
-    let turn = vec![spawn("a"), spawn("b"), Command::Monitor("worker/a".into()), Command::Monitor("worker/b".into())];
-    mesh.ok("overseer", &Command::Do(turn)).await;
-    mesh.ok("worker/a", &Command::Count).await;
-    mesh.ok("worker/b", &Command::Count).await;
+async fn a_child_that_crashes_too_often_is_set_aside_alone() {
+    let rules = "spawned = { intensity = 0, backoff = { initial = \"1h\", max = \"1h\" } }";
+    let mesh = Mesh::start(&topology("", rules).replace("intensity = 1000", "intensity = 0")).await;
+    mesh.ok("overseer", &Command::Do(vec![spawn("a"), spawn("b")])).await;
+    assert_eq!(mesh.ok("worker/b", &Command::Count).await, json!(1));
     mesh.tell("worker/a", &Command::Trap(Trap::Panic)).await.unwrap();
-    let mut notices = told(&mesh, 2).await;
-    notices.sort_by_key(|notice| notice["child"].to_string());
-    assert_eq!(notices, [down("worker/a", "crashed/trap", false), down("worker/b", "stopped", false)]);
-    // Both names are free; who is spawned before the supervisor is back waits for it.
-    mesh.ok("overseer", &Command::Do(vec![spawn("a"), spawn("b"), send("worker/b", &set("told", 1))])).await;
-    assert_eq!(mesh.ok("worker/a", &Command::Count).await, json!(1));
-    assert_eq!(mesh.ok("worker/b", &Command::Get("told".into())).await, json!(1));
-    assert_eq!(mesh.status("overseer").started, 1);
+    mesh.until("a is set aside", |mesh| mesh.status("worker").set_aside == 1).await;
+    assert_eq!(mesh.ok("worker/b", &Command::Count).await, json!(2), "its sibling lives on, with its memory");
+    // Its messages wait for it, its name is taken, and who may stop it still can.
+    mesh.tell("worker/a", &Command::Count).await.unwrap();
+    assert_eq!(mesh.status("worker").queued, 1);
+    assert_eq!(mesh.refused("overseer", &spawn("a")).await, "taken");
+    mesh.ok("overseer", &Command::Stop("worker/a".into())).await;
+    mesh.until("a is gone", |mesh| mesh.status("worker").keys == 1).await;
+    assert_eq!((mesh.status("worker").set_aside, mesh.dead()), (0, vec!["crashed", "stopped"]));
     mesh.stop().await;
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE};
-use prober_protocol::Command;
+use prober_protocol::{Command, Trap};
 use serde_json::json;
 
 const KEYS: usize = 10_000;
@@ -55,7 +55,7 @@ async fn a_key_that_crashes_takes_neither_its_state_nor_the_others() {
     let mesh = Mesh::start(&topology("{ max_awake = 4 }")).await;
     mesh.ok("carts/alice", &Command::Record(json!("a"))).await;
     mesh.ok("carts/bob", &Command::Record(json!("b"))).await;
-    let crashed = mesh.ask("carts/alice", &Command::Trap(prober_protocol::Trap::Panic)).await;
+    let crashed = mesh.ask("carts/alice", &Command::Trap(Trap::Panic)).await;
     assert!(crashed.is_err(), "{crashed:?}");
     assert_eq!(mesh.ok("carts/alice", &Command::Record(json!("again"))).await, json!(2));
     assert_eq!(
@@ -86,5 +86,50 @@ async fn a_bound_on_keys_is_a_bound() {
     }
     let third = mesh.runtime.call("carts/c", "", PATIENCE).await.unwrap_err();
     assert_eq!(third.code(), "overloaded");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_crashes_too_often_is_set_aside_alone_and_the_root_stands() {
+    let mesh = Mesh::start(&topology("{}").replace("intensity = 10\n", "intensity = 0\n")).await;
+    assert_eq!(mesh.ok("carts/alice", &Command::Count).await, json!(1));
+    for _ in 0..300 {
+        mesh.tell("carts/mallory", &Command::Trap(Trap::Panic)).await.unwrap();
+    }
+    mesh.until("mallory is set aside", |mesh| mesh.status("carts").set_aside == 1).await;
+    assert_eq!(mesh.ok("carts/alice", &Command::Count).await, json!(2), "the instance from before, with its memory");
+    assert_eq!(mesh.ok("carts/bob", &Command::Count).await, json!(1));
+    let status = mesh.status("carts");
+    assert!((11..300).contains(&status.crashed), "{status:?}");
+    assert!(status.queued > 0, "what is sent to it waits: {status:?}");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_set_aside_comes_back_with_its_state_and_its_messages() {
+    let rules = "{ intensity = 1, backoff = { initial = \"10ms\", max = \"40ms\" } }";
+    let mesh = Mesh::start(&topology(rules)).await;
+    mesh.ok("carts/mallory", &Command::Record(json!("before"))).await;
+    for _ in 0..6 {
+        mesh.tell("carts/mallory", &Command::Trap(Trap::Panic)).await.unwrap();
+    }
+    mesh.ok("carts/mallory", &Command::Record(json!("after"))).await;
+    assert_eq!(mesh.ok("carts/mallory", &Command::Get("record".into())).await, json!(["before", "after"]));
+    let status = mesh.status("carts");
+    assert_eq!((status.crashed, status.set_aside), (6, 0));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_set_aside_take_nobodys_place() {
+    let mesh =
+        Mesh::start(&topology("{ max_awake = 2, intensity = 0, backoff = { initial = \"1h\", max = \"1h\" } }")).await;
+    for key in 0..4 {
+        mesh.tell(&format!("carts/{key}"), &Command::Trap(Trap::Panic)).await.unwrap();
+    }
+    mesh.until("all are set aside", |mesh| mesh.status("carts").set_aside == 4).await;
+    for key in ["alice", "bob", "carol"] {
+        assert_eq!(mesh.ok(&format!("carts/{key}"), &Command::Count).await, json!(1));
+    }
     mesh.stop().await;
 }

@@ -184,6 +184,9 @@ pub trait StartChild: Send + Sync + 'static {
     /// sibling's failure starts the whole group, or the supervisor itself is started again.
     fn gone(&self) {}
 
+    /// Told when the child ended too often and is started again by itself only after `delay`. It must be quick.
+    fn set_aside(&self, _delay: Duration) {}
+
     /// The supervisor that it starts, where it starts one, so that the tree can be looked at.
     fn supervisor(&self) -> Option<SupervisorHandle> {
         None

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -138,6 +138,7 @@ pub struct WorkerStart<B: Behavior> {
     consumer: usize,
     make: Box<dyn Fn() -> B + Send + Sync>,
     gone: Box<dyn Fn() + Send + Sync>,
+    set_aside: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
     current: ArcSwapOption<Orders<B::Control>>,
 }
 
@@ -156,8 +157,14 @@ impl<B: Behavior> WorkerStart<B> {
             consumer,
             make: Box::new(make),
             gone: Box::new(gone),
+            set_aside: OnceLock::new(),
             current: ArcSwapOption::empty(),
         })
+    }
+
+    /// Has `tell` called when the worker ended too often and is started again only after a while. The first caller is heard.
+    pub fn when_set_aside(&self, tell: impl Fn(Duration) + Send + Sync + 'static) {
+        let _somebody_is_told_already = self.set_aside.set(Box::new(tell));
     }
 
     /// Asks the incarnation that runs now to do something between two turns.
@@ -223,6 +230,12 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
             };
             Ok(Incarnation { cell: actor.get_cell(), exit, stop: Box::new(stop) })
         })
+    }
+
+    fn set_aside(&self, delay: Duration) {
+        if let Some(tell) = self.set_aside.get() {
+            tell(delay);
+        }
     }
 
     fn gone(&self) {

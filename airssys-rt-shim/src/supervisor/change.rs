@@ -38,6 +38,8 @@ impl State {
         self.auto_shutdown = spec.auto_shutdown;
         self.backoff = spec.backoff;
         self.window.change(spec.intensity, spec.period);
+        self.beyond = spec.beyond;
+        self.children.rewindow(spec.intensity, spec.period);
         if !in_order {
             self.reorder(order);
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::child::{ChildId, ChildSpec, Restart};
 use crate::exit::ExitReason;
 use crate::supervisor::decide::ReplyId;
+use crate::supervisor::window::Window;
 
 /// Names a child for as long as its spec is known. Never used again; later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +82,12 @@ pub(crate) struct Child {
     pub(crate) last_exit: Option<ExitReason>,
     /// Failures in a row, for the back-off.
     pub(crate) failures: u32,
+    /// Its own restarts, where they are counted for each child. Boxed, since most never end.
+    pub(crate) window: Option<Box<Window>>,
+    /// How many times in a row it was set aside.
+    pub(crate) set_aside: u32,
+    /// Whether it is set aside now.
+    pub(crate) is_aside: bool,
     /// Who waits for it to be terminated.
     pub(crate) terminators: Vec<ReplyId>,
     timer: Option<Duration>,
@@ -111,6 +118,9 @@ impl Children {
             restarts: 0,
             last_exit: None,
             failures: 0,
+            window: None,
+            set_aside: 0,
+            is_aside: false,
             terminators: Vec::new(),
             timer: None,
         };
@@ -243,6 +253,13 @@ impl Children {
     /// The one that was started last among those in `range`.
     pub(crate) fn last_in(&self, range: impl RangeBounds<ChildKey>) -> Option<ChildKey> {
         self.by_key.range(range).next_back().map(|(&key, _)| key)
+    }
+
+    /// Bears another number of restarts of each within another time.
+    pub(crate) fn rewindow(&mut self, intensity: u32, period: Duration) {
+        for window in self.by_key.values_mut().filter_map(|child| child.window.as_mut()) {
+            window.change(intensity, period);
+        }
     }
 
     pub(crate) fn keys(&self) -> Vec<ChildKey> {

@@ -21,7 +21,7 @@ pub use crate::supervisor::children::{ChildKey, Generation};
 use crate::supervisor::children::{Children, For, Status, Stop};
 use crate::supervisor::error::{ChildError, StartError};
 pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome, ReplyId};
-use crate::supervisor::spec::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
+use crate::supervisor::spec::{AutoShutdown, Backoff, Beyond, Strategy, SupervisorSpec};
 use crate::supervisor::window::Window;
 
 /// How long a killed child may take to be gone. A kill takes effect where the child yields next; one that does not is killed
@@ -77,6 +77,7 @@ pub struct State {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) actions: Vec<Action>,
     pub(crate) backoff: Option<Backoff>,
+    pub(crate) beyond: Beyond,
     pub(crate) window: Window,
 }
 
@@ -97,6 +98,7 @@ impl State {
             outcome: None,
             actions: Vec::new(),
             backoff: spec.backoff,
+            beyond: spec.beyond,
             window: Window::new(spec.intensity, spec.period),
         }
     }
@@ -129,6 +131,7 @@ impl State {
                 Status::Starting(_) | Status::StartTimedOut(..) => ChildStatus::Starting,
                 Status::Running => ChildStatus::Running,
                 Status::Stopping(_) => ChildStatus::Stopping,
+                Status::Restarting if child.is_aside => ChildStatus::SetAside,
                 Status::Ended | Status::Restarting => ChildStatus::Restarting,
             },
             restarts: child.restarts,
@@ -251,11 +254,16 @@ impl State {
     /// A child has ended by itself, and it is its turn. This is the truth table of restarts.
     fn exited(&mut self, key: ChildKey, reason: &ExitReason, now: Duration) {
         let reset_after = self.backoff.map_or(Duration::MAX, |backoff| backoff.reset_after);
+        let beyond = self.beyond;
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
-        if now.saturating_sub(child.since) >= reset_after {
+        let ran = now.saturating_sub(child.since);
+        if ran >= reset_after {
             child.failures = 0;
+        }
+        if matches!(beyond, Beyond::SetAside(backoff) if ran >= backoff.reset_after) {
+            child.set_aside = 0;
         }
         let again = match child.spec.restart {
             Restart::Permanent => true,
@@ -305,19 +313,29 @@ impl State {
 
     /// Counts a restart, and attempts it, now or after the back-off; or gives up.
     pub(crate) fn restart(&mut self, key: ChildKey, now: Duration) {
-        if !self.window.add(now) {
-            self.children.set_status(key, Status::Down);
-            if let Some(child) = self.spec(key).map(|spec| spec.id.clone()) {
-                self.end(Outcome::GaveUp { child }, StopReason::Shutdown, now);
+        let aside = match self.beyond {
+            Beyond::GiveUp if !self.window.add(now) => {
+                self.children.set_status(key, Status::Down);
+                if let Some(child) = self.spec(key).map(|spec| spec.id.clone()) {
+                    self.end(Outcome::GaveUp { child }, StopReason::Shutdown, now);
+                }
+                return;
             }
-            return;
-        }
+            Beyond::GiveUp => None,
+            Beyond::SetAside(backoff) => self.count_alone(key, now).map(|times| backoff.delay(times)),
+        };
         let backoff = self.backoff;
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
         let delay = backoff.map_or(Duration::ZERO, |backoff| backoff.delay(child.failures));
+        let delay = aside.map_or(delay, |aside| delay.max(aside));
         child.failures = child.failures.saturating_add(1);
+        child.is_aside = aside.is_some();
+        if child.is_aside {
+            let start = Arc::clone(&child.spec.start);
+            self.actions.push(Action::SetAside { child: key, start, delay });
+        }
         self.children.set_status(key, Status::Restarting);
         if self.strategy.is_group() {
             self.restart_group(key, delay, now);
@@ -326,6 +344,20 @@ impl State {
         } else {
             self.children.set_timer(key, now + delay);
         }
+    }
+
+    /// Counts a restart of one child. Where it is one too many, or it was set aside and has not run for long enough since: how many times in a row that was
+    /// before.
+    fn count_alone(&mut self, key: ChildKey, now: Duration) -> Option<u32> {
+        let fresh = self.window.fresh();
+        let child = self.children.get_mut(key)?;
+        let borne = child.window.get_or_insert_with(|| Box::new(fresh)).add(now);
+        let times = child.set_aside;
+        if borne && times == 0 {
+            return None;
+        }
+        child.set_aside = times.saturating_add(1);
+        Some(times)
     }
 
     fn backed_off(&mut self, key: ChildKey, now: Duration) {
@@ -386,6 +418,7 @@ impl State {
             return;
         };
         child.generation += 1;
+        child.is_aside = false;
         if child.generation > 1 && matches!(wanted_for, For::Group | For::Restart) {
             child.restarts += 1;
         }

@@ -151,6 +151,15 @@ pub enum Action {
         /// Whom to tell.
         start: Arc<dyn StartChild>,
     },
+    /// Say that a child ended too often, and is started again by itself only after a while.
+    SetAside {
+        /// Which one.
+        child: ChildKey,
+        /// Whom to tell.
+        start: Arc<dyn StartChild>,
+        /// How long it waits.
+        delay: Duration,
+    },
     /// Answer a command, with the child it was about.
     Reply {
         /// Whom.
@@ -179,6 +188,8 @@ pub enum ChildStatus {
     Stopping,
     /// It ended and will be started again.
     Restarting,
+    /// It ended too often, and is started again after a back-off.
+    SetAside,
 }
 
 impl ChildStatus {
@@ -191,6 +202,7 @@ impl ChildStatus {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Restarting => "restarting",
+            Self::SetAside => "set aside",
         }
     }
 }

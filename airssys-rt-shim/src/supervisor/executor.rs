@@ -15,7 +15,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::child::{ChildId, ChildKind, Incarnation};
+use crate::child::{ChildId, ChildKind, Incarnation, StartChild};
 use crate::exit::{ExitReason, ExitSlot};
 use crate::link::Pid;
 use crate::monitor::{ExitNotice, ExitWatch};
@@ -213,6 +213,7 @@ impl Executor {
                 Action::Kill { child, why, again } => self.kill(child, why, again),
                 Action::Abandon { child } => self.abandon(child),
                 Action::Gone { child: _, start } => start.gone(),
+                Action::SetAside { child, start, delay } => self.set_aside(child, &*start, delay),
                 Action::Reply { to, answer } => self.answer(to, answer),
                 Action::Renumber(renumbered) => self.renumber(&renumbered),
                 Action::Ready => {
@@ -282,6 +283,13 @@ impl Executor {
         self.actors.remove(&actor);
         self.brood.remove(actor);
         live.notice.fire(&ExitReason::Killed);
+    }
+
+    fn set_aside(&self, child: ChildKey, start: &dyn StartChild, delay: Duration) {
+        if let Some(spec) = self.state.spec(child) {
+            tracing::warn!(child = %format_args!("{}/{}", self.up.path(), spec.id), ?delay, "ended too often, and is set aside");
+        }
+        start.set_aside(delay);
     }
 
     fn answer(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {

@@ -38,6 +38,6 @@ pub use self::{
     error::{ChildError, StartError},
     handle::{ChildInfo, Counts, Standing, SupervisorHandle, TreeNode},
     seat::Seat,
-    spec::{AutoShutdown, Backoff, SpecError, Strategy, SupervisorSpec},
+    spec::{AutoShutdown, Backoff, Beyond, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,
 };

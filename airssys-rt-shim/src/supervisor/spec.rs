@@ -88,6 +88,18 @@ impl Backoff {
     }
 }
 
+/// What happens when children end more often than the intensity bears.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Beyond {
+    /// Restarts are counted together, and the supervisor gives up: it stops its children and ends. OTP's way, and the default.
+    #[default]
+    GiveUp,
+    /// Restarts are counted for each child by itself, and one that ends too often is set aside alone: it is started again after a back-off, which grows
+    /// each time until it has run for `reset_after`. Its siblings go on, and the supervisor never gives up over it. For children that concern only
+    /// themselves, so not for a strategy with groups.
+    SetAside(Backoff),
+}
+
 /// Everything a supervisor is.
 ///
 /// # Example
@@ -108,12 +120,14 @@ impl Backoff {
 pub struct SupervisorSpec {
     /// Who is concerned when a child is started again. Default one-for-one.
     pub strategy: Strategy,
-    /// How many restarts within `period` are borne; one more and the supervisor gives up. Default 1; 0 is legal.
+    /// How many restarts within `period` are borne; `beyond` says what happens at one more. Default 1; 0 is legal.
     pub intensity: u32,
     /// The sliding window in which restarts are counted. Default 5 s.
     pub period: Duration,
     /// The wait before a restart. Default none.
     pub backoff: Option<Backoff>,
+    /// What happens at one restart more. Default the supervisor gives up.
+    pub beyond: Beyond,
     /// Whether significant children end it. Default never.
     pub auto_shutdown: AutoShutdown,
     /// The children it starts with, in this order.
@@ -127,6 +141,7 @@ impl Default for SupervisorSpec {
             intensity: 1,
             period: Duration::from_secs(5),
             backoff: None,
+            beyond: Beyond::GiveUp,
             auto_shutdown: AutoShutdown::Never,
             children: Vec::new(),
         }
@@ -156,7 +171,12 @@ impl SupervisorSpec {
         if self.period.is_zero() {
             return Err(SpecError::ZeroPeriod);
         }
-        if let Some(backoff) = self.backoff {
+        let set_aside = match self.beyond {
+            Beyond::GiveUp => None,
+            Beyond::SetAside(_) if self.strategy.is_group() => return Err(SpecError::GroupSetAside),
+            Beyond::SetAside(backoff) => Some(backoff),
+        };
+        for backoff in self.backoff.into_iter().chain(set_aside) {
             let sound = backoff.factor.is_finite() && backoff.factor >= 1.0 && !backoff.initial.is_zero();
             if !sound || backoff.max < backoff.initial {
                 return Err(SpecError::Backoff { backoff });
@@ -199,6 +219,11 @@ pub enum SpecError {
         /// The back-off.
         backoff: Backoff,
     },
+    /// A child cannot be set aside alone where its siblings are started again with it.
+    #[error(
+        "a supervisor that starts its children again as a group cannot set one of them aside; hint: use one-for-one or dynamic"
+    )]
+    GroupSetAside,
     /// Two children have one name.
     #[error("there are two children named {child}; hint: a child's id is unique among its siblings")]
     DuplicateChild {

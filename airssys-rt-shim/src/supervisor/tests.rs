@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decide::{Action, Command, Event, Generation, Outcome, ReplyId, State, decide};
-use super::{AutoShutdown, Backoff, ChildError, ChildKey, Seat, SpecError, Strategy, SupervisorSpec};
+use super::{AutoShutdown, Backoff, Beyond, ChildError, ChildKey, Seat, SpecError, Strategy, SupervisorSpec};
 use crate::child::{ChildSpec, Restart, Shutdown, StartChild, Starting, StopReason};
 use crate::exit::ExitReason;
 
@@ -29,6 +29,7 @@ fn supervisor(text: &str) -> SupervisorSpec {
             "dynamic" => spec.strategy = Strategy::Dynamic,
             "auto-any" => spec.auto_shutdown = AutoShutdown::Any,
             "auto-all" => spec.auto_shutdown = AutoShutdown::All,
+            "aside" => spec.beyond = Beyond::SetAside(Backoff { initial: seconds("1s"), ..Backoff::default() }),
             "backoff" => spec.backoff = Some(Backoff { initial: seconds("1s"), ..Backoff::default() }),
             _ => {
                 let (intensity, period) = word.split_once('/').unwrap_or_else(|| panic!("{word}"));
@@ -104,6 +105,7 @@ impl Bench {
             }
             Action::Abandon { child } => format!("abandon {}", self.name(*child)),
             Action::Gone { child, .. } => format!("gone {child}"),
+            Action::SetAside { child, delay, .. } => format!("aside {} {}s", self.name(*child), delay.as_secs()),
             Action::Reply { to, answer: Ok(_) } => format!("#{} ok", to.0),
             Action::Reply { to, answer: Err(error) } => format!("#{} {}", to.0, short(error)),
             Action::Renumber(renumbered) => {
@@ -452,6 +454,16 @@ const CASES: &[Case] = &[
     ]),
     ("a group does not wait for a back-off where one of it is waited for", "one-for-all 9/5s backoff | a | b", &[
         "up", "b crashes => pause a", "hurry b", "a shuts-down", "hurry a => start a", "ready a => start b", "ready b", "at 99s",
+    ]),
+    ("a child that ends too often is set aside alone, for longer each time, and nobody gives up", "dynamic 2/5s aside | a | b", &[
+        "up", "a crashes => start a", "ready a", "a crashes => start a", "ready a", "b crashes => start b", "ready b",
+        "a crashes => aside a 1s", "b crashes => start b", "ready b", "at 1s => start a", "ready a", "a crashes => aside a 2s",
+        "at 20s => start a", "a crashes => aside a 4s", "at 99s => start a", "ready a", "at 160s", "a crashes => start a",
+        "b crashes => start b",
+    ]),
+    ("one that is set aside can be stopped, and is waited for no longer where somebody wants it", "one-for-one 0/5s aside | a | b", &[
+        "up", "a crashes => aside a 1s", "hurry a => start a", "ready a", "a crashes => aside a 2s", "terminate a => gone a, #1 ok",
+        "at 99s", "b crashes => aside b 1s", "shutdown => exit",
     ]),
     ("a shutdown ends a back-off", "one-for-one backoff | a", &[
         "up", "a crashes", "shutdown => exit", "at 99s",

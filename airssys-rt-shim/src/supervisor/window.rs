@@ -23,6 +23,11 @@ impl Window {
         *self = Self { restarts, ..Self::new(intensity, period) };
     }
 
+    /// Another one with the same bounds, in which nothing is counted yet.
+    pub(crate) fn fresh(&self) -> Self {
+        Self { restarts: VecDeque::new(), ..*self }
+    }
+
     /// Counts a restart; false when that is one too many.
     pub(crate) fn add(&mut self, now: Duration) -> bool {
         // A restart exactly one period ago still counts, as in OTP.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::{ChildKind, ChildSpec, StartChild, Starting, StopReason};
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::supervisor::decide::{self, Action, ChildKey, Event, Generation, Outcome, ReplyId, State, decide};
-use airssys_rt_shim::supervisor::{ChildError, ChildStatus, Seat, Strategy, SupervisorSpec};
+use airssys_rt_shim::supervisor::{Beyond, ChildError, ChildStatus, Seat, Strategy, SupervisorSpec};
 
 use crate::plan::{self, Ending, Init, Kind, OnStop, START_TIMEOUT};
 use crate::{Command, Line, Seen};
@@ -116,6 +116,7 @@ impl Machine {
             intensity: plan.intensity,
             period: plan.period,
             backoff: plan.backoff,
+            beyond: Beyond::GiveUp,
             auto_shutdown: plan.auto_shutdown,
             children,
         };
@@ -221,6 +222,7 @@ impl Machine {
             Action::Gone { child, .. } => {
                 self.gone.insert(child.to_string());
             }
+            Action::SetAside { .. } => unreachable!("no supervisor of a plan sets children aside"),
             Action::Reply { to, answer } => self.reply(to, answer),
             Action::Renumber(renumbered) => {
                 for running in self.running.values_mut().filter(|running| running.supervisor == supervisor) {

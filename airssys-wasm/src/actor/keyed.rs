@@ -1,9 +1,10 @@
 //! Wakes the actors of a keyed service, never more than its bound, and puts the idle ones to sleep.
 //!
 //! The actors are transient children of a dynamic supervisor: one that falls asleep ends normally and is forgotten by it, one that crashes is started
-//! again and counts. The controller starts them; it decides nothing about messages.
+//! again and counts; one that crashes too often is set aside alone, with its messages. The controller starts them; it decides nothing about messages.
 //!
-//! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves.
+//! Invariant: as many are awake as may be while others wait for a place, and whoever is idle then leaves. One that is set aside takes nobody's place; while it
+//! comes back there may be one more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown, StartChild};
-use airssys_rt_shim::supervisor::{ChildError, Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::supervisor::{
+    Backoff, Beyond, ChildError, Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart,
+};
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -29,7 +32,7 @@ use crate::router::keyed::{Keyed, KeyedActor};
 use crate::router::service::{Route, Service, Target, Terms};
 
 /// The bounds of a keyed service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KeyedRules {
     /// How many may be awake at a time; default 1,000.
     pub max_awake: usize,
@@ -37,11 +40,21 @@ pub struct KeyedRules {
     pub idle_timeout: Duration,
     /// How many keys there may be; default 1,000,000.
     pub max_keys: usize,
-    /// How many crashes of all its actors together are borne in `period`; default 100.
+    /// How many restarts of one actor are borne in `period`; default 10. One more, and it is set aside alone.
     pub intensity: u32,
     /// Default 5 s.
     pub period: Duration,
+    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
+    pub backoff: Backoff,
 }
+
+/// How long actors that come and go are set aside, unless somebody says otherwise.
+pub(super) const ASIDE: Backoff = Backoff {
+    initial: Duration::from_secs(1),
+    factor: 2.0,
+    max: Duration::from_secs(60),
+    reset_after: Duration::from_secs(60),
+};
 
 impl Default for KeyedRules {
     fn default() -> Self {
@@ -49,8 +62,9 @@ impl Default for KeyedRules {
             max_awake: 1_000,
             idle_timeout: Duration::from_secs(60),
             max_keys: 1_000_000,
-            intensity: 100,
+            intensity: 10,
             period: Duration::from_secs(5),
+            backoff: ASIDE,
         }
     }
 }
@@ -261,6 +275,11 @@ impl Roster {
         awake
     }
 
+    /// How many are set aside, because they crashed too often.
+    pub(crate) fn set_aside(&self) -> usize {
+        self.lock().posts.values().filter(|post| post.live.is_set_aside()).count()
+    }
+
     /// Those who are awake.
     pub(crate) fn awake(&self) -> Vec<Arc<Post>> {
         self.lock().posts.values().cloned().collect()
@@ -370,7 +389,7 @@ pub(super) fn supervisor(
     service: &Arc<Service>,
 ) -> (ChildSpec, Controller, Reins) {
     let (told, heard) = watch::channel((rules, spec.shutdown));
-    let start = dynamic(rules.intensity, rules.period);
+    let start = dynamic(rules.intensity, rules.period, rules.backoff);
     let controller = Controller {
         rules: heard,
         mesh: Arc::clone(mesh),
@@ -406,7 +425,7 @@ impl Reins {
         shutdown: Shutdown,
         service: &Service,
     ) -> Result<(), ChildError> {
-        self.start.change(flags(rules.intensity, rules.period)).await?;
+        self.start.change(flags(rules.intensity, rules.period, rules.backoff)).await?;
         if let Route::Keyed(keyed) = &service.route {
             keyed.bound(rules.max_keys);
         }
@@ -415,20 +434,44 @@ impl Reins {
     }
 }
 
-/// What a supervisor of actors that come and go bears.
-pub(super) fn flags(intensity: u32, period: Duration) -> SupervisorSpec {
+/// What a supervisor of actors that come and go bears: of each of them so much, and it never gives up over one. What makes no sense is the default.
+pub(super) fn flags(intensity: u32, period: Duration, backoff: Backoff) -> SupervisorSpec {
     let mut flags = SupervisorSpec::new(Strategy::Dynamic);
     flags.intensity = intensity;
     flags.period = if period.is_zero() { KeyedRules::default().period } else { period };
+    flags.beyond = Beyond::SetAside(backoff);
+    if flags.validate().is_err() {
+        flags.beyond = Beyond::SetAside(ASIDE);
+    }
     flags
 }
 
 /// A supervisor of actors that come and go.
-pub(super) fn dynamic(intensity: u32, period: Duration) -> Arc<SupervisorStart> {
-    match SupervisorStart::new(flags(intensity, period)) {
+pub(super) fn dynamic(intensity: u32, period: Duration, backoff: Backoff) -> Arc<SupervisorStart> {
+    match SupervisorStart::new(flags(intensity, period, backoff)) {
         Ok(start) => start,
         Err(error) => unreachable!("a dynamic supervisor without children and with a period is valid: {error}"),
     }
+}
+
+/// Has it told where an actor that comes and goes is set aside; `then` is done after that.
+pub(super) fn tell_set_aside(
+    start: &WorkerStart<ComponentActor>,
+    live: &Arc<Live>,
+    own: &Address,
+    then: impl Fn() + Send + Sync + 'static,
+) {
+    let (live, own) = (Arc::clone(live), own.clone());
+    start.when_set_aside(move |delay| {
+        live.set_aside(true);
+        let again = humantime::format_duration(delay);
+        tracing::warn!(
+            target: "airssys::actor",
+            service = %own,
+            "set aside: it crashed too often, and is started again in {again}; what is sent to it waits"
+        );
+        then();
+    });
 }
 
 impl Controller {
@@ -469,8 +512,8 @@ impl Controller {
     /// Starts those who wait, as far as there are places; asks idle ones to leave where there are none.
     fn admit(&mut self) {
         let most = self.rules().max_awake.max(1);
-        // A suspended one has no instance, and takes nobody's place. They are counted where it is full only: there may be many.
-        while self.awake_count < most || !self.waiting.is_empty() && self.awake_count < most + self.suspended() {
+        // One that is suspended or set aside has no instance, and takes nobody's place. They are counted where it is full only: there may be many.
+        while self.awake_count < most || !self.waiting.is_empty() && self.awake_count < most + self.without_instance() {
             let Some(actor) = self.waiting.pop_front() else { break };
             self.wake(actor);
         }
@@ -493,8 +536,8 @@ impl Controller {
         }
     }
 
-    fn suspended(&self) -> usize {
-        self.awake.iter().filter(|awake| awake.live.is_suspended()).count()
+    fn without_instance(&self) -> usize {
+        self.awake.iter().filter(|awake| awake.live.is_suspended() || awake.live.is_set_aside()).count()
     }
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
@@ -523,14 +566,25 @@ impl Controller {
     fn worker(&self, actor: &Arc<KeyedActor>, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let (made, gone, news) = (Arc::clone(actor), Arc::clone(actor), self.news.0.clone());
-        WorkerStart::new(
+        let (runs, aside, address) = (Arc::clone(&live), Arc::clone(&live), actor.address.clone());
+        let start = WorkerStart::new(
             Arc::clone(&actor.lane.mailbox),
             0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
+            move || {
+                runs.set_aside(false);
+                ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made)))
+            },
             move || {
                 let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
             },
-        )
+        );
+        let service = Arc::clone(&self.service);
+        tell_set_aside(&start, &aside, &address, move || {
+            if let Route::Keyed(keyed) = &service.route {
+                keyed.room.notify_one();
+            }
+        });
+        start
     }
 
     fn hear(&mut self, news: News) {

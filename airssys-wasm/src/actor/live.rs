@@ -51,6 +51,8 @@ pub(crate) struct Live {
     probation: Mutex<Option<Probation>>,
     /// Why nothing serves here, where nothing does.
     suspended: Mutex<Option<Box<Suspended>>>,
+    /// Whether it crashed too often, and its next start waits.
+    aside: AtomicBool,
     past: Mutex<Past>,
     /// Where the turns are counted, where two releases are compared. Looked at when an instance begins to serve.
     watch: Mutex<Option<Arc<Watch>>>,
@@ -170,6 +172,7 @@ impl Live {
             forgiven: AtomicBool::new(false),
             probation: Mutex::default(),
             suspended: Mutex::default(),
+            aside: AtomicBool::new(false),
             past: Mutex::default(),
             watch: Mutex::default(),
             offer: Mutex::default(),
@@ -369,6 +372,16 @@ impl Live {
     pub(super) fn suspend(&self, suspended: Suspended) {
         self.returns(None);
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(suspended));
+    }
+
+    /// Says that its next start waits, because it crashed too often; or that it begins.
+    pub(super) fn set_aside(&self, aside: bool) {
+        self.aside.store(aside, Ordering::Release);
+    }
+
+    /// Whether nothing runs here until a back-off is over, because it crashed too often.
+    pub(crate) fn is_set_aside(&self) -> bool {
+        self.aside.load(Ordering::Acquire)
     }
 
     /// Whether nothing serves here.

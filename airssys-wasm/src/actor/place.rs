@@ -24,7 +24,7 @@ use crate::router::spawned::Children;
 use crate::state::durable::Shelf;
 
 /// How many actors serve a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Multiplicity {
     /// One.
     #[default]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildId, ChildSpec, Restart};
-use airssys_rt_shim::supervisor::{ChildError, Standing, SupervisorHandle};
+use airssys_rt_shim::supervisor::{Backoff, ChildError, Standing, SupervisorHandle};
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 
-use super::keyed::{Roster, dynamic};
+use super::keyed::{ASIDE, Roster, dynamic, tell_set_aside};
 use super::place::ServiceSpec;
 use super::{ComponentActor, Live};
 use crate::engine::Engines;
@@ -25,19 +25,21 @@ use crate::router::service::{Service, Target};
 use crate::router::spawned::{Ask, Child};
 
 /// The bounds of a service whose actors are spawned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpawnedRules {
     /// How many children there may be at a time; default 100.
     pub max_children: usize,
-    /// How many restarts of all its children together are borne in `period`; default 100.
+    /// How many restarts of one child are borne in `period`; default 10. One more, and it is set aside alone.
     pub intensity: u32,
     /// Default 5 s.
     pub period: Duration,
+    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
+    pub backoff: Backoff,
 }
 
 impl Default for SpawnedRules {
     fn default() -> Self {
-        Self { max_children: 100, intensity: 100, period: Duration::from_secs(5) }
+        Self { max_children: 100, intensity: 10, period: Duration::from_secs(5), backoff: ASIDE }
     }
 }
 
@@ -68,7 +70,7 @@ pub(super) fn supervisor(
     engines: &Arc<Engines>,
     service: &Arc<Service>,
 ) -> (ChildSpec, Controller) {
-    let start = dynamic(rules.intensity, rules.period);
+    let start = dynamic(rules.intensity, rules.period, rules.backoff);
     let supervisor = start.handle();
     let controller = Controller {
         spec: spec.clone(),
@@ -185,12 +187,18 @@ impl Controller {
     fn worker(&self, own: Target, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let (mesh, roster) = (Arc::clone(&self.mesh), Arc::clone(&self.roster));
-        WorkerStart::new(
+        let (runs, aside, address) = (Arc::clone(&live), Arc::clone(&live), own.address().clone());
+        let start = WorkerStart::new(
             Arc::clone(&own.lane().mailbox),
             0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None),
+            move || {
+                runs.set_aside(false);
+                ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
+            },
             move || gone(&mesh, &roster, &own, DownReason::Killed),
-        )
+        );
+        tell_set_aside(&start, &aside, &address, || {});
+        start
     }
 }
 

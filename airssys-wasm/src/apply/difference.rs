@@ -296,9 +296,11 @@ fn actors(multiplicity: Multiplicity) -> String {
         Multiplicity::Stateless { instances } => format!("{instances}, with one mailbox"),
         Multiplicity::Partitioned { instances } => format!("{instances}, with a mailbox each"),
         Multiplicity::Keyed(_) => "one a key".to_owned(),
-        Multiplicity::Spawned(SpawnedRules { max_children, intensity, period }) => format!(
-            "children that others spawn, at most {max_children}, {intensity} restarts in {}",
-            humantime::format_duration(period)
+        Multiplicity::Spawned(SpawnedRules { max_children, intensity, period, backoff }) => format!(
+            "children that others spawn, at most {max_children}, {intensity} restarts of each in {}, set aside for {} to {}",
+            humantime::format_duration(period),
+            humantime::format_duration(backoff.initial),
+            humantime::format_duration(backoff.max)
         ),
     }
 }

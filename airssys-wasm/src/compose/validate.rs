@@ -200,15 +200,7 @@ fn flags(
     auto_shutdown: AutoShutdown,
 ) -> RootSpec {
     let default = RootSpec::default();
-    let backoff = backoff.map(|asked| {
-        let default = Backoff::default();
-        Backoff {
-            initial: asked.initial.map_or(default.initial, |time| time.0),
-            factor: asked.factor.unwrap_or(default.factor),
-            max: asked.max.map_or(default.max, |time| time.0),
-            reset_after: asked.reset_after.map_or(default.reset_after, |time| time.0),
-        }
-    });
+    let backoff = backoff.map(|asked| back_off(asked, Backoff::default()));
     RootSpec {
         strategy,
         intensity: intensity.unwrap_or(default.intensity),
@@ -216,6 +208,27 @@ fn flags(
         backoff,
         auto_shutdown,
     }
+}
+
+fn back_off(asked: &written::Backoff, default: Backoff) -> Backoff {
+    Backoff {
+        initial: asked.initial.map_or(default.initial, |time| time.0),
+        factor: asked.factor.unwrap_or(default.factor),
+        max: asked.max.map_or(default.max, |time| time.0),
+        reset_after: asked.reset_after.map_or(default.reset_after, |time| time.0),
+    }
+}
+
+/// How long the actors of a service are set aside; what the supervisor would refuse is refused here.
+fn set_aside(
+    source: &Source,
+    at: &Range<usize>,
+    asked: Option<&written::Backoff>,
+    default: Backoff,
+) -> Result<Backoff, ConfigError> {
+    let backoff = asked.map_or(default, |asked| back_off(asked, default));
+    check_flags(source, at, &RootSpec { backoff: Some(backoff), ..RootSpec::default() })?;
+    Ok(backoff)
 }
 
 /// What the supervisor itself would refuse is refused here, where it can be shown.
@@ -341,6 +354,7 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
             max_keys: asked.max_keys.unwrap_or(default.max_keys),
             intensity: asked.intensity.unwrap_or(default.intensity),
             period: asked.period.map_or(default.period, |time| time.0),
+            backoff: set_aside(source, &keyed.span(), asked.backoff.as_ref(), default.backoff)?,
         };
         if rules.max_awake == 0 || rules.max_keys == 0 || rules.period.is_zero() {
             return Err(source.error(
@@ -397,6 +411,7 @@ fn spawned_rules(
         max_children: asked.max_children.unwrap_or(default.max_children),
         intensity: asked.intensity.unwrap_or(default.intensity),
         period: asked.period.map_or(default.period, |time| time.0),
+        backoff: set_aside(source, &spawned.span(), asked.backoff.as_ref(), default.backoff)?,
     };
     if rules.max_children == 0 || rules.period.is_zero() {
         return Err(source.error(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::mailbox::Overflow;
-use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
+use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::{Table, Value};
 
 use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology};
@@ -108,12 +108,7 @@ pub(crate) fn flags(flags: &RootSpec) -> Table {
     set("intensity", i64::from(flags.intensity).into());
     set("period", time(flags.period));
     if let Some(backoff) = flags.backoff {
-        let mut table = Table::new();
-        table.insert("initial".to_owned(), time(backoff.initial));
-        table.insert("factor".to_owned(), backoff.factor.into());
-        table.insert("max".to_owned(), time(backoff.max));
-        table.insert("reset_after".to_owned(), time(backoff.reset_after));
-        set("backoff", Value::Table(table));
+        set("backoff", back_off(backoff));
     }
     let auto_shutdown = match flags.auto_shutdown {
         AutoShutdown::Never => "never",
@@ -122,6 +117,15 @@ pub(crate) fn flags(flags: &RootSpec) -> Table {
     };
     set("auto_shutdown", auto_shutdown.into());
     table
+}
+
+fn back_off(backoff: Backoff) -> Value {
+    let mut table = Table::new();
+    table.insert("initial".to_owned(), time(backoff.initial));
+    table.insert("factor".to_owned(), backoff.factor.into());
+    table.insert("max".to_owned(), time(backoff.max));
+    table.insert("reset_after".to_owned(), time(backoff.reset_after));
+    Value::Table(table)
 }
 
 pub(crate) fn supervisor(node: &SupervisorNode) -> Table {
@@ -166,6 +170,7 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
             keyed.insert("max_keys".to_owned(), count(rules.max_keys));
             keyed.insert("intensity".to_owned(), i64::from(rules.intensity).into());
             keyed.insert("period".to_owned(), time(rules.period));
+            keyed.insert("backoff".to_owned(), back_off(rules.backoff));
             set("keyed", Value::Table(keyed));
         }
         Multiplicity::Spawned(rules) => {
@@ -173,6 +178,7 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
             spawned.insert("max_children".to_owned(), count(rules.max_children));
             spawned.insert("intensity".to_owned(), i64::from(rules.intensity).into());
             spawned.insert("period".to_owned(), time(rules.period));
+            spawned.insert("backoff".to_owned(), back_off(rules.backoff));
             set("spawned", Value::Table(spawned));
         }
     }
@@ -384,13 +390,13 @@ mod tests {
         [[service]]
         name = "keyed"
         release = "a.wasm"
-        keyed = { max_awake = 1, idle_timeout = "2ms", max_keys = 3, intensity = 4, period = "5s" }
+        keyed = { max_awake = 1, idle_timeout = "2ms", max_keys = 3, intensity = 4, period = "5s", backoff = { initial = "6ms", factor = 1.5, max = "7ms", reset_after = "8ms" } }
         randomness = "none"
         clocks = "none"
         [[service]]
         name = "family"
         release = "a.wasm"
-        spawned = { max_children = 7, intensity = 8, period = "9s" }
+        spawned = { max_children = 7, intensity = 8, period = "9s", backoff = { initial = "6ms", factor = 1.5, max = "7ms", reset_after = "8ms" } }
         limits = { subscriptions = 1, monitors = 2, resources = 3 }
         grants = { spawn = ["family/*"] }
         [[service]]

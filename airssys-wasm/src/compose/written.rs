@@ -126,6 +126,7 @@ pub(super) struct Keyed {
     pub(super) max_keys: Option<usize>,
     pub(super) intensity: Option<u32>,
     pub(super) period: Option<Humane>,
+    pub(super) backoff: Option<Backoff>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,6 +135,7 @@ pub(super) struct Spawned {
     pub(super) max_children: Option<usize>,
     pub(super) intensity: Option<u32>,
     pub(super) period: Option<Humane>,
+    pub(super) backoff: Option<Backoff>,
 }
 
 #[derive(Default, Deserialize)]

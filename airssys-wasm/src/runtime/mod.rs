@@ -208,6 +208,9 @@ pub struct ServiceStatus {
     pub tier: Tier,
     /// Whether its messages wait because of a release that came back and cannot read the state: see [`crate::deploy::Progress::Suspended`].
     pub suspended: bool,
+    /// Keys or children that crashed too often and are set aside: their messages wait until they are started again.
+    #[serde(default)]
+    pub set_aside: usize,
 }
 
 impl Runtime {
@@ -337,7 +340,12 @@ impl Runtime {
         let tier = |service: &Service| self.tier(service.address.service()).unwrap_or(Tier::Optimized);
         services
             .iter()
-            .map(|service| status(service, tier(service), suspended.contains(service.address.as_str())))
+            .map(|service| {
+                let address = service.address.as_str();
+                let roster = placed.iter().find(|placed| placed.service.address.as_str() == address);
+                let set_aside = roster.and_then(|placed| placed.roster.as_ref()).map_or(0, |roster| roster.set_aside());
+                ServiceStatus { set_aside, ..status(service, tier(service), suspended.contains(address)) }
+            })
             .collect()
     }
 
@@ -491,6 +499,7 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
         started: read(&metrics.started),
         tier,
         suspended,
+        set_aside: 0,
     }
 }
 

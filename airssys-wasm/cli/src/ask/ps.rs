@@ -14,7 +14,7 @@ pub(super) const COLUMNS: [&str; 8] =
 /// Lists the services of a running host.
 ///
 /// queued: messages that wait. handled, faulted, crashed: turns that committed, returned a fault, crashed. started: instances that were started, the first
-/// ones included. A suspended one has a release that came back from a deployment and cannot read the state: its messages wait. denied, rejected: messages to it that were not let through, or found no room.
+/// ones included. A suspended one has a release that came back from a deployment and cannot read the state: its messages wait. Of a keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them. denied, rejected: messages to it that were not let through, or found no room.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
 pub(crate) struct Args {
@@ -33,10 +33,21 @@ fn text(services: &[ServiceStatus]) -> String {
     output::table(&rows)
 }
 
+/// A service, and what keeps its messages waiting.
+pub(super) fn name(of: &ServiceStatus) -> String {
+    let mut name = of.service.clone();
+    if of.suspended {
+        name.push_str(" (suspended)");
+    }
+    if of.set_aside > 0 {
+        name.push_str(&format!(" ({} set aside)", of.set_aside));
+    }
+    name
+}
+
 /// The cells of a service, as the table has them.
 pub(super) fn row(of: &ServiceStatus) -> Vec<String> {
-    let name = if of.suspended { format!("{} (suspended)", of.service) } else { of.service.clone() };
-    let mut row = vec![name, of.queued.to_string()];
+    let mut row = vec![name(of), of.queued.to_string()];
     row.extend([of.handled, of.faulted, of.crashed, of.started, of.denied, of.rejected].map(|count| count.to_string()));
     row
 }

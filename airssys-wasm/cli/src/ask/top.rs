@@ -167,8 +167,7 @@ impl Rates {
 
 /// The cells of a service.
 fn row((of, rates): &(ServiceStatus, [f64; 3])) -> Vec<String> {
-    let name = if of.suspended { format!("{} (suspended)", of.service) } else { of.service.clone() };
     let rates = rates.iter().map(|rate| format!("{rate:.0}"));
     let counts = [of.handled, of.crashed, of.started, of.denied, of.rejected].map(|count| count.to_string());
-    [name, of.queued.to_string()].into_iter().chain(rates).chain(counts).collect()
+    [super::ps::name(of), of.queued.to_string()].into_iter().chain(rates).chain(counts).collect()
 }
