@@ -487,3 +487,95 @@ fn what_cannot_be_deployed_is_refused_and_said() {
     assert_eq!(live(&desk, 1), json!("one"));
     stop(&desk, running);
 }
+
+/// What the line says that grants all of it, with a folder and a value in the places that are the operator's.
+fn granted(desk: &Desk, told: &str) -> String {
+    let folder = desk.path().join("box");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = told.split_once("grants = ").unwrap().1.lines().next().unwrap();
+    format!("grants = {}", line.replace("/HOST-FOLDER", folder.to_str().unwrap()))
+}
+
+#[test]
+fn what_a_release_asks_for_and_is_not_granted_is_told_before_it_is_live() {
+    let topology = "name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n\
+        [[service]]\nname = \"other\"\nrelease = \"one.wasm\"\nspawned = {}\n";
+    let desk = Desk::with(&topology.replace("counter\"\n", "counter\"\ngrants = { send = [\"other\"] }\n"));
+    let build = |name: &str, version: &str, requests: &str| {
+        desk.write(&format!("{name}.wasm"), shifter(name, "healthy"));
+        let described = format!("name = \"counter\"\nversion = \"{version}\"\n[requests]\n{requests}\n");
+        desk.write(&format!("{name}.toml"), described);
+    };
+    build("one", "1.0.0", "");
+    let asks = "send = [\"other\", \"counter\", \"elsewhere\"]\nspawn = [\"other/*\"]\nfiles = { \"/data\" = \"read\" }\n\
+        environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]";
+    build("two", "2.0.0", asks);
+    build("three", "3.0.0", "");
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let says = ["counter 2.0.0", "send elsewhere", "spawn other/*", "files /data (read)", "environment TZ"];
+    let plan = ["deploy", "counter", "two.wasm", "--plan"];
+    let told = desk.run(&plan).well().stdout;
+    assert!(says.iter().all(|part| told.contains(part)) && !told.contains("send counter\n"), "{told}");
+    let planned: Value = serde_json::from_str(&desk.run(&[&plan[..], &["--json"]].concat()).well().stdout).unwrap();
+    let asked = &planned["ungranted"]["requests"];
+    assert_eq!(asked[0], json!({ "kind": "send", "target": "elsewhere", "granted": "nothing" }));
+    assert_eq!((asked.as_array().unwrap().len(), &planned["ungranted"]["service"]), (5, &json!("counter")));
+    assert!(planned["ungranted"]["line"].as_str().unwrap().contains("\"other\""), "what is granted already stays");
+
+    // Where that is wanted it is refused, and nothing has changed.
+    let set = desk.write("set.toml", "counter = \"two.wasm\"\n");
+    let set = ["deploy", "--set", set.to_str().unwrap()];
+    for command in [&plan[..], &plan[..3], &set[..]] {
+        let _refused = desk.run(&[command, &["--strict"]].concat()).refused(1, "AH201", &says);
+    }
+    assert_eq!(live(&desk, 1), json!("one"));
+    let before_it_is_live = |ran: &str| {
+        let at = ran.find("asks for more than is granted").unwrap_or_else(|| panic!("{ran}"));
+        assert!(
+            says.iter().all(|part| ran.contains(part)) && ran.find("probation").is_none_or(|live| at < live),
+            "{ran}"
+        );
+    };
+    for command in [&plan[..3], &set[..]] {
+        let deployed = desk.run(&[command, &["--probation", "10ms", "--json"]].concat()).well();
+        before_it_is_live(&deployed.stderr);
+        assert!(deployed.stdout.contains("\"ungranted\"") && deployed.stdout.contains("elsewhere"), "{deployed:#?}");
+        let _three = desk.run(&["deploy", "counter", "three.wasm", "--probation", "10ms"]).well();
+        let back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
+        before_it_is_live(&back.stderr);
+        let down = ["deploy", "counter", "one.wasm", "--allow-downgrade", "--strict", "--probation", "10ms"];
+        let _one = desk.run(&down).well();
+    }
+
+    // An apply says so as well, of children too; with the line that it tells nothing is left to say.
+    let edited = topology.replace("\"one.wasm\"", "\"two.wasm\"");
+    desk.write("airssys.toml", &edited);
+    let planned = desk.run(&["apply", "--plan", "--json"]).well().stdout;
+    let planned: Value = serde_json::from_str(&planned).unwrap();
+    let ungranted = planned["plan"]["ungranted"].as_array().unwrap();
+    assert_eq!(ungranted.iter().map(|of| &of["service"]).collect::<Vec<_>>(), [&json!("counter"), &json!("other")]);
+    let _refused = desk.run(&["apply", "--strict"]).refused(1, "AH201", &says);
+    let _refused = desk.run(&["check", "--strict"]).refused(2, "AT102", &says);
+    let checked = desk.run(&["check", "--json"]).well();
+    before_it_is_live(&checked.stderr);
+    let checked: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(checked["ungranted"][0]["requests"][1]["target"], json!("elsewhere"));
+    let line = granted(&desk, ungranted[0]["line"].as_str().unwrap()).replace("\"elsewhere\"", "\"*\"");
+    let other = granted(&desk, ungranted[1]["line"].as_str().unwrap()).replace("\"elsewhere\"", "\"*\"");
+    let edited =
+        edited.replacen("release", &format!("{line}\nrelease"), 1).replace("spawned", &format!("{other}\nspawned"));
+    desk.write("airssys.toml", &edited);
+    let _checked = desk.run(&["check", "--strict"]).well();
+    let applied = desk.run(&["apply", "--strict", "--probation", "10ms"]).well();
+    assert!(!applied.stderr.contains("asks for more"), "{applied:#?}");
+    stop(&desk, running);
+
+    // And the first start of a mesh.
+    let data = ["run", "--data", "another"];
+    desk.write("airssys.toml", topology.replace("\"one.wasm\"", "\"two.wasm\""));
+    let mut first = Running::start(desk.command(&data));
+    first.until("is up");
+    let _stopped = desk.run(&["stop", "--data", "another"]).well();
+    before_it_is_live(&first.end().1);
+}

@@ -16,7 +16,7 @@ pub(crate) use record::{Ledger, Next, SchemaChange, Served, Unsettled};
 use serde::{Deserialize, Serialize};
 
 use crate::compose::Topology;
-use crate::deploy::{DeployError, PlanRefusal};
+use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
 use crate::error::Crash;
 
 /// What an apply would change.
@@ -31,11 +31,20 @@ pub struct ApplyPlan {
     pub untouched: Vec<String>,
     /// Services that a release serves which was deployed, and which stays, since the topology names the same one as before: what serves, by service.
     pub deployed: Vec<(String, String)>,
+    /// What those that are touched ask for and are not granted.
+    #[serde(default)]
+    pub ungranted: Vec<Ungranted>,
     /// Why it would be refused; empty where it would not.
     pub refusals: Vec<PlanRefusal>,
 }
 
 impl ApplyPlan {
+    /// Refuses it where a service asks for more than it is granted.
+    pub fn refuse_ungranted(&mut self) {
+        let not_granted = self.ungranted.iter().map(|found| DeployError::NotGranted(Box::new(found.clone())));
+        self.refusals.extend(not_granted.map(|error| PlanRefusal::from(&error)).collect::<Vec<_>>());
+    }
+
     /// What would change where no mesh runs, at the next start; `before` is what is in force.
     #[must_use]
     pub fn at_rest(before: Option<&Topology>, topology: &Topology) -> Self {
@@ -45,8 +54,17 @@ impl ApplyPlan {
         let untouched =
             topology.services().map(|node| node.address.to_string()).filter(|name| !touched(name)).collect();
         let refusals = refused_ways(&differences);
-        Self { mesh: topology.name.clone(), differences, untouched, deployed: Vec::new(), refusals }
+        let found = ungranted_of(&differences, topology);
+        let (mesh, deployed) = (topology.name.clone(), Vec::new());
+        Self { mesh, differences, untouched, deployed, ungranted: found, refusals }
     }
+}
+
+/// What the services that are touched ask for and are not granted.
+pub(crate) fn ungranted_of(differences: &[Difference], topology: &Topology) -> Vec<Ungranted> {
+    let touched = |name: &str| differences.iter().any(|found| found.subject == Subject::Service && found.name == name);
+    let services = topology.services().filter(|node| touched(node.address.as_str()));
+    services.filter_map(|node| ungranted(node)).collect()
 }
 
 /// What cannot be done to a mesh that runs, or has run.

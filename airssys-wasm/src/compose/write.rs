@@ -218,7 +218,7 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
     Ok(table)
 }
 
-fn grants(node: &ServiceNode) -> Result<Table, NotText> {
+pub(crate) fn grants(node: &ServiceNode) -> Result<Table, NotText> {
     let grants = &node.grants;
     let mut table = Table::new();
     for (key, patterns) in [

@@ -19,6 +19,7 @@ mod settings;
 mod strategy;
 mod switch;
 mod tier;
+mod ungranted;
 
 pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
 pub(crate) use intent::SetId;
@@ -33,6 +34,7 @@ pub use settings::Setting;
 pub(crate) use strategy::Unfit;
 pub use strategy::{Canary, NoPortion, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
+pub use ungranted::{Ungranted, ungranted};
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +61,8 @@ pub struct DeployOptions {
     pub allow_downgrade: bool,
     /// Whether the new release may have the very version of the live one and be another one all the same, as while developing.
     pub same_version: bool,
+    /// Whether a release is refused that asks for more than is granted.
+    pub strict: bool,
     /// In which order the actors get it; default: one straight after the other.
     pub strategy: Strategy,
     /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show.
@@ -74,6 +78,7 @@ impl Default for DeployOptions {
             probation: Duration::from_secs(10),
             allow_downgrade: false,
             same_version: false,
+            strict: false,
             strategy: Strategy::default(),
             gate: Gate::default(),
             memory: MemoryHandover::default(),
@@ -196,6 +201,9 @@ pub enum DeployError {
         /// Each export that is gone or has another type, and how it differs.
         broken: Vec<String>,
     },
+    /// It asks for more than is granted, and that was not to be.
+    #[error("{0}")]
+    NotGranted(Box<Ungranted>),
     /// Its bytes cannot be kept in the data folder, so that it could not be started again.
     #[error("{service}: the release cannot be kept: {source}")]
     NotKept {
@@ -231,6 +239,7 @@ impl DeployError {
             Self::SameVersion { .. } => "same-version",
             Self::OlderSchema { .. } => "older-schema",
             Self::Incompatible { .. } => "incompatible",
+            Self::NotGranted(_) => "not-granted",
             Self::NotKept { .. } => "not-kept",
             Self::Release { .. } => "release",
         }

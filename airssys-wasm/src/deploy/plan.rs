@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Setting, differences};
-use super::{DeployError, DeployOptions};
+use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
@@ -40,6 +40,9 @@ pub struct Plan {
     pub exports: Changes,
     /// The capabilities that it asks for and the live one does not.
     pub requests_added: Vec<Asked>,
+    /// All that it asks for and is not granted, whether the live one asks for it or not; none where all of it is.
+    #[serde(default)]
+    pub ungranted: Option<Ungranted>,
     /// Those that it does not ask for any more.
     pub requests_removed: Vec<Capability>,
     /// Limits, lane and engine class that differ.
@@ -248,6 +251,7 @@ pub(crate) fn plan(
         to: to.party(),
         imports,
         exports,
+        ungranted: None,
         requests_removed,
         requests_added: asks.into_iter().filter(|one| !is_in(&asked_before, one)).collect(),
         settings: differences((from.manifest.lane, from.limits), (to.manifest.lane, to.limits)),
@@ -362,7 +366,7 @@ fn compare_items((interface, had): (&str, &Named<'_>), (new, has): (&str, &Named
 }
 
 /// All that is asked for, as it is written, and how much of it is granted.
-fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
+pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
     let mut all = Vec::new();
     let mut ask = |kind: &str, target: String, granted| {
         all.push(Asked { capability: Capability { kind: kind.to_owned(), target }, granted });

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::apply::{
     Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
-    refused_ways,
+    refused_ways, ungranted_of,
 };
 use crate::compose::folders;
 use crate::compose::{ServiceNode, Topology};
@@ -231,11 +231,19 @@ impl Runtime {
                 refusals.extend(refused.iter().map(PlanRefusal::from));
             }
         }
+        let ungranted = ungranted_of(&differences, &target);
+        // Of those that are deployed it is said already.
+        let told = |refusals: &[PlanRefusal], text: &str| refusals.iter().any(|refusal| refusal.message == text);
+        for found in ungranted.iter().filter(|_| options.strict) {
+            if !told(&refusals, &found.to_string()) {
+                refusals.push((&DeployError::NotGranted(Box::new(found.clone()))).into());
+            }
+        }
         tell_memory(&mut differences, &live, &next);
         let touched = |node: &&Arc<ServiceNode>| differences.iter().all(|found| found.name != node.address.as_str());
         let untouched = target.services().filter(touched).map(|node| node.address.to_string()).collect();
         let record = record(&before, topology, &live, &next, &differences)?;
-        let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, refusals };
+        let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, ungranted, refusals };
         Ok(Prepared { plan, written: topology.clone(), target, next, record, options, announced })
     }
 

@@ -122,6 +122,12 @@ pub(super) fn compare(
         plan.refusals.push((&unfit).into());
         refused.push(unfit);
     }
+    plan.ungranted = deploy::ungranted(&next.node);
+    if let Some(ungranted) = plan.ungranted.clone().filter(|_| options.strict) {
+        let not_granted = DeployError::NotGranted(Box::new(ungranted));
+        plan.refusals.push((&not_granted).into());
+        refused.push(not_granted);
+    }
     (plan, refused)
 }
 
@@ -234,6 +240,18 @@ impl Runtime {
             plan.refusals.insert(0, (&stopped).into());
         }
         Ok(plan)
+    }
+
+    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a rollback would bring back.
+    #[must_use]
+    pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
+        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = releases.get(service)?;
+        let node = match release {
+            Some(release) => found.live.node.with_release(release),
+            None => ServiceNode::clone(&found.previous.as_ref()?.node),
+        };
+        deploy::ungranted(&node)
     }
 
     pub(super) fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {

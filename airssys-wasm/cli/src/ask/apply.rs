@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Takes releases of the very version that is live, and not the same: while developing.
     #[arg(long)]
     same_version: bool,
+    /// Refuses a release that asks for more than is granted. Without it, that is told.
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     times: Times,
     #[command(flatten)]
@@ -72,11 +75,19 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let absolute = std::path::absolute(&file).unwrap_or(file);
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let path = absolute.display().to_string();
-    let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
+    let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
     let request = match args.plan {
-        true => Request::PlanApply { topology: path, allow_downgrade, same_version },
-        false => Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version, memory },
+        true => Request::PlanApply { topology: path, allow_downgrade, same_version, strict },
+        false => {
+            Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory }
+        }
     };
+    if let Request::Apply { topology, .. } = &request {
+        // Before anything of it is live. What is wrong with it, the apply itself says.
+        let plan = Request::PlanApply { topology: topology.clone(), allow_downgrade, same_version, strict };
+        let plan: Option<ApplyPlan> = args.host.quietly(&plan).ok();
+        plan.iter().flat_map(|plan| &plan.ungranted).for_each(output::plan::tell_ungranted);
+    }
     let asked = if args.plan {
         args.host.ask::<ApplyPlan>(&request).map(|plan| (plan, None, Vec::new()))
     } else {
@@ -106,7 +117,13 @@ fn at_rest(args: &Args, data: &Path, topology: &Topology) -> Result<(), ControlE
     if let Some(cut_off) = before.as_ref().and_then(|before| before.cut_off) {
         note(&cut_off.to_string());
     }
-    let plan = ApplyPlan::at_rest(before.as_ref().map(|before| &before.topology), topology);
+    let mut plan = ApplyPlan::at_rest(before.as_ref().map(|before| &before.topology), topology);
+    if !args.plan {
+        plan.ungranted.iter().for_each(output::plan::tell_ungranted);
+    }
+    if args.strict {
+        plan.refuse_ungranted();
+    }
     if args.plan || !plan.refusals.is_empty() {
         tell(args, &Report { running: false, plan: &plan, left_over: None, notes: &[] })?;
         return refused(&plan);

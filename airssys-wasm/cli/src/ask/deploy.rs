@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use airssys_wasm::deploy::Plan;
+use airssys_wasm::deploy::{Plan, Ungranted};
 use airssys_wasm::registry::Reference;
+use serde::Serialize;
 
 use super::HostArgs;
 use super::strategy::Strategy;
@@ -51,6 +52,9 @@ pub(crate) struct Args {
     /// Takes a release of the very version that is live, and not the same: while developing.
     #[arg(long)]
     same_version: bool,
+    /// Refuses a release that asks for more than is granted. Without it, that is told.
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     strategy: Strategy,
     #[command(flatten)]
@@ -113,7 +117,7 @@ impl Times {
 /// Runs `deploy`.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
-    let (allow_downgrade, same_version) = (args.allow_downgrade, args.same_version);
+    let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
     let way = args.strategy.way()?;
     let (service, release) = match (&args.set, &args.service, &args.release) {
         (Some(_), ..) if way != Way::default() => {
@@ -123,17 +127,29 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         }
         (Some(file), ..) => {
             let releases = read_set(file)?;
+            let named = releases.iter().map(|(service, release)| (service.clone(), Some(release.clone()))).collect();
+            let ungranted = tell_ungranted(&args.host, named);
             return follow_set(
                 &args.host,
-                &Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, memory },
+                &ungranted,
+                &Request::DeploySet {
+                    releases,
+                    probation_ms,
+                    handover_ms,
+                    allow_downgrade,
+                    same_version,
+                    strict,
+                    memory,
+                },
             );
         }
         (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
         _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
     if args.plan {
-        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, same_version, way });
+        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, same_version, strict, way });
     }
+    let ungranted = tell_ungranted(&args.host, BTreeMap::from([(service.clone(), Some(release.clone()))]));
     let request = Request::Deploy {
         service: service.clone(),
         release,
@@ -141,10 +157,33 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         handover_ms,
         allow_downgrade,
         same_version,
+        strict,
         memory,
         way,
     };
-    follow(&args.host, &service, &request, "live")
+    follow(&args.host, &service, &request, "live", &ungranted)
+}
+
+/// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request itself, the deployment says.
+fn tell_ungranted(host: &HostArgs, releases: BTreeMap<String, Option<String>>) -> Vec<Ungranted> {
+    let request = Request::Ungranted { releases };
+    let found: Vec<Ungranted> = host.quietly(&request).unwrap_or_default();
+    found.iter().for_each(output::plan::tell_ungranted);
+    found
+}
+
+/// What is told as JSON of a deployment that is over.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    deployment: &'a Deployment,
+    /// What its release asks for and is not granted.
+    ungranted: Option<&'a Ungranted>,
+}
+
+fn told<'a>(deployment: &'a Deployment, ungranted: &'a [Ungranted]) -> Told<'a> {
+    let ungranted = ungranted.iter().find(|found| found.service == deployment.service);
+    Told { deployment, ungranted }
 }
 
 /// A release as the host is to find it, which has a current folder of its own.
@@ -172,7 +211,7 @@ fn read_set(file: &Path) -> Result<BTreeMap<String, String>, ControlError> {
 }
 
 /// Follows all of a set to their ends; the first that is not live is what is wrong.
-fn follow_set(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
+fn follow_set(host: &HostArgs, ungranted: &[Ungranted], request: &Request) -> Result<(), ControlError> {
     let begun: Vec<Deployment> = host.ask(request)?;
     let mut ended = Vec::with_capacity(begun.len());
     for deployment in begun {
@@ -180,7 +219,7 @@ fn follow_set(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
         ended.push(wait(host, &service, deployment)?);
     }
     if host.json {
-        output::print_json(&ended)?;
+        output::print_json(&ended.iter().map(|deployment| told(deployment, ungranted)).collect::<Vec<_>>())?;
     }
     if let Some(deployment) = culprit(&ended) {
         return Err(not_as_wanted(deployment).into());
@@ -221,7 +260,11 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
     let cancels = !args.restore_state && under_way.is_some_and(|last| !is_over(&last));
     let restore_state = args.restore_state;
     let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state, memory };
-    follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" })
+    let ungranted = match cancels {
+        true => Vec::new(),
+        false => tell_ungranted(&args.host, BTreeMap::from([(args.service.clone(), None)])),
+    };
+    follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" }, &ungranted)
 }
 
 fn is_over(deployment: &Deployment) -> bool {
@@ -229,11 +272,17 @@ fn is_over(deployment: &Deployment) -> bool {
 }
 
 /// Asks for it, and follows it to its end.
-fn follow(host: &HostArgs, service: &str, request: &Request, wanted: &str) -> Result<(), ControlError> {
+fn follow(
+    host: &HostArgs,
+    service: &str,
+    request: &Request,
+    wanted: &str,
+    ungranted: &[Ungranted],
+) -> Result<(), ControlError> {
     let begun = host.ask(request)?;
     let deployment = wait(host, service, begun)?;
     if host.json {
-        output::print_json(&deployment)?;
+        output::print_json(&told(&deployment, ungranted))?;
     }
     if deployment.state != wanted {
         return Err(not_as_wanted(&deployment).into());

@@ -42,6 +42,11 @@ impl HostArgs {
         asked
     }
 
+    /// Asks the host for what is told beside the answer; that it refuses is told by what is asked next.
+    fn quietly<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {
+        control::ask(self.data.folder(), request)
+    }
+
     /// Asks the host and prints what it answers, for people as `text` says.
     fn tell<T>(&self, request: &Request, text: impl FnOnce(&T) -> String) -> Result<(), ControlError>
     where

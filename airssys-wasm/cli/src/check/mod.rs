@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use airssys_wasm::compose::{ServiceNode, Topology};
+use airssys_wasm::deploy::{Ungranted, ungranted};
 use airssys_wasm::engine::Lane;
 use airssys_wasm::{Checked, Runtime};
 use serde::Serialize;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     topology: TopologyArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    /// Ends with 2 where a release asks for more than it is granted. Without it, that is told.
+    #[arg(long)]
+    strict: bool,
     /// Print what was found as JSON.
     #[arg(long)]
     json: bool,
@@ -37,6 +41,7 @@ struct Report {
     /// What is allowed, and worth a second look.
     warnings: Vec<String>,
     services: Vec<Service>,
+    ungranted: Vec<Ungranted>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,7 +66,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let threads = tokio::runtime::Builder::new_current_thread().build().map_err(Problem::Threads)?;
     let checked = threads.block_on(builder.check(&topology))?;
     let report = report(&topology, &checked);
-    if args.json { output::print_json(&report) } else { output::print(text(&report).trim_end()) }
+    if args.json {
+        output::print_json(&report)?
+    } else {
+        output::print(text(&report).trim_end())?
+    }
+    if !args.strict {
+        report.ungranted.iter().for_each(output::plan::tell_ungranted);
+        return Ok(());
+    }
+    report.ungranted.into_iter().next().map_or(Ok(()), |found| Err(Problem::NotGranted(Box::new(found))))
 }
 
 fn report(topology: &Topology, checked: &Checked) -> Report {
@@ -81,11 +95,12 @@ fn report(topology: &Topology, checked: &Checked) -> Report {
         most_instances: checked.most_instances,
         warnings: checked.folders.iter().map(ToString::to_string).collect(),
         services: topology.services().map(service).collect(),
+        ungranted: topology.services().filter_map(|node| ungranted(node)).collect(),
     }
 }
 
 fn text(report: &Report) -> String {
-    let Report { name, instances, most_instances, warnings, services } = report;
+    let Report { name, instances, most_instances, warnings, services, .. } = report;
     let mut text = format!(
         "{name} is well: {}, {} of the {most_instances} that this machine holds\n",
         output::count(services.len(), "service"),

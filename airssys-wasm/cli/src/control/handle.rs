@@ -95,48 +95,69 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::DropDeadLetter { id } => {
             tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
         }
-        Request::Deploy { service, release, probation_ms, handover_ms, allow_downgrade, same_version, memory, way } => {
+        Request::Deploy {
+            service,
+            release,
+            probation_ms,
+            handover_ms,
+            allow_downgrade,
+            same_version,
+            strict,
+            memory,
+            way,
+        } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
+            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
             let deployment = runtime.deploy(&service, release, options).await?;
             tell(progress(house, &service, &deployment))
         }
-        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, memory } => {
+        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(house)?;
             let mut set = Vec::with_capacity(releases.len());
             for (service, release) in releases {
                 set.push((service, found(house, release).await?));
             }
             let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
+            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             let begun = runtime.deploy_set(set, options).await?;
             let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
             tell(told.collect::<Vec<_>>())
         }
-        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, memory } => {
+        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(house)?;
             let topology = topology_at(house, topology).await?;
             let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
+            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             tell(runtime.apply(topology, options).await?)
         }
-        Request::PlanApply { topology, allow_downgrade, same_version } => {
+        Request::PlanApply { topology, allow_downgrade, same_version, strict } => {
             let _waits = wait(house)?;
             let topology = topology_at(house, topology).await?;
             let mut options = DeployOptions::default();
-            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
+            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             tell(runtime.plan_apply(&topology, options).await?)
         }
-        Request::Plan { service, release, allow_downgrade, same_version, way } => {
+        Request::Plan { service, release, allow_downgrade, same_version, strict, way } => {
             let _waits = wait(house)?;
             let release = found(house, release).await?;
             let mut options = DeployOptions::default();
-            (options.allow_downgrade, options.same_version) = (allow_downgrade, same_version);
+            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
             tell(runtime.plan(&service, release, options).await?)
+        }
+        Request::Ungranted { releases } => {
+            let mut all = Vec::new();
+            for (service, release) in releases {
+                let release = match release {
+                    Some(release) => Some(found(house, release).await?),
+                    None => None,
+                };
+                all.extend(runtime.ungranted(&service, release));
+            }
+            tell(all)
         }
         Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
             let options = options(probation_ms, handover_ms, memory);

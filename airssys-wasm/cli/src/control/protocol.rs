@@ -68,6 +68,8 @@ pub(crate) enum Request {
         #[serde(default)]
         same_version: bool,
         #[serde(default)]
+        strict: bool,
+        #[serde(default)]
         memory: Memory,
         #[serde(default)]
         way: Way,
@@ -83,6 +85,8 @@ pub(crate) enum Request {
         #[serde(default)]
         same_version: bool,
         #[serde(default)]
+        strict: bool,
+        #[serde(default)]
         memory: Memory,
     },
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
@@ -95,6 +99,8 @@ pub(crate) enum Request {
         #[serde(default)]
         same_version: bool,
         #[serde(default)]
+        strict: bool,
+        #[serde(default)]
         memory: Memory,
     },
     /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
@@ -104,6 +110,8 @@ pub(crate) enum Request {
         allow_downgrade: bool,
         #[serde(default)]
         same_version: bool,
+        #[serde(default)]
+        strict: bool,
     },
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan {
@@ -114,8 +122,12 @@ pub(crate) enum Request {
         #[serde(default)]
         same_version: bool,
         #[serde(default)]
+        strict: bool,
+        #[serde(default)]
         way: Way,
     },
+    /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not granted; `null` is what a rollback brings back.
+    Ungranted { releases: BTreeMap<String, Option<String>> },
     /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
     /// release brought the state over.
     Rollback {

@@ -22,6 +22,12 @@ pub(crate) fn text(plan: &ApplyPlan) -> String {
             "  {service}: {live} was deployed and stays, since the topology names the same release as before\n"
         ));
     }
+    for found in &plan.ungranted {
+        for (at, line) in super::plan::ungranted(found).iter().enumerate() {
+            let head = if at == 0 { format!("{}: ", found.service) } else { "  ".to_owned() };
+            text.push_str(&format!("  {head}{}\n", printable(line)));
+        }
+    }
     for refusal in &plan.refusals {
         // The remedy is told with the error.
         let why = refusal.message.split("; hint: ").next().unwrap_or_default();

@@ -1,6 +1,8 @@
 //! What a deployment would change, for people.
 
-use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored};
+use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored, Ungranted};
+
+use crate::explain::note;
 
 /// A block of lines for each kind of change; what does not change is left out, but for the memory.
 pub(crate) fn text(plan: &Plan) -> String {
@@ -18,6 +20,7 @@ pub(crate) fn text(plan: &Plan) -> String {
     let removed = plan.requests_removed.iter().map(|gone| format!("- {}", capability(gone)));
     block(&mut text, "requests", added.chain(removed).collect());
     let settings = plan.settings.iter().map(|of| format!("~ {}: {} becomes {}", of.name, of.from, of.to));
+    block(&mut text, "grants", plan.ungranted.iter().flat_map(ungranted).collect());
     block(&mut text, "settings", settings.collect());
     let schema = plan.state_schema;
     let state = match schema.state {
@@ -43,6 +46,24 @@ pub(crate) fn text(plan: &Plan) -> String {
     let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, why(&refusal.message)));
     block(&mut text, "refused", refusals.collect());
     text
+}
+
+/// What would be denied, and the line of the topology that grants it.
+pub(crate) fn ungranted(found: &Ungranted) -> Vec<String> {
+    let each = found.requests.iter().map(|one| {
+        let part = if one.granted == Granted::Part { ", granted in part" } else { "" };
+        format!("{}{part}", capability(&one.capability))
+    });
+    let head = format!("{} asks for more than is granted; each use of it is denied:", found.release);
+    let mut lines: Vec<String> = std::iter::once(head).chain(each).collect();
+    lines.push(format!("to grant it, in the topology under {}: {}", found.service, found.line));
+    lines
+}
+
+/// The same as a note of its own.
+pub(crate) fn tell_ungranted(found: &Ungranted) {
+    let lines: Vec<String> = ungranted(found).iter().map(|line| super::printable(line).to_string()).collect();
+    note(&format!("{}: {}", found.service, lines.join("\n  ")));
 }
 
 fn party(party: &Party) -> String {

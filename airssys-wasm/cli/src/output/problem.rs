@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use airssys_wasm::RuntimeError;
 use airssys_wasm::apply::InForceError;
 use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::deploy::Ungranted;
 use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::state::durable::StateError;
@@ -32,6 +33,8 @@ pub(crate) enum Problem {
     InForce(#[from] InForceError),
     #[error("the data folder `{}` is that of the mesh {in_force}, and the topology is that of {written}", .data.display())]
     OtherMesh { data: PathBuf, in_force: String, written: String },
+    #[error("{0}")]
+    NotGranted(Box<Ungranted>),
     #[error("`{name}` may be any of its versions")]
     NoVersion { name: String },
     #[error("the folder for compiled code, `{}`, cannot be used", .folder.display())]
@@ -140,6 +143,7 @@ impl Explain for Problem {
             Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
             Self::InForce(_) | Self::Runtime(RuntimeError::InForce(_)) => "AR108",
             Self::OtherMesh { .. } => "AR109",
+            Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
@@ -168,7 +172,7 @@ impl Explain for Problem {
             Self::OtherMesh { .. } => {
                 "give it a folder of its own with --data, or start over in this one with `airssys run --as-written`"
             }
-            Self::Json(_) | Self::InForce(_) => return None,
+            Self::Json(_) | Self::InForce(_) | Self::NotGranted(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -185,7 +189,8 @@ impl Explain for Problem {
                 | RuntimeError::Folder(_),
             )
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
-            | Self::NoVersion { .. } => Exit::BadInput,
+            | Self::NoVersion { .. }
+            | Self::NotGranted(_) => Exit::BadInput,
             Self::Store(error) if is_input(error) => Exit::BadInput,
             Self::Runtime(_) | Self::InForce(_) | Self::OtherMesh { .. } | Self::Cache { .. } | Self::Threads(_) => {
                 Exit::CannotStart

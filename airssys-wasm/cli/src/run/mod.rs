@@ -129,7 +129,14 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
 /// The topology that runs: what is in force in the data folder, and where nothing is, what is written. Where the two differ, that is said.
 fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
-    let Some(found) = apply::in_force(data)? else { return Ok(written) };
+    let Some(found) = apply::in_force(data)? else {
+        // The first start: from then on an apply or a deployment says so.
+        written
+            .services()
+            .filter_map(|node| deploy::ungranted(node))
+            .for_each(|found| output::plan::tell_ungranted(&found));
+        return Ok(written);
+    };
     if let Some(cut_off) = found.cut_off {
         note(&cut_off.to_string());
     }

@@ -1,0 +1,95 @@
+//! What a release asks for and the topology does not grant: each use of it would be denied, so it is told before the release is live. Pure.
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::plan::{Asked, Granted, asked};
+use crate::capability::{FileGrant, Grants, Requests};
+use crate::compose::{ServiceNode, write};
+
+/// The requests of a service's release that are not granted, or only in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ungranted {
+    /// The service.
+    pub service: String,
+    /// The name and version of the release that asks.
+    pub release: String,
+    /// What it asks for.
+    pub requests: Vec<Asked>,
+    /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER` and `VALUE` are for the operator to say.
+    pub line: String,
+}
+
+impl std::fmt::Display for Ungranted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let each = self.requests.iter().map(|one| {
+            let part = if one.granted == Granted::Part { " (granted in part)" } else { "" };
+            format!("{} {}{part}", one.capability.kind, one.capability.target)
+        });
+        let all: Vec<String> = each.collect();
+        let Self { service, release, line, .. } = self;
+        write!(f, "{service}: {release} asks for more than is granted: {}; hint: {line}", all.join(", "))
+    }
+}
+
+/// What the release of a service asks for and is not granted; none where all of it is. What a service does with itself needs no grant.
+#[must_use]
+pub fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
+    let (manifest, itself) = (&node.release.manifest, node.address.as_str());
+    let free =
+        |one: &Asked| one.capability.target == itself && ["send", "call"].contains(&one.capability.kind.as_str());
+    let mut requests = asked(&manifest.requests, &node.grants);
+    requests.retain(|one| one.granted != Granted::All && !free(one));
+    if requests.is_empty() {
+        return None;
+    }
+    let enough = ServiceNode { grants: enough(&manifest.requests, &node.grants, itself), ..node.clone() };
+    let release = format!("{} {}", manifest.name, manifest.version);
+    Some(Ungranted { service: itself.to_owned(), release, requests, line: line(&enough) })
+}
+
+/// These grants, and what is asked for beyond them.
+fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
+    let mut all = grants.clone();
+    for (wanted, given, free) in [
+        (&requests.send, &mut all.send, true),
+        (&requests.call, &mut all.call, true),
+        (&requests.publish, &mut all.publish, false),
+        (&requests.subscribe, &mut all.subscribe, false),
+        (&requests.spawn, &mut all.spawn, false),
+    ] {
+        for pattern in wanted.iter().filter(|pattern| !(free && pattern.as_str() == itself)) {
+            if !given.iter().any(|grant| grant == pattern || (grant.covers(pattern) && !pattern.as_str().contains('*')))
+            {
+                given.push(pattern.clone());
+            }
+        }
+    }
+    for (folder, access) in &requests.files {
+        match all.files.get_mut(folder) {
+            Some(grant) => grant.access = grant.access.max(*access),
+            None => drop(all.files.insert(folder.clone(), FileGrant::new("/HOST-FOLDER", *access))),
+        }
+    }
+    for name in &requests.environment {
+        all.environment.entry(name.clone()).or_insert_with(|| "VALUE".to_owned());
+    }
+    for socket in &requests.sockets {
+        if !all.sockets.contains(socket) {
+            all.sockets.push(*socket);
+        }
+    }
+    all
+}
+
+fn line(node: &ServiceNode) -> String {
+    let is_said = |value: &Value| match value {
+        Value::Array(all) => !all.is_empty(),
+        Value::Table(all) => !all.is_empty(),
+        _ => true,
+    };
+    // A path that is no UTF-8 stood in no topology.
+    let grants: Table =
+        write::grants(node).unwrap_or_default().into_iter().filter(|(_, value)| is_said(value)).collect();
+    format!("grants = {}", Value::Table(grants))
+}
