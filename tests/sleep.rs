@@ -133,3 +133,64 @@ async fn keys_that_are_set_aside_take_nobodys_place() {
     }
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_with_nothing_to_remember_is_forgotten_when_it_sleeps() {
+    let mesh = Mesh::start(&topology("{ max_keys = 100, idle_timeout = \"200ms\" }")).await;
+    for key in 0..100 {
+        mesh.ok(&format!("carts/{key}"), &Command::Count).await;
+    }
+    mesh.until("all are forgotten", |mesh| mesh.status("carts").keys == 0).await;
+    assert_eq!(mesh.ok("carts/100", &Command::Count).await, json!(1));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_keys_that_are_used_once_fit_into_a_few() {
+    const MOST: usize = 200;
+    let mesh = Mesh::start(&topology("{ max_awake = 20, max_keys = 200, idle_timeout = \"10s\" }")).await;
+    for key in 0..3_000 {
+        assert_eq!(mesh.ok(&format!("carts/{key}"), &Command::Count).await, json!(1));
+        assert!(mesh.status("carts").keys <= MOST);
+    }
+    assert_eq!(mesh.dead(), Vec::<&str>::new());
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_with_a_state_a_timer_or_a_subscription_is_kept() {
+    let mesh = Mesh::start(
+        &topology("{ idle_timeout = \"20ms\" }").replace("keyed =", "grants = { subscribe = [\"offers\"] }\nkeyed ="),
+    )
+    .await;
+    let an_hour = 3_600_000;
+    mesh.ok("carts/state", &Command::Set { key: "apples".into(), value: json!(3) }).await;
+    mesh.ok("carts/timer", &Command::SendAfter { delay_ms: an_hour, body: Command::Count.value() }).await;
+    mesh.ok("carts/topic", &Command::Subscribe("offers".into())).await;
+    mesh.ok("carts/nothing", &Command::Count).await;
+    mesh.until("the one that has nothing is forgotten", |mesh| mesh.status("carts").keys == 3).await;
+    mesh.until("all sleep", |mesh| mesh.runtime.instances().0 == 1).await;
+    // As many sweeps as it takes another key to come and go.
+    mesh.ok("carts/nothing", &Command::Count).await;
+    mesh.until("it is forgotten again", |mesh| mesh.status("carts").keys == 3).await;
+    assert_eq!(mesh.ok("carts/state", &Command::Get("apples".into())).await, json!(3));
+    // A state that is emptied is nothing to remember.
+    mesh.ok("carts/state", &Command::Delete("apples".into())).await;
+    mesh.until("the empty one is forgotten too", |mesh| mesh.status("carts").keys == 2).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_a_pool_that_never_write_leave_no_states_behind() {
+    let pool = topology("{}").replace("keyed = {}", "instances = 2\npartitioned = true");
+    let mesh = Mesh::start(&pool).await;
+    let key = |key: usize| format!("carts/{key}");
+    mesh.ok(&key(0), &Command::Set { key: "apples".into(), value: json!(3) }).await;
+    for at in 1..3_000 {
+        mesh.ok(&key(at), &Command::Get("apples".into())).await;
+    }
+    let states = mesh.runtime.state("carts").len();
+    assert!(states <= 600, "{states} of 3,000 keys");
+    assert_eq!(mesh.ok(&key(0), &Command::Get("apples".into())).await, json!(3));
+    mesh.stop().await;
+}

@@ -342,6 +342,9 @@ impl Roster {
     }
 }
 
+/// How many keys that may be forgotten are looked at each time.
+const LOOKED_AT_IN_A_SWEEP: usize = 10_000;
+
 /// How often those who are idle are looked for.
 fn sweeps(idle_timeout: Duration) -> tokio::time::Interval {
     let mut sweep = interval((idle_timeout / 4).max(Duration::from_millis(1)));
@@ -618,6 +621,9 @@ impl Controller {
     }
 
     fn sweep(&mut self) {
+        if let Some(keyed) = self.keyed() {
+            keyed.forget(LOOKED_AT_IN_A_SWEEP);
+        }
         let (now, idle_timeout) = (Instant::now(), self.rules().idle_timeout);
         for awake in &mut self.awake {
             let handled = awake.actor.lane.mailbox.is_empty();

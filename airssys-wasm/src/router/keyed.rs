@@ -2,9 +2,13 @@
 //!
 //! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks at the phase afterwards, whoever
 //! puts the phase to asleep looks at the mailbox afterwards; so at least one of them asks for the wake-up, and the phase lets only one do it.
+//!
+//! A key is forgotten only when the table has the one and only way to its actor. So there are never two actors of one key, and a new one finds nothing that
+//! the old one had.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -16,6 +20,8 @@ use crate::state::durable::Shelf;
 
 /// The key of an actor that only tries a release.
 const NOBODY: &str = "nobody";
+/// How many that may be forgotten are looked at for a new key that there is no place for.
+const LOOKED_AT_WHERE_FULL: usize = 64;
 const ASLEEP: u8 = 0;
 const WAKING: u8 = 1;
 const AWAKE: u8 = 2;
@@ -30,6 +36,8 @@ pub struct KeyedActor {
     phase: AtomicU8,
     /// Whether it was addressed since the controller last looked.
     addressed: AtomicBool,
+    /// Whether it is among those that may be forgotten, so that it is there once.
+    listed: AtomicBool,
 }
 
 impl KeyedActor {
@@ -50,6 +58,8 @@ impl KeyedActor {
 pub struct Keyed {
     actors: Shards<Arc<KeyedActor>>,
     count: AtomicUsize,
+    /// Those that may be forgotten: they were made, or fell asleep, since they were last looked at. No more than there are keys.
+    asleep: Mutex<VecDeque<Box<str>>>,
     max_keys: AtomicUsize,
     shape: Mutex<Shape>,
     waits: Arc<Waits>,
@@ -74,6 +84,7 @@ impl Keyed {
             actors: Shards::default(),
             // A key with durable state is there before anybody addresses it.
             count: AtomicUsize::new(shelf.as_ref().map_or(0, |shelf| shelf.len())),
+            asleep: Mutex::default(),
             max_keys: AtomicUsize::new(max_keys),
             shape: Mutex::new(shape),
             waits,
@@ -90,8 +101,18 @@ impl Keyed {
         self.actors.of(key).get(key).cloned()
     }
 
-    /// The actor of a key, made at the first question.
+    /// The actor of a key, made at the first question. Where there are as many as may be, those go first of whom there is nothing to remember.
     pub(crate) fn actor(&self, service: &Address, key: &str) -> Result<Arc<KeyedActor>, Misaddressed> {
+        match self.find_or_make(service, key) {
+            Err(Misaddressed::TooManyKeys) => {
+                self.forget(LOOKED_AT_WHERE_FULL);
+                self.find_or_make(service, key)
+            }
+            settled => settled,
+        }
+    }
+
+    fn find_or_make(&self, service: &Address, key: &str) -> Result<Arc<KeyedActor>, Misaddressed> {
         let mut shard = self.actors.of(key);
         if let Some(actor) = shard.get(key) {
             return Ok(Arc::clone(actor));
@@ -106,7 +127,57 @@ impl Keyed {
         }
         let actor = self.make(service, key, self.shelf.as_ref())?;
         shard.insert(key.into(), Arc::clone(&actor));
+        drop(shard);
+        // It may never get a message: somebody only asked, or the mailbox was closed.
+        self.list(&actor);
         Ok(actor)
+    }
+
+    /// Forgets those that sleep and of whom there is nothing to remember: no state, no message, and nobody who has a way to them, as a sender has, a timer,
+    /// a subscription and a monitor. Looks at no more than `most` that may be such, the ones first that were not looked at for longest.
+    pub(crate) fn forget(&self, most: usize) {
+        let looked_at: Vec<Box<str>> = {
+            let mut asleep = self.lock_asleep();
+            let most = most.min(asleep.len());
+            asleep.drain(..most).collect()
+        };
+        for key in looked_at {
+            self.look_at(key);
+        }
+    }
+
+    fn look_at(&self, key: Box<str>) {
+        // Locked, so that nobody gets a way to it meanwhile.
+        let mut shard = self.actors.of(&key);
+        let Some(actor) = shard.get_mut(&key) else { return };
+        let Some(alone) = Arc::get_mut(actor) else {
+            if actor.phase.load(Ordering::SeqCst) != ASLEEP {
+                actor.listed.store(false, Ordering::SeqCst);
+                // It may have fallen asleep in between, and found that it was there already.
+                if actor.phase.load(Ordering::SeqCst) != ASLEEP || actor.listed.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+            }
+            drop(shard);
+            return self.lock_asleep().push_back(key);
+        };
+        *alone.listed.get_mut() = false;
+        let nothing_comes = *alone.phase.get_mut() == ASLEEP
+            && Arc::get_mut(&mut alone.lane.mailbox).is_some_and(|mailbox| mailbox.is_empty() && !mailbox.is_closed());
+        if nothing_comes && alone.lane.let_go_of_state(&key, self.shelf.as_deref()) {
+            shard.remove(&key);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn list(&self, actor: &KeyedActor) {
+        if !actor.listed.swap(true, Ordering::SeqCst) {
+            self.lock_asleep().push_back(actor.address.key().unwrap_or_default().into());
+        }
+    }
+
+    fn lock_asleep(&self) -> MutexGuard<'_, VecDeque<Box<str>>> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An actor that nobody can address and whose state is empty: a release can be tried with it where there is no key yet.
@@ -120,6 +191,7 @@ impl Keyed {
             lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(shelf, key)),
             phase: AtomicU8::new(ASLEEP),
             addressed: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
         }))
     }
 
@@ -158,6 +230,7 @@ impl Keyed {
     pub(crate) fn fell_asleep(&self, actor: &Arc<KeyedActor>) {
         actor.phase.store(ASLEEP, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        self.list(actor);
         if !actor.lane.mailbox.is_empty() && !actor.lane.mailbox.is_closed() {
             self.wake(actor);
         }

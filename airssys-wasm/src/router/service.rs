@@ -43,9 +43,43 @@ pub struct Lane {
 enum States {
     None,
     One(Arc<State>),
-    PerKey(Mutex<HashMap<Box<str>, Arc<State>>>),
+    PerKey(Mutex<PerKey>),
     /// Durable ones: all lanes of the service share them, so that a key has its own in whichever lane it is.
     Shared(Arc<Shelf>),
+}
+
+/// The states of the keys of one lane. Those with nothing in them are forgotten from time to time, so that a key that never writes costs nothing.
+#[derive(Debug, Default)]
+struct PerKey {
+    states: HashMap<Box<str>, Arc<State>>,
+    /// How many there may be before they are looked through: twice as many as were left the last time.
+    look_at: usize,
+    /// The commits of those that were forgotten.
+    commits: u64,
+}
+
+/// So many states of a lane are never looked through.
+const FEW_STATES: usize = 256;
+
+impl PerKey {
+    fn state(&mut self, key: &str) -> Arc<State> {
+        if let Some(state) = self.states.get(key) {
+            return Arc::clone(state);
+        }
+        if self.states.len() >= self.look_at.max(FEW_STATES) {
+            let commits = &mut self.commits;
+            self.states.retain(|_, state| {
+                // Nobody else has it, and nobody else can get it meanwhile.
+                let forgets = Arc::strong_count(state) == 1 && state.is_empty();
+                *commits += if forgets { state.commits() } else { 0 };
+                !forgets
+            });
+            self.look_at = self.states.len() * 2;
+        }
+        let state = Arc::<State>::default();
+        self.states.insert(key.into(), Arc::clone(&state));
+        state
+    }
 }
 
 impl Lane {
@@ -69,22 +103,27 @@ impl Lane {
             States::None => None,
             States::One(state) => Some(Arc::clone(state)),
             States::PerKey(states) => {
-                let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
-                let key = key.unwrap_or_default();
-                if let Some(state) = states.get(key) {
-                    return Some(Arc::clone(state));
-                }
-                let state = Arc::<State>::default();
-                states.insert(key.into(), Arc::clone(&state));
-                Some(state)
+                Some(states.lock().unwrap_or_else(PoisonError::into_inner).state(key.unwrap_or_default()))
             }
             States::Shared(shelf) => Some(shelf.state(key.unwrap_or_default())),
         }
     }
 
+    /// Whether there is nothing in its only state, and nobody else has that. A durable one is forgotten with that; one that is on disk stays.
+    pub(crate) fn let_go_of_state(&self, key: &str, shelf: Option<&Shelf>) -> bool {
+        match (&self.states, shelf) {
+            (States::One(state), None) => Arc::strong_count(state) == 1 && state.is_empty(),
+            (States::One(state), Some(shelf)) => shelf.forget(key, state),
+            _ => false,
+        }
+    }
+
     /// How many commits have changed something in its states.
     pub(crate) fn commits(&self) -> u64 {
-        let mut commits = 0;
+        let mut commits = match &self.states {
+            States::PerKey(states) => states.lock().unwrap_or_else(PoisonError::into_inner).commits,
+            _ => 0,
+        };
         self.each_state(|_, state| commits += state.commits());
         commits
     }
@@ -95,7 +134,7 @@ impl Lane {
             States::None => {}
             States::One(state) => see(None, state),
             States::PerKey(states) => {
-                for (key, state) in &*states.lock().unwrap_or_else(PoisonError::into_inner) {
+                for (key, state) in &states.lock().unwrap_or_else(PoisonError::into_inner).states {
                     see(Some(key), state);
                 }
             }
@@ -457,7 +496,7 @@ impl Target {
             States::None | States::One(_) => {}
             States::PerKey(states) => {
                 let states = states.lock().unwrap_or_else(PoisonError::into_inner);
-                states.iter().for_each(|(key, state)| see(key, state));
+                states.states.iter().for_each(|(key, state)| see(key, state));
             }
             States::Shared(shelf) => shelf.each(see),
         }

@@ -3,6 +3,7 @@
 //! All that is on disk is here from the start. So a key finds its state whatever the number of lanes was when it was saved.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::file::{Kept, Loaded};
@@ -16,7 +17,12 @@ pub(crate) struct Shelf {
     journal: Journal,
     service: Arc<str>,
     states: Mutex<HashMap<Box<str>, Arc<State>>>,
+    /// How many states there may be before they are looked through: twice as many as were left the last time.
+    look_at: AtomicUsize,
 }
+
+/// So many states are never looked through.
+const FEW_STATES: usize = 256;
 
 impl Shelf {
     /// With what is on disk.
@@ -27,7 +33,7 @@ impl Shelf {
             (actor, Arc::new(state))
         });
         let states = Mutex::new(states.collect());
-        Self { journal, service, states }
+        Self { journal, service, states, look_at: AtomicUsize::default() }
     }
 
     /// The state of a key, made at the first question.
@@ -36,10 +42,28 @@ impl Shelf {
         if let Some(state) = states.get(actor) {
             return Arc::clone(state);
         }
+        let look_at = self.look_at.load(Ordering::Relaxed);
+        if states.len() >= look_at.max(FEW_STATES) {
+            // Those that were only asked for: not on disk, and nobody else has them.
+            states.retain(|_, state| state.commits() > 0 || Arc::strong_count(state) > 1);
+            self.look_at.store(states.len() * 2, Ordering::Relaxed);
+        }
         let home = Home::new(&self.journal, &self.service, actor, Sums::default());
         let state = Arc::new(State::kept(Kept::default(), home));
         states.insert(actor.into(), Arc::clone(&state));
         state
+    }
+
+    /// Forgets a state that is not on disk and that nobody has but this and who calls. Whether it was such a one.
+    pub(crate) fn forget(&self, actor: &str, state: &Arc<State>) -> bool {
+        let mut states = self.lock();
+        let forgets = state.commits() == 0
+            && Arc::strong_count(state) == 2
+            && states.get(actor).is_some_and(|known| Arc::ptr_eq(known, state));
+        if forgets {
+            states.remove(actor);
+        }
+        forgets
     }
 
     /// Whether the key has a state.
