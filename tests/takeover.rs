@@ -10,7 +10,7 @@ use airssys_rt_shim::child::ChildId;
 use airssys_rt_shim::supervisor::ChildStatus;
 use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::{DeployOptions, Progress, Rolling, Strategy};
+use airssys_wasm::deploy::{Canary, DeployOptions, Progress, Rolling, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
@@ -365,4 +365,93 @@ async fn an_apply_of_other_rules_waits_for_no_start() {
     let after = before.replace("turn_deadline = \"1h\"", "turn_deadline = \"2h\"");
     let mended = after.replace("hang@rec:2-", "ok");
     apply(mesh, &[after, mended]).await;
+}
+
+/// A pool of three lanes, one of which crashed and does not start any more.
+async fn with_a_sick_member() -> Mesh {
+    let more = "instances = 3\npartitioned = true";
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "init = \"fault@rec:4-\"", more))).await;
+    until_inits(&mesh, "sick", 3).await;
+    let crashed = mesh.runtime.call_with_key("sick", "k", Command::Trap(Trap::Panic).bytes(), PATIENCE).await;
+    assert!(crashed.is_err(), "{crashed:?}");
+    mesh
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_is_taken_over_whatever_one_of_its_members_does() {
+    let mut canary = Canary::default();
+    canary.steps = vec![30.0, 60.0];
+    for strategy in strategies().into_iter().chain([Strategy::Canary(canary)]) {
+        let mesh = with_a_sick_member().await;
+        let mut options = options(strategy.clone());
+        (options.gate.bake, options.gate.samples) = (Duration::from_millis(10), 0);
+        let deployment = mesh.runtime.deploy("sick", well(&mesh, "well"), options).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live, "{strategy:?}");
+        for key in 0..20 {
+            assert_eq!(answer(&mesh, "sick", &format!("k{key}")).await, "well", "{strategy:?}");
+        }
+        assert_eq!(answer(&mesh, "sick", "k").await, "well", "{strategy:?}");
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_passed_over_goes_back_with_the_others() {
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "", "instances = 3\nrestart = \"transient\""))).await;
+    let _no_answer = mesh.ask("sick", &Command::Exit(0)).await;
+    let ended = until_down(&mesh).await;
+    let mut long = options(Strategy::InPlace);
+    long.probation = Duration::from_secs(3_600);
+    let deployment = mesh.runtime.deploy("sick", echo(&mesh), long).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }));
+    let forth = mesh.runtime.deploy("sick", echo(&mesh), options(Strategy::InPlace)).await.unwrap();
+    assert_eq!(forth.ended().await, Progress::Live);
+    let back = mesh.runtime.rollback("sick", options(Strategy::InPlace)).unwrap();
+    assert_eq!(back.ended().await, Progress::Live);
+    assert_eq!(back.left_out().passed_over, [ended.as_str()]);
+    mesh.runtime.root().restart_child(ended).await.unwrap();
+    for _ in 0..20 {
+        // Whichever member answers: an echo would say what it was told.
+        assert!(mesh.ok("sick", &Command::Count).await.is_u64());
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_started_again_on_probation_has_the_release_that_is_on_it() {
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "", "instances = 2\nrestart = \"transient\""))).await;
+    let _no_answer = mesh.ask("sick", &Command::Exit(0)).await;
+    let ended = until_down(&mesh).await;
+    let mut long = options(Strategy::InPlace);
+    long.probation = Duration::from_secs(3_600);
+    let deployment = mesh.runtime.deploy("sick", echo(&mesh), long).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    mesh.runtime.root().restart_child(ended).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(mesh.runtime.call("sick", who(), PATIENCE).await.unwrap().unwrap(), who());
+    }
+    // It goes back with the others.
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }));
+    for _ in 0..20 {
+        assert!(mesh.ok("sick", &Command::Count).await.is_u64());
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_passes_over_a_member_that_ended() {
+    let both = sick("sick", "", "instances = 2\nrestart = \"transient\"") + &sick("other", "", "");
+    let mesh = Mesh::start(&format!("{TOPOLOGY}{both}")).await;
+    let _no_answer = mesh.ask("sick", &Command::Exit(0)).await;
+    let ended = until_down(&mesh).await;
+    let set = ["other", "sick"].map(|service| (service.to_owned(), echo(&mesh)));
+    for (service, deployment) in mesh.runtime.deploy_set(set.to_vec(), options(Strategy::InPlace)).await.unwrap() {
+        assert_eq!(deployment.ended().await, Progress::Live, "{service}");
+        let expected: &[&str] = if service == "sick" { &[ended.as_str()] } else { &[] };
+        assert_eq!(deployment.left_out().passed_over, expected, "{service}");
+    }
+    mesh.stop().await;
 }

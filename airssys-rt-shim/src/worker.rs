@@ -112,7 +112,12 @@ impl<C> Orders<C> {
 
     /// Takes no orders any more, and drops those that nobody has looked at.
     fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = queue.take();
+        // Whoever was left to itself and runs still is not to look for ever.
+        self.waiting.store(false, Ordering::Release);
+        drop(queue);
+        drop(dropped);
     }
 
     fn is_closed(&self) -> bool {

@@ -394,6 +394,19 @@ fn what_was_deployed_outlives_a_host_that_is_killed() {
 }
 
 #[test]
+fn what_was_rolled_back_by_hand_stays_so_where_the_host_is_killed() {
+    let (desk, running) = desk();
+    let _deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms"]).well();
+    let _back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
+    running.signal("KILL");
+    let _killed = running.end();
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    assert_eq!(live(&desk, 1), json!("one"));
+    stop(&desk, running);
+}
+
+#[test]
 fn a_plan_says_when_which_state_is_brought_over() {
     let by_key = "the release migrates it key by key, those that are awake now and the others when they wake";
     let cases = [
