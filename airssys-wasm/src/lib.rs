@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod address;
 pub mod apply;
+pub mod blocking;
 pub mod capability;
 pub mod compose;
 pub mod config_file;

@@ -671,7 +671,7 @@ impl Order {
         what: impl FnOnce(&Page) -> Result<(), RecordError> + Send + 'static,
     ) -> Result<(), String> {
         let page = Arc::clone(&self.page);
-        match tokio::task::spawn_blocking(move || what(&page)).await {
+        match crate::blocking::spawn(move || what(&page)).await {
             Ok(written) => written.map_err(|error| error.to_string()),
             Err(panic) => Err(panic.to_string()),
         }

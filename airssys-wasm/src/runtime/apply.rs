@@ -158,7 +158,7 @@ impl Runtime {
     /// Keeps the bytes of what will serve, and says so in what is to be written down.
     async fn keep_next(&self, mut prepared: Prepared) -> Result<Prepared, ApplyError> {
         let (keep, next) = (self.records.keep(), std::mem::take(&mut prepared.next));
-        let keeping = tokio::task::spawn_blocking(move || {
+        let keeping = crate::blocking::spawn(move || {
             let each = next
                 .into_iter()
                 .map(|(service, next)| kept(&service, next, keep.as_deref()).map(|next| (service, next)));
@@ -290,7 +290,7 @@ impl Runtime {
         options: &DeployOptions,
     ) -> Result<Vec<DeployError>, DeployError> {
         let (name, from, to, of) = (service.to_owned(), live.clone(), next.clone(), options.clone());
-        let compared = tokio::task::spawn_blocking(move || compare(&name, &from, &to, &of).1);
+        let compared = crate::blocking::spawn(move || compare(&name, &from, &to, &of).1);
         compared.await.map_err(|panic| {
             let detail = format!("reading its types panicked: {panic}");
             let source = TemplateError::Invalid { path: next.node.release.binary().to_owned(), detail };
@@ -347,7 +347,7 @@ async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -
         })
         .map(|node| node.address.to_string())
         .collect();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = crate::blocking::spawn(move || {
         let mut digests: HashMap<std::path::PathBuf, Option<String>> = HashMap::new();
         let mut differs = |path: std::path::PathBuf, live: &str| {
             let digest = digests

@@ -343,7 +343,7 @@ pub(super) async fn compile<T: Send + 'static>(
         Template::make(engines, service.release.binary(), found, asked, soon).map(then)
     };
     // What is compiled already takes no longer than its files are read.
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = crate::blocking::spawn(move || {
         let release = &service.release;
         let expected = release.expected().map(|digest| digest.to_string());
         let manifest = &release.manifest;
@@ -576,7 +576,7 @@ async fn keep_all<'a>(
             to_keep.push((node.address.to_string(), node.release.clone(), Arc::clone(template)));
         }
     }
-    let keeping = tokio::task::spawn_blocking(move || {
+    let keeping = crate::blocking::spawn(move || {
         let take = |(service, release, template): (String, Release, Arc<Template>)| match keep
             .take(&release, template.digest())
         {
@@ -623,7 +623,7 @@ pub(super) async fn opened(
     most: Option<u64>,
 ) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = crate::blocking::spawn(move || {
         let mut file = StateFile::open(&folder)?;
         let begun = Instant::now();
         if let Some((before, after)) = file.compact_past(WORTH_COMPACTING)? {

@@ -493,7 +493,7 @@ impl Pending {
                 });
             }
             drop(free);
-            tokio::task::spawn_blocking(move || records.sweep(&ledger.sources()));
+            crate::blocking::spawn(move || records.sweep(&ledger.sources()));
         });
         if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
             found.deployment = Some(deployment.clone());

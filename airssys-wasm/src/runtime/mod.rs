@@ -447,7 +447,7 @@ impl Runtime {
             let _closed_or_left = timeout(timeout_of_all, journal.close()).await;
         }
         let ledger = Arc::clone(&self.ledger);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || ledger.rest()).await {
+        if let Ok(Err(error)) = crate::blocking::spawn(move || ledger.rest()).await {
             tracing::warn!(target: "airssys", %error, "the next start takes this end for a crash");
         }
         report

@@ -174,7 +174,7 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
         Request::State { service } => {
             let runtime = Arc::clone(runtime);
             // Off the threads of the mesh: there may be much to copy.
-            let dumped = tokio::task::spawn_blocking(move || dump(&runtime, &service)).await;
+            let dumped = airssys_wasm::blocking::spawn(move || dump(&runtime, &service)).await;
             tell(dumped.map_err(|error| Refusal::new("bug", error))??)
         }
         Request::StateValue { service, actor, key } => {
@@ -224,14 +224,14 @@ fn check_size(size: usize) -> Result<(), Refusal> {
 /// [`find`], off the threads of the mesh.
 async fn found(house: &House, release: String) -> Result<Release, Refusal> {
     let data = house.data.clone();
-    let found = tokio::task::spawn_blocking(move || find(&release, &data)).await;
+    let found = airssys_wasm::blocking::spawn(move || find(&release, &data)).await;
     found.map_err(|error| Refusal::new("bug", error))?
 }
 
 /// Reads a topology, off the threads of the mesh.
 async fn topology_at(house: &House, path: String) -> Result<Topology, Refusal> {
     let data = house.data.clone();
-    let read = tokio::task::spawn_blocking(move || Topology::read_to_start(Path::new(&path), &data)).await;
+    let read = airssys_wasm::blocking::spawn(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
     read.map_err(|error| Refusal::new("bad-topology", error.to_string().replacen("\nhint: ", "; hint: ", 1)))
 }

@@ -30,6 +30,8 @@ use crate::control::{Claim, Control};
 use crate::explain::note;
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 
+/// As many threads work on the files of guests at a time. What the host does itself has its own: see `airssys_wasm::blocking`.
+const FILE_THREADS: usize = 64;
 /// How often it is asked whether the mesh has settled.
 const SETTLING: Duration = Duration::from_millis(5);
 /// How long threads that do not end are waited for, when all is told.
@@ -118,7 +120,11 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(input) = &mut input {
         input.check_target(&topology)?;
     }
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(FILE_THREADS)
+        .build()
+        .map_err(Problem::Threads)?;
     let outcome = threads.block_on(session(args, builder, &topology, input, claim));
     threads.shutdown_timeout(PARTING);
     // What was said to the very end is in the log before the process is gone.

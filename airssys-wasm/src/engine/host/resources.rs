@@ -1,5 +1,7 @@
 //! The functions of WASI that open something, in front of wasmtime's own: where an instance has as many resources as it may, they answer with an error.
 //!
+//! And what is neither a file nor a folder is not opened: see `is_special`.
+//!
 //! The table has a bound of its own, at which wasmtime's functions trap. That would end an instance for a file too many; so those that have an error to
 //! answer with look for room before, and leave a little for those that have none, such as `subscribe`. Past that, these trap.
 
@@ -7,7 +9,8 @@ use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::TrappableError;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, DirectoryEntryStream, ErrorCode as FileError, HostDescriptor as _, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, DirectoryEntryStream, ErrorCode as FileError, HostDescriptor as _, OpenFlags,
+    PathFlags,
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode as SocketError, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
@@ -35,11 +38,15 @@ fn files(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut files = linker.instance("wasi:filesystem/types@0.2.12")?;
     files.func_wrap_async(
         "[method]descriptor.open-at",
-        |mut store, (at, flags, path, open, with): (_, PathFlags, String, OpenFlags, DescriptorFlags)| {
+        |mut store,
+         (at, flags, path, open, with): (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags)| {
             Box::new(async move {
                 let guest: &mut Guest = store.data_mut();
                 if !has_room(&mut guest.table, 1) {
                     return Ok((Err(FULL),));
+                }
+                if is_special(guest, &at, flags, &path).await {
+                    return Ok((Err(FileError::Unsupported),));
                 }
                 answer::<Resource<Descriptor>, _>(guest.filesystem().open_at(at, flags, path, open, with).await)
             })
@@ -75,6 +82,14 @@ fn files(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         }
         answer::<Resource<DynOutputStream>, _>(guest.filesystem().append_via_stream(file))
     })
+}
+
+/// Whether there is a pipe, a device or a socket at a path. To open one may block for good, and a thread of the host with it. What cannot be looked at cannot
+/// be opened either, and opening it says why.
+async fn is_special(guest: &mut Guest, at: &Resource<Descriptor>, flags: PathFlags, path: &str) -> bool {
+    use DescriptorType::{Directory, RegularFile, SymbolicLink};
+    let found = guest.filesystem().stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await;
+    found.is_ok_and(|found| !matches!(found.type_, Directory | RegularFile | SymbolicLink))
 }
 
 fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {

@@ -161,7 +161,7 @@ impl<'a> Steps<'a> {
     ) -> Result<(), InForceError> {
         let ledger = Arc::clone(&self.runtime.ledger);
         // A panic there is one here.
-        match tokio::task::spawn_blocking(move || what(&ledger)).await {
+        match crate::blocking::spawn(move || what(&ledger)).await {
             Ok(written) => written,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }

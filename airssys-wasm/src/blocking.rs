@@ -1,0 +1,23 @@
+//! Threads of the host's own for work that blocks: reading and comparing releases, compiling, records of deployments and applies.
+//!
+//! What guests do with files blocks threads too, those of the runtime that the host is on, and may do so for good: a disk that hangs, a network folder that
+//! is gone. So nothing that the host needs may wait for one of those.
+
+use std::sync::OnceLock;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+/// As many at a time: a start compiles several releases side by side.
+const MOST: usize = 16;
+
+/// Runs something that blocks, on a thread of the host's own. To be called on a runtime.
+pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    static OWN: OnceLock<Option<Runtime>> = OnceLock::new();
+    let make = || Builder::new_current_thread().max_blocking_threads(MOST).thread_name("airssys-own").build().ok();
+    match OWN.get_or_init(make) {
+        Some(own) => own.spawn_blocking(work),
+        // It would need nothing that the caller's own runtime has not got.
+        None => tokio::task::spawn_blocking(work),
+    }
+}
