@@ -226,8 +226,8 @@ async fn a_proposal_that_the_engine_is_built_without_is_named() {
     let said = doors.say(&binary(&two), "").await;
     assert!(said.iter().all(|(_, told)| !told.as_deref().unwrap_or_default().contains("not a valid")), "{said:?}");
     for (what, text) in [
-        ("memory64", instances(1, "(memory i64 0)")),
-        ("several memories", module("(memory 1) (memory 1)")),
+        ("memory64", module("(memory i64 0)")),
+        ("another memory that nobody instantiates", module("(memory 1)")),
         ("tail calls", module("(func return_call 0)")),
         ("vectors", module("(func (result v128) v128.const i64x2 1 2)")),
         ("typed references to functions", module("(type $f (func)) (func (param (ref null $f)))")),
@@ -258,12 +258,45 @@ async fn what_begins_with_more_than_its_limits_names_both_and_the_key() {
     doors.refuse("many instances", &many, "", says).await;
     doors.take("as many as there are", &many, "limits = { core_instances = 41 }\n").await;
 
+    let memories = binary(&instances(1, "(memory 1) (memory 1)"));
+    let says = &["it has 3 memories", "limit `memories` is 1", "`memories = 3`"];
+    doors.refuse("three memories", &memories, "", says).await;
+    doors.take("as many as there are", &memories, "limits = { memories = 3 }\n").await;
+    let together = binary(&instances(2, "(memory 257)"));
+    let says = &["begins with 32960KiB (515 pages)", "limit `memory` is 32MiB"];
+    doors.refuse("too large together", &together, "limits = { memories = 3 }\n", says).await;
+    let tables = binary(&instances(9, "(table 1 funcref)"));
+    doors.refuse("many tables", &tables, "", &["it has 9 tables", "limit `tables` is 8", "`tables = 9`"]).await;
+
     // All that is in the way is told at once.
     let all = &["600 pages", "core instances", "which nobody provides"];
     let both = memory.trim_end().strip_suffix(')').unwrap();
     let both =
         format!("{both} (core module $m) {} (import \"a:b/c\" (func)))", "(core instance (instantiate $m))".repeat(16));
     doors.refuse("everything", &binary(&both), "", all).await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_no_host_can_keep_names_what_it_may_be() {
+    let doors = Doors::open().await;
+    let echo = binary(ECHO);
+    for (limits, says) in [
+        ("memory = \"5GiB\"", &["the limit `memory` is 5GiB", "0B to 4GiB", "lower"][..]),
+        ("stack = \"1GiB\"", &["the limit `stack` is 1GiB", "16KiB to 64MiB", "lower"]),
+        ("stack = \"1KiB\"", &["the limit `stack` is 1KiB", "16KiB to 64MiB", "raise"]),
+        ("stack = \"0B\"", &["the limit `stack` is 0B", "raise"]),
+        ("memories = 17", &["the limit `memories` is 17", "0 to 16"]),
+        ("memories = 0", &["it has 1 memories", "the limit `memories` is 0"]),
+        ("tables = 5000", &["the limit `tables` is 5000", "0 to 1000"]),
+        ("table_elements = 1000000000", &["the limit `table_elements` is 1000000000", "0 to 10000000"]),
+        ("core_instances = 0", &["it has 1 core instances", "the limit `core_instances` is 0"]),
+        ("memory = \"0B\"", &["begins with 64KiB (1 pages)", "the limit `memory` is 0B"]),
+    ] {
+        doors.refuse(limits, &echo, &format!("limits = {{ {limits} }}\n"), says).await;
+    }
+    let sync = "lane = \"sync\"\nlimits = { stack = \"2MiB\" }\n";
+    doors.refuse("the sync lane", &echo, sync, &["`stack` is 2MiB", "16KiB to 1MiB", "lane = \"sync\""]).await;
     doors.close().await;
 }
 

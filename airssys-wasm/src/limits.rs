@@ -19,10 +19,16 @@ pub const REASON_BYTES: usize = 4 << 10;
 /// The limits of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory an instance may have, in bytes; default 32 MiB. It also chooses the engine class.
+    /// Linear memory an instance may have, in bytes, all its memories together; default 32 MiB. It also chooses the engine class.
     pub memory_bytes: u64,
-    /// Table elements an instance may have; default 20,000.
+    /// Linear memories an instance may have; default 1. Each counts as an instance where it is asked how many this machine holds.
+    pub memories: usize,
+    /// Table elements an instance may have, all its tables together; default 20,000.
     pub table_elements: usize,
+    /// Tables an instance may have; default 8.
+    pub tables: usize,
+    /// The stack that the guest's functions may use, in bytes; default 512 KiB. The sync lane has no more than 1 MiB.
+    pub stack_bytes: usize,
     /// Core instances within one component instance; default 16.
     pub core_instances: usize,
     /// How long a turn may take, waiting included; default 5 s.
@@ -60,7 +66,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 32 << 20,
+            memories: 1,
             table_elements: 20_000,
+            tables: 8,
+            stack_bytes: 512 << 10,
             core_instances: 16,
             turn_deadline: Duration::from_secs(5),
             turn_budget: Duration::from_secs(1),
@@ -80,7 +89,29 @@ impl Default for Limits {
     }
 }
 
+/// The limits that bound the size of an instance: a release is looked at, compiled and given a place for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InstanceLimits {
+    pub(crate) memory_bytes: u64,
+    pub(crate) memories: usize,
+    pub(crate) table_elements: usize,
+    pub(crate) tables: usize,
+    pub(crate) core_instances: usize,
+    pub(crate) stack_bytes: usize,
+}
+
 impl Limits {
+    pub(crate) fn of_instance(&self) -> InstanceLimits {
+        InstanceLimits {
+            memory_bytes: self.memory_bytes,
+            memories: self.memories,
+            table_elements: self.table_elements,
+            tables: self.tables,
+            core_instances: self.core_instances,
+            stack_bytes: self.stack_bytes,
+        }
+    }
+
     /// The turn budget in ticks, at least one.
     pub(crate) fn budget_ticks(&self) -> u64 {
         u64::try_from(self.turn_budget.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)

@@ -315,8 +315,11 @@ fn way(key: &str) -> Way {
         | "clocks"
         | "randomness"
         | "limits.memory"
+        | "limits.memories"
         | "limits.table_elements"
+        | "limits.tables"
         | "limits.core_instances"
+        | "limits.stack"
         | "limits.resources"
         | "limits.log_line" => Way::Deployment,
         _ if ["config", "grants.files", "grants.environment", "grants.sockets"].iter().any(|made_with| {

@@ -251,8 +251,11 @@ pub(crate) fn limits(limits: &Limits) -> Table {
     // Each by its name, so that a new limit does not compile without a place here.
     let Limits {
         memory_bytes,
+        memories,
         table_elements,
+        tables,
         core_instances,
+        stack_bytes,
         turn_deadline,
         turn_budget,
         start_timeout,
@@ -271,8 +274,11 @@ pub(crate) fn limits(limits: &Limits) -> Table {
     Table::from_iter(
         [
             ("memory", size(*memory_bytes)),
+            ("memories", count(*memories)),
             ("table_elements", count(*table_elements)),
+            ("tables", count(*tables)),
             ("core_instances", count(*core_instances)),
+            ("stack", wide(stack_bytes)),
             ("turn_deadline", time(*turn_deadline)),
             ("turn_budget", time(*turn_budget)),
             ("start_timeout", time(*start_timeout)),

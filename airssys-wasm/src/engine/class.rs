@@ -16,14 +16,14 @@ use super::cache::CodeCache;
 use super::compiler::Compiler;
 use super::linkers::Linkers;
 use super::mappings::{Instances, NoSeat, Seat};
-use crate::limits::TICK;
+use crate::limits::{InstanceLimits, Limits, TICK};
 
 /// The slot sizes, in bytes.
 const SLOTS: [u64; 3] = [2 << 20, 32 << 20, 4 << 30];
-/// The stack a guest may use, in bytes.
-const WASM_STACK: usize = 512 << 10;
-/// The stack of the async lane: the guest's, and room for host functions on top.
-const ASYNC_STACK: usize = 1 << 20;
+/// Room for host functions on top of the guest's stack, in the async lane, in bytes.
+const HOST_STACK: usize = 512 << 10;
+/// Table elements are rounded up to the first of these, and beyond it to the next power of two.
+const TABLE_ELEMENTS: usize = 20_000;
 /// Slots that keep their mappings while unused, per class.
 const WARM_SLOTS: u32 = 256;
 /// Memory that stays resident in an unused slot, in bytes.
@@ -32,8 +32,6 @@ const KEEP_RESIDENT: usize = 2 << 20;
 /// these bounds: each costs two of the kernel's mappings.
 const SPARE: usize = 16;
 const MOST_SPARE: usize = 1_000;
-/// The most memories and the most tables of one module. The engine goes through as many when a module is dropped.
-const MOST_OF_A_MODULE: u32 = 16;
 /// What the engine itself may keep for a core instance and for a component instance, in bytes: more than any component has that was not refused before.
 const INSTANCE_BYTES: usize = 64 << 20;
 
@@ -47,10 +45,10 @@ pub struct EnginesSettings {
     pub max_instances: Option<usize>,
     /// From how many bytes on a component that is deployed is compiled by the baseline compiler first; default 4 MiB.
     pub baseline_from: Option<u64>,
-    /// How many instances there may be with each memory limit, in bytes. A class gets what its limits add up to, and some more for those that are
+    /// How many instances there may be with each set of limits. A class gets what its limits add up to, and some more for those that are
     /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
     /// classes that all could hold everything would use the kernel's mappings up without an instance.
-    pub demand: Vec<(u64, usize)>,
+    pub(crate) demand: Vec<(InstanceLimits, usize)>,
 }
 
 /// The engines cannot be made.
@@ -58,8 +56,12 @@ pub struct EnginesSettings {
 #[non_exhaustive]
 pub enum EngineError {
     /// wasmtime refused the configuration; the address space may be limited.
-    #[error("cannot make the engine for {slot_bytes} byte slots; hint: is the address space limited (ulimit -v)?")]
+    #[error(
+        "cannot make room for {instances} instances, those counted that replace others, with slots of {slot_bytes} bytes; hint: let there be fewer of them, or lower `memory`, `memories`, `tables`, `table_elements` or `stack` of their limits; or is the address space limited (ulimit -v)?"
+    )]
     Config {
+        /// The instances.
+        instances: usize,
         /// The slot.
         slot_bytes: u64,
         /// What wasmtime said.
@@ -100,17 +102,44 @@ pub struct Engines {
     compiler: Compiler,
     baseline_from: AtomicU64,
     instances: Arc<Instances>,
-    demand: Vec<(u64, usize)>,
+    demand: Vec<(InstanceLimits, usize)>,
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     linkers: Linkers,
     stop: Arc<AtomicBool>,
 }
 
-/// An engine with slots of one size.
+/// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit says; of memory and table elements the
+/// limiter of each instance gives no more than its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    slot_bytes: u64,
+    memories: usize,
+    table_elements: usize,
+    tables: usize,
+    stack_bytes: usize,
+}
+
+impl Shape {
+    /// None where no slot is large enough.
+    pub(crate) fn of(limits: &InstanceLimits) -> Option<Self> {
+        Some(Self {
+            slot_bytes: slot(limits.memory_bytes)?,
+            memories: limits.memories.max(1),
+            table_elements: match limits.table_elements {
+                few if few <= TABLE_ELEMENTS => TABLE_ELEMENTS,
+                many => many.checked_next_power_of_two().unwrap_or(many),
+            },
+            tables: limits.tables.max(1),
+            stack_bytes: limits.stack_bytes.max(1),
+        })
+    }
+}
+
+/// An engine whose instances have one shape.
 #[derive(Debug)]
 struct Class {
-    slot_bytes: u64,
+    shape: Shape,
     tier: Tier,
     engine: Engine,
     /// Instances that it has room for and nobody has announced.
@@ -118,10 +147,13 @@ struct Class {
 }
 
 impl Class {
-    fn new(slot_bytes: u64, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
-        let engine = Engine::new(&config(slot_bytes, u32::try_from(instances).unwrap_or(u32::MAX), tier))
-            .map_err(|error| EngineError::Config { slot_bytes, source: error.into() })?;
-        Ok(Self { slot_bytes, tier, engine, left })
+    fn new(shape: Shape, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
+        let engine = Engine::new(&config(shape, instances, tier)).map_err(|error| EngineError::Config {
+            instances,
+            slot_bytes: shape.slot_bytes,
+            source: error.into(),
+        })?;
+        Ok(Self { shape, tier, engine, left })
     }
 }
 
@@ -206,34 +238,36 @@ impl Engines {
     }
 
     /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and not for long.
-    pub(super) fn baseline_class(&self, memory_bytes: u64) -> Result<Engine, EngineError> {
-        self.class_of(memory_bytes, Tier::Baseline)
+    pub(super) fn baseline_class(&self, limits: &Limits) -> Result<Engine, EngineError> {
+        self.class_of(&limits.of_instance(), Tier::Baseline)
     }
 
-    /// The engine of the smallest class that holds `memory_bytes`. Public for the benches alone, whose floors stand on the same pool.
+    /// The engine of the class for these limits. Public for the benches alone, whose floors stand on the same pool.
     #[doc(hidden)]
-    pub fn class(&self, memory_bytes: u64) -> Result<Engine, EngineError> {
-        self.class_of(memory_bytes, Tier::Optimized)
+    pub fn class(&self, limits: &Limits) -> Result<Engine, EngineError> {
+        self.class_of(&limits.of_instance(), Tier::Optimized)
     }
 
-    fn class_of(&self, memory_bytes: u64, tier: Tier) -> Result<Engine, EngineError> {
-        let most_bytes = SLOTS[SLOTS.len() - 1];
-        let slot_bytes = slot(memory_bytes).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
+    fn class_of(&self, limits: &InstanceLimits, tier: Tier) -> Result<Engine, EngineError> {
+        let (memory_bytes, most_bytes) = (limits.memory_bytes, SLOTS[SLOTS.len() - 1]);
+        let shape = Shape::of(limits).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(class) = classes.iter().rfind(|class| (class.slot_bytes, class.tier) == (slot_bytes, tier)) {
+        if let Some(class) = classes.iter().rfind(|class| (class.shape, class.tier) == (shape, tier)) {
             return Ok(class.engine.clone());
         }
         let demands =
-            || self.demand.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes)).map(|(_, count)| *count);
+            || self.demand.iter().filter(|(limits, _)| Shape::of(limits) == Some(shape)).map(|(_, count)| *count);
         let announced: usize = demands().sum();
         // All actors of one service at a time may be there twice.
         let spare = demands().max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
-        let share = if announced == 0 {
-            self.instances.most()
-        } else {
-            announced.saturating_add(spare).min(self.instances.most())
+        let most = self.instances.most() / shape.memories;
+        let share = match announced {
+            0 if self.demand.is_empty() => most,
+            // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's mappings away from the others.
+            0 => self.demand.iter().map(|(_, count)| *count).max().unwrap_or_default().max(MOST_SPARE).min(most),
+            announced => announced.saturating_add(spare).min(most),
         };
-        let class = Class::new(slot_bytes, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
+        let class = Class::new(shape, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
         let engine = class.engine.clone();
         classes.push(class);
         Ok(engine)
@@ -241,19 +275,22 @@ impl Engines {
 
     /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
     /// the releases that are loaded from now on.
-    pub(crate) fn announce(&self, more: &[(u64, usize)]) -> Result<(), EngineError> {
-        for slot_bytes in SLOTS {
-            let of_class = more.iter().filter(|(memory, _)| slot(*memory) == Some(slot_bytes));
-            let more: usize = of_class.map(|(_, count)| count).sum();
-            if more == 0 {
-                continue;
+    pub(crate) fn announce(&self, more: &[(InstanceLimits, usize)]) -> Result<(), EngineError> {
+        let mut shapes: Vec<(Shape, usize)> = Vec::new();
+        for (limits, count) in more.iter().filter(|(_, count)| *count > 0) {
+            let Some(shape) = Shape::of(limits) else { continue };
+            match shapes.iter_mut().find(|(known, _)| *known == shape) {
+                Some((_, sum)) => *sum += count,
+                None => shapes.push((shape, *count)),
             }
+        }
+        for (shape, more) in shapes {
             let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-            match classes.iter_mut().rfind(|class| (class.slot_bytes, class.tier) == (slot_bytes, Tier::Optimized)) {
+            match classes.iter_mut().rfind(|class| (class.shape, class.tier) == (shape, Tier::Optimized)) {
                 Some(class) if class.left >= more => class.left -= more,
                 _ => {
-                    let share = more.saturating_add(SPARE).min(self.instances.most());
-                    classes.push(Class::new(slot_bytes, Tier::Optimized, share, 0)?);
+                    let share = more.saturating_add(SPARE).min(self.instances.most() / shape.memories);
+                    classes.push(Class::new(shape, Tier::Optimized, share, 0)?);
                 }
             }
         }
@@ -261,10 +298,12 @@ impl Engines {
     }
 
     /// Takes back what was announced.
-    pub(crate) fn recall(&self, fewer: &[(u64, usize)]) {
+    pub(crate) fn recall(&self, fewer: &[(InstanceLimits, usize)]) {
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (memory, count) in fewer {
-            if let Some(class) = classes.iter_mut().rfind(|class| slot(*memory) == Some(class.slot_bytes)) {
+        for (limits, count) in fewer {
+            let shape = Shape::of(limits);
+            let class = |class: &&mut Class| (Some(class.shape), class.tier) == (shape, Tier::Optimized);
+            if let Some(class) = classes.iter_mut().rfind(class) {
                 class.left += count;
             }
         }
@@ -282,16 +321,20 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-fn config(slot_bytes: u64, instances: u32, tier: Tier) -> Config {
+fn config(shape: Shape, instances: usize, tier: Tier) -> Config {
+    let Shape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(instances)
-        // A WASI guest is its module, the adapter and their shims.
-        .total_core_instances(instances.saturating_mul(4))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
-        .total_stacks(instances)
-        .max_memories_per_module(MOST_OF_A_MODULE)
-        .max_tables_per_module(MOST_OF_A_MODULE)
+    pool.total_component_instances(count(instances))
+        // They are counted and no more; how many one component may have is its limit's to say.
+        .total_core_instances(u32::MAX)
+        .total_memories(count(instances.saturating_mul(memories)))
+        .total_tables(count(instances.saturating_mul(tables)))
+        .total_stacks(count(instances))
+        // The engine goes through as many when a module is dropped.
+        .max_memories_per_module(count(memories))
+        .max_tables_per_module(count(tables))
+        .table_elements(table_elements)
         .max_memory_size(usize::try_from(slot_bytes).unwrap_or(usize::MAX))
         .max_component_instance_size(INSTANCE_BYTES)
         .max_core_instance_size(INSTANCE_BYTES)
@@ -306,8 +349,8 @@ fn config(slot_bytes: u64, instances: u32, tier: Tier) -> Config {
         .concurrency_support(false)
         .wasm_component_model(true)
         .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(ASYNC_STACK)
+        .max_wasm_stack(stack_bytes)
+        .async_stack_size(stack_bytes.saturating_add(HOST_STACK))
         .memory_reservation(slot_bytes)
         .memory_guard_size(if slot_bytes >= 4 << 30 { 32 << 20 } else { 64 << 10 })
         .memory_init_cow(true)
@@ -324,6 +367,6 @@ fn config(slot_bytes: u64, instances: u32, tier: Tier) -> Config {
 }
 
 /// Counts an instance in.
-pub(super) fn seat(instances: &Arc<Instances>) -> Result<Seat, NoSeat> {
-    instances.take()
+pub(super) fn seat(instances: &Arc<Instances>, limits: &Limits) -> Result<Seat, NoSeat> {
+    instances.take(limits.memories.max(1))
 }

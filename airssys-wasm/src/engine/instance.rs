@@ -74,7 +74,8 @@ pub(crate) struct Instance {
 impl Instance {
     /// Makes an instance. Its start function, if it has one, runs under the turn's budget.
     pub(crate) async fn new(engines: &Engines, template: &Template, identity: Arc<Identity>) -> Result<Self, Crash> {
-        let seat = seat(engines.instances()).map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
+        let seat = seat(engines.instances(), &identity.terms.limits)
+            .map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
         let limits = &identity.terms.limits;
         let (limiter, budget_ticks, boundary_bytes) =
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);

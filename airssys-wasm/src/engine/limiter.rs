@@ -7,7 +7,12 @@ use wasmtime::ResourceLimiter;
 pub(crate) struct Limiter {
     memory_bytes: usize,
     table_elements: usize,
+    memories: usize,
+    tables: usize,
     instances: usize,
+    /// What there is, all memories and all tables together. Growth that the host then failed to bring about stays counted.
+    memory_there: usize,
+    elements_there: usize,
     /// Whether this turn was refused memory: a trap after that is out-of-memory.
     pub(crate) refused: bool,
 }
@@ -17,15 +22,19 @@ impl Limiter {
         Self {
             memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
             table_elements: limits.table_elements,
+            memories: limits.memories,
+            tables: limits.tables,
             instances: limits.core_instances,
+            memory_there: 0,
+            elements_there: 0,
             refused: false,
         }
     }
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.memory_bytes;
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = grow(&mut self.memory_there, current, desired, self.memory_bytes);
         self.refused |= !allowed;
         Ok(allowed)
     }
@@ -35,8 +44,8 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.table_elements;
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = grow(&mut self.elements_there, current, desired, self.table_elements);
         self.refused |= !allowed;
         Ok(allowed)
     }
@@ -46,10 +55,20 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        self.instances
+        self.memories
     }
 
     fn tables(&self) -> usize {
-        self.instances
+        self.tables
     }
+}
+
+/// Counts growth of one of several, where all of them together may be as large.
+fn grow(there: &mut usize, current: usize, desired: usize, most: usize) -> bool {
+    let total = there.saturating_sub(current).saturating_add(desired);
+    let allowed = total <= most;
+    if allowed {
+        *there = total;
+    }
+    allowed
 }

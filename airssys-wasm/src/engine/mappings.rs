@@ -24,7 +24,7 @@ pub(super) struct Instances {
 
 /// One live instance.
 #[derive(Debug)]
-pub(crate) struct Seat(Arc<Instances>);
+pub(crate) struct Seat(Arc<Instances>, usize);
 
 /// As many instances live as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,11 +59,13 @@ impl Instances {
         self.live.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take(self: &Arc<Self>) -> Result<Seat, NoSeat> {
-        let took =
-            self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |live| (live < self.most).then_some(live + 1));
+    /// A place for an instance with so many memories: each takes as many mappings as an instance with one.
+    pub(super) fn take(self: &Arc<Self>, memories: usize) -> Result<Seat, NoSeat> {
+        let took = self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |live| {
+            live.checked_add(memories).filter(|after| *after <= self.most)
+        });
         match took {
-            Ok(_) => Ok(Seat(Arc::clone(self))),
+            Ok(_) => Ok(Seat(Arc::clone(self), memories)),
             Err(_) => Err(NoSeat { most: self.most, mappings: self.mappings }),
         }
     }
@@ -71,6 +73,6 @@ impl Instances {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Ordering::AcqRel);
+        self.0.live.fetch_sub(self.1, Ordering::AcqRel);
     }
 }

@@ -28,7 +28,7 @@ mod wasi;
 
 pub use anatomy::Anatomy;
 pub(crate) use cache::hex;
-pub(crate) use class::{BASELINE_FROM, slot};
+pub(crate) use class::{BASELINE_FROM, Shape, slot};
 pub use class::{EngineError, Engines, EnginesSettings, Tier};
 pub(crate) use imports::is_contract;
 pub(crate) use instance::{Instance, Ran};

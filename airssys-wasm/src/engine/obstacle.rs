@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::needs::Needs;
-use super::template::HANDLER;
+use super::template::{HANDLER, Lane};
 use crate::limits::{Limits, size_text};
 
 /// One thing that keeps a host from running a component.
@@ -23,6 +23,17 @@ pub enum Obstacle {
         takes: u64,
         /// What the limit allows.
         allows: u64,
+    },
+    /// A limit is one that no host can keep.
+    Range {
+        /// The key of `[limits]`.
+        key: &'static str,
+        /// What is written: bytes for `memory` and `stack`, otherwise a number.
+        is: u64,
+        /// The least that it may be.
+        least: u64,
+        /// The most; for `stack` it depends on the lane.
+        most: u64,
     },
     /// It takes more than any host gives, whatever the limits say.
     TooMuch {
@@ -84,17 +95,44 @@ pub enum Absence {
 /// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each import, each global.
 pub(super) const MOST_RECORDS: u64 = 8 << 20;
 
+/// The most that a host gives, whatever is written.
+const MOST_MEMORY: u64 = 4 << 30;
+const MOST_STACK: u64 = 64 << 20;
+/// The sync lane runs on the stack of a worker thread, which usually has 2 MiB.
+const MOST_SYNC_STACK: u64 = 1 << 20;
+const LEAST_STACK: u64 = 16 << 10;
+const MOST_MEMORIES: u64 = 16;
+const MOST_TABLES: u64 = 1_000;
+const MOST_ELEMENTS: u64 = 10_000_000;
+
+/// The limits that no host can keep.
+pub(super) fn out_of_range(limits: &Limits, lane: Lane) -> Vec<Obstacle> {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let most_stack = if lane == Lane::Sync { MOST_SYNC_STACK } else { MOST_STACK };
+    let ranges = [
+        ("memory", limits.memory_bytes, 0, MOST_MEMORY),
+        ("memories", count(limits.memories), 0, MOST_MEMORIES),
+        ("table_elements", count(limits.table_elements), 0, MOST_ELEMENTS),
+        ("tables", count(limits.tables), 0, MOST_TABLES),
+        ("stack", count(limits.stack_bytes), LEAST_STACK, most_stack),
+    ];
+    let out = ranges.into_iter().filter(|(_, is, least, most)| is < least || is > most);
+    out.map(|(key, is, least, most)| Obstacle::Range { key, is, least, most }).collect()
+}
+
 /// What of a component's needs is beyond its limits.
-pub(super) fn beyond(needs: &Needs, limits: &Limits) -> Vec<Obstacle> {
+pub(super) fn beyond(needs: &Needs, limits: &Limits, lane: Lane) -> Vec<Obstacle> {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let limited = [
         ("memory", needs.memory_bytes, limits.memory_bytes),
+        ("memories", count(needs.memories), count(limits.memories)),
         ("table_elements", needs.table_elements, count(limits.table_elements)),
+        ("tables", count(needs.tables), count(limits.tables)),
         ("core_instances", count(needs.core_instances), count(limits.core_instances)),
     ];
+    let mut obstacles = out_of_range(limits, lane);
     let limited = limited.into_iter().filter(|(_, takes, allows)| takes > allows);
-    let mut obstacles: Vec<Obstacle> =
-        limited.map(|(key, takes, allows)| Obstacle::Limit { key, takes, allows }).collect();
+    obstacles.extend(limited.map(|(key, takes, allows)| Obstacle::Limit { key, takes, allows }));
     if needs.records_bytes > MOST_RECORDS {
         let what = "bytes of the engine's own records of an instance";
         obstacles.push(Obstacle::TooMuch { what, takes: needs.records_bytes, most: MOST_RECORDS });
@@ -109,6 +147,7 @@ impl Obstacle {
         match self {
             Self::Import { .. } => "AC105",
             Self::NoHandler { .. } | Self::Export { .. } => "AC106",
+            Self::Range { .. } => "AC107",
             Self::Limit { .. } | Self::TooMuch { .. } => "AC109",
             Self::Feature { .. } | Self::Unknown { .. } => "AC110",
         }
@@ -122,10 +161,16 @@ impl Obstacle {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
             }
             Self::Limit { key, takes, .. } => {
-                let enough = if *key == "memory" { format!("{:?}", size_text(*takes)) } else { takes.to_string() };
+                let enough = if *key == "memory" { format!("{:?}", amount(key, *takes)) } else { takes.to_string() };
                 format!(
                     "raise it to at least `{key} = {enough}` under [limits] of its Component.toml or [service.limits] of the topology"
                 )
+            }
+            Self::Range { key, is, most, .. } => {
+                let way = if is > most { "lower" } else { "raise" };
+                let sync = *key == "stack" && *most == MOST_SYNC_STACK;
+                let lane = if sync { ", or remove `lane = \"sync\"`" } else { "" };
+                format!("{way} `{key}` under [limits] of its Component.toml or [service.limits] of the topology{lane}")
             }
             Self::TooMuch { .. } => "make it smaller, or part it into several components".to_owned(),
             Self::Import { why: Absence::Version { known }, .. } => {
@@ -168,6 +213,13 @@ impl fmt::Display for Obstacle {
             Self::Limit { key, takes, allows } => {
                 write!(f, "it has {takes} {}, and the limit `{key}` is {allows}", key.replace('_', " "))
             }
+            Self::Range { key, is, least, most } => write!(
+                f,
+                "the limit `{key}` is {}, and it may be {} to {}",
+                amount(key, *is),
+                amount(key, *least),
+                amount(key, *most)
+            ),
             Self::TooMuch { what, takes, most } => write!(f, "it takes {takes} {what}, and the most is {most}"),
             Self::Import { import, why } => write!(f, "it imports {import}, {why}"),
             Self::NoHandler { found } if found.is_empty() => write!(f, "it does not export {HANDLER}"),
@@ -180,6 +232,10 @@ impl fmt::Display for Obstacle {
             Self::Unknown { detail } => write!(f, "the engine does not take it: {detail}"),
         }
     }
+}
+
+fn amount(key: &str, amount: u64) -> String {
+    if matches!(key, "memory" | "stack") { size_text(amount) } else { amount.to_string() }
 }
 
 impl fmt::Display for Absence {

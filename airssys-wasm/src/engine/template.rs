@@ -16,7 +16,7 @@ use super::class::{EngineError, Engines, Tier};
 use super::guest::Guest;
 use super::imports;
 use super::interface::Interface;
-use super::obstacle::Obstacle;
+use super::obstacle::{Obstacle, out_of_range};
 use super::verdict::Verdict;
 use crate::capability::Requests;
 use crate::limits::Limits;
@@ -205,7 +205,11 @@ impl Template {
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
         }
-        let engine = engines.class(asked.limits.memory_bytes)?;
+        if !out_of_range(asked.limits, asked.lane).is_empty() {
+            // There is no engine for them.
+            Verdict::of(&bytes, path, asked)?.check(path)?;
+        }
+        let engine = engines.class(asked.limits)?;
         let kept = engines.cache().and_then(|cache| cache.load(&engine, &digest));
         match &kept {
             // It was looked at before it was compiled, and its limits may be other ones now.
@@ -279,7 +283,7 @@ fn baseline(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<Option<(Engine, Component)>, TemplateError> {
-    let engine = engines.baseline_class(limits.memory_bytes)?;
+    let engine = engines.baseline_class(limits)?;
     match Component::new(&engine, bytes) {
         Ok(component) => Ok(Some((engine, component))),
         Err(error) => {

@@ -14,7 +14,7 @@ use super::anatomy::Anatomy;
 use super::features::{self, Validated};
 use super::linkers::Linkers;
 use super::needs::Needs;
-use super::obstacle::{Obstacle, beyond};
+use super::obstacle::{Obstacle, beyond, out_of_range};
 use super::template::{Asked, TemplateError, check_component};
 use super::{exports, imports};
 
@@ -41,7 +41,9 @@ impl Verdict {
             Validated::Well(types) => Self::of_valid(bytes, path, asked, &types),
             Validated::Uses(types, names) => {
                 let anatomy = Anatomy::of(bytes, path)?;
-                let mut obstacles: Vec<Obstacle> = names.into_iter().map(|name| Obstacle::Feature { name }).collect();
+                let features = names.into_iter().map(|name| Obstacle::Feature { name });
+                let mut obstacles: Vec<Obstacle> = features.collect();
+                obstacles.extend(out_of_range(asked.limits, asked.lane));
                 obstacles.extend(exports::wrong(types.as_ref(), &anatomy.exports));
                 // What the engine does not know it does not read.
                 Ok(Self { anatomy, needs: None, obstacles })
@@ -59,7 +61,7 @@ impl Verdict {
     fn of_valid(bytes: &[u8], path: &Path, asked: Asked<'_>, types: &Types) -> Result<Self, TemplateError> {
         let anatomy = Anatomy::of(bytes, path)?;
         let (needs, mut obstacles) = match Needs::of(bytes) {
-            Ok(needs) => (Some(needs), beyond(&needs, asked.limits)),
+            Ok(needs) => (Some(needs), beyond(&needs, asked.limits, asked.lane)),
             Err(detail) => (None, vec![Obstacle::Unknown { detail }]),
         };
         if needs.is_some() {

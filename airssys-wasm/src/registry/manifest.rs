@@ -110,8 +110,11 @@ struct WrittenRequests {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WrittenLimits {
     memory: Option<Bytes>,
+    memories: Option<usize>,
     table_elements: Option<usize>,
+    tables: Option<usize>,
     core_instances: Option<usize>,
+    stack: Option<Bytes>,
     turn_deadline: Option<Humane>,
     turn_budget: Option<Humane>,
     start_timeout: Option<Humane>,
@@ -132,8 +135,11 @@ pub(crate) struct WrittenLimits {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LimitsPatch {
     memory_bytes: Option<u64>,
+    memories: Option<usize>,
     table_elements: Option<usize>,
+    tables: Option<usize>,
     core_instances: Option<usize>,
+    stack_bytes: Option<usize>,
     turn_deadline: Option<Duration>,
     turn_budget: Option<Duration>,
     start_timeout: Option<Duration>,
@@ -155,8 +161,11 @@ impl From<WrittenLimits> for LimitsPatch {
         let size = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
         Self {
             memory_bytes: written.memory.map(|bytes| bytes.0),
+            memories: written.memories,
             table_elements: written.table_elements,
+            tables: written.tables,
             core_instances: written.core_instances,
+            stack_bytes: written.stack.map(size),
             turn_deadline: written.turn_deadline.map(|time| time.0),
             turn_budget: written.turn_budget.map(|time| time.0),
             start_timeout: written.start_timeout.map(|time| time.0),
@@ -180,8 +189,11 @@ impl LimitsPatch {
     pub(crate) fn names(&self, key: &str) -> bool {
         match key {
             "memory" => self.memory_bytes.is_some(),
+            "memories" => self.memories.is_some(),
             "table_elements" => self.table_elements.is_some(),
+            "tables" => self.tables.is_some(),
             "core_instances" => self.core_instances.is_some(),
+            "stack" => self.stack_bytes.is_some(),
             "turn_deadline" => self.turn_deadline.is_some(),
             "turn_budget" => self.turn_budget.is_some(),
             "start_timeout" => self.start_timeout.is_some(),
@@ -206,8 +218,11 @@ impl LimitsPatch {
             *limit = patch.unwrap_or(*limit);
         }
         set(&mut limits.memory_bytes, self.memory_bytes);
+        set(&mut limits.memories, self.memories);
         set(&mut limits.table_elements, self.table_elements);
+        set(&mut limits.tables, self.tables);
         set(&mut limits.core_instances, self.core_instances);
+        set(&mut limits.stack_bytes, self.stack_bytes);
         set(&mut limits.turn_deadline, self.turn_deadline);
         set(&mut limits.turn_budget, self.turn_budget);
         set(&mut limits.start_timeout, self.start_timeout);

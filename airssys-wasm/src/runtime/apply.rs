@@ -14,7 +14,8 @@ use crate::apply::{
 use crate::compose::folders;
 use crate::compose::{ServiceNode, Topology};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
-use crate::engine::{Engines, Template, TemplateError, slot};
+use crate::engine::{Engines, Shape, Template, TemplateError};
+use crate::limits::InstanceLimits;
 use crate::registry::Digest;
 
 use self::steps::Steps;
@@ -40,7 +41,7 @@ struct Prepared {
 /// Instances that there may be more; taken back when it is dropped, unless it is kept.
 struct Announced {
     engines: Arc<Engines>,
-    more: Vec<(u64, usize)>,
+    more: Vec<(InstanceLimits, usize)>,
 }
 
 impl Announced {
@@ -53,18 +54,17 @@ impl Announced {
         let mut more = Vec::new();
         for node in target.services().filter(|node| differences.iter().any(|found| found.name == node.address.as_str()))
         {
-            let (memory, declared) = (node.limits.memory_bytes, declared_instances(node));
-            let there =
-                live.get(node.address.as_str()).filter(|live| slot(live.node.limits.memory_bytes) == slot(memory));
-            let there = there.map_or(0, |live| declared_instances(&live.node));
-            more.push((memory, declared.saturating_sub(there)));
+            let (limits, declared) = (node.limits.of_instance(), declared_instances(node));
+            let same = |live: &&Deployable| Shape::of(&live.node.limits.of_instance()) == Shape::of(&limits);
+            let there = live.get(node.address.as_str()).filter(same).map_or(0, |live| declared_instances(&live.node));
+            more.push((limits, declared.saturating_sub(there)));
         }
         engines.announce(&more)?;
         Ok(Self { engines: Arc::clone(engines), more })
     }
 
     /// What is gone needs no room any more.
-    fn keep(mut self, gone: &[(u64, usize)]) {
+    fn keep(mut self, gone: &[(InstanceLimits, usize)]) {
         self.more.clear();
         self.engines.recall(gone);
     }
@@ -262,8 +262,8 @@ impl Runtime {
             let Some(node) = target.services().find(|node| node.address.as_str() == found.name) else { continue };
             let lives = live.get(&found.name).filter(|live| is_live(node, live, others));
             let same = lives.filter(|live| {
-                (live.node.limits.memory_bytes, live.node.release.manifest.lane)
-                    == (node.limits.memory_bytes, node.release.manifest.lane)
+                (live.node.limits.of_instance(), live.node.release.manifest.lane)
+                    == (node.limits.of_instance(), node.release.manifest.lane)
             });
             let template = match (same, known.get(&key(node))) {
                 (Some(live), _) if found.way == Way::Deployment => Arc::new(Template::clone(&live.template)),

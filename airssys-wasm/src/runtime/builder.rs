@@ -18,6 +18,7 @@ use crate::compose::folders::{self, Guarded};
 use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
+use crate::limits::InstanceLimits;
 use crate::middleware::{Layer, Stack};
 use crate::registry::{Digest, Hold, Keep, Release, verify};
 use crate::router::Mesh;
@@ -247,7 +248,10 @@ fn guarded(data: Option<&Path>, code: Option<&Path>) -> Vec<Guarded> {
 /// The instances that are declared, and the most that can live.
 pub(super) fn room(engines: &Engines, topology: &Topology) -> Result<(usize, usize), RuntimeError> {
     let (most, mappings) = engines.capacity();
-    let declared = topology.services().map(|service| declared_instances(service)).sum();
+    // Each memory takes as many mappings as an instance with one.
+    let places =
+        |service: &Arc<ServiceNode>| declared_instances(service).saturating_mul(service.limits.memories.max(1));
+    let declared = topology.services().map(places).fold(0, usize::saturating_add);
     if declared > most {
         return Err(RuntimeError::TooManyInstances { declared, most, mappings });
     }
@@ -267,17 +271,17 @@ pub(super) fn declared_instances(service: &ServiceNode) -> usize {
 pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Engines>, EngineError> {
     settings.baseline_from = Some(topology.settings.baseline_from);
     settings.demand =
-        topology.services().map(|service| (service.limits.memory_bytes, declared_instances(service))).collect();
+        topology.services().map(|service| (service.limits.of_instance(), declared_instances(service))).collect();
     Engines::new(&settings).map(Arc::new)
 }
 
-/// What makes two services share a template: the file, the lane, the engine class, and whether it may have children.
-pub(super) type TemplateKey = (PathBuf, bool, u64, bool);
+/// What makes two services share a template: the file, the lane, the limits of an instance, and whether it may have children.
+pub(super) type TemplateKey = (PathBuf, bool, InstanceLimits, bool);
 
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
     let manifest = &service.release.manifest;
     let supervises = !manifest.requests.spawn.is_empty();
-    (service.release.binary().to_owned(), manifest.lane == Lane::Sync, service.limits.memory_bytes, supervises)
+    (service.release.binary().to_owned(), manifest.lane == Lane::Sync, service.limits.of_instance(), supervises)
 }
 
 pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;

@@ -55,7 +55,7 @@ impl Floor {
         let mut settings = EnginesSettings::default();
         settings.max_instances = bench.max_instances;
         let engines = Engines::new(&settings).expect("engines");
-        let engine = engines.class(service.limits.memory_bytes).expect("an engine");
+        let engine = engines.class(&service.limits).expect("an engine");
         let component = Component::from_file(&engine, &service.release.component).expect("a component");
         let pre = match lane {
             Lane::Async => Pre::Async(waiting::PlainPre::new(link(&engine, &component, true)).expect("a handler")),

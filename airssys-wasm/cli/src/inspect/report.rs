@@ -76,6 +76,9 @@ struct Limited {
     log_line_bytes: usize,
     table_elements: usize,
     core_instances: usize,
+    memories: usize,
+    tables: usize,
+    stack_bytes: usize,
     effects: usize,
     timers: usize,
     subscriptions: usize,
@@ -224,6 +227,9 @@ fn limited(limits: &Limits) -> Limited {
         log_line_bytes: limits.log_line_bytes,
         table_elements: limits.table_elements,
         core_instances: limits.core_instances,
+        memories: limits.memories,
+        tables: limits.tables,
+        stack_bytes: limits.stack_bytes,
         effects: limits.effects,
         timers: limits.timers,
         subscriptions: limits.subscriptions,
@@ -256,9 +262,12 @@ impl Limited {
                 self.effects, self.timers, self.subscriptions, self.monitors, self.resources
             ),
             format!(
-                "table elements {}, core instances {}, boundary {}, log line {}",
+                "memories {}, table elements {}, tables {}, core instances {}, stack {}, boundary {}, log line {}",
+                self.memories,
                 self.table_elements,
+                self.tables,
                 self.core_instances,
+                ByteSize(self.stack_bytes as u64),
                 ByteSize(self.boundary_bytes as u64),
                 ByteSize(self.log_line_bytes as u64)
             ),

@@ -21,6 +21,8 @@ use super::{Prepared, Runtime};
 use crate::actor::Placed;
 use crate::apply::{Applied, ApplyError, Failed, Fate, InForceError, Ledger, Subject, Way};
 use crate::compose::{Keeping, ServiceNode, Topology};
+use crate::engine::Shape;
+use crate::limits::InstanceLimits;
 use crate::state::durable::Shelf;
 
 /// How long it waits before it looks again whether something has come to rest.
@@ -122,9 +124,14 @@ impl<'a> Steps<'a> {
         }
         let Self { prepared, left_over, notes, runtime, before, .. } = self;
         let Prepared { plan, announced, target, .. } = prepared;
-        let gone = |node: &&Arc<ServiceNode>| target.services().all(|other| other.address != node.address);
-        let gone: Vec<(u64, usize)> =
-            before.services().filter(gone).map(|node| (node.limits.memory_bytes, declared_instances(node))).collect();
+        // What is gone, or needs less room of the same shape than it did.
+        let gone = before.services().map(|node| {
+            let limits = node.limits.of_instance();
+            let mut after = target.services().filter(|other| other.address == node.address);
+            let after = after.find(|other| Shape::of(&other.limits.of_instance()) == Shape::of(&limits));
+            (limits, declared_instances(node).saturating_sub(after.map_or(0, |after| declared_instances(after))))
+        });
+        let gone: Vec<(InstanceLimits, usize)> = gone.collect();
         announced.keep(&gone);
         tracing::info!(target: "airssys::apply", mesh = plan.mesh, changes = plan.differences.len(), services = runtime.placed.load().len(), "applied");
         Ok(Applied { plan, left_over, notes })
