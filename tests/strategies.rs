@@ -81,8 +81,12 @@ fn does_not_start(_: &Strategy, end: &Progress) -> bool {
     matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) | Setback::Crashed(_) })
 }
 
-fn crashes(_: &Strategy, end: &Progress) -> bool {
-    matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) })
+/// Where the two are compared a crash is a failed turn.
+fn crashes(strategy: &Strategy, end: &Progress) -> bool {
+    match strategy {
+        Strategy::Canary(_) => matches!(end, Progress::RolledBack { reason: Setback::Failing { .. } }),
+        _ => matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) }),
+    }
 }
 
 /// Its health check knows; else nobody would tell.

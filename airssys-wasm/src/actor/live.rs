@@ -5,7 +5,7 @@
 //!
 //! Invariant: an incarnation's instance is of the release that was live here when the instance began to serve.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ impl Serving {
 #[derive(Debug)]
 pub(crate) struct Live {
     serving: ArcSwap<Serving>,
-    /// Whether the message in hand was in the hand of a release that was rolled back over it: that try does not count.
-    forgiven: AtomicBool,
+    /// The message that a release on probation crashed over: that try does not count.
+    forgiven: AtomicU64,
     /// Cold: looked at after a crash, and by deployments.
     probation: Mutex<Option<Probation>>,
     /// Why nothing serves here, where nothing does.
@@ -169,7 +169,7 @@ impl Live {
     pub(crate) fn new(serving: Serving) -> Arc<Self> {
         Arc::new(Self {
             serving: ArcSwap::from_pointee(serving),
-            forgiven: AtomicBool::new(false),
+            forgiven: AtomicU64::new(NO_MESSAGE),
             probation: Mutex::default(),
             suspended: Mutex::default(),
             aside: AtomicBool::new(false),
@@ -443,13 +443,21 @@ impl Live {
         true
     }
 
-    /// The next try of the message in hand does not count.
-    pub(super) fn forgive(&self) {
-        self.forgiven.store(true, Ordering::Release);
+    /// The release before, where one is on probation that it can stand in for: both read the same state.
+    pub(super) fn stand_in(&self) -> Option<Arc<Serving>> {
+        let probation = self.probation.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = &probation.as_ref()?.before;
+        (before.identity.terms.schema == self.serving().identity.terms.schema).then(|| Arc::clone(before))
     }
 
-    pub(super) fn was_forgiven(&self) -> bool {
-        self.forgiven.swap(false, Ordering::AcqRel)
+    /// The next try of this message, which is in hand, does not count.
+    pub(super) fn forgive(&self, message: u64) {
+        self.forgiven.store(message, Ordering::Release);
+    }
+
+    /// Whether that was said of this message. It holds for one try only.
+    pub(super) fn was_forgiven(&self, message: u64) -> bool {
+        self.forgiven.swap(NO_MESSAGE, Ordering::AcqRel) == message
     }
 }
 

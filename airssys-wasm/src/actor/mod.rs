@@ -23,8 +23,8 @@ pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
 pub use spawned::SpawnedRules;
-use watch::Watching;
 pub(crate) use watch::{Counts, Tally, Watch};
+use watch::{Lent, Watching};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,6 +47,9 @@ use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::{Route, Terms};
 use crate::state::durable::NO_MESSAGE;
+
+/// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
+const ASK_TWICE: Duration = Duration::from_millis(10);
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
@@ -117,12 +120,78 @@ impl ComponentActor {
         }
         match self.start_live(true).await {
             Ok(()) => Ok(()),
+            Err(crash) if self.bears() => match self.lend(Lent::Over).await {
+                true => {
+                    self.count_failure();
+                    Ok(())
+                }
+                // Neither starts, so that says nothing about the new one.
+                false => Err(crash),
+            },
             Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
                 Some(Returning { saved, discard }) => self.go_back(&saved, discard).await,
                 None => Err(crash),
             },
             Err(crash) => Err(crash),
         }
+    }
+
+    /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the release before can stand in for it.
+    fn bears(&self) -> bool {
+        let watch = self.live.watched();
+        watch.is_some_and(|watch| watch.bears(&self.live.serving())) && self.live.stand_in().is_some()
+    }
+
+    /// The new release did not start, or is not well.
+    fn count_failure(&self) {
+        if let Some(watch) = self.live.watched() {
+            watch.new.fail();
+        }
+    }
+
+    /// Lets the release before serve here for a while. Whether it starts.
+    async fn lend(&mut self, lent: Lent) -> bool {
+        let Some(before) = self.live.stand_in() else { return false };
+        Metrics::count(&self.identity.service.metrics.started);
+        let started = match start(&self.engines, &before).await {
+            Ok(prepared) => prepared.commit().await,
+            Err(crash) => Err(crash),
+        };
+        match started {
+            Ok(instance) => {
+                drop(self.serve(&before, instance));
+                self.watching = self.live.watched().map(|watch| watch.lend(lent));
+                true
+            }
+            Err(crash) => {
+                let service = self.identity.address();
+                tracing::warn!(target: "airssys::deploy", %service, %crash, "the release before does not start either");
+                false
+            }
+        }
+    }
+
+    /// Lets the new release serve again, where the one before stands in for it and has done what it was to do. Where that does not start, the one before goes
+    /// on while the new one is on probation.
+    #[cold]
+    async fn relieve(&mut self) -> Result<(), Crash> {
+        let serving = self.live.serving();
+        let started = match start(&self.engines, &serving).await {
+            Ok(prepared) => prepared.commit().await,
+            Err(crash) => Err(crash),
+        };
+        Metrics::count(&self.identity.service.metrics.started);
+        match started {
+            Ok(instance) => drop(self.serve(&serving, instance)),
+            Err(_) if self.bears() => self.count_failure(),
+            Err(crash) => return Err(crash),
+        }
+        Ok(())
+    }
+
+    /// Whether the release before stands in here and the new one is to be tried again.
+    fn is_to_relieve(&self) -> bool {
+        self.watching.as_ref().is_some_and(|watching| watching.is_over())
     }
 
     /// What the states were that it brings over is kept where they are to be that again.
@@ -190,6 +259,10 @@ impl ComponentActor {
 
     /// Goes on under the rules that are live here, which are for the release that it serves with.
     fn retune(&mut self) {
+        if self.watching.as_ref().is_some_and(|watching| watching.is_lent()) {
+            // Another release stands in, and the one that is live here takes them up when it starts.
+            return;
+        }
         self.identity = Arc::clone(&self.live.serving().identity);
         let limits = &self.identity.terms.limits;
         self.identity.service.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
@@ -354,6 +427,11 @@ impl ComponentActor {
 
     /// Lets its turns be counted, or shown, where the place says so, or not any more.
     async fn watch(&mut self) -> Flow {
+        if self.is_to_relieve()
+            && let Err(crash) = self.relieve().await
+        {
+            return Flow::Exit(exit_reason(crash));
+        }
         let (watch, serving) = (self.live.watched(), self.live.serving());
         let mut memory = None;
         if let Some(next) = watch.as_ref().and_then(|watch| watch.shadow_of(&serving)) {
@@ -376,6 +454,10 @@ impl ComponentActor {
     /// What becomes of the actor where its instance ended over no message.
     async fn ended(&mut self, crash: Crash) -> Flow {
         self.instance = None;
+        if self.bears() {
+            self.count_failure();
+            return self.go_on().await;
+        }
         match self.live.roll_back(&crash) {
             true => self.go_on().await,
             false => Flow::Exit(exit_reason(crash)),
@@ -385,13 +467,28 @@ impl ComponentActor {
     /// Leaves its place. Not where it is on probation and says that it is not well: nobody might be awake when the deployment asks.
     async fn sleep(&mut self) -> Flow {
         if !self.live.is_settled()
+            && !self.watching.as_ref().is_some_and(|watching| watching.is_lent())
             && let Some(instance) = self.instance.as_mut()
         {
-            let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
+            let deadline = self.identity.terms.limits.turn_deadline;
+            let mut checked = instance.check(deadline).await;
             instance.guest().discard();
+            if let Ran::Fault(_) = checked {
+                // One answer alone decides nothing.
+                tokio::time::sleep(ASK_TWICE).await;
+                checked = instance.check(deadline).await;
+                instance.guest().discard();
+            }
             match checked {
                 Ran::Done(()) => {}
-                Ran::Fault(fault) => return self.ended(Crash::Start { during: "health check", fault }).await,
+                Ran::Fault(fault) => {
+                    let crash = Crash::Start { during: "health check", fault };
+                    self.instance = None;
+                    return match self.live.roll_back(&crash) {
+                        true => self.go_on().await,
+                        false => Flow::Exit(exit_reason(crash)),
+                    };
+                }
                 Ran::Crashed(crash) => return self.ended(crash).await,
             }
         }
@@ -452,9 +549,18 @@ impl ComponentActor {
         );
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
-        if self.live.roll_back(&crash) {
+        let lent = self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
+        if !lent && self.bears() {
+            // The one before says whether it crashes over this message, too.
+            if self.lend(crashed.map_or(Lent::Over, Lent::For)).await {
+                self.live.forgive(hand.id);
+                drop(hand);
+                return Flow::Continue;
+            }
+        } else if !lent && self.live.roll_back(&crash) {
             // The release that survives gets the message as if nobody had tried it.
-            self.live.forgive();
+            self.live.forgive(hand.id);
             drop(hand);
             return self.go_on().await;
         }
@@ -659,11 +765,18 @@ impl Behavior for ComponentActor {
     }
 
     async fn turn(&mut self, mut hand: InHand<'_, Box<Envelope>>) -> Flow {
+        if self.is_to_relieve()
+            && let Err(crash) = Box::pin(self.relieve()).await
+        {
+            self.live.forgive(hand.id);
+            drop(hand);
+            return Flow::Exit(exit_reason(crash));
+        }
         let mesh = &self.identity.mesh;
         if hand.adopted() && self.was_saved(&hand) {
             return self.happened(hand);
         }
-        if hand.adopted() && !self.live.was_forgiven() {
+        if hand.adopted() && !self.live.was_forgiven(hand.id) {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
             hand.attempt += 1;
             if hand.attempt > self.identity.terms.retries {
@@ -752,8 +865,14 @@ impl Behavior for ComponentActor {
             }
             control => control,
         };
+        let lent = self.watching.as_ref().is_some_and(|watching| watching.is_lent());
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
         match control {
+            // The release before stands in: it is not the one that is asked.
+            Control::Check(reply) if lent => {
+                let _nobody_waits = reply.send(Ok(()));
+                Flow::Continue
+            }
             Control::Check(reply) => {
                 let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
                 instance.guest().discard();
@@ -776,6 +895,11 @@ impl Behavior for ComponentActor {
     }
 
     async fn idle(&mut self) -> Flow {
+        if self.is_to_relieve()
+            && let Err(crash) = Box::pin(self.relieve()).await
+        {
+            return Flow::Exit(exit_reason(crash));
+        }
         let (Some(_), Route::Keyed(keyed)) = (&self.keyed, &self.identity.service.route) else { return Flow::Continue };
         if !keyed.is_crowded() {
             return Flow::Continue;

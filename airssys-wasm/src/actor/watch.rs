@@ -42,6 +42,12 @@ impl Tally {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A start failed, which counts as a turn that did. It has no time that could be compared.
+    pub(super) fn fail(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What it has counted so far.
     pub(crate) fn counts(&self) -> Counts {
         Counts {
@@ -121,13 +127,33 @@ impl Watch {
         Arc::new(Self { template: Arc::clone(template), old: Arc::default(), new: Arc::default(), rehearsal })
     }
 
+    /// What the old one did, and nothing of the new one, which serves from now on.
+    pub(crate) fn after_rehearsal(&self) -> Arc<Self> {
+        Arc::new(Self {
+            template: Arc::clone(&self.template),
+            old: Arc::clone(&self.old),
+            new: Arc::default(),
+            rehearsal: None,
+        })
+    }
+
     /// For an actor that serves with this, and what it hands over to its shadow, where it has one.
     pub(super) fn begin(&self, serving: &Serving, memory: Option<Bytes>) -> Box<Watching> {
         let new = Arc::ptr_eq(&serving.template, &self.template);
         let tally = Arc::clone(if new { &self.new } else { &self.old });
         let shadow = self.rehearsal.as_ref().filter(|_| !new);
         let shadow = shadow.and_then(|rehearsal| Shadow::begin(rehearsal, serving, Arc::clone(&self.new), memory));
-        Box::new(Watching { tally, shadow })
+        Box::new(Watching { tally, shadow, bears: new, crashed: None, lent: Lent::No })
+    }
+
+    /// For an actor in which the release before stands in for the new one.
+    pub(super) fn lend(&self, lent: Lent) -> Box<Watching> {
+        Box::new(Watching { tally: Arc::clone(&self.new), shadow: None, bears: false, crashed: None, lent })
+    }
+
+    /// Whether a crash of this one is a failed turn and no verdict: it is the new one, and the old one is there to compare it with.
+    pub(super) fn bears(&self, serving: &Serving) -> bool {
+        Arc::ptr_eq(&serving.template, &self.template)
     }
 
     /// What is in the shadow of who serves with this; none where nothing is.
@@ -141,9 +167,38 @@ impl Watch {
 pub(super) struct Watching {
     tally: Arc<Tally>,
     shadow: Option<Shadow>,
+    /// Whether a crash is a failed turn and no verdict.
+    bears: bool,
+    /// How long the turn took that it crashed over. Not counted yet: the release before has to say whether it crashes over that message, too.
+    crashed: Option<Duration>,
+    lent: Lent,
+}
+
+/// Whether the release before stands in for the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lent {
+    No,
+    /// For the message in hand, over which the new one crashed after so long.
+    For(Duration),
+    /// Until the new one is tried again, with the next message.
+    Over,
 }
 
 impl Watching {
+    /// How long the turn took over which the new release crashed, where the release before is to be asked.
+    pub(super) fn crashed(&self) -> Option<Duration> {
+        self.crashed
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent != Lent::No
+    }
+
+    /// Whether the new release is to be tried again before the next message.
+    pub(super) fn is_over(&self) -> bool {
+        self.lent == Lent::Over
+    }
+
     /// A turn begins.
     #[cold]
     pub(super) fn begin(&self, guest: &mut Guest) -> Instant {
@@ -163,7 +218,18 @@ impl Watching {
         ran: &Ran<Option<Bytes>>,
         guest: &mut Guest,
     ) {
-        self.tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        let (took, crashed) = (begun.elapsed(), matches!(ran, Ran::Crashed(_)));
+        let lent = self.lent;
+        if self.is_lent() {
+            self.lent = Lent::Over;
+        }
+        match lent {
+            Lent::No if self.bears && crashed => self.crashed = Some(took),
+            Lent::No => self.tally.count(took, !matches!(ran, Ran::Done(_))),
+            // What the release before crashes over as well says nothing about the new one.
+            Lent::For(took) if !crashed => self.tally.count(took, true),
+            Lent::For(_) | Lent::Over => {}
+        }
         if let Some(shadow) = &mut self.shadow {
             shadow.show(hand, left, ran, guest);
         }

@@ -129,6 +129,14 @@ impl Gate {
         Verdict::Passed
     }
 
+    /// Whether what there was, however little, is reason enough to go back.
+    pub(crate) fn is_worse(&self, old: Seen, new: Seen) -> Verdict {
+        match self.fails(old, new, 0) {
+            true => Verdict::Failed(Setback::Failing { old, new }),
+            false => Verdict::Passed,
+        }
+    }
+
     /// What is said where more turns are not waited for, and too few are there: the failures that there were count all the same.
     pub(crate) fn last_word(&self, old: Seen, new: Seen) -> Verdict {
         if self.fails(old, new, 0) {

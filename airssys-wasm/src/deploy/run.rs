@@ -216,7 +216,9 @@ impl Running<'_> {
                     self.told.send_replace(Progress::Rehearsing { compared: None, waits: None });
                     let (least, patience) = (self.order.options.gate.bake, Some(self.order.options.gate.patience));
                     let event = self.look(Stage { least, patience, passed: Event::Rehearsed }).await;
-                    self.count_turns(None).await;
+                    // What the old one did stays, to be compared with what the new one does on probation.
+                    self.watch = self.watch.take().map(|watch| watch.after_rehearsal());
+                    self.count_turns(self.watch.clone().as_ref()).await;
                     event
                 }
                 Action::Switch(batch) => match self.make_step(&batches, batch).await {
@@ -379,11 +381,22 @@ impl Running<'_> {
 
     /// What is to be said of a stage that began at this moment, with what was counted before: each stage is judged by its own turns.
     fn judge(&self, stage: &Stage, begun: Instant, before: &(Counts, Counts)) -> Verdict {
-        let (Some(_), Some(patience)) = (&self.watch, stage.patience) else { return Verdict::Passed };
+        if self.watch.is_none() {
+            return Verdict::Passed;
+        }
         let seen = |counts: Counts| Seen { turns: counts.turns, failed: counts.failed, p95: counts.quantile(0.95) };
         let (old, new) = self.counts();
-        let (old, new) = (seen(old.since(&before.0)), seen(new.since(&before.1)));
         let gate = &self.order.options.gate;
+        let Some(patience) = stage.patience else {
+            // On probation nobody serves with the old one any more: all that it did is what there is to compare with.
+            let (old, new) = (seen(old), seen(new.since(&before.1)));
+            return match gate.verdict(old, new) {
+                Verdict::Failed(setback) => Verdict::Failed(setback),
+                _ if begun.elapsed() >= stage.least => gate.is_worse(old, new),
+                _ => Verdict::Passed,
+            };
+        };
+        let (old, new) = (seen(old.since(&before.0)), seen(new.since(&before.1)));
         let over = begun.elapsed() >= patience;
         let verdict = match self.rehearsed().map_or_else(|| gate.verdict(old, new), Verdict::Failed) {
             Verdict::Unknown if over => gate.last_word(old, new),
