@@ -166,7 +166,22 @@ impl<'a> Pages<'a> {
     }
 
     /// Goes through all of a commit; whether it is whole. `salvage` also shows entries of pages whose sum is wrong.
-    pub(super) fn walk(&self, commit: &Commit, salvage: bool, mut see: impl FnMut(Of<'_>, Seen<'_>)) -> bool {
+    pub(super) fn walk(&self, commit: &Commit, salvage: bool, see: impl FnMut(Of<'_>, Seen<'_>)) -> bool {
+        self.walk_those(commit, salvage, |_| true, see)
+    }
+
+    /// [`Pages::walk`] through one table only.
+    pub(super) fn walk_table(&self, commit: &Commit, name: &str, see: impl FnMut(Of<'_>, Seen<'_>)) -> bool {
+        self.walk_those(commit, false, |of| of == Of::Table(name), see)
+    }
+
+    fn walk_those(
+        &self,
+        commit: &Commit,
+        salvage: bool,
+        wanted: impl Fn(Of<'_>) -> bool,
+        mut see: impl FnMut(Of<'_>, Seen<'_>),
+    ) -> bool {
         let mut whole = true;
         for (root, own) in [(commit.data, false), (commit.system, true)] {
             let Some(root) = root else { continue };
@@ -181,6 +196,9 @@ impl<'a> Pages<'a> {
             for (name, definition) in tables {
                 let name = String::from_utf8_lossy(&name);
                 let of = if own { Of::Store } else { Of::Table(&name) };
+                if !wanted(of) {
+                    continue;
+                }
                 let Some((root, widths)) = definition else {
                     whole = false;
                     see(of, Seen::Hole(None, None));

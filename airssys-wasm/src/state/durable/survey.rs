@@ -212,7 +212,7 @@ impl Survey {
 /// The format and the id of the file.
 pub(super) fn about(pages: &Pages<'_>, commit: &Commit) -> (Option<u64>, Option<u64>) {
     let (mut format, mut id) = (None, None);
-    let _whole = pages.walk(commit, false, |of, seen| {
+    let _whole = pages.walk_table(commit, ABOUT, |of, seen| {
         let (Of::Table(ABOUT), Seen::Entry(key, value)) = (of, seen) else { return };
         let value = value.try_into().ok().map(u64::from_le_bytes);
         match key {
