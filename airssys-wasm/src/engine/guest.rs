@@ -158,7 +158,13 @@ impl Guest {
     /// Whether there is room for one more effect, which has so many bytes.
     pub(crate) fn room_for_effect(&self, bytes: usize) -> Result<(), SendError> {
         let limits = &self.identity.terms.limits;
-        let held = self.turn.effect_bytes.saturating_add(bytes).saturating_add(OVERHEAD_BYTES);
+        let alone = bytes.saturating_add(OVERHEAD_BYTES);
+        if alone > limits.effect_bytes {
+            // No turn has room for it, however often that is tried.
+            let (size_bytes, limit_bytes) = (bytes as u64, limits.effect_bytes as u64);
+            return Err(SendError::TooLarge { size_bytes, limit_bytes });
+        }
+        let held = self.turn.effect_bytes.saturating_add(alone);
         if self.turn.effects.len() < limits.effects && held <= limits.effect_bytes {
             Ok(())
         } else {
