@@ -20,6 +20,8 @@ mod new;
 mod releases;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/shown.rs"]
+mod shown;
 #[path = "cli/signals.rs"]
 mod signals;
 #[path = "cli/state.rs"]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+use crate::shown::part_hint;
+
 /// Something wrong in a file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,10 +66,12 @@ impl Source {
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         toml::from_str(&self.text).map_err(|error| {
             let what = error.message().lines().collect::<Vec<_>>().join("; ");
-            let (what, hint) = match what.split_once("; hint: ") {
-                Some(both) => both,
-                None if what.contains("unknown field") => (&*what, "see the reference of the file's keys in the book"),
-                None => (&*what, ""),
+            let (what, hint) = match part_hint(&what) {
+                (what, Some(hint)) => (what, hint),
+                (_, None) if what.contains("unknown field") => {
+                    (&*what, "see the reference of the file's keys in the book")
+                }
+                (_, None) => (&*what, ""),
             };
             match error.span() {
                 Some(span) => self.error(&span, what, hint),
@@ -130,8 +134,8 @@ where
 {
     text.get_ref().parse().map_err(|error: T::Err| {
         let said = error.to_string();
-        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
-        source.error(&text.span(), what, hint)
+        let (what, hint) = part_hint(&said);
+        source.error(&text.span(), what, hint.unwrap_or_default())
     })
 }
 

@@ -16,6 +16,7 @@ pub mod middleware;
 pub mod registry;
 pub mod router;
 mod runtime;
+pub mod shown;
 pub mod state;
 
 pub use airssys_rt_shim::exit::ExitReason;

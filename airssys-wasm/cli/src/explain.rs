@@ -5,12 +5,19 @@
 use std::error::Error;
 use std::io::Write;
 
+use airssys_wasm::shown::{part_hint, shown, shown_lines};
+
 use crate::output::Exit;
 
 /// An error that the command prints.
 pub(crate) trait Explain: Error {
     /// A stable name, such as `AB101`.
     fn code(&self) -> &'static str;
+
+    /// Whether a guest may have written a part of its text. What looks like a hint in there is none of the host's then.
+    fn quotes_guests(&self) -> bool {
+        false
+    }
 
     /// What to do next. Where there is none, a hint inside of the error's text is told.
     fn hint(&self) -> Option<String>;
@@ -29,25 +36,35 @@ impl<'a, E: Explain + 'a> From<E> for Box<dyn Explain + 'a> {
 
 /// Writes an error, its causes and its hint to stderr.
 pub(crate) fn print(error: &dyn Explain) {
-    note(&render(error));
+    note_lines(&render(error));
 }
 
-/// A line for the person, on stderr. That nobody reads it is no failure.
+/// A line for the person, on stderr, whatever is in it. That nobody reads it is no failure.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    note_lines(&shown(line));
 }
 
-/// A line of the result, on stdout. That nobody reads it is no failure.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+/// [`note`] for several lines, whose ends are the caller's.
+pub(crate) fn note_lines(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", shown_lines(lines));
+}
+
+/// Lines of the result, on stdout. That nobody reads it is no failure.
+pub(crate) fn say(lines: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", shown_lines(lines));
 }
 
 fn render(error: &dyn Explain) -> String {
-    let (what, mut hint) = without_hint(&error.to_string());
+    let quotes_guests = error.quotes_guests();
+    let told = |text: &str| {
+        let (what, hint) = if quotes_guests { (text.to_owned(), None) } else { without_hint(text) };
+        (shown(&what).into_owned(), hint)
+    };
+    let (what, mut hint) = told(&error.to_string());
     let mut text = format!("error[{}]: {what}", error.code());
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let (why, its_hint) = without_hint(&inner.to_string());
+        let (why, its_hint) = told(&inner.to_string());
         // Some errors quote their cause.
         if !text.contains(&why) {
             text.push_str(&format!("\n  because: {why}"));
@@ -56,15 +73,15 @@ fn render(error: &dyn Explain) -> String {
         cause = inner.source();
     }
     if let Some(hint) = error.hint().or(hint) {
-        text.push_str(&format!("\n  hint: {hint}"));
+        text.push_str(&format!("\n  hint: {}", shown(&hint)));
     }
     text
 }
 
 /// The library's errors end with their hint.
 fn without_hint(text: &str) -> (String, Option<String>) {
-    let parted = text.split_once("; hint: ").or_else(|| text.split_once("\nhint: "));
-    parted.map_or_else(|| (text.to_owned(), None), |(what, hint)| (what.to_owned(), Some(hint.to_owned())))
+    let (what, hint) = part_hint(text);
+    (what.to_owned(), hint.map(str::to_owned))
 }
 
 #[cfg(test)]

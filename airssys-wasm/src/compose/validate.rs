@@ -17,6 +17,7 @@ use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern};
 use crate::config_file::{Bytes, ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Reference, Release, Store};
 use crate::router::service::Shape;
+use crate::shown::part_hint;
 
 #[cfg(test)]
 mod tests;
@@ -235,8 +236,8 @@ fn set_aside(
 fn check_flags(source: &Source, at: &Range<usize>, flags: &RootSpec) -> Result<(), ConfigError> {
     flags.spec().validate().map_err(|error| {
         let said = error.to_string();
-        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
-        source.error(at, what, hint)
+        let (what, hint) = part_hint(&said);
+        source.error(at, what, hint.unwrap_or_default())
     })
 }
 
@@ -317,8 +318,8 @@ fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBu
     };
     Store::open(data_folder).and_then(|store| store.resolve(reference)).map_err(|error| {
         let said = error.to_string();
-        let (what, hint) = said.split_once("; hint: ").unwrap_or((&said, ""));
-        source.error(&written.span(), what, hint)
+        let (what, hint) = part_hint(&said);
+        source.error(&written.span(), what, hint.unwrap_or_default())
     })
 }
 

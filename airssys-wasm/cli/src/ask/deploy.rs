@@ -355,8 +355,9 @@ fn as_wanted(deployment: &Deployment) -> String {
                 format!("; it was shown {} messages, {} more came too fast", found.compared, found.skipped)
             });
             format!(
-                "{service}: live, {live}; {waited} messages waited {pause_us:.0} µs for it{shown}{}",
-                in_words(&deployment.notes)
+                "{service}: live, {}; {waited} messages waited {pause_us:.0} µs for it{shown}{}",
+                output::printable(live),
+                output::printable(&in_words(&deployment.notes))
             )
         }
         _ => format!("{service}: served by the release before, as was asked for"),

@@ -86,8 +86,10 @@ pub(crate) fn call(args: &CallArgs) -> Result<(), ControlError> {
     let request = Request::Call { to: service.clone(), key: key.clone(), body: read(body)?, timeout_ms };
     let answer: Option<Body> = args.host.ask(&request)?;
     let answer = answer.as_ref().and_then(Body::bytes);
+    if args.host.json {
+        return Ok(output::print_data(&format!("{{{}}}", ok_json(answer.as_deref())))?);
+    }
     let text = match &answer {
-        _ if args.host.json => format!("{{{}}}", ok_json(answer.as_deref())),
         None => "ok".to_owned(),
         Some(body) => printable(&String::from_utf8_lossy(body)),
     };

@@ -37,7 +37,7 @@ impl HostArgs {
     fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {
         let asked = control::ask(self.data.folder(), request);
         if let (true, Err(ControlError::Refused(refusal))) = (self.json, &asked) {
-            output::print(&format!("{{\"error\":{}}}", json_text(refusal)))?;
+            output::print_data(&format!("{{\"error\":{}}}", json_text(refusal)))?;
         }
         asked
     }

@@ -25,7 +25,7 @@ fn text(children: &[Child], depth: usize) -> String {
 }
 
 fn line(child: &Child, depth: usize) -> String {
-    let mut line = format!("{:indent$}{}  {}", "", child.name, child.status, indent = depth * 2);
+    let mut line = format!("{:indent$}{}  {}", "", printable(&child.name), child.status, indent = depth * 2);
     if child.restarts > 0 {
         line.push_str(&format!("  restarts {}", child.restarts));
     }

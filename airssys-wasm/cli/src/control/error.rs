@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use airssys_wasm::shown::part_hint;
+
 use super::protocol::{MAX_BODY, Refusal};
 use crate::explain::Explain;
 use crate::output::{Exit, Problem};
@@ -59,6 +61,14 @@ impl Explain for ControlError {
         }
     }
 
+    fn quotes_guests(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => QUOTING.contains(&refusal.code.as_str()),
+            Self::Problem(problem) => problem.quotes_guests(),
+            _ => false,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoHost { data } => {
@@ -92,9 +102,12 @@ impl Explain for ControlError {
     }
 }
 
+/// The codes whose text has something in it that a guest may have said.
+const QUOTING: [&str; 6] = ["fault", "crashed", "dropped", "rejected", "rolled-back", "undone"];
+
 /// What to do about the codes that are known here; the text of others has its hint in it.
 fn refused(refusal: &Refusal) -> Option<&'static str> {
-    if refusal.message.contains("; hint: ") {
+    if part_hint(&refusal.message).1.is_some() && !QUOTING.contains(&refusal.code.as_str()) {
         return None;
     }
     Some(match refusal.code.as_str() {

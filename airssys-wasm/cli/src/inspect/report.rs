@@ -135,8 +135,8 @@ impl Report {
         };
         let mut lines = vec![
             ("component", format!("{} {}", self.name, self.version)),
-            ("about", self.description.clone()),
-            ("file", self.file.display().to_string()),
+            ("about", output::printable(&self.description)),
+            ("file", output::printable(&self.file.display().to_string())),
             ("sha256", self.sha256.to_string()),
             ("release", self.id.map(|id| id.to_string()).unwrap_or_default()),
             ("signed by", self.signed_by.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n            ")),
@@ -213,7 +213,7 @@ impl Requested {
         ]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .map(|(what, names)| output::printable(&format!("{what} {}", names.join(", "))))
         .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! The bytes of a message, for people and in JSON.
 
+use airssys_wasm::shown::shown;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -26,5 +27,5 @@ pub(crate) fn json_text(data: &impl Serialize) -> String {
 
 /// One line, and nothing that a terminal obeys.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { one.escape_default().to_string() } else { one.to_string() }).collect()
+    shown(text).into_owned()
 }

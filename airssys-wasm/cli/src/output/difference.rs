@@ -1,6 +1,7 @@
 //! What is different between two topologies, for people.
 
 use airssys_wasm::apply::{ApplyPlan, Difference, Fate, Subject, Way};
+use airssys_wasm::shown::part_hint;
 
 use super::{count, printable};
 
@@ -18,9 +19,8 @@ pub(crate) fn text(plan: &ApplyPlan) -> String {
     };
     text.push_str(&lines(&plan.differences));
     for (service, live) in &plan.deployed {
-        text.push_str(&format!(
-            "  {service}: {live} was deployed and stays, since the topology names the same release as before\n"
-        ));
+        let stays = "was deployed and stays, since the topology names the same release as before";
+        text.push_str(&format!("  {service}: {} {stays}\n", printable(live)));
     }
     for found in &plan.ungranted {
         for (at, line) in super::plan::ungranted(found).iter().enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn text(plan: &ApplyPlan) -> String {
     }
     for refusal in &plan.refusals {
         // The remedy is told with the error.
-        let why = refusal.message.split("; hint: ").next().unwrap_or_default();
+        let why = part_hint(&refusal.message).0;
         text.push_str(&format!("  refused   {}: {}\n", refusal.code, printable(why)));
     }
     text

@@ -53,7 +53,7 @@ impl From<Exit> for ExitCode {
 pub(crate) fn catching_bugs(command: impl FnOnce() -> ExitCode) -> ExitCode {
     panic::set_hook(Box::new(|panic| explain::note(&format!("a bug in airssys: {panic}"))));
     panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_told_by_the_hook| {
-        explain::note(
+        explain::note_lines(
             "error[AX700]: airssys ended because of a bug in it\n  hint: report the lines above, and what you did",
         );
         Exit::Bug.into()

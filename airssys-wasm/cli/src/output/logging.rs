@@ -8,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::Exit;
+use super::fields::ShownFields;
 use crate::explain::Explain;
 use crate::logs::Keep;
 
@@ -42,6 +43,7 @@ impl LogArgs {
         let asked = self.log.clone().or_else(|| std::env::var(VARIABLE).ok()).filter(|filter| !filter.is_empty());
         let filter = filter(asked.as_deref().unwrap_or(DEFAULT))?;
         let stderr = tracing_subscriber::fmt::layer()
+            .fmt_fields(ShownFields)
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             // That nobody reads the log must not end a mesh.

@@ -5,6 +5,7 @@ mod cache;
 mod data;
 pub(crate) mod difference;
 mod exit;
+mod fields;
 mod logging;
 pub(crate) mod plan;
 mod problem;
@@ -13,6 +14,8 @@ mod table;
 mod topology;
 
 use std::io::{self, ErrorKind, Write};
+
+use airssys_wasm::shown::shown_lines;
 
 pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
@@ -24,8 +27,14 @@ pub(crate) use release::ReleaseLine;
 pub(crate) use table::table;
 pub(crate) use topology::{TopologyArgs, USUAL as TOPOLOGY, actors, file as topology_file};
 
-/// Writes a result to stdout, with an end of line. That nobody reads it is no failure; a full disk is one.
+/// Writes a result for people to stdout, with an end of line: what a guest put into it no terminal obeys, and the ends of lines in it are the caller's.
+/// That nobody reads it is no failure; a full disk is one.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
+    print_data(&shown_lines(text))
+}
+
+/// Writes data to stdout as it is, with an end of line; as [`print()`] otherwise.
+pub(crate) fn print_data(text: &str) -> Result<(), Problem> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     match written {
@@ -34,9 +43,9 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// [`print()`] for data, as one JSON document.
+/// [`print_data`] for one JSON document.
 pub(crate) fn print_json(data: &impl serde::Serialize) -> Result<(), Problem> {
-    print(&serde_json::to_string_pretty(data).map_err(Problem::Json)?)
+    print_data(&serde_json::to_string_pretty(data).map_err(Problem::Json)?)
 }
 
 /// `1 service`, `2 services`.

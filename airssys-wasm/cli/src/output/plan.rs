@@ -1,12 +1,14 @@
 //! What a deployment would change, for people.
 
 use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored, Ungranted};
+use airssys_wasm::shown::part_hint;
 
-use crate::explain::note;
+use crate::explain::note_lines;
 
 /// A block of lines for each kind of change; what does not change is left out, but for the memory.
 pub(crate) fn text(plan: &Plan) -> String {
-    let mut text = format!("{}: {} -> {}\n", plan.service, party(&plan.from), party(&plan.to));
+    let releases = format!("{}: {} -> {}", plan.service, party(&plan.from), party(&plan.to));
+    let mut text = super::printable(&releases) + "\n";
     block(&mut text, "exports", changes(&plan.exports));
     block(&mut text, "imports", changes(&plan.imports));
     let added = plan.requests_added.iter().map(|asked| {
@@ -42,7 +44,7 @@ pub(crate) fn text(plan: &Plan) -> String {
     let reached = plan.reached_by.iter().map(|reach| format!("{}: {}", reach.service, reach.by.join(", ")));
     block(&mut text, "users", reached.collect());
     // The remedy is told with the error.
-    let why = |message: &str| message.split("; hint: ").next().unwrap_or_default().to_owned();
+    let why = |message: &str| part_hint(message).0.to_owned();
     let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, why(&refusal.message)));
     block(&mut text, "refused", refusals.collect());
     text
@@ -62,8 +64,8 @@ pub(crate) fn ungranted(found: &Ungranted) -> Vec<String> {
 
 /// The same as a note of its own.
 pub(crate) fn tell_ungranted(found: &Ungranted) {
-    let lines: Vec<String> = ungranted(found).iter().map(|line| super::printable(line).to_string()).collect();
-    note(&format!("{}: {}", found.service, lines.join("\n  ")));
+    let lines: Vec<String> = ungranted(found).iter().map(|line| super::printable(line)).collect();
+    note_lines(&format!("{}: {}", found.service, lines.join("\n  ")));
 }
 
 fn party(party: &Party) -> String {

@@ -153,6 +153,11 @@ impl Explain for Problem {
         }
     }
 
+    fn quotes_guests(&self) -> bool {
+        // What a service said in its start.
+        matches!(self, Self::Runtime(RuntimeError::Start(_)))
+    }
+
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Component(error)

@@ -1,9 +1,12 @@
 //! Columns for people: the first one to the left, numbers to the right.
 
-/// Lines with aligned columns, each indented by two. A column is a number's where every cell below its head is one, or is empty.
+use super::printable;
+
+/// Lines with aligned columns, each indented by two. A column is a number's where every cell below its head is one, or is empty. A row is one line, whatever is in its
+/// cells.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+    let cell = |row: &Vec<String>, column: usize| row.get(column).map(|text| printable(text)).unwrap_or_default();
     let width = |column: usize| rows.iter().map(|row| cell(row, column).chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let is_number = |text: &str| text.chars().all(|digit| digit.is_ascii_digit() || digit == '-');

@@ -27,7 +27,7 @@ use self::input::{Input, InputSpec};
 use self::signals::Signals;
 use self::summary::Summary;
 use crate::control::{Claim, Control};
-use crate::explain::note;
+use crate::explain::{note, note_lines};
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 
 /// As many threads work on the files of guests at a time. What the host does itself has its own: see `airssys_wasm::blocking`.
@@ -155,7 +155,7 @@ fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
         return Ok(written);
     }
     let file = args.topology.path().display();
-    note(&format!(
+    note_lines(&format!(
         "{file} is not what is in force since {}, and what is in force runs; to make it what it says:\n{}bring it in: `airssys apply {file}{}`",
         found.since,
         output::difference::lines(&differences),
@@ -266,7 +266,7 @@ fn tell(json: bool, sink: &mut Sink, summary: &Summary) -> Result<(), Problem> {
         return sink.last_line(&line).map_err(Problem::Output);
     }
     sink.flush_last().map_err(Problem::Output)?;
-    note(summary.text().trim_end());
+    note_lines(summary.text().trim_end());
     Ok(())
 }
 

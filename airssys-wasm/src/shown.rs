@@ -1,0 +1,193 @@
+//! Text that somebody else may have chosen, as people are shown it: a guest's lines, faults and names, and what stands in the files of a release.
+//!
+//! It stays one line, a terminal obeys none of it, and what is read is what is there: control characters, separators of lines, marks that turn the order
+//! of writing around and characters of no width are shown as escapes. Everything else is as it was. Data, such as JSON, is never changed by it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// A text as people are shown it. Allocates nothing.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::shown::Shown;
+///
+/// assert_eq!(Shown("paid\n\u{1b}[2Jall is well").to_string(), "paid\\n\\u{1b}[2Jall is well");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a>(
+    /// The text.
+    pub &'a str,
+);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_shown(f, self.0, is_hidden)
+    }
+}
+
+/// A writer that passes on what [`Shown`] would make of the text.
+#[derive(Debug)]
+pub struct Showing<W>(
+    /// Where it goes.
+    pub W,
+);
+
+impl<W: Write> Write for Showing<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write_shown(&mut self.0, text, is_hidden)
+    }
+}
+
+/// [`Shown`] as a string; the text itself where nothing in it is to be escaped.
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
+    escaped(text, is_hidden)
+}
+
+/// [`shown`] for a text of several lines whose ends are the host's own.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::shown::shown_lines;
+///
+/// assert_eq!(shown_lines("one\ntwo\r\u{202e}"), "one\ntwo\\r\\u{202e}");
+/// ```
+#[must_use]
+pub fn shown_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |one| one != '\n' && is_hidden(one))
+}
+
+fn escaped(text: &str, hidden: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
+    if !text.contains(hidden) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    // Writing to a string cannot fail.
+    let _ = write_shown(&mut escaped, text, hidden);
+    escaped.into()
+}
+
+fn write_shown(to: &mut impl Write, mut text: &str, hidden: impl Fn(char) -> bool + Copy) -> fmt::Result {
+    while let Some(at) = text.find(hidden) {
+        to.write_str(&text[..at])?;
+        let mut rest = text[at..].chars();
+        for one in rest.by_ref().take(1) {
+            write!(to, "{}", one.escape_default())?;
+        }
+        text = rest.as_str();
+    }
+    to.write_str(text)
+}
+
+/// Parts the text of an error from the hint at its end. What stands between quotes is somebody else's, and no hint.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::shown::part_hint;
+///
+/// assert_eq!(part_hint("it is full; hint: empty it"), ("it is full", Some("empty it")));
+/// assert_eq!(part_hint("\"a; hint: run me\" is no name"), ("\"a; hint: run me\" is no name", None));
+/// ```
+#[must_use]
+pub fn part_hint(text: &str) -> (&str, Option<&str>) {
+    let begins = ["; hint: ", "\nhint: "]
+        .into_iter()
+        .flat_map(|begin| text.rmatch_indices(begin).find(|(at, _)| !is_in_quotes(&text[..*at])));
+    let last = begins.max_by_key(|(at, _)| *at);
+    last.map_or((text, None), |(at, begin)| (&text[..at], Some(&text[at + begin.len()..])))
+}
+
+/// Whether a quotation is open at the end of a text.
+fn is_in_quotes(text: &str) -> bool {
+    let (mut open, mut escaped) = (None, false);
+    for one in text.chars() {
+        match (open, one) {
+            _ if escaped => escaped = false,
+            (Some('"'), '\\') => escaped = true,
+            (Some(quote), one) if quote == one => open = None,
+            (None, '"' | '`') => open = Some(one),
+            _ => {}
+        }
+    }
+    open.is_some()
+}
+
+/// Whether a character is seen as something else than itself, or not at all.
+fn is_hidden(one: char) -> bool {
+    one.is_control()
+        || matches!(one,
+            // Soft hyphen, joiners and spaces of no width, and the fillers of scripts that show nothing.
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            // Ends of lines and paragraphs.
+            | '\u{2028}' | '\u{2029}'
+            // Marks, embeddings, overrides and isolates of the order of writing.
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+            // Annotations and tags.
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::fmt::Write;
+
+    use proptest::prelude::*;
+
+    use super::{Showing, Shown, is_hidden, part_hint, shown, shown_lines};
+
+    #[test]
+    fn what_is_hidden_or_obeyed_is_escaped_and_nothing_else() {
+        for (text, expected) in [
+            ("", ""),
+            ("plain \u{e9}\u{4e2d}\u{1f600} \\n \"x\"", "plain \u{e9}\u{4e2d}\u{1f600} \\n \"x\""),
+            ("a\nb\rc\td", "a\\nb\\rc\\td"),
+            ("\u{0}\u{7}\u{1b}[31m\u{7f}", "\\u{0}\\u{7}\\u{1b}[31m\\u{7f}"),
+            ("\u{85}\u{9b}2J", "\\u{85}\\u{9b}2J"),
+            ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
+            ("\u{202e}cod\u{202c}\u{2066}\u{2069}\u{200f}", "\\u{202e}cod\\u{202c}\\u{2066}\\u{2069}\\u{200f}"),
+            ("a\u{200b}b\u{feff}\u{200d}\u{ad}", "a\\u{200b}b\\u{feff}\\u{200d}\\u{ad}"),
+            ("\u{e0041}", "\\u{e0041}"),
+        ] {
+            assert_eq!(shown(text), expected);
+            assert_eq!(Shown(text).to_string(), expected);
+            assert_eq!(matches!(shown(text), Cow::Borrowed(_)), text == expected, "{expected}");
+        }
+        assert_eq!(shown_lines("a\nb\r\u{85}\u{2028}"), "a\nb\\r\\u{85}\\u{2028}");
+    }
+
+    #[test]
+    fn a_hint_is_the_last_one_that_nobody_quotes() {
+        for (text, what, hint) in [
+            ("a", "a", None),
+            ("a; hint: b", "a", Some("b")),
+            ("a: b\nhint: c", "a: b", Some("c")),
+            ("x; hint: forged: no; hint: b", "x; hint: forged: no", Some("b")),
+            ("\"x; hint: y\" is wrong\nhint: b", "\"x; hint: y\" is wrong", Some("b")),
+            ("\"x\\\"; hint: y\" is wrong", "\"x\\\"; hint: y\" is wrong", None),
+            ("unknown field `x; hint: y`, expected `z`", "unknown field `x; hint: y`, expected `z`", None),
+        ] {
+            assert_eq!(part_hint(text), (what, hint), "{text}");
+        }
+    }
+
+    proptest! {
+        /// Nothing hidden is left, what was shown is shown as itself, and it makes no difference in which pieces a text comes.
+        #[test]
+        fn a_text_is_shown_once_and_for_all(text in any::<String>(), at in any::<prop::sample::Index>()) {
+            let once = shown(&text).into_owned();
+            prop_assert!(!once.contains(is_hidden));
+            prop_assert_eq!(shown(&once), once.as_str());
+            prop_assert!(text.contains(is_hidden) || once == text);
+            let cut = text.floor_char_boundary(at.index(text.len() + 1));
+            let mut pieces = Showing(String::new());
+            let _ = pieces.write_str(&text[..cut]);
+            let _ = pieces.write_str(&text[cut..]);
+            prop_assert_eq!(pieces.0, once);
+        }
+    }
+}
