@@ -70,7 +70,9 @@ impl SocketAddress {
     /// Whether it covers `address`.
     #[must_use]
     pub fn matches(&self, address: SocketAddr) -> bool {
-        self.ip.is_none_or(|ip| ip == address.ip()) && self.port.is_none_or(|port| port == address.port())
+        // One form of both: an IPv4 address in IPv6 clothes is that IPv4 address. Flow and scope are no part of who is meant.
+        self.ip.is_none_or(|ip| ip.to_canonical() == address.ip().to_canonical())
+            && self.port.is_none_or(|port| port == address.port())
     }
 }
 
@@ -93,10 +95,14 @@ impl std::str::FromStr for SocketAddress {
             "*" => None,
             bracketed if bracketed.starts_with('[') => {
                 let inner = bracketed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).ok_or_else(bad)?;
-                Some(IpAddr::V6(inner.parse().map_err(|_| bad())?))
+                Some(IpAddr::V6(inner.parse().map_err(|_| bad())?).to_canonical())
             }
             plain => Some(IpAddr::V4(plain.parse().map_err(|_| bad())?)),
         };
+        // To connect to it is to connect to this machine, and whoever writes it means something else.
+        if ip.is_some_and(|ip: IpAddr| ip.is_unspecified()) {
+            return Err(bad());
+        }
         let port = match port {
             "*" => None,
             number => Some(number.parse().map_err(|_| bad())?),
@@ -165,6 +171,10 @@ pub struct Grants {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+    use proptest::prelude::*;
+
     use super::SocketAddress;
 
     #[test]
@@ -175,7 +185,14 @@ mod tests {
             ("127.0.0.1:*", "127.0.0.1:81", true),
             ("*:80", "10.0.0.1:80", true),
             ("[::1]:80", "[::1]:80", true),
-            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", false),
+            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
+            ("[::FFFF:7F00:1]:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "[::127.0.0.1]:80", false),
+            ("[FE80:0::1]:80", "[fe80::1%7]:80", true),
+            ("127.0.0.1:080", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "0.0.0.0:80", false),
+            ("[::1]:80", "127.0.0.1:80", false),
         ] {
             assert_eq!(
                 grant.parse::<SocketAddress>().unwrap().matches(address.parse().unwrap()),
@@ -183,8 +200,61 @@ mod tests {
                 "{grant} {address}"
             );
         }
-        for bad in ["", "localhost:80", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1:80", "1.2.3.4:99999"] {
+        for bad in [
+            "",
+            "localhost:80",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "::1:80",
+            "[::1:80",
+            "1.2.3.4:99999",
+            "0.0.0.0:80",
+            "[::]:80",
+            "[::ffff:0.0.0.0]:1",
+            "127.0.0.01:80",
+            "127.1:80",
+            "0x7f.0.0.1:80",
+            "2130706433:80",
+            "[fe80::1%1]:80",
+            "[127.0.0.1]:80",
+            "[::1].:80",
+            "127.0.0.1.:80",
+            "127.0.0.1: 80",
+            "127.0.0.1:+",
+            "127.0.0.1:-1",
+            "\u{ff11}27.0.0.1:80",
+            "1.2.3.4:1-9",
+        ] {
             assert!(bad.parse::<SocketAddress>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// Whichever way an address is written, on either side: it is covered or it is not.
+        #[test]
+        fn one_address_has_one_form(ip in any::<u32>(), other in any::<u32>(), port in any::<u16>(), flow in any::<u32>(), scope in any::<u32>()) {
+            let forms = |ip: u32| {
+                let ip = Ipv4Addr::from(ip);
+                let mapped = SocketAddrV6::new(ip.to_ipv6_mapped(), port, flow, scope);
+                [SocketAddr::from((ip, port)), SocketAddr::V6(mapped)]
+            };
+            prop_assume!(ip != 0);
+            for grant in [format!("{}:{port}", Ipv4Addr::from(ip)), format!("[{}]:*", Ipv4Addr::from(ip).to_ipv6_mapped())] {
+                let grant: SocketAddress = grant.parse().unwrap();
+                prop_assert_eq!(grant.to_string().parse::<SocketAddress>().unwrap(), grant);
+                prop_assert!(forms(ip).iter().all(|address| grant.matches(*address)));
+                prop_assert!(forms(other).iter().all(|address| grant.matches(*address) == (ip == other)));
+            }
+        }
+
+        /// Nothing but the address itself, whatever its flow and its scope.
+        #[test]
+        fn an_address_of_the_sixth_version_is_itself_alone(ip in any::<u128>(), other in any::<u128>(), port in any::<u16>(), scope in any::<u32>()) {
+            prop_assume!(ip != 0 && Ipv6Addr::from(ip).to_ipv4_mapped().is_none());
+            let grant: SocketAddress = format!("[{}]:{port}", Ipv6Addr::from(ip)).parse().unwrap();
+            let at = |ip: u128| SocketAddr::V6(SocketAddrV6::new(ip.into(), port, 0, scope));
+            prop_assert!(grant.matches(at(ip)));
+            prop_assert_eq!(grant.matches(at(other)), ip == other);
         }
     }
 }
