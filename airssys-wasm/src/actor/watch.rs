@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use airssys_rt_shim::mailbox::InHand;
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::Serving;
 use super::shadow::{Rehearsal, Shadow};
@@ -22,12 +23,21 @@ const BUCKETS: usize = 64 * 8;
 pub(crate) struct Tally {
     turns: AtomicU64,
     failed: AtomicU64,
+    outdone: AtomicU64,
+    /// Whoever judges looks again when one was outdone.
+    was_outdone: Notify,
     took: [AtomicU64; BUCKETS],
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { turns: AtomicU64::new(0), failed: AtomicU64::new(0), took: [const { AtomicU64::new(0) }; BUCKETS] }
+        Self {
+            turns: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            outdone: AtomicU64::new(0),
+            was_outdone: Notify::new(),
+            took: [const { AtomicU64::new(0) }; BUCKETS],
+        }
     }
 }
 
@@ -42,6 +52,18 @@ impl Tally {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// It crashed over a message that the other release then handled.
+    fn outdo(&self, took: Duration) {
+        self.count(took, true);
+        self.outdone.fetch_add(1, Ordering::Relaxed);
+        self.was_outdone.notify_one();
+    }
+
+    /// Ends when it was outdone since the last time that this ended.
+    pub(crate) async fn was_outdone(&self) {
+        self.was_outdone.notified().await;
+    }
+
     /// A start failed, which counts as a turn that did. It has no time that could be compared.
     pub(super) fn fail(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
@@ -53,6 +75,7 @@ impl Tally {
         Counts {
             turns: self.turns.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            outdone: self.outdone.load(Ordering::Relaxed),
             took: self.took.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
         }
     }
@@ -63,6 +86,7 @@ impl Tally {
 pub(crate) struct Counts {
     pub(crate) turns: u64,
     pub(crate) failed: u64,
+    pub(crate) outdone: u64,
     took: Vec<u64>,
 }
 
@@ -71,6 +95,7 @@ impl Counts {
     pub(crate) fn since(mut self, before: &Self) -> Self {
         self.turns = self.turns.saturating_sub(before.turns);
         self.failed = self.failed.saturating_sub(before.failed);
+        self.outdone = self.outdone.saturating_sub(before.outdone);
         for (now, before) in self.took.iter_mut().zip(&before.took) {
             *now = now.saturating_sub(*before);
         }
@@ -226,6 +251,7 @@ impl Watching {
         match lent {
             Lent::No if self.bears && crashed => self.crashed = Some(took),
             Lent::No => self.tally.count(took, !matches!(ran, Ran::Done(_))),
+            Lent::For(took) if matches!(ran, Ran::Done(_)) => self.tally.outdo(took),
             // What the release before crashes over as well says nothing about the new one.
             Lent::For(took) if !crashed => self.tally.count(took, true),
             Lent::For(_) | Lent::Over => {}

@@ -91,15 +91,21 @@ pub struct Seen {
     pub turns: u64,
     /// Those that ended in an error or a crash.
     pub failed: u64,
+    /// Of the new release: those that crashed over a message that the old one then handled. So it is known of each which of the two did better.
+    pub outdone: u64,
     /// The 95th percentile of what a turn took, up to an eighth more.
     pub p95: Duration,
 }
 
 impl Seen {
     /// The share of its turns that failed, of so many at least.
-    #[allow(clippy::cast_precision_loss, reason = "a share of counts")]
     fn failing(&self, of: u64) -> f64 {
-        self.failed as f64 / self.turns.max(of).max(1) as f64
+        self.share(self.failed, of)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a share of counts")]
+    fn share(&self, count: u64, of: u64) -> f64 {
+        count as f64 / self.turns.max(of).max(1) as f64
     }
 }
 
@@ -115,6 +121,10 @@ pub(crate) enum Verdict {
 impl Gate {
     /// Compares two releases.
     pub(crate) fn verdict(&self, old: Seen, new: Seen) -> Verdict {
+        // The old one handled what the new one crashed over: however little it did besides, they are compared.
+        if new.outdone > 1 && new.share(new.outdone, self.samples) > self.errors {
+            return Verdict::Failed(Setback::Failing { old, new });
+        }
         // More have failed than may of as many as are asked for: there is no need to wait for those.
         if old.turns >= self.samples && self.fails(old, new, self.samples) {
             return Verdict::Failed(Setback::Failing { old, new });
@@ -167,7 +177,11 @@ mod tests {
     use super::{Gate, NoTraffic, Seen, Setback, TIMED, Verdict};
 
     fn seen(turns: u64, failed: u64, p95_ms: u64) -> Seen {
-        Seen { turns, failed, p95: Duration::from_millis(p95_ms) }
+        Seen { turns, failed, outdone: 0, p95: Duration::from_millis(p95_ms) }
+    }
+
+    fn outdone(turns: u64, outdone: u64) -> Seen {
+        Seen { outdone, ..seen(turns, outdone, 5) }
     }
 
     fn said(verdict: &Verdict) -> &'static str {
@@ -192,6 +206,9 @@ mod tests {
             ("beyond the margin", seen(1_000, 0, 5), seen(100, 2, 5), "failing"),
             ("beyond the margin of all that it is to show", seen(1_000, 0, 5), seen(3, 2, 5), "failing"),
             ("the same, and nothing to compare it with", seen(99, 0, 5), seen(3, 2, 5), "unknown"),
+            ("outdone once, which is no verdict", seen(0, 0, 5), outdone(3, 1), "unknown"),
+            ("outdone, and the old one did nothing else", seen(0, 0, 5), outdone(3, 2), "failing"),
+            ("outdone within the margin", seen(1_000, 0, 5), outdone(1_000, 9), "passed"),
             ("no worse than the old, which is bad", seen(1_000, 500, 5), seen(100, 50, 5), "passed"),
             ("twice as slow and the slack", seen(1_000, 0, 5), seen(100, 0, 11), "passed"),
             ("slower than that", seen(1_000, 0, 5), seen(100, 0, 12), "slow"),

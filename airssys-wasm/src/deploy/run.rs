@@ -348,6 +348,7 @@ impl Running<'_> {
                     }
                     Wish::Check(answer) => asked.push(answer),
                 },
+                () = outdone(self.watch.as_deref()) => {}
                 () = tokio::time::sleep_until(look_at), if !at_once => {}
                 () = std::future::ready(()), if at_once => {}
             }
@@ -384,7 +385,10 @@ impl Running<'_> {
         if self.watch.is_none() {
             return Verdict::Passed;
         }
-        let seen = |counts: Counts| Seen { turns: counts.turns, failed: counts.failed, p95: counts.quantile(0.95) };
+        let seen = |counts: Counts| {
+            let (turns, failed, outdone) = (counts.turns, counts.failed, counts.outdone);
+            Seen { turns, failed, outdone, p95: counts.quantile(0.95) }
+        };
         let (old, new) = self.counts();
         let gate = &self.order.options.gate;
         let Some(patience) = stage.patience else {
@@ -704,5 +708,13 @@ impl Order {
             Strategy::Rolling(rolling) if rolling.last_first => self.posts.fixed().len().saturating_sub(nth + 1),
             _ => nth,
         }
+    }
+}
+
+/// Ends when the new release crashed over what the old one then handled: there is no reason to wait for the next look.
+async fn outdone(watch: Option<&Watch>) {
+    match watch {
+        Some(watch) => watch.new.was_outdone().await,
+        None => std::future::pending().await,
     }
 }
