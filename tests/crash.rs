@@ -11,9 +11,10 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use airssys_tests::command::Desk;
+use airssys_tests::random::Random;
 use airssys_tests::{PATIENCE, heir};
 use prober_protocol::Command;
 use serde_json::{Value, json};
@@ -37,23 +38,6 @@ const LEDGER: &str = r#"
     partitioned = true
     state = "durable"
 "#;
-
-/// A row of numbers that look random; its seed is printed, and can be given.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
-        let seed = std::env::var("AIRSSYS_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
-        println!("AIRSSYS_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
 
 struct Client {
     stream: UnixStream,
@@ -140,7 +124,7 @@ fn on_disk(desk: &Desk, service: &str, actor: &str) -> (u64, u64) {
 
 #[test]
 fn what_was_acknowledged_survives_sigkill_and_no_turn_is_there_by_halves() {
-    let mut random = Random::new();
+    let mut random = Random::told();
     let desk = Desk::with(LEDGER);
     let data = desk.path().join(".airssys");
     let keys: Vec<String> = (0..SENDERS).map(|sender| format!("key {sender}")).collect();
@@ -234,7 +218,7 @@ fn releases(desk: &Desk, topology: &str) {
 
 /// Kills the host over and over while one release takes over from the other, and looks at what each of the keys has on disk.
 fn killed_over_deployments(topology: &str, keys: &[&str]) {
-    let mut random = Random::new();
+    let mut random = Random::told();
     let desk = Desk::with(topology);
     let data = desk.path().join(".airssys");
     releases(&desk, topology);

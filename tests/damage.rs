@@ -12,8 +12,8 @@ use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use airssys_tests::random::{self, Random};
 use airssys_tests::shifter;
 use airssys_wasm::registry::{Draft, Store, StoreError};
 use airssys_wasm::state::durable::{Kept, StateError, StateFile, Survey};
@@ -27,31 +27,12 @@ const PAGE: usize = 4_096;
 type States = BTreeMap<Box<str>, Kept>;
 type Services = BTreeMap<String, States>;
 
-/// Numbers that look random, from a seed.
-struct Dice(u64);
-
-impl Dice {
-    /// SplitMix64.
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.roll() % u64::try_from(bound.max(1)).unwrap()).unwrap()
-    }
-}
-
 /// The seeds to try: one that was given, or so many from one that is told.
 fn seeds() -> Range<u64> {
-    if let Ok(seed) = std::env::var("AIRSSYS_SEED") {
-        let seed: u64 = seed.parse().unwrap();
+    if let Some(seed) = random::given() {
         return seed..seed + 1;
     }
-    let first = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
+    let first = random::any();
     println!("the first seed is {first}");
     first..first + DAMAGES
 }
@@ -74,37 +55,41 @@ fn count_panics() {
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Spoils bytes; `olds` are what the same file had before. Says how.
-fn spoil(dice: &mut Dice, bytes: &mut Vec<u8>, olds: &[Vec<u8>]) -> &'static str {
+fn spoil(random: &mut Random, bytes: &mut Vec<u8>, olds: &[Vec<u8>]) -> &'static str {
     let length = bytes.len();
-    let piece = |dice: &mut Dice, size: usize| {
-        let at = dice.below(length.div_ceil(size)) * size;
+    let piece = |random: &mut Random, size: usize| {
+        let at = random.index(length.div_ceil(size)) * size;
         at..(at + size).min(length)
     };
-    let size = if dice.below(2) == 0 { SECTOR } else { PAGE };
-    match dice.below(8) {
+    let size = if random.index(2) == 0 { SECTOR } else { PAGE };
+    match random.index(8) {
         0 => {
-            bytes[dice.below(length)] ^= 1 << dice.below(8);
+            bytes[random.index(length)] ^= 1 << random.index(8);
             "a bit flipped"
         }
         1 => {
-            for _ in 0..=dice.below(64) {
-                bytes[dice.below(length)] ^= 1 << dice.below(8);
+            for _ in 0..=random.index(64) {
+                bytes[random.index(length)] ^= 1 << random.index(8);
             }
             "bits flipped"
         }
         2 => {
-            for _ in 0..=dice.below(3) {
-                bytes[piece(dice, size)].fill(0);
+            for _ in 0..=random.index(3) {
+                bytes[piece(random, size)].fill(0);
             }
             "pieces zeroed"
         }
         3 => {
-            bytes.truncate(if dice.below(2) == 0 { dice.below(length) } else { dice.below(length / PAGE + 1) * PAGE });
+            bytes.truncate(if random.index(2) == 0 {
+                random.index(length)
+            } else {
+                random.index(length / PAGE + 1) * PAGE
+            });
             "cut off"
         }
         4 => {
-            for _ in 0..=dice.below(3) {
-                let (one, other) = (piece(dice, size), piece(dice, size));
+            for _ in 0..=random.index(3) {
+                let (one, other) = (piece(random, size), piece(random, size));
                 let (a, b) = (bytes[one.clone()].to_vec(), bytes[other.clone()].to_vec());
                 let common = a.len().min(b.len());
                 bytes[one.start..one.start + common].copy_from_slice(&b[..common]);
@@ -114,30 +99,30 @@ fn spoil(dice: &mut Dice, bytes: &mut Vec<u8>, olds: &[Vec<u8>]) -> &'static str
         }
         5 if !olds.is_empty() => {
             // Those that differ: most do not.
-            let old = &olds[dice.below(olds.len())];
+            let old = &olds[random.index(olds.len())];
             let differs = |at: &usize| {
                 let place = *at..(*at + size).min(length);
                 old.get(place.clone()).is_some_and(|old| old != &bytes[place])
             };
             let differing: Vec<usize> = (0..length).step_by(size).filter(differs).collect();
-            for _ in 0..=dice.below(3) {
+            for _ in 0..=random.index(3) {
                 if differing.is_empty() {
                     break;
                 }
-                let at = differing[dice.below(differing.len())];
+                let at = differing[random.index(differing.len())];
                 let place = at..(at + size).min(length);
                 bytes[place.clone()].copy_from_slice(&old[place]);
             }
             "old copies of pieces"
         }
         6 if !olds.is_empty() => {
-            bytes.clone_from(&olds[dice.below(olds.len())]);
+            bytes.clone_from(&olds[random.index(olds.len())]);
             "an old copy"
         }
         _ => {
             // The head is small, and much hangs on it.
-            let at = dice.below(length.min(SECTOR));
-            bytes[at] = u8::try_from(dice.below(256)).unwrap();
+            let at = random.index(length.min(SECTOR));
+            bytes[at] = u8::try_from(random.index(256)).unwrap();
             "a byte of the head"
         }
     }
@@ -219,13 +204,13 @@ fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
     let bases = bases(made.path());
     let mut outcomes: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
     for seed in seeds() {
-        let mut dice = Dice(seed);
+        let mut random = Random::of(seed);
         let folder = tempfile::tempdir().unwrap();
         let path = StateFile::path(folder.path());
         fs::create_dir(path.parent().unwrap()).unwrap();
-        let base = &bases[dice.below(2)];
+        let base = &bases[random.index(2)];
         let mut bytes = base.bytes.clone();
-        let what = spoil(&mut dice, &mut bytes, &base.olds);
+        let what = spoil(&mut random, &mut bytes, &base.olds);
         let how = format!("AIRSSYS_SEED={seed}, {}, {what}", base.name);
         fs::write(&path, &bytes).unwrap();
         fs::write(path.with_extension("mark"), &base.mark).unwrap();
@@ -345,13 +330,13 @@ fn a_release_is_what_was_published_or_an_error_that_names_it() {
     let store = Store::open(data.path()).unwrap();
     let mut outcomes: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for seed in seeds() {
-        let mut dice = Dice(seed);
-        let (path, bytes) = &whole[dice.below(whole.len())];
+        let mut random = Random::of(seed);
+        let (path, bytes) = &whole[random.index(whole.len())];
         // What stands in other files of its kind is what an old copy would be.
         let kin = |other: &&(PathBuf, Vec<u8>)| other.0.extension() == path.extension() && other.0 != *path;
         let olds: Vec<Vec<u8>> = whole.iter().filter(kin).map(|(_, bytes)| bytes.clone()).collect();
         let mut spoiled = bytes.clone();
-        let what = spoil(&mut dice, &mut spoiled, &olds);
+        let what = spoil(&mut random, &mut spoiled, &olds);
         let how = format!("AIRSSYS_SEED={seed}, {}, {what}", path.display());
         fs::remove_file(path).unwrap();
         fs::write(path, &spoiled).unwrap();

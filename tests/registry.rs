@@ -8,10 +8,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use airssys_tests::command::{Desk, Ran, airssys};
 use airssys_tests::guest;
+use airssys_tests::random::Random;
 use airssys_wasm::compose::Topology;
 use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{Draft, Store};
@@ -22,30 +23,9 @@ const KILLED: usize = 120;
 /// How many releases stay, so that looking at all of them stays quick.
 const KEPT: usize = 3;
 
-/// Numbers that look random, from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let seed = std::env::var("AIRSSYS_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed =
-            seed.unwrap_or_else(|| u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()));
-        println!("AIRSSYS_SEED={seed}");
-        Self(seed)
-    }
-
-    /// SplitMix64.
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, most: Duration) -> Duration {
-        Duration::from_nanos(self.roll() % u64::try_from(most.as_nanos()).unwrap().max(1))
-    }
+/// A time that looks random, shorter than this one.
+fn shorter(random: &mut Random, most: Duration) -> Duration {
+    Duration::from_nanos(random.below(u64::try_from(most.as_nanos()).unwrap()))
 }
 
 fn prober() -> Vec<u8> {
@@ -94,7 +74,7 @@ fn has_ended(child: &mut Child) -> bool {
 #[test]
 fn a_publisher_that_is_killed_leaves_a_release_or_none() {
     let desk = Desk::new();
-    let mut dice = Dice::new();
+    let mut random = Random::told();
     let data = desk.path().join(".airssys");
     component(&desk, 1);
     let begun = Instant::now();
@@ -105,11 +85,11 @@ fn a_publisher_that_is_killed_leaves_a_release_or_none() {
         let path = component(&desk, number);
         let mut publisher = desk.command(&["publish", "many.wasm"]).spawn().unwrap();
         if number % 2 == 0 {
-            thread::sleep(dice.below(takes));
+            thread::sleep(shorter(&mut random, takes));
         } else {
             // In the midst of writing, or soon after.
             while !is_writing(&desk.releases()) && !has_ended(&mut publisher) {}
-            thread::sleep(dice.below(Duration::from_millis(4)));
+            thread::sleep(shorter(&mut random, Duration::from_millis(4)));
         }
         publisher.kill().unwrap();
         killed += usize::from(publisher.wait().unwrap().code().is_none());
@@ -135,7 +115,7 @@ fn a_publisher_that_is_killed_leaves_a_release_or_none() {
 #[test]
 fn a_remover_that_is_killed_leaves_a_release_or_none() {
     let desk = Desk::new();
-    let mut dice = Dice::new();
+    let mut random = Random::told();
     let data = desk.path().join(".airssys");
     component(&desk, 1);
     let _well = desk.run(&["publish", "many.wasm"]).well();
@@ -147,7 +127,7 @@ fn a_remover_that_is_killed_leaves_a_release_or_none() {
         let store = check(&data);
         let _published = store.publish(&draft).unwrap();
         let mut remover = desk.command(&["remove", &format!("many@{number}.0.0")]).spawn().unwrap();
-        thread::sleep(dice.below(takes));
+        thread::sleep(shorter(&mut random, takes));
         remover.kill().unwrap();
         remover.wait().unwrap();
         let before = check(&data).releases().unwrap().releases.len();

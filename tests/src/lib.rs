@@ -7,6 +7,7 @@
 pub mod command;
 pub mod deploying;
 pub mod log;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
