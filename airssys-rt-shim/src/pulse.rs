@@ -10,16 +10,27 @@
 //!
 //! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is.
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
 use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 /// The deadline passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
+
+/// Why a future was dropped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Early<I> {
+    /// The deadline passed.
+    Elapsed,
+    /// Somebody interrupted it, and said this.
+    Interrupted(I),
+}
 
 /// The beat that those who wait share.
 #[derive(Debug, Default)]
@@ -53,6 +64,24 @@ impl Pulse {
         future: impl Future<Output = T>,
         deadline: impl FnOnce() -> Instant,
     ) -> Result<T, Elapsed> {
+        match self.timeout_or(future, deadline, pending::<Infallible>).await {
+            Ok(output) => Ok(output),
+            Err(Early::Elapsed) => Err(Elapsed),
+            Err(Early::Interrupted(never)) => match never {},
+        }
+    }
+
+    /// [`Pulse::timeout_at`], and until somebody interrupts it: what that waits for is looked at from the next beat on.
+    ///
+    /// # Errors
+    ///
+    /// [`Early`]. The future is dropped then.
+    pub async fn timeout_or<T, I: Future>(
+        &self,
+        future: impl Future<Output = T>,
+        deadline: impl FnOnce() -> Instant,
+        interrupt: impl FnOnce() -> I,
+    ) -> Result<T, Early<I::Output>> {
         let mut future = pin!(future);
         let mut beat = pin!(self.0.notified());
         let (mut ask, mut at) = (Some(deadline), None);
@@ -68,7 +97,18 @@ impl Pulse {
         .await;
         match (early, at) {
             (Some(output), _) => Ok(output),
-            (None, Some(at)) => tokio::time::timeout_at(at, future).await.map_err(|_| Elapsed),
+            (None, Some(at)) => {
+                // However busy the future is, the interrupt is looked at. Boxed, so that those who wait for less than a beat do not carry it around.
+                let interrupt = Box::pin(unconstrained(interrupt()));
+                let either = async {
+                    tokio::select! {
+                        biased;
+                        output = future => Ok(output),
+                        why = interrupt => Err(Early::Interrupted(why)),
+                    }
+                };
+                tokio::time::timeout_at(at, either).await.unwrap_or(Err(Early::Elapsed))
+            }
             (None, None) => unreachable!("the beat is waited for after the deadline was asked for"),
         }
     }

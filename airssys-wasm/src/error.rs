@@ -67,6 +67,12 @@ pub enum Crash {
         /// The deadline.
         deadline: Duration,
     },
+    /// Somebody had waited for the end of the turn for long enough, and it was cut off.
+    #[error("the turn was cut off for {by}")]
+    CutOff {
+        /// What was to be, and how long it had waited.
+        by: String,
+    },
     /// The turn computed too long.
     #[error("turn budget of {} used up", humantime::format_duration(*.budget))]
     Budget {
@@ -132,6 +138,7 @@ impl Crash {
             Self::StackOverflow { .. } => "stack-overflow",
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::Deadline { .. } => "deadline",
+            Self::CutOff { .. } => "cut-off",
             Self::Budget { .. } => "budget",
             Self::Oversized { .. } => "oversized",
             Self::Start { .. } => "start",

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::watch::Watch;
+use crate::engine::cut::Cut;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
@@ -212,7 +213,27 @@ impl Live {
     }
 
     pub(super) fn take_offer(&self) -> Option<Box<Swap>> {
-        self.lock_offer().waiting.take()
+        let mut offer = self.lock_offer();
+        let taken = offer.waiting.take();
+        if taken.is_some() {
+            // Locked still: what takes over is not cut off for what it has taken.
+            self.cut().forget();
+        }
+        taken
+    }
+
+    /// What cuts off the guests of this place.
+    pub(crate) fn cut(&self) -> Arc<Cut> {
+        Arc::clone(&self.serving.load().identity.cut)
+    }
+
+    /// Cuts off the turn that runs here, where this offer still waits for its end. Whoever takes it over has until then for it. Whether it waits.
+    pub(crate) fn cut_off(&self, claim: &Arc<Claim>, by: String, until: Instant) -> bool {
+        let mut offer = self.lock_offer();
+        let Some(swap) = offer.waiting.as_mut().filter(|swap| Arc::ptr_eq(&swap.claim, claim)) else { return false };
+        swap.until = until;
+        self.cut().ask(by);
+        true
     }
 
     /// Waits until something is offered.
@@ -228,7 +249,14 @@ impl Live {
 
     /// Takes an offer back that nobody has looked at.
     pub(crate) fn withdraw(&self, claim: &Arc<Claim>) {
-        let withdrawn = self.lock_offer().waiting.take_if(|swap| Arc::ptr_eq(&swap.claim, claim));
+        let withdrawn = {
+            let mut offer = self.lock_offer();
+            let withdrawn = offer.waiting.take_if(|swap| Arc::ptr_eq(&swap.claim, claim));
+            if withdrawn.is_some() {
+                self.cut().forget();
+            }
+            withdrawn
+        };
         drop(withdrawn);
     }
 
@@ -577,6 +605,8 @@ pub(crate) struct Swapped {
     pub(crate) waiting: usize,
     /// Why it went without the memory of the one before, which was to hand it over.
     pub(crate) without_memory: Option<Crash>,
+    /// Whether a turn of the one before was cut off for it.
+    pub(crate) cut_off: bool,
 }
 
 /// What becomes of the memory that the release before was to hand over to the next one.

@@ -105,7 +105,7 @@ impl ComponentActor {
             }
             // What was begun is dropped, as where it is killed.
             if let Some(swap) = self.live.take_offer() {
-                self.take_over(*swap).await;
+                self.take_over(*swap, None).await;
                 if self.instance.is_some() || self.suspended {
                     return Ok(());
                 }
@@ -272,8 +272,8 @@ impl ComponentActor {
     }
 
     /// Lets another release take over, where it is not withdrawn.
-    async fn swap(&mut self, swap: Swap) -> Flow {
-        self.take_over(swap).await;
+    async fn swap(&mut self, swap: Swap, cut_off: Option<Crash>) -> Flow {
+        self.take_over(swap, cut_off).await;
         if self.instance.is_some() || self.suspended {
             return Flow::Continue;
         }
@@ -281,14 +281,18 @@ impl ComponentActor {
         self.go_on().await
     }
 
-    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it, and none after it.
-    async fn take_over(&mut self, swap: Swap) {
+    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it, and none after it. What was cut off
+    /// for it hands nothing over.
+    async fn take_over(&mut self, swap: Swap, cut_off: Option<Crash>) {
         let Swap { next, prepared, way, memory, until, claim, answer } = swap;
         if !claim.take() {
             return;
         }
         let begun = Instant::now();
         let waiting = self.identity.mailbox.len();
+        let was_cut_off = cut_off.is_some();
+        let hands_over = self.live.serving().template.hands_over() && next.template.hands_over();
+        let lost = cut_off.filter(|_| hands_over && memory != MemoryHandover::Never);
         let swapped = match way {
             Way::Forth(probation) => self.forth(&next, prepared, probation, memory, until).await,
             Way::Same(probation) => {
@@ -306,8 +310,10 @@ impl ComponentActor {
             }
             Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
         };
-        let swapped =
-            swapped.map(|(old, without_memory)| Swapped { old, pause: begun.elapsed(), waiting, without_memory });
+        let swapped = swapped.map(|(old, without_memory)| {
+            let without_memory = without_memory.or(lost);
+            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off }
+        });
         let _nobody_waits_any_more = answer.send(swapped);
     }
 
@@ -446,6 +452,17 @@ impl ComponentActor {
         Flow::Continue
     }
 
+    /// Lets what waits for this place have it, after the guest was cut off for that: another release, or the same one under other rules.
+    #[cold]
+    async fn give_way(&mut self, crash: Crash) -> Flow {
+        self.instance = None;
+        self.live.cut().forget();
+        match self.live.take_offer() {
+            Some(swap) => self.swap(*swap, Some(crash)).await,
+            None => self.go_on().await,
+        }
+    }
+
     /// Goes on with what is live in this place, after the instance ended and the actor did not.
     async fn go_on(&mut self) -> Flow {
         flow(self.begin().await)
@@ -454,6 +471,9 @@ impl ComponentActor {
     /// What becomes of the actor where its instance ended over no message.
     async fn ended(&mut self, crash: Crash) -> Flow {
         self.instance = None;
+        if let Crash::CutOff { .. } = crash {
+            return self.give_way(crash).await;
+        }
         if self.bears() {
             self.count_failure();
             return self.go_on().await;
@@ -549,7 +569,8 @@ impl ComponentActor {
         );
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
-        let lent = self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let is_cut_off = matches!(crash, Crash::CutOff { .. });
+        let lent = is_cut_off || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
         let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
         if !lent && self.bears() {
             // The one before says whether it crashes over this message, too.
@@ -571,6 +592,10 @@ impl ComponentActor {
         } else {
             let reason = dead_reason(retries, crash.clone());
             self.identity.mesh.bury(*hand.done(), reason);
+        }
+        if is_cut_off {
+            // The try counts as for any crash; the end of this incarnation does not.
+            return self.give_way(crash).await;
         }
         Flow::Exit(exit_reason(crash))
     }
@@ -848,10 +873,10 @@ impl Behavior for ComponentActor {
 
     async fn control(&mut self, control: Control) -> Flow {
         let control = match control {
-            Control::Swap(swap) => return self.swap(*swap).await,
+            Control::Swap(swap) => return self.swap(*swap, None).await,
             Control::Offered => {
                 return match self.live.take_offer() {
-                    Some(swap) => self.swap(*swap).await,
+                    Some(swap) => self.swap(*swap, None).await,
                     None => Flow::Continue,
                 };
             }
@@ -859,6 +884,7 @@ impl Behavior for ComponentActor {
                 return Box::pin(self.watch()).await;
             }
             Control::Retune(done) => {
+                self.live.cut().forget();
                 self.retune();
                 let _nobody_waits = done.send(());
                 return Flow::Continue;

@@ -8,10 +8,11 @@ use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
 use airssys_rt_shim::supervisor::ChildError;
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::keyed::{self, KeyedRules};
 use super::spawned::{self, SpawnedRules};
-use super::{ComponentActor, Control, Live, Serving, Swap};
+use super::{Claim, ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Template};
@@ -108,6 +109,11 @@ impl Post {
         // Who does not run looks when he starts.
         let _none_runs = self.start.control(Control::Offered);
         Ok(())
+    }
+
+    /// Cuts off the turn that runs here, where this offer still waits for its end; whoever takes it over has until then. Whether it waits.
+    pub(crate) fn cut_off(&self, claim: &Arc<Claim>, by: String, until: Instant) -> bool {
+        self.live.cut_off(claim, by, until)
     }
 
     /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.
@@ -305,6 +311,7 @@ pub(super) fn identity(
         terms: Arc::clone(terms),
         me: Arc::default(),
         monitors: Arc::default(),
+        cut: Arc::default(),
     })
 }
 

@@ -52,7 +52,9 @@ use crate::registry::{StoreError, Untrusted};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeployOptions {
-    /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the old one stays.
+    /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the turn is cut off, as a crash
+    /// ([`Crash::CutOff`]), and the new release has as long again to take the place. Where [`MemoryHandover::Required`] asks for memory that a turn that is
+    /// cut off does not hand over, the old one stays.
     pub handover_deadline: Duration,
     /// How long a crash of the new release, or a health check that fails twice in a row, brings the old one back; default 10 s. Each actor is asked ten times
     /// meanwhile, at least every 5 s.
@@ -440,6 +442,18 @@ pub struct LeftOut {
     pub passed_over: Vec<String>,
     /// The actors that were to get the memory of the release before, and did not.
     pub without_memory: Option<WithoutMemory>,
+    /// The actors whose turn was cut off, since it was not over at the handover deadline.
+    pub cut_off: Option<CutOff>,
+}
+
+/// Actors whose turn was cut off for the release that took over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutOff {
+    /// How many.
+    pub actors: usize,
+    /// The first of them.
+    pub first: String,
 }
 
 /// Actors whose new release began without the memory of the one before.
@@ -465,14 +479,19 @@ impl LeftOut {
             )
         });
         let without_memory = self.without_memory.as_ref().map(|WithoutMemory { actors, first, crash }| {
-            let others = match actors {
-                1 => String::new(),
-                _ => format!(" and {} more", actors - 1),
-            };
+            let others = and_more(*actors);
             format!("{first}{others} took over without the memory of the release before: {crash}")
         });
-        passed_over.into_iter().chain(without_memory).collect()
+        let cut_off = self.cut_off.as_ref().map(|CutOff { actors, first }| {
+            let others = and_more(*actors);
+            format!("cut off the turn of {first}{others}, which was not over at the handover deadline")
+        });
+        passed_over.into_iter().chain(without_memory).chain(cut_off).collect()
     }
+}
+
+fn and_more(actors: usize) -> String {
+    if actors == 1 { String::new() } else { format!(" and {} more", actors - 1) }
 }
 
 impl Met {
@@ -493,6 +512,11 @@ impl Met {
             let mut left_out = self.lock_left_out();
             let first = || WithoutMemory { actors: 0, first: actor.to_owned(), crash: crash.clone() };
             left_out.without_memory.get_or_insert_with(first).actors += 1;
+        }
+        if swapped.cut_off {
+            let mut left_out = self.lock_left_out();
+            let first = || CutOff { actors: 0, first: actor.to_owned() };
+            left_out.cut_off.get_or_insert_with(first).actors += 1;
         }
         let pause_ns = u64::try_from(swapped.pause.as_nanos()).unwrap_or(u64::MAX);
         self.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);

@@ -133,7 +133,7 @@ impl Order {
             let (next, memory) = (Arc::clone(&next), options.memory);
             let swap =
                 Swap { next: Arc::clone(&next), prepared, way, memory, until, claim: Arc::clone(&claim), answer };
-            match hand_over(post, swap, &claim, answered, until).await {
+            match self.hand_over(post, swap, &claim, answered, &self.next_name()).await {
                 Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
                     return Ok(Some(swapped));
@@ -171,7 +171,7 @@ impl Order {
         let late = || Setback::NoHandover(self.options.handover_deadline);
         let started = timeout_at(until, post.restart()).await.map_err(|_elapsed| late())?;
         started.map_err(|error| Setback::NotStarted(Crash::Host { detail: error.to_string() }))?;
-        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None })
+        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false })
     }
 
     /// At once where it runs, and otherwise when it starts again.
@@ -185,7 +185,7 @@ impl Order {
             let next = Arc::clone(before);
             let memory = MemoryHandover::WherePossible;
             let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
-            match hand_over(post, swap, &claim, answered, until).await {
+            match self.hand_over(post, swap, &claim, answered, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
                 Some(Err(_)) => post.live.put_back(before, Arc::clone(&saved)),
@@ -193,6 +193,50 @@ impl Order {
                 None => sleep(ASK_AGAIN).await,
             }
         }
+    }
+
+    /// Offers an actor what is to take over, and waits for its end; none where nobody carried it out. It waits for no start and no back-off of what was there
+    /// before, and for no turn beyond the deadline: that is cut off then, and the new one has as long again.
+    async fn hand_over(
+        &self,
+        post: &Post,
+        swap: Swap,
+        claim: &Arc<Claim>,
+        mut answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
+        next: &str,
+    ) -> Option<Result<Swapped, NotSwapped>> {
+        let mut until = swap.until;
+        // What is cut off hands nothing over, and stays where it is not to go without that.
+        let hands_over = post.live.serving().template.hands_over() && swap.next.template.hands_over();
+        let mut may_cut = swap.memory != MemoryHandover::Required || !hands_over;
+        post.offer(Box::new(swap)).ok()?;
+        loop {
+            // It may end before it looks.
+            post.hurry();
+            if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
+                return answer.ok();
+            }
+            let now = Instant::now();
+            if now < until {
+                continue;
+            }
+            let deadline = self.options.handover_deadline;
+            let by = || format!("{next}, which had waited for {}", humantime::format_duration(deadline));
+            if std::mem::take(&mut may_cut) && post.cut_off(claim, by(), now + deadline) {
+                until = now + deadline;
+                continue;
+            }
+            let answer = end(claim, answered).await;
+            post.live.withdraw(claim);
+            return answer;
+        }
+    }
+
+    /// The release, as a person reads it. No path of the host: a guest may be told.
+    fn next_name(&self) -> String {
+        let next = &self.page.next;
+        let name = next.published.clone().or_else(|| Some(next.component.file_name()?.to_string_lossy().into_owned()));
+        format!("the release {}", name.unwrap_or_default())
     }
 
     /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws away what it makes of it: its keys may
@@ -240,29 +284,6 @@ pub(super) fn forward(mut crashes: mpsc::UnboundedReceiver<Crash>, actor: usize,
             }
         }
     });
-}
-
-/// Offers an actor what is to take over, and waits for its end; none where nobody carried it out. It waits for no start and no back-off of what was there before.
-async fn hand_over(
-    post: &Post,
-    swap: Swap,
-    claim: &Arc<Claim>,
-    mut answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
-    until: Instant,
-) -> Option<Result<Swapped, NotSwapped>> {
-    post.offer(Box::new(swap)).ok()?;
-    loop {
-        // It may end before it looks.
-        post.hurry();
-        if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
-            return answer.ok();
-        }
-        if Instant::now() >= until {
-            let answer = end(claim, answered).await;
-            post.live.withdraw(claim);
-            return answer;
-        }
-    }
 }
 
 /// The end of an order that took too long: none where it is withdrawn.

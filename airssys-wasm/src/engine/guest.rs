@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::cut::Cut;
 use super::host::random::Chance;
 use super::limiter::Limiter;
 use super::mappings::Seat;
@@ -43,6 +44,8 @@ pub(crate) struct Identity {
     pub(crate) me: Arc<ArcSwapOption<Pid>>,
     /// How many monitors are set in this place, or told and not handled.
     pub(crate) monitors: Arc<AtomicUsize>,
+    /// Cuts off what runs in this place.
+    pub(crate) cut: Arc<Cut>,
 }
 
 impl Identity {

@@ -21,6 +21,7 @@ use super::bindings::waiting::airssys::actor::types as wit;
 use super::bindings::{prompt, waiting};
 use super::class::{Engines, seat};
 use super::crash::classify;
+use super::cut::Cut;
 use super::guest::{Clock, Guest, Identity, Turn};
 use super::host::messaging::fault_from_wit;
 use super::host::random::Chance;
@@ -32,7 +33,7 @@ use crate::error::{Crash, Fault};
 use crate::message::{Delivery, Down, DownReason, Envelope};
 
 use airssys_rt_shim::child::StopReason;
-use airssys_rt_shim::pulse::{Elapsed, Pulse};
+use airssys_rt_shim::pulse::{Early, Pulse};
 
 /// How a call of a guest ended.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ pub(crate) struct Instance {
     store: Store<Guest>,
     pulse: Arc<Pulse>,
     clock: Clock,
+    cut: Arc<Cut>,
     calls: Calls,
     budget_ticks: u64,
 }
@@ -137,7 +139,8 @@ impl Instance {
         match made {
             Ok(calls) => {
                 let clock = store.data().turn.clock.clone();
-                Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, calls, budget_ticks })
+                let cut = Arc::clone(&store.data().identity.cut);
+                Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, cut, calls, budget_ticks })
             }
             Err(error) => Err(classify(&error, store.data())),
         }
@@ -184,7 +187,7 @@ impl Instance {
                 renew(&mut self.store, self.budget_ticks);
                 // Pinned here, so that the large future is not moved from hand to hand.
                 let handled = pin!(actor.airssys_actor_handler().call_handle(&mut self.store, message));
-                bounded(&self.pulse, &self.clock, handled, deadline).await
+                bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
             Calls::Sync { actor, .. } => {
                 renew_sync(&mut self.store);
@@ -201,7 +204,7 @@ impl Instance {
                 let notice = notice!(monitoring, down);
                 renew(&mut self.store, self.budget_ticks);
                 let told = found.airssys_actor_monitoring().call_down(&mut self.store, &notice);
-                bounded(&self.pulse, &self.clock, told, deadline).await
+                bounded(&self.pulse, &self.clock, &self.cut, told, deadline).await
             }
             Calls::Sync { monitoring: Some(found), .. } => {
                 let notice = notice!(monitoring_prompt, down);
@@ -221,8 +224,14 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { lifecycle: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.pulse, &self.clock, found.airssys_actor_lifecycle().call_init(&mut self.store), deadline)
-                    .await
+                bounded(
+                    &self.pulse,
+                    &self.clock,
+                    &self.cut,
+                    found.airssys_actor_lifecycle().call_init(&mut self.store),
+                    deadline,
+                )
+                .await
             }
             Calls::Sync { lifecycle: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -238,8 +247,14 @@ impl Instance {
         let ended = match &self.calls {
             Calls::Async { health: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
-                bounded(&self.pulse, &self.clock, found.airssys_actor_health().call_check(&mut self.store), deadline)
-                    .await
+                bounded(
+                    &self.pulse,
+                    &self.clock,
+                    &self.cut,
+                    found.airssys_actor_health().call_check(&mut self.store),
+                    deadline,
+                )
+                .await
             }
             Calls::Sync { health: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -265,6 +280,7 @@ impl Instance {
                 bounded(
                     &self.pulse,
                     &self.clock,
+                    &self.cut,
                     found.airssys_actor_lifecycle().call_stop(&mut self.store, reason),
                     deadline,
                 )
@@ -290,7 +306,7 @@ impl Instance {
             Calls::Async { upgrade: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
                 let taken = found.airssys_actor_upgrade().call_snapshot(&mut self.store);
-                bounded(&self.pulse, &self.clock, taken, deadline).await
+                bounded(&self.pulse, &self.clock, &self.cut, taken, deadline).await
             }
             Calls::Sync { upgrade: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -307,7 +323,7 @@ impl Instance {
             Calls::Async { upgrade: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
                 let restored = found.airssys_actor_upgrade().call_restore(&mut self.store, snapshot);
-                bounded(&self.pulse, &self.clock, restored, deadline).await
+                bounded(&self.pulse, &self.clock, &self.cut, restored, deadline).await
             }
             Calls::Sync { upgrade: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -324,7 +340,7 @@ impl Instance {
             Calls::Async { upgrade: Some(found), .. } => {
                 renew(&mut self.store, self.budget_ticks);
                 let migrated = found.airssys_actor_upgrade().call_migrate(&mut self.store, from);
-                bounded(&self.pulse, &self.clock, migrated, deadline).await
+                bounded(&self.pulse, &self.clock, &self.cut, migrated, deadline).await
             }
             Calls::Sync { upgrade: Some(found), .. } => {
                 renew_sync(&mut self.store);
@@ -337,7 +353,7 @@ impl Instance {
 
     fn ran<T, U>(
         &self,
-        ended: Result<wasmtime::Result<Result<T, wit::Fault>>, Late>,
+        ended: Result<wasmtime::Result<Result<T, wit::Fault>>, Early<String>>,
         deadline: Duration,
         done: impl FnOnce(T) -> U,
     ) -> Ran<U> {
@@ -345,7 +361,8 @@ impl Instance {
             Ok(Ok(Ok(value))) => Ran::Done(done(value)),
             Ok(Ok(Err(fault))) => Ran::Fault(fault_from_wit(fault)),
             Ok(Err(error)) => Ran::Crashed(classify(&error, self.store.data())),
-            Err(Late) => Ran::Crashed(Crash::Deadline { deadline }),
+            Err(Early::Elapsed) => Ran::Crashed(Crash::Deadline { deadline }),
+            Err(Early::Interrupted(by)) => Ran::Crashed(Crash::CutOff { by }),
         }
     }
 }
@@ -371,18 +388,21 @@ macro_rules! notice {
 }
 use notice;
 
-/// The turn's deadline passed.
-struct Late;
-
-/// Runs a future, for `limit` at most. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
+/// Runs a future, for `limit` at most, and until it is cut off. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
 /// tick looks at no clock, and one that does not wait for longer than a tick sets no timer.
-async fn bounded<T>(pulse: &Pulse, clock: &Clock, future: impl Future<Output = T>, limit: Duration) -> Result<T, Late> {
+async fn bounded<T>(
+    pulse: &Pulse,
+    clock: &Clock,
+    cut: &Cut,
+    future: impl Future<Output = T>,
+    limit: Duration,
+) -> Result<T, Early<String>> {
     let mut waited = false;
-    let ended = pulse.timeout_at(future, || {
+    let deadline = || {
         waited = true;
         clock.start() + limit
-    });
-    let ended = ended.await.map_err(|Elapsed| Late);
+    };
+    let ended = pulse.timeout_or(future, deadline, || cut.asked()).await;
     if waited {
         clock.reset();
     }

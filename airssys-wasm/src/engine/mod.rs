@@ -8,6 +8,7 @@ mod cache;
 mod class;
 mod compiler;
 mod crash;
+pub(crate) mod cut;
 mod exports;
 mod features;
 pub(crate) mod guest;

@@ -88,7 +88,8 @@ pub(super) struct Times {
     /// How long a crash of the new release, or a failed health check, brings the old one back.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = run::timeout)]
     probation: Duration,
-    /// How long an actor has to come to the end of its message and let the new release take over.
+    /// How long an actor has to come to the end of its message and let the new release take over. Then its turn is cut off, as a crash, and the new release has
+    /// as long again. With `--keep-memory` nothing is cut off: the live release stays.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::timeout)]
     handover_deadline: Duration,
     /// Lets the live release stay where it cannot hand its memory over. Without it the new one begins without that memory then, and that is told.

@@ -45,7 +45,7 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
 /// How long an apply may take. One that takes longer goes on, and is waited for no more.
 pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
     let options = options(probation_ms, handover_ms, Memory::default());
-    COMPILING + options.probation + options.handover_deadline
+    COMPILING + options.probation + 2 * options.handover_deadline
 }
 
 /// What a client is told that speaks the same version.

@@ -60,6 +60,7 @@ impl Heir {
     }
 
     fn handle(&mut self, message: Numbered) -> Result<Counted> {
+        misbehave("handle")?;
         (self.seen, self.own) = (self.seen + 1, self.own + 1);
         if way() == "crashes-on-4" && self.own == 4 {
             panic!("this release crashes on its fourth message");

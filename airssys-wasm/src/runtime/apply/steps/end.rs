@@ -116,7 +116,7 @@ impl Steps<'_> {
         Ok(())
     }
 
-    async fn retune_back(&self, service: &str, was: &Deployable) -> Result<(), Failed> {
+    async fn retune_back(&mut self, service: &str, was: &Deployable) -> Result<(), Failed> {
         let is_live = self.live(service).is_some_and(|live| Arc::ptr_eq(&live.template, &was.template));
         // Where another release is live still, a deployment brings this one back with its terms.
         if is_live { self.retune(service, was).await } else { Ok(()) }

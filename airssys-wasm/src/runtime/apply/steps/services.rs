@@ -47,9 +47,9 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Puts other terms under the release that serves, and waits until each actor goes by them.
-    pub(super) async fn retune(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
-        let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
+    /// Puts other terms under the release that serves, and waits until each actor goes by them. A turn that is not over at the handover deadline is cut off.
+    pub(super) async fn retune(&mut self, service: &str, next: &Deployable) -> Result<(), Failed> {
+        let Some(Standing { placed, .. }) = self.standing.get(service).cloned() else { return Ok(()) };
         let terms: Arc<Terms> = Arc::new(next.node.terms());
         let awake = placed.roster.as_ref().map(|roster| roster.retune(&terms)).unwrap_or_default();
         let posts = placed.actors.iter().chain(awake.iter().map(|post| &**post));
@@ -59,20 +59,32 @@ impl Steps<'_> {
             let (done, answer) = oneshot::channel();
             // Who does not run starts with them; who starts goes by them before its first message, and may be long in coming to it.
             if post.order(Control::Retune(done)).is_ok() && !post.live.is_starting() {
-                answers.push(answer);
+                answers.push((post, answer));
             }
         }
         placed.service.message_bytes.store(terms.limits.message_bytes, Ordering::Relaxed);
-        let until = Instant::now() + self.prepared.options.handover_deadline;
-        for answer in answers {
+        let patience = self.prepared.options.handover_deadline;
+        let deadline = humantime::format_duration(patience);
+        let until = Instant::now() + patience;
+        let mut late = Vec::new();
+        for (post, mut answer) in answers {
             // One that ended over it starts with them.
-            if timeout_at(until, answer).await.is_err() {
-                let deadline = humantime::format_duration(self.prepared.options.handover_deadline);
-                return Err(Failed::new(
-                    service,
-                    format!("an actor did not come to the end of its turn within {deadline}"),
-                ));
+            if timeout_at(until, &mut answer).await.is_err() {
+                post.live.cut().ask(format!("the rules of an apply, which had waited for {deadline}"));
+                late.push((post, answer));
             }
+        }
+        let until = Instant::now() + patience;
+        let mut stays = false;
+        for (post, answer) in late {
+            stays |= timeout_at(until, answer).await.is_err();
+            post.live.cut().forget();
+            self.notes.push(format!("cut off the turn of {}, which was not over at the handover deadline", post.name));
+        }
+        if stays {
+            let why =
+                format!("an actor did not come to the end of its turn within {deadline}, nor when that was cut off");
+            return Err(Failed::new(service, why));
         }
         if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
             releases.live = next.clone();
