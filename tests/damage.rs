@@ -1,24 +1,28 @@
-//! Whatever happens to the file of durable states or to the store of releases, what is read is what was written, or an error that names what is damaged.
+//! Whatever happens to the file of durable states, to the store of releases, or to what was deployed and applied, what is read is what was written, or an
+//! error that names what is damaged.
 //!
 //! Each damage is made of a seed, which is told where it fails: `AIRSSYS_SEED=... cargo test -p airssys-tests --test damage` makes that one again.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
+use std::time::Duration;
 
+use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::random::{self, Random};
-use airssys_tests::shifter;
+use airssys_tests::{PATIENCE, shifter};
+use airssys_wasm::deploy::{DeployOptions, Progress, RecordError};
 use airssys_wasm::registry::{Draft, Store, StoreError};
 use airssys_wasm::state::durable::{Kept, StateError, StateFile, Survey};
 
-/// Damages of each of the two.
+/// Damages of each of the three.
 const DAMAGES: u64 = 1_000;
 /// What a disk writes as one piece, and what the store of states does, in bytes.
 const SECTOR: usize = 512;
@@ -308,6 +312,98 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found.retain(|path| !path.ends_with("lock"));
     found.sort();
     found
+}
+
+/// The files of these folders, with what they say.
+fn read_all(folders: &[PathBuf]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = folders.iter().filter(|folder| folder.is_dir()).flat_map(|folder| files(folder));
+    all.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+}
+
+/// What a host leaves that was killed while one of two services that were deployed before was on probation; and what the same files were before.
+async fn deployed() -> (Deploying, BTreeMap<PathBuf, Vec<u8>>, BTreeMap<PathBuf, Vec<Vec<u8>>>) {
+    let deploying = Deploying::start_kept(TOPOLOGY, tempfile::tempdir().unwrap()).await;
+    let data = deploying.folder.path().join("data");
+    let _published = published(&data);
+    let folders = ["deployments", "topology"].map(|name| data.join(name));
+    let mut olds: BTreeMap<PathBuf, Vec<Vec<u8>>> = BTreeMap::new();
+    let release = |name: &str| Store::open(&data).unwrap().resolve(name).unwrap();
+    for (service, name) in
+        [("counter", "a@1.0.0"), ("sibling", "b@1.0.0"), ("counter", "a@1.1.0"), ("sibling", "b@1.0.1")]
+    {
+        let deployment = deploying.runtime.deploy(service, release(name), quick()).await.unwrap();
+        let live = tokio::time::timeout(PATIENCE, deployment.ended()).await.unwrap();
+        assert_eq!(live, Progress::Live, "{service} {name}");
+        for (path, bytes) in read_all(&folders) {
+            olds.entry(path).or_default().push(bytes);
+        }
+    }
+    let mut slow = DeployOptions::default();
+    slow.probation = Duration::from_secs(3_600);
+    let deployment = deploying.runtime.deploy("counter", release("a@2.0.0"), slow).await.unwrap();
+    assert_eq!(tokio::time::timeout(PATIENCE, deployment.switched()).await.unwrap(), Progress::Probation);
+    let whole = read_all(&folders);
+    for (path, olds) in &mut olds {
+        olds.retain(|old| *old != whole[path]);
+    }
+    (deploying, whole, olds)
+}
+
+/// What was deployed, and what is in force; or why that is not known.
+fn recorded(data: &Path) -> Result<(BTreeSet<String>, String), String> {
+    let needed = airssys_wasm::deploy::needed(data).map_err(|error| error.to_string())?;
+    let in_force = airssys_wasm::apply::in_force(data).map_err(|error| error.to_string())?.unwrap();
+    Ok((needed, in_force.topology.to_text().unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deployed_and_what_is_in_force_is_what_was_written_or_an_error_that_names_the_file() {
+    let (deploying, whole, olds) = deployed().await;
+    let folder = deploying.stop().await;
+    let data = folder.path().join("data");
+    let _alone = ALONE.lock().unwrap();
+    count_panics();
+    whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    let expected = recorded(&data).unwrap();
+    let all = ["a@1.0.0", "a@1.1.0", "a@2.0.0", "b@1.0.0", "b@1.0.1"];
+    assert_eq!(expected.0, all.map(str::to_owned).into());
+    let mut outcomes: BTreeMap<(String, &str, &str), u32> = BTreeMap::new();
+    for seed in seeds() {
+        let mut random = Random::of(seed);
+        let (path, bytes) = whole.iter().nth(random.index(whole.len())).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // What the file was before, and what others of its kind are: somebody mixed them up.
+        let kin = whole.iter().filter(|(other, _)| other.extension() == path.extension() && *other != path);
+        let olds: Vec<Vec<u8>> = olds[path].iter().chain(kin.map(|(_, bytes)| bytes)).cloned().collect();
+        let mut spoiled = bytes.clone();
+        let what = spoil(&mut random, &mut spoiled, &olds);
+        let how = format!("AIRSSYS_SEED={seed}, {}, {what}", path.display());
+        fs::write(path, &spoiled).unwrap();
+
+        let before = PANICS.load(Ordering::SeqCst);
+        let found = recorded(&data);
+        let damage: Vec<String> =
+            airssys_wasm::deploy::damage(&data).unwrap().iter().map(RecordError::to_string).collect();
+        let damage = damage.into_iter().chain(airssys_wasm::apply::damage(&data).map(|error| error.to_string()));
+        let damage: Vec<String> = damage.collect();
+        let outcome = match found {
+            Ok(found) => {
+                assert_eq!(found, expected, "{how}");
+                assert!(damage.is_empty(), "{how}: {damage:?}");
+                "as it was"
+            }
+            Err(told) => {
+                assert!(told.contains(name) && told.contains("hint: ") && told.contains("remove it"), "{how}: {told}");
+                assert_eq!(damage, [told], "{how}");
+                "told"
+            }
+        };
+        assert_eq!(PANICS.load(Ordering::SeqCst), before, "{how}: something panicked");
+        *outcomes.entry((name.to_owned(), what, outcome)).or_default() += 1;
+        fs::write(path, bytes).unwrap();
+    }
+    println!("{outcomes:#?}");
+    assert_eq!(recorded(&data).unwrap(), expected, "all is whole again");
 }
 
 /// Whether the error names the release, or the file.

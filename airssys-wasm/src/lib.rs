@@ -18,6 +18,7 @@ pub mod router;
 mod runtime;
 pub mod shown;
 pub mod state;
+pub mod unique;
 
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use airssys_tests::command::{Desk, airssys};
+use airssys_tests::shifter;
 use serde_json::{Value, json};
 
 use super::PROBER;
@@ -187,6 +188,47 @@ fn damage_is_named_what_is_well_is_shown_and_a_host_goes_on_with_a_copy_of_that(
         |who: &str| desk.run(&["call", "prober", "--key", who, &json!({ "get": "name" }).to_string()]).well().stdout;
     assert!(ask("alice").contains("needle of alice") && ask("bob").contains("null"));
     stop(&desk, running);
+}
+
+#[test]
+fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed() {
+    let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n");
+    for name in ["one", "two"] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, "healthy")).unwrap();
+    }
+    let _nothing = desk.run(&["state", "verify"]).refused(4, "AH101", &["no durable state"]);
+    let running = up(&desk);
+    let _deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms"]).well();
+    stop(&desk, running);
+    assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
+
+    let folder = desk.path().join(".airssys");
+    for (file, lost) in [("deployments/counter.json", "its way back"), ("topology/in-force.json", "what was applied")] {
+        let path = folder.join(file);
+        let whole = std::fs::read(&path).unwrap();
+        flip(&path, b"one.wasm");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let _named =
+            desk.run(&["run"]).refused(3, if name == "counter.json" { "AR111" } else { "AR108" }, &[name, lost]);
+        let said = desk.run(&["state", "verify"]).refused(1, "AD207", &["damaged in 1 file"]);
+        assert!(said.stdout.contains(name) && said.stdout.contains("remove it"), "{said:#?}");
+        let found = desk.run(&["state", "verify", "--json"]).refused(1, "AD207", &[]);
+        let found: Value = serde_json::from_str(&found.stdout).unwrap();
+        assert!(found["records"][0].as_str().unwrap().contains(name) && found["damage"] == json!([]), "{found}");
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
+    let live = || {
+        let running = up(&desk);
+        let body = json!({ "from": "a", "number": 1 }).to_string();
+        let answer: Value =
+            serde_json::from_str(&desk.run(&["call", "counter", &body, "--json"]).well().stdout).unwrap();
+        stop(&desk, running);
+        answer["ok"]["release"].clone()
+    };
+    assert_eq!(live(), json!("two"));
+    std::fs::remove_file(folder.join("deployments/counter.json")).unwrap();
+    assert_eq!(live(), json!("one"), "what the topology says");
 }
 
 /// All of it fits together, and it is not what was acknowledged.

@@ -10,7 +10,7 @@ mod record;
 
 pub use difference::{Difference, Fate, Setting, Subject, Way, differences};
 pub(crate) use difference::{differences_with, drain_time};
-pub use record::{CutOff, InForce, InForceError, forget, in_force, needed, put_in_force};
+pub use record::{CutOff, InForce, InForceError, damage, forget, in_force, needed, put_in_force};
 pub(crate) use record::{Ledger, Next, SchemaChange, Served, Unsettled};
 
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 //! Before an apply changes anything, its intent is on disk; when all of it has come about, one write makes it the topology in force. What the deployments'
 //! own records have to say then is in that write too, and is done after it, as often as it takes.
 //!
-//! Invariant: the file is there as a whole, and what it says is in force was started, or applied, as a whole.
+//! Invariant: the file is there as a whole, and damage to it is told; what it says is in force was started, or applied, as a whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::compose::{NotText, ServiceNode, Topology};
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Source};
+use crate::registry::sealed::{self, Unsound};
 use crate::registry::{StoreError, files};
 use crate::state::durable::{StateError, StateFile};
+use crate::unique;
 
 /// The version of what the file says.
 const FORMAT: u32 = 1;
@@ -31,8 +33,8 @@ pub enum InForceError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] StoreError),
-    /// The file makes no sense.
-    #[error("{}: {detail}; hint: `airssys run --as-written` starts with the topology's file and forgets this one", .path.display())]
+    /// The file is not what was written, or makes no sense.
+    #[error("the topology in force cannot be known: {}: {detail}; hint: put the newest copy of it back, or remove it: the next start is then with the topology's file, and what was applied and is not in that file is lost; `airssys run --as-written` also forgets what was deployed", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -97,7 +99,7 @@ struct Written {
     since: String,
     topology: String,
     /// What serves each service whose release is kept, so that it can be started again where its path is gone. Records of deployments count for more.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::map")]
     served: BTreeMap<String, Served>,
     /// Whether a host runs with it, or was killed.
     #[serde(default)]
@@ -113,7 +115,7 @@ struct Written {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Next {
     pub(crate) topology: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::map")]
     pub(crate) served: BTreeMap<String, Served>,
     pub(crate) schemas: Vec<SchemaChange>,
     pub(crate) unsettled: Vec<Unsettled>,
@@ -236,7 +238,13 @@ pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, 
 ///
 /// [`InForceError`].
 pub fn forget(data: &Path) -> Result<(), InForceError> {
-    Ok(files::remove(&data.join(FOLDER).join(FILE))?)
+    Ok(sealed::remove(&data.join(FOLDER).join(FILE))?)
+}
+
+/// What is damaged of what is in force in a data folder; none where it is as it was written. Changes nothing.
+#[must_use]
+pub fn damage(data: &Path) -> Option<InForceError> {
+    Ledger::open(Some(data)).err()
 }
 
 /// The published releases, as `NAME@VERSION`, that the topology in force names.
@@ -273,15 +281,13 @@ impl Ledger {
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, InForceError> {
         let Some(folder) = data.map(|data| data.join(FOLDER)) else { return Ok(Self::default()) };
         let path = folder.join(FILE);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self { folder: Some(folder), written: Mutex::default() });
-            }
-            Err(error) => return Err(StoreError::file("read", &path)(error).into()),
-        };
         let damaged = |detail| InForceError::Damaged { path: path.clone(), detail };
-        let written: Written = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let read = sealed::read(&path).map_err(|unsound| match unsound {
+            Unsound::File(error) => error.into(),
+            Unsound::Damaged(detail) => damaged(detail),
+        });
+        let Some(text) = read? else { return Ok(Self { folder: Some(folder), written: Mutex::default() }) };
+        let written: Written = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         if written.format != FORMAT {
             let detail = format!("it has format {}, and this version of airssys knows {FORMAT}", written.format);
             return Err(damaged(detail));
@@ -387,7 +393,7 @@ impl Ledger {
             let path = self.path();
             let text = serde_json::to_vec_pretty(&written)
                 .map_err(|error| InForceError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            files::write_whole(&path, &text, 0o600)?;
+            sealed::write(&path, &text)?;
         }
         *self.lock() = Some(written);
         Ok(())
@@ -475,6 +481,16 @@ mod tests {
         assert!(matches!(in_force(data), Err(InForceError::Unusable(_))));
         ledger.write(Written::new(gone.to_owned(), BTreeMap::new(), Vec::new())).unwrap();
         assert_eq!(needed(data).unwrap().into_iter().collect::<Vec<_>>(), ["b@1.0.0"]);
+        // As versions before wrote it, with a service twice.
+        let served = |name: &str| Served { named: name.into(), live: source(name) };
+        let all = BTreeMap::from([("a".to_owned(), served("one")), ("b".to_owned(), served("two"))]);
+        let said = serde_json::to_string(&Written::new(gone.to_owned(), all.clone(), Vec::new())).unwrap();
+        forget(data).unwrap();
+        std::fs::write(ledger.path(), &said).unwrap();
+        assert_eq!(Ledger::open(Some(data)).unwrap().served(), all);
+        std::fs::write(ledger.path(), said.replacen("\"b\":", "\"a\":", 1)).unwrap();
+        let error = in_force(data).unwrap_err().to_string();
+        assert!(error.contains("\"a\" stands there twice"), "{error}");
         std::fs::write(ledger.path(), "{").unwrap();
         let error = in_force(data).unwrap_err().to_string();
         assert!(error.contains(FILE) && error.contains("--as-written"), "{error}");

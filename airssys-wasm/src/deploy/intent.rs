@@ -1,7 +1,8 @@
 //! A deployment that is about to switch the first actor, or on its way: one file a service, written over in place, so that it costs one sync and no new file.
 //!
-//! It has two places, taken in turns, each with a sum over what is in it. A write that is cut off spoils the one it was for, and the one before is still
-//! there. Nobody clears it: an intent says how many deployments had ended when it was written, and is over as soon as the record says that more have.
+//! It has two places, taken in turns, each with a sum over what is in it and whose it is. A write that is cut off spoils the one it was for, and the one
+//! before is still there. The mark beside the file has the number of the last write that was synced: where that one cannot be read, it was not cut off, but
+//! damaged. Nobody clears it: an intent says how many deployments had ended when it was written, and is over as soon as the record says that more have.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -11,14 +12,18 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::record::Source;
+use crate::registry::sealed::{self, Unsound};
 use crate::registry::{Digest, StoreError, files};
 
 /// How the name of such a file ends.
 pub(super) const SUFFIX: &str = ".intent";
 /// Bytes of one place: two paths of the greatest length fit, and what is said beside them.
 const PLACE: usize = 32 << 10;
-/// How a place begins, with the version of what it says.
-const MARK: &str = "airssys intent 1";
+/// How a place begins; then comes the version of what it says. The sum of version 1 is not of whose it is.
+const HEAD: &str = "airssys intent ";
+const VERSION: u32 = 2;
+/// Writes are counted on from what a file says, and never come to the end of 64 bits.
+const MOST_TURNS: u64 = u64::MAX / 2;
 
 /// What a deployment is about to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,21 +69,42 @@ pub(crate) struct SetId {
     pub(crate) after: u64,
 }
 
-/// The youngest intent of a file that is there as a whole, and where it is; none where there is none.
-pub(super) fn read(path: &Path) -> Result<Option<(u64, Intent)>, StoreError> {
+/// What there is of a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The number of the next write.
+    pub(super) turn: u64,
+    /// The youngest intent that is there as a whole.
+    pub(super) intent: Option<Intent>,
+}
+
+/// Reads a file; that it is not there is an answer too.
+pub(super) fn read(path: &Path) -> Result<Found, Unsound> {
+    let known = sealed::marked(path);
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
     match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(StoreError::file("read", path))?,
+        // Who removed it begins anew, after what the mark knows of.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Found { turn: known.unwrap_or_default(), intent: None });
+        }
+        read => read.map_err(|error| Unsound::File(StoreError::file("read", path)(error)))?,
     };
-    Ok(bytes.chunks(PLACE).filter_map(parse).max_by_key(|(turn, _)| *turn))
+    let youngest = bytes.chunks(PLACE).filter_map(|place| parse(path, place)).max_by_key(|(turn, _)| *turn);
+    let turn = youngest.as_ref().map_or(0, |(turn, _)| turn.saturating_add(1));
+    sealed::check_age(path, known, turn)?;
+    let Some((_, said)) = youngest else { return Ok(Found::default()) };
+    if turn > MOST_TURNS {
+        return Err(Unsound::Damaged(format!("its number is {turn}, which no host has come to")));
+    }
+    let intent = serde_json::from_str(said).map_err(|error| Unsound::Damaged(error.to_string()))?;
+    Ok(Found { turn, intent: Some(intent) })
 }
 
 /// Writes the next one; after this it is on disk. `turn` is one more than that of the youngest one that is there.
 pub(super) fn write(path: &Path, turn: u64, intent: &Intent) -> Result<(), StoreError> {
     let failed = StoreError::file("write", path);
-    let bytes = match text(turn, intent) {
+    let bytes = match text(path, turn, intent) {
         Ok(bytes) => bytes,
         Err(error) => return Err(failed(error)),
     };
@@ -104,13 +130,16 @@ pub(super) fn write(path: &Path, turn: u64, intent: &Intent) -> Result<(), Store
         }
         file.sync_data()
     };
-    written().map_err(failed)
+    written().map_err(failed)?;
+    // So many have been written.
+    sealed::mark(path, turn.saturating_add(1));
+    Ok(())
 }
 
-fn text(turn: u64, intent: &Intent) -> std::io::Result<Vec<u8>> {
+fn text(path: &Path, turn: u64, intent: &Intent) -> std::io::Result<Vec<u8>> {
     let said = serde_json::to_string(intent)?;
-    let sum = Digest::of(format!("{turn} {said}").as_bytes());
-    let bytes = format!("{MARK} {turn} {} {sum}\n{said}", said.len()).into_bytes();
+    let sum = sum(path, VERSION, turn, &said);
+    let bytes = format!("{HEAD}{VERSION} {turn} {} {sum}\n{said}", said.len()).into_bytes();
     if bytes.len() > PLACE {
         let detail = format!("an intent of {} bytes does not fit; the paths of its releases are too long", bytes.len());
         return Err(std::io::Error::new(ErrorKind::InvalidInput, detail));
@@ -118,17 +147,22 @@ fn text(turn: u64, intent: &Intent) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn sum(path: &Path, version: u32, turn: u64, said: &str) -> String {
+    let whose = if version == 1 { String::new() } else { format!("{} ", sealed::place(path)) };
+    Digest::of(format!("{whose}{turn} {said}").as_bytes()).to_string()
+}
+
 /// What a place says, where it is whole.
-fn parse(place: &[u8]) -> Option<(u64, Intent)> {
+fn parse<'a>(path: &Path, place: &'a [u8]) -> Option<(u64, &'a str)> {
     let end = place.iter().position(|byte| *byte == b'\n')?;
-    let head = std::str::from_utf8(&place[..end]).ok()?.strip_prefix(MARK)?;
+    let head = std::str::from_utf8(&place[..end]).ok()?.strip_prefix(HEAD)?;
     let mut words = head.split_ascii_whitespace();
+    let version = words.next()?.parse().ok().filter(|version| (1..=VERSION).contains(version))?;
     let turn: u64 = words.next()?.parse().ok()?;
     let length: usize = words.next()?.parse().ok()?;
-    let sum = words.next()?;
+    let found = words.next()?;
     let said = std::str::from_utf8(place.get(end + 1..)?.get(..length)?).ok()?;
-    let whole = Digest::of(format!("{turn} {said}").as_bytes()).to_string() == sum;
-    whole.then(|| serde_json::from_str(said).ok()).flatten().map(|intent| (turn, intent))
+    (sum(path, version, turn, said) == found).then_some((turn, said))
 }
 
 #[cfg(test)]
@@ -150,14 +184,19 @@ mod tests {
         Intent { after, live: source("old"), next: source("new"), step, set }
     }
 
+    fn found(path: &Path) -> (u64, Option<Intent>) {
+        let Found { turn, intent } = read(path).unwrap();
+        (turn, intent)
+    }
+
     #[test]
     fn a_write_that_is_torn_anywhere_leaves_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("counter.intent");
-        assert_eq!(read(&path).unwrap(), None);
+        assert_eq!(read(&path).unwrap(), Found::default());
         for turn in 0..4 {
             write(&path, turn, &intent(turn)).unwrap();
-            assert_eq!(read(&path).unwrap(), Some((turn, intent(turn))));
+            assert_eq!(found(&path), (turn + 1, Some(intent(turn))));
         }
         let before = std::fs::read(&path).unwrap();
         write(&path, 4, &intent(4)).unwrap();
@@ -165,20 +204,51 @@ mod tests {
         assert_eq!(before.len(), after.len(), "its length never changes");
         let changed: Vec<usize> = (0..after.len()).filter(|at| before[*at] != after[*at]).collect();
         assert!(!changed.is_empty() && changed.iter().all(|at| *at < PLACE), "the other place is not touched");
-        let torn = folder.path().join("torn.intent");
         // A disk may have written any of the bytes and not the others: from the front, from the back, every other one.
-        for cut in 0..changed.len() {
-            for kept in [&changed[..cut], &changed[cut + 1..]] {
+        let torn: Vec<Vec<u8>> = (0..changed.len())
+            .flat_map(|cut| [&changed[..cut], &changed[cut + 1..]])
+            .map(|kept| {
                 let mut bytes = before.clone();
                 kept.iter().for_each(|at| bytes[*at] = after[*at]);
-                std::fs::write(&torn, &bytes).unwrap();
-                assert_eq!(read(&torn).unwrap(), Some((3, intent(3))), "{cut} of {}", changed.len());
-            }
+                bytes
+            })
+            .collect();
+        for bytes in &torn {
+            // It was synced, so it was not cut off.
+            std::fs::write(&path, bytes).unwrap();
+            assert!(matches!(read(&path), Err(Unsound::Damaged(_))));
+        }
+        sealed::mark(&path, 4);
+        for bytes in &torn {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(found(&path), (4, Some(intent(3))));
         }
         // Or only the beginning of a new file.
+        std::fs::remove_file(sealed::mark_path(&path)).unwrap();
         for length in [0, 1, 40, PLACE, PLACE + 1] {
-            std::fs::write(&torn, vec![0; length]).unwrap();
-            assert_eq!(read(&torn).unwrap(), None);
+            std::fs::write(&path, vec![0; length]).unwrap();
+            assert_eq!(read(&path).unwrap(), Found::default());
+        }
+    }
+
+    #[test]
+    fn one_of_another_service_is_damage_and_one_of_the_version_before_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("counter.intent"), folder.path().join("other.intent"));
+        write(&path, 0, &intent(0)).unwrap();
+        write(&other, 0, &intent(0)).unwrap();
+        std::fs::copy(&other, &path).unwrap();
+        assert!(matches!(read(&path), Err(Unsound::Damaged(_))));
+        let said = serde_json::to_string(&intent(7)).unwrap();
+        let old = |turn: u64, said: &str| {
+            let sum = Digest::of(format!("{turn} {said}").as_bytes());
+            std::fs::write(&other, format!("airssys intent 1 {turn} {} {sum}\n{said}", said.len())).unwrap();
+            read(&other)
+        };
+        assert_eq!(old(5, &said).unwrap(), Found { turn: 6, intent: Some(intent(7)) });
+        let strange = said.replacen("{\"after\"", "{\"colour\":1,\"after\"", 1);
+        for (turn, said) in [(6, &*strange), (u64::MAX, &*said), (u64::MAX - 1, &*said)] {
+            assert!(matches!(old(turn, said), Err(Unsound::Damaged(_))), "{turn} {said}");
         }
     }
 
@@ -191,6 +261,6 @@ mod tests {
         let error = write(&path, 0, &long).unwrap_err();
         let detail = std::error::Error::source(&error).unwrap().to_string();
         assert!(detail.contains("too long"), "{error}: {detail}");
-        assert_eq!(read(&path).unwrap(), None);
+        assert_eq!(read(&path).unwrap(), Found::default());
     }
 }

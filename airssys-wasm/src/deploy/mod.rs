@@ -26,7 +26,7 @@ pub(crate) use intent::SetId;
 pub use intent::Step;
 pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
-pub use record::{Ended, RecordError, Recovery, Source, forget, needed};
+pub use record::{Ended, RecordError, Recovery, Source, damage, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Order, Posts, Restore, begin};
 pub(crate) use set::{Begun, callees_first, together, undo};

@@ -3,7 +3,7 @@
 //! The intent is on disk, synced, before an actor is switched ([`intent`]), and the end before anybody is told of it. A host that finds an intent without an
 //! end was killed over it: what the state on disk is written in says which release it belongs to ([`decide`]).
 //!
-//! Invariant: a file is there as a whole; what it says is live was live, and proved.
+//! Invariant: a file is there as a whole, and damage to it is told; what it says is live was live, and proved.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::intent::{self, Intent, SetId, Step};
+use crate::registry::sealed::{self, Unsound};
 use crate::registry::{Description, Digest, Keep, Release, Store, StoreError, files};
 
 /// The version of what a record says; 2 does not say which set an end was of, 3 not what it went on without, 4 not what is kept of a release.
@@ -22,6 +23,8 @@ const OLDEST: u32 = 2;
 const FOLDER: &str = "deployments";
 /// Ends that are kept of a service, the youngest.
 const HISTORY: usize = 100;
+/// Deployments of a service that may end: one each millisecond for 140,000 years.
+const MOST_ENDED: u64 = 1 << 52;
 
 /// A release, as it can be found again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,34 +258,59 @@ impl Record {
     }
 
     /// A deployment that was cut off is over.
-    fn settle(mut self, service: &str, ending: Ending, now: String) -> (Self, Option<Recovery>) {
+    fn settle(mut self, service: &str, ending: Ending, now: String) -> Result<(Self, Option<Recovery>), RecordError> {
         let (next, step) = match (&self.under_way, self.history.last()) {
             (Some(intent), _) => (intent.next.clone(), intent.step.clone()),
             // It had gone back already.
             (None, Some(ended)) if !ended.live => (ended.to.clone(), None),
-            (None, _) => return (self, None),
+            (None, _) => return Ok((self, None)),
         };
         let (live, service) = (ending != Ending::RolledBack, service.to_owned());
         let at = step.as_ref().map(|step| format!(", {step}")).unwrap_or_default();
         let reason = (!live).then(|| format!("the host ended in the middle of it{at}"));
-        self.enter(now, &self.live.clone(), &next, reason);
+        self.enter(&service, now, &self.live.clone(), &next, reason)?;
         let recovery = match ending {
-            Ending::RolledBack => return (self, Some(Recovery::RolledBack { service, next, step })),
+            Ending::RolledBack => return Ok((self, Some(Recovery::RolledBack { service, next, step }))),
             Ending::BroughtOver => Recovery::Finished { service, live: next.clone(), with: None },
             Ending::With(with) => Recovery::Finished { service, live: next.clone(), with: Some(with) },
         };
         self.previous = Some(std::mem::replace(&mut self.live, next));
-        (self, Some(recovery))
+        Ok((self, Some(recovery)))
     }
 
     /// One more has ended, and not as it was to where there is a reason.
-    fn enter(&mut self, at: String, from: &Source, to: &Source, reason: Option<String>) {
-        self.ended += 1;
+    fn enter(
+        &mut self,
+        service: &str,
+        at: String,
+        from: &Source,
+        to: &Source,
+        reason: Option<String>,
+    ) -> Result<(), RecordError> {
+        let full = || RecordError::Full { service: service.to_owned(), ended: self.ended };
+        self.ended = self.ended.checked_add(1).filter(|ended| *ended <= MOST_ENDED).ok_or_else(full)?;
         let set = self.under_way.take().and_then(|intent| intent.set);
         let (from, to, live) = (from.clone(), to.clone(), reason.is_none());
         self.history.push(Ended { number: self.ended, at, from, to, live, reason, notes: Vec::new(), set });
         let too_many = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..too_many);
+        Ok(())
+    }
+
+    /// Whether it makes sense: no file may say what no host can have written.
+    fn check(&self) -> Result<(), String> {
+        let Self { format, ended, history, .. } = self;
+        if !(OLDEST..=FORMAT).contains(format) {
+            return Err(format!("it has format {format}, and this version of airssys knows {OLDEST} to {FORMAT}"));
+        }
+        if *ended > MOST_ENDED {
+            return Err(format!("it says that {ended} deployments have ended, which no host has come to"));
+        }
+        let rises = history.is_sorted_by(|before, after| before.number < after.number);
+        if !rises || history.last().is_some_and(|last| last.number > *ended) {
+            return Err(format!("its history is not in order, or longer than the {ended} deployments that have ended"));
+        }
+        Ok(())
     }
 }
 
@@ -350,14 +378,49 @@ pub enum RecordError {
     /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] StoreError),
-    /// It makes no sense.
-    #[error("{}: {detail}; hint: `airssys run --as-written` forgets what was deployed", .path.display())]
+    /// It is not what was written, or makes no sense.
+    #[error("what was deployed cannot be known: {}: {detail}; hint: {}", .path.display(), Remedy(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         detail: String,
     },
+    /// No more deployments of a service can be counted.
+    #[error(
+        "{service}: {ended} deployments have ended, and no more are counted; hint: `airssys run --as-written` forgets what was deployed"
+    )]
+    Full {
+        /// The service.
+        service: String,
+        /// How many.
+        ended: u64,
+    },
+}
+
+/// What to do about a damaged file, and what is lost by it.
+struct Remedy<'a>(&'a Path);
+
+impl std::fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("put the newest copy of it back, or remove it: ")?;
+        let is_intent = self.0.to_str().is_some_and(|path| path.ends_with(intent::SUFFIX));
+        f.write_str(if is_intent {
+            "a deployment that was cut off is then as if it had not begun"
+        } else {
+            "the service then starts with the release that the topology names, and its history and its way back are lost"
+        })?;
+        f.write_str("; `airssys run --as-written` forgets what was deployed of all services")
+    }
+}
+
+impl RecordError {
+    fn of(path: &Path, unsound: Unsound) -> Self {
+        match unsound {
+            Unsound::File(error) => Self::File(error),
+            Unsound::Damaged(detail) => Self::Damaged { path: path.to_owned(), detail },
+        }
+    }
 }
 
 /// Forgets what was deployed in a data folder: the next start is with the releases that the topology names. Not while a mesh has the folder.
@@ -385,6 +448,60 @@ pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
     Ok(all.values().flat_map(Record::sources).filter_map(|source| source.published.clone()).collect())
 }
 
+/// What is damaged of what was deployed in a data folder, a service at a time; empty where all of it is as it was written. Changes nothing.
+///
+/// # Errors
+///
+/// [`RecordError::File`]: the folder cannot be read.
+pub fn damage(data: &Path) -> Result<Vec<RecordError>, RecordError> {
+    Ok(read_all(data)?.1)
+}
+
+/// The records by service, and what is wrong with others.
+fn read_all(data: &Path) -> Result<(HashMap<String, Record>, Vec<RecordError>), RecordError> {
+    let folder = data.join(FOLDER);
+    let (mut all, mut damaged) = (HashMap::new(), Vec::new());
+    let names = files::names(&folder)?;
+    for (service, path) in services(&names, &folder, RECORD) {
+        match read_record(&path) {
+            Ok(Some(record)) => drop(all.insert(service.to_owned(), record)),
+            Ok(None) => {}
+            Err(error) => damaged.push(error),
+        }
+    }
+    for (service, path) in services(&names, &folder, intent::SUFFIX) {
+        let intent::Found { turn, intent } = match intent::read(&path) {
+            Ok(found) => found,
+            Err(unsound) => {
+                damaged.push(RecordError::of(&path, unsound));
+                continue;
+            }
+        };
+        let Some(intent) = intent else { continue };
+        if !all.contains_key(service) && (intent.after > 0 || is_forgotten(&folder, service)) {
+            continue;
+        }
+        let record = all.entry(service.to_owned()).or_insert_with(|| Record::new(&intent.live));
+        record.turn = turn;
+        record.under_way = (intent.after == record.ended).then_some(intent);
+    }
+    Ok((all, damaged))
+}
+
+fn read_record(path: &Path) -> Result<Option<Record>, RecordError> {
+    let damaged = |detail| RecordError::Damaged { path: path.to_owned(), detail };
+    let Some(text) = sealed::read(path).map_err(|unsound| RecordError::of(path, unsound))? else { return Ok(None) };
+    let mut record: Record = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    record.check().map_err(damaged)?;
+    record.format = FORMAT;
+    Ok(Some(record))
+}
+
+/// Whether there was a record of a service, which somebody removed: what its intent says was over before that.
+fn is_forgotten(folder: &Path, service: &str) -> bool {
+    sealed::marked(&record_path(folder, service)).is_some()
+}
+
 /// The records of all services; in memory only where there is no data folder.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
@@ -397,31 +514,11 @@ impl Records {
     /// Reads those that are there.
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, RecordError> {
         let Some(data) = data else { return Ok(Self::default()) };
-        let folder = data.join(FOLDER);
-        let mut all = HashMap::new();
-        let names = files::names(&folder)?;
-        for (service, path) in services(&names, &folder, RECORD) {
-            let text = std::fs::read(&path).map_err(StoreError::file("read", &path))?;
-            let mut record: Record = serde_json::from_slice(&text)
-                .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            let format = std::mem::replace(&mut record.format, FORMAT);
-            if !(OLDEST..=FORMAT).contains(&format) {
-                let detail = format!("it has format {format}, and this version of airssys knows {OLDEST} to {FORMAT}");
-                return Err(RecordError::Damaged { path, detail });
-            }
-            all.insert(service.to_owned(), record);
+        let (all, damaged) = read_all(data)?;
+        if let Some(error) = damaged.into_iter().next() {
+            return Err(error);
         }
-        for (service, path) in services(&names, &folder, intent::SUFFIX) {
-            let Some((turn, intent)) = intent::read(&path)? else { continue };
-            if intent.after > 0 && !all.contains_key(service) {
-                // Its record was forgotten.
-                continue;
-            }
-            let record = all.entry(service.to_owned()).or_insert_with(|| Record::new(&intent.live));
-            record.turn = turn + 1;
-            record.under_way = (intent.after == record.ended).then_some(intent);
-        }
-        Ok(Self { folder: Some(folder), keep: Some(Arc::new(Keep::new(data))), all: Mutex::new(all) })
+        Ok(Self { folder: Some(data.join(FOLDER)), keep: Some(Arc::new(Keep::new(data))), all: Mutex::new(all) })
     }
 
     /// Where the bytes are kept of what serves, where there is a data folder.
@@ -467,7 +564,7 @@ impl Records {
         let mut recoveries = Vec::with_capacity(endings.len());
         for (service, ending) in endings {
             let Some(record) = self.get(&service) else { continue };
-            let (settled, recovery) = record.settle(&service, ending, now());
+            let (settled, recovery) = record.settle(&service, ending, now())?;
             self.write(&service, settled)?;
             recoveries.extend(recovery);
         }
@@ -480,7 +577,7 @@ impl Records {
         if record.live == *to {
             return Ok(());
         }
-        record.enter(now(), from, to, None);
+        record.enter(service, now(), from, to, None)?;
         record.previous = Some(from.clone());
         record.live = to.clone();
         self.write(service, record)
@@ -490,8 +587,8 @@ impl Records {
     pub(crate) fn drop_service(&self, service: &str) -> Result<(), RecordError> {
         if let Some(folder) = &self.folder {
             // The intent first: without its record it would be the first one's.
-            files::remove(&intent_path(folder, service))?;
-            files::remove(&record_path(folder, service))?;
+            sealed::remove(&intent_path(folder, service))?;
+            sealed::remove(&record_path(folder, service))?;
         }
         self.all().remove(service);
         Ok(())
@@ -507,7 +604,15 @@ impl Records {
         let turn = before.turn;
         if let Some(folder) = &self.folder {
             files::make_folder(folder)?;
+            let is_first = self.get(service).is_none();
+            if is_first {
+                sealed::remove(&intent_path(folder, service))?;
+            }
             intent::write(&intent_path(folder, service), turn, &intent)?;
+            if is_first {
+                // It counts, unlike one from before a record that was removed.
+                files::remove(&sealed::mark_path(&record_path(folder, service)))?;
+            }
         }
         self.all().insert(service.to_owned(), Record { under_way: Some(intent), turn: turn + 1, ..before });
         Ok(())
@@ -517,10 +622,14 @@ impl Records {
     fn write(&self, service: &str, record: Record) -> Result<(), RecordError> {
         if let Some(folder) = &self.folder {
             files::make_folder(folder)?;
+            if self.get(service).is_none() {
+                // What is left there is from before a record that was removed.
+                sealed::remove(&intent_path(folder, service))?;
+            }
             let path = record_path(folder, service);
             let text = serde_json::to_vec_pretty(&record)
                 .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            files::write_whole(&path, &text, 0o600)?;
+            sealed::write(&path, &text)?;
         }
         self.all().insert(service.to_owned(), record);
         Ok(())
@@ -585,7 +694,7 @@ impl Page {
     /// It has proved to be sound; what it went on without.
     pub(crate) fn prove(&self, notes: Vec<String>) -> Result<(), RecordError> {
         let mut record = self.before();
-        record.enter(now(), &self.live, &self.next, None);
+        record.enter(&self.service, now(), &self.live, &self.next, None)?;
         if let Some(ended) = record.history.last_mut() {
             ended.notes = notes;
         }
@@ -599,7 +708,7 @@ impl Page {
     /// The release before is live.
     pub(crate) fn go_back(&self, reason: String) -> Result<(), RecordError> {
         let mut record = self.before();
-        record.enter(now(), &self.live, &self.next, Some(reason));
+        record.enter(&self.service, now(), &self.live, &self.next, Some(reason))?;
         self.records.write(&self.service, record)
     }
 }
@@ -680,7 +789,7 @@ mod tests {
             for _ in 0..services.len() {
                 let again = Records::open(Some(data.path())).unwrap();
                 let Some((service, ending)) = decide(&again.all(), schemas).into_iter().next() else { break };
-                let (settled, _) = again.get(&service).unwrap().settle(&service, ending, now());
+                let (settled, _) = again.get(&service).unwrap().settle(&service, ending, now()).unwrap();
                 again.write(&service, settled).unwrap();
             }
             let again = Records::open(Some(data.path())).unwrap();
@@ -699,6 +808,32 @@ mod tests {
         // The way out of a suspension: the release that came back is live already.
         page(&records, "counter", &source("old", 0), &source("old", 0)).prove(Vec::new()).unwrap();
         assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
+    }
+
+    /// What the error of a damaged record says to do.
+    #[test]
+    fn a_record_that_somebody_removed_is_forgotten_with_the_intents_from_before() {
+        let data = tempfile::tempdir().unwrap();
+        let path = record_path(&data.path().join(FOLDER), "counter");
+        let open = || Arc::new(Records::open(Some(data.path())).unwrap());
+        for deployments in 1..4 {
+            let (old, new) = (source("old", 0), source("new", 0));
+            for _ in 0..deployments {
+                let page = page(&open(), "counter", &old, &new);
+                page.begin(None).unwrap();
+                page.prove(Vec::new()).unwrap();
+            }
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!(open().get("counter"), None, "{deployments}");
+        }
+        let next = page(&open(), "counter", &source("older", 0), &source("old", 0));
+        next.begin(None).unwrap();
+        let record = open().get("counter").unwrap();
+        assert_eq!((record.live.digest.as_str(), record.under_way.is_some()), ("older", true), "it was cut off");
+        std::fs::remove_file(intent_path(&data.path().join(FOLDER), "counter")).unwrap();
+        assert_eq!(open().get("counter"), None);
+        open().adopt("counter", &source("older", 0), &source("old", 0)).unwrap();
+        assert_eq!(open().get("counter").unwrap().under_way, None);
     }
 
     #[test]
@@ -727,6 +862,34 @@ mod tests {
         page.go_back("a crash".to_owned()).unwrap();
         let ends: Vec<(u64, bool)> = again().history.iter().map(|ended| (ended.number, ended.live)).collect();
         assert_eq!(ends, [(1, false), (2, true), (3, false)]);
+        // As versions before wrote it.
+        let path = data.path().join("deployments/counter.json");
+        let sealed: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let record = again();
+        std::fs::remove_file(sealed::mark_path(&path)).unwrap();
+        let said = sealed["said"].to_string();
+        std::fs::write(&path, &said).unwrap();
+        assert_eq!(again(), record);
+        for (what, with) in [
+            ("\"format\":5", "\"format\":6"),
+            ("\"format\":5", "\"format\":5,\"format\":5"),
+            ("\"format\":5", "\"format\":5,\"colour\":1"),
+            ("\"ended\":3", "\"ended\":\"3\""),
+            ("\"ended\":3", "\"ended\":2"),
+            ("\"ended\":3", "\"ended\":18446744073709551615"),
+            ("\"ended\":3", "\"ended\":18446744073709551616"),
+            ("\"number\":2", "\"number\":3"),
+        ] {
+            assert!(said.contains(what), "{said}");
+            std::fs::write(&path, said.replacen(what, with, 1)).unwrap();
+            let told = Records::open(Some(data.path())).unwrap_err().to_string();
+            assert!(told.contains("counter.json") && told.contains("remove it"), "{with}: {told}");
+        }
+        // The last one that is counted.
+        std::fs::write(&path, said.replace("\"ended\":3", &format!("\"ended\":{MOST_ENDED}"))).unwrap();
+        let records = Records::open(Some(data.path())).unwrap();
+        let told = records.adopt("counter", &source("new", 0), &source("newer", 0)).unwrap_err();
+        assert!(matches!(told, RecordError::Full { ended: MOST_ENDED, .. }), "{told}");
         page.records.drop_service("counter").unwrap();
         assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
         page.begin(None).unwrap();

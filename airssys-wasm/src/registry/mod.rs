@@ -10,6 +10,7 @@ mod keys;
 mod manifest;
 mod record;
 mod reference;
+pub(crate) mod sealed;
 mod store;
 
 pub use digest::{Digest, NoDigest};

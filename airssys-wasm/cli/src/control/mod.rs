@@ -10,7 +10,6 @@ mod place;
 pub(crate) mod protocol;
 mod seats;
 mod server;
-mod unique;
 mod wire;
 
 pub(crate) use client::ask;

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use airssys_wasm::state::durable::Kept;
+use airssys_wasm::unique;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::unique;
 
 /// The version that is spoken here. Another one is refused.
 pub(crate) const VERSION: u64 = 1;

@@ -145,6 +145,7 @@ impl Explain for Problem {
             Self::OtherMesh { .. } => "AR109",
             Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
+            Self::Runtime(RuntimeError::Record(_)) => "AR111",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",

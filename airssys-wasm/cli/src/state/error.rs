@@ -30,6 +30,8 @@ pub(crate) enum StateCommandError {
     NoDump { file: PathBuf, why: String },
     #[error("the durable state `{}` is damaged in {}", .file.display(), crate::output::count(*.count, "place"))]
     Damage { file: PathBuf, count: usize, copied: bool },
+    #[error("what was deployed and applied in the data folder `{}` is damaged in {}", .data.display(), crate::output::count(*.count, "file"))]
+    RecordDamage { data: PathBuf, count: usize },
     #[error("the file `{}` has format {format}, and this airssys knows 1", .file.display())]
     Format { file: PathBuf, format: u32 },
 }
@@ -60,7 +62,7 @@ impl Explain for StateCommandError {
             Self::Read { .. } => "AD204",
             Self::NoDump { .. } => "AD205",
             Self::Format { .. } => "AD206",
-            Self::Damage { .. } => "AD207",
+            Self::Damage { .. } | Self::RecordDamage { .. } => "AD207",
         }
     }
 
@@ -87,6 +89,9 @@ impl Explain for StateCommandError {
             Self::Damage { copied: true, .. } => {
                 "what is named is not in the copy, or only in parts; `airssys state load` puts a dump of a service back"
             }
+            Self::RecordDamage { .. } => {
+                "what is told of each file above says what to do about it, and what that loses"
+            }
             Self::Format { .. } => "use the airssys that wrote it, or a newer one",
         };
         Some(hint.to_owned())
@@ -97,7 +102,9 @@ impl Explain for StateCommandError {
             Self::Control(error) => error.exit(),
             Self::Problem(error) => error.exit(),
             Self::Nothing { .. } => Exit::NoHost,
-            Self::NoState { .. } | Self::NoValue { .. } | Self::Damage { .. } => Exit::Failed,
+            Self::NoState { .. } | Self::NoValue { .. } | Self::Damage { .. } | Self::RecordDamage { .. } => {
+                Exit::Failed
+            }
             Self::NoService { .. } | Self::Read { .. } | Self::NoDump { .. } | Self::Format { .. } => Exit::BadInput,
         }
     }

@@ -1,14 +1,15 @@
-//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not.
+//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not; and what is damaged of what was deployed and applied.
 
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::state::durable::{Damage, StateFile, Survey};
+use airssys_wasm::{RuntimeError, apply, deploy};
 use serde::Serialize;
 
 use super::error::StateCommandError;
 use super::surveyed;
 use crate::explain::note;
-use crate::output::{self, printable};
+use crate::output::{self, Problem, printable};
 
 /// What was found.
 #[derive(Serialize)]
@@ -19,6 +20,8 @@ struct Report {
     states: usize,
     values: usize,
     damage: Vec<Damaged>,
+    /// What is damaged of what was deployed and applied, and what to do about each.
+    records: Vec<String>,
     /// The file with what is well, where one was asked for.
     repaired_to: Option<PathBuf>,
 }
@@ -47,11 +50,16 @@ impl Damaged {
 
 /// Runs it.
 pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(), StateCommandError> {
-    let survey = surveyed(data)?;
+    let records = records(data)?;
+    let survey = match surveyed(data) {
+        // What was deployed is there without any durable state.
+        Err(StateCommandError::Nothing { .. }) if repair_to.is_none() && has_records(data) => Survey::default(),
+        survey => survey?,
+    };
     if let Some(file) = repair_to {
         survey.write_to(file)?;
     }
-    let report = report(data, &survey, repair_to);
+    let report = report(data, &survey, records, repair_to);
     if json {
         output::print_json(&report)?
     } else {
@@ -61,12 +69,29 @@ pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(
         note(&format!("what is well is in `{}`; to use it, move it to `{}`", file.display(), report.file.display()));
     }
     if survey.damage.is_empty() {
-        return Ok(());
+        return match report.records.len() {
+            0 => Ok(()),
+            count => Err(StateCommandError::RecordDamage { data: data.to_owned(), count }),
+        };
     }
     Err(StateCommandError::Damage { file: report.file, count: survey.damage.len(), copied: repair_to.is_some() })
 }
 
-fn report(data: &Path, survey: &Survey, repair_to: Option<&Path>) -> Report {
+/// Folders of the data folder that say what was deployed and applied.
+const RECORDED: [&str; 2] = ["deployments", "topology"];
+
+fn has_records(data: &Path) -> bool {
+    RECORDED.iter().any(|folder| data.join(folder).is_dir())
+}
+
+/// What is damaged of what was deployed and applied.
+fn records(data: &Path) -> Result<Vec<String>, StateCommandError> {
+    let deployed = deploy::damage(data).map_err(|error| Problem::from(RuntimeError::from(error)))?;
+    let applied = apply::damage(data).map(|error| error.to_string());
+    Ok(deployed.iter().map(ToString::to_string).chain(applied).collect())
+}
+
+fn report(data: &Path, survey: &Survey, records: Vec<String>, repair_to: Option<&Path>) -> Report {
     let states = || survey.states.values().flat_map(|states| states.values());
     Report {
         file: StateFile::path(data),
@@ -74,21 +99,22 @@ fn report(data: &Path, survey: &Survey, repair_to: Option<&Path>) -> Report {
         states: states().count(),
         values: states().map(|kept| kept.values.len()).sum(),
         damage: survey.damage.iter().map(Damaged::of).collect(),
+        records,
         repaired_to: repair_to.map(Path::to_owned),
     }
 }
 
 /// For people.
 fn text(report: &Report) -> String {
-    let mut text: String =
-        report.damage.iter().map(|damage| format!("damaged: {}\n", printable(&damage.says))).collect();
+    let says = report.damage.iter().map(|damage| &damage.says).chain(&report.records);
+    let mut text: String = says.map(|says| format!("damaged: {}\n", printable(says))).collect();
     text.push_str(&format!(
         "{} of {} and {} can be read\n",
         output::count(report.values, "value"),
         output::count(report.states, "state"),
         output::count(report.services, "service"),
     ));
-    if report.damage.is_empty() {
+    if report.damage.is_empty() && report.records.is_empty() {
         text.push_str("all of it is as it was written\n");
     }
     text.trim_end().to_owned()
