@@ -16,6 +16,8 @@ mod keep;
 mod logs;
 #[path = "cli/new.rs"]
 mod new;
+#[path = "cli/readers.rs"]
+mod readers;
 #[path = "cli/releases.rs"]
 mod releases;
 #[path = "cli/run.rs"]

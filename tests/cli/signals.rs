@@ -44,7 +44,7 @@ impl Running {
 }
 
 /// A process that does not outlive its test, also where that fails.
-pub(super) struct Host(Child);
+pub(super) struct Host(pub(super) Child);
 
 impl Deref for Host {
     type Target = Child;

@@ -8,6 +8,7 @@ use std::io::Write;
 use airssys_wasm::shown::{part_hint, shown, shown_lines};
 
 use crate::output::Exit;
+use crate::output::stderr::Stderr;
 
 /// An error that the command prints.
 pub(crate) trait Explain: Error {
@@ -46,7 +47,8 @@ pub(crate) fn note(line: &str) {
 
 /// [`note`] for several lines, whose ends are the caller's.
 pub(crate) fn note_lines(lines: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", shown_lines(lines));
+    // In one piece: a host writes whole lines.
+    let _ = Stderr.write_all(format!("{}\n", shown_lines(lines)).as_bytes());
 }
 
 /// Lines of the result, on stdout. That nobody reads it is no failure.

@@ -11,6 +11,7 @@ mod control;
 mod explain;
 mod inspect;
 mod keygen;
+mod lines;
 mod logs;
 mod new;
 mod output;
@@ -22,6 +23,7 @@ mod run;
 mod state;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -71,8 +73,13 @@ fn after_help() -> String {
     format!("Example:\n  {example}\n\n{}", output::EXIT_CODES)
 }
 
+/// How long the end waits for a reader of stderr who reads nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 fn main() -> ExitCode {
-    output::catching_bugs(command)
+    let exit = output::catching_bugs(command);
+    output::stderr::end(PATIENCE);
+    exit
 }
 
 fn command() -> ExitCode {

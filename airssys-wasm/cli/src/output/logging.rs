@@ -9,6 +9,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::Exit;
 use super::fields::ShownFields;
+use super::stderr::{self, Stderr};
 use crate::explain::Explain;
 use crate::logs::Keep;
 
@@ -42,9 +43,10 @@ impl LogArgs {
     pub(crate) fn start(&self) -> Result<Keep, LogError> {
         let asked = self.log.clone().or_else(|| std::env::var(VARIABLE).ok()).filter(|filter| !filter.is_empty());
         let filter = filter(asked.as_deref().unwrap_or(DEFAULT))?;
+        stderr::begin();
         let stderr = tracing_subscriber::fmt::layer()
             .fmt_fields(ShownFields)
-            .with_writer(io::stderr)
+            .with_writer(|| Stderr)
             .with_ansi(io::stderr().is_terminal())
             // That nobody reads the log must not end a mesh.
             .log_internal_errors(false)

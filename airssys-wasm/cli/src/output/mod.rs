@@ -10,6 +10,7 @@ mod logging;
 pub(crate) mod plan;
 mod problem;
 mod release;
+pub(crate) mod stderr;
 mod table;
 mod topology;
 

@@ -4,15 +4,20 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::error::RunError;
 use crate::explain::note;
+use crate::output::stderr;
 
 /// Added to a signal's number, it is the exit code of a process that a signal ended.
 const BY_SIGNAL: i32 = 128;
+
+/// How long an end at once waits for a reader of stderr who reads nothing.
+const PARTING: Duration = Duration::from_millis(200);
 
 /// Whether a signal came, or somebody asked for what it asks for.
 pub(super) struct Signals {
@@ -36,6 +41,8 @@ impl Signals {
             came.send_replace(true);
             let kind = either(&mut interrupt, &mut terminate).await;
             note("ended at once; what was under way is lost");
+            // What was said until now is still written where somebody reads.
+            stderr::end(PARTING);
             exit(BY_SIGNAL + kind.as_raw_value());
         });
         Ok(Self { came: signals, asked })
