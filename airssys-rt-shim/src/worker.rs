@@ -188,10 +188,35 @@ impl<B: Behavior> WorkerStart<B> {
         }
     }
 
-    /// Says that somebody waits for the next incarnation. Where none runs, because it or a supervisor above it waits for its back-off, that ends now.
-    pub fn hurry(&self) {
+    /// Says that somebody waits for the next incarnation. Where none runs, because it or a supervisor above it waits for its back-off, that ends now. With the
+    /// same `once` one back-off is ended and no more, however often this is said: each start that fails counts for the supervisor.
+    pub fn hurry(&self, once: &Arc<AtomicBool>) {
         if let Some(orders) = self.current.load_full().filter(|orders| orders.is_closed()) {
-            orders.seat.hurry();
+            orders.seat.hurry(once);
+        }
+    }
+
+    /// Whether no incarnation runs, and none has begun to start when `mark` returns. One that begins later finds what `mark` did.
+    pub fn is_vacant(&self, mark: impl FnOnce()) -> bool {
+        let last = self.current.load_full();
+        if last.as_ref().is_some_and(|orders| !orders.is_closed()) {
+            return false;
+        }
+        mark();
+        // An incarnation is entered here before its behavior is made.
+        match (last, self.current.load_full()) {
+            (Some(last), Some(now)) => Arc::ptr_eq(&last, &now),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether no incarnation runs and the supervisor starts none by itself now, since the group waits for another one.
+    pub async fn is_held_back(&self) -> bool {
+        let last = self.current.load_full().filter(|orders| orders.is_closed());
+        match last {
+            Some(orders) => orders.seat.is_down().await,
+            None => false,
         }
     }
 

@@ -372,16 +372,24 @@ impl State {
 
     /// Ends the back-off of a child; under a strategy with groups that of whichever child the group waits for.
     fn hurry(&mut self, id: &ChildId, now: Duration) {
-        let waits =
-            |state: &Self, key| state.children.status(key) == Status::Restarting && state.children.timer(key).is_some();
-        let found = match self.strategy.is_group() {
-            true => self.children.keys().into_iter().find(|key| waits(self, *key)),
-            false => self.children.find(id).filter(|key| waits(self, *key)),
-        };
-        if let Some(key) = found {
+        if let Some(key) = self.backs_off_for(id) {
             // Ends the timer as well.
             self.children.set_status(key, Status::Restarting);
             self.backed_off(key, now);
+        }
+    }
+
+    /// Whether [`Event::Hurry`] for this child would end a back-off.
+    pub(crate) fn is_backing_off(&self, id: &ChildId) -> bool {
+        self.backs_off_for(id).is_some()
+    }
+
+    /// Whose back-off keeps a child from being started: its own, or that of any one under a strategy with groups.
+    fn backs_off_for(&self, id: &ChildId) -> Option<ChildKey> {
+        let waits = |key| self.children.status(key) == Status::Restarting && self.children.timer(key).is_some();
+        match self.strategy.is_group() {
+            true => self.children.keys().into_iter().find(|key| waits(*key)),
+            false => self.children.find(id).filter(|key| waits(*key)),
         }
     }
 

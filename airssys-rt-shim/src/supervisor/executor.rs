@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -160,7 +161,13 @@ impl Executor {
                 self.alarm = None;
                 Event::Tick
             }
-            Msg::Hurry { child } => Event::Hurry { child },
+            Msg::Hurry { child, once } => {
+                // Each start that fails counts: whoever waits does not use up what the supervisor bears.
+                if !self.state.is_backing_off(&child) || once.swap(true, Ordering::AcqRel) {
+                    return None;
+                }
+                Event::Hurry { child }
+            }
             Msg::Shutdown(why) => Event::Shutdown(why),
             Msg::Abort => Event::Abort,
             Msg::StartChild { spec, reply } => self.command(Command::StartChild(spec), Waiting::Pid(reply)),

@@ -1,5 +1,8 @@
 //! What a supervisor's actor is told.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use ractor::ActorId;
 use tokio::sync::oneshot;
 
@@ -31,9 +34,11 @@ pub(crate) enum Msg {
         fallback: ExitReason,
     },
     Tick,
-    /// Somebody waits for this child: where it waits for its back-off, it waits no longer.
+    /// Somebody waits for this child: where it waits for its back-off, it waits no longer. Of all those with the same `once` the first that does something
+    /// counts.
     Hurry {
         child: ChildId,
+        once: Arc<AtomicBool>,
     },
     StartChild {
         spec: ChildSpec,

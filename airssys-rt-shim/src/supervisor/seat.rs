@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::oneshot;
@@ -11,7 +12,7 @@ use crate::exit::ExitSlot;
 use crate::link::Pid;
 use crate::monitor::ExitWatch;
 use crate::supervisor::decide::{ChildKey, Generation};
-use crate::supervisor::{ChildError, Msg, SupervisorMsg};
+use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg};
 use crate::system::ShutdownRecord;
 
 /// The place of one incarnation of a child.
@@ -42,13 +43,24 @@ impl Seat {
     }
 
     /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor does, it waits no longer. Changes
-    /// nothing else, and may be said as often as one likes.
-    pub(crate) fn hurry(&self) {
+    /// nothing else, and may be said as often as one likes: with the same `once` one back-off is ended and no more.
+    pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
         let mut seat = Some(self);
         while let Some(at) = seat {
-            let _it_is_gone = at.supervisor.cast(SupervisorMsg(Msg::Hurry { child: at.id.clone() }));
+            let message = Msg::Hurry { child: at.id.clone(), once: Arc::clone(once) };
+            let _it_is_gone = at.supervisor.cast(SupervisorMsg(message));
             seat = at.above.as_deref();
         }
+    }
+
+    /// Whether the child is down, and its supervisor runs.
+    pub(crate) async fn is_down(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        if self.supervisor.cast(SupervisorMsg(Msg::WhichChildren(reply))).is_err() {
+            return false;
+        }
+        let children = answer.await.unwrap_or_default();
+        children.iter().any(|child| child.id == self.id && child.status == ChildStatus::Down)
     }
 
     /// Starts the child again, where it is down.

@@ -79,6 +79,8 @@ struct Offer {
     waiting: Option<Box<Swap>>,
     /// Whether no incarnation will look any more.
     gone: bool,
+    /// Whether none runs, and none has begun to start since that was said.
+    vacant: bool,
 }
 
 impl std::fmt::Debug for Offer {
@@ -275,23 +277,34 @@ impl Live {
         self.lock_offer().gone = false;
     }
 
+    /// Says that nobody runs here until somebody starts, or that somebody does.
+    pub(super) fn set_vacant(&self, vacant: bool) {
+        self.lock_offer().vacant = vacant;
+    }
+
+    /// Whether nobody runs here, and nobody has begun to start since that was said.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.lock_offer().vacant
+    }
+
     /// Whether nobody will start here any more by himself.
     pub(crate) fn is_gone(&self) -> bool {
         self.lock_offer().gone
     }
 
-    /// Puts a release into a place where nobody runs and nobody will start by himself: whoever is started here all the same starts with it. What the states
+    /// Puts a release into a place where nobody runs and nobody starts by himself now: whoever is started here all the same starts with it. What the states
     /// were is given where they are to be put back then. Whether it is such a place.
     pub(crate) fn pass_over(&self, next: Arc<Serving>, probation: Option<Probation>, put_back: Option<Before>) -> bool {
         // Locked until it is done: whoever starts comes back first, and then looks at what serves.
         let offer = self.lock_offer();
-        if offer.gone {
+        let is_empty = offer.gone || offer.vacant;
+        if is_empty {
             self.switch(next, probation);
             if let Some(saved) = put_back {
                 self.returns(Some(Returning { saved, discard: true }));
             }
         }
-        offer.gone
+        is_empty
     }
 
     /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its first start.

@@ -126,9 +126,23 @@ impl Post {
         self.start.restart().await.map(drop)
     }
 
-    /// Lets the next incarnation start now, where none runs and one is to.
-    pub(crate) fn hurry(&self) {
-        self.start.hurry();
+    /// Lets the next incarnation start now, where none runs and one is to; once.
+    pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
+        self.start.hurry(once);
+    }
+
+    /// Whether nobody runs here, and its group waits for another one before somebody is started.
+    pub(crate) async fn is_held_back(&self) -> bool {
+        self.start.is_held_back().await
+    }
+
+    /// Says that nobody runs here, where that is so, until somebody starts. Whether it is.
+    pub(crate) fn vacate(&self) -> bool {
+        let is_vacant = self.start.is_vacant(|| self.live.set_vacant(true));
+        if !is_vacant {
+            self.live.set_vacant(false);
+        }
+        is_vacant
     }
 }
 
@@ -281,6 +295,7 @@ fn worker(
                 door.reopen();
                 live.come_back();
             }
+            live.set_vacant(false);
             ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
         },
         move || {

@@ -438,7 +438,8 @@ struct Met {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// The members of a pool that do not run and will not be started again by themselves. Whoever starts one all the same starts the new release.
+    /// The actors that do not run: members that ended for good, and those whose group waits for another one before they are started. What is started there
+    /// starts with the new release.
     pub passed_over: Vec<String>,
     /// The actors that were to get the memory of the release before, and did not.
     pub without_memory: Option<WithoutMemory>,

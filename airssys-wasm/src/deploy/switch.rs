@@ -1,5 +1,6 @@
 //! How actors come to the new release, and back to the old one: what a deployment asks of each of them.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::router::service::Target;
 const ASK_AGAIN: Duration = Duration::from_millis(2);
 /// How often it looks whether an actor that is to take a release waits for its back-off.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// After which time an actor is passed over whose group waits for another one before it is started.
+const HELD_FOR: Duration = Duration::from_secs(1);
 /// How many sleeping actors are woken at a time to have their states back.
 const AT_ONCE: usize = 64;
 
@@ -147,7 +150,7 @@ impl Order {
                         NotSwapped::NoMemory(crash) => Setback::NoMemory(crash),
                     });
                 }
-                None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_gone() => {
+                None if matches!(self.posts, Posts::Fixed(_)) && (post.live.is_gone() || post.live.is_vacant()) => {
                     let (probation, saved) = match &put_back {
                         Some(saved) => (None, Some(Arc::clone(saved))),
                         None => (Some(Probation { before: Arc::clone(&before), failed: told }), None),
@@ -189,7 +192,9 @@ impl Order {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
                 Some(Err(_)) => post.live.put_back(before, Arc::clone(&saved)),
-                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before, Arc::clone(&saved)),
+                None if Instant::now() >= until || post.is_closed() || post.live.is_vacant() => {
+                    post.live.put_back(before, Arc::clone(&saved));
+                }
                 None => sleep(ASK_AGAIN).await,
             }
         }
@@ -210,9 +215,19 @@ impl Order {
         let hands_over = post.live.serving().template.hands_over() && swap.next.template.hands_over();
         let mut may_cut = swap.memory != MemoryHandover::Required || !hands_over;
         post.offer(Box::new(swap)).ok()?;
+        let (hurried, mut held_since) = (Arc::<AtomicBool>::default(), None);
         loop {
-            // It may end before it looks.
-            post.hurry();
+            // Whoever is started there is another one, which the group waits for: to hurry that would bring nothing.
+            if post.is_held_back().await {
+                let since: Instant = *held_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= HELD_FOR && post.vacate() {
+                    return self.take_back(post, claim, answered).await;
+                }
+            } else {
+                held_since = None;
+                // It may end before it looks.
+                post.hurry(&hurried);
+            }
             if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
                 return answer.ok();
             }
@@ -222,14 +237,25 @@ impl Order {
             }
             let deadline = self.options.handover_deadline;
             let by = || format!("{next}, which had waited for {}", humantime::format_duration(deadline));
-            if std::mem::take(&mut may_cut) && post.cut_off(claim, by(), now + deadline) {
+            let is_there = !post.vacate();
+            if is_there && std::mem::take(&mut may_cut) && post.cut_off(claim, by(), now + deadline) {
                 until = now + deadline;
                 continue;
             }
-            let answer = end(claim, answered).await;
-            post.live.withdraw(claim);
-            return answer;
+            return self.take_back(post, claim, answered).await;
         }
+    }
+
+    /// Takes an offer back that nobody came for; what became of it, where somebody is carrying it out.
+    async fn take_back(
+        &self,
+        post: &Post,
+        claim: &Arc<Claim>,
+        answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
+    ) -> Option<Result<Swapped, NotSwapped>> {
+        let answer = end(claim, answered).await;
+        post.live.withdraw(claim);
+        answer
     }
 
     /// The release, as a person reads it. No path of the host: a guest may be told.
