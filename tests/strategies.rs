@@ -371,6 +371,96 @@ async fn a_step_of_a_canary_is_a_share_of_the_keys_which_stay_in_it_when_they_sl
     deploying.stop().await;
 }
 
+/// A canary of hardly any keys, then of half of them, which goes on when each release has handled two messages.
+fn small() -> DeployOptions {
+    let mut canary = Canary::default();
+    canary.steps = vec![0.01, 0.02];
+    let mut options = with(Strategy::Canary(canary));
+    options.gate.bake = Duration::ZERO;
+    options.gate.samples = 2;
+    options.gate.latency = 1e6;
+    options
+}
+
+/// Which step it is at, and how many of how many have it.
+fn share(progress: &Progress) -> Option<(usize, usize, usize)> {
+    match progress {
+        Progress::Baking { step, have, of, .. } => Some((*step, *have, *of)),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_that_no_key_falls_into_takes_one_of_those_that_there_are_and_keeps_it() {
+    const FEW: [&str; 3] = ["a", "b", "c"];
+    let asleep = "keyed = { max_awake = 1, idle_timeout = \"20ms\" }";
+    let awake = "keyed = { idle_timeout = \"1h\" }";
+    let durable = "keyed = { max_awake = 1, idle_timeout = \"20ms\" }\nstate = \"durable\"";
+    for keyed in [asleep, awake, durable] {
+        let folder = tempfile::tempdir().unwrap();
+        let deploying = Deploying::start_kept(&counter_with(keyed), folder).await;
+        let ask = async |deploying: &Deploying, number: u64| {
+            let mut names = Vec::new();
+            for key in FEW {
+                let answer = deploying.ask_key(key, "sender", number).await;
+                names.push(answer["release"].as_str().unwrap().to_owned());
+            }
+            names
+        };
+        ask(&deploying, 1).await;
+        let deploying = match keyed == durable {
+            // Nobody has asked for them since the start.
+            true => Deploying::start_kept(&counter_with(keyed), deploying.stop().await).await,
+            false => deploying,
+        };
+        let release = deploying.release("two", "healthy");
+        let deployment = deploying.runtime.deploy("counter", release, small()).await.unwrap();
+        until(keyed, || share(&deployment.progress()).is_some()).await;
+        assert_eq!(share(&deployment.progress()), Some((1, 1, 3)), "{keyed}");
+        let first = ask(&deploying, 2).await;
+        assert_eq!(first.iter().filter(|name| *name == "two").count(), 1, "{keyed}: {first:?}");
+        ask(&deploying, 3).await;
+        until(keyed, || share(&deployment.progress()) == Some((2, 1, 3))).await;
+        assert_eq!(ask(&deploying, 4).await, first, "{keyed}: what is in stays in, and none is taken beside it");
+        deployment.cancel();
+        deployment.ended().await;
+        assert_eq!(ask(&deploying, 5).await, ["one"; 3], "{keyed}");
+        assert_eq!(deploying.counted("out of order"), 0);
+        deploying.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_of_no_keys_is_told_and_takes_the_first_that_comes() {
+    let deploying = Deploying::start(&counter_with("keyed = { idle_timeout = \"1h\" }")).await;
+    let release = deploying.release("two", "healthy");
+    let deployment = deploying.runtime.deploy("counter", release, small()).await.unwrap();
+    until("it bakes", || share(&deployment.progress()).is_some()).await;
+    assert_eq!(share(&deployment.progress()), Some((1, 0, 0)));
+    for (key, name) in [("a", "two"), ("b", "one"), ("a", "two")] {
+        assert_eq!(deploying.ask_key(key, "who", 1).await["release"], json!(name), "{key}");
+    }
+    until("it is counted again", || matches!(share(&deployment.progress()), Some((_, 1, _)))).await;
+    deployment.cancel();
+    deployment.ended().await;
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_of_a_pool_begins_with_a_member_that_has_a_key() {
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        let deploying = Deploying::start(&pool()).await;
+        deploying.ask_key(key, "sender", 1).await;
+        let release = deploying.release("two", "healthy");
+        let deployment = deploying.runtime.deploy("counter", release, small()).await.unwrap();
+        until(key, || share(&deployment.progress()) == Some((1, 1, 4))).await;
+        assert_eq!(deploying.ask_key(key, "sender", 2).await["release"], json!("two"), "{key}");
+        deployment.cancel();
+        deployment.ended().await;
+        deploying.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_whose_turns_fail_more_often_goes_back() {
     let deploying = Deploying::start(&pool()).await;

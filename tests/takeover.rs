@@ -396,6 +396,36 @@ async fn a_pool_is_taken_over_whatever_one_of_its_members_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_begins_with_a_member_that_runs() {
+    // Whichever two of the three ended.
+    for _ in 0..5 {
+        let mesh =
+            Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "", "instances = 3\nrestart = \"transient\""))).await;
+        let _no_answers = (mesh.ask("sick", &Command::Exit(0)).await, mesh.ask("sick", &Command::Exit(0)).await);
+        // The root's children: who counts, and who is left.
+        while mesh.runtime.root().count_children().await.unwrap().active > 2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let mut canary = Canary::default();
+        canary.steps = vec![1.0];
+        let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(Strategy::Canary(canary))).await.unwrap();
+        let baking = async {
+            loop {
+                if let Progress::Baking { step, have, of, .. } = deployment.progress() {
+                    return (step, have, of);
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        assert_eq!(tokio::time::timeout(PATIENCE, baking).await.unwrap(), (1, 1, 3));
+        assert_eq!(mesh.runtime.call("sick", who(), PATIENCE).await.unwrap().unwrap(), who());
+        deployment.cancel();
+        deployment.ended().await;
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_was_passed_over_goes_back_with_the_others() {
     let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "", "instances = 3\nrestart = \"transient\""))).await;
     let _no_answer = mesh.ask("sick", &Command::Exit(0)).await;

@@ -95,9 +95,13 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
     let canary = ["deploy", "counter", "two.wasm", "--strategy", "canary", "--bake", "10ms", "--patience", "50ms"];
     let back = desk.run(&[&canary[..], &["--no-traffic", "back"]].concat());
     let back = back.refused(1, "AH201", &["too few turns", "50ms"]);
-    assert!(back.stderr.contains("step 1 of 3, waits for 100 turns of each release; goes back"), "{}", back.stderr);
+    assert!(
+        back.stderr.contains("step 1 of 3, 1 of 4 have it, waits for 100 turns of each release; goes back"),
+        "{}",
+        back.stderr
+    );
     let promoted = desk.run(&[&canary[..], &["--no-traffic", "promote", "--probation", "10ms"]].concat()).well();
-    assert!(promoted.stderr.contains("step 2 of 3, waits for 100 turns"), "{}", promoted.stderr);
+    assert!(promoted.stderr.contains("step 2 of 3, 2 of 4 have it, waits for 100 turns"), "{}", promoted.stderr);
     // It holds, until somebody takes it back.
     let mut holding = desk.command(&[&["deploy", "counter", "one.wasm", "--json"], &canary[3..]].concat());
     let mut holding = holding.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -110,6 +114,30 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
     let _back = desk.run(&["rollback", "counter"]).well();
     assert!(said.any(|line| line.contains("it was cancelled")));
     assert_eq!(holding.wait().unwrap().code(), Some(1));
+    stop(&desk, running);
+}
+
+#[test]
+fn a_canary_says_at_once_that_no_key_has_it_and_when_one_does() {
+    let desk = Desk::with(&TOPOLOGY.replace("one.wasm\"", "one.wasm\"\nkeyed = { idle_timeout = \"1h\" }"));
+    for name in ["one", "two"] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, "healthy")).unwrap();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let mut canary = desk.command(&["deploy", "counter", "two.wasm", "--strategy", "canary", "--bake", "1h", "--json"]);
+    let mut canary = canary.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(canary.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = "counter: baking, step 1 of 4, 0 of 0 have it: the first that comes gets it";
+    assert!(said.any(|line| line.contains(told)), "it never said so");
+    assert_eq!(live_at(&desk, "counter/a", 1), json!("two"));
+    assert!(said.any(|line| line.contains("step 1 of 4, 1 of 1 have it")), "it never said so");
+    assert_eq!(live_at(&desk, "counter/b", 1), json!("one"));
+    let asked = Raw::welcome(&desk).ask("{\"request\":\"deployment\",\"service\":\"counter\"}");
+    assert_eq!(asked["ok"]["have"], json!(1), "{asked}");
+    let _back = desk.run(&["rollback", "counter"]).well();
+    assert!(said.any(|line| line.contains("it was cancelled")));
+    assert_eq!(canary.wait().unwrap().code(), Some(1));
     stop(&desk, running);
 }
 

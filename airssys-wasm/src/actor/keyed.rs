@@ -7,7 +7,6 @@
 //! comes back there may be one more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::live::Past;
 use super::place::{Post, ServiceSpec, identity};
+use super::share::{ALL, Known, Share};
 use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
@@ -93,8 +93,8 @@ impl std::fmt::Debug for Roster {
 
 struct Awakened {
     waking: Waking,
-    /// What the keys of a share, in ten-thousandths, wake with instead, while a deployment is under way.
-    next: Option<(Waking, u32)>,
+    /// What the keys of a share wake with instead, while a deployment is under way.
+    next: Option<(Waking, Share)>,
     /// Whether that deployment brings the states back as well that there were before.
     restores: bool,
     watch: Option<Arc<Watch>>,
@@ -109,13 +109,6 @@ struct Awakened {
 struct Asleep {
     own: Target,
     past: Past,
-}
-
-/// Whether an address belongs to a share, in ten-thousandths, of all. One that belongs to a share belongs to each larger one.
-fn is_in(address: &str, share: u32) -> bool {
-    let mut hasher = DefaultHasher::new();
-    address.hash(&mut hasher);
-    hasher.finish() % 10_000 < u64::from(share)
 }
 
 impl Roster {
@@ -142,12 +135,72 @@ impl Roster {
         self.lock().waking.clone()
     }
 
-    /// Lets the keys of a share wake with something else from now on; those of the share who are awake with what was before.
-    pub(crate) fn let_in(&self, next: &Waking, share: u32) -> Vec<Arc<Post>> {
+    /// Lets the keys of a share, in ten-thousandths, wake with something else from now on, and one that is known where the share has none; those of them who
+    /// are awake with what was before.
+    pub(crate) fn let_in(&self, next: &Waking, size: u32) -> Vec<Arc<Post>> {
+        let grown = |awakened: &Awakened| match &awakened.next {
+            Some((_, share)) => share.grown(size),
+            None => Share::new(size),
+        };
+        // Keys may be many: those who wake do not wait for it.
+        let looked_at = grown(&self.lock());
+        let mut known = if size < ALL { self.known(&looked_at) } else { Known::default() };
         let mut awakened = self.lock();
+        let mut share = grown(&awakened);
+        self.see_others(&awakened, &looked_at, &mut known);
+        if share == looked_at {
+            share.take_one(&known);
+        }
+        let awake = awakened.posts.iter().filter(|(address, _)| share.has(address)).map(|(_, post)| post);
+        let awake = awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &next.template)).cloned().collect();
         awakened.next = Some((next.clone(), share));
-        let awake = awakened.posts.iter().filter(|(address, _)| is_in(address, share)).map(|(_, post)| post);
-        awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &next.template)).cloned().collect()
+        awake
+    }
+
+    /// How many of those that are known, awake or with a state, wake with what is deployed, and how many are known. Goes through all keys: not for a thread of
+    /// the runtime's.
+    pub(crate) fn share(&self) -> (usize, usize) {
+        let Some(share) = self.lock().next.as_ref().map(|(_, share)| share.clone()) else { return (0, 0) };
+        let mut known = self.known(&share);
+        let mut awakened = self.lock();
+        self.see_others(&awakened, &share, &mut known);
+        if let (0, Some((_, now))) = (known.have, &mut awakened.next)
+            && *now == share
+        {
+            now.is_empty_again();
+        }
+        (known.have, known.all)
+    }
+
+    /// Those that have a state, whether they are awake or not.
+    fn known(&self, share: &Share) -> Known {
+        let mut known = Known::default();
+        if let Route::Keyed(_) = &self.service.route {
+            let mut address = format!("{}/", self.service.address);
+            let service = address.len();
+            self.service.each_state(|key, _| {
+                address.truncate(service);
+                address.push_str(key);
+                known.see(&address, share);
+            });
+        }
+        known
+    }
+
+    /// Those that are awake and of whom nothing is stored yet.
+    fn see_others(&self, awakened: &Awakened, share: &Share, known: &mut Known) {
+        for (address, post) in &awakened.posts {
+            let own = &post.live.serving().identity.own;
+            let is_stored = match (&self.service.route, &self.service.shelf) {
+                (Route::Keyed(_), Some(shelf)) => own.address().key().is_some_and(|key| shelf.has(key)),
+                // Each actor has a state that it is seen by.
+                (Route::Keyed(_), None) => true,
+                _ => false,
+            };
+            if !is_stored {
+                known.see(address, share);
+            }
+        }
     }
 
     /// Lets all wake with what was before the deployment; that, and who is awake. Whose state was brought over and who sleeps is [`Roster::returning`].
@@ -163,11 +216,11 @@ impl Roster {
         (awakened.waking.clone(), awakened.posts.values().cloned().collect())
     }
 
-    /// Lets `all` wake with a release that was there before, and with the states from then; those who are awake with another one. The others are
+    /// Lets all wake with a release that was there before, and with the states from then; those who are awake with another one. The others are
     /// [`Roster::returning`].
-    pub(crate) fn restore(&self, before: &Waking, all: u32) -> Vec<Arc<Post>> {
+    pub(crate) fn restore(&self, before: &Waking) -> Vec<Arc<Post>> {
         let mut awakened = self.lock();
-        (awakened.next, awakened.restores) = (Some((before.clone(), all)), true);
+        (awakened.next, awakened.restores) = (Some((before.clone(), Share::new(ALL))), true);
         awakened.asleep.values_mut().for_each(|asleep| asleep.past.restore());
         let awake = awakened.posts.values();
         awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &before.template)).cloned().collect()
@@ -295,8 +348,9 @@ impl Roster {
         let mut awakened = self.lock();
         let mut past = awakened.asleep.remove(&address).map(|asleep| asleep.past).unwrap_or_default();
         past.schema = awakened.schema_before;
+        let admits = awakened.next.as_mut().is_some_and(|(_, share)| share.admits(&address));
         let waking = match &awakened.next {
-            Some((next, share)) if is_in(&address, *share) => {
+            Some((next, _)) if admits => {
                 if !awakened.restores {
                     // Another release comes than the one that was to come back.
                     (past.on_trial, past.returning) = (Some(awakened.waking.terms.schema), None);

@@ -10,6 +10,7 @@ mod keyed;
 mod live;
 mod place;
 mod shadow;
+mod share;
 mod spawned;
 mod watch;
 
@@ -22,6 +23,7 @@ pub use place::{Multiplicity, ServiceSpec};
 pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
+pub(crate) use share::ALL;
 pub use spawned::SpawnedRules;
 pub(crate) use watch::{Counts, Tally, Watch};
 use watch::{Lent, Watching};

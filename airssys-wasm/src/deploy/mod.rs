@@ -14,6 +14,7 @@ mod intent;
 mod plan;
 mod record;
 mod run;
+mod seats;
 mod set;
 mod settings;
 mod strategy;
@@ -29,6 +30,7 @@ pub(crate) use plan::{Side, plan};
 pub use record::{Ended, RecordError, Recovery, Source, damage, forget, needed};
 pub(crate) use record::{Page, Records};
 pub(crate) use run::{Order, Posts, Restore, begin};
+pub(crate) use seats::seats;
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub(crate) use strategy::Unfit;
@@ -272,6 +274,11 @@ pub enum Progress {
         step: usize,
         /// All of them; after the last one all serve with it.
         steps: usize,
+        /// How many serve with it, or wake with it; at least one where there is one. Of a pool, its members that run; of a keyed service, its keys that are
+        /// awake or have a state. Keys are counted again now and then while it lasts.
+        have: usize,
+        /// How many of these there are.
+        of: usize,
         /// How the two releases do in this step, where they are compared.
         compared: Option<Compared>,
         /// That its time is over, and what it waits for.

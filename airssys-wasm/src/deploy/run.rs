@@ -11,11 +11,11 @@ use super::decide::{self, Action, Batch, Event};
 use super::gate::{NoTraffic, Seen, Verdict};
 use super::intent::Step;
 use super::record::{Page, RecordError};
-use super::strategy::{ALL, Rolling};
+use super::strategy::Rolling;
 use super::switch::{Failed, forward};
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Waits, Wish};
 use crate::actor::{
-    Before, Control, Counts, Held, Live, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch, check,
+    ALL, Before, Control, Counts, Held, Live, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch, check,
 };
 use crate::engine::{Engines, Template};
 use crate::error::{Crash, Fault};
@@ -27,6 +27,8 @@ const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const PROBES: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(5);
+/// After which time the keys of a share are counted again, of which there may be many.
+const COUNT_AGAIN: Duration = Duration::from_secs(5);
 /// After which time at most an actor is asked again that said that it is not well.
 const ASK_TWICE: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,8 @@ const ASK_TWICE: Duration = Duration::from_secs(1);
 pub(crate) struct Order {
     pub(crate) engines: Arc<Engines>,
     pub(crate) posts: Posts,
+    /// In which order the members of a pool are switched.
+    pub(crate) seats: Vec<usize>,
     pub(crate) template: Arc<Template>,
     pub(crate) terms: Arc<Terms>,
     pub(crate) options: DeployOptions,
@@ -92,6 +96,21 @@ impl Posts {
     /// Whether none of them runs, and some ended by themselves: what is to take over starts in their places.
     pub(crate) fn have_finished(&self) -> bool {
         self.are_stopped() && self.fixed().iter().any(Post::has_finished)
+    }
+
+    /// How many actors or keys have this release, and how many there are.
+    async fn share(&self, template: &Arc<Template>) -> (usize, usize) {
+        match self {
+            Self::Fixed(posts) => {
+                let has_it = |post: &&Post| Arc::ptr_eq(&post.live.serving().template, template);
+                let have = posts.iter().filter(has_it).filter(|post| !post.live.is_gone()).count();
+                (have, posts.len())
+            }
+            Self::Keyed(roster) => {
+                let roster = Arc::clone(roster);
+                crate::blocking::spawn(move || roster.share()).await.unwrap_or_default()
+            }
+        }
     }
 
     pub(super) fn fixed(&self) -> &[Post] {
@@ -246,7 +265,8 @@ impl Running<'_> {
                         let done = deployment.have();
                         let step = batches.iter().position(|have| *have == done).map_or(0, |at| at + 1);
                         let steps = batches.len();
-                        self.told.send_replace(Progress::Baking { step, steps, compared: None, waits: None });
+                        let (have, of) = self.order.posts.share(&self.order.template).await;
+                        self.told.send_replace(Progress::Baking { step, steps, have, of, compared: None, waits: None });
                         self.look(Stage { least, patience, passed: Event::Passed }).await
                     }
                 }
@@ -322,6 +342,7 @@ impl Running<'_> {
         let before = self.counts();
         // Whoever is not well is asked again: two answers in a row count.
         let (mut doubted, mut asked) = (Vec::new(), Vec::new());
+        let mut counted = begun;
         loop {
             let now = Instant::now();
             // Where it waits for more turns it is beyond its time already.
@@ -352,6 +373,7 @@ impl Running<'_> {
                 () = tokio::time::sleep_until(look_at), if !at_once => {}
                 () = std::future::ready(()), if at_once => {}
             }
+            self.count_share(&mut counted).await;
             if let Some(fault) = self.unwell(&mut doubted).await {
                 self.setback.get_or_insert(Setback::Unwell(fault));
                 return Event::Cancelled;
@@ -373,6 +395,27 @@ impl Running<'_> {
                 }
             }
         }
+    }
+
+    /// Counts again who has the new release, where that was long ago or nobody had it.
+    async fn count_share(&mut self, counted: &mut Instant) {
+        let is_due = match &*self.told.borrow() {
+            Progress::Baking { have, .. } => *have == 0 || counted.elapsed() >= COUNT_AGAIN,
+            _ => false,
+        };
+        if !is_due {
+            return;
+        }
+        let now = self.order.posts.share(&self.order.template).await;
+        *counted = Instant::now();
+        self.told.send_if_modified(|progress| match progress {
+            Progress::Baking { have, of, .. } => {
+                let is_other = (*have, *of) != now;
+                (*have, *of) = now;
+                is_other
+            }
+            _ => false,
+        });
     }
 
     /// What the two releases have done so far.
@@ -586,12 +629,12 @@ impl Running<'_> {
         }
     }
 
-    async fn switch_share(&mut self, roster: &Roster, batch: Batch) -> Result<(), Setback> {
+    async fn switch_share(&mut self, roster: &Arc<Roster>, batch: Batch) -> Result<(), Setback> {
         let Order { template, terms, .. } = &self.order;
         let mut next = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
         let awake = match self.order.restore {
             Some(Restore::Suspended) => roster.awake().into_iter().filter(|post| post.live.is_suspended()).collect(),
-            Some(Restore::BroughtOver) => roster.restore(&next, ALL),
+            Some(Restore::BroughtOver) => roster.restore(&next),
             None => {
                 if let Some(woken) = &self.woken {
                     next.clone_from(woken);
@@ -602,7 +645,10 @@ impl Running<'_> {
                     self.woken = Some(next.clone());
                 }
                 let share = self.order.options.strategy.shares().get(batch.to - 1).copied().unwrap_or(ALL);
-                roster.let_in(&next, share)
+                let keys = Arc::clone(roster);
+                // It goes through all keys.
+                let let_in = crate::blocking::spawn(move || keys.let_in(&next, share)).await;
+                let_in.map_err(|panic| Setback::NotStarted(Crash::Host { detail: panic.to_string() }))?
             }
         };
         let places: Vec<(usize, &Post)> = awake.iter().map(|post| (0, &**post)).collect();
@@ -704,10 +750,7 @@ impl Order {
 
     /// Which actor the `nth` is, in the order in which they are switched.
     pub(super) fn seat(&self, nth: usize) -> usize {
-        match &self.options.strategy {
-            Strategy::Rolling(rolling) if rolling.last_first => self.posts.fixed().len().saturating_sub(nth + 1),
-            _ => nth,
-        }
+        self.seats.get(nth).copied().unwrap_or(nth)
     }
 }
 

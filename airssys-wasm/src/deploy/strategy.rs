@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::actor::Multiplicity;
+use crate::actor::{ALL, Multiplicity};
 
 /// How the new release comes to the actors of a service.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -195,9 +195,6 @@ impl Strategy {
         shares
     }
 }
-
-/// All of the keys.
-pub(crate) const ALL: u32 = 10_000;
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
 fn ten_thousandths(percent: f64) -> u32 {

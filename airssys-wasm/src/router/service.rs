@@ -397,6 +397,18 @@ impl Service {
         }
     }
 
+    /// Of each lane whether a key with a state is in it; nothing where keys choose no lane.
+    pub(crate) fn lanes_with_keys(&self) -> Vec<bool> {
+        let Route::Partitioned(lanes) = &self.route else { return Vec::new() };
+        let mut with_keys = vec![false; lanes.len()];
+        self.each_state(|key, _| {
+            if let Some(found) = with_keys.get_mut(lane_of(Some(key), lanes.len())) {
+                *found = true;
+            }
+        });
+        with_keys
+    }
+
     /// Gives its mailboxes another shape, those that are made later too.
     pub(crate) fn reshape(&self, shape: Shape) {
         if let Route::Keyed(keyed) = &self.route {

@@ -475,7 +475,8 @@ impl Pending {
         });
         let (engines, template, terms) = (Arc::clone(engines), Arc::clone(&next.template), Arc::new(next.node.terms()));
         let (posts, starts) = (posts.clone(), posts.have_finished());
-        deploy::Order { engines, posts, template, terms, options, restore: *restore, starts, page, begun: None }
+        let (seats, restore) = (deploy::seats(&posts, &options.strategy), *restore);
+        deploy::Order { engines, posts, seats, template, terms, options, restore, starts, page, begun: None }
     }
 
     /// Lets it run, and sees to what becomes of the service.

@@ -295,14 +295,14 @@ fn follow(
 }
 
 fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
-    let (mut told, mut compared) = (String::new(), None);
+    let (mut told, mut compared) = (None, None);
     while !is_over(&deployment) {
-        let now = how_far(&deployment);
+        let now = Some(place(&deployment));
         if now != told {
             if let Some(sides) = compared.take() {
                 note(&format!("{service}: {}", side_by_side(sides)));
             }
-            note(&format!("{service}: {now}"));
+            note(&format!("{service}: {}", how_far(&deployment)));
             told = now;
         }
         compared = deployment.compared.or(compared);
@@ -314,11 +314,20 @@ fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<De
     Ok(deployment)
 }
 
-/// Where it is; of a comparison what changes now and then, not with each message.
+/// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each message.
+fn place(deployment: &Deployment) -> (String, Option<usize>, bool, Option<Waits>) {
+    (deployment.state.clone(), deployment.step, deployment.have == Some(0), deployment.waits.clone())
+}
+
+/// Where it is.
 fn how_far(deployment: &Deployment) -> String {
     let mut now = deployment.state.clone();
     if let (Some(step), Some(steps)) = (deployment.step, deployment.steps) {
         now.push_str(&format!(", step {step} of {steps}"));
+    }
+    if let (Some(have), Some(of)) = (deployment.have, deployment.of) {
+        let next = if have == 0 { ": the first that comes gets it" } else { "" };
+        now.push_str(&format!(", {have} of {of} have it{next}"));
     }
     if let Some(waits) = &deployment.waits {
         let Waits { samples, no_traffic, held } = waits;

@@ -327,7 +327,7 @@ fn compared(of: deploy::Compared) -> Compared {
 }
 
 fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
-    let (mut at, mut sides, mut waiting) = (None, None, None);
+    let (mut at, mut share, mut sides, mut waiting) = (None, None, None, None);
     let now = deployment.progress();
     let because_of = match &now {
         Progress::RolledBack { reason: Setback::OfTheSet { service, .. } }
@@ -339,8 +339,8 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
             (sides, waiting) = (compared, waits);
             ("rehearsing", None)
         }
-        Progress::Baking { step, steps, compared, waits } => {
-            at = Some((step, steps));
+        Progress::Baking { step, steps, have, of, compared, waits } => {
+            (at, share) = (Some((step, steps)), Some((have, of)));
             (sides, waiting) = (compared, waits);
             ("baking", None)
         }
@@ -369,6 +369,8 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         state: state.to_owned(),
         step: at.map(|(step, _)| step),
         steps: at.map(|(_, steps)| steps),
+        have: share.map(|(have, _)| have),
+        of: share.map(|(_, of)| of),
         compared: sides.map(compared),
         waits: waiting.map(|waits| Waits {
             samples: waits.samples,

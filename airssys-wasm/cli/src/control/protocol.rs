@@ -346,6 +346,12 @@ pub(crate) struct Deployment {
     /// While it bakes: how many there are.
     #[serde(default)]
     pub(crate) steps: Option<usize>,
+    /// While it bakes: how many keys, or members of a pool, have it.
+    #[serde(default)]
+    pub(crate) have: Option<usize>,
+    /// While it bakes: how many there are.
+    #[serde(default)]
+    pub(crate) of: Option<usize>,
     /// How the two releases do in this step, while they are compared.
     #[serde(default)]
     pub(crate) compared: Option<Compared>,
