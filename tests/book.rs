@@ -229,6 +229,64 @@ fn the_reference_names_every_key_and_no_other() {
     }
 }
 
+/// The rows of the first table of keys under a heading: the key, and what it may be.
+fn told_types(page: &str, heading: &str) -> Vec<(String, String)> {
+    let (_, section) = page.split_once(&format!("\n{heading}\n")).unwrap();
+    let rows =
+        section.lines().skip_while(|line| !line.starts_with("| key")).skip(2).take_while(|line| line.starts_with('|'));
+    let cell = |row: &str, at: usize| row.split('|').nth(at).unwrap().trim().to_owned();
+    rows.map(|row| (cell(row, 1).trim_matches('`').to_owned(), cell(row, 2))).collect()
+}
+
+#[test]
+fn what_a_number_may_be_is_what_the_reference_says() {
+    let page = fs::read_to_string(root().join("mdbook/src/topology.md")).unwrap();
+    let service = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"a\"\n";
+    let mut seen = 0;
+    for (heading, file, before, after) in [
+        ("## `[settings]`", "airssys.toml", "name = \"m\"\n[settings]\n".to_owned(), ""),
+        ("## `[root]`", "airssys.toml", "name = \"m\"\n[root]\n".to_owned(), ""),
+        ("## `[[service]]`", "airssys.toml", service.to_owned(), ""),
+        ("### `mailbox`", "airssys.toml", format!("{service}mailbox = {{ "), " }"),
+        ("### `keyed`", "airssys.toml", format!("{service}keyed = {{ "), " }"),
+        ("### `spawned`", "airssys.toml", format!("{service}spawned = {{ "), " }"),
+        ("## Limits", "airssys.toml", format!("{service}[service.limits]\n"), ""),
+        ("## Limits", "Component.toml", "name = \"a\"\nversion = \"0.1.0\"\n[limits]\n".to_owned(), ""),
+    ] {
+        for (key, told) in told_types(&page, heading) {
+            // Both ends, by asking for what is beyond them.
+            let beyond = match told.split([',', ' ']).next() {
+                Some("count") => ["0", "4294967295"],
+                Some("size") => ["\"0B\"", "\"9999999TiB\""],
+                Some("time") => ["\"1ns\"", "\"1ns\""],
+                _ => continue,
+            };
+            let text = |value: &str| format!("# {file}\n{before}{key} = {value}{after}\n");
+            let said = beyond.map(|value| {
+                read(&Block { place: String::new(), language: String::new(), above: String::new(), text: text(value) })
+            });
+            let range = said.into_iter().filter_map(Result::err).find_map(|said| {
+                let (_, range) = said.lines().next()?.split_once(" and it may be ")?;
+                range.split_once(" to ").map(|(least, most)| (least.to_owned(), most.to_owned()))
+            });
+            seen += usize::from(range.is_some());
+            let ends: Vec<String> = backquoted_in_order(&told).iter().map(|end| end.trim_matches('"').into()).collect();
+            let expected: Vec<String> = match range {
+                Some((least, most)) if ["0", "0B"].contains(&&*least) => vec![most],
+                Some((least, most)) if most == "365days" => vec![least],
+                Some((least, most)) => vec![least, most],
+                None => vec![],
+            };
+            assert_eq!(ends, expected, "{heading}: `{key}` of {file} is told to be a {told}");
+        }
+    }
+    assert!(seen > 55, "{seen} of them were asked for");
+}
+
+fn backquoted_in_order(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 #[test]
 fn every_default_is_as_written_out() {
     for of in ["# airssys.toml", "# Component.toml"] {

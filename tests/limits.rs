@@ -4,9 +4,12 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use airssys_rt_shim::child::Shutdown;
 use airssys_tests::PATIENCE;
-use airssys_wasm::compose::Topology;
+use airssys_wasm::actor::{KeyedRules, Multiplicity};
+use airssys_wasm::compose::{Node, ServiceNode, Topology};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
@@ -166,7 +169,7 @@ async fn a_release_brings_its_limits_along_and_apply_changes_them() {
     let manifest = "name = \"a\"\nversion = \"1.0.0\"\nlimits = { stack = \"16MiB\" }\n";
     std::fs::write(path.with_extension("toml"), manifest).unwrap();
     let mut options = DeployOptions::default();
-    options.probation = std::time::Duration::ZERO;
+    options.probation = Duration::ZERO;
     let deployment = runtime.deploy("a", Release::find(&path).unwrap(), options.clone()).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
     well(&runtime).await;
@@ -183,6 +186,54 @@ async fn a_release_brings_its_limits_along_and_apply_changes_them() {
             assert_eq!(crash(&runtime).await.code(), "stack-overflow");
         }
     }
+    runtime.shutdown().await;
+}
+
+/// The one service of a topology, to change.
+fn service(topology: &mut Topology) -> &mut ServiceNode {
+    let Some(Node::Service(service)) = topology.children.first_mut() else { panic!("no service") };
+    Arc::make_mut(service)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_means_nothing_is_refused_of_a_topology_made_in_code_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = put(&folder, &with(""), "");
+    let runtime = Runtime::builder().start(&plain).await.unwrap();
+    let cases: [(&str, fn(&mut Topology)); 16] = [
+        ("service a: `turn_deadline` is 0s", |all| service(all).limits.turn_deadline = Duration::ZERO),
+        ("service a: `turn_deadline` is ", |all| service(all).limits.turn_deadline = Duration::MAX),
+        ("service a: `start_timeout` is ", |all| service(all).limits.start_timeout = Duration::MAX),
+        ("service a: `memory` is 18446744073709551615B", |all| service(all).limits.memory_bytes = u64::MAX),
+        ("service a: `boundary` is 0B", |all| service(all).limits.boundary_bytes = 0),
+        ("service a: `effects` is ", |all| service(all).limits.effects = usize::MAX),
+        ("service a: `capacity` is 0", |all| service(all).shape.capacity = 0),
+        ("service a: `bytes` is ", |all| service(all).shape.bytes = usize::MAX),
+        ("service a: `shutdown` is ", |all| service(all).shutdown = Shutdown::Timeout(Duration::MAX)),
+        ("service a: `instances` is 0", |all| service(all).multiplicity = Multiplicity::Stateless { instances: 0 }),
+        ("service a: `max_keys` is 0", |all| {
+            service(all).multiplicity = Multiplicity::Keyed(KeyedRules { max_keys: 0, ..KeyedRules::default() });
+        }),
+        ("service a: `idle_timeout` is ", |all| {
+            let rules = KeyedRules { idle_timeout: Duration::MAX, ..KeyedRules::default() };
+            service(all).multiplicity = Multiplicity::Keyed(rules);
+        }),
+        ("settings: `reserve_timeout` is ", |all| all.settings.mesh.reserve_timeout = Duration::MAX),
+        ("settings: `shutdown_timeout` is 0s", |all| all.settings.shutdown_timeout = Duration::ZERO),
+        ("settings: `dead_letters` is ", |all| all.settings.mesh.dead_letters = usize::MAX),
+        ("root: `period` is ", |all| all.root.period = Duration::MAX),
+    ];
+    for (says, change) in cases {
+        let mut topology = plain.clone();
+        change(&mut topology);
+        let said = |error: RuntimeError| error.to_string();
+        let checked = Runtime::builder().check(&topology).await.map(drop).map_err(said).unwrap_err();
+        let started = Runtime::builder().start(&topology).await.map(drop).map_err(said).unwrap_err();
+        let planned = runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop).unwrap_err().to_string();
+        assert!(checked.starts_with(says) && checked.contains("; hint: write at "), "{says}: {checked}");
+        assert_eq!([&started, &planned], [&checked; 2]);
+    }
+    well(&runtime).await;
     runtime.shutdown().await;
 }
 

@@ -534,7 +534,7 @@ async fn one_for_one_leaves_the_siblings_instance_state_and_mailbox_alone() {
 async fn a_crash_loop_never_starves_siblings() {
     let case = Case {
         promise: "",
-        supervisor: "intensity = 100000000",
+        supervisor: "intensity = 1000000",
         children: &[("a", "init = \"panic@recorder:2-\""), ("b", "")],
         steps: &[],
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+use crate::limits::ranges::LONGEST;
 use crate::shown::part_hint;
 
 /// Something wrong in a file that people write.
@@ -71,6 +72,9 @@ impl Source {
                 (_, None) if what.contains("unknown field") => {
                     (&*what, "see the reference of the file's keys in the book")
                 }
+                (_, None) if what.contains("expected usize") || what.contains("expected u32") => {
+                    (&*what, "write a whole number from 0; the reference in the book says how large it may be")
+                }
                 (_, None) => (&*what, ""),
             };
             match error.span() {
@@ -87,9 +91,6 @@ impl Source {
         ConfigError { path: self.path.clone(), at: Some((line, column)), what: what.into(), hint: hint.into() }
     }
 }
-
-/// The longest time that a file can name: a year. The clock has an end, and a time beyond it is a slip of the pen.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Parses a length of time that is not too long.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
@@ -108,7 +109,9 @@ impl<'de> Deserialize<'de> for Humane {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_time(&text).map(Self).map_err(|error| {
-            D::Error::custom(format!("{text:?} is no length of time ({error}); write it like \"5s\" or \"250ms\""))
+            D::Error::custom(format!(
+                "{text:?} is no length of time ({error}); hint: write it like \"5s\" or \"250ms\""
+            ))
         })
     }
 }
@@ -121,7 +124,7 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         bytesize::ByteSize::from_str(&text).map(|size| Self(size.as_u64())).map_err(|error| {
-            D::Error::custom(format!("{text:?} is no number of bytes ({error}); write it like \"32MiB\""))
+            D::Error::custom(format!("{text:?} is no number of bytes ({error}); hint: write it like \"32MiB\""))
         })
     }
 }

@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+pub(crate) mod ranges;
+
+pub use ranges::OutOfRange;
+
 /// The wasm page: 64 KiB.
 pub const PAGE: u64 = 64 * 1024;
 /// How often the engines' clock ticks: the grain of budgets, and how long a busy guest holds a thread at most.
@@ -120,7 +124,7 @@ impl Limits {
 
 /// A number of bytes as it is written in a file: in the largest unit that says it exactly.
 pub(crate) fn size_text(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
         None => format!("{bytes}B"),

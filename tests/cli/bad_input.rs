@@ -121,7 +121,13 @@ fn a_topology_with_a_defect_is_refused_with_its_place() {
         (format!("colour = 1\n{ECHO}"), ":1:1", "colour"),
         (service("restart = \"always\"\n"), ":5:11", "permanent, transient, temporary"),
         (service("supervisor = \"nobody\"\n"), ":5:14", "there is no supervisor"),
-        (service("instances = 0\n"), ":5:13", "a pool has 1 to"),
+        (service("instances = 0\n"), ":5:13", "`instances` is 0, and it may be 1 to 1024"),
+        (service("limits = { turn_deadline = \"999999999999years\" }\n"), ":5:28", "is no length of time"),
+        (
+            service("limits = { start_timeout = \"0s\" }\n"),
+            ":5:28",
+            "`start_timeout` is 0s, and it may be 1ms to 365days",
+        ),
         (service("limits = { turn_deadline = \"soon\" }\n"), ":5:28", "is no length of time"),
         (service("shutdown = \"2years\"\n"), ":5:12", "is no shutdown"),
         (service("limits = { turn_deadline = \"2years\" }\n"), ":5:28", "longer than a year"),
@@ -225,6 +231,6 @@ fn more_than_this_machine_holds_is_refused() {
         let _refused = Desk::with(&text).run(&[subcommand]).refused(3, "AR103", says);
     }
     let text = format!("{ECHO}limits = {{ memory = \"5GiB\" }}\n");
-    let _refused =
-        Desk::with(&text).run(&["check"]).refused(2, "AC107", &["service echo", "the limit `memory` is 5GiB", "4GiB"]);
+    let says = &["airssys.toml:5:21", "`memory` is 5GiB, and it may be 0B to 4GiB", "`memory = \"4GiB\"`"];
+    let _refused = Desk::with(&text).run(&["check"]).refused(2, "AT101", says);
 }

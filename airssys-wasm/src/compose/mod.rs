@@ -1,12 +1,15 @@
 //! The topology: the declared tree of supervisors and services, and what each may do. Plain data; nothing here runs.
-//! `folders` opens what is granted of the disk.
+//! `folders` opens what is granted of the disk;
+//! `range` says whether each number is one that means something.
 
 pub(crate) mod folders;
+pub(crate) mod range;
 mod topology;
 mod validate;
 pub(crate) mod write;
 mod written;
 
 pub use folders::{FolderError, FolderNote, Granted};
+pub use range::{RangeError, Whose};
 pub use topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 pub use write::NotText;

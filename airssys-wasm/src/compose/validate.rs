@@ -10,7 +10,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::Spanned;
 
 use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
-use super::written;
+use super::{range, written};
 use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern};
@@ -21,11 +21,6 @@ use crate::shown::part_hint;
 
 #[cfg(test)]
 mod tests;
-
-/// The most members of a pool.
-const MAX_INSTANCES: usize = 1_024;
-/// The most messages a mailbox can hold.
-const MAX_CAPACITY: usize = 1 << 24;
 
 struct Named<'a> {
     at: Range<usize>,
@@ -61,7 +56,9 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);
     check_flags(source, &written.name.span(), &root_flags)?;
     let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
-    Ok(Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children })
+    let topology = Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children };
+    range::check(&topology).map_err(|error| error.at(source))?;
+    Ok(topology)
 }
 
 fn bad_name(source: &Source, name: &Spanned<String>) -> ConfigError {
@@ -275,7 +272,7 @@ fn service(
     node.own_limits = LimitsPatch::from(value.limits.clone());
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
-    node.shape = shape(source, &value.mailbox)?;
+    node.shape = shape(&value.mailbox);
     node.grants = grants(source, written, names, &value.grants)?;
     node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
     node.retries = value.retries;
@@ -357,16 +354,9 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
             period: asked.period.map_or(default.period, |time| time.0),
             backoff: set_aside(source, &keyed.span(), asked.backoff.as_ref(), default.backoff)?,
         };
-        if rules.max_awake == 0 || rules.max_keys == 0 || rules.period.is_zero() {
-            return Err(source.error(
-                &keyed.span(),
-                "`max_awake`, `max_keys` and `period` must be more than nothing",
-                "leave them out for the defaults",
-            ));
-        }
         return Ok(Multiplicity::Keyed(rules));
     }
-    let Some(instances) = &value.instances else {
+    let Some(instances) = value.instances else {
         if value.partitioned {
             return Err(source.error(
                 &value.name.span(),
@@ -376,12 +366,7 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
         }
         return Ok(Multiplicity::One);
     };
-    match *instances.get_ref() {
-        count if !(1..=MAX_INSTANCES).contains(&count) => Err(source.error(
-            &instances.span(),
-            format!("{count} instances"),
-            format!("a pool has 1 to {MAX_INSTANCES}"),
-        )),
+    match instances {
         instances if value.partitioned => Ok(Multiplicity::Partitioned { instances }),
         1 => Ok(Multiplicity::One),
         instances => Ok(Multiplicity::Stateless { instances }),
@@ -414,13 +399,6 @@ fn spawned_rules(
         period: asked.period.map_or(default.period, |time| time.0),
         backoff: set_aside(source, &spawned.span(), asked.backoff.as_ref(), default.backoff)?,
     };
-    if rules.max_children == 0 || rules.period.is_zero() {
-        return Err(source.error(
-            &spawned.span(),
-            "`max_children` and `period` must be more than nothing",
-            "leave them out for the defaults",
-        ));
-    }
     Ok(rules)
 }
 
@@ -443,18 +421,14 @@ fn wide(bytes: &Bytes) -> usize {
     usize::try_from(bytes.0).unwrap_or(usize::MAX)
 }
 
-fn shape(source: &Source, mailbox: &written::Mailbox) -> Result<Shape, ConfigError> {
-    let mut shape = Shape { overflow: mailbox.overflow.0, ..Shape::default() };
-    if let Some(capacity) = &mailbox.capacity {
-        if !(1..=MAX_CAPACITY).contains(capacity.get_ref()) {
-            let what = format!("a mailbox for {} messages", capacity.get_ref());
-            return Err(source.error(&capacity.span(), what, format!("its capacity is 1 to {MAX_CAPACITY}")));
-        }
-        shape.capacity = *capacity.get_ref();
+fn shape(mailbox: &written::Mailbox) -> Shape {
+    let default = Shape::default();
+    Shape {
+        capacity: mailbox.capacity.unwrap_or(default.capacity),
+        bytes: mailbox.bytes.as_ref().map_or(default.bytes, wide),
+        all_bytes: mailbox.all_bytes.as_ref().map_or(default.all_bytes, wide),
+        overflow: mailbox.overflow.0,
     }
-    shape.bytes = mailbox.bytes.as_ref().map_or(shape.bytes, wide);
-    shape.all_bytes = mailbox.all_bytes.as_ref().map_or(shape.all_bytes, wide);
-    Ok(shape)
 }
 
 fn grants(

@@ -96,7 +96,7 @@ pub(super) struct Service {
     pub(super) shutdown: Option<Word<Shutdown>>,
     #[serde(default)]
     pub(super) significant: bool,
-    pub(super) instances: Option<Spanned<usize>>,
+    pub(super) instances: Option<usize>,
     #[serde(default)]
     pub(super) partitioned: bool,
     pub(super) keyed: Option<Spanned<Keyed>>,
@@ -141,7 +141,7 @@ pub(super) struct Spawned {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Mailbox {
-    pub(super) capacity: Option<Spanned<usize>>,
+    pub(super) capacity: Option<usize>,
     pub(super) bytes: Option<Bytes>,
     pub(super) all_bytes: Option<Bytes>,
     pub(super) overflow: Word<Overflow>,

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::needs::Needs;
 use super::template::{HANDLER, Lane};
-use crate::limits::{Limits, size_text};
+use crate::limits::ranges::{MOST_SYNC_STACK, of_limits};
+use crate::limits::{Limits, OutOfRange, size_text};
 
 /// One thing that keeps a host from running a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,17 +25,8 @@ pub enum Obstacle {
         /// What the limit allows.
         allows: u64,
     },
-    /// A limit is one that no host can keep.
-    Range {
-        /// The key of `[limits]`.
-        key: &'static str,
-        /// What is written: bytes for `memory` and `stack`, otherwise a number.
-        is: u64,
-        /// The least that it may be.
-        least: u64,
-        /// The most; for `stack` it depends on the lane.
-        most: u64,
-    },
+    /// A limit is one that no host can keep. The most that `stack` may be depends on the lane.
+    Range(OutOfRange),
     /// It takes more than any host gives, whatever the limits say.
     TooMuch {
         /// What it takes.
@@ -95,29 +87,13 @@ pub enum Absence {
 /// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each import, each global.
 pub(super) const MOST_RECORDS: u64 = 8 << 20;
 
-/// The most that a host gives, whatever is written.
-const MOST_MEMORY: u64 = 4 << 30;
-const MOST_STACK: u64 = 64 << 20;
-/// The sync lane runs on the stack of a worker thread, which usually has 2 MiB.
-const MOST_SYNC_STACK: u64 = 1 << 20;
-const LEAST_STACK: u64 = 16 << 10;
-const MOST_MEMORIES: u64 = 16;
-const MOST_TABLES: u64 = 1_000;
-const MOST_ELEMENTS: u64 = 10_000_000;
-
 /// The limits that no host can keep.
 pub(super) fn out_of_range(limits: &Limits, lane: Lane) -> Vec<Obstacle> {
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let most_stack = if lane == Lane::Sync { MOST_SYNC_STACK } else { MOST_STACK };
-    let ranges = [
-        ("memory", limits.memory_bytes, 0, MOST_MEMORY),
-        ("memories", count(limits.memories), 0, MOST_MEMORIES),
-        ("table_elements", count(limits.table_elements), 0, MOST_ELEMENTS),
-        ("tables", count(limits.tables), 0, MOST_TABLES),
-        ("stack", count(limits.stack_bytes), LEAST_STACK, most_stack),
-    ];
-    let out = ranges.into_iter().filter(|(_, is, least, most)| is < least || is > most);
-    out.map(|(key, is, least, most)| Obstacle::Range { key, is, least, most }).collect()
+    let ranges = of_limits(limits).into_iter().map(|(range, is)| match range.key {
+        "stack" if lane == Lane::Sync => (range.up_to(MOST_SYNC_STACK), is),
+        _ => (range, is),
+    });
+    ranges.filter_map(|(range, is)| range.check(is)).map(Obstacle::Range).collect()
 }
 
 /// What of a component's needs is beyond its limits.
@@ -161,16 +137,14 @@ impl Obstacle {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
             }
             Self::Limit { key, takes, .. } => {
-                let enough = if *key == "memory" { format!("{:?}", amount(key, *takes)) } else { takes.to_string() };
+                let enough = if *key == "memory" { format!("{:?}", size_text(*takes)) } else { takes.to_string() };
                 format!(
                     "raise it to at least `{key} = {enough}` under [limits] of its Component.toml or [service.limits] of the topology"
                 )
             }
-            Self::Range { key, is, most, .. } => {
-                let way = if is > most { "lower" } else { "raise" };
-                let sync = *key == "stack" && *most == MOST_SYNC_STACK;
-                let lane = if sync { ", or remove `lane = \"sync\"`" } else { "" };
-                format!("{way} `{key}` under [limits] of its Component.toml or [service.limits] of the topology{lane}")
+            Self::Range(out) => {
+                let lane = if out.is_for_sync_stack() { ", or remove `lane = \"sync\"` from its Component.toml" } else { "" };
+                format!("{}{lane}", out.hint())
             }
             Self::TooMuch { .. } => "make it smaller, or part it into several components".to_owned(),
             Self::Import { why: Absence::Version { known }, .. } => {
@@ -232,10 +206,6 @@ impl fmt::Display for Obstacle {
             Self::Unknown { detail } => write!(f, "the engine does not take it: {detail}"),
         }
     }
-}
-
-fn amount(key: &str, amount: u64) -> String {
-    if matches!(key, "memory" | "stack") { size_text(amount) } else { amount.to_string() }
 }
 
 impl fmt::Display for Absence {

@@ -8,9 +8,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::capability::{Access, Requests};
+use crate::compose::range::out_of_range;
 use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
 use crate::engine::{Asked, Lane, TemplateError, Verdict};
 use crate::limits::Limits;
+use crate::limits::ranges::of_limits;
 
 /// A `Component.toml` that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +214,14 @@ impl LimitsPatch {
         }
     }
 
+    /// Each limit that the description names is one that means something.
+    fn check(&self, source: &Source) -> Result<(), ConfigError> {
+        let mut limits = Limits::default();
+        self.apply(&mut limits);
+        let out = of_limits(&limits).into_iter().find_map(|(range, is)| range.check(is));
+        out.map_or(Ok(()), |out| Err(out_of_range(source, None, &["limits"], out)))
+    }
+
     /// These limits, changed as the file says.
     pub fn apply(&self, limits: &mut Limits) {
         fn set<T: Copy>(limit: &mut T, patch: Option<T>) {
@@ -281,6 +291,8 @@ impl Manifest {
             }
             _ => World::Actor,
         };
+        let limits = LimitsPatch::from(written.limits);
+        limits.check(source)?;
         let asked = written.requests;
         Ok(Self {
             name: name.clone(),
@@ -291,7 +303,7 @@ impl Manifest {
             state_schema: written.state_schema,
             memory: written.memory,
             lane: written.lane,
-            limits: written.limits.into(),
+            limits,
             requests: Requests {
                 send: parse_all(source, &asked.send)?,
                 call: parse_all(source, &asked.call)?,

@@ -11,8 +11,7 @@ use crate::apply::{
     Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
     refused_ways, ungranted_of,
 };
-use crate::compose::folders;
-use crate::compose::{ServiceNode, Topology};
+use crate::compose::{ServiceNode, Topology, folders, range};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Engines, Shape, Template, TemplateError};
 use crate::limits::InstanceLimits;
@@ -188,6 +187,7 @@ impl Runtime {
     }
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
+        range::check(topology).map_err(RuntimeError::from)?;
         let live = self.live_ones();
         let before = self.in_force.load_full();
         let (mut target, deployed) = with_deployed(&before, topology, &live);

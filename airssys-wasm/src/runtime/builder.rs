@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
 use crate::apply::{Ledger, Served};
 use crate::compose::folders::{self, Guarded};
+use crate::compose::range;
 use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
@@ -88,6 +89,7 @@ impl RuntimeBuilder {
     ///
     /// [`RuntimeError`].
     pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
+        range::check(topology)?;
         durable_services(topology, self.data_folder.as_deref())?;
         let guarded = guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref());
         let folders = folders::hold(&mut topology.clone(), [], &guarded)?;
@@ -108,6 +110,7 @@ impl RuntimeBuilder {
     ///
     /// [`RuntimeError`]. Nothing runs then.
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
+        range::check(topology)?;
         let in_force = topology;
         let guarded = guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref());
         let durable = durable_services(topology, self.data_folder.as_deref())?;

@@ -26,7 +26,7 @@ use crate::actor::{Placed, check};
 use crate::apply::{InForceError, Ledger};
 use crate::capability::Operation;
 use crate::compose::folders::Guarded;
-use crate::compose::{FolderError, Topology, TopologySettings};
+use crate::compose::{FolderError, RangeError, Topology, TopologySettings};
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
@@ -80,6 +80,9 @@ pub enum RuntimeError {
         /// What the kernel allows.
         mappings: usize,
     },
+    /// A number means nothing: too little, or more than any host keeps. A topology from a file has none such.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// Durable state is asked for, and no folder to keep it in.
     #[error(
         "service {service} has durable state, and no data folder was named; hint: name one, or leave `state` of the service out"
