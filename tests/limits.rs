@@ -189,6 +189,60 @@ async fn a_release_brings_its_limits_along_and_apply_changes_them() {
     runtime.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_by_a_limit_names_its_key_and_what_it_is() {
+    let refused = |grow: &str| doing("", &format!("(if (i32.eq ({grow}) (i32.const -1)) (then unreachable))"));
+    let large = refused("memory.grow (i32.const 600)");
+    let wide = doing(
+        "(table $wide 0 funcref)",
+        "(if (i32.eq (table.grow $wide (ref.null func) (i32.const 20001)) (i32.const -1)) (then unreachable))",
+    );
+    let full = doing(
+        "(memory $small 1 2)",
+        "(if (i32.eq (memory.grow $small (i32.const 2)) (i32.const -1)) (then unreachable))",
+    );
+    let endless = doing("", "(loop (br 0))");
+    let cases: [(&[u8], &str, &str, &str, &str); 10] = [
+        (&deep(100_000), "", "", "stack-overflow", "stack overflow in down: the limit `stack` is 512KiB"),
+        (&deep(5_000), "", "stack = \"16KiB\"", "stack-overflow", "the limit `stack` is 16KiB"),
+        (&large, "", "", "out-of-memory", "out of memory: the limit `memory` is 32MiB"),
+        (&wide, "", "", "out-of-memory", "out of memory: the limit `table_elements` is 20000"),
+        (&full, "", "memories = 2", "out-of-memory", "out of memory: "),
+        (&endless, "", "turn_budget = \"20ms\"", "budget", "turn budget used up: the limit `turn_budget` is 20ms"),
+        (
+            &endless,
+            "",
+            "turn_budget = \"1h\", turn_deadline = \"50ms\"",
+            "deadline",
+            "turn deadline passed: the limit `turn_deadline` is 50ms",
+        ),
+        (
+            &endless,
+            "lane = \"sync\"\n",
+            "turn_budget = \"1h\"",
+            "budget",
+            "in the sync lane a turn computes for one tick of 2ms",
+        ),
+        (&deep(u32::MAX), "lane = \"sync\"\n", "turn_budget = \"1h\"", "stack-overflow", "the limit `stack` is 512KiB"),
+        (&with(""), "", "boundary = \"1KiB\"", "oversized", "the limit `boundary` is 1KiB"),
+    ];
+    for (binary, lane, limits, code, says) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.toml"), format!("name = \"a\"\nversion = \"1.0.0\"\n{lane}")).unwrap();
+        let topology = put(&folder, binary, &format!("limits = {{ {limits} }}"));
+        let runtime = Runtime::builder().start(&topology).await.unwrap();
+        let crashed = match runtime.call("a", vec![b'x'; 2 << 10], PATIENCE).await {
+            Err(CallError::Crashed(crash)) => crash,
+            other => panic!("{says}: {other:?}"),
+        };
+        assert_eq!(crashed.code(), code, "{crashed}");
+        assert!(crashed.to_string().contains(says), "{says}: {crashed}");
+        // A memory's own maximum is nobody's limit.
+        assert!(says.contains("the limit `") || !crashed.to_string().contains("the limit `"), "{crashed}");
+        runtime.shutdown().await;
+    }
+}
+
 /// The one service of a topology, to change.
 fn service(topology: &mut Topology) -> &mut ServiceNode {
     let Some(Node::Service(service)) = topology.children.first_mut() else { panic!("no service") };

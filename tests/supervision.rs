@@ -555,5 +555,5 @@ async fn a_hanging_start_is_ended_at_its_time_out_and_counts() {
     let text = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nconfig = { init = \"hang\" }\nlimits = { start_timeout = \"100ms\", turn_budget = \"1h\", turn_deadline = \"1h\" }\n";
     let Err(error) = Mesh::try_start(text, Runtime::builder()).await else { panic!("it started") };
     let said = format!("{error:?} {error}");
-    assert!(said.contains("it was not over within 100ms, its start_timeout"), "{said}");
+    assert!(said.contains("it was not over in time: the limit `start_timeout` is 100ms"), "{said}");
 }

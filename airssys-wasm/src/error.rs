@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::address::{Address, AddressError};
+use crate::limits::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +38,7 @@ impl Fault {
     }
 }
 
-/// How a component instance ended by itself. The supervisor decides what comes next.
+/// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text names the limit's key and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Crash {
@@ -50,19 +51,33 @@ pub enum Crash {
         at: Option<String>,
     },
     /// It called itself too deep.
-    #[error("stack overflow{}", At(.at.as_deref()))]
+    #[error("stack overflow{}: the limit `stack` is {}", At(.at.as_deref()), size_text(*.limit_bytes))]
     StackOverflow {
+        /// The limit.
+        limit_bytes: u64,
         /// The guest function, where the binary names it.
         at: Option<String>,
     },
     /// It was refused memory and did not live with that.
-    #[error("out of memory: the limit is {limit_bytes} bytes")]
+    #[error("out of memory: the limit `memory` is {}", size_text(*.limit_bytes))]
     OutOfMemory {
         /// The limit.
         limit_bytes: u64,
     },
+    /// It was refused elements of a table and did not live with that.
+    #[error("out of memory: the limit `table_elements` is {limit_elements}")]
+    OutOfElements {
+        /// The limit.
+        limit_elements: usize,
+    },
+    /// Its memory was not made larger though its limits allow that: it has reached its own maximum, or the host has no more.
+    #[error("out of memory: {detail}")]
+    NoMemory {
+        /// What the engine said.
+        detail: String,
+    },
     /// The turn took too long, waiting included.
-    #[error("turn deadline of {} passed", humantime::format_duration(*.deadline))]
+    #[error("turn deadline passed: the limit `turn_deadline` is {}", humantime::format_duration(*.deadline))]
     Deadline {
         /// The deadline.
         deadline: Duration,
@@ -74,13 +89,18 @@ pub enum Crash {
         by: String,
     },
     /// The turn computed too long.
-    #[error("turn budget of {} used up", humantime::format_duration(*.budget))]
+    #[error("turn budget used up: the limit `turn_budget` is {}", humantime::format_duration(*.budget))]
     Budget {
         /// The budget.
         budget: Duration,
     },
+    /// The turn computed longer than one may in the sync lane, whatever its budget is.
+    #[error(
+        "turn budget used up: in the sync lane a turn computes for one tick of 2ms at most, and `lane` of its Component.toml is \"sync\""
+    )]
+    Tick,
     /// It handed more bytes to the host in one call than it may.
-    #[error("oversized: more than {limit_bytes} bytes in one call or answer")]
+    #[error("oversized: too much in one call or answer: the limit `boundary` is {}", size_text(*.limit_bytes))]
     Oversized {
         /// The limit.
         limit_bytes: u64,
@@ -136,10 +156,10 @@ impl Crash {
         match self {
             Self::Trap { .. } => "trap",
             Self::StackOverflow { .. } => "stack-overflow",
-            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::OutOfMemory { .. } | Self::OutOfElements { .. } | Self::NoMemory { .. } => "out-of-memory",
             Self::Deadline { .. } => "deadline",
             Self::CutOff { .. } => "cut-off",
-            Self::Budget { .. } => "budget",
+            Self::Budget { .. } | Self::Tick => "budget",
             Self::Oversized { .. } => "oversized",
             Self::Start { .. } => "start",
             Self::Schema { .. } => "schema",

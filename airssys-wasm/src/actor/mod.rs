@@ -627,7 +627,7 @@ fn late(limit: Duration) -> Crash {
     let limit = humantime::format_duration(limit);
     Crash::Start {
         during: "the start",
-        fault: Fault::Unavailable(format!("it was not over within {limit}, its start_timeout")),
+        fault: Fault::Unavailable(format!("it was not over in time: the limit `start_timeout` is {limit}")),
     }
 }
 

@@ -6,6 +6,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::guest::Guest;
 use super::host::random::NoRandomness;
+use super::limiter::Refused;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};
 
@@ -26,26 +27,32 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {
             Trap::Interrupt => Crash::Budget { budget: limits.turn_budget },
-            Trap::StackOverflow => Crash::StackOverflow { at: function(error) },
+            Trap::StackOverflow => Crash::StackOverflow { limit_bytes: limits.stack_bytes as u64, at: function(error) },
             // Most guests run into `unreachable` when they are refused memory.
-            _ if guest.limiter.refused => Crash::OutOfMemory { limit_bytes: limits.memory_bytes },
-            trap => Crash::Trap { trap: name(*trap), at: function(error) },
+            trap => refused(guest).unwrap_or_else(|| Crash::Trap { trap: name(*trap), at: function(error) }),
         };
     }
     if let Some(none) = error.downcast_ref::<NoRandomness>() {
         return Crash::Trap { trap: none.to_string(), at: function(error) };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        let trap = format!("more than {} resources of WASI at a time", limits.resources);
+        let trap = format!("too many resources of WASI at a time: the limit `resources` is {}", limits.resources);
         return Crash::Trap { trap, at: function(error) };
     }
     if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {
         return Crash::Oversized { limit_bytes: limits.boundary_bytes as u64 };
     }
-    if guest.limiter.refused {
-        return Crash::OutOfMemory { limit_bytes: limits.memory_bytes };
-    }
-    Crash::Host { detail: cut(format!("{error:#}"), REASON_BYTES) }
+    refused(guest).unwrap_or_else(|| Crash::Host { detail: cut(format!("{error:#}"), REASON_BYTES) })
+}
+
+/// What a turn was refused that then did not go well.
+fn refused(guest: &Guest) -> Option<Crash> {
+    let limits = &guest.identity.terms.limits;
+    Some(match guest.limiter.refused.as_ref()? {
+        Refused::Memory => Crash::OutOfMemory { limit_bytes: limits.memory_bytes },
+        Refused::Elements => Crash::OutOfElements { limit_elements: limits.table_elements },
+        Refused::Growth(detail) => Crash::NoMemory { detail: detail.clone() },
+    })
 }
 
 fn name(trap: Trap) -> String {

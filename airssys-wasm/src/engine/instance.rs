@@ -360,10 +360,24 @@ impl Instance {
         match ended {
             Ok(Ok(Ok(value))) => Ran::Done(done(value)),
             Ok(Ok(Err(fault))) => Ran::Fault(fault_from_wit(fault)),
-            Ok(Err(error)) => Ran::Crashed(classify(&error, self.store.data())),
-            Err(Early::Elapsed) => Ran::Crashed(Crash::Deadline { deadline }),
+            Ok(Err(error)) => Ran::Crashed(match (classify(&error, self.store.data()), &self.calls) {
+                // There a turn has one tick, whatever its budget is.
+                (Crash::Budget { .. }, Calls::Sync { .. }) => Crash::Tick,
+                (crash, _) => crash,
+            }),
+            Err(Early::Elapsed) => Ran::Crashed(self.late(deadline)),
             Err(Early::Interrupted(by)) => Ran::Crashed(Crash::CutOff { by }),
         }
+    }
+
+    /// The turn's own deadline, unless it had less time: there is an end to a handover as well.
+    fn late(&self, had: Duration) -> Crash {
+        let deadline = self.store.data().identity.terms.limits.turn_deadline;
+        if had >= deadline {
+            return Crash::Deadline { deadline };
+        }
+        let fault = Fault::Unavailable("it was not over at the handover deadline".to_owned());
+        Crash::Start { during: "the handover", fault }
     }
 }
 
@@ -411,12 +425,12 @@ async fn bounded<T>(
 
 fn renew(store: &mut Store<Guest>, ticks: u64) {
     store.data_mut().ticks = ticks;
-    store.data_mut().limiter.refused = false;
+    store.data_mut().limiter.refused = None;
     store.set_epoch_deadline(1);
 }
 
 /// One whole tick: the one that is under way does not count.
 fn renew_sync(store: &mut Store<Guest>) {
-    store.data_mut().limiter.refused = false;
+    store.data_mut().limiter.refused = None;
     store.set_epoch_deadline(2);
 }

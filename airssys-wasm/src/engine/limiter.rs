@@ -2,6 +2,19 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::limits::{REASON_BYTES, cut};
+
+/// What an instance was refused.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Memory, by its limit.
+    Memory,
+    /// Elements of a table, by their limit.
+    Elements,
+    /// Memory that its limit allows; what the engine said.
+    Growth(String),
+}
+
 /// The limiter of one store.
 #[derive(Debug)]
 pub(crate) struct Limiter {
@@ -13,8 +26,8 @@ pub(crate) struct Limiter {
     /// What there is, all memories and all tables together. Growth that the host then failed to bring about stays counted.
     memory_there: usize,
     elements_there: usize,
-    /// Whether this turn was refused memory: a trap after that is out-of-memory.
-    pub(crate) refused: bool,
+    /// What this turn was refused last: a trap after that is out-of-memory.
+    pub(crate) refused: Option<Refused>,
 }
 
 impl Limiter {
@@ -27,7 +40,7 @@ impl Limiter {
             instances: limits.core_instances,
             memory_there: 0,
             elements_there: 0,
-            refused: false,
+            refused: None,
         }
     }
 }
@@ -35,18 +48,22 @@ impl Limiter {
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = grow(&mut self.memory_there, current, desired, self.memory_bytes);
-        self.refused |= !allowed;
+        if !allowed {
+            self.refused = Some(Refused::Memory);
+        }
         Ok(allowed)
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused = true;
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = Some(Refused::Growth(cut(format!("{error:#}"), REASON_BYTES)));
         Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = grow(&mut self.elements_there, current, desired, self.table_elements);
-        self.refused |= !allowed;
+        if !allowed {
+            self.refused = Some(Refused::Elements);
+        }
         Ok(allowed)
     }
 
