@@ -9,7 +9,7 @@ use std::sync::Arc;
 use airssys_tests::{PATIENCE, guest};
 use airssys_wasm::Runtime;
 use airssys_wasm::compose::Topology;
-use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{TemplateError, read_component};
 use airssys_wasm::registry::{Draft, Release};
 use tempfile::TempDir;
@@ -381,6 +381,158 @@ async fn what_is_no_component_says_what_it_is() {
     damaged[middle] ^= 0x40;
     let said = doors.say(&damaged, "").await;
     assert!(said.iter().all(|(_, told)| told.is_some() == said[0].1.is_some()), "{said:?}");
+    doors.close().await;
+}
+
+/// A number as a binary has it.
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap();
+        number >>= 7;
+        bytes.push(if number == 0 { low } else { low | 0x80 });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}
+
+/// A section of a binary, which has so many of the same entries.
+fn section(id: u8, count: usize, entry: &[u8]) -> Vec<u8> {
+    let entries = [leb(count), entry.repeat(count)].concat();
+    [vec![id], leb(entries.len()), entries].concat()
+}
+
+/// A section that is a component or a module of its own.
+fn part(id: u8, inner: &[u8]) -> Vec<u8> {
+    [vec![id], leb(inner.len()), inner.to_vec()].concat()
+}
+
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// The echo with a section more at its end.
+fn and(section: &[u8]) -> Vec<u8> {
+    [binary(ECHO), section.to_vec()].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_host_reads_to_its_end_is_told_at_once() {
+    let doors = Doors::open().await;
+    // Each level instantiates the one below twice: a few hundred bytes, and more instances than there is memory.
+    let leaf = [COMPONENT, &part(1, MODULE), &section(2, 1, b"\0\0\0")].concat();
+    let laughs =
+        (0..40).fold(leaf.clone(), |inner, _| [COMPONENT, &part(4, &inner), &section(5, 2, b"\0\0\0")].concat());
+    let says = &["bad.wasm", "steps to be put together", "the most is 200000", "part it into several components"];
+    doors.refuse("a doubling component", &and(&part(4, &laughs)), "", says).await;
+    doors.refuse("nothing but that", &laughs, "", says).await;
+    // The same by a component that is handed around: what it is in the end, nobody knows before.
+    let handed = with(
+        "(component $twice (import \"x\" (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))
+         (component $leaf) (instance (instantiate $twice (with \"x\" (component $leaf))))",
+    );
+    let says = &["the engine does not take it", "a component that it is given"];
+    doors.refuse("a component that is given", &binary(&handed), "", says).await;
+    let aliased = with(
+        "(component $holds (component $leaf) (export \"c\" (component $leaf)))
+         (instance $i (instantiate $holds)) (alias export $i \"c\" (component $c)) (instance (instantiate $c))",
+    );
+    doors.refuse("a component that is exported", &binary(&aliased), "", says).await;
+
+    let nested = |levels| (0..levels).fold(COMPONENT.to_vec(), |inner, _| [COMPONENT, &part(4, &inner)].concat());
+    let says = &["it takes 101 levels of components in one another", "the most is 100"];
+    doors.refuse("many levels", &and(&part(4, &nested(20_000))), "", says).await;
+    doors.refuse("one level too many", &and(&part(4, &nested(100))), "", says).await;
+    doors.take("as many levels as there may be", &and(&part(4, &nested(99))), "").await;
+    let types = |levels| part(7, &[vec![1], [0x42, 1, 1].repeat(levels), vec![0x42, 0]].concat());
+    let says = &["levels of types in one another", "the most is 100"];
+    doors.refuse("types in types", &and(&types(1_000_000)), "", says).await;
+    doors.take("types in types", &and(&types(90)), "").await;
+    let many = [COMPONENT, &part(4, COMPONENT).repeat(900)].concat();
+    let says = &["it takes 2001 modules and components", "the most is 2000"];
+    doors.refuse("many components", &and(&part(4, &many).repeat(300)), "", says).await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_of_anything_is_no_valid_component_and_a_lot_of_nothing_is_one() {
+    let doors = Doors::open().await;
+    let with_module = |sections: &[&[u8]]| and(&part(1, &[MODULE, &sections.concat()].concat()));
+    let function = section(1, 1, b"\x60\0\0");
+    for (what, says, bytes) in [
+        ("types", "types count", with_module(&[&section(1, 1_000_001, b"\x60\0\0")])),
+        (
+            "functions",
+            "functions count",
+            with_module(&[&function, &section(3, 1_000_001, b"\0"), &section(10, 1_000_001, b"\x02\0\x0b")]),
+        ),
+        ("globals", "globals count", with_module(&[&section(6, 1_000_001, b"\x7f\0\x41\0\x0b")])),
+        ("segments of data", "data segments count", with_module(&[&section(11, 100_001, b"\x01\0")])),
+        ("segments of elements", "element segments count", with_module(&[&section(9, 100_001, b"\x01\0\0")])),
+        (
+            "exports",
+            "duplicate export",
+            with_module(&[
+                &function,
+                &section(3, 1, b"\0"),
+                &section(7, 2, b"\x01f\0\0"),
+                &section(10, 1, b"\x02\0\x0b"),
+            ]),
+        ),
+    ] {
+        doors.refuse(what, &bytes, "", &["bad.wasm is not a valid component", says, "at offset 0x"]).await;
+    }
+    let nothing = [b"\x04none".to_vec(), vec![0; 100 << 20]].concat();
+    doors.take("100 MiB of nothing", &and(&part(0, &nothing)), "").await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_never_start_is_told_before_anybody_starts_it() {
+    let doors = Doors::open().await;
+    let started = |text: &str| binary(&instances(1, text));
+    let more = "limits = { memories = 2 }\n";
+    let says = &["it never starts", "a segment of its data ends at 65537, and its memory begins with 65536"];
+    doors.refuse("data", &started("(memory 1) (data (i32.const 65536) \"x\")"), more, says).await;
+    let says = &["a segment of its data ends at 4294967297"];
+    doors.refuse("data below zero", &started("(memory 1) (data (i32.const -1) \"xx\")"), more, says).await;
+    let says = &["a segment of its element ends at 3, and its table begins with 2"];
+    doors.refuse("elements", &started("(table 2 funcref) (func $f) (elem (i32.const 1) $f $f)"), "", says).await;
+    doors.take("data that fits", &started("(memory 1) (data (i32.const 65535) \"x\")"), more).await;
+    let unused = module("(memory 1) (data (i32.const 65536) \"x\")");
+    doors.take("a module that nobody instantiates", &binary(&unused), "").await;
+    doors.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_function_that_fails_or_never_ends_is_told_by_whoever_starts_it_and_leaves_the_old_release() {
+    let doors = Doors::open().await;
+    let starting = |body: &str| binary(&instances(1, &format!("(memory 1 2) (func $s {body}) (start $s)")));
+    let limits = "limits = { memories = 2, turn_budget = \"20ms\" }\n";
+    for (body, lane, says) in [
+        ("unreachable", "", "trap: wasm `unreachable` instruction executed"),
+        ("(drop (i32.load (i32.const 65536)))", "", "trap: out of bounds memory access"),
+        ("(loop (br 0))", "", "turn budget used up: the limit `turn_budget` is 20ms"),
+        ("(loop (br 0))", "lane = \"sync\"\n", "turn budget used up: the limit `turn_budget` is 20ms"),
+        ("(call $s)", "", "stack overflow in s: the limit `stack` is 512KiB"),
+        ("(if (i32.eq (memory.grow (i32.const 900)) (i32.const -1)) (then unreachable))", "", "out of memory: "),
+    ] {
+        let binary = starting(body);
+        // Nobody who only looks starts it.
+        let said = doors.say(&binary, &format!("{lane}{limits}")).await;
+        for (door, told) in &said {
+            match *door {
+                "run" => assert!(told.as_deref().is_some_and(|told| told.contains(says)), "{body}: {told:?}"),
+                _ => assert_eq!(told, &None, "{body}: {door}"),
+            }
+        }
+        let release = Release::find(&doors.folder.path().join("bad.wasm")).unwrap();
+        let deployment = doors.runtime.deploy("echo", release, DeployOptions::default()).await.unwrap();
+        match deployment.ended().await {
+            Progress::RolledBack { reason } => assert!(reason.to_string().contains(says), "{body}: {reason}"),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
     doors.close().await;
 }
 

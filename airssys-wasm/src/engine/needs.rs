@@ -6,7 +6,8 @@ use wasmtime_environ::component::{ComponentTranslation, VMComponentOffsets};
 use wasmtime_environ::component::{ComponentTypesBuilder, GlobalInitializer, InstantiateModule, Translator};
 use wasmtime_environ::{HostPtr, Module, ScopeVec, Tunables, VMOffsets};
 
-use super::features;
+use super::obstacle::Obstacle;
+use super::{features, segments};
 
 /// What one instance of a component takes when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,8 +28,9 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Counts what a valid component takes; what the engine said where it does not know something that the component does.
-    pub(super) fn of(bytes: &[u8]) -> Result<Self, String> {
+    /// Counts what a valid component takes, and finds what can never fit into it; what the engine said where it does not know something that the component
+    /// does.
+    pub(super) fn of(bytes: &[u8]) -> Result<(Self, Vec<Obstacle>), String> {
         let mut tunables = Tunables::default_host();
         tunables.concurrency_support = false;
         let scope = ScopeVec::new();
@@ -40,11 +42,13 @@ impl Needs {
             records_bytes: u64::from(VMComponentOffsets::new(HostPtr, &component).size_of_vmctx()),
             ..Self::default()
         };
+        let mut misfits = Vec::new();
         for step in &component.initializers {
             let GlobalInitializer::InstantiateModule(of, _) = step else { continue };
             needs.core_instances += 1;
             let InstantiateModule::Static(index, _) = of else { continue };
             let Some(translation) = modules.get(*index) else { continue };
+            misfits.extend(segments::beyond(translation).filter(|misfit| !misfits.contains(misfit)));
             let module = Self::of_module(&translation.module);
             needs.memories += module.memories;
             needs.memory_bytes = needs.memory_bytes.saturating_add(module.memory_bytes);
@@ -61,7 +65,7 @@ impl Needs {
             needs.table_elements = needs.table_elements.max(module.table_elements);
             needs.records_bytes = needs.records_bytes.max(module.records_bytes);
         }
-        Ok(needs)
+        Ok((needs, misfits))
     }
 
     fn of_module(module: &Module) -> Self {

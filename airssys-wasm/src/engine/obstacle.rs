@@ -36,6 +36,17 @@ pub enum Obstacle {
         /// The most that there is.
         most: u64,
     },
+    /// What it puts into a memory or a table at its start lies beyond what that begins with: it would never start.
+    Segment {
+        /// `data` or `element`.
+        kind: &'static str,
+        /// Where the segment ends: a byte, or an element.
+        end: u64,
+        /// `memory` or `table`.
+        of: &'static str,
+        /// What that begins with.
+        has: u64,
+    },
     /// It imports what is not there.
     Import {
         /// The import.
@@ -116,6 +127,13 @@ pub(super) fn beyond(needs: &Needs, limits: &Limits, lane: Lane) -> Vec<Obstacle
     obstacles
 }
 
+const SMALLER: &str = "make it smaller, or part it into several components";
+
+/// Whether no limit of this key allows so much.
+fn is_beyond_range(key: &str, takes: u64) -> bool {
+    of_limits(&Limits::default()).iter().any(|(range, _)| range.key == key && range.check(takes).is_some())
+}
+
 impl Obstacle {
     /// A stable name, such as `AC105`.
     #[must_use]
@@ -123,8 +141,8 @@ impl Obstacle {
         match self {
             Self::Import { .. } => "AC105",
             Self::NoHandler { .. } | Self::Export { .. } => "AC106",
-            Self::Range { .. } => "AC107",
-            Self::Limit { .. } | Self::TooMuch { .. } => "AC109",
+            Self::Range(_) => "AC107",
+            Self::Limit { .. } | Self::TooMuch { .. } | Self::Segment { .. } => "AC109",
             Self::Feature { .. } | Self::Unknown { .. } => "AC110",
         }
     }
@@ -136,6 +154,7 @@ impl Obstacle {
             Self::Feature { name } => {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
             }
+            Self::Limit { key, takes, .. } if is_beyond_range(key, *takes) => SMALLER.to_owned(),
             Self::Limit { key, takes, .. } => {
                 let enough = if *key == "memory" { format!("{:?}", size_text(*takes)) } else { takes.to_string() };
                 format!(
@@ -146,7 +165,10 @@ impl Obstacle {
                 let lane = if out.is_for_sync_stack() { ", or remove `lane = \"sync\"` from its Component.toml" } else { "" };
                 format!("{}{lane}", out.hint())
             }
-            Self::TooMuch { .. } => "make it smaller, or part it into several components".to_owned(),
+            Self::Segment { of, .. } => {
+                format!("build it with a {of} that begins larger; was it changed after it was built?")
+            }
+            Self::TooMuch { .. } => SMALLER.to_owned(),
             Self::Import { why: Absence::Version { known }, .. } => {
                 format!("build it for {known}, such as with the SDK that belongs to this host")
             }
@@ -187,13 +209,10 @@ impl fmt::Display for Obstacle {
             Self::Limit { key, takes, allows } => {
                 write!(f, "it has {takes} {}, and the limit `{key}` is {allows}", key.replace('_', " "))
             }
-            Self::Range { key, is, least, most } => write!(
-                f,
-                "the limit `{key}` is {}, and it may be {} to {}",
-                amount(key, *is),
-                amount(key, *least),
-                amount(key, *most)
-            ),
+            Self::Range(out) => write!(f, "{out}"),
+            Self::Segment { kind, end, of, has } => {
+                write!(f, "it never starts: a segment of its {kind} ends at {end}, and its {of} begins with {has}")
+            }
             Self::TooMuch { what, takes, most } => write!(f, "it takes {takes} {what}, and the most is {most}"),
             Self::Import { import, why } => write!(f, "it imports {import}, {why}"),
             Self::NoHandler { found } if found.is_empty() => write!(f, "it does not export {HANDLER}"),

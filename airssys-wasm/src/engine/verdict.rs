@@ -16,7 +16,7 @@ use super::linkers::Linkers;
 use super::needs::Needs;
 use super::obstacle::{Obstacle, beyond, out_of_range};
 use super::template::{Asked, TemplateError, check_component};
-use super::{exports, imports};
+use super::{exports, extent, imports};
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]
@@ -37,6 +37,9 @@ impl Verdict {
     /// It is no component, or a damaged one.
     pub(crate) fn of(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
         check_component(bytes, path)?;
+        if let Some(verdict) = Self::of_too_large(bytes) {
+            return Ok(verdict);
+        }
         match features::validate(bytes) {
             Validated::Well(types) => Self::of_valid(bytes, path, asked, &types),
             Validated::Uses(types, names) => {
@@ -54,14 +57,27 @@ impl Verdict {
 
     /// Looks at a component that is compiled already: the bodies of its functions were validated then.
     pub(super) fn of_compiled(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
+        if let Some(verdict) = Self::of_too_large(bytes) {
+            return Ok(verdict);
+        }
         let types = features::types(bytes).map_err(|error| invalid(path, error))?;
         Self::of_valid(bytes, path, asked, &types)
+    }
+
+    /// Of what no host reads to its end there is nothing else to say.
+    fn of_too_large(bytes: &[u8]) -> Option<Self> {
+        let obstacles = vec![extent::beyond(bytes)?];
+        Some(Self { anatomy: Anatomy::default(), needs: None, obstacles })
     }
 
     fn of_valid(bytes: &[u8], path: &Path, asked: Asked<'_>, types: &Types) -> Result<Self, TemplateError> {
         let anatomy = Anatomy::of(bytes, path)?;
         let (needs, mut obstacles) = match Needs::of(bytes) {
-            Ok(needs) => (Some(needs), beyond(&needs, asked.limits, asked.lane)),
+            Ok((needs, misfits)) => {
+                let mut obstacles = beyond(&needs, asked.limits, asked.lane);
+                obstacles.extend(misfits);
+                (Some(needs), obstacles)
+            }
             Err(detail) => (None, vec![Obstacle::Unknown { detail }]),
         };
         if needs.is_some() {
