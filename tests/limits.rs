@@ -243,6 +243,9 @@ async fn a_crash_by_a_limit_names_its_key_and_what_it_is() {
     }
 }
 
+/// What is said of a topology, and how it is changed before.
+type Change = (&'static str, fn(&mut Topology));
+
 /// The one service of a topology, to change.
 fn service(topology: &mut Topology) -> &mut ServiceNode {
     let Some(Node::Service(service)) = topology.children.first_mut() else { panic!("no service") };
@@ -254,7 +257,7 @@ async fn a_number_that_means_nothing_is_refused_of_a_topology_made_in_code_too()
     let folder = tempfile::tempdir().unwrap();
     let plain = put(&folder, &with(""), "");
     let runtime = Runtime::builder().start(&plain).await.unwrap();
-    let cases: [(&str, fn(&mut Topology)); 16] = [
+    let cases: [Change; 16] = [
         ("service a: `turn_deadline` is 0s", |all| service(all).limits.turn_deadline = Duration::ZERO),
         ("service a: `turn_deadline` is ", |all| service(all).limits.turn_deadline = Duration::MAX),
         ("service a: `start_timeout` is ", |all| service(all).limits.start_timeout = Duration::MAX),
