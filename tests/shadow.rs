@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
-use airssys_tests::{Mesh, guest, heir};
+use airssys_tests::{Mesh, PATIENCE, guest, heir};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback, Shadow, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
@@ -152,4 +152,60 @@ async fn a_shadow_has_the_memory_that_is_handed_over() {
     assert_eq!(end, Progress::Live, "{:?}", deployment.rehearsed());
     assert_eq!(deploying.ask("a", number + 1).await["seen"], json!(number + 1));
     deploying.stop().await;
+}
+
+/// A message to the counter whose sender has so long a name, under which its number is kept.
+fn long(number: usize, letters: usize) -> Vec<u8> {
+    json!({ "from": format!("{number}{}", "x".repeat(letters)), "number": 1 }).to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_that_is_too_far_behind_is_given_up_and_ends_the_deployment() {
+    let limits = "limits = { turn_budget = \"200ms\", start_timeout = \"500ms\", memory = \"4MiB\" }";
+    let deploying =
+        Deploying::start(&TOPOLOGY.replace(limits, "limits = { turn_budget = \"60s\", turn_deadline = \"10m\" }"))
+            .await;
+    let release = deploying.release("two", "hangs");
+    let deployment = deploying.runtime.deploy("counter", release, options(1_000_000)).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Rehearsing { .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The first of them keeps the shadow. What waits for it has a bound, and so has what the turns that are not shown have written.
+    let mut sent = 0;
+    while matches!(deployment.progress(), Progress::Rehearsing { .. }) {
+        assert!(sent < 60, "60 MiB are written, and the shadow is not given up: {:?}", deployment.rehearsed());
+        let answer = deploying.runtime.call("counter", long(sent, 1_000_000), PATIENCE).await;
+        assert!(answer.is_ok(), "the live release does not wait: {answer:?}");
+        sent += 1;
+    }
+    let end = deployment.ended().await;
+    let Progress::RolledBack { reason: reason @ Setback::Behind { compared: 0 } } = &end else { panic!("{end:?}") };
+    assert!(reason.to_string().contains("16MiB"), "{reason}");
+    let found = deployment.rehearsed();
+    assert!(found.behind == 1 && (10..40).contains(&found.skipped), "{found:?}");
+    // It serves as before.
+    assert!(deploying.runtime.call("counter", long(sent, 10), PATIENCE).await.is_ok());
+    deploying.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_asks_for_more_than_is_kept_is_not_shown() {
+    let mesh = Mesh::start(&MESH.replace(
+        "[[service]]\n    name = \"actor\"",
+        "[[service]]\n    name = \"actor\"\n    limits = { turn_budget = \"60s\", turn_deadline = \"2m\" }",
+    ))
+    .await;
+    let release = next(mesh.folder.path(), ALL);
+    let deployment = mesh.runtime.deploy("actor", release, options(1_000)).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Rehearsing { .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // All but the first few are refused, and what they carry is written down all the same.
+    let flood = Command::SendBytes { to: "sink".to_owned(), bytes: 1_000_000 };
+    mesh.ok("actor", &Command::Times(300, Box::new(flood))).await;
+    mesh.until("it is passed over", |_| deployment.rehearsed().skipped == 1).await;
+    mesh.ok("actor", &Command::Get("nothing".to_owned())).await;
+    mesh.until("the next one is shown", |_| deployment.rehearsed().compared == 1).await;
+    assert!(matches!(deployment.progress(), Progress::Rehearsing { .. }));
+    mesh.runtime.shutdown().await;
 }

@@ -2,6 +2,7 @@
 //! What it says and would do is compared with what the live one said and did, and thrown away.
 //!
 //! Invariant: nothing that it does is seen by anybody, and the live actor never waits for it. What comes faster than it is shown is not shown, and counted.
+//! What it has to catch up with is bounded in bytes: where even the writes of the turns that are not shown are too much, it is given up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::engine::guest::Guest;
 use crate::engine::script::{Asked, Reading, Script, Told, text};
 use crate::engine::{Engines, Instance, Ran, Template};
 use crate::error::Fault;
+use crate::limits::{REASON_BYTES, SHADOW_BYTES};
 use crate::message::{Answer, Delivery, Envelope};
 use crate::router::service::Terms;
 use crate::state::{State, Transaction};
@@ -56,6 +58,8 @@ pub struct Rehearsed {
     pub compared: u64,
     /// Those that were not, because the shadow was behind, or because they are notices that a child ended. Those of actors that have no shadow do not count.
     pub skipped: u64,
+    /// The actors whose shadow was given up, because it was too far behind.
+    pub behind: u64,
     /// Those that differ.
     pub differing: u64,
     /// The first of them, at most 16.
@@ -70,6 +74,7 @@ pub(crate) struct Rehearsal {
     room: Arc<Semaphore>,
     compared: AtomicU64,
     skipped: AtomicU64,
+    behind: AtomicU64,
     differing: AtomicU64,
     differences: Mutex<Vec<Difference>>,
 }
@@ -89,6 +94,7 @@ impl Rehearsal {
             room: Arc::new(Semaphore::new(SHADOWS)),
             compared: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
+            behind: AtomicU64::new(0),
             differing: AtomicU64::new(0),
             differences: Mutex::default(),
         })
@@ -98,6 +104,7 @@ impl Rehearsal {
         Rehearsed {
             compared: self.compared.load(Ordering::Relaxed),
             skipped: self.skipped.load(Ordering::Relaxed),
+            behind: self.behind.load(Ordering::Relaxed),
             differing: self.differing.load(Ordering::Relaxed),
             differences: self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -129,14 +136,20 @@ struct Lived {
     unseen: Vec<(Box<str>, Transaction)>,
     /// The state of its key, where it is the first that is shown of it.
     state: Option<Arc<State>>,
+    /// What it takes of [`SHADOW_BYTES`].
+    _room: OwnedSemaphorePermit,
 }
 
 /// The live actor's end of its shadow.
 pub(super) struct Shadow {
     shown: mpsc::Sender<Box<Lived>>,
     rehearsal: Arc<Rehearsal>,
+    /// Room for turns that wait to be shown: a permit for each byte.
+    room: Arc<Semaphore>,
     /// What was written by turns that are not shown, by key.
     unseen: HashMap<Box<str>, Transaction>,
+    /// What all of that takes.
+    unseen_bytes: usize,
     /// The keys whose state the shadow has.
     known: HashSet<Box<str>>,
 }
@@ -162,10 +175,17 @@ impl Shadow {
             _room: room,
         };
         tokio::spawn(shadow.run(turns));
-        Some(Self { shown, rehearsal: Arc::clone(rehearsal), unseen: HashMap::new(), known: HashSet::new() })
+        Some(Self {
+            shown,
+            rehearsal: Arc::clone(rehearsal),
+            room: Arc::new(Semaphore::new(SHADOW_BYTES)),
+            unseen: HashMap::new(),
+            unseen_bytes: 0,
+            known: HashSet::new(),
+        })
     }
 
-    /// Shows a turn that is over and not committed.
+    /// Shows a turn that is over and not committed. False where the shadow is too far behind for that to go on.
     #[cold]
     pub(super) fn show(
         &mut self,
@@ -173,39 +193,55 @@ impl Shadow {
         left: Duration,
         ran: &Ran<Option<Bytes>>,
         guest: &mut Guest,
-    ) {
-        let Some(Script::Written(asked)) = guest.turn.script.take().map(|script| *script) else { return };
+    ) -> bool {
+        let Some(Script::Written(writing)) = guest.turn.script.take().map(|script| *script) else { return true };
         let answer = match ran {
             Ran::Done(answer) => Ok(answer.clone()),
             Ran::Fault(fault) => Err(fault.clone()),
             // Whoever survives it is another incarnation, with another shadow.
-            Ran::Crashed(_) => return,
+            Ran::Crashed(_) => return true,
         };
         // What failed wrote nothing.
         let writes = if answer.is_ok() { guest.turn.writes.clone() } else { Transaction::default() };
         let key: Box<str> = guest.turn.key.clone().unwrap_or_default();
-        let copied = copy(hand);
-        let (Ok(place), Some(envelope)) = (self.shown.try_reserve(), copied) else {
+        let turn = writing.finish().zip(copy(hand)).and_then(|((asked, asked_bytes), envelope)| {
+            let answered = answer.as_ref().ok().and_then(Option::as_ref).map_or(REASON_BYTES, Bytes::len);
+            let bytes = asked_bytes + envelope.bytes() + answered + writes.bytes() + self.unseen_bytes;
+            Some((asked, envelope, self.place(bytes)?))
+        });
+        let Some((asked, envelope, (place, room))) = turn else {
             self.rehearsal.skipped.fetch_add(1, Ordering::Relaxed);
-            // A key that was never shown is taken as it is when it is.
-            if self.known.contains(&key) && !writes.is_empty() {
-                self.unseen.entry(key).or_default().follow(writes);
-            }
-            return;
+            return self.hide(key, writes);
         };
         let state = match self.known.insert(key) {
             true => guest.turn.state.as_ref().map(|state| Arc::new(state.copy())),
             false => None,
         };
-        place.send(Box::new(Lived {
-            envelope,
-            left,
-            answer,
-            writes,
-            asked,
-            unseen: self.unseen.drain().collect(),
-            state,
-        }));
+        self.unseen_bytes = 0;
+        let unseen = std::mem::take(&mut self.unseen).into_iter().collect();
+        place.send(Box::new(Lived { envelope, left, answer, writes, asked, unseen, state, _room: room }));
+        true
+    }
+
+    /// A place for a turn that takes so many bytes; none where there is no room. One that is larger than all of the room waits alone.
+    fn place(&self, bytes: usize) -> Option<(mpsc::OwnedPermit<Box<Lived>>, OwnedSemaphorePermit)> {
+        let bytes = u32::try_from(bytes.min(SHADOW_BYTES)).ok()?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()?;
+        Some((self.shown.clone().try_reserve_owned().ok()?, room))
+    }
+
+    /// Remembers what a turn wrote that is not shown. False where that is too much.
+    fn hide(&mut self, key: Box<str>, writes: Transaction) -> bool {
+        // A key that was never shown is taken as it is when it is.
+        if self.known.contains(&key) && !writes.is_empty() {
+            let more = self.unseen.entry(key).or_default().follow(writes);
+            self.unseen_bytes = self.unseen_bytes.saturating_add_signed(more);
+        }
+        let holds = self.unseen_bytes <= SHADOW_BYTES;
+        if !holds {
+            self.rehearsal.behind.fetch_add(1, Ordering::Relaxed);
+        }
+        holds
     }
 }
 
@@ -248,7 +284,7 @@ struct Stage {
 impl Stage {
     async fn run(mut self, mut turns: mpsc::Receiver<Box<Lived>>) {
         while let Some(lived) = turns.recv().await {
-            let Lived { envelope, left, answer, writes, asked, unseen, state } = *lived;
+            let Lived { envelope, left, answer, writes, asked, unseen, state, _room } = *lived;
             let key: Box<str> = match self.serving.state_per_key() {
                 true => envelope.partition().unwrap_or_default().into(),
                 false => Box::default(),

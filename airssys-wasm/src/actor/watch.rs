@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::Serving;
 use super::shadow::{Rehearsal, Shadow};
 use crate::engine::guest::Guest;
-use crate::engine::script::Script;
+use crate::engine::script::{Script, Writing};
 use crate::engine::{Ran, Template};
 use crate::message::Envelope;
 
@@ -228,7 +228,7 @@ impl Watching {
     #[cold]
     pub(super) fn begin(&self, guest: &mut Guest) -> Instant {
         if self.shadow.is_some() {
-            guest.turn.script = Some(Box::new(Script::Written(Vec::new())));
+            guest.turn.script = Some(Box::new(Script::Written(Writing::default())));
         }
         Instant::now()
     }
@@ -256,8 +256,8 @@ impl Watching {
             Lent::For(took) if !crashed => self.tally.count(took, true),
             Lent::For(_) | Lent::Over => {}
         }
-        if let Some(shadow) = &mut self.shadow {
-            shadow.show(hand, left, ran, guest);
+        if self.shadow.as_mut().is_some_and(|shadow| !shadow.show(hand, left, ran, guest)) {
+            self.shadow = None;
         }
     }
 }

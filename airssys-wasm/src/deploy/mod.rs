@@ -48,6 +48,7 @@ use crate::actor::Swapped;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
+use crate::limits::{SHADOW_BYTES, size_text};
 use crate::registry::{StoreError, Untrusted};
 
 /// How a deployment goes about it.
@@ -362,6 +363,15 @@ pub enum Setback {
         differing: u64,
         /// The first of them, and in what.
         first: String,
+    },
+    /// Its shadow was given up.
+    #[error(
+        "the new release does not keep up with the old one: after {compared} messages, what its shadow has not seen yet would take more than {}; hint: try it with less traffic, or with another strategy",
+        size_text(SHADOW_BYTES as u64)
+    )]
+    Behind {
+        /// The messages that were compared.
+        compared: u64,
     },
     /// Too few turns to compare the two.
     #[error("there were too few turns to compare the two releases within {}; hint: ask for fewer, or for more time", humantime::format_duration(*.patience))]

@@ -465,14 +465,17 @@ impl Running<'_> {
         verdict
     }
 
-    /// Why a rehearsal is over, where the two releases differ over more than is tolerated.
+    /// Why a rehearsal is over, where the two releases differ over more than is tolerated, or cannot be compared.
     fn rehearsed(&self) -> Option<Setback> {
         let Strategy::Shadow(shadow) = &self.order.options.strategy else { return None };
         let found = self.rehearsal()?.found();
         self.met.rehearsed(&found);
         let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
-        let differs = found.differing > shadow.tolerate;
-        differs.then_some(Setback::Differs { compared: found.compared, differing: found.differing, first })
+        if found.differing > shadow.tolerate {
+            return Some(Setback::Differs { compared: found.compared, differing: found.differing, first });
+        }
+        // What is not compared any more may be what it differs over.
+        (found.behind > 0).then_some(Setback::Behind { compared: found.compared })
     }
 
     fn rehearsal(&self) -> Option<&Arc<Rehearsal>> {

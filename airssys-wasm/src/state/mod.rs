@@ -18,6 +18,7 @@ use self::durable::{Home, Kept, NO_MESSAGE};
 use self::listing::Listed;
 pub use self::listing::UnknownCursor;
 use crate::error::Crash;
+use crate::limits::OVERHEAD_BYTES;
 
 #[cfg(test)]
 mod tests;
@@ -251,6 +252,11 @@ pub enum IncrementError {
     Full(#[from] Full),
 }
 
+/// What a write takes, and one that deletes.
+fn held_bytes(key: &str, value: Option<&Bytes>) -> isize {
+    (key.len() + value.map_or(0, Bytes::len) + OVERHEAD_BYTES).cast_signed()
+}
+
 /// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Transaction {
@@ -332,12 +338,25 @@ impl Transaction {
         Ok(new)
     }
 
-    /// Adds what a later one would change, over the same state.
-    pub(crate) fn follow(&mut self, later: Self) {
-        self.writes.extend(later.writes);
+    /// Adds what a later one would change, over the same state. Gives what it holds more by that, in bytes.
+    pub(crate) fn follow(&mut self, later: Self) -> isize {
+        let mut more = 0;
+        for (key, value) in later.writes {
+            more += held_bytes(&key, value.as_ref());
+            if let Some(old) = self.writes.get(&key) {
+                more -= held_bytes(&key, old.as_ref());
+            }
+            self.writes.insert(key, value);
+        }
         self.added += later.added;
         self.removed += later.removed;
         self.brought_over |= later.brought_over;
+        more
+    }
+
+    /// What it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.writes.iter().map(|(key, value)| held_bytes(key, value.as_ref()).unsigned_abs()).sum()
     }
 
     /// In what it differs from what another one writes.

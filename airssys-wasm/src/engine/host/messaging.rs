@@ -200,8 +200,9 @@ impl Guest {
     }
 
     pub(super) fn write_down(&mut self, line: impl FnOnce() -> (Asked, Told)) {
-        if let Some(Script::Written(lines)) = self.turn.script.as_deref_mut() {
-            lines.push(line());
+        if let Some(Script::Written(writing)) = self.turn.script.as_deref_mut() {
+            let (asked, told) = line();
+            writing.push(asked, told);
         }
     }
 }

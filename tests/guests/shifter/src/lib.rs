@@ -69,6 +69,11 @@ impl Shifter {
         if way() == "refuses-probes" && message.from == "probe" {
             return Err(Fault::refused("this release answers no probe"));
         }
+        if way() == "hangs" {
+            loop {
+                black_box(0);
+            }
+        }
         if way() == "slow" {
             // As long as fifty of the others, and still within what a turn may take.
             work(3_000_000);
