@@ -10,6 +10,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/forget.rs"]
+mod forget;
 #[path = "cli/keep.rs"]
 mod keep;
 #[path = "cli/logs.rs"]
@@ -36,7 +38,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 35] = [
+const SUBCOMMANDS: [&str; 36] = [
     "new",
     "build",
     "inspect",
@@ -65,6 +67,7 @@ const SUBCOMMANDS: [&str; 35] = [
     "state",
     "state dump",
     "state get",
+    "state forget",
     "state load",
     "state verify",
     "watch",

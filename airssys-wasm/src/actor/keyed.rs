@@ -333,6 +333,27 @@ impl Roster {
         self.lock().posts.values().filter(|post| post.live.is_set_aside()).count()
     }
 
+    /// Begins to forget the state of an actor that sleeps, as `begin` does it: whoever wakes it does so after that. One that is awake has to do it itself.
+    ///
+    /// # Errors
+    ///
+    /// Gives the one that is awake.
+    pub(crate) fn forget<T>(&self, address: &Address, begin: impl FnOnce() -> T) -> Result<T, Arc<Post>> {
+        let awakened = self.lock();
+        awakened.posts.get(address.as_str()).map_or_else(|| Ok(begin()), |post| Err(Arc::clone(post)))
+    }
+
+    /// Lets go of what the state of an actor was that sleeps, and whose state was forgotten since.
+    pub(crate) fn forget_past(&self, address: &Address) {
+        let mut awakened = self.lock();
+        if let Some(asleep) = awakened.asleep.get_mut(address.as_str()) {
+            asleep.past.forget();
+            if asleep.past.is_empty() {
+                awakened.asleep.remove(address.as_str());
+            }
+        }
+    }
+
     /// Those who are awake.
     pub(crate) fn awake(&self) -> Vec<Arc<Post>> {
         self.lock().posts.values().cloned().collect()

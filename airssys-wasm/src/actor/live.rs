@@ -151,6 +151,16 @@ impl Past {
         self.live = std::mem::take(&mut self.trial);
         self.schema = self.on_trial.take();
     }
+
+    /// Lets go of what the states were that were forgotten since. Of a place with several states it stays as long as one of them was not.
+    pub(super) fn forget(&mut self) {
+        let returning = self.returning.as_mut().map(|returning| &mut returning.saved);
+        for saved in [&mut self.live, &mut self.trial].into_iter().chain(returning) {
+            if saved.iter().all(Saved::is_forgotten) {
+                *saved = Before::default();
+            }
+        }
+    }
 }
 
 /// How a release comes back.
@@ -292,6 +302,12 @@ impl Live {
         self.lock_offer().gone
     }
 
+    /// Does something where nobody runs and nobody starts by himself now. Whoever is started here all the same starts after that.
+    pub(crate) fn where_empty<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let offer = self.lock_offer();
+        (offer.gone || offer.vacant).then(act)
+    }
+
     /// Puts a release into a place where nobody runs and nobody starts by himself now: whoever is started here all the same starts with it. What the states
     /// were is given where they are to be put back then. Whether it is such a place.
     pub(crate) fn pass_over(&self, next: Arc<Serving>, probation: Option<Probation>, put_back: Option<Before>) -> bool {
@@ -342,7 +358,7 @@ impl Live {
     pub(super) fn brought_over(&self, saved: Before) {
         let mut past = self.lock_past();
         let kept = if past.on_trial.is_some() { &mut past.trial } else { &mut past.live };
-        if kept.is_empty() && !saved.is_empty() {
+        if kept.iter().all(Saved::is_forgotten) && !saved.is_empty() {
             *kept = saved;
         }
     }
@@ -367,6 +383,16 @@ impl Live {
     pub(super) fn forget(&self) {
         let mut past = self.lock_past();
         (past.live, past.schema) = (Before::default(), None);
+    }
+
+    /// Lets go of what the states were that were forgotten since. Where nothing serves because the release cannot read them, it tries again when it starts next.
+    pub(crate) fn forget_past(&self) {
+        let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut past = self.lock_past();
+        if let Some(suspended) = suspended {
+            past.returning = Some(Returning { saved: suspended.saved, discard: false });
+        }
+        past.forget();
     }
 
     /// How the release here comes back, where it has yet to begin.
@@ -530,6 +556,13 @@ pub(crate) enum Way {
         /// What served before, where it was kept.
         held: Option<Box<Held>>,
     },
+    /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves is dropped without a good-bye.
+    Anew {
+        /// What is forgotten.
+        state: Arc<State>,
+        /// What [`State::forgotten`] said when that was asked for.
+        known: u64,
+    },
 }
 
 /// An instance that served, with what its service had committed then: it knows of nothing that came after.
@@ -541,7 +574,7 @@ pub(crate) struct Held {
 /// An instance that is ready to serve, and what its start has read.
 pub(crate) struct Prepared {
     pub(crate) instance: Instance,
-    /// The state's commits before its start looked at the state.
+    /// The state's age before its start looked at the state.
     pub(super) read_at: u64,
     /// The states of keys that it brought over.
     pub(super) brought_over: Vec<BroughtOver>,
@@ -562,11 +595,11 @@ impl Prepared {
         let foreign = identity.own.foreign_states(identity.terms.schema).len();
         let turn = &self.instance.guest().turn;
         foreign != self.brought_over.len()
-            || self.brought_over.iter().any(|brought| brought.state.commits() != brought.read_at)
+            || self.brought_over.iter().any(|brought| brought.state.age() != brought.read_at)
             || turn.state.as_ref().is_some_and(|state| match turn.writes.is_empty() {
                 // Nobody had written to it, and then the release before did.
-                true => state.foreign(identity.terms.schema).is_some(),
-                false => state.commits() != self.read_at,
+                true => state.forgotten() > self.read_at || state.foreign(identity.terms.schema).is_some(),
+                false => state.age() != self.read_at,
             })
     }
 

@@ -48,6 +48,7 @@ use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::{Route, Terms};
+use crate::state::State;
 use crate::state::durable::NO_MESSAGE;
 
 /// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
@@ -311,6 +312,7 @@ impl ComponentActor {
                 swapped
             }
             Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
+            Way::Anew { state, known } => self.forget(&state, known).await,
         };
         let swapped = swapped.map(|(old, without_memory)| {
             let without_memory = without_memory.or(lost);
@@ -351,6 +353,17 @@ impl ComponentActor {
         self.live.brought_over(saved);
         Metrics::count(&self.identity.service.metrics.started);
         Ok((old, without_memory))
+    }
+
+    /// Forgets the state, and the instance with all that it knows of it. Whoever asked for this starts what is live here; that comes after it on its way to the disk.
+    async fn forget(&mut self, state: &Arc<State>, known: u64) -> Result<Left, NotSwapped> {
+        (self.instance, self.watching) = (None, None);
+        if let Some(saving) = state.forget(known) {
+            saving.done().await?;
+        }
+        self.live.forget_past();
+        self.suspended = false;
+        Ok((None, None))
     }
 
     /// What the instance hands over, or why it hands nothing over where it was to and need not.
@@ -676,7 +689,7 @@ async fn bring_all_over(
     let (mut read_at, mut brought_over) = (0, Vec::new());
     if matches!(service.route, Route::Partitioned(_)) {
         for (key, state, from) in own.foreign_states(terms.schema) {
-            let read_at = state.commits();
+            let read_at = state.age();
             instance.guest().turn.state = Some(Arc::clone(&state));
             instance.guest().turn.key = Some(key);
             bring_over(instance, from, terms, until).await?;
@@ -689,7 +702,7 @@ async fn bring_all_over(
         instance.guest().turn.state = None;
         instance.guest().turn.key = None;
     } else if let Some(state) = own.lane().state(None) {
-        read_at = state.commits();
+        read_at = state.age();
         let from = state.foreign(terms.schema);
         instance.guest().turn.state = Some(state);
         if let Some(from) = from {

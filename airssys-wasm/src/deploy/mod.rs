@@ -8,6 +8,7 @@
 //! `decide` says what is next, `run` carries it out, and `record` writes it down. Invariant: what was reported as live survives every later crash of the service; what was not is
 //! nowhere live.
 
+mod anew;
 mod decide;
 mod gate;
 mod intent;
@@ -22,6 +23,7 @@ mod switch;
 mod tier;
 mod ungranted;
 
+pub(crate) use anew::begin_anew;
 pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
 pub(crate) use intent::SetId;
 pub use intent::Step;

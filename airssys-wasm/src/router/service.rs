@@ -71,7 +71,7 @@ impl PerKey {
             self.states.retain(|_, state| {
                 // Nobody else has it, and nobody else can get it meanwhile.
                 let forgets = Arc::strong_count(state) == 1 && state.is_empty();
-                *commits += if forgets { state.commits() } else { 0 };
+                *commits += if forgets { state.age() } else { 0 };
                 !forgets
             });
             self.look_at = self.states.len() * 2;
@@ -118,13 +118,13 @@ impl Lane {
         }
     }
 
-    /// How many commits have changed something in its states.
+    /// How many commits have changed something in its states; it never goes back, also where one of them was forgotten.
     pub(crate) fn commits(&self) -> u64 {
         let mut commits = match &self.states {
             States::PerKey(states) => states.lock().unwrap_or_else(PoisonError::into_inner).commits,
             _ => 0,
         };
-        self.each_state(|_, state| commits += state.commits());
+        self.each_state(|_, state| commits += state.age());
         commits
     }
 
@@ -430,6 +430,23 @@ impl Service {
             // A child has its own as long as it lives.
             Route::Spawned(_) => None,
         }
+    }
+
+    /// The state of a key that is known, because somebody has written to it, or its actor is there.
+    pub(crate) fn known_state(&self, key: &str) -> Option<Arc<State>> {
+        let is_known = match &self.route {
+            Route::Shared(_) => true,
+            Route::Keyed(keyed) => {
+                keyed.known(key).is_some() || self.shelf.as_ref().is_some_and(|shelf| shelf.has(key))
+            }
+            Route::Spawned(children) => return children.known(key)?.lane.state(None),
+            Route::Partitioned(_) => {
+                let mut is_written = false;
+                self.each_state(|of, state| is_written |= of == key && state.commits() > 0);
+                is_written
+            }
+        };
+        if is_known { self.state_of(key) } else { None }
     }
 
     /// Each lane, with the keyed actors' last.

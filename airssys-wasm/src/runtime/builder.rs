@@ -205,7 +205,7 @@ impl RuntimeBuilder {
                 controllers: Mutex::new(controllers),
                 in_force: ArcSwap::from_pointee(in_force.clone()),
                 ledger: Arc::new(ledger),
-                applying: tokio::sync::Mutex::default(),
+                applying: Arc::default(),
                 data_folder: self.data_folder,
                 guarded,
                 releases: Arc::new(Mutex::new(releases)),

@@ -3,9 +3,11 @@
 mod apply;
 mod builder;
 mod deployments;
+mod forget;
 mod tiers;
 
 pub use builder::{Checked, RuntimeBuilder};
+pub use forget::{ForgetError, Forgotten};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -167,7 +169,7 @@ pub struct Runtime {
     in_force: ArcSwap<Topology>,
     ledger: Arc<Ledger>,
     /// One apply at a time.
-    applying: tokio::sync::Mutex<()>,
+    applying: Arc<tokio::sync::Mutex<()>>,
     data_folder: Option<PathBuf>,
     /// What of the host is granted to nobody.
     guarded: Vec<Guarded>,

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use self::durable::{Home, Kept, NO_MESSAGE};
+use self::durable::{Home, Kept, NO_MESSAGE, Saving};
 use self::listing::Listed;
 pub use self::listing::UnknownCursor;
 use crate::error::Crash;
@@ -42,9 +42,16 @@ struct Committed {
     schema: Option<u32>,
     /// Where listings of its keys go on.
     listed: Listed,
+    /// What its age was when it was forgotten last, and one more; 0 where it never was.
+    forgotten: u64,
 }
 
 impl Committed {
+    /// Makes it what it was before anybody had written to it.
+    fn forget(&mut self) {
+        *self = Self { forgotten: self.forgotten + self.commits + 1, ..Self::default() };
+    }
+
     fn size(&self, key: &str) -> usize {
         self.values.get(key).map_or(0, |value| key.len() + value.len())
     }
@@ -56,7 +63,7 @@ impl State {
         let bytes = kept.bytes();
         let Kept { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
-        let committed = Committed { values, bytes, commits, schema, listed: Listed::default() };
+        let committed = Committed { values, bytes, commits, schema, ..Committed::default() };
         Self { committed: Mutex::new(committed), home: Some(Box::new(home)) }
     }
 
@@ -76,6 +83,33 @@ impl State {
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.lock().commits
+    }
+
+    /// How many commits there were since the host started with it, also before it was forgotten, and how often it was. It never goes back.
+    pub(crate) fn age(&self) -> u64 {
+        let committed = self.lock();
+        committed.forgotten + committed.commits
+    }
+
+    /// What its age was when it was forgotten last, and one more; 0 where it never was. So it was forgotten since it had some age where this is more.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.lock().forgotten
+    }
+
+    /// Begins to make it what it was before anybody had written to it, where it was not forgotten since `known`, which [`State::forgotten`] said. Where it is in
+    /// memory only, that is done when this returns. Otherwise it comes after all that is on its way to the disk, and takes that along.
+    ///
+    /// Nobody may run a turn on it now. Who starts waits for it as for what a turn before has left behind.
+    pub(crate) fn forget(self: &Arc<Self>, known: u64) -> Option<Saving> {
+        if self.forgotten() != known {
+            return None;
+        }
+        let mut all = Transaction { forgets: true, ..Transaction::default() };
+        let saving = self.save(&mut all, NO_MESSAGE, 0, Box::new(|| ()));
+        if saving.is_none() {
+            all.commit(self, 0);
+        }
+        saving
     }
 
     /// The schema that the values are in; none where there was never a commit.
@@ -131,7 +165,7 @@ impl State {
         if commits == 0 {
             return Ok(());
         }
-        let whole = Saved { state: Arc::clone(self), values, schema, after: AtomicU64::default() };
+        let whole = Saved { state: Arc::clone(self), values, schema, at: self.age(), after: AtomicU64::default() };
         whole.put_back().await.map(drop)
     }
 
@@ -146,7 +180,9 @@ pub(crate) struct Saved {
     state: Arc<State>,
     values: BTreeMap<Box<str>, Bytes>,
     schema: u32,
-    /// The state's commits after it was brought over. It may not have come to that.
+    /// The state's age then.
+    at: u64,
+    /// The state's age after it was brought over. It may not have come to that.
     after: AtomicU64,
 }
 
@@ -158,13 +194,19 @@ impl Saved {
             state: Arc::clone(state),
             values: committed.values.clone(),
             schema: committed.schema.unwrap_or(unwritten),
-            after: (committed.commits + commits).into(),
+            at: committed.forgotten + committed.commits,
+            after: (committed.forgotten + committed.commits + commits).into(),
         }
     }
 
-    /// How many turns have been committed since.
+    /// How many turns have been committed since, or since it was forgotten.
     pub(crate) fn turns_since(&self) -> u64 {
-        self.state.commits().saturating_sub(self.after.load(Ordering::Relaxed))
+        self.state.age().saturating_sub(self.after.load(Ordering::Relaxed).max(self.state.forgotten()))
+    }
+
+    /// Whether the state was forgotten since. What it was does not come back then: it is put back to nothing.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.state.forgotten() > self.at
     }
 
     /// Whether the state is in another schema than this one.
@@ -172,7 +214,7 @@ impl Saved {
         self.state.foreign(schema).is_some()
     }
 
-    /// Whether somebody has written to the state, before or since.
+    /// Whether somebody has written to the state, before or since; where it was forgotten, since then.
     pub(crate) fn is_written(&self) -> bool {
         self.state.commits() > 0
     }
@@ -180,11 +222,13 @@ impl Saved {
     /// Makes the state what it was; what it has been until now.
     pub(crate) async fn put_back(&self) -> Result<Self, Crash> {
         let was = Self::before(&self.state, self.schema, 1);
-        let mut writes = Transaction::default();
-        for key in was.values.keys().filter(|key| !self.values.contains_key(*key)) {
-            writes.writes.insert(key.clone(), None);
+        let mut writes = Transaction {
+            writes: was.values.keys().map(|key| (key.clone(), None)).collect(),
+            ..Transaction::default()
+        };
+        if !self.is_forgotten() {
+            writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         }
-        writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         writes.bring_over();
         writes.make(&self.state, self.schema).await?;
         Ok(was)
@@ -193,7 +237,7 @@ impl Saved {
     /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.
     pub(crate) async fn undo(&self, put_back: &Self, turns: u64) -> Result<(), Crash> {
         put_back.put_back().await?;
-        self.after.store(self.state.commits() - turns, Ordering::Relaxed);
+        self.after.store(self.state.age() - turns, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -266,6 +310,8 @@ pub struct Transaction {
     removed: usize,
     /// Whether it brings the state over to another schema, and is one also where it writes nothing.
     brought_over: bool,
+    /// Whether it makes the state what it was before anybody had written to it. It writes nothing else.
+    forgets: bool,
 }
 
 impl Transaction {
@@ -388,7 +434,12 @@ impl Transaction {
     /// Whether its commit changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && !self.brought_over
+        self.writes.is_empty() && !self.brought_over && !self.forgets
+    }
+
+    /// Deletes all that there is.
+    fn delete_all(&mut self, state: &State) {
+        self.writes = state.lock().values.keys().map(|key| (key.clone(), None)).collect();
     }
 
     /// Says that the state is in the schema of its writer when this is committed.
@@ -421,6 +472,10 @@ impl Transaction {
             return;
         }
         let mut committed = state.lock();
+        if self.forgets {
+            self.discard();
+            return committed.forget();
+        }
         committed.commits += 1;
         committed.schema = Some(schema);
         for (key, value) in std::mem::take(self).writes {

@@ -67,7 +67,7 @@ struct To {
     key: Option<String>,
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     let time = run::timeout(text)?;
     if time > MAX_PATIENCE { Err("an hour is the most".to_owned()) } else { Ok(time) }
 }

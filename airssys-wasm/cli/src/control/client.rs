@@ -29,7 +29,9 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     let _spoken_to: serde_json::Value = exchange(&stream, &mut answers, &Hello { airssys: VERSION })?;
     let patience = match request {
         Request::Stop => None,
-        Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms) + GRACE),
+        Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
+            Some(Duration::from_millis(*timeout_ms) + GRACE)
+        }
         Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
             Some(COMPILING + GRACE)
         }

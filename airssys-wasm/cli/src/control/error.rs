@@ -114,7 +114,7 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
         "no-such-service" => "`airssys ps` lists the services",
         "undone" => "the host's log tells more; mend what did not come about, and apply it again",
         "refused" => "nothing has changed; `airssys check FILE` looks at the same things without a host",
-        "not-recorded" => "is the data folder's disk full, or not to be written?",
+        "not-recorded" | "not-durable" => "is the data folder's disk full, or not to be written?",
         "too-late" => "`airssys rollback` again brings the release before back",
         "rolled-back" => "the host's log tells more; mend the release, and deploy it again",
         "already-live" => "deploy another release, or none",

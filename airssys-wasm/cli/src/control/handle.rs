@@ -12,7 +12,7 @@ use airssys_wasm::deploy::{
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
-use airssys_wasm::{Runtime, TreeNode};
+use airssys_wasm::{ForgetError, Runtime, TreeNode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
@@ -33,7 +33,9 @@ pub(super) const COMPILING: Duration = Duration::from_secs(10 * 60);
 pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
         Request::Stop => None,
-        Request::Call { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK),
+        Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
+            Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
+        }
         Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
             Some(COMPILING)
         }
@@ -185,6 +187,12 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             }
             tell(value.as_deref().map(Body::of))
         }
+        Request::Forget { service, actor, timeout_ms } => {
+            let _waits = wait(house)?;
+            let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+            tell(runtime.forget(&service, actor.as_deref(), patience).await?)
+        }
+        Request::PlanForget { service, actor } => tell(runtime.plan_forget(&service, actor.as_deref())?),
         Request::History { service } => {
             if !runtime.services().iter().any(|status| status.service == service) {
                 return Err(DeployError::NoSuchService { service }.into());
@@ -488,6 +496,12 @@ impl From<ApplyError> for Refusal {
 
 impl From<DeployError> for Refusal {
     fn from(error: DeployError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<ForgetError> for Refusal {
+    fn from(error: ForgetError) -> Self {
         Self::new(error.code(), error)
     }
 }

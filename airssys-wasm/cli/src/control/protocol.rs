@@ -144,6 +144,10 @@ pub(crate) enum Request {
     State { service: String },
     /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.
     StateValue { service: String, actor: String, key: String },
+    /// Answers [`Forgotten`] when what the service remembers is dropped; `actor` is the key of one of its actors, or of a pool's messages.
+    Forget { service: String, actor: Option<String>, timeout_ms: u64 },
+    /// Answers [`Forgotten`]: what [`Request::Forget`] would drop. Changes nothing.
+    PlanForget { service: String, actor: Option<String> },
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
@@ -447,6 +451,18 @@ impl Dump {
         }
         Ok(all)
     }
+}
+
+/// What a service, or one actor of it, remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forgotten {
+    pub(crate) service: String,
+    /// The key of the actor; empty where the service has one state only.
+    pub(crate) actor: String,
+    pub(crate) values: usize,
+    pub(crate) commits: u64,
+    /// Messages that wait for it; 0 without a host.
+    pub(crate) waiting: usize,
 }
 
 /// A child of a supervisor.

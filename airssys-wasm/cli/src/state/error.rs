@@ -20,6 +20,8 @@ pub(crate) enum StateCommandError {
     Nothing { data: PathBuf },
     #[error("{service:?} has no durable state in the data folder `{}`", .data.display())]
     NoState { service: String, data: PathBuf },
+    #[error("{service:?} has no durable state{} in the data folder `{}`", Of(.actor), .data.display())]
+    NoStateOf { service: String, actor: String, data: PathBuf },
     #[error("{service:?} has no value {key:?}{}", Of(.actor))]
     NoValue { service: String, actor: String, key: String },
     #[error("{service:?} is no name of a service")]
@@ -32,6 +34,12 @@ pub(crate) enum StateCommandError {
     Damage { file: PathBuf, count: usize, copied: bool },
     #[error("what was deployed and applied in the data folder `{}` is damaged in {}", .data.display(), crate::output::count(*.count, "file"))]
     RecordDamage { data: PathBuf, count: usize },
+    #[error("{of:?} is no SERVICE, and no SERVICE/KEY")]
+    NoAddress { of: String },
+    #[error("nobody can be asked whether to forget {address}: stdin is no terminal")]
+    NobodyToAsk { address: String },
+    #[error("nothing was forgotten of {address}")]
+    Declined { address: String },
     #[error("the file `{}` has format {format}, and this airssys knows 1", .file.display())]
     Format { file: PathBuf, format: u32 },
 }
@@ -56,20 +64,23 @@ impl Explain for StateCommandError {
             Self::Control(error) => error.code(),
             Self::Problem(error) => error.code(),
             Self::Nothing { .. } => "AH101",
-            Self::NoState { .. } => "AD201",
+            Self::NoState { .. } | Self::NoStateOf { .. } => "AD201",
             Self::NoValue { .. } => "AD202",
             Self::NoService { .. } => "AD203",
             Self::Read { .. } => "AD204",
             Self::NoDump { .. } => "AD205",
             Self::Format { .. } => "AD206",
             Self::Damage { .. } | Self::RecordDamage { .. } => "AD207",
+            Self::NoAddress { .. } => "AD208",
+            Self::NobodyToAsk { .. } => "AD209",
+            Self::Declined { .. } => "AD210",
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Control(ControlError::Taken { .. }) => {
-                "a host has its state in memory: stop it with `airssys stop`, then load"
+                "a host has its state in memory: stop it with `airssys stop` first"
             }
             Self::Control(error) => return error.hint(),
             Self::Problem(error) => return error.hint(),
@@ -77,6 +88,7 @@ impl Explain for StateCommandError {
             Self::NoState { .. } => {
                 "is its name right, and the --data? Only services with `state = \"durable\"` have any without a host"
             }
+            Self::NoStateOf { .. } => "`airssys state dump` of the service shows all that there are",
             Self::NoValue { .. } => {
                 "`airssys state dump` shows all that there are; `--key` names an actor of a keyed service"
             }
@@ -92,6 +104,9 @@ impl Explain for StateCommandError {
             Self::RecordDamage { .. } => {
                 "what is told of each file above says what to do about it, and what that loses"
             }
+            Self::NoAddress { .. } => "name a service as the topology does, and after a slash the key of its actor",
+            Self::NobodyToAsk { .. } => "`--yes` does it without asking, `--plan` shows what would be forgotten",
+            Self::Declined { .. } => "answer `y` to forget it",
             Self::Format { .. } => "use the airssys that wrote it, or a newer one",
         };
         Some(hint.to_owned())
@@ -102,9 +117,13 @@ impl Explain for StateCommandError {
             Self::Control(error) => error.exit(),
             Self::Problem(error) => error.exit(),
             Self::Nothing { .. } => Exit::NoHost,
-            Self::NoState { .. } | Self::NoValue { .. } | Self::Damage { .. } | Self::RecordDamage { .. } => {
-                Exit::Failed
-            }
+            Self::NoState { .. }
+            | Self::NoStateOf { .. }
+            | Self::NoValue { .. }
+            | Self::Damage { .. }
+            | Self::RecordDamage { .. }
+            | Self::Declined { .. } => Exit::Failed,
+            Self::NoAddress { .. } | Self::NobodyToAsk { .. } => Exit::BadInput,
             Self::NoService { .. } | Self::Read { .. } | Self::NoDump { .. } | Self::Format { .. } => Exit::BadInput,
         }
     }

@@ -1,9 +1,10 @@
 //! `airssys state`: what services have committed, to be looked at, copied and put back.
 //!
-//! Where a host runs it is asked, and answers for state in memory too. Where none runs, durable state is read from the data folder. It is only put back
-//! where none runs: a host has it in memory, and would write its own over it.
+//! Where a host runs it is asked, and answers for state in memory too. Where none runs, durable state is read from the data folder. So it is where state is
+//! to be forgotten. It is only put back where none runs: a host has it in memory, and would write its own over it.
 
 mod error;
+mod forget;
 mod verify;
 
 use std::fs;
@@ -19,7 +20,7 @@ use crate::control::{self, Claim, ControlError};
 use crate::explain::note;
 use crate::output::{self, DataArgs, printable};
 
-/// Shows the committed state of a service, and puts durable state back.
+/// Shows the committed state of a service, forgets it, and puts durable state back.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys state dump carts --json > carts.json\n  airssys state get carts total --key alice"
@@ -75,6 +76,14 @@ enum What {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Drops what a service remembers, or one key of it, where its state is what makes it crash. It asks before it does.
+    ///
+    /// A host that runs on the data folder does it: on disk and in memory, as one step, and the service or the key begins anew. One that crashed too often is
+    /// let in again. What waits in its mailbox is handled on the empty state. A turn that runs is waited for. Without a host it is dropped from the folder.
+    #[command(
+        after_help = "Examples:\n  airssys state forget carts/alice\n  airssys state forget ledger --plan\n  airssys state forget carts/alice --yes"
+    )]
+    Forget(forget::Args),
     /// Puts state in the place of all that a service has on disk. No host may run on the data folder meanwhile.
     ///
     /// It is there as a whole when this ends well, and not at all where it does not.
@@ -112,6 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
             if *json { output::print_json(&body)? } else { output::print(&shown(&body))? }
         }
         What::Verify { repair_to, json, data } => verify::run(data.folder(), repair_to.as_deref(), *json)?,
+        What::Forget(args) => forget::run(args)?,
         What::Load { service, file, data } => load(service, file, data.folder())?,
     }
     Ok(())

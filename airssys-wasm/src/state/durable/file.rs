@@ -416,6 +416,33 @@ impl StateFile {
         self.put_all(std::iter::once((service, states)))
     }
 
+    /// Drops one state of a service, by key of the actor (empty for a service's only state), as one step; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`]; nothing has changed then.
+    pub fn forget(&self, service: &str, actor: &str) -> Result<bool, StateError> {
+        let there_was = self.sound(|| {
+            let writing = self.writing()?;
+            let mut there_was = false;
+            {
+                let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
+                // The smallest text that comes after this key.
+                let next = format!("{actor}\0");
+                let all = (service, actor, "")..(service, next.as_str(), "");
+                let drop_all = |_: Place<'_>, _: &[u8]| {
+                    there_was = true;
+                    false
+                };
+                table.retain_in::<Place<'_>, _>(all, drop_all).map_err(self.error("write"))?;
+            }
+            writing.commit().map_err(self.error("write"))?;
+            Ok(there_was)
+        })?;
+        self.acknowledge();
+        Ok(there_was)
+    }
+
     /// [`StateFile::replace`] for several services, as one step.
     fn put_all<'a>(
         &self,

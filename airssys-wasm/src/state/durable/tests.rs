@@ -15,9 +15,10 @@ use super::journal::Saving;
 use super::writer::Pause;
 use super::{Journal, Kept, Shelf, StateError, StateFile};
 use crate::error::Crash;
-use crate::state::{Full, State, Transaction};
+use crate::state::{Full, Saved, State, Transaction};
 
 mod disk;
+mod forgotten;
 
 const NAME: &str = "the disk";
 

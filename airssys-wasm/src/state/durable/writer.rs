@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use super::StateError;
 use super::file::{Change, Loaded, StateFile};
+use super::journal::NO_MESSAGE;
 use super::room::Room;
 use super::sums::{Record, Sums, of_value};
 use crate::state::{State, Transaction};
@@ -133,22 +134,27 @@ impl Writer {
     /// Until it is told to close, or nobody can tell it anything any more.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
         let (mut group, mut settled, mut reads) = (Vec::new(), Vec::new(), Vec::new());
-        let mut close = None;
+        let (mut close, mut forget) = (None, None);
         while close.is_none() {
             let Ok(first) = orders.recv() else { break };
             let mut next = Some(first);
             while let Some(order) = next {
                 match order {
+                    Order::Save(save) if save.writes.forgets => forget = Some(*save),
                     Order::Save(save) => group.push(*save),
                     Order::Read(service, answer) => reads.push((service, answer)),
                     Order::Settle(answer) => settled.push(answer),
                     Order::Close(answer) => close = Some(answer),
                 }
-                next = if close.is_none() && group.len() < GROUP { orders.try_recv().ok() } else { None };
+                let ends = close.is_some() || forget.is_some() || group.len() >= GROUP;
+                next = if ends { None } else { orders.try_recv().ok() };
             }
-            let bytes = self.admit(&mut group);
-            if !group.is_empty() {
-                self.save(&mut group, bytes);
+            self.save_admitted(&mut group);
+            if let Some(mut forget) = forget.take() {
+                // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
+                forget.writes.delete_all(&forget.state);
+                group.push(forget);
+                self.save_admitted(&mut group);
             }
             for (service, answer) in reads.drain(..) {
                 let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
@@ -163,6 +169,13 @@ impl Writer {
         drop(self.file);
         if let Some(answer) = close {
             let _nobody_waits_any_more = answer.send(());
+        }
+    }
+
+    fn save_admitted(&mut self, group: &mut Vec<Save>) {
+        let bytes = self.admit(group);
+        if !group.is_empty() {
+            self.save(group, bytes);
         }
     }
 
@@ -202,7 +215,10 @@ impl Writer {
                     writes.commit(&state, schema);
                     if let Some(home) = &state.home {
                         *home.sums() = sums;
-                        home.last.store(id, Ordering::Release);
+                        // A message whose turn was saved stays that, whatever was saved since over no message.
+                        if id != NO_MESSAGE {
+                            home.last.store(id, Ordering::Release);
+                        }
                     }
                     Ok(Saved(Some(rest)))
                 }
@@ -293,6 +309,10 @@ fn change(save: &Save) -> Option<Change<'_>> {
         }
         writes.push((&**key, value));
     }
-    let record = Record { commits: committed.commits + 1, schema: save.schema, sums };
+    let record = match save.writes.forgets {
+        // As one that nobody has written to, it has none.
+        true => Record::default(),
+        false => Record { commits: committed.commits + 1, schema: save.schema, sums },
+    };
     Some(Change { service, actor, record, writes })
 }

@@ -1,0 +1,58 @@
+//! An actor begins anew on a state that nobody has written to, with the release that it has. Nothing of it is a deployment.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::switch::end;
+use crate::actor::{Claim, MemoryHandover, NotSwapped, Post, Swap, Way};
+use crate::error::Crash;
+use crate::state::State;
+
+/// How often it looks whether the actor waits for its back-off.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long a turn that is cut off may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Has the state of an actor forgotten by the actor, between two turns or instead of a start, and lets it begin anew. A turn that is not over at `until` is cut
+/// off then. `known` is what [`State::forgotten`] said when that was asked for. None where whoever was to do it ended before, or took still longer.
+pub(crate) async fn begin_anew(
+    post: &Post,
+    state: &Arc<State>,
+    known: u64,
+    mut until: Instant,
+) -> Option<Result<(), Crash>> {
+    let (answer, mut answered) = oneshot::channel();
+    let claim = Arc::<Claim>::default();
+    let way = Way::Anew { state: Arc::clone(state), known };
+    let (next, memory) = (post.live.serving(), MemoryHandover::Never);
+    let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
+    post.offer(Box::new(swap)).ok()?;
+    let (mut may_cut, hurried) = (true, Arc::<AtomicBool>::default());
+    let answer = loop {
+        // It may end before it looks.
+        post.hurry(&hurried);
+        if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
+            break answer.ok();
+        }
+        let now = Instant::now();
+        if now < until {
+            continue;
+        }
+        let by = || "a person, who wants its state to be forgotten".to_owned();
+        if std::mem::take(&mut may_cut) && post.cut_off(&claim, by(), now + ENDS_WITHIN) {
+            until = now + ENDS_WITHIN;
+            continue;
+        }
+        let answer = end(&claim, answered).await;
+        post.live.withdraw(&claim);
+        break answer;
+    };
+    Some(match answer? {
+        Ok(_it_begins) => Ok(()),
+        Err(NotSwapped::Failed(crash) | NotSwapped::NoMemory(crash)) => Err(crash),
+    })
+}

@@ -1,0 +1,286 @@
+//! Drops what a service, or one key of it, remembers, while the mesh runs.
+//!
+//! Whoever runs on the state does it itself, between two turns or instead of a start, and begins anew. Where nobody runs it is done from here, and whoever
+//! starts meanwhile waits for it. So no turn sees a part of the state, and none that was begun before it writes after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::Runtime;
+use crate::actor::{Placed, Post};
+use crate::deploy::begin_anew;
+use crate::error::Crash;
+use crate::router::service::{Misaddressed, Route, Service, Target};
+use crate::state::State;
+
+/// How long it waits before it looks again at an actor that ended over what it was asked.
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Forgotten {
+    /// The service.
+    pub service: String,
+    /// The key of the actor; empty where the service has one state only.
+    pub actor: String,
+    /// How many values it had.
+    pub values: usize,
+    /// How many commits had changed it.
+    pub commits: u64,
+    /// How many messages wait for it, and are handled on what is empty now.
+    pub waiting: usize,
+}
+
+/// Why nothing was forgotten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForgetError {
+    /// No such service runs.
+    #[error("there is no service {service:?}")]
+    NoSuchService {
+        /// What was named.
+        service: String,
+    },
+    /// Nobody has written to that key, or was sent anything under it.
+    #[error("{service:?} knows no key {key:?}; hint: `airssys state dump {service}` shows those that have state")]
+    NoSuchKey {
+        /// The service.
+        service: String,
+        /// What was named.
+        key: String,
+    },
+    /// The service has a state for each of its actors.
+    #[error("each actor of {service:?} has a state of its own; hint: name the key of one, as in {service}/KEY")]
+    NeedsKey {
+        /// The service.
+        service: String,
+    },
+    /// The service has one state only.
+    #[error("{service:?} has one state and no keys; hint: name the service alone")]
+    TakesNoKey {
+        /// The service.
+        service: String,
+    },
+    /// The service has no state.
+    #[error("{service:?} is a pool whose actors share a mailbox, and has no state; hint: there is nothing to forget")]
+    NoState {
+        /// The service.
+        service: String,
+    },
+    /// The mesh is being brought to another topology.
+    #[error("an apply is under way; hint: try again when it is over")]
+    UnderWay,
+    /// Its actor did not come to it, though its turn was cut off.
+    #[error(
+        "{address} did not come to the end of its turn within {}, also when that was cut off, and nothing was forgotten; hint: try again, or stop the host, and forget it in the data folder",
+        humantime::format_duration(*.patience)
+    )]
+    Late {
+        /// Who.
+        address: String,
+        /// How long it was waited for.
+        patience: Duration,
+    },
+    /// It could not be written down.
+    #[error("the state of {address} was not forgotten: {crash}")]
+    NotDurable {
+        /// Whose.
+        address: String,
+        /// Why not.
+        crash: Crash,
+    },
+}
+
+impl ForgetError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::NoSuchKey { .. } => "no-such-key",
+            Self::NeedsKey { .. } => "needs-key",
+            Self::TakesNoKey { .. } => "takes-no-key",
+            Self::NoState { .. } => "no-state",
+            Self::UnderWay => "under-way",
+            Self::Late { .. } => "timeout",
+            Self::NotDurable { .. } => "not-durable",
+        }
+    }
+}
+
+/// Whose state it is, and who looks after it.
+struct Found {
+    placed: Arc<Placed>,
+    target: Target,
+    state: Arc<State>,
+    told: Forgotten,
+}
+
+impl Runtime {
+    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as one step, and what its instance knows.
+    /// It is there as a whole or not at all, whenever the host ends. Also one that is set aside because it crashed too often, or suspended, is let in again.
+    ///
+    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is waited for. Where
+    /// it is not over within `patience` it is cut off, as a crash. The instance is not told to stop. A release that is on its way back, or comes back later, finds no state from before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use airssys_wasm::{ForgetError, Runtime};
+    /// use airssys_wasm::compose::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let file = folder.path().join("airssys.toml");
+    /// std::fs::write(&file, "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n")?;
+    /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
+    /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
+    /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;
+    /// assert_eq!((forgotten.actor.as_str(), forgotten.values), ("alice", 0));
+    /// let nobody = runtime.forget("echo", Some("bob"), Duration::from_secs(5)).await;
+    /// assert!(matches!(nobody, Err(ForgetError::NoSuchKey { .. })));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ForgetError`]; nothing was forgotten then.
+    pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
+        // An apply may put another service in the place of this one, with what this one has committed.
+        let no_apply = Arc::clone(&self.applying).try_lock_owned().map_err(|_| ForgetError::UnderWay)?;
+        let found = self.find_to_forget(service, key)?;
+        let address = address(service, &found.told.actor);
+        // In a task of its own: who waits may be cut off, and is not to leave an order behind that is carried out without a word in the log.
+        let forgetting = tokio::spawn(async move {
+            let _no_apply = no_apply;
+            found.forget(patience).await
+        });
+        let lost = |panic| Err(Crash::Host { detail: format!("{panic}") });
+        match forgetting.await.unwrap_or_else(lost) {
+            Ok(Some(told)) => Ok(told),
+            Ok(None) => Err(ForgetError::Late { address, patience }),
+            Err(crash) => Err(ForgetError::NotDurable { address, crash }),
+        }
+    }
+
+    /// What [`Runtime::forget`] would drop. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::forget`], as far as it can be known before.
+    pub fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
+        self.find_to_forget(service, key).map(|found| found.told)
+    }
+
+    fn find_to_forget(&self, service: &str, key: Option<&str>) -> Result<Found, ForgetError> {
+        let (name, of) = (service, || service.to_owned());
+        let no_service = || ForgetError::NoSuchService { service: of() };
+        let placed =
+            self.placed(name).filter(|placed| placed.service.address.as_str() == name).ok_or_else(no_service)?;
+        let service = Arc::clone(&placed.service);
+        let no_key = |key: &str| ForgetError::NoSuchKey { service: of(), key: key.to_owned() };
+        let key = match (&service.route, key) {
+            (Route::Shared(_), Some(_)) => return Err(ForgetError::TakesNoKey { service: of() }),
+            (Route::Keyed(_) | Route::Spawned(_), None) => return Err(ForgetError::NeedsKey { service: of() }),
+            // A message without a key has the state of the empty one.
+            (_, key) => key.unwrap_or_default(),
+        };
+        if let Route::Shared(lane) = &service.route
+            && lane.state(None).is_none()
+        {
+            return Err(ForgetError::NoState { service: of() });
+        }
+        let state = service.known_state(key).ok_or_else(|| no_key(key))?;
+        let target = target(&service, key).map_err(|_| no_key(key))?;
+        let dumped = state.dump();
+        let told = Forgotten {
+            service: of(),
+            actor: key.to_owned(),
+            values: dumped.values.len(),
+            commits: dumped.commits,
+            waiting: target.lane().mailbox.len(),
+        };
+        Ok(Found { placed, target, state, told })
+    }
+}
+
+impl Found {
+    /// None where it was not done in time.
+    async fn forget(self, patience: Duration) -> Result<Option<Forgotten>, Crash> {
+        let (until, known) = (Instant::now() + patience, self.state.forgotten());
+        while !self.is_forgotten(known, until).await? {
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            sleep(ASK_AGAIN).await;
+        }
+        let Forgotten { service, actor, values, commits, waiting } = &self.told;
+        tracing::warn!(
+            target: "airssys::state", service = %address(service, actor), values, commits, waiting,
+            "forgotten, as it was asked for: it begins anew, with nothing of what it had committed"
+        );
+        Ok(Some(self.told))
+    }
+
+    /// Tries it once; whether it is done.
+    async fn is_forgotten(&self, known: u64, until: Instant) -> Result<bool, Crash> {
+        let begin = || self.state.forget(known);
+        let saving = match &self.placed.roster {
+            Some(roster) => match roster.forget(self.target.address(), begin) {
+                Ok(saving) => saving,
+                Err(awake) => return self.is_begun_anew(&awake, known, until).await,
+            },
+            None => {
+                let own = |post: &&Post| std::ptr::eq(post.live.serving().identity.own.lane(), self.target.lane());
+                let Some(post) = self.placed.actors.iter().find(own) else { return Ok(false) };
+                // Locked as well, so that whoever starts here does not wait for a person any more.
+                let begin = || {
+                    post.live.forget_past();
+                    begin()
+                };
+                // One that waits for its back-off, or for another one of its group, is not waited for.
+                let _is_vacant = post.vacate();
+                match post.live.where_empty(begin) {
+                    Some(saving) => {
+                        post.hurry(&Arc::default());
+                        saving
+                    }
+                    None => return self.is_begun_anew(post, known, until).await,
+                }
+            }
+        };
+        if let Some(saving) = saving {
+            saving.done().await?;
+        }
+        if let Some(roster) = &self.placed.roster {
+            roster.forget_past(self.target.address());
+        }
+        Ok(true)
+    }
+
+    async fn is_begun_anew(&self, post: &Post, known: u64, until: Instant) -> Result<bool, Crash> {
+        begin_anew(post, &self.state, known, until).await.map_or(Ok(false), |done| done.map(|()| true))
+    }
+}
+
+fn target(service: &Arc<Service>, key: &str) -> Result<Target, Misaddressed> {
+    let key = match service.route {
+        Route::Shared(_) => None,
+        _ => Some(key),
+    };
+    service.place(None, key)?.target().cloned()
+}
+
+/// As it is told.
+fn address(service: &str, key: &str) -> String {
+    if key.is_empty() { service.to_owned() } else { format!("{service}/{key}") }
+}
