@@ -3,9 +3,11 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, shifter};
+use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
+use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, Deployment, Progress};
 use airssys_wasm::registry::Release;
 use prober_protocol::{Command, Trap};
@@ -136,4 +138,49 @@ async fn whoever_waits_for_a_start_does_not_use_up_what_a_supervisor_bears() {
     answers_well(&mesh, "sick").await;
     answers_well(&mesh, "sound").await;
     mesh.stop().await;
+}
+
+/// Brings a mesh to another topology.
+async fn apply(mesh: Mesh, text: &str) -> Mesh {
+    let Mesh { runtime, folder } = mesh;
+    let runtime = Arc::new(runtime);
+    let file = folder.path().join("airssys.toml");
+    std::fs::write(&file, with_guests(text)).unwrap();
+    let applied = tokio::time::timeout(PATIENCE / 2, runtime.apply(Topology::read(&file).unwrap(), patient())).await;
+    let applied = applied.unwrap_or_else(|_| panic!("it waits for a start: {text}"));
+    assert!(applied.is_ok(), "{:?}\n{text}", applied.err());
+    Mesh { runtime: Arc::into_inner(runtime).unwrap(), folder }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_that_changes_a_supervisor_waits_for_no_start() {
+    let strategies = ["one-for-one", "one-for-all", "rest-for-one"];
+    for (at, strategy) in strategies.into_iter().enumerate() {
+        let before = topology(strategy, "hang@rec:2-").replace("initial = \"1h\"", "initial = \"1ms\"");
+        let (head, services) = before.split_once("[[service]]\nname = \"sick\"").unwrap();
+        let (sick, sound) = services.split_once("[[service]]\nname = \"sound\"").unwrap();
+        let (sick, sound) =
+            (format!("[[service]]\nname = \"sick\"{sick}"), format!("[[service]]\nname = \"sound\"{sound}"));
+        let other = |head: &str| head.replace(strategy, strategies[(at + 1) % 3]);
+        for after in [
+            format!("{head}{sound}{sick}"),
+            format!("{}{sick}{sound}", other(head)),
+            format!("{}{sound}{sick}", other(head)),
+            format!("{head}{sound}"),
+        ] {
+            let mesh = Mesh::start(&before).await;
+            falls_sick(&mesh, 2).await;
+            let mesh = apply(mesh, &after).await;
+            if !after.contains(&sick) || after.find(&sound) < after.find(&sick) {
+                // It is held back no more, or by none.
+                assert_eq!(mesh.ok("sound", &Command::Echo(json!(1))).await, json!(1), "{strategy}: {after}");
+            }
+            if after.contains(&sick) {
+                deploy(&mesh, "sick", patient()).await;
+                answers_well(&mesh, "sick").await;
+                assert_eq!(mesh.ok("sound", &Command::Echo(json!(1))).await, json!(1), "{strategy}: {after}");
+            }
+            let _whatever_hangs_is_killed = mesh.runtime.shutdown().await;
+        }
+    }
 }

@@ -1,16 +1,18 @@
 //! Another spec for a supervisor that runs: its flags, the rules and the order of its children. It starts and stops nobody.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
+use std::time::Duration;
 
 use crate::child::ChildId;
-use crate::supervisor::children::{ChildKey, Status};
-use crate::supervisor::decide::{Action, Deferred, ReplyId, State};
+use crate::supervisor::children::{ChildKey, For, Status};
+use crate::supervisor::decide::{Action, Deferred, Phase, ReplyId, State};
 use crate::supervisor::error::ChildError;
-use crate::supervisor::spec::{SupervisorSpec, check_child};
+use crate::supervisor::spec::{Strategy, SupervisorSpec, check_child};
 
 impl State {
     /// Takes another spec. Children that it has and the supervisor has not are added, and are down; those that it has not stay as they are, behind the others.
-    pub(crate) fn change(&mut self, reply: ReplyId, spec: SupervisorSpec) -> Result<(), ChildError> {
+    pub(crate) fn change(&mut self, reply: ReplyId, spec: SupervisorSpec, now: Duration) -> Result<(), ChildError> {
         spec.validate()?;
         let named: HashSet<&ChildId> = spec.children.iter().map(|child| &child.id).collect();
         let left: Vec<ChildKey> =
@@ -25,14 +27,19 @@ impl State {
             (Some(before), Some(after)) => before < after,
             (_, after) => after.is_none(),
         });
-        if !in_order || self.strategy.is_group() != spec.strategy.is_group() {
-            self.all_settled()?;
+        let other_groups = self.strategy.is_group() != spec.strategy.is_group();
+        if !in_order || other_groups {
+            self.all_settled(other_groups)?;
         }
+        let held_back = self.held_back();
         for child in spec.children {
             match self.children.find(&child.id) {
                 Some(key) => self.children.respecify(key, child),
                 None => drop(self.children.add(child)),
             }
+        }
+        if other_groups {
+            self.dissolve_group();
         }
         self.strategy = spec.strategy;
         self.auto_shutdown = spec.auto_shutdown;
@@ -43,15 +50,52 @@ impl State {
         if !in_order {
             self.reorder(order);
         }
+        let held_back: Vec<ChildKey> = held_back.iter().filter_map(|child| self.children.find(child)).collect();
+        if other_groups {
+            held_back.into_iter().for_each(|key| self.start(key, For::Restart, now));
+        } else if let Phase::StartingGroup { at, .. } = self.phase
+            && let Some(first) = held_back.into_iter().filter(|key| *key < at).min()
+        {
+            // They are before the one that starts now, which they would wait for.
+            self.dissolve_group();
+            self.start_group(Bound::Included(first), false, now);
+        }
         self.reply(reply, Ok(ChildKey::FIRST));
         Ok(())
     }
 
-    /// One that is on its way up knows its key, and one on its way down may be wanted so: neither may be swept up by a group or get another key.
-    fn all_settled(&self) -> Result<(), ChildError> {
-        let unsettled =
-            self.children.iter().find(|(_, child)| child.status.is_live() && child.status != Status::Running);
+    /// One on its way down may be wanted so, and one that somebody started waits for its end: neither may be swept up by a group. What is on its way up by
+    /// itself may take long, and is waited for by nobody.
+    fn all_settled(&self, other_groups: bool) -> Result<(), ChildError> {
+        let unsettled = self.children.iter().find(|(_, child)| match child.status {
+            Status::Starting(For::StartCommand(_) | For::RestartCommand(_)) => other_groups,
+            Status::StartTimedOut(..) | Status::Stopping(_) => true,
+            _ => false,
+        });
         unsettled.map_or(Ok(()), |(_, child)| Err(ChildError::Unsettled { child: child.spec.id.clone() }))
+    }
+
+    /// Those that a group starts when another one of it has started.
+    fn held_back(&self) -> Vec<ChildId> {
+        let first = match self.phase {
+            Phase::StartingGroup { initial: false, at } => Some(at),
+            Phase::Idle if self.strategy.is_group() => {
+                let waits = self.children.iter().find(|(_, child)| child.status == Status::Restarting);
+                waits.map(|(key, _)| if self.strategy == Strategy::RestForOne { key } else { ChildKey::FIRST })
+            }
+            _ => None,
+        };
+        let Some(first) = first else { return Vec::new() };
+        let down = self.children.iter().filter(|(key, child)| *key >= first && child.status == Status::Down);
+        down.map(|(_, child)| child.spec.id.clone()).collect()
+    }
+
+    /// The one that a group waits for goes on by itself.
+    fn dissolve_group(&mut self) {
+        if let Phase::StartingGroup { initial: false, at } = self.phase {
+            self.children.starts_for(at, For::Restart);
+            self.phase = Phase::Idle;
+        }
     }
 
     /// Gives all of them new keys, in this order; those that were just added stand where it has none.
@@ -68,6 +112,9 @@ impl State {
                 }
                 Deferred::Command { .. } => {}
             }
+        }
+        if let Phase::StartingGroup { at, .. } = &mut self.phase {
+            *at = renumbered.get(at).copied().unwrap_or(*at);
         }
         self.actions.push(Action::Renumber(renumbered));
     }

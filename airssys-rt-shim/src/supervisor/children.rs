@@ -208,8 +208,13 @@ impl Children {
 
     /// One that starts is no longer wanted by anybody in particular; its time to start stays.
     pub(crate) fn nobody_waits(&mut self, key: ChildKey) {
+        self.starts_for(key, For::Group);
+    }
+
+    /// One that starts does so for somebody else; its time to start stays.
+    pub(crate) fn starts_for(&mut self, key: ChildKey, whom: For) {
         if let Some(Child { status: Status::Starting(wanted_for), .. }) = self.by_key.get_mut(&key) {
-            *wanted_for = For::Group;
+            *wanted_for = whom;
         }
     }
 

@@ -15,6 +15,8 @@ impl State {
                 return self.reply(reply, Err(ChildError::ShuttingDown));
             }
             Phase::Idle => {}
+            // It starts and stops nobody, and need not wait for a start that may never end.
+            Phase::StartingGroup { initial: false, .. } if matches!(command, Command::Change(_)) => {}
             _ => {
                 return self.deferred.push_back(Deferred::Command { reply, command });
             }
@@ -24,7 +26,7 @@ impl State {
             Command::TerminateChild(child) => self.terminate_child(reply, &child, now),
             Command::RestartChild(child) => self.restart_child(reply, &child, now),
             Command::DeleteChild(child) => self.delete_child(reply, &child),
-            Command::Change(spec) => self.change(reply, *spec),
+            Command::Change(spec) => self.change(reply, *spec, now),
         };
         if let Err(error) = refused {
             self.reply(reply, Err(error));

@@ -175,16 +175,27 @@ pub fn decide(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
     while let Some(child) = state.children.take_due(now) {
         state.timer(child, now);
     }
-    while state.phase == Phase::Idle {
-        let Some(deferred) = state.deferred.pop_front() else {
-            break;
-        };
+    while let Some(deferred) = state.next_deferred() {
         state.resume(deferred, now);
     }
     std::mem::take(&mut state.actions)
 }
 
 impl State {
+    /// What was put off and can be looked at now.
+    fn next_deferred(&mut self) -> Option<Deferred> {
+        match self.phase {
+            Phase::Idle => self.deferred.pop_front(),
+            Phase::StartingGroup { initial: false, .. } => {
+                let is_change =
+                    |deferred: &Deferred| matches!(deferred, Deferred::Command { command: Command::Change(_), .. });
+                let at = self.deferred.iter().position(is_change)?;
+                self.deferred.remove(at)
+            }
+            _ => None,
+        }
+    }
+
     fn resume(&mut self, deferred: Deferred, now: Duration) {
         match deferred {
             Deferred::Exit { child, generation, reason } => {
@@ -292,6 +303,11 @@ impl State {
         }
         match wanted_for {
             For::Group => self.group_failed(key, cause, now),
+            // It began before there was a group, and one is under way now, which may sweep it up.
+            For::Restart if self.strategy.is_group() && self.phase != Phase::Idle => {
+                self.children.set_status(key, Status::Restarting);
+                self.deferred.push_back(Deferred::TryAgain(key));
+            }
             For::Restart => {
                 self.children.set_status(key, Status::Restarting);
                 self.restart(key, now);

@@ -79,8 +79,8 @@ pub enum ChildError {
         /// Its name.
         child: ChildId,
     },
-    /// It is on its way up or down, and the supervisor cannot become what was wanted meanwhile.
-    #[error("child {child} is about to start or to stop; hint: try again when it has")]
+    /// It is on its way down, or up for somebody who waits for it, and the supervisor cannot become what was wanted meanwhile.
+    #[error("child {child} is about to stop, or to start for somebody who waits for that; hint: try again when it has")]
     Unsettled {
         /// Its name.
         child: ChildId,

@@ -33,6 +33,8 @@ struct Live {
     incarnation: Incarnation,
     path: Arc<str>,
     notice: ExitNotice,
+    /// The key that it knows itself by.
+    known_as: ChildKey,
 }
 
 /// The supervisor's actor; all that it is lives in its state.
@@ -46,6 +48,8 @@ pub(crate) struct Executor {
     origin: Instant,
     live: HashMap<ChildKey, Live>,
     actors: HashMap<ActorId, ChildKey>,
+    /// The keys of those that were started under another one, by that one.
+    renamed: HashMap<ChildKey, ChildKey>,
     waiting: HashMap<ReplyId, Waiting>,
     next_reply: u64,
     alarm: Option<(Duration, AbortHandle)>,
@@ -116,6 +120,7 @@ impl Executor {
             origin: Instant::now(),
             live: HashMap::new(),
             actors: HashMap::new(),
+            renamed: HashMap::new(),
             waiting: HashMap::new(),
             next_reply: 0,
             alarm: None,
@@ -154,8 +159,10 @@ impl Executor {
     fn event(&mut self, message: Msg) -> Option<Event> {
         Some(match message {
             Msg::Begin => Event::Begin,
-            Msg::Started { child, generation } => Event::Started { child, generation },
-            Msg::NotSpawned { child, generation, cause } => Event::Exited { child, generation, reason: cause },
+            Msg::Started { child, generation } => Event::Started { child: self.key(child), generation },
+            Msg::NotSpawned { child, generation, cause } => {
+                Event::Exited { child: self.key(child), generation, reason: cause }
+            }
             Msg::Ended { actor, fallback } => return self.ended(actor, fallback),
             Msg::Tick => {
                 self.alarm = None;
@@ -196,7 +203,7 @@ impl Executor {
     fn ended(&mut self, actor: ActorId, fallback: ExitReason) -> Option<Event> {
         let child = self.actors.remove(&actor)?;
         self.brood.remove(actor);
-        let Live { generation, incarnation, path, notice } = self.live.remove(&child)?;
+        let Live { generation, incarnation, path, notice, .. } = self.live.remove(&child)?;
         let reason = incarnation.exit.get().unwrap_or(fallback);
         if reason.is_normal() {
             tracing::info!(child = %path, generation, %reason, "ended");
@@ -248,7 +255,7 @@ impl Executor {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
                 self.brood.add(incarnation.cell.clone());
-                self.live.insert(child, Live { generation, incarnation, path, notice });
+                self.live.insert(child, Live { generation, incarnation, path, notice, known_as: child });
             }
             Err(failure) => {
                 tracing::warn!(child = %path, generation, reason = %failure, "was not spawned");
@@ -258,10 +265,18 @@ impl Executor {
         }
     }
 
+    /// The key of a child now, by the one that it was started under.
+    fn key(&self, known_as: ChildKey) -> ChildKey {
+        self.renamed.get(&known_as).copied().unwrap_or(known_as)
+    }
+
     fn renumber(&mut self, renumbered: &HashMap<ChildKey, ChildKey>) {
         let new = |old: ChildKey| renumbered.get(&old).copied().unwrap_or(old);
         self.live = std::mem::take(&mut self.live).into_iter().map(|(old, live)| (new(old), live)).collect();
         self.actors.values_mut().for_each(|child| *child = new(*child));
+        // Keys are never used again. Those that were not spawned have told so already, and nobody here has heard of it yet.
+        self.renamed = renumbered.clone();
+        self.renamed.extend(self.live.iter().map(|(key, live)| (live.known_as, *key)));
     }
 
     fn kill(&mut self, child: ChildKey, why: KillReason, again: bool) {

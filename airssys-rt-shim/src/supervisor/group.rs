@@ -73,7 +73,7 @@ impl State {
         ours
     }
 
-    fn start_group(&mut self, from: Bound<ChildKey>, initial: bool, now: Duration) {
+    pub(crate) fn start_group(&mut self, from: Bound<ChildKey>, initial: bool, now: Duration) {
         let mut from = from;
         while let Some(key) = self.children.first_in((from, Bound::Unbounded)) {
             if self.children.status(key) == Status::Down {

@@ -65,8 +65,8 @@ impl SupervisorStart {
     ///
     /// # Errors
     ///
-    /// The spec is wrong, or a child is on its way up or down and the strategy or the order would become another one
-    /// ([`ChildError::Unsettled`]). Nothing has changed then.
+    /// The spec is wrong, or a child is on its way down, or up for somebody who waits for it, and the strategy or the order would become another one
+    /// ([`ChildError::Unsettled`]). Nothing has changed then. What is on its way up by itself holds nothing up.
     pub async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
         change(&self.spec, &self.handle, spec).await
     }
@@ -108,7 +108,7 @@ pub(crate) async fn change(
     let before = stored.swap(Arc::new(spec.clone()));
     match handle.change(spec).await {
         // The next one has it.
-        Err(ChildError::NotRunning) => Ok(()),
+        Err(ChildError::NotRunning | ChildError::ShuttingDown) => Ok(()),
         Err(error) => {
             stored.store(before);
             Err(error)

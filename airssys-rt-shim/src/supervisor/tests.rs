@@ -414,13 +414,48 @@ const CASES: &[Case] = &[
     ("who waits for a back-off waits on under another key", "one-for-one 9/5s backoff | a | b", &[
         "up", "a crashes", "change one-for-one 9/5s backoff | b | a => renumber, #1 ok", "at 1s => start a", "ready a",
     ]),
-    ("one that starts holds up another order and nothing else", "one-for-one | a | b", &[
-        "up", "a crashes => start a", "change one-for-one | b | a => #1 unsettled", "change one-for-all | a | b => #2 unsettled",
-        "change one-for-one 9/5s | a | b => #3 ok", "ready a", "change one-for-all 9/5s | b | a => renumber, #4 ok",
+    ("one that starts holds up no change", "one-for-one | a | b", &[
+        "up", "a crashes => start a", "change one-for-one 9/5s | b | a => renumber, #1 ok", "a crashes => start a",
+        "change one-for-all 9/5s | b | a => #2 ok", "ready a", "b crashes => pause a", "a shuts-down => start b", "ready b => start a",
     ]),
-    ("a change waits for a group", "one-for-all | a | b", &[
-        "up", "a crashes => pause b", "change one-for-one | a | b", "b shuts-down => start a", "ready a => start b",
-        "ready b => #1 ok",
+    ("one that stops holds up another order and nothing else", "one-for-one | a | b", &[
+        "up", "terminate a => stop a", "change one-for-one | b | a => #2 unsettled", "change one-for-all | a | b => #3 unsettled",
+        "change one-for-one 9/5s | a | b => #4 ok", "a shuts-down => #1 ok, gone a", "change one-for-all 9/5s | b | a => renumber, #5 ok",
+    ]),
+    ("one that somebody starts is not swept up by a group that was none", "one-for-one | a", &[
+        "up", "add b => start b", "change one-for-all | a | b => #2 unsettled", "change one-for-one | b | a => renumber, #3 ok",
+    ]),
+    ("one that starts when it becomes one of a group is swept up by it", "one-for-one 9/5s | a | b", &[
+        "up", "a crashes => start a", "change one-for-all 9/5s | a | b => #1 ok", "b crashes => pause a", "a crashes => start a",
+        "ready a => start b", "ready b",
+    ]),
+    ("one that starts and fails while its new group stops is tried again with it", "one-for-one 9/5s | a | b | c", &[
+        "up", "a crashes => start a", "change one-for-all 9/5s | a | b | c => #1 ok", "b crashes => pause c", "a crashes",
+        "c shuts-down => start a", "ready a => start b", "ready b => start c", "ready c",
+    ]),
+    ("a change waits for a group that stops", "one-for-all | a | b", &[
+        "up", "a crashes => pause b", "change one-for-all | b | a", "b shuts-down => start a, renumber, start b, #1 ok",
+    ]),
+    ("a change waits for no start of a group, which goes on in the new order", "one-for-all 9/5s | a | b | c", &[
+        "up", "a crashes => pause c", "c shuts-down => pause b", "b shuts-down => start a",
+        "change one-for-all 9/5s | a | c | b => renumber, #1 ok", "ready a => start c", "ready c => start b", "ready b",
+    ]),
+    ("whom a change puts before the one that starts does not wait for it any more", "one-for-all 9/5s | a | b | c", &[
+        "up", "a crashes => pause c", "c shuts-down => pause b", "b shuts-down => start a",
+        "change one-for-all 9/5s | b | a | c => renumber, start b, #1 ok", "ready b => start c", "a crashes",
+        "ready c => pause c", "c shuts-down => pause b", "b shuts-down => start b",
+    ]),
+    ("one that is to go holds up no other of its group", "one-for-all 9/5s | a | b", &[
+        "up", "a crashes => pause b", "b shuts-down => start a", "change one-for-all 9/5s | b => renumber, start b, #1 ok",
+        "ready b", "terminate a => stop a", "a shuts-down => #2 ok, gone a", "delete a => gone a, #3 ok",
+    ]),
+    ("whom a group holds back starts where it is none any more", "one-for-all 9/5s | a | b", &[
+        "up", "a crashes => pause b", "b shuts-down => start a", "change one-for-one 9/5s | b | a => renumber, start b, #1 ok",
+        "a crashes => start a", "ready b", "ready a",
+    ]),
+    ("whom a group holds back over a back-off starts where it is none any more", "rest-for-one 9/5s backoff | a | b | c", &[
+        "up", "b crashes => pause c", "c shuts-down", "change one-for-one 9/5s backoff | a | b | c => start c, #1 ok", "ready c",
+        "at 1s => start b",
     ]),
     ("a change that makes no sense changes nothing", "one-for-one | a transient", &[
         "up", "change one-for-one | a transient significant => #1 refused",

@@ -117,7 +117,7 @@ impl Steps<'_> {
         }
     }
 
-    /// Makes a supervisor another one, as soon as none of its children is on its way up or down.
+    /// Makes a supervisor another one, as soon as none of its children is on its way down, or started by somebody else.
     pub(super) async fn change(&self, path: &str, spec: SupervisorSpec) -> Result<(), Failed> {
         let until = Instant::now() + self.prepared.options.handover_deadline;
         loop {
