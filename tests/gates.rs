@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, counter_with, quick};
-use airssys_tests::{Mesh, guest};
+use airssys_tests::{Mesh, PATIENCE, guest};
 use airssys_wasm::deploy::{Canary, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::{Command, Trap};
@@ -126,6 +126,78 @@ async fn what_the_new_release_crashes_over_is_handled_by_the_old_one_and_counts(
             deploying.stop().await;
         }
     }
+}
+
+/// The looks at its health are an hour apart: nobody waits for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_crashes_over_each_message_is_judged_after_the_first_few() {
+    let pool = counter_with("instances = 4\npartitioned = true\nmailbox = { capacity = 64 }");
+    let keyed = counter_with("keyed = { max_awake = 20, idle_timeout = \"1h\" }\nmailbox = { capacity = 8 }");
+    // How many have it: one of four, two of four, and some of the keys.
+    for (topology, strategy, members) in [(&pool, canary(), 1), (&pool, comparing(), 2), (&keyed, canary(), 10)] {
+        let cell = format!("{topology}, {strategy:?}");
+        let deploying = Deploying::start(topology).await;
+        let load = Load::with_keys(&deploying, KEYS, "key ");
+        load.more(400).await;
+        let mut options = DeployOptions::default();
+        options.gate.bake = Duration::from_secs(10 * 3_600);
+        options.strategy = match strategy {
+            Strategy::Rolling(mut rolling) => {
+                rolling.bake = options.gate.bake;
+                Strategy::Rolling(rolling)
+            }
+            strategy => strategy,
+        };
+        let release = deploying.release("two", "crashes-on-1");
+        let end = deploying.runtime.deploy("counter", release, options).await.unwrap().ended().await;
+        let Progress::RolledBack { reason: Setback::Failing { new, .. } } = &end else { panic!("{cell}: {end:?}") };
+        assert!(new.failed > 1, "{cell}: one is no verdict: {new:?}");
+        let crashed = deploying.status("counter").crashed;
+        assert!(crashed <= 6 * members, "{cell}: {crashed} crashes, {new:?}");
+        let kept = load.settle(&deploying).await;
+        assert_eq!(deploying.states(), kept, "{cell}: each message once, and nothing else");
+        deploying.stop().await;
+    }
+}
+
+/// One that answers with an error instead of crashing is no different: nobody waits for the next look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_whose_turns_fail_is_judged_when_enough_have() {
+    let deploying = Deploying::start(&counter_with("instances = 4\npartitioned = true")).await;
+    let mut options = DeployOptions::default();
+    options.gate.bake = Duration::from_secs(10 * 3_600);
+    options.strategy = canary();
+    let release = deploying.release("two", "refuses-probes");
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    while !matches!(deployment.progress(), Progress::Baking { .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let ask = async |from: &str, number: u64| {
+        let mut failed = 0;
+        for key in 0..KEYS {
+            let body = serde_json::json!({ "from": from, "number": number }).to_string();
+            let answer = deploying.runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await;
+            failed += u64::from(answer.is_err());
+        }
+        failed
+    };
+    // Enough of the old release, and of the new one.
+    for number in 1..=20 {
+        assert_eq!(ask("well", number).await, 0);
+    }
+    let mut failed = 0;
+    for number in 1.. {
+        failed += ask("probe", number).await;
+        if deployment.progress().is_over() {
+            break;
+        }
+    }
+    let end = deployment.ended().await;
+    let Progress::RolledBack { reason: Setback::Failing { new, .. } } = &end else { panic!("{end:?}") };
+    assert!(failed > 1 && new.failed > 1, "{failed}, {new:?}");
+    // Of 200 turns and more two may fail. Between two looks there would be tens of thousands.
+    assert!(new.failed < 1_000, "{new:?}");
+    deploying.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

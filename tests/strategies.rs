@@ -485,7 +485,7 @@ async fn a_canary_whose_turns_fail_more_often_goes_back() {
     let release = deploying.release("two", "refuses-probes");
     let end = deploying.runtime.deploy("counter", release, with(canary())).await.unwrap().ended().await;
     let Progress::RolledBack { reason: Setback::Failing { old, new } } = end else { panic!("{end:?}") };
-    assert!(old.failed == 0 && old.turns >= 50 && new.failed > 0 && new.turns >= 50, "{old:?} {new:?}");
+    assert!(old.failed == 0 && old.turns >= 50 && new.failed > 1, "{old:?} {new:?}");
     probes.await.unwrap();
     deploying.stop().await;
 }

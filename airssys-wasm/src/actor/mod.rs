@@ -194,7 +194,7 @@ impl ComponentActor {
 
     /// Whether the release before stands in here and the new one is to be tried again.
     fn is_to_relieve(&self) -> bool {
-        self.watching.as_ref().is_some_and(|watching| watching.is_over())
+        self.watching.as_ref().is_some_and(|watching| watching.tries_again())
     }
 
     /// What the states were that it brings over is kept where they are to be that again.
@@ -448,7 +448,7 @@ impl ComponentActor {
 
     /// Lets its turns be counted, or shown, where the place says so, or not any more.
     async fn watch(&mut self) -> Flow {
-        if self.is_to_relieve()
+        if self.watching.as_ref().is_some_and(|watching| watching.is_over())
             && let Err(crash) = self.relieve().await
         {
             return Flow::Exit(exit_reason(crash));

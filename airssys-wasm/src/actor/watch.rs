@@ -24,8 +24,14 @@ pub(crate) struct Tally {
     turns: AtomicU64,
     failed: AtomicU64,
     outdone: AtomicU64,
-    /// Whoever judges looks again when one was outdone.
-    was_outdone: Notify,
+    /// How often the release before had to stand in. Two of these that nobody has judged, and it goes on to: the release is not tried again before.
+    setbacks: AtomicU64,
+    /// As many of these were judged.
+    judged: AtomicU64,
+    /// From so many failed turns on whoever judges looks at once. Nobody does, from the beginning.
+    bears: AtomicU64,
+    /// Told then. Where it was told already, that is once.
+    is_worse: Notify,
     took: [AtomicU64; BUCKETS],
 }
 
@@ -35,7 +41,10 @@ impl Default for Tally {
             turns: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             outdone: AtomicU64::new(0),
-            was_outdone: Notify::new(),
+            setbacks: AtomicU64::new(0),
+            judged: AtomicU64::new(0),
+            bears: AtomicU64::new(u64::MAX),
+            is_worse: Notify::new(),
             took: [const { AtomicU64::new(0) }; BUCKETS],
         }
     }
@@ -46,28 +55,49 @@ impl Tally {
     pub(super) fn count(&self, took: Duration, failed: bool) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.took[bucket(nanos)].fetch_add(1, Ordering::Relaxed);
-        if failed {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        }
         self.turns.fetch_add(1, Ordering::Relaxed);
+        if failed {
+            self.count_failed();
+        }
     }
 
     /// It crashed over a message that the other release then handled.
     fn outdo(&self, took: Duration) {
-        self.count(took, true);
         self.outdone.fetch_add(1, Ordering::Relaxed);
-        self.was_outdone.notify_one();
-    }
-
-    /// Ends when it was outdone since the last time that this ended.
-    pub(crate) async fn was_outdone(&self) {
-        self.was_outdone.notified().await;
+        self.setbacks.fetch_add(1, Ordering::Relaxed);
+        self.count(took, true);
+        self.is_worse.notify_one();
     }
 
     /// A start failed, which counts as a turn that did. It has no time that could be compared.
     pub(super) fn fail(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.setbacks.fetch_add(1, Ordering::Relaxed);
         self.turns.fetch_add(1, Ordering::Relaxed);
+        self.count_failed();
+        self.is_worse.notify_one();
+    }
+
+    fn count_failed(&self) {
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        if failed >= self.bears.load(Ordering::Relaxed) {
+            self.is_worse.notify_one();
+        }
+    }
+
+    /// Ends when it has become worse than it was to be, since the last time that this ended.
+    pub(crate) async fn is_worse(&self) {
+        self.is_worse.notified().await;
+    }
+
+    /// So many of its setbacks were judged, and are borne; it is to be looked at again at once when so many turns have failed.
+    pub(crate) fn has_been_judged(&self, setbacks: u64, failed: u64) {
+        self.bears.store(failed, Ordering::Relaxed);
+        self.judged.store(setbacks, Ordering::Relaxed);
+    }
+
+    /// Whether it is not to be tried again before it was judged: it does no more harm than is needed for a verdict.
+    fn awaits_verdict(&self) -> bool {
+        self.setbacks.load(Ordering::Relaxed).saturating_sub(self.judged.load(Ordering::Relaxed)) > 1
     }
 
     /// What it has counted so far.
@@ -76,6 +106,7 @@ impl Tally {
             turns: self.turns.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             outdone: self.outdone.load(Ordering::Relaxed),
+            setbacks: self.setbacks.load(Ordering::Relaxed),
             took: self.took.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
         }
     }
@@ -87,6 +118,8 @@ pub(crate) struct Counts {
     pub(crate) turns: u64,
     pub(crate) failed: u64,
     pub(crate) outdone: u64,
+    /// How often the release before had to stand in, since the beginning.
+    pub(crate) setbacks: u64,
     took: Vec<u64>,
 }
 
@@ -219,9 +252,14 @@ impl Watching {
         self.lent != Lent::No
     }
 
-    /// Whether the new release is to be tried again before the next message.
+    /// Whether the new release may be tried again: the one before has handled what that crashed over.
     pub(super) fn is_over(&self) -> bool {
         self.lent == Lent::Over
+    }
+
+    /// Whether it is to be tried again before the next message.
+    pub(super) fn tries_again(&self) -> bool {
+        self.is_over() && !self.tally.awaits_verdict()
     }
 
     /// A turn begins.

@@ -159,6 +159,20 @@ impl Gate {
         }
     }
 
+    /// How many turns of the new release have to have failed before there may be another verdict; no sooner than there are an eighth more than now, so that who
+    /// waits for more turns of the old one is not told of each.
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count that is a share of another one, and what is too large is the largest"
+    )]
+    pub(crate) fn failures_to_come(&self, old: Seen, new: Seen) -> u64 {
+        let of = new.turns.max(self.samples).max(1) as f64;
+        let beyond = ((old.failing(0) + self.errors) * of).floor() as u64;
+        beyond.saturating_add(1).max(2).max(new.failed.saturating_add((new.failed / 8).max(1)))
+    }
+
     fn fails(&self, old: Seen, new: Seen, of: u64) -> bool {
         new.failed > 1 && self.exceeds(old, new, of)
     }
@@ -231,6 +245,22 @@ mod tests {
             assert_eq!(said(&gate.last_word(seen(50, 0, 0), seen(5, 2, 0))), "failing", "{word}, two failed");
         }
         assert!("wait".parse::<NoTraffic>().is_err());
+    }
+
+    #[test]
+    fn who_judges_is_told_when_another_verdict_is_possible() {
+        let gate = Gate { samples: 100, errors: 0.05, ..Gate::default() };
+        for (old, new) in
+            [(seen(200, 0, 0), seen(50, 3, 0)), (seen(200, 20, 0), seen(300, 2, 0)), (seen(0, 0, 0), seen(0, 0, 0))]
+        {
+            let at = gate.failures_to_come(old, new);
+            assert!(at > new.failed, "{old:?}, {new:?}: {at}");
+            let before = Seen { failed: at - 1, ..new };
+            assert_ne!(said(&gate.verdict(old, before)), "failing", "{old:?}, {new:?}: {at} is too late");
+        }
+        // What nobody can exceed is never told, and never too large to count.
+        let bears_all = Gate { errors: f64::INFINITY, ..gate };
+        assert_eq!(bears_all.failures_to_come(seen(1, 0, 0), seen(1, 0, 0)), u64::MAX);
     }
 
     fn any_seen() -> impl Strategy<Value = Seen> {

@@ -11,6 +11,7 @@
 mod anew;
 mod decide;
 mod gate;
+mod health;
 mod intent;
 mod plan;
 mod record;

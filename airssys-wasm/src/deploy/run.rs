@@ -9,16 +9,15 @@ use tokio::time::Instant;
 
 use super::decide::{self, Action, Batch, Event};
 use super::gate::{NoTraffic, Seen, Verdict};
+use super::health::{Health, Rounds, Told};
 use super::intent::Step;
 use super::record::{Page, RecordError};
 use super::strategy::Rolling;
 use super::switch::{Failed, forward};
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Waits, Wish};
-use crate::actor::{
-    ALL, Before, Control, Counts, Held, Live, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch, check,
-};
+use crate::actor::{ALL, Before, Control, Counts, Held, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch};
 use crate::engine::{Engines, Template};
-use crate::error::{Crash, Fault};
+use crate::error::Crash;
 use crate::router::service::Terms;
 
 /// The probation of one of several, which somebody else ends.
@@ -340,19 +339,19 @@ impl Running<'_> {
         // There is nothing to wait for.
         let at_once = stage.least.is_zero() && stage.patience.is_none();
         let before = self.counts();
+        if let Some(watch) = &self.watch {
+            watch.new.has_been_judged(before.1.setbacks, before.1.failed.saturating_add(2));
+        }
+        let Order { posts, template, options, .. } = &self.order;
+        let mut health = Rounds::Between(Health::new(posts, template, options.handover_deadline));
         // Whoever is not well is asked again: two answers in a row count.
-        let (mut doubted, mut asked) = (Vec::new(), Vec::new());
+        let mut ask_at = if at_once { begun } else { until.min(begun + every) };
+        // Who waits for the end of a round: of the next one, and of the one that is under way.
+        let (mut asked, mut answered) = (Vec::<oneshot::Sender<()>>::new(), Vec::new());
         let mut counted = begun;
         loop {
-            let now = Instant::now();
-            // Where it waits for more turns it is beyond its time already.
-            let look_at = match doubted.is_empty() {
-                false => now + every.min(ASK_TWICE),
-                true if now < until => until.min(now + every),
-                true => now + every,
-            };
-            let at_once = at_once && doubted.is_empty();
-            tokio::select! {
+            let mut fault = None;
+            let is_over = tokio::select! {
                 biased;
                 Some((actor, crash)) = self.failures.recv() => {
                     self.setback.get_or_insert(Setback::Crashed(crash));
@@ -367,32 +366,57 @@ impl Running<'_> {
                         self.joined = Some(joined);
                         return stage.passed;
                     }
-                    Wish::Check(answer) => asked.push(answer),
+                    Wish::Check(answer) => {
+                        asked.push(answer);
+                        ask_at = Instant::now();
+                        continue;
+                    }
                 },
-                () = outdone(self.watch.as_deref()) => {}
-                () = tokio::time::sleep_until(look_at), if !at_once => {}
-                () = std::future::ready(()), if at_once => {}
-            }
-            self.count_share(&mut counted).await;
-            if let Some(fault) = self.unwell(&mut doubted).await {
+                told = health.next(ask_at) => match told {
+                    Told::Over(wrong) => {
+                        fault = wrong;
+                        true
+                    }
+                    Told::Begun => {
+                        answered.append(&mut asked);
+                        self.count_share(&mut counted).await;
+                        continue;
+                    }
+                },
+                // Whatever the round waits for: those that are sick are slow to answer.
+                () = is_worse(self.watch.as_deref()) => false,
+            };
+            if let Some(fault) = fault {
                 self.setback.get_or_insert(Setback::Unwell(fault));
                 return Event::Cancelled;
             }
-            match self.judge(&stage, begun, &before) {
+            let verdict = match self.judge(&stage, begun, &before) {
                 Verdict::Failed(setback) => {
                     self.setback.get_or_insert(setback);
                     return Event::Cancelled;
                 }
-                _ if !doubted.is_empty() => {}
-                verdict => {
-                    for answer in asked.drain(..) {
-                        let answer: oneshot::Sender<()> = answer;
-                        let _nobody_waits_any_more = answer.send(());
-                    }
-                    if Instant::now() >= until && verdict == Verdict::Passed {
-                        return stage.passed;
-                    }
+                verdict => verdict,
+            };
+            if !is_over {
+                continue;
+            }
+            // Where it waits for more turns it is beyond its time already.
+            let now = Instant::now();
+            ask_at = match health.is_doubted() {
+                true => now + every.min(ASK_TWICE),
+                false if now < until => until.min(now + every),
+                false => now + every,
+            };
+            if !health.is_doubted() {
+                for answer in answered.drain(..) {
+                    let _nobody_waits_any_more = answer.send(());
                 }
+                if now >= until && verdict == Verdict::Passed {
+                    return stage.passed;
+                }
+            }
+            if !asked.is_empty() {
+                ask_at = now;
             }
         }
     }
@@ -425,31 +449,46 @@ impl Running<'_> {
 
     /// What is to be said of a stage that began at this moment, with what was counted before: each stage is judged by its own turns.
     fn judge(&self, stage: &Stage, begun: Instant, before: &(Counts, Counts)) -> Verdict {
-        if self.watch.is_none() {
-            return Verdict::Passed;
-        }
+        let Some(watch) = &self.watch else { return Verdict::Passed };
         let seen = |counts: Counts| {
             let (turns, failed, outdone) = (counts.turns, counts.failed, counts.outdone);
             Seen { turns, failed, outdone, p95: counts.quantile(0.95) }
         };
-        let (old, new) = self.counts();
-        let gate = &self.order.options.gate;
-        let Some(patience) = stage.patience else {
+        let (old, new) = (watch.old.counts(), watch.new.counts());
+        let (setbacks, gate) = (new.setbacks, &self.order.options.gate);
+        let new = seen(new.since(&before.1));
+        let (old, verdict) = match stage.patience {
+            Some(patience) => {
+                let old = seen(old.since(&before.0));
+                (old, self.compare(old, new, begun.elapsed() >= stage.least, begun.elapsed() >= patience))
+            }
             // On probation nobody serves with the old one any more: all that it did is what there is to compare with.
-            let (old, new) = (seen(old), seen(new.since(&before.1)));
-            return match gate.verdict(old, new) {
-                Verdict::Failed(setback) => Verdict::Failed(setback),
-                _ if begun.elapsed() >= stage.least => gate.is_worse(old, new),
-                _ => Verdict::Passed,
-            };
+            None => {
+                let old = seen(old);
+                let verdict = match gate.verdict(old, new) {
+                    Verdict::Failed(setback) => Verdict::Failed(setback),
+                    _ if begun.elapsed() >= stage.least => gate.is_worse(old, new),
+                    _ => Verdict::Passed,
+                };
+                (old, verdict)
+            }
         };
-        let (old, new) = (seen(old.since(&before.0)), seen(new.since(&before.1)));
-        let over = begun.elapsed() >= patience;
+        // One that failed is not to try again.
+        if !matches!(verdict, Verdict::Failed(_)) {
+            let failures = before.1.failed.saturating_add(gate.failures_to_come(old, new));
+            watch.new.has_been_judged(setbacks, failures);
+        }
+        verdict
+    }
+
+    /// What is to be said where both serve, or where the new one is shown what the old one does; also tells it. Its time, and its patience, may be over.
+    fn compare(&self, old: Seen, new: Seen, time_is_over: bool, over: bool) -> Verdict {
+        let gate = &self.order.options.gate;
         let verdict = match self.rehearsed().map_or_else(|| gate.verdict(old, new), Verdict::Failed) {
             Verdict::Unknown if over => gate.last_word(old, new),
             verdict => verdict,
         };
-        let waits = (verdict == Verdict::Unknown && begun.elapsed() >= stage.least).then(|| Waits {
+        let waits = (verdict == Verdict::Unknown && time_is_over).then(|| Waits {
             samples: gate.samples,
             no_traffic: gate.no_traffic,
             held: over && gate.no_traffic == NoTraffic::Hold,
@@ -502,27 +541,6 @@ impl Running<'_> {
             // Who does not run looks for himself when he starts.
             let _none_runs = post.order(Control::Watch);
         }
-    }
-
-    /// What an actor says that has the new release, is not well and was not at the last look either; from now on `doubted` has those that are not well. One
-    /// that does not run, or does not come to it in time, says nothing: its crash would.
-    async fn unwell(&mut self, doubted: &mut Vec<Arc<Live>>) -> Option<Fault> {
-        let before = std::mem::take(doubted);
-        let awake = match &self.order.posts {
-            Posts::Fixed(_) => Vec::new(),
-            Posts::Keyed(roster) => roster.awake(),
-        };
-        for post in self.order.posts.fixed().iter().chain(awake.iter().map(|post| &**post)) {
-            if Arc::ptr_eq(&post.live.serving().template, &self.order.template)
-                && let Some(Err(fault)) = check(post, self.order.options.handover_deadline).await
-            {
-                if before.iter().any(|live| Arc::ptr_eq(live, &post.live)) {
-                    return Some(fault);
-                }
-                doubted.push(Arc::clone(&post.live));
-            }
-        }
-        None
     }
 
     /// Switches a batch; of several each is written down before.
@@ -757,10 +775,10 @@ impl Order {
     }
 }
 
-/// Ends when the new release crashed over what the old one then handled: there is no reason to wait for the next look.
-async fn outdone(watch: Option<&Watch>) {
+/// Ends when more failed on the new release than was to, or it was outdone: there is no reason to wait for the next look.
+async fn is_worse(watch: Option<&Watch>) {
     match watch {
-        Some(watch) => watch.new.was_outdone().await,
+        Some(watch) => watch.new.is_worse().await,
         None => std::future::pending().await,
     }
 }
