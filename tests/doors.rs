@@ -550,3 +550,66 @@ fn every_guest_is_well() {
         assert!(needs.memories == 1 && needs.memory_bytes > 0 && needs.core_instances > 0, "{name}: {needs:?}");
     }
 }
+
+/// Starts the echo and this component, where compiled code is kept.
+async fn run_kept(doors: &Doors, bytes: &[u8], manifest: &str) -> Result<(), String> {
+    doors.put(bytes, manifest);
+    let file = doors.folder.path().join("kept.toml");
+    std::fs::write(&file, format!("{MESH}[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n")).unwrap();
+    let topology = Topology::read(&file).unwrap();
+    let builder = Runtime::builder().code_cache(doors.folder.path().join("code"));
+    match builder.start(&topology).await {
+        Ok(runtime) => {
+            runtime.shutdown().await;
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What stands beside the compiled code.
+fn beside_code(doors: &Doors) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(doors.folder.path().join("code")).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| path.extension().is_some_and(|extension| extension == "xxh3")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_compiled_already_is_refused_in_the_same_words() {
+    let doors = Doors::open().await;
+    let supervises = binary(&with(
+        "(import \"airssys:actor/supervision@0.1.0\" (instance
+            (type $error (variant (case \"denied\" string) (case \"no-such-child\" string) (case \"taken\")
+                (case \"overloaded\") (case \"deaf\")))
+            (export \"supervision-error\" (type $named (eq $error)))
+            (export \"stop\" (func (param \"child\" string) (result (result (error $named)))))))",
+    ));
+    let waits = binary(&with("(import \"wasi:io/poll@0.2.0\" (instance))"));
+    let tables = binary(&instances(9, "(table 1 funcref)"));
+    let cases: [(&str, &[u8], &str, &str); 5] = [
+        ("a limit", &tables, "limits = { tables = 9 }\n", ""),
+        ("several", &tables, "limits = { tables = 9 }\n", "limits = { core_instances = 1 }\n"),
+        ("no request", &supervises, "[requests]\nspawn = [\"worker/*\"]\n", ""),
+        ("the lane", &waits, "", "lane = \"sync\"\n"),
+        ("a limit and the lane", &waits, "limits = { memories = 1 }\n", "lane = \"sync\"\nlimits = { memories = 0 }\n"),
+    ];
+    for (what, bytes, wide, narrow) in cases {
+        let words = doors.say(bytes, narrow).await[0].1.clone().unwrap_or_else(|| panic!("{what}: it is taken"));
+        assert_eq!(run_kept(&doors, bytes, wide).await, Ok(()), "{what}");
+        let refused = async |when: &str| {
+            let told =
+                run_kept(&doors, bytes, narrow).await.err().unwrap_or_else(|| panic!("{what}, {when}: it is taken"));
+            assert!(told.ends_with(&words), "{what}, {when}: {told}\nand not {words}");
+        };
+        refused("as it was kept").await;
+        assert_eq!(run_kept(&doors, bytes, wide).await, Ok(()), "{what}, once more");
+        // An entry that is damaged is made anew, and changes nothing.
+        for path in beside_code(&doors) {
+            let kept = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &kept[..kept.len() / 2]).unwrap();
+        }
+        refused("of half an entry").await;
+        assert_eq!(run_kept(&doors, bytes, wide).await, Ok(()), "{what}, of half an entry");
+        refused("as it was made anew").await;
+    }
+    doors.close().await;
+}

@@ -1,5 +1,8 @@
 //! What a component exports of the contract, beside what this host calls: read from the types of the binary, before anything is compiled.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
 
@@ -43,26 +46,53 @@ fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
     ]
 }
 
-/// What of the contract a component does not export, or exports otherwise than this host calls it.
-pub(super) fn wrong(types: TypesRef<'_>, exports: &[String]) -> Vec<Obstacle> {
+/// An interface of the contract that a component exports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exported {
+    interface: String,
+    /// Each function by its name, and its type; none where it is no interface.
+    functions: Option<BTreeMap<String, String>>,
+}
+
+/// What a component exports of what this host calls. Nothing else is read: the text of a type may be far longer than the type.
+pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
+    let read = contract().into_iter().filter_map(|(interface, called)| {
+        let item = types.component_item_for_export(interface)?;
+        let functions = match item.ty {
+            ComponentEntityType::Instance(instance) => {
+                let there = called.iter().filter_map(|(name, _)| {
+                    let text = match types[instance].exports.get(*name)?.ty {
+                        ComponentEntityType::Func(function) => func(types, function),
+                        _ => "no function".to_owned(),
+                    };
+                    Some(((*name).to_owned(), text))
+                });
+                Some(there.collect())
+            }
+            _ => None,
+        };
+        Some(Exported { interface: interface.to_owned(), functions })
+    });
+    read.collect()
+}
+
+/// What of the contract a component does not export, or exports otherwise than this host calls it. `exports` are the names of all that it exports.
+pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> {
     let mut wrong = Vec::new();
     if !exports.iter().any(|name| name == HANDLER) {
         let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
         wrong.push(Obstacle::NoHandler { found });
     }
     for (interface, functions) in contract() {
-        let Some(item) = types.component_item_for_export(interface) else { continue };
-        let differs = match item.ty {
-            ComponentEntityType::Instance(instance) => functions.iter().find_map(|(name, expected)| {
-                let found = types[instance].exports.get(*name).map(|item| item.ty);
-                let found = match found {
-                    Some(ComponentEntityType::Func(function)) => func(types, function),
-                    Some(_) => "no function".to_owned(),
-                    None => return Some(format!("it has no `{name}`")),
-                };
-                (found != *expected).then(|| format!("`{name}` is {found}, and this host calls {expected}"))
+        let Some(exported) = exported.iter().find(|exported| exported.interface == interface) else { continue };
+        let differs = match &exported.functions {
+            Some(there) => functions.iter().find_map(|(name, expected)| match there.get(*name) {
+                Some(found) if found == expected => None,
+                Some(found) => Some(format!("`{name}` is {found}, and this host calls {expected}")),
+                None => Some(format!("it has no `{name}`")),
             }),
-            _ => Some("it is no interface".to_owned()),
+            None => Some("it is no interface".to_owned()),
         };
         wrong.extend(differs.map(|detail| Obstacle::Export { export: interface.to_owned(), detail }));
     }

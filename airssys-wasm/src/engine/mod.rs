@@ -11,6 +11,7 @@ mod crash;
 pub(crate) mod cut;
 mod exports;
 mod extent;
+mod facts;
 mod features;
 pub(crate) mod guest;
 pub(crate) mod host;

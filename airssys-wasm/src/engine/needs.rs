@@ -1,6 +1,7 @@
 //! What a component takes of an engine, read from its binary before anything is compiled. The engine's own reader counts, so that what is counted here is
 //! what the engine will ask for.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::Validator;
 use wasmtime_environ::component::{ComponentTranslation, VMComponentOffsets};
 use wasmtime_environ::component::{ComponentTypesBuilder, GlobalInitializer, InstantiateModule, Translator};
@@ -10,7 +11,8 @@ use super::obstacle::Obstacle;
 use super::{features, segments};
 
 /// What one instance of a component takes when it starts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Needs {
     /// Linear memory, in bytes: what all its memories begin with, together.

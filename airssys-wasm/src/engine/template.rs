@@ -11,8 +11,9 @@ use super::bindings::optional::{
     health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
 };
 use super::bindings::{prompt, waiting};
-use super::cache::hex;
+use super::cache::{Kept, hex};
 use super::class::{EngineError, Engines, Tier};
+use super::facts::Facts;
 use super::guest::Guest;
 use super::imports;
 use super::interface::Interface;
@@ -160,6 +161,8 @@ pub(crate) struct Found {
     digest: String,
     engine: Engine,
     kept: Option<Component>,
+    /// What was read of its binary, where that is not kept yet.
+    facts: Option<Facts>,
 }
 
 impl Found {
@@ -210,13 +213,20 @@ impl Template {
             Verdict::of(&bytes, path, asked)?.check(path)?;
         }
         let engine = engines.class(asked.limits)?;
-        let kept = engines.cache().and_then(|cache| cache.load(&engine, &digest));
-        match &kept {
-            // It was looked at before it was compiled, and its limits may be other ones now.
-            Some(_) => Verdict::of_compiled(&bytes, path, asked)?.check(path)?,
-            None => Verdict::of(&bytes, path, asked)?.check(path)?,
+        let (kept, facts) = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
+            Some(Kept { component, facts }) => (Some(component), facts),
+            None => (None, None),
+        };
+        // What is kept was looked at before it was compiled. Its limits may be other ones now; what it imports is compared when it is linked.
+        if facts.is_some_and(|facts| facts.allow(asked)) {
+            return Ok(Found { bytes, digest, engine, kept, facts: None });
         }
-        Ok(Found { bytes, digest, engine, kept })
+        let verdict = match &kept {
+            Some(_) => Verdict::of_compiled(&bytes, path, asked)?,
+            None => Verdict::of(&bytes, path, asked)?,
+        };
+        verdict.check(path)?;
+        Ok(Found { bytes, digest, engine, kept, facts: verdict.facts() })
     }
 
     /// Compiles what was found where its code is not kept, and links it. Of what lies beyond the baseline only that is linked which is requested. By the
@@ -228,7 +238,7 @@ impl Template {
     pub(crate) fn make(
         engines: &Engines,
         path: &Path,
-        Found { bytes, digest, engine, kept }: Found,
+        Found { bytes, digest, engine, kept, facts }: Found,
         Asked { lane, limits, requests }: Asked<'_>,
         soon: bool,
     ) -> Result<Self, TemplateError> {
@@ -236,15 +246,21 @@ impl Template {
             None if soon && engines.takes_long(bytes.len()) => baseline(engines, path, &bytes, limits)?,
             _ => None,
         };
+        let keep = |component: &Component| {
+            if let (Some(cache), Some(facts)) = (engines.cache(), &facts) {
+                cache.store(&engine, &digest, component, facts);
+            }
+        };
         let (engine, component, tier) = match (kept, baseline) {
-            (Some(component), _) => (engine, component, Tier::Optimized),
+            (Some(component), _) => {
+                keep(&component);
+                (engine, component, Tier::Optimized)
+            }
             (None, Some((engine, component))) => (engine, component, Tier::Baseline),
             (None, None) => {
                 let component = Component::new(&engine, &bytes)
                     .map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") })?;
-                if let Some(cache) = engines.cache() {
-                    cache.store(&engine, &digest, &component);
-                }
+                keep(&component);
                 (engine, component, Tier::Optimized)
             }
         };

@@ -11,12 +11,15 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use super::anatomy::Anatomy;
+use super::exports::{self, Exported};
+use super::extent;
+use super::facts::Facts;
 use super::features::{self, Validated};
+use super::imports;
 use super::linkers::Linkers;
 use super::needs::Needs;
 use super::obstacle::{Obstacle, beyond, out_of_range};
 use super::template::{Asked, TemplateError, check_component};
-use super::{exports, extent, imports};
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Verdict {
     pub needs: Option<Needs>,
     /// Why this host cannot run it; none where it can.
     pub obstacles: Vec<Obstacle>,
+    /// What it exports of the contract.
+    exported: Vec<Exported>,
 }
 
 impl Verdict {
@@ -47,9 +52,10 @@ impl Verdict {
                 let features = names.into_iter().map(|name| Obstacle::Feature { name });
                 let mut obstacles: Vec<Obstacle> = features.collect();
                 obstacles.extend(out_of_range(asked.limits, asked.lane));
-                obstacles.extend(exports::wrong(types.as_ref(), &anatomy.exports));
+                let exported = exports::read(types.as_ref());
+                obstacles.extend(exports::wrong(&exported, &anatomy.exports));
                 // What the engine does not know it does not read.
-                Ok(Self { anatomy, needs: None, obstacles })
+                Ok(Self { anatomy, needs: None, obstacles, exported })
             }
             Validated::Not(error) => Err(invalid(path, error)),
         }
@@ -67,7 +73,7 @@ impl Verdict {
     /// Of what no host reads to its end there is nothing else to say.
     fn of_too_large(bytes: &[u8]) -> Option<Self> {
         let obstacles = vec![extent::beyond(bytes)?];
-        Some(Self { anatomy: Anatomy::default(), needs: None, obstacles })
+        Some(Self { anatomy: Anatomy::default(), needs: None, obstacles, exported: Vec::new() })
     }
 
     fn of_valid(bytes: &[u8], path: &Path, asked: Asked<'_>, types: &Types) -> Result<Self, TemplateError> {
@@ -83,8 +89,14 @@ impl Verdict {
         if needs.is_some() {
             obstacles.extend(missing(bytes, asked).map_err(|error| invalid(path, format!("{error:#}")))?);
         }
-        obstacles.extend(exports::wrong(types.as_ref(), &anatomy.exports));
-        Ok(Self { anatomy, needs, obstacles })
+        let exported = exports::read(types.as_ref());
+        obstacles.extend(exports::wrong(&exported, &anatomy.exports));
+        Ok(Self { anatomy, needs, obstacles, exported })
+    }
+
+    /// What it was made of, without the limits; none where the engine cannot read it.
+    pub(super) fn facts(&self) -> Option<Facts> {
+        Some(Facts::new(self.anatomy.clone(), self.needs?, self.exported.clone()))
     }
 
     /// The component's names, where this host can run it.
