@@ -164,7 +164,7 @@ fn every_toml_block_is_read_or_refused_as_told() {
 
 /// What a topology means, without how much of it was written.
 fn meant(topology: &str) -> String {
-    let mut pieces = topology.split("own_limits: LimitsPatch {");
+    let mut pieces = topology.split("own_limits: LimitsPatch(Named {");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |meant, piece| meant + piece.split_once('}').unwrap().1)
 }

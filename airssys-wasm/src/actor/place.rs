@@ -156,8 +156,8 @@ pub(crate) struct Placed {
     pub(crate) roster: Option<Arc<keyed::Roster>>,
     /// The rules by which those come and go.
     pub(crate) reins: Option<keyed::Reins>,
-    /// Starts those that come and go; to be run in a task of its own.
-    pub(crate) controller: Option<Controller>,
+    /// Starts those that come and go; to be run in a task of its own. Boxed: most services have none, and it is large.
+    pub(crate) controller: Option<Box<Controller>>,
 }
 
 /// What starts actors that come and go.
@@ -232,14 +232,14 @@ impl ServiceSpec {
             placed.children.push(child);
             placed.roster = Some(controller.roster());
             placed.reins = Some(reins);
-            placed.controller = Some(Controller::Keyed(controller));
+            placed.controller = Some(Box::new(Controller::Keyed(controller)));
             return placed;
         }
         if let Some((rules, asked)) = spawns {
             let (child, controller) = spawned::supervisor(self, rules, asked, mesh, engines, &service);
             placed.children.push(child);
             placed.roster = Some(controller.roster());
-            placed.controller = Some(Controller::Spawned(controller));
+            placed.controller = Some(Box::new(Controller::Spawned(controller)));
             return placed;
         }
         let places: Vec<(crate::router::service::Target, usize)> = match &service.route {

@@ -181,7 +181,10 @@ pub fn in_force(data: &Path) -> Result<Option<InForce>, InForceError> {
 fn of_text(ledger: &Ledger, text: &str, data: &Path) -> Result<Topology, ConfigError> {
     let mut topology = Topology::of_text_to_start(&ledger.path(), text, data)?;
     topology.each_service(|node| {
-        if let Some(why) = &mut node.release.gone {
+        if node.release.gone.is_none() {
+            return;
+        }
+        if let Some(why) = &mut Arc::make_mut(node).release.gone {
             why.hint = "bring it back, apply a topology that names another one (`airssys apply FILE`), or start with a file as it is written (`airssys run FILE --as-written`)".to_owned();
         }
     });

@@ -155,6 +155,9 @@ pub(crate) fn hold<'a>(
     for node in topology.services() {
         all.extend(grants(node).map(|(granted, access, _)| (granted, access)));
     }
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut guarded = guarded.to_vec();
     for (what, path) in [("the kernel's folder", "/proc"), ("the kernel's folder", "/sys")] {
         guarded.push(Guarded::closed(what, Path::new(path)));
@@ -165,10 +168,13 @@ pub(crate) fn hold<'a>(
             guarded.push(Guarded::kept("a release that is run", path));
         }
     }
-    let notes = if all.is_empty() { Vec::new() } else { open(&all, &guarded, &mut folders)? };
+    let notes = open(&all, &guarded, &mut folders)?;
     topology.each_service(|node| {
+        if node.grants.files.is_empty() {
+            return;
+        }
         let service = node.address.to_string();
-        for (guest, file) in &mut node.grants.files {
+        for (guest, file) in &mut Arc::make_mut(node).grants.files {
             let granted = Granted { service: service.clone(), guest: guest.clone(), host: file.host.clone() };
             file.held = folders.get(&granted).cloned().unwrap_or_default();
         }

@@ -259,12 +259,13 @@ impl Topology {
         super::validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
     }
 
-    /// Changes each service.
-    pub(crate) fn each_service(&mut self, mut change: impl FnMut(&mut ServiceNode)) {
-        fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut ServiceNode)) {
+    /// Shows each service to whoever may change some of them. One that is not changed stays shared with whoever has it too: copies of all of them are a part
+    /// of what an idle actor takes.
+    pub(crate) fn each_service(&mut self, mut change: impl FnMut(&mut Arc<ServiceNode>)) {
+        fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut Arc<ServiceNode>)) {
             for node in nodes {
                 match node {
-                    Node::Service(service) => change(Arc::make_mut(service)),
+                    Node::Service(service) => change(service),
                     Node::Supervisor(supervisor) => each(&mut supervisor.children, change),
                 }
             }

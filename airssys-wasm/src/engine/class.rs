@@ -3,6 +3,7 @@
 //! A class is a wasmtime `Engine` with a pool of slots of one size, made when the first release needs it. Small slots are twice as fast once many
 //! instances live, because they touch fewer pages of the page table; large ones need no bounds checks.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +49,24 @@ pub struct EnginesSettings {
     /// How many instances there may be with each set of limits. A class gets what its limits add up to, and some more for those that are
     /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
     /// classes that all could hold everything would use the kernel's mappings up without an instance.
-    pub(crate) demand: Vec<(InstanceLimits, usize)>,
+    pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
+}
+
+/// How many instances there may be with one set of limits. Services have the same ones mostly, so there are few of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Of all services together.
+    all: usize,
+    /// Of the one that has most.
+    largest: usize,
+}
+
+impl Demand {
+    /// Adds those of one service.
+    pub(crate) fn add(&mut self, instances: usize) {
+        self.all = self.all.saturating_add(instances);
+        self.largest = self.largest.max(instances);
+    }
 }
 
 /// The engines cannot be made.
@@ -102,7 +120,7 @@ pub struct Engines {
     compiler: Compiler,
     baseline_from: AtomicU64,
     instances: Arc<Instances>,
-    demand: Vec<(InstanceLimits, usize)>,
+    demand: BTreeMap<InstanceLimits, Demand>,
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     linkers: Linkers,
@@ -256,15 +274,15 @@ impl Engines {
             return Ok(class.engine.clone());
         }
         let demands =
-            || self.demand.iter().filter(|(limits, _)| Shape::of(limits) == Some(shape)).map(|(_, count)| *count);
-        let announced: usize = demands().sum();
+            || self.demand.iter().filter(|(limits, _)| Shape::of(limits) == Some(shape)).map(|(_, demand)| demand);
+        let announced = demands().map(|demand| demand.all).fold(0, usize::saturating_add);
         // All actors of one service at a time may be there twice.
-        let spare = demands().max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
+        let spare = demands().map(|demand| demand.largest).max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
         let most = self.instances.most() / shape.memories;
         let share = match announced {
             0 if self.demand.is_empty() => most,
             // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's mappings away from the others.
-            0 => self.demand.iter().map(|(_, count)| *count).max().unwrap_or_default().max(MOST_SPARE).min(most),
+            0 => self.demand.values().map(|demand| demand.largest).max().unwrap_or_default().max(MOST_SPARE).min(most),
             announced => announced.saturating_add(spare).min(most),
         };
         let class = Class::new(shape, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;

@@ -1,6 +1,7 @@
 //! `Component.toml`: what a release is, needs, and asks for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -134,8 +135,20 @@ pub(crate) struct WrittenLimits {
 }
 
 /// The limits that a file names; the others are left as they were.
+///
+/// Most files name none, and each service has two of these.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LimitsPatch(Option<Box<Named>>);
+
+impl fmt::Debug for LimitsPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The same whether nothing is named or there is nothing.
+        f.debug_tuple("LimitsPatch").field(&self.0.as_deref().cloned().unwrap_or_default()).finish()
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LimitsPatch {
+struct Named {
     memory_bytes: Option<u64>,
     memories: Option<usize>,
     table_elements: Option<usize>,
@@ -161,7 +174,7 @@ pub struct LimitsPatch {
 impl From<WrittenLimits> for LimitsPatch {
     fn from(written: WrittenLimits) -> Self {
         let size = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
-        Self {
+        let named = Named {
             memory_bytes: written.memory.map(|bytes| bytes.0),
             memories: written.memories,
             table_elements: written.table_elements,
@@ -182,34 +195,36 @@ impl From<WrittenLimits> for LimitsPatch {
             monitors: written.monitors,
             resources: written.resources,
             log_line_bytes: written.log_line.map(size),
-        }
+        };
+        Self((named != Named::default()).then(|| Box::new(named)))
     }
 }
 
 impl LimitsPatch {
     /// Whether the file names the limit of this key.
     pub(crate) fn names(&self, key: &str) -> bool {
+        let Some(named) = &self.0 else { return false };
         match key {
-            "memory" => self.memory_bytes.is_some(),
-            "memories" => self.memories.is_some(),
-            "table_elements" => self.table_elements.is_some(),
-            "tables" => self.tables.is_some(),
-            "core_instances" => self.core_instances.is_some(),
-            "stack" => self.stack_bytes.is_some(),
-            "turn_deadline" => self.turn_deadline.is_some(),
-            "turn_budget" => self.turn_budget.is_some(),
-            "start_timeout" => self.start_timeout.is_some(),
-            "message" => self.message_bytes.is_some(),
-            "boundary" => self.boundary_bytes.is_some(),
-            "state" => self.state_bytes.is_some(),
-            "effects" => self.effects.is_some(),
-            "effect_bytes" => self.effect_bytes.is_some(),
-            "timers" => self.timers.is_some(),
-            "timer_bytes" => self.timer_bytes.is_some(),
-            "subscriptions" => self.subscriptions.is_some(),
-            "monitors" => self.monitors.is_some(),
-            "resources" => self.resources.is_some(),
-            "log_line" => self.log_line_bytes.is_some(),
+            "memory" => named.memory_bytes.is_some(),
+            "memories" => named.memories.is_some(),
+            "table_elements" => named.table_elements.is_some(),
+            "tables" => named.tables.is_some(),
+            "core_instances" => named.core_instances.is_some(),
+            "stack" => named.stack_bytes.is_some(),
+            "turn_deadline" => named.turn_deadline.is_some(),
+            "turn_budget" => named.turn_budget.is_some(),
+            "start_timeout" => named.start_timeout.is_some(),
+            "message" => named.message_bytes.is_some(),
+            "boundary" => named.boundary_bytes.is_some(),
+            "state" => named.state_bytes.is_some(),
+            "effects" => named.effects.is_some(),
+            "effect_bytes" => named.effect_bytes.is_some(),
+            "timers" => named.timers.is_some(),
+            "timer_bytes" => named.timer_bytes.is_some(),
+            "subscriptions" => named.subscriptions.is_some(),
+            "monitors" => named.monitors.is_some(),
+            "resources" => named.resources.is_some(),
+            "log_line" => named.log_line_bytes.is_some(),
             _ => false,
         }
     }
@@ -227,26 +242,27 @@ impl LimitsPatch {
         fn set<T: Copy>(limit: &mut T, patch: Option<T>) {
             *limit = patch.unwrap_or(*limit);
         }
-        set(&mut limits.memory_bytes, self.memory_bytes);
-        set(&mut limits.memories, self.memories);
-        set(&mut limits.table_elements, self.table_elements);
-        set(&mut limits.tables, self.tables);
-        set(&mut limits.core_instances, self.core_instances);
-        set(&mut limits.stack_bytes, self.stack_bytes);
-        set(&mut limits.turn_deadline, self.turn_deadline);
-        set(&mut limits.turn_budget, self.turn_budget);
-        set(&mut limits.start_timeout, self.start_timeout);
-        set(&mut limits.message_bytes, self.message_bytes);
-        set(&mut limits.boundary_bytes, self.boundary_bytes);
-        set(&mut limits.state_bytes, self.state_bytes);
-        set(&mut limits.effects, self.effects);
-        set(&mut limits.effect_bytes, self.effect_bytes);
-        set(&mut limits.timers, self.timers);
-        set(&mut limits.timer_bytes, self.timer_bytes);
-        set(&mut limits.subscriptions, self.subscriptions);
-        set(&mut limits.monitors, self.monitors);
-        set(&mut limits.resources, self.resources);
-        set(&mut limits.log_line_bytes, self.log_line_bytes);
+        let Some(named) = &self.0 else { return };
+        set(&mut limits.memory_bytes, named.memory_bytes);
+        set(&mut limits.memories, named.memories);
+        set(&mut limits.table_elements, named.table_elements);
+        set(&mut limits.tables, named.tables);
+        set(&mut limits.core_instances, named.core_instances);
+        set(&mut limits.stack_bytes, named.stack_bytes);
+        set(&mut limits.turn_deadline, named.turn_deadline);
+        set(&mut limits.turn_budget, named.turn_budget);
+        set(&mut limits.start_timeout, named.start_timeout);
+        set(&mut limits.message_bytes, named.message_bytes);
+        set(&mut limits.boundary_bytes, named.boundary_bytes);
+        set(&mut limits.state_bytes, named.state_bytes);
+        set(&mut limits.effects, named.effects);
+        set(&mut limits.effect_bytes, named.effect_bytes);
+        set(&mut limits.timers, named.timers);
+        set(&mut limits.timer_bytes, named.timer_bytes);
+        set(&mut limits.subscriptions, named.subscriptions);
+        set(&mut limits.monitors, named.monitors);
+        set(&mut limits.resources, named.resources);
+        set(&mut limits.log_line_bytes, named.log_line_bytes);
     }
 }
 

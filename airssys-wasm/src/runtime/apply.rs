@@ -199,7 +199,7 @@ impl Runtime {
         let mut serving = Topology::clone(&before);
         serving.each_service(|node| {
             if let Some(live) = live.get(node.address.as_str()) {
-                *node = ServiceNode { named: node.named.clone(), ..ServiceNode::clone(&live.node) };
+                *node = Arc::new(ServiceNode { named: node.named.clone(), ..ServiceNode::clone(&live.node) });
             }
         });
         let others = other_releases(&target, &live).await;
@@ -314,7 +314,7 @@ fn with_deployed(
         let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let is_written = absolute(&live.node.release.component) == absolute(&node.release.component);
         if before.named == node.named && (!is_written || node.release.gone().is_some()) {
-            *node = node.with_release(live.node.release.clone());
+            *node = Arc::new(node.with_release(live.node.release.clone()));
             deployed.push((service, live.source().to_string()));
         }
     });

@@ -273,8 +273,9 @@ pub(super) fn declared_instances(service: &ServiceNode) -> usize {
 
 pub(super) fn engines(mut settings: EnginesSettings, topology: &Topology) -> Result<Arc<Engines>, EngineError> {
     settings.baseline_from = Some(topology.settings.baseline_from);
-    settings.demand =
-        topology.services().map(|service| (service.limits.of_instance(), declared_instances(service))).collect();
+    for service in topology.services() {
+        settings.demand.entry(service.limits.of_instance()).or_default().add(declared_instances(service));
+    }
     Engines::new(&settings).map(Arc::new)
 }
 
@@ -448,8 +449,12 @@ pub(super) fn recover<'a>(
         if failed.is_none() {
             let (service, was_killed) = (node.address.to_string(), ledger.is_running());
             failed = match (records.get(&service), served.get(&service), data) {
-                (Some(record), _, Some(data)) => recover_service(node, record.live, data, &mut recoveries),
-                (None, Some(served), Some(data)) => resume_service(node, served, was_killed, data, &mut recoveries),
+                (Some(record), _, Some(data)) => {
+                    recover_service(Arc::make_mut(node), record.live, data, &mut recoveries)
+                }
+                (None, Some(served), Some(data)) => {
+                    resume_service(Arc::make_mut(node), served, was_killed, data, &mut recoveries)
+                }
                 _ => Ok(()),
             }
             .err();
@@ -598,7 +603,7 @@ async fn keep_all<'a>(
     let mut taken = keeping.await.unwrap_or_default();
     kept.each_service(|node| {
         if let Some((release, hold, template)) = taken.remove(node.address.as_str()) {
-            node.release = release;
+            Arc::make_mut(node).release = release;
             templates.insert(key(node), template);
             holds.insert(node.address.to_string(), Arc::new(hold));
         }
@@ -737,7 +742,7 @@ pub(super) fn service_spec(node: &ServiceNode, template: &Arc<Template>, shelf: 
 /// Lets the actors of a keyed service wake; none where it is another one.
 pub(super) fn control(placed: &mut Placed) -> Option<(String, JoinHandle<()>)> {
     let controller = placed.controller.take()?;
-    Some((placed.service.address.to_string(), tokio::spawn(controller.run())))
+    Some((placed.service.address.to_string(), tokio::spawn((*controller).run())))
 }
 
 pub(super) async fn compact(mesh: Arc<Mesh>) {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
+use std::sync::Arc;
+
 use super::{Difference, Fate, Subject, Way, differences};
 use crate::compose::Topology;
 
@@ -27,6 +29,7 @@ fn read(text: &str) -> Topology {
     let mut topology = Topology::read(&file).unwrap();
     // Each is read in a folder of its own, and all stand for the same one.
     topology.each_service(|node| {
+        let node = Arc::make_mut(node);
         node.named = node.named.strip_prefix(folder.path()).unwrap().to_owned();
         for file in node.grants.files.values_mut() {
             file.host = "/data".into();
