@@ -64,8 +64,9 @@ pub(super) struct Change<'a> {
     pub(super) service: &'a str,
     pub(super) actor: &'a str,
     pub(super) record: Record,
-    /// Each with the sum of its value.
-    pub(super) writes: Vec<(&'a str, Option<(&'a Bytes, u64)>)>,
+    pub(super) writes: &'a BTreeMap<Box<str>, Option<Bytes>>,
+    /// Those of its values, in their order.
+    pub(super) sums: &'a [u64],
 }
 
 /// The durable states of a data folder, open for as long as this lives and for nobody else.
@@ -536,16 +537,22 @@ impl StateFile {
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
                 let (mut full_key, mut summed) = (String::new(), Vec::new());
-                for Change { service, actor, record, writes } in changes {
+                for Change { service, actor, record, writes, sums } in changes {
                     self.put(&mut table, (service, actor), record)?;
+                    let mut sums = sums.iter();
                     for (key, value) in writes {
                         full_key.clear();
                         full_key.push(VALUE);
                         full_key.push_str(key);
                         let place = (service, actor, full_key.as_str());
                         match value {
-                            Some((value, sum)) => {
-                                write_value(value, sum, &mut summed);
+                            Some(value) => {
+                                let sum = sums.next().copied();
+                                write_value(
+                                    value,
+                                    sum.unwrap_or_else(|| of_value(service, actor, key, value)),
+                                    &mut summed,
+                                );
                                 drop(table.insert(place, &summed[..]).map_err(self.error("write"))?);
                             }
                             None => drop(table.remove(place).map_err(self.error("write"))?),

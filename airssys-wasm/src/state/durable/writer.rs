@@ -12,10 +12,12 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -45,12 +47,15 @@ pub(super) fn pause(took: Duration) -> Duration {
 pub(super) enum Order {
     Save(Box<Save>),
     /// Answer with what a service has on disk, when all before is decided.
-    Read(String, oneshot::Sender<Result<BTreeMap<Box<str>, Loaded>, StateError>>),
+    Read(String, Read),
     /// Answer when all before is decided.
     Settle(oneshot::Sender<()>),
     /// The same, and close the file.
     Close(oneshot::Sender<()>),
 }
+
+/// Who wants to know what a service has, by the key of the actor.
+pub(super) type Read = oneshot::Sender<Result<BTreeMap<Box<str>, Loaded>, StateError>>;
 
 /// One commit.
 pub(super) struct Save {
@@ -92,6 +97,38 @@ pub(super) struct Writer {
     doubt: Option<Doubt>,
     /// Whether no group went well since one failed. What is told of the disk is told once.
     failing: bool,
+    /// The sums of a group's values; kept, so that they are not allocated for each group.
+    sums: Vec<u64>,
+    /// How many commits the last group had.
+    last: usize,
+}
+
+/// What is done at the same time.
+#[derive(Default)]
+struct Batch {
+    group: Vec<Save>,
+    /// Makes a state what it was before anybody had written to it, after the group.
+    forget: Option<Save>,
+    reads: Vec<(String, Read)>,
+    settled: Vec<oneshot::Sender<()>>,
+    close: Option<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Save(save) if save.writes.forgets => self.forget = Some(*save),
+            Order::Save(save) => self.group.push(*save),
+            Order::Read(service, answer) => self.reads.push((service, answer)),
+            Order::Settle(answer) => self.settled.push(answer),
+            Order::Close(answer) => self.close = Some(answer),
+        }
+    }
+
+    /// Whether what comes next is for another one.
+    fn is_full(&self) -> bool {
+        self.close.is_some() || self.forget.is_some() || self.group.len() >= GROUP
+    }
 }
 
 /// A group that may be on disk and must not be.
@@ -124,42 +161,38 @@ impl Before {
             values: save.writes.writes.keys().map(|key| (key.clone(), committed.values.get(key).cloned())).collect(),
         })
     }
+
+    /// Those of its values, in their order.
+    fn sums(&self) -> Vec<u64> {
+        let values = self.values.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        values.map(|(key, value)| of_value(&self.service, &self.actor, key, value)).collect()
+    }
 }
 
 impl Writer {
     pub(super) fn new(file: StateFile, room: Arc<Room>, pause: Pause) -> Self {
-        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false }
+        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new(), last: 0 }
     }
 
     /// Until it is told to close, or nobody can tell it anything any more.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        let (mut group, mut settled, mut reads) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut close, mut forget) = (None, None);
-        while close.is_none() {
+        let mut batch = Batch::default();
+        while batch.close.is_none() {
             let Ok(first) = orders.recv() else { break };
-            let mut next = Some(first);
-            while let Some(order) = next {
-                match order {
-                    Order::Save(save) if save.writes.forgets => forget = Some(*save),
-                    Order::Save(save) => group.push(*save),
-                    Order::Read(service, answer) => reads.push((service, answer)),
-                    Order::Settle(answer) => settled.push(answer),
-                    Order::Close(answer) => close = Some(answer),
-                }
-                let ends = close.is_some() || forget.is_some() || group.len() >= GROUP;
-                next = if ends { None } else { orders.try_recv().ok() };
-            }
-            self.save_admitted(&mut group);
-            if let Some(mut forget) = forget.take() {
+            batch.take(first);
+            self.gather(orders, &mut batch);
+            self.last = batch.group.len();
+            self.save_admitted(&mut batch.group);
+            if let Some(mut forget) = batch.forget.take() {
                 // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
                 forget.writes.delete_all(&forget.state);
-                group.push(forget);
-                self.save_admitted(&mut group);
+                batch.group.push(forget);
+                self.save_admitted(&mut batch.group);
             }
-            for (service, answer) in reads.drain(..) {
+            for (service, answer) in batch.reads.drain(..) {
                 let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
             }
-            for answer in settled.drain(..) {
+            for answer in batch.settled.drain(..) {
                 let _nobody_waits_any_more = answer.send(());
             }
         }
@@ -167,7 +200,7 @@ impl Writer {
             tracing::error!(target: "airssys::state", %error, "a commit that failed may be in the file");
         }
         drop(self.file);
-        if let Some(answer) = close {
+        if let Some(answer) = batch.close {
             let _nobody_waits_any_more = answer.send(());
         }
     }
@@ -179,22 +212,43 @@ impl Writer {
         }
     }
 
+    /// Takes what is asked for meanwhile. Those who committed together are on their way again at about the same time, and each group costs a sync: where
+    /// fewer are there than the last time, others get the CPU to come along, for as long as somebody comes.
+    fn gather(&self, orders: &Receiver<Order>, batch: &mut Batch) {
+        let mut before = 0;
+        loop {
+            while !batch.is_full()
+                && let Ok(order) = orders.try_recv()
+            {
+                batch.take(order);
+            }
+            let saves = batch.group.len();
+            if batch.is_full() || saves >= self.last || saves == before {
+                return;
+            }
+            before = saves;
+            thread::yield_now();
+        }
+    }
+
     /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest. What a deployment brings over or
     /// puts back is not refused: half of a deployment would be worse than a bound that is passed.
     fn admit(&self, group: &mut Vec<Save>) -> u64 {
         let mut bytes = self.room.bytes();
-        for save in mem::take(group) {
+        group.retain_mut(|save| {
             let (added, removed) = save.writes.sizes(&save.state);
             match self.room.after(bytes, added, removed) {
                 Ok(after) => bytes = after,
                 Err(_) if save.writes.brought_over => bytes = bytes.saturating_add(added).saturating_sub(removed),
                 Err(full) => {
-                    let _nobody_waits_any_more = save.done.send(Err(full.to_string().into()));
-                    continue;
+                    let (nobody, _) = oneshot::channel();
+                    let done = mem::replace(&mut save.done, nobody);
+                    let _nobody_waits_any_more = done.send(Err(full.to_string().into()));
+                    return false;
                 }
             }
-            group.push(save);
-        }
+            true
+        });
         bytes
     }
 
@@ -202,19 +256,21 @@ impl Writer {
     ///
     /// `bytes` is what all of it has after that.
     fn save(&mut self, group: &mut Vec<Save>, bytes: u64) {
-        let changes: Vec<Change<'_>> = group.iter().filter_map(change).collect();
-        let sums: Vec<Sums> = changes.iter().map(|change| change.record.sums).collect();
-        let outcome = self.write(group, changes);
+        let mut sums = mem::take(&mut self.sums);
+        sums.clear();
+        let records: Vec<Summed> = group.iter().map(|save| Summed::of(save, &mut sums)).collect();
+        let outcome = self.write(group, &records, &sums);
+        self.sums = sums;
         if outcome.is_ok() {
             self.room.set_bytes(bytes);
         }
-        for (save, sums) in group.drain(..).zip(sums) {
+        for (save, Summed { record, .. }) in group.drain(..).zip(records) {
             let Save { state, mut writes, id, schema, rest, done } = save;
             let told = match &outcome {
                 Ok(()) => {
                     writes.commit(&state, schema);
                     if let Some(home) = &state.home {
-                        *home.sums() = sums;
+                        *home.sums() = record.sums;
                         // A message whose turn was saved stays that, whatever was saved since over no message.
                         if id != NO_MESSAGE {
                             home.last.store(id, Ordering::Release);
@@ -229,9 +285,10 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: &[Save], changes: Vec<Change<'_>>) -> Result<(), Arc<str>> {
+    fn write(&mut self, group: &[Save], records: &[Summed], sums: &[u64]) -> Result<(), Arc<str>> {
         self.look_in_time()?;
-        let Err(error) = self.file.write(changes.into_iter()) else {
+        let changes = group.iter().zip(records).filter_map(|(save, summed)| summed.change(save, sums));
+        let Err(error) = self.file.write(changes) else {
             if mem::take(&mut self.failing) {
                 tracing::info!(target: "airssys::state", "durable state is saved again");
             }
@@ -283,36 +340,56 @@ fn agree(file: &mut StateFile, all: &[Before]) -> Result<(), StateError> {
     if changed.is_empty() {
         return Ok(());
     }
-    file.write(changed.into_iter().map(|before| {
+    let sums: Vec<Vec<u64>> = changed.iter().map(|before| before.sums()).collect();
+    file.write(changed.into_iter().zip(&sums).map(|(before, sums)| {
         let Before { service, actor, record, values } = before;
-        let summed = |key: &str, value: &'_ Bytes| of_value(service, actor, key, value);
-        let writes = values.iter();
-        let writes = writes.map(|(key, value)| (&**key, value.as_ref().map(|value| (value, summed(key, value)))));
-        Change { service, actor, record: *record, writes: writes.collect() }
+        Change { service, actor, record: *record, writes: values, sums }
     }))
 }
 
-/// What a commit is on disk. The state's sums follow from those of what it writes over and of what it writes.
-fn change(save: &Save) -> Option<Change<'_>> {
-    let home = save.state.home.as_ref()?;
-    let (service, actor) = (&*home.service, &*home.actor);
-    let mut sums = *home.sums();
-    let committed = save.state.lock();
-    let mut writes = Vec::with_capacity(save.writes.writes.len());
-    for (key, value) in &save.writes.writes {
-        if let Some(old) = committed.values.get(key) {
-            sums.remove(of_value(service, actor, key, old));
+/// The record of a state after a commit, and where the sums of what it writes are among those of the group.
+struct Summed {
+    record: Record,
+    sums: Range<usize>,
+}
+
+impl Summed {
+    /// The state's sums follow from those of what it writes over and of what it writes.
+    fn of(save: &Save, all: &mut Vec<u64>) -> Self {
+        let from = all.len();
+        let committed = save.state.lock();
+        let mut record = Record { commits: committed.commits + 1, schema: save.schema, sums: Sums::default() };
+        if let Some(home) = &save.state.home {
+            let (service, actor) = (&*home.service, &*home.actor);
+            record.sums = *home.sums();
+            for (key, value) in &save.writes.writes {
+                if let Some(old) = committed.values.get(key) {
+                    record.sums.remove(of_value(service, actor, key, old));
+                }
+                if let Some(value) = value {
+                    let sum = of_value(service, actor, key, value);
+                    record.sums.add(sum);
+                    all.push(sum);
+                }
+            }
         }
-        let value = value.as_ref().map(|value| (value, of_value(service, actor, key, value)));
-        if let Some((_, sum)) = value {
-            sums.add(sum);
+        if save.writes.forgets {
+            // As one that nobody has written to, it has none.
+            record = Record::default();
         }
-        writes.push((&**key, value));
+        Self { record, sums: from..all.len() }
     }
-    let record = match save.writes.forgets {
-        // As one that nobody has written to, it has none.
-        true => Record::default(),
-        false => Record { commits: committed.commits + 1, schema: save.schema, sums },
-    };
-    Some(Change { service, actor, record, writes })
+
+    /// What the commit is on disk.
+    fn change<'a>(&self, save: &'a Save, all: &'a [u64]) -> Option<Change<'a>> {
+        let home = save.state.home.as_ref()?;
+        let sums = all.get(self.sums.clone()).unwrap_or_default();
+        Some(Change {
+            service: &home.service,
+            actor: &home.actor,
+            record: self.record,
+            writes: &save.writes.writes,
+            sums,
+        })
+    }
 }
