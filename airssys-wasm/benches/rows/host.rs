@@ -61,7 +61,7 @@ pub(crate) async fn stop(mesh: &Runtime) {
     mesh.shutdown().await;
 }
 
-/// Starts these services below one root, which bears any number of restarts.
+/// Starts these services below one root, which bears as many restarts as one may.
 pub(crate) async fn start(bench: &Bench, services: Vec<ServiceNode>) -> Arc<Runtime> {
     start_in(bench, services, None).await
 }
@@ -69,7 +69,7 @@ pub(crate) async fn start(bench: &Bench, services: Vec<ServiceNode>) -> Arc<Runt
 /// [`start`], with a folder for durable state.
 pub(crate) async fn start_in(bench: &Bench, services: Vec<ServiceNode>, data: Option<&Path>) -> Arc<Runtime> {
     let mut topology = Topology::new("bench");
-    topology.root.intensity = u32::MAX;
+    topology.root.intensity = 1_000_000;
     topology.children = services.into_iter().map(|service| Node::Service(Arc::new(service))).collect();
     let mut builder = Runtime::builder();
     if let Some(most) = bench.max_instances {
