@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use airssys_tests::Mesh;
+use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::error::{CallError, Crash, Fault};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::json;
@@ -224,5 +224,24 @@ async fn an_increment_of_what_is_no_counter_says_so_and_changes_nothing() {
     assert!(overflow.name == "store" && overflow.text.contains("\"cups\""), "{overflow:?}");
     assert!(overflow.text.contains(&u64::MAX.to_string()), "{overflow:?}");
     assert_eq!(mesh.ok("worker", &increment("cups", 0)).await, json!(u64::MAX), "as it was");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_partitioned_pool_a_key_in_the_address_is_the_partition_key() {
+    let pool = "[[service]]\nname = \"pool\"\nrelease = \"@prober\"\ninstances = 2\npartitioned = true\n";
+    let sender = "[[service]]\nname = \"sender\"\nrelease = \"@prober\"\ngrants = { send = [\"pool\"] }\n";
+    let mesh = Mesh::start(&format!("name = \"m\"\n{pool}{sender}")).await;
+    let set = |key: &str| Command::Set { key: "k".to_owned(), value: json!(key) };
+    for key in ["a", "b", "c"] {
+        mesh.ok(&format!("pool/{key}"), &set(key)).await;
+    }
+    let sends = Command::Send { to: "pool/d".to_owned(), key: None, body: set("d").value() };
+    mesh.ok("sender", &sends).await;
+    for key in ["a", "b", "c", "d"] {
+        let answer = mesh.runtime.call_with_key("pool", key, Command::Get("k".to_owned()).bytes(), PATIENCE).await;
+        let answer: Outcome = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
+        assert_eq!(answer, Outcome::Ok(json!(key)), "each key has a state of its own, however it is named");
+    }
     mesh.stop().await;
 }

@@ -272,6 +272,7 @@ impl Mesh {
                 Ok(depth) => match fitting(&resolved, to, &passing) {
                     Err(error) => (depth, Err(CallError::NotSent(error))),
                     Ok(target) => {
+                        let key = target.lane_key(split(to).1, key);
                         let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
                         (depth, self.post(target, envelope, None).await.map(|()| None).map_err(CallError::NotSent))
                     }
@@ -307,7 +308,10 @@ impl Mesh {
                 Err(settled) => settled,
                 Ok(depth) => match fitting(&resolved, to, &passing) {
                     Err(error) => (depth, Err(CallError::NotSent(error))),
-                    Ok(target) => (depth, self.ask(origin, caller, target, key, passing, deadline).await),
+                    Ok(target) => {
+                        let key = target.lane_key(split(to).1, key);
+                        (depth, self.ask(origin, caller, target, key, passing, deadline).await)
+                    }
                 },
             };
             match self.stack.settle(&context, depth, outcome, retries) {
@@ -366,6 +370,7 @@ impl Mesh {
                 Ok(target) => {
                     match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
                         Ok((room, part)) => {
+                            let key = target.lane_key(split(to).1, key);
                             let mut envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
                             envelope._room = part;
                             return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));

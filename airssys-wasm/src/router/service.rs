@@ -478,6 +478,14 @@ impl Target {
         Self { service: Arc::clone(service), spot: Spot::Child(Arc::clone(child)) }
     }
 
+    /// The key that a message to it keeps. The address of a lane has none, and so it is there that the one which chose the lane is kept: it chooses the state.
+    pub(crate) fn lane_key<'a>(&self, in_address: Option<&'a str>, key: Option<&'a str>) -> Option<&'a str> {
+        match &self.spot {
+            Spot::Lane(_) => in_address.or(key),
+            Spot::Shared | Spot::Keyed(_) | Spot::Child(_) => key,
+        }
+    }
+
     /// The child it is, where it is one.
     pub(crate) fn child(&self) -> Option<&Arc<Child>> {
         match &self.spot {
