@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use airssys_tests::{Mesh, PATIENCE, footprint};
 use airssys_wasm::error::{CallError, Crash, Fault, SendError};
-use prober_protocol::{Command, Flooded, Trap};
+use prober_protocol::{Command, Flooded, Outcome, Trap};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -199,4 +199,51 @@ async fn the_mailboxes_of_all_keys_have_a_bound_together() {
     mesh.tell("keys/d", &Command::Count).await.unwrap();
     assert_eq!(mesh.status("keys").queued, 4);
     mesh.runtime.shutdown().await;
+}
+
+/// What a service with states of several keys refuses a write with, which is not for the one state alone.
+async fn no_room(mesh: &Mesh, to: &str, command: &Command) {
+    match mesh.ask(to, command).await {
+        Ok(Outcome::Err(refusal)) => assert!(refusal.text.contains("all_state"), "{refusal:?}"),
+        other => panic!("{to}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_states_of_all_keys_have_a_bound_together_and_so_has_their_number() {
+    let _alone = ALONE.lock().await;
+    let service = |name: &str, more: &str| {
+        format!(
+            "[[service]]\nname = {name:?}\nrelease = \"@prober\"\nlimits = {{ state = \"2MiB\", all_state = \"3MiB\", turn_budget = \"60s\" }}\n{more}\n"
+        )
+    };
+    let keyed = service("keyed", "keyed = { max_awake = 2, idle_timeout = \"1ms\" }");
+    let lanes = service("lanes", "instances = 2\npartitioned = true");
+    let mesh = Mesh::start(&format!("name = \"m\"\n{keyed}{lanes}")).await;
+    let value = |letters: usize| Command::Set { key: "k".to_owned(), value: json!("x".repeat(letters)) };
+    for service in ["keyed", "lanes"] {
+        let to = |key: usize| format!("{service}/{key}");
+        // Each value has 256 KiB: one key may have less than eight, and both together less than twelve.
+        assert_eq!(mesh.ok(&to(1), &Command::FloodState).await, json!(7));
+        assert_eq!(mesh.ok(&to(2), &Command::FloodState).await, json!(4));
+        no_room(&mesh, &to(3), &value(300_000)).await;
+        // What is there can be read and changed, and what does not grow is never refused.
+        let shrinks = Command::Do(vec![value(1_000), value(999)]);
+        mesh.ok(&to(2), &shrinks).await;
+        // What is deleted is room for others.
+        mesh.ok(&to(1), &Command::Prune).await;
+        mesh.ok(&to(3), &value(300_000)).await;
+        mesh.ok(&to(2), &Command::Prune).await;
+        mesh.ok(&to(3), &Command::Prune).await;
+        // A state of a few bytes counts too: 3 MiB are no more than 12,288 of them.
+        let (mut kept, small) = (0, value(1));
+        while kept < 12_288 && matches!(mesh.ask(&to(kept + 10), &small).await, Ok(Outcome::Ok(_))) {
+            kept += 1;
+        }
+        assert!((10_000..12_288).contains(&kept), "{kept}");
+        no_room(&mesh, &to(1), &small).await;
+        mesh.ok(&to(10), &Command::Prune).await;
+        mesh.ok(&to(1), &small).await;
+    }
+    mesh.stop().await;
 }

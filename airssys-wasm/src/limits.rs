@@ -51,6 +51,9 @@ pub struct Limits {
     pub boundary_bytes: usize,
     /// Keys and values together that the state of one address may have, in bytes; default 64 MiB.
     pub state_bytes: usize,
+    /// What the states in memory of all keys or children of a service may have together, in bytes: keys and values, and 256 bytes for each state that has
+    /// any; default 1 GiB.
+    pub all_state_bytes: usize,
     /// Sends, publishes, timers, subscriptions, and what is done to children, that one turn may hold back; default 1,024.
     pub effects: usize,
     /// What all of those may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB.
@@ -85,6 +88,7 @@ impl Default for Limits {
             message_bytes: 1 << 20,
             boundary_bytes: 4 << 20,
             state_bytes: 64 << 20,
+            all_state_bytes: 1 << 30,
             effects: 1_024,
             effect_bytes: 16 << 20,
             timers: 1_000,

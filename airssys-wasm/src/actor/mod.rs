@@ -29,7 +29,6 @@ pub(crate) use watch::{Counts, Tally, Watch};
 use watch::{Lent, Watching};
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
@@ -254,7 +253,7 @@ impl ComponentActor {
     /// Serves with this instance from now on; the one that did before.
     fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
         self.identity = Arc::clone(&serving.identity);
-        self.identity.service.message_bytes.store(serving.identity.terms.limits.message_bytes, Ordering::Relaxed);
+        self.identity.service.retune(&serving.identity.terms.limits);
         self.suspended = false;
         self.watching = self.live.watched().map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
@@ -267,8 +266,7 @@ impl ComponentActor {
             return;
         }
         self.identity = Arc::clone(&self.live.serving().identity);
-        let limits = &self.identity.terms.limits;
-        self.identity.service.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+        self.identity.service.retune(&self.identity.terms.limits);
         if let Some(instance) = &mut self.instance {
             instance.retune(&self.identity);
         }

@@ -22,6 +22,7 @@ use crate::router::Mesh;
 use crate::router::keyed::Keyed;
 use crate::router::service::{Held, Holding, Lane, Route, Service, Shape, Terms};
 use crate::router::spawned::Children;
+use crate::state::Together;
 use crate::state::durable::Shelf;
 
 /// How many actors serve a service.
@@ -193,24 +194,29 @@ impl ServiceSpec {
         let (mut wakes, mut spawns) = (None, None);
         let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
         let shelf = &self.shelf;
+        let together = Together::new(self.address.clone(), self.terms.limits.all_state_bytes);
         let route = match self.multiplicity {
-            Multiplicity::One => Route::Shared(lane(1, Holding::one(shelf.as_ref(), ""))),
+            Multiplicity::One => Route::Shared(lane(1, Holding::one(shelf.as_ref(), "", None))),
             Multiplicity::Stateless { instances } => Route::Shared(lane(instances.max(1), Holding::Nothing)),
             Multiplicity::Partitioned { instances } => {
-                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, Holding::PerKey(shelf.clone()))).collect())
+                let holding = || Holding::PerKey(shelf.clone(), Arc::clone(&together));
+                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, holding())).collect())
             }
             Multiplicity::Keyed(rules) => {
-                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, Arc::clone(&mesh.waits), shelf.clone());
+                let (waits, together) = (Arc::clone(&mesh.waits), Arc::clone(&together));
+                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, waits, shelf.clone(), together);
                 wakes = Some((rules, asked));
                 Route::Keyed(Box::new(keyed))
             }
             Multiplicity::Spawned(rules) => {
-                let (children, asked) = Children::new(self.shape, rules.max_children, Arc::clone(&mesh.waits));
+                let (waits, together) = (Arc::clone(&mesh.waits), Arc::clone(&together));
+                let (children, asked) = Children::new(self.shape, rules.max_children, waits, together);
                 spawns = Some((rules, asked));
                 Route::Spawned(Box::new(children))
             }
         };
-        let held = (!matches!(route, Route::Shared(_))).then(|| Held::new(self.shape.all_bytes));
+        let several = !matches!(route, Route::Shared(_));
+        let held = several.then(|| Held::new(self.shape.all_bytes));
         let service = Arc::new(Service {
             address: self.address.clone(),
             route,
@@ -218,6 +224,7 @@ impl ServiceSpec {
             held,
             metrics: Metrics::default(),
             shelf: shelf.clone(),
+            together: several.then_some(together),
         });
         let mut placed = Placed {
             service: Arc::clone(&service),

@@ -262,6 +262,7 @@ pub(crate) fn limits(limits: &Limits) -> Table {
         message_bytes,
         boundary_bytes,
         state_bytes,
+        all_state_bytes,
         effects,
         effect_bytes,
         timers,
@@ -285,6 +286,7 @@ pub(crate) fn limits(limits: &Limits) -> Table {
             ("message", size(*message_bytes)),
             ("boundary", wide(boundary_bytes)),
             ("state", wide(state_bytes)),
+            ("all_state", wide(all_state_bytes)),
             ("effects", count(*effects)),
             ("effect_bytes", wide(effect_bytes)),
             ("timers", count(*timers)),
@@ -382,6 +384,7 @@ mod tests {
         memory = "1234567B"
         turn_deadline = "1s 5ms 3us"
         state = "3KiB"
+        all_state = "4KiB"
         effects = 0
         effect_bytes = "1KiB"
         timer_bytes = "2KiB"

@@ -77,7 +77,7 @@ pub(crate) const MAX_KEYS: Range = count("max_keys", 1, 100_000_000);
 pub(crate) const MAX_CHILDREN: Range = count("max_children", 1, 10_000_000);
 
 /// Each limit with what it may be.
-pub(crate) fn of_limits(limits: &Limits) -> [(Range, u64); 20] {
+pub(crate) fn of_limits(limits: &Limits) -> [(Range, u64); 21] {
     // Each by its name, so that a new limit does not compile without a place here.
     let Limits {
         memory_bytes,
@@ -92,6 +92,7 @@ pub(crate) fn of_limits(limits: &Limits) -> [(Range, u64); 20] {
         message_bytes,
         boundary_bytes,
         state_bytes,
+        all_state_bytes,
         effects,
         effect_bytes,
         timers,
@@ -114,6 +115,7 @@ pub(crate) fn of_limits(limits: &Limits) -> [(Range, u64); 20] {
         (bytes("message", 0, GUEST), *message_bytes),
         (bytes("boundary", 1 << 10, GUEST), wide(*boundary_bytes)),
         (bytes("state", 0, HELD), wide(*state_bytes)),
+        (bytes("all_state", 0, HELD), wide(*all_state_bytes)),
         (count("effects", 0, 1_000_000), wide(*effects)),
         (bytes("effect_bytes", 0, HELD), wide(*effect_bytes)),
         (count("timers", 0, 10_000_000), wide(*timers)),

@@ -124,6 +124,7 @@ pub(crate) struct WrittenLimits {
     message: Option<Bytes>,
     boundary: Option<Bytes>,
     state: Option<Bytes>,
+    all_state: Option<Bytes>,
     effects: Option<usize>,
     effect_bytes: Option<Bytes>,
     timers: Option<usize>,
@@ -161,6 +162,7 @@ struct Named {
     message_bytes: Option<u64>,
     boundary_bytes: Option<usize>,
     state_bytes: Option<usize>,
+    all_state_bytes: Option<usize>,
     effects: Option<usize>,
     effect_bytes: Option<usize>,
     timers: Option<usize>,
@@ -187,6 +189,7 @@ impl From<WrittenLimits> for LimitsPatch {
             message_bytes: written.message.map(|bytes| bytes.0),
             boundary_bytes: written.boundary.map(size),
             state_bytes: written.state.map(size),
+            all_state_bytes: written.all_state.map(size),
             effects: written.effects,
             effect_bytes: written.effect_bytes.map(size),
             timers: written.timers,
@@ -217,6 +220,7 @@ impl LimitsPatch {
             "message" => named.message_bytes.is_some(),
             "boundary" => named.boundary_bytes.is_some(),
             "state" => named.state_bytes.is_some(),
+            "all_state" => named.all_state_bytes.is_some(),
             "effects" => named.effects.is_some(),
             "effect_bytes" => named.effect_bytes.is_some(),
             "timers" => named.timers.is_some(),
@@ -255,6 +259,7 @@ impl LimitsPatch {
         set(&mut limits.message_bytes, named.message_bytes);
         set(&mut limits.boundary_bytes, named.boundary_bytes);
         set(&mut limits.state_bytes, named.state_bytes);
+        set(&mut limits.all_state_bytes, named.all_state_bytes);
         set(&mut limits.effects, named.effects);
         set(&mut limits.effect_bytes, named.effect_bytes);
         set(&mut limits.timers, named.timers);

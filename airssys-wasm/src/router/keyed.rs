@@ -16,6 +16,7 @@ use super::service::{Holding, Lane, Misaddressed, Shape};
 use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::{Address, is_key};
+use crate::state::Together;
 use crate::state::durable::Shelf;
 
 /// The key of an actor that only tries a release.
@@ -64,6 +65,7 @@ pub struct Keyed {
     shape: Mutex<Shape>,
     waits: Arc<Waits>,
     shelf: Option<Arc<Shelf>>,
+    together: Arc<Together>,
     /// To the controller. Unbounded, and never longer than there are actors: each is in it at most once.
     wakes: mpsc::UnboundedSender<Arc<KeyedActor>>,
     /// How many want to be awake and may not, because as many are as may be.
@@ -78,6 +80,7 @@ impl Keyed {
         max_keys: usize,
         waits: Arc<Waits>,
         shelf: Option<Arc<Shelf>>,
+        together: Arc<Together>,
     ) -> (Self, mpsc::UnboundedReceiver<Arc<KeyedActor>>) {
         let (wakes, asked) = mpsc::unbounded_channel();
         let keyed = Self {
@@ -89,6 +92,7 @@ impl Keyed {
             shape: Mutex::new(shape),
             waits,
             shelf,
+            together,
             wakes,
             waiting: AtomicUsize::new(0),
             room: Notify::new(),
@@ -188,7 +192,7 @@ impl Keyed {
     fn make(&self, service: &Address, key: &str, shelf: Option<&Arc<Shelf>>) -> Result<Arc<KeyedActor>, Misaddressed> {
         Ok(Arc::new(KeyedActor {
             address: service.with_key(key).map_err(|_| Misaddressed::BadKey)?,
-            lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(shelf, key)),
+            lane: Lane::new(&self.shape(), &self.waits, 1, Holding::one(shelf, key, Some(&self.together))),
             phase: AtomicU8::new(ASLEEP),
             addressed: AtomicBool::new(false),
             listed: AtomicBool::new(false),

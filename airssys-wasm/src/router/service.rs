@@ -15,8 +15,8 @@ use crate::capability::{Baseline, Policy};
 use crate::limits::Limits;
 use crate::message::{Envelope, Room};
 use crate::middleware::Metrics;
-use crate::state::State;
 use crate::state::durable::Shelf;
+use crate::state::{State, Together};
 
 /// What a mailbox of the mesh holds: boxed, so that a slot of the queue is one word.
 pub type Inbox = Mailbox<Box<Envelope>>;
@@ -43,7 +43,7 @@ pub struct Lane {
 enum States {
     None,
     One(Arc<State>),
-    PerKey(Mutex<PerKey>),
+    PerKey(Mutex<PerKey>, Arc<Together>),
     /// Durable ones: all lanes of the service share them, so that a key has its own in whichever lane it is.
     Shared(Arc<Shelf>),
 }
@@ -62,7 +62,7 @@ struct PerKey {
 const FEW_STATES: usize = 256;
 
 impl PerKey {
-    fn state(&mut self, key: &str) -> Arc<State> {
+    fn state(&mut self, key: &str, together: &Arc<Together>) -> Arc<State> {
         if let Some(state) = self.states.get(key) {
             return Arc::clone(state);
         }
@@ -76,7 +76,7 @@ impl PerKey {
             });
             self.look_at = self.states.len() * 2;
         }
-        let state = Arc::<State>::default();
+        let state = State::among(Some(together));
         self.states.insert(key.into(), Arc::clone(&state));
         state
     }
@@ -90,8 +90,8 @@ impl Lane {
             states: match states {
                 Holding::Nothing => States::None,
                 Holding::One(state) => States::One(state),
-                Holding::PerKey(None) => States::PerKey(Mutex::default()),
-                Holding::PerKey(Some(shelf)) => States::Shared(shelf),
+                Holding::PerKey(None, together) => States::PerKey(Mutex::default(), together),
+                Holding::PerKey(Some(shelf), _) => States::Shared(shelf),
             },
         }
     }
@@ -102,8 +102,8 @@ impl Lane {
         match &self.states {
             States::None => None,
             States::One(state) => Some(Arc::clone(state)),
-            States::PerKey(states) => {
-                Some(states.lock().unwrap_or_else(PoisonError::into_inner).state(key.unwrap_or_default()))
+            States::PerKey(states, together) => {
+                Some(states.lock().unwrap_or_else(PoisonError::into_inner).state(key.unwrap_or_default(), together))
             }
             States::Shared(shelf) => Some(shelf.state(key.unwrap_or_default())),
         }
@@ -121,7 +121,7 @@ impl Lane {
     /// How many commits have changed something in its states; it never goes back, also where one of them was forgotten.
     pub(crate) fn commits(&self) -> u64 {
         let mut commits = match &self.states {
-            States::PerKey(states) => states.lock().unwrap_or_else(PoisonError::into_inner).commits,
+            States::PerKey(states, _) => states.lock().unwrap_or_else(PoisonError::into_inner).commits,
             _ => 0,
         };
         self.each_state(|_, state| commits += state.age());
@@ -133,7 +133,7 @@ impl Lane {
         match &self.states {
             States::None => {}
             States::One(state) => see(None, state),
-            States::PerKey(states) => {
+            States::PerKey(states, _) => {
                 for (key, state) in &states.lock().unwrap_or_else(PoisonError::into_inner).states {
                     see(Some(key), state);
                 }
@@ -148,14 +148,14 @@ impl Lane {
 pub(crate) enum Holding {
     Nothing,
     One(Arc<State>),
-    /// Durable ones where there is a shelf.
-    PerKey(Option<Arc<Shelf>>),
+    /// Durable ones where there is a shelf; others have a bound together.
+    PerKey(Option<Arc<Shelf>>, Arc<Together>),
 }
 
 impl Holding {
-    /// One state; a durable one where there is a shelf.
-    pub(crate) fn one(shelf: Option<&Arc<Shelf>>, key: &str) -> Self {
-        Self::One(shelf.map_or_else(Arc::default, |shelf| shelf.state(key)))
+    /// One state; a durable one where there is a shelf. Another one has a bound with the others of its service, where there are others.
+    pub(crate) fn one(shelf: Option<&Arc<Shelf>>, key: &str, together: Option<&Arc<Together>>) -> Self {
+        Self::One(shelf.map_or_else(|| State::among(together), |shelf| shelf.state(key)))
     }
 }
 
@@ -243,6 +243,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// Its durable states; none where they are in memory only.
     pub(crate) shelf: Option<Arc<Shelf>>,
+    /// What its states in memory have together, where it has several.
+    pub(crate) together: Option<Arc<Together>>,
 }
 
 /// Where exactly a message goes.
@@ -312,6 +314,14 @@ impl Place {
 }
 
 impl Service {
+    /// Takes up those of its limits that are looked at outside of its actors.
+    pub(crate) fn retune(&self, limits: &Limits) {
+        self.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+        if let Some(together) = &self.together {
+            together.bound(limits.all_state_bytes);
+        }
+    }
+
     pub(crate) fn place(
         self: &Arc<Self>,
         key_in_address: Option<&str>,
@@ -531,7 +541,7 @@ impl Target {
         };
         match &self.lane().states {
             States::None | States::One(_) => {}
-            States::PerKey(states) => {
+            States::PerKey(states, _) => {
                 let states = states.lock().unwrap_or_else(PoisonError::into_inner);
                 states.states.iter().for_each(|(key, state)| see(key, state));
             }

@@ -19,6 +19,7 @@ use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::Address;
 use crate::message::{Down, DownReason, Room};
+use crate::state::Together;
 
 /// One child.
 #[derive(Debug)]
@@ -229,14 +230,20 @@ pub struct Children {
     most: usize,
     shape: Shape,
     waits: Arc<Waits>,
+    together: Arc<Together>,
     asks: Asks,
 }
 
 impl Children {
-    pub(crate) fn new(shape: Shape, most: usize, waits: Arc<Waits>) -> (Self, mpsc::UnboundedReceiver<Ask>) {
+    pub(crate) fn new(
+        shape: Shape,
+        most: usize,
+        waits: Arc<Waits>,
+        together: Arc<Together>,
+    ) -> (Self, mpsc::UnboundedReceiver<Ask>) {
         let (asks, asked) = mpsc::unbounded_channel();
         let count = AtomicUsize::new(0);
-        (Self { children: Shards::default(), count, most, shape, waits, asks }, asked)
+        (Self { children: Shards::default(), count, most, shape, waits, together, asks }, asked)
     }
 
     /// The child of this name that was spawned.
@@ -257,7 +264,7 @@ impl Children {
         }
         let child = Arc::new(Child {
             address,
-            lane: Lane::new(&self.shape, &self.waits, 1, Holding::one(None, name)),
+            lane: Lane::new(&self.shape, &self.waits, 1, Holding::one(None, name, Some(&self.together))),
             born: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             gone: AtomicBool::new(false),

@@ -7,6 +7,7 @@
 
 pub mod durable;
 mod listing;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,8 @@ use bytes::Bytes;
 use self::durable::{Home, Kept, NO_MESSAGE, Saving};
 use self::listing::Listed;
 pub use self::listing::UnknownCursor;
+use self::together::Taken;
+pub(crate) use self::together::Together;
 use crate::error::Crash;
 use crate::limits::OVERHEAD_BYTES;
 
@@ -29,6 +32,8 @@ pub struct State {
     committed: Mutex<Committed>,
     /// Where it is kept on disk; none where it is in memory only. Boxed, since most are.
     home: Option<Box<Home>>,
+    /// What it has a bound with; none where it is the only one of its service, or is on disk.
+    together: Option<Arc<Together>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +60,36 @@ impl Committed {
     fn size(&self, key: &str) -> usize {
         self.values.get(key).map_or(0, |value| key.len() + value.len())
     }
+
+    /// Makes all these writes, by a release that writes in this schema.
+    fn change(&mut self, writes: BTreeMap<Box<str>, Option<Bytes>>, schema: u32) {
+        self.commits += 1;
+        self.schema = Some(schema);
+        for (key, value) in writes {
+            self.bytes -= self.size(&key);
+            match value {
+                Some(value) => {
+                    self.bytes += key.len() + value.len();
+                    self.values.insert(key, value)
+                }
+                None => self.values.remove(&key),
+            };
+        }
+    }
+
+    /// What it counts for among those of its service. One with nothing in it is forgotten.
+    fn counted(&self) -> usize {
+        if self.values.is_empty() { 0 } else { self.bytes + OVERHEAD_BYTES }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(together) = &self.together {
+            let counted = self.committed.get_mut().unwrap_or_else(PoisonError::into_inner).counted();
+            together.remove(counted);
+        }
+    }
 }
 
 impl State {
@@ -64,7 +99,12 @@ impl State {
         let Kept { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
         let committed = Committed { values, bytes, commits, schema, ..Committed::default() };
-        Self { committed: Mutex::new(committed), home: Some(Box::new(home)) }
+        Self { committed: Mutex::new(committed), home: Some(Box::new(home)), together: None }
+    }
+
+    /// An empty one in memory, which counts together with the others of its service.
+    pub(crate) fn among(together: Option<&Arc<Together>>) -> Arc<Self> {
+        Arc::new(Self { committed: Mutex::default(), home: None, together: together.cloned() })
     }
 
     /// How many keys it has.
@@ -256,6 +296,16 @@ pub enum Full {
         /// The bound.
         most: u64,
     },
+    /// In all states in memory of the service together.
+    #[error(
+        "all states of the service together would have {bytes} bytes, and {most} is the most; hint: raise the limit `all_state` of the service, or delete keys"
+    )]
+    Service {
+        /// What it would come to, with 256 bytes for each state.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
     /// In all durable states of the data folder together.
     #[error(
         "all durable state together would have {bytes} bytes, and {most} is the most; hint: raise `durable_state` in `[settings]`, or delete keys"
@@ -312,6 +362,8 @@ pub struct Transaction {
     brought_over: bool,
     /// Whether it makes the state what it was before anybody had written to it. It writes nothing else.
     forgets: bool,
+    /// The room that it has among the states of its service.
+    taken: Taken,
 }
 
 impl Transaction {
@@ -339,6 +391,11 @@ impl Transaction {
         }
         if let Some(home) = state.home.as_ref().filter(|_| new > old) {
             home.room().after(home.room().bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
+        }
+        if let Some(together) = state.together.as_ref().filter(|_| new > old) {
+            let first = if state.is_empty() { OVERHEAD_BYTES } else { 0 };
+            let grown = (self.added + new).saturating_sub(self.removed + old);
+            self.taken.reach(together, grown + first)?;
         }
         self.added += new;
         self.removed += old;
@@ -471,22 +528,18 @@ impl Transaction {
         if self.is_empty() {
             return;
         }
+        let Self { writes, forgets, taken, .. } = std::mem::take(self);
         let mut committed = state.lock();
-        if self.forgets {
-            self.discard();
-            return committed.forget();
+        let counted = committed.counted();
+        if forgets {
+            committed.forget();
+        } else {
+            committed.change(writes, schema);
         }
-        committed.commits += 1;
-        committed.schema = Some(schema);
-        for (key, value) in std::mem::take(self).writes {
-            committed.bytes -= committed.size(&key);
-            match value {
-                Some(value) => {
-                    committed.bytes += key.len() + value.len();
-                    committed.values.insert(key, value)
-                }
-                None => committed.values.remove(&key),
-            };
+        if let Some(together) = &state.together {
+            together.add(committed.counted());
+            together.remove(counted);
         }
+        drop(taken);
     }
 }

@@ -1,7 +1,6 @@
 //! The services that are there, from one topology to another: under the instances that run, by a deployment, or stopped and started.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -62,7 +61,7 @@ impl Steps<'_> {
                 answers.push((post, answer));
             }
         }
-        placed.service.message_bytes.store(terms.limits.message_bytes, Ordering::Relaxed);
+        placed.service.retune(&terms.limits);
         let patience = self.prepared.options.handover_deadline;
         let deadline = humantime::format_duration(patience);
         let until = Instant::now() + patience;

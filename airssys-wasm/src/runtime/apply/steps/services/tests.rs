@@ -14,11 +14,12 @@ use crate::state::durable::{Journal, NO_MESSAGE, Shelf, StateFile};
 fn service(shelf: Option<&Arc<Shelf>>) -> Service {
     Service {
         address: Address::of_service("one").unwrap(),
-        route: Route::Shared(Lane::new(&Shape::default(), &Waits::default(), 1, Holding::one(shelf, ""))),
+        route: Route::Shared(Lane::new(&Shape::default(), &Waits::default(), 1, Holding::one(shelf, "", None))),
         message_bytes: 0.into(),
         held: None,
         metrics: Default::default(),
         shelf: shelf.cloned(),
+        together: None,
     }
 }
 
