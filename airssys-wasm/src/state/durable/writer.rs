@@ -17,7 +17,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -99,8 +98,6 @@ pub(super) struct Writer {
     failing: bool,
     /// The sums of a group's values; kept, so that they are not allocated for each group.
     sums: Vec<u64>,
-    /// How many commits the last group had.
-    last: usize,
 }
 
 /// What is done at the same time.
@@ -171,7 +168,7 @@ impl Before {
 
 impl Writer {
     pub(super) fn new(file: StateFile, room: Arc<Room>, pause: Pause) -> Self {
-        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new(), last: 0 }
+        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new() }
     }
 
     /// Until it is told to close, or nobody can tell it anything any more.
@@ -180,8 +177,11 @@ impl Writer {
         while batch.close.is_none() {
             let Ok(first) = orders.recv() else { break };
             batch.take(first);
-            self.gather(orders, &mut batch);
-            self.last = batch.group.len();
+            while !batch.is_full()
+                && let Ok(next) = orders.try_recv()
+            {
+                batch.take(next);
+            }
             self.save_admitted(&mut batch.group);
             if let Some(mut forget) = batch.forget.take() {
                 // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
@@ -209,25 +209,6 @@ impl Writer {
         let bytes = self.admit(group);
         if !group.is_empty() {
             self.save(group, bytes);
-        }
-    }
-
-    /// Takes what is asked for meanwhile. Those who committed together are on their way again at about the same time, and each group costs a sync: where
-    /// fewer are there than the last time, others get the CPU to come along, for as long as somebody comes.
-    fn gather(&self, orders: &Receiver<Order>, batch: &mut Batch) {
-        let mut before = 0;
-        loop {
-            while !batch.is_full()
-                && let Ok(order) = orders.try_recv()
-            {
-                batch.take(order);
-            }
-            let saves = batch.group.len();
-            if batch.is_full() || saves >= self.last || saves == before {
-                return;
-            }
-            before = saves;
-            thread::yield_now();
         }
     }
 
