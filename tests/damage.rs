@@ -6,6 +6,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
 
+#[path = "damage/hosts.rs"]
+mod hosts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
@@ -157,15 +160,16 @@ struct Base {
     olds: Vec<Vec<u8>>,
 }
 
-/// What a host that was stopped leaves, and one that was killed.
-fn bases(folder: &Path) -> [Base; 2] {
+/// What a host that was stopped leaves, and one that was killed; the states are in this schema.
+fn bases(folder: &Path, schema: u32) -> [Base; 2] {
     let path = StateFile::path(folder);
     let mark = path.with_extension("mark");
     let file = StateFile::open(folder).unwrap();
     let mut olds = Vec::new();
     let rounds = 6;
     for round in 0..=rounds {
-        for (service, states) in services(round) {
+        for (service, mut states) in services(round) {
+            states.values_mut().for_each(|kept| kept.schema = schema);
             file.replace(&service, &states).unwrap();
             if round < rounds {
                 olds.push(fs::read(&path).unwrap());
@@ -205,7 +209,7 @@ fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
     count_panics();
     let expected = services(6);
     let made = tempfile::tempdir().unwrap();
-    let bases = bases(made.path());
+    let bases = bases(made.path(), 3);
     let mut outcomes: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
     for seed in seeds() {
         let mut random = Random::of(seed);
@@ -262,7 +266,7 @@ fn open_and_go_on(folder: &Path, expected: &Services, how: &str) -> Result<(), S
 #[test]
 fn what_is_well_in_a_damaged_file_can_be_copied_out_and_used() {
     let made = tempfile::tempdir().unwrap();
-    let [_, base] = bases(made.path());
+    let [_, base] = bases(made.path(), 3);
     let path = StateFile::path(made.path());
     let mut bytes = base.bytes.clone();
     // A value of one actor's, everywhere that it stands.

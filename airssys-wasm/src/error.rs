@@ -135,6 +135,14 @@ pub enum Crash {
         /// Why not.
         detail: String,
     },
+    /// Its durable state is damaged. It is not started on an empty one.
+    #[error(
+        "its state is damaged: {detail}; hint: `airssys state verify` names all that is damaged and copies out what is left; `airssys state load` puts a dump of the service back"
+    )]
+    StateDamaged {
+        /// What was found.
+        detail: String,
+    },
     /// There is no room for another live instance.
     #[error("no room for another instance: {detail}")]
     NoInstance {
@@ -165,6 +173,7 @@ impl Crash {
             Self::Schema { .. } => "schema",
             Self::Exit { .. } => "exit",
             Self::NotDurable { .. } => "not-durable",
+            Self::StateDamaged { .. } => "state-damaged",
             Self::NoInstance { .. } => "no-instance",
             Self::Host { .. } => "host",
         }

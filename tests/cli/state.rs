@@ -164,7 +164,6 @@ fn damage_is_named_what_is_well_is_shown_and_a_host_goes_on_with_a_copy_of_that(
     flip(&stored, b"needle of bob");
     let damaged = std::fs::read(&stored).unwrap();
     let names = ["\"name\"", "prober", "\"bob\"", "airssys state verify"];
-    let _named = desk.run(&["run"]).refused(3, "AD103", &names);
     let shown = desk.run(&["state", "dump", "prober"]).refused(1, "AD103", &names);
     assert!(shown.stdout.contains("needle of alice") && !shown.stdout.contains("needle of b"), "{shown:#?}");
     let _named = desk.run(&["state", "get", "prober", "name", "--key", "bob"]).refused(1, "AD103", &names);
@@ -229,6 +228,57 @@ fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed()
     assert_eq!(live(), json!("two"));
     std::fs::remove_file(folder.join("deployments/counter.json")).unwrap();
     assert_eq!(live(), json!("one"), "what the topology says");
+}
+
+#[test]
+fn a_host_lives_on_without_a_key_whose_state_is_damaged_until_that_is_put_back() {
+    let other = "[[service]]\nname = \"other\"\nrelease = \"@prober\"\nstate = \"durable\"\n";
+    let desk = Desk::with(&format!("{PROBER}keyed = {{}}\n{DURABLE}{other}"));
+    let running = up(&desk);
+    let ask =
+        |who: &str, what: &Value| desk.run(&["call", "prober", "--key", who, &what.to_string(), "--timeout", "1s"]);
+    for who in ["alice", "bob", "carol"] {
+        // Large, so that each has pages of its own.
+        let _set = ask(who, &set("name", json!(format!("needle of {who} {}", "x".repeat(6_000))))).well();
+    }
+    let other = |what: &Value| desk.run(&["call", "other", &what.to_string()]).well().stdout;
+    let _set = other(&set("drink", json!("tea")));
+    stop(&desk, running);
+    let dump = desk.run(&["state", "dump", "prober", "--json"]).well().stdout;
+    let stored = desk.path().join(".airssys/state/state.redb");
+    flip(&stored, b"needle of bob");
+    let damaged = std::fs::read(&stored).unwrap();
+
+    let get = json!({ "get": "name" });
+    for start in 0..2 {
+        let running = up(&desk);
+        assert!(other(&json!({ "get": "drink" })).contains("tea"));
+        assert!(ask("alice", &get).well().stdout.contains("needle of alice"));
+        let _waits = ask("bob", &get).refused(1, "AH201", &["timeout"]);
+        let shown = desk.run(&["ps"]).well().stdout;
+        assert!(shown.contains("prober (suspended)") && !shown.contains("other (suspended)"), "{shown}");
+        assert!(shown.contains("\"bob\"") && shown.contains("airssys state verify"), "{shown}");
+        let _set = ask("carol", &set("start", json!(start))).well();
+        if start == 1 {
+            let _forgotten = desk.run(&["state", "forget", "prober/bob", "--yes"]).well();
+            assert!(ask("bob", &get).well().stdout.contains("null"));
+        }
+        let _stopped = desk.run(&["stop"]).well();
+        let (exit, said) = running.end();
+        assert_eq!(exit, Some(0), "{said}");
+        assert!(said.contains("suspended") && said.contains("\"bob\"") && said.contains("state verify"), "{said}");
+        if start == 0 {
+            let _named = desk.run(&["state", "verify"]).refused(1, "AD207", &["state.redb"]);
+        }
+    }
+    assert_eq!(std::fs::read(stored.with_file_name("state.damaged-1.redb")).unwrap(), damaged);
+    assert!(!stored.with_file_name("state.damaged-2.redb").exists(), "it was damaged once");
+    let file = desk.write("state.json", &dump);
+    let _loaded = desk.run(&["state", "load", "prober", file.to_str().unwrap()]).well();
+    let _well = desk.run(&["state", "verify"]).well();
+    let running = up(&desk);
+    assert!(ask("bob", &get).well().stdout.contains("needle of bob"));
+    stop(&desk, running);
 }
 
 /// All of it fits together, and it is not what was acknowledged.

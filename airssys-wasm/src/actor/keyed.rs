@@ -111,6 +111,13 @@ struct Asleep {
     past: Past,
 }
 
+impl Awakened {
+    /// Those who are awake and can serve. One whose state is damaged keeps no release out, and none serves it.
+    fn serving(&self) -> impl Iterator<Item = &Arc<Post>> {
+        self.posts.values().filter(|post| post.live.damage().is_none())
+    }
+}
+
 impl Roster {
     pub(super) fn new(
         template: &Arc<Template>,
@@ -151,7 +158,7 @@ impl Roster {
         if share == looked_at {
             share.take_one(&known);
         }
-        let awake = awakened.posts.iter().filter(|(address, _)| share.has(address)).map(|(_, post)| post);
+        let awake = awakened.serving().filter(|post| share.has(&post.name));
         let awake = awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &next.template)).cloned().collect();
         awakened.next = Some((next.clone(), share));
         awake
@@ -213,7 +220,7 @@ impl Roster {
             asleep.past.take_back(schema);
         }
         awakened.asleep.retain(|_, asleep| !asleep.past.is_empty());
-        (awakened.waking.clone(), awakened.posts.values().cloned().collect())
+        (awakened.waking.clone(), awakened.serving().cloned().collect())
     }
 
     /// Lets all wake with a release that was there before, and with the states from then; those who are awake with another one. The others are
@@ -222,7 +229,7 @@ impl Roster {
         let mut awakened = self.lock();
         (awakened.next, awakened.restores) = (Some((before.clone(), Share::new(ALL))), true);
         awakened.asleep.values_mut().for_each(|asleep| asleep.past.restore());
-        let awake = awakened.posts.values();
+        let awake = awakened.serving();
         awake.filter(|post| !Arc::ptr_eq(&post.live.serving().template, &before.template)).cloned().collect()
     }
 
@@ -295,7 +302,7 @@ impl Roster {
     /// Ends the probation of all, and of who wakes from now on, where none had gone back from it; how many had.
     pub(crate) fn settle(&self) -> usize {
         let mut awakened = self.lock();
-        let gone_back = awakened.posts.values().filter(|post| !post.live.settle()).count();
+        let gone_back = awakened.serving().filter(|post| !post.live.settle()).count();
         if gone_back == 0
             && let Some((next, _)) = &mut awakened.next
         {
@@ -356,7 +363,7 @@ impl Roster {
 
     /// Those who are awake.
     pub(crate) fn awake(&self) -> Vec<Arc<Post>> {
-        self.lock().posts.values().cloned().collect()
+        self.lock().serving().cloned().collect()
     }
 
     /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations. That, and what serves in its place.

@@ -451,9 +451,14 @@ impl Live {
         self.aside.load(Ordering::Acquire)
     }
 
-    /// Whether nothing serves here.
+    /// Whether nothing serves here: a person has to decide what becomes of the state.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).is_some() || self.damage().is_some()
+    }
+
+    /// Why the state of this place cannot be used, where it is damaged. No release serves here then.
+    pub(crate) fn damage(&self) -> Option<Crash> {
+        self.serving().identity.own.lane().damage()
     }
 
     /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were; none where something does.

@@ -674,6 +674,9 @@ async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
     if let Some(shelf) = &serving.identity.service.shelf {
         shelf.settle().await;
     }
+    if let Some(damage) = serving.identity.own.lane().damage() {
+        return Err(damage);
+    }
     Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await
 }
 
@@ -791,6 +794,12 @@ impl Behavior for ComponentActor {
         self.identity.me.store(Some(Arc::new(me)));
         if self.live.is_suspended() {
             self.suspended = true;
+            if let Some(damage) = self.live.damage() {
+                tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
+            }
+            if let Route::Keyed(keyed) = &self.identity.service.route {
+                keyed.room.notify_one();
+            }
             return Ok(());
         }
         let started = self.begin().await;
@@ -851,7 +860,13 @@ impl Behavior for ComponentActor {
         guest.turn.trace = hand.trace;
         guest.turn.deadline = hand.deadline;
         if self.state_per_key {
-            guest.turn.state = self.identity.own.lane().state(hand.partition());
+            let state = self.identity.own.lane().state(hand.partition());
+            if let Some(damage) = state.as_ref().and_then(|state| state.damage()) {
+                // Other keys wait behind it in the same mailbox.
+                mesh.bury(*hand.done(), DeadReason::Crashed(damage));
+                return Flow::Continue;
+            }
+            guest.turn.state = state;
             guest.turn.key = hand.partition().map(Into::into);
         }
         // Looked at by nobody but who compares two releases.

@@ -308,7 +308,7 @@ impl Ledger {
         let Some(next) = self.lock().as_ref().and_then(|written| written.next.clone()) else { return Ok(None) };
         let mut finished = false;
         if !next.schemas.is_empty() && StateFile::path(data).is_file() {
-            let file = StateFile::open(data)?;
+            let file = StateFile::open_without_damage(data)?;
             for SchemaChange { service, to, .. } in &next.schemas {
                 finished |= file.read(service)?.values().any(|kept| kept.commits > 0 && kept.schema == *to);
             }

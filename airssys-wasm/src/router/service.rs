@@ -12,6 +12,7 @@ use super::spawned::{Child, Children, NoChild};
 use super::waits::{Nodes, Waits};
 use crate::address::{Address, MAX_KEY};
 use crate::capability::{Baseline, Policy};
+use crate::error::Crash;
 use crate::limits::Limits;
 use crate::message::{Envelope, Room};
 use crate::middleware::Metrics;
@@ -106,6 +107,14 @@ impl Lane {
                 Some(states.lock().unwrap_or_else(PoisonError::into_inner).state(key.unwrap_or_default(), together))
             }
             States::Shared(shelf) => Some(shelf.state(key.unwrap_or_default())),
+        }
+    }
+
+    /// Why its only state cannot be used, where that is damaged.
+    pub(crate) fn damage(&self) -> Option<Crash> {
+        match &self.states {
+            States::One(state) => state.damage(),
+            _ => None,
         }
     }
 
@@ -444,7 +453,9 @@ impl Service {
 
     /// The state of a key that is known, because somebody has written to it, or its actor is there.
     pub(crate) fn known_state(&self, key: &str) -> Option<Arc<State>> {
+        let is_lost = self.shelf.as_ref().is_some_and(|shelf| shelf.is_lost(key));
         let is_known = match &self.route {
+            _ if is_lost => true,
             Route::Shared(_) => true,
             Route::Keyed(keyed) => {
                 keyed.known(key).is_some() || self.shelf.as_ref().is_some_and(|shelf| shelf.has(key))

@@ -19,11 +19,12 @@ use crate::compose::range;
 use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
+use crate::error::Crash;
 use crate::limits::InstanceLimits;
 use crate::middleware::{Layer, Stack};
 use crate::registry::{Digest, Hold, Keep, Release, verify};
 use crate::router::Mesh;
-use crate::state::durable::{Journal, Shelf, StateError, StateFile};
+use crate::state::durable::{self, Journal, Shelf, StateError, StateFile};
 
 use super::deployments::{Deployable, Releases};
 use super::{Runtime, RuntimeError};
@@ -636,7 +637,7 @@ pub(super) async fn opened(
 ) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
     let reading = crate::blocking::spawn(move || {
-        let mut file = StateFile::open(&folder)?;
+        let mut file = StateFile::open_without_damage(&folder)?;
         let begun = Instant::now();
         if let Some((before, after)) = file.compact_past(WORTH_COMPACTING)? {
             let took_ms = begun.elapsed().as_millis();
@@ -650,7 +651,11 @@ pub(super) async fn opened(
         let mut all = Vec::with_capacity(services.len());
         for service in services {
             let kept = file.load(&service)?;
-            bytes += kept.values().map(|loaded| loaded.kept.bytes() as u64).sum::<u64>();
+            bytes += kept.states.values().map(|loaded| loaded.kept.bytes() as u64).sum::<u64>();
+            if !kept.lost.is_empty() {
+                let why = Crash::StateDamaged { detail: durable::told(&kept.lost) };
+                tracing::error!(target: "airssys::state", service, "suspended, as far as its state is damaged: {why}");
+            }
             all.push((service, kept));
         }
         Ok((all, bytes, file))

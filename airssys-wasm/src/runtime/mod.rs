@@ -211,8 +211,12 @@ pub struct ServiceStatus {
     pub started: u64,
     /// How well the release is compiled that is live.
     pub tier: Tier,
-    /// Whether its messages wait because of a release that came back and cannot read the state: see [`crate::deploy::Progress::Suspended`].
+    /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot read the state
+    /// ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.
     pub suspended: bool,
+    /// What of its durable state is damaged.
+    #[serde(default)]
+    pub damage: Vec<String>,
     /// Keys or children that crashed too often and are set aside: their messages wait until they are started again.
     #[serde(default)]
     pub set_aside: usize,
@@ -489,6 +493,8 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
         Route::Spawned(children) => children.len(),
         _ => 0,
     };
+    let lost = service.shelf.as_ref().map(|shelf| shelf.lost()).unwrap_or_default();
+    let damage: Vec<String> = lost.iter().map(|lost| lost.says.as_ref().to_owned()).collect();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let metrics = &service.metrics;
     ServiceStatus {
@@ -503,7 +509,8 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
         crashed: read(&metrics.crashed),
         started: read(&metrics.started),
         tier,
-        suspended,
+        suspended: suspended || !damage.is_empty(),
+        damage,
         set_aside: 0,
     }
 }

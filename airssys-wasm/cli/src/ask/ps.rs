@@ -14,7 +14,7 @@ pub(super) const COLUMNS: [&str; 8] =
 /// Lists the services of a running host.
 ///
 /// queued: messages that wait. handled, faulted, crashed: turns that committed, returned a fault, crashed. started: instances that were started, the first
-/// ones included. A suspended one has a release that came back from a deployment and cannot read the state: its messages wait. Of a keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them. denied, rejected: messages to it that were not let through, or found no room.
+/// ones included. Messages to a suspended one wait, or those to some of its keys: a release came back from a deployment and cannot read the state, or durable state is damaged, and then what is damaged is told below. Of a keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them. denied, rejected: messages to it that were not let through, or found no room.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
 pub(crate) struct Args {
@@ -30,7 +30,26 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
 fn text(services: &[ServiceStatus]) -> String {
     let rows: Vec<Vec<String>> =
         std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(services.iter().map(row)).collect();
-    output::table(&rows)
+    let mut text = output::table(&rows);
+    for of in services.iter().filter(|of| !of.damage.is_empty()) {
+        text.push_str(&damage(of));
+    }
+    text
+}
+
+/// What is damaged of a service's state, and what to do about it.
+fn damage(of: &ServiceStatus) -> String {
+    const TOLD: usize = 5;
+    let told = of.damage.iter().take(TOLD);
+    let mut text: String = told.map(|says| format!("\n{}: {}", of.service, output::printable(says))).collect();
+    if of.damage.len() > TOLD {
+        text.push_str(&format!("\n{}: and {} more", of.service, of.damage.len() - TOLD));
+    }
+    text.push_str(&format!(
+        "\nhint: `airssys state forget {0}`, with /KEY where it has keys, lets it begin anew; with the host stopped `airssys state verify` names all and copies out what is left, and `airssys state load {0}` puts a dump back\n",
+        of.service
+    ));
+    text
 }
 
 /// A service, and what keeps its messages waiting.

@@ -82,13 +82,14 @@ fn find(service: &str, actor: Option<&str>, data: &Path) -> Result<(Forgotten, B
         answered => return Ok((answered?, By::Host)),
     }
     let survey = surveyed(data)?;
-    survey.check(service, data)?;
     let actor = actor.unwrap_or_default();
-    let Some(kept) = survey.states.get(service).and_then(|states| states.get(actor)) else {
+    let kept = survey.states.get(service).and_then(|states| states.get(actor));
+    if kept.is_none() && survey.check(service, data).is_ok() {
         let (service, actor) = (service.to_owned(), actor.to_owned());
         return Err(StateCommandError::NoStateOf { service, actor, data: data.to_owned() });
-    };
-    let (values, commits) = (kept.values.len(), kept.commits);
+    }
+    // Of one that is damaged, what is left.
+    let (values, commits) = kept.map_or((0, 0), |kept| (kept.values.len(), kept.commits));
     Ok((Forgotten { service: service.to_owned(), actor: actor.to_owned(), values, commits, waiting: 0 }, By::Us))
 }
 
@@ -112,7 +113,7 @@ fn confirm(found: &Forgotten) -> Result<(), StateCommandError> {
 /// Drops it from the file. As long as the folder is held no host starts here.
 fn forget(found: Forgotten, data: &Path) -> Result<Forgotten, StateCommandError> {
     let _alone = Claim::take(data)?;
-    let stored = StateFile::open(data)?;
+    let stored = StateFile::open_without_damage(data)?;
     if stored.forget(&found.service, &found.actor)? {
         return Ok(found);
     }

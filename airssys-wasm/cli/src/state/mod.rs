@@ -167,7 +167,7 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
     let states = dump.states().map_err(|why| StateCommandError::NoDump { file: file.to_owned(), why })?;
     // As long as it is held no host starts here.
     let _alone = Claim::take(data)?;
-    let mut stored = StateFile::open(data)?;
+    let mut stored = StateFile::open_without_damage(data)?;
     stored.replace(service, &states)?;
     note(&format!("{service} has {} now", output::count(states.len(), "state")));
     if let Err(error) = stored.compact() {

@@ -40,9 +40,9 @@ impl Damaged {
         // What is beside a part that cannot be read is well.
         let spot = damage.spot().filter(|_| !matches!(damage, Damage::Between { .. }));
         Self {
-            service: spot.map(|spot| spot.service.clone()),
-            actor: spot.map(|spot| spot.actor.clone()),
-            key: spot.and_then(|spot| spot.key.clone()),
+            service: spot.as_ref().map(|spot| spot.service.clone()),
+            actor: spot.as_ref().map(|spot| spot.actor.clone()),
+            key: spot.and_then(|spot| spot.key),
             says: damage.to_string(),
         }
     }

@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
 use super::layout::{ABOUT_TABLE, FORMAT, ID, OLD_STATES_TABLE, Place, RECORD, STATES_TABLE, VALUE};
+use super::lost::{self, Key, Lost, Shelved};
 use super::mark::{Mark, Marked};
 use super::pages::{Commit, NoPages, Pages};
 use super::storage::Storage;
@@ -25,8 +27,10 @@ use super::sums::{Record, SUM, Sums, of_value, read_value, write_value};
 use super::survey::{Damage, Spot, Survey, about};
 use super::{StateError, damaged};
 
-/// The layout that is written here. A file with a higher number is not touched; one with a lower number is written anew when it is opened.
+/// The layout that is written here. A file with a lower number is written anew when it is opened.
 pub(super) const NEWEST: u64 = 2;
+/// The same, with what is lost. A file with a higher number is not touched.
+pub(super) const WITH_LOST: u64 = 3;
 /// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a file is waited for that is in use: a mesh that was just dropped is about to let go.
@@ -83,6 +87,8 @@ pub struct StateFile {
     mark: Option<Mark>,
     /// Which file it is.
     id: u64,
+    /// The states that cannot be used, as the file has them.
+    lost: Mutex<Vec<Lost>>,
 }
 
 impl StateFile {
@@ -122,12 +128,16 @@ impl StateFile {
     pub(super) fn make_with(
         path: &Path,
         states: &BTreeMap<String, BTreeMap<Box<str>, Kept>>,
+        lost: &[Lost],
     ) -> Result<(), StateError> {
         let failed = |source| StateError::File { what: "make", path: path.to_owned(), source };
         OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(failed)?;
         let storage = Storage::file(path).map_err(failed)?;
         let file = Self::whole(storage, path.to_owned(), None)?;
         file.put_all(states.iter().map(|(service, states)| (service.as_str(), states)))?;
+        if !lost.is_empty() {
+            file.lose(lost)?;
+        }
         drop(file);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
@@ -224,7 +234,7 @@ impl StateFile {
         mark: Option<Mark>,
         known: Option<Commit>,
     ) -> Result<Self, StateError> {
-        let mut file = Self { database: Some(database), storage, path, mark, id: 0 };
+        let mut file = Self { database: Some(database), storage, path, mark, id: 0, lost: Mutex::default() };
         let opened = file.newest();
         if known.is_some_and(|known| !opened.is_some_and(|opened| opened.has_the_data_of(&known))) {
             let detail = "the store opened another commit than the one that was looked at".to_owned();
@@ -239,9 +249,12 @@ impl StateFile {
             let (format, id) = (read(&about, FORMAT)?, read(&about, ID)?);
             let new_id = RandomState::new().build_hasher().finish();
             match format {
-                Some(format) if format > NEWEST => refuse_newer(Some(format), &file.path)?,
-                Some(NEWEST) => {
+                Some(format) if format > WITH_LOST => refuse_newer(Some(format), &file.path)?,
+                Some(format) if format >= NEWEST => {
                     drop(about);
+                    if format == WITH_LOST {
+                        *file.lock_lost() = file.read_lost(&writing)?;
+                    }
                     writing.abort().map_err(file.error("read"))?;
                     return Ok(id.unwrap_or_default());
                 }
@@ -332,11 +345,15 @@ impl StateFile {
     ///
     /// [`StateError`]; it is damaged where one of its values is not what was written.
     pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
-        Ok(self.load(service)?.into_iter().map(|(actor, loaded)| (actor, loaded.kept)).collect())
+        let Shelved { states, lost } = self.load(service)?;
+        if !lost.is_empty() {
+            return Err(StateError::Damaged { path: self.path.clone(), detail: lost::told(&lost) });
+        }
+        Ok(states.into_iter().map(|(actor, loaded)| (actor, loaded.kept)).collect())
     }
 
-    /// [`StateFile::read`], with what the values come to.
-    pub(crate) fn load(&self, service: &str) -> Result<BTreeMap<Box<str>, Loaded>, StateError> {
+    /// [`StateFile::read`], with what the values come to. What is damaged is lost, and no error.
+    pub(crate) fn load(&self, service: &str) -> Result<Shelved, StateError> {
         self.sound(|| {
             let states = self.states()?;
             let mut found: BTreeMap<Box<str>, Loaded> = BTreeMap::new();
@@ -376,7 +393,11 @@ impl StateFile {
                 }
             }
             compare(service, last, expected, &found, &mut damage);
-            if damage.is_empty() { Ok(found) } else { Err(damaged(&self.path, &damage)) }
+            let of = |damage: &Damage| Some(Lost::at(&damage.spot()?, damage.to_string()));
+            let lost = self.lost().into_iter().chain(damage.iter().filter_map(of));
+            let lost: Vec<_> = lost.filter_map(|lost| lost.keys_of(service)).collect();
+            found.retain(|actor, _| !lost.iter().any(|lost| lost.has(actor)));
+            Ok(Shelved { states: found, lost })
         })
     }
 
@@ -423,9 +444,13 @@ impl StateFile {
     ///
     /// [`StateError`]; nothing has changed then.
     pub fn forget(&self, service: &str, actor: &str) -> Result<bool, StateError> {
+        let lost = self.lost_without(&[lost::only(service, actor)]);
         let there_was = self.sound(|| {
             let writing = self.writing()?;
-            let mut there_was = false;
+            let mut there_was = lost.is_some();
+            if let Some(lost) = &lost {
+                self.write_lost(&writing, lost)?;
+            }
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
                 // The smallest text that comes after this key.
@@ -440,6 +465,9 @@ impl StateFile {
             writing.commit().map_err(self.error("write"))?;
             Ok(there_was)
         })?;
+        if let Some(lost) = lost {
+            *self.lock_lost() = lost;
+        }
         self.acknowledge();
         Ok(there_was)
     }
@@ -449,8 +477,14 @@ impl StateFile {
         &self,
         all: impl Iterator<Item = (&'a str, &'a BTreeMap<Box<str>, Kept>)>,
     ) -> Result<(), StateError> {
+        let all: Vec<_> = all.collect();
+        let ranges: Vec<(Key, Key)> = all.iter().map(|(service, _)| lost::all_of(service)).collect();
+        let lost = self.lost_without(&ranges);
         self.sound(|| {
             let writing = self.writing()?;
+            if let Some(lost) = &lost {
+                self.write_lost(&writing, lost)?;
+            }
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
                 let mut summed = Vec::new();
@@ -476,8 +510,27 @@ impl StateFile {
             }
             writing.commit().map_err(self.error("write"))
         })?;
+        if let Some(lost) = lost {
+            *self.lock_lost() = lost;
+        }
         self.acknowledge();
         Ok(())
+    }
+
+    /// Lets states count as lost.
+    fn lose(&self, lost: &[Lost]) -> Result<(), StateError> {
+        self.sound(|| {
+            let writing = self.writing()?;
+            self.write_lost(&writing, lost)?;
+            let mut about = writing.open_table(ABOUT_TABLE).map_err(self.error("write"))?;
+            about.insert(FORMAT, WITH_LOST).map_err(self.error("write"))?;
+            drop(about);
+            writing.commit().map_err(self.error("write"))
+        })
+    }
+
+    pub(super) fn lock_lost(&self) -> MutexGuard<'_, Vec<Lost>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives back the room that was deleted; whether there was any. It takes about as long as writing what is left.
@@ -597,7 +650,12 @@ impl StateFile {
         self.database.as_ref().ok_or_else(|| closed(&self.path))
     }
 
-    fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
+    /// What errors call it.
+    pub(super) fn name(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn error<E: Into<redb::Error>>(&self, what: &'static str) -> impl Fn(E) -> StateError {
         StateError::of(what, &self.path)
     }
 
@@ -656,8 +714,8 @@ fn chosen(pages: &Pages<'_>, path: &Path) -> Result<(Commit, bool), StateError> 
 
 fn refuse_newer(format: Option<u64>, path: &Path) -> Result<(), StateError> {
     match format {
-        Some(format) if format > NEWEST => {
-            Err(StateError::NewerFormat { path: path.to_owned(), format, known: NEWEST })
+        Some(format) if format > WITH_LOST => {
+            Err(StateError::NewerFormat { path: path.to_owned(), format, known: WITH_LOST })
         }
         _ => Ok(()),
     }

@@ -1,6 +1,5 @@
 //! The way to the thread that makes commits durable, for states and for the runtime.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::StateError;
-use super::file::{Loaded, StateFile};
+use super::file::StateFile;
+use super::lost::{LostStates, Shelved};
 use super::room::Room;
 use super::sums::Sums;
 use super::writer::{Order, Outcome, Pause, Rest, Save, Writer, pause};
@@ -27,12 +27,22 @@ pub(in crate::state) struct Home {
     pub(super) last: AtomicU64,
     /// What the committed values come to. Only the thread that writes looks at it.
     pub(super) sums: Mutex<Sums>,
+    /// The states of its service that are damaged on disk, where this was one of them. They are never written over.
+    pub(super) lost: Option<Arc<LostStates>>,
 }
 
 impl Home {
     pub(super) fn new(journal: &Journal, service: &Arc<str>, actor: &str, sums: Sums) -> Self {
         let (journal, service) = (journal.clone(), Arc::clone(service));
-        Self { journal, service, actor: actor.into(), last: AtomicU64::new(NO_MESSAGE), sums: Mutex::new(sums) }
+        let (last, sums) = (AtomicU64::new(NO_MESSAGE), Mutex::new(sums));
+        Self { journal, service, actor: actor.into(), last, sums, lost: None }
+    }
+
+    /// What is on disk is gone, or as it should be.
+    pub(super) fn is_well(&self) {
+        if let Some(lost) = &self.lost {
+            lost.begin_anew(&self.actor);
+        }
     }
 
     pub(super) fn sums(&self) -> MutexGuard<'_, Sums> {
@@ -106,7 +116,7 @@ impl Journal {
     }
 
     /// What a service has on disk; none where the file is closed.
-    pub(crate) async fn read(&self, service: &str) -> Option<Result<BTreeMap<Box<str>, Loaded>, StateError>> {
+    pub(crate) async fn read(&self, service: &str) -> Option<Result<Shelved, StateError>> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Read(service.to_owned(), answer)).ok()?;
         answered.await.ok()
@@ -138,10 +148,22 @@ impl State {
         self.home.is_some()
     }
 
+    /// What is wrong with it on disk, where it is damaged: it is empty then, and nobody is to believe that.
+    pub(crate) fn damage(&self) -> Option<Crash> {
+        let home = self.home.as_ref()?;
+        let detail = home.lost.as_ref()?.of(&home.actor)?;
+        Some(Crash::StateDamaged { detail: detail.as_ref().to_owned() })
+    }
+
     /// Begins to save what the turn over the message `id` wrote, where this state is durable; no writes are left then. `rest` happens after that.
     pub(crate) fn save(self: &Arc<Self>, writes: &mut Transaction, id: u64, schema: u32, rest: Rest) -> Option<Saving> {
         let home = self.home.as_ref()?;
         let (done, outcome) = oneshot::channel();
+        if let Some(damage) = self.damage().filter(|_| !writes.forgets) {
+            let _somebody_waits = done.send(Err(damage.to_string().into()));
+            *writes = Transaction::default();
+            return Some(Saving(outcome));
+        }
         let save = Save { state: Arc::clone(self), writes: std::mem::take(writes), id, schema, rest, done };
         // Where the thread is gone, `done` is dropped, and that is the outcome.
         let _closed = home.journal.orders.send(Order::Save(Box::new(save)));

@@ -22,3 +22,6 @@ pub(super) const OLD_STATES_TABLE: TableDefinition<'_, Place<'_>, &[u8]> = Table
 pub(super) const RECORD: &str = "";
 /// Stands before the key of a value.
 pub(super) const VALUE: char = '=';
+/// What is lost: see [`super::lost`]. In files of format 3 only.
+pub(super) const LOST: &str = "lost";
+pub(super) const LOST_TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(LOST);

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod journal;
 mod layout;
+mod lost;
 mod mark;
 mod pages;
 mod room;
@@ -27,6 +28,10 @@ use error::damaged;
 pub use file::{Kept, StateFile};
 pub(super) use journal::Home;
 pub(crate) use journal::{Journal, NO_MESSAGE, Saving};
+pub use lost::Lost;
+#[cfg(test)]
+pub(crate) use lost::Shelved;
+pub(crate) use lost::told;
 pub(crate) use shelf::Shelf;
 pub use survey::{Damage, Spot, Survey};
 

@@ -1,13 +1,15 @@
 //! The durable states of one service, whichever actor or lane asks for them.
 //!
-//! All that is on disk is here from the start. So a key finds its state whatever the number of lanes was when it was saved.
+//! All that is on disk is here from the start. So a key finds its state whatever the number of lanes was when it was saved. One whose state is damaged gets
+//! a state that is empty, says so, and is never written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::file::{Kept, Loaded};
 use super::journal::{Home, Journal};
+use super::lost::{LostKeys, LostStates, Shelved};
 use super::sums::Sums;
 use crate::state::State;
 
@@ -17,6 +19,8 @@ pub(crate) struct Shelf {
     journal: Journal,
     service: Arc<str>,
     states: Mutex<HashMap<Box<str>, Arc<State>>>,
+    /// Those that are damaged.
+    lost: Arc<LostStates>,
     /// How many states there may be before they are looked through: twice as many as were left the last time.
     look_at: AtomicUsize,
 }
@@ -26,14 +30,14 @@ const FEW_STATES: usize = 256;
 
 impl Shelf {
     /// With what is on disk.
-    pub(crate) fn new(journal: Journal, service: &str, kept: BTreeMap<Box<str>, Loaded>) -> Self {
+    pub(crate) fn new(journal: Journal, service: &str, Shelved { states, lost }: Shelved) -> Self {
         let service: Arc<str> = service.into();
-        let states = kept.into_iter().map(|(actor, Loaded { kept, sums })| {
+        let states = states.into_iter().map(|(actor, Loaded { kept, sums })| {
             let state = State::kept(kept, Home::new(&journal, &service, &actor, sums));
             (actor, Arc::new(state))
         });
         let states = Mutex::new(states.collect());
-        Self { journal, service, states, look_at: AtomicUsize::default() }
+        Self { journal, service, states, lost: Arc::new(LostStates::new(lost)), look_at: AtomicUsize::default() }
     }
 
     /// The state of a key, made at the first question.
@@ -48,7 +52,9 @@ impl Shelf {
             states.retain(|_, state| state.commits() > 0 || Arc::strong_count(state) > 1);
             self.look_at.store(states.len() * 2, Ordering::Relaxed);
         }
-        let home = Home::new(&self.journal, &self.service, actor, Sums::default());
+        let mut home = Home::new(&self.journal, &self.service, actor, Sums::default());
+        // Looked at once for each key that is new, and there are few that are damaged, if any.
+        home.lost = self.is_lost(actor).then(|| Arc::clone(&self.lost));
         let state = Arc::new(State::kept(Kept::default(), home));
         states.insert(actor.into(), Arc::clone(&state));
         state
@@ -85,6 +91,16 @@ impl Shelf {
     /// Waits until no commit is under way that a turn before has left behind: what a turn reads from here on is what the next commit builds on.
     pub(crate) async fn settle(&self) {
         self.journal.settle().await;
+    }
+
+    /// The keys whose states are damaged, and what is wrong with them.
+    pub(crate) fn lost(&self) -> Vec<LostKeys> {
+        self.lost.all()
+    }
+
+    /// Whether the state of a key is damaged, or may be.
+    pub(crate) fn is_lost(&self, actor: &str) -> bool {
+        self.lost.of(actor).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<State>>> {

@@ -10,7 +10,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::file::{Kept, NEWEST};
-use super::layout::{ABOUT, FORMAT, ID, OLD_STATES, RECORD, STATES, VALUE};
+use super::layout::{ABOUT, FORMAT, ID, LOST, OLD_STATES, RECORD, STATES, VALUE};
+use super::lost::Lost;
 use super::pages::{Commit, Of, Pages, Seen};
 use super::sums::{Record, Sums, read_value};
 use super::{StateError, StateFile, damaged};
@@ -61,6 +62,11 @@ pub enum Damage {
         /// Which.
         of: Spot,
     },
+    /// What a host has found damaged, and does without since. What is left of it stands in the file.
+    Lost {
+        /// Which states.
+        lost: Lost,
+    },
 }
 
 /// Where something is.
@@ -101,6 +107,7 @@ impl fmt::Display for Damage {
             Self::Record { of } => write!(f, "the record of {of} is not what was written"),
             Self::State { of, detail } => write!(f, "{of}: {detail}"),
             Self::Value { of } => write!(f, "{of} is not what was written"),
+            Self::Lost { lost } => f.write_str(lost.says()),
         }
     }
 }
@@ -108,11 +115,12 @@ impl fmt::Display for Damage {
 impl Damage {
     /// Where it is, as far as that is known; for a part that cannot be read, what is before it or after it.
     #[must_use]
-    pub fn spot(&self) -> Option<&Spot> {
+    pub fn spot(&self) -> Option<Spot> {
         match self {
             Self::File { .. } => None,
-            Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()),
-            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(of),
+            Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()).cloned(),
+            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(of.clone()),
+            Self::Lost { lost } => Some(lost.spot()),
         }
     }
 
@@ -126,6 +134,7 @@ impl Damage {
                     && last.as_ref().is_none_or(|last| service <= last.as_str())
             }
             Self::Record { of } | Self::State { of, .. } | Self::Value { of } => of.service == service,
+            Self::Lost { lost } => lost.is_of(service),
         }
     }
 }
@@ -169,7 +178,7 @@ impl Survey {
     ///
     /// [`StateError`]; there is a file of this name already, or it cannot be written. What was written by then is left.
     pub fn write_to(&self, path: &Path) -> Result<(), StateError> {
-        StateFile::make_with(path, &self.states)
+        StateFile::make_with(path, &self.states, &[])
     }
 
     /// What is damaged of a service, or may be; none where it is well.
@@ -193,6 +202,7 @@ impl Survey {
         let states = if seeing.format < NEWEST { OLD_STATES } else { STATES };
         let whole = pages.walk(commit, true, |of, seen| match of {
             Of::Table(name) if name == states => seeing.see(seen),
+            Of::Table(LOST) => seeing.lost(&seen),
             Of::Table(_) if matches!(seen, Seen::Entry(..)) => {}
             Of::Table(_) => seeing.file("what is true of the whole file is damaged"),
             Of::Names if matches!(seen, Seen::Hole(..)) => seeing.file("the list of its tables is damaged"),
@@ -227,6 +237,14 @@ pub(super) fn about(pages: &Pages<'_>, commit: &Commit) -> (Option<u64>, Option<
 impl Seeing {
     fn file(&mut self, detail: &str) {
         self.damage.insert(Damage::File { detail: detail.to_owned() });
+    }
+
+    fn lost(&mut self, seen: &Seen<'_>) {
+        let lost = if let Seen::Entry(_, bytes) = seen { Lost::of_bytes(bytes) } else { None };
+        match lost {
+            Some(lost) => drop(self.damage.insert(Damage::Lost { lost })),
+            None => self.file("what it says of states that are lost is damaged"),
+        }
     }
 
     fn see(&mut self, seen: Seen<'_>) {

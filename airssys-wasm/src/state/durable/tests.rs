@@ -13,7 +13,7 @@ use bytes::Bytes;
 use self::disk::{Disk, random};
 use super::journal::Saving;
 use super::writer::Pause;
-use super::{Journal, Kept, Shelf, StateError, StateFile};
+use super::{Journal, Kept, Shelf, Shelved, StateError, StateFile};
 use crate::error::Crash;
 use crate::state::{Full, Saved, State, Transaction};
 
@@ -110,11 +110,11 @@ fn a_file_is_somebody_elses_newer_or_damaged_and_each_is_told() {
     std::fs::write(&path, &whole).unwrap();
     let database = redb::Database::create(&path).unwrap();
     let writing = database.begin_write().unwrap();
-    writing.open_table(redb::TableDefinition::<&str, u64>::new("about")).unwrap().insert("format", 3).unwrap();
+    writing.open_table(redb::TableDefinition::<&str, u64>::new("about")).unwrap().insert("format", 4).unwrap();
     writing.commit().unwrap();
     drop(database);
     let newer = StateFile::open(folder.path()).unwrap_err();
-    assert!(matches!(newer, StateError::NewerFormat { format: 3, known: 2, .. }), "{newer}");
+    assert!(matches!(newer, StateError::NewerFormat { format: 4, known: 3, .. }), "{newer}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() 
     disk.damage(b"actor");
     file.reopen().unwrap();
     let journal = Journal::start_with(file, 0, |_| Duration::ZERO).unwrap();
-    let state = Shelf::new(journal.clone(), "counter", BTreeMap::new()).state("");
+    let state = Shelf::new(journal.clone(), "counter", Shelved::default()).state("");
     for _ in 0..2 {
         let refused = write(&state, 1).await;
         assert!(matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("damaged")), "{refused:?}");
@@ -500,7 +500,7 @@ async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_
     assert!(write(&state, 2).await.is_err() && disk.asked() == asked, "it is too soon");
     assert!(state.was_saved(1) && !state.was_saved(2));
     // Who must know what the disk has does not wait for that.
-    assert_eq!(number(&journal.read("counter").await.unwrap().unwrap()[""].kept.values), 1);
+    assert_eq!(number(&journal.read("counter").await.unwrap().unwrap().states[""].kept.values), 1);
     write(&state, 2).await.unwrap();
     assert_eq!((number(&state.snapshot()), state.commits()), (2, 2));
 }

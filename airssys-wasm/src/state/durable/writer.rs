@@ -23,8 +23,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::StateError;
-use super::file::{Change, Loaded, StateFile};
+use super::file::{Change, StateFile};
 use super::journal::NO_MESSAGE;
+use super::lost::Shelved;
 use super::room::Room;
 use super::sums::{Record, Sums, of_value};
 use crate::state::{State, Transaction};
@@ -54,7 +55,7 @@ pub(super) enum Order {
 }
 
 /// Who wants to know what a service has, by the key of the actor.
-pub(super) type Read = oneshot::Sender<Result<BTreeMap<Box<str>, Loaded>, StateError>>;
+pub(super) type Read = oneshot::Sender<Result<Shelved, StateError>>;
 
 /// One commit.
 pub(super) struct Save {
@@ -184,10 +185,15 @@ impl Writer {
             }
             self.save_admitted(&mut batch.group);
             if let Some(mut forget) = batch.forget.take() {
-                // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
-                forget.writes.delete_all(&forget.state);
-                batch.group.push(forget);
-                self.save_admitted(&mut batch.group);
+                match self.drop_damaged(&forget.state) {
+                    Ok(()) => {
+                        // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
+                        forget.writes.delete_all(&forget.state);
+                        batch.group.push(forget);
+                        self.save_admitted(&mut batch.group);
+                    }
+                    Err(why) => drop(forget.done.send(Err(why))),
+                }
             }
             for (service, answer) in batch.reads.drain(..) {
                 let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
@@ -203,6 +209,20 @@ impl Writer {
         if let Some(answer) = batch.close {
             let _nobody_waits_any_more = answer.send(());
         }
+    }
+
+    /// Drops what is left on disk of a damaged state that is to be forgotten: nobody has read it, so nobody knows its keys.
+    fn drop_damaged(&mut self, state: &State) -> Result<(), Arc<str>> {
+        let Some(home) = state.home.as_ref().filter(|_| state.damage().is_some()) else { return Ok(()) };
+        self.look_in_time()?;
+        self.file.forget(&home.service, &home.actor).map(drop).map_err(|error| {
+            let why: Arc<str> = error.to_string().into();
+            // It may be gone or not; the file is opened anew, and nothing else has to be put right.
+            self.doubt = Some(Doubt { before: Vec::new(), why: Arc::clone(&why) });
+            why
+        })?;
+        home.is_well();
+        Ok(())
     }
 
     fn save_admitted(&mut self, group: &mut Vec<Save>) {

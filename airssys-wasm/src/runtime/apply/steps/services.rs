@@ -16,6 +16,7 @@ use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::{Service, Terms};
 use crate::runtime::deployments::Deployable;
+use crate::state::durable::told;
 
 #[cfg(test)]
 mod tests;
@@ -251,6 +252,11 @@ async fn carry_over(from: &Service, to: &Service) -> Result<(), Crash> {
     // An actor that was stopped over a commit left it on its way to the disk.
     if let Some(shelf) = &from.shelf {
         shelf.settle().await;
+        let lost = shelf.lost();
+        if !lost.is_empty() {
+            // What is damaged would be as if it had never been.
+            return Err(Crash::StateDamaged { detail: told(&lost) });
+        }
     }
     let mut states = Vec::new();
     from.each_state(|key, state| {

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::*;
@@ -9,7 +7,7 @@ use crate::address::Address;
 use crate::router::service::{Holding, Lane, Route, Shape};
 use crate::router::waits::Waits;
 use crate::state::Transaction;
-use crate::state::durable::{Journal, NO_MESSAGE, Shelf, StateFile};
+use crate::state::durable::{Journal, NO_MESSAGE, Shelf, Shelved, StateFile};
 
 fn service(shelf: Option<&Arc<Shelf>>) -> Service {
     Service {
@@ -28,7 +26,7 @@ fn service(shelf: Option<&Arc<Shelf>>) -> Service {
 async fn a_commit_that_is_on_its_way_is_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(StateFile::open(folder.path()).unwrap(), 0).unwrap();
-    let shelf = Arc::new(Shelf::new(journal, "one", BTreeMap::new()));
+    let shelf = Arc::new(Shelf::new(journal, "one", Shelved::default()));
     let (from, to) = (service(Some(&shelf)), service(None));
     let state = from.state_of("").unwrap();
     let mut turn = Transaction::default();
