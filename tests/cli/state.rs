@@ -259,6 +259,11 @@ fn a_host_lives_on_without_a_key_whose_state_is_damaged_until_that_is_put_back()
         assert!(shown.contains("prober (suspended)") && !shown.contains("other (suspended)"), "{shown}");
         assert!(shown.contains("\"bob\"") && shown.contains("airssys state verify"), "{shown}");
         let _set = ask("carol", &set("start", json!(start))).well();
+        let names = ["\"bob\"", "state verify"];
+        let dumped = desk.run(&["state", "dump", "prober"]).refused(1, "AD103", &names);
+        assert!(dumped.stdout.contains("needle of alice") && !dumped.stdout.contains("needle of b"), "{dumped:#?}");
+        let _damaged = desk.run(&["state", "get", "prober", "name", "--key", "bob"]).refused(1, "AD103", &names);
+        let _well = desk.run(&["state", "get", "prober", "name", "--key", "alice"]).well();
         if start == 1 {
             let _forgotten = desk.run(&["state", "forget", "prober/bob", "--yes"]).well();
             assert!(ask("bob", &get).well().stdout.contains("null"));

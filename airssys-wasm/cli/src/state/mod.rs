@@ -10,6 +10,7 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use airssys_wasm::ServiceStatus;
 use airssys_wasm::address::Address;
 use airssys_wasm::state::durable::{StateError, StateFile, Survey};
 use clap::Subcommand;
@@ -131,7 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
 fn dump(service: &str, data: &Path) -> Result<(Dump, Result<(), StateError>), StateCommandError> {
     match control::ask(data, &Request::State { service: service.to_owned() }) {
         Err(ControlError::NoHost { .. }) => {}
-        answered => return Ok((answered?, Ok(()))),
+        answered => return Ok((answered?, sound_in_host(service, data)?)),
     }
     let survey = surveyed(data)?;
     let sound = survey.check(service, data);
@@ -142,11 +143,28 @@ fn dump(service: &str, data: &Path) -> Result<(Dump, Result<(), StateError>), St
     }
 }
 
+/// What of a service's state is damaged, as the host that runs says: it does without that, and nobody is to take what it has for all.
+fn sound_in_host(service: &str, data: &Path) -> Result<Result<(), StateError>, StateCommandError> {
+    let services: Vec<ServiceStatus> = control::ask(data, &Request::Services)?;
+    let found = services.into_iter().find(|found| found.service == service);
+    let damage = found.map(|found| found.damage).unwrap_or_default();
+    if damage.is_empty() {
+        return Ok(Ok(()));
+    }
+    Ok(Err(StateError::Damaged { path: StateFile::path(data), detail: damage.join("; ") }))
+}
+
 fn get(service: &str, key: &str, actor: &str, data: &Path) -> Result<Option<Body>, StateCommandError> {
     let (of, named) = (service.to_owned(), key.to_owned());
     match control::ask(data, &Request::StateValue { service: of, actor: actor.to_owned(), key: named }) {
         Err(ControlError::NoHost { .. }) => {}
-        answered => return Ok(answered?),
+        answered => {
+            let value: Option<Body> = answered?;
+            if value.is_none() {
+                sound_in_host(service, data)??;
+            }
+            return Ok(value);
+        }
     }
     let survey = surveyed(data)?;
     survey.check(service, data)?;

@@ -355,6 +355,37 @@ mod tests {
         assert_eq!(Lost::of(&hole(None, None)), None);
     }
 
+    /// A host that was killed over the exchange leaves a new file that is not finished, or a second name of the damaged one.
+    #[test]
+    fn an_exchange_that_was_cut_off_is_made_again() {
+        let data = tempfile::tempdir().unwrap();
+        let path = StateFile::path(data.path());
+        let file = StateFile::open(data.path()).unwrap();
+        let pad = format!("needle {}", "x".repeat(5_000));
+        let kept = |value: &str| super::super::Kept {
+            values: BTreeMap::from([("k".into(), value.to_owned().into_bytes().into())]),
+            commits: 1,
+            schema: 0,
+        };
+        for (service, value) in [("a", "well"), ("b", &*pad), ("c", "well")] {
+            file.replace(service, &BTreeMap::from([("".into(), kept(value))])).unwrap();
+        }
+        drop(file);
+        let mut bytes = fs::read(&path).unwrap();
+        let found: Vec<usize> = (0..bytes.len() - 6).filter(|at| bytes[*at..].starts_with(b"needle")).collect();
+        found.into_iter().for_each(|at| bytes[at] ^= 1);
+        fs::write(&path, &bytes).unwrap();
+        fs::write(path.with_extension("unfinished"), "only a part").unwrap();
+        fs::hard_link(&path, path.with_file_name("state.damaged-1.redb")).unwrap();
+        let file = StateFile::open_without_damage(data.path()).unwrap();
+        assert!(!file.load("b").unwrap().lost.is_empty());
+        assert_eq!(file.load("a").unwrap().states[""].kept, kept("well"));
+        for kept in [1, 2] {
+            assert_eq!(fs::read(path.with_file_name(format!("state.damaged-{kept}.redb"))).unwrap(), bytes);
+        }
+        assert!(!path.with_extension("unfinished").exists());
+    }
+
     #[test]
     fn what_is_lost_stays_so_until_it_is_put_back() {
         let data = tempfile::tempdir().unwrap();
