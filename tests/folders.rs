@@ -12,7 +12,8 @@ use airssys_tests::command::Desk;
 use airssys_tests::{Mesh, PATIENCE, guest, with_guests};
 use airssys_wasm::Runtime;
 use airssys_wasm::compose::{FolderError, Topology};
-use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::registry::{Digest, Release};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::json;
 use tempfile::TempDir;
@@ -280,6 +281,92 @@ async fn what_the_host_stands_on_is_granted_to_nobody() {
     }
     for fine in ["/ro release read", "/ro box read", "/data box/sub read-write"] {
         assert_eq!(start(fine, &state).await, None, "{fine}");
+    }
+}
+
+/// A release in a folder of the house, under another version than the built one.
+fn put_release(house: &House, folder: &str, version: &str) {
+    let built = guest("prober").with_file_name("target").join("airssys/prober.wasm");
+    house.write(&format!("{folder}/next.wasm"), fs::read(built).unwrap());
+    let asks = "[requests.files]\n\"/data\" = \"read-write\"\n";
+    house.write(&format!("{folder}/next.toml"), format!("name = \"mover\"\nversion = {version:?}\n{asks}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_deploy_in_the_same_words() {
+    let house = House::new();
+    put_release(&house, "box/sub", "0.2.0");
+    let data = house.path().join("data");
+    // By its path, and by links to the component and to its description from where nobody writes.
+    symlink("box/sub/next.wasm", house.path().join("linked.wasm")).unwrap();
+    fs::copy(house.path().join("box/sub/next.wasm"), house.path().join("described.wasm")).unwrap();
+    symlink("box/sub/next.toml", house.path().join("described.toml")).unwrap();
+    let mover = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
+    let mesh = Mesh::try_start(&mover, Runtime::builder().data_folder(&data)).await.unwrap();
+    let Mesh { runtime, folder } = mesh;
+    let runtime = Arc::new(runtime);
+    for release in ["box/sub/next.wasm", "linked.wasm", "described.wasm"] {
+        let path = house.path().join(release);
+        let text = format!("{mover}[[service]]\nname = \"next\"\nrelease = {path:?}\n");
+        let file = folder.path().join("airssys.toml");
+        fs::write(&file, &text).unwrap();
+        let topology = Topology::read(&file).unwrap();
+        let mut said = vec![
+            ("check", Runtime::builder().check(&topology).await.map(drop).unwrap_err().to_string()),
+            ("run", Runtime::builder().start(&topology).await.map(drop).unwrap_err().to_string()),
+            (
+                "apply",
+                runtime.apply(topology.clone(), DeployOptions::default()).await.map(drop).unwrap_err().to_string(),
+            ),
+        ];
+        let found = Release::find(&path).unwrap();
+        let mut options = DeployOptions::default();
+        options.probation = std::time::Duration::ZERO;
+        said.push((
+            "plan",
+            runtime.plan("mover", found.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
+        ));
+        let set = vec![("mover".to_owned(), found.clone())];
+        said.push(("set", runtime.deploy_set(set, options.clone()).await.map(drop).unwrap_err().to_string()));
+        said.push(("deploy", runtime.deploy("mover", found, options).await.map(drop).unwrap_err().to_string()));
+        for (door, told) in said {
+            let begin = format!(
+                "the granted folder {} (/data of service mover) and a release that is run, ",
+                house.path().join("box").display()
+            );
+            assert!(told.starts_with(&begin) && told.contains("; hint: grant a folder"), "{release} {door}: {told}");
+        }
+    }
+    let answer = runtime.call("mover", read("/data/sub/text").bytes(), PATIENCE).await.unwrap();
+    assert!(answer.is_some());
+    assert!(runtime.shutdown().await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deployed_is_kept_so_the_next_start_minds_no_grant_where_it_came_from() {
+    let house = House::new();
+    fs::create_dir(house.path().join("inbox")).unwrap();
+    put_release(&house, "inbox", "0.2.0");
+    let data = house.path().join("data");
+    let before = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
+    let start = async |text: &str| Mesh::try_start(text, Runtime::builder().data_folder(&data)).await.unwrap();
+    let mesh = start(&before).await;
+    let release = Release::find(&house.path().join("inbox/next.wasm")).unwrap();
+    let mut options = DeployOptions::default();
+    options.probation = std::time::Duration::ZERO;
+    let deployment = mesh.runtime.deploy("mover", release, options).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    mesh.stop().await;
+    // Now a guest may write to where it came from, and does.
+    let after = BEGIN.to_owned() + &house.service("mover", &["/data inbox read-write"]);
+    for _ in 0..2 {
+        let mesh = start(&after).await;
+        mesh.ok("mover", &write("/data/next.wasm", "something else")).await;
+        mesh.ok("mover", &write("/data/next.toml", "name = \"evil\"")).await;
+        let live = mesh.runtime.live_digest("mover");
+        let built = fs::read(guest("prober").with_file_name("target").join("airssys/prober.wasm")).unwrap();
+        assert_eq!(live, Some(Digest::of(&built).to_string()), "what was deployed serves");
+        mesh.stop().await;
     }
 }
 

@@ -4,7 +4,7 @@
 //! renamed, removed or linked later leads elsewhere. A path is walked one name at a time. Below a folder that a guest may write to, no link and no `..`
 //! is followed, since the guest may have put it there. What the host itself stands on is granted to nobody.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::topology::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
+use crate::registry::{MANIFEST, Reference, Release};
 
 /// How many links a path may go through, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -162,11 +163,8 @@ pub(crate) fn hold<'a>(
     for (what, path) in [("the kernel's folder", "/proc"), ("the kernel's folder", "/sys")] {
         guarded.push(Guarded::closed(what, Path::new(path)));
     }
-    // One that is published lies in the data folder.
-    for node in topology.services().filter(|node| node.release.seal.is_none()) {
-        for path in [&node.release.component, &node.named] {
-            guarded.push(Guarded::kept("a release that is run", path));
-        }
+    for node in topology.services() {
+        guarded.extend(read_of(node).into_iter().map(|path| Guarded::kept(RELEASE, &path)));
     }
     let notes = open(&all, &guarded, &mut folders)?;
     topology.each_service(|node| {
@@ -180,6 +178,61 @@ pub(crate) fn hold<'a>(
         }
     });
     Ok(notes)
+}
+
+const RELEASE: &str = "a release that is run";
+
+/// What the host reads of a service's release, now and at later starts, by paths that the operator wrote.
+fn read_of(node: &ServiceNode) -> BTreeSet<PathBuf> {
+    // The topology names it, so its description is read at each start.
+    let is_path = node.named.to_str().is_none_or(|text| !Reference::is_meant(text));
+    let mut paths = if is_path { files_of(&node.named) } else { BTreeSet::new() };
+    // What is published or kept lies in the data folder under its digest: whatever becomes of its path, nothing else is read from there.
+    if node.release.seal.is_none() && node.release.kept.is_none() {
+        paths.append(&mut files_of(&node.release.component));
+    }
+    paths
+}
+
+/// A component or the folder of one, its description, and where links lead that stand for these.
+fn files_of(release: &Path) -> BTreeSet<PathBuf> {
+    let described = if release.is_dir() { release.join(MANIFEST) } else { release.with_extension("toml") };
+    let written = [release.to_owned(), described];
+    let real = written.clone().into_iter().filter_map(|path| path.canonicalize().ok());
+    real.chain(written.clone()).collect()
+}
+
+/// Refuses a release that is about to be run, where guests of these services may write to what the host reads of it.
+pub(crate) fn check_release<'a>(
+    release: &Release,
+    services: impl Iterator<Item = &'a Arc<ServiceNode>>,
+) -> Result<(), FolderError> {
+    if release.seal.is_some() {
+        return Ok(());
+    }
+    let read = files_of(&release.component);
+    let ways: Vec<Way> = read.iter().filter_map(|path| nearest(path)).map(|(way, _)| way).collect();
+    for node in services {
+        for (granted, _, held) in grants(node).filter(|(_, access, _)| *access == Access::ReadWrite) {
+            let found = match held.0.as_ref() {
+                Some(held) => fstat(held),
+                None => statat(CWD, &granted.host, AtFlags::empty()),
+            };
+            // What is gone nobody can write to.
+            let Ok(found) = found else { continue };
+            let id = (found.st_dev, found.st_ino);
+            if ways.iter().any(|way| way.steps.iter().any(|step| step.id == id)) {
+                return Err(FolderError::OfTheHost { granted, what: RELEASE, path: release.component.clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The way to a folder, or to the last one above a path that is there; and whether it is all of the path.
+fn nearest(path: &Path) -> Option<(Way, bool)> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.ancestors().find_map(|path| Some((walk(path, &HashMap::new()).ok()?, path == whole)))
 }
 
 fn grants(node: &ServiceNode) -> impl Iterator<Item = (Granted, Access, &Held)> {
@@ -208,11 +261,7 @@ fn open(
     let mut stands_on = Vec::with_capacity(guarded.len());
     for guarded in guarded {
         // What is not there yet will be in the last folder that is there.
-        let whole = std::path::absolute(&guarded.path).unwrap_or_else(|_| guarded.path.clone());
-        let place = whole.ancestors().find_map(|path| {
-            let way = walk(path, &HashMap::new()).ok()?;
-            Some(Way { is_whole: path == whole, ..way })
-        });
+        let place = nearest(&guarded.path).map(|(way, is_whole)| Way { is_whole, ..way });
         stands_on.push((guarded, place));
     }
     let mut notes = Vec::new();

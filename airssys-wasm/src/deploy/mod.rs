@@ -49,6 +49,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::Swapped;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
+use crate::compose::FolderError;
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::limits::{SHADOW_BYTES, size_text};
@@ -220,6 +221,9 @@ pub enum DeployError {
         /// Why not.
         source: Box<StoreError>,
     },
+    /// A guest may write to where it lies.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The release cannot be hosted.
     #[error("{service}: {source}")]
     Release {
@@ -249,6 +253,7 @@ impl DeployError {
             Self::Incompatible { .. } => "incompatible",
             Self::NotGranted(_) => "not-granted",
             Self::NotKept { .. } => "not-kept",
+            Self::Folder(_) => "folder",
             Self::Release { .. } => "release",
         }
     }

@@ -171,7 +171,7 @@ impl Runtime {
         Ok(prepared)
     }
 
-    fn live_ones(&self) -> HashMap<String, Deployable> {
+    pub(super) fn live_ones(&self) -> HashMap<String, Deployable> {
         let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
         releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
     }

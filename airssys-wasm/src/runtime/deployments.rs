@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::actor::{Multiplicity, Post};
 use crate::apply::Ledger;
 use crate::capability::{Operation, Policy};
-use crate::compose::ServiceNode;
+use crate::compose::{ServiceNode, folders};
 use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Restore,
     SetId, Source, Stored, Strategy, Unfit,
@@ -279,6 +279,8 @@ impl Runtime {
         options: &DeployOptions,
         then: impl FnOnce(Deployable, Plan, Vec<DeployError>) -> T + Send + 'static,
     ) -> Result<T, DeployError> {
+        let nodes: Vec<Arc<ServiceNode>> = self.live_ones().into_values().map(|live| live.node).collect();
+        folders::check_release(&release, nodes.iter())?;
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
