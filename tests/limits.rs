@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use airssys_rt_shim::child::Shutdown;
 use airssys_tests::PATIENCE;
@@ -245,6 +245,41 @@ async fn a_crash_by_a_limit_names_its_key_and_what_it_is() {
 
 /// What is said of a topology, and how it is changed before.
 type Change = (&'static str, fn(&mut Topology));
+
+/// How many mappings the kernel keeps for this process.
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn releases_with_ever_other_limits_take_no_more_room_than_the_one_that_serves() {
+    let (runtime, folder) = start(&deep(10), "instances = 2").await;
+    let mut options = DeployOptions::default();
+    options.probation = Duration::ZERO;
+    let path = folder.path().join("b.wasm");
+    let mut most = 0;
+    for at in 0..60_usize {
+        std::fs::write(&path, deep(u32::try_from(at).unwrap())).unwrap();
+        let manifest = format!("name = \"a\"\nversion = \"1.0.{at}\"\nlimits = {{ stack = \"{}KiB\" }}\n", 600 + at);
+        std::fs::write(path.with_extension("toml"), manifest).unwrap();
+        let release = Release::find(&path).unwrap();
+        // One that is only looked at takes no room either.
+        let _plan = runtime.plan("a", release.clone(), options.clone()).await.unwrap();
+        let deployment = runtime.deploy("a", release, options.clone()).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live, "{at}");
+        well(&runtime).await;
+        if at < 5 {
+            most = most.max(mappings());
+        }
+    }
+    // Each class that stayed would have a thousand stacks, of two mappings each. Other tests of this process come and go.
+    let until = Instant::now() + PATIENCE;
+    while mappings() >= most + 2_000 {
+        assert!(Instant::now() < until, "{} mappings, and {most} after five of them", mappings());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    runtime.shutdown().await;
+}
 
 /// The one service of a topology, to change.
 fn service(topology: &mut Topology) -> &mut ServiceNode {

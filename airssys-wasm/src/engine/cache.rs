@@ -87,6 +87,12 @@ impl CodeCache {
         }
     }
 
+    /// Lets go of an engine.
+    pub(super) fn forget(&self, engine: &Engine) {
+        let mut known = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(known, _)| !Engine::same(known, engine));
+    }
+
     fn ending(&self, engine: &Engine) -> String {
         let mut known = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, ending)) = known.iter().find(|(known, _)| Engine::same(known, engine)) {

@@ -93,6 +93,18 @@ pub enum EngineError {
         /// The largest slot.
         most_bytes: u64,
     },
+    /// The instances of those shapes that are in use take all the mappings there are.
+    #[error(
+        "instances of another shape find no room beside {shapes} others, which may be {taken} instances, and {most} is the most here; hint: let the limits `memory`, `memories`, `table_elements`, `tables` and `stack` be those of another service, or raise vm.max_map_count (sysctl)"
+    )]
+    TooManyShapes {
+        /// The shapes that are in use.
+        shapes: usize,
+        /// The instances that they have room for.
+        taken: usize,
+        /// The most that there may be.
+        most: usize,
+    },
     /// The thread that ticks cannot be started.
     #[error("cannot start the thread that ticks the engines")]
     Clock(#[source] std::io::Error),
@@ -160,8 +172,12 @@ struct Class {
     shape: Shape,
     tier: Tier,
     engine: Engine,
+    /// Instances that it has room for: each takes two mappings from the moment when the class is made.
+    share: usize,
     /// Instances that it has room for and nobody has announced.
     left: usize,
+    /// Instances that were announced: where there are none, the class ends with the last release that uses it.
+    announced: usize,
 }
 
 impl Class {
@@ -171,7 +187,23 @@ impl Class {
             slot_bytes: shape.slot_bytes,
             source: error.into(),
         })?;
-        Ok(Self { shape, tier, engine, left })
+        Ok(Self { shape, tier, engine, share: instances, left, announced: 0 })
+    }
+
+    /// Itself, where anybody but this list has its engine or has announced instances.
+    fn if_used(self, of: &Engines) -> Option<Self> {
+        if self.announced > 0 {
+            return Some(self);
+        }
+        of.linkers.forget(&self.engine);
+        if let Some(cache) = &of.cache {
+            cache.forget(&self.engine);
+        }
+        let weak = self.engine.weak();
+        let Self { shape, tier, engine, share, left, announced } = self;
+        drop(engine);
+        // Who has it has it for a release. It cannot come from here meanwhile: the list is locked.
+        weak.upgrade().map(|engine| Self { shape, tier, engine, share, left, announced })
     }
 }
 
@@ -273,6 +305,7 @@ impl Engines {
         if let Some(class) = classes.iter().rfind(|class| (class.shape, class.tier) == (shape, tier)) {
             return Ok(class.engine.clone());
         }
+        self.sweep(&mut classes);
         let demands =
             || self.demand.iter().filter(|(limits, _)| Shape::of(limits) == Some(shape)).map(|(_, demand)| demand);
         let announced = demands().map(|demand| demand.all).fold(0, usize::saturating_add);
@@ -282,13 +315,38 @@ impl Engines {
         let share = match announced {
             0 if self.demand.is_empty() => most,
             // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's mappings away from the others.
-            0 => self.demand.values().map(|demand| demand.largest).max().unwrap_or_default().max(MOST_SPARE).min(most),
+            0 => self.share_of_another(&classes, tier)?.min(most),
             announced => announced.saturating_add(spare).min(most),
         };
-        let class = Class::new(shape, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
+        let mut class = Class::new(shape, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
+        class.announced = announced;
         let engine = class.engine.clone();
         classes.push(class);
         Ok(engine)
+    }
+
+    /// Forgets the classes that nobody uses any more, with the room that their pools take.
+    fn sweep(&self, classes: &mut Vec<Class>) {
+        let all = std::mem::take(classes);
+        classes.extend(all.into_iter().filter_map(|class| class.if_used(self)));
+    }
+
+    /// For how many instances a class is made that nobody has announced: as many as any service has, and 1,000 where there is room for that beside the other
+    /// classes. So all classes together never have room for more instances than this machine holds, and some more for those that were announced.
+    fn share_of_another(&self, classes: &[Class], tier: Tier) -> Result<usize, EngineError> {
+        let largest = self.demand.values().map(|demand| demand.largest).max().unwrap_or_default().max(1);
+        if tier == Tier::Baseline {
+            return Ok(largest);
+        }
+        let pools = classes.iter().filter(|class| class.tier == Tier::Optimized);
+        let (shapes, taken) =
+            pools.fold((0, 0_usize), |(shapes, taken), class| (shapes + 1, taken.saturating_add(class.share)));
+        let most = self.instances.most();
+        let room = most.saturating_sub(taken);
+        if room < largest {
+            return Err(EngineError::TooManyShapes { shapes, taken, most });
+        }
+        Ok(largest.max(MOST_SPARE).min(room))
     }
 
     /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
@@ -305,10 +363,15 @@ impl Engines {
         for (shape, more) in shapes {
             let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
             match classes.iter_mut().rfind(|class| (class.shape, class.tier) == (shape, Tier::Optimized)) {
-                Some(class) if class.left >= more => class.left -= more,
+                Some(class) if class.left >= more => {
+                    class.left -= more;
+                    class.announced += more;
+                }
                 _ => {
+                    self.sweep(&mut classes);
                     let share = more.saturating_add(SPARE).min(self.instances.most() / shape.memories);
-                    classes.push(Class::new(shape, Tier::Optimized, share, 0)?);
+                    let class = Class::new(shape, Tier::Optimized, share, 0)?;
+                    classes.push(Class { announced: more, ..class });
                 }
             }
         }
@@ -319,10 +382,14 @@ impl Engines {
     pub(crate) fn recall(&self, fewer: &[(InstanceLimits, usize)]) {
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         for (limits, count) in fewer {
-            let shape = Shape::of(limits);
+            let (shape, mut count) = (Shape::of(limits), *count);
             let class = |class: &&mut Class| (Some(class.shape), class.tier) == (shape, Tier::Optimized);
-            if let Some(class) = classes.iter_mut().rfind(class) {
-                class.left += count;
+            // Those that were announced last first: they may be in another class of the same shape than the others.
+            for class in classes.iter_mut().rev().filter(class) {
+                let of_this = count.min(class.announced);
+                class.announced -= of_this;
+                class.left += of_this;
+                count -= of_this;
             }
         }
     }
@@ -387,4 +454,75 @@ fn config(shape: Shape, instances: usize, tier: Tier) -> Config {
 /// Counts an instance in.
 pub(super) fn seat(instances: &Arc<Instances>, limits: &Limits) -> Result<Seat, NoSeat> {
     instances.take(limits.memories.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::collections::BTreeMap;
+
+    use super::{Demand, EngineError, Engines, EnginesSettings};
+    use crate::limits::{InstanceLimits, Limits};
+
+    fn with_stack(kib: usize) -> Limits {
+        Limits { stack_bytes: kib << 10, ..Limits::default() }
+    }
+
+    /// Engines for a mesh with one instance of the usual shape, on a machine that holds 3,000.
+    fn engines() -> Engines {
+        let demand = BTreeMap::from([(Limits::default().of_instance(), Demand { all: 1, largest: 1 })]);
+        Engines::new(&EnginesSettings { max_instances: Some(3_000), demand, ..EnginesSettings::default() }).unwrap()
+    }
+
+    fn shapes(engines: &Engines) -> usize {
+        engines.classes.lock().unwrap().len()
+    }
+
+    #[test]
+    fn a_class_that_nobody_uses_any_more_makes_room_for_another() {
+        let engines = engines();
+        let _usual = engines.class(&Limits::default()).unwrap();
+        for kib in 600..700 {
+            let other = engines.class(&with_stack(kib)).unwrap();
+            assert!(shapes(&engines) <= 2, "the usual one, and this");
+            drop(other);
+        }
+        let again = engines.class(&Limits::default()).unwrap();
+        assert!(wasmtime::Engine::same(&again, &_usual), "what was announced stays");
+    }
+
+    #[test]
+    fn classes_that_are_all_in_use_have_room_for_no_more_than_the_machine_holds() {
+        let engines = engines();
+        let _usual = engines.class(&Limits::default()).unwrap();
+        let mut used = Vec::new();
+        let refused = loop {
+            match engines.class(&with_stack(600 + used.len())) {
+                Ok(engine) => used.push(engine),
+                Err(error) => break error,
+            }
+        };
+        let shares: usize = engines.classes.lock().unwrap().iter().map(|class| class.share).sum();
+        assert_eq!((used.len(), shares), (3, 3_000));
+        assert!(matches!(refused, EngineError::TooManyShapes { shapes: 4, taken: 3_000, most: 3_000 }), "{refused}");
+        // One less, and there is room again.
+        used.pop();
+        used.push(engines.class(&with_stack(900)).unwrap());
+        assert_eq!(shapes(&engines), 4);
+    }
+
+    #[test]
+    fn what_is_announced_stays_until_it_is_taken_back_from_whatever_class_has_it() {
+        let engines = engines();
+        let limits: InstanceLimits = with_stack(700).of_instance();
+        engines.announce(&[(limits, 10)]).unwrap();
+        engines.announce(&[(limits, 100)]).unwrap();
+        drop(engines.class(&with_stack(800)).unwrap());
+        drop(engines.class(&with_stack(801)).unwrap());
+        assert_eq!(shapes(&engines), 3, "two for those that were announced");
+        engines.recall(&[(limits, 110)]);
+        drop(engines.class(&with_stack(802)).unwrap());
+        assert_eq!(shapes(&engines), 1);
+    }
 }

@@ -40,6 +40,12 @@ impl Linkers {
         all.push(Known { engine: engine.clone(), lane, supervises, linker: Arc::clone(&linker) });
         Ok(linker)
     }
+
+    /// Lets go of an engine. Its linkers are made again where it is used all the same.
+    pub(super) fn forget(&self, engine: &Engine) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| !Engine::same(&known.engine, engine));
+    }
 }
 
 impl std::fmt::Debug for Linkers {

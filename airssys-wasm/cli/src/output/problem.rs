@@ -120,7 +120,9 @@ fn component_hint(error: &TemplateError) -> Option<&'static str> {
         TemplateError::TooLarge { .. } => {
             Some("is it the right file? build it in release mode, without debug information")
         }
-        TemplateError::Engine(_) => Some("lower `memory` in the [limits] of the service or of its Component.toml"),
+        TemplateError::Engine(EngineError::TooLarge { .. }) => {
+            Some("lower `memory` in the [limits] of the service or of its Component.toml")
+        }
         _ => None,
     }
 }
