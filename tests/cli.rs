@@ -118,6 +118,94 @@ fn inspect_tells_what_a_component_is_and_wants() {
 }
 
 #[test]
+fn inspect_tells_everything_that_a_description_says() {
+    let desk = Desk::new();
+    let component = std::fs::read(guest("echo").with_file_name("target").join("airssys/echo.wasm")).unwrap();
+    desk.write("all.wasm", component);
+    // No two of them are the same, and none is a default.
+    let limits: [(&str, &str, &str, u64, &str); 21] = [
+        ("memory", "\"33MiB\"", "memory_bytes", 33 << 20, "memory 33.0 MiB"),
+        ("memories", "2", "memories", 2, "memories 2"),
+        ("table_elements", "20001", "table_elements", 20_001, "table elements 20001"),
+        ("tables", "9", "tables", 9, "tables 9"),
+        ("core_instances", "17", "core_instances", 17, "core instances 17"),
+        ("stack", "\"513KiB\"", "stack_bytes", 513 << 10, "stack 513.0 KiB"),
+        ("turn_deadline", "\"6s\"", "turn_deadline_ms", 6_000, "turn deadline 6s"),
+        ("turn_budget", "\"7s\"", "turn_budget_ms", 7_000, "turn budget 7s"),
+        ("start_timeout", "\"8s\"", "start_timeout_ms", 8_000, "start time-out 8s"),
+        ("message", "\"3MiB\"", "message_bytes", 3 << 20, "message 3.0 MiB"),
+        ("boundary", "\"5MiB\"", "boundary_bytes", 5 << 20, "boundary 5.0 MiB"),
+        ("state", "\"65MiB\"", "state_bytes", 65 << 20, "state 65.0 MiB"),
+        ("all_state", "\"3GiB\"", "all_state_bytes", 3 << 30, "all states 3.0 GiB"),
+        ("effects", "1025", "effects", 1_025, "effects a turn 1025 of 18.0 MiB"),
+        ("effect_bytes", "\"18MiB\"", "effect_bytes", 18 << 20, "of 18.0 MiB"),
+        ("timers", "1001", "timers", 1_001, "timers 1001 of 6.0 MiB"),
+        ("timer_bytes", "\"6MiB\"", "timer_bytes", 6 << 20, "of 6.0 MiB"),
+        ("subscriptions", "101", "subscriptions", 101, "subscriptions 101"),
+        ("monitors", "1002", "monitors", 1_002, "monitors 1002"),
+        ("resources", "257", "resources", 257, "resources 257"),
+        ("log_line", "\"9KiB\"", "log_line_bytes", 9 << 10, "log line 9.0 KiB"),
+    ];
+    let written: String = limits.iter().map(|(key, value, ..)| format!("{key} = {value}\n")).collect();
+    desk.write(
+        "all.toml",
+        format!(
+            "name = \"all\"\nversion = \"1.2.3\"\ndescription = \"Everything\"\nmemory = \"cache\"\nstate_schema = 3\n[limits]\n{written}\
+             [requests]\nsend = [\"a/*\"]\ncall = [\"b\"]\npublish = [\"c/d\"]\nsubscribe = [\"e/**\"]\nspawn = [\"f/*\"]\n\
+             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
+        ),
+    );
+    let text = desk.run(&["inspect", "all.wasm"]).well().stdout;
+    let found: Value = serde_json::from_str(&desk.run(&["inspect", "all.wasm", "--json"]).well().stdout).unwrap();
+    for (key, _, name, value, told) in limits {
+        assert!(text.contains(told), "{key}: no {told:?} in {text}");
+        assert_eq!(found["limits"][name], value, "{key}");
+    }
+    assert_eq!(found["limits"].as_object().unwrap().len(), limits.len(), "a limit that this test does not know");
+    for told in [
+        "all 1.2.3",
+        "Everything",
+        "schema 3",
+        "memory      a cache",
+        "lane        async",
+        "to send to a/*",
+        "to call b",
+        "to publish on c/d",
+        "to subscribe to e/**",
+        "to spawn f/*",
+        "folders /in, /out (to write)",
+        "environment TZ",
+        "connections to 127.0.0.1:80",
+        "begins with ",
+    ] {
+        assert!(text.contains(told), "no {told:?} in {text}");
+    }
+    assert_eq!(
+        (&found["memory"], &found["state_schema"], &found["version"]),
+        (&"cache".into(), &3.into(), &"1.2.3".into())
+    );
+    assert_eq!(found["requests"].as_object().unwrap().len(), 8);
+    for (kind, asked) in [
+        ("send", "a/*"),
+        ("call", "b"),
+        ("publish", "c/d"),
+        ("subscribe", "e/**"),
+        ("spawn", "f/*"),
+        ("environment", "TZ"),
+        ("sockets", "127.0.0.1:80"),
+    ] {
+        assert_eq!(found["requests"][kind], serde_json::json!([asked]), "{kind}");
+    }
+    assert_eq!(found["needs"]["memories"], 1);
+    assert_eq!(found["obstacles"], serde_json::json!([]));
+    let plain: Value = serde_json::from_str(
+        &desk.run(&["inspect".as_ref(), guest("echo").as_os_str(), "--json".as_ref()]).well().stdout,
+    )
+    .unwrap();
+    assert_eq!(plain["memory"], "own");
+}
+
+#[test]
 fn every_subcommand_has_an_example_and_the_exit_codes_are_told() {
     let desk = Desk::new();
     let help = desk.run(&["--help"]).well().stdout;

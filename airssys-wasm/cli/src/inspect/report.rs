@@ -7,7 +7,7 @@ use std::time::Duration;
 use airssys_wasm::capability::{Access, Pattern, Requests};
 use airssys_wasm::engine::{Anatomy, Lane, Needs, Verdict};
 use airssys_wasm::limits::Limits;
-use airssys_wasm::registry::{Digest, PublicKey, Release, Seal};
+use airssys_wasm::registry::{Digest, Memory, PublicKey, Release, Seal};
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -31,6 +31,8 @@ pub(super) struct Report {
     size_bytes: usize,
     world: &'static str,
     state_schema: u32,
+    /// What its guests keep in their memory beside the state: `own` or `cache`.
+    memory: &'static str,
     lane: Lane,
     /// Whether it exports the handler.
     handles_messages: bool,
@@ -81,7 +83,9 @@ struct Limited {
     tables: usize,
     stack_bytes: usize,
     effects: usize,
+    effect_bytes: usize,
     timers: usize,
+    timer_bytes: usize,
     subscriptions: usize,
     monitors: usize,
     resources: usize,
@@ -110,6 +114,10 @@ impl Report {
             size_bytes: bytes.len(),
             world: manifest.world.name(),
             state_schema: manifest.state_schema,
+            memory: match manifest.memory {
+                Memory::Cache => "cache",
+                _ => "own",
+            },
             lane: manifest.lane,
             handles_messages: exported(HANDLER),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
@@ -129,6 +137,10 @@ impl Report {
             Lane::Async => "async",
             Lane::Sync => "sync",
         };
+        let memory = match self.memory {
+            "cache" => "a cache: what is in it can be had again",
+            _ => "its own: no instance is replaced without need that does not hand it over",
+        };
         let role = match (self.handles_messages, self.optional.as_slice()) {
             (false, _) => "no airssys:actor/handler: a mesh cannot host it".to_owned(),
             (true, []) => "messages".to_owned(),
@@ -144,6 +156,7 @@ impl Report {
             ("size", format!("{} ({})", ByteSize(self.size_bytes as u64), output::count(self.size_bytes, "byte"))),
             ("world", self.world.to_owned()),
             ("state", format!("schema {}", self.state_schema)),
+            ("memory", memory.to_owned()),
             ("lane", lane.to_owned()),
             ("handles", role),
             ("imports", list(&self.imports)),
@@ -220,26 +233,52 @@ impl Requested {
 }
 
 fn limited(limits: &Limits) -> Limited {
+    // Each by its name, so that a new limit does not compile without a place here.
+    let &Limits {
+        memory_bytes,
+        memories,
+        table_elements,
+        tables,
+        stack_bytes,
+        core_instances,
+        turn_deadline,
+        turn_budget,
+        start_timeout,
+        message_bytes,
+        boundary_bytes,
+        state_bytes,
+        all_state_bytes,
+        effects,
+        effect_bytes,
+        timers,
+        timer_bytes,
+        subscriptions,
+        monitors,
+        resources,
+        log_line_bytes,
+    } = limits;
     Limited {
-        memory_bytes: limits.memory_bytes,
-        message_bytes: limits.message_bytes,
-        boundary_bytes: limits.boundary_bytes,
-        state_bytes: limits.state_bytes,
-        all_state_bytes: limits.all_state_bytes,
-        log_line_bytes: limits.log_line_bytes,
-        table_elements: limits.table_elements,
-        core_instances: limits.core_instances,
-        memories: limits.memories,
-        tables: limits.tables,
-        stack_bytes: limits.stack_bytes,
-        effects: limits.effects,
-        timers: limits.timers,
-        subscriptions: limits.subscriptions,
-        monitors: limits.monitors,
-        resources: limits.resources,
-        turn_deadline_ms: limits.turn_deadline.as_millis(),
-        turn_budget_ms: limits.turn_budget.as_millis(),
-        start_timeout_ms: limits.start_timeout.as_millis(),
+        memory_bytes,
+        message_bytes,
+        boundary_bytes,
+        state_bytes,
+        all_state_bytes,
+        log_line_bytes,
+        table_elements,
+        core_instances,
+        memories,
+        tables,
+        stack_bytes,
+        effects,
+        effect_bytes,
+        timers,
+        timer_bytes,
+        subscriptions,
+        monitors,
+        resources,
+        turn_deadline_ms: turn_deadline.as_millis(),
+        turn_budget_ms: turn_budget.as_millis(),
+        start_timeout_ms: start_timeout.as_millis(),
     }
 }
 
@@ -248,10 +287,11 @@ impl Limited {
         let time = |ms: u128| humantime::format_duration(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)));
         vec![
             format!(
-                "memory {}, message {}, state {}",
+                "memory {}, message {}, state {}, all states {}",
                 ByteSize(self.memory_bytes),
                 ByteSize(self.message_bytes),
-                ByteSize(self.state_bytes as u64)
+                ByteSize(self.state_bytes as u64),
+                ByteSize(self.all_state_bytes as u64)
             ),
             format!(
                 "turn deadline {}, turn budget {}, start time-out {}",
@@ -260,8 +300,14 @@ impl Limited {
                 time(self.start_timeout_ms)
             ),
             format!(
-                "effects a turn {}, timers {}, subscriptions {}, monitors {}, resources {}",
-                self.effects, self.timers, self.subscriptions, self.monitors, self.resources
+                "effects a turn {} of {}, timers {} of {}, subscriptions {}, monitors {}, resources {}",
+                self.effects,
+                ByteSize(self.effect_bytes as u64),
+                self.timers,
+                ByteSize(self.timer_bytes as u64),
+                self.subscriptions,
+                self.monitors,
+                self.resources
             ),
             format!(
                 "memories {}, table elements {}, tables {}, core instances {}, stack {}, boundary {}, log line {}",
