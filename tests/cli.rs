@@ -236,6 +236,9 @@ fn wrong_usage_is_2() {
         (&["run", "--timeout", "2years"], "a year is the most"),
         (&["run", "--concurrency", "0"], "--concurrency"),
         (&["call", "echo", "x", "--timeout", "2h"], "an hour is the most"),
+        (&["watch", "--every", "0s"], "1ms is the least"),
+        (&["top", "--every", "1ns"], "1ms is the least"),
+        (&["deploy", "echo", "echo.wasm", "--handover-deadline", "0s"], "1ms is the least"),
         (&["dead-letters", "list", "--limit", "1000000"], "10000 is the most"),
         (&["completions", "cobol"], "cobol"),
     ] {

@@ -330,6 +330,35 @@ async fn a_number_that_means_nothing_is_refused_of_a_topology_made_in_code_too()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_with_a_time_that_is_none_is_refused_before_it_begins() {
+    let (runtime, folder) = start(&with(""), "").await;
+    let release = Release::find(&folder.path().join("a.wasm")).unwrap();
+    let topology = Topology::read(&folder.path().join("airssys.toml")).unwrap();
+    type Change = (&'static str, fn(&mut DeployOptions));
+    let cases: [Change; 4] = [
+        ("`handover_deadline` is 0s", |options| options.handover_deadline = Duration::ZERO),
+        ("`handover_deadline` is ", |options| options.handover_deadline = Duration::MAX),
+        ("`probation` is ", |options| options.probation = Duration::MAX),
+        ("`patience` is ", |options| options.gate.patience = Duration::MAX),
+    ];
+    for (says, change) in cases {
+        let mut options = DeployOptions::default();
+        change(&mut options);
+        let all = [
+            runtime.plan("a", release.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
+            runtime.deploy("a", release.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
+            runtime.rollback("a", options.clone()).map(drop).unwrap_err().to_string(),
+            runtime.apply(topology.clone(), options).await.map(drop).unwrap_err().to_string(),
+        ];
+        for told in all {
+            assert!(told.contains(says) && told.contains("; hint: write at "), "{says}: {told}");
+        }
+    }
+    well(&runtime).await;
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_machine_holds_is_refused_by_check_and_run_alike() {
     let folder = tempfile::tempdir().unwrap();
     for (settings, names) in [

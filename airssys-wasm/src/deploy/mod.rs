@@ -52,7 +52,7 @@ pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::compose::FolderError;
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
-use crate::limits::{SHADOW_BYTES, size_text};
+use crate::limits::{OutOfRange, SHADOW_BYTES, ranges, size_text};
 use crate::registry::{StoreError, Untrusted};
 
 /// How a deployment goes about it.
@@ -92,6 +92,24 @@ impl Default for DeployOptions {
             gate: Gate::default(),
             memory: MemoryHandover::default(),
         }
+    }
+}
+
+impl DeployOptions {
+    /// Refuses times that have passed before anything begins, or that no clock has.
+    pub(crate) fn check(&self) -> Result<(), DeployError> {
+        let bake = match &self.strategy {
+            Strategy::Rolling(rolling) => rolling.bake,
+            _ => self.gate.bake,
+        };
+        let times = [
+            (ranges::HANDOVER_DEADLINE, self.handover_deadline),
+            (ranges::PROBATION, self.probation),
+            (ranges::BAKE, bake),
+            (ranges::PATIENCE, self.gate.patience),
+        ];
+        let out = times.into_iter().find_map(|(range, time)| range.check(ranges::nanoseconds(time)));
+        out.map_or(Ok(()), |out| Err(DeployError::Range { out }))
     }
 }
 
@@ -221,6 +239,12 @@ pub enum DeployError {
         /// Why not.
         source: Box<StoreError>,
     },
+    /// A time of the options is none.
+    #[error("{out}; hint: {}", .out.hint())]
+    Range {
+        /// Which, and what it may be.
+        out: OutOfRange,
+    },
     /// A guest may write to where it lies.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -253,6 +277,7 @@ impl DeployError {
             Self::Incompatible { .. } => "incompatible",
             Self::NotGranted(_) => "not-granted",
             Self::NotKept { .. } => "not-kept",
+            Self::Range { .. } => "range",
             Self::Folder(_) => "folder",
             Self::Release { .. } => "release",
         }

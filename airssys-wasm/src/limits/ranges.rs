@@ -76,6 +76,12 @@ pub(crate) const IDLE_TIMEOUT: Range = time("idle_timeout", 0);
 pub(crate) const MAX_KEYS: Range = count("max_keys", 1, 100_000_000);
 pub(crate) const MAX_CHILDREN: Range = count("max_children", 1, 10_000_000);
 
+/// Of deployments.
+pub(crate) const HANDOVER_DEADLINE: Range = time("handover_deadline", MILLISECOND);
+pub(crate) const PROBATION: Range = time("probation", 0);
+pub(crate) const BAKE: Range = time("bake", 0);
+pub(crate) const PATIENCE: Range = time("patience", 0);
+
 /// Each limit with what it may be.
 pub(crate) fn of_limits(limits: &Limits) -> [(Range, u64); 21] {
     // Each by its name, so that a new limit does not compile without a place here.

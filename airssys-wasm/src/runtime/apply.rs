@@ -187,6 +187,7 @@ impl Runtime {
     }
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
+        options.check()?;
         range::check(topology).map_err(RuntimeError::from)?;
         let live = self.live_ones();
         let before = self.in_force.load_full();

@@ -144,6 +144,7 @@ impl Runtime {
         release: Release,
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
+        options.check()?;
         self.check_signatures(service, &release)?;
         let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
@@ -170,6 +171,7 @@ impl Runtime {
         set: Vec<(String, Release)>,
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
+        options.check()?;
         if options.strategy != Strategy::InPlace {
             return Err(DeployError::Unfit {
                 service: set.first().map(|(service, _)| service.clone()).unwrap_or_default(),
@@ -224,6 +226,7 @@ impl Runtime {
     ///
     /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
     pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+        options.check()?;
         self.check_signatures(service, &release)?;
         let (live, taken, reached_by) = {
             let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,6 +303,7 @@ impl Runtime {
     ///
     /// [`DeployError`]; nothing has changed then.
     pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        options.check()?;
         if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
             deployment.cancel();
             return Ok(deployment);
@@ -318,6 +322,7 @@ impl Runtime {
     ///
     /// [`DeployError`]; nothing has changed then.
     pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        options.check()?;
         let posts = self.actors(service);
         let mut restore = Restore::BroughtOver;
         let (free, before) = self.take_for_deployment(service, |releases| {

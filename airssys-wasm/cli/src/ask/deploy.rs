@@ -90,7 +90,7 @@ pub(super) struct Times {
     probation: Duration,
     /// How long an actor has to come to the end of its message and let the new release take over. Then its turn is cut off, as a crash, and the new release has
     /// as long again. With `--keep-memory` nothing is cut off: the live release stays.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::timeout)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::some_time)]
     handover_deadline: Duration,
     /// Lets the live release stay where it cannot hand its memory over. Without it the new one begins without that memory then, and that is told.
     #[arg(long, conflicts_with = "without_memory")]

@@ -47,7 +47,7 @@ enum By {
 #[command(after_help = "Examples:\n  airssys top\n  airssys top --every 5s --count 12 --plain > load.txt")]
 pub(crate) struct Args {
     /// How long to wait between two looks.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = run::timeout)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = run::some_time)]
     every: Duration,
     /// End after so many tables.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -23,7 +23,7 @@ use crate::run;
 #[command(after_help = "Example:\n  airssys watch --every 200ms")]
 pub(crate) struct Args {
     /// How long to wait between two looks.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = run::timeout)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = run::some_time)]
     every: Duration,
     #[command(flatten)]
     host: HostArgs,
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
 /// Each number that is not what it was; at the first look, those that are not zero.
 fn text(before: Option<&ServiceStatus>, now: &ServiceStatus) -> String {
     let was = before.map_or_else(Vec::new, ps::row);
-    let mut text = now.service.clone();
+    let mut text = ps::name(now);
     for (column, (name, cell)) in ps::COLUMNS.iter().zip(ps::row(now)).enumerate().skip(1) {
         let old = was.get(column).map_or("0", String::as_str);
         if cell != old {

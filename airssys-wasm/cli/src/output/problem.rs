@@ -7,7 +7,7 @@ use airssys_wasm::RuntimeError;
 use airssys_wasm::apply::InForceError;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::deploy::Ungranted;
-use airssys_wasm::engine::{Obstacle, TemplateError};
+use airssys_wasm::engine::{EngineError, Obstacle, TemplateError};
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::state::durable::StateError;
 

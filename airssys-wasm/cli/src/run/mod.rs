@@ -92,6 +92,13 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     if time > LONGEST { Err("a year is the most".to_owned()) } else { Ok(time) }
 }
 
+/// [`timeout`], where none at all makes no sense.
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
+    let least = Duration::from_millis(1);
+    let time = timeout(text)?;
+    if time < least { Err("1ms is the least".to_owned()) } else { Ok(time) }
+}
+
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     signals::without_backtraces();
