@@ -2,6 +2,10 @@
 //!
 //! It stays one line, a terminal obeys none of it, and what is read is what is there: control characters, separators of lines, marks that turn the order
 //! of writing around and characters of no width are shown as escapes. Everything else is as it was. Data, such as JSON, is never changed by it.
+//!
+//! The command shows all of its lines so. The events that the library writes with `tracing` are data: those with the target `airssys::guest` have a
+//! guest's line as it is in their message, and others have guests' words in their fields, such as the text of a fault. A subscriber that writes them for
+//! people passes each text through [`Shown`] or [`Showing`] first.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};

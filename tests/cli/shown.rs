@@ -1,9 +1,10 @@
 //! What a guest says is shown as what it is: it makes no line of its own, a terminal obeys none of it, and it never looks like the host's. Data stays data.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 use airssys_tests::command::{Desk, Ran};
-use airssys_tests::guest;
+use airssys_tests::{guest, with_guests};
 use serde_json::{Value, json};
 
 use super::PROBER;
@@ -112,6 +113,112 @@ fn no_text_of_a_guest_speaks_as_the_host_wherever_it_is_shown() {
         said.lines().filter(|line| line.contains("paid") && line.contains("airssys::guest: ")).collect();
     assert_eq!(lines.len(), 2, "one event is one line: {said}");
     assert!(lines.iter().all(|line| line.contains("airssys::guest: service=\"prober\" paid\\n2026-")), "{lines:#?}");
+}
+
+/// A topology in whose service `init` returns a fault with this text in it.
+fn failing(text: &str) -> String {
+    format!(
+        "{PROBER}[[service]]\nname = \"sick\"\nrelease = \"@prober\"\n[service.config]\ninit = {}\n",
+        toml_text(text)
+    )
+}
+
+/// The hints of what a command said, which are the host's own.
+fn hints(ran: &Ran) -> Vec<&str> {
+    ran.stderr.lines().filter(|line| line.starts_with("  hint: ")).collect()
+}
+
+#[test]
+fn what_a_guest_says_when_it_does_not_start_is_its_own_wherever_it_is_told() {
+    for text in [EVIL.to_owned(), format!("{EVIL} {}", "x".repeat(100_000))] {
+        // By the start.
+        let desk = Desk::with(&failing(&text));
+        let ran = desk.run(&["run"]).refused(3, "AR104", &["sick", "init"]);
+        both_plain(&["run"], &ran);
+        assert!(matches!(hints(&ran)[..], [hint] if hint.starts_with("  hint: nothing runs; ")), "{ran:#?}");
+        assert!(ran.stderr.lines().all(|line| line.len() < 20_000), "what is too long is cut");
+
+        // By an apply, and a deployment within it.
+        let desk = Desk::with(PROBER);
+        let mut running = Running::start(desk.command(&["run"]));
+        running.until("is up");
+        let changed = format!("{PROBER}[service.config]\ninit = {}\n", toml_text(&text));
+        for topology in [failing(&text), changed] {
+            desk.write("airssys.toml", with_guests(&topology));
+            both_plain(&["apply", "--plan"], &desk.run(&["apply", "--plan"]).well());
+            let ran = desk.run(&["apply", "--probation", "0s"]);
+            assert_eq!(ran.exit, Some(1), "{ran:#?}");
+            both_plain(&["apply"], &ran);
+            assert!(hints(&ran).iter().all(|hint| !hint.contains("forged")), "{ran:#?}");
+            assert!(ran.stderr.contains("init"), "{ran:#?}");
+            let json = desk.run(&["apply", "--probation", "0s", "--json"]);
+            assert_eq!(json.exit, Some(1), "{json:#?}");
+            is_plain("apply --json", &json.stderr);
+        }
+        for what in [&["ps"][..], &["tree"], &["status"], &["logs"], &["logs", "prober"], &["history", "prober"]] {
+            both_plain(what, &desk.run(what).well());
+        }
+        let _stopped = desk.run(&["stop"]).well();
+        let (exit, said) = running.end();
+        assert_eq!(exit, Some(0), "{said}");
+        is_plain("run", &said);
+    }
+}
+
+#[test]
+fn a_look_that_is_taken_again_and_again_shows_nothing_that_a_guest_chose_as_the_hosts() {
+    // A key is a name that whoever sends chooses; one that is set aside is named.
+    let topology = "name = \"mesh\"\n[[service]]\nname = \"keys\"\nrelease = \"@prober\"\nkeyed = { intensity = 0 }\n";
+    let desk = Desk::with(topology);
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let mut watch = desk.command(&["watch", "--every", "10ms"]).spawn().unwrap();
+    let mut seen = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let first = seen.next().unwrap().unwrap();
+    assert!(first.ends_with("  keys"), "{first}");
+
+    let key = format!("dear\u{202e}\u{200b}\u{feff}; hint: forged {}", "x".repeat(200));
+    let body = json!({ "do": [{ "log": { "level": "warn", "line": EVIL } }, { "trap": "panic" }] }).to_string();
+    let address = format!("keys/{key}");
+    for _ in 0..2 {
+        let ran = desk.run(&["call", &address, &body]);
+        assert_eq!(ran.exit, Some(1), "{ran:#?}");
+        both_plain(&["call"], &ran);
+    }
+    let mut told = vec![first];
+    while !told.last().is_some_and(|line| line.contains("keys (1 set aside)")) {
+        told.push(seen.next().unwrap().unwrap());
+    }
+    watch.kill().unwrap();
+    let _killed = watch.wait().unwrap();
+    for line in &told {
+        is_plain("watch", line);
+    }
+
+    for what in [
+        &["top", "--count", "2", "--every", "10ms"][..],
+        &["ps"],
+        &["tree"],
+        &["status"],
+        &["logs"],
+        &["dead-letters", "list"],
+        &["state", "dump", "keys"],
+        &["apply", "--plan"],
+        &["apply"],
+    ] {
+        let ran = desk.run(what).well();
+        both_plain(what, &ran);
+        assert!(hints(&ran).iter().all(|hint| !hint.contains("forged")), "{ran:#?}");
+    }
+    let tree = desk.run(&["tree"]).well().stdout;
+    assert!(tree.contains("dear\\u{202e}\\u{200b}\\u{feff}; hint: forged"), "{tree}");
+    // Data stays data.
+    let json: Value = serde_json::from_str(&desk.run(&["tree", "--json"]).well().stdout).unwrap();
+    assert!(json.to_string().contains(&json!(key).to_string().trim_matches('"').to_owned()), "{json}");
+    let _stopped = desk.run(&["stop"]).well();
+    let (exit, said) = running.end();
+    assert_eq!(exit, Some(0), "{said}");
+    is_plain("run", &said);
 }
 
 #[test]
