@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
-use airssys_tests::{Mesh, PATIENCE, guest, heir};
-use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Setback, Shadow, Strategy};
+use airssys_tests::{Mesh, PATIENCE, guest, heir, shifter};
+use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Rehearsed, Setback, Shadow, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
 use serde_json::{Value, json};
@@ -115,6 +115,40 @@ async fn what_it_alone_may_not_is_told_with_the_message() {
     assert!(difference.body.contains("increment"), "{difference:?}");
     assert!(difference.what.iter().any(|what| what.contains("answers")), "the outcome is another one: {difference:?}");
     mesh.stop().await;
+}
+
+/// Asks until the deployment is over; one message of ten is one that the new release refuses.
+async fn one_of_ten_differs(tolerated: &str) -> (Progress, Rehearsed) {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    std::fs::write(deploying.path("two"), shifter("one", "refuses-probes")).unwrap();
+    let release = Release::find(&deploying.path("two")).unwrap();
+    let mut options = options(100);
+    options.strategy = Strategy::Shadow(Shadow::tolerating(tolerated).unwrap());
+    // How many fail is not what this is about.
+    options.gate.errors = 1.0;
+    let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    let mut number = 0;
+    while matches!(deployment.progress(), Progress::Switching { .. } | Progress::Rehearsing { .. }) {
+        number += 1;
+        let from = if number % 10 == 0 { "probe" } else { "well" };
+        deploying.ask(from, number).await;
+    }
+    let end = deployment.ended().await;
+    let rehearsed = deployment.rehearsed();
+    deploying.stop().await;
+    (end, rehearsed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_tolerated_is_a_share_of_the_messages() {
+    let (end, found) = one_of_ten_differs("30%").await;
+    assert_eq!(end, Progress::Live, "{found:?}");
+    assert!(found.differing > 1 && found.compared >= 100, "as many as were asked for: {found:?}");
+    for tolerated in ["3%", "0%"] {
+        let (end, found) = one_of_ten_differs(tolerated).await;
+        let Progress::RolledBack { reason: Setback::Differs { differing, .. } } = end else { panic!("{end:?}") };
+        assert!(differing > u64::from(tolerated == "3%"), "one is no verdict where a share is tolerated: {found:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

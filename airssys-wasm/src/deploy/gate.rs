@@ -109,6 +109,16 @@ impl Seen {
     }
 }
 
+/// How a shadow does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Differs {
+    /// No more than it may.
+    Tolerated,
+    /// More than it may, over few messages: more of them may make less of it.
+    SoFar,
+    TooMuch,
+}
+
 /// What a gate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -137,6 +147,20 @@ impl Gate {
             return Verdict::Failed(Setback::Slow { old, new });
         }
         Verdict::Passed
+    }
+
+    /// What a shadow shows that differs over so many of so many messages, where this share of them is tolerated.
+    #[allow(clippy::cast_precision_loss, reason = "a share of counts")]
+    pub(crate) fn differs(&self, tolerate: f64, differing: u64, compared: u64) -> Differs {
+        let beyond = |of: u64| differing as f64 > tolerate * of.max(1) as f64;
+        // Where nothing is tolerated, they are to be the same: the first difference says that they are not.
+        let is_enough = if tolerate > 0.0 { differing > 1 } else { differing > 0 };
+        match () {
+            // More than may be of as many as are asked for: there is no need to wait for those.
+            () if is_enough && beyond(compared.max(self.samples)) => Differs::TooMuch,
+            () if beyond(compared) => Differs::SoFar,
+            () => Differs::Tolerated,
+        }
     }
 
     /// Whether what there was, however little, is reason enough to go back.
@@ -188,7 +212,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Gate, NoTraffic, Seen, Setback, TIMED, Verdict};
+    use super::{Differs, Gate, NoTraffic, Seen, Setback, TIMED, Verdict};
 
     fn seen(turns: u64, failed: u64, p95_ms: u64) -> Seen {
         Seen { turns, failed, outdone: 0, p95: Duration::from_millis(p95_ms) }
@@ -245,6 +269,27 @@ mod tests {
             assert_eq!(said(&gate.last_word(seen(50, 0, 0), seen(5, 2, 0))), "failing", "{word}, two failed");
         }
         assert!("wait".parse::<NoTraffic>().is_err());
+    }
+
+    #[test]
+    fn a_shadow_may_differ_over_a_share_of_the_messages_however_many_there_are() {
+        let gate = Gate { samples: 100, ..Gate::default() };
+        let cases = [
+            ("the same", 0.0, 0, 1_000_000, Differs::Tolerated),
+            ("nothing is tolerated", 0.0, 1, 1_000_000, Differs::TooMuch),
+            ("one is no verdict", 0.001, 1, 10, Differs::SoFar),
+            ("nor where enough were compared", 0.001, 1, 100, Differs::SoFar),
+            ("one of enough", 0.001, 1, 1_000, Differs::Tolerated),
+            ("within the share of those asked for", 0.02, 2, 10, Differs::SoFar),
+            ("beyond it", 0.02, 3, 10, Differs::TooMuch),
+            ("a count alone does not overrun", 0.02, 20_000, 1_000_000, Differs::Tolerated),
+            ("nor is it thinned out", 0.02, 20_001, 1_000_000, Differs::TooMuch),
+            ("all is tolerated", 1.0, 50, 50, Differs::Tolerated),
+            ("nothing compared", 0.5, 0, 0, Differs::Tolerated),
+        ];
+        for (name, tolerate, differing, compared, expected) in cases {
+            assert_eq!(gate.differs(tolerate, differing, compared), expected, "{name}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) use seats::seats;
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub(crate) use strategy::Unfit;
-pub use strategy::{Canary, NoPortion, Portion, Rolling, Shadow, Strategy};
+pub use strategy::{Canary, NoPortion, NoTolerance, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
 pub use ungranted::{Ungranted, ungranted};
 

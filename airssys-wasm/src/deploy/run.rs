@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::decide::{self, Action, Batch, Event};
-use super::gate::{NoTraffic, Seen, Verdict};
+use super::gate::{Differs, NoTraffic, Seen, Verdict};
 use super::health::{Health, Rounds, Told};
 use super::intent::Step;
 use super::record::{Page, RecordError};
@@ -484,9 +484,11 @@ impl Running<'_> {
     /// What is to be said where both serve, or where the new one is shown what the old one does; also tells it. Its time, and its patience, may be over.
     fn compare(&self, old: Seen, new: Seen, time_is_over: bool, over: bool) -> Verdict {
         let gate = &self.order.options.gate;
-        let verdict = match self.rehearsed().map_or_else(|| gate.verdict(old, new), Verdict::Failed) {
-            Verdict::Unknown if over => gate.last_word(old, new),
-            verdict => verdict,
+        let verdict = match (self.rehearsed(over), gate.verdict(old, new)) {
+            (Verdict::Failed(setback), _) | (_, Verdict::Failed(setback)) => Verdict::Failed(setback),
+            (Verdict::Passed, Verdict::Passed) => Verdict::Passed,
+            _ if over => gate.last_word(old, new),
+            _ => Verdict::Unknown,
         };
         let waits = (verdict == Verdict::Unknown && time_is_over).then(|| Waits {
             samples: gate.samples,
@@ -504,17 +506,25 @@ impl Running<'_> {
         verdict
     }
 
-    /// Why a rehearsal is over, where the two releases differ over more than is tolerated, or cannot be compared.
-    fn rehearsed(&self) -> Option<Setback> {
-        let Strategy::Shadow(shadow) = &self.order.options.strategy else { return None };
-        let found = self.rehearsal()?.found();
+    /// What is to be said of what the two releases did differently in a rehearsal, or did not show; its patience may be over.
+    fn rehearsed(&self, over: bool) -> Verdict {
+        let (Strategy::Shadow(shadow), Some(rehearsal)) = (&self.order.options.strategy, self.rehearsal()) else {
+            return Verdict::Passed;
+        };
+        let found = rehearsal.found();
         self.met.rehearsed(&found);
-        let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
-        if found.differing > shadow.tolerate {
-            return Some(Setback::Differs { compared: found.compared, differing: found.differing, first });
+        match self.order.options.gate.differs(shadow.tolerate, found.differing, found.compared) {
+            // What is not compared any more may be what it differs over.
+            Differs::Tolerated | Differs::SoFar if found.behind > 0 => {
+                Verdict::Failed(Setback::Behind { compared: found.compared })
+            }
+            Differs::Tolerated => Verdict::Passed,
+            Differs::SoFar if !over || found.differing < 2 => Verdict::Unknown,
+            Differs::SoFar | Differs::TooMuch => {
+                let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
+                Verdict::Failed(Setback::Differs { compared: found.compared, differing: found.differing, first })
+            }
         }
-        // What is not compared any more may be what it differs over.
-        (found.behind > 0).then_some(Setback::Behind { compared: found.compared })
     }
 
     fn rehearsal(&self) -> Option<&Arc<Rehearsal>> {

@@ -22,12 +22,46 @@ pub enum Strategy {
 }
 
 /// A deployment after a rehearsal.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Shadow {
-    /// Over how many messages the two releases may differ; default 0.
-    pub tolerate: u64,
+    /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first difference is the end of it. With more, one
+    /// difference alone decides nothing: where it is more than that share, it waits for more messages, and [`super::Gate::samples`] are compared at least.
+    pub tolerate: f64,
 }
+
+impl Shadow {
+    /// One that tolerates so much: `1%`, or `0`.
+    ///
+    /// # Errors
+    ///
+    /// It is no share. A number of messages is none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::deploy::Shadow;
+    ///
+    /// assert_eq!(Shadow::tolerating("2.5%")?.tolerate, 0.025);
+    /// assert!(Shadow::tolerating("3").is_err());
+    /// # Ok::<_, airssys_wasm::deploy::NoTolerance>(())
+    /// ```
+    pub fn tolerating(text: &str) -> Result<Self, NoTolerance> {
+        let percent = match text.trim() {
+            "0" => Some(0.0),
+            text => text.strip_suffix('%').and_then(|share| share.trim().parse().ok()),
+        };
+        let share = percent.filter(|percent: &f64| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
+        share.map(|tolerate| Self { tolerate }).ok_or_else(|| NoTolerance(text.to_owned()))
+    }
+}
+
+/// What a shadow tolerates is written as a share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no share of the messages over which two releases may differ: a percentage from 0% to 100% was expected, and no longer a number of messages; hint: such as 1%"
+)]
+pub struct NoTolerance(pub String);
 
 /// A deployment of some actors at a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -275,6 +309,12 @@ mod tests {
         assert_eq!(" 12.5 %".parse(), Ok(Portion::Percent(12.5)));
         for wrong in ["", "0", "-1", "0%", "101%", "x%", "NaN%", "2.5"] {
             assert!(wrong.parse::<Portion>().is_err(), "{wrong}");
+        }
+        for (text, share) in [("0", 0.0), ("0%", 0.0), (" 50 %", 0.5), ("100%", 1.0)] {
+            assert_eq!(Shadow::tolerating(text), Ok(Shadow { tolerate: share }), "{text}");
+        }
+        for wrong in ["", "1", "-1%", "101%", "x%", "NaN%", "inf%", "%"] {
+            assert!(Shadow::tolerating(wrong).is_err(), "{wrong}");
         }
     }
 }

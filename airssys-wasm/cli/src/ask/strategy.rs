@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::{NoSuchPolicy, NoTraffic, Portion};
+use airssys_wasm::deploy::{NoSuchPolicy, NoTraffic, Portion, Shadow as Tolerated};
 
-use crate::control::protocol::{Refusal, Way};
+use crate::control::protocol::{Refusal, Tolerate, Way};
 use crate::run;
 
 /// In which order the actors of a service get the release.
@@ -61,13 +61,17 @@ pub(super) struct Strategy {
     /// at least.
     #[arg(long, value_name = "FACTOR")]
     latency: Option<f64>,
-    /// Shadow: over how many messages the two releases may differ [default: 0].
-    #[arg(long, value_name = "N")]
-    tolerate: Option<u64>,
+    /// Shadow: over how many percent of the messages the two releases may differ, such as 1% [default: 0%: one difference is enough].
+    #[arg(long, value_name = "PERCENT%", value_parser = share)]
+    tolerate: Option<String>,
 }
 
 fn portion(text: &str) -> Result<String, String> {
     text.parse::<Portion>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn share(text: &str) -> Result<String, String> {
+    Tolerated::tolerating(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn no_traffic(text: &str) -> Result<NoTraffic, String> {
@@ -125,7 +129,7 @@ impl Strategy {
             no_traffic: self.no_traffic.map(|policy| policy.name().to_owned()),
             errors: self.errors,
             latency: self.latency,
-            tolerate: self.tolerate,
+            tolerate: self.tolerate.clone().map(Tolerate::Share),
         })
     }
 }

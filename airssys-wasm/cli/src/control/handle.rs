@@ -19,7 +19,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::protocol::{
     Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, VERSION, Waits, Way, WithoutMemory,
+    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, Tolerate, VERSION, Waits, Way, WithoutMemory,
 };
 use super::server::House;
 
@@ -292,8 +292,12 @@ fn go(way: &Way, options: &mut DeployOptions) -> Result<(), Refusal> {
     if !way.steps.is_empty() {
         canary.steps.clone_from(&way.steps);
     }
-    let mut shadow = Shadow::default();
-    shadow.tolerate = way.tolerate.unwrap_or(shadow.tolerate);
+    let shadow = match &way.tolerate {
+        Some(Tolerate::Share(share)) => Shadow::tolerating(share),
+        Some(Tolerate::Count(messages)) => Shadow::tolerating(&messages.to_string()),
+        None => Ok(Shadow::default()),
+    };
+    let shadow = shadow.map_err(|error| Refusal::new("bad-strategy", error))?;
     options.strategy = match way.strategy.as_str() {
         "in-place" => Strategy::InPlace,
         "rolling" => Strategy::Rolling(rolling),

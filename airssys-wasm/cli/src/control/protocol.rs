@@ -256,7 +256,17 @@ pub(crate) struct Way {
     pub(crate) errors: Option<f64>,
     pub(crate) latency: Option<f64>,
     /// Shadow.
-    pub(crate) tolerate: Option<u64>,
+    pub(crate) tolerate: Option<Tolerate>,
+}
+
+/// Over how much a shadow may differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Tolerate {
+    /// A share of the messages, such as `1%`.
+    Share(String),
+    /// So many messages, as clients said it before; only 0 is taken.
+    Count(u64),
 }
 
 impl Default for Way {
