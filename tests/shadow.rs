@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
+use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, quick};
 use airssys_tests::{Mesh, PATIENCE, guest, heir, shifter};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Progress, Rehearsed, Setback, Shadow, Strategy};
 use airssys_wasm::registry::Release;
@@ -127,11 +127,17 @@ async fn one_of_ten_differs(tolerated: &str) -> (Progress, Rehearsed) {
     // How many fail is not what this is about.
     options.gate.errors = 1.0;
     let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
+    // From its first message on: it has no memory of one before.
+    while matches!(deployment.progress(), Progress::Switching { .. }) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let mut number = 0;
     while matches!(deployment.progress(), Progress::Switching { .. } | Progress::Rehearsing { .. }) {
         number += 1;
         let from = if number % 10 == 0 { "probe" } else { "well" };
-        deploying.ask(from, number).await;
+        let body = json!({ "from": from, "number": number }).to_string();
+        // The last one may come to the new release when that serves.
+        let _refused = deploying.runtime.call("counter", body, PATIENCE).await;
     }
     let end = deployment.ended().await;
     let rehearsed = deployment.rehearsed();
@@ -185,6 +191,23 @@ async fn a_shadow_has_the_memory_that_is_handed_over() {
     let end = deployment.ended().await;
     assert_eq!(end, Progress::Live, "{:?}", deployment.rehearsed());
     assert_eq!(deploying.ask("a", number + 1).await["seen"], json!(number + 1));
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shadow_with_memory_is_not_shown_makes_no_difference() {
+    let deploying = Deploying::start_as(TOPOLOGY, &heir("one", "healthy", 0)).await;
+    let load = Load::start(&deploying);
+    load.more(400).await;
+    // It takes so long to start that more turns come than wait for it.
+    std::fs::write(deploying.path("two"), heir("one", "init-waits", 0)).unwrap();
+    let release = Release::find(&deploying.path("two")).unwrap();
+    let deployment = deploying.runtime.deploy("counter", release, options(1_000)).await.unwrap();
+    let end = deployment.ended().await;
+    let found = deployment.rehearsed();
+    assert_eq!(end, Progress::Live, "{found:?}");
+    assert!(found.skipped > 0 && found.compared >= 1_000 && found.differing == 0, "{found:?}");
+    load.end(&deploying).await;
     deploying.stop().await;
 }
 

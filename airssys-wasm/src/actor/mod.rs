@@ -819,6 +819,13 @@ impl Behavior for ComponentActor {
             drop(hand);
             return Flow::Exit(exit_reason(crash));
         }
+        if self.watching.as_ref().is_some_and(|watching| watching.begins_again())
+            && let Flow::Exit(reason) = Box::pin(self.watch()).await
+        {
+            self.live.forgive(hand.id);
+            drop(hand);
+            return Flow::Exit(reason);
+        }
         let mesh = &self.identity.mesh;
         if hand.adopted() && self.was_saved(&hand) {
             return self.happened(hand);

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use airssys_rt_shim::call;
@@ -142,7 +142,12 @@ struct Lived {
 
 /// The live actor's end of its shadow.
 pub(super) struct Shadow {
-    shown: mpsc::Sender<Box<Lived>>,
+    /// None where it is told no more: it has the live one's memory, and would miss what a turn did with it that is not shown.
+    shown: Option<mpsc::Sender<Box<Lived>>>,
+    /// Whether what it does depends on a memory that was handed over to it.
+    has_memory: bool,
+    /// None is left where it is over.
+    stage: Weak<()>,
     rehearsal: Arc<Rehearsal>,
     /// Room for turns that wait to be shown: a permit for each byte.
     room: Arc<Semaphore>,
@@ -165,6 +170,8 @@ impl Shadow {
         let room = Arc::clone(&rehearsal.room).try_acquire_owned().ok()?;
         let (shown, turns) = mpsc::channel(WAITING);
         let serving = live.with(&rehearsal.template, &rehearsal.terms);
+        let (has_memory, is_there) = (memory.is_some(), Arc::new(()));
+        let stage = Arc::downgrade(&is_there);
         let shadow = Stage {
             rehearsal: Arc::clone(rehearsal),
             serving,
@@ -173,16 +180,24 @@ impl Shadow {
             states: HashMap::new(),
             instance: None,
             _room: room,
+            _is_there: is_there,
         };
         tokio::spawn(shadow.run(turns));
         Some(Self {
-            shown,
+            shown: Some(shown),
+            has_memory,
+            stage,
             rehearsal: Arc::clone(rehearsal),
             room: Arc::new(Semaphore::new(SHADOW_BYTES)),
             unseen: HashMap::new(),
             unseen_bytes: 0,
             known: HashSet::new(),
         })
+    }
+
+    /// Whether another one is to begin in its place, with what the live one remembers now: it missed a turn, and has come to the end of what it was shown.
+    pub(super) fn begins_again(&self) -> bool {
+        self.shown.is_none() && self.stage.strong_count() == 0
     }
 
     /// Shows a turn that is over and not committed. False where the shadow is too far behind for that to go on.
@@ -227,11 +242,18 @@ impl Shadow {
     fn place(&self, bytes: usize) -> Option<(mpsc::OwnedPermit<Box<Lived>>, OwnedSemaphorePermit)> {
         let bytes = u32::try_from(bytes.min(SHADOW_BYTES)).ok()?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()?;
-        Some((self.shown.clone().try_reserve_owned().ok()?, room))
+        Some((self.shown.clone()?.try_reserve_owned().ok()?, room))
     }
 
     /// Remembers what a turn wrote that is not shown. False where that is too much.
     fn hide(&mut self, key: Box<str>, writes: Transaction) -> bool {
+        if self.has_memory {
+            // State can be brought up to date, and memory cannot.
+            (self.shown, self.unseen_bytes) = (None, 0);
+            self.unseen.clear();
+            self.known.clear();
+            return true;
+        }
         // A key that was never shown is taken as it is when it is.
         if self.known.contains(&key) && !writes.is_empty() {
             let more = self.unseen.entry(key).or_default().follow(writes);
@@ -279,6 +301,8 @@ struct Stage {
     states: HashMap<Box<str>, Arc<State>>,
     instance: Option<Instance>,
     _room: OwnedSemaphorePermit,
+    /// Gone when its room is.
+    _is_there: Arc<()>,
 }
 
 impl Stage {

@@ -262,6 +262,11 @@ impl Watching {
         self.is_over() && !self.tally.awaits_verdict()
     }
 
+    /// Whether its shadow is to begin again before the next message.
+    pub(super) fn begins_again(&self) -> bool {
+        self.shadow.as_ref().is_some_and(Shadow::begins_again)
+    }
+
     /// A turn begins.
     #[cold]
     pub(super) fn begin(&self, guest: &mut Guest) -> Instant {
