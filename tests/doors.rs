@@ -508,18 +508,25 @@ async fn what_can_never_start_is_told_before_anybody_starts_it() {
 async fn a_start_function_that_fails_or_never_ends_is_told_by_whoever_starts_it_and_leaves_the_old_release() {
     let doors = Doors::open().await;
     let starting = |body: &str| binary(&instances(1, &format!("(memory 1 2) (func $s {body}) (start $s)")));
+    const SLOW: &str = "limits = { memories = 2, turn_budget = \"1h\", start_timeout = \"50ms\" }\n";
+    const SLOW_SYNC: &str =
+        "lane = \"sync\"\nlimits = { memories = 2, turn_budget = \"1h\", start_timeout = \"50ms\" }\n";
     let limits = "limits = { memories = 2, turn_budget = \"20ms\" }\n";
     for (body, lane, says) in [
         ("unreachable", "", "trap: wasm `unreachable` instruction executed"),
         ("(drop (i32.load (i32.const 65536)))", "", "trap: out of bounds memory access"),
         ("(loop (br 0))", "", "turn budget used up: the limit `turn_budget` is 20ms"),
         ("(loop (br 0))", "lane = \"sync\"\n", "turn budget used up: the limit `turn_budget` is 20ms"),
+        // The start of a service that computes as long as it likes is over in time all the same.
+        ("(loop (br 0))", SLOW, "it was not over in time: the limit `start_timeout` is 50ms"),
+        ("(loop (br 0))", SLOW_SYNC, "it was not over in time: the limit `start_timeout` is 50ms"),
         ("(call $s)", "", "stack overflow in s: the limit `stack` is 512KiB"),
         ("(if (i32.eq (memory.grow (i32.const 900)) (i32.const -1)) (then unreachable))", "", "out of memory: "),
     ] {
         let binary = starting(body);
         // Nobody who only looks starts it.
-        let said = doors.say(&binary, &format!("{lane}{limits}")).await;
+        let own = if lane.contains("limits") { lane.to_owned() } else { format!("{lane}{limits}") };
+        let said = doors.say(&binary, &own).await;
         for (door, told) in &said {
             match *door {
                 "run" => assert!(told.as_deref().is_some_and(|told| told.contains(says)), "{body}: {told:?}"),

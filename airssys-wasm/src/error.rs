@@ -158,6 +158,13 @@ pub enum Crash {
 }
 
 impl Crash {
+    /// A start that was not over in time.
+    pub(crate) fn late_start(limit: Duration) -> Self {
+        let limit = humantime::format_duration(limit);
+        let fault = Fault::Unavailable(format!("it was not over in time: the limit `start_timeout` is {limit}"));
+        Self::Start { during: "the start", fault }
+    }
+
     /// A stable word for the kind.
     #[must_use]
     pub fn code(&self) -> &'static str {

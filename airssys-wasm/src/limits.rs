@@ -126,8 +126,17 @@ impl Limits {
 
     /// The turn budget in ticks, at least one.
     pub(crate) fn budget_ticks(&self) -> u64 {
-        u64::try_from(self.turn_budget.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
+        ticks(self.turn_budget)
     }
+
+    /// The time for a start in ticks, at least one.
+    pub(crate) fn start_ticks(&self) -> u64 {
+        ticks(self.start_timeout)
+    }
+}
+
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
 }
 
 /// A number of bytes as it is written in a file: in the largest unit that says it exactly.

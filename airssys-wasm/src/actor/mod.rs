@@ -627,19 +627,11 @@ fn left(until: Instant, most: Duration) -> Duration {
 pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let limit = serving.identity.terms.limits.start_timeout;
     let until = Instant::now() + limit;
-    let late = |_elapsed| late(limit);
+    let late = |_elapsed| Crash::late_start(limit);
     let mut instance = timeout_at(until, make(engines, serving)).await.map_err(late)??;
     let (read_at, brought_over) = bring_all_over(&mut instance, serving, until).await?;
     timeout_at(until, begin(&mut instance, serving)).await.map_err(late)??;
     Ok(Prepared { instance, read_at, brought_over })
-}
-
-fn late(limit: Duration) -> Crash {
-    let limit = humantime::format_duration(limit);
-    Crash::Start {
-        during: "the start",
-        fault: Fault::Unavailable(format!("it was not over in time: the limit `start_timeout` is {limit}")),
-    }
 }
 
 /// Makes the instance where it is not made, and gives it what the one before hands over.
@@ -736,7 +728,7 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
     let (wanted, limits) = (terms.schema, &terms.limits);
     let migrated = match timeout_at(until, instance.migrate(found, limits.turn_deadline)).await {
         Ok(migrated) => migrated,
-        Err(_elapsed) => Some(Ran::Crashed(late(limits.start_timeout))),
+        Err(_elapsed) => Some(Ran::Crashed(Crash::late_start(limits.start_timeout))),
     };
     let detail = match migrated {
         Some(Ran::Done(())) => {

@@ -81,6 +81,7 @@ impl Instance {
         let limits = &identity.terms.limits;
         let (limiter, budget_ticks, boundary_bytes) =
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
+        let start_ticks = limits.start_ticks();
         let wasi = wasi::context(&identity)?;
         let chance = Chance::new(&identity);
         let table = resources::table(identity.terms.limits.resources);
@@ -123,7 +124,8 @@ impl Instance {
                 })
             }
             Exports::Sync { handler, lifecycle, health, upgrade, monitoring } => {
-                store.set_epoch_deadline(budget_ticks + 1);
+                // Nobody else can end it: it does not give its thread back.
+                store.set_epoch_deadline(budget_ticks.min(start_ticks).saturating_add(1));
                 let instance = template.pre.instantiate(&mut store);
                 instance.and_then(|instance| {
                     Ok(Calls::Sync {
@@ -142,7 +144,12 @@ impl Instance {
                 let cut = Arc::clone(&store.data().identity.cut);
                 Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, cut, calls, budget_ticks })
             }
-            Err(error) => Err(classify(&error, store.data())),
+            Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
+                (Crash::Budget { .. }, Exports::Sync { .. }) if start_ticks < budget_ticks => {
+                    Crash::late_start(store.data().identity.terms.limits.start_timeout)
+                }
+                (crash, _) => crash,
+            }),
         }
     }
 
