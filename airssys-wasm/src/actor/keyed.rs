@@ -434,11 +434,14 @@ fn sweeps(idle_timeout: Duration) -> tokio::time::Interval {
     sweep
 }
 
+/// What became of one that was woken, with the number of its waking: the same key may have been woken again since.
 enum News {
-    /// An incarnation is gone and will not come back by itself.
-    Gone(Arc<KeyedActor>),
-    /// An incarnation could not be started.
-    NotStarted(Arc<KeyedActor>, Crash),
+    /// It was started.
+    Started(u64),
+    /// It could not be started.
+    NotStarted(u64, Crash),
+    /// It is gone and will not come back by itself. Of one that was not started this may come before or after [`News::NotStarted`], or not at all.
+    Gone(u64),
 }
 
 /// Wakes and puts to sleep. Run it in a task of its own; it ends with the mesh.
@@ -455,9 +458,17 @@ pub(crate) struct Controller {
     waiting: VecDeque<Arc<KeyedActor>>,
     awake: VecDeque<Awake>,
     awake_count: usize,
+    /// How often somebody was woken.
+    wakings: u64,
 }
 
 struct Awake {
+    /// The number of its waking.
+    number: u64,
+    /// Whether it is not known yet whether it was started.
+    starting: bool,
+    /// Whether it is gone already.
+    gone: bool,
     actor: Arc<KeyedActor>,
     start: Arc<WorkerStart<ComponentActor>>,
     live: Arc<Live>,
@@ -487,6 +498,7 @@ pub(super) fn supervisor(
         waiting: VecDeque::new(),
         awake: VecDeque::new(),
         awake_count: 0,
+        wakings: 0,
     };
     let child = ChildSpec {
         restart: spec.restart,
@@ -626,13 +638,23 @@ impl Controller {
     }
 
     fn wake(&mut self, actor: Arc<KeyedActor>) {
+        self.wakings += 1;
+        let number = self.wakings;
         let own = Target::of_keyed(&self.service, &actor);
-        let (start, live) = self.roster.enter(own, |live| self.worker(&actor, live));
+        let (start, live) = self.roster.enter(own, |live| self.worker(&actor, number, live));
         if let Some(keyed) = self.keyed() {
             keyed.awoke(&actor);
         }
         self.awake_count += 1;
-        self.awake.push_back(Awake { actor: Arc::clone(&actor), start: Arc::clone(&start), live, idle_since: None });
+        self.awake.push_back(Awake {
+            number,
+            starting: true,
+            gone: false,
+            actor: Arc::clone(&actor),
+            start: Arc::clone(&start),
+            live,
+            idle_since: None,
+        });
         let child = ChildSpec {
             restart: Restart::Transient,
             shutdown: self.rules.borrow().1,
@@ -641,16 +663,17 @@ impl Controller {
         let (supervisor, news) = (self.supervisor.clone(), self.news.0.clone());
         // In a task of its own: a slow init of one must not hold up the others.
         tokio::spawn(async move {
-            if let Err(error) = supervisor.start_child(child).await {
-                let crash = Crash::Host { detail: format!("not started: {error}") };
-                let _controller_is_gone = news.send(News::NotStarted(actor, crash));
-            }
+            let told = match supervisor.start_child(child).await {
+                Ok(_) => News::Started(number),
+                Err(error) => News::NotStarted(number, Crash::Host { detail: format!("not started: {error}") }),
+            };
+            let _controller_is_gone = news.send(told);
         });
     }
 
-    fn worker(&self, actor: &Arc<KeyedActor>, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
+    fn worker(&self, actor: &Arc<KeyedActor>, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
-        let (made, gone, news) = (Arc::clone(actor), Arc::clone(actor), self.news.0.clone());
+        let (made, news) = (Arc::clone(actor), self.news.0.clone());
         let (runs, aside, address) = (Arc::clone(&live), Arc::clone(&live), actor.address.clone());
         let start = WorkerStart::new(
             Arc::clone(&actor.lane.mailbox),
@@ -660,7 +683,7 @@ impl Controller {
                 ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made)))
             },
             move || {
-                let _controller_is_gone = news.send(News::Gone(Arc::clone(&gone)));
+                let _controller_is_gone = news.send(News::Gone(number));
             },
         );
         let service = Arc::clone(&self.service);
@@ -673,22 +696,26 @@ impl Controller {
     }
 
     fn hear(&mut self, news: News) {
-        let (actor, failed) = match news {
-            News::Gone(actor) => (actor, None),
-            News::NotStarted(actor, crash) => (actor, Some(crash)),
+        let (number, failed) = match news {
+            News::Started(number) | News::Gone(number) => (number, None),
+            News::NotStarted(number, ref crash) => (number, Some(crash)),
         };
-        // A failed start may be told twice, by the supervisor's answer and by the end of the child.
-        let Some(at) = self.awake.iter().position(|awake| Arc::ptr_eq(&awake.actor, &actor)) else {
-            if let Some(crash) = failed {
-                self.bury_all(&actor, &crash);
-            }
+        let Some(at) = self.awake.iter().position(|awake| awake.number == number) else { return };
+        let awake = &mut self.awake[at];
+        match news {
+            News::Started(_) => awake.starting = false,
+            // What waits for it is buried first, where it was not started: it would be woken again for that.
+            News::Gone(_) => awake.gone = true,
+            News::NotStarted(..) => (awake.starting, awake.gone) = (false, true),
+        }
+        if awake.starting || !awake.gone {
             return;
-        };
-        self.awake.remove(at);
+        }
+        let Some(Awake { actor, .. }) = self.awake.remove(at) else { return };
         self.roster.leave(&actor.address);
         self.awake_count -= 1;
         if let Some(crash) = failed {
-            self.bury_all(&actor, &crash);
+            self.bury_all(&actor, crash);
         }
         if let Some(keyed) = self.keyed() {
             keyed.fell_asleep(&actor);
