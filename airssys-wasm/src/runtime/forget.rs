@@ -251,7 +251,10 @@ impl Found {
                 let _is_vacant = post.vacate();
                 match post.live.where_empty(begin) {
                     Some(saving) => {
-                        post.hurry(&Arc::default());
+                        // The one that its group waits for may not have been asked about.
+                        if !post.is_held_back().await {
+                            post.hurry(&Arc::default());
+                        }
                         saving
                     }
                     None => return self.is_begun_anew(post, known, until).await,
