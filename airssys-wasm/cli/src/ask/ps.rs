@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    args.host.tell(&Request::Services, |services: &Vec<ServiceStatus>| text(services))
+    args.host.tell(&Request::Services {}, |services: &Vec<ServiceStatus>| text(services))
 }
 
 fn text(services: &[ServiceStatus]) -> String {

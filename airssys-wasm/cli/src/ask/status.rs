@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    args.host.tell(&Request::Status, text)
+    args.host.tell(&Request::Status {}, text)
 }
 
 fn text(of: &Status) -> String {

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    args.host.tell(&Request::Stop, text)
+    args.host.tell(&Request::Stop {}, text)
 }
 
 fn text(stopped: &Stopped) -> String {

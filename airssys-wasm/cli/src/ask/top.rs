@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
 
 impl Looks<'_> {
     fn look(&mut self) -> Result<Rates, ControlError> {
-        let services: Vec<ServiceStatus> = self.host.ask(&Request::Services)?;
+        let services: Vec<ServiceStatus> = self.host.ask(&Request::Services {})?;
         let passed = std::mem::replace(&mut self.at, Instant::now()).elapsed().as_secs_f64();
         let rate = |before: u64, now: u64| if passed > 0.0 { now.saturating_sub(before) as f64 / passed } else { 0.0 };
         let mut all = Vec::with_capacity(services.len());

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    args.host.tell(&Request::Tree, |children: &Vec<Child>| text(children, 1))
+    args.host.tell(&Request::Tree {}, |children: &Vec<Child>| text(children, 1))
 }
 
 fn text(children: &[Child], depth: usize) -> String {

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let mut first = true;
     let mut stdout = io::stdout();
     loop {
-        let services: Vec<ServiceStatus> = match args.host.ask(&Request::Services) {
+        let services: Vec<ServiceStatus> = match args.host.ask(&Request::Services {}) {
             // It was there before.
             Err(ControlError::NoHost { .. } | ControlError::NoAnswer { .. }) if !first => {
                 note("the host is gone");

@@ -28,7 +28,7 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     stream.set_read_timeout(Some(GRACE)).and_then(|()| stream.set_write_timeout(Some(GRACE))).map_err(broken)?;
     let _spoken_to: serde_json::Value = exchange(&stream, &mut answers, &Hello { airssys: VERSION })?;
     let patience = match request {
-        Request::Stop => None,
+        Request::Stop {} => None,
         Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
             Some(Duration::from_millis(*timeout_ms) + GRACE)
         }
@@ -40,7 +40,7 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     };
     stream.set_read_timeout(patience).map_err(broken)?;
     let answer = exchange(&stream, &mut answers, request)?;
-    if matches!(request, Request::Stop) && stream.set_read_timeout(Some(GRACE)).is_ok() {
+    if matches!(request, Request::Stop {}) && stream.set_read_timeout(Some(GRACE)).is_ok() {
         // Nothing comes any more but the end of the connection, which is the end of the host.
         let _gone_either_way = answers.read(&mut [0]);
     }

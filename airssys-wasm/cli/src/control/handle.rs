@@ -32,7 +32,7 @@ pub(super) const COMPILING: Duration = Duration::from_secs(10 * 60);
 /// How long the host may work on it; a stop takes what the mesh's own `shutdown_timeout` says.
 pub(super) fn limit(request: &Request) -> Option<Duration> {
     match request {
-        Request::Stop => None,
+        Request::Stop {} => None,
         Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
             Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
         }
@@ -59,9 +59,9 @@ pub(super) fn hello(house: &House) -> Value {
 pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Refusal> {
     let runtime = &house.runtime;
     match request {
-        Request::Status => tell(status(house)),
-        Request::Services => tell(runtime.services()),
-        Request::Tree => tell(runtime.tree().await.iter().map(child).collect::<Vec<_>>()),
+        Request::Status {} => tell(status(house)),
+        Request::Services {} => tell(runtime.services()),
+        Request::Tree {} => tell(runtime.tree().await.iter().map(child).collect::<Vec<_>>()),
         Request::Send { to, key, body } => {
             let (_waits, body) = (wait(house)?, bytes(&body)?);
             match key {
@@ -199,7 +199,7 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             }
             tell(runtime.history(&service))
         }
-        Request::Stop => {
+        Request::Stop {} => {
             let mut stopped = house.stopped.subscribe();
             house.stop.notify_one();
             let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());

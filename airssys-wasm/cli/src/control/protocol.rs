@@ -32,16 +32,16 @@ pub(crate) struct Hello {
 /// The most keys and values in one answer, in bytes.
 pub(crate) const MAX_DUMP: usize = 16 << 20;
 
-/// What a host can be asked.
+/// What a host can be asked. Those that say nothing more have braces: of a unit variant serde would let any field pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// Answers [`Status`].
-    Status,
+    Status {},
     /// Answers a list of `ServiceStatus`.
-    Services,
+    Services {},
     /// Answers a list of [`Child`].
-    Tree,
+    Tree {},
     /// Answers `null` when the message is in its mailbox.
     Send { to: String, key: Option<String>, body: Body },
     /// Answers the service's answer: a [`Body`], or `null` where it has none.
@@ -126,7 +126,10 @@ pub(crate) enum Request {
         way: Way,
     },
     /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not granted; `null` is what a rollback brings back.
-    Ungranted { releases: BTreeMap<String, Option<String>> },
+    Ungranted {
+        #[serde(deserialize_with = "unique::map")]
+        releases: BTreeMap<String, Option<String>>,
+    },
     /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
     /// release brought the state over.
     Rollback {
@@ -151,7 +154,7 @@ pub(crate) enum Request {
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
-    Stop,
+    Stop {},
 }
 
 /// What the host says to a line.

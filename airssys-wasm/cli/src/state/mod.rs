@@ -145,7 +145,7 @@ fn dump(service: &str, data: &Path) -> Result<(Dump, Result<(), StateError>), St
 
 /// What of a service's state is damaged, as the host that runs says: it does without that, and nobody is to take what it has for all.
 fn sound_in_host(service: &str, data: &Path) -> Result<Result<(), StateError>, StateCommandError> {
-    let services: Vec<ServiceStatus> = control::ask(data, &Request::Services)?;
+    let services: Vec<ServiceStatus> = control::ask(data, &Request::Services {})?;
     let found = services.into_iter().find(|found| found.service == service);
     let damage = found.map(|found| found.damage).unwrap_or_default();
     if damage.is_empty() {
