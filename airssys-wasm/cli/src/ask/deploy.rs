@@ -1,13 +1,16 @@
 //! `airssys deploy`, `airssys rollback`: another release takes a service of a running host over.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use airssys_wasm::address::is_service_name;
 use airssys_wasm::deploy::{Plan, Ungranted};
 use airssys_wasm::registry::Reference;
 use serde::Serialize;
+use toml::Spanned;
 
 use super::HostArgs;
 use super::strategy::Strategy;
@@ -198,17 +201,35 @@ fn absolute(release: &str, folder: &Path) -> String {
 
 /// The release of each service, by a file that names them.
 fn read_set(file: &Path) -> Result<BTreeMap<String, String>, ControlError> {
-    let wrong = |what: String| {
-        let hint = "hint: it has a line such as pricing = \"pricing@1.1.0\" for each service";
-        Refusal::new("no-such-set", format!("the set {}: {what}; {hint}", file.display()))
+    let wrong = |at: Option<(usize, usize)>, what: &str| {
+        let hint =
+            "hint: it has a line such as pricing = \"pricing@1.1.0\" for each service, a name with a dot in quotes";
+        let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+        Refusal::new("no-such-set", format!("the set {}{at}: {what}; {hint}", file.display()))
     };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let set: BTreeMap<String, String> = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(None, &format!("cannot be read: {error}")))?;
+    let at = |span: Range<usize>| {
+        let before = text.get(..span.start).unwrap_or(&text);
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+    };
+    let set: BTreeMap<String, Spanned<String>> = toml::from_str(&text)
+        .map_err(|error| wrong(error.span().map(at), &error.message().lines().collect::<Vec<_>>().join("; ")))?;
     if set.is_empty() {
-        return Err(wrong("names no service".to_owned()).into());
+        return Err(wrong(None, "names no service").into());
     }
     let folder = file.parent().unwrap_or(Path::new(""));
-    Ok(set.into_iter().map(|(service, release)| (service, absolute(&release, folder))).collect())
+    let mut releases = BTreeMap::new();
+    for (service, release) in set {
+        let at = Some(at(release.span()));
+        if !is_service_name(&service) {
+            return Err(wrong(at, &format!("{service:?} is no name of a service")).into());
+        }
+        if release.get_ref().is_empty() {
+            return Err(wrong(at, &format!("names no release for {service}")).into());
+        }
+        releases.insert(service, absolute(release.get_ref(), folder));
+    }
+    Ok(releases)
 }
 
 /// Follows all of a set to their ends; the first that is not live is what is wrong.
