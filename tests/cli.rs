@@ -30,6 +30,8 @@ mod shown;
 mod signals;
 #[path = "cli/state.rs"]
 mod state;
+#[path = "cli/strict.rs"]
+mod strict;
 
 use airssys_tests::command::Desk;
 use airssys_tests::guest;

@@ -116,6 +116,9 @@ impl<'de> Deserialize<'de> for Humane {
     }
 }
 
+/// More than any machine has, in bytes.
+const MOST_BYTES: u64 = 8 << 60;
+
 /// A number of bytes, written as people do: `"32MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u64);
@@ -123,9 +126,14 @@ pub(crate) struct Bytes(pub(crate) u64);
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        bytesize::ByteSize::from_str(&text).map(|size| Self(size.as_u64())).map_err(|error| {
+        let size = bytesize::ByteSize::from_str(&text).map_err(|error| {
             D::Error::custom(format!("{text:?} is no number of bytes ({error}); hint: write it like \"32MiB\""))
-        })
+        })?;
+        // What does not fit into 64 bits comes as the largest number that does.
+        if size.as_u64() > MOST_BYTES {
+            return Err(D::Error::custom(format!("{text:?} is more than 8 EiB; hint: write it like \"32MiB\"")));
+        }
+        Ok(Self(size.as_u64()))
     }
 }
 

@@ -22,7 +22,7 @@ fn both() -> String {
 }
 
 /// A host of this desk that is up.
-fn up(desk: &Desk, more: &[&str]) -> Running {
+pub(super) fn up(desk: &Desk, more: &[&str]) -> Running {
     let mut running = Running::start(desk.command(&[&["run"], more].concat()));
     running.until("is up");
     running
@@ -47,7 +47,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// Stops the host with the command, which waits until it is gone.
-fn stop(desk: &Desk, running: Running) {
+pub(super) fn stop(desk: &Desk, running: Running) {
     let _stopped = desk.run(&["stop"]).well();
     let (exit, said) = running.end();
     assert_eq!(exit, Some(0), "{said}");

@@ -7,6 +7,7 @@ mod baseline;
 mod grant;
 mod pattern;
 mod policy;
+pub(crate) mod spelling;
 
 pub use baseline::{Baseline, Clocks, Randomness};
 pub(crate) use grant::Held;

@@ -13,7 +13,7 @@ use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topo
 use super::{range, written};
 use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
-use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern};
+use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern, spelling};
 use crate::config_file::{Bytes, ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Reference, Release, Store};
 use crate::router::service::Shape;
@@ -458,8 +458,12 @@ fn grants(
             return Err(source.error(&text.span(), what, format!("give {service:?} `spawned = {{}}`")));
         }
     }
-    let mut files = BTreeMap::new();
+    let (mut files, mut folders) = (BTreeMap::new(), spelling::Folders::default());
     for (guest, file) in &asked.files {
+        if let Some(first) = folders.take(guest) {
+            let what = format!("the guest's folder {guest:?} stands there twice, also as {first:?}");
+            return Err(source.error(&file.host.span(), what, "leave one of them out"));
+        }
         let host = from_file(source, file.host.get_ref());
         if !host.is_dir() {
             let what = format!("the granted folder {} is not there", host.display());
@@ -472,6 +476,18 @@ fn grants(
         }
         files.insert(guest.clone(), FileGrant::new(host, file.access));
     }
+    let mut environment = BTreeMap::new();
+    for (name, value) in &asked.environment {
+        if !spelling::is_variable(name) {
+            let what = format!("{name:?} is no name of a variable");
+            return Err(source.error(&value.span(), what, spelling::VARIABLE_HINT));
+        }
+        if value.get_ref().contains('\0') {
+            let what = format!("the value of the variable {name:?} has the character 0 in it");
+            return Err(source.error(&value.span(), what, "leave the character out"));
+        }
+        environment.insert(name.clone(), value.get_ref().clone());
+    }
     Ok(Grants {
         send: addresses(&asked.send)?,
         call: addresses(&asked.call)?,
@@ -479,7 +495,7 @@ fn grants(
         subscribe: parse_all(source, &asked.subscribe)?,
         spawn,
         files,
-        environment: asked.environment.clone(),
+        environment,
         sockets: parse_all(source, &asked.sockets)?,
     })
 }

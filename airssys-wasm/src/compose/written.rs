@@ -156,7 +156,7 @@ pub(super) struct Grants {
     pub(super) subscribe: Vec<Spanned<String>>,
     pub(super) spawn: Vec<Spanned<String>>,
     pub(super) files: BTreeMap<String, File>,
-    pub(super) environment: BTreeMap<String, String>,
+    pub(super) environment: BTreeMap<String, Spanned<String>>,
     pub(super) sockets: Vec<Spanned<String>>,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::capability::{Access, Requests};
+use crate::capability::{Access, Requests, spelling};
 use crate::compose::range::out_of_range;
 use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
 use crate::engine::{Asked, Lane, TemplateError, Verdict};
@@ -103,8 +103,8 @@ struct WrittenRequests {
     publish: Vec<Spanned<String>>,
     subscribe: Vec<Spanned<String>>,
     spawn: Vec<Spanned<String>>,
-    files: BTreeMap<String, Access>,
-    environment: Vec<String>,
+    files: BTreeMap<String, Spanned<Access>>,
+    environment: Vec<Spanned<String>>,
     sockets: Vec<Spanned<String>>,
 }
 
@@ -331,8 +331,8 @@ impl Manifest {
                 publish: parse_all(source, &asked.publish)?,
                 subscribe: parse_all(source, &asked.subscribe)?,
                 spawn: parse_all(source, &asked.spawn)?,
-                files: asked.files,
-                environment: asked.environment,
+                files: files(source, asked.files)?,
+                environment: variables(source, asked.environment)?,
                 sockets: parse_all(source, &asked.sockets)?,
             },
         })
@@ -371,6 +371,29 @@ impl Manifest {
             requests: Requests::default(),
         }
     }
+}
+
+/// The folders that are asked for, each once.
+fn files(source: &Source, asked: BTreeMap<String, Spanned<Access>>) -> Result<BTreeMap<String, Access>, ConfigError> {
+    let mut folders = spelling::Folders::default();
+    for (guest, access) in &asked {
+        if let Some(first) = folders.take(guest) {
+            let what = format!("the guest's folder {guest:?} stands there twice, also as {first:?}");
+            return Err(source.error(&access.span(), what, "leave one of them out"));
+        }
+    }
+    Ok(asked.into_iter().map(|(guest, access)| (guest, access.into_inner())).collect())
+}
+
+fn variables(source: &Source, asked: Vec<Spanned<String>>) -> Result<Vec<String>, ConfigError> {
+    let checked = asked.into_iter().map(|name| {
+        if spelling::is_variable(name.get_ref()) {
+            return Ok(name.into_inner());
+        }
+        let what = format!("{:?} is no name of a variable", name.get_ref());
+        Err(source.error(&name.span(), what, spelling::VARIABLE_HINT))
+    });
+    checked.collect()
 }
 
 #[cfg(test)]

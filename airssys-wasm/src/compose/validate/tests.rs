@@ -109,7 +109,7 @@ fn every_defect_is_refused_with_its_place() {
         (&service("mailbox = { capacity = 0 }\n"), "airssys.toml:5:24", "`capacity` is 0, and it may be 1 to 16777216"),
         (&service("mailbox = { capacity = 9223372036854775807 }\n"), "airssys.toml:5:24", "`capacity = 16777216`"),
         (&service("mailbox.bytes = \"0B\"\n"), "airssys.toml:5:17", "`bytes` is 0B, and it may be 1KiB to"),
-        (&service("mailbox = { all_bytes = \"16EiB\" }\n"), "airssys.toml:5:25", "`all_bytes` is "),
+        (&service("mailbox = { all_bytes = \"7EiB\" }\n"), "airssys.toml:5:25", "`all_bytes` is "),
         (&service("retries = 4294967295\n"), "airssys.toml:5:11", "`retries` is 4294967295"),
         (&service("[service.limits]\nturn_deadline = \"0s\"\n"), "airssys.toml:6:17", "`turn_deadline = \"1ms\"`"),
         (&service("limits = { log_line = \"0B\" }\n"), "airssys.toml:5:23", "`log_line` is 0B, and it may be 16B to"),
