@@ -275,12 +275,18 @@ impl Roster {
         if own.is_empty() {
             own.extend(keyed.nobody(&self.service.address).map(|actor| Target::of_keyed(&self.service, &actor)));
         }
-        own.into_iter()
-            .map(|own| Serving {
-                template: Arc::clone(template),
-                identity: identity(&self.mesh, &self.service, own, 0, terms),
-            })
-            .collect()
+        own.into_iter().map(|own| self.serving(own, template, terms)).collect()
+    }
+
+    /// An actor with a key that is nobody's, as if the release served it.
+    pub(crate) fn nobody(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Option<Serving> {
+        let Route::Keyed(keyed) = &self.service.route else { return None };
+        let actor = keyed.nobody(&self.service.address).ok()?;
+        Some(self.serving(Target::of_keyed(&self.service, &actor), template, terms))
+    }
+
+    fn serving(&self, own: Target, template: &Arc<Template>, terms: &Arc<Terms>) -> Serving {
+        Serving { template: Arc::clone(template), identity: identity(&self.mesh, &self.service, own, 0, terms) }
     }
 
     /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way; who is awake.

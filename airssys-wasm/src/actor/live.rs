@@ -418,7 +418,7 @@ impl Live {
     }
 
     /// Puts a release into the place.
-    pub(super) fn switch(&self, next: Arc<Serving>, probation: Option<Probation>) {
+    pub(crate) fn switch(&self, next: Arc<Serving>, probation: Option<Probation>) {
         {
             let mut past = self.lock_past();
             past.on_trial = probation.as_ref().map(|probation| probation.before.identity.terms.schema);

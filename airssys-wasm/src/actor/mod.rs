@@ -130,12 +130,31 @@ impl ComponentActor {
                 // Neither starts, so that says nothing about the new one.
                 false => Err(crash),
             },
+            Err(crash) if self.is_sick().await => Err(crash),
             Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
                 Some(Returning { saved, discard }) => self.go_back(&saved, discard).await,
                 None => Err(crash),
             },
             Err(crash) => Err(crash),
         }
+    }
+
+    /// Whether this is one of many, and the release before, where it can be told, does not start here either: that says nothing about the one on probation.
+    async fn is_sick(&mut self) -> bool {
+        match self.live.stand_in().filter(|_| self.roams()) {
+            Some(before) => start(&self.engines, &before).await.is_err(),
+            None => false,
+        }
+    }
+
+    /// Whether it comes and goes, as a key or a child.
+    fn roams(&self) -> bool {
+        matches!(self.identity.service.route, Route::Keyed(_) | Route::Spawned(_))
+    }
+
+    /// Whether what serves is what is live here; where it did not start when it was to take over, the one before serves on.
+    fn serves_the_live_one(&self) -> bool {
+        Arc::ptr_eq(&self.identity, &self.live.serving().identity)
     }
 
     /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the release before can stand in for it.
@@ -487,6 +506,9 @@ impl ComponentActor {
         if let Crash::CutOff { .. } = crash {
             return self.give_way(crash).await;
         }
+        if !self.serves_the_live_one() {
+            return Flow::Exit(exit_reason(crash));
+        }
         if self.bears() {
             self.count_failure();
             return self.go_on().await;
@@ -583,7 +605,8 @@ impl ComponentActor {
         // Dropped here, so that its room and its timers are free before anybody looks.
         self.instance = None;
         let is_cut_off = matches!(crash, Crash::CutOff { .. });
-        let lent = is_cut_off || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let says_nothing = is_cut_off || !self.serves_the_live_one();
+        let lent = says_nothing || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
         let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
         if !lent && self.bears() {
             // The one before says whether it crashes over this message, too.

@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::actor::Swapped;
+use self::switch::Taken;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::compose::FolderError;
 use crate::engine::TemplateError;
@@ -493,8 +493,22 @@ pub struct LeftOut {
     pub passed_over: Vec<String>,
     /// The actors that were to get the memory of the release before, and did not.
     pub without_memory: Option<WithoutMemory>,
+    /// The keys and children that start neither with the new release nor with the one before. They stay as they are, and start with the new one next.
+    pub sick: Option<Sick>,
     /// The actors whose turn was cut off, since it was not over at the handover deadline.
     pub cut_off: Option<CutOff>,
+}
+
+/// Actors that start with neither release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sick {
+    /// How many.
+    pub actors: usize,
+    /// The first of them.
+    pub first: String,
+    /// Why it does not start with the new one.
+    pub crash: Crash,
 }
 
 /// Actors whose turn was cut off for the release that took over.
@@ -537,7 +551,11 @@ impl LeftOut {
             let others = and_more(*actors);
             format!("cut off the turn of {first}{others}, which was not over at the handover deadline")
         });
-        passed_over.into_iter().chain(without_memory).chain(cut_off).collect()
+        let sick = self.sick.as_ref().map(|Sick { actors, first, crash }| {
+            let others = and_more(*actors);
+            format!("{first}{others} did not start, and does not with the release before either: {crash}; it starts with the new release next")
+        });
+        passed_over.into_iter().chain(sick).chain(without_memory).chain(cut_off).collect()
     }
 }
 
@@ -554,10 +572,17 @@ impl Met {
         self.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(found);
     }
 
-    /// What became of an actor of this name; none where it was passed over.
-    fn see(&self, actor: &str, swapped: Option<&Swapped>) {
-        let Some(swapped) = swapped else {
-            return self.lock_left_out().passed_over.push(actor.to_owned());
+    /// What became of an actor of this name.
+    fn see(&self, actor: &str, taken: &Taken) {
+        let swapped = match taken {
+            Taken::Switched(swapped) => swapped,
+            Taken::PassedOver => return self.lock_left_out().passed_over.push(actor.to_owned()),
+            Taken::Sick(crash) => {
+                let mut left_out = self.lock_left_out();
+                let first = || Sick { actors: 0, first: actor.to_owned(), crash: crash.clone() };
+                left_out.sick.get_or_insert_with(first).actors += 1;
+                return;
+            }
         };
         if let Some(crash) = &swapped.without_memory {
             let mut left_out = self.lock_left_out();

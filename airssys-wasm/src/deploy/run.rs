@@ -13,7 +13,7 @@ use super::health::{Health, Rounds, Told};
 use super::intent::Step;
 use super::record::{Page, RecordError};
 use super::strategy::Rolling;
-use super::switch::{Failed, forward};
+use super::switch::{Failed, Taken, forward};
 use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback, Strategy, Waits, Wish};
 use crate::actor::{ALL, Before, Control, Counts, Held, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch};
 use crate::engine::{Engines, Template};
@@ -638,11 +638,10 @@ impl Running<'_> {
                 let (done, failed) = done.await;
                 for (at, took) in done {
                     let seat = seats[at].1;
-                    self.met.see(&posts[seat].name, took.as_ref());
+                    self.met.see(&posts[seat].name, &took);
                     // Dropped only now: it takes its memory apart.
-                    self.held[seat] = took
-                        .and_then(|took| took.old)
-                        .filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
+                    let old = if let Taken::Switched(took) = took { took.old } else { None };
+                    self.held[seat] = old.filter(|_| matches!(self.order.options.strategy, Strategy::BlueGreen));
                     if failed.is_some() {
                         self.revert(seats[at].0).await;
                     }
@@ -690,7 +689,7 @@ impl Running<'_> {
                 self.told.send_replace(Progress::Switching { switched, actors });
             })
             .await;
-        done.iter().for_each(|(at, took)| self.met.see(&awake[*at].name, took.as_ref()));
+        done.iter().for_each(|(at, took)| self.met.see(&awake[*at].name, took));
         match failed {
             Some(setback) => Err(setback),
             None => {

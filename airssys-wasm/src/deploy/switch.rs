@@ -28,6 +28,15 @@ const HELD_FOR: Duration = Duration::from_secs(1);
 /// How many sleeping actors are woken at a time to have their states back.
 const AT_ONCE: usize = 64;
 
+/// What became of an actor that was to be switched.
+pub(super) enum Taken {
+    Switched(Swapped),
+    /// Nobody runs there.
+    PassedOver,
+    /// It starts with neither release.
+    Sick(Crash),
+}
+
 /// The other end of what an actor says that went back by itself.
 pub(super) type Failed = mpsc::UnboundedSender<(usize, Crash)>;
 
@@ -50,14 +59,14 @@ impl Order {
     }
 
     /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
-    /// were, by their place in the list; nothing of those that were passed over.
+    /// were, by their place in the list, and those that were left behind.
     pub(super) async fn switch_several(
         &self,
         places: &[(usize, &Post)],
         first: Option<Result<Prepared, Crash>>,
         failed: &Failed,
         tell: impl Fn(usize),
-    ) -> (Vec<(usize, Option<Swapped>)>, Option<Setback>) {
+    ) -> (Vec<(usize, Taken)>, Option<Setback>) {
         let at_once = match &self.options.strategy {
             Strategy::Rolling(rolling) => rolling.max_unavailable.max(1),
             Strategy::BlueGreen => places.len(),
@@ -87,17 +96,44 @@ impl Order {
                 && let Some((at, (actor, post))) = waiting.next()
             {
                 let prepared = made.next();
-                running.push(async move { (at, self.switch_one(post, *actor, prepared, failed).await) });
+                running.push(async move { (at, self.switch_or_leave(post, *actor, prepared, failed).await) });
             }
             tell(done.len());
             match running.next().await {
-                Some((at, Ok(swapped))) => done.push((at, swapped)),
+                Some((at, Ok(taken))) => done.push((at, taken)),
                 // One of a keyed service fell asleep, and wakes with the new one.
                 Some((at, Err(_))) if matches!(self.posts, Posts::Keyed(_)) && places[at].1.is_closed() => {}
                 Some((_, Err(why))) => drop(setback.get_or_insert(why)),
                 None => return (done, setback),
             }
         }
+    }
+
+    /// [`Order::switch_one`]. One of many that does not start with the new release, and with the one before neither, stays as it is: what is wrong with it stays
+    /// with it, and it starts with the new one next.
+    async fn switch_or_leave(
+        &self,
+        post: &Post,
+        actor: usize,
+        made: Option<Prepared>,
+        failed: &Failed,
+    ) -> Result<Taken, Setback> {
+        let before = post.live.serving();
+        let crash = match self.switch_one(post, actor, made, failed).await {
+            Ok(Some(swapped)) => return Ok(Taken::Switched(swapped)),
+            Ok(None) => return Ok(Taken::PassedOver),
+            Err(Setback::NotStarted(crash)) => crash,
+            Err(why) => return Err(why),
+        };
+        let is_one_of_many = matches!(self.posts, Posts::Keyed(_)) && self.restore.is_none();
+        if !is_one_of_many || start(&self.engines, &before).await.is_ok() {
+            return Err(Setback::NotStarted(crash));
+        }
+        let (told, crashes) = mpsc::unbounded_channel();
+        let next = Arc::new(before.with(&self.template, &self.terms));
+        post.live.switch(next, Some(Probation { before, failed: told }));
+        forward(crashes, actor, failed);
+        Ok(Taken::Sick(crash))
     }
 
     /// None where nobody runs and nobody will start by himself: whoever is started there all the same starts with the new release.
@@ -272,8 +308,19 @@ impl Order {
         if !self.starts_at_once() {
             return Ok(());
         }
+        let before = roster.waking();
+        let mut is_one_sick = false;
         for serving in roster.samples(&self.template, &self.terms) {
-            drop(start(&self.engines, &serving).await.map_err(Setback::NotStarted)?);
+            if let Err(crash) = start(&self.engines, &serving).await {
+                is_one_sick = serving.identity.own.lane().state(None).is_some_and(|state| state.schema().is_some());
+                // With a key on which the one before does not start either, something else is wrong.
+                if !is_one_sick || start(&self.engines, &serving.with(&before.template, &before.terms)).await.is_ok() {
+                    return Err(Setback::NotStarted(crash));
+                }
+            }
+        }
+        if let Some(nobody) = roster.nobody(&self.template, &self.terms).filter(|_| is_one_sick) {
+            drop(start(&self.engines, &nobody).await.map_err(Setback::NotStarted)?);
         }
         Ok(())
     }
