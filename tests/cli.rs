@@ -30,6 +30,8 @@ mod shown;
 mod signals;
 #[path = "cli/state.rs"]
 mod state;
+#[path = "cli/stops.rs"]
+mod stops;
 #[path = "cli/strict.rs"]
 mod strict;
 
@@ -40,7 +42,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 36] = [
+const SUBCOMMANDS: [&str; 37] = [
     "new",
     "build",
     "inspect",
@@ -75,6 +77,7 @@ const SUBCOMMANDS: [&str; 36] = [
     "watch",
     "top",
     "logs",
+    "start",
     "stop",
     "completions",
 ];

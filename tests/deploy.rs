@@ -513,7 +513,7 @@ async fn onto_a_service_that_is_stopped_nothing_is_deployed_until_it_runs_again(
     ];
     for error in refused {
         assert!(matches!(&error, DeployError::Stopped { service } if service == "counter"), "{error}");
-        assert!(error.to_string().contains("hint: let its supervisor start it again"), "{error}");
+        assert!(error.to_string().contains("airssys start counter"), "{error}");
     }
     let plan = runtime.plan("counter", next(), quick()).await.unwrap();
     assert_eq!(plan.refusals.first().map(|refusal| refusal.code.as_str()), Some("stopped"));

@@ -187,6 +187,15 @@ pub trait StartChild: Send + Sync + 'static {
     /// Told when the child ended too often and is started again by itself only after `delay`. It must be quick.
     fn set_aside(&self, _delay: Duration) {}
 
+    /// Whether somebody stopped the child until further notice: no supervisor starts it by itself then, also where its group or the supervisor itself is
+    /// started. Whoever asks for it by name starts it.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
+    /// Says whether it is stopped until further notice. It stops and starts nothing, and has no effect where the child cannot be.
+    fn set_stopped(&self, _is_stopped: bool) {}
+
     /// The supervisor that it starts, where it starts one, so that the tree can be looked at.
     fn supervisor(&self) -> Option<SupervisorHandle> {
         None

@@ -144,6 +144,7 @@ pub struct WorkerStart<B: Behavior> {
     make: Box<dyn Fn() -> B + Send + Sync>,
     gone: Box<dyn Fn() + Send + Sync>,
     set_aside: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+    stopped: AtomicBool,
     current: ArcSwapOption<Orders<B::Control>>,
 }
 
@@ -163,6 +164,7 @@ impl<B: Behavior> WorkerStart<B> {
             make: Box::new(make),
             gone: Box::new(gone),
             set_aside: OnceLock::new(),
+            stopped: AtomicBool::new(false),
             current: ArcSwapOption::empty(),
         })
     }
@@ -260,6 +262,14 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
             };
             Ok(Incarnation { cell: actor.get_cell(), exit, stop: Box::new(stop) })
         })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    fn set_stopped(&self, is_stopped: bool) {
+        self.stopped.store(is_stopped, Ordering::Release);
     }
 
     fn set_aside(&self, delay: Duration) {

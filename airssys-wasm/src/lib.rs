@@ -23,4 +23,7 @@ pub mod unique;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use runtime::{Checked, ForgetError, Forgotten, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus};
+pub use runtime::{
+    Checked, ForgetError, Forgotten, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus, ServiceStop, StopError,
+    StopsError,
+};

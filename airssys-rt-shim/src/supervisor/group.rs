@@ -76,7 +76,11 @@ impl State {
     pub(crate) fn start_group(&mut self, from: Bound<ChildKey>, initial: bool, now: Duration) {
         let mut from = from;
         while let Some(key) = self.children.first_in((from, Bound::Unbounded)) {
-            if self.children.status(key) == Status::Down {
+            let is_stopped = self.spec(key).is_some_and(|spec| spec.start.is_stopped());
+            if is_stopped && self.children.status(key) == Status::Down {
+                // Whoever waits for it need not.
+                self.gone(key);
+            } else if self.children.status(key) == Status::Down {
                 self.phase = Phase::StartingGroup { initial, at: key };
                 return self.start(key, For::Group, now);
             }

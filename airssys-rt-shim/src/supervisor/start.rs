@@ -1,6 +1,7 @@
 //! A supervisor as a child of another one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -32,6 +33,7 @@ pub struct SupervisorStart {
     spec: Arc<ArcSwap<SupervisorSpec>>,
     handle: SupervisorHandle,
     brood: Arc<Brood>,
+    stopped: AtomicBool,
 }
 
 impl SupervisorStart {
@@ -43,7 +45,12 @@ impl SupervisorStart {
     pub fn new(spec: SupervisorSpec) -> Result<Arc<Self>, SpecError> {
         spec.validate()?;
         let spec = Arc::new(ArcSwap::from_pointee(spec));
-        Ok(Arc::new(Self { spec, handle: SupervisorHandle::default(), brood: Arc::default() }))
+        Ok(Arc::new(Self {
+            spec,
+            handle: SupervisorHandle::default(),
+            brood: Arc::default(),
+            stopped: AtomicBool::new(false),
+        }))
     }
 
     /// Speaks to whichever incarnation runs.
@@ -91,6 +98,14 @@ impl StartChild for SupervisorStart {
     fn gone(&self) {
         self.handle.clear();
         self.spec.load().children.iter().for_each(|child| child.start.gone());
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    fn set_stopped(&self, is_stopped: bool) {
+        self.stopped.store(is_stopped, Ordering::Release);
     }
 
     fn supervisor(&self) -> Option<SupervisorHandle> {

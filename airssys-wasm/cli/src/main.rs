@@ -64,6 +64,7 @@ enum Command {
     Watch(ask::watch::Args),
     Top(ask::top::Args),
     Logs(logs::Args),
+    Start(ask::start::Args),
     Stop(ask::stop::Args),
     Completions(completions::Args),
 }
@@ -109,6 +110,7 @@ fn command() -> ExitCode {
         Command::Watch(args) => ask::watch::run(&args).map_err(Into::into),
         Command::Top(args) => ask::top::run(&args).map_err(Into::into),
         Command::Logs(args) => logs::run(&args).map_err(Into::into),
+        Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
     };

@@ -124,9 +124,7 @@ pub enum DeployError {
         service: String,
     },
     /// Nobody runs who could take a release over, and nobody will.
-    #[error(
-        "{service} is stopped; hint: let its supervisor start it again first (`restart_child`), or start the mesh anew"
-    )]
+    #[error("{service} is stopped; hint: start it first: `airssys start {service}`")]
     Stopped {
         /// The service.
         service: String,
@@ -363,7 +361,7 @@ pub enum Setback {
     #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
     NoHandover(Duration),
     /// An actor was stopped meanwhile, or had been, and is not started again.
-    #[error("an actor is stopped; hint: let its supervisor start it again first (`restart_child`)")]
+    #[error("an actor is stopped; hint: start the service first (`airssys start`)")]
     Stopped,
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]

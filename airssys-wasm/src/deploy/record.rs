@@ -191,6 +191,15 @@ pub enum Recovery {
         /// Another service of its set, which keeps its new release; none where it is that the state on disk is in the schema of the release.
         with: Option<String>,
     },
+    /// An operator stopped the service, and it stays stopped.
+    Stopped {
+        /// The service.
+        service: String,
+        /// Since when, in UTC, by RFC 3339.
+        since: String,
+        /// Whether the topology has no such service any more: it is forgotten then that it was stopped.
+        is_gone: bool,
+    },
     /// A deployment was cut off, and the release before is live.
     RolledBack {
         /// The service.
@@ -226,6 +235,15 @@ impl std::fmt::Display for Recovery {
                 "{service}: served by {live}, which was deployed; the topology says {}; hint: `--as-written` forgets what was deployed",
                 written.display()
             ),
+            Self::Stopped { service, since, is_gone: false } => {
+                write!(f, "{service}: stopped by an operator since {since}; hint: `airssys start {service}` starts it")
+            }
+            Self::Stopped { service, since, is_gone: true } => {
+                write!(
+                    f,
+                    "{service}: was stopped by an operator since {since}, and is no service any more; that is forgotten"
+                )
+            }
             Self::Finished { service, live, with: None } => {
                 write!(f, "{service}: a deployment was cut off; its state was brought over already, so {live} is live")
             }

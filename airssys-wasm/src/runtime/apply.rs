@@ -4,6 +4,8 @@
 
 mod steps;
 
+pub(super) use steps::supervisor_of;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 

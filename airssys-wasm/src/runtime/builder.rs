@@ -27,6 +27,7 @@ use crate::router::Mesh;
 use crate::state::durable::{self, Journal, Shelf, StateError, StateFile};
 
 use super::deployments::{Deployable, Releases};
+use super::stops::{Stops, hold as hold_stopped};
 use super::{Runtime, RuntimeError};
 
 /// How often unused storage of mailboxes is given back.
@@ -113,6 +114,7 @@ impl RuntimeBuilder {
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
         range::check(topology)?;
         let in_force = topology;
+        let stops = Stops::open(self.data_folder.as_deref())?;
         let guarded = guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref());
         let durable = durable_services(topology, self.data_folder.as_deref())?;
         let engines = engines(self.engines, topology)?;
@@ -136,7 +138,7 @@ impl RuntimeBuilder {
             Ok(recovered) => load(&engines, &recovered.topology).await.map(|loaded| (recovered, loaded)),
             Err(error) => Err(error),
         };
-        let (Recovered { topology, records, ledger, recoveries }, (mut templates, holds)) = match loaded {
+        let (Recovered { topology, records, ledger, mut recoveries }, (mut templates, holds)) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let Some(kept) = kept {
@@ -160,6 +162,9 @@ impl RuntimeBuilder {
         let mut root = topology.root.spec();
         root.children = building.children(&topology.children, "")?;
         let Building { services: mut placed, supervisors, .. } = building;
+        for stopped in placed.iter().filter(|placed| stops.has(placed.service.address.as_str())) {
+            hold_stopped(stopped, true);
+        }
         let deployable = |node: &Arc<ServiceNode>| {
             let template = Arc::clone(templates.get(&key(node))?);
             let service = node.address.to_string();
@@ -175,7 +180,14 @@ impl RuntimeBuilder {
         })];
         let controllers: HashMap<String, JoinHandle<()>> = placed.iter_mut().filter_map(control).collect();
         tasks.push(tokio::spawn(compact(Arc::clone(&mesh))));
-        let started = System::start(topology.name.as_str(), root).await.map_err(RuntimeError::from);
+        let told = stops.settle(|name| topology.services().any(|node| node.address.as_str() == name));
+        let started = match told {
+            Ok(told) => {
+                recoveries.extend(told);
+                System::start(topology.name.as_str(), root).await.map_err(RuntimeError::from)
+            }
+            Err(error) => Err(error.into()),
+        };
         let started = match started {
             // In force is what was started as a whole.
             Ok(system) => match ledger.enforce(in_force, served(serving(&releases))) {
@@ -212,6 +224,7 @@ impl RuntimeBuilder {
                 releases: Arc::new(Mutex::new(releases)),
                 records,
                 recoveries,
+                stops: Arc::new(stops),
                 tasks,
                 journal: Mutex::new(kept.map(|kept| kept.journal)),
                 _holds: holds,

@@ -4,10 +4,12 @@ mod apply;
 mod builder;
 mod deployments;
 mod forget;
+mod stops;
 mod tiers;
 
 pub use builder::{Checked, RuntimeBuilder};
 pub use forget::{ForgetError, Forgotten};
+pub use stops::{ServiceStop, StopError, StopsError};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -40,6 +42,7 @@ use crate::router::{Caller, Mesh, Origin, Until};
 use crate::state::durable::{Journal, Kept, StateError};
 
 use self::deployments::Releases;
+use self::stops::Stops;
 
 /// Why a mesh does not run.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +105,9 @@ pub enum RuntimeError {
     /// Which topology is in force cannot be read or written.
     #[error(transparent)]
     InForce(#[from] InForceError),
+    /// Which services an operator stopped cannot be read.
+    #[error(transparent)]
+    Stops(#[from] StopsError),
     /// A release that the topology names is not there, and nothing is known that served in its place.
     #[error(transparent)]
     NoRelease(ConfigError),
@@ -176,6 +182,8 @@ pub struct Runtime {
     releases: Arc<Mutex<HashMap<String, Releases>>>,
     records: Arc<Records>,
     recoveries: Vec<Recovery>,
+    /// What an operator stopped.
+    stops: Arc<Stops>,
     tasks: Vec<JoinHandle<()>>,
     /// Where durable state is saved.
     journal: Mutex<Option<Journal>>,
@@ -220,6 +228,9 @@ pub struct ServiceStatus {
     /// Keys or children that crashed too often and are set aside: their messages wait until they are started again.
     #[serde(default)]
     pub set_aside: usize,
+    /// Whether an operator stopped it.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 impl Runtime {
@@ -353,7 +364,11 @@ impl Runtime {
                 let address = service.address.as_str();
                 let roster = placed.iter().find(|placed| placed.service.address.as_str() == address);
                 let set_aside = roster.and_then(|placed| placed.roster.as_ref()).map_or(0, |roster| roster.set_aside());
-                ServiceStatus { set_aside, ..status(service, tier(service), suspended.contains(address)) }
+                ServiceStatus {
+                    set_aside,
+                    stopped: self.stops.has(address),
+                    ..status(service, tier(service), suspended.contains(address))
+                }
             })
             .collect()
     }
@@ -512,6 +527,7 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
         suspended: suspended || !damage.is_empty(),
         damage,
         set_aside: 0,
+        stopped: false,
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod deploy;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod ps;
+pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 mod strategy;

@@ -12,7 +12,7 @@ use airssys_wasm::deploy::{
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
-use airssys_wasm::{ForgetError, Runtime, TreeNode};
+use airssys_wasm::{ForgetError, Runtime, StopError, TreeNode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
@@ -36,9 +36,12 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
         Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
             Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
         }
-        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
-            Some(COMPILING)
-        }
+        Request::Deploy { .. }
+        | Request::Plan { .. }
+        | Request::DeploySet { .. }
+        | Request::PlanApply { .. }
+        | Request::StopService { .. }
+        | Request::StartService { .. } => Some(COMPILING),
         Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms)),
         _ => Some(QUICK),
     }
@@ -198,6 +201,14 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
                 return Err(DeployError::NoSuchService { service }.into());
             }
             tell(runtime.history(&service))
+        }
+        Request::StopService { service } => {
+            let _waits = wait(house)?;
+            tell(runtime.stop_service(&service).await?)
+        }
+        Request::StartService { service } => {
+            let _waits = wait(house)?;
+            tell(runtime.start_service(&service).await?)
         }
         Request::Stop {} => {
             let mut stopped = house.stopped.subscribe();
@@ -500,6 +511,12 @@ impl From<ApplyError> for Refusal {
 
 impl From<DeployError> for Refusal {
     fn from(error: DeployError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<StopError> for Refusal {
+    fn from(error: StopError) -> Self {
         Self::new(error.code(), error)
     }
 }

@@ -153,6 +153,10 @@ pub(crate) enum Request {
     PlanForget { service: String, actor: Option<String> },
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
+    /// Answers `airssys_wasm::ServiceStop` when the service has stopped. It stays so, also when the host starts again, until [`Request::StartService`].
+    StopService { service: String },
+    /// Answers `airssys_wasm::ServiceStop` when the service is up.
+    StartService { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop {},
 }

@@ -148,6 +148,7 @@ impl Explain for Problem {
             Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
             Self::Runtime(RuntimeError::Record(_)) => "AR111",
+            Self::Runtime(RuntimeError::Stops(_)) => "AR112",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",

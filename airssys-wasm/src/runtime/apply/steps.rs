@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use airssys_rt_shim::supervisor::{SupervisorSpec, SupervisorStart};
 
-use self::tree::{service_of, supervised, supervisor_of};
+pub(in crate::runtime) use self::tree::supervisor_of;
+use self::tree::{service_of, supervised};
 use super::super::builder::{control, declared_instances, opened, service_spec};
 use super::super::deployments::{Deployable, Freed, Releases};
+use super::super::stops::hold;
 use super::{Prepared, Runtime};
 use crate::actor::Placed;
 use crate::apply::{Applied, ApplyError, Failed, Fate, InForceError, Ledger, Subject, Way};
@@ -114,7 +116,11 @@ impl<'a> Steps<'a> {
         self.settle();
         self.remove().await;
         let records = Arc::clone(&self.runtime.records);
+        let (stops, target) = (Arc::clone(&self.runtime.stops), self.prepared.target.clone());
         let finish = move |ledger: &Ledger| {
+            if let Err(error) = stops.settle(|name| target.services().any(|node| node.address.as_str() == name)) {
+                tracing::error!(target: "airssys::apply", %error, "a service that is gone stays written down as stopped");
+            }
             let finished = ledger.finish(&records);
             records.sweep(&ledger.sources());
             finished
@@ -197,7 +203,10 @@ impl<'a> Steps<'a> {
     /// A service and its mailboxes, which nobody can find yet.
     async fn build(&self, next: &Deployable) -> Result<Placed, Failed> {
         let shelf = self.shelf(&next.node).await?;
-        Ok(service_spec(&next.node, &next.template, shelf).build(&self.runtime.mesh, &self.runtime.engines))
+        let placed = service_spec(&next.node, &next.template, shelf).build(&self.runtime.mesh, &self.runtime.engines);
+        // What an operator stopped stays stopped, whatever else becomes of it.
+        hold(&placed, self.runtime.stops.has(next.node.address.as_str()));
+        Ok(placed)
     }
 
     /// The durable states of a service, where it is to have such.

@@ -79,6 +79,11 @@ impl Steps<'_> {
     /// Starts children that are known to their supervisor, and down.
     pub(super) async fn start_children(&self, path: &str, children: &[ChildSpec]) -> Result<(), ChildError> {
         for child in children {
+            if child.start.is_stopped() {
+                // Refused, as before.
+                child.start.gone();
+                continue;
+            }
             match self.handle(path).restart_child(child.id.as_str()).await {
                 // A restart of its group was faster.
                 Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting { .. }) => {}
@@ -229,7 +234,7 @@ pub(super) fn service_of(node: &Node) -> Option<&ServiceNode> {
 }
 
 /// The names down to the supervisor of a service.
-pub(super) fn supervisor_of(topology: &Topology, service: &str) -> Option<String> {
+pub(in crate::runtime) fn supervisor_of(topology: &Topology, service: &str) -> Option<String> {
     let found = supervised(topology)
         .into_iter()
         .find(|(_, _, nodes)| nodes.iter().filter_map(service_of).any(|node| node.address.as_str() == service));
