@@ -234,7 +234,10 @@ fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
             Ok(()) => "as it was",
             Err(error) => {
                 assert!(is_told(&error), "{how}: {error}");
-                assert!(looked.is_err() || !looked.unwrap().damage.is_empty(), "{how}: only one of both found it");
+                assert!(
+                    looked.is_err() || !looked.unwrap().damage.is_empty(),
+                    "{how}: only one of both found it: {error}"
+                );
                 "told"
             }
         };

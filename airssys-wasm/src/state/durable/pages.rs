@@ -156,6 +156,10 @@ impl<'a> Pages<'a> {
         if lost_newest {
             flaws.push("its newest commit cannot be read; what was found is of the one before");
         }
+        // The store wants to know both slots, also where it does not need the other one.
+        if SLOTS.iter().any(|at| head.get(*at) != Some(&VERSION)) {
+            flaws.push("its head is damaged");
+        }
         // Of a file that was not closed the length alone counts: how many regions there are may be from before or after.
         let last = field(28);
         let regions = field(24) * (region.0 + region.1) + if last > 0 { region.0 + last } else { 0 };

@@ -117,6 +117,25 @@ fn a_file_is_somebody_elses_newer_or_damaged_and_each_is_told() {
     assert!(matches!(newer, StateError::NewerFormat { format: 4, known: 3, .. }), "{newer}");
 }
 
+/// The newest commit does not need the other slot, and the store does not open the file without it.
+#[test]
+fn a_slot_of_the_head_that_is_damaged_is_named() {
+    for slot in [64, 192] {
+        let folder = tempfile::tempdir().unwrap();
+        let states = BTreeMap::from([("actor".into(), kept(&[("k", "v")]))]);
+        StateFile::open(folder.path()).unwrap().replace("a", &states).unwrap();
+        let path = StateFile::path(folder.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[slot] ^= 4;
+        std::fs::write(&path, &bytes).unwrap();
+        let refused = StateFile::open_without_damage(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("its head is damaged") || refused.contains("its newest commit"), "{refused}");
+        let survey = StateFile::survey(folder.path()).unwrap();
+        assert!(!survey.damage.is_empty(), "{slot}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "it was looked at only");
+    }
+}
+
 #[test]
 fn a_damaged_page_is_told_before_the_store_comes_across_it() {
     let disk = Disk::default();
