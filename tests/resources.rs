@@ -64,7 +64,7 @@ async fn an_instance_opens_as_much_as_it_may_and_is_refused_one_more() {
     // A pollable has no error to answer with.
     match mesh.ask("greedy", &Command::HoldPollables).await {
         Err(CallError::Crashed(Crash::Trap { trap, .. })) => {
-            assert!(trap.contains(&format!("more than {MOST} resources")), "{trap}");
+            assert!(trap.contains(&format!("the limit `resources` is {MOST}")), "{trap}");
         }
         other => panic!("{other:?}"),
     }
