@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::path::Path;
 use std::process::Command as Program;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -148,8 +149,20 @@ async fn a_pipe_in_a_granted_folder_is_refused_and_holds_no_thread() {
     mesh.stop().await;
 }
 
+/// A name that is a link to a pipe and to a file by turns, so that now and then a pipe is opened where a file was looked at: the host cannot tell in time.
+fn change_places(folder: &Path, stop: &AtomicBool) {
+    for target in ["pipe", "plain"].into_iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        std::os::unix::fs::symlink(target, folder.join("next")).unwrap();
+        std::fs::rename(folder.join("next"), folder.join("link")).unwrap();
+    }
+}
+
 #[test]
-fn files_that_hang_hold_up_neither_a_start_nor_anybody_else_and_end_their_turn_typed() {
+fn files_that_hang_hold_the_threads_of_their_service_and_of_nobody_else() {
+    const THREADS: usize = 8;
     let _alone = ALONE.blocking_lock();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -157,23 +170,57 @@ fn files_that_hang_hold_up_neither_a_start_nor_anybody_else_and_end_their_turn_t
         .enable_all()
         .build()
         .unwrap();
-    // The only thread for files hangs, as over a disk that is gone.
+    // The only thread for blocking work that the host's runtime has is taken for good: nothing of the mesh may need it.
     let (release, hung) = std::sync::mpsc::channel::<()>();
     let _hanging = runtime.spawn_blocking(move || hung.recv());
-    runtime.block_on(async {
-        let folder = tempfile::tempdir().unwrap();
-        let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());
-        let limits = "limits = { turn_deadline = \"300ms\" }\n";
-        let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n");
-        let text = format!("name = \"m\"\n{}{limits}{files}{}", service("reader"), service("sibling"));
-        let mesh = tokio::time::timeout(PATIENCE, Mesh::start(&text)).await.unwrap();
-        match mesh.ask("reader", &Command::ReadFile("/in/text".into())).await {
-            Err(CallError::Crashed(Crash::Deadline { .. })) => {}
-            other => panic!("{other:?}"),
-        }
-        mesh.ok("sibling", &Command::Count).await;
-        mesh.ok("reader", &Command::Count).await;
-        mesh.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Program::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(folder.path().join("plain"), "seen").unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| change_places(folder.path(), &stop));
+        runtime.block_on(async {
+            let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());
+            let limits = "limits = { turn_deadline = \"300ms\" }\n";
+            let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n");
+            let root = "name = \"m\"\n[root]\nintensity = 1000\n";
+            let text = format!("{root}{}{limits}{files}{}{files}", service("reader"), service("sibling"));
+            let mesh = tokio::time::timeout(PATIENCE, Mesh::start(&text)).await.unwrap();
+            let read = |to: &'static str, name: &str| {
+                let command = Command::ReadFile(format!("/in/{name}"));
+                let mesh = &mesh;
+                async move { mesh.ask(to, &command).await }
+            };
+            let before = footprint();
+            let mut held = 0;
+            while held < THREADS {
+                match read("reader", "link").await {
+                    Err(CallError::Crashed(Crash::Deadline { .. })) => held += 1,
+                    Ok(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            // Whatever it opens now waits for one of its threads, and its turn ends typed; turn by turn, and no thread more is held.
+            for _ in 0..3 {
+                match read("reader", "plain").await {
+                    Err(CallError::Crashed(Crash::Deadline { .. })) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            let during = footprint();
+            assert!(during.threads <= before.threads + THREADS + 4, "{before:?} {during:?}");
+            // It answers otherwise, and its sibling reads.
+            mesh.ok("reader", &Command::Count).await;
+            for _ in 0..20 {
+                assert_eq!(mesh.ok("sibling", &Command::ReadFile("/in/plain".into())).await, json!("seen"));
+            }
+            // What hung is there again: the threads are the reader's as before.
+            let _somebody_writes = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+            while !matches!(read("reader", "plain").await, Ok(Outcome::Ok(_))) {}
+            mesh.stop().await;
+        });
     });
     drop(release);
 }

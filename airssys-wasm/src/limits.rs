@@ -19,6 +19,8 @@ pub(crate) const OVERHEAD_BYTES: usize = 256;
 pub const TOPIC_BYTES: usize = 1 << 10;
 /// The longest text of a fault or of a crash that is kept and told, in bytes; longer ones are cut.
 pub const REASON_BYTES: usize = 4 << 10;
+/// The threads on which the guests of one service work with files; more operations at a time wait for one.
+pub(crate) const FILE_THREADS: usize = 8;
 /// What a turn may ask of the mesh and be told, in bytes, where a release in the shadow is to be told the same; a turn beyond it is not shown.
 pub(crate) const SCRIPT_BYTES: usize = 16 << 20;
 /// What one shadow may have to catch up with, in bytes: the turns that wait to be shown, and as much again of what was written by others that are not.

@@ -1,7 +1,7 @@
 //! Puts a service into the mesh and gives the children that a supervisor starts for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
@@ -225,6 +225,7 @@ impl ServiceSpec {
             metrics: Metrics::default(),
             shelf: shelf.clone(),
             together: several.then_some(together),
+            file_threads: OnceLock::new(),
         });
         let mut placed = Placed {
             service: Arc::clone(&service),

@@ -12,6 +12,7 @@ use super::spawned::{Child, Children, NoChild};
 use super::waits::{Nodes, Waits};
 use crate::address::{Address, MAX_KEY};
 use crate::capability::{Baseline, Policy};
+use crate::engine::FileThreads;
 use crate::error::Crash;
 use crate::limits::Limits;
 use crate::message::{Envelope, Room};
@@ -254,6 +255,8 @@ pub struct Service {
     pub(crate) shelf: Option<Arc<Shelf>>,
     /// What its states in memory have together, where it has several.
     pub(crate) together: Option<Arc<Together>>,
+    /// What its guests work with files on, once one does.
+    pub(crate) file_threads: OnceLock<Arc<FileThreads>>,
 }
 
 /// Where exactly a message goes.

@@ -30,8 +30,8 @@ use crate::control::{Claim, Control};
 use crate::explain::{note, note_lines};
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 
-/// As many threads work on the files of guests at a time. What the host does itself has its own: see `airssys_wasm::blocking`.
-const FILE_THREADS: usize = 64;
+/// As many threads at a time for what blocks and has none of its own: the files of guests have, and what the mesh does itself.
+const BLOCKING_THREADS: usize = 64;
 /// How often it is asked whether the mesh has settled.
 const SETTLING: Duration = Duration::from_millis(5);
 /// How long threads that do not end are waited for, when all is told.
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     }
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(FILE_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(Problem::Threads)?;
     let outcome = threads.block_on(session(args, builder, &topology, input, claim));

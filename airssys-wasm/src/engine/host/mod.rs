@@ -1,6 +1,8 @@
 //! The host's functions, an interface a file. None of them calls back into a guest.
 
 pub(crate) mod config;
+mod file_streams;
+mod files;
 pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
@@ -37,14 +39,16 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
     bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with our own randomness in front, and a look for room before something is opened.
+/// Links WASI: wasmtime's, with our own randomness and files in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::p2::bindings::filesystem;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);
     random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     linker.allow_shadowing(false);
     resources::add_to_linker(linker)
 }

@@ -18,6 +18,7 @@ fn service(shelf: Option<&Arc<Shelf>>) -> Service {
         metrics: Default::default(),
         shelf: shelf.cloned(),
         together: None,
+        file_threads: Default::default(),
     }
 }
 

@@ -1,0 +1,106 @@
+//! The threads on which the guests of one service work with files: a share of its own, which no other service and nothing of the host's waits for.
+//!
+//! A file may take its time, or for ever: a disk that hangs, a network folder that is gone. Nobody can take a thread out of that. So a service has
+//! [`FILE_THREADS`] of them, and whoever asks for more waits, within his own turn.
+//!
+//! Invariant: no more than [`FILE_THREADS`] operations are on the threads or wait for one. Whoever gives up on an operation leaves its place to a marker that
+//! goes through the same queue, so that places do not come back faster than threads do.
+
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits::FILE_THREADS;
+
+/// Of one service.
+#[derive(Debug)]
+pub(crate) struct FileThreads {
+    /// It runs no tasks: what it has are threads for work that blocks. Made at the first operation; none where that failed.
+    own: OnceLock<Option<Runtime>>,
+    places: Arc<Semaphore>,
+}
+
+/// A place for an operation.
+#[derive(Debug)]
+pub(super) struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    threads: Handle,
+}
+
+impl FileThreads {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { own: OnceLock::new(), places: Arc::new(Semaphore::new(FILE_THREADS)) })
+    }
+
+    /// Does something whose blocking parts are these threads'. To be called on a runtime.
+    pub(super) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let place = self.place().await;
+        let done = self.within(work).await;
+        place.done();
+        done
+    }
+
+    /// A place, when there is one.
+    pub(super) async fn place(&self) -> Place {
+        // It is never closed.
+        let permit = Arc::clone(&self.places).acquire_owned().await.ok();
+        Place { permit, threads: self.handle() }
+    }
+
+    /// A place, where there is one now.
+    pub(super) fn place_now(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Place { permit: Some(permit), threads: self.handle() })
+    }
+
+    /// Does something for which there is a place.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        // For each poll, since it may come to another worker in between; and for nothing else, since clocks and sockets belong to the worker's own runtime.
+        std::future::poll_fn(|context| self.begin(|| work.as_mut().poll(context))).await
+    }
+
+    /// Begins something for which there is a place.
+    pub(super) fn begin<T>(&self, work: impl FnOnce() -> T) -> T {
+        let handle = self.handle();
+        let _here = handle.enter();
+        work()
+    }
+
+    fn handle(&self) -> Handle {
+        let make = || {
+            let mut threads = Builder::new_current_thread();
+            threads.max_blocking_threads(FILE_THREADS).thread_name("airssys-files").build().ok()
+        };
+        match self.own.get_or_init(make) {
+            Some(own) => own.handle().clone(),
+            None => Handle::current(),
+        }
+    }
+}
+
+impl Drop for FileThreads {
+    fn drop(&mut self) {
+        // What hangs is not waited for.
+        if let Some(own) = self.own.take().flatten() {
+            own.shutdown_background();
+        }
+    }
+}
+
+impl Place {
+    /// The operation is over.
+    pub(super) fn done(mut self) {
+        self.permit = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            drop(self.threads.spawn_blocking(move || drop(permit)));
+        }
+    }
+}
