@@ -1,8 +1,9 @@
 //! The topology: the declared tree of supervisors and services, and what each may do. Plain data; nothing here runs.
 //! `folders` opens what is granted of the disk;
-//! `range` says whether each number is one that means something.
+//! `range` says whether each number is one that means something, and `most` what all of them allow together.
 
 pub(crate) mod folders;
+mod most;
 pub(crate) mod range;
 mod topology;
 mod validate;
