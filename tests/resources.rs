@@ -1,6 +1,6 @@
 //! What an instance holds of the host through WASI is bounded: at the bound it is refused, and nobody else notices.
 //!
-//! One test, since it counts the file descriptors of its process.
+//! One test counts the file descriptors of its process: one at a time.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -10,11 +10,15 @@ use airssys_tests::{Mesh, footprint};
 use airssys_wasm::error::{CallError, Crash};
 use prober_protocol::{Command, Held};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 const MOST: usize = 40;
 
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_opens_as_much_as_it_may_and_is_refused_one_more() {
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("text"), "seen").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -73,5 +77,35 @@ async fn an_instance_opens_as_much_as_it_may_and_is_refused_one_more() {
     mesh.ask("greedy", &Command::Trap(prober_protocol::Trap::Panic)).await.unwrap_err();
     assert_eq!(mesh.ok("greedy", &read).await, json!("seen"));
     assert_eq!(footprint().file_descriptors, before);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_too_large_is_not_listed_and_the_others_are() {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (many, few) = (folder.path().join("many"), folder.path().join("few"));
+    std::fs::create_dir(&many).unwrap();
+    std::fs::create_dir(&few).unwrap();
+    std::fs::write(few.join("one"), "").unwrap();
+    // Each counts with 64 bytes more than its name has: together 8 MiB and a little.
+    let name = |number: usize| many.join(format!("{number:0>250}"));
+    let most = (8 << 20) / (250 + 64);
+    (0..=most).for_each(|number| drop(std::fs::File::create(name(number)).unwrap()));
+    let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());
+    let limits =
+        "limits = { memory = \"64MiB\", boundary = \"16MiB\", turn_budget = \"60s\", turn_deadline = \"2m\" }\n";
+    let mesh =
+        Mesh::start(&format!("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n{limits}{files}")).await;
+    for _ in 0..2 {
+        assert_eq!(mesh.refused("a", &Command::ListFolder("/in/many".into())).await, "io/OutOfMemory");
+        assert_eq!(mesh.ok("a", &Command::ListFolder("/in/few".into())).await, json!(["one"]));
+    }
+    // With one file less it is listed, as often as the guest likes: what it has gone through does not count any more.
+    std::fs::remove_file(name(0)).unwrap();
+    for _ in 0..3 {
+        let names = mesh.ok("a", &Command::ListFolder("/in/many".into())).await;
+        assert_eq!(names.as_array().unwrap().len(), most);
+    }
     mesh.stop().await;
 }

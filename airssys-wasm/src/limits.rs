@@ -19,6 +19,10 @@ pub(crate) const OVERHEAD_BYTES: usize = 256;
 pub const TOPIC_BYTES: usize = 1 << 10;
 /// The longest text of a fault or of a crash that is kept and told, in bytes; longer ones are cut.
 pub const REASON_BYTES: usize = 4 << 10;
+/// What the listings of folders that an instance has open may have together, in bytes: names, and 64 bytes each.
+pub(crate) const LISTING_BYTES: usize = 8 << 20;
+/// What an entry of a listing takes beside its name.
+pub(crate) const ENTRY_BYTES: usize = 64;
 /// The threads on which the guests of one service work with files; more operations at a time wait for one.
 pub(crate) const FILE_THREADS: usize = 8;
 /// What a turn may ask of the mesh and be told, in bytes, where a release in the shadow is to be told the same; a turn beyond it is not shown.

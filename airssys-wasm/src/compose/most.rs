@@ -4,7 +4,7 @@
 
 use super::{Keeping, ServiceNode, Topology};
 use crate::actor::Multiplicity;
-use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
+use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
 use crate::router::service::Shape;
 
 /// An element of a table.
@@ -52,7 +52,8 @@ fn awake(node: &ServiceNode) -> u64 {
     let instance = limits.memory_bytes + wide(limits.table_elements) * ELEMENT_BYTES + wide(limits.stack_bytes);
     let turns = if node.keeping == Keeping::Durable { 2 } else { 1 };
     let turn = wide(limits.effect_bytes) * turns + wide(limits.boundary_bytes) * 2 + wide(limits.state_bytes);
-    let streams = if node.grants.files.is_empty() { 0 } else { wide(limits.resources) * STREAM_BYTES };
+    let files = if node.grants.files.is_empty() { 0 } else { 1 };
+    let streams = files * (wide(limits.resources) * STREAM_BYTES + wide(LISTING_BYTES));
     let notices = wide(limits.monitors) * wide(REASON_BYTES + OVERHEAD_BYTES);
     numbers(&node.multiplicity).0.saturating_mul(instance + turn + streams + notices)
 }

@@ -148,6 +148,8 @@ pub(crate) struct Guest {
     /// Whether it exports `monitoring`.
     pub(crate) hears: bool,
     pub(crate) table: ResourceTable,
+    /// The listings of folders that are open, with what each of them has, in bytes.
+    pub(crate) listings: Vec<(u32, usize)>,
     pub(crate) _seat: Seat,
 }
 

@@ -94,6 +94,7 @@ impl Instance {
             chance,
             hears: template.exports.monitoring(),
             table,
+            listings: Vec::new(),
             _seat: seat,
         };
         let mut store = Store::new(&template.engine, guest);

@@ -2,6 +2,7 @@
 //!
 //! And what is neither a file nor a folder is not opened: see `is_special`.
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use wasmtime::component::Resource;
@@ -16,6 +17,7 @@ use super::file_streams::{Reader, Writer};
 use super::resources::has_room;
 use crate::engine::FileThreads;
 use crate::engine::guest::Guest;
+use crate::limits::{ENTRY_BYTES, LISTING_BYTES};
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
@@ -59,7 +61,14 @@ impl HostDescriptor for Guest {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
-        on_threads!(self.read_directory(folder))
+        let held: usize = self.listings.iter().map(|(_, bytes)| bytes).sum();
+        // All of it is read at once, and kept until the guest has gone through it.
+        let Some(bytes) = self.listing(&folder, LISTING_BYTES.saturating_sub(held)).await? else {
+            return Err(FULL.into());
+        };
+        let stream = on_threads!(self.read_directory(folder))?;
+        self.listings.push((stream.rep(), bytes));
+        Ok(stream)
     }
 
     fn read_via_stream(&mut self, file: Resource<Descriptor>, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
@@ -240,6 +249,7 @@ impl HostDirectoryEntryStream for Guest {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.listings.retain(|(listing, _)| *listing != stream.rep());
         HostDirectoryEntryStream::drop(&mut self.filesystem(), stream)
     }
 }
@@ -247,6 +257,22 @@ impl HostDirectoryEntryStream for Guest {
 impl Guest {
     fn file_threads(&self) -> Arc<FileThreads> {
         Arc::clone(self.identity.service.file_threads.get_or_init(FileThreads::new))
+    }
+
+    /// What a listing of this folder takes, in bytes; none where that is more than this. What cannot be listed takes nothing, and listing it says why.
+    async fn listing(&mut self, folder: &Resource<Descriptor>, most_bytes: usize) -> FsResult<Option<usize>> {
+        let Descriptor::Dir(folder) = self.table.get(folder)? else { return Ok(Some(0)) };
+        let folder = Arc::clone(&folder.dir);
+        let count = move || {
+            let entries = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd())).into_iter().flatten();
+            entries.flatten().try_fold(0, |bytes, entry| {
+                let bytes = bytes + entry.file_name().len() + ENTRY_BYTES;
+                (bytes <= most_bytes).then_some(bytes)
+            })
+        };
+        // Its thread cannot be cancelled when it has begun, and does not panic.
+        let counted = self.file_threads().run(async { tokio::task::spawn_blocking(count).await }).await;
+        Ok(counted.unwrap_or_default())
     }
 
     fn writer(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
