@@ -492,6 +492,10 @@ fn a_set_is_deployed_from_a_file() {
         desk.write(file, text);
         let _refused = desk.run(&["deploy", "--set", file]).refused(1, "AH201", &[file, says, "pricing@1.1.0"]);
     }
+    for options in [["--errors", "1"], ["--samples", "5"], ["--strategy", "canary"], ["--strategy", "shadow"]] {
+        let refused = desk.run(&[&["deploy", "--set", "good.toml"], &options[..]].concat());
+        let _refused = refused.refused(1, "AH201", &["a set has no strategy and no gate", "one by one"]);
+    }
     stop(&desk, running);
 }
 

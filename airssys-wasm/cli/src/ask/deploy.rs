@@ -122,13 +122,13 @@ impl Times {
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
-    let way = args.strategy.way()?;
+    let way = args.strategy.way();
+    if args.set.is_some() && way.as_ref() != Ok(&Way::default()) {
+        let told = "a set has no strategy and no gate: its services are switched in place, and then no release before serves beside a new one to compare it with; hint: without these options, after the releases were tried one by one, as with --strategy shadow";
+        return Err(Refusal::new("bad-strategy", told).into());
+    }
+    let way = way?;
     let (service, release) = match (&args.set, &args.service, &args.release) {
-        (Some(_), ..) if way != Way::default() => {
-            let told =
-                "the services of a set are switched in place, one straight after the other; hint: without --strategy";
-            return Err(Refusal::new("bad-strategy", told).into());
-        }
         (Some(file), ..) => {
             let releases = read_set(file)?;
             let named = releases.iter().map(|(service, release)| (service.clone(), Some(release.clone()))).collect();
