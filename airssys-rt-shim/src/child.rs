@@ -12,31 +12,8 @@ use std::time::Duration;
 use ractor::ActorCell;
 
 use crate::exit::{ExitSlot, Failure};
+pub use crate::supervisor::key::ChildId;
 use crate::supervisor::{Seat, SupervisorHandle};
-
-/// Names a child among its siblings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChildId(Arc<str>);
-
-impl ChildId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<Arc<str>>> From<T> for ChildId {
-    fn from(id: T) -> Self {
-        Self(id.into())
-    }
-}
-
-impl fmt::Display for ChildId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Whether a child that ended is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

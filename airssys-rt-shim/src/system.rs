@@ -2,9 +2,8 @@
 //!
 //! Invariant: [`System::shutdown`] ends within its deadline, whatever the tree does, and says whom it did not wait for.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,7 +15,8 @@ use crate::child::{ChildId, StopReason};
 use crate::exit::{ExitReason, ExitSlot};
 use crate::monitor::{Down, ExitNotice, ExitWatch, Monitor};
 use crate::supervisor::{
-    ChildError, Msg, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up, change, spawn,
+    ChildError, Msg, ShutdownRecord, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up,
+    change, spawn,
 };
 
 /// The share of a shutdown's deadline that is kept for killing and for seeing that it worked, at most [`KILL_RESERVE_MAX`].
@@ -69,7 +69,7 @@ impl System {
             notice.fire(&last_words.get().unwrap_or(ExitReason::Killed));
         });
         let handle = SupervisorHandle::default();
-        handle.set(root.clone());
+        handle.set(root.get_cell());
         let system = Self { root, handle, exit, watch, record, spec };
         if ready.await.is_ok() {
             return Ok(system);
@@ -119,7 +119,7 @@ impl System {
     /// The child for which the root supervisor gave up, one restart too many, where it did.
     #[must_use]
     pub fn gave_up(&self) -> Option<ChildId> {
-        self.record.gave_up.get().cloned()
+        self.record.whom()
     }
 
     /// Stops the tree in order. What has not stopped shortly before the deadline is killed.
@@ -192,54 +192,4 @@ pub enum SystemError {
     /// ractor did not spawn the root.
     #[error("the root supervisor was not spawned")]
     Spawn(#[from] SpawnErr),
-}
-
-/// How a system ended: who had to be killed during a shutdown, and for whom the root gave up. One a system; empty, and next to free, until then.
-#[derive(Debug, Default)]
-pub(crate) struct ShutdownRecord {
-    killed: Mutex<Option<Killed>>,
-    gave_up: OnceLock<ChildId>,
-}
-
-#[derive(Debug, Default)]
-struct Killed {
-    in_order: Vec<Arc<str>>,
-    still_there: HashSet<Arc<str>>,
-}
-
-impl ShutdownRecord {
-    fn lock(&self) -> MutexGuard<'_, Option<Killed>> {
-        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn gave_up(&self, child: &ChildId) {
-        let _first_one_stays = self.gave_up.set(child.clone());
-    }
-
-    fn open(&self) {
-        self.lock().get_or_insert_default();
-    }
-
-    pub(crate) fn killed(&self, path: &Arc<str>) {
-        if let Some(killed) = &mut *self.lock() {
-            killed.in_order.push(Arc::clone(path));
-            killed.still_there.insert(Arc::clone(path));
-        }
-    }
-
-    pub(crate) fn gone(&self, path: &Arc<str>) {
-        if let Some(killed) = &mut *self.lock() {
-            killed.still_there.remove(path);
-        }
-    }
-
-    fn read(&self) -> (Vec<String>, Vec<String>) {
-        let record = self.lock();
-        let Some(killed) = &*record else {
-            return Default::default();
-        };
-        let text = |path: &Arc<str>| path.to_string();
-        let unresponsive = killed.in_order.iter().filter(|path| killed.still_there.contains(*path));
-        (killed.in_order.iter().map(text).collect(), unresponsive.map(text).collect())
-    }
 }

@@ -5,9 +5,10 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use crate::child::ChildId;
-use crate::supervisor::children::{ChildKey, For, Status};
+use crate::supervisor::children::{For, Status};
 use crate::supervisor::decide::{Action, Deferred, Phase, ReplyId, State};
 use crate::supervisor::error::ChildError;
+use crate::supervisor::key::ChildKey;
 use crate::supervisor::spec::{Strategy, SupervisorSpec, check_child};
 
 impl State {

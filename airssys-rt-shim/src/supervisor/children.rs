@@ -8,19 +8,8 @@ use std::time::Duration;
 
 use crate::child::{ChildId, ChildSpec, Restart};
 use crate::exit::ExitReason;
-use crate::supervisor::decide::ReplyId;
+use crate::supervisor::key::{ChildKey, Generation, ReplyId};
 use crate::supervisor::window::Window;
-
-/// Names a child for as long as its spec is known. Never used again; later ones are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChildKey(u64);
-
-impl ChildKey {
-    pub(crate) const FIRST: Self = Self(0);
-}
-
-/// Which incarnation of a child: the first is 1.
-pub type Generation = u64;
 
 /// For whom an incarnation is started, which decides what a failure to start means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +96,7 @@ pub(crate) struct Children {
 impl Children {
     /// Adds one that is down, behind all others.
     pub(crate) fn add(&mut self, spec: ChildSpec) -> ChildKey {
-        let key = ChildKey(self.next);
+        let key = ChildKey::nth(self.next);
         self.next += 1;
         self.by_id.insert(spec.id.clone(), key);
         let child = Child {
@@ -144,7 +133,7 @@ impl Children {
         let mut renumbered = HashMap::with_capacity(order.len());
         for &old in order {
             let Some(child) = self.by_key.remove(&old) else { continue };
-            let new = ChildKey(self.next);
+            let new = ChildKey::nth(self.next);
             self.next += 1;
             if let Some(at) = child.timer {
                 self.timers.remove(&(at, old));

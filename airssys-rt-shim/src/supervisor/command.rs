@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::child::{ChildId, ChildSpec, StopReason};
-use crate::supervisor::children::{ChildKey, For, Status};
+use crate::supervisor::children::{For, Status};
 use crate::supervisor::decide::{Command, Deferred, Phase, ReplyId, State};
 use crate::supervisor::error::ChildError;
+use crate::supervisor::key::ChildKey;
 use crate::supervisor::spec::{Strategy, check_child};
 
 impl State {

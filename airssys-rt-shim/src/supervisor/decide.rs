@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use crate::child::{ChildId, ChildSpec, Restart, Shutdown, StartChild, StopReason};
 use crate::exit::ExitReason;
-pub use crate::supervisor::children::{ChildKey, Generation};
 use crate::supervisor::children::{Children, For, Status, Stop};
 use crate::supervisor::error::{ChildError, StartError};
-pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome, ReplyId};
+pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome};
+pub use crate::supervisor::key::{ChildKey, Generation, ReplyId};
 use crate::supervisor::spec::{AutoShutdown, Backoff, Beyond, Strategy, SupervisorSpec};
 use crate::supervisor::window::Window;
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::child::StopReason;
-use crate::supervisor::children::{ChildKey, For, Status, Stop};
+use crate::supervisor::children::{For, Status, Stop};
 use crate::supervisor::decide::{Action, Deferred, KillReason, Outcome, Phase, State};
 use crate::supervisor::error::ChildError;
+use crate::supervisor::key::ChildKey;
 use crate::supervisor::spec::Strategy;
 
 impl State {

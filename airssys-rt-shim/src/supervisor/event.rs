@@ -6,13 +6,9 @@ use std::time::Duration;
 
 use crate::child::{ChildId, ChildKind, ChildSpec, StartChild, StopReason};
 use crate::exit::ExitReason;
-use crate::supervisor::children::{ChildKey, Generation};
 use crate::supervisor::error::{ChildError, StartError};
+use crate::supervisor::key::{ChildKey, Generation, ReplyId};
 use crate::supervisor::spec::SupervisorSpec;
-
-/// Names who waits for the answer to a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ReplyId(pub u64);
 
 /// What somebody wants of a supervisor.
 #[derive(Debug, Clone)]

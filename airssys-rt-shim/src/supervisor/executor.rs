@@ -23,8 +23,8 @@ use crate::monitor::{ExitNotice, ExitWatch};
 use crate::supervisor::decide::{
     Action, ChildKey, Command, Event, Generation, KILL_GRACE, KillReason, Outcome, ReplyId, State, decide,
 };
+use crate::supervisor::live_actors::LiveActors;
 use crate::supervisor::message::{Msg, SupervisorMsg, Waiting};
-use crate::supervisor::start::Brood;
 use crate::supervisor::{ChildError, ChildInfo, ChildStatus, Counts, Seat, SupervisorSpec, Up};
 
 /// A live incarnation.
@@ -44,7 +44,7 @@ pub(crate) struct Executor {
     state: State,
     up: Up,
     exit: ExitSlot,
-    brood: Arc<Brood>,
+    live_actors: Arc<LiveActors>,
     origin: Instant,
     live: HashMap<ChildKey, Live>,
     actors: HashMap<ActorId, ChildKey>,
@@ -111,12 +111,17 @@ fn reason_of(text: Option<&str>) -> ExitReason {
 }
 
 impl Executor {
-    pub(crate) fn new(spec: Arc<ArcSwap<SupervisorSpec>>, up: Up, exit: ExitSlot, brood: Arc<Brood>) -> Self {
+    pub(crate) fn new(
+        spec: Arc<ArcSwap<SupervisorSpec>>,
+        up: Up,
+        exit: ExitSlot,
+        live_actors: Arc<LiveActors>,
+    ) -> Self {
         Self {
             state: State::new(&spec.load()),
             up,
             exit,
-            brood,
+            live_actors,
             origin: Instant::now(),
             live: HashMap::new(),
             actors: HashMap::new(),
@@ -135,11 +140,11 @@ impl Executor {
     /// Where there are children of an incarnation before this one, which panicked or was killed: sees to it that they are gone, in a task of its own, and
     /// begins after that. Whether there are any.
     fn bury_orphans(&self, myself: &ActorRef<SupervisorMsg>) -> bool {
-        let orphans = self.brood.cells();
+        let orphans = self.live_actors.cells();
         if orphans.is_empty() {
             return false;
         }
-        let (brood, path, myself) = (Arc::clone(&self.brood), Arc::clone(self.up.path()), myself.clone());
+        let (live_actors, path, myself) = (Arc::clone(&self.live_actors), Arc::clone(self.up.path()), myself.clone());
         tokio::spawn(async move {
             let until = Instant::now() + KILL_GRACE;
             orphans.iter().for_each(ActorCell::kill);
@@ -148,7 +153,7 @@ impl Executor {
                 if orphan.wait(Some(left)).await.is_err() {
                     tracing::error!(supervisor = %path, actor = %orphan.get_id(), "a child of the supervisor's last incarnation was killed and does not go; it is left to itself");
                 }
-                brood.remove(orphan.get_id());
+                live_actors.remove(orphan.get_id());
             }
             let _it_is_gone = myself.cast(SupervisorMsg(Msg::Begin));
         });
@@ -202,7 +207,7 @@ impl Executor {
 
     fn ended(&mut self, actor: ActorId, fallback: ExitReason) -> Option<Event> {
         let child = self.actors.remove(&actor)?;
-        self.brood.remove(actor);
+        self.live_actors.remove(actor);
         let Live { generation, incarnation, path, notice, .. } = self.live.remove(&child)?;
         let reason = incarnation.exit.get().unwrap_or(fallback);
         if reason.is_normal() {
@@ -249,12 +254,12 @@ impl Executor {
         let watch = ExitWatch::default();
         let notice = ExitNotice::new(watch.clone());
         let record = Arc::clone(self.up.record());
-        let (supervisor, above, path_of) = (myself.clone(), self.up.seat(), Arc::clone(&path));
+        let (supervisor, above, path_of) = (myself.get_cell(), self.up.seat(), Arc::clone(&path));
         let seat = Seat { supervisor, above, id, child, generation, path: path_of, watch, record };
         match start.start(seat).await {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
-                self.brood.add(incarnation.cell.clone());
+                self.live_actors.add(incarnation.cell.clone());
                 self.live.insert(child, Live { generation, incarnation, path, notice, known_as: child });
             }
             Err(failure) => {
@@ -303,7 +308,7 @@ impl Executor {
         let actor = live.incarnation.cell.get_id();
         tracing::error!(child = %live.path, %actor, "was killed and does not go; it is left to itself");
         self.actors.remove(&actor);
-        self.brood.remove(actor);
+        self.live_actors.remove(actor);
         live.notice.fire(&ExitReason::Killed);
     }
 

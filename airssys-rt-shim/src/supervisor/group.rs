@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::child::StopReason;
 use crate::exit::ExitReason;
-use crate::supervisor::children::{ChildKey, For, Status};
+use crate::supervisor::children::{For, Status};
 use crate::supervisor::decide::{Action, Deferred, Outcome, Phase, State};
 use crate::supervisor::error::StartError;
+use crate::supervisor::key::ChildKey;
 use crate::supervisor::spec::Strategy;
 
 impl State {

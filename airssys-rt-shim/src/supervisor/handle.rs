@@ -1,25 +1,17 @@
-//! Speaking to a supervisor from outside, and looking at its tree.
+//! Where a supervisor can be found, whichever incarnation of it runs. What it can be asked is in `ask.rs`.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use ractor::ActorRef;
-use tokio::sync::{oneshot, watch};
-
-use crate::child::{ChildId, ChildKind, ChildSpec};
-use crate::exit::ExitReason;
-use crate::link::Pid;
-use crate::supervisor::{ChildError, ChildStatus, Msg, SupervisorMsg, SupervisorSpec};
+use ractor::ActorCell;
+use tokio::sync::watch;
 
 /// Speaks to one supervisor, whichever incarnation of it runs. Cheap to clone.
 ///
-/// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`] and
-/// [`ChildSpec::shutdown`].
+/// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`](crate::child::ChildSpec::start_timeout) and
+/// [`ChildSpec::shutdown`](crate::child::ChildSpec::shutdown).
 #[derive(Clone, Default)]
 pub struct SupervisorHandle(Arc<Place>);
 
@@ -38,16 +30,21 @@ pub enum Standing {
 /// Where the incarnations of a supervisor follow each other.
 #[derive(Default)]
 struct Place {
-    actor: ArcSwapOption<ActorRef<SupervisorMsg>>,
+    actor: ArcSwapOption<ActorCell>,
     started: AtomicU64,
     standing: watch::Sender<Standing>,
 }
 
 impl SupervisorHandle {
-    pub(crate) fn set(&self, supervisor: ActorRef<SupervisorMsg>) {
+    pub(crate) fn set(&self, supervisor: ActorCell) {
         self.0.actor.store(Some(Arc::new(supervisor)));
         let times = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.standing.send_replace(Standing::Started(times));
+    }
+
+    /// The incarnation that runs, where one does.
+    pub(crate) fn actor(&self) -> Option<ActorCell> {
+        self.0.actor.load_full().map(|actor| ActorCell::clone(&actor))
     }
 
     pub(crate) fn clear(&self) {
@@ -60,185 +57,10 @@ impl SupervisorHandle {
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.0.standing.subscribe()
     }
-
-    pub(crate) fn cast(&self, message: Msg) -> Result<(), ChildError> {
-        let supervisor = self.0.actor.load_full().ok_or(ChildError::NotRunning)?;
-        supervisor.cast(SupervisorMsg(message)).map_err(|_| ChildError::NotRunning)
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Msg) -> Result<T, ChildError> {
-        self.ask_now(message).await
-    }
-
-    /// Asks at once; what is given only waits for the answer.
-    fn ask_now<T, F: FnOnce(oneshot::Sender<T>) -> Msg>(
-        &self,
-        message: F,
-    ) -> impl Future<Output = Result<T, ChildError>> + use<T, F> {
-        let (sender, answer) = oneshot::channel();
-        let asked = self.cast(message(sender));
-        async move {
-            asked?;
-            answer.await.map_err(|_| ChildError::NotRunning)
-        }
-    }
-
-    /// Adds a child behind all others, starts it, and answers when it is ready. It is asked for when this returns, in the order of the calls; the
-    /// future waits for the answer.
-    ///
-    /// # Errors
-    ///
-    /// The name is taken, the spec does not fit this supervisor, the child did not start (it is forgotten then), or the supervisor ends.
-    pub fn start_child(&self, spec: ChildSpec) -> impl Future<Output = Result<Pid, ChildError>> + Send + use<> {
-        let asked = self.ask_now(|reply| Msg::StartChild { spec, reply });
-        async move { asked.await? }
-    }
-
-    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the supervisor dynamic. It is asked for
-    /// when this returns, in the order of the calls; the future waits for the answer.
-    ///
-    /// # Errors
-    ///
-    /// There is no such child, or the supervisor ends.
-    pub fn terminate_child<C: Into<ChildId>>(
-        &self,
-        child: C,
-    ) -> impl Future<Output = Result<(), ChildError>> + Send + use<C> {
-        let child = child.into();
-        let asked = self.ask_now(|reply| Msg::TerminateChild { child, reply });
-        async move { asked.await? }
-    }
-
-    /// Starts a child that is down, and answers when it is ready.
-    ///
-    /// # Errors
-    ///
-    /// It is not there, not down, did not start (its spec stays), the supervisor is dynamic, or ends.
-    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Pid, ChildError> {
-        let child = child.into();
-        self.ask(|reply| Msg::RestartChild { child, reply }).await?
-    }
-
-    /// Forgets a child that is down.
-    ///
-    /// # Errors
-    ///
-    /// It is not there, not down, the supervisor is dynamic, or ends.
-    pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), ChildError> {
-        let child = child.into();
-        self.ask(|reply| Msg::DeleteChild { child, reply }).await?
-    }
-
-    /// Gives the incarnation that runs another spec: see [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
-    pub(crate) async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
-        self.ask(|reply| Msg::Change { spec: Box::new(spec), reply }).await?
-    }
-
-    /// Its children in start order, as they are now; also while it starts or stops.
-    ///
-    /// # Errors
-    ///
-    /// It does not run.
-    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, ChildError> {
-        self.ask(Msg::WhichChildren).await
-    }
-
-    /// How many children it has.
-    ///
-    /// # Errors
-    ///
-    /// It does not run.
-    pub async fn count_children(&self) -> Result<Counts, ChildError> {
-        self.ask(Msg::CountChildren).await
-    }
-
-    /// Its children, and theirs. A nested supervisor that does not run at the moment has none.
-    ///
-    /// # Errors
-    ///
-    /// It does not run.
-    pub fn tree(&self) -> Pin<Box<dyn Future<Output = Result<Vec<TreeNode>, ChildError>> + Send + '_>> {
-        Box::pin(async move {
-            let mut nodes = Vec::new();
-            for child in self.which_children().await? {
-                let children = match &child.supervisor {
-                    Some(nested) => nested.tree().await.unwrap_or_default(),
-                    None => Vec::new(),
-                };
-                nodes.push(TreeNode { child, children });
-            }
-            Ok(nodes)
-        })
-    }
 }
 
 impl fmt::Debug for SupervisorHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SupervisorHandle").field(&self.0.actor.load().as_ref().map(|actor| actor.get_id())).finish()
-    }
-}
-
-/// One child, as its supervisor sees it.
-#[derive(Debug, Clone)]
-pub struct ChildInfo {
-    /// Its name among its siblings.
-    pub id: ChildId,
-    /// What it is.
-    pub kind: ChildKind,
-    /// What it is doing.
-    pub status: ChildStatus,
-    /// How many times this incarnation of the supervisor has started it again without somebody's wish.
-    pub restarts: u64,
-    /// Why it ended last.
-    pub last_exit: Option<ExitReason>,
-    /// For how long it has been up.
-    pub uptime: Option<Duration>,
-    /// The incarnation, where there is one.
-    pub pid: Option<Pid>,
-    /// For looking further down, where it is a supervisor.
-    pub supervisor: Option<SupervisorHandle>,
-}
-
-/// How many children a supervisor has (OTP's `count_children`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// All whose spec is known.
-    pub specs: usize,
-    /// Those with a live incarnation.
-    pub active: usize,
-    /// Those that are supervisors, live or not.
-    pub supervisors: usize,
-    /// Those that are workers, live or not.
-    pub workers: usize,
-}
-
-/// A child and what is below it. Shows itself as an indented tree.
-#[derive(Debug, Clone)]
-pub struct TreeNode {
-    /// The child.
-    pub child: ChildInfo,
-    /// Its own children.
-    pub children: Vec<TreeNode>,
-}
-
-impl TreeNode {
-    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
-        let child = &self.child;
-        let status = child.status.name();
-        write!(f, "{:indent$}{}  {status}", "", child.id, indent = depth * 2)?;
-        if child.restarts > 0 {
-            write!(f, "  restarts {}", child.restarts)?;
-        }
-        if let Some(reason) = &child.last_exit {
-            write!(f, "  last exit: {reason}")?;
-        }
-        writeln!(f)?;
-        self.children.iter().try_for_each(|node| node.write(f, depth + 1))
-    }
-}
-
-impl fmt::Display for TreeNode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, 0)
     }
 }

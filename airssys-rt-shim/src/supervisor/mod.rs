@@ -11,6 +11,7 @@
 //! two [`decide::KILL_GRACE`]s; killing a nested supervisor lets it kill its children first and end after them; children of
 //! one-for-one supervisors are started again independently of each other; there is no `ignore`; a dynamic supervisor's children have names and a spec each.
 
+mod ask;
 mod change;
 mod children;
 mod command;
@@ -21,7 +22,12 @@ mod event;
 mod executor;
 mod group;
 mod handle;
+mod info;
+pub(crate) mod key;
+mod live_actors;
 mod message;
+mod record;
+mod report;
 mod seat;
 mod spec;
 mod start;
@@ -31,12 +37,15 @@ mod window;
 mod tests;
 
 pub(crate) use self::message::{Msg, SupervisorMsg};
-pub(crate) use self::seat::Up;
+pub(crate) use self::record::ShutdownRecord;
+pub(crate) use self::report::Up;
 pub(crate) use self::start::{change, spawn};
 pub use self::{
+    ask::TreeNode,
     decide::{ChildKey, ChildStatus},
     error::{ChildError, StartError},
-    handle::{ChildInfo, Counts, Standing, SupervisorHandle, TreeNode},
+    handle::{Standing, SupervisorHandle},
+    info::{ChildInfo, Counts},
     seat::Seat,
     spec::{AutoShutdown, Backoff, Beyond, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,

@@ -1,15 +1,15 @@
 //! A supervisor as a child of another one.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
+use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 
 use crate::child::{Incarnation, StartChild, Starting};
 use crate::exit::{ExitSlot, Failure};
 use crate::supervisor::executor::{Executor, SupervisorActor};
+use crate::supervisor::live_actors::LiveActors;
 use crate::supervisor::{ChildError, Msg, Seat, SpecError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up};
 
 /// Starts the incarnations of one supervisor, each with the children of its spec. It sits in one place of one tree.
@@ -32,7 +32,7 @@ pub struct SupervisorStart {
     /// What the next incarnation starts with. Shared with the one that runs.
     spec: Arc<ArcSwap<SupervisorSpec>>,
     handle: SupervisorHandle,
-    brood: Arc<Brood>,
+    live_actors: Arc<LiveActors>,
     stopped: AtomicBool,
 }
 
@@ -48,7 +48,7 @@ impl SupervisorStart {
         Ok(Arc::new(Self {
             spec,
             handle: SupervisorHandle::default(),
-            brood: Arc::default(),
+            live_actors: Arc::default(),
             stopped: AtomicBool::new(false),
         }))
     }
@@ -82,11 +82,12 @@ impl SupervisorStart {
 impl StartChild for SupervisorStart {
     fn start(&self, seat: Seat) -> Starting {
         let above = seat.supervisor_cell();
-        let spawning = spawn(Arc::clone(&self.spec), Up::Seat(Arc::new(seat)), Arc::clone(&self.brood), Some(above));
+        let spawning =
+            spawn(Arc::clone(&self.spec), Up::Seat(Arc::new(seat)), Arc::clone(&self.live_actors), Some(above));
         let handle = self.handle.clone();
         Box::pin(async move {
             let (actor, exit, _task) = spawning.await.map_err(|error| -> Failure { Arc::new(error) })?;
-            handle.set(actor.clone());
+            handle.set(actor.get_cell());
             let cell = actor.get_cell();
             let stop = move |why| {
                 let _it_is_gone = actor.cast(SupervisorMsg(Msg::Shutdown(why)));
@@ -138,36 +139,15 @@ type Spawned = (ActorRef<SupervisorMsg>, ExitSlot, tokio::task::JoinHandle<()>);
 pub(crate) async fn spawn(
     spec: Arc<ArcSwap<SupervisorSpec>>,
     up: Up,
-    brood: Arc<Brood>,
+    live_actors: Arc<LiveActors>,
     above: Option<ActorCell>,
 ) -> Result<Spawned, SpawnErr> {
     let exit = ExitSlot::default();
-    let executor = Executor::new(spec, up, exit.clone(), brood);
+    let executor = Executor::new(spec, up, exit.clone(), live_actors);
     let (actor, task) = match above {
         Some(above) => Actor::spawn_linked(None, SupervisorActor, executor, above).await?,
         None => Actor::spawn(None, SupervisorActor, executor).await?,
     };
     let _it_is_gone = actor.cast(SupervisorMsg(Msg::Begin));
     Ok((actor, exit, task))
-}
-
-/// The live children of a supervisor, kept outside of it.
-///
-/// When a supervisor panics or is killed, ractor kills its children, but does not wait for them; the next incarnation
-/// must, lest a child run twice.
-#[derive(Debug, Default)]
-pub(crate) struct Brood(Mutex<HashMap<ActorId, ActorCell>>);
-
-impl Brood {
-    pub(crate) fn add(&self, cell: ActorCell) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.get_id(), cell);
-    }
-
-    pub(crate) fn remove(&self, actor: ActorId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&actor);
-    }
-
-    pub(crate) fn cells(&self) -> Vec<ActorCell> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
 }

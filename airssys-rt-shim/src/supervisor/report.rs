@@ -1,0 +1,91 @@
+//! What a child tells its supervisor.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ractor::{ActorRef, MessagingErr};
+use tokio::sync::oneshot;
+
+use crate::link::Pid;
+use crate::supervisor::record::ShutdownRecord;
+use crate::supervisor::{ChildError, ChildStatus, Msg, Seat, SupervisorMsg};
+
+impl Seat {
+    fn tell(&self, message: Msg) -> Result<(), MessagingErr<SupervisorMsg>> {
+        ActorRef::from(self.supervisor.clone()).cast(SupervisorMsg(message))
+    }
+
+    /// Says that the child is up. Once is enough; a supervisor that is gone does not hear it.
+    pub fn ready(&self) {
+        let message = Msg::Started { child: self.child, generation: self.generation };
+        let _supervisor_is_gone = self.tell(message);
+    }
+
+    /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor does, it waits no longer. Changes
+    /// nothing else, and may be said as often as one likes: with the same `once` one back-off is ended and no more.
+    pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
+        let mut seat = Some(self);
+        while let Some(at) = seat {
+            let _it_is_gone = at.tell(Msg::Hurry { child: at.id.clone(), once: Arc::clone(once) });
+            seat = at.above.as_deref();
+        }
+    }
+
+    /// Whether the child is down, and its supervisor runs.
+    pub(crate) async fn is_down(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        if self.tell(Msg::WhichChildren(reply)).is_err() {
+            return false;
+        }
+        let children = answer.await.unwrap_or_default();
+        children.iter().any(|child| child.id == self.id && child.status == ChildStatus::Down)
+    }
+
+    /// Starts the child again, where it is down.
+    pub(crate) async fn restart(&self) -> Result<Pid, ChildError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Msg::RestartChild { child: self.id.clone(), reply };
+        self.tell(message).map_err(|_| ChildError::NotRunning)?;
+        answer.await.map_err(|_| ChildError::NotRunning)?
+    }
+}
+
+/// Whom a supervisor tells that it is up.
+pub(crate) enum Up {
+    /// The supervisor above it.
+    Seat(Arc<Seat>),
+    /// The system, whose root it is.
+    System { ready: Option<oneshot::Sender<()>>, name: Arc<str>, record: Arc<ShutdownRecord> },
+}
+
+impl Up {
+    pub(crate) fn ready(&mut self) {
+        match self {
+            Self::Seat(seat) => seat.ready(),
+            Self::System { ready, .. } => {
+                let _nobody_waits = ready.take().map(|ready| ready.send(()));
+            }
+        }
+    }
+
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        match self {
+            Self::Seat(seat) => Some(Arc::clone(seat)),
+            Self::System { .. } => None,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Arc<str> {
+        match self {
+            Self::Seat(seat) => &seat.path,
+            Self::System { name, .. } => name,
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Arc<ShutdownRecord> {
+        match self {
+            Self::Seat(seat) => &seat.record,
+            Self::System { record, .. } => record,
+        }
+    }
+}
