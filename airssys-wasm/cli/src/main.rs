@@ -4,6 +4,7 @@
 //! into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
 
 mod ask;
+mod bug;
 mod build;
 mod check;
 mod completions;
@@ -78,7 +79,7 @@ fn after_help() -> String {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let exit = output::catching_bugs(command);
+    let exit = bug::catching(command);
     output::stderr::end(PATIENCE);
     exit
 }

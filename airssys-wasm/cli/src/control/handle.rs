@@ -17,11 +17,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
+use super::host::Host;
 use super::protocol::{
     Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
     MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, Tolerate, VERSION, Waits, Way, WithoutMemory,
 };
-use super::server::House;
 
 /// How long the host works on what waits for nobody.
 const QUICK: Duration = Duration::from_secs(10);
@@ -54,19 +54,19 @@ pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
 }
 
 /// What a client is told that speaks the same version.
-pub(super) fn hello(house: &House) -> Value {
-    json!({ "airssys": VERSION, "version": env!("CARGO_PKG_VERSION"), "mesh": house.mesh })
+pub(super) fn hello(host: &Host) -> Value {
+    json!({ "airssys": VERSION, "version": env!("CARGO_PKG_VERSION"), "mesh": host.mesh })
 }
 
 /// Does it. Cut off where the client goes away or it takes too long: what is waited for is waited for no more.
-pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Refusal> {
-    let runtime = &house.runtime;
+pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refusal> {
+    let runtime = &host.runtime;
     match request {
-        Request::Status {} => tell(status(house)),
+        Request::Status {} => tell(status(host)),
         Request::Services {} => tell(runtime.services()),
         Request::Tree {} => tell(runtime.tree().await.iter().map(child).collect::<Vec<_>>()),
         Request::Send { to, key, body } => {
-            let (_waits, body) = (wait(house)?, bytes(&body)?);
+            let (_waits, body) = (wait(host)?, bytes(&body)?);
             match key {
                 None => runtime.send(&to, body).await,
                 Some(key) => runtime.send_with_key(&to, &key, body).await,
@@ -74,7 +74,7 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             Ok(Value::Null)
         }
         Request::Call { to, key, body, timeout_ms } => {
-            let (_waits, body) = (wait(house)?, bytes(&body)?);
+            let (_waits, body) = (wait(host)?, bytes(&body)?);
             let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
             let answer = match key {
                 None => runtime.call(&to, body, patience).await,
@@ -86,14 +86,14 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             runtime.publish(&topic, bytes(&body)?)?;
             Ok(Value::Null)
         }
-        Request::DeadLetters { limit } => tell(letters(house, limit)),
+        Request::DeadLetters { limit } => tell(letters(host, limit)),
         Request::DeadLetter { id } => {
             let (_, kept) = runtime.dead_letters();
             let found = kept.iter().rev().find(|letter| letter.id == id);
             tell(letter(found.ok_or(ReplayError::NoSuchLetter { id })?))
         }
         Request::ReplayDeadLetter { id } => {
-            let _waits = wait(house)?;
+            let _waits = wait(host)?;
             runtime.replay(id).await?;
             Ok(Value::Null)
         }
@@ -111,43 +111,43 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             memory,
             way,
         } => {
-            let _waits = wait(house)?;
-            let release = found(house, release).await?;
+            let _waits = wait(host)?;
+            let release = found(host, release).await?;
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
             let deployment = runtime.deploy(&service, release, options).await?;
-            tell(progress(house, &service, &deployment))
+            tell(progress(host, &service, &deployment))
         }
         Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
-            let _waits = wait(house)?;
+            let _waits = wait(host)?;
             let mut set = Vec::with_capacity(releases.len());
             for (service, release) in releases {
-                set.push((service, found(house, release).await?));
+                set.push((service, found(host, release).await?));
             }
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             let begun = runtime.deploy_set(set, options).await?;
-            let told = begun.iter().map(|(service, deployment)| progress(house, service, deployment));
+            let told = begun.iter().map(|(service, deployment)| progress(host, service, deployment));
             tell(told.collect::<Vec<_>>())
         }
         Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
-            let _waits = wait(house)?;
-            let topology = topology_at(house, topology).await?;
+            let _waits = wait(host)?;
+            let topology = topology_at(host, topology).await?;
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             tell(runtime.apply(topology, options).await?)
         }
         Request::PlanApply { topology, allow_downgrade, same_version, strict } => {
-            let _waits = wait(house)?;
-            let topology = topology_at(house, topology).await?;
+            let _waits = wait(host)?;
+            let topology = topology_at(host, topology).await?;
             let mut options = DeployOptions::default();
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             tell(runtime.plan_apply(&topology, options).await?)
         }
         Request::Plan { service, release, allow_downgrade, same_version, strict, way } => {
-            let _waits = wait(house)?;
-            let release = found(house, release).await?;
+            let _waits = wait(host)?;
+            let release = found(host, release).await?;
             let mut options = DeployOptions::default();
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
@@ -157,7 +157,7 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             let mut all = Vec::new();
             for (service, release) in releases {
                 let release = match release {
-                    Some(release) => Some(found(house, release).await?),
+                    Some(release) => Some(found(host, release).await?),
                     None => None,
                 };
                 all.extend(runtime.ungranted(&service, release));
@@ -170,11 +170,11 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
                 true => runtime.restore_state(&service, options)?,
                 false => runtime.rollback(&service, options)?,
             };
-            tell(progress(house, &service, &deployment))
+            tell(progress(host, &service, &deployment))
         }
         Request::Deployment { service } => {
             let last = runtime.deployment(&service);
-            tell(last.map(|deployment| progress(house, &service, &deployment)))
+            tell(last.map(|deployment| progress(host, &service, &deployment)))
         }
         Request::State { service } => {
             let runtime = Arc::clone(runtime);
@@ -191,7 +191,7 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             tell(value.as_deref().map(Body::of))
         }
         Request::Forget { service, actor, timeout_ms } => {
-            let _waits = wait(house)?;
+            let _waits = wait(host)?;
             let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
             tell(runtime.forget(&service, actor.as_deref(), patience).await?)
         }
@@ -203,16 +203,16 @@ pub(super) async fn handle(house: &House, request: Request) -> Result<Value, Ref
             tell(runtime.history(&service))
         }
         Request::StopService { service } => {
-            let _waits = wait(house)?;
+            let _waits = wait(host)?;
             tell(runtime.stop_service(&service).await?)
         }
         Request::StartService { service } => {
-            let _waits = wait(house)?;
+            let _waits = wait(host)?;
             tell(runtime.start_service(&service).await?)
         }
         Request::Stop {} => {
-            let mut stopped = house.stopped.subscribe();
-            house.stop.notify_one();
+            let mut stopped = host.stopped.subscribe();
+            host.stop.notify_one();
             let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
             tell(report)
         }
@@ -241,15 +241,15 @@ fn check_size(size: usize) -> Result<(), Refusal> {
 }
 
 /// [`find`], off the threads of the mesh.
-async fn found(house: &House, release: String) -> Result<Release, Refusal> {
-    let data = house.data.clone();
+async fn found(host: &Host, release: String) -> Result<Release, Refusal> {
+    let data = host.data.clone();
     let found = airssys_wasm::blocking::spawn(move || find(&release, &data)).await;
     found.map_err(|error| Refusal::new("bug", error))?
 }
 
 /// Reads a topology, off the threads of the mesh.
-async fn topology_at(house: &House, path: String) -> Result<Topology, Refusal> {
-    let data = house.data.clone();
+async fn topology_at(host: &Host, path: String) -> Result<Topology, Refusal> {
+    let data = host.data.clone();
     let read = airssys_wasm::blocking::spawn(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
     read.map_err(|error| Refusal::new("bad-topology", error.to_string().replacen("\nhint: ", "; hint: ", 1)))
@@ -349,7 +349,7 @@ fn compared(of: deploy::Compared) -> Compared {
     Compared { old: seen(of.old), new: seen(of.new) }
 }
 
-fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> Deployment {
+fn progress(host: &Host, service: &str, deployment: &deploy::Deployment) -> Deployment {
     let (mut at, mut share, mut sides, mut waiting) = (None, None, None, None);
     let now = deployment.progress();
     let because_of = match &now {
@@ -376,9 +376,9 @@ fn progress(house: &House, service: &str, deployment: &deploy::Deployment) -> De
         }
         _ => ("unknown", None),
     };
-    let live = house.runtime.live_digest(service);
+    let live = host.runtime.live_digest(service);
     let pause_us = deployment.pause().as_secs_f64() * 1e6;
-    let turns_to_discard = house.runtime.turns_to_discard(service);
+    let turns_to_discard = host.runtime.turns_to_discard(service);
     let found = deployment.rehearsed();
     let left_out = deployment.left_out();
     let rehearsed = (found.compared > 0).then(|| Rehearsed {
@@ -422,9 +422,9 @@ fn tell(data: impl Serialize) -> Result<Value, Refusal> {
 }
 
 /// A place among those that wait for a service.
-fn wait(house: &House) -> Result<SemaphorePermit<'_>, Refusal> {
+fn wait(host: &Host) -> Result<SemaphorePermit<'_>, Refusal> {
     let busy = |_| Refusal::new("busy", "as many requests as may be wait for services already");
-    house.waiting.try_acquire().map_err(busy)
+    host.waiting.try_acquire().map_err(busy)
 }
 
 fn bytes(body: &Body) -> Result<Vec<u8>, Refusal> {
@@ -436,16 +436,16 @@ fn bytes(body: &Body) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn status(house: &House) -> Status {
-    let (instances, most_instances) = house.runtime.instances();
-    let (dead_letters, kept) = house.runtime.dead_letters();
-    let durable = house.runtime.durable_bytes();
+fn status(host: &Host) -> Status {
+    let (instances, most_instances) = host.runtime.instances();
+    let (dead_letters, kept) = host.runtime.dead_letters();
+    let durable = host.runtime.durable_bytes();
     Status {
-        mesh: house.mesh.clone(),
+        mesh: host.mesh.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
-        uptime_seconds: house.up_since.elapsed().as_secs_f64(),
-        services: house.runtime.services().len(),
+        uptime_seconds: host.up_since.elapsed().as_secs_f64(),
+        services: host.runtime.services().len(),
         instances,
         most_instances,
         dead_letters,
@@ -467,8 +467,8 @@ fn child(node: &TreeNode) -> Child {
     }
 }
 
-fn letters(house: &House, limit: usize) -> Letters {
-    let (total, kept) = house.runtime.dead_letters();
+fn letters(host: &Host, limit: usize) -> Letters {
+    let (total, kept) = host.runtime.dead_letters();
     let skipped = kept.len().saturating_sub(limit.min(MAX_LETTERS));
     Letters { total, kept: kept.len(), letters: kept.iter().skip(skipped).map(head).collect() }
 }

@@ -6,6 +6,7 @@
 mod client;
 mod error;
 mod handle;
+mod host;
 mod place;
 pub(crate) mod protocol;
 mod seats;

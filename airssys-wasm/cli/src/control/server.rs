@@ -1,58 +1,33 @@
 //! The host's side: who may come in, how long anything takes, and that no client holds up the mesh, another client, or the stop.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use airssys_wasm::{Runtime, ShutdownReport};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::host::Host;
 use super::place::Claim;
 use super::protocol::{Hello, MAX_LINE, Refusal, Reply, Request, Stopped, VERSION};
-use super::seats::{MOST, Seat, Seats};
+use super::seats::{Seat, Seats};
 use super::wire::{Line, Lines, write};
 use super::{ControlError, handle};
 
 /// How long a client has for a line, its own silence included.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Requests at a time that wait for a service; the other seats are for those that look or stop.
-const WAITING: usize = MOST - 8;
 /// The pause after a connection that could not be accepted, such as for want of file descriptors.
 const RESPITE: Duration = Duration::from_millis(100);
 /// How long those who asked for the stop have to take the word that it is done.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// What all connections share.
-pub(super) struct House {
-    pub(super) runtime: Arc<Runtime>,
-    pub(super) mesh: String,
-    /// Its data folder, where published releases are.
-    pub(super) data: PathBuf,
-    pub(super) up_since: Instant,
-    /// To be told when a client wants the host to stop.
-    pub(super) stop: Arc<Notify>,
-    pub(super) stopped: watch::Sender<Option<Stopped>>,
-    pub(super) waiting: Semaphore,
-    /// The user whose host it is.
-    owner: u32,
-}
-
-impl House {
-    fn new(runtime: Arc<Runtime>, mesh: &str, data: &Path, stop: Arc<Notify>, owner: u32) -> Self {
-        let (mesh, data, up_since) = (mesh.to_owned(), data.to_owned(), Instant::now());
-        let (stopped, waiting) = (watch::Sender::new(None), Semaphore::new(WAITING));
-        Self { runtime, mesh, data, up_since, stop, stopped, waiting, owner }
-    }
-}
-
 /// The open control socket of a host; closed when dropped.
 pub(crate) struct Control {
     claim: Claim,
-    house: Arc<House>,
+    host: Arc<Host>,
     accepting: AbortHandle,
 }
 
@@ -65,10 +40,10 @@ impl Control {
         stop: Arc<Notify>,
     ) -> Result<Self, ControlError> {
         let owner = own_user().map_err(claim.unusable())?;
-        let house = Arc::new(House::new(runtime, mesh, claim.data(), stop, owner));
+        let host = Arc::new(Host::new(runtime, mesh, claim.data(), stop, owner));
         let listener = UnixListener::from_std(claim.show()?).map_err(claim.unusable())?;
-        let accepting = tokio::spawn(accept(Arc::clone(&house), listener)).abort_handle();
-        Ok(Self { claim, house, accepting })
+        let accepting = tokio::spawn(accept(Arc::clone(&host), listener)).abort_handle();
+        Ok(Self { claim, host, accepting })
     }
 
     /// Lets nobody in any more, and tells those who asked for the stop that it is done.
@@ -77,8 +52,8 @@ impl Control {
         self.claim.hide();
         let ShutdownReport { took, killed, unresponsive, .. } = report;
         let (killed, unresponsive) = (killed.clone(), unresponsive.clone());
-        self.house.stopped.send_replace(Some(Stopped { seconds: took.as_secs_f64(), killed, unresponsive }));
-        let _who_does_not_listen_is_left = timeout(PARTING, self.house.stopped.closed()).await;
+        self.host.stopped.send_replace(Some(Stopped { seconds: took.as_secs_f64(), killed, unresponsive }));
+        let _who_does_not_listen_is_left = timeout(PARTING, self.host.stopped.closed()).await;
     }
 }
 
@@ -93,14 +68,14 @@ fn own_user() -> io::Result<u32> {
     Ok(UnixStream::pair()?.0.peer_cred()?.uid())
 }
 
-async fn accept(house: Arc<House>, listener: UnixListener) {
+async fn accept(host: Arc<Host>, listener: UnixListener) {
     let seats = Seats::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let house = Arc::clone(&house);
+                let host = Arc::clone(&host);
                 // Where there is no seat the connection ends here.
-                seats.admit(|seat| tokio::spawn(serve(house, stream, seat)).abort_handle());
+                seats.admit(|seat| tokio::spawn(serve(host, stream, seat)).abort_handle());
             }
             Err(error) => {
                 tracing::warn!(target: "airssys", %error, "the control socket cannot accept");
@@ -110,12 +85,12 @@ async fn accept(house: Arc<House>, listener: UnixListener) {
     }
 }
 
-async fn serve(house: Arc<House>, stream: UnixStream, seat: Seat) {
+async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
     let user = stream.peer_cred().map(|cred| cred.uid());
     let (read, mut to) = stream.into_split();
     let mut lines = Lines::new(read);
     let welcome = match user {
-        Ok(user) if user == house.owner => greet(lines.next(PATIENCE).await),
+        Ok(user) if user == host.owner => greet(lines.next(PATIENCE).await),
         _ => {
             tracing::warn!(target: "airssys", ?user, "another user at the control socket was refused");
             Some(Err(Refusal::new("other-user", "only the user who runs a host may speak to it")))
@@ -123,7 +98,7 @@ async fn serve(house: Arc<House>, stream: UnixStream, seat: Seat) {
     };
     let Some(welcome) = welcome else { return };
     let (welcome, goes_on) = match welcome {
-        Ok(()) => (Reply::Ok(handle::hello(&house)), true),
+        Ok(()) => (Reply::Ok(handle::hello(&host)), true),
         Err(refusal) => (Reply::Error(refusal), false),
     };
     if !write(&mut to, &welcome, PATIENCE).await || !goes_on {
@@ -140,10 +115,10 @@ async fn serve(house: Arc<House>, stream: UnixStream, seat: Seat) {
         };
         seat.working(true);
         // Whoever stops waits for the end of this, so that the word of it is written before the host goes.
-        let _stopping = house.stopped.subscribe();
+        let _stopping = host.stopped.subscribe();
         let reply = tokio::select! {
             biased;
-            reply = answer(&house, &line) => reply,
+            reply = answer(&host, &line) => reply,
             () = lines.gone() => return,
         };
         seat.working(false);
@@ -176,14 +151,14 @@ fn too_long() -> Refusal {
     Refusal::new("too-long", format!("a line has at most {MAX_LINE} bytes"))
 }
 
-async fn answer(house: &House, line: &[u8]) -> Reply {
+async fn answer(host: &Host, line: &[u8]) -> Reply {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Reply::Error(Refusal::new("bad-request", error)),
     };
     let answered = match handle::limit(&request) {
-        None => handle::handle(house, request).await,
-        Some(limit) => timeout(limit, handle::handle(house, request))
+        None => handle::handle(host, request).await,
+        Some(limit) => timeout(limit, handle::handle(host, request))
             .await
             .unwrap_or_else(|_| Err(Refusal::new("timeout", "the host did not come to it in time"))),
     };
@@ -201,7 +176,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
-    use super::{House, Seats, own_user, serve};
+    use super::{Host, Seats, own_user, serve};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn another_user_is_told_so_and_nothing_else() {
@@ -212,9 +187,9 @@ mod tests {
         let runtime = Arc::new(Runtime::builder().start(&topology).await.unwrap());
         let own = own_user().unwrap();
         for (owner, says) in [(own, "\"mesh\":\"mesh\""), (own + 1, "\"other-user\"")] {
-            let house = Arc::new(House::new(Arc::clone(&runtime), "mesh", Path::new("."), Arc::default(), owner));
+            let host = Arc::new(Host::new(Arc::clone(&runtime), "mesh", Path::new("."), Arc::default(), owner));
             let (theirs, mut ours) = UnixStream::pair().unwrap();
-            Seats::default().admit(|seat| tokio::spawn(serve(house, theirs, seat)).abort_handle());
+            Seats::default().admit(|seat| tokio::spawn(serve(host, theirs, seat)).abort_handle());
             // The other user's host may have hung up already; and a reset, because it did not listen, is an end too.
             let _written = ours.write_all(b"{\"airssys\":1}\n").await;
             let _no_more = ours.shutdown().await;

@@ -1,5 +1,6 @@
 //! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host need run.
 
+mod error;
 mod file;
 mod keep;
 mod read;
@@ -7,13 +8,13 @@ mod record;
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use self::error::LogsError;
 pub(crate) use self::keep::Keep;
 use self::read::{Follow, Line};
-use crate::explain::{Explain, note};
-use crate::output::{DataArgs, Exit};
+use crate::explain::note;
+use crate::output::DataArgs;
 
 /// How often a log that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,45 +42,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     data: DataArgs,
-}
-
-/// Why a log is not shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LogsError {
-    #[error("there is no log in the data folder `{}`", .data.display())]
-    None { data: PathBuf },
-    #[error("the log `{}` cannot be read", .file.display())]
-    Read { file: PathBuf, source: io::Error },
-    #[error("cannot write to stdout")]
-    Output(#[source] io::Error),
-}
-
-impl Explain for LogsError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::None { .. } => "AL201",
-            Self::Read { .. } => "AL202",
-            Self::Output(_) => "AL203",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::None { .. } => {
-                "`airssys run` keeps one while it serves; with --input only where --data names the folder. Name another with --data"
-            }
-            Self::Read { .. } => "look at the path and its permissions",
-            Self::Output(_) => "is the disk full?",
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::None { .. } => Exit::BadInput,
-            Self::Read { .. } | Self::Output(_) => Exit::Failed,
-        }
-    }
 }
 
 /// Runs the subcommand.

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::LogsError;
+use super::error::LogsError;
 use super::file::{newest, older};
 use super::record::Record;
 

@@ -21,7 +21,7 @@ use airssys_wasm::shown::shown_lines;
 pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
 pub(crate) use data::DataArgs;
-pub(crate) use exit::{Exit, HELP as EXIT_CODES, catching_bugs};
+pub(crate) use exit::{Exit, HELP as EXIT_CODES};
 pub(crate) use logging::{LogArgs, LogError};
 pub(crate) use problem::Problem;
 pub(crate) use release::ReleaseLine;

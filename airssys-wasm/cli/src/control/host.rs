@@ -1,0 +1,37 @@
+//! What all connections of the control socket share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use airssys_wasm::Runtime;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::protocol::Stopped;
+use super::seats::MOST;
+
+/// Requests at a time that wait for a service; the other seats are for those that look or stop.
+const WAITING: usize = MOST - 8;
+
+/// The host, as its clients see it.
+pub(super) struct Host {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) mesh: String,
+    /// Its data folder, where published releases are.
+    pub(super) data: PathBuf,
+    pub(super) up_since: Instant,
+    /// To be told when a client wants the host to stop.
+    pub(super) stop: Arc<Notify>,
+    pub(super) stopped: watch::Sender<Option<Stopped>>,
+    pub(super) waiting: Semaphore,
+    /// The user whose host it is.
+    pub(super) owner: u32,
+}
+
+impl Host {
+    pub(super) fn new(runtime: Arc<Runtime>, mesh: &str, data: &Path, stop: Arc<Notify>, owner: u32) -> Self {
+        let (mesh, data, up_since) = (mesh.to_owned(), data.to_owned(), Instant::now());
+        let (stopped, waiting) = (watch::Sender::new(None), Semaphore::new(WAITING));
+        Self { runtime, mesh, data, up_since, stop, stopped, waiting, owner }
+    }
+}
