@@ -135,6 +135,16 @@ fn is_hidden(one: char) -> bool {
             | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// The beginning of a body, for people.
+pub(crate) fn beginning(body: &[u8]) -> String {
+    const MOST: usize = 80;
+    match std::str::from_utf8(body) {
+        Ok(text) if text.len() <= MOST => format!("{text:?}"),
+        Ok(text) => format!("{:?}...", &text[..text.floor_char_boundary(MOST)]),
+        Err(_) => format!("{} bytes", body.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::Keeping;
 use airssys_wasm::engine::Lane;
+use airssys_wasm::settings::Keeping;
 use redb::{Database, Durability, TableDefinition};
 use tempfile::TempDir;
 use tokio::sync::oneshot;

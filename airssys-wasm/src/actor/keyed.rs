@@ -29,45 +29,8 @@ use crate::error::Crash;
 use crate::message::DeadReason;
 use crate::router::Mesh;
 use crate::router::keyed::{Keyed, KeyedActor};
-use crate::router::service::{Route, Service, Target, Terms};
-
-/// The bounds of a keyed service.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KeyedRules {
-    /// How many may be awake at a time; default 1,000.
-    pub max_awake: usize,
-    /// How long one is idle before it falls asleep; default 60 s.
-    pub idle_timeout: Duration,
-    /// How many keys there may be; default 1,000,000.
-    pub max_keys: usize,
-    /// How many restarts of one actor are borne in `period`; default 10. One more, and it is set aside alone.
-    pub intensity: u32,
-    /// Default 5 s.
-    pub period: Duration,
-    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
-    pub backoff: Backoff,
-}
-
-/// How long actors that come and go are set aside, unless somebody says otherwise.
-pub(super) const ASIDE: Backoff = Backoff {
-    initial: Duration::from_secs(1),
-    factor: 2.0,
-    max: Duration::from_secs(60),
-    reset_after: Duration::from_secs(60),
-};
-
-impl Default for KeyedRules {
-    fn default() -> Self {
-        Self {
-            max_awake: 1_000,
-            idle_timeout: Duration::from_secs(60),
-            max_keys: 1_000_000,
-            intensity: 10,
-            period: Duration::from_secs(5),
-            backoff: ASIDE,
-        }
-    }
-}
+use crate::router::service::{Route, Service, Target};
+use crate::settings::{ASIDE, KeyedRules, Terms};
 
 /// What the actors of a keyed service wake with.
 #[derive(Debug, Clone)]

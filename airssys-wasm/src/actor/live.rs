@@ -18,7 +18,8 @@ use crate::engine::cut::Cut;
 use crate::engine::guest::Identity;
 use crate::engine::{Instance, Template};
 use crate::error::Crash;
-use crate::router::service::{Route, Terms};
+use crate::router::service::Route;
+use crate::settings::Terms;
 use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
 

@@ -14,17 +14,15 @@ mod share;
 mod spawned;
 mod watch;
 
-pub use keyed::KeyedRules;
 pub(crate) use keyed::{Roster, Waking};
 pub use live::MemoryHandover;
 pub(crate) use live::{Before, Claim, Held, Live, NotSwapped, Prepared, Probation, Serving, Swap, Swapped, Way};
 use live::{BroughtOver, Returning, Suspended};
-pub use place::{Multiplicity, ServiceSpec};
+pub use place::ServiceSpec;
 pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
 pub(crate) use share::ALL;
-pub use spawned::SpawnedRules;
 pub(crate) use watch::{Counts, Tally, Watch};
 use watch::{Lent, Watching};
 
@@ -46,7 +44,8 @@ use crate::error::{CallError, Crash, Fault};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
-use crate::router::service::{Route, Terms};
+use crate::router::service::Route;
+use crate::settings::Terms;
 use crate::state::State;
 use crate::state::durable::NO_MESSAGE;
 

@@ -10,8 +10,8 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::keyed::{self, KeyedRules};
-use super::spawned::{self, SpawnedRules};
+use super::keyed;
+use super::spawned;
 use super::{Claim, ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
 use crate::engine::guest::Identity;
@@ -20,32 +20,11 @@ use crate::error::Fault;
 use crate::middleware::Metrics;
 use crate::router::Mesh;
 use crate::router::keyed::Keyed;
-use crate::router::service::{Held, Holding, Lane, Route, Service, Shape, Terms};
+use crate::router::service::{Held, Holding, Lane, Route, Service};
 use crate::router::spawned::Children;
+use crate::settings::{Multiplicity, Shape, Terms};
 use crate::state::Together;
 use crate::state::durable::Shelf;
-
-/// How many actors serve a service.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Multiplicity {
-    /// One.
-    #[default]
-    One,
-    /// Several that share one mailbox, without order and without state.
-    Stateless {
-        /// How many.
-        instances: usize,
-    },
-    /// Several with a mailbox each. The message's key chooses; order is kept per key, and each key has a state.
-    Partitioned {
-        /// How many.
-        instances: usize,
-    },
-    /// One a key, which starts on its first message and sleeps when it is idle.
-    Keyed(KeyedRules),
-    /// One for each that a guest spawned.
-    Spawned(SpawnedRules),
-}
 
 /// Everything about a service that its supervisor and its senders need to know.
 #[derive(Debug, Clone)]

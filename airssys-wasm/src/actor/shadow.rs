@@ -16,12 +16,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Serving, Tally};
 use crate::engine::guest::Guest;
-use crate::engine::script::{Asked, Reading, Script, Told, text};
+use crate::engine::script::{Asked, Reading, Script, Told};
 use crate::engine::{Engines, Instance, Ran, Template};
 use crate::error::Fault;
 use crate::limits::{REASON_BYTES, SHADOW_BYTES};
 use crate::message::{Answer, Delivery, Envelope};
-use crate::router::service::Terms;
+use crate::settings::Terms;
+use crate::shown::beginning;
 use crate::state::{State, Transaction};
 
 /// How many turns wait to be shown to one shadow; what comes on top is not shown.
@@ -119,7 +120,7 @@ impl Rehearsal {
         let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         if differences.len() < KEPT {
             let sender = envelope.sender.as_ref().map(ToString::to_string);
-            differences.push(Difference { message: envelope.id, sender, body: text(&envelope.body), what });
+            differences.push(Difference { message: envelope.id, sender, body: beginning(&envelope.body), what });
         }
     }
 }
@@ -418,7 +419,7 @@ impl Played {
     fn differs(self, answer: &Result<Option<Bytes>, Fault>, writes: &Transaction) -> Vec<String> {
         let said = |answer: &Result<Option<Bytes>, Fault>| match answer {
             Ok(None) => "nothing".to_owned(),
-            Ok(Some(body)) => text(body),
+            Ok(Some(body)) => beginning(body),
             Err(fault) => format!("the fault {fault}"),
         };
         let mut what = self.differences;

@@ -7,14 +7,13 @@
 //! Invariant: a child that was spawned waits for the supervisor, is known to it, or is gone, and who monitors it is told.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildId, ChildSpec, Restart};
-use airssys_rt_shim::supervisor::{Backoff, ChildError, Standing, SupervisorHandle};
+use airssys_rt_shim::supervisor::{ChildError, Standing, SupervisorHandle};
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 
-use super::keyed::{ASIDE, Roster, dynamic, tell_set_aside};
+use super::keyed::{Roster, dynamic, tell_set_aside};
 use super::place::ServiceSpec;
 use super::{ComponentActor, Live};
 use crate::engine::Engines;
@@ -23,25 +22,7 @@ use crate::message::DownReason;
 use crate::router::Mesh;
 use crate::router::service::{Service, Target};
 use crate::router::spawned::{Ask, Child};
-
-/// The bounds of a service whose actors are spawned.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SpawnedRules {
-    /// How many children there may be at a time; default 100.
-    pub max_children: usize,
-    /// How many restarts of one child are borne in `period`; default 10. One more, and it is set aside alone.
-    pub intensity: u32,
-    /// Default 5 s.
-    pub period: Duration,
-    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
-    pub backoff: Backoff,
-}
-
-impl Default for SpawnedRules {
-    fn default() -> Self {
-        Self { max_children: 100, intensity: 10, period: Duration::from_secs(5), backoff: ASIDE }
-    }
-}
+use crate::settings::SpawnedRules;
 
 /// Carries out what turns ask for. Run it in a task of its own; it ends with the mesh.
 pub(crate) struct Controller {

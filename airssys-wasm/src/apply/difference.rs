@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::compose::{Node, ServiceNode, Topology, write};
+use crate::settings::Keeping;
+use crate::settings::{Multiplicity, SpawnedRules};
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
-
-use crate::actor::{Multiplicity, SpawnedRules};
-use crate::compose::{Keeping, Node, ServiceNode, Topology, write};
 
 /// How a change is brought about. The later ones take more with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

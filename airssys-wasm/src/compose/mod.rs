@@ -5,6 +5,7 @@
 pub(crate) mod folders;
 mod most;
 pub(crate) mod range;
+mod read;
 mod topology;
 mod validate;
 pub(crate) mod write;
@@ -12,5 +13,5 @@ mod written;
 
 pub use folders::{FolderError, FolderNote, Granted};
 pub use range::{RangeError, Whose};
-pub use topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+pub use topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 pub use write::NotText;

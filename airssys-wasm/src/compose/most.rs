@@ -2,10 +2,10 @@
 //!
 //! It is what guests that mean harm can bring about, all of them at once. What they need is less, mostly by far.
 
-use super::{Keeping, ServiceNode, Topology};
-use crate::actor::Multiplicity;
+use super::{ServiceNode, Topology};
 use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
-use crate::router::service::Shape;
+use crate::settings::Keeping;
+use crate::settings::{Multiplicity, Shape};
 
 /// An element of a table.
 const ELEMENT_BYTES: u64 = 8;

@@ -9,9 +9,9 @@ use airssys_rt_shim::supervisor::Backoff;
 use toml::de::{DeTable, DeValue};
 
 use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
-use crate::actor::Multiplicity;
 use crate::config_file::{ConfigError, Source};
 use crate::limits::ranges::{self, OutOfRange, nanoseconds, of_limits, wide};
+use crate::settings::Multiplicity;
 
 /// A number of a topology is outside of its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,23 +1,19 @@
 //! A topology that was understood: names resolved, releases found, nothing contradictory.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
 
-use super::validate::Releases;
-use crate::actor::Multiplicity;
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
-use crate::config_file::{ConfigError, Source};
-use crate::engine::BASELINE_FROM;
 use crate::limits::Limits;
 use crate::registry::{LimitsPatch, PublicKey, Release};
-use crate::router::MeshSettings;
-use crate::router::service::{Shape, Terms};
+use crate::settings::Keeping;
+use crate::settings::{BASELINE_FROM, MeshSettings, Multiplicity, Shape, Terms};
 
 /// The declared tree.
 ///
@@ -165,16 +161,6 @@ pub struct SupervisorNode {
     pub children: Vec<Node>,
 }
 
-/// Where a service's state is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keeping {
-    /// In memory: it survives crashes and deployments, and ends with the process.
-    #[default]
-    Memory,
-    /// On disk as well, in the data folder: a commit is there, and synced, before anybody sees it.
-    Durable,
-}
-
 /// A service in the tree.
 #[derive(Debug, Clone)]
 pub struct ServiceNode {
@@ -220,43 +206,6 @@ impl Topology {
             root: RootSpec::default(),
             children: Vec::new(),
         }
-    }
-
-    /// Reads an `airssys.toml` whose releases are all found by a path. Paths in it are taken from its own folder.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name, supervisors in a circle, a release that is
-    /// not there.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        Self::read_with(path, None)
-    }
-
-    /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this data folder.
-    ///
-    /// # Errors
-    ///
-    /// As [`Topology::read`]; a release that is not in the store, or is damaged there.
-    pub fn read_with(path: &Path, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
-        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
-        super::validate::topology(&source, Releases { data_folder, may_be_gone: false })
-    }
-
-    /// [`Topology::read_with`], where a release that is not there is no error yet: what serves its service may be another one that was deployed, or the data
-    /// folder may keep what it was. [`crate::RuntimeBuilder::start`] and [`crate::Runtime::apply`] refuse where that is not so.
-    ///
-    /// # Errors
-    ///
-    /// As [`Topology::read`], but for that.
-    pub fn read_to_start(path: &Path, data_folder: &Path) -> Result<Self, ConfigError> {
-        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
-        super::validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
-    }
-
-    /// [`Topology::read_to_start`] from a text that came from elsewhere; `path` is what errors call it.
-    pub(crate) fn of_text_to_start(path: &Path, text: &str, data_folder: &Path) -> Result<Self, ConfigError> {
-        let source = Source { path: path.to_owned(), text: text.to_owned() };
-        super::validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
     }
 
     /// Shows each service to whoever may change some of them. One that is not changed stays shared with whoever has it too: copies of all of them are a part

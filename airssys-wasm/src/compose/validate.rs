@@ -9,14 +9,14 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::Spanned;
 
-use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::{range, written};
-use crate::actor::{KeyedRules, Multiplicity, SpawnedRules};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern, spelling};
 use crate::config_file::{Bytes, ConfigError, Source, parse_all};
 use crate::registry::{LimitsPatch, Reference, Release, Store};
-use crate::router::service::Shape;
+use crate::settings::Keeping;
+use crate::settings::{KeyedRules, Multiplicity, Shape, SpawnedRules};
 use crate::shown::part_hint;
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::{Table, Value};
 
-use super::topology::{Keeping, Node, RootSpec, ServiceNode, SupervisorNode, Topology};
-use crate::actor::Multiplicity;
+use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::capability::{Access, Clocks, Randomness};
 use crate::limits::{Limits, size_text};
+use crate::settings::Keeping;
+use crate::settings::Multiplicity;
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

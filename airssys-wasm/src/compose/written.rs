@@ -12,10 +12,10 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
-use super::topology::Keeping;
 use crate::capability::{Access, Clocks, Randomness};
 use crate::config_file::{Bytes, Humane, parse_time};
 use crate::registry::WrittenLimits;
+use crate::settings::Keeping;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

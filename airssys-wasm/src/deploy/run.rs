@@ -18,7 +18,7 @@ use super::{Compared, DeployOptions, Deployment, Joined, Met, Progress, Setback,
 use crate::actor::{ALL, Before, Control, Counts, Held, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
-use crate::router::service::Terms;
+use crate::settings::Terms;
 
 /// The probation of one of several, which somebody else ends.
 const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::actor::{ALL, Multiplicity};
+use crate::actor::ALL;
+use crate::settings::Multiplicity;
 
 /// How the new release comes to the actors of a service.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -243,7 +244,7 @@ fn of(actors: usize, share: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Canary, Portion, Rolling, Shadow, Strategy};
-    use crate::actor::{KeyedRules, Multiplicity};
+    use crate::settings::{KeyedRules, Multiplicity};
 
     fn rolling(batch: &str) -> Strategy {
         Strategy::Rolling(Rolling { batch: batch.parse().unwrap_or(Portion::Actors(1)), ..Rolling::default() })

@@ -23,7 +23,7 @@ pub(crate) mod waiting {
         },
         exports: { default: async },
         with: {
-            "wasi:keyvalue/store.bucket": crate::engine::host::keyvalue::Bucket,
+            "wasi:keyvalue/store.bucket": crate::engine::host::bucket::Bucket,
         },
         ownership: Borrowing { duplicate_if_necessary: true },
     });

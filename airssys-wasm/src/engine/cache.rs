@@ -20,6 +20,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::facts::Facts;
 
+use crate::hex;
+
 /// A folder of compiled code.
 #[derive(Debug)]
 pub(super) struct CodeCache {
@@ -111,17 +113,8 @@ impl CodeCache {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _never_fails = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn text(sum: u128) -> String {
-    hex(&sum.to_be_bytes())
+    hex::encode(&sum.to_be_bytes())
 }
 
 /// The sum of a file and of what is kept beside it.

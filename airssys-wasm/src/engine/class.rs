@@ -18,6 +18,7 @@ use super::compiler::Compiler;
 use super::linkers::Linkers;
 use super::mappings::{Instances, NoSeat, Seat};
 use crate::limits::{InstanceLimits, Limits, TICK};
+use crate::settings::BASELINE_FROM;
 
 /// The slot sizes, in bytes.
 const SLOTS: [u64; 3] = [2 << 20, 32 << 20, 4 << 30];
@@ -120,9 +121,6 @@ pub enum Tier {
     /// By Cranelift.
     Optimized,
 }
-
-/// Below, Cranelift takes less than about two seconds.
-pub(crate) const BASELINE_FROM: u64 = 4 << 20;
 
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::chance::NoRandomness;
 use super::guest::Guest;
-use super::host::random::NoRandomness;
 use super::limiter::Refused;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};

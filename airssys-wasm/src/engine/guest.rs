@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::chance::Chance;
 use super::cut::Cut;
-use super::host::random::Chance;
 use super::limiter::Limiter;
 use super::mappings::Seat;
 use super::script::Script;
@@ -21,10 +21,11 @@ use crate::error::SendError;
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::Room;
 use crate::middleware::Who;
-use crate::router::service::{Inbox, Route, Service, Target, Terms};
+use crate::router::service::{Inbox, Route, Service, Target};
 use crate::router::spawned::{Child, Watcher};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
+use crate::settings::Terms;
 use crate::state::durable::Saving;
 use crate::state::{State, Transaction};
 

@@ -19,12 +19,12 @@ use super::bindings::optional::{
 };
 use super::bindings::waiting::airssys::actor::types as wit;
 use super::bindings::{prompt, waiting};
+use super::chance::Chance;
 use super::class::{Engines, seat};
 use super::crash::classify;
 use super::cut::Cut;
 use super::guest::{Clock, Guest, Identity, Turn};
 use super::host::messaging::fault_from_wit;
-use super::host::random::Chance;
 use super::host::resources;
 use super::limiter::Limiter;
 use super::template::{Exports, Template};
@@ -83,7 +83,7 @@ impl Instance {
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let start_ticks = limits.start_ticks();
         let wasi = wasi::context(&identity)?;
-        let chance = Chance::new(&identity);
+        let chance = Chance::new(identity.terms.baseline.randomness, identity.address().as_str());
         let table = resources::table(identity.terms.limits.resources);
         let guest = Guest {
             identity,

@@ -5,6 +5,7 @@
 mod anatomy;
 pub(crate) mod bindings;
 mod cache;
+mod chance;
 mod class;
 mod compiler;
 mod crash;
@@ -32,9 +33,8 @@ mod verdict;
 mod wasi;
 
 pub use anatomy::Anatomy;
-pub(crate) use cache::hex;
-pub(crate) use class::{BASELINE_FROM, Shape, slot};
 pub use class::{EngineError, Engines, EnginesSettings, Tier};
+pub(crate) use class::{Shape, slot};
 pub(crate) use file_threads::FileThreads;
 pub(crate) use imports::is_contract;
 pub(crate) use instance::{Instance, Ran};

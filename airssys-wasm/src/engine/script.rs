@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::bindings::supervision::airssys::actor::supervision;
 use super::bindings::waiting::airssys::actor::types as wit;
 use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
+use crate::shown::beginning;
 
 /// How many differences of one turn are told; that there are more is.
 const MOST_DIFFERENCES: usize = 16;
@@ -47,25 +48,15 @@ impl std::fmt::Display for Asked {
             None => to.to_owned(),
         };
         match self {
-            Self::Send { to: address, key, body } => write!(f, "send {} to {}", text(body), to(address, key)),
-            Self::Call { to: address, key, body } => write!(f, "call {} with {}", to(address, key), text(body)),
-            Self::Publish { topic, body } => write!(f, "publish {} on {topic}", text(body)),
+            Self::Send { to: address, key, body } => write!(f, "send {} to {}", beginning(body), to(address, key)),
+            Self::Call { to: address, key, body } => write!(f, "call {} with {}", to(address, key), beginning(body)),
+            Self::Publish { topic, body } => write!(f, "publish {} on {topic}", beginning(body)),
             Self::Subscribe { pattern } => write!(f, "subscribe to {pattern}"),
             Self::Unsubscribe { pattern } => write!(f, "unsubscribe from {pattern}"),
-            Self::Timer { delay, body } => write!(f, "send itself {} after {delay:?}", text(body)),
+            Self::Timer { delay, body } => write!(f, "send itself {} after {delay:?}", beginning(body)),
             Self::Cancel { timer } => write!(f, "cancel the timer {timer}"),
             Self::Supervise { what, child } => write!(f, "{what} {child}"),
         }
-    }
-}
-
-/// The beginning of a body, for people.
-pub(crate) fn text(body: &[u8]) -> String {
-    const MOST: usize = 80;
-    match std::str::from_utf8(body) {
-        Ok(text) if text.len() <= MOST => format!("{text:?}"),
-        Ok(text) => format!("{:?}...", &text[..text.floor_char_boundary(MOST)]),
-        Err(_) => format!("{} bytes", body.len()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::bindings::optional::{
     health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
 };
 use super::bindings::{prompt, waiting};
-use super::cache::{Kept, hex};
+use super::cache::Kept;
 use super::class::{EngineError, Engines, Tier};
 use super::facts::Facts;
 use super::guest::Guest;
@@ -20,6 +20,7 @@ use super::interface::Interface;
 use super::obstacle::{Obstacle, out_of_range};
 use super::verdict::Verdict;
 use crate::capability::Requests;
+use crate::hex;
 use crate::limits::Limits;
 
 /// The largest component file, in bytes.
@@ -204,7 +205,7 @@ impl Template {
         asked: Asked<'_>,
     ) -> Result<Found, TemplateError> {
         let bytes = read_component(path)?;
-        let digest = hex(&Sha256::digest(&bytes));
+        let digest = hex::encode(&Sha256::digest(&bytes));
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
         }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-use super::hex;
+use crate::hex;
 
 /// What is read of a file at a time, in bytes.
 const BLOCK: usize = 1 << 16;

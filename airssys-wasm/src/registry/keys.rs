@@ -13,7 +13,8 @@ use std::str::FromStr;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Release, Seal, hex};
+use super::{Release, Seal};
+use crate::hex;
 
 /// What stands before the digests in what is signed.
 const DOMAIN: &[u8] = b"airssys release signature, version 1\0";

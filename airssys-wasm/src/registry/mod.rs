@@ -4,7 +4,6 @@ mod digest;
 mod draft;
 mod error;
 pub(crate) mod files;
-mod hex;
 mod keep;
 mod keys;
 mod manifest;

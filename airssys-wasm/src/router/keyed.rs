@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::service::{Holding, Lane, Misaddressed, Shape};
+use super::service::{Holding, Lane, Misaddressed};
 use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::{Address, is_key};
+use crate::settings::Shape;
 use crate::state::Together;
 use crate::state::durable::Shelf;
 

@@ -23,7 +23,7 @@ use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
 use airssys_rt_shim::dead_letter::DeadLetters;
 use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
 use airssys_rt_shim::pulse::Pulse;
-use airssys_rt_shim::timer::{Most, TimerId, Timers};
+use airssys_rt_shim::timer::{TimerId, Timers};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -37,6 +37,7 @@ use crate::error::{CallError, ReplayError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope, Room};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
+use crate::settings::MeshSettings;
 
 /// A timer's load: who set it, and what it says.
 #[derive(Debug)]
@@ -45,39 +46,6 @@ pub(crate) struct Alarm {
     pub(crate) key: Option<Box<str>>,
     pub(crate) trace: u64,
     pub(crate) body: Bytes,
-}
-
-/// Settings of a mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MeshSettings {
-    /// How long a send waits for room in a mailbox whose policy is to wait; default 1 s.
-    pub reserve_timeout: Duration,
-    /// Dead letters that are kept; all are counted. Default 10,000.
-    pub dead_letters: usize,
-    /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default 64 MiB.
-    pub dead_letter_bytes: usize,
-    /// Timers of all services together; default 1,000,000.
-    pub timers: usize,
-    /// What those may carry together, in bytes: bodies, and 256 bytes each; default 256 MiB.
-    pub timer_bytes: usize,
-}
-
-impl MeshSettings {
-    fn most_timers(&self) -> Most {
-        Most { timers: self.timers, bytes: self.timer_bytes }
-    }
-}
-
-impl Default for MeshSettings {
-    fn default() -> Self {
-        Self {
-            reserve_timeout: Duration::from_secs(1),
-            dead_letters: 10_000,
-            dead_letter_bytes: 64 << 20,
-            timers: 1_000_000,
-            timer_bytes: 256 << 20,
-        }
-    }
 }
 
 /// Services by name. The names are the operator's, and a look-up adds none: a quick hash is safe here.

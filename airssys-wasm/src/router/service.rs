@@ -1,22 +1,22 @@
 //! A service as those see it who send to it: its address, its mailboxes, its rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use airssys_rt_shim::mailbox::{Mailbox, Overflow, Size};
+use airssys_rt_shim::mailbox::{Mailbox, Size};
 
 use super::keyed::{Keyed, KeyedActor};
 use super::spawned::{Child, Children, NoChild};
 use super::waits::{Nodes, Waits};
 use crate::address::{Address, MAX_KEY};
-use crate::capability::{Baseline, Policy};
 use crate::engine::FileThreads;
 use crate::error::Crash;
 use crate::limits::Limits;
 use crate::message::{Envelope, Room};
 use crate::middleware::Metrics;
+use crate::settings::Shape;
 use crate::state::durable::Shelf;
 use crate::state::{State, Together};
 
@@ -169,25 +169,6 @@ impl Holding {
     }
 }
 
-/// The shape of a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// How many messages it holds; default 1,024.
-    pub capacity: usize,
-    /// What they may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB. One that has more waits alone.
-    pub bytes: usize,
-    /// What the messages of all mailboxes of one service may have together, where it has several: those of keys, of lanes, of children; default 256 MiB.
-    pub all_bytes: usize,
-    /// What happens when it is full; default: the sender waits.
-    pub overflow: Overflow,
-}
-
-impl Default for Shape {
-    fn default() -> Self {
-        Self { capacity: 1_024, bytes: 16 << 20, all_bytes: 256 << 20, overflow: Overflow::Wait }
-    }
-}
-
 /// How a service spreads its messages.
 #[derive(Debug)]
 pub enum Route {
@@ -199,25 +180,6 @@ pub enum Route {
     Keyed(Box<Keyed>),
     /// An actor for each that somebody spawned.
     Spawned(Box<Children>),
-}
-
-/// The rules that a release runs under. They switch together with its code.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// What it may do.
-    pub policy: Policy,
-    /// What it has of time and chance.
-    pub baseline: Baseline,
-    /// What it may take.
-    pub limits: Limits,
-    /// How often a message that crashed it is tried again before it counts as poison; default 0.
-    pub retries: u32,
-    /// What it reads through `wasi:config`.
-    pub config: BTreeMap<String, String>,
-    /// The schema it keeps its state in.
-    pub schema: u32,
-    /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
-    pub silent: bool,
 }
 
 /// How many bytes there are of something, and may be.

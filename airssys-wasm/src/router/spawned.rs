@@ -14,11 +14,12 @@ use airssys_rt_shim::link::{Link, NoProcess, Pid};
 use airssys_rt_shim::monitor;
 use tokio::sync::mpsc;
 
-use super::service::{Holding, Inbox, Lane, Shape, Target};
+use super::service::{Holding, Inbox, Lane, Target};
 use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::Address;
 use crate::message::{Down, DownReason, Room};
+use crate::settings::Shape;
 use crate::state::Together;
 
 /// One child.

@@ -12,11 +12,11 @@ use airssys_rt_shim::system::{System, SystemError};
 use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
-use crate::actor::{Multiplicity, NameTaken, Placed, ServiceSpec};
+use crate::actor::{NameTaken, Placed, ServiceSpec};
 use crate::apply::{Ledger, Served};
 use crate::compose::folders::{self, Guarded};
 use crate::compose::range;
-use crate::compose::{FolderNote, Keeping, Node, ServiceNode, SupervisorNode, Topology};
+use crate::compose::{FolderNote, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::Crash;
@@ -29,6 +29,8 @@ use crate::state::durable::{self, Journal, Shelf, StateError, StateFile};
 use super::deployments::{Deployable, Releases};
 use super::stops::{Stops, hold as hold_stopped};
 use super::{Runtime, RuntimeError};
+use crate::settings::Keeping;
+use crate::settings::Multiplicity;
 
 /// How often unused storage of mailboxes is given back.
 const COMPACT_EVERY: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
-use crate::actor::{Multiplicity, Post};
+use crate::actor::Post;
 use crate::apply::Ledger;
 use crate::capability::{Operation, Policy};
 use crate::compose::{ServiceNode, folders};
@@ -19,6 +19,7 @@ use crate::registry::{Hold, Keep, Release, StoreError, verify};
 use super::Runtime;
 use super::builder::{compile, hold};
 use super::tiers::tier_up;
+use crate::settings::Multiplicity;
 
 /// A release, and the rules that it runs under.
 #[derive(Clone)]

@@ -22,6 +22,7 @@ use self::together::Taken;
 pub(crate) use self::together::Together;
 use crate::error::Crash;
 use crate::limits::OVERHEAD_BYTES;
+use crate::shown::beginning;
 
 #[cfg(test)]
 mod tests;
@@ -467,7 +468,7 @@ impl Transaction {
         let told = |written: Option<&Option<Bytes>>| match written {
             None => "leaves it".to_owned(),
             Some(None) => "deletes it".to_owned(),
-            Some(Some(value)) => format!("sets it to {}", crate::engine::script::text(value)),
+            Some(Some(value)) => format!("sets it to {}", beginning(value)),
         };
         let keys: BTreeSet<&str> = self.writes.keys().chain(other.writes.keys()).map(|key| &**key).collect();
         let differing = keys.into_iter().filter(|key| self.writes.get(*key) != other.writes.get(*key));

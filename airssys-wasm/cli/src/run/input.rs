@@ -5,9 +5,9 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use airssys_wasm::actor::Multiplicity;
 use airssys_wasm::address::{Address, AddressError};
 use airssys_wasm::compose::Topology;
+use airssys_wasm::settings::Multiplicity;
 
 use crate::explain::Explain;
 use crate::output::Exit;

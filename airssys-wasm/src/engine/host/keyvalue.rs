@@ -5,13 +5,9 @@
 use bytes::Bytes;
 use wasmtime::component::Resource;
 
+use super::bucket::Bucket;
 use crate::engine::bindings::waiting::wasi::keyvalue::{atomics, batch, store};
 use crate::engine::guest::Guest;
-
-/// The one bucket. It has no contents of its own: those are the turn's.
-#[derive(Debug)]
-#[allow(unreachable_pub, reason = "the generated code re-exports it")]
-pub struct Bucket;
 
 type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 

@@ -1,5 +1,6 @@
 //! The host's functions, an interface a file. None of them calls back into a guest.
 
+pub(crate) mod bucket;
 pub(crate) mod config;
 mod file_streams;
 mod files;

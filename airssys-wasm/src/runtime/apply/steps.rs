@@ -22,9 +22,10 @@ use super::super::stops::hold;
 use super::{Prepared, Runtime};
 use crate::actor::Placed;
 use crate::apply::{Applied, ApplyError, Failed, Fate, InForceError, Ledger, Subject, Way};
-use crate::compose::{Keeping, ServiceNode, Topology};
+use crate::compose::{ServiceNode, Topology};
 use crate::engine::Shape;
 use crate::limits::InstanceLimits;
+use crate::settings::Keeping;
 use crate::state::durable::Shelf;
 
 /// How long it waits before it looks again whether something has come to rest.

@@ -8,14 +8,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::tree::supervisor_of;
 use super::{Done, LOOK_AGAIN, Standing, Steps};
-use crate::actor::{Control, Multiplicity, Placed, Serving, start};
+use crate::actor::{Control, Placed, Serving, start};
 use crate::apply::{Failed, Fate, Way, drain_time};
 use crate::capability::{Operation, Policy};
 use crate::compose::Topology;
 use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
-use crate::router::service::{Service, Terms};
+use crate::router::service::Service;
 use crate::runtime::deployments::Deployable;
+use crate::settings::{Multiplicity, Terms};
 use crate::state::durable::told;
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use airssys_rt_shim::supervisor::{AutoShutdown, ChildError, SupervisorHandle, Su
 use tokio::time::{Instant, sleep};
 
 use super::{Done, LOOK_AGAIN, Steps};
-use crate::actor::Multiplicity;
 use crate::apply::Failed;
 use crate::compose::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::runtime::builder::{below, supervisor_child};
+use crate::settings::Multiplicity;
 
 impl Steps<'_> {
     /// Changes the supervisors that are there, and starts what is new, in order.

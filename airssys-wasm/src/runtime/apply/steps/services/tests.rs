@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::address::Address;
-use crate::router::service::{Holding, Lane, Route, Shape};
+use crate::router::service::{Holding, Lane, Route};
 use crate::router::waits::Waits;
+use crate::settings::Shape;
 use crate::state::Transaction;
 use crate::state::durable::{Journal, NO_MESSAGE, Shelf, Shelved, StateFile};
 

@@ -1,9 +1,16 @@
 //! Hexadecimal digits, of which each value has one spelling: two lower-case digits a byte.
 
-pub(super) use crate::engine::hex as encode;
+/// The digits that these bytes are spelled with.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _never_fails = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// The bytes that these digits spell, where they spell exactly `N`.
-pub(super) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     fn digit(byte: u8) -> Option<u8> {
         match byte {
             b'0'..=b'9' => Some(byte - b'0'),

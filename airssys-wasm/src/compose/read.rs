@@ -1,0 +1,46 @@
+//! From an `airssys.toml` to a topology.
+
+use std::path::Path;
+
+use super::Topology;
+use super::validate::{self, Releases};
+use crate::config_file::{ConfigError, Source};
+
+impl Topology {
+    /// Reads an `airssys.toml` whose releases are all found by a path. Paths in it are taken from its own folder.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name, supervisors in a circle, a release that is
+    /// not there.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with(path, None)
+    }
+
+    /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this data folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::read`]; a release that is not in the store, or is damaged there.
+    pub fn read_with(path: &Path, data_folder: Option<&Path>) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
+        validate::topology(&source, Releases { data_folder, may_be_gone: false })
+    }
+
+    /// [`Topology::read_with`], where a release that is not there is no error yet: what serves its service may be another one that was deployed, or the data
+    /// folder may keep what it was. [`crate::RuntimeBuilder::start`] and [`crate::Runtime::apply`] refuse where that is not so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::read`], but for that.
+    pub fn read_to_start(path: &Path, data_folder: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "name the topology file, such as airssys.toml")?;
+        validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
+    }
+
+    /// [`Topology::read_to_start`] from a text that came from elsewhere; `path` is what errors call it.
+    pub(crate) fn of_text_to_start(path: &Path, text: &str, data_folder: &Path) -> Result<Self, ConfigError> {
+        let source = Source { path: path.to_owned(), text: text.to_owned() };
+        validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })
+    }
+}

@@ -1,0 +1,6 @@
+//! What a guest holds of its state.
+
+/// The one bucket. It has no contents of its own: those are the turn's.
+#[derive(Debug)]
+#[allow(unreachable_pub, reason = "the generated code re-exports it")]
+pub struct Bucket;
