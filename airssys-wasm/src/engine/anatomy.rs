@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// What a component has to do with the world.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
 
+use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 use super::obstacle::Obstacle;
-use super::template::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
 

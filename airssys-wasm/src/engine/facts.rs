@@ -9,7 +9,7 @@ use super::anatomy::Anatomy;
 use super::exports::{self, Exported};
 use super::needs::Needs;
 use super::obstacle::beyond;
-use super::template::Asked;
+use super::verdict::Asked;
 
 /// To be raised when something else is read of a binary, or something in it is refused that was not: what was kept by another reader is not used. Facts are
 /// kept of what was refused nothing, so what is refused under any limits needs no place in them.

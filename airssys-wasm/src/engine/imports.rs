@@ -5,10 +5,10 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
+use super::contract::{CONTRACT, Lane, MESSAGING, SUPERVISION};
 use super::guest::Guest;
 use super::interface::track;
 use super::obstacle::{Absence, Obstacle};
-use super::template::{CONTRACT, Lane, MESSAGING, SUPERVISION};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the same WASI.
 pub(super) const KNOWN: [&str; 35] = [

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use super::contract::Lane;
 use super::guest::Guest;
 use super::host;
-use super::template::Lane;
 
 /// All linkers of a host.
 #[derive(Default)]

@@ -3,13 +3,16 @@
 //! It never runs a guest by itself: `actor/` does. It never decides: what is linked follows from the policy.
 
 mod anatomy;
+mod binary;
 pub(crate) mod bindings;
 mod cache;
 mod chance;
 mod class;
 mod compiler;
+mod contract;
 mod crash;
 pub(crate) mod cut;
+mod error;
 mod exports;
 mod extent;
 mod facts;
@@ -33,15 +36,19 @@ mod verdict;
 mod wasi;
 
 pub use anatomy::Anatomy;
+pub(crate) use binary::check_component;
+pub use binary::read_component;
 pub use class::{EngineError, Engines, EnginesSettings, Tier};
 pub(crate) use class::{Shape, slot};
+pub use contract::Lane;
+pub(crate) use contract::UPGRADE;
+pub use error::TemplateError;
 pub(crate) use file_threads::FileThreads;
 pub(crate) use imports::is_contract;
 pub(crate) use instance::{Instance, Ran};
 pub(crate) use interface::Interface;
 pub use needs::Needs;
 pub use obstacle::{Absence, Obstacle};
-pub(crate) use template::Asked;
-pub use template::{Lane, Template, TemplateError, read_component};
-pub(crate) use template::{UPGRADE, check_component};
+pub use template::Template;
+pub(crate) use verdict::Asked;
 pub use verdict::Verdict;

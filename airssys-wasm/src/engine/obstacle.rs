@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::contract::{HANDLER, Lane};
 use super::needs::Needs;
-use super::template::{HANDLER, Lane};
 use crate::limits::ranges::{MOST_SYNC_STACK, of_limits};
 use crate::limits::{Limits, OutOfRange, size_text};
 

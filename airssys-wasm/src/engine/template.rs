@@ -1,140 +1,29 @@
 //! A release, ready to be instantiated: compiled, linked with what its policy lets it import, and checked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
+use super::binary::read_component;
 use super::bindings::optional::{
     health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
 };
 use super::bindings::{prompt, waiting};
 use super::cache::Kept;
-use super::class::{EngineError, Engines, Tier};
+use super::class::{Engines, Tier};
+use super::contract::{HEALTH, LIFECYCLE, Lane, MONITORING, UPGRADE};
+use super::error::TemplateError;
 use super::facts::Facts;
 use super::guest::Guest;
 use super::imports;
 use super::interface::Interface;
-use super::obstacle::{Obstacle, out_of_range};
-use super::verdict::Verdict;
-use crate::capability::Requests;
+use super::obstacle::out_of_range;
+use super::verdict::{Asked, Verdict};
 use crate::hex;
 use crate::limits::Limits;
-
-/// The largest component file, in bytes.
-const MAX_COMPONENT: u64 = 512 << 20;
-/// The contract's package, without its version.
-pub(super) const CONTRACT: &str = "airssys:actor/";
-pub(super) const MESSAGING: &str = "airssys:actor/messaging@";
-pub(super) const HANDLER: &str = "airssys:actor/handler@0.1.0";
-pub(super) const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
-pub(super) const HEALTH: &str = "airssys:actor/health@0.1.0";
-pub(super) const MONITORING: &str = "airssys:actor/monitoring@0.1.0";
-pub(super) const SUPERVISION: &str = "airssys:actor/supervision";
-/// How a guest hands its memory over.
-pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
-
-/// How a release's guests are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lane {
-    /// On a stack of its own: it may wait, and yields when it is busy. The default.
-    #[default]
-    Async,
-    /// On the worker's stack: faster and smaller, and it can only be trapped, one tick after the turn began. Not for guests that import `call` or WASI.
-    Sync,
-}
-
-/// A component that cannot be hosted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TemplateError {
-    /// The file cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is too large.
-    #[error("{} has {size_bytes} bytes; the most is {limit_bytes}", .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        size_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The file is no component.
-    #[error("{} is no WebAssembly component: it is {found}; hint: {hint}", .path.display())]
-    NoComponent {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        found: &'static str,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// The component is damaged, or uses what this engine does not have.
-    #[error("{} is not a valid component: {detail}; hint: build it again", .path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        detail: String,
-    },
-    /// This host cannot run it as it is, or not under these limits.
-    #[error("{} cannot run here: {}; hint: {}", .path.display(), Told(.obstacles), Hints(.obstacles))]
-    Unsupported {
-        /// The file.
-        path: PathBuf,
-        /// Everything that is in the way; at least one.
-        obstacles: Vec<Obstacle>,
-    },
-    /// It is not the binary that was published.
-    #[error("{} has the digest {found} and should have {expected}; hint: publish the release again from the same files, which mends it", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The digest of what was published.
-        expected: String,
-        /// The digest of what is there.
-        found: String,
-    },
-    /// There is no engine for it.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-impl TemplateError {
-    /// An error where there is an obstacle.
-    pub(super) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
-        if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
-    }
-}
-
-struct Told<'a>(&'a [Obstacle]);
-
-impl std::fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&told.join("; "))
-    }
-}
-
-struct Hints<'a>(&'a [Obstacle]);
-
-impl std::fmt::Display for Hints<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut hints: Vec<String> = self.0.iter().map(Obstacle::hint).collect();
-        hints.dedup();
-        f.write_str(&hints.join("; "))
-    }
-}
 
 /// A release that can be instantiated many times.
 #[derive(Clone)]
@@ -146,14 +35,6 @@ pub struct Template {
     tier: Tier,
     /// Made where two releases are compared: the one that is live is, again and again.
     interface: OnceLock<Interface>,
-}
-
-/// What a release asks of its host before it runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) lane: Lane,
-    pub(crate) limits: &'a Limits,
-    pub(crate) requests: &'a Requests,
 }
 
 /// A component file that was read.
@@ -331,50 +212,6 @@ impl Exports {
 impl std::fmt::Debug for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Template").field("digest", &self.digest).finish_non_exhaustive()
-    }
-}
-
-/// Reads a file that should be a component: neither too large nor plainly something else.
-///
-/// # Errors
-///
-/// [`TemplateError::Read`], [`TemplateError::TooLarge`], [`TemplateError::NoComponent`].
-pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
-    let failed = |source| TemplateError::Read { path: path.to_owned(), source };
-    let meta = std::fs::metadata(path).map_err(failed)?;
-    if meta.is_dir() {
-        return Err(TemplateError::NoComponent {
-            path: path.to_owned(),
-            found: "a folder",
-            hint: "name the .wasm file, or a folder with a Component.toml",
-        });
-    }
-    check_size(meta.len(), path)?;
-    let bytes = std::fs::read(path).map_err(failed)?;
-    check_component(&bytes, path)?;
-    Ok(bytes)
-}
-
-fn check_size(size_bytes: u64, path: &Path) -> Result<(), TemplateError> {
-    if size_bytes <= MAX_COMPONENT {
-        return Ok(());
-    }
-    Err(TemplateError::TooLarge { path: path.to_owned(), size_bytes, limit_bytes: MAX_COMPONENT })
-}
-
-/// [`read_component`] for bytes that were read.
-pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateError> {
-    let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
-    check_size(bytes.len() as u64, path)?;
-    if bytes.is_empty() {
-        return Err(no_component("empty", "build it again; the build may have been interrupted"));
-    }
-    if wasmparser::Parser::is_component(bytes) {
-        Ok(())
-    } else if wasmparser::Parser::is_core_wasm(bytes) {
-        Err(no_component("a core module", "make a component of it with `airssys build`, or build for wasm32-wasip2"))
-    } else {
-        Err(no_component("not WebAssembly", "name the .wasm file that `airssys build` wrote"))
     }
 }
 

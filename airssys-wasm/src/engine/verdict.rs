@@ -11,6 +11,9 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use super::anatomy::Anatomy;
+use super::binary::check_component;
+use super::contract::Lane;
+use super::error::TemplateError;
 use super::exports::{self, Exported};
 use super::extent;
 use super::facts::Facts;
@@ -19,7 +22,16 @@ use super::imports;
 use super::linkers::Linkers;
 use super::needs::Needs;
 use super::obstacle::{Obstacle, beyond, out_of_range};
-use super::template::{Asked, TemplateError, check_component};
+use crate::capability::Requests;
+use crate::limits::Limits;
+
+/// What a release asks of its host before it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) limits: &'a Limits,
+    pub(crate) requests: &'a Requests,
+}
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]

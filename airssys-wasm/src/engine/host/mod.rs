@@ -14,8 +14,8 @@ pub(crate) mod supervision;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::{self, prompt, waiting};
+use super::contract::Lane;
 use super::guest::Guest;
-use super::template::Lane;
 
 fn same(guest: &mut Guest) -> &mut Guest {
     guest
