@@ -221,6 +221,11 @@ fn the_reference_names_every_key_and_no_other() {
         ("### `spawned`", "airssys.toml", format!("{service}spawned = {{ zzz = 1 }}\n")),
         ("## Limits", "airssys.toml", format!("{service}limits = {{ zzz = 1 }}\n")),
         ("## Requests and grants", "airssys.toml", format!("{service}grants = {{ zzz = 1 }}\n")),
+        (
+            "### `files`",
+            "airssys.toml",
+            format!("{service}grants = {{ files = {{ \"/a\" = {{ host = \".\", zzz = 1 }} }} }}\n"),
+        ),
         ("## `Component.toml`", "Component.toml", format!("{component}zzz = 1\n")),
         ("## Limits", "Component.toml", format!("{component}[limits]\nzzz = 1\n")),
         ("## Requests and grants", "Component.toml", format!("{component}[requests]\nzzz = 1\n")),
@@ -250,6 +255,12 @@ fn what_a_number_may_be_is_what_the_reference_says() {
         ("### `mailbox`", "airssys.toml", format!("{service}mailbox = {{ "), " }"),
         ("### `keyed`", "airssys.toml", format!("{service}keyed = {{ "), " }"),
         ("### `spawned`", "airssys.toml", format!("{service}spawned = {{ "), " }"),
+        (
+            "### `files`",
+            "airssys.toml",
+            format!("{service}[service.grants.files]\n\"/a\" = {{ host = \"a\", access = \"read-write\", "),
+            " }",
+        ),
         ("## Limits", "airssys.toml", format!("{service}[service.limits]\n"), ""),
         ("## Limits", "Component.toml", "name = \"a\"\nversion = \"0.1.0\"\n[limits]\n".to_owned(), ""),
     ] {

@@ -238,6 +238,21 @@ async fn what_may_only_be_read_gets_no_second_name_where_it_can_be_written() {
     mesh.stop().await;
 }
 
+/// What a folder may come to is counted for each: nothing is moved into one without being counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_two_folders_nothing_is_renamed_or_linked() {
+    let house = House::new();
+    let services = house.service("mover", &["/data box read-write", "/sub secrets read-write"]);
+    let mesh = Mesh::start(&format!("{BEGIN}{services}")).await;
+    let (from, to) = ("/data/sub/text".to_owned(), "/sub/moved".to_owned());
+    for command in [Command::Rename { from: from.clone(), to: to.clone() }, Command::HardLink { of: from, path: to }] {
+        assert_eq!(mesh.refused("mover", &command).await, "io/CrossesDevices", "{command:?}");
+    }
+    mesh.ok("mover", &Command::Rename { from: "/data/sub/text".into(), to: "/data/text".into() }).await;
+    assert_eq!((house.text("secrets/moved"), house.text("box/text")), (None, Some("granted".into())));
+    mesh.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_host_stands_on_is_granted_to_nobody() {
     let house = House::new();

@@ -25,6 +25,10 @@ pub(crate) const LISTING_BYTES: usize = 8 << 20;
 pub(crate) const ENTRY_BYTES: usize = 64;
 /// The threads on which the guests of one service work with files; more operations at a time wait for one.
 pub(crate) const FILE_THREADS: usize = 8;
+/// What a guest may let a folder come to that it may write to, where its grant does not say.
+pub(crate) const FOLDER_BYTES: u64 = 1 << 30;
+/// What a file, a folder or a link in such a folder counts beside its size: a block, since its last one is seldom full and its name takes room as well.
+pub(crate) const NODE_BYTES: u64 = 4 << 10;
 /// What a turn may ask of the mesh and be told, in bytes, where a release in the shadow is to be told the same; a turn beyond it is not shown.
 pub(crate) const SCRIPT_BYTES: usize = 16 << 20;
 /// What one shadow may have to catch up with, in bytes: the turns that wait to be shown, and as much again of what was written by others that are not.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
+use crate::engine::Folder;
+use crate::limits::FOLDER_BYTES;
 
 /// What may be done with a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -26,26 +28,28 @@ pub struct FileGrant {
     pub host: PathBuf,
     /// What may be done with it.
     pub access: Access,
+    /// What may be in it for a guest to write more, in bytes; default 1 GiB. Each file, folder and link counts 4 KiB and its size.
+    pub max_bytes: u64,
     /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
     pub(crate) held: Held,
 }
 
 impl FileGrant {
-    /// A folder that is not opened yet.
+    /// A folder that is not opened yet, with the default bound.
     #[must_use]
     pub fn new(host: impl Into<PathBuf>, access: Access) -> Self {
-        Self { host: host.into(), access, held: Held::default() }
+        Self { host: host.into(), access, max_bytes: FOLDER_BYTES, held: Held::default() }
     }
 }
 
 /// A handle of a folder. From its opening on it is that folder, whatever is at its path.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Held(pub(crate) Option<Arc<OwnedFd>>);
+pub(crate) struct Held(pub(crate) Option<Arc<Folder>>);
 
 impl Held {
     /// A path that leads to the folder and to no other, for as long as it is held; none where it was never opened.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.0.as_ref().map(|folder| format!("/proc/self/fd/{}", folder.as_raw_fd()).into())
+        self.0.as_ref().map(|folder| format!("/proc/self/fd/{}", folder.handle.as_raw_fd()).into())
     }
 }
 

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::topology::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
+use crate::engine::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
 
 /// How many links a path may go through, as in the kernel.
@@ -215,7 +216,7 @@ pub(crate) fn check_release<'a>(
     for node in services {
         for (granted, _, held) in grants(node).filter(|(_, access, _)| *access == Access::ReadWrite) {
             let found = match held.0.as_ref() {
-                Some(held) => fstat(held),
+                Some(held) => fstat(&held.handle),
                 None => statat(CWD, &granted.host, AtFlags::empty()),
             };
             // What is gone nobody can write to.
@@ -252,7 +253,7 @@ fn open(
     for (granted, _) in all.iter().filter(|(_, access)| *access == Access::ReadWrite) {
         // By a way that a guest may have changed it is a folder more in which no link is followed.
         let found = match folders.get(granted).and_then(|held| held.0.as_ref()) {
-            Some(held) => fstat(held),
+            Some(held) => fstat(&held.handle),
             None => statat(CWD, &granted.host, AtFlags::empty()),
         };
         let found = found.map_err(|errno| cannot(granted, errno))?;
@@ -298,7 +299,7 @@ fn open(
             notes.push(FolderNote::Within { granted: granted.clone(), writable: writable.clone() });
         }
         let mut steps = way.steps;
-        let folder = steps.pop().map(|step| Arc::new(step.folder));
+        let folder = steps.pop().map(|step| Arc::new(Folder::new(step.folder, step.id)));
         folders.entry(granted.clone()).or_insert(Held(folder));
     }
     Ok(notes)

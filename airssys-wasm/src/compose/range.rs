@@ -20,7 +20,7 @@ pub struct RangeError {
     /// Whose number it is.
     pub whose: Whose,
     /// The tables of that which it stands in, the outermost first: none, or such as `mailbox`.
-    pub tables: Vec<&'static str>,
+    pub tables: Vec<String>,
     /// The number, and what it may be.
     pub out: OutOfRange,
 }
@@ -129,6 +129,10 @@ fn service(node: &ServiceNode) -> Result<(), RangeError> {
     mailbox.check(ranges::CAPACITY, wide(node.shape.capacity))?;
     mailbox.check(ranges::MAILBOX_BYTES, wide(node.shape.bytes))?;
     mailbox.check(ranges::ALL_MAILBOX_BYTES, wide(node.shape.all_bytes))?;
+    for (guest, file) in &node.grants.files {
+        let tables = ["grants", "files", guest.as_str()];
+        Numbers { whose: &whose, tables: &tables }.check(ranges::FOLDER, file.max_bytes)?;
+    }
     let limits = within(&["limits"]);
     of_limits(&node.limits).into_iter().try_for_each(|(range, is)| limits.check(range, is))
 }
@@ -137,12 +141,16 @@ fn service(node: &ServiceNode) -> Result<(), RangeError> {
 #[derive(Debug, Clone, Copy)]
 struct Numbers<'a> {
     whose: &'a Whose,
-    tables: &'a [&'static str],
+    tables: &'a [&'a str],
 }
 
 impl Numbers<'_> {
     fn check(&self, range: ranges::Range, is: u64) -> Result<(), RangeError> {
-        let error = |out| RangeError { whose: self.whose.clone(), tables: self.tables.to_vec(), out };
+        let error = |out| RangeError {
+            whose: self.whose.clone(),
+            tables: self.tables.iter().map(ToString::to_string).collect(),
+            out,
+        };
         range.check(is).map_or(Ok(()), |out| Err(error(out)))
     }
 }
@@ -160,7 +168,8 @@ impl RangeError {
             Whose::Supervisor(name) => Some(("supervisor", name.as_str())),
             Whose::Service(name) => Some(("service", name.as_str())),
         };
-        out_of_range(source, named, &[tables.as_slice(), &self.tables].concat(), self.out)
+        let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();
+        out_of_range(source, named, &tables, self.out)
     }
 }
 

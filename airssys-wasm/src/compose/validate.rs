@@ -474,7 +474,15 @@ fn grants(
             let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
             return Err(source.error(&file.host.span(), what, hint));
         }
-        files.insert(guest.clone(), FileGrant::new(host, file.access));
+        let mut grant = FileGrant::new(host, file.access);
+        if let Some(max) = &file.max {
+            if file.access == Access::Read {
+                let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");
+                return Err(source.error(&max.span(), what, "leave it out, or write `access = \"read-write\"`"));
+            }
+            grant.max_bytes = max.get_ref().0;
+        }
+        files.insert(guest.clone(), grant);
     }
     let mut environment = BTreeMap::new();
     for (name, value) in &asked.environment {

@@ -240,8 +240,12 @@ pub(crate) fn grants(node: &ServiceNode) -> Result<Table, NotText> {
             Access::Read => "read",
             Access::ReadWrite => "read-write",
         };
-        let file = Table::from_iter([("host".to_owned(), path(&file.host)?), ("access".to_owned(), access.into())]);
-        files.insert(guest.clone(), Value::Table(file));
+        let mut granted =
+            Table::from_iter([("host".to_owned(), path(&file.host)?), ("access".to_owned(), access.into())]);
+        if file.access == Access::ReadWrite {
+            granted.insert("max".to_owned(), size(file.max_bytes));
+        }
+        files.insert(guest.clone(), Value::Table(granted));
     }
     table.insert("files".to_owned(), Value::Table(files));
     Ok(table)
@@ -396,7 +400,7 @@ mod tests {
         subscribe = ["x/*"]
         environment = { TZ = "UTC" }
         sockets = ["127.0.0.1:*", "[::1]:80"]
-        files = { "/in" = { host = "." }, "/out.d" = { host = "out", access = "read-write" } }
+        files = { "/in" = { host = "." }, "/out.d" = { host = "out", access = "read-write", max = "5MiB" } }
         [[service]]
         name = "keyed"
         release = "a.wasm"

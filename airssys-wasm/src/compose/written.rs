@@ -166,6 +166,7 @@ pub(super) struct File {
     pub(super) host: Spanned<PathBuf>,
     #[serde(default = "read")]
     pub(super) access: Access,
+    pub(super) max: Option<Spanned<Bytes>>,
 }
 
 fn read() -> Access {

@@ -1,5 +1,6 @@
 //! What a store holds besides the instance: who the guest is, what it may take, and the turn that runs now.
 
+use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ use super::chance::Chance;
 use super::cut::Cut;
 use super::limiter::Limiter;
 use super::mappings::Seat;
+use super::quota::Quota;
 use super::script::Script;
 use crate::address::Address;
 use crate::capability::{Operation, Pattern};
@@ -151,6 +153,8 @@ pub(crate) struct Guest {
     pub(crate) table: ResourceTable,
     /// The listings of folders that are open, with what each of them has, in bytes.
     pub(crate) listings: Vec<(u32, usize)>,
+    /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
+    pub(crate) quotas: HashMap<u32, Quota>,
     pub(crate) _seat: Seat,
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Invariant: after a crash nothing of the store is used again.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,7 @@ impl Instance {
             hears: template.exports.monitoring(),
             table,
             listings: Vec::new(),
+            quotas: HashMap::new(),
             _seat: seat,
         };
         let mut store = Store::new(&template.engine, guest);

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Limits, size_text};
+use super::{Limits, NODE_BYTES, size_text};
 
 /// The longest time: a year. The clock has an end, and a time beyond it is a slip of the pen.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -75,6 +75,9 @@ pub(crate) const MAX_AWAKE: Range = count("max_awake", 1, 10_000_000);
 pub(crate) const IDLE_TIMEOUT: Range = time("idle_timeout", 0);
 pub(crate) const MAX_KEYS: Range = count("max_keys", 1, 100_000_000);
 pub(crate) const MAX_CHILDREN: Range = count("max_children", 1, 10_000_000);
+
+/// Of a granted folder.
+pub(crate) const FOLDER: Range = bytes("max", NODE_BYTES, 1 << 50);
 
 /// Of deployments.
 pub(crate) const HANDOVER_DEADLINE: Range = time("handover_deadline", MILLISECOND);

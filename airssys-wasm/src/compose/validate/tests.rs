@@ -127,6 +127,16 @@ fn every_defect_is_refused_with_its_place() {
         (&service("[service.grants]\nsend = [\"a*\"]\n"), "airssys.toml:6:9", "whole segment"),
         (&service("[service.grants]\nsockets = [\"example.com:80\"]\n"), "airssys.toml:6:12", "no socket address"),
         (
+            &service("[service.grants]\nfiles = { \"/d\" = { host = \"/etc\", max = \"1MiB\" } }\n"),
+            "airssys.toml:6:41",
+            "the grant of \"/d\" has a `max`, and the folder may only be read",
+        ),
+        (
+            &service("[service.grants.files]\n\"/d\" = { host = \"/etc\", access = \"read-write\", max = \"1B\" }\n"),
+            "airssys.toml:6:54",
+            "`max` is 1B, and it may be 4KiB to 1024TiB",
+        ),
+        (
             &service("[service.grants]\nfiles = { \"/d\" = { host = \"nowhere\" } }\n"),
             "airssys.toml:6:27",
             "is not there",

@@ -2,22 +2,29 @@
 //!
 //! And what is neither a file nor a folder is not opened: see `is_special`.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize,
     Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
+use super::bounded_writer::{BoundedWriter, Place};
 use super::file_streams::{Reader, Writer};
 use super::resources::has_room;
+use crate::capability::Access;
 use crate::engine::FileThreads;
 use crate::engine::guest::Guest;
-use crate::limits::{ENTRY_BYTES, LISTING_BYTES};
+use crate::engine::quota::Quota;
+use crate::limits::{ENTRY_BYTES, LISTING_BYTES, NODE_BYTES};
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
@@ -27,6 +34,34 @@ macro_rules! on_threads {
         let threads = $guest.file_threads();
         threads.run($guest.filesystem().$function($($argument),*)).await
     }};
+}
+
+/// The same, where it makes so many bytes more in a folder that has a bound; and no other change of that folder is missed while it is measured.
+macro_rules! with_room {
+    ($guest:ident, $quota:expr, $bytes:expr, $function:ident ( $($argument:expr),* )) => {{
+        let threads = $guest.file_threads();
+        let (quota, bytes) = ($quota, $bytes);
+        let work = async {
+            let _room = match &quota {
+                Some(quota) => Some(quota.room(bytes).await?),
+                None => None,
+            };
+            $guest.filesystem().$function($($argument),*).await
+        };
+        threads.run(work).await
+    }};
+}
+
+impl preopens::Host for Guest {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let folders = self.filesystem().get_directories()?;
+        for (folder, name) in &folders {
+            if let Some(quota) = self.granted(name) {
+                self.quotas.insert(folder.rep(), quota);
+            }
+        }
+        Ok(folders)
+    }
 }
 
 impl Host for Guest {
@@ -51,10 +86,33 @@ impl HostDescriptor for Guest {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
-        if self.is_special(&at, flags, &path).await {
+        let found = self.kind(&at, flags, &path).await;
+        if found.is_some_and(is_special) {
             return Err(ErrorCode::Unsupported.into());
         }
-        on_threads!(self.open_at(at, flags, path, open, with))
+        let Some(quota) = self.quota(&at) else {
+            return on_threads!(self.open_at(at, flags, path, open, with));
+        };
+        // What is there is opened also where there is no room. Where it is gone by now, it must not be made without.
+        let only_if_there = open & (OpenFlags::DIRECTORY | OpenFlags::TRUNCATE);
+        let is_there = found.is_some() && !open.contains(OpenFlags::EXCLUSIVE);
+        let mut opened = Err(ErrorCode::NoEntry.into());
+        if is_there || !open.contains(OpenFlags::CREATE) {
+            let at = Resource::new_borrow(at.rep());
+            let path = path.clone();
+            let open = if is_there { only_if_there } else { open };
+            opened = with_room!(self, Some(&quota), 0, open_at(at, flags, path, open, with));
+        }
+        let is_gone = matches!(&opened, Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)));
+        if is_gone && open.contains(OpenFlags::CREATE) {
+            opened = with_room!(self, Some(&quota), NODE_BYTES, open_at(at, flags, path, open, with));
+        }
+        let opened = opened?;
+        if let Descriptor::File(file) = self.table.get(&opened)? {
+            quota.opened(&file.file);
+        }
+        self.quotas.insert(opened.rep(), quota);
+        Ok(opened)
     }
 
     async fn read_directory(&mut self, folder: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
@@ -89,16 +147,18 @@ impl HostDescriptor for Guest {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
+        let bounded = self.bounded_writer(&file, Place::At(offset))?;
         let stream = self.filesystem().write_via_stream(file, offset)?;
-        self.writer(stream)
+        self.writer(stream, bounded)
     }
 
     fn append_via_stream(&mut self, file: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
+        let bounded = self.bounded_writer(&file, Place::End)?;
         let stream = self.filesystem().append_via_stream(file)?;
-        self.writer(stream)
+        self.writer(stream, bounded)
     }
 
     async fn advise(
@@ -124,6 +184,9 @@ impl HostDescriptor for Guest {
     }
 
     async fn set_size(&mut self, file: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
+        if let Some((file, quota)) = self.bounded(&file)? {
+            return self.blocking(move || quota.grow(&file, |_| size, || file.set_len(size))).await;
+        }
         on_threads!(self.set_size(file, size))
     }
 
@@ -146,6 +209,11 @@ impl HostDescriptor for Guest {
     }
 
     async fn write(&mut self, file: Resource<Descriptor>, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        if let Some((file, quota)) = self.bounded(&file)? {
+            let to = offset.saturating_add(bytes.len() as u64);
+            let write = move || quota.grow(&file, |_| to, || file.write_at(&bytes, offset));
+            return self.blocking(write).await.map(|written| written as u64);
+        }
         on_threads!(self.write(file, bytes, offset))
     }
 
@@ -154,7 +222,7 @@ impl HostDescriptor for Guest {
     }
 
     async fn create_directory_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<()> {
-        on_threads!(self.create_directory_at(at, path))
+        with_room!(self, self.quota(&at), NODE_BYTES, create_directory_at(at, path))
     }
 
     async fn stat(&mut self, of: Resource<Descriptor>) -> FsResult<DescriptorStat> {
@@ -184,7 +252,8 @@ impl HostDescriptor for Guest {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FsResult<()> {
-        on_threads!(self.link_at(at, flags, path, to, to_path))
+        let quota = self.quota_of_both(&at, &to)?;
+        with_room!(self, quota, NODE_BYTES, link_at(at, flags, path, to, to_path))
     }
 
     async fn readlink_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<String> {
@@ -202,11 +271,13 @@ impl HostDescriptor for Guest {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FsResult<()> {
-        on_threads!(self.rename_at(at, path, to, to_path))
+        let quota = self.quota_of_both(&at, &to)?;
+        with_room!(self, quota, 0, rename_at(at, path, to, to_path))
     }
 
     async fn symlink_at(&mut self, at: Resource<Descriptor>, says: String, path: String) -> FsResult<()> {
-        on_threads!(self.symlink_at(at, says, path))
+        let bytes = NODE_BYTES.saturating_add(says.len() as u64);
+        with_room!(self, self.quota(&at), bytes, symlink_at(at, says, path))
     }
 
     async fn unlink_file_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<()> {
@@ -235,6 +306,7 @@ impl HostDescriptor for Guest {
     }
 
     fn drop(&mut self, of: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.quotas.remove(&of.rep());
         HostDescriptor::drop(&mut self.filesystem(), of)
     }
 }
@@ -275,17 +347,70 @@ impl Guest {
         Ok(counted.unwrap_or_default())
     }
 
-    fn writer(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
+    fn writer(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        bounded: Option<BoundedWriter>,
+    ) -> FsResult<Resource<DynOutputStream>> {
         let threads = self.file_threads();
+        if let Some(bounded) = bounded {
+            *self.table.get_mut(&stream)? = Box::new(bounded);
+        }
         Writer::put_around(self.table.get_mut(&stream)?, threads);
         Ok(stream)
     }
 
-    /// Whether there is a pipe, a device or a socket at a path. To open one may block for good, and a thread of the host with it. What cannot be looked at
-    /// cannot be opened either, and opening it says why.
-    async fn is_special(&mut self, at: &Resource<Descriptor>, flags: PathFlags, path: &str) -> bool {
-        use DescriptorType::{Directory, RegularFile, SymbolicLink};
-        let found = self.stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await;
-        found.is_ok_and(|found| !matches!(found.type_, Directory | RegularFile | SymbolicLink))
+    /// The bound of a folder that is granted under this name, where it may be written to.
+    fn granted(&mut self, name: &str) -> Option<Quota> {
+        let (_, grant) = self.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
+        let folder = grant.held.0.as_ref().filter(|_| grant.access == Access::ReadWrite)?;
+        Some(Quota::new(Arc::clone(folder), grant.max_bytes, self.identity.address().as_str()))
     }
+
+    fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {
+        self.quotas.get(&of.rep()).cloned()
+    }
+
+    /// Of two folders, where they are or lie in the same granted one. Between others nothing is moved, as if they were different file systems: how much
+    /// that is would have to be counted first.
+    fn quota_of_both(&mut self, one: &Resource<Descriptor>, other: &Resource<Descriptor>) -> FsResult<Option<Quota>> {
+        match (self.quota(one), self.quota(other)) {
+            (Some(one), Some(other)) if !one.is_same(&other) => Err(ErrorCode::CrossDevice.into()),
+            (_, other) => Ok(other),
+        }
+    }
+
+    /// A file with its bound; none where it has none, or is not a file.
+    fn bounded(&mut self, of: &Resource<Descriptor>) -> FsResult<Option<(Arc<File>, Quota)>> {
+        let Some(quota) = self.quota(of) else { return Ok(None) };
+        let Descriptor::File(file) = self.table.get(of)? else { return Ok(None) };
+        Ok(Some((Arc::clone(&file.file), quota)))
+    }
+
+    fn bounded_writer(&mut self, of: &Resource<Descriptor>, place: Place) -> FsResult<Option<BoundedWriter>> {
+        Ok(self.bounded(of)?.map(|(file, quota)| BoundedWriter::new(file, quota, place)))
+    }
+
+    /// Does something that blocks, on the threads of the service.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> FsResult<T> {
+        let threads = self.file_threads();
+        let done = threads.run(async { tokio::task::spawn_blocking(work).await }).await;
+        Ok(done.unwrap_or_else(|error| Err(io::Error::other(error)))?)
+    }
+
+    /// What there is at a path; none where nothing is or it cannot be looked at.
+    async fn kind(&mut self, at: &Resource<Descriptor>, flags: PathFlags, path: &str) -> Option<DescriptorType> {
+        let found = self.stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await;
+        found.ok().map(|found| found.type_)
+    }
+}
+
+/// Whether it is a pipe, a device or a socket. To open one may block for good, and a thread of the host with it. What cannot be looked at cannot be opened
+/// either, and opening it says why.
+fn is_special(kind: DescriptorType) -> bool {
+    use DescriptorType::{Directory, RegularFile, SymbolicLink};
+    !matches!(kind, Directory | RegularFile | SymbolicLink)
 }

@@ -1,5 +1,6 @@
 //! The host's functions, an interface a file. None of them calls back into a guest.
 
+mod bounded_writer;
 pub(crate) mod bucket;
 pub(crate) mod config;
 mod file_streams;
@@ -49,6 +50,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     linker.allow_shadowing(false);
     resources::add_to_linker(linker)

@@ -213,6 +213,43 @@ pub enum Command {
         /// Its own path.
         path: String,
     },
+    /// Append so many bytes to a file, which is made where it is not there.
+    Append {
+        /// Its path.
+        path: String,
+        /// How many.
+        bytes: u64,
+    },
+    /// Make a file as long as this.
+    SetSize {
+        /// Its path.
+        path: String,
+        /// How long, in bytes.
+        bytes: u64,
+    },
+    /// Make up to so many empty files in a folder; answers a [`Held`].
+    MakeFiles {
+        /// The path of the folder.
+        folder: String,
+        /// How many.
+        count: usize,
+    },
+    /// Make up to so many folders, each in the one before; answers a [`Held`].
+    Nest {
+        /// The path of the folder that the first one is in.
+        folder: String,
+        /// How many.
+        count: usize,
+    },
+    /// Make files of so many bytes until it gets no more, take the name of each away and keep it open; answers a [`Held`].
+    HoldNameless {
+        /// The path of each.
+        path: String,
+        /// How long they are.
+        bytes: u64,
+    },
+    /// Remove a file, or a folder and all that is in it.
+    Remove(String),
     /// Give a file a second name.
     HardLink {
         /// Its path.

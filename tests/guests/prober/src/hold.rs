@@ -14,6 +14,7 @@ use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::Told;
+use crate::fill;
 use crate::refusal::named;
 
 /// What is kept.
@@ -21,6 +22,7 @@ use crate::refusal::named;
 pub(crate) struct Kept {
     sockets: Vec<TcpSocket>,
     files: Vec<Descriptor>,
+    nameless: Vec<std::fs::File>,
     streams: Vec<InputStream>,
     pollables: Vec<Pollable>,
 }
@@ -34,13 +36,14 @@ impl Kept {
                 Ok(held(self.sockets.len(), refused.name()))
             }
             Command::HoldFiles(path) => self.files(path),
+            Command::HoldNameless { path, bytes } => Ok(fill::nameless(&mut self.nameless, path, *bytes)),
             Command::HoldStreams(path) => self.streams(path),
             Command::HoldPollables => loop {
                 self.pollables.push(monotonic_clock::subscribe_duration(u64::MAX));
             },
             Command::LetGo => {
-                let Self { sockets, files, streams, pollables } = std::mem::take(self);
-                Ok(json!(sockets.len() + files.len() + streams.len() + pollables.len()))
+                let Self { sockets, files, nameless, streams, pollables } = std::mem::take(self);
+                Ok(json!(sockets.len() + files.len() + nameless.len() + streams.len() + pollables.len()))
             }
             _ => return None,
         })
@@ -75,7 +78,7 @@ fn held(held: usize, refused: &str) -> Value {
 }
 
 /// The granted folder that a path begins with, and the rest of it.
-fn folder(path: &str) -> Result<(Descriptor, String), prober_protocol::Refusal> {
+pub(crate) fn folder(path: &str) -> Result<(Descriptor, String), prober_protocol::Refusal> {
     get_directories()
         .into_iter()
         .find_map(|(folder, at)| Some((folder, path.strip_prefix(&at)?.trim_start_matches('/').to_owned())))

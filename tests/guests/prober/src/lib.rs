@@ -3,6 +3,7 @@
 //! Invariant: an error of the host never ends the turn by itself. It is answered, by name; only `fail` makes a fault.
 
 mod crash;
+mod fill;
 mod hold;
 mod lifecycle;
 mod refusal;

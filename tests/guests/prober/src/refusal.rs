@@ -39,7 +39,12 @@ impl<T> Name<T> for Result<T, ConfigError> {
 
 impl<T> Name<T> for std::io::Result<T> {
     fn name(self) -> Result<T, Refusal> {
-        self.map_err(|error| named(&format!("io/{:?}", error.kind()), error))
+        // WASI's `nospc`, which Rust has a kind for, and not on this target.
+        let kind = |error: &std::io::Error| match error.raw_os_error() {
+            Some(51) => std::io::ErrorKind::StorageFull,
+            _ => error.kind(),
+        };
+        self.map_err(|error| named(&format!("io/{:?}", kind(&error)), error))
     }
 }
 

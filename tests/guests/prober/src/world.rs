@@ -19,6 +19,7 @@ use wasip2::sockets::udp::OutgoingDatagram;
 use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 use crate::Told;
+use crate::fill;
 use crate::refusal::{Name, named};
 
 /// The commands that ask for something outside. All others were answered before.
@@ -35,6 +36,11 @@ pub(crate) fn ask(command: Command) -> Told {
         #[allow(deprecated, reason = "see above")]
         Command::Symlink { target, path } => std::fs::soft_link(target, path).name().map(|()| Value::Null),
         Command::HardLink { of, path } => std::fs::hard_link(of, path).name().map(|()| Value::Null),
+        Command::Append { path, bytes } => fill::append(&path, bytes),
+        Command::SetSize { path, bytes } => fill::set_size(&path, bytes).name().map(|()| Value::Null),
+        Command::MakeFiles { folder, count } => Ok(fill::make_files(&folder, count)),
+        Command::Nest { folder, count } => Ok(fill::nest(&folder, count)),
+        Command::Remove(path) => fill::remove(&path).name().map(|()| Value::Null),
         Command::Env(name) => Ok(json!(std::env::var(name).ok())),
         Command::EnvAll => Ok(json!(std::env::vars().collect::<BTreeMap<_, _>>())),
         Command::Args => Ok(json!(std::env::args().collect::<Vec<_>>())),
