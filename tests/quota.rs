@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, log};
 use prober_protocol::{Command, Held, Outcome};
 use serde_json::json;
 
@@ -138,6 +138,7 @@ async fn fill(mesh: &Mesh, folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_comes_to_no_more_than_its_grant_says_and_nobody_else_is_touched() {
+    log::listen();
     let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mesh = mesh(&[
         service("villain", folder.path(), ", max = \"1MiB\""),
@@ -157,6 +158,10 @@ async fn a_folder_comes_to_no_more_than_its_grant_says_and_nobody_else_is_touche
     };
     tokio::join!(attack, bystander);
     assert_eq!((mesh.status("villain").started, mesh.status("sibling").started), (1, 1));
+    // It was refused hundreds of times, and the log says it once for a grant: there are three of that name here.
+    let told = log::of("airssys_wasm::engine::quota", "villain");
+    assert!((1..=3).contains(&told.len()), "{told:?}");
+    assert!(told.iter().all(|(level, fields)| level == "WARN" && fields["most"] == "1MiB"), "{told:?}");
     mesh.stop().await;
 }
 

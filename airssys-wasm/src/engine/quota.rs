@@ -5,7 +5,8 @@
 //! counts as if it were filled, since it can be.
 //!
 //! Invariant: what changes the folder for a guest holds the account's gate open from the look at sizes to the end of the change, and who measures holds it
-//! shut. So nothing is missed by moving it from where nobody has looked yet to where somebody has, and no size that was looked at is an old one.
+//! shut. So nothing is missed by moving it from where nobody has looked yet to where somebody has, and no size that was looked at is an old one. Making and
+//! opening a file is the exception, since that may last: an empty one for each thread may be missed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -144,8 +145,21 @@ impl Quota {
         Arc::ptr_eq(&self.folder.account, &other.folder.account)
     }
 
-    /// Remembers a file that was opened.
-    pub(crate) fn opened(&self, file: &Arc<File>) {
+    /// Remembers a file that was opened. Where it has no name any more, it may have lost it before that, and nobody has counted it since: so it counts
+    /// anew. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for it then.
+    pub(crate) fn opened(&self, file: &Arc<File>) -> io::Result<()> {
+        self.remember(file);
+        match nameless(file) {
+            Some(bytes) if !self.folder.account.take(bytes, self.most) => Err(self.full()),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember(&self, file: &Arc<File>) {
         let mut tally = lock(&self.folder.account.tally);
         if tally.open.len() >= tally.open_when_pruned * 2 + 64 {
             tally.open.retain(|file| file.strong_count() > 0);

@@ -101,17 +101,26 @@ impl HostDescriptor for Guest {
             let at = Resource::new_borrow(at.rep());
             let path = path.clone();
             let open = if is_there { only_if_there } else { open };
-            opened = with_room!(self, Some(&quota), 0, open_at(at, flags, path, open, with));
+            opened = on_threads!(self.open_at(at, flags, path, open, with));
         }
         let is_gone = matches!(&opened, Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)));
         if is_gone && open.contains(OpenFlags::CREATE) {
-            opened = with_room!(self, Some(&quota), NODE_BYTES, open_at(at, flags, path, open, with));
+            let threads = self.file_threads();
+            // The folder is not kept from being measured meanwhile: what is there when it is opened may be a pipe after all, and keep it so for good.
+            let make = async {
+                drop(quota.room(NODE_BYTES).await?);
+                self.filesystem().open_at(at, flags, path, open, with).await
+            };
+            opened = threads.run(make).await;
         }
         let opened = opened?;
-        if let Descriptor::File(file) = self.table.get(&opened)? {
-            quota.opened(&file.file);
-        }
         self.quotas.insert(opened.rep(), quota);
+        if let Some((file, quota)) = self.bounded(&opened)?
+            && let Err(full) = self.blocking(move || quota.opened(&file)).await
+        {
+            HostDescriptor::drop(self, opened).map_err(FsError::trap)?;
+            return Err(full);
+        }
         Ok(opened)
     }
 
