@@ -1,5 +1,7 @@
 //! Reads a TOML file into a plain struct, and says where in it something is wrong.
 
+pub(crate) mod number;
+
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ pub mod config_file;
 pub mod deploy;
 pub mod engine;
 pub mod error;
+mod file_threads;
 mod hex;
 pub mod limits;
 pub mod message;

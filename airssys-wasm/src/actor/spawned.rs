@@ -20,8 +20,8 @@ use crate::engine::Engines;
 use crate::error::Crash;
 use crate::message::DownReason;
 use crate::router::Mesh;
+use crate::router::service::{Ask, Child};
 use crate::router::service::{Service, Target};
-use crate::router::spawned::{Ask, Child};
 use crate::settings::SpawnedRules;
 
 /// Carries out what turns ask for. Run it in a task of its own; it ends with the mesh.

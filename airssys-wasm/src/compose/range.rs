@@ -2,13 +2,12 @@
 //! in the same way when it is started, checked or applied.
 
 use std::fmt;
-use std::ops::Range;
 
 use airssys_rt_shim::child::Shutdown;
 use airssys_rt_shim::supervisor::Backoff;
-use toml::de::{DeTable, DeValue};
 
 use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
 use crate::limits::ranges::{self, OutOfRange, nanoseconds, of_limits, wide};
 use crate::settings::Multiplicity;
@@ -171,34 +170,4 @@ impl RangeError {
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();
         out_of_range(source, named, &tables, self.out)
     }
-}
-
-/// A number of a file that is outside of its range, with its place: in these tables of the file, or of the entry of a list that has this name.
-pub(crate) fn out_of_range(
-    source: &Source,
-    named: Option<(&str, &str)>,
-    tables: &[&str],
-    out: OutOfRange,
-) -> ConfigError {
-    match place(&source.text, named, tables, out.key()) {
-        Some(place) => source.error(&place, out.to_string(), out.hint()),
-        // It was read from there, so it is there.
-        None => ConfigError { path: source.path.clone(), at: None, what: out.to_string(), hint: out.hint() },
-    }
-}
-
-fn place(text: &str, named: Option<(&str, &str)>, tables: &[&str], key: &str) -> Option<Range<usize>> {
-    let document = DeTable::parse(text).ok()?;
-    let mut table = document.get_ref();
-    if let Some((list, name)) = named {
-        let entries = table.get(list)?.get_ref().as_array()?;
-        let has_name = |entry: &&DeTable<'_>| {
-            entry.get("name").is_some_and(|value| matches!(value.get_ref(), DeValue::String(is) if is == name))
-        };
-        table = entries.iter().filter_map(|entry| entry.get_ref().as_table()).find(has_name)?;
-    }
-    for inner in tables {
-        table = table.get(*inner)?.get_ref().as_table()?;
-    }
-    Some(table.get(key)?.span())
 }

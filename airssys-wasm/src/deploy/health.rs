@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::run::Posts;
+use super::order::Posts;
 use crate::actor::{Live, check};
 use crate::engine::Template;
 use crate::error::Fault;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Source;
+use super::source::Source;
 use crate::registry::sealed::{self, Unsound};
 use crate::registry::{Digest, StoreError, files};
 

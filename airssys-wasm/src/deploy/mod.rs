@@ -9,33 +9,40 @@
 //! nowhere live.
 
 mod anew;
+mod asked;
 mod decide;
 mod gate;
 mod health;
 mod intent;
+mod order;
 mod plan;
 mod record;
 mod run;
 mod seats;
 mod set;
 mod settings;
+mod source;
 mod strategy;
 mod switch;
+mod taken;
 mod tier;
 mod ungranted;
 
 pub(crate) use anew::begin_anew;
+pub use asked::{Asked, Capability, Granted};
 pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
 pub(crate) use intent::SetId;
 pub use intent::Step;
-pub use plan::{Asked, Capability, Change, Changes, Granted, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
+pub(crate) use order::{Order, Posts, Restore};
+pub use plan::{Change, Changes, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
-pub use record::{Ended, RecordError, Recovery, Source, damage, forget, needed};
+pub use record::{Ended, RecordError, Recovery, damage, forget, needed};
 pub(crate) use record::{Page, Records};
-pub(crate) use run::{Order, Posts, Restore, begin};
+pub(crate) use run::begin;
 pub(crate) use seats::seats;
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
+pub use source::Source;
 pub(crate) use strategy::Unfit;
 pub use strategy::{Canary, NoPortion, NoTolerance, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
@@ -47,7 +54,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::switch::Taken;
+use self::taken::Taken;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::compose::FolderError;
 use crate::engine::TemplateError;

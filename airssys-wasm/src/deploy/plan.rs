@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Asked, Capability, asked};
 use super::settings::{Setting, differences};
 use super::{DeployError, DeployOptions, Ungranted};
-use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
+use crate::capability::Grants;
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
 use crate::limits::Limits;
@@ -98,37 +99,6 @@ pub struct Change {
     pub difference: String,
     /// Whether it is another type; else it has another version, of the same kind.
     pub retyped: bool,
-}
-
-/// Something that is asked for under `[requests]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Capability {
-    /// The key: `send`, `files` ...
-    pub kind: String,
-    /// What is written there.
-    pub target: String,
-}
-
-/// A capability that is newly asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// Which.
-    #[serde(flatten)]
-    pub capability: Capability,
-    /// How much of it the topology grants.
-    pub granted: Granted,
-}
-
-/// How much of a request the topology grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Granted {
-    /// None of it.
-    Nothing,
-    /// Less than is asked for.
-    Part,
-    /// As much as is asked for.
-    All,
 }
 
 /// The schema of the state, before and after.
@@ -365,69 +335,6 @@ fn compare_items((interface, had): (&str, &Named<'_>), (new, has): (&str, &Named
     changes.added.extend(has.keys().filter(|name| !had.contains_key(*name)).map(|name| label(new, name)));
 }
 
-/// All that is asked for, as it is written, and how much of it is granted.
-pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
-    let mut all = Vec::new();
-    let mut ask = |kind: &str, target: String, granted| {
-        all.push(Asked { capability: Capability { kind: kind.to_owned(), target }, granted });
-    };
-    for (operation, wanted, given) in [
-        (Operation::Send, &requests.send, &grants.send),
-        (Operation::Call, &requests.call, &grants.call),
-        (Operation::Publish, &requests.publish, &grants.publish),
-        (Operation::Subscribe, &requests.subscribe, &grants.subscribe),
-        (Operation::Spawn, &requests.spawn, &grants.spawn),
-    ] {
-        for pattern in wanted {
-            let granted = most(given, |grant| gives(operation, grant, pattern), |grant| grant.overlaps(pattern));
-            ask(operation.name(), pattern.to_string(), granted);
-        }
-    }
-    for (folder, access) in &requests.files {
-        let granted = match grants.files.get(folder) {
-            None => Granted::Nothing,
-            Some(grant) if grant.access < *access => Granted::Part,
-            Some(_) => Granted::All,
-        };
-        let access = if *access == Access::Read { "read" } else { "read-write" };
-        ask("files", format!("{folder} ({access})"), granted);
-    }
-    for name in &requests.environment {
-        let granted = if grants.environment.contains_key(name) { Granted::All } else { Granted::Nothing };
-        ask("environment", name.clone(), granted);
-    }
-    for socket in &requests.sockets {
-        let covers = |grant: &SocketAddress| {
-            grant.ip.is_none_or(|ip| socket.ip == Some(ip)) && grant.port.is_none_or(|port| socket.port == Some(port))
-        };
-        let overlaps = |grant: &SocketAddress| {
-            (grant.ip.is_none() || socket.ip.is_none() || grant.ip == socket.ip)
-                && (grant.port.is_none() || socket.port.is_none() || grant.port == socket.port)
-        };
-        ask("sockets", socket.to_string(), most(&grants.sockets, covers, overlaps));
-    }
-    all
-}
-
-/// Whether a grant is all of a request. A subscription with a star is to the pattern itself, and [`crate::capability::Policy::allows`] it where the same
-/// text is granted, or everything.
-fn gives(operation: Operation, grant: &Pattern, wanted: &Pattern) -> bool {
-    if operation == Operation::Subscribe && wanted.as_str().contains('*') {
-        return grant == wanted || grant.as_str() == "**";
-    }
-    grant.covers(wanted)
-}
-
-/// How much of a request is granted, by the grant that gives most.
-fn most<T>(grants: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Granted {
-    let granted = |grant| match grant {
-        grant if covers(grant) => Granted::All,
-        grant if overlaps(grant) => Granted::Part,
-        _ => Granted::Nothing,
-    };
-    grants.iter().map(granted).max().unwrap_or(Granted::Nothing)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 mod tests {
@@ -435,7 +342,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Changes, DeployOptions, Granted, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
+    use super::super::asked::Granted;
+    use super::{Changes, DeployOptions, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
     use crate::capability::{Access, FileGrant, Grants, Operation, Policy, Requests};
     use crate::engine::Interface;
     use crate::engine::interface::{Items, Part, Structure};

@@ -13,8 +13,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::intent::{self, Intent, SetId, Step};
+use super::source::Source;
 use crate::registry::sealed::{self, Unsound};
-use crate::registry::{Description, Digest, Keep, Release, Store, StoreError, files};
+use crate::registry::{Keep, StoreError, files};
 
 /// The version of what a record says; 2 does not say which set an end was of, 3 not what it went on without, 4 not what is kept of a release.
 const FORMAT: u32 = 5;
@@ -25,89 +26,6 @@ const FOLDER: &str = "deployments";
 const HISTORY: usize = 100;
 /// Deployments of a service that may end: one each millisecond for 140,000 years.
 const MOST_ENDED: u64 = 1 << 52;
-
-/// A release, as it can be found again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Its name and version in the store, where it was published.
-    pub published: Option<String>,
-    /// Its component.
-    pub component: PathBuf,
-    /// The SHA-256 of that.
-    pub digest: String,
-    /// The schema that it keeps its state in.
-    pub schema: u32,
-    /// What the data folder keeps of it, so that it is found whatever lies at its path; none where it was published, or nothing is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Description>,
-}
-
-impl Source {
-    /// Where a release was found, whose component has this digest.
-    pub(crate) fn new(release: &Release, digest: &str) -> Self {
-        let manifest = &release.manifest;
-        Self {
-            published: release.seal.is_some().then(|| format!("{}@{}", manifest.name, manifest.version)),
-            component: std::path::absolute(&release.component).unwrap_or_else(|_| release.component.clone()),
-            digest: digest.to_owned(),
-            schema: manifest.state_schema,
-            kept: release.kept.as_ref().map(|kept| kept.description.clone()),
-        }
-    }
-
-    /// Whether it is the same whenever it is found again.
-    pub(crate) fn is_for_good(&self) -> bool {
-        self.published.is_some() || self.kept.is_some()
-    }
-
-    /// The digests of what the data folder keeps of it.
-    fn digests(&self) -> impl Iterator<Item = String> {
-        let kept = self.kept.iter();
-        kept.flat_map(|kept| std::iter::once(self.digest.clone()).chain(kept.sha256.map(|sum| sum.to_string())))
-    }
-
-    /// Finds it again, and nothing else in its place. Reads its component: not for a runtime's thread.
-    ///
-    /// # Errors
-    ///
-    /// A text that says why not.
-    pub(crate) fn find(&self, data: &Path) -> Result<Release, String> {
-        let release = match (&self.published, &self.kept) {
-            (Some(reference), _) => {
-                Store::open(data).and_then(|store| store.resolve(reference)).map_err(|error| error.to_string())?
-            }
-            (None, Some(kept)) => {
-                let found = Keep::new(data).find(&self.component, &self.digest, kept);
-                // What to do is for the one who asks to say.
-                return found
-                    .map_err(|error| error.to_string().split("; hint: ").next().unwrap_or_default().to_owned());
-            }
-            (None, None) => {
-                let mut found = Release::find(&self.component).map_err(|error| error.to_string())?;
-                found.manifest.state_schema = self.schema;
-                found
-            }
-        };
-        let bytes = std::fs::read(&release.component)
-            .map_err(|error| format!("cannot read {}: {error}", release.component.display()))?;
-        let found = Digest::of(&bytes).to_string();
-        if found == self.digest {
-            Ok(release)
-        } else {
-            Err(format!("{} has the digest {found} now", release.component.display()))
-        }
-    }
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.published {
-            Some(reference) => f.write_str(reference),
-            None => write!(f, "{} ({})", self.component.display(), self.digest.get(..12).unwrap_or(&self.digest)),
-        }
-    }
-}
 
 /// How a deployment ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! In which order the members of a pool get a release: those first that it is seen on.
 
 use super::Strategy;
-use super::run::Posts;
+use super::order::Posts;
 use super::strategy::Rolling;
 
 /// Which actor comes first, second and so on. Those that do not run and will not start by themselves come last; of a canary, those before them that have no

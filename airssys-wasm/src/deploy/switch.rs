@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::run::{Order, Posts, Restore};
+use super::order::{Order, Posts, Restore};
+use super::taken::Taken;
 use super::{Setback, Strategy};
 use crate::actor::{
     Before, Claim, Held, MemoryHandover, NotSwapped, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way,
@@ -27,15 +28,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const HELD_FOR: Duration = Duration::from_secs(1);
 /// How many sleeping actors are woken at a time to have their states back.
 const AT_ONCE: usize = 64;
-
-/// What became of an actor that was to be switched.
-pub(super) enum Taken {
-    Switched(Swapped),
-    /// Nobody runs there.
-    PassedOver,
-    /// It starts with neither release.
-    Sick(Crash),
-}
 
 /// The other end of what an actor says that went back by itself.
 pub(super) type Failed = mpsc::UnboundedSender<(usize, Crash)>;

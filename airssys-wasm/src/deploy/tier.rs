@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::run::Posts;
+use super::order::Posts;
 use super::switch::end;
 use crate::actor::{Claim, Control, MemoryHandover, Post, Probation, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::plan::{Asked, Granted, asked};
+use super::asked::{Asked, Granted, asked};
 use crate::capability::{FileGrant, Grants, Requests};
 use crate::compose::{ServiceNode, write};
 

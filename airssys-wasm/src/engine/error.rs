@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::class::EngineError;
 use super::obstacle::Obstacle;
 
 /// A component that cannot be hosted.
@@ -92,4 +91,45 @@ impl std::fmt::Display for Hints<'_> {
         hints.dedup();
         f.write_str(&hints.join("; "))
     }
+}
+
+/// The engines cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// wasmtime refused the configuration; the address space may be limited.
+    #[error(
+        "cannot make room for {instances} instances, those counted that replace others, with slots of {slot_bytes} bytes; hint: let there be fewer of them, or lower `memory`, `memories`, `tables`, `table_elements` or `stack` of their limits; or is the address space limited (ulimit -v)?"
+    )]
+    Config {
+        /// The instances.
+        instances: usize,
+        /// The slot.
+        slot_bytes: u64,
+        /// What wasmtime said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No slot is large enough.
+    #[error("a memory limit of {memory_bytes} bytes is more than the largest slot, {most_bytes} bytes, holds")]
+    TooLarge {
+        /// What was asked for.
+        memory_bytes: u64,
+        /// The largest slot.
+        most_bytes: u64,
+    },
+    /// The instances of those shapes that are in use take all the mappings there are.
+    #[error(
+        "instances of another shape find no room beside {shapes} others, which may be {taken} instances, and {most} is the most here; hint: let the limits `memory`, `memories`, `table_elements`, `tables` and `stack` be those of another service, or raise vm.max_map_count (sysctl)"
+    )]
+    TooManyShapes {
+        /// The shapes that are in use.
+        shapes: usize,
+        /// The instances that they have room for.
+        taken: usize,
+        /// The most that there may be.
+        most: usize,
+    },
+    /// The thread that ticks cannot be started.
+    #[error("cannot start the thread that ticks the engines")]
+    Clock(#[source] std::io::Error),
 }

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::anatomy::Anatomy;
+use super::asked::Asked;
+use super::beyond::beyond;
 use super::exports::{self, Exported};
 use super::needs::Needs;
-use super::obstacle::beyond;
-use super::verdict::Asked;
 
 /// To be raised when something else is read of a binary, or something in it is refused that was not: what was kept by another reader is not used. Facts are
 /// kept of what was refused nothing, so what is refused under any limits needs no place in them.

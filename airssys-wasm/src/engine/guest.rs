@@ -23,8 +23,8 @@ use crate::error::SendError;
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::Room;
 use crate::middleware::Who;
-use crate::router::service::{Inbox, Route, Service, Target};
-use crate::router::spawned::{Child, Watcher};
+use crate::router::lane::Inbox;
+use crate::router::service::{Child, Route, Service, Target, Watcher};
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin, Outgoing};
 use crate::settings::Terms;
@@ -275,7 +275,7 @@ fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects: &mut Vec<E
 }
 
 fn monitor(identity: &Identity, of: Watched, room: Room) {
-    let watcher = Watcher { target: identity.own.clone(), room };
+    let watcher = Watcher { target: identity.own.clone(), mailbox: Arc::clone(&identity.mailbox), room };
     match of {
         Watched::Child(child) => child.monitor(watcher),
         Watched::Absent { service, address } => {

@@ -3,6 +3,8 @@
 //! It never runs a guest by itself: `actor/` does. It never decides: what is linked follows from the policy.
 
 mod anatomy;
+mod asked;
+mod beyond;
 mod binary;
 pub(crate) mod bindings;
 mod cache;
@@ -17,7 +19,6 @@ mod exports;
 mod extent;
 mod facts;
 mod features;
-mod file_threads;
 pub(crate) mod guest;
 pub(crate) mod host;
 mod imports;
@@ -36,15 +37,16 @@ mod time;
 mod verdict;
 mod wasi;
 
+pub(crate) use crate::file_threads::FileThreads;
 pub use anatomy::Anatomy;
+pub(crate) use asked::Asked;
 pub(crate) use binary::check_component;
 pub use binary::read_component;
-pub use class::{EngineError, Engines, EnginesSettings, Tier};
+pub use class::{Engines, EnginesSettings, Tier};
 pub(crate) use class::{Shape, slot};
 pub use contract::Lane;
 pub(crate) use contract::UPGRADE;
-pub use error::TemplateError;
-pub(crate) use file_threads::FileThreads;
+pub use error::{EngineError, TemplateError};
 pub(crate) use imports::is_contract;
 pub(crate) use instance::{Instance, Ran};
 pub(crate) use interface::Interface;
@@ -52,5 +54,4 @@ pub use needs::Needs;
 pub use obstacle::{Absence, Obstacle};
 pub(crate) use quota::Folder;
 pub use template::Template;
-pub(crate) use verdict::Asked;
 pub use verdict::Verdict;

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::contract::{HANDLER, Lane};
-use super::needs::Needs;
-use crate::limits::ranges::{MOST_SYNC_STACK, of_limits};
+use super::contract::HANDLER;
+use crate::limits::ranges::of_limits;
 use crate::limits::{Limits, OutOfRange, size_text};
 
 /// One thing that keeps a host from running a component.
@@ -97,35 +96,6 @@ pub enum Absence {
 
 /// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each import, each global.
 pub(super) const MOST_RECORDS: u64 = 8 << 20;
-
-/// The limits that no host can keep.
-pub(super) fn out_of_range(limits: &Limits, lane: Lane) -> Vec<Obstacle> {
-    let ranges = of_limits(limits).into_iter().map(|(range, is)| match range.key {
-        "stack" if lane == Lane::Sync => (range.up_to(MOST_SYNC_STACK), is),
-        _ => (range, is),
-    });
-    ranges.filter_map(|(range, is)| range.check(is)).map(Obstacle::Range).collect()
-}
-
-/// What of a component's needs is beyond its limits.
-pub(super) fn beyond(needs: &Needs, limits: &Limits, lane: Lane) -> Vec<Obstacle> {
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let limited = [
-        ("memory", needs.memory_bytes, limits.memory_bytes),
-        ("memories", count(needs.memories), count(limits.memories)),
-        ("table_elements", needs.table_elements, count(limits.table_elements)),
-        ("tables", count(needs.tables), count(limits.tables)),
-        ("core_instances", count(needs.core_instances), count(limits.core_instances)),
-    ];
-    let mut obstacles = out_of_range(limits, lane);
-    let limited = limited.into_iter().filter(|(_, takes, allows)| takes > allows);
-    obstacles.extend(limited.map(|(key, takes, allows)| Obstacle::Limit { key, takes, allows }));
-    if needs.records_bytes > MOST_RECORDS {
-        let what = "bytes of the engine's own records of an instance";
-        obstacles.push(Obstacle::TooMuch { what, takes: needs.records_bytes, most: MOST_RECORDS });
-    }
-    obstacles
-}
 
 const SMALLER: &str = "make it smaller, or part it into several components";
 

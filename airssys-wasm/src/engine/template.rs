@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
+use super::asked::Asked;
+use super::beyond::out_of_range;
 use super::binary::read_component;
 use super::bindings::optional::{
     health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
@@ -20,8 +22,7 @@ use super::facts::Facts;
 use super::guest::Guest;
 use super::imports;
 use super::interface::Interface;
-use super::obstacle::out_of_range;
-use super::verdict::{Asked, Verdict};
+use super::verdict::Verdict;
 use crate::hex;
 use crate::limits::Limits;
 

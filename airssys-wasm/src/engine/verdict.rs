@@ -11,8 +11,9 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use super::anatomy::Anatomy;
+use super::asked::Asked;
+use super::beyond::{beyond, out_of_range};
 use super::binary::check_component;
-use super::contract::Lane;
 use super::error::TemplateError;
 use super::exports::{self, Exported};
 use super::extent;
@@ -21,17 +22,7 @@ use super::features::{self, Validated};
 use super::imports;
 use super::linkers::Linkers;
 use super::needs::Needs;
-use super::obstacle::{Obstacle, beyond, out_of_range};
-use crate::capability::Requests;
-use crate::limits::Limits;
-
-/// What a release asks of its host before it runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) lane: Lane,
-    pub(crate) limits: &'a Limits,
-    pub(crate) requests: &'a Requests,
-}
+use super::obstacle::Obstacle;
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::capability::{Access, Requests, spelling};
-use crate::compose::range::out_of_range;
+use crate::config_file::number::out_of_range;
 use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
 use crate::engine::{Asked, Lane, TemplateError, Verdict};
 use crate::limits::Limits;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::service::{Holding, Lane, Misaddressed};
+use super::lane::{Holding, Lane, Misaddressed};
 use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::{Address, is_key};

@@ -8,6 +8,7 @@
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
 pub mod keyed;
+pub mod lane;
 pub mod service;
 mod shards;
 pub mod spawned;
@@ -28,7 +29,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use self::service::{Inbox, Misaddressed, Place, Service, Target};
+use self::lane::{Inbox, Misaddressed};
+use self::service::{Place, Service, Target};
 use self::topics::Topics;
 use self::waits::{Node, Waits};
 use crate::address::{Address, split};

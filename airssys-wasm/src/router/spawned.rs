@@ -14,7 +14,7 @@ use airssys_rt_shim::link::{Link, NoProcess, Pid};
 use airssys_rt_shim::monitor;
 use tokio::sync::mpsc;
 
-use super::service::{Holding, Inbox, Lane, Target};
+use super::lane::{Holding, Inbox, Lane};
 use super::shards::Shards;
 use super::waits::Waits;
 use crate::address::Address;
@@ -24,7 +24,7 @@ use crate::state::Together;
 
 /// One child.
 #[derive(Debug)]
-pub struct Child {
+pub struct Child<W> {
     /// Its address.
     pub address: Address,
     /// Its mailbox and its state.
@@ -35,32 +35,32 @@ pub struct Child {
     stopping: AtomicBool,
     /// Whether it will not be started again.
     gone: AtomicBool,
-    ties: Mutex<Ties>,
-    asks: Asks,
+    ties: Mutex<Ties<W>>,
+    asks: Asks<W>,
 }
 
 /// To the controller. Unbounded, and never longer than there are children, twice, and monitors.
-type Asks = mpsc::UnboundedSender<Ask>;
+type Asks<W> = mpsc::UnboundedSender<Ask<W>>;
 
 /// What the controller is asked for.
 #[derive(Debug)]
-pub(crate) enum Ask {
-    Start(Arc<Child>),
-    Stop(Arc<Child>),
-    Tell(Target, Down),
+pub(crate) enum Ask<W> {
+    Start(Arc<Child<W>>),
+    Stop(Arc<Child<W>>),
+    Tell(W, Down),
 }
 
 /// Who is concerned by the end of a child.
-#[derive(Debug, Default)]
-struct Ties {
+#[derive(Debug)]
+struct Ties<W> {
     /// The incarnation that runs.
     pid: Option<Pid>,
     /// Why the last one ended.
     last: Option<DownReason>,
     /// Those who monitor the incarnation that runs, or the next one.
-    monitors: Vec<Watcher>,
+    monitors: Vec<Watcher<W>>,
     /// Those who monitored the last one, and are told when it is known whether there is another one.
-    ended: Vec<Watcher>,
+    ended: Vec<Watcher<W>>,
     /// Who is linked with the incarnation that runs; where none runs, with the next one.
     links: Vec<Pid>,
     /// Whether all have been told that there is no other one.
@@ -69,19 +69,28 @@ struct Ties {
 
 /// One who is to be told.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    pub(crate) target: Target,
+pub(crate) struct Watcher<W> {
+    /// Where the notice goes.
+    pub(crate) target: W,
+    /// Its mailbox, by which it is known.
+    pub(crate) mailbox: Arc<Inbox>,
     pub(crate) room: Room,
 }
 
-impl Watcher {
-    fn is(&self, mailbox: &Arc<Inbox>) -> bool {
-        Arc::ptr_eq(&self.target.lane().mailbox, mailbox)
+impl<W> Default for Ties<W> {
+    fn default() -> Self {
+        Self { pid: None, last: None, monitors: Vec::new(), ended: Vec::new(), links: Vec::new(), over: false }
     }
 }
 
-impl Child {
-    fn ties(&self) -> MutexGuard<'_, Ties> {
+impl<W> Watcher<W> {
+    fn is(&self, mailbox: &Arc<Inbox>) -> bool {
+        Arc::ptr_eq(&self.mailbox, mailbox)
+    }
+}
+
+impl<W: Send + 'static> Child<W> {
+    fn ties(&self) -> MutexGuard<'_, Ties<W>> {
         self.ties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,12 +157,12 @@ impl Child {
         }
     }
 
-    fn tell(&self, told: Vec<Watcher>, restarted: bool) {
+    fn tell(&self, told: Vec<Watcher<W>>, restarted: bool) {
         if told.is_empty() {
             return;
         }
         let reason = self.ties().last.clone().unwrap_or(DownReason::NoChild);
-        for Watcher { target, room } in told {
+        for Watcher { target, room, .. } in told {
             let down = Down { child: self.address.clone(), reason: reason.clone(), restarted, _room: room };
             // No controller: the mesh stops.
             let _no_controller = self.asks.send(Ask::Tell(target, down));
@@ -161,13 +170,13 @@ impl Child {
     }
 
     /// Tells the watcher when it ends; now, where it is gone. Once more changes nothing.
-    pub(crate) fn monitor(&self, watcher: Watcher) {
+    pub(crate) fn monitor(&self, watcher: Watcher<W>) {
         let mut ties = self.ties();
         if ties.over {
             drop(ties);
             return self.tell(vec![watcher], false);
         }
-        if !ties.monitors.iter().any(|known| known.is(&watcher.target.lane().mailbox)) {
+        if !ties.monitors.iter().any(|known| known.is(&watcher.mailbox)) {
             ties.monitors.push(watcher);
         }
     }
@@ -225,35 +234,35 @@ pub(crate) enum NoChild {
 
 /// All children of a service.
 #[derive(Debug)]
-pub struct Children {
-    children: Shards<Arc<Child>>,
+pub struct Children<W> {
+    children: Shards<Arc<Child<W>>>,
     count: AtomicUsize,
     most: usize,
     shape: Shape,
     waits: Arc<Waits>,
     together: Arc<Together>,
-    asks: Asks,
+    asks: Asks<W>,
 }
 
-impl Children {
+impl<W: Send + 'static> Children<W> {
     pub(crate) fn new(
         shape: Shape,
         most: usize,
         waits: Arc<Waits>,
         together: Arc<Together>,
-    ) -> (Self, mpsc::UnboundedReceiver<Ask>) {
+    ) -> (Self, mpsc::UnboundedReceiver<Ask<W>>) {
         let (asks, asked) = mpsc::unbounded_channel();
         let count = AtomicUsize::new(0);
         (Self { children: Shards::default(), count, most, shape, waits, together, asks }, asked)
     }
 
     /// The child of this name that was spawned.
-    pub(crate) fn known(&self, name: &str) -> Option<Arc<Child>> {
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<Child<W>>> {
         self.children.of(name).get(name).filter(|child| child.born.load(Ordering::Acquire)).cloned()
     }
 
     /// Takes a name and a place for a child, until it is gone or [`Children::release`]d.
-    pub(super) fn reserve(&self, service: &Address, name: &str) -> Result<Arc<Child>, NoChild> {
+    pub(super) fn reserve(&self, service: &Address, name: &str) -> Result<Arc<Child<W>>, NoChild> {
         let address = service.with_key(name).map_err(|_| NoChild::BadName)?;
         let mut shard = self.children.of(name);
         if shard.contains_key(name) {
@@ -277,7 +286,7 @@ impl Children {
     }
 
     /// Gives name and place of a child back.
-    pub(super) fn release(&self, child: &Arc<Child>) {
+    pub(super) fn release(&self, child: &Arc<Child<W>>) {
         let name = child.address.key().unwrap_or_default();
         let mut shard = self.children.of(name);
         if shard.get(name).is_some_and(|known| Arc::ptr_eq(known, child)) {
@@ -287,14 +296,14 @@ impl Children {
     }
 
     /// Has a child started whose name was taken.
-    pub(super) fn start(&self, child: &Arc<Child>) {
+    pub(super) fn start(&self, child: &Arc<Child<W>>) {
         child.born.store(true, Ordering::Release);
         // No controller: the mesh stops, and closes the mailbox.
         let _no_controller = self.asks.send(Ask::Start(Arc::clone(child)));
     }
 
     /// Tells one who monitors a child that there is none.
-    pub(crate) fn tell_absent(&self, child: Address, Watcher { target, room }: Watcher) {
+    pub(crate) fn tell_absent(&self, child: Address, Watcher { target, room, .. }: Watcher<W>) {
         let down = Down { child, reason: DownReason::NoChild, restarted: false, _room: room };
         let _no_controller = self.asks.send(Ask::Tell(target, down));
     }
@@ -304,7 +313,7 @@ impl Children {
         self.count.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn each(&self, see: impl FnMut(&Arc<Child>)) {
+    pub(crate) fn each(&self, see: impl FnMut(&Arc<Child<W>>)) {
         self.children.each(see);
     }
 }

@@ -13,7 +13,8 @@ use super::Runtime;
 use crate::actor::{Placed, Post};
 use crate::deploy::begin_anew;
 use crate::error::Crash;
-use crate::router::service::{Misaddressed, Route, Service, Target};
+use crate::router::lane::Misaddressed;
+use crate::router::service::{Route, Service, Target};
 use crate::state::State;
 
 /// How long it waits before it looks again at an actor that ended over what it was asked.

@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::{
 };
 
 use crate::engine::FileThreads;
-use crate::engine::file_threads::Place;
+use crate::file_threads::Place;
 
 /// Something to put in the place of a stream while it moves.
 struct Nothing;

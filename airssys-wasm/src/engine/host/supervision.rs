@@ -13,8 +13,9 @@ use crate::engine::guest::{Effect, Guest, Watched};
 use crate::engine::script::{Asked, Told};
 use crate::error::{SendError, SupervisionError};
 use crate::message::Room;
+use crate::router::service::Child;
 use crate::router::service::{Route, Service, Target};
-use crate::router::spawned::{Child, NoChild};
+use crate::router::spawned::NoChild;
 
 use std::sync::Arc;
 

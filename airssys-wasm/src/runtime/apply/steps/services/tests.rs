@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::address::Address;
-use crate::router::service::{Holding, Lane, Route};
+use crate::router::lane::{Holding, Lane};
+use crate::router::service::Route;
 use crate::router::waits::Waits;
 use crate::settings::Shape;
 use crate::state::Transaction;

@@ -24,7 +24,7 @@ pub(crate) struct FileThreads {
 
 /// A place for an operation.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     threads: Handle,
 }
@@ -35,7 +35,7 @@ impl FileThreads {
     }
 
     /// Does something whose blocking parts are these threads'. To be called on a runtime.
-    pub(super) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let place = self.place().await;
         let done = self.within(work).await;
         place.done();
@@ -43,27 +43,27 @@ impl FileThreads {
     }
 
     /// A place, when there is one.
-    pub(super) async fn place(&self) -> Place {
+    pub(crate) async fn place(&self) -> Place {
         // It is never closed.
         let permit = Arc::clone(&self.places).acquire_owned().await.ok();
         Place { permit, threads: self.handle() }
     }
 
     /// A place, where there is one now.
-    pub(super) fn place_now(&self) -> Option<Place> {
+    pub(crate) fn place_now(&self) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Place { permit: Some(permit), threads: self.handle() })
     }
 
     /// Does something for which there is a place.
-    pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         // For each poll, since it may come to another worker in between; and for nothing else, since clocks and sockets belong to the worker's own runtime.
         std::future::poll_fn(|context| self.begin(|| work.as_mut().poll(context))).await
     }
 
     /// Begins something for which there is a place.
-    pub(super) fn begin<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn begin<T>(&self, work: impl FnOnce() -> T) -> T {
         let handle = self.handle();
         let _here = handle.enter();
         work()
@@ -92,7 +92,7 @@ impl Drop for FileThreads {
 
 impl Place {
     /// The operation is over.
-    pub(super) fn done(mut self) {
+    pub(crate) fn done(mut self) {
         self.permit = None;
     }
 }

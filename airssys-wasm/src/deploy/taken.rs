@@ -1,0 +1,13 @@
+//! What became of one actor.
+
+use crate::actor::Swapped;
+use crate::error::Crash;
+
+/// What became of an actor that was to be switched.
+pub(super) enum Taken {
+    Switched(Swapped),
+    /// Nobody runs there.
+    PassedOver,
+    /// It starts with neither release.
+    Sick(Crash),
+}

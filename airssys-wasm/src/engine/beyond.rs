@@ -1,0 +1,36 @@
+//! What of a component, or of its limits, is beyond what may be.
+
+use super::contract::Lane;
+use super::needs::Needs;
+use super::obstacle::{MOST_RECORDS, Obstacle};
+use crate::limits::Limits;
+use crate::limits::ranges::{MOST_SYNC_STACK, of_limits};
+
+/// The limits that no host can keep.
+pub(super) fn out_of_range(limits: &Limits, lane: Lane) -> Vec<Obstacle> {
+    let ranges = of_limits(limits).into_iter().map(|(range, is)| match range.key {
+        "stack" if lane == Lane::Sync => (range.up_to(MOST_SYNC_STACK), is),
+        _ => (range, is),
+    });
+    ranges.filter_map(|(range, is)| range.check(is)).map(Obstacle::Range).collect()
+}
+
+/// What of a component's needs is beyond its limits.
+pub(super) fn beyond(needs: &Needs, limits: &Limits, lane: Lane) -> Vec<Obstacle> {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let limited = [
+        ("memory", needs.memory_bytes, limits.memory_bytes),
+        ("memories", count(needs.memories), count(limits.memories)),
+        ("table_elements", needs.table_elements, count(limits.table_elements)),
+        ("tables", count(needs.tables), count(limits.tables)),
+        ("core_instances", count(needs.core_instances), count(limits.core_instances)),
+    ];
+    let mut obstacles = out_of_range(limits, lane);
+    let limited = limited.into_iter().filter(|(_, takes, allows)| takes > allows);
+    obstacles.extend(limited.map(|(key, takes, allows)| Obstacle::Limit { key, takes, allows }));
+    if needs.records_bytes > MOST_RECORDS {
+        let what = "bytes of the engine's own records of an instance";
+        obstacles.push(Obstacle::TooMuch { what, takes: needs.records_bytes, most: MOST_RECORDS });
+    }
+    obstacles
+}
