@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use airssys_tests::{PATIENCE, heir, shifter, with_guests};
-use airssys_wasm::apply::{ApplyError, ApplyPlan, CutOff, Way, in_force};
+use airssys_wasm::ApplyError;
+use airssys_wasm::apply::{ApplyPlan, CutOff, Way, in_force};
 use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
 use airssys_wasm::error::{CallError, SendError};

@@ -1,244 +1,107 @@
-//! Layers of the dispatch stack are asked in order and obeyed, whoever sends; and no layer makes something happen that was denied.
+//! Who may know whom among the modules of the host library, and that no two folders of it know each other.
+//!
+//! The order is told in the book, under "Architecture".
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::sync::{Arc, Mutex};
+#[path = "layers/sources.rs"]
+mod sources;
 
-use airssys_tests::{Mesh, PATIENCE};
-use airssys_wasm::Runtime;
-use airssys_wasm::capability::Operation;
-use airssys_wasm::error::CallError;
-use airssys_wasm::message::Answer;
-use airssys_wasm::middleware::{Context, Layer, Recovery, Verdict};
-use prober_protocol::{Command, FaultKind, Outcome, Trap};
-use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
-type Notes = Arc<Mutex<Vec<String>>>;
+use crate::sources::{Arrow, Sources, circles};
 
-/// Notes what it is asked about one target, and answers as it was told.
-struct Told {
-    name: &'static str,
-    priority: i32,
-    target: &'static str,
-    notes: Notes,
-    before: fn(Operation, &mut Vec<u8>) -> Option<Verdict>,
-    on_error: fn(&CallError) -> Recovery,
+/// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
+const LAYERS: [&[&str]; 11] = [
+    &["address", "blocking", "hex", "limits", "shown", "unique"],
+    &["config_file", "error", "file_threads"],
+    &["capability", "message", "state"],
+    &["middleware", "settings"],
+    &["router"],
+    &["engine"],
+    &["actor", "registry"],
+    &["compose"],
+    &["deploy"],
+    &["apply"],
+    &["runtime"],
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-impl Told {
-    fn note(&self, context: &Context<'_>, what: &str) {
-        self.notes.lock().unwrap().push(format!("{} {what} {}", self.name, context.operation.name()));
-    }
+fn arrows(crate_folder: &str) -> Vec<Arrow> {
+    let arrows = Sources::read(&root().join(crate_folder).join("src")).arrows();
+    assert!(!arrows.is_empty(), "{crate_folder}: nothing was read");
+    arrows
 }
 
-impl Layer for Told {
-    fn name(&self) -> &'static str {
-        self.name
-    }
+fn folder(module: &str) -> &str {
+    module.split("::").next().unwrap()
+}
 
-    fn priority(&self) -> i32 {
-        self.priority
-    }
-
-    fn before(&self, context: &mut Context<'_>, body: &mut bytes::Bytes) -> Verdict {
-        if context.target != self.target {
-            return Verdict::Continue;
+#[test]
+fn imports_of_the_host_library_point_down_only() {
+    let layers: BTreeMap<&str, usize> =
+        LAYERS.iter().enumerate().flat_map(|(at, layer)| layer.iter().map(move |module| (*module, at))).collect();
+    let mut wrong = Vec::new();
+    for arrow in arrows("airssys-wasm") {
+        let (from, to) = (folder(&arrow.from), folder(&arrow.to));
+        // What is beside everything: the crate's root passes names on and has nothing of its own.
+        if from == to || from.is_empty() {
+            continue;
         }
-        self.note(context, "before");
-        let mut changed = body.to_vec();
-        let verdict = (self.before)(context.operation, &mut changed);
-        *body = changed.into();
-        verdict.unwrap_or(Verdict::Continue)
-    }
-
-    fn after(&self, context: &Context<'_>, outcome: &Answer) {
-        if context.target == self.target {
-            self.note(context, if outcome.is_ok() { "after ok" } else { "after error" });
-        }
-    }
-
-    fn on_error(&self, context: &Context<'_>, error: &CallError) -> Recovery {
-        if context.target != self.target {
-            return Recovery::Continue;
-        }
-        self.note(context, &format!("on {}", error.code()));
-        (self.on_error)(error)
-    }
-}
-
-fn layer(notes: &Notes, name: &'static str, priority: i32, target: &'static str) -> Told {
-    Told { name, priority, target, notes: Arc::clone(notes), before: |_, _| None, on_error: |_| Recovery::Continue }
-}
-
-const TOPOLOGY: &str = r#"
-    name = "layers"
-    [root]
-    intensity = 1000
-    [[service]]
-    name = "asker"
-    release = "@prober"
-    [service.grants]
-    send = ["goal"]
-    call = ["goal"]
-    publish = ["news"]
-    [[service]]
-    name = "goal"
-    release = "@prober"
-    [service.grants]
-    subscribe = ["news", "secrets"]
-"#;
-
-async fn mesh(layers: impl IntoIterator<Item = Told>) -> Mesh {
-    let builder = layers.into_iter().fold(Runtime::builder(), |builder, layer| builder.layer(layer));
-    Mesh::try_start(TOPOLOGY, builder).await.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn call(body: &Command) -> Command {
-    Command::Call { to: "goal".into(), key: None, body: body.value(), timeout_ms: 5_000 }
-}
-
-fn take(notes: &Notes) -> Vec<String> {
-    std::mem::take(&mut notes.lock().unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn layers_run_by_priority_and_back_in_reverse_for_each_way_to_send() {
-    let notes = Notes::default();
-    // Given in the wrong order.
-    let mesh = mesh([layer(&notes, "inner", 10, "goal"), layer(&notes, "outer", 20, "goal")]).await;
-    let passed = |operation: &str| {
-        ["outer before", "inner before", "inner after ok", "outer after ok"].map(|what| format!("{what} {operation}"))
-    };
-    mesh.ok("asker", &call(&Command::Count)).await;
-    assert_eq!(take(&notes), passed("call"));
-    mesh.ok("asker", &Command::Send { to: "goal".into(), key: None, body: Command::Count.value() }).await;
-    assert_eq!(take(&notes), passed("send"));
-    mesh.ok("goal", &Command::Count).await;
-    assert_eq!(take(&notes), passed("call"), "from the host too");
-    let failed = mesh
-        .ok("asker", &Command::Do(vec![call(&Command::Fail { fault: FaultKind::Refused, reason: "no".into() })]))
-        .await;
-    assert_eq!(failed[0]["err"]["name"], "fault/refused");
-    assert_eq!(
-        take(&notes),
-        ["outer before", "inner before", "inner on fault", "outer on fault", "inner after error", "outer after error"]
-            .map(|what| format!("{what} call"))
-    );
-    mesh.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_layer_says_before_is_obeyed() {
-    let notes = Notes::default();
-    let inner = || layer(&notes, "inner", 10, "goal");
-    let outer = |before| Told { before, ..layer(&notes, "outer", 20, "goal") };
-
-    let changed = mesh([outer(|_, body| {
-        *body = Command::Echo(json!("changed")).bytes();
-        None
-    })]);
-    let changed = changed.await;
-    assert_eq!(changed.ok("asker", &call(&Command::Count)).await, json!({ "ok": "changed" }));
-    changed.stop().await;
-
-    let handled = mesh([outer(|_, _| Some(Verdict::Handled(Some("\"mine\"".into())))), inner()]).await;
-    take(&notes);
-    assert_eq!(handled.ok("asker", &call(&Command::Count)).await, json!("mine"));
-    assert_eq!(handled.runtime.call("goal", "x", PATIENCE).await.unwrap().unwrap(), "\"mine\"".as_bytes());
-    handled.ok("asker", &Command::Send { to: "goal".into(), key: None, body: json!(1) }).await;
-    assert!(take(&notes).iter().all(|note| note.starts_with("outer ")), "the inner one is not asked");
-    assert_eq!(handled.status("goal").handled, 0);
-    handled.stop().await;
-
-    let rejected = mesh([outer(|_, _| Some(Verdict::Reject(CallError::Deadlock))), inner()]).await;
-    take(&notes);
-    assert_eq!(rejected.refused("asker", &call(&Command::Count)).await, "deadlock");
-    assert_eq!(take(&notes), ["outer before call", "outer on deadlock call", "outer after error call"]);
-    assert_eq!(rejected.status("goal").handled, 0);
-    rejected.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_layer_says_of_an_error_is_obeyed() {
-    for (recovery, outcome, crashes) in [
-        ((|_| Recovery::Continue) as fn(&CallError) -> Recovery, "crashed", 1),
-        (|_| Recovery::Replace(CallError::Timeout), "timeout", 1),
-        (|_| Recovery::Stop, "crashed", 1),
-        (|_| Recovery::Suppress, "", 1),
-        (|_| Recovery::Retry, "crashed", 4),
-    ] {
-        let notes = Notes::default();
-        let inner = Told { on_error: recovery, ..layer(&notes, "inner", 10, "goal") };
-        let mesh = mesh([layer(&notes, "outer", 20, "goal"), inner]).await;
-        match mesh.ask("asker", &call(&Command::Trap(Trap::Panic))).await {
-            Ok(Outcome::Err(refusal)) => assert_eq!(refusal.name, outcome),
-            // Suppressed: an answer, with nothing in it.
-            other => assert_eq!((other, outcome), (Ok(Outcome::Ok(json!(null))), "")),
-        }
-        assert_eq!(mesh.status("goal").crashed, crashes, "{outcome}");
-        let asked_outer = take(&notes).iter().filter(|note| note.starts_with("outer on ")).count();
-        let expected = match recovery(&CallError::Timeout) {
-            Recovery::Stop | Recovery::Suppress => 0,
-            _ => 1,
+        let layer = |module: &str| {
+            *layers.get(module).unwrap_or_else(|| panic!("`{module}` has no layer: say in LAYERS which it is in"))
         };
-        assert_eq!(asked_outer, expected, "{outcome}");
-        mesh.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_denial_is_never_retried_and_nothing_comes_of_suppressing_it() {
-    let secrets = Command::Publish { topic: "secrets".into(), body: Command::Count.value() };
-    let to_asker = |operation| match operation {
-        Operation::Send => Command::Send { to: "asker".into(), key: None, body: Command::Count.value() },
-        _ => Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 5_000 },
-    };
-    for (on_error, name) in
-        [((|_| Recovery::Retry) as fn(&CallError) -> Recovery, Some("denied")), (|_| Recovery::Suppress, None)]
-    {
-        let notes = Notes::default();
-        // Above the check, so that they see its denials.
-        let above = |name, target| Told { on_error, ..layer(&notes, name, 2_000, target) };
-        let mesh = mesh([above("topic", "secrets"), above("service", "asker")]).await;
-        mesh.ok("goal", &Command::Subscribe("secrets".into())).await;
-        take(&notes);
-        for (who, command) in
-            [("goal", to_asker(Operation::Send)), ("goal", to_asker(Operation::Call)), ("asker", secrets.clone())]
-        {
-            let seen = (mesh.status("asker").accepted, mesh.status("goal").accepted);
-            let outcome = mesh.ok(who, &Command::Do(vec![command.clone()])).await;
-            match name {
-                Some(name) => assert!(outcome[0]["err"]["name"].as_str().unwrap().ends_with(name), "{outcome}"),
-                None => assert_ne!(outcome[0]["err"]["name"], "denied", "{outcome}"),
-            }
-            let about_it: Vec<String> = take(&notes).into_iter().filter(|note| note.contains(" on denied ")).collect();
-            assert_eq!(about_it.len(), 1, "{command:?}: {about_it:?}");
-            mesh.until("all is handled", |mesh| mesh.runtime.is_quiet()).await;
-            let told = if who == "asker" { (seen.0 + 1, seen.1) } else { (seen.0, seen.1 + 1) };
-            assert_eq!((mesh.status("asker").accepted, mesh.status("goal").accepted), told, "only what the test said");
+        if layer(to) >= layer(from) {
+            wrong.push(arrow.to_string());
         }
-        // Two from the host, two more from this test, and no publication.
-        assert_eq!(mesh.ok("goal", &Command::Count).await, json!(4));
-        mesh.stop().await;
+    }
+    assert!(wrong.is_empty(), "these point up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_module_of_the_shim_or_the_command_knows_one_that_knows_it() {
+    for of in ["airssys-rt-shim", "airssys-wasm/cli", "airssys-wasm/sdk/rust", "xtask"] {
+        let arrows = arrows(of);
+        let found: Vec<BTreeSet<&str>> = circles(&arrows);
+        let through: Vec<String> = arrows
+            .iter()
+            .filter(|arrow| found.iter().any(|circle| circle.contains(&*arrow.from) && circle.contains(&*arrow.to)))
+            .map(ToString::to_string)
+            .collect();
+        assert!(found.is_empty(), "{of} has circles of modules:\n{}", through.join("\n"));
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publication_that_a_layer_handles_goes_no_further() {
-    let notes = Notes::default();
-    let handles = Told {
-        before: |operation, _| (operation == Operation::Publish).then_some(Verdict::Handled(None)),
-        ..layer(&notes, "handles", 10, "news")
-    };
-    let mesh = mesh([handles]).await;
-    for topic in ["news", "secrets"] {
-        mesh.ok("goal", &Command::Subscribe(topic.into())).await;
-    }
-    mesh.ok("asker", &Command::Publish { topic: "news".into(), body: Command::Count.value() }).await;
-    for topic in ["news", "secrets"] {
-        mesh.runtime.publish(topic, Command::Count.bytes()).unwrap();
-    }
-    mesh.until("the other topic arrives", |mesh| mesh.status("goal").handled >= 3 && mesh.runtime.is_quiet()).await;
-    assert_eq!(mesh.ok("goal", &Command::Count).await, json!(4), "two subscriptions, one publication, and this");
-    mesh.stop().await;
+#[test]
+fn the_book_tells_the_same_layers() {
+    let page = std::fs::read_to_string(root().join("mdbook/src/architecture.md")).unwrap();
+    let (_, section) = page.split_once("\n## Layers\n").unwrap();
+    let lines = section.lines().skip_while(|line| !line.starts_with("1. ")).take_while(|line| !line.is_empty());
+    let told: Vec<Vec<&str>> = lines
+        .map(|line| line.split('`').skip(1).step_by(2).map(|module| module.trim_end_matches('/')).collect())
+        .collect();
+    assert_eq!(told, LAYERS);
+}
+
+/// The packages that a package depends on, directly or not, as it is built for its users.
+fn depends_on(package: &str) -> BTreeSet<String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["tree", "--offline", "--locked", "--package", package, "--edges", "normal", "--prefix", "none"]);
+    let out = cargo.args(["--format", "{p}"]).current_dir(root()).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_shim_has_no_wasmtime_below_it_and_the_sdk_no_ractor() {
+    let shim = depends_on("airssys-rt-shim");
+    assert!(shim.contains("ractor") && !shim.iter().any(|package| package.contains("wasmtime")), "{shim:?}");
+    let sdk = depends_on("airssys-sdk");
+    assert!(sdk.contains("serde_json") && !sdk.contains("ractor") && !sdk.contains("tokio"), "{sdk:?}");
 }

@@ -27,6 +27,6 @@ pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
 pub use runtime::{
-    Checked, ForgetError, Forgotten, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus, ServiceStop, StopError,
-    StopsError,
+    ApplyError, Checked, ForgetError, Forgotten, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus, ServiceStop,
+    StopError, StopsError,
 };

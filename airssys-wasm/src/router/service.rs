@@ -4,7 +4,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-
 use super::keyed::{Keyed, KeyedActor};
 use super::lane::{Lane, Misaddressed};
 use super::spawned::{self, NoChild};

@@ -2,6 +2,7 @@
 //!
 //! Here is what is prepared; `steps` carries out. Nothing has changed until [`Prepared`] is there.
 
+mod error;
 mod steps;
 
 pub(super) use steps::supervisor_of;
@@ -10,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use crate::apply::{
-    Applied, ApplyError, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with,
-    refused_ways, ungranted_of,
+    Applied, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with, refused_ways,
+    ungranted_of,
 };
 use crate::compose::{ServiceNode, Topology, folders, range};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
@@ -19,6 +20,7 @@ use crate::engine::{Engines, Shape, Template, TemplateError};
 use crate::limits::InstanceLimits;
 use crate::registry::Digest;
 
+pub use self::error::ApplyError;
 use self::steps::Steps;
 use super::builder::{
     check_found, check_trust, declared_instances, durable_services, hold, key, load_one, room, served,

@@ -7,6 +7,7 @@ mod forget;
 mod stops;
 mod tiers;
 
+pub use apply::ApplyError;
 pub use builder::{Checked, RuntimeBuilder};
 pub use forget::{ForgetError, Forgotten};
 pub use stops::{ServiceStop, StopError, StopsError};

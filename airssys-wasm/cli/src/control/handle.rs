@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::apply::ApplyError;
+use airssys_wasm::ApplyError;
 use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{
     self, Canary, DeployError, DeployOptions, MemoryHandover, Progress, Rolling, Setback, Shadow, Strategy,
