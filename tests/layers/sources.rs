@@ -116,7 +116,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// A path as it is from the crate's root; none where it begins in another crate, or in what is in scope here.
-    fn from_root(&self, path: &[String]) -> Option<Name> {
+    fn seen_from_root(&self, path: &[String]) -> Option<Name> {
         let first = path.first()?;
         let mut base = match first.as_str() {
             "crate" => Vec::new(),
@@ -134,7 +134,7 @@ impl Reader<'_> {
     }
 
     fn name(&mut self, path: &[String], line: usize) {
-        if let Some(path) = self.from_root(path) {
+        if let Some(path) = self.seen_from_root(path) {
             self.named.push((path, line));
         }
     }
@@ -153,7 +153,7 @@ impl Reader<'_> {
             UseTree::Glob(_) => (before.to_vec(), None),
         };
         // What begins with none of the three may be a child of this module; where there is no such child, nobody has that path.
-        let path = self.from_root(&path).unwrap_or_else(|| self.name.iter().cloned().chain(path).collect());
+        let path = self.seen_from_root(&path).unwrap_or_else(|| self.name.iter().cloned().chain(path).collect());
         match name {
             Some(name) if passes_on => drop(self.passed_on.insert(name, path)),
             _ => self.named.push((path, tree.span().start().line)),
