@@ -16,7 +16,7 @@ use crate::sources::{Arrow, Sources, circles};
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
 const LAYERS: [&[&str]; 11] = [
     &["address", "blocking", "hex", "limits", "shown", "unique"],
-    &["config_file", "error", "file_threads"],
+    &["config_file", "error", "file_threads", "quota"],
     &["capability", "message", "state"],
     &["middleware", "settings"],
     &["router"],

@@ -15,6 +15,7 @@ mod hex;
 pub mod limits;
 pub mod message;
 pub mod middleware;
+mod quota;
 pub mod registry;
 pub mod router;
 mod runtime;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
-use crate::engine::Folder;
 use crate::limits::FOLDER_BYTES;
+use crate::quota::Folder;
 
 /// What may be done with a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]

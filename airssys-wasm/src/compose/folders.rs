@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::topology::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
-use crate::engine::Folder;
+use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
 
 /// How many links a path may go through, as in the kernel.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::engine::quota::Quota;
+use crate::quota::Quota;
 
 /// How much is written at a time, as in wasmtime's own stream.
 const CAPACITY: usize = 64 * 1024;

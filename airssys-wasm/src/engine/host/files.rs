@@ -23,8 +23,8 @@ use super::resources::has_room;
 use crate::capability::Access;
 use crate::engine::FileThreads;
 use crate::engine::guest::Guest;
-use crate::engine::quota::Quota;
 use crate::limits::{ENTRY_BYTES, LISTING_BYTES, NODE_BYTES};
+use crate::quota::Quota;
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
