@@ -159,7 +159,7 @@ async fn a_folder_comes_to_no_more_than_its_grant_says_and_nobody_else_is_touche
     tokio::join!(attack, bystander);
     assert_eq!((mesh.status("villain").started, mesh.status("sibling").started), (1, 1));
     // It was refused hundreds of times, and the log says it once for a grant: there are three of that name here.
-    let told = log::of("airssys_wasm::engine::quota", "villain");
+    let told = log::of("airssys_wasm::quota", "villain");
     assert!((1..=3).contains(&told.len()), "{told:?}");
     assert!(told.iter().all(|(level, fields)| level == "WARN" && fields["most"] == "1MiB"), "{told:?}");
     mesh.stop().await;
