@@ -36,7 +36,6 @@ mod time;
 mod verdict;
 mod wasi;
 
-pub(crate) use crate::file_threads::FileThreads;
 pub use anatomy::Anatomy;
 pub(crate) use asked::Asked;
 pub(crate) use binary::check_component;

@@ -9,8 +9,7 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-use crate::engine::FileThreads;
-use crate::file_threads::Place;
+use crate::file_threads::{FileThreads, Place};
 
 /// Something to put in the place of a stream while it moves.
 struct Nothing;

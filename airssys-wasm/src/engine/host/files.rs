@@ -21,8 +21,8 @@ use super::bounded_writer::{BoundedWriter, Place};
 use super::file_streams::{Reader, Writer};
 use super::resources::has_room;
 use crate::capability::Access;
-use crate::engine::FileThreads;
 use crate::engine::guest::Guest;
+use crate::file_threads::FileThreads;
 use crate::limits::{ENTRY_BYTES, LISTING_BYTES, NODE_BYTES};
 use crate::quota::Quota;
 
