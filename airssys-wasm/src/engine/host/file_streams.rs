@@ -39,39 +39,58 @@ impl OutputStream for Nothing {
     }
 }
 
+/// What a stream has begun on the threads and may not be over.
+struct Begun {
+    threads: Arc<FileThreads>,
+    place: Option<Place>,
+}
+
+impl Begun {
+    fn new(threads: Arc<FileThreads>) -> Self {
+        Self { threads, place: None }
+    }
+
+    /// Waits for a place, where there is none yet.
+    async fn place(&mut self) {
+        if self.place.is_none() {
+            self.place = Some(self.threads.place().await);
+        }
+    }
+
+    /// Takes a place, where one is free or there is one already; whether there is one.
+    fn place_now(&mut self) -> bool {
+        if self.place.is_none() {
+            self.place = self.threads.place_now();
+        }
+        self.place.is_some()
+    }
+
+    fn over(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.done();
+        }
+    }
+}
+
 /// Reads a file.
 pub(super) struct Reader {
     file: DynInputStream,
-    threads: Arc<FileThreads>,
-    begun: Option<Place>,
+    begun: Begun,
 }
 
 impl Reader {
     pub(super) fn put_around(stream: &mut DynInputStream, threads: Arc<FileThreads>) {
         let file = std::mem::replace(stream, Box::new(Nothing));
-        *stream = Box::new(Self { file, threads, begun: None });
-    }
-
-    /// What it began is over.
-    fn over(&mut self) {
-        if let Some(place) = self.begun.take() {
-            place.done();
-        }
-    }
-
-    async fn place(&mut self) {
-        if self.begun.is_none() {
-            self.begun = Some(self.threads.place().await);
-        }
+        *stream = Box::new(Self { file, begun: Begun::new(threads) });
     }
 }
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Reader {
     async fn ready(&mut self) {
-        self.place().await;
-        self.threads.within(self.file.ready()).await;
-        self.over();
+        self.begun.place().await;
+        self.begun.threads.within(self.file.ready()).await;
+        self.begun.over();
     }
 }
 
@@ -81,38 +100,34 @@ impl InputStream for Reader {
         if size == 0 {
             return self.file.read(0);
         }
-        if self.begun.is_none() {
-            self.begun = self.threads.place_now();
-        }
-        if self.begun.is_none() {
+        if !self.begun.place_now() {
             // Nothing is there yet. Whoever waits for it waits for a place first.
             return Ok(Bytes::new());
         }
-        let read = self.threads.begin(|| self.file.read(size));
+        let read = self.begun.threads.begin(|| self.file.read(size));
         if !matches!(&read, Ok(bytes) if bytes.is_empty()) {
-            self.over();
+            self.begun.over();
         }
         read
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        self.place().await;
-        let read = self.threads.within(self.file.blocking_read(size)).await;
-        self.over();
+        self.begun.place().await;
+        let read = self.begun.threads.within(self.file.blocking_read(size)).await;
+        self.begun.over();
         read
     }
 
     async fn cancel(&mut self) {
         self.file.cancel().await;
-        self.over();
+        self.begun.over();
     }
 }
 
 /// Writes a file.
 pub(super) struct Writer {
     file: DynOutputStream,
-    threads: Arc<FileThreads>,
-    begun: Option<Place>,
+    begun: Begun,
     /// What is to be written when there is a place.
     waiting: Option<Bytes>,
 }
@@ -120,20 +135,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn put_around(stream: &mut DynOutputStream, threads: Arc<FileThreads>) {
         let file = std::mem::replace(stream, Box::new(Nothing));
-        *stream = Box::new(Self { file, threads, begun: None, waiting: None });
-    }
-
-    /// What it began is over.
-    fn over(&mut self) {
-        if let Some(place) = self.begun.take() {
-            place.done();
-        }
-    }
-
-    async fn place(&mut self) {
-        if self.begun.is_none() {
-            self.begun = Some(self.threads.place().await);
-        }
+        *stream = Box::new(Self { file, begun: Begun::new(threads), waiting: None });
     }
 }
 
@@ -141,15 +143,15 @@ impl Writer {
 impl Pollable for Writer {
     async fn ready(&mut self) {
         if self.waiting.is_some() {
-            self.place().await;
+            self.begun.place().await;
             if let Some(bytes) = self.waiting.take() {
                 // It was ready to be written to when this came, and says with the next question what went wrong.
-                let _told_then = self.threads.begin(|| self.file.write(bytes));
+                let _told_then = self.begun.threads.begin(|| self.file.write(bytes));
             }
         }
-        if self.begun.is_some() {
-            self.threads.within(self.file.ready()).await;
-            self.over();
+        if self.begun.place.is_some() {
+            self.begun.threads.within(self.file.ready()).await;
+            self.begun.over();
         }
     }
 }
@@ -160,25 +162,22 @@ impl OutputStream for Writer {
         if self.waiting.is_some() {
             return Err(StreamError::trap("write not permitted: check_write not called first"));
         }
-        if self.begun.is_none() {
-            self.begun = self.threads.place_now();
-        }
-        if self.begun.is_none() {
+        if !self.begun.place_now() {
             self.waiting = Some(bytes);
             return Ok(());
         }
-        let written = self.threads.begin(|| self.file.write(bytes));
+        let written = self.begun.threads.begin(|| self.file.write(bytes));
         if written.is_err() {
-            self.over();
+            self.begun.over();
         }
         written
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.ready().await;
-        self.place().await;
-        let written = self.threads.within(self.file.blocking_write_and_flush(bytes)).await;
-        self.over();
+        self.begun.place().await;
+        let written = self.begun.threads.within(self.file.blocking_write_and_flush(bytes)).await;
+        self.begun.over();
         written
     }
 
@@ -193,6 +192,6 @@ impl OutputStream for Writer {
     async fn cancel(&mut self) {
         self.waiting = None;
         self.file.cancel().await;
-        self.over();
+        self.begun.over();
     }
 }
