@@ -25,7 +25,10 @@ use crate::limits::{NODE_BYTES, size_text};
 
 /// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies deeper counts as too much.
 const MOST_LEVELS: usize = 128;
-/// Measuring takes no more than this part of the time.
+/// As many files, folders and links are looked at whenever there seems to be no room: that costs about what making one of them costs. So whether a guest is
+/// refused room that is there never depends on how busy the machine is, unless the folder has more than these.
+const FEW: u64 = 1_024;
+/// Measuring more than that takes no more than this part of the time.
 const SHARE: u32 = 10;
 /// How long a write waits for its folder to be measured again; where that would be longer it is refused.
 const WAIT: Duration = Duration::from_millis(100);
@@ -57,7 +60,8 @@ struct Tally {
 #[derive(Debug)]
 struct Measured {
     at: Instant,
-    took: Duration,
+    /// How long nobody measures again.
+    rest: Duration,
 }
 
 /// A granted folder that was opened.
@@ -107,7 +111,7 @@ impl Account {
             if last.at > asked {
                 return true;
             }
-            let wait = (last.took * SHARE).saturating_sub(last.at.elapsed());
+            let wait = last.rest.saturating_sub(last.at.elapsed());
             if wait > WAIT {
                 return false;
             }
@@ -117,12 +121,14 @@ impl Account {
         let begun = Instant::now();
         let up_to = counted_to.max(most);
         // What cannot be measured has no room.
-        let used = walk(folder, up_to).unwrap_or(u64::MAX);
+        let mut entries = 0;
+        let used = walk(folder, up_to, &mut entries).unwrap_or(u64::MAX);
         let mut tally = lock(&self.tally);
         let nameless: u64 = tally.open.iter().filter_map(Weak::upgrade).filter_map(|file| nameless(&file)).sum();
         tally.used = used.saturating_add(nameless);
         tally.counted_to = up_to;
-        *measured = Some(Measured { at: Instant::now(), took: begun.elapsed() });
+        let rest = if entries > FEW { begun.elapsed() * SHARE } else { Duration::ZERO };
+        *measured = Some(Measured { at: Instant::now(), rest });
         true
     }
 }
@@ -239,8 +245,8 @@ fn nameless(file: &File) -> Option<u64> {
     (found.nlink() == 0).then(|| found.len().saturating_add(NODE_BYTES))
 }
 
-/// What is in a folder, in bytes; more than `up_to` is as good as any other number above that.
-fn walk(folder: &OwnedFd, up_to: u64) -> Result<u64, Errno> {
+/// What is in a folder, in bytes; more than `up_to` is as good as any other number above that. Counts what it looks at.
+fn walk(folder: &OwnedFd, up_to: u64, entries: &mut u64) -> Result<u64, Errno> {
     let mut levels = vec![listing(folder, ".")?];
     let mut linked = HashSet::new();
     let mut used = 0_u64;
@@ -260,6 +266,7 @@ fn walk(folder: &OwnedFd, up_to: u64) -> Result<u64, Errno> {
             Err(Errno::NOENT) => continue,
             Err(errno) => return Err(errno),
         };
+        *entries += 1;
         used = used.saturating_add(NODE_BYTES);
         let is_folder = FileType::from_raw_mode(found.st_mode).is_dir();
         // With several names it is there once.
