@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::compose::Topology;
 use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
+use airssys_wasm::topology::Topology;
 
 /// The guest of the tutorial.
 #[path = "book/greeter.rs"]

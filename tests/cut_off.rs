@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, heir, shifter, with_guests};
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, MemoryHandover, Progress, Setback};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 

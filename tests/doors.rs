@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use airssys_tests::{PATIENCE, guest};
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{TemplateError, read_component};
 use airssys_wasm::registry::{Draft, Release};
+use airssys_wasm::topology::Topology;
 use tempfile::TempDir;
 
 /// A component that answers with what it is told.

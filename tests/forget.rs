@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::{Mesh, PATIENCE, heir, log};
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
 use airssys_wasm::registry::Release;
 use airssys_wasm::state::durable::{Kept, StateFile};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, MemoryHandover, Progress, Setback};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use serde_json::{Value, json};
 
 const TOPOLOGY: &str = r#"

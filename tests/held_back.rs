@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{DeployOptions, Deployment, Progress};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 

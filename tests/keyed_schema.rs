@@ -11,11 +11,11 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, quick};
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, Stored, Strategy,
 };
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use serde_json::{Value, json};
 
 /// Few may be awake, of many keys: they wake and fall asleep all the time.

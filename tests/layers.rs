@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 11] = [
     &["router"],
     &["engine"],
     &["actor", "registry"],
-    &["compose"],
+    &["topology"],
     &["deploy"],
     &["apply"],
     &["runtime"],

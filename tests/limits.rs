@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use airssys_rt_shim::child::Shutdown;
 use airssys_tests::PATIENCE;
-use airssys_wasm::compose::{Node, ServiceNode, Topology};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
 use airssys_wasm::settings::{KeyedRules, Multiplicity};
+use airssys_wasm::topology::{Node, ServiceNode, Topology};
 use airssys_wasm::{Runtime, RuntimeError};
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use airssys_tests::{Mesh, footprint};
-use airssys_wasm::compose::Topology;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::json;
 

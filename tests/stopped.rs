@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use airssys_tests::{Mesh, PATIENCE, with_guests};
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 
 /// A group of two; the second one is stopped.

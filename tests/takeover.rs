@@ -9,9 +9,9 @@ use std::time::Duration;
 use airssys_rt_shim::child::ChildId;
 use airssys_rt_shim::supervisor::ChildStatus;
 use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{Canary, DeployOptions, Progress, Rolling, Strategy};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 

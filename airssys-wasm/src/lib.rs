@@ -5,7 +5,6 @@ pub mod address;
 pub mod apply;
 pub mod blocking;
 pub mod capability;
-pub mod compose;
 pub mod config_file;
 pub mod deploy;
 pub mod engine;
@@ -22,6 +21,7 @@ mod runtime;
 pub mod settings;
 pub mod shown;
 pub mod state;
+pub mod topology;
 pub mod unique;
 
 pub use airssys_rt_shim::exit::ExitReason;

@@ -103,7 +103,7 @@ impl Deploying {
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, topology).unwrap();
         let data = folder.path().join("data");
-        let topology = airssys_wasm::compose::Topology::read_with(&file, Some(&data)).unwrap();
+        let topology = airssys_wasm::topology::Topology::read_with(&file, Some(&data)).unwrap();
         let runtime = builder.start(&topology).await.unwrap();
         Self { runtime: Arc::new(runtime), folder }
     }

@@ -12,8 +12,8 @@ pub mod random;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use airssys_wasm::compose::Topology;
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
 use prober_protocol::{Command, Outcome};
 use serde_json::Value;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::compose::{Node, ServiceNode, Topology};
 use airssys_wasm::engine::Lane;
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::{Node, ServiceNode, Topology};
 
 use crate::Bench;
 

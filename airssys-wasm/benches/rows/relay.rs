@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use airssys_wasm::compose::ServiceNode;
 use airssys_wasm::engine::Lane;
+use airssys_wasm::topology::ServiceNode;
 
 use crate::Bench;
 use crate::ask::{ask, latency_rows, rpc};

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use airssys_wasm::compose::{Node, Topology};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{Lane, Tier};
 use airssys_wasm::registry::{Draft, Release, Store};
+use airssys_wasm::topology::{Node, Topology};
 use airssys_wasm::{Runtime, ServiceStatus};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 use wasmtime::component::Component;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::compose::{Node, ServiceNode, Topology, write};
 use crate::settings::Keeping;
 use crate::settings::{Multiplicity, SpawnedRules};
+use crate::topology::{Node, ServiceNode, Topology, write};
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -102,7 +102,7 @@ pub struct Difference {
 ///
 /// ```
 /// use airssys_wasm::apply::{Way, differences};
-/// use airssys_wasm::compose::Topology;
+/// use airssys_wasm::topology::Topology;
 ///
 /// let from = Topology::new("shop");
 /// let mut to = from.clone();

@@ -15,9 +15,9 @@ pub(crate) use record::{Ledger, Next, SchemaChange, Served, Unsettled};
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::Topology;
 use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
 use crate::error::Crash;
+use crate::topology::Topology;
 
 /// What an apply would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,12 +12,12 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{NotText, ServiceNode, Topology};
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Source};
 use crate::registry::sealed::{self, Unsound};
 use crate::registry::{StoreError, files};
 use crate::state::durable::{StateError, StateFile};
+use crate::topology::{NotText, ServiceNode, Topology};
 use crate::unique;
 
 /// The version of what the file says.

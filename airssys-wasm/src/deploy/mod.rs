@@ -56,11 +56,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::taken::Taken;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
-use crate::compose::FolderError;
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::limits::{OutOfRange, SHADOW_BYTES, ranges, size_text};
 use crate::registry::{StoreError, Untrusted};
+use crate::topology::FolderError;
 
 /// How a deployment goes about it.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use crate::compose::write;
 use crate::engine::{Lane, slot};
 use crate::limits::Limits;
+use crate::topology::write;
 
 /// A setting that would become another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::asked::{Asked, Granted, asked};
 use crate::capability::{FileGrant, Grants, Requests};
-use crate::compose::{ServiceNode, write};
+use crate::topology::{ServiceNode, write};
 
 /// The requests of a service's release that are not granted, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -91,7 +91,7 @@ impl Release {
         Self { component, manifest, seal: None, description: None, kept: None, gone: None }
     }
 
-    /// In the place of one that is not there, which is no error where what was live is known: see [`crate::compose::Topology::read_to_start`].
+    /// In the place of one that is not there, which is no error where what was live is known: see [`crate::topology::Topology::read_to_start`].
     pub(crate) fn missing(path: PathBuf, why: ConfigError) -> Self {
         let manifest = Manifest::of_bare_file(&path);
         Self { gone: Some(Box::new(why)), ..Self::of(path, manifest) }

@@ -14,11 +14,11 @@ use crate::apply::{
     Applied, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with, refused_ways,
     ungranted_of,
 };
-use crate::compose::{ServiceNode, Topology, folders, range};
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Engines, Shape, Template, TemplateError};
 use crate::limits::InstanceLimits;
 use crate::registry::Digest;
+use crate::topology::{ServiceNode, Topology, folders, range};
 
 pub use self::error::ApplyError;
 use self::steps::Steps;
@@ -108,7 +108,7 @@ impl Runtime {
     /// use std::sync::Arc;
     /// use std::time::Duration;
     /// use airssys_wasm::Runtime;
-    /// use airssys_wasm::compose::Topology;
+    /// use airssys_wasm::topology::Topology;
     /// use airssys_wasm::deploy::DeployOptions;
     ///
     /// # #[tokio::main]

@@ -14,9 +14,6 @@ use tokio::task::JoinHandle;
 
 use crate::actor::{NameTaken, Placed, ServiceSpec};
 use crate::apply::{Ledger, Served};
-use crate::compose::folders::{self, Guarded};
-use crate::compose::range;
-use crate::compose::{FolderNote, Node, ServiceNode, SupervisorNode, Topology};
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Asked, EngineError, Engines, EnginesSettings, Lane, Template, TemplateError};
 use crate::error::Crash;
@@ -25,6 +22,9 @@ use crate::middleware::{Layer, Stack};
 use crate::registry::{Digest, Hold, Keep, Release, verify};
 use crate::router::Mesh;
 use crate::state::durable::{self, Journal, Shelf, StateError, StateFile};
+use crate::topology::folders::{self, Guarded};
+use crate::topology::range;
+use crate::topology::{FolderNote, Node, ServiceNode, SupervisorNode, Topology};
 
 use super::deployments::{Deployable, Releases};
 use super::stops::{Stops, hold as hold_stopped};

@@ -8,13 +8,13 @@ use tokio::runtime::Handle;
 use crate::actor::Post;
 use crate::apply::Ledger;
 use crate::capability::{Operation, Policy};
-use crate::compose::{ServiceNode, folders};
 use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Restore,
     SetId, Source, Stored, Strategy, Unfit,
 };
 use crate::engine::{Engines, Template, Tier};
 use crate::registry::{Hold, Keep, Release, StoreError, verify};
+use crate::topology::{ServiceNode, folders};
 
 use super::Runtime;
 use super::builder::{compile, hold};

@@ -133,7 +133,7 @@ impl Runtime {
     /// ```
     /// use std::time::Duration;
     /// use airssys_wasm::{ForgetError, Runtime};
-    /// use airssys_wasm::compose::Topology;
+    /// use airssys_wasm::topology::Topology;
     ///
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

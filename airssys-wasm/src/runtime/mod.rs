@@ -30,8 +30,6 @@ use tokio::time::{Instant, timeout};
 use crate::actor::{Placed, check};
 use crate::apply::{InForceError, Ledger};
 use crate::capability::Operation;
-use crate::compose::folders::Guarded;
-use crate::compose::{FolderError, RangeError, Topology, TopologySettings};
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
@@ -41,6 +39,8 @@ use crate::registry::{Hold, Untrusted};
 use crate::router::service::{Route, Service};
 use crate::router::{Caller, Mesh, Origin, Until};
 use crate::state::durable::{Journal, Kept, StateError};
+use crate::topology::folders::Guarded;
+use crate::topology::{FolderError, RangeError, Topology, TopologySettings};
 
 use self::deployments::Releases;
 use self::stops::Stops;
@@ -141,7 +141,7 @@ pub enum RuntimeError {
 /// ```
 /// use std::time::Duration;
 /// use airssys_wasm::Runtime;
-/// use airssys_wasm::compose::Topology;
+/// use airssys_wasm::topology::Topology;
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

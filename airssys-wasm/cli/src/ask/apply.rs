@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use airssys_wasm::Runtime;
 use airssys_wasm::apply::{Applied, ApplyPlan, in_force, put_in_force};
-use airssys_wasm::compose::Topology;
+use airssys_wasm::topology::Topology;
 use serde::Serialize;
 
 use super::HostArgs;

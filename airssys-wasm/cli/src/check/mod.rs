@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use airssys_wasm::compose::{ServiceNode, Topology};
 use airssys_wasm::deploy::{Ungranted, ungranted};
 use airssys_wasm::engine::Lane;
+use airssys_wasm::topology::{ServiceNode, Topology};
 use airssys_wasm::{Checked, Runtime};
 use serde::Serialize;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::ApplyError;
-use airssys_wasm::compose::Topology;
 use airssys_wasm::deploy::{
     self, Canary, DeployError, DeployOptions, MemoryHandover, Progress, Rolling, Setback, Shadow, Strategy,
 };
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{ForgetError, Runtime, StopError, TreeNode};
 use serde::Serialize;
 use serde_json::{Value, json};

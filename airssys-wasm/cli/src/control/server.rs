@@ -172,7 +172,7 @@ mod tests {
     use std::sync::Arc;
 
     use airssys_wasm::Runtime;
-    use airssys_wasm::compose::Topology;
+    use airssys_wasm::topology::Topology;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::compose::Topology;
 use airssys_wasm::settings::Multiplicity;
+use airssys_wasm::topology::Topology;
 
 use super::{DataArgs, Problem, count};
 

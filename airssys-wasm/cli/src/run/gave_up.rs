@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use airssys_wasm::compose::{Node, RootSpec, Topology};
+use airssys_wasm::topology::{Node, RootSpec, Topology};
 
 /// Which child was one restart too many, and what its supervisors bear.
 #[derive(Debug)]

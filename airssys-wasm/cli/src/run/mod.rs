@@ -16,7 +16,7 @@ mod summary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airssys_wasm::compose::Topology;
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport, apply, deploy};
 
 use self::answer::Sink;

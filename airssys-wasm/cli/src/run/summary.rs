@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::compose::Topology;
 use airssys_wasm::settings::Multiplicity;
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, ServiceStatus};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Difference, Fate, Subject, Way, differences};
-use crate::compose::Topology;
+use crate::topology::Topology;
 
 const BASE: &str = r#"name = "m"
 [[supervisor]]

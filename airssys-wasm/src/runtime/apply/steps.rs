@@ -23,11 +23,11 @@ use super::error::ApplyError;
 use super::{Prepared, Runtime};
 use crate::actor::Placed;
 use crate::apply::{Applied, Failed, Fate, InForceError, Ledger, Subject, Way};
-use crate::compose::{ServiceNode, Topology};
 use crate::engine::Shape;
 use crate::limits::InstanceLimits;
 use crate::settings::Keeping;
 use crate::state::durable::Shelf;
+use crate::topology::{ServiceNode, Topology};
 
 /// How long it waits before it looks again whether something has come to rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);

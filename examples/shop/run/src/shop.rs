@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_wasm::compose::Topology;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::message::{Answer, DeadLetter};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{ExitReason, Runtime, RuntimeError, ServiceStatus};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

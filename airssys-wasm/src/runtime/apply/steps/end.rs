@@ -10,9 +10,9 @@ use super::tree::{differs, is_supervised, service_of, supervised};
 use super::{Done, Standing, Steps};
 use crate::actor::Placed;
 use crate::apply::{Failed, drain_time};
-use crate::compose::ServiceNode;
 use crate::deploy::{DeployOptions, Progress};
 use crate::runtime::deployments::Deployable;
+use crate::topology::ServiceNode;
 
 impl Steps<'_> {
     /// Stops what is gone, in the reverse of the order in which it was started.

@@ -11,13 +11,13 @@ use super::{Done, LOOK_AGAIN, Standing, Steps};
 use crate::actor::{Control, Placed, Serving, start};
 use crate::apply::{Failed, Fate, Way, drain_time};
 use crate::capability::{Operation, Policy};
-use crate::compose::Topology;
 use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::Service;
 use crate::runtime::deployments::Deployable;
 use crate::settings::{Multiplicity, Terms};
 use crate::state::durable::told;
+use crate::topology::Topology;
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Done, LOOK_AGAIN, Steps};
 use crate::apply::Failed;
-use crate::compose::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::runtime::builder::{below, supervisor_child};
 use crate::settings::Multiplicity;
+use crate::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 
 impl Steps<'_> {
     /// Changes the supervisors that are there, and starts what is new, in order.

@@ -6,12 +6,12 @@ pub(crate) mod folders;
 mod most;
 pub(crate) mod range;
 mod read;
-mod topology;
+mod tree;
 mod validate;
 pub(crate) mod write;
 mod written;
 
 pub use folders::{FolderError, FolderNote, Granted};
 pub use range::{RangeError, Whose};
-pub use topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+pub use tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 pub use write::NotText;

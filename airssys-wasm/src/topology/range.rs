@@ -6,7 +6,7 @@ use std::fmt;
 use airssys_rt_shim::child::Shutdown;
 use airssys_rt_shim::supervisor::Backoff;
 
-use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
 use crate::limits::ranges::{self, OutOfRange, nanoseconds, of_limits, wide};

@@ -19,7 +19,7 @@ impl Topology {
     /// # Example
     ///
     /// ```
-    /// use airssys_wasm::compose::Topology;
+    /// use airssys_wasm::topology::Topology;
     ///
     /// let empty = Topology::new("empty");
     /// assert_eq!(empty.most_bytes(), empty.settings.mesh.dead_letter_bytes as u64);

@@ -9,7 +9,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::Spanned;
 
-use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::{range, written};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern, spelling};

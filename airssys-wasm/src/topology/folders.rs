@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::topology::{ServiceNode, Topology};
+use super::tree::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};

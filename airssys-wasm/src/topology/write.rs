@@ -9,7 +9,7 @@ use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::{Table, Value};
 
-use super::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
 use crate::capability::{Access, Clocks, Randomness};
 use crate::limits::{Limits, size_text};
 use crate::settings::Keeping;
@@ -26,7 +26,7 @@ impl Topology {
     /// # Example
     ///
     /// ```
-    /// use airssys_wasm::compose::Topology;
+    /// use airssys_wasm::topology::Topology;
     ///
     /// # let folder = tempfile::tempdir()?;
     /// let text = Topology::new("shop").to_text()?;
@@ -339,7 +339,7 @@ fn path(path: &Path) -> Result<Value, NotText> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-    use crate::compose::Topology;
+    use crate::topology::Topology;
 
     /// Every key that there is, with another value than its default.
     const EVERYTHING: &str = r#"

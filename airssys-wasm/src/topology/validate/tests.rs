@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::compose::{Node, Topology};
+use crate::topology::{Node, Topology};
 
 /// Reads a topology in a folder that has one release, `a.wasm`.
 fn read(text: &str) -> Result<Topology, String> {

@@ -20,7 +20,7 @@ use crate::settings::{BASELINE_FROM, MeshSettings, Multiplicity, Shape, Terms};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::compose::Topology;
+/// use airssys_wasm::topology::Topology;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
