@@ -7,6 +7,7 @@
 //!
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
+mod inbox;
 pub mod keyed;
 pub mod lane;
 pub mod service;
@@ -22,13 +23,14 @@ use std::time::{Duration, SystemTime};
 
 use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
 use airssys_rt_shim::dead_letter::DeadLetters;
-use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
+use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow};
 use airssys_rt_shim::pulse::Pulse;
 use airssys_rt_shim::timer::{TimerId, Timers};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use self::inbox::Reserved;
 use self::lane::{Inbox, Misaddressed};
 use self::service::{Place, Service, Target};
 use self::topics::Topics;
@@ -37,7 +39,7 @@ use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
 use crate::limits::OVERHEAD_BYTES;
-use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope, Room};
+use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
 use crate::settings::MeshSettings;
 
@@ -88,8 +90,7 @@ impl Origin<'_> {
 
 /// A send that was allowed, with its room; it leaves at the commit.
 pub(crate) struct Outgoing {
-    target: Target,
-    room: Reservation<Box<Envelope>>,
+    room: Reserved,
     envelope: Box<Envelope>,
     depth: Depth,
 }
@@ -339,11 +340,10 @@ impl Mesh {
                 Err(error) => (depth, Err(CallError::NotSent(error))),
                 Ok(target) => {
                     match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
-                        Ok((room, part)) => {
+                        Ok(room) => {
                             let key = target.lane_key(split(to).1, key);
-                            let mut envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
-                            envelope._room = part;
-                            return Ok(Some(Outgoing { target: target.clone(), room, envelope, depth }));
+                            let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
+                            return Ok(Some(Outgoing { room, envelope, depth }));
                         }
                         Err(error) => (depth, Err(CallError::NotSent(error))),
                     }
@@ -357,26 +357,11 @@ impl Mesh {
         }
     }
 
-    async fn room(
-        &self,
-        target: &Target,
-        waiter: Option<&Inbox>,
-        bytes: usize,
-    ) -> Result<(Reservation<Box<Envelope>>, Option<Room>), SendError> {
-        let mailbox = &target.lane().mailbox;
-        let part = part(target, bytes).ok_or_else(|| overloaded(target))?;
-        let reserved = match mailbox.try_reserve(bytes) {
-            // Nobody else could make room in one's own mailbox while one's turn waits.
-            Err(NoRoom::Full)
-                if mailbox.overflow() == Overflow::Wait
-                    && waiter.is_some_and(|own| !std::ptr::eq(&raw const **mailbox, own)) =>
-            {
-                let until = Instant::now() + self.reserve_timeout();
-                timeout_at(until, mailbox.reserve(bytes)).await.unwrap_or(Err(NoRoom::Full))
-            }
-            settled => settled,
-        };
-        reserved.map(|room| (room, part)).map_err(|problem| match problem {
+    async fn room(&self, target: &Target, waiter: Option<&Inbox>, bytes: usize) -> Result<Reserved, SendError> {
+        // Nobody else could make room in one's own mailbox while one's turn waits.
+        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const *target.lane().mailbox, own));
+        let until = waits.then_some(|| Instant::now() + self.reserve_timeout());
+        target.reserve(bytes, until).await.map_err(|problem| match problem {
             NoRoom::Full => overloaded(target),
             NoRoom::Closed => stopped(target),
         })
@@ -384,23 +369,13 @@ impl Mesh {
 
     /// Lets a turn's send go, at its commit.
     pub(crate) fn deliver(&self, origin: Origin<'_>, outgoing: Outgoing) {
-        let Outgoing { target, room, envelope, depth } = outgoing;
-        let outcome = match room.send(envelope) {
-            Ok(sent) => {
-                self.bury_leftovers(sent);
-                target.wake();
-                Ok(None)
-            }
-            Err(not_sent) => {
-                self.bury(*not_sent.into_message(), DeadReason::Stopped);
-                Ok(None)
-            }
-        };
+        let Outgoing { room, envelope, depth } = outgoing;
+        let target = room.deliver(envelope, |envelope, reason| self.bury(envelope, reason));
         let mut context = Context::new(origin.who, Operation::Send, target.address().as_str());
         context.metrics = Some(&target.service.metrics);
         context.trace = origin.trace;
         // It is accepted already: what a layer says of it now changes nothing.
-        let _settled = self.stack.settle(&context, depth, outcome, u32::MAX);
+        let _settled = self.stack.settle(&context, depth, Ok(None), u32::MAX);
     }
 
     /// Asks the stack whether a topic may be published on, or subscribed to. The body is what the layers make of it. With `false` it goes no further: a
@@ -427,20 +402,9 @@ impl Mesh {
     /// Gives a publication to all that subscribe. For a full mailbox it is a dead letter.
     pub(crate) fn publish(&self, origin: Origin<'_>, topic: &str, body: &Bytes) {
         for target in self.topics.subscribers(topic) {
-            let mut envelope =
-                self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
-            match part(&target, envelope.bytes()) {
-                Some(part) => envelope._room = part,
-                None => {
-                    self.bury(*envelope, DeadReason::SubscriberFull);
-                    continue;
-                }
-            }
-            match target.lane().mailbox.try_send(envelope) {
-                Ok(sent) => {
-                    self.bury_leftovers(sent);
-                    target.wake();
-                }
+            let envelope = self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
+            match target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason)) {
+                Ok(()) => {}
                 Err(NotSent::Full(envelope)) => self.bury(*envelope, DeadReason::SubscriberFull),
                 Err(NotSent::Closed(envelope)) => self.bury(*envelope, DeadReason::Stopped),
             }
@@ -493,67 +457,43 @@ impl Mesh {
     }
 
     /// Puts a message of the host's own into its mailbox, without holding anybody up.
-    fn bring(self: &Arc<Self>, target: Target, mut envelope: Box<Envelope>) {
-        match part(&target, envelope.bytes()) {
-            Some(part) => envelope._room = part,
-            None => return self.bury(*envelope, DeadReason::Overflow),
-        }
-        match target.lane().mailbox.try_send(envelope) {
-            Ok(sent) => {
-                self.bury_leftovers(sent);
-                target.wake();
-            }
-            Err(NotSent::Closed(envelope)) => self.bury(*envelope, DeadReason::Stopped),
-            Err(NotSent::Full(envelope)) if target.lane().mailbox.overflow() == Overflow::Refuse => {
-                self.bury(*envelope, DeadReason::Overflow)
-            }
+    fn bring(self: &Arc<Self>, target: Target, envelope: Box<Envelope>) {
+        let refused = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+        let Err(refused) = refused else { return };
+        let waits = target.lane().mailbox.overflow() != Overflow::Refuse;
+        match refused {
             // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and monitors.
-            Err(NotSent::Full(envelope)) => {
+            NotSent::Full(envelope) if waits => {
                 let mesh = Arc::clone(self);
                 tokio::spawn(async move {
-                    match target.lane().mailbox.send(envelope).await {
-                        Ok(sent) => {
-                            mesh.bury_leftovers(sent);
-                            target.wake();
-                        }
-                        Err(not_sent) => mesh.bury(*not_sent.into_message(), DeadReason::Stopped),
+                    let bury = |envelope, reason| mesh.bury(envelope, reason);
+                    if let Err(refused) = target.deliver(envelope, || None, bury).await {
+                        mesh.bury_refused(refused);
                     }
                 });
             }
+            refused => self.bury_refused(refused),
+        }
+    }
+
+    fn bury_refused(&self, refused: NotSent<Box<Envelope>>) {
+        match refused {
+            NotSent::Full(envelope) => self.bury(*envelope, DeadReason::Overflow),
+            NotSent::Closed(envelope) => self.bury(*envelope, DeadReason::Stopped),
         }
     }
 
     /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer than `reserve_timeout`.
-    async fn post(
-        &self,
-        target: &Target,
-        mut envelope: Box<Envelope>,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError> {
-        let mailbox = &target.lane().mailbox;
-        envelope._room = part(target, envelope.bytes()).ok_or_else(|| overloaded(target))?;
-        let mut posted = mailbox.try_send(envelope);
-        if let Err(NotSent::Full(envelope)) = posted {
-            if mailbox.overflow() != Overflow::Wait {
-                return Err(overloaded(target));
-            }
+    async fn post(&self, target: &Target, envelope: Box<Envelope>, deadline: Option<Instant>) -> Result<(), SendError> {
+        let until = || {
             let patience = Instant::now() + self.reserve_timeout();
-            let until = deadline.map_or(patience, |deadline| deadline.min(patience));
-            // Room first, the message then: a message inside of a dropped future would have no fate.
-            match timeout_at(until, mailbox.reserve(envelope.bytes())).await {
-                Ok(Ok(room)) => posted = room.send(envelope),
-                Ok(Err(_closed)) => return Err(stopped(target)),
-                Err(_elapsed) => return Err(overloaded(target)),
-            }
-        }
-        match posted {
-            Ok(sent) => {
-                self.bury_leftovers(sent);
-                target.wake();
-                Ok(())
-            }
-            Err(_closed) => Err(stopped(target)),
-        }
+            Some(deadline.map_or(patience, |deadline| deadline.min(patience)))
+        };
+        let posted = target.deliver(envelope, until, |envelope, reason| self.bury(envelope, reason)).await;
+        posted.map_err(|refused| match refused {
+            NotSent::Full(_) => overloaded(target),
+            NotSent::Closed(_) => stopped(target),
+        })
     }
 
     fn envelope(
@@ -633,15 +573,6 @@ impl Mesh {
                 self.timers.claim(timer);
             }
             Delivery::Send | Delivery::Publish(_) | Delivery::Down(_) => {}
-        }
-    }
-
-    fn bury_leftovers(&self, sent: Sent<Box<Envelope>>) {
-        match sent {
-            Sent::Queued => {}
-            Sent::Dropped(envelope) => self.bury(*envelope, DeadReason::Overflow),
-            Sent::Evicted(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Overflow)),
-            Sent::Stranded(rest) => rest.into_iter().for_each(|envelope| self.bury(*envelope, DeadReason::Stopped)),
         }
     }
 
@@ -741,14 +672,6 @@ fn fitting<'a>(resolved: &'a Result<Place, SendError>, to: &str, body: &Bytes) -
         return Err(SendError::TooLarge { size_bytes, limit_bytes });
     }
     place.target().map_err(|problem| misaddressed(problem, to, place.address().key()))
-}
-
-/// A message's part of what all mailboxes of the service may hold; none where there is no room. A service with one mailbox has no such bound.
-fn part(target: &Target, bytes: usize) -> Option<Option<Room>> {
-    match &target.service.held {
-        None => Some(None),
-        Some(held) => held.take(bytes).map(Some),
-    }
 }
 
 fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError {
