@@ -19,7 +19,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::live::Past;
+use super::past::Past;
 use super::place::{Post, ServiceSpec, identity};
 use super::share::{ALL, Known, Share};
 use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};

@@ -1,47 +1,25 @@
 //! What serves one place of a service now, and how another release takes its place.
 //!
-//! The place outlives its incarnations: whichever of them starts, starts with what is live here. Code, grants, limits and configuration are one value, so
-//! that they switch together.
+//! The place outlives its incarnations: whichever of them starts, starts with what is live here.
 //!
 //! Invariant: an incarnation's instance is of the release that was live here when the instance began to serve.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::past::{Before, Past, Returning, Suspended};
+use super::serving::Serving;
+use super::swap::{Claim, Probation, Swap};
 use super::watch::Watch;
 use crate::engine::cut::Cut;
-use crate::engine::guest::Identity;
-use crate::engine::{Instance, Template};
 use crate::error::Crash;
-use crate::router::service::Route;
 use crate::settings::Terms;
+use crate::state::Saved;
 use crate::state::durable::NO_MESSAGE;
-use crate::state::{Saved, State, Transaction};
-
-/// A release at work: its code, and who it is with the rules it runs under.
-#[derive(Debug, Clone)]
-pub(crate) struct Serving {
-    pub(crate) template: Arc<Template>,
-    pub(crate) identity: Arc<Identity>,
-}
-
-impl Serving {
-    /// Whether each message's key chooses the state.
-    pub(super) fn state_per_key(&self) -> bool {
-        matches!(self.identity.service.route, Route::Partitioned(_))
-    }
-
-    /// Another release in the same place, under its own rules.
-    pub(crate) fn with(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Self {
-        let identity = Identity { terms: Arc::clone(terms), ..(*self.identity).clone() };
-        Self { template: Arc::clone(template), identity: Arc::new(identity) }
-    }
-}
 
 /// What serves one place.
 #[derive(Debug)]
@@ -88,95 +66,6 @@ impl std::fmt::Debug for Offer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Offer").field("gone", &self.gone).finish_non_exhaustive()
     }
-}
-
-/// A place whose release came back and cannot read the state that there is: going on would discard turns, and only a person decides that.
-#[derive(Debug)]
-pub(crate) struct Suspended {
-    pub(crate) crash: Crash,
-    /// What the states were before.
-    pub(crate) saved: Before,
-}
-
-/// What a place's states were before they were brought over to another schema. Bounded: one of each state at most for each of the two. What it costs is what
-/// the states do not share with it any more, so as much as they are large, where all of their values were written anew.
-pub(crate) type Before = Arc<Vec<Saved>>;
-
-/// What the states of a place were, and whether they are to be that again. It stays when a keyed actor falls asleep.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Past {
-    /// Before the release that is live brought them over.
-    pub(super) live: Before,
-    /// Before one brought them over that is not live for good yet.
-    pub(super) trial: Before,
-    /// The schema of the release before the live one: where a state that nobody has written to yet goes back to.
-    pub(super) schema: Option<u32>,
-    /// The schema of the live one, where another one serves that is not live for good yet.
-    pub(super) on_trial: Option<u32>,
-    /// The release before is on its way back, and has yet to begin.
-    pub(super) returning: Option<Returning>,
-}
-
-impl Past {
-    /// Whether it is as if there had never been another schema.
-    pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.trial.is_empty() && self.returning.is_none()
-    }
-
-    /// The release before comes back, and with it the states from before.
-    pub(super) fn restore(&mut self) {
-        let saved = std::mem::take(&mut self.live);
-        if !saved.is_empty() {
-            self.returning = Some(Returning { saved, discard: true });
-        }
-    }
-
-    /// It was to have the states from before, and is not to any more.
-    pub(super) fn keep(&mut self) {
-        if let Some(Returning { saved, .. }) = self.returning.take_if(|returning| returning.discard) {
-            self.live = saved;
-        }
-    }
-
-    /// The release before, with this schema, goes on: the state that the other one has brought over goes back to it.
-    pub(super) fn take_back(&mut self, schema: u32) {
-        let trial = std::mem::take(&mut self.trial);
-        self.on_trial = None;
-        if trial.iter().any(|saved| saved.is_foreign(schema)) {
-            self.returning = Some(Returning { saved: trial, discard: false });
-        }
-    }
-
-    /// The release that serves is live for good.
-    pub(super) fn adopt(&mut self) {
-        self.live = std::mem::take(&mut self.trial);
-        self.schema = self.on_trial.take();
-    }
-
-    /// Lets go of what the states were that were forgotten since. Of a place with several states it stays as long as one of them was not.
-    pub(super) fn forget(&mut self) {
-        let returning = self.returning.as_mut().map(|returning| &mut returning.saved);
-        for saved in [&mut self.live, &mut self.trial].into_iter().chain(returning) {
-            if saved.iter().all(Saved::is_forgotten) {
-                *saved = Before::default();
-            }
-        }
-    }
-}
-
-/// How a release comes back.
-#[derive(Debug, Clone)]
-pub(super) struct Returning {
-    pub(super) saved: Before,
-    /// Whether the turns since are discarded.
-    pub(super) discard: bool,
-}
-
-/// A release that has yet to show that it is sound, and the one that comes back where it is not.
-#[derive(Debug)]
-pub(crate) struct Probation {
-    pub(crate) before: Arc<Serving>,
-    pub(crate) failed: mpsc::UnboundedSender<Crash>,
 }
 
 impl Live {
@@ -531,164 +420,5 @@ impl Live {
     /// Whether that was said of this message. It holds for one try only.
     pub(super) fn was_forgiven(&self, message: u64) -> bool {
         self.forgiven.swap(NO_MESSAGE, Ordering::AcqRel) == message
-    }
-}
-
-/// A release that is to take an actor's place: made, initialised and checked, with its effects held back.
-pub(crate) struct Swap {
-    pub(crate) next: Arc<Serving>,
-    /// None where the actor has to make it itself.
-    pub(crate) prepared: Option<Prepared>,
-    pub(crate) way: Way,
-    pub(crate) memory: MemoryHandover,
-    /// When the actor is to go on, with whichever release.
-    pub(crate) until: Instant,
-    pub(crate) claim: Arc<Claim>,
-    pub(crate) answer: oneshot::Sender<Result<Swapped, NotSwapped>>,
-}
-
-/// Which way a switch goes.
-pub(crate) enum Way {
-    /// To a release that may go back by itself. Where it fails, the one before goes on.
-    Forth(Probation),
-    /// To the same release, better compiled, where that very incarnation of it serves still. It never goes back.
-    Same(Probation),
-    /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
-    Back {
-        /// What the states were before; put back where no turn was committed since.
-        saved: Before,
-        /// Put back in any case.
-        discard: bool,
-        /// What served before, where it was kept.
-        held: Option<Box<Held>>,
-    },
-    /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves is dropped without a good-bye.
-    Anew {
-        /// What is forgotten.
-        state: Arc<State>,
-        /// What [`State::forgotten`] said when that was asked for.
-        known: u64,
-    },
-}
-
-/// An instance that served, with what its service had committed then: it knows of nothing that came after.
-pub(crate) struct Held {
-    pub(super) instance: Instance,
-    pub(super) commits: u64,
-}
-
-/// An instance that is ready to serve, and what its start has read.
-pub(crate) struct Prepared {
-    pub(crate) instance: Instance,
-    /// The state's age before its start looked at the state.
-    pub(super) read_at: u64,
-    /// The states of keys that it brought over.
-    pub(super) brought_over: Vec<BroughtOver>,
-}
-
-/// A state that was brought over to the release's schema and is not committed yet.
-pub(super) struct BroughtOver {
-    pub(super) state: Arc<State>,
-    pub(super) writes: Transaction,
-    pub(super) read_at: u64,
-}
-
-impl Prepared {
-    /// Whether what it would commit stands on a state that is not there any more.
-    pub(super) fn is_stale(&mut self) -> bool {
-        let identity = Arc::clone(&self.instance.guest().identity);
-        // A key may have come since.
-        let foreign = identity.own.foreign_states(identity.terms.schema).len();
-        let turn = &self.instance.guest().turn;
-        foreign != self.brought_over.len()
-            || self.brought_over.iter().any(|brought| brought.state.age() != brought.read_at)
-            || turn.state.as_ref().is_some_and(|state| match turn.writes.is_empty() {
-                // Nobody had written to it, and then the release before did.
-                true => state.forgotten() > self.read_at || state.foreign(identity.terms.schema).is_some(),
-                false => state.age() != self.read_at,
-            })
-    }
-
-    /// What the states are that it brings over. One that nobody has written to is brought over from the schema of the release before: what is written from now
-    /// on that release cannot read.
-    pub(super) fn saves(&mut self, schema_before: Option<u32>) -> Before {
-        let guest = self.instance.guest();
-        let schema = guest.identity.terms.schema;
-        let unwritten = schema_before.unwrap_or(schema);
-        let own = guest.turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
-        let own = own.map(|state| Saved::before(state, unwritten, u64::from(!guest.turn.writes.is_empty())));
-        let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 1));
-        Arc::new(keys.chain(own).collect())
-    }
-
-    /// Makes what its start did happen.
-    pub(super) async fn commit(mut self) -> Result<Instance, Crash> {
-        let schema = self.instance.guest().identity.terms.schema;
-        for BroughtOver { state, writes, .. } in self.brought_over {
-            writes.make(&state, schema).await?;
-        }
-        super::commit(&mut self.instance, NO_MESSAGE).await?;
-        Ok(self.instance)
-    }
-}
-
-/// Why the one before goes on.
-#[derive(Debug)]
-pub(crate) enum NotSwapped {
-    /// The next one failed.
-    Failed(Crash),
-    /// The one before did not hand over the memory without which it is not to go.
-    NoMemory(Crash),
-}
-
-impl From<Crash> for NotSwapped {
-    fn from(crash: Crash) -> Self {
-        Self::Failed(crash)
-    }
-}
-
-/// A switch that happened.
-pub(crate) struct Swapped {
-    /// What served before. Dropped by who asked, not by the actor, which has messages waiting.
-    pub(crate) old: Option<Box<Held>>,
-    /// For how long the actor took no message over it.
-    pub(crate) pause: Duration,
-    /// How many messages were in its mailbox then.
-    pub(crate) waiting: usize,
-    /// Why it went without the memory of the one before, which was to hand it over.
-    pub(crate) without_memory: Option<Crash>,
-    /// Whether a turn of the one before was cut off for it.
-    pub(crate) cut_off: bool,
-}
-
-/// What becomes of the memory that the release before was to hand over to the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MemoryHandover {
-    /// Where its `snapshot` fails, the next one takes over without it. The default: one that is sick keeps nobody out.
-    #[default]
-    WherePossible,
-    /// Where its `snapshot` fails, it stays.
-    Required,
-    /// It is not asked for.
-    Never,
-}
-
-const OPEN: u8 = 0;
-const TAKEN: u8 = 1;
-const WITHDRAWN: u8 = 2;
-
-/// Decides between the actor that carries an order out and who loses patience with it, so that both know the same end.
-#[derive(Debug, Default)]
-pub(crate) struct Claim(AtomicU8);
-
-impl Claim {
-    /// The actor's side: whether it may go on. After that the order cannot be withdrawn.
-    pub(super) fn take(&self) -> bool {
-        self.0.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// The other side: whether the order is withdrawn. Where it is not, an answer comes.
-    pub(crate) fn withdraw(&self) -> bool {
-        self.0.compare_exchange(OPEN, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

@@ -14,7 +14,8 @@ use airssys_rt_shim::mailbox::InHand;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{Serving, Tally};
+use super::serving::Serving;
+use super::tally::Tally;
 use crate::engine::guest::Guest;
 use crate::engine::script::{Asked, Reading, Script, Told};
 use crate::engine::{Engines, Instance, Ran, Template};

@@ -1,0 +1,22 @@
+//! What a component actor is asked to do between two turns.
+
+use tokio::sync::oneshot;
+
+use super::swap::Swap;
+use crate::error::Fault;
+
+/// What a component actor is asked to do between two turns.
+pub(crate) enum Control {
+    /// Say how it is.
+    Check(oneshot::Sender<Result<(), Fault>>),
+    /// Let another release take over.
+    Swap(Box<Swap>),
+    /// Take what is offered to the place.
+    Offered,
+    /// Count turns where the place says now, or nowhere any more.
+    Watch,
+    /// Go on under the rules that are live in this place now, with the same instance; then say so.
+    Retune(oneshot::Sender<()>),
+    /// Go to sleep, if there is nothing to do.
+    Sleep,
+}

@@ -1,0 +1,243 @@
+//! Another release takes a place over from the one that serves there, between two turns.
+//!
+//! All of it is done by the actor itself, so that no message is lost or handled twice: its mailbox never notices. Whatever fails, the actor goes on with the
+//! release that the place says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use airssys_rt_shim::worker::Flow;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::ComponentActor;
+use super::past::{Before, Returning};
+use super::serving::Serving;
+use super::start::{Prepared, commit, start};
+use super::swap::{Held, MemoryHandover, NotSwapped, Probation, Swap, Swapped, Way};
+use crate::engine::{Engines, Ran};
+use crate::error::{Crash, Fault};
+use crate::middleware::Metrics;
+use crate::state::State;
+use crate::state::durable::NO_MESSAGE;
+
+/// What served before, and why nothing of its memory was handed over where it was to.
+type Left = (Option<Box<Held>>, Option<Crash>);
+
+impl ComponentActor {
+    /// Lets another release take over, where it is not withdrawn.
+    pub(super) async fn swap(&mut self, swap: Swap, cut_off: Option<Crash>) -> Flow {
+        self.take_over(swap, cut_off).await;
+        if self.instance.is_some() || self.suspended {
+            return Flow::Continue;
+        }
+        // The one that was to hand over ended over it.
+        self.go_on().await
+    }
+
+    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it, and none after it. What was cut off
+    /// for it hands nothing over.
+    pub(super) async fn take_over(&mut self, swap: Swap, cut_off: Option<Crash>) {
+        let Swap { next, prepared, way, memory, until, claim, answer } = swap;
+        if !claim.take() {
+            return;
+        }
+        let begun = Instant::now();
+        let waiting = self.identity.mailbox.len();
+        let was_cut_off = cut_off.is_some();
+        let hands_over = self.live.serving().template.hands_over() && next.template.hands_over();
+        let lost = cut_off.filter(|_| hands_over && memory != MemoryHandover::Never);
+        let swapped = match way {
+            Way::Forth(probation) => self.forth(&next, prepared, probation, memory, until).await,
+            Way::Same(probation) => {
+                let same = Arc::ptr_eq(&self.live.serving(), &probation.before) && !self.suspended;
+                let swapped = if same && self.live.is_settled() {
+                    self.forth(&next, prepared, probation, memory, until).await
+                } else {
+                    Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
+                };
+                if swapped.is_ok() {
+                    self.live.settle();
+                    self.live.same();
+                }
+                swapped
+            }
+            Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
+            Way::Anew { state, known } => self.forget(&state, known).await,
+        };
+        let swapped = swapped.map(|(old, without_memory)| {
+            let without_memory = without_memory.or(lost);
+            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off }
+        });
+        let _nobody_waits_any_more = answer.send(swapped);
+    }
+
+    async fn forth(
+        &mut self,
+        next: &Arc<Serving>,
+        prepared: Option<Prepared>,
+        probation: Probation,
+        memory: MemoryHandover,
+        until: Instant,
+    ) -> Result<Left, NotSwapped> {
+        if let (None, Some(shelf)) = (&self.instance, &self.identity.service.shelf) {
+            // A start that was cut off may have left something on its way to the disk.
+            shelf.settle().await;
+        }
+        let (snapshot, without_memory) = self.memory(next, memory, until).await?;
+        let commits = self.identity.own.lane().commits();
+        // What its start wrote stands only where nobody has written since it read.
+        let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
+        let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
+        let saved = prepared.saves(Some(probation.before.identity.terms.schema));
+        // Of one that was on its way back itself.
+        let returning = self.live.returning();
+        if !saved.is_empty() {
+            // Where this incarnation is killed while it waits for the disk, the next one is of the release before.
+            self.live.returns(Some(Returning { saved: Arc::clone(&saved), discard: false }));
+        }
+        let committed = prepared.commit().await;
+        self.live.returns(returning.filter(|_| committed.is_err()));
+        let instance = committed?;
+        let old = self.serve(next, instance).map(|instance| Box::new(Held { instance, commits }));
+        self.live.switch(Arc::clone(next), Some(probation));
+        self.live.brought_over(saved);
+        Metrics::count(&self.identity.service.metrics.started);
+        Ok((old, without_memory))
+    }
+
+    /// Forgets the state, and the instance with all that it knows of it. Whoever asked for this starts what is live here; that comes after it on its way to the disk.
+    async fn forget(&mut self, state: &Arc<State>, known: u64) -> Result<Left, NotSwapped> {
+        (self.instance, self.watching) = (None, None);
+        if let Some(saving) = state.forget(known) {
+            saving.done().await?;
+        }
+        self.live.forget_past();
+        self.suspended = false;
+        Ok((None, None))
+    }
+
+    /// What the instance hands over, or why it hands nothing over where it was to and need not.
+    async fn memory(
+        &mut self,
+        next: &Serving,
+        memory: MemoryHandover,
+        until: Instant,
+    ) -> Result<(Option<Bytes>, Option<Crash>), NotSwapped> {
+        let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        let taken = match memory {
+            MemoryHandover::Never => return Ok((None, None)),
+            MemoryHandover::Required => self.snapshot(next, until).await,
+            // Where it does not come to an end, there is time left to do without it.
+            MemoryHandover::WherePossible => self.snapshot(next, half).await,
+        };
+        match taken {
+            Ok(snapshot) => Ok((snapshot, None)),
+            Err(crash) if memory == MemoryHandover::Required => Err(NotSwapped::NoMemory(crash)),
+            Err(crash) => {
+                let service = self.identity.address();
+                tracing::warn!(target: "airssys::deploy", %service, %crash, "hands nothing over: the next one begins without its memory");
+                Ok((None, Some(crash)))
+            }
+        }
+    }
+
+    async fn back(
+        &mut self,
+        next: Arc<Serving>,
+        saved: &Before,
+        discard: bool,
+        held: Option<Box<Held>>,
+        until: Instant,
+    ) -> Result<Left, NotSwapped> {
+        // It goes back also where nothing can be handed over.
+        let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
+        let commits = self.identity.own.lane().commits();
+        let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
+        if discard && !Arc::ptr_eq(&self.live.serving().template, &next.template) {
+            self.live.forget();
+        }
+        self.live.switch(Arc::clone(&next), None);
+        match held.filter(|held| held.commits == commits && !discard) {
+            Some(held) => drop(self.serve(&next, held.instance)),
+            None => self.go_back(saved, discard).await?,
+        }
+        if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {
+            match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
+                Ran::Done(()) => commit(instance, NO_MESSAGE).await?,
+                Ran::Fault(fault) => {
+                    instance.guest().discard();
+                    tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
+                    without_memory = Some(Crash::Start { during: "restore", fault });
+                }
+                Ran::Crashed(crash) => {
+                    tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %crash, "went back without its memory");
+                    without_memory = Some(crash);
+                    self.instance = None;
+                }
+            }
+        }
+        Ok((old, without_memory))
+    }
+
+    /// What this instance hands over to the next one, where both do that.
+    pub(super) async fn snapshot(&mut self, next: &Serving, until: Instant) -> Result<Option<Bytes>, Crash> {
+        let Some(instance) = self.instance.as_mut().filter(|_| next.template.hands_over()) else { return Ok(None) };
+        instance.guest().turn.deadline = None;
+        let taken = instance.snapshot(left(until, self.identity.terms.limits.turn_deadline)).await;
+        if let Ran::Crashed(crash) = taken {
+            self.instance = None;
+            return Err(crash);
+        }
+        instance.guest().discard();
+        match taken {
+            Ran::Done(taken) => Ok(taken),
+            Ran::Fault(fault) => Err(Crash::Start { during: "snapshot", fault }),
+            Ran::Crashed(crash) => Err(crash),
+        }
+    }
+
+    /// Lets what waits for this place have it, after the guest was cut off for that: another release, or the same one under other rules.
+    #[cold]
+    pub(super) async fn give_way(&mut self, crash: Crash) -> Flow {
+        self.instance = None;
+        self.live.cut().forget();
+        match self.live.take_offer() {
+            Some(swap) => self.swap(*swap, Some(crash)).await,
+            None => self.go_on().await,
+        }
+    }
+}
+
+/// How long something may take that is to be over at an instant.
+fn left(until: Instant, most: Duration) -> Duration {
+    until.saturating_duration_since(Instant::now()).min(most)
+}
+
+/// Makes the instance where it is not made, and gives it what the one before hands over.
+async fn take_over(
+    engines: &Engines,
+    next: &Serving,
+    prepared: Option<Prepared>,
+    snapshot: Option<Bytes>,
+    until: Instant,
+) -> Result<Prepared, Crash> {
+    let mut prepared = match prepared {
+        Some(prepared) => prepared,
+        None => match timeout_at(until, start(engines, next)).await {
+            Ok(prepared) => prepared?,
+            Err(_elapsed) => {
+                return Err(Crash::Start {
+                    during: "the handover",
+                    fault: Fault::Unavailable("its start was not over at the handover deadline".to_owned()),
+                });
+            }
+        },
+    };
+    let Some(snapshot) = snapshot else { return Ok(prepared) };
+    match prepared.instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
+        Ran::Done(()) => Ok(prepared),
+        Ran::Fault(fault) => Err(Crash::Start { during: "restore", fault }),
+        Ran::Crashed(crash) => Err(crash),
+    }
+}

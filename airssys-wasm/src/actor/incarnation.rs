@@ -1,0 +1,278 @@
+//! How an instance comes to serve in a place, and what becomes of the actor when it ends over no message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use airssys_rt_shim::child::StopReason;
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::link::Pid;
+use airssys_rt_shim::worker::Flow;
+use tokio::sync::oneshot;
+
+use super::past::{Before, Returning, Suspended};
+use super::serving::Serving;
+use super::start::{commit, start};
+use super::watch::Lent;
+use super::{ComponentActor, exit_reason};
+use crate::engine::{Instance, Ran};
+use crate::error::{Crash, Fault};
+use crate::middleware::Metrics;
+use crate::router::service::Route;
+use crate::state::durable::NO_MESSAGE;
+
+/// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
+const ASK_TWICE: Duration = Duration::from_millis(10);
+
+impl ComponentActor {
+    /// Comes up as this incarnation: starts what is live here, or waits where nothing may serve.
+    pub(super) async fn come_up(&mut self, me: Pid) -> Result<(), ExitReason> {
+        if let Some(child) = self.identity.own.child() {
+            child.begins(&me);
+        }
+        self.identity.me.store(Some(Arc::new(me)));
+        if self.live.is_suspended() {
+            self.suspended = true;
+            if let Some(damage) = self.live.damage() {
+                tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
+            }
+            if let Route::Keyed(keyed) = &self.identity.service.route {
+                keyed.room.notify_one();
+            }
+            return Ok(());
+        }
+        let started = self.begin().await;
+        // A start that failed is a failed start, also where it was an exit with status 0.
+        started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
+    }
+
+    /// Starts what is live in this place, or what is offered to it: whatever is to take over waits for no start of what was there before, which may never end.
+    pub(super) async fn begin(&mut self) -> Result<(), Crash> {
+        let place = Arc::clone(&self.live);
+        let _is_starting = place.starts();
+        loop {
+            let started = tokio::select! {
+                biased;
+                () = place.offered() => None,
+                started = self.start() => Some(started),
+            };
+            if let Some(started) = started {
+                return started;
+            }
+            // What was begun is dropped, as where it is killed.
+            if let Some(swap) = self.live.take_offer() {
+                self.take_over(*swap, None).await;
+                if self.instance.is_some() || self.suspended {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
+    async fn start(&mut self) -> Result<(), Crash> {
+        if let Some(Returning { saved, discard }) = self.live.returning() {
+            return self.go_back(&saved, discard).await;
+        }
+        match self.start_live(true).await {
+            Ok(()) => Ok(()),
+            Err(crash) if self.bears() => match self.lend(Lent::Over).await {
+                true => {
+                    self.count_failure();
+                    Ok(())
+                }
+                // Neither starts, so that says nothing about the new one.
+                false => Err(crash),
+            },
+            Err(crash) if self.is_sick().await => Err(crash),
+            Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
+                Some(Returning { saved, discard }) => self.go_back(&saved, discard).await,
+                None => Err(crash),
+            },
+            Err(crash) => Err(crash),
+        }
+    }
+
+    /// What the states were that it brings over is kept where they are to be that again.
+    async fn start_live(&mut self, keep: bool) -> Result<(), Crash> {
+        Metrics::count(&self.identity.service.metrics.started);
+        let serving = self.live.serving();
+        let mut prepared = start(&self.engines, &serving).await?;
+        if keep {
+            // Before it happens: this incarnation may be killed while it waits for the disk.
+            self.live.brought_over(prepared.saves(self.live.schema_before()));
+        }
+        let instance = prepared.commit().await?;
+        self.serve(&serving, instance);
+        Ok(())
+    }
+
+    /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
+    /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
+    pub(super) async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
+        // Where this incarnation ends over it, the next one goes on.
+        self.live.returns(Some(Returning { saved: Arc::clone(saved), discard }));
+        if let Some(shelf) = &self.identity.service.shelf {
+            shelf.settle().await;
+        }
+        let (mut put_back, mut brings_back) = (Vec::new(), false);
+        for saved in saved.iter().filter(|saved| saved.is_written()) {
+            let turns = saved.turns_since();
+            if discard || turns == 0 {
+                put_back.push((saved, saved.put_back().await?, turns));
+            } else {
+                brings_back = true;
+            }
+        }
+        // What it brings back itself was in its own schema before.
+        match self.start_live(!brings_back).await {
+            Err(crash @ Crash::Schema { .. }) => {
+                for (saved, put_back, turns) in &put_back {
+                    saved.undo(put_back, *turns).await?;
+                }
+                tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
+                self.live.suspend(Suspended { crash, saved: Arc::clone(saved) });
+                self.instance = None;
+                self.suspended = true;
+                if let Route::Keyed(keyed) = &self.identity.service.route {
+                    keyed.room.notify_one();
+                }
+                Ok(())
+            }
+            Err(crash) => Err(crash),
+            Ok(()) => {
+                self.live.returns(None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Serves with this instance from now on; the one that did before.
+    pub(super) fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
+        self.identity = Arc::clone(&serving.identity);
+        self.identity.service.retune(&serving.identity.terms.limits);
+        self.suspended = false;
+        self.watching = self.live.watched().map(|watch| watch.begin(serving, None));
+        self.instance.replace(instance)
+    }
+
+    /// Goes on under the rules that are live here, which are for the release that it serves with.
+    pub(super) fn retune(&mut self) {
+        if self.watching.as_ref().is_some_and(|watching| watching.is_lent()) {
+            // Another release stands in, and the one that is live here takes them up when it starts.
+            return;
+        }
+        self.identity = Arc::clone(&self.live.serving().identity);
+        self.identity.service.retune(&self.identity.terms.limits);
+        if let Some(instance) = &mut self.instance {
+            instance.retune(&self.identity);
+        }
+    }
+
+    /// Goes on with what is live in this place, after the instance ended and the actor did not.
+    pub(super) async fn go_on(&mut self) -> Flow {
+        flow(self.begin().await)
+    }
+
+    /// What becomes of the actor where its instance ended over no message.
+    pub(super) async fn ended(&mut self, crash: Crash) -> Flow {
+        self.instance = None;
+        if let Crash::CutOff { .. } = crash {
+            return self.give_way(crash).await;
+        }
+        if !self.serves_the_live_one() {
+            return Flow::Exit(exit_reason(crash));
+        }
+        if self.bears() {
+            self.count_failure();
+            return self.go_on().await;
+        }
+        match self.live.roll_back(&crash) {
+            true => self.go_on().await,
+            false => Flow::Exit(exit_reason(crash)),
+        }
+    }
+
+    /// Asks the guest how it is.
+    pub(super) async fn check(&mut self, reply: oneshot::Sender<Result<(), Fault>>) -> Flow {
+        let lent = self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
+        if lent {
+            // The release before stands in: it is not the one that is asked.
+            let _nobody_waits = reply.send(Ok(()));
+            return Flow::Continue;
+        }
+        let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
+        instance.guest().discard();
+        match checked {
+            Ran::Done(()) => drop(reply.send(Ok(()))),
+            Ran::Fault(fault) => drop(reply.send(Err(fault))),
+            Ran::Crashed(crash) => {
+                drop(reply.send(Err(Fault::Internal(crash.to_string()))));
+                return Box::pin(self.ended(crash)).await;
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Leaves its place. Not where it is on probation and says that it is not well: nobody might be awake when the deployment asks.
+    pub(super) async fn sleep(&mut self) -> Flow {
+        if !self.live.is_settled()
+            && !self.watching.as_ref().is_some_and(|watching| watching.is_lent())
+            && let Some(instance) = self.instance.as_mut()
+        {
+            let deadline = self.identity.terms.limits.turn_deadline;
+            let mut checked = instance.check(deadline).await;
+            instance.guest().discard();
+            if let Ran::Fault(_) = checked {
+                // One answer alone decides nothing.
+                tokio::time::sleep(ASK_TWICE).await;
+                checked = instance.check(deadline).await;
+                instance.guest().discard();
+            }
+            match checked {
+                Ran::Done(()) => {}
+                Ran::Fault(fault) => {
+                    let crash = Crash::Start { during: "health check", fault };
+                    self.instance = None;
+                    return match self.live.roll_back(&crash) {
+                        true => self.go_on().await,
+                        false => Flow::Exit(exit_reason(crash)),
+                    };
+                }
+                Ran::Crashed(crash) => return self.ended(crash).await,
+            }
+        }
+        let place = Arc::clone(&self.live);
+        tokio::select! {
+            biased;
+            // Who wakes here next wakes with that: it waits for no good-bye, which may take long.
+            () = place.offered() => self.instance = None,
+            () = self.say_good_bye(StopReason::Idle) => {}
+        }
+        Flow::Exit(ExitReason::Normal)
+    }
+
+    /// Lets the guest say good-bye, and makes happen what it does then.
+    pub(super) async fn say_good_bye(&mut self, reason: StopReason) {
+        let Some(instance) = self.instance.as_mut() else { return };
+        let crash = match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
+            Ran::Done(()) => commit(instance, NO_MESSAGE).await.err(),
+            Ran::Fault(_) => {
+                instance.guest().discard();
+                None
+            }
+            Ran::Crashed(crash) => Some(crash),
+        };
+        if let Some(crash) = crash {
+            tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
+            self.instance = None;
+        }
+    }
+}
+
+fn flow(started: Result<(), Crash>) -> Flow {
+    match started {
+        Ok(()) => Flow::Continue,
+        Err(crash) => Flow::Exit(exit_reason(crash)),
+    }
+}

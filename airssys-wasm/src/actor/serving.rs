@@ -1,0 +1,28 @@
+//! A release at work: its code, and who it is with the rules it runs under. One value, so that they switch together.
+
+use std::sync::Arc;
+
+use crate::engine::Template;
+use crate::engine::guest::Identity;
+use crate::router::service::Route;
+use crate::settings::Terms;
+
+/// A release at work: its code, and who it is with the rules it runs under.
+#[derive(Debug, Clone)]
+pub(crate) struct Serving {
+    pub(crate) template: Arc<Template>,
+    pub(crate) identity: Arc<Identity>,
+}
+
+impl Serving {
+    /// Whether each message's key chooses the state.
+    pub(super) fn state_per_key(&self) -> bool {
+        matches!(self.identity.service.route, Route::Partitioned(_))
+    }
+
+    /// Another release in the same place, under its own rules.
+    pub(crate) fn with(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Self {
+        let identity = Identity { terms: Arc::clone(terms), ..(*self.identity).clone() };
+        Self { template: Arc::clone(template), identity: Arc::new(identity) }
+    }
+}

@@ -1,0 +1,128 @@
+//! What is offered to a place that another release is to take over, and what becomes of the offer.
+//!
+//! Invariant: an offer has one end, which both sides know: it was carried out, or withdrawn before anybody began to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::past::Before;
+use super::serving::Serving;
+use super::start::Prepared;
+use crate::engine::Instance;
+use crate::error::Crash;
+use crate::state::State;
+
+/// A release that is to take an actor's place: made, initialised and checked, with its effects held back.
+pub(crate) struct Swap {
+    pub(crate) next: Arc<Serving>,
+    /// None where the actor has to make it itself.
+    pub(crate) prepared: Option<Prepared>,
+    pub(crate) way: Way,
+    pub(crate) memory: MemoryHandover,
+    /// When the actor is to go on, with whichever release.
+    pub(crate) until: Instant,
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) answer: oneshot::Sender<Result<Swapped, NotSwapped>>,
+}
+
+/// Which way a switch goes.
+pub(crate) enum Way {
+    /// To a release that may go back by itself. Where it fails, the one before goes on.
+    Forth(Probation),
+    /// To the same release, better compiled, where that very incarnation of it serves still. It never goes back.
+    Same(Probation),
+    /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
+    Back {
+        /// What the states were before; put back where no turn was committed since.
+        saved: Before,
+        /// Put back in any case.
+        discard: bool,
+        /// What served before, where it was kept.
+        held: Option<Box<Held>>,
+    },
+    /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves is dropped without a good-bye.
+    Anew {
+        /// What is forgotten.
+        state: Arc<State>,
+        /// What [`State::forgotten`] said when that was asked for.
+        known: u64,
+    },
+}
+
+/// A release that has yet to show that it is sound, and the one that comes back where it is not.
+#[derive(Debug)]
+pub(crate) struct Probation {
+    pub(crate) before: Arc<Serving>,
+    pub(crate) failed: mpsc::UnboundedSender<Crash>,
+}
+
+/// An instance that served, with what its service had committed then: it knows of nothing that came after.
+pub(crate) struct Held {
+    pub(super) instance: Instance,
+    pub(super) commits: u64,
+}
+
+/// Why the one before goes on.
+#[derive(Debug)]
+pub(crate) enum NotSwapped {
+    /// The next one failed.
+    Failed(Crash),
+    /// The one before did not hand over the memory without which it is not to go.
+    NoMemory(Crash),
+}
+
+impl From<Crash> for NotSwapped {
+    fn from(crash: Crash) -> Self {
+        Self::Failed(crash)
+    }
+}
+
+/// A switch that happened.
+pub(crate) struct Swapped {
+    /// What served before. Dropped by who asked, not by the actor, which has messages waiting.
+    pub(crate) old: Option<Box<Held>>,
+    /// For how long the actor took no message over it.
+    pub(crate) pause: Duration,
+    /// How many messages were in its mailbox then.
+    pub(crate) waiting: usize,
+    /// Why it went without the memory of the one before, which was to hand it over.
+    pub(crate) without_memory: Option<Crash>,
+    /// Whether a turn of the one before was cut off for it.
+    pub(crate) cut_off: bool,
+}
+
+/// What becomes of the memory that the release before was to hand over to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MemoryHandover {
+    /// Where its `snapshot` fails, the next one takes over without it. The default: one that is sick keeps nobody out.
+    #[default]
+    WherePossible,
+    /// Where its `snapshot` fails, it stays.
+    Required,
+    /// It is not asked for.
+    Never,
+}
+
+const OPEN: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Decides between the actor that carries an order out and who loses patience with it, so that both know the same end.
+#[derive(Debug, Default)]
+pub(crate) struct Claim(AtomicU8);
+
+impl Claim {
+    /// The actor's side: whether it may go on. After that the order cannot be withdrawn.
+    pub(super) fn take(&self) -> bool {
+        self.0.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The other side: whether the order is withdrawn. Where it is not, an answer comes.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.0.compare_exchange(OPEN, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
