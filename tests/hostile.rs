@@ -4,124 +4,280 @@
 
 use std::path::Path;
 use std::process::Command as Program;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use airssys_tests::{Mesh, PATIENCE, footprint};
+use airssys_tests::deploying::{Deploying, quick};
+use airssys_tests::{Footprint, Mesh, PATIENCE, footprint, heir};
+use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, Crash, Fault, SendError};
+use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Flooded, Outcome, Trap};
-use serde_json::json;
-use tokio::sync::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 const MEBI: u64 = 1 << 20;
+/// What the allocator keeps of what was given back, and what a test holds itself.
+const KEPT: u64 = 32 * MEBI;
+/// How often a sibling is asked and answers while an attack goes on.
+const ROUNDS: u64 = 3;
+/// How long an answer may take, beside what the machine keeps everybody waiting.
+const SOON: Duration = Duration::from_secs(1);
 
 /// One at a time: the process is measured.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// A villain and its sibling. A turn may compute for long, since the machine may be slow.
+/// Limits that are small enough for a few rounds without one of them to be more than all of them. A turn may compute for long, since the machine may be slow.
+const LIMITS: &str = "limits = { turn_budget = \"60s\", turn_deadline = \"2m\", state = \"2MiB\", effect_bytes = \"2MiB\", boundary = \"2MiB\", timer_bytes = \"1MiB\" }\nmailbox = { bytes = \"2MiB\" }";
+const SETTINGS: &str = "[settings]\ndead_letter_bytes = \"8MiB\"\n[root]\nintensity = 1000\n";
+
+/// A villain and its sibling.
 fn topology(grants: &str) -> String {
-    let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n");
-    let limits = "limits = { turn_budget = \"60s\", turn_deadline = \"2m\", state = \"8MiB\" }";
-    let villain = format!("{}{limits}\n[service.grants]\n{grants}\n", service("villain"));
-    format!("name = \"hostile\"\n[root]\nintensity = 1000\n{}{villain}", service("sibling"))
+    let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n{LIMITS}\n");
+    let villain = format!("{}[service.grants]\n{grants}\n", service("villain"));
+    format!("name = \"hostile\"\n{SETTINGS}{}{villain}", service("sibling"))
 }
 
-/// Has the villain do the same again and again in one turn.
-async fn again(mesh: &Mesh, times: u64, command: Command) -> Flooded {
-    serde_json::from_value(mesh.ok("villain", &Command::Times(times, Box::new(command))).await).unwrap()
+/// What a mesh may come to hold, by the table of its limits.
+fn most_bytes(folder: &Path) -> u64 {
+    let most = Topology::read(&folder.join("airssys.toml")).unwrap().most_bytes();
+    assert!((50 * MEBI..200 * MEBI).contains(&most), "{} MiB", most / MEBI);
+    most
 }
 
-/// What it takes and what it is refused, for each way to make the host hold something.
-async fn attack(mesh: &Mesh, granted: bool) {
-    let myself = || "villain".to_owned();
-    let refused = |flooded: &Flooded| flooded.last.clone().unwrap_or_default();
+/// A sibling in a host of its own, with threads of its own, that nobody attacks: what it waits for, the machine has everybody wait for.
+struct Control {
+    asked: mpsc::UnboundedSender<oneshot::Sender<Duration>>,
+    thread: thread::JoinHandle<()>,
+}
 
-    // Its effects may have 16 MiB, and its mailbox as much.
-    let sent = again(mesh, 60, Command::SendBytes { to: myself(), bytes: 1_000_000 }).await;
-    assert!((1..=16).contains(&sent.sent) && refused(&sent) == "overloaded", "{sent:?}");
-    let small = again(mesh, 3_000, Command::SendBytes { to: myself(), bytes: 1 }).await;
-    assert!(small.sent <= 1_024 && refused(&small) == "overloaded", "{small:?}");
-    // 4 MiB of timers; those of the rounds before count.
-    let timers = again(mesh, 60, Command::SendBytesAfter { delay_ms: 3_600_000, bytes: 100_000 }).await;
-    assert!(timers.sent <= 41 && refused(&timers) == "overloaded", "{timers:?}");
+impl Control {
+    fn start() -> Self {
+        let (asked, mut asks) = mpsc::unbounded_channel::<oneshot::Sender<Duration>>();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let text = "name = \"control\"\n[[service]]\nname = \"sibling\"\nrelease = \"@prober\"\n";
+                let mesh = Mesh::start(text).await;
+                while let Some(answer) = asks.recv().await {
+                    let begun = Instant::now();
+                    mesh.ok("sibling", &Command::Count).await;
+                    let _the_test_failed_meanwhile = answer.send(begun.elapsed());
+                }
+                mesh.stop().await;
+            });
+        };
+        Self { asked, thread: thread::spawn(work) }
+    }
 
-    let published = again(mesh, 60, Command::PublishBytes { topic: "t".into(), bytes: 1_000_000 }).await;
-    let subscribed = again(mesh, 200, Command::SubscribeLong(1_000)).await;
-    if granted {
-        assert!(published.sent <= 16 && refused(&published) == "overloaded", "{published:?}");
-        assert!(subscribed.sent <= 100 && refused(&subscribed) == "overloaded", "{subscribed:?}");
-        assert_eq!(mesh.refused("villain", &Command::SubscribeLong(1_025)).await, "too-large");
-        let topic = "t".repeat(1_025);
-        assert_eq!(mesh.refused("villain", &Command::PublishBytes { topic, bytes: 1 }).await, "too-large");
-    } else {
-        for flooded in [&published, &subscribed] {
-            assert_eq!((flooded.sent, &*refused(flooded)), (0, "denied"), "{flooded:?}");
+    /// How long an answer takes there.
+    async fn ask(&self) -> Duration {
+        let (answer, answered) = oneshot::channel();
+        self.asked.send(answer).unwrap();
+        answered.await.unwrap()
+    }
+
+    fn stop(self) {
+        drop(self.asked);
+        self.thread.join().unwrap();
+    }
+}
+
+/// What a sibling saw while it was asked again and again.
+#[derive(Default)]
+struct Bystander {
+    answered: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Bystander {
+    /// Asks again and again until it is told to stop. No answer takes a second longer than that of the control, which is asked at the same time.
+    /// `most` is what the process may come to hold more than `before`.
+    async fn watch(&self, ask: impl AsyncFn(), before: Footprint, most: u64) {
+        let control = Control::start();
+        while !self.stop.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            let asked = async {
+                ask().await;
+                begun.elapsed()
+            };
+            let (took, otherwise) = tokio::join!(asked, control.ask());
+            let number = self.answered.fetch_add(1, Ordering::Relaxed);
+            assert!(took < otherwise + SOON, "answer {number}: {took:?}, and {otherwise:?} where nobody attacks");
+            let grown = footprint().resident_bytes.saturating_sub(before.resident_bytes);
+            assert!(grown < most + KEPT, "{} MiB, and {} MiB are allowed", grown / MEBI, most / MEBI);
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        control.stop();
     }
-    // A name that is longer than any is not looked at, whoever may send to it.
-    let to = "x".repeat(500_000);
-    assert_eq!(mesh.refused("villain", &Command::SendBytes { to, bytes: 1 }).await, "no-such-service");
 
-    match mesh.ask("villain", &Command::FailLong(1_000_000)).await {
-        Err(CallError::Fault(Fault::Internal(text))) => assert!((4_096..5_000).contains(&text.len()), "{}", text.len()),
-        other => panic!("{other:?}"),
+    /// Attacks, each time with twice as much at a time, until the sibling was asked and has answered several times between the begin of an attack and its end.
+    async fn during<T>(&self, attack: impl AsyncFn(u64) -> T) -> T {
+        for doubled in 0..20 {
+            let before = self.answered.load(Ordering::Relaxed);
+            let told = attack(1 << doubled).await;
+            // It may have been asked for the first of these answers before.
+            if self.answered.load(Ordering::Relaxed) > before + ROUNDS {
+                return told;
+            }
+        }
+        panic!("the sibling does not answer before the attack is over, however long that takes");
     }
-    match mesh.ask("villain", &Command::HugeAnswer(8_000_000)).await {
-        Err(CallError::Crashed(Crash::Oversized { .. })) => {}
-        other => panic!("{other:?}"),
-    }
-    mesh.ok("villain", &Command::FloodState).await;
-    mesh.ok("villain", &Command::FloodLog(2_000)).await;
-    let call = Command::Call { to: myself(), key: None, body: json!("count"), timeout_ms: 60_000 };
-    let name = mesh.refused("villain", &call).await;
-    assert!(name == "deadlock" || name == "not-sent/denied", "{name}");
-    mesh.ask("villain", &Command::Trap(Trap::OutOfMemory)).await.unwrap_err();
 }
 
-/// Calls the sibling until it is told to stop; how long each call took.
-async fn bystander(mesh: &Mesh, stop: &AtomicBool) -> Vec<Duration> {
-    let mut took = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        mesh.ok("sibling", &Command::Count).await;
-        took.push(begun.elapsed());
-        tokio::time::sleep(Duration::from_millis(2)).await;
+/// Who is attacked, and who watches.
+struct Attacked {
+    mesh: Mesh,
+    bystander: Bystander,
+}
+
+impl Attacked {
+    /// Has the villain do the same again and again in one turn.
+    async fn again(&self, times: u64, command: &Command) -> Flooded {
+        let again = async |more: u64| {
+            let told = self.mesh.ok("villain", &Command::Times(times * more, Box::new(command.clone()))).await;
+            serde_json::from_value(told).unwrap()
+        };
+        self.bystander.during(again).await
     }
-    took
+
+    /// Has the villain do what ends its turn, again and again; what came of it the last time.
+    async fn turns(&self, command: &Command) -> Result<Outcome, CallError> {
+        let turns = async |more: u64| {
+            let mut told = Ok(Outcome::Ok(Value::Null));
+            for _ in 0..more {
+                told = self.mesh.ask("villain", command).await;
+            }
+            told
+        };
+        self.bystander.during(turns).await
+    }
+
+    /// What it takes and what it is refused, for each way to make the host hold something.
+    async fn attack(&self, granted: bool) {
+        let mesh = &self.mesh;
+        let myself = || "villain".to_owned();
+        let refused = |flooded: &Flooded| flooded.last.clone().unwrap_or_default();
+
+        // Its effects may have 2 MiB, and its mailbox as much. Without a bound they would be more than all that is allowed, and so would the timers.
+        let sent = self.again(200, &Command::SendBytes { to: myself(), bytes: 1_000_000 }).await;
+        assert!((1..=2).contains(&sent.sent) && refused(&sent) == "overloaded", "{sent:?}");
+        let small = self.again(3_000, &Command::SendBytes { to: myself(), bytes: 1 }).await;
+        assert!(small.sent <= 1_024 && refused(&small) == "overloaded", "{small:?}");
+        // 1 MiB of timers; those of the rounds before count.
+        let timers = self.again(300, &Command::SendBytesAfter { delay_ms: 3_600_000, bytes: 300_000 }).await;
+        assert!(timers.sent <= 3 && refused(&timers) == "overloaded", "{timers:?}");
+
+        let published = self.again(200, &Command::PublishBytes { topic: "t".into(), bytes: 1_000_000 }).await;
+        let subscribed = self.again(200, &Command::SubscribeLong(1_000)).await;
+        if granted {
+            assert!(published.sent <= 2 && refused(&published) == "overloaded", "{published:?}");
+            assert!(subscribed.sent <= 100 && refused(&subscribed) == "overloaded", "{subscribed:?}");
+            assert_eq!(mesh.refused("villain", &Command::SubscribeLong(1_025)).await, "too-large");
+            let topic = "t".repeat(1_025);
+            assert_eq!(mesh.refused("villain", &Command::PublishBytes { topic, bytes: 1 }).await, "too-large");
+        } else {
+            for flooded in [&published, &subscribed] {
+                assert_eq!((flooded.sent, &*refused(flooded)), (0, "denied"), "{flooded:?}");
+            }
+        }
+        // A name that is longer than any is not looked at, whoever may send to it.
+        let to = "x".repeat(500_000);
+        assert_eq!(mesh.refused("villain", &Command::SendBytes { to, bytes: 1 }).await, "no-such-service");
+
+        match self.turns(&Command::FailLong(1_000_000)).await {
+            Err(CallError::Fault(Fault::Internal(text))) => {
+                assert!((4_096..5_000).contains(&text.len()), "{}", text.len());
+            }
+            other => panic!("{other:?}"),
+        }
+        match self.turns(&Command::HugeAnswer(8_000_000)).await {
+            Err(CallError::Crashed(Crash::Oversized { .. })) => {}
+            other => panic!("{other:?}"),
+        }
+        self.again(1, &Command::FloodState).await;
+        self.again(1, &Command::FloodLog(2_000)).await;
+        let call = Command::Call { to: myself(), key: None, body: json!("count"), timeout_ms: 60_000 };
+        let name = mesh.refused("villain", &call).await;
+        assert!(name == "deadlock" || name == "not-sent/denied", "{name}");
+        self.turns(&Command::Trap(Trap::OutOfMemory)).await.unwrap_err();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_guest_makes_the_host_hold_is_bounded_and_its_sibling_answers() {
     let _alone = ALONE.lock().await;
     for (granted, grants) in [(false, ""), (true, "publish = [\"**\"]\nsubscribe = [\"**\"]")] {
-        let mesh = Mesh::start(&topology(grants)).await;
-        attack(&mesh, granted).await;
+        let attacked = Attacked { mesh: Mesh::start(&topology(grants)).await, bystander: Bystander::default() };
+        let (mesh, bystander) = (&attacked.mesh, &attacked.bystander);
+        for service in ["sibling", "villain"] {
+            mesh.ok(service, &Command::Count).await;
+        }
         let before = footprint();
-        let stop = AtomicBool::new(false);
         let attacks = async {
-            for round in 0..6 {
-                attack(&mesh, granted).await;
-                let grown = footprint().resident_bytes.saturating_sub(before.resident_bytes);
-                // Its effects and its mailbox, 64 MiB of dead letters, and what the allocator keeps. Without bounds it is 60 MiB and more a round.
-                assert!(grown < 150 * MEBI, "round {round}: {} MiB", grown / MEBI);
+            for _ in 0..4 {
+                attacked.attack(granted).await;
             }
-            stop.store(true, Ordering::Relaxed);
+            bystander.stop.store(true, Ordering::Relaxed);
         };
-        let ((), mut took) = tokio::join!(attacks, bystander(&mesh, &stop));
-        took.sort();
-        let median = took[took.len() / 2];
-        assert!(median < Duration::from_secs(1), "half of {} calls took longer than {median:?}", took.len());
+        let ask = async || drop(mesh.ok("sibling", &Command::Count).await);
+        tokio::join!(attacks, bystander.watch(ask, before, most_bytes(mesh.folder.path())));
         assert_eq!(mesh.status("sibling").started, 1);
 
         mesh.until("its mailbox is empty", |mesh| mesh.status("villain").queued == 0).await;
         let (total, kept) = mesh.runtime.dead_letters();
         let bytes: usize = kept.iter().map(|letter| letter.body.len()).sum();
-        assert!(total as usize > kept.len() && bytes <= 64 << 20, "{total} letters, {} with {bytes} bytes", kept.len());
+        assert!(total as usize > kept.len() && bytes <= 8 << 20, "{total} letters, {} with {bytes} bytes", kept.len());
         let after = footprint();
         assert!(after.file_descriptors <= before.file_descriptors, "{before:?} {after:?}");
         assert!(after.threads <= before.threads + 4, "{before:?} {after:?}");
-        mesh.stop().await;
+        attacked.mesh.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_giant_snapshot_does_not_cross_to_the_host_and_its_sibling_answers() {
+    let _alone = ALONE.lock().await;
+    let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"one.wasm\"\n{LIMITS}\n");
+    let text = format!("name = \"hostile\"\n{SETTINGS}{}{}", service("sibling"), service("counter"));
+    let deploying = Deploying::start_as(&text, &heir("one", "snapshot-giant", 0)).await;
+    let release = |name: &str| {
+        std::fs::write(deploying.path(name), heir(name, "snapshot-giant", 0)).unwrap();
+        Release::find(&deploying.path(name)).unwrap()
+    };
+    let body = |number: u64| json!({ "from": "a", "number": number }).to_string();
+    let ask = async |number: &AtomicU64, service: &str| {
+        let number = number.fetch_add(1, Ordering::Relaxed) + 1;
+        deploying.runtime.call(service, body(number), PATIENCE).await.unwrap().unwrap();
+    };
+    let (to_counter, to_sibling) = (AtomicU64::new(0), AtomicU64::new(0));
+    let both = [release("two"), release("one")];
+    ask(&to_counter, "counter").await;
+    ask(&to_sibling, "sibling").await;
+
+    let (before, bystander) = (footprint(), Bystander::default());
+    // While it is replaced the counter has two instances.
+    let most = most_bytes(deploying.folder.path()) + 40 * MEBI;
+    let attacks = async {
+        for _ in 0..4 {
+            let deploys = async |times: u64| {
+                for release in both.iter().cycle().take(2 * usize::try_from(times).unwrap()) {
+                    let deployment = deploying.runtime.deploy("counter", release.clone(), quick()).await.unwrap();
+                    assert_eq!(deployment.ended().await, Progress::Live);
+                    let without = deployment.left_out().without_memory.unwrap();
+                    assert_eq!(without.crash.code(), "oversized", "{}", without.crash);
+                    ask(&to_counter, "counter").await;
+                }
+            };
+            bystander.during(deploys).await;
+        }
+        bystander.stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(attacks, bystander.watch(async || ask(&to_sibling, "sibling").await, before, most));
+    assert_eq!(deploying.status("sibling").started, 1);
+    deploying.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,7 +334,7 @@ fn files_that_hang_hold_the_threads_of_their_service_and_of_nobody_else() {
     assert!(Program::new("mkfifo").arg(&pipe).status().unwrap().success());
     std::fs::write(folder.path().join("plain"), "seen").unwrap();
     let stop = AtomicBool::new(false);
-    std::thread::scope(|threads| {
+    thread::scope(|threads| {
         threads.spawn(|| change_places(folder.path(), &stop));
         runtime.block_on(async {
             let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());

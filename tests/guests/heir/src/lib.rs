@@ -76,7 +76,12 @@ impl Heir {
 
     fn snapshot(&self) -> Result<Memory> {
         misbehave("snapshot")?;
-        Ok(if way() == "snapshot-large" { Memory::Large("x".repeat(1 << 18)) } else { Memory::Seen(self.seen) })
+        Ok(match way().as_str() {
+            "snapshot-large" => Memory::Large("x".repeat(1 << 18)),
+            // As much as it can put together in a memory of 32 MiB.
+            "snapshot-giant" => Memory::Large("x".repeat(7 << 20)),
+            _ => Memory::Seen(self.seen),
+        })
     }
 
     fn restore(&mut self, seen: u64) -> Result<()> {
