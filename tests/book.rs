@@ -164,7 +164,7 @@ fn every_toml_block_is_read_or_refused_as_told() {
 
 /// What a topology means, without how much of it was written.
 fn meant(topology: &str) -> String {
-    let mut pieces = topology.split("own_limits: LimitsPatch(Named {");
+    let mut pieces = topology.split("own_limits: LimitsPatch(WrittenLimits {");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |meant, piece| meant + piece.split_once('}').unwrap().1)
 }
@@ -202,6 +202,42 @@ fn known_keys(file: &str, text: &str) -> BTreeSet<String> {
     let said = read(&block).expect_err("an unknown key is refused");
     let (_, expected) = said.split_once("unknown field `zzz`, expected").unwrap_or_else(|| panic!("{said}"));
     backquoted(expected.lines().next().unwrap())
+}
+
+/// A page with the tables of keys as the library has them, each the first one under its heading.
+fn with_tables(page: &str) -> String {
+    let mut page = page.to_owned();
+    for (heading, table) in airssys_wasm::topology::reference() {
+        let (before, section) =
+            page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
+        let begins = section.find("| key |").unwrap_or_else(|| panic!("no table of keys under {heading:?}"));
+        let (above, rest) = section.split_at(begins);
+        let below: String = rest.split_inclusive('\n').skip_while(|line| line.starts_with('|')).collect();
+        page = format!("{before}\n{heading}\n{above}{table}{below}");
+    }
+    page
+}
+
+#[test]
+fn the_tables_of_keys_are_those_of_the_library() {
+    let file = root().join("mdbook/src/topology.md");
+    let page = fs::read_to_string(&file).unwrap();
+    let renewed = with_tables(&page);
+    if std::env::var_os("AIRSSYS_RENEW_BOOK").is_some() {
+        fs::write(&file, renewed).unwrap();
+        return;
+    }
+    let only = |of: &str, other: &str, mark: char| -> String {
+        let other: BTreeSet<&str> = other.lines().collect();
+        of.lines().filter(|line| !other.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
+    };
+    assert!(
+        page == renewed,
+        "the tables of {} are out of date:\n{}{}renew them: AIRSSYS_RENEW_BOOK=1 cargo test -p airssys-tests --test book",
+        file.display(),
+        only(&page, &renewed, '-'),
+        only(&renewed, &page, '+'),
+    );
 }
 
 #[test]

@@ -14,8 +14,9 @@ use std::process::Command;
 use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
-const LAYERS: [&[&str]; 11] = [
-    &["address", "blocking", "hex", "limits", "shown", "unique"],
+const LAYERS: [&[&str]; 12] = [
+    &["address", "blocking", "hex", "schema", "shown", "unique"],
+    &["limits"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "message", "state"],
     &["middleware", "settings"],

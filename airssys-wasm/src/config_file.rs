@@ -6,12 +6,9 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 
-use crate::limits::ranges::LONGEST;
 use crate::shown::part_hint;
 
 /// Something wrong in a file that people write.
@@ -91,51 +88,6 @@ impl Source {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         ConfigError { path: self.path.clone(), at: Some((line, column)), what: what.into(), hint: hint.into() }
-    }
-}
-
-/// Parses a length of time that is not too long.
-pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time <= LONGEST => Ok(time),
-        Ok(_) => Err("it is longer than a year".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A length of time, written as people do: `"5s"`, `"250ms"`, `"1m 30s"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Humane(pub(crate) Duration);
-
-impl<'de> Deserialize<'de> for Humane {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_time(&text).map(Self).map_err(|error| {
-            D::Error::custom(format!(
-                "{text:?} is no length of time ({error}); hint: write it like \"5s\" or \"250ms\""
-            ))
-        })
-    }
-}
-
-/// More than any machine has, in bytes.
-const MOST_BYTES: u64 = 8 << 60;
-
-/// A number of bytes, written as people do: `"32MiB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bytes(pub(crate) u64);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let size = bytesize::ByteSize::from_str(&text).map_err(|error| {
-            D::Error::custom(format!("{text:?} is no number of bytes ({error}); hint: write it like \"32MiB\""))
-        })?;
-        // What does not fit into 64 bits comes as the largest number that does.
-        if size.as_u64() > MOST_BYTES {
-            return Err(D::Error::custom(format!("{text:?} is more than 8 EiB; hint: write it like \"32MiB\"")));
-        }
-        Ok(Self(size.as_u64()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::address::{Address, AddressError};
-use crate::limits::size_text;
+use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,7 @@ mod quota;
 pub mod registry;
 pub mod router;
 mod runtime;
+mod schema;
 pub mod settings;
 pub mod shown;
 pub mod state;

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-pub(crate) mod ranges;
+use serde::{Serialize, Serializer};
 
-pub use ranges::OutOfRange;
+use crate::schema::{Bytes, Count, Humane, MILLISECOND, Schema, YEAR, schema};
+
+pub use crate::schema::{Amount, OutOfRange};
 
 /// The wasm page: 64 KiB.
 pub const PAGE: u64 = 64 * 1024;
@@ -34,80 +36,98 @@ pub(crate) const SCRIPT_BYTES: usize = 16 << 20;
 /// What one shadow may have to catch up with, in bytes: the turns that wait to be shown, and as much again of what was written by others that are not.
 pub(crate) const SHADOW_BYTES: usize = 16 << 20;
 
-/// The limits of one service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Linear memory an instance may have, in bytes, all its memories together; default 32 MiB. It also chooses the engine class.
-    pub memory_bytes: u64,
-    /// Linear memories an instance may have; default 1. Each counts as an instance where it is asked how many this machine holds.
-    pub memories: usize,
-    /// Table elements an instance may have, all its tables together; default 20,000.
-    pub table_elements: usize,
-    /// Tables an instance may have; default 8.
-    pub tables: usize,
-    /// The stack that the guest's functions may use, in bytes; default 512 KiB. The sync lane has no more than 1 MiB.
-    pub stack_bytes: usize,
-    /// Core instances within one component instance; default 16.
-    pub core_instances: usize,
-    /// How long a turn may take, waiting included; default 5 s.
-    pub turn_deadline: Duration,
-    /// How long a turn may compute; default 1 s. Rounded up to [`TICK`]. In the sync lane it is one tick.
-    pub turn_budget: Duration,
-    /// How long a start may take, from instantiation to the first health check; default 5 s.
-    pub start_timeout: Duration,
-    /// The largest body of a message, in bytes; default 1 MiB.
-    pub message_bytes: u64,
-    /// Bytes that may cross from guest to host in one call or answer; default 4 MiB.
-    pub boundary_bytes: usize,
-    /// Keys and values together that the state of one address may have, in bytes; default 64 MiB.
-    pub state_bytes: usize,
-    /// What the states in memory of all keys or children of a service may have together, in bytes: keys and values, and 256 bytes for each state that has
-    /// any; default 1 GiB.
-    pub all_state_bytes: usize,
-    /// Sends, publishes, timers, subscriptions, and what is done to children, that one turn may hold back; default 1,024.
-    pub effects: usize,
-    /// What all of those may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB.
-    pub effect_bytes: usize,
-    /// Timers that one address may have set at a time; default 1,000.
-    pub timers: usize,
-    /// What all of those may have together, in bytes: bodies, and 256 bytes each; default 4 MiB.
-    pub timer_bytes: usize,
-    /// Subscriptions that one address may have at a time; default 100.
-    pub subscriptions: usize,
-    /// Monitors that one actor may have at a time, those counted whose notice it has not handled; default 1,000.
-    pub monitors: usize,
-    /// Resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables; default 256. Each file and socket is a file
-    /// descriptor of the host.
-    pub resources: usize,
-    /// The longest log line, in bytes; longer ones are cut; default 8 KiB.
-    pub log_line_bytes: usize,
+/// The most bytes that a host can be told to hold of something.
+pub(crate) const HELD: u64 = 1 << 40;
+/// What a guest's own memory cannot exceed.
+const GUEST: u64 = 4 << 30;
+/// The sync lane runs on the stack of a worker thread, which usually has 2 MiB.
+pub(crate) const MOST_SYNC_STACK: u64 = 1 << 20;
+
+schema! {
+    /// The limits of one service.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Limits, written #[derive(Eq)] WrittenLimits {
+        /// linear memory of an instance, all its memories together. It also chooses the engine class: slots of 2 MiB, 32 MiB or 4 GiB
+        memory: Bytes => memory_bytes: u64 = 32 << 20, in 0..=GUEST, by Deployment,
+            past "the growth is refused; a trap in the same turn is then `out-of-memory`";
+        /// linear memories of an instance; a component that was joined from several has several. Each counts as an instance where it is asked how many this
+        /// machine holds
+        memories: Count<usize> => memories: usize = 1, in 0..=16, by Deployment, past "the component is refused";
+        /// table elements of an instance, all its tables together
+        table_elements: Count<usize> => table_elements: usize = 20_000, in 0..=10_000_000, by Deployment, past "as `memory`";
+        /// tables of an instance
+        tables: Count<usize> => tables: usize = 8, in 0..=1_000, by Deployment, past "the component is refused";
+        /// core instances within the component
+        core_instances: Count<usize> => core_instances: usize = 16, in 0..=10_000, by Deployment,
+            past "the component is refused";
+        /// the stack of the guest's functions; an interpreter may need more. In the sync lane it is at most `"1MiB"`
+        stack: Bytes => stack_bytes: usize = 512 << 10, in 16 << 10..=64 << 20, by Deployment,
+            past "crash: `stack-overflow`";
+        /// how long a turn may take, waiting included
+        turn_deadline: Humane => turn_deadline: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace,
+            past "crash: `deadline`";
+        /// how long a turn may compute, rounded up to ticks of 2 ms. In the sync lane it is one tick
+        turn_budget: Humane => turn_budget: Duration = Duration::from_secs(1), in MILLISECOND..=YEAR, by InPlace,
+            past "crash: `budget`";
+        /// how long a start may take, from the new instance to its first health check
+        start_timeout: Humane => start_timeout: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace,
+            past "a failed start";
+        /// the largest body it takes as a send or a call, and the largest it publishes or sends itself later
+        message: Bytes => message_bytes: u64 = 1 << 20, in 0..=GUEST, by InPlace, past "the sender gets `too-large`";
+        /// bytes that a guest may hand to the host in one call or answer
+        boundary: Bytes => boundary_bytes: usize = 4 << 20, in 1 << 10..=GUEST, by InPlace, past "crash: `oversized`";
+        /// keys and values together that the state of one address may have
+        state: Bytes => state_bytes: usize = 64 << 20, in 0..=HELD, by InPlace, past "the write is an error";
+        /// what the states in memory of all keys or children of the service may have together: keys and values, and 256 bytes for each state that has any.
+        /// Of durable state, `durable_state` of `[settings]` is the bound
+        all_state: Bytes => all_state_bytes: usize = 1 << 30, in 0..=HELD, by InPlace,
+            past "the write is an error, and the first one is logged";
+        /// sends, publications, timers, subscriptions, and what is done to children, that one turn may hold back
+        effects: Count<usize> => effects: usize = 1_024, in 0..=1_000_000, by InPlace, past "the guest gets `overloaded`";
+        /// what those may have together: bodies, keys and topics, and 256 bytes each
+        effect_bytes: Bytes => effect_bytes: usize = 16 << 20, in 0..=HELD, by InPlace, past "the guest gets `overloaded`";
+        /// timers that one address may have set at a time: a service, or a key of a keyed one
+        timers: Count<usize> => timers: usize = 1_000, in 0..=10_000_000, by InPlace, past "the guest gets `overloaded`";
+        /// what those may carry together: bodies, and 256 bytes each
+        timer_bytes: Bytes => timer_bytes: usize = 4 << 20, in 0..=HELD, by InPlace, past "the guest gets `overloaded`";
+        /// subscriptions that one address may have at a time, those counted that a turn holds back
+        subscriptions: Count<usize> => subscriptions: usize = 100, in 0..=1_000_000, by InPlace,
+            past "the guest gets `overloaded`";
+        /// monitors that one actor may have at a time; each counts until its notice is handled
+        monitors: Count<usize> => monitors: usize = 1_000, in 0..=1_000_000, by InPlace,
+            past "the guest gets `overloaded`";
+        /// resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables. Each file and socket is a file
+        /// descriptor of the host
+        resources: Count<usize> => resources: usize = 256, in 0..=1_000_000, by Deployment, past "see below";
+        /// the longest log line
+        log_line: Bytes => log_line_bytes: usize = 8 << 10, in 16..=16 << 20, by Deployment, past "the line is cut";
+    }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 32 << 20,
-            memories: 1,
-            table_elements: 20_000,
-            tables: 8,
-            stack_bytes: 512 << 10,
-            core_instances: 16,
-            turn_deadline: Duration::from_secs(5),
-            turn_budget: Duration::from_secs(1),
-            start_timeout: Duration::from_secs(5),
-            message_bytes: 1 << 20,
-            boundary_bytes: 4 << 20,
-            state_bytes: 64 << 20,
-            all_state_bytes: 1 << 30,
-            effects: 1_024,
-            effect_bytes: 16 << 20,
-            timers: 1_000,
-            timer_bytes: 4 << 20,
-            subscriptions: 100,
-            monitors: 1_000,
-            resources: 256,
-            log_line_bytes: 8 << 10,
-        }
+impl Limits {
+    /// Each limit by its key, in the order of the book.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::limits::{Amount, Limits};
+    ///
+    /// let timers = Limits::default().amounts().find(|(key, _)| *key == "timers");
+    /// assert_eq!(timers, Some(("timers", Amount::Count(1_000))));
+    /// ```
+    pub fn amounts(&self) -> impl Iterator<Item = (&'static str, Amount)> {
+        self.numbers().into_iter().filter_map(|number| Some((number.key.key, Amount::of(number.key.range?.unit, number.is))))
+    }
+}
+
+/// As a map of numbers, whose names end in their unit: `memory_bytes`, `turn_deadline_ms`.
+impl Serialize for Limits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.amounts().map(|(key, amount)| match amount {
+            Amount::Bytes(bytes) if !key.ends_with("_bytes") => (format!("{key}_bytes"), bytes),
+            Amount::Count(number) | Amount::Bytes(number) => (key.to_owned(), number),
+            Amount::Time(time) => (format!("{key}_ms"), u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        }))
     }
 }
 
@@ -147,15 +167,6 @@ impl Limits {
 
 fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
-}
-
-/// A number of bytes as it is written in a file: in the largest unit that says it exactly.
-pub(crate) fn size_text(bytes: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
-        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
-        None => format!("{bytes}B"),
-    }
 }
 
 /// A guest's text as far as it is kept.

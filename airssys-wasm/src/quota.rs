@@ -21,7 +21,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use crate::limits::{NODE_BYTES, size_text};
+use crate::limits::NODE_BYTES;
+use crate::schema::size_text;
 
 /// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies deeper counts as too much.
 const MOST_LEVELS: usize = 128;

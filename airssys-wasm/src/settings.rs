@@ -6,9 +6,13 @@ use std::time::Duration;
 use airssys_rt_shim::mailbox::Overflow;
 use airssys_rt_shim::supervisor::Backoff;
 use airssys_rt_shim::timer::Most;
+use toml::Value;
 
 use crate::capability::{Baseline, Policy};
-use crate::limits::Limits;
+use crate::limits::{HELD, Limits};
+use crate::schema::{
+    Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema,
+};
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
@@ -68,22 +72,42 @@ pub enum Multiplicity {
     Spawned(SpawnedRules),
 }
 
-/// The bounds of a keyed service.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KeyedRules {
-    /// How many may be awake at a time; default 1,000.
-    pub max_awake: usize,
-    /// How long one is idle before it falls asleep; default 60 s.
-    pub idle_timeout: Duration,
-    /// How many keys there may be; default 1,000,000.
-    pub max_keys: usize,
-    /// How many restarts of one actor are borne in `period`; default 10. One more, and it is set aside alone.
-    pub intensity: u32,
-    /// Default 5 s.
-    pub period: Duration,
-    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
-    pub backoff: Backoff,
+schema! {
+    /// The bounds of a keyed service.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub struct KeyedRules, written WrittenKeyed {
+        /// actors that may be awake at a time
+        max_awake: Count<usize> => max_awake: usize = 1_000, in 1..=10_000_000, by InPlace;
+        /// how long an actor is idle before it falls asleep
+        idle_timeout: Humane => idle_timeout: Duration = Duration::from_secs(60), in 0..=YEAR, by InPlace;
+        /// keys there may be; a message for one more is `overloaded`. A key that sleeps and has nothing to remember is forgotten and does not count
+        max_keys: Count<usize> => max_keys: usize = 1_000_000, in 1..=100_000_000, by InPlace;
+        /// restarts of one actor that are allowed within `period`; at one more, that actor alone is [set aside](concepts.md#set-aside)
+        intensity: Count<u32> => intensity: u32 = 10, in 0..=MOST_RESTARTS, by InPlace;
+        /// the window in which they are counted
+        period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
+        /// how long it is set aside; the keys are those of a supervisor's [`backoff`](#backoff)
+        backoff: WrittenBackoff => backoff: Backoff = ASIDE, by InPlace;
+    }
 }
+
+schema! {
+    /// The bounds of a service whose actors are spawned.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub struct SpawnedRules, written WrittenSpawned {
+        /// children there may be at a time; one more is `overloaded`
+        max_children: Count<usize> => max_children: usize = 100, in 1..=10_000_000, by InPlace;
+        /// restarts of one child that are allowed within `period`; at one more, that child alone is [set aside](concepts.md#set-aside)
+        intensity: Count<u32> => intensity: u32 = 10, in 0..=MOST_RESTARTS, by InPlace;
+        /// the window in which they are counted
+        period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
+        /// how long it is set aside; the keys are those of a supervisor's [`backoff`](#backoff)
+        backoff: WrittenBackoff => backoff: Backoff = ASIDE, by InPlace;
+    }
+}
+
+/// Each restart within the period is remembered.
+pub(crate) const MOST_RESTARTS: u64 = 1_000_000;
 
 /// How long actors that come and go are set aside, unless somebody says otherwise.
 pub(crate) const ASIDE: Backoff = Backoff {
@@ -93,54 +117,80 @@ pub(crate) const ASIDE: Backoff = Backoff {
     reset_after: Duration::from_secs(60),
 };
 
-impl Default for KeyedRules {
-    fn default() -> Self {
-        Self {
-            max_awake: 1_000,
-            idle_timeout: Duration::from_secs(60),
-            max_keys: 1_000_000,
-            intensity: 10,
-            period: Duration::from_secs(5),
-            backoff: ASIDE,
+schema! {
+    of Backoff, written #[derive(Copy)] WrittenBackoff {
+        /// the first wait
+        initial: Humane => initial, in 0..=YEAR, by InPlace, kind "time, above 0";
+        /// how much longer each further wait is
+        factor: f64 => factor, by InPlace, kind "number, at least 1";
+        /// the longest wait
+        max: Humane => max, in 0..=YEAR, by InPlace, kind "time, at least `initial`";
+        /// a child that ran this long starts over with `initial`
+        reset_after: Humane => reset_after, in 0..=YEAR, by InPlace;
+    }
+}
+
+/// A back-off within another table: what is left out is as it was.
+impl Written<Backoff> for WrittenBackoff {
+    const KIND: &'static str = "table";
+
+    fn put(&self, field: &mut Backoff) {
+        field.take(self);
+    }
+
+    fn value(field: &Backoff) -> Option<Value> {
+        Some(Value::Table(field.table()))
+    }
+
+    fn numbers(field: &Backoff, key: &'static Key, all: &mut Vec<Number>) {
+        all.extend(field.numbers().into_iter().map(|number| number.within(key)));
+    }
+}
+
+/// One that may be left out.
+impl Written<Option<Backoff>> for WrittenBackoff {
+    const KIND: &'static str = "table";
+
+    fn put(&self, field: &mut Option<Backoff>) {
+        field.get_or_insert_default().take(self);
+    }
+
+    fn value(field: &Option<Backoff>) -> Option<Value> {
+        field.map(|backoff| Value::Table(backoff.table()))
+    }
+
+    fn numbers(field: &Option<Backoff>, key: &'static Key, all: &mut Vec<Number>) {
+        if let Some(backoff) = field {
+            Self::numbers(backoff, key, all);
         }
     }
 }
 
-/// The bounds of a service whose actors are spawned.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SpawnedRules {
-    /// How many children there may be at a time; default 100.
-    pub max_children: usize,
-    /// How many restarts of one child are borne in `period`; default 10. One more, and it is set aside alone.
-    pub intensity: u32,
-    /// Default 5 s.
-    pub period: Duration,
-    /// How long one is set aside; default 1 s, twice as long each time, at most 1 min, from the start again after 1 min without a crash.
-    pub backoff: Backoff,
+impl Words for Overflow {
+    const WHAT: &'static str = "overflow policy";
+    const HINT: &'static str = "wait, refuse, drop-newest, drop-oldest";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("wait", Self::Wait),
+        ("refuse", Self::Refuse),
+        ("drop-newest", Self::DropNewest),
+        ("drop-oldest", Self::DropOldest),
+    ];
 }
 
-impl Default for SpawnedRules {
-    fn default() -> Self {
-        Self { max_children: 100, intensity: 10, period: Duration::from_secs(5), backoff: ASIDE }
-    }
-}
-
-/// The shape of a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// How many messages it holds; default 1,024.
-    pub capacity: usize,
-    /// What they may have together, in bytes: bodies, keys, topics, and 256 bytes each; default 16 MiB. One that has more waits alone.
-    pub bytes: usize,
-    /// What the messages of all mailboxes of one service may have together, where it has several: those of keys, of lanes, of children; default 256 MiB.
-    pub all_bytes: usize,
-    /// What happens when it is full; default: the sender waits.
-    pub overflow: Overflow,
-}
-
-impl Default for Shape {
-    fn default() -> Self {
-        Self { capacity: 1_024, bytes: 16 << 20, all_bytes: 256 << 20, overflow: Overflow::Wait }
+schema! {
+    /// The shape of a mailbox.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Shape, written WrittenShape {
+        /// messages that may wait, in each mailbox. Memory is taken when they come
+        capacity: Count<usize> => capacity: usize = 1_024, in 1..=1 << 24, by InPlace;
+        /// the bytes that they may have together, in each mailbox: bodies, keys and topics, and 256 bytes each
+        bytes: Bytes => bytes: usize = 16 << 20, in 1 << 10..=HELD, by InPlace;
+        /// what the messages in all mailboxes of one service may have together, where it has several: those of keys, lanes or children. One more is
+        /// `overloaded` at once
+        all_bytes: Bytes => all_bytes: usize = 256 << 20, in 1 << 10..=HELD, by InPlace;
+        /// what happens to one too many: `wait` (the sender waits for `reserve_timeout`, then `overloaded`), `refuse` (`overloaded` at once), `drop-newest`,
+        /// `drop-oldest`
+        overflow: Word<Overflow> => overflow: Overflow = Overflow::Wait, by InPlace;
     }
 }
 
@@ -171,4 +221,10 @@ pub enum Keeping {
     Memory,
     /// On disk as well, in the data folder: a commit is there, and synced, before anybody sees it.
     Durable,
+}
+
+impl Words for Keeping {
+    const WHAT: &'static str = "place for state";
+    const HINT: &'static str = "memory, durable; how large it may be is `state` of `limits`";
+    const ALL: &'static [(&'static str, Self)] = &[("memory", Self::Memory), ("durable", Self::Durable)];
 }

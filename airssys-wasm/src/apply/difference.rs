@@ -3,43 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::settings::Keeping;
-use crate::settings::{Multiplicity, SpawnedRules};
-use crate::topology::{Node, ServiceNode, Topology, write};
+use crate::limits::Limits;
+use crate::schema::{Schema, Way};
+use crate::settings::{Keeping, Multiplicity, SpawnedRules};
+use crate::topology::{Node, ServiceNode, Topology, keys, write};
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
-
-/// How a change is brought about. The later ones take more with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// Under what runs: the same instances, the same mailboxes.
-    InPlace,
-    /// By a deployment: a new instance takes over between two messages, and goes back where it does not start, crashes or is not well. Address, mailbox and
-    /// state stay.
-    Deployment,
-    /// What waits is handled, then all instances are stopped and others are started. Messages wait meanwhile. Address and state stay.
-    Restart,
-    /// What is new is started, and what is gone is stopped.
-    StartOrStop,
-    /// Not while the host runs.
-    NotRunning,
-}
-
-impl Way {
-    /// Its name, as in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::InPlace => "in-place",
-            Self::Deployment => "deployment",
-            Self::Restart => "restart",
-            Self::StartOrStop => "start-or-stop",
-            Self::NotRunning => "not-running",
-        }
-    }
-}
 
 /// What differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,7 +94,7 @@ pub(crate) fn differences_with(
 ) -> Vec<Difference> {
     let (before, after) = (Places::of(from), Places::of(to));
     let mut found: Vec<Difference> = mesh(from, to).into_iter().collect();
-    let root = compared(&write::flags(&from.root), &write::flags(&to.root), |_| Way::InPlace);
+    let root = compared(&from.root.table(), &to.root.table(), |_| Way::InPlace);
     let root = root.into_iter().chain(order(&from.children, &to.children)).collect();
     found.extend(changed(Subject::Supervisor, &to.name, root));
     for (name, place) in &after.in_order {
@@ -243,7 +213,7 @@ fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Diffe
 }
 
 fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
-    let mut settings = compared(&write::settings(from), &write::settings(to), |_| Way::InPlace);
+    let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| Way::InPlace);
     if from.name != to.name {
         let (from, to) = (from.name.clone(), to.name.clone());
         settings.push(Setting { key: "name".to_owned(), from, to, way: Way::NotRunning });
@@ -262,7 +232,7 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Set
             let seed = seed.iter().map(|(key, value)| format!("{key} {value}")).collect::<String>();
             table.insert("randomness".to_owned(), seed.into());
         }
-        table.insert("limits".to_owned(), Value::Table(write::limits(&node.limits)));
+        table.insert("limits".to_owned(), Value::Table(node.limits.table()));
         table.insert("release".to_owned(), node.named.display().to_string().into());
         table
     };
@@ -305,32 +275,16 @@ fn actors(multiplicity: Multiplicity) -> String {
     }
 }
 
-/// How another value of a service's key is brought about.
+/// How another value of a service's key is brought about; `limits.memory` is a key of a table.
 fn way(key: &str) -> Way {
-    match key {
-        // What is moved belongs to another supervisor; what has other mailboxes is another service under the same name.
-        "state" => Way::Restart,
-        // An instance is made with these.
-        "release"
-        | "clocks"
-        | "randomness"
-        | "limits.memory"
-        | "limits.memories"
-        | "limits.table_elements"
-        | "limits.tables"
-        | "limits.core_instances"
-        | "limits.stack"
-        | "limits.resources"
-        | "limits.log_line" => Way::Deployment,
-        _ if ["config", "grants.files", "grants.environment", "grants.sockets"].iter().any(|made_with| {
-            key.strip_prefix(made_with).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        }) =>
-        {
-            Way::Deployment
-        }
-        // Looked at each time.
-        _ => Way::InPlace,
-    }
+    let mut parts = key.split('.');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (keys, key) = match first {
+        "limits" => (Limits::KEYS, second),
+        "grants" => (keys::GRANTS, second),
+        first => (keys::SERVICE, first),
+    };
+    keys.iter().find(|known| known.key == key).and_then(|known| known.way).unwrap_or(Way::InPlace)
 }
 
 fn moved(key: &str, from: &[&str], to: &[&str]) -> Option<Setting> {

@@ -8,7 +8,8 @@
 mod difference;
 mod record;
 
-pub use difference::{Difference, Fate, Setting, Subject, Way, differences};
+pub use crate::schema::Way;
+pub use difference::{Difference, Fate, Setting, Subject, differences};
 pub(crate) use difference::{differences_with, drain_time};
 pub use record::{CutOff, InForce, InForceError, damage, forget, in_force, needed, put_in_force};
 pub(crate) use record::{Ledger, Next, SchemaChange, Served, Unsettled};

@@ -129,8 +129,14 @@ impl fmt::Display for SocketAddress {
     }
 }
 
+impl serde::Serialize for SocketAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What a release asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Requests {
     /// Addresses it sends to.
     pub send: Vec<Pattern>,

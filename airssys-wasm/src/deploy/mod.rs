@@ -58,7 +58,8 @@ use self::taken::Taken;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
-use crate::limits::{OutOfRange, SHADOW_BYTES, ranges, size_text};
+use crate::limits::{OutOfRange, SHADOW_BYTES};
+use crate::schema::{MILLISECOND, Range, nanoseconds, size_text};
 use crate::registry::{StoreError, Untrusted};
 use crate::topology::FolderError;
 
@@ -110,12 +111,12 @@ impl DeployOptions {
             _ => self.gate.bake,
         };
         let times = [
-            (ranges::HANDOVER_DEADLINE, self.handover_deadline),
-            (ranges::PROBATION, self.probation),
-            (ranges::BAKE, bake),
-            (ranges::PATIENCE, self.gate.patience),
+            (Range::time("handover_deadline", MILLISECOND), self.handover_deadline),
+            (Range::time("probation", 0), self.probation),
+            (Range::time("bake", 0), bake),
+            (Range::time("patience", 0), self.gate.patience),
         ];
-        let out = times.into_iter().find_map(|(range, time)| range.check(ranges::nanoseconds(time)));
+        let out = times.into_iter().find_map(|(range, time)| range.check(nanoseconds(time)));
         out.map_or(Ok(()), |out| Err(DeployError::Range { out }))
     }
 }

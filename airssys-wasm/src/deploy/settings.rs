@@ -5,7 +5,7 @@ use toml::Value;
 
 use crate::engine::{Lane, slot};
 use crate::limits::Limits;
-use crate::topology::write;
+use crate::schema::{Schema, size_text};
 
 /// A setting that would become another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +31,9 @@ fn told(lane: Lane, limits: &Limits) -> Vec<(String, String)> {
         Lane::Async => "async",
         Lane::Sync => "sync",
     };
-    let class = slot(limits.memory_bytes).map(|bytes| text(write::size(bytes))).unwrap_or_default();
+    let class = slot(limits.memory_bytes).map(size_text).unwrap_or_default();
     let mut told = vec![("lane".to_owned(), lane.to_owned()), ("engine class".to_owned(), class)];
-    told.extend(write::limits(limits).into_iter().map(|(key, value)| (key, text(value))));
+    told.extend(limits.table().into_iter().map(|(key, value)| (key, text(value))));
     told
 }
 

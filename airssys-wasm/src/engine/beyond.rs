@@ -3,16 +3,16 @@
 use super::contract::Lane;
 use super::needs::Needs;
 use super::obstacle::{MOST_RECORDS, Obstacle};
-use crate::limits::Limits;
-use crate::limits::ranges::{MOST_SYNC_STACK, of_limits};
+use crate::limits::{Limits, MOST_SYNC_STACK};
+use crate::schema::Schema;
 
 /// The limits that no host can keep.
 pub(super) fn out_of_range(limits: &Limits, lane: Lane) -> Vec<Obstacle> {
-    let ranges = of_limits(limits).into_iter().map(|(range, is)| match range.key {
-        "stack" if lane == Lane::Sync => (range.up_to(MOST_SYNC_STACK), is),
-        _ => (range, is),
+    let out = limits.numbers().into_iter().filter_map(|number| match number.key.range {
+        Some(range) if range.key == "stack" && lane == Lane::Sync => range.up_to(MOST_SYNC_STACK).check(number.is),
+        _ => number.check(),
     });
-    ranges.filter_map(|(range, is)| range.check(is)).map(Obstacle::Range).collect()
+    out.map(Obstacle::Range).collect()
 }
 
 /// What of a component's needs is beyond its limits.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::contract::HANDLER;
-use crate::limits::ranges::of_limits;
-use crate::limits::{Limits, OutOfRange, size_text};
+use crate::limits::{Limits, MOST_SYNC_STACK, OutOfRange};
+use crate::schema::{Schema, size_text};
 
 /// One thing that keeps a host from running a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ const SMALLER: &str = "make it smaller, or part it into several components";
 
 /// Whether no limit of this key allows so much.
 fn is_beyond_range(key: &str, takes: u64) -> bool {
-    of_limits(&Limits::default()).iter().any(|(range, _)| range.key == key && range.check(takes).is_some())
+    Limits::KEYS.iter().any(|known| known.key == key && known.check(takes).is_some())
 }
 
 impl Obstacle {
@@ -132,7 +132,7 @@ impl Obstacle {
                 )
             }
             Self::Range(out) => {
-                let lane = if out.is_for_sync_stack() { ", or remove `lane = \"sync\"` from its Component.toml" } else { "" };
+                let lane = if out.key() == "stack" && out.is_too_much() && out.end() == MOST_SYNC_STACK { ", or remove `lane = \"sync\"` from its Component.toml" } else { "" };
                 format!("{}{lane}", out.hint())
             }
             Self::Segment { of, .. } => {

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::capability::{Access, Requests, spelling};
 use crate::config_file::number::out_of_range;
-use crate::config_file::{Bytes, ConfigError, Humane, Source, parse_all};
+use crate::config_file::{ConfigError, Source, parse_all};
 use crate::engine::{Asked, Lane, TemplateError, Verdict};
-use crate::limits::Limits;
-use crate::limits::ranges::of_limits;
+use crate::limits::{Limits, WrittenLimits};
+use crate::schema::{Number, Schema};
 
 /// A `Component.toml` that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl World {
 }
 
 /// What the guests of a release keep in their memory beside the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Memory {
@@ -87,7 +86,7 @@ struct Written {
     #[serde(default)]
     lane: Lane,
     #[serde(default)]
-    limits: WrittenLimits,
+    limits: LimitsPatch,
     #[serde(default)]
     requests: WrittenRequests,
     /// For `airssys build` alone.
@@ -108,38 +107,12 @@ struct WrittenRequests {
     sockets: Vec<Spanned<String>>,
 }
 
-/// `[limits]`, in `Component.toml` and in the topology.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct WrittenLimits {
-    memory: Option<Bytes>,
-    memories: Option<usize>,
-    table_elements: Option<usize>,
-    tables: Option<usize>,
-    core_instances: Option<usize>,
-    stack: Option<Bytes>,
-    turn_deadline: Option<Humane>,
-    turn_budget: Option<Humane>,
-    start_timeout: Option<Humane>,
-    message: Option<Bytes>,
-    boundary: Option<Bytes>,
-    state: Option<Bytes>,
-    all_state: Option<Bytes>,
-    effects: Option<usize>,
-    effect_bytes: Option<Bytes>,
-    timers: Option<usize>,
-    timer_bytes: Option<Bytes>,
-    subscriptions: Option<usize>,
-    monitors: Option<usize>,
-    resources: Option<usize>,
-    log_line: Option<Bytes>,
-}
-
 /// The limits that a file names; the others are left as they were.
 ///
 /// Most files name none, and each service has two of these.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct LimitsPatch(Option<Box<Named>>);
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "WrittenLimits")]
+pub struct LimitsPatch(Option<Box<WrittenLimits>>);
 
 impl fmt::Debug for LimitsPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,126 +121,31 @@ impl fmt::Debug for LimitsPatch {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Named {
-    memory_bytes: Option<u64>,
-    memories: Option<usize>,
-    table_elements: Option<usize>,
-    tables: Option<usize>,
-    core_instances: Option<usize>,
-    stack_bytes: Option<usize>,
-    turn_deadline: Option<Duration>,
-    turn_budget: Option<Duration>,
-    start_timeout: Option<Duration>,
-    message_bytes: Option<u64>,
-    boundary_bytes: Option<usize>,
-    state_bytes: Option<usize>,
-    all_state_bytes: Option<usize>,
-    effects: Option<usize>,
-    effect_bytes: Option<usize>,
-    timers: Option<usize>,
-    timer_bytes: Option<usize>,
-    subscriptions: Option<usize>,
-    monitors: Option<usize>,
-    resources: Option<usize>,
-    log_line_bytes: Option<usize>,
-}
-
 impl From<WrittenLimits> for LimitsPatch {
     fn from(written: WrittenLimits) -> Self {
-        let size = |bytes: Bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX);
-        let named = Named {
-            memory_bytes: written.memory.map(|bytes| bytes.0),
-            memories: written.memories,
-            table_elements: written.table_elements,
-            tables: written.tables,
-            core_instances: written.core_instances,
-            stack_bytes: written.stack.map(size),
-            turn_deadline: written.turn_deadline.map(|time| time.0),
-            turn_budget: written.turn_budget.map(|time| time.0),
-            start_timeout: written.start_timeout.map(|time| time.0),
-            message_bytes: written.message.map(|bytes| bytes.0),
-            boundary_bytes: written.boundary.map(size),
-            state_bytes: written.state.map(size),
-            all_state_bytes: written.all_state.map(size),
-            effects: written.effects,
-            effect_bytes: written.effect_bytes.map(size),
-            timers: written.timers,
-            timer_bytes: written.timer_bytes.map(size),
-            subscriptions: written.subscriptions,
-            monitors: written.monitors,
-            resources: written.resources,
-            log_line_bytes: written.log_line.map(size),
-        };
-        Self((named != Named::default()).then(|| Box::new(named)))
+        Self((written != WrittenLimits::default()).then(|| Box::new(written)))
     }
 }
 
 impl LimitsPatch {
     /// Whether the file names the limit of this key.
     pub(crate) fn names(&self, key: &str) -> bool {
-        let Some(named) = &self.0 else { return false };
-        match key {
-            "memory" => named.memory_bytes.is_some(),
-            "memories" => named.memories.is_some(),
-            "table_elements" => named.table_elements.is_some(),
-            "tables" => named.tables.is_some(),
-            "core_instances" => named.core_instances.is_some(),
-            "stack" => named.stack_bytes.is_some(),
-            "turn_deadline" => named.turn_deadline.is_some(),
-            "turn_budget" => named.turn_budget.is_some(),
-            "start_timeout" => named.start_timeout.is_some(),
-            "message" => named.message_bytes.is_some(),
-            "boundary" => named.boundary_bytes.is_some(),
-            "state" => named.state_bytes.is_some(),
-            "all_state" => named.all_state_bytes.is_some(),
-            "effects" => named.effects.is_some(),
-            "effect_bytes" => named.effect_bytes.is_some(),
-            "timers" => named.timers.is_some(),
-            "timer_bytes" => named.timer_bytes.is_some(),
-            "subscriptions" => named.subscriptions.is_some(),
-            "monitors" => named.monitors.is_some(),
-            "resources" => named.resources.is_some(),
-            "log_line" => named.log_line_bytes.is_some(),
-            _ => false,
-        }
+        self.0.as_ref().is_some_and(|written| Limits::names(written, key))
     }
 
     /// Each limit that the description names is one that means something.
     fn check(&self, source: &Source) -> Result<(), ConfigError> {
         let mut limits = Limits::default();
         self.apply(&mut limits);
-        let out = of_limits(&limits).into_iter().find_map(|(range, is)| range.check(is));
+        let out = limits.numbers().iter().find_map(Number::check);
         out.map_or(Ok(()), |out| Err(out_of_range(source, None, &["limits"], out)))
     }
 
     /// These limits, changed as the file says.
     pub fn apply(&self, limits: &mut Limits) {
-        fn set<T: Copy>(limit: &mut T, patch: Option<T>) {
-            *limit = patch.unwrap_or(*limit);
+        if let Some(written) = &self.0 {
+            limits.take(written);
         }
-        let Some(named) = &self.0 else { return };
-        set(&mut limits.memory_bytes, named.memory_bytes);
-        set(&mut limits.memories, named.memories);
-        set(&mut limits.table_elements, named.table_elements);
-        set(&mut limits.tables, named.tables);
-        set(&mut limits.core_instances, named.core_instances);
-        set(&mut limits.stack_bytes, named.stack_bytes);
-        set(&mut limits.turn_deadline, named.turn_deadline);
-        set(&mut limits.turn_budget, named.turn_budget);
-        set(&mut limits.start_timeout, named.start_timeout);
-        set(&mut limits.message_bytes, named.message_bytes);
-        set(&mut limits.boundary_bytes, named.boundary_bytes);
-        set(&mut limits.state_bytes, named.state_bytes);
-        set(&mut limits.all_state_bytes, named.all_state_bytes);
-        set(&mut limits.effects, named.effects);
-        set(&mut limits.effect_bytes, named.effect_bytes);
-        set(&mut limits.timers, named.timers);
-        set(&mut limits.timer_bytes, named.timer_bytes);
-        set(&mut limits.subscriptions, named.subscriptions);
-        set(&mut limits.monitors, named.monitors);
-        set(&mut limits.resources, named.resources);
-        set(&mut limits.log_line_bytes, named.log_line_bytes);
     }
 }
 
@@ -312,7 +190,7 @@ impl Manifest {
             }
             _ => World::Actor,
         };
-        let limits = LimitsPatch::from(written.limits);
+        let limits = written.limits;
         limits.check(source)?;
         let asked = written.requests;
         Ok(Self {

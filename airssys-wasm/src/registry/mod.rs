@@ -19,7 +19,6 @@ pub use files::Hold;
 pub use keep::Description;
 pub(crate) use keep::{Keep, Kept};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
-pub(crate) use manifest::WrittenLimits;
 pub use manifest::{LimitsPatch, Manifest, Memory, World};
 pub use record::Record;
 pub use reference::{Reference, ReferenceError};

@@ -3,6 +3,7 @@
 //! `range` says whether each number is one that means something, and `most` what all of them allow together.
 
 pub(crate) mod folders;
+pub(crate) mod keys;
 mod most;
 pub(crate) mod range;
 mod read;
@@ -11,6 +12,7 @@ mod validate;
 pub(crate) mod write;
 mod written;
 
+pub use keys::reference;
 pub use folders::{FolderError, FolderNote, Granted};
 pub use range::{RangeError, Whose};
 pub use tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};

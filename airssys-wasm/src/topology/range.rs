@@ -4,12 +4,12 @@
 use std::fmt;
 
 use airssys_rt_shim::child::Shutdown;
-use airssys_rt_shim::supervisor::Backoff;
 
-use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use super::keys;
+use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
-use crate::limits::ranges::{self, OutOfRange, nanoseconds, of_limits, wide};
+use crate::schema::{OutOfRange, Schema, Words, nanoseconds};
 use crate::settings::Multiplicity;
 
 /// A number of a topology is outside of its range.
@@ -50,16 +50,8 @@ impl fmt::Display for Whose {
 
 /// Finds the first number of a topology that is outside of its range.
 pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
-    let settings = &topology.settings;
-    let mesh = &settings.mesh;
-    let numbers = Numbers { whose: &Whose::Settings, tables: &[] };
-    numbers.check(ranges::RESERVE_TIMEOUT, nanoseconds(mesh.reserve_timeout))?;
-    numbers.check(ranges::SHUTDOWN_TIMEOUT, nanoseconds(settings.shutdown_timeout))?;
-    numbers.check(ranges::DEAD_LETTERS, wide(mesh.dead_letters))?;
-    numbers.check(ranges::DEAD_LETTER_BYTES, wide(mesh.dead_letter_bytes))?;
-    numbers.check(ranges::ALL_TIMERS, wide(mesh.timers))?;
-    numbers.check(ranges::ALL_TIMER_BYTES, wide(mesh.timer_bytes))?;
-    flags(&Numbers { whose: &Whose::Root, tables: &[] }, &topology.root)?;
+    all(&Whose::Settings, &[], &topology.settings)?;
+    all(&Whose::Root, &[], &topology.root)?;
     topology.children.iter().try_for_each(node)
 }
 
@@ -72,86 +64,42 @@ fn node(node: &Node) -> Result<(), RangeError> {
 
 fn supervisor(node: &SupervisorNode) -> Result<(), RangeError> {
     let whose = Whose::Supervisor(node.name.clone());
-    let numbers = Numbers { whose: &whose, tables: &[] };
-    flags(&numbers, &node.flags)?;
-    shutdown(&numbers, node.shutdown)?;
+    all(&whose, &[], &node.flags)?;
+    shutdown(&whose, node.shutdown)?;
     node.children.iter().try_for_each(self::node)
 }
 
-fn flags(numbers: &Numbers<'_>, flags: &RootSpec) -> Result<(), RangeError> {
-    numbers.check(ranges::INTENSITY, flags.intensity.into())?;
-    numbers.check(ranges::PERIOD, nanoseconds(flags.period))?;
-    flags.backoff.map_or(Ok(()), |asked| backoff(&Numbers { tables: &["backoff"], ..*numbers }, asked))
-}
-
-fn backoff(numbers: &Numbers<'_>, backoff: Backoff) -> Result<(), RangeError> {
-    numbers.check(ranges::INITIAL, nanoseconds(backoff.initial))?;
-    numbers.check(ranges::MAX, nanoseconds(backoff.max))?;
-    numbers.check(ranges::RESET_AFTER, nanoseconds(backoff.reset_after))
-}
-
-fn shutdown(numbers: &Numbers<'_>, shutdown: Shutdown) -> Result<(), RangeError> {
-    match shutdown {
-        Shutdown::Timeout(timeout) => numbers.check(ranges::SHUTDOWN, nanoseconds(timeout)),
-        Shutdown::BrutalKill | Shutdown::Infinity => Ok(()),
-    }
+fn shutdown(whose: &Whose, shutdown: Shutdown) -> Result<(), RangeError> {
+    shutdown.time().map_or(Ok(()), |time| one(whose, &[], keys::SHUTDOWN.check(nanoseconds(time))))
 }
 
 fn service(node: &ServiceNode) -> Result<(), RangeError> {
     let whose = Whose::Service(node.address.to_string());
-    let within = |tables| Numbers { whose: &whose, tables };
-    within(&[]).check(ranges::RETRIES, node.retries.into())?;
-    shutdown(&within(&[]), node.shutdown)?;
-    match node.multiplicity {
+    one(&whose, &[], keys::RETRIES.check(node.retries.into()))?;
+    shutdown(&whose, node.shutdown)?;
+    match &node.multiplicity {
         Multiplicity::One => {}
         Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => {
-            within(&[]).check(ranges::INSTANCES, wide(instances))?;
+            one(&whose, &[], keys::INSTANCES.check(u64::try_from(*instances).unwrap_or(u64::MAX)))?;
         }
-        Multiplicity::Keyed(rules) => {
-            let keyed = within(&["keyed"]);
-            keyed.check(ranges::MAX_AWAKE, wide(rules.max_awake))?;
-            keyed.check(ranges::IDLE_TIMEOUT, nanoseconds(rules.idle_timeout))?;
-            keyed.check(ranges::MAX_KEYS, wide(rules.max_keys))?;
-            keyed.check(ranges::INTENSITY, rules.intensity.into())?;
-            keyed.check(ranges::PERIOD, nanoseconds(rules.period))?;
-            backoff(&within(&["keyed", "backoff"]), rules.backoff)?;
-        }
-        Multiplicity::Spawned(rules) => {
-            let spawned = within(&["spawned"]);
-            spawned.check(ranges::MAX_CHILDREN, wide(rules.max_children))?;
-            spawned.check(ranges::INTENSITY, rules.intensity.into())?;
-            spawned.check(ranges::PERIOD, nanoseconds(rules.period))?;
-            backoff(&within(&["spawned", "backoff"]), rules.backoff)?;
-        }
+        Multiplicity::Keyed(rules) => all(&whose, &["keyed"], rules)?,
+        Multiplicity::Spawned(rules) => all(&whose, &["spawned"], rules)?,
     }
-    let mailbox = within(&["mailbox"]);
-    mailbox.check(ranges::CAPACITY, wide(node.shape.capacity))?;
-    mailbox.check(ranges::MAILBOX_BYTES, wide(node.shape.bytes))?;
-    mailbox.check(ranges::ALL_MAILBOX_BYTES, wide(node.shape.all_bytes))?;
+    all(&whose, &["mailbox"], &node.shape)?;
     for (guest, file) in &node.grants.files {
-        let tables = ["grants", "files", guest.as_str()];
-        Numbers { whose: &whose, tables: &tables }.check(ranges::FOLDER, file.max_bytes)?;
+        one(&whose, &["grants", "files", guest], keys::MAX.check(file.max_bytes))?;
     }
-    let limits = within(&["limits"]);
-    of_limits(&node.limits).into_iter().try_for_each(|(range, is)| limits.check(range, is))
+    all(&whose, &["limits"], &node.limits)
 }
 
 /// The numbers of one table.
-#[derive(Debug, Clone, Copy)]
-struct Numbers<'a> {
-    whose: &'a Whose,
-    tables: &'a [&'a str],
+fn all<T: Schema>(whose: &Whose, tables: &[&str], of: &T) -> Result<(), RangeError> {
+    of.numbers().iter().try_for_each(|number| one(whose, &[tables, &number.tables].concat(), number.check()))
 }
 
-impl Numbers<'_> {
-    fn check(&self, range: ranges::Range, is: u64) -> Result<(), RangeError> {
-        let error = |out| RangeError {
-            whose: self.whose.clone(),
-            tables: self.tables.iter().map(ToString::to_string).collect(),
-            out,
-        };
-        range.check(is).map_or(Ok(()), |out| Err(error(out)))
-    }
+fn one(whose: &Whose, tables: &[&str], out: Option<OutOfRange>) -> Result<(), RangeError> {
+    let tables = tables.iter().map(ToString::to_string).collect();
+    out.map_or(Ok(()), |out| Err(RangeError { whose: whose.clone(), tables, out }))
 }
 
 impl RangeError {

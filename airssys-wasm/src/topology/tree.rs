@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
+use toml::{Spanned, Value};
 
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
-use crate::limits::Limits;
+use crate::limits::{HELD, Limits};
 use crate::registry::{LimitsPatch, PublicKey, Release};
-use crate::settings::Keeping;
-use crate::settings::{BASELINE_FROM, MeshSettings, Multiplicity, Shape, Terms};
+use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
+use crate::settings::{
+    BASELINE_FROM, Keeping, MOST_RESTARTS, MeshSettings, Multiplicity, Shape, Terms, WrittenBackoff,
+};
 
 /// The declared tree.
 ///
@@ -84,31 +87,72 @@ impl Default for TopologySettings {
     }
 }
 
-/// What a supervisor does when a child ends.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RootSpec {
-    /// Which children are started again; default one-for-one.
-    pub strategy: Strategy,
-    /// Restarts that are borne in `period`; default 1.
-    pub intensity: u32,
-    /// Default 5 s.
-    pub period: Duration,
-    /// Waits before restarts; default none.
-    pub backoff: Option<Backoff>,
-    /// Whether the end of significant children ends it; default never.
-    pub auto_shutdown: AutoShutdown,
+schema! {
+    of TopologySettings, written WrittenSettings {
+        /// how long a send or a call waits for room in a full mailbox whose policy is to wait
+        reserve_timeout: Humane => mesh.reserve_timeout, in 0..=YEAR, by InPlace;
+        /// how long the whole tree has to stop. The last quarter of it, at most 2 s, is kept for killing what did not
+        shutdown_timeout: Humane => shutdown_timeout, in MILLISECOND..=YEAR, by InPlace;
+        /// dead letters that are kept; all are counted
+        dead_letters: Count<usize> => mesh.dead_letters, in 0..=100_000_000, by InPlace;
+        /// the bytes that those may have together; beyond that the oldest ones are removed: see [what the host may hold](#what-the-host-may-hold)
+        dead_letter_bytes: Bytes => mesh.dead_letter_bytes, in 0..=HELD, by InPlace;
+        /// timers of all services together
+        timers: Count<usize> => mesh.timers, in 0..=100_000_000, by InPlace;
+        /// what those may carry together
+        timer_bytes: Bytes => mesh.timer_bytes, in 0..=HELD, by InPlace;
+        /// from which size on a component that is deployed is compiled by the baseline compiler first: see [deploying](operating.md#large-components)
+        baseline_from: Bytes => baseline_from, by InPlace;
+        /// what all durable states of the data folder may have together, keys and values: see [how much there may be](state.md#how-much-there-may-be)
+        durable_state: Bytes => durable_bytes, by InPlace, default "none: no bound";
+        /// only releases that one of these keys signed are loaded: see [signatures](releases.md#signatures). An empty list trusts nobody
+        trusted_keys: Vec<Spanned<String>> => trusted_keys, by InPlace, default "none: all releases are loaded";
+    }
 }
 
-impl Default for RootSpec {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::OneForOne,
-            intensity: 1,
-            period: Duration::from_secs(5),
-            backoff: None,
-            auto_shutdown: AutoShutdown::Never,
-        }
+/// What is wrong with one of them is told with its place, by those who have the file: they put them there.
+impl Written<Option<Vec<PublicKey>>> for Vec<Spanned<String>> {
+    const KIND: &'static str = "list of public keys";
+
+    fn put(&self, _field: &mut Option<Vec<PublicKey>>) {}
+
+    fn value(field: &Option<Vec<PublicKey>>) -> Option<Value> {
+        field.as_ref().map(|keys| Value::Array(keys.iter().map(|key| key.to_string().into()).collect()))
     }
+}
+
+schema! {
+    /// What a supervisor does when a child ends.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct RootSpec, written WrittenFlags {
+        /// who is restarted with a child: `one-for-one` (no other), `one-for-all` (all siblings), `rest-for-one` (those after it)
+        strategy: Word<Strategy> => strategy: Strategy = Strategy::OneForOne, by InPlace;
+        /// restarts that are allowed within `period`; at one more, the supervisor gives up. 0 is legal
+        intensity: Count<u32> => intensity: u32 = 1, in 0..=MOST_RESTARTS, by InPlace;
+        /// the sliding window in which restarts are counted
+        period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
+        /// how long to wait before a restart
+        backoff: WrittenBackoff => backoff: Option<Backoff> = None, by InPlace, default "none: at once";
+        /// whether the supervisor ends when significant children have ended by themselves: `never`, `any` (the first), `all` (the last)
+        auto_shutdown: Word<AutoShutdown> => auto_shutdown: AutoShutdown = AutoShutdown::Never, by InPlace;
+    }
+}
+
+impl Words for Strategy {
+    const WHAT: &'static str = "strategy";
+    const HINT: &'static str = "one-for-one, one-for-all, rest-for-one";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("one-for-one", Self::OneForOne),
+        ("one-for-all", Self::OneForAll),
+        ("rest-for-one", Self::RestForOne),
+        // The topology has no dynamic supervisor.
+    ];
+}
+
+impl Words for AutoShutdown {
+    const WHAT: &'static str = "auto-shutdown";
+    const HINT: &'static str = "never, any, all";
+    const ALL: &'static [(&'static str, Self)] = &[("never", Self::Never), ("any", Self::Any), ("all", Self::All)];
 }
 
 impl RootSpec {

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
-use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
+use airssys_rt_shim::supervisor::{AutoShutdown, Backoff};
 use toml::Spanned;
 
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::{range, written};
 use crate::address::{Address, is_service_name, split};
 use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern, spelling};
-use crate::config_file::{Bytes, ConfigError, Source, parse_all};
-use crate::registry::{LimitsPatch, Reference, Release, Store};
-use crate::settings::Keeping;
-use crate::settings::{KeyedRules, Multiplicity, Shape, SpawnedRules};
+use crate::config_file::{ConfigError, Source, parse_all};
+use crate::registry::{Reference, Release, Store};
+use crate::schema::Schema;
+use crate::settings::{Keeping, KeyedRules, Multiplicity, SpawnedRules, WrittenSpawned};
 use crate::shown::part_hint;
 
 #[cfg(test)]
@@ -43,17 +43,10 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     check_parents(source, &written, &names)?;
     let mut settings = TopologySettings::default();
     let asked = &written.settings;
-    settings.mesh.reserve_timeout = asked.reserve_timeout.map_or(settings.mesh.reserve_timeout, |time| time.0);
-    settings.mesh.dead_letters = asked.dead_letters.unwrap_or(settings.mesh.dead_letters);
-    settings.mesh.timers = asked.timers.unwrap_or(settings.mesh.timers);
-    settings.mesh.dead_letter_bytes = asked.dead_letter_bytes.as_ref().map_or(settings.mesh.dead_letter_bytes, wide);
-    settings.mesh.timer_bytes = asked.timer_bytes.as_ref().map_or(settings.mesh.timer_bytes, wide);
-    settings.shutdown_timeout = asked.shutdown_timeout.map_or(settings.shutdown_timeout, |time| time.0);
-    settings.baseline_from = asked.baseline_from.as_ref().map_or(settings.baseline_from, |size| size.0);
-    settings.durable_bytes = asked.durable_state.as_ref().map(|size| size.0);
+    settings.take(asked);
     settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| parse_all(source, keys)).transpose()?;
-    let root = &written.root;
-    let root_flags = flags(root.strategy.0, root.intensity, root.period, root.backoff.as_ref(), root.auto_shutdown.0);
+    let mut root_flags = RootSpec::default();
+    root_flags.take(&written.root);
     check_flags(source, &written.name.span(), &root_flags)?;
     let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
     let topology = Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children };
@@ -177,7 +170,8 @@ fn supervisor(
     parents_auto_shutdown: AutoShutdown,
 ) -> Result<SupervisorNode, ConfigError> {
     let value = entry.get_ref();
-    let flags = flags(value.strategy.0, value.intensity, value.period, value.backoff.as_ref(), value.auto_shutdown.0);
+    let mut flags = RootSpec::default();
+    flags.take(&value.flags());
     check_flags(source, &value.name.span(), &flags)?;
     check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
     Ok(SupervisorNode {
@@ -190,43 +184,9 @@ fn supervisor(
     })
 }
 
-fn flags(
-    strategy: Strategy,
-    intensity: Option<u32>,
-    period: Option<crate::config_file::Humane>,
-    backoff: Option<&written::Backoff>,
-    auto_shutdown: AutoShutdown,
-) -> RootSpec {
-    let default = RootSpec::default();
-    let backoff = backoff.map(|asked| back_off(asked, Backoff::default()));
-    RootSpec {
-        strategy,
-        intensity: intensity.unwrap_or(default.intensity),
-        period: period.map_or(default.period, |time| time.0),
-        backoff,
-        auto_shutdown,
-    }
-}
-
-fn back_off(asked: &written::Backoff, default: Backoff) -> Backoff {
-    Backoff {
-        initial: asked.initial.map_or(default.initial, |time| time.0),
-        factor: asked.factor.unwrap_or(default.factor),
-        max: asked.max.map_or(default.max, |time| time.0),
-        reset_after: asked.reset_after.map_or(default.reset_after, |time| time.0),
-    }
-}
-
-/// How long the actors of a service are set aside; what the supervisor would refuse is refused here.
-fn set_aside(
-    source: &Source,
-    at: &Range<usize>,
-    asked: Option<&written::Backoff>,
-    default: Backoff,
-) -> Result<Backoff, ConfigError> {
-    let backoff = asked.map_or(default, |asked| back_off(asked, default));
-    check_flags(source, at, &RootSpec { backoff: Some(backoff), ..RootSpec::default() })?;
-    Ok(backoff)
+/// What a supervisor would refuse of how long the actors of a service are set aside is refused here.
+fn check_backoff(source: &Source, at: &Range<usize>, backoff: Backoff) -> Result<(), ConfigError> {
+    check_flags(source, at, &RootSpec { backoff: Some(backoff), ..RootSpec::default() })
 }
 
 /// What the supervisor itself would refuse is refused here, where it can be shown.
@@ -269,10 +229,10 @@ fn service(
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
     let mut node = ServiceNode::new(address, found(source, releases, &value.release)?);
     node.named = named(source, value.release.get_ref());
-    node.own_limits = LimitsPatch::from(value.limits.clone());
+    node.own_limits = value.limits.clone();
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
-    node.shape = shape(&value.mailbox);
+    node.shape.take(&value.mailbox);
     node.grants = grants(source, written, names, &value.grants)?;
     node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
     node.retries = value.retries;
@@ -345,15 +305,9 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
                 "leave `instances` and `partitioned` out, or `keyed`",
             ));
         }
-        let (asked, default) = (keyed.get_ref(), KeyedRules::default());
-        let rules = KeyedRules {
-            max_awake: asked.max_awake.unwrap_or(default.max_awake),
-            idle_timeout: asked.idle_timeout.map_or(default.idle_timeout, |time| time.0),
-            max_keys: asked.max_keys.unwrap_or(default.max_keys),
-            intensity: asked.intensity.unwrap_or(default.intensity),
-            period: asked.period.map_or(default.period, |time| time.0),
-            backoff: set_aside(source, &keyed.span(), asked.backoff.as_ref(), default.backoff)?,
-        };
+        let mut rules = KeyedRules::default();
+        rules.take(keyed.get_ref());
+        check_backoff(source, &keyed.span(), rules.backoff)?;
         return Ok(Multiplicity::Keyed(rules));
     }
     let Some(instances) = value.instances else {
@@ -376,7 +330,7 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
 fn spawned_rules(
     source: &Source,
     value: &written::Service,
-    spawned: &Spanned<written::Spawned>,
+    spawned: &Spanned<WrittenSpawned>,
 ) -> Result<SpawnedRules, ConfigError> {
     if value.keyed.is_some() || value.instances.is_some() || value.partitioned {
         return Err(source.error(
@@ -392,13 +346,9 @@ fn spawned_rules(
             "leave `significant` out: who spawned a child can monitor it",
         ));
     }
-    let (asked, default) = (spawned.get_ref(), SpawnedRules::default());
-    let rules = SpawnedRules {
-        max_children: asked.max_children.unwrap_or(default.max_children),
-        intensity: asked.intensity.unwrap_or(default.intensity),
-        period: asked.period.map_or(default.period, |time| time.0),
-        backoff: set_aside(source, &spawned.span(), asked.backoff.as_ref(), default.backoff)?,
-    };
+    let mut rules = SpawnedRules::default();
+    rules.take(spawned.get_ref());
+    check_backoff(source, &spawned.span(), rules.backoff)?;
     Ok(rules)
 }
 
@@ -414,21 +364,6 @@ fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity
         return Err(source.error(&written.span(), what, "make it `keyed`, or leave `state` out"));
     }
     Ok(keeping)
-}
-
-/// A number of bytes that are held in memory.
-fn wide(bytes: &Bytes) -> usize {
-    usize::try_from(bytes.0).unwrap_or(usize::MAX)
-}
-
-fn shape(mailbox: &written::Mailbox) -> Shape {
-    let default = Shape::default();
-    Shape {
-        capacity: mailbox.capacity.unwrap_or(default.capacity),
-        bytes: mailbox.bytes.as_ref().map_or(default.bytes, wide),
-        all_bytes: mailbox.all_bytes.as_ref().map_or(default.all_bytes, wide),
-        overflow: mailbox.overflow.0,
-    }
 }
 
 fn grants(

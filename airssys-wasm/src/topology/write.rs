@@ -2,18 +2,14 @@
 //! one later changes nothing.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use airssys_rt_shim::child::{Restart, Shutdown};
-use airssys_rt_shim::mailbox::Overflow;
-use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy};
 use toml::{Table, Value};
 
-use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
-use crate::capability::{Access, Clocks, Randomness};
-use crate::limits::{Limits, size_text};
-use crate::settings::Keeping;
-use crate::settings::Multiplicity;
+use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
+use crate::capability::{Access, Randomness};
+use crate::schema::{Schema, Words, size_text};
+use crate::settings::{Keeping, Multiplicity};
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +37,8 @@ impl Topology {
     /// [`NotText`].
     pub fn to_text(&self) -> Result<String, NotText> {
         let mut text = format!("name = {}\n", Value::from(self.name.as_str()));
-        line(&mut text, "settings", &Value::Table(settings(self)));
-        line(&mut text, "root", &Value::Table(flags(&self.root)));
+        line(&mut text, "settings", &Value::Table(self.settings.table()));
+        line(&mut text, "root", &Value::Table(self.root.table()));
         nodes(&mut text, &self.children, None)?;
         Ok(text)
     }
@@ -54,7 +50,7 @@ fn nodes(text: &mut String, children: &[Node], parent: Option<&str>) -> Result<(
             Node::Supervisor(node) => ("supervisor", node.name.as_str(), "parent", supervisor(node)),
             Node::Service(node) => {
                 let mut table = service(node)?;
-                let own = limits(&node.limits).into_iter().filter(|(key, _)| node.own_limits.names(key)).collect();
+                let own = node.limits.table().into_iter().filter(|(key, _)| node.own_limits.names(key)).collect();
                 table.insert("limits".to_owned(), Value::Table(own));
                 ("service", node.address.as_str(), "supervisor", table)
             }
@@ -76,78 +72,15 @@ fn line(text: &mut String, key: &str, value: &Value) {
     text.push_str(&format!("{key} = {value}\n"));
 }
 
-pub(crate) fn settings(topology: &Topology) -> Table {
-    let settings = &topology.settings;
-    let mut table = Table::new();
-    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
-    set("reserve_timeout", time(settings.mesh.reserve_timeout));
-    set("shutdown_timeout", time(settings.shutdown_timeout));
-    set("dead_letters", count(settings.mesh.dead_letters));
-    set("dead_letter_bytes", wide(&settings.mesh.dead_letter_bytes));
-    set("timers", count(settings.mesh.timers));
-    set("timer_bytes", wide(&settings.mesh.timer_bytes));
-    set("baseline_from", size(settings.baseline_from));
-    if let Some(bytes) = settings.durable_bytes {
-        set("durable_state", size(bytes));
-    }
-    if let Some(keys) = &settings.trusted_keys {
-        set("trusted_keys", texts(keys));
-    }
-    table
-}
-
-pub(crate) fn flags(flags: &RootSpec) -> Table {
-    let mut table = Table::new();
-    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
-    let strategy = match flags.strategy {
-        // The topology has no dynamic supervisor.
-        Strategy::OneForOne | Strategy::Dynamic => "one-for-one",
-        Strategy::OneForAll => "one-for-all",
-        Strategy::RestForOne => "rest-for-one",
-    };
-    set("strategy", strategy.into());
-    set("intensity", i64::from(flags.intensity).into());
-    set("period", time(flags.period));
-    if let Some(backoff) = flags.backoff {
-        set("backoff", back_off(backoff));
-    }
-    let auto_shutdown = match flags.auto_shutdown {
-        AutoShutdown::Never => "never",
-        AutoShutdown::Any => "any",
-        AutoShutdown::All => "all",
-    };
-    set("auto_shutdown", auto_shutdown.into());
-    table
-}
-
-fn back_off(backoff: Backoff) -> Value {
-    let mut table = Table::new();
-    table.insert("initial".to_owned(), time(backoff.initial));
-    table.insert("factor".to_owned(), backoff.factor.into());
-    table.insert("max".to_owned(), time(backoff.max));
-    table.insert("reset_after".to_owned(), time(backoff.reset_after));
-    Value::Table(table)
-}
-
 pub(crate) fn supervisor(node: &SupervisorNode) -> Table {
-    let mut table = flags(&node.flags);
+    let mut table = node.flags.table();
     child(&mut table, node.restart, node.shutdown, node.significant);
     table
 }
 
 fn child(table: &mut Table, restart: Restart, shutdown: Shutdown, significant: bool) {
-    let restart = match restart {
-        Restart::Permanent => "permanent",
-        Restart::Transient => "transient",
-        Restart::Temporary => "temporary",
-    };
-    table.insert("restart".to_owned(), restart.into());
-    let shutdown = match shutdown {
-        Shutdown::BrutalKill => "brutal-kill".into(),
-        Shutdown::Infinity => "infinity".into(),
-        Shutdown::Timeout(timeout) => time(timeout),
-    };
-    table.insert("shutdown".to_owned(), shutdown);
+    table.insert("restart".to_owned(), restart.text().into());
+    table.insert("shutdown".to_owned(), shutdown.text().into());
     table.insert("significant".to_owned(), significant.into());
 }
 
@@ -164,56 +97,23 @@ pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
             set("instances", count(instances));
             set("partitioned", true.into());
         }
-        Multiplicity::Keyed(rules) => {
-            let mut keyed = Table::new();
-            keyed.insert("max_awake".to_owned(), count(rules.max_awake));
-            keyed.insert("idle_timeout".to_owned(), time(rules.idle_timeout));
-            keyed.insert("max_keys".to_owned(), count(rules.max_keys));
-            keyed.insert("intensity".to_owned(), i64::from(rules.intensity).into());
-            keyed.insert("period".to_owned(), time(rules.period));
-            keyed.insert("backoff".to_owned(), back_off(rules.backoff));
-            set("keyed", Value::Table(keyed));
-        }
-        Multiplicity::Spawned(rules) => {
-            let mut spawned = Table::new();
-            spawned.insert("max_children".to_owned(), count(rules.max_children));
-            spawned.insert("intensity".to_owned(), i64::from(rules.intensity).into());
-            spawned.insert("period".to_owned(), time(rules.period));
-            spawned.insert("backoff".to_owned(), back_off(rules.backoff));
-            set("spawned", Value::Table(spawned));
-        }
+        Multiplicity::Keyed(rules) => set("keyed", rules.table().into()),
+        Multiplicity::Spawned(rules) => set("spawned", rules.table().into()),
     }
-    let overflow = match node.shape.overflow {
-        Overflow::Wait => "wait",
-        Overflow::Refuse => "refuse",
-        Overflow::DropNewest => "drop-newest",
-        Overflow::DropOldest => "drop-oldest",
-    };
-    let mut mailbox = Table::new();
-    mailbox.insert("capacity".to_owned(), count(node.shape.capacity));
-    mailbox.insert("bytes".to_owned(), wide(&node.shape.bytes));
-    mailbox.insert("all_bytes".to_owned(), wide(&node.shape.all_bytes));
-    mailbox.insert("overflow".to_owned(), overflow.into());
-    set("mailbox", Value::Table(mailbox));
+    set("mailbox", node.shape.table().into());
     set("retries", i64::from(node.retries).into());
     if node.keeping == Keeping::Durable {
-        set("state", "durable".into());
+        set("state", node.keeping.text().into());
     }
     set("config", Value::Table(node.config.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect()));
     set("grants", Value::Table(grants(node)?));
-    let clocks = match node.baseline.clocks {
-        Clocks::Real => "real".into(),
-        Clocks::None => "none".into(),
-        Clocks::Coarse(step) => time(step),
-    };
-    set("clocks", clocks);
+    set("clocks", node.baseline.clocks.text().into());
     let randomness = match node.baseline.randomness {
-        Randomness::Real => "real".into(),
-        Randomness::None => "none".into(),
         // The parser takes whole numbers up to the largest that TOML has, so this is one of those.
         Randomness::Seeded(seed) => {
             Value::Table(Table::from_iter([("seed".to_owned(), i64::try_from(seed).unwrap_or(i64::MAX).into())]))
         }
+        word => word.text().into(),
     };
     set("randomness", randomness);
     Ok(table)
@@ -243,79 +143,12 @@ pub(crate) fn grants(node: &ServiceNode) -> Result<Table, NotText> {
         let mut granted =
             Table::from_iter([("host".to_owned(), path(&file.host)?), ("access".to_owned(), access.into())]);
         if file.access == Access::ReadWrite {
-            granted.insert("max".to_owned(), size(file.max_bytes));
+            granted.insert("max".to_owned(), size_text(file.max_bytes).into());
         }
         files.insert(guest.clone(), Value::Table(granted));
     }
     table.insert("files".to_owned(), Value::Table(files));
     Ok(table)
-}
-
-/// Limits by their keys.
-pub(crate) fn limits(limits: &Limits) -> Table {
-    // Each by its name, so that a new limit does not compile without a place here.
-    let Limits {
-        memory_bytes,
-        memories,
-        table_elements,
-        tables,
-        core_instances,
-        stack_bytes,
-        turn_deadline,
-        turn_budget,
-        start_timeout,
-        message_bytes,
-        boundary_bytes,
-        state_bytes,
-        all_state_bytes,
-        effects,
-        effect_bytes,
-        timers,
-        timer_bytes,
-        subscriptions,
-        monitors,
-        resources,
-        log_line_bytes,
-    } = limits;
-    Table::from_iter(
-        [
-            ("memory", size(*memory_bytes)),
-            ("memories", count(*memories)),
-            ("table_elements", count(*table_elements)),
-            ("tables", count(*tables)),
-            ("core_instances", count(*core_instances)),
-            ("stack", wide(stack_bytes)),
-            ("turn_deadline", time(*turn_deadline)),
-            ("turn_budget", time(*turn_budget)),
-            ("start_timeout", time(*start_timeout)),
-            ("message", size(*message_bytes)),
-            ("boundary", wide(boundary_bytes)),
-            ("state", wide(state_bytes)),
-            ("all_state", wide(all_state_bytes)),
-            ("effects", count(*effects)),
-            ("effect_bytes", wide(effect_bytes)),
-            ("timers", count(*timers)),
-            ("timer_bytes", wide(timer_bytes)),
-            ("subscriptions", count(*subscriptions)),
-            ("monitors", count(*monitors)),
-            ("resources", count(*resources)),
-            ("log_line", wide(log_line_bytes)),
-        ]
-        .map(|(key, value)| (key.to_owned(), value)),
-    )
-}
-
-fn time(time: Duration) -> Value {
-    humantime::format_duration(time).to_string().into()
-}
-
-/// In the largest unit that says it exactly.
-pub(crate) fn size(bytes: u64) -> Value {
-    size_text(bytes).into()
-}
-
-fn wide(bytes: &usize) -> Value {
-    size(u64::try_from(*bytes).unwrap_or(u64::MAX))
 }
 
 fn count(count: usize) -> Value {

@@ -1,0 +1,241 @@
+//! A table of keys, and what is made of it.
+
+use toml::Table;
+
+use super::Way;
+use super::range::{OutOfRange, Range, Unit};
+use super::written::Written;
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) key: &'static str,
+    /// What the book calls its type.
+    pub(crate) kind: &'static str,
+    /// What its number may be.
+    pub(crate) range: Option<Range>,
+    /// What the book says of its default, where that is not the value alone.
+    pub(crate) default: Option<&'static str>,
+    /// How it is changed while a host runs; none where it is not for one that does.
+    pub(crate) way: Option<Way>,
+    /// What the book says about it.
+    pub(crate) meaning: &'static str,
+    /// What happens to who wants more.
+    pub(crate) past: Option<&'static str>,
+}
+
+impl Key {
+    /// A key of a table that nothing is made of but what the book says.
+    pub(crate) const fn told(
+        key: &'static str,
+        kind: &'static str,
+        default: &'static str,
+        way: Option<Way>,
+        meaning: &'static str,
+    ) -> Self {
+        Self { key, kind, range: None, default: Some(default), way, meaning, past: None }
+    }
+
+    /// The same, of a number that may be so much.
+    pub(crate) const fn within(self, unit: Unit, least: u64, most: u64) -> Self {
+        Self { range: Some(Range { key: self.key, unit, least, most }), ..self }
+    }
+
+    /// By what a number of this key is outside of what it may be.
+    pub(crate) fn check(&self, is: u64) -> Option<OutOfRange> {
+        self.range.and_then(|range| range.check(is))
+    }
+
+    /// A range, where the value is a number that has one.
+    pub(crate) const fn range(key: &'static str, unit: Option<Unit>, ends: Option<(u64, u64)>) -> Option<Range> {
+        match (unit, ends) {
+            (Some(unit), Some((least, most))) => Some(Range { key, unit, least, most }),
+            _ => None,
+        }
+    }
+}
+
+/// The number of a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Number {
+    /// The tables that the key stands in, the outermost first, below the one that was asked.
+    pub(crate) tables: Vec<&'static str>,
+    pub(crate) key: &'static Key,
+    pub(crate) is: u64,
+}
+
+impl Number {
+    pub(crate) fn new(key: &'static Key, is: u64) -> Self {
+        Self { tables: Vec::new(), key, is }
+    }
+
+    /// The same, of a table within another one.
+    pub(crate) fn within(mut self, key: &'static Key) -> Self {
+        self.tables.insert(0, key.key);
+        self
+    }
+
+    /// By what it is outside of what it may be.
+    pub(crate) fn check(&self) -> Option<OutOfRange> {
+        self.key.check(self.is)
+    }
+}
+
+/// What is written as a table of keys.
+pub(crate) trait Schema {
+    /// The keys, in the order of the book.
+    const KEYS: &'static [Key];
+    /// What a file says of it.
+    type Written;
+
+    /// Changes what a file says; all else stays.
+    fn take(&mut self, written: &Self::Written);
+
+    /// Whether a file says something of this key.
+    fn names(written: &Self::Written, key: &str) -> bool;
+
+    /// Each key with its value, as it is written.
+    fn table(&self) -> Table;
+
+    /// The numbers in it, in the order of the keys.
+    fn numbers(&self) -> Vec<Number>;
+}
+
+/// What the book calls the type of what is written for a field.
+pub(crate) const fn kind_of<W: Written<F>, F, T>(_field: fn(&T) -> &F) -> &'static str {
+    W::KIND
+}
+
+/// What is counted by what is written for a field.
+pub(crate) const fn unit_of<W: Written<F>, F, T>(_field: fn(&T) -> &F) -> Option<Unit> {
+    W::UNIT
+}
+
+/// A table of keys.
+///
+/// `schema! { pub struct T, written W { ... } }` makes the struct `T` with a field and a default for each row, `W`, which is what a file says of it, with an
+/// option for each row, and `Schema for T`. `schema! { of T, written W { ... } }` does without the struct, and the rows name fields of `T`.
+///
+/// A row: what it means (also what the book says), the key, how it is written, the field, its type and its default, what a number may be (`in`), how it is
+/// changed while a host runs (`by`), what the book calls its type (`kind`) and its default (`default`) where that does not follow, and what happens past
+/// it (`past`).
+macro_rules! schema {
+    (
+        $(#[$meta:meta])*
+        pub struct $of:ident, written $(#[$written_meta:meta])* $written:ident {
+            $(
+                $(#[doc = $text:literal])+
+                $key:ident: $kind:ty => $field:ident: $type:ty = $value:expr
+                    $(, in $range:expr)? $(, by $way:ident)? $(, kind $told:literal)? $(, default $default:literal)?
+                    $(, past $past:literal)?;
+            )+
+        }
+    ) => {
+        $(#[$meta])*
+        pub struct $of {
+            $(
+                $(#[doc = $text])+
+                #[doc = ""]
+                #[doc = concat!("Default: `", stringify!($value), "`.")]
+                pub $field: $type,
+            )+
+        }
+
+        impl Default for $of {
+            fn default() -> Self {
+                Self { $($field: $value,)+ }
+            }
+        }
+
+        $crate::schema::schema! {
+            of $of, written $(#[$written_meta])* $written {
+                $(
+                    $(#[doc = $text])+
+                    $key: $kind => $field
+                        $(, in $range)? $(, by $way)? $(, kind $told)? $(, default $default)? $(, past $past)?;
+                )+
+            }
+        }
+    };
+    (
+        of $of:ty, written $(#[$written_meta:meta])* $written:ident {
+            $(
+                $(#[doc = $text:literal])+
+                $key:ident: $kind:ty => $($field:ident).+
+                    $(, in $range:expr)? $(, by $way:ident)? $(, kind $told:literal)? $(, default $default:literal)?
+                    $(, past $past:literal)?;
+            )+
+        }
+    ) => {
+        #[doc = concat!("What a file says of [`", stringify!($of), "`]; what it does not say is left as it was.")]
+        $(#[$written_meta])*
+        #[derive(Debug, Clone, Default, PartialEq, ::serde::Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub(crate) struct $written {
+            $(pub(crate) $key: Option<$kind>,)+
+        }
+
+        impl $crate::schema::Schema for $of {
+            const KEYS: &'static [$crate::schema::Key] = &[
+                $($crate::schema::Key {
+                    key: stringify!($key),
+                    kind: $crate::schema::schema!(@or [$($told)?] {
+                        $crate::schema::kind_of::<$kind, _, _>(|of: &$of| &of.$($field).+)
+                    }),
+                    range: $crate::schema::Key::range(
+                        stringify!($key),
+                        $crate::schema::unit_of::<$kind, _, _>(|of: &$of| &of.$($field).+),
+                        $crate::schema::schema!(@some [$((*($range).start(), *($range).end()))?]),
+                    ),
+                    default: $crate::schema::schema!(@some [$($default)?]),
+                    way: $crate::schema::schema!(@some [$($crate::schema::Way::$way)?]),
+                    meaning: concat!($($text),+),
+                    past: $crate::schema::schema!(@some [$($past)?]),
+                },)+
+            ];
+
+            type Written = $written;
+
+            fn take(&mut self, written: &$written) {
+                $(
+                    if let Some(written) = &written.$key {
+                        $crate::schema::Written::put(written, &mut self.$($field).+);
+                    }
+                )+
+            }
+
+            fn names(written: &$written, key: &str) -> bool {
+                match key {
+                    $(stringify!($key) => written.$key.is_some(),)+
+                    _ => false,
+                }
+            }
+
+            fn table(&self) -> ::toml::Table {
+                let mut table = ::toml::Table::new();
+                $(
+                    if let Some(value) = <$kind as $crate::schema::Written<_>>::value(&self.$($field).+) {
+                        table.insert(stringify!($key).to_owned(), value);
+                    }
+                )+
+                table
+            }
+
+            fn numbers(&self) -> Vec<$crate::schema::Number> {
+                let mut all = Vec::new();
+                let mut keys = <Self as $crate::schema::Schema>::KEYS.iter();
+                $(
+                    if let Some(key) = keys.next() {
+                        <$kind as $crate::schema::Written<_>>::numbers(&self.$($field).+, key, &mut all);
+                    }
+                )+
+                all
+            }
+        }
+    };
+    (@some []) => { None };
+    (@some [$value:expr]) => { Some($value) };
+    (@or [] { $other:expr }) => { $other };
+    (@or [$value:expr] { $other:expr }) => { $value };
+}
+pub(crate) use schema;

@@ -1,0 +1,224 @@
+//! The values of keys as they are written: numbers, sizes, times, words.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use toml::Value;
+
+use super::range::{LONGEST, Unit, amount, nanoseconds};
+use super::table::{Key, Number};
+
+/// How a value is written that is a field of type `F`.
+pub(crate) trait Written<F>: Sized {
+    /// What the book calls it.
+    const KIND: &'static str;
+    /// What it counts, where it is a number with a range.
+    const UNIT: Option<Unit> = None;
+
+    /// What was written becomes the field.
+    fn put(&self, field: &mut F);
+
+    /// The field as it is written; none where it is left out.
+    fn value(field: &F) -> Option<Value>;
+
+    /// The numbers that are in the field.
+    fn numbers(_field: &F, _key: &'static Key, _all: &mut Vec<Number>) {}
+}
+
+/// A plain number. One that TOML has no room for is written as the largest one: no range has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Count<T>(pub(crate) T);
+
+impl<T: Copy + TryInto<u64>> Written<T> for Count<T> {
+    const KIND: &'static str = "count";
+    const UNIT: Option<Unit> = Some(Unit::Count);
+
+    fn put(&self, field: &mut T) {
+        *field = self.0;
+    }
+
+    fn value(field: &T) -> Option<Value> {
+        let number = (*field).try_into().unwrap_or(u64::MAX);
+        Some(i64::try_from(number).unwrap_or(i64::MAX).into())
+    }
+
+    fn numbers(field: &T, key: &'static Key, all: &mut Vec<Number>) {
+        all.push(Number::new(key, (*field).try_into().unwrap_or(u64::MAX)));
+    }
+}
+
+/// More than any machine has, in bytes.
+const MOST_BYTES: u64 = 8 << 60;
+
+/// A number of bytes, written as people do: `"32MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let size = bytesize::ByteSize::from_str(&text).map_err(|error| {
+            D::Error::custom(format!("{text:?} is no number of bytes ({error}); hint: write it like \"32MiB\""))
+        })?;
+        // What does not fit into 64 bits comes as the largest number that does.
+        if size.as_u64() > MOST_BYTES {
+            return Err(D::Error::custom(format!("{text:?} is more than 8 EiB; hint: write it like \"32MiB\"")));
+        }
+        Ok(Self(size.as_u64()))
+    }
+}
+
+impl<T: Copy + TryInto<u64> + TryFrom<u64> + Bounded> Written<T> for Bytes {
+    const KIND: &'static str = "size";
+    const UNIT: Option<Unit> = Some(Unit::Bytes);
+
+    fn put(&self, field: &mut T) {
+        *field = self.0.try_into().unwrap_or(T::MOST);
+    }
+
+    fn value(field: &T) -> Option<Value> {
+        Some(amount(Unit::Bytes, (*field).try_into().unwrap_or(u64::MAX)).into())
+    }
+
+    fn numbers(field: &T, key: &'static Key, all: &mut Vec<Number>) {
+        all.push(Number::new(key, (*field).try_into().unwrap_or(u64::MAX)));
+    }
+}
+
+/// A number that has a largest one.
+pub(crate) trait Bounded {
+    const MOST: Self;
+}
+
+impl Bounded for u64 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for usize {
+    const MOST: Self = Self::MAX;
+}
+
+/// A bound that may be left out.
+impl Written<Option<u64>> for Bytes {
+    const KIND: &'static str = "size";
+
+    fn put(&self, field: &mut Option<u64>) {
+        *field = Some(self.0);
+    }
+
+    fn value(field: &Option<u64>) -> Option<Value> {
+        field.map(|bytes| amount(Unit::Bytes, bytes).into())
+    }
+}
+
+/// Parses a length of time that is not too long.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time <= LONGEST => Ok(time),
+        Ok(_) => Err("it is longer than a year".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A length of time, written as people do: `"5s"`, `"250ms"`, `"1m 30s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Humane(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Humane {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_time(&text).map(Self).map_err(|error| {
+            D::Error::custom(format!(
+                "{text:?} is no length of time ({error}); hint: write it like \"5s\" or \"250ms\""
+            ))
+        })
+    }
+}
+
+impl Written<Duration> for Humane {
+    const KIND: &'static str = "time";
+    const UNIT: Option<Unit> = Some(Unit::Nanoseconds);
+
+    fn put(&self, field: &mut Duration) {
+        *field = self.0;
+    }
+
+    fn value(field: &Duration) -> Option<Value> {
+        Some(humantime::format_duration(*field).to_string().into())
+    }
+
+    fn numbers(field: &Duration, key: &'static Key, all: &mut Vec<Number>) {
+        all.push(Number::new(key, nanoseconds(*field)));
+    }
+}
+
+impl Written<f64> for f64 {
+    const KIND: &'static str = "number";
+
+    fn put(&self, field: &mut f64) {
+        *field = *self;
+    }
+
+    fn value(field: &f64) -> Option<Value> {
+        Some((*field).into())
+    }
+}
+
+/// A value that is written as one of a few words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+/// The words for a value.
+pub(crate) trait Words: Copy + PartialEq + 'static {
+    /// What the value is, for the error.
+    const WHAT: &'static str;
+    /// What it may be, for the error.
+    const HINT: &'static str;
+    /// Each word with what it means; the first one stands for what has none.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// What else may be written: a length of time.
+    fn other(_text: &str) -> Option<Self> {
+        None
+    }
+
+    /// The length of time that is written in place of a word.
+    fn time(self) -> Option<Duration> {
+        None
+    }
+
+    /// As it is written.
+    fn text(self) -> String {
+        match (self.time(), Self::ALL.iter().find(|(_, means)| *means == self).or(Self::ALL.first())) {
+            (Some(time), _) => humantime::format_duration(time).to_string(),
+            (None, Some((word, _))) => (*word).to_owned(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+impl<'de, T: Words> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let known = T::ALL.iter().find(|(word, _)| *word == text).map(|(_, means)| *means);
+        known
+            .or_else(|| T::other(&text))
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is no {}; hint: it is one of {}", T::WHAT, T::HINT)))
+    }
+}
+
+impl<T: Words> Written<T> for Word<T> {
+    const KIND: &'static str = "word";
+
+    fn put(&self, field: &mut T) {
+        *field = self.0;
+    }
+
+    fn value(field: &T) -> Option<Value> {
+        Some(field.text().into())
+    }
+}
