@@ -116,7 +116,9 @@ impl Limits {
     /// assert_eq!(timers, Some(("timers", Amount::Count(1_000))));
     /// ```
     pub fn amounts(&self) -> impl Iterator<Item = (&'static str, Amount)> {
-        self.numbers().into_iter().filter_map(|number| Some((number.key.key, Amount::of(number.key.range?.unit, number.is))))
+        self.numbers()
+            .into_iter()
+            .filter_map(|number| Some((number.key.key, Amount::of(number.key.range?.unit, number.is))))
     }
 }
 

@@ -10,9 +10,7 @@ use toml::Value;
 
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
-use crate::schema::{
-    Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema,
-};
+use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;

@@ -177,10 +177,14 @@ impl Reader<'_> {
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
                 other => {
-                    self.name(&std::mem::take(&mut path), line);
+                    let path = std::mem::take(&mut path);
+                    self.name(&path, line);
                     colons = 0;
-                    if let TokenTree::Group(group) = other {
-                        self.tokens(group.stream());
+                    match other {
+                        // `pub(crate)` says who may know something, and not whom it knows.
+                        TokenTree::Group(_) if path == ["pub"] => {}
+                        TokenTree::Group(group) => self.tokens(group.stream()),
+                        _ => {}
                     }
                 }
             }

@@ -59,8 +59,8 @@ pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::limits::{OutOfRange, SHADOW_BYTES};
-use crate::schema::{MILLISECOND, Range, nanoseconds, size_text};
 use crate::registry::{StoreError, Untrusted};
+use crate::schema::{MILLISECOND, Range, nanoseconds, size_text};
 use crate::topology::FolderError;
 
 /// How a deployment goes about it.

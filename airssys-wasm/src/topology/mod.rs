@@ -12,8 +12,8 @@ mod validate;
 pub(crate) mod write;
 mod written;
 
-pub use keys::reference;
 pub use folders::{FolderError, FolderNote, Granted};
+pub use keys::reference;
 pub use range::{RangeError, Whose};
 pub use tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 pub use write::NotText;

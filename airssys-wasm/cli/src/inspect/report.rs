@@ -131,7 +131,9 @@ fn begins_with(needs: &Needs) -> String {
     )
 }
 
-fn asked_for(Requests { send, call, publish, subscribe, spawn, files, environment, sockets }: &Requests) -> Vec<String> {
+fn asked_for(
+    Requests { send, call, publish, subscribe, spawn, files, environment, sockets }: &Requests,
+) -> Vec<String> {
     fn texts<T: ToString>(all: &[T]) -> Vec<String> {
         all.iter().map(T::to_string).collect()
     }
