@@ -348,6 +348,25 @@ async fn a_suspended_service_goes_on_with_the_state_from_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_suspended_service_goes_on_with_stays_when_another_release_was_tried() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    for (release, turns) in [("two", 1), ("three", 2)] {
+        // The second one is tried because the first left the service suspended, and has to go as well.
+        let deployment = mesh.on_probation(mesh.release(release, "healthy", 1)).await;
+        assert_eq!(mesh.count().await.0, release);
+        deployment.cancel();
+        let Progress::Suspended { turns: discards, .. } = deployment.ended().await else { panic!("{release} stays") };
+        assert_eq!(discards, turns, "all that has come since the release that is back");
+    }
+    assert_eq!(mesh.runtime.restore_state("counter", quick()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.state(), holds("handled", 1));
+    mesh.number = 1;
+    assert_eq!(mesh.count().await.0, "one");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_every_message_counts_once_in_whichever_schema() {
     let mesh = Handover::start(TOPOLOGY, "both-ways").await;
     let over = Arc::<AtomicBool>::default();

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::ComponentActor;
-use super::past::{Before, Returning};
-use super::serving::Serving;
+use super::before::{Before, Returning};
+use super::decide::Event;
+use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
-use super::swap::{Held, MemoryHandover, NotSwapped, Probation, Swap, Swapped, Way};
+use super::swap::{Held, MemoryHandover, NotSwapped, Swap, Swapped, Way};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
@@ -25,6 +26,14 @@ use crate::state::durable::NO_MESSAGE;
 type Left = (Option<Box<Held>>, Option<Crash>);
 
 impl ComponentActor {
+    /// Lets what is offered to the place take over, where it still is.
+    pub(super) async fn take_offer(&mut self) -> Flow {
+        match self.live.take_offer() {
+            Some(swap) => self.swap(*swap, None).await,
+            None => Flow::Continue,
+        }
+    }
+
     /// Lets another release take over, where it is not withdrawn.
     pub(super) async fn swap(&mut self, swap: Swap, cut_off: Option<Crash>) -> Flow {
         self.take_over(swap, cut_off).await;
@@ -45,23 +54,16 @@ impl ComponentActor {
         let begun = Instant::now();
         let waiting = self.identity.mailbox.len();
         let was_cut_off = cut_off.is_some();
-        let hands_over = self.live.serving().template.hands_over() && next.template.hands_over();
-        let lost = cut_off.filter(|_| hands_over && memory != MemoryHandover::Never);
+        let lost = cut_off.filter(|_| {
+            let hands_over = self.live.serving().template.hands_over() && next.template.hands_over();
+            hands_over && memory != MemoryHandover::Never
+        });
         let swapped = match way {
-            Way::Forth(probation) => self.forth(&next, prepared, probation, memory, until).await,
-            Way::Same(probation) => {
-                let same = Arc::ptr_eq(&self.live.serving(), &probation.before) && !self.suspended;
-                let swapped = if same && self.live.is_settled() {
-                    self.forth(&next, prepared, probation, memory, until).await
-                } else {
-                    Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
-                };
-                if swapped.is_ok() {
-                    self.live.settle();
-                    self.live.same();
-                }
-                swapped
+            Way::Forth(probation) => self.forth(&next, prepared, Some(probation), memory, until).await,
+            Way::Same { before } if self.suspended || !self.live.is_settled_on(&before) => {
+                Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
             }
+            Way::Same { .. } => self.forth(&next, prepared, None, memory, until).await,
             Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
             Way::Anew { state, known } => self.forget(&state, known).await,
         };
@@ -72,11 +74,12 @@ impl ComponentActor {
         let _nobody_waits_any_more = answer.send(swapped);
     }
 
+    /// To a release that is on probation then, or to the same one again.
     async fn forth(
         &mut self,
         next: &Arc<Serving>,
-        prepared: Option<Prepared>,
-        probation: Probation,
+        mut prepared: Option<Prepared>,
+        probation: Option<Probation>,
         memory: MemoryHandover,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
@@ -87,21 +90,25 @@ impl ComponentActor {
         let (snapshot, without_memory) = self.memory(next, memory, until).await?;
         let commits = self.identity.own.lane().commits();
         // What its start wrote stands only where nobody has written since it read.
-        let prepared = prepared.and_then(|mut made| (!made.is_stale()).then_some(made));
-        let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
-        let saved = prepared.saves(Some(probation.before.identity.terms.schema));
-        // Of one that was on its way back itself.
-        let returning = self.live.returning();
-        if !saved.is_empty() {
-            // Where this incarnation is killed while it waits for the disk, the next one is of the release before.
-            self.live.returns(Some(Returning { saved: Arc::clone(&saved), discard: false }));
+        if prepared.as_mut().is_some_and(Prepared::is_stale) {
+            prepared = None;
         }
-        let committed = prepared.commit().await;
-        self.live.returns(returning.filter(|_| committed.is_err()));
-        let instance = committed?;
-        let old = self.serve(next, instance).map(|instance| Box::new(Held { instance, commits }));
-        self.live.switch(Arc::clone(next), Some(probation));
-        self.live.brought_over(saved);
+        let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
+        let saved = prepared.saves(probation.as_ref().map(|probation| probation.before.identity.terms.schema));
+        let instance = if saved.is_empty() {
+            prepared.commit().await?
+        } else {
+            // Where this incarnation is killed while it waits for the disk, the next one is of the release before.
+            self.live.happens(Event::TakesOver(saved.clone()));
+            let committed = prepared.commit().await;
+            if committed.is_err() {
+                self.live.happens(Event::DidNotTakeOver);
+            }
+            committed?
+        };
+        let watch = self.live.took_over(Arc::clone(next), probation, saved);
+        let old = self.serve_watched(next, instance, watch);
+        let old = old.map(|instance| Box::new(Held { instance, commits }));
         Metrics::count(&self.identity.service.metrics.started);
         Ok((old, without_memory))
     }
@@ -124,12 +131,15 @@ impl ComponentActor {
         memory: MemoryHandover,
         until: Instant,
     ) -> Result<(Option<Bytes>, Option<Crash>), NotSwapped> {
+        // What hands nothing over looks at no clock for that.
+        if memory == MemoryHandover::Never || self.instance.is_none() || !next.template.hands_over() {
+            return Ok((None, None));
+        }
         let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
         let taken = match memory {
-            MemoryHandover::Never => return Ok((None, None)),
             MemoryHandover::Required => self.snapshot(next, until).await,
             // Where it does not come to an end, there is time left to do without it.
-            MemoryHandover::WherePossible => self.snapshot(next, half).await,
+            _ => self.snapshot(next, half).await,
         };
         match taken {
             Ok(snapshot) => Ok((snapshot, None)),
@@ -154,12 +164,13 @@ impl ComponentActor {
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.lane().commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
-        if discard && !Arc::ptr_eq(&self.live.serving().template, &next.template) {
-            self.live.forget();
-        }
-        self.live.switch(Arc::clone(&next), None);
+        let back = Returning { saved: saved.clone(), discard };
+        self.live.happens(Event::GoesBack { next: Arc::clone(&next), back });
         match held.filter(|held| held.commits == commits && !discard) {
-            Some(held) => drop(self.serve(&next, held.instance)),
+            Some(held) => {
+                self.live.happens(Event::IsBack(Arc::clone(&next)));
+                drop(self.serve(&next, held.instance));
+            }
             None => self.go_back(saved, discard).await?,
         }
         if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {

@@ -9,10 +9,11 @@ use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::worker::Flow;
 use tokio::sync::oneshot;
 
-use super::past::{Before, Returning, Suspended};
+use super::before::{Before, Returning, Suspended};
+use super::decide::Event;
 use super::serving::Serving;
 use super::start::{commit, start};
-use super::watch::Lent;
+use super::watch::{Lent, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
@@ -30,7 +31,7 @@ impl ComponentActor {
             child.begins(&me);
         }
         self.identity.me.store(Some(Arc::new(me)));
-        if self.live.is_suspended() {
+        if !self.live.begins() {
             self.suspended = true;
             if let Some(damage) = self.live.damage() {
                 tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
@@ -73,7 +74,8 @@ impl ComponentActor {
         if let Some(Returning { saved, discard }) = self.live.returning() {
             return self.go_back(&saved, discard).await;
         }
-        match self.start_live(true).await {
+        let serving = self.live.serving();
+        match self.start_live(&serving, true).await {
             Ok(()) => Ok(()),
             Err(crash) if self.bears() => match self.lend(Lent::Over).await {
                 true => {
@@ -93,24 +95,23 @@ impl ComponentActor {
     }
 
     /// What the states were that it brings over is kept where they are to be that again.
-    async fn start_live(&mut self, keep: bool) -> Result<(), Crash> {
+    async fn start_live(&mut self, serving: &Serving, keep: bool) -> Result<(), Crash> {
         Metrics::count(&self.identity.service.metrics.started);
-        let serving = self.live.serving();
-        let mut prepared = start(&self.engines, &serving).await?;
+        let mut prepared = start(&self.engines, serving).await?;
         if keep {
             // Before it happens: this incarnation may be killed while it waits for the disk.
-            self.live.brought_over(prepared.saves(self.live.schema_before()));
+            self.live.happens(Event::BringsOver(prepared.saves(self.live.schema_before())));
         }
         let instance = prepared.commit().await?;
-        self.serve(&serving, instance);
+        self.serve(serving, instance);
         Ok(())
     }
 
     /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
     /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
     pub(super) async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
-        // Where this incarnation ends over it, the next one goes on.
-        self.live.returns(Some(Returning { saved: Arc::clone(saved), discard }));
+        // Where this incarnation ends over it, the next one goes on: the place says so.
+        let serving = self.live.serving();
         if let Some(shelf) = &self.identity.service.shelf {
             shelf.settle().await;
         }
@@ -124,14 +125,18 @@ impl ComponentActor {
             }
         }
         // What it brings back itself was in its own schema before.
-        match self.start_live(!brings_back).await {
+        match self.start_live(&serving, !brings_back).await {
             Err(crash @ Crash::Schema { .. }) => {
                 for (saved, put_back, turns) in &put_back {
                     saved.undo(put_back, *turns).await?;
                 }
-                tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
-                self.live.suspend(Suspended { crash, saved: Arc::clone(saved) });
                 self.instance = None;
+                let suspended = Suspended { crash: crash.clone(), saved: saved.clone() };
+                if !self.live.happens(Event::CannotRead(serving, suspended)) {
+                    // Another release was put in meanwhile, and starts next.
+                    return Err(crash);
+                }
+                tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
                 self.suspended = true;
                 if let Route::Keyed(keyed) = &self.identity.service.route {
                     keyed.room.notify_one();
@@ -140,7 +145,7 @@ impl ComponentActor {
             }
             Err(crash) => Err(crash),
             Ok(()) => {
-                self.live.returns(None);
+                self.live.happens(Event::IsBack(serving));
                 Ok(())
             }
         }
@@ -148,15 +153,33 @@ impl ComponentActor {
 
     /// Serves with this instance from now on; the one that did before.
     pub(super) fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
+        let watch = self.live.watched();
+        self.serve_watched(serving, instance, watch)
+    }
+
+    /// [`ComponentActor::serve`], where it is known whether its turns are counted.
+    pub(super) fn serve_watched(
+        &mut self,
+        serving: &Serving,
+        instance: Instance,
+        watch: Option<Arc<Watch>>,
+    ) -> Option<Instance> {
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);
         self.suspended = false;
-        self.watching = self.live.watched().map(|watch| watch.begin(serving, None));
+        self.watching = watch.map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
     }
 
-    /// Goes on under the rules that are live here, which are for the release that it serves with.
-    pub(super) fn retune(&mut self) {
+    /// Goes on under the rules that are live here, which are for the release that it serves with, and says so.
+    pub(super) fn retuned(&mut self, done: oneshot::Sender<()>) -> Flow {
+        self.live.cut().forget();
+        self.retune();
+        let _nobody_waits = done.send(());
+        Flow::Continue
+    }
+
+    fn retune(&mut self) {
         if self.watching.as_ref().is_some_and(|watching| watching.is_lent()) {
             // Another release stands in, and the one that is live here takes them up when it starts.
             return;

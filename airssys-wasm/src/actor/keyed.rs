@@ -19,7 +19,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::past::Past;
+use super::before::Past;
 use super::place::{Post, ServiceSpec, identity};
 use super::share::{ALL, Known, Share};
 use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
@@ -199,7 +199,7 @@ impl Roster {
     /// Those whose state has yet to be put back, or brought back, under a release that came back.
     pub(crate) fn returning(&self) -> Vec<Target> {
         let awakened = self.lock();
-        let asleep = awakened.asleep.values().filter(|asleep| asleep.past.returning.is_some());
+        let asleep = awakened.asleep.values().filter(|asleep| asleep.past.returning().is_some());
         let awake = awakened.posts.values().filter(|post| post.live.returning().is_some());
         let awake = awake.map(|post| post.live.serving().identity.own.clone());
         asleep.map(|asleep| asleep.own.clone()).chain(awake).collect()
@@ -209,7 +209,7 @@ impl Roster {
     pub(crate) fn is_returning(&self, address: &Address) -> bool {
         let awakened = self.lock();
         let awake = awakened.posts.get(address.as_str()).is_some_and(|post| post.live.returning().is_some());
-        let asleep = awakened.asleep.get(address.as_str()).is_some_and(|asleep| asleep.past.returning.is_some());
+        let asleep = awakened.asleep.get(address.as_str()).is_some_and(|asleep| asleep.past.returning().is_some());
         awake || asleep
     }
 
@@ -217,7 +217,7 @@ impl Roster {
     pub(crate) fn saved(&self) -> Vec<Before> {
         let awakened = self.lock();
         let awake = awakened.posts.values().map(|post| post.live.saved());
-        let asleep = awakened.asleep.values().map(|asleep| Arc::clone(&asleep.past.live));
+        let asleep = awakened.asleep.values().map(|asleep| asleep.past.before().clone());
         awake.chain(asleep).filter(|saved| !saved.is_empty()).collect()
     }
 
@@ -344,28 +344,23 @@ impl Roster {
         let address: Box<str> = own.address().as_str().into();
         let mut awakened = self.lock();
         let mut past = awakened.asleep.remove(&address).map(|asleep| asleep.past).unwrap_or_default();
-        past.schema = awakened.schema_before;
         let admits = awakened.next.as_mut().is_some_and(|(_, share)| share.admits(&address));
         let waking = match &awakened.next {
-            Some((next, _)) if admits => {
-                if !awakened.restores {
-                    // Another release comes than the one that was to come back.
-                    (past.on_trial, past.returning) = (Some(awakened.waking.terms.schema), None);
-                }
-                next
-            }
+            Some((next, _)) if admits => next,
             _ => &awakened.waking,
         };
+        // Another release comes than the one that was to come back.
+        let is_tried_out = admits && !awakened.restores;
+        past.wakes(awakened.schema_before, is_tried_out.then_some(awakened.waking.terms.schema));
         let identity = identity(&self.mesh, &self.service, own, 0, &waking.terms);
         let serving = Serving { template: Arc::clone(&waking.template), identity };
         let probation = waking.probation.as_ref().map(|(before, failed)| Probation {
             before: Arc::new(serving.with(&before.template, &before.terms)),
             failed: failed.clone(),
         });
-        let live = Live::woken(serving, probation, past);
+        let live = Live::woken(serving, probation, past, awakened.watch.clone());
         let start = make(&live);
         let post = Arc::new(Post { live: Arc::clone(&live), name: address.clone(), start: Arc::clone(&start) });
-        post.live.watch(awakened.watch.clone());
         awakened.posts.insert(address, post);
         (start, live)
     }
@@ -529,7 +524,7 @@ pub(super) fn tell_set_aside(
 ) {
     let (live, own) = (Arc::clone(live), own.clone());
     start.when_set_aside(move |delay| {
-        live.set_aside(true);
+        live.set_aside();
         let again = humantime::format_duration(delay);
         tracing::warn!(
             target: "airssys::actor",
@@ -643,14 +638,11 @@ impl Controller {
     fn worker(&self, actor: &Arc<KeyedActor>, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let (made, news) = (Arc::clone(actor), self.news.0.clone());
-        let (runs, aside, address) = (Arc::clone(&live), Arc::clone(&live), actor.address.clone());
+        let (aside, address) = (Arc::clone(&live), actor.address.clone());
         let start = WorkerStart::new(
             Arc::clone(&actor.lane.mailbox),
             0,
-            move || {
-                runs.set_aside(false);
-                ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made)))
-            },
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
             move || {
                 let _controller_is_gone = news.send(News::Gone(number));
             },

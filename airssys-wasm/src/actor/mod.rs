@@ -7,13 +7,16 @@
 //!
 //! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a fate.
 
+mod before;
 mod control;
+mod decide;
+mod fate;
 mod handover;
 mod incarnation;
 mod keyed;
 mod live;
-mod past;
 mod place;
+mod presence;
 mod serving;
 mod shadow;
 mod share;
@@ -24,19 +27,19 @@ mod swap;
 mod tally;
 mod watch;
 
+pub(crate) use before::Before;
 pub(crate) use control::Control;
 pub(crate) use keyed::{Roster, Waking};
 pub(crate) use live::Live;
-pub(crate) use past::Before;
 pub use place::ServiceSpec;
 pub(crate) use place::{NameTaken, Placed, Post, check};
-pub(crate) use serving::Serving;
+pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
 pub(crate) use share::ALL;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
-pub(crate) use swap::{Claim, Held, NotSwapped, Probation, Swap, Swapped, Way};
+pub(crate) use swap::{Claim, Held, NotSwapped, Swap, Swapped, Way};
 pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 
@@ -52,7 +55,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::start::commit;
-use self::watch::{Lent, Watching};
+use self::watch::Watching;
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
@@ -154,23 +157,15 @@ impl Behavior for ComponentActor {
     async fn control(&mut self, control: Control) -> Flow {
         match control {
             Control::Swap(swap) => self.swap(*swap, None).await,
-            Control::Offered => match self.live.take_offer() {
-                Some(swap) => self.swap(*swap, None).await,
-                None => Flow::Continue,
-            },
+            Control::Offered => self.take_offer().await,
             // Boxed, as others here: what is done rarely is not carried around all the time.
             Control::Watch => Box::pin(self.watch()).await,
             Control::Check(reply) => self.check(reply).await,
+            Control::Retune(done) => self.retuned(done),
             Control::Sleep if self.instance.is_some() && self.identity.mailbox.is_empty() => {
                 Box::pin(self.sleep()).await
             }
             Control::Sleep => Flow::Continue,
-            Control::Retune(done) => {
-                self.live.cut().forget();
-                self.retune();
-                let _nobody_waits = done.send(());
-                Flow::Continue
-            }
         }
     }
 
@@ -180,12 +175,11 @@ impl Behavior for ComponentActor {
         {
             return Flow::Exit(exit_reason(crash));
         }
-        let (Some(_), Route::Keyed(keyed)) = (&self.keyed, &self.identity.service.route) else { return Flow::Continue };
-        if !keyed.is_crowded() {
-            return Flow::Continue;
+        match (&self.keyed, &self.identity.service.route) {
+            // Others wait for this one's place.
+            (Some(_), Route::Keyed(keyed)) if keyed.is_crowded() => Box::pin(self.sleep()).await,
+            _ => Flow::Continue,
         }
-        // Others wait for this one's place.
-        Box::pin(self.sleep()).await
     }
 
     async fn stop(&mut self, reason: StopReason) {
@@ -195,6 +189,7 @@ impl Behavior for ComponentActor {
 
 impl ComponentActor {
     pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
+        live.enters();
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
         Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, watching: None }
@@ -268,49 +263,6 @@ impl ComponentActor {
     fn was_saved(&self, envelope: &Envelope) -> bool {
         self.identity.service.shelf.is_some()
             && self.identity.own.lane().state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
-    }
-
-    /// What becomes of the message over which the instance ended.
-    async fn crashed(&mut self, hand: Hand<'_>, crash: Crash) -> Flow {
-        let service = &self.identity.service;
-        let retries = self.identity.terms.retries;
-        Metrics::count(&service.metrics.crashed);
-        tracing::warn!(
-            target: "airssys::actor",
-            service = %self.identity.address(), id = hand.id, attempt = hand.attempt, crash = %crash, "crashed"
-        );
-        // Dropped here, so that its room and its timers are free before anybody looks.
-        self.instance = None;
-        let is_cut_off = matches!(crash, Crash::CutOff { .. });
-        let says_nothing = is_cut_off || !self.serves_the_live_one();
-        let lent = says_nothing || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
-        let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
-        if !lent && self.bears() {
-            // The one before says whether it crashes over this message, too.
-            if self.lend(crashed.map_or(Lent::Over, Lent::For)).await {
-                self.live.forgive(hand.id);
-                drop(hand);
-                return Flow::Continue;
-            }
-        } else if !lent && self.live.roll_back(&crash) {
-            // The release that survives gets the message as if nobody had tried it.
-            self.live.forgive(hand.id);
-            drop(hand);
-            return self.go_on().await;
-        }
-        let again = hand.attempt < retries;
-        if again {
-            // It stays in hand: the next incarnation finds it first, and counts.
-            drop(hand);
-        } else {
-            let reason = dead_reason(retries, crash.clone());
-            self.identity.mesh.bury(*hand.done(), reason);
-        }
-        if is_cut_off {
-            // The try counts as for any crash; the end of this incarnation does not.
-            return self.give_way(crash).await;
-        }
-        Flow::Exit(exit_reason(crash))
     }
 }
 

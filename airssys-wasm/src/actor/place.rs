@@ -119,9 +119,9 @@ impl Post {
 
     /// Says that nobody runs here, where that is so, until somebody starts. Whether it is.
     pub(crate) fn vacate(&self) -> bool {
-        let is_vacant = self.start.is_vacant(|| self.live.set_vacant(true));
+        let is_vacant = self.start.is_vacant(|| self.live.is_said_to_be_empty());
         if !is_vacant {
-            self.live.set_vacant(false);
+            self.live.is_not_empty();
         }
         is_vacant
     }
@@ -281,9 +281,7 @@ fn worker(
             if comes_back.swap(false, Ordering::AcqRel) {
                 others.fetch_add(1, Ordering::AcqRel);
                 door.reopen();
-                live.come_back();
             }
-            live.set_vacant(false);
             ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
         },
         move || {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::decide::{self, Release};
 use crate::engine::Template;
 use crate::engine::guest::Identity;
 use crate::router::service::Route;
@@ -26,3 +27,19 @@ impl Serving {
         Self { template: Arc::clone(template), identity: Arc::new(identity) }
     }
 }
+
+impl Release for Arc<Serving> {
+    fn schema(&self) -> u32 {
+        self.identity.terms.schema
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self, other)
+    }
+
+    fn has_code_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.template, &other.template)
+    }
+}
+
+pub(crate) type Probation = decide::Probation<Arc<Serving>>;

@@ -168,14 +168,11 @@ impl Controller {
     fn worker(&self, own: Target, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let (mesh, roster) = (Arc::clone(&self.mesh), Arc::clone(&self.roster));
-        let (runs, aside, address) = (Arc::clone(&live), Arc::clone(&live), own.address().clone());
+        let (aside, address) = (Arc::clone(&live), own.address().clone());
         let start = WorkerStart::new(
             Arc::clone(&own.lane().mailbox),
             0,
-            move || {
-                runs.set_aside(false);
-                ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
-            },
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None),
             move || gone(&mesh, &roster, &own, DownReason::Killed),
         );
         tell_set_aside(&start, &aside, &address, || {});

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::past::Before;
+use super::before::Before;
 use super::serving::Serving;
 use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
@@ -67,7 +67,7 @@ impl Prepared {
         let own = guest.turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
         let own = own.map(|state| Saved::before(state, unwritten, u64::from(!guest.turn.writes.is_empty())));
         let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 1));
-        Arc::new(keys.chain(own).collect())
+        keys.chain(own).collect()
     }
 
     /// Makes what its start did happen.

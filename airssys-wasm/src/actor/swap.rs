@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::past::Before;
-use super::serving::Serving;
+use super::before::Before;
+use super::serving::{Probation, Serving};
 use super::start::Prepared;
 use crate::engine::Instance;
 use crate::error::Crash;
@@ -33,8 +33,11 @@ pub(crate) struct Swap {
 pub(crate) enum Way {
     /// To a release that may go back by itself. Where it fails, the one before goes on.
     Forth(Probation),
-    /// To the same release, better compiled, where that very incarnation of it serves still. It never goes back.
-    Same(Probation),
+    /// To the same release, better compiled, where it serves still and is not on probation. It never goes back.
+    Same {
+        /// What has to serve still.
+        before: Arc<Serving>,
+    },
     /// Back. What it cannot take over it does without, and where it cannot read the state, the place is suspended.
     Back {
         /// What the states were before; put back where no turn was committed since.
@@ -51,13 +54,6 @@ pub(crate) enum Way {
         /// What [`State::forgotten`] said when that was asked for.
         known: u64,
     },
-}
-
-/// A release that has yet to show that it is sound, and the one that comes back where it is not.
-#[derive(Debug)]
-pub(crate) struct Probation {
-    pub(crate) before: Arc<Serving>,
-    pub(crate) failed: mpsc::UnboundedSender<Crash>,
 }
 
 /// An instance that served, with what its service had committed then: it knows of nothing that came after.

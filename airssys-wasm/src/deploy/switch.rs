@@ -123,7 +123,7 @@ impl Order {
         }
         let (told, crashes) = mpsc::unbounded_channel();
         let next = Arc::new(before.with(&self.template, &self.terms));
-        post.live.switch(next, Some(Probation { before, failed: told }));
+        post.live.place(next, Probation { before, failed: told });
         forward(crashes, actor, failed);
         Ok(Taken::Sick(crash))
     }
@@ -158,7 +158,7 @@ impl Order {
             let claim = Arc::<Claim>::default();
             let probation = Probation { before: Arc::clone(&before), failed: told.clone() };
             let way = match &put_back {
-                Some(saved) => Way::Back { saved: Arc::clone(saved), discard: true, held: None },
+                Some(saved) => Way::Back { saved: saved.clone(), discard: true, held: None },
                 None => Way::Forth(probation),
             };
             let (next, memory) = (Arc::clone(&next), options.memory);
@@ -178,13 +178,13 @@ impl Order {
                         NotSwapped::NoMemory(crash) => Setback::NoMemory(crash),
                     });
                 }
-                None if matches!(self.posts, Posts::Fixed(_)) && (post.live.is_gone() || post.live.is_vacant()) => {
-                    let (probation, saved) = match &put_back {
-                        Some(saved) => (None, Some(Arc::clone(saved))),
-                        None => (Some(Probation { before: Arc::clone(&before), failed: told }), None),
-                    };
+                None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_empty() => {
                     // Where somebody has just started it, it is asked like any other.
-                    if post.live.pass_over(next, probation, saved) {
+                    let is_there = match &put_back {
+                        Some(saved) => post.live.pass_back(next, saved.clone(), true),
+                        None => post.live.pass_over(next, Probation { before: Arc::clone(&before), failed: told }),
+                    };
+                    if is_there {
                         forward(crashes, actor, failed);
                         return if starts { self.start_again(post, until).await.map(Some) } else { Ok(None) };
                     }
@@ -212,17 +212,16 @@ impl Order {
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
             let (answer, answered) = oneshot::channel();
             let claim = Arc::<Claim>::default();
-            let way = Way::Back { saved: Arc::clone(&saved), discard: false, held: held.take() };
+            let way = Way::Back { saved: saved.clone(), discard: false, held: held.take() };
             let next = Arc::clone(before);
             let memory = MemoryHandover::WherePossible;
             let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
             match self.hand_over(post, swap, &claim, answered, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
-                Some(Err(_)) => post.live.put_back(before, Arc::clone(&saved)),
-                None if Instant::now() >= until || post.is_closed() || post.live.is_vacant() => {
-                    post.live.put_back(before, Arc::clone(&saved));
-                }
+                Some(Err(_)) => post.live.put_back(before, saved.clone()),
+                None if post.live.pass_back(Arc::clone(before), saved.clone(), false) => {}
+                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before, saved.clone()),
                 None => sleep(ASK_AGAIN).await,
             }
         }

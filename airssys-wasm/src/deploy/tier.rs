@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::order::Posts;
 use super::switch::end;
-use crate::actor::{Claim, Control, MemoryHandover, Post, Probation, Swap, Swapped, Way, start};
+use crate::actor::{Claim, Control, MemoryHandover, Post, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
 
@@ -49,10 +49,9 @@ pub(crate) async fn tier_up(
             left += usize::from(!post.live.improve(&before, &next));
             continue;
         };
-        let (failed, _nobody_goes_back) = mpsc::unbounded_channel();
         let (answer, mut answered) = oneshot::channel();
         let claim = Arc::<Claim>::default();
-        let way = Way::Same(Probation { before, failed });
+        let way = Way::Same { before };
         let memory = MemoryHandover::Required;
         let swap = Swap { next, prepared: Some(prepared), way, memory, until, claim: Arc::clone(&claim), answer };
         // An order and no offer: it is for the incarnation that serves.

@@ -243,14 +243,9 @@ impl Found {
             None => {
                 let own = |post: &&Post| std::ptr::eq(post.live.serving().identity.own.lane(), self.target.lane());
                 let Some(post) = self.placed.actors.iter().find(own) else { return Ok(false) };
-                // Locked as well, so that whoever starts here does not wait for a person any more.
-                let begin = || {
-                    post.live.forget_past();
-                    begin()
-                };
                 // One that waits for its back-off, or for another one of its group, is not waited for.
                 let _is_vacant = post.vacate();
-                match post.live.where_empty(begin) {
+                match post.live.forget_where_empty(begin) {
                     Some(saving) => {
                         // The one that its group waits for may not have been asked about.
                         if !post.is_held_back().await {

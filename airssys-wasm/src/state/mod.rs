@@ -245,6 +245,11 @@ impl Saved {
         self.state.age().saturating_sub(self.after.load(Ordering::Relaxed).max(self.state.forgotten()))
     }
 
+    /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
+    pub(crate) fn close(&self) {
+        self.after.fetch_min(self.state.age(), Ordering::Relaxed);
+    }
+
     /// Whether the state was forgotten since. What it was does not come back then: it is put back to nothing.
     pub(crate) fn is_forgotten(&self) -> bool {
         self.state.forgotten() > self.at

@@ -1,0 +1,53 @@
+//! What becomes of a message over which an instance ended, and of the actor: it goes on with another release, or ends and leaves it to the next one.
+
+use airssys_rt_shim::worker::Flow;
+
+use super::watch::Lent;
+use super::{ComponentActor, Hand, dead_reason, exit_reason};
+use crate::error::Crash;
+use crate::middleware::Metrics;
+
+impl ComponentActor {
+    /// What becomes of the message over which the instance ended.
+    pub(super) async fn crashed(&mut self, hand: Hand<'_>, crash: Crash) -> Flow {
+        let service = &self.identity.service;
+        let retries = self.identity.terms.retries;
+        Metrics::count(&service.metrics.crashed);
+        tracing::warn!(
+            target: "airssys::actor",
+            service = %self.identity.address(), id = hand.id, attempt = hand.attempt, crash = %crash, "crashed"
+        );
+        // Dropped here, so that its room and its timers are free before anybody looks.
+        self.instance = None;
+        let is_cut_off = matches!(crash, Crash::CutOff { .. });
+        let says_nothing = is_cut_off || !self.serves_the_live_one();
+        let lent = says_nothing || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
+        if !lent && self.bears() {
+            // The one before says whether it crashes over this message, too.
+            if self.lend(crashed.map_or(Lent::Over, Lent::For)).await {
+                self.live.forgive(hand.id);
+                drop(hand);
+                return Flow::Continue;
+            }
+        } else if !lent && self.live.roll_back(&crash) {
+            // The release that survives gets the message as if nobody had tried it.
+            self.live.forgive(hand.id);
+            drop(hand);
+            return self.go_on().await;
+        }
+        let again = hand.attempt < retries;
+        if again {
+            // It stays in hand: the next incarnation finds it first, and counts.
+            drop(hand);
+        } else {
+            let reason = dead_reason(retries, crash.clone());
+            self.identity.mesh.bury(*hand.done(), reason);
+        }
+        if is_cut_off {
+            // The try counts as for any crash; the end of this incarnation does not.
+            return self.give_way(crash).await;
+        }
+        Flow::Exit(exit_reason(crash))
+    }
+}
