@@ -12,7 +12,7 @@ use std::time::Duration;
 use ractor::ActorCell;
 
 use crate::exit::{ExitSlot, Failure};
-pub use crate::supervisor::key::ChildId;
+pub use crate::supervisor::key::{ChildId, ChildKind};
 use crate::supervisor::{Seat, SupervisorHandle};
 
 /// Whether a child that ended is started again.
@@ -43,15 +43,6 @@ impl Shutdown {
     pub const WORKER: Self = Self::Timeout(Duration::from_secs(5));
     /// The default of a supervisor.
     pub const SUPERVISOR: Self = Self::Infinity;
-}
-
-/// What a child is. It changes nothing but defaults and what is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChildKind {
-    /// It does work.
-    Worker,
-    /// It supervises.
-    Supervisor,
 }
 
 /// Everything a supervisor needs to know of a child before it runs.

@@ -15,8 +15,8 @@ use crate::child::{ChildId, StopReason};
 use crate::exit::{ExitReason, ExitSlot};
 use crate::monitor::{Down, ExitNotice, ExitWatch, Monitor};
 use crate::supervisor::{
-    ChildError, Msg, ShutdownRecord, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up,
-    change, spawn,
+    ChildError, Listener, Msg, ShutdownRecord, SpecError, StartError, SupervisorHandle, SupervisorMsg, SupervisorSpec,
+    Up, change, spawn,
 };
 
 /// The share of a shutdown's deadline that is kept for killing and for seeing that it worked, at most [`KILL_RESERVE_MAX`].
@@ -55,9 +55,46 @@ impl System {
     ///
     /// The spec is wrong, or something did not start; what had started is stopped again then.
     pub async fn start(name: impl Into<Arc<str>>, spec: SupervisorSpec) -> Result<Self, SystemError> {
+        Self::start_told(name, spec, None).await
+    }
+
+    /// [`System::start`], with somebody who is told what becomes of each child of the tree.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    /// use airssys_rt_shim::child::ChildSpec;
+    /// use airssys_rt_shim::supervisor::{Listener, News, Strategy, SupervisorSpec, SupervisorStart};
+    /// use airssys_rt_shim::system::System;
+    ///
+    /// let (told, news) = mpsc::channel();
+    /// let listener = Listener::new(move |news| match news {
+    ///     News::Up { child, .. } => told.send(format!("{} is up", child.path)).unwrap_or_default(),
+    ///     News::Ended { child, reason, .. } => told.send(format!("{} ended: {reason}", child.path)).unwrap_or_default(),
+    ///     _ => {}
+    /// });
+    /// let workers = SupervisorStart::new(SupervisorSpec::new(Strategy::Dynamic))?;
+    /// let root = SupervisorSpec::new(Strategy::OneForOne).child(ChildSpec::supervisor("workers", workers));
+    /// let system = System::start_told("shop", root, Some(listener)).await?;
+    /// system.shutdown(Duration::from_secs(5)).await;
+    /// assert_eq!(news.try_iter().collect::<Vec<_>>(), ["shop/workers is up", "shop/workers ended: shutdown"]);
+    /// # Ok(()) }
+    /// ```
+    pub async fn start_told(
+        name: impl Into<Arc<str>>,
+        spec: SupervisorSpec,
+        listener: Option<Listener>,
+    ) -> Result<Self, SystemError> {
         spec.validate()?;
         let spec = Arc::new(ArcSwap::from_pointee(spec));
-        let record = Arc::<ShutdownRecord>::default();
+        let record = Arc::new(ShutdownRecord::told_to(listener));
         let (sender, ready) = oneshot::channel();
         let up = Up::System { ready: Some(sender), name: name.into(), record: Arc::clone(&record) };
         let (root, exit, task) = spawn(Arc::clone(&spec), up, Arc::default(), None).await?;

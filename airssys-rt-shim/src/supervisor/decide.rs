@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::child::{ChildId, ChildSpec, Restart, Shutdown, StartChild, StopReason};
+use crate::child::{ChildId, ChildKind, ChildSpec, Restart, Shutdown, StartChild, StopReason};
 use crate::exit::ExitReason;
 use crate::supervisor::children::{Children, For, Status, Stop};
 use crate::supervisor::error::{ChildError, StartError};
@@ -113,6 +113,18 @@ impl State {
     #[must_use]
     pub fn spec(&self, child: ChildKey) -> Option<&ChildSpec> {
         self.children.get(child).map(|child| &child.spec)
+    }
+
+    /// What a child is, by its name.
+    pub(crate) fn kind(&self, id: &ChildId) -> Option<ChildKind> {
+        self.children.get(self.children.find(id)?).map(|child| child.spec.kind)
+    }
+
+    /// Whether a child that starts is started again without somebody's wish.
+    pub(crate) fn is_restart(&self, child: ChildKey) -> bool {
+        self.children.get(child).is_some_and(|child| {
+            child.generation > 1 && matches!(child.status, Status::Starting(For::Group | For::Restart))
+        })
     }
 
     /// What starts those of its children whose name is not `known`.

@@ -25,12 +25,14 @@ use crate::supervisor::decide::{
 };
 use crate::supervisor::live_actors::LiveActors;
 use crate::supervisor::message::{Msg, SupervisorMsg, Waiting};
-use crate::supervisor::{ChildError, ChildInfo, ChildStatus, Counts, Seat, SupervisorSpec, Up};
+use crate::supervisor::{ChildError, ChildInfo, ChildStatus, Counts, Named, News, Seat, SupervisorSpec, Up};
 
 /// A live incarnation.
 struct Live {
     generation: Generation,
     incarnation: Incarnation,
+    id: ChildId,
+    kind: ChildKind,
     path: Arc<str>,
     notice: ExitNotice,
     /// The key that it knows itself by.
@@ -208,7 +210,7 @@ impl Executor {
     fn ended(&mut self, actor: ActorId, fallback: ExitReason) -> Option<Event> {
         let child = self.actors.remove(&actor)?;
         self.live_actors.remove(actor);
-        let Live { generation, incarnation, path, notice, .. } = self.live.remove(&child)?;
+        let Live { generation, incarnation, id, kind, path, notice, .. } = self.live.remove(&child)?;
         let reason = incarnation.exit.get().unwrap_or(fallback);
         if reason.is_normal() {
             tracing::info!(child = %path, generation, %reason, "ended");
@@ -216,6 +218,11 @@ impl Executor {
             tracing::warn!(child = %path, generation, %reason, "ended");
         }
         self.up.record().gone(&path);
+        self.up.record().tell(&News::Ended {
+            child: Named { id: &id, kind, path: &path },
+            generation,
+            reason: &reason,
+        });
         notice.fire(&reason);
         Some(Event::Exited { child, generation, reason })
     }
@@ -249,22 +256,26 @@ impl Executor {
             return;
         };
         let path: Arc<str> = format!("{}/{}", self.up.path(), spec.id).into();
-        let (start, id) = (Arc::clone(&spec.start), spec.id.clone());
+        let (start, id, kind) = (Arc::clone(&spec.start), spec.id.clone(), spec.kind);
+        let again = self.state.is_restart(child);
         tracing::info!(child = %path, generation, "starts");
         let watch = ExitWatch::default();
         let notice = ExitNotice::new(watch.clone());
         let record = Arc::clone(self.up.record());
         let (supervisor, above, path_of) = (myself.get_cell(), self.up.seat(), Arc::clone(&path));
-        let seat = Seat { supervisor, above, id, child, generation, path: path_of, watch, record };
+        let id_of = id.clone();
+        let seat = Seat { supervisor, above, id: id_of, child, generation, again, kind, path: path_of, watch, record };
         match start.start(seat).await {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
                 self.live_actors.add(incarnation.cell.clone());
-                self.live.insert(child, Live { generation, incarnation, path, notice, known_as: child });
+                self.live.insert(child, Live { generation, incarnation, id, kind, path, notice, known_as: child });
             }
             Err(failure) => {
                 tracing::warn!(child = %path, generation, reason = %failure, "was not spawned");
                 let cause = ExitReason::Failed(failure);
+                let named = Named { id: &id, kind, path: &path };
+                self.up.record().tell(&News::Ended { child: named, generation, reason: &cause });
                 let _it_stops = myself.cast(SupervisorMsg(Msg::NotSpawned { child, generation, cause }));
             }
         }
@@ -309,12 +320,18 @@ impl Executor {
         tracing::error!(child = %live.path, %actor, "was killed and does not go; it is left to itself");
         self.actors.remove(&actor);
         self.live_actors.remove(actor);
+        let Live { id, kind, path, generation, .. } = &live;
+        let child = Named { id, kind: *kind, path };
+        self.up.record().tell(&News::Ended { child, generation: *generation, reason: &ExitReason::Killed });
         live.notice.fire(&ExitReason::Killed);
     }
 
     fn set_aside(&self, child: ChildKey, start: &dyn StartChild, delay: Duration) {
         if let Some(spec) = self.state.spec(child) {
-            tracing::warn!(child = %format_args!("{}/{}", self.up.path(), spec.id), ?delay, "ended too often, and is set aside");
+            let path = format!("{}/{}", self.up.path(), spec.id);
+            tracing::warn!(child = %path, ?delay, "ended too often, and is set aside");
+            let child = Named { id: &spec.id, kind: spec.kind, path: &path };
+            self.up.record().tell(&News::SetAside { child, delay });
         }
         start.set_aside(delay);
     }
@@ -350,8 +367,15 @@ impl Executor {
             Outcome::StartFailed(error) => tracing::warn!(%supervisor, %error, "did not start"),
             Outcome::Aborted => tracing::warn!(%supervisor, "was killed"),
         }
-        if let (Outcome::GaveUp { child }, Up::System { record, .. }) = (outcome, &self.up) {
-            record.gave_up(child);
+        if let Outcome::GaveUp { child } = outcome {
+            if let Up::System { record, .. } = &self.up {
+                record.gave_up(child);
+            }
+            // Its spec is there still, unless it was temporary, which is never started again.
+            let kind = self.state.kind(child).unwrap_or(ChildKind::Worker);
+            let path = format!("{supervisor}/{child}");
+            let child = Named { id: child, kind, path: &path };
+            self.up.record().tell(&News::GaveUp { supervisor, child });
         }
         self.exit.set(outcome.exit_reason());
         myself.stop(None);
@@ -412,6 +436,11 @@ impl Drop for Executor {
     fn drop(&mut self) {
         if let Some((_, task)) = self.alarm.take() {
             task.abort();
+        }
+        // Where this supervisor panicked or was killed: the next incarnation kills them before it starts any.
+        for Live { id, kind, path, generation, .. } in self.live.values() {
+            let child = Named { id, kind: *kind, path };
+            self.up.record().tell(&News::Ended { child, generation: *generation, reason: &ExitReason::Killed });
         }
         let spec = self.spec.load();
         let comes_back: HashSet<&ChildId> = spec.children.iter().map(|child| &child.id).collect();

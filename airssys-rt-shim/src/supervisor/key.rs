@@ -27,6 +27,15 @@ impl fmt::Display for ChildId {
     }
 }
 
+/// What a child is. It changes nothing but defaults and what is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildKind {
+    /// It does work.
+    Worker,
+    /// It supervises.
+    Supervisor,
+}
+
 /// Names a child for as long as its spec is known. Never used again; later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChildKey(u64);

@@ -26,6 +26,7 @@ mod info;
 pub(crate) mod key;
 mod live_actors;
 mod message;
+mod news;
 mod record;
 mod report;
 mod seat;
@@ -46,6 +47,7 @@ pub use self::{
     error::{ChildError, StartError},
     handle::{Standing, SupervisorHandle},
     info::{ChildInfo, Counts},
+    news::{Listener, Named, News},
     seat::Seat,
     spec::{AutoShutdown, Backoff, Beyond, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,

@@ -1,15 +1,17 @@
-//! How a system ended.
+//! What all supervisors of a system share: how it ended, and who is told what happens.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::supervisor::key::ChildId;
+use crate::supervisor::news::{Listener, News};
 
 /// How a system ended: who had to be killed during a shutdown, and for whom the root gave up. One a system; empty, and next to free, until then.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownRecord {
     killed: Mutex<Option<Killed>>,
     gave_up: OnceLock<ChildId>,
+    listener: Option<Listener>,
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +21,16 @@ struct Killed {
 }
 
 impl ShutdownRecord {
+    pub(crate) fn told_to(listener: Option<Listener>) -> Self {
+        Self { listener, ..Self::default() }
+    }
+
+    pub(crate) fn tell(&self, news: &News<'_>) {
+        if let Some(listener) = &self.listener {
+            listener.tell(news);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Killed>> {
         self.killed.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::link::Pid;
 use crate::supervisor::record::ShutdownRecord;
-use crate::supervisor::{ChildError, ChildStatus, Msg, Seat, SupervisorMsg};
+use crate::supervisor::{ChildError, ChildStatus, Msg, Named, News, Seat, SupervisorMsg};
 
 impl Seat {
     fn tell(&self, message: Msg) -> Result<(), MessagingErr<SupervisorMsg>> {
@@ -17,6 +17,8 @@ impl Seat {
 
     /// Says that the child is up. Once is enough; a supervisor that is gone does not hear it.
     pub fn ready(&self) {
+        let child = Named { id: &self.id, kind: self.kind, path: &self.path };
+        self.record.tell(&News::Up { child, generation: self.generation, again: self.again });
         let message = Msg::Started { child: self.child, generation: self.generation };
         let _supervisor_is_gone = self.tell(message);
     }

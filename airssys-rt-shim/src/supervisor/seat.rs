@@ -8,7 +8,7 @@ use ractor::ActorCell;
 use crate::exit::ExitSlot;
 use crate::link::Pid;
 use crate::monitor::ExitWatch;
-use crate::supervisor::key::{ChildId, ChildKey, Generation};
+use crate::supervisor::key::{ChildId, ChildKey, ChildKind, Generation};
 use crate::supervisor::record::ShutdownRecord;
 
 /// The place of one incarnation of a child.
@@ -21,6 +21,9 @@ pub struct Seat {
     pub(crate) id: ChildId,
     pub(crate) child: ChildKey,
     pub(crate) generation: Generation,
+    /// Whether the supervisor starts it again, without somebody's wish.
+    pub(crate) again: bool,
+    pub(crate) kind: ChildKind,
     pub(crate) path: Arc<str>,
     pub(crate) watch: ExitWatch,
     pub(crate) record: Arc<ShutdownRecord>,
