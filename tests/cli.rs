@@ -10,6 +10,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/events.rs"]
+mod events;
 #[path = "cli/forget.rs"]
 mod forget;
 #[path = "cli/keep.rs"]
@@ -42,7 +44,7 @@ use serde_json::Value;
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 37] = [
+const SUBCOMMANDS: [&str; 38] = [
     "new",
     "build",
     "inspect",
@@ -74,6 +76,7 @@ const SUBCOMMANDS: [&str; 37] = [
     "state forget",
     "state load",
     "state verify",
+    "events",
     "watch",
     "top",
     "logs",

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["address", "blocking", "hex", "schema", "shown", "unique"],
     &["limits"],
     &["config_file", "error", "file_threads", "quota"],
-    &["capability", "message", "state"],
+    &["capability", "events", "message", "state"],
     &["middleware", "settings"],
     &["router"],
     &["engine"],

@@ -9,6 +9,7 @@ pub mod config_file;
 pub mod deploy;
 pub mod engine;
 pub mod error;
+pub mod events;
 mod file_threads;
 mod hex;
 pub mod limits;

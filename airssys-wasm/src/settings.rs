@@ -24,6 +24,10 @@ pub struct MeshSettings {
     pub dead_letters: usize,
     /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default 64 MiB.
     pub dead_letter_bytes: usize,
+    /// Events that are kept for those who read them; all are numbered. Default 4,096.
+    pub events: usize,
+    /// What those may have together, in bytes; the oldest ones go. Default 2 MiB.
+    pub event_bytes: usize,
     /// Timers of all services together; default 1,000,000.
     pub timers: usize,
     /// What those may carry together, in bytes: bodies, and 256 bytes each; default 256 MiB.
@@ -42,6 +46,8 @@ impl Default for MeshSettings {
             reserve_timeout: Duration::from_secs(1),
             dead_letters: 10_000,
             dead_letter_bytes: 64 << 20,
+            events: 4_096,
+            event_bytes: 2 << 20,
             timers: 1_000_000,
             timer_bytes: 256 << 20,
         }

@@ -38,6 +38,7 @@ use self::waits::{Node, Waits};
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
+use crate::events::Events;
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
 use crate::middleware::{Context, Depth, Settled, Stack, Who};
@@ -67,6 +68,7 @@ pub struct Mesh {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) timers: Timers<Alarm, Address>,
     dead: DeadLetters<DeadLetter>,
+    pub(crate) events: Arc<Events>,
     next_id: AtomicU64,
 }
 
@@ -121,6 +123,7 @@ impl Mesh {
             waits: Arc::default(),
             pulse,
             timers: Timers::new(settings.most_timers()),
+            events: Events::new(settings.events, settings.event_bytes),
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }
@@ -193,6 +196,7 @@ impl Mesh {
     /// Takes other settings.
     pub(crate) fn set(&self, settings: &MeshSettings) {
         self.reserve_timeout.store(nanoseconds(settings.reserve_timeout), Ordering::Relaxed);
+        self.events.resize(settings.events, settings.event_bytes);
         self.dead.resize(settings.dead_letters, settings.dead_letter_bytes);
         self.timers.resize(settings.most_timers());
     }

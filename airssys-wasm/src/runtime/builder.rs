@@ -186,7 +186,8 @@ impl RuntimeBuilder {
         let started = match told {
             Ok(told) => {
                 recoveries.extend(told);
-                System::start(topology.name.as_str(), root).await.map_err(RuntimeError::from)
+                let listener = Some(mesh.events.listener());
+                System::start_told(topology.name.as_str(), root, listener).await.map_err(RuntimeError::from)
             }
             Err(error) => Err(error.into()),
         };
@@ -208,6 +209,7 @@ impl RuntimeBuilder {
             tasks.push(tokio::spawn(async move {
                 ended.await;
                 left.close_all();
+                left.events.end();
             }));
         }
         match started {

@@ -34,6 +34,7 @@ use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Recovery, Source};
 use crate::engine::{EngineError, Engines, TemplateError, Tier};
 use crate::error::{Fault, ReplayError, SendError};
+use crate::events::Subscription;
 use crate::message::{Answer, DeadLetter};
 use crate::registry::{Hold, Untrusted};
 use crate::router::service::{Route, Service};
@@ -324,6 +325,14 @@ impl Runtime {
         well
     }
 
+    /// What happens in the mesh, from its start on: see [`crate::events`].
+    ///
+    /// What is kept is bounded: events that gave way before they are read are counted and told.
+    #[must_use]
+    pub fn events(&self) -> Subscription {
+        self.mesh.events.subscribe()
+    }
+
     /// The dead letters: how many there were, and those that are kept, oldest first.
     #[must_use]
     pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
@@ -465,6 +474,7 @@ impl Runtime {
         let timeout_of_all = self.settings.load().shutdown_timeout;
         let report = self.system.shutdown(timeout_of_all).await;
         self.mesh.close_all();
+        self.mesh.events.end();
         self.abort_tasks();
         let journal = self.lock(&self.journal).clone();
         if let Some(journal) = journal {
@@ -494,6 +504,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.mesh.events.end();
         self.abort_tasks();
         if let Some(journal) = &*self.lock(&self.journal) {
             journal.close_soon();

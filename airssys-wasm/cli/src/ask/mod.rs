@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
+pub(crate) mod events;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod ps;
@@ -36,7 +37,20 @@ pub(crate) struct HostArgs {
 impl HostArgs {
     /// Asks the host.
     fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {
-        let asked = control::ask(self.data.folder(), request);
+        self.refused(control::ask(self.data.folder(), request))
+    }
+
+    /// Asks the host something that has many lines as its answer; `each` says whether it wants more.
+    fn listen<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        each: impl FnMut(T) -> Result<bool, ControlError>,
+    ) -> Result<(), ControlError> {
+        self.refused(control::listen(self.data.folder(), request, each))
+    }
+
+    /// Prints a refusal as JSON, where that is wanted.
+    fn refused<T>(&self, asked: Result<T, ControlError>) -> Result<T, ControlError> {
         if let (true, Err(ControlError::Refused(refusal))) = (self.json, &asked) {
             output::print_data(&format!("{{\"error\":{}}}", json_text(refusal)))?;
         }

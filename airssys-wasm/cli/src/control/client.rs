@@ -1,4 +1,4 @@
-//! The other side: one question to a running host, one answer.
+//! The other side: one question to a running host, and one answer, or many.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -23,10 +23,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 /// The stop is waited for without end, and then until the host has let go of the folder: the next host can have it at once.
 pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result<T, ControlError> {
     let stream = connect(data)?;
-    let mut answers = BufReader::new(&stream);
-    let broken = |source| ControlError::NoAnswer { source };
-    stream.set_read_timeout(Some(GRACE)).and_then(|()| stream.set_write_timeout(Some(GRACE))).map_err(broken)?;
-    let _spoken_to: serde_json::Value = exchange(&stream, &mut answers, &Hello { airssys: VERSION })?;
+    let mut answers = greet(&stream)?;
     let patience = match request {
         Request::Stop {} => None,
         Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
@@ -38,13 +35,42 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
         Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms) + GRACE),
         _ => Some(GRACE),
     };
-    stream.set_read_timeout(patience).map_err(broken)?;
+    stream.set_read_timeout(patience).map_err(|source| ControlError::NoAnswer { source })?;
     let answer = exchange(&stream, &mut answers, request)?;
     if matches!(request, Request::Stop {}) && stream.set_read_timeout(Some(GRACE)).is_ok() {
         // Nothing comes any more but the end of the connection, which is the end of the host.
         let _gone_either_way = answers.read(&mut [0]);
     }
     Ok(answer)
+}
+
+/// Asks the host with this data folder something that has many lines as its answer, and has `each` of them told, until it says no or there are no more. Waits
+/// for each without end.
+pub(crate) fn listen<T: DeserializeOwned>(
+    data: &Path,
+    request: &Request,
+    mut each: impl FnMut(T) -> Result<bool, ControlError>,
+) -> Result<(), ControlError> {
+    let stream = connect(data)?;
+    let mut answers = greet(&stream)?;
+    stream.set_read_timeout(None).map_err(|source| ControlError::NoAnswer { source })?;
+    let mut line: Option<T> = exchange(&stream, &mut answers, request)?;
+    while let Some(told) = line {
+        if !each(told)? {
+            break;
+        }
+        line = read(&mut answers, None)?;
+    }
+    Ok(())
+}
+
+/// Says the first line to the host, and hears its own.
+fn greet(stream: &UnixStream) -> Result<BufReader<&UnixStream>, ControlError> {
+    let mut answers = BufReader::new(stream);
+    let limited = stream.set_read_timeout(Some(GRACE)).and_then(|()| stream.set_write_timeout(Some(GRACE)));
+    limited.map_err(|source| ControlError::NoAnswer { source })?;
+    let _spoken_to: serde_json::Value = exchange(stream, &mut answers, &Hello { airssys: VERSION })?;
+    Ok(answers)
 }
 
 fn connect(data: &Path) -> Result<UnixStream, ControlError> {
@@ -66,11 +92,19 @@ fn exchange<T: DeserializeOwned>(
     text.push(b'\n');
     // A host that refuses may do so before it has read all: its word counts, not that it stopped listening.
     let written = stream.write_all(&text);
+    read(answers, written.err())
+}
+
+/// Reads a line; where none comes, the host went away, or did so `because` of this.
+fn read<T: DeserializeOwned>(
+    answers: &mut BufReader<&UnixStream>,
+    because: Option<io::Error>,
+) -> Result<T, ControlError> {
     let mut answer = Vec::new();
     let read = answers.take(MAX_ANSWER).read_until(b'\n', &mut answer);
     let broken = |source| ControlError::NoAnswer { source };
     if read.map_err(broken)? == 0 {
-        return Err(broken(written.err().unwrap_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))));
+        return Err(broken(because.unwrap_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))));
     }
     let garbled = |source| ControlError::Garbled { source };
     match serde_json::from_slice(&answer).map_err(garbled)? {

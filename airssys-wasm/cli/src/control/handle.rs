@@ -210,6 +210,7 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let _waits = wait(host)?;
             tell(runtime.start_service(&service).await?)
         }
+        Request::Events { .. } => Err(Refusal::new("bug", "it has many lines as its answer")),
         Request::Stop {} => {
             let mut stopped = host.stopped.subscribe();
             host.stop.notify_one();
@@ -226,7 +227,7 @@ fn dump(runtime: &Runtime, service: &str) -> Result<Dump, Refusal> {
     Ok(Dump::new(service, &states))
 }
 
-fn no_service(service: &str) -> Refusal {
+pub(super) fn no_service(service: &str) -> Refusal {
     Refusal::new("no-such-service", format!("there is no service {service:?}"))
 }
 

@@ -10,8 +10,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::protocol::Stopped;
 use super::seats::MOST;
 
+/// Requests at a time that have many lines as their answer, and take as long as their client likes.
+const FEEDS: usize = 8;
 /// Requests at a time that wait for a service; the other seats are for those that look or stop.
-const WAITING: usize = MOST - 8;
+const WAITING: usize = MOST - FEEDS - 8;
 
 /// The host, as its clients see it.
 pub(super) struct Host {
@@ -24,6 +26,7 @@ pub(super) struct Host {
     pub(super) stop: Arc<Notify>,
     pub(super) stopped: watch::Sender<Option<Stopped>>,
     pub(super) waiting: Semaphore,
+    pub(super) feeds: Semaphore,
     /// The user whose host it is.
     pub(super) owner: u32,
 }
@@ -31,7 +34,7 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(runtime: Arc<Runtime>, mesh: &str, data: &Path, stop: Arc<Notify>, owner: u32) -> Self {
         let (mesh, data, up_since) = (mesh.to_owned(), data.to_owned(), Instant::now());
-        let (stopped, waiting) = (watch::Sender::new(None), Semaphore::new(WAITING));
-        Self { runtime, mesh, data, up_since, stop, stopped, waiting, owner }
+        let (stopped, waiting, feeds) = (watch::Sender::new(None), Semaphore::new(WAITING), Semaphore::new(FEEDS));
+        Self { runtime, mesh, data, up_since, stop, stopped, waiting, feeds, owner }
     }
 }

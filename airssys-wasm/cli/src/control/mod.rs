@@ -1,10 +1,11 @@
 //! The control socket of a running host: how another process of the same user looks at it, speaks to its services, and stops it.
 //!
-//! A request is a variant of [`protocol::Request`], answered in `handle.rs`, asked by a subcommand in `ask/`. The host's side calls the facade
+//! A request is a variant of [`protocol::Request`], answered in `handle.rs`, or in `feed.rs` where the answer has many lines, asked by a subcommand in `ask/`. The host's side calls the facade
 //! `Runtime` and nothing below it. A client that hangs, floods or talks nonsense costs its own connection and nobody else's.
 
 mod client;
 mod error;
+mod feed;
 mod handle;
 mod host;
 mod place;
@@ -13,7 +14,7 @@ mod seats;
 mod server;
 mod wire;
 
-pub(crate) use client::ask;
+pub(crate) use client::{ask, listen};
 pub(crate) use error::ControlError;
 pub(crate) use place::Claim;
 pub(crate) use server::Control;

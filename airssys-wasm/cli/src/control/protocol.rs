@@ -1,7 +1,7 @@
 //! What is said over the control socket: one JSON object a line, each way.
 //!
 //! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
-//! `{"error":{"code":...,"message":...}}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
+//! `{"error":{"code":...,"message":...}}`; to some there are as many lines as there is to say, and then `{"ok":null}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -151,6 +151,15 @@ pub(crate) enum Request {
     Forget { service: String, actor: Option<String>, timeout_ms: u64 },
     /// Answers [`Forgotten`]: what [`Request::Forget`] would drop. Changes nothing.
     PlanForget { service: String, actor: Option<String> },
+    /// Answers many lines: an `airssys_wasm::events::Event` each, or `{"kind":"lost","events":N}`. Those that are kept, and with `follow` those that come, until
+    /// the host ends. No `kinds` are all kinds.
+    Events {
+        service: Option<String>,
+        #[serde(default)]
+        kinds: Vec<String>,
+        #[serde(default)]
+        follow: bool,
+    },
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
     /// Answers `airssys_wasm::ServiceStop` when the service has stopped. It stays so, also when the host starts again, until [`Request::StartService`].

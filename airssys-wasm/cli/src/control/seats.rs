@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::task::AbortHandle;
 
 /// Connections at a time.
-pub(super) const MOST: usize = 32;
+pub(super) const MOST: usize = 40;
 
 #[derive(Default)]
 struct Taken {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_wasm::{Runtime, ShutdownReport};
+use serde_json::Value;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::feed::Feed;
 use super::host::Host;
 use super::place::Claim;
 use super::protocol::{Hello, MAX_LINE, Refusal, Reply, Request, Stopped, VERSION};
@@ -116,10 +119,21 @@ async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
         seat.working(true);
         // Whoever stops waits for the end of this, so that the word of it is written before the host goes.
         let _stopping = host.stopped.subscribe();
-        let reply = tokio::select! {
-            biased;
-            reply = answer(&host, &line) => reply,
-            () = lines.gone() => return,
+        let request = serde_json::from_slice(&line).map_err(|error| Refusal::new("bad-request", error));
+        let reply = match request {
+            Ok(request) if Feed::is_one(&request) => match Feed::open(&host, request) {
+                Ok(feed) => match tell_all(feed, &mut lines, &mut to).await {
+                    true => Reply::Ok(Value::Null),
+                    false => return,
+                },
+                Err(refusal) => Reply::Error(refusal),
+            },
+            Ok(request) => tokio::select! {
+                biased;
+                reply = answer(&host, request) => reply,
+                () = lines.gone() => return,
+            },
+            Err(refusal) => Reply::Error(refusal),
         };
         seat.working(false);
         if !write(&mut to, &reply, PATIENCE).await {
@@ -151,11 +165,28 @@ fn too_long() -> Refusal {
     Refusal::new("too-long", format!("a line has at most {MAX_LINE} bytes"))
 }
 
-async fn answer(host: &Host, line: &[u8]) -> Reply {
-    let request: Request = match serde_json::from_slice(line) {
-        Ok(request) => request,
-        Err(error) => return Reply::Error(Refusal::new("bad-request", error)),
-    };
+/// Writes each line of a feed, as long as that takes: a client that stalls costs its seat and the line that it does not take. False where it is gone.
+async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf) -> bool {
+    loop {
+        let told = async {
+            match feed.next().await {
+                Some(line) => Some(write(to, &Reply::Ok(line), Duration::MAX).await),
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            told = told => match told {
+                Some(true) => {}
+                Some(false) => return false,
+                None => return true,
+            },
+            () = lines.gone() => return false,
+        }
+    }
+}
+
+async fn answer(host: &Host, request: Request) -> Reply {
     let answered = match handle::limit(&request) {
         None => handle::handle(host, request).await,
         Some(limit) => timeout(limit, handle::handle(host, request))

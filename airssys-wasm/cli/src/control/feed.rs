@@ -1,0 +1,79 @@
+//! The requests that have many lines as their answer: each line is `{"ok":...}`, and the one after the last is `{"ok":null}`.
+//!
+//! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is bounded and shared. What gave way in it
+//! meanwhile is told as lost.
+
+use airssys_wasm::events::{Heard, Kind, Subscription};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
+
+use super::host::Host;
+use super::protocol::{Refusal, Request};
+
+/// A request that is answered line by line.
+pub(super) struct Feed<'a> {
+    of: Of,
+    /// Its place among those that are.
+    _place: SemaphorePermit<'a>,
+}
+
+enum Of {
+    /// What happens, and whether also what is to come.
+    Events { events: Subscription, follow: bool },
+}
+
+impl<'a> Feed<'a> {
+    /// Whether a request is one of these.
+    pub(super) fn is_one(request: &Request) -> bool {
+        matches!(request, Request::Events { .. })
+    }
+
+    /// Begins it.
+    pub(super) fn open(host: &'a Host, request: Request) -> Result<Self, Refusal> {
+        let busy = |_| Refusal::new("busy", "as many clients as may be are told what happens already");
+        let place = host.feeds.try_acquire().map_err(busy)?;
+        let of = match request {
+            Request::Events { service, kinds, follow } => {
+                Of::Events { events: subscription(host, service, &kinds)?, follow }
+            }
+            other => return Err(Refusal::new("bug", format!("{other:?} has one line as its answer"))),
+        };
+        Ok(Self { of, _place: place })
+    }
+
+    /// The next line; none after the last one.
+    pub(super) async fn next(&mut self) -> Option<Value> {
+        match &mut self.of {
+            Of::Events { events, follow: true } => events.next().await.map(told),
+            Of::Events { events, follow: false } => events.try_next().map(told),
+        }
+    }
+}
+
+fn subscription(host: &Host, service: Option<String>, kinds: &[String]) -> Result<Subscription, Refusal> {
+    let kinds = kinds.iter().map(|kind| kind.parse()).collect::<Result<Vec<Kind>, _>>();
+    let kinds = kinds.map_err(|error| Refusal::new("no-such-kind", error))?;
+    let mut events = host.runtime.events();
+    if let Some(service) = service {
+        let of_it = events.clone().of_service(&service);
+        let is_known = host.runtime.services().iter().any(|status| status.service == service);
+        if !is_known && !of_it.any_is_kept() {
+            return Err(super::handle::no_service(&service));
+        }
+        events = of_it;
+    }
+    Ok(events.of_kinds(&kinds))
+}
+
+fn told(heard: Heard) -> Value {
+    match heard {
+        Heard::Event(event) => value(&*event),
+        Heard::Lost(events) => json!({ "kind": "lost", "events": events }),
+    }
+}
+
+/// What is written here has no map that JSON has not.
+fn value(line: &impl Serialize) -> Value {
+    serde_json::to_value(line).unwrap_or_default()
+}

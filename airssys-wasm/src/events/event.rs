@@ -1,0 +1,252 @@
+//! One event: what it is called, and how it is written.
+
+use std::fmt::{self, Display, Write};
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::shown::Showing;
+
+/// The longest text of an event, in bytes. What is longer is cut.
+const MOST_TEXT: usize = 1_024;
+/// What an event takes beside its texts, in bytes.
+const OVERHEAD_BYTES: usize = size_of::<Event>() + 32;
+
+/// Something that happened in a mesh.
+///
+/// As JSON it is one object: `number`, `at` (RFC 3339), `service`, `kind`, and what its kind has. Names and words in it are stable; a kind may get more
+/// fields, and there may be more kinds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Its number: 1 for the first one of a mesh, and one more each time.
+    pub number: u64,
+    /// When it was published.
+    #[serde(with = "rfc3339")]
+    pub at: SystemTime,
+    /// The service it is about; none where it is about a supervisor, or about the mesh as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+impl Event {
+    /// What it takes while it is kept, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        OVERHEAD_BYTES + self.service.as_ref().map_or(0, String::len) + self.what.text_bytes()
+    }
+}
+
+/// What happened. Texts are one line each, in which nothing is obeyed by a terminal, and no longer than 1 KiB.
+///
+/// An `actor` is called as in the tree: `shop`, `shop#1` for a member of a pool, `shop/alice` for that of a key; a supervisor by all names from the root
+/// down to it, such as `mesh/back`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Happening {
+    /// An actor or a supervisor is up: the first incarnation, one that somebody asked for, or that of a key that woke.
+    Started {
+        /// Which one.
+        actor: String,
+        /// Its incarnation under its supervisor, from 1.
+        incarnation: u64,
+    },
+    /// An actor or a supervisor has ended, or did not come to start.
+    Ended {
+        /// Which one.
+        actor: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// `normal`, `shutdown`, `killed`, `panicked`, `failed`, or the word for the crash, such as `trap` or `out-of-memory`.
+        reason: String,
+        /// More about it, where there is more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// An actor or a supervisor is up again: its supervisor started it after it had ended, or a sibling of its group had.
+    Restarted {
+        /// Which one.
+        actor: String,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+}
+
+/// What kind of event it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`Happening::Started`].
+    Started,
+    /// [`Happening::Ended`].
+    Ended,
+    /// [`Happening::Restarted`].
+    Restarted,
+}
+
+/// Each kind with its name and what it is, in the order of [`Kind`].
+const KINDS: [(Kind, &str, &str); 3] = [
+    (Kind::Started, "started", "an actor or a supervisor is up"),
+    (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
+    (
+        Kind::Restarted,
+        "restarted",
+        "an actor or a supervisor is up again after it, or a sibling of its group, had ended",
+    ),
+];
+
+impl Kind {
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(kind, ..)| *kind)
+    }
+
+    /// Its name, as it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        KINDS[self as usize].1
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        KINDS[self as usize].2
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no kind with this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no kind of event {name:?}; hint: the kinds are {}", names())]
+pub struct NoSuchKind {
+    /// What was asked for.
+    pub name: String,
+}
+
+fn names() -> String {
+    KINDS.map(|(_, name, _)| name).join(", ")
+}
+
+impl FromStr for Kind {
+    type Err = NoSuchKind;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchKind> {
+        let found = KINDS.iter().find(|(_, known, _)| *known == name);
+        found.map(|(kind, ..)| *kind).ok_or_else(|| NoSuchKind { name: name.to_owned() })
+    }
+}
+
+impl Happening {
+    /// What kind of event it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Started { .. } => Kind::Started,
+            Self::Ended { .. } => Kind::Ended,
+            Self::Restarted { .. } => Kind::Restarted,
+        }
+    }
+
+    /// How long its texts are together.
+    fn text_bytes(&self) -> usize {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Started { actor, .. } | Self::Restarted { actor, .. } => actor.len(),
+            Self::Ended { actor, reason, detail, .. } => actor.len() + reason.len() + optional(detail),
+        }
+    }
+}
+
+impl Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { actor, incarnation } => write!(f, "{actor} is up, incarnation {incarnation}"),
+            Self::Ended { actor, incarnation, reason, detail } => {
+                write!(f, "{actor} has ended, incarnation {incarnation}: {}", detail.as_ref().unwrap_or(reason))
+            }
+            Self::Restarted { actor, incarnation } => write!(f, "{actor} is up again, incarnation {incarnation}"),
+        }
+    }
+}
+
+/// A text of an event, of which a part may be a guest's own.
+pub(super) fn text(what: impl Display) -> String {
+    let mut text = Showing(Bounded(String::new()));
+    if write!(text, "{what}").is_err() {
+        text.0.0.push_str("...");
+    }
+    text.0.0
+}
+
+/// A text that takes no more than [`MOST_TEXT`].
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = MOST_TEXT.saturating_sub(self.0.len());
+        self.0.push_str(&text[..text.floor_char_boundary(left)]);
+        if text.len() <= left { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// Times as people write them.
+mod rfc3339 {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(*time))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::{Event, Happening, KINDS, Kind, MOST_TEXT, text};
+
+    #[test]
+    fn an_event_is_one_object_and_is_read_back() {
+        let (actor, reason) = ("shop#1".to_owned(), "trap".to_owned());
+        let what = Happening::Ended { actor, incarnation: 2, reason, detail: Some("trap: unreachable".to_owned()) };
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        let event = Event { number: 7, at, service: Some("shop".to_owned()), what };
+        let line = r#"{"number":7,"at":"1970-01-01T00:00:01.500Z","service":"shop","kind":"ended","actor":"shop#1","incarnation":2,"reason":"trap","detail":"trap: unreachable"}"#;
+        assert_eq!(serde_json::to_string(&event).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Event>(line).unwrap(), event);
+    }
+
+    #[test]
+    fn a_kind_has_one_name_everywhere() {
+        for (at, (kind, name, about)) in KINDS.into_iter().enumerate() {
+            assert_eq!((kind as usize, name.parse()), (at, Ok(kind)));
+            assert!(!about.is_empty());
+        }
+        let error = "Ended".parse::<Kind>().unwrap_err().to_string();
+        assert!(error.contains("\"Ended\"") && error.contains("started, ended, restarted"), "{error}");
+    }
+
+    #[test]
+    fn a_text_is_one_line_that_nothing_obeys_and_is_no_longer_than_it_may_be() {
+        assert_eq!(text("a\nb\u{1b}[2J"), "a\\nb\\u{1b}[2J");
+        let long = text("\u{e9}".repeat(MOST_TEXT));
+        assert!(long.len() <= MOST_TEXT + 3 && long.ends_with("\u{e9}..."), "{long}");
+        assert_eq!(text("x".repeat(MOST_TEXT)).len(), MOST_TEXT);
+    }
+}

@@ -1,0 +1,360 @@
+//! What happens in a mesh that is rare and worth knowing: actors that start and end, releases that take over, messages that die, limits that are reached.
+//!
+//! Whoever publishes writes into a ring that is bounded in events and bytes; the oldest ones give way. Whoever reads has a place in it of his own, and
+//! is told how many events he was too slow for. Nobody waits for a reader, and no reader for another one.
+//!
+//! # What it costs
+//!
+//! A turn that goes well publishes nothing. Where something is published, the event is allocated, and one lock is taken for a push, and for the drop of
+//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock for [`LOOK`] comparisons at most, and
+//! takes references out, never copies. So the lock is held for about a microsecond, whoever holds it and whatever the reader does with what he read.
+//!
+//! # Order
+//!
+//! Numbers are given under that lock, without gaps: the order of the ring is the order in which events were published, and times never run backwards as
+//! long as the clock does not. What one actor causes is published by that actor or by its supervisor: it is `started` or `restarted` before its first
+//! turn, and has `ended` before the next incarnation begins to start; what happens in its turns stands between. The states of one deployment stand in the
+//! order in which they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
+
+mod event;
+mod tree;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::Notify;
+
+pub use event::{Event, Happening, Kind, NoSuchKind};
+
+/// How many events a reader looks at before he lets go of the lock.
+const LOOK: usize = 64;
+
+/// The events of one mesh.
+#[derive(Debug)]
+pub(crate) struct Events {
+    ring: Mutex<Ring>,
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct Ring {
+    kept: VecDeque<Arc<Event>>,
+    /// What those that are kept take, in bytes.
+    bytes: usize,
+    most: usize,
+    most_bytes: usize,
+    /// The number of the next event.
+    next: u64,
+    /// Nothing is published any more.
+    ended: bool,
+}
+
+impl Ring {
+    /// The number of the oldest event that is kept, or of the next one.
+    fn first(&self) -> u64 {
+        self.kept.front().map_or(self.next, |event| event.number)
+    }
+
+    /// Makes the oldest ones give way.
+    fn shrink(&mut self) {
+        while self.kept.len() > self.most || self.bytes > self.most_bytes {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl Events {
+    /// A ring for so many events of so many bytes together.
+    pub(crate) fn new(most: usize, most_bytes: usize) -> Arc<Self> {
+        let ring = Ring { kept: VecDeque::new(), bytes: 0, most, most_bytes, next: 1, ended: false };
+        Arc::new(Self { ring: Mutex::new(ring), news: Notify::new() })
+    }
+
+    /// Keeps so many and so much from now on.
+    pub(crate) fn resize(&self, most: usize, most_bytes: usize) {
+        let mut ring = self.lock();
+        (ring.most, ring.most_bytes) = (most, most_bytes);
+        ring.shrink();
+    }
+
+    /// Publishes what happened to a service, or to none. Never waits.
+    pub(crate) fn publish(&self, service: Option<&str>, what: Happening) {
+        let service = service.map(str::to_owned);
+        let mut event = Arc::new(Event { number: 0, at: SystemTime::UNIX_EPOCH, service, what });
+        let mut ring = self.lock();
+        if let Some(event) = Arc::get_mut(&mut event) {
+            (event.number, event.at) = (ring.next, SystemTime::now());
+        }
+        ring.next += 1;
+        ring.bytes += event.bytes();
+        ring.kept.push_back(event);
+        ring.shrink();
+        drop(ring);
+        self.news.notify_waiters();
+    }
+
+    /// Says that nothing comes any more: whoever reads is told so after the last event.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.news.notify_waiters();
+    }
+
+    /// Reads from the first event on.
+    pub(crate) fn subscribe(self: &Arc<Self>) -> Subscription {
+        Subscription { events: Arc::clone(self), next: 1, service: None, kinds: Vec::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a reader of events is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// This happened.
+    Event(Arc<Event>),
+    /// So many events gave way before they were read: whoever reads was too slow for them, or came too late. They count whatever they were about.
+    Lost(u64),
+}
+
+/// Reads the events of a mesh, from [`crate::Runtime::events`]. It holds up nobody, and keeps nothing alive but the ring.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::events::{Happening, Heard, Kind};
+/// use airssys_wasm::topology::Topology;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// # let file = folder.path().join("airssys.toml");
+/// # std::fs::write(&file, "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n")?;
+/// # let topology = Topology::read(&file)?;
+/// let runtime = Runtime::builder().start(&topology).await?;
+/// let mut events = runtime.events().of_service("echo").of_kinds(&[Kind::Started, Kind::Ended]);
+/// runtime.shutdown().await;
+///
+/// let mut told = Vec::new();
+/// while let Some(heard) = events.next().await {
+///     match heard {
+///         Heard::Event(event) => told.push(event.what.kind().name()),
+///         Heard::Lost(events) => panic!("{events} events are lost"),
+///     }
+/// }
+/// assert_eq!(told, ["started", "ended"]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    events: Arc<Events>,
+    /// The number of the event that is looked at next.
+    next: u64,
+    service: Option<String>,
+    /// All where it is empty.
+    kinds: Vec<Kind>,
+}
+
+impl Subscription {
+    /// Only what is about this service, its actors and its children.
+    #[must_use]
+    pub fn of_service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// Only events of these kinds; all, where there are none in it.
+    #[must_use]
+    pub fn of_kinds(mut self, kinds: &[Kind]) -> Self {
+        self.kinds = kinds.to_vec();
+        self
+    }
+
+    /// Only what comes after the event with this number.
+    #[must_use]
+    pub fn after(mut self, number: u64) -> Self {
+        self.next = number.saturating_add(1);
+        self
+    }
+
+    /// Only what comes from now on.
+    #[must_use]
+    pub fn from_now_on(mut self) -> Self {
+        self.next = self.events.lock().next;
+        self
+    }
+
+    /// The next event, or how many were lost; waits for it. None when the mesh has ended and all is read.
+    ///
+    /// Where it is dropped before it is ready, nothing is lost.
+    pub async fn next(&mut self) -> Option<Heard> {
+        loop {
+            let events = Arc::clone(&self.events);
+            let mut news = std::pin::pin!(events.news.notified());
+            // Before it is looked: what is published after that wakes it.
+            news.as_mut().enable();
+            if let Some(heard) = self.try_next() {
+                return Some(heard);
+            }
+            if self.events.has_ended(self.next) {
+                return None;
+            }
+            news.await;
+        }
+    }
+
+    /// The next event that is there already, or how many were lost.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        loop {
+            let ring = self.events.lock();
+            let first = ring.first();
+            if self.next < first {
+                let lost = first - self.next;
+                self.next = first;
+                return Some(Heard::Lost(lost));
+            }
+            let begin = usize::try_from(self.next - first).unwrap_or(usize::MAX);
+            let looked_at = ring.kept.len().saturating_sub(begin).min(LOOK);
+            if looked_at == 0 {
+                return None;
+            }
+            let mut there = ring.kept.range(begin..begin + looked_at);
+            if let Some(event) = there.find(|event| self.wants(event)) {
+                self.next = event.number + 1;
+                return Some(Heard::Event(Arc::clone(event)));
+            }
+            self.next += looked_at as u64;
+        }
+    }
+
+    /// Whether there is an event already that it would be told.
+    #[must_use]
+    pub fn any_is_kept(&self) -> bool {
+        let mut ahead = self.clone();
+        std::iter::from_fn(|| ahead.try_next()).any(|heard| matches!(heard, Heard::Event(_)))
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        self.service.as_ref().is_none_or(|service| event.service.as_ref() == Some(service))
+            && (self.kinds.is_empty() || self.kinds.contains(&event.what.kind()))
+    }
+}
+
+impl Events {
+    /// Whether nothing comes any more that has this number or a higher one.
+    fn has_ended(&self, next: u64) -> bool {
+        let ring = self.lock();
+        ring.ended && next >= ring.next
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::{Events, Happening, Heard, Kind};
+
+    fn started(actor: &str) -> Happening {
+        Happening::Started { actor: actor.to_owned(), incarnation: 1 }
+    }
+
+    fn number(heard: Option<Heard>) -> u64 {
+        match heard {
+            Some(Heard::Event(event)) => event.number,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_is_too_slow_is_told_how_many_are_lost_and_goes_on_with_the_oldest() {
+        let events = Events::new(3, 1 << 20);
+        let (mut slow, mut quick) = (events.subscribe(), events.subscribe());
+        for at in 1..=5 {
+            events.publish(Some("a"), started("a"));
+            assert_eq!(number(quick.try_next()), at);
+        }
+        assert_eq!(slow.try_next(), Some(Heard::Lost(2)));
+        assert_eq!([(); 3].map(|()| number(slow.try_next())), [3, 4, 5]);
+        assert_eq!((slow.try_next(), quick.try_next()), (None, None));
+        assert_eq!(events.subscribe().after(4).try_next().map(|heard| number(Some(heard))), Some(5));
+        assert_eq!(events.subscribe().from_now_on().try_next(), None);
+    }
+
+    #[test]
+    fn a_ring_is_bounded_in_bytes_and_takes_no_event_that_is_larger_than_it() {
+        let events = Events::new(100, 2_000);
+        for _ in 0..100 {
+            events.publish(None, started(&"x".repeat(300)));
+        }
+        let (kept, bytes) = {
+            let ring = events.lock();
+            (ring.kept.len(), ring.bytes)
+        };
+        assert!(bytes <= 2_000 && (1..7).contains(&kept), "{kept} events of {bytes} bytes");
+        events.resize(100, 10);
+        events.publish(None, started("x"));
+        assert_eq!(events.subscribe().try_next(), Some(Heard::Lost(101)));
+        assert_eq!(events.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_after_the_last_event() {
+        let events = Events::new(10, 1 << 20);
+        let mut reader = events.subscribe();
+        let read = tokio::spawn(async move { (reader.next().await, reader.next().await) });
+        tokio::task::yield_now().await;
+        events.publish(None, started("a"));
+        events.end();
+        let (first, second) = read.await.unwrap();
+        assert_eq!((number(first), second), (1, None));
+    }
+
+    proptest! {
+        /// Whatever is published between two looks of a reader: what it is told and what it has lost are all events of its kind, once, in order.
+        #[test]
+        fn nothing_is_told_twice_or_left_out_unsaid(most in 1_usize..200, rounds in prop::collection::vec((0_usize..300, 0_usize..300), 1..8)) {
+            let events = Events::new(most, 1 << 20);
+            let mut all = events.subscribe();
+            let mut some = events.subscribe().of_service("odd").of_kinds(&[Kind::Started]);
+            let (mut told, mut lost, mut published) = (0, 0, 0);
+            for (publish, read) in rounds {
+                for _ in 0..publish {
+                    published += 1;
+                    events.publish(Some(if published % 2 == 1 { "odd" } else { "even" }), started("x"));
+                }
+                for _ in 0..read {
+                    match all.try_next() {
+                        Some(Heard::Event(event)) => {
+                            told += 1;
+                            prop_assert_eq!(event.number, told + lost);
+                        }
+                        Some(Heard::Lost(more)) => lost += more,
+                        None => prop_assert_eq!(told + lost, published),
+                    }
+                }
+            }
+            let mut last = 0;
+            while let Some(heard) = some.try_next() {
+                match heard {
+                    Heard::Event(event) => {
+                        prop_assert!(event.number % 2 == 1 && event.number > last);
+                        last = event.number;
+                    }
+                    Heard::Lost(more) => last += more,
+                }
+            }
+            prop_assert!(last >= published.saturating_sub(1));
+            prop_assert!(Arc::strong_count(&events) == 3);
+        }
+    }
+}

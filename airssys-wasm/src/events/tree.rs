@@ -1,0 +1,66 @@
+//! What supervisors and their children tell, as events.
+
+use std::sync::Arc;
+
+use airssys_rt_shim::child::ChildKind;
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::supervisor::{Listener, Named, News};
+
+use super::event::text;
+use super::{Events, Happening};
+use crate::error::Crash;
+
+impl Events {
+    /// Publishes what is told of a tree.
+    pub(crate) fn listener(self: &Arc<Self>) -> Listener {
+        let events = Arc::clone(self);
+        Listener::new(move |news| events.hear(news))
+    }
+
+    fn hear(&self, news: &News<'_>) {
+        match *news {
+            News::Up { child, generation: incarnation, again } => {
+                let actor = actor(child);
+                let what = match again {
+                    false => Happening::Started { actor, incarnation },
+                    true => Happening::Restarted { actor, incarnation },
+                };
+                self.publish(service(child), what);
+            }
+            News::Ended { child, generation: incarnation, reason } => {
+                let (reason, detail) = words(reason);
+                let what = Happening::Ended { actor: actor(child), incarnation, reason: reason.to_owned(), detail };
+                self.publish(service(child), what);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A worker is called by its address, with its number where it is one of a pool.
+fn actor(child: Named<'_>) -> String {
+    match child.kind {
+        ChildKind::Worker => text(child.id),
+        ChildKind::Supervisor => text(child.path),
+    }
+}
+
+/// The service that a worker belongs to.
+fn service(child: Named<'_>) -> Option<&str> {
+    let is_worker = child.kind == ChildKind::Worker;
+    is_worker.then(|| child.id.as_str().split(['/', '#']).next()).flatten()
+}
+
+/// A word for why an actor ended, and more, where the word does not say it all.
+fn words(reason: &ExitReason) -> (&'static str, Option<String>) {
+    match reason {
+        ExitReason::Normal => ("normal", None),
+        ExitReason::Shutdown => ("shutdown", None),
+        ExitReason::Killed => ("killed", None),
+        ExitReason::Panicked(what) => ("panicked", Some(text(what))),
+        failed => {
+            let word = failed.downcast_ref::<Crash>().map_or("failed", Crash::code);
+            (word, Some(text(failed)))
+        }
+    }
+}
