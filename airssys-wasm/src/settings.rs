@@ -15,6 +15,9 @@ use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
 
+/// All of the keys of a service, in ten-thousandths: what shares of them are parts of.
+pub(crate) const ALL: u32 = 10_000;
+
 /// Settings of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeshSettings {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::before::Past;
 use super::place::{Post, ServiceSpec, identity};
-use super::share::{ALL, Known, Share};
+use super::share::{Known, Share};
 use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
@@ -30,7 +30,7 @@ use crate::message::DeadReason;
 use crate::router::Mesh;
 use crate::router::keyed::{Keyed, KeyedActor};
 use crate::router::service::{Route, Service, Target};
-use crate::settings::{ASIDE, KeyedRules, Terms};
+use crate::settings::{ALL, ASIDE, KeyedRules, Terms};
 
 /// What the actors of a keyed service wake with.
 #[derive(Debug, Clone)]

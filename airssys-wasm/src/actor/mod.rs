@@ -36,7 +36,6 @@ pub(crate) use place::{NameTaken, Placed, Post, check};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
-pub(crate) use share::ALL;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
 pub(crate) use swap::{Claim, Held, NotSwapped, Swap, Swapped, Way};

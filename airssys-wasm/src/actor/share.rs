@@ -4,8 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// All of the keys, in ten-thousandths.
-pub(crate) const ALL: u32 = 10_000;
+use crate::settings::ALL;
 
 /// Some of all addresses: those with a small hash.
 #[derive(Debug, Clone, PartialEq, Eq)]

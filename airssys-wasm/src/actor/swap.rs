@@ -92,7 +92,8 @@ pub(crate) struct Swapped {
 }
 
 /// What becomes of the memory that the release before was to hand over to the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MemoryHandover {
     /// Where its `snapshot` fails, the next one takes over without it. The default: one that is sick keeps nobody out.
     #[default]

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Setback;
 
 /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or more of it, is let in.
@@ -40,7 +42,8 @@ impl Default for Gate {
 }
 
 /// What becomes of a step that has seen too few turns when its patience ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum NoTraffic {
     /// It goes on to the next step.
     Promote,
@@ -85,16 +88,33 @@ const SLACK: Duration = Duration::from_millis(1);
 const TIMED: u64 = 20;
 
 /// What is known of one release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// Its turns.
     pub turns: u64,
     /// Those that ended in an error or a crash.
     pub failed: u64,
     /// Of the new release: those that crashed over a message that the old one then handled. So it is known of each which of the two did better.
+    #[serde(skip)]
     pub outdone: u64,
-    /// The 95th percentile of what a turn took, up to an eighth more.
+    /// The 95th percentile of what a turn took, up to an eighth more. In microseconds in JSON.
+    #[serde(rename = "p95_us", with = "microseconds")]
     pub p95: Duration,
+}
+
+/// A length of time as JSON has it: in microseconds, and parts of them.
+pub(crate) mod microseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(time.as_secs_f64() * 1e6)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)? / 1e6).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Seen {

@@ -10,6 +10,7 @@
 
 mod anew;
 mod asked;
+mod choice;
 mod decide;
 mod gate;
 mod health;
@@ -22,6 +23,7 @@ mod seats;
 mod set;
 mod settings;
 mod source;
+mod status;
 mod strategy;
 mod switch;
 mod taken;
@@ -30,6 +32,7 @@ mod ungranted;
 
 pub(crate) use anew::begin_anew;
 pub use asked::{Asked, Capability, Granted};
+pub use choice::{BadChoice, Choice, Tolerate};
 pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
 pub(crate) use intent::SetId;
 pub use intent::Step;
@@ -43,6 +46,7 @@ pub(crate) use seats::seats;
 pub(crate) use set::{Begun, callees_first, together, undo};
 pub use settings::Setting;
 pub use source::Source;
+pub use status::{Differing, Lost, State, Status};
 pub(crate) use strategy::Unfit;
 pub use strategy::{Canary, NoPortion, NoTolerance, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
@@ -52,6 +56,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::taken::Taken;
@@ -462,7 +467,7 @@ struct Joined {
 }
 
 /// Two releases, side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compared {
     /// The one that is live.
     pub old: Seen,
@@ -471,7 +476,7 @@ pub struct Compared {
 }
 
 /// A step whose time is over, and which has seen too few turns to decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waits {
     /// For how many turns of each release it waits.
     pub samples: u64,

@@ -14,8 +14,9 @@ use super::strategy::Rolling;
 use super::switch::{Failed, forward};
 use super::taken::Taken;
 use super::{Compared, Deployment, Joined, Met, Progress, Setback, Strategy, Waits, Wish};
-use crate::actor::{ALL, Control, Counts, Held, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch};
+use crate::actor::{Control, Counts, Held, Post, Prepared, Rehearsal, Roster, Serving, Waking, Watch};
 use crate::error::Crash;
+use crate::settings::ALL;
 
 /// The probation of one of several, which somebody else ends.
 const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::actor::ALL;
-use crate::settings::Multiplicity;
+use crate::settings::{ALL, Multiplicity};
 
 /// How the new release comes to the actors of a service.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -370,6 +370,13 @@ impl Runtime {
         self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.deployment.clone()
     }
 
+    /// The last deployment of a service, as it is told: where it is, and what is live.
+    #[must_use]
+    pub fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
+        let deployment = self.deployment(service)?;
+        Some(deployment.status(service, self.live_digest(service), self.turns_to_discard(service)))
+    }
+
     /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
     #[must_use]
     pub fn history(&self, service: &str) -> Vec<Ended> {

@@ -7,7 +7,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use airssys_wasm::address::is_service_name;
-use airssys_wasm::deploy::{Plan, Ungranted};
+use airssys_wasm::deploy::{
+    Choice, Compared, MemoryHandover, NoTraffic, Plan, State, Status as Deployment, Ungranted, Waits,
+};
 use airssys_wasm::registry::Reference;
 use serde::Serialize;
 use toml::Spanned;
@@ -15,7 +17,7 @@ use toml::Spanned;
 use super::HostArgs;
 use super::strategy::Strategy;
 use crate::control::ControlError;
-use crate::control::protocol::{Compared, Deployment, Memory, Refusal, Request, Waits, Way};
+use crate::control::protocol::{Refusal, Request};
 use crate::explain::note;
 use crate::output;
 use crate::run;
@@ -104,11 +106,11 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn memory(&self) -> Memory {
+    pub(super) fn memory(&self) -> MemoryHandover {
         match (self.keep_memory, self.without_memory) {
-            (true, _) => Memory::Required,
-            (_, true) => Memory::Never,
-            _ => Memory::WherePossible,
+            (true, _) => MemoryHandover::Required,
+            (_, true) => MemoryHandover::Never,
+            _ => MemoryHandover::WherePossible,
         }
     }
 
@@ -123,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
     let way = args.strategy.way();
-    if args.set.is_some() && way.as_ref() != Ok(&Way::default()) {
+    if args.set.is_some() && way.as_ref() != Ok(&Choice::default()) {
         let told = "a set has no strategy and no gate: its services are switched in place, and then no release before serves beside a new one to compare it with; hint: without these options, after the releases were tried one by one, as with --strategy shadow";
         return Err(Refusal::new("bad-strategy", told).into());
     }
@@ -165,7 +167,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         memory,
         way,
     };
-    follow(&args.host, &service, &request, "live", &ungranted)
+    follow(&args.host, &service, &request, State::Live, &ungranted)
 }
 
 /// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request itself, the deployment says.
@@ -254,7 +256,7 @@ fn follow_set(host: &HostArgs, ungranted: &[Ungranted], request: &Request) -> Re
 
 /// Which of a set is told as the reason. One that went back because another one did only says so, and the other one says why.
 fn culprit(set: &[Deployment]) -> Option<&Deployment> {
-    let wrong = set.iter().filter(|deployment| deployment.state != "live");
+    let wrong = set.iter().filter(|deployment| deployment.state != State::Live);
     wrong.min_by_key(|deployment| deployment.because_of.is_some())
 }
 
@@ -279,18 +281,14 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
     if let (true, Some(last)) = (args.restore_state, &under_way) {
         note(&format!("{}: discards {} committed turns", args.service, last.turns_to_discard));
     }
-    let cancels = !args.restore_state && under_way.is_some_and(|last| !is_over(&last));
+    let cancels = !args.restore_state && under_way.is_some_and(|last| !last.state.is_over());
     let restore_state = args.restore_state;
     let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state, memory };
     let ungranted = match cancels {
         true => Vec::new(),
         false => tell_ungranted(&args.host, BTreeMap::from([(args.service.clone(), None)])),
     };
-    follow(&args.host, &args.service, &request, if cancels { "rolled-back" } else { "live" }, &ungranted)
-}
-
-fn is_over(deployment: &Deployment) -> bool {
-    matches!(deployment.state.as_str(), "live" | "rolled-back" | "suspended")
+    follow(&args.host, &args.service, &request, if cancels { State::RolledBack } else { State::Live }, &ungranted)
 }
 
 /// Asks for it, and follows it to its end.
@@ -298,7 +296,7 @@ fn follow(
     host: &HostArgs,
     service: &str,
     request: &Request,
-    wanted: &str,
+    wanted: State,
     ungranted: &[Ungranted],
 ) -> Result<(), ControlError> {
     let begun = host.ask(request)?;
@@ -317,7 +315,7 @@ fn follow(
 
 fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
     let (mut told, mut compared) = (None, None);
-    while !is_over(&deployment) {
+    while !deployment.state.is_over() {
         let now = Some(place(&deployment));
         if now != told {
             if let Some(sides) = compared.take() {
@@ -336,13 +334,13 @@ fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<De
 }
 
 /// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each message.
-fn place(deployment: &Deployment) -> (String, Option<usize>, bool, Option<Waits>) {
-    (deployment.state.clone(), deployment.step, deployment.have == Some(0), deployment.waits.clone())
+fn place(deployment: &Deployment) -> (State, Option<usize>, bool, Option<Waits>) {
+    (deployment.state, deployment.step, deployment.have == Some(0), deployment.waits)
 }
 
 /// Where it is.
 fn how_far(deployment: &Deployment) -> String {
-    let mut now = deployment.state.clone();
+    let mut now = deployment.state.name().to_owned();
     if let (Some(step), Some(steps)) = (deployment.step, deployment.steps) {
         now.push_str(&format!(", step {step} of {steps}"));
     }
@@ -353,11 +351,11 @@ fn how_far(deployment: &Deployment) -> String {
     if let Some(waits) = &deployment.waits {
         let Waits { samples, no_traffic, held } = waits;
         now.push_str(&format!(", waits for {samples} turns of each release"));
-        now.push_str(&match (no_traffic.as_str(), held) {
+        now.push_str(&match (no_traffic, held) {
             (_, true) => format!("; `airssys rollback {}` cancels it", deployment.service),
-            ("promote", _) => "; goes on where there is no traffic".to_owned(),
-            ("back", _) => "; goes back where there is no traffic".to_owned(),
-            _ => "; holds where there is no traffic".to_owned(),
+            (NoTraffic::Promote, _) => "; goes on where there is no traffic".to_owned(),
+            (NoTraffic::Back, _) => "; goes back where there is no traffic".to_owned(),
+            (NoTraffic::Hold, _) => "; holds where there is no traffic".to_owned(),
         });
     }
     now
@@ -368,7 +366,12 @@ fn side_by_side(compared: Compared) -> String {
     let Compared { old, new } = compared;
     format!(
         "{} of {} turns failed with the new release, {} of {} with the old one; 95 of 100 took at most {:.0} µs and {:.0} µs",
-        new.failed, new.turns, old.failed, old.turns, new.p95_us, old.p95_us
+        new.failed,
+        new.turns,
+        old.failed,
+        old.turns,
+        new.p95.as_secs_f64() * 1e6,
+        old.p95.as_secs_f64() * 1e6
     )
 }
 
@@ -379,8 +382,8 @@ pub(super) fn in_words(notes: &[String]) -> String {
 
 fn as_wanted(deployment: &Deployment) -> String {
     let Deployment { service, live, waited, pause_us, .. } = deployment;
-    match deployment.state.as_str() {
-        "live" => {
+    match deployment.state {
+        State::Live => {
             let live = live.as_deref().unwrap_or_default();
             let shown = deployment.rehearsed.as_ref().map_or_else(String::new, |found| {
                 format!("; it was shown {} messages, {} more came too fast", found.compared, found.skipped)
@@ -398,9 +401,11 @@ fn as_wanted(deployment: &Deployment) -> String {
 fn not_as_wanted(deployment: &Deployment) -> Refusal {
     let service = &deployment.service;
     let why = deployment.reason.as_deref().unwrap_or_default();
-    match deployment.state.as_str() {
-        "live" => Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled")),
-        "suspended" => Refusal::new(
+    match deployment.state {
+        State::Live => {
+            Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
+        }
+        State::Suspended => Refusal::new(
             "suspended",
             format!(
                 "{service} is suspended, its messages wait: {why}; hint: deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::{NoSuchPolicy, NoTraffic, Portion, Shadow as Tolerated};
+use airssys_wasm::deploy::{Choice, NoSuchPolicy, NoTraffic, Portion, Shadow as Tolerated, Tolerate};
 
-use crate::control::protocol::{Refusal, Tolerate, Way};
+use crate::control::protocol::Refusal;
 use crate::run;
 
 /// In which order the actors of a service get the release.
@@ -80,7 +80,7 @@ fn no_traffic(text: &str) -> Result<NoTraffic, String> {
 
 impl Strategy {
     /// As it goes to the host; refused where something is said of another strategy.
-    pub(super) fn way(&self) -> Result<Way, Refusal> {
+    pub(super) fn way(&self) -> Result<Choice, Refusal> {
         use Name::{BlueGreen, Canary, InPlace, Rolling, Shadow};
         const COMPARING: &[Name] = &[Rolling, Canary, Shadow];
         let said: [(&str, bool, &[Name]); 11] = [
@@ -117,7 +117,7 @@ impl Strategy {
             return Err(Refusal::new("bad-strategy", told));
         }
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Ok(Way {
+        Ok(Choice {
             strategy: name.to_owned(),
             batch: self.batch.clone(),
             max_unavailable: self.max_unavailable,

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::ApplyError;
-use airssys_wasm::deploy::{
-    self, Canary, DeployError, DeployOptions, MemoryHandover, Progress, Rolling, Setback, Shadow, Strategy,
-};
+use airssys_wasm::deploy::{Choice, DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -19,8 +17,8 @@ use tokio::sync::SemaphorePermit;
 
 use super::host::Host;
 use super::protocol::{
-    Body, Child, Compared, Deployment, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Memory, Refusal, Rehearsed, Request, Seen, Status, Tolerate, VERSION, Waits, Way, WithoutMemory,
+    Body, Child, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS, MAX_PATIENCE, Refusal, Request,
+    Status, VERSION,
 };
 
 /// How long the host works on what waits for nobody.
@@ -49,7 +47,7 @@ pub(super) fn limit(request: &Request) -> Option<Duration> {
 
 /// How long an apply may take. One that takes longer goes on, and is waited for no more.
 pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
-    let options = options(probation_ms, handover_ms, Memory::default());
+    let options = options(probation_ms, handover_ms, MemoryHandover::default());
     COMPILING + options.probation + 2 * options.handover_deadline
 }
 
@@ -116,8 +114,8 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
-            let deployment = runtime.deploy(&service, release, options).await?;
-            tell(progress(host, &service, &deployment))
+            runtime.deploy(&service, release, options).await?;
+            tell(runtime.deployment_status(&service))
         }
         Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(host)?;
@@ -128,8 +126,7 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             let begun = runtime.deploy_set(set, options).await?;
-            let told = begun.iter().map(|(service, deployment)| progress(host, service, deployment));
-            tell(told.collect::<Vec<_>>())
+            tell(begun.iter().map(|(service, _)| runtime.deployment_status(service)).collect::<Vec<_>>())
         }
         Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(host)?;
@@ -166,16 +163,13 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
         }
         Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
             let options = options(probation_ms, handover_ms, memory);
-            let deployment = match restore_state {
+            match restore_state {
                 true => runtime.restore_state(&service, options)?,
                 false => runtime.rollback(&service, options)?,
             };
-            tell(progress(host, &service, &deployment))
+            tell(runtime.deployment_status(&service))
         }
-        Request::Deployment { service } => {
-            let last = runtime.deployment(&service);
-            tell(last.map(|deployment| progress(host, &service, &deployment)))
-        }
+        Request::Deployment { service } => tell(runtime.deployment_status(&service)),
         Request::State { service } => {
             let runtime = Arc::clone(runtime);
             // Off the threads of the mesh: there may be much to copy.
@@ -267,155 +261,25 @@ fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
     })
 }
 
-fn options(probation_ms: u64, handover_ms: u64, memory: Memory) -> DeployOptions {
+fn options(probation_ms: u64, handover_ms: u64, memory: MemoryHandover) -> DeployOptions {
     let mut options = DeployOptions::default();
-    options.memory = match memory {
-        Memory::WherePossible => MemoryHandover::WherePossible,
-        Memory::Required => MemoryHandover::Required,
-        Memory::Never => MemoryHandover::Never,
-    };
+    options.memory = memory;
     options.probation = Duration::from_millis(probation_ms).min(MAX_PATIENCE);
     options.handover_deadline = Duration::from_millis(handover_ms).min(MAX_PATIENCE);
     options
 }
 
 /// What a client says of the strategy. Invariant: whatever it says, no time is longer than [`MAX_PATIENCE`].
-fn go(way: &Way, options: &mut DeployOptions) -> Result<(), Refusal> {
-    let wrong = |what: &str| Err(Refusal::new("bad-strategy", what));
-    let time = |milliseconds: u64| Duration::from_millis(milliseconds).min(MAX_PATIENCE);
-    let mut rolling = Rolling::default();
-    if let Some(batch) = &way.batch {
-        rolling.batch = batch.parse().map_err(|error| Refusal::new("bad-strategy", error))?;
+fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
+    let chosen = choice.checked().map_err(|error| Refusal::new("bad-strategy", error))?;
+    (options.strategy, options.gate) = chosen;
+    for time in [&mut options.gate.bake, &mut options.gate.patience] {
+        *time = MAX_PATIENCE.min(*time);
     }
-    rolling.max_unavailable = way.max_unavailable.unwrap_or(rolling.max_unavailable);
-    rolling.last_first = way.last_first;
-    rolling.bake = way.bake_ms.map_or(rolling.bake, time);
-    rolling.compare = way.samples.is_some()
-        || way.patience_ms.is_some()
-        || way.no_traffic.is_some()
-        || way.errors.is_some()
-        || way.latency.is_some();
-    let mut canary = Canary::default();
-    if way.steps.iter().any(|share| !(*share > 0.0 && *share <= 100.0)) || !way.steps.is_sorted() {
-        return wrong(
-            "the steps of a canary are shares that grow, each more than 0 and at most 100 percent; hint: such as 1,10,50",
-        );
-    }
-    if !way.steps.is_empty() {
-        canary.steps.clone_from(&way.steps);
-    }
-    let shadow = match &way.tolerate {
-        Some(Tolerate::Share(share)) => Shadow::tolerating(share),
-        Some(Tolerate::Count(messages)) => Shadow::tolerating(&messages.to_string()),
-        None => Ok(Shadow::default()),
-    };
-    let shadow = shadow.map_err(|error| Refusal::new("bad-strategy", error))?;
-    options.strategy = match way.strategy.as_str() {
-        "in-place" => Strategy::InPlace,
-        "rolling" => Strategy::Rolling(rolling),
-        "blue-green" => Strategy::BlueGreen,
-        "canary" => Strategy::Canary(canary),
-        "shadow" => Strategy::Shadow(shadow),
-        _ => return wrong("there is no such strategy; hint: in-place, rolling, blue-green, canary or shadow"),
-    };
-    let gate = &mut options.gate;
-    gate.bake = way.bake_ms.map_or(gate.bake, time);
-    gate.samples = way.samples.unwrap_or(gate.samples);
-    gate.patience = way.patience_ms.map_or(gate.patience, time);
-    if let Some(policy) = &way.no_traffic {
-        gate.no_traffic = policy.parse().map_err(|error| Refusal::new("bad-strategy", error))?;
-    }
-    match way.errors {
-        Some(percent) if !(0.0..=100.0).contains(&percent) => {
-            return wrong("how many more turns may fail is a share of 0 to 100 percent; hint: such as 1");
-        }
-        Some(percent) => gate.errors = percent / 100.0,
-        None => {}
-    }
-    match way.latency {
-        Some(factor) if !(factor > 0.0 && factor.is_finite()) => {
-            return wrong("how many times as long a turn may take is a factor; hint: such as 1.5");
-        }
-        Some(factor) => gate.latency = factor,
-        None => {}
+    if let Strategy::Rolling(rolling) = &mut options.strategy {
+        rolling.bake = MAX_PATIENCE.min(rolling.bake);
     }
     Ok(())
-}
-
-fn seen(seen: deploy::Seen) -> Seen {
-    Seen { turns: seen.turns, failed: seen.failed, p95_us: seen.p95.as_secs_f64() * 1e6 }
-}
-
-fn compared(of: deploy::Compared) -> Compared {
-    Compared { old: seen(of.old), new: seen(of.new) }
-}
-
-fn progress(host: &Host, service: &str, deployment: &deploy::Deployment) -> Deployment {
-    let (mut at, mut share, mut sides, mut waiting) = (None, None, None, None);
-    let now = deployment.progress();
-    let because_of = match &now {
-        Progress::RolledBack { reason: Setback::OfTheSet { service, .. } }
-        | Progress::Suspended { reason: Setback::OfTheSet { service, .. }, .. } => Some(service.clone()),
-        _ => None,
-    };
-    let (state, reason) = match now {
-        Progress::Rehearsing { compared, waits } => {
-            (sides, waiting) = (compared, waits);
-            ("rehearsing", None)
-        }
-        Progress::Baking { step, steps, have, of, compared, waits } => {
-            (at, share) = (Some((step, steps)), Some((have, of)));
-            (sides, waiting) = (compared, waits);
-            ("baking", None)
-        }
-        Progress::Switching { .. } => ("switching", None),
-        Progress::Probation => ("probation", None),
-        Progress::Live => ("live", None),
-        Progress::RolledBack { reason } => ("rolled-back", Some(reason.to_string())),
-        Progress::Suspended { reason, crash, .. } => {
-            ("suspended", Some(format!("{reason}; and the one before: {crash}")))
-        }
-        _ => ("unknown", None),
-    };
-    let live = host.runtime.live_digest(service);
-    let pause_us = deployment.pause().as_secs_f64() * 1e6;
-    let turns_to_discard = host.runtime.turns_to_discard(service);
-    let found = deployment.rehearsed();
-    let left_out = deployment.left_out();
-    let rehearsed = (found.compared > 0).then(|| Rehearsed {
-        compared: found.compared,
-        skipped: found.skipped,
-        differing: found.differing,
-        differences: found.differences.iter().map(ToString::to_string).collect(),
-    });
-    Deployment {
-        service: service.to_owned(),
-        state: state.to_owned(),
-        step: at.map(|(step, _)| step),
-        steps: at.map(|(_, steps)| steps),
-        have: share.map(|(have, _)| have),
-        of: share.map(|(_, of)| of),
-        compared: sides.map(compared),
-        waits: waiting.map(|waits| Waits {
-            samples: waits.samples,
-            no_traffic: waits.no_traffic.name().to_owned(),
-            held: waits.held,
-        }),
-        rehearsed,
-        reason,
-        because_of,
-        notes: left_out.notes(),
-        passed_over: left_out.passed_over,
-        without_memory: left_out.without_memory.map(|without| WithoutMemory {
-            actors: without.actors,
-            first: without.first,
-            why: without.crash.to_string(),
-        }),
-        pause_us,
-        waited: deployment.waited(),
-        turns_to_discard,
-        live,
-    }
 }
 
 fn tell(data: impl Serialize) -> Result<Value, Refusal> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use airssys_wasm::deploy::{Choice, MemoryHandover};
 use airssys_wasm::state::durable::Kept;
 use airssys_wasm::unique;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub(crate) enum Request {
     ReplayDeadLetter { id: u64 },
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
-    /// Answers [`Deployment`] when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
+    /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
     Deploy {
         service: String,
         release: String,
@@ -69,11 +70,11 @@ pub(crate) enum Request {
         #[serde(default)]
         strict: bool,
         #[serde(default)]
-        memory: Memory,
+        memory: MemoryHandover,
         #[serde(default)]
-        way: Way,
+        way: Choice,
     },
-    /// Answers a list of [`Deployment`] when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
+    /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
     DeploySet {
         #[serde(deserialize_with = "unique::map")]
         releases: BTreeMap<String, String>,
@@ -86,7 +87,7 @@ pub(crate) enum Request {
         #[serde(default)]
         strict: bool,
         #[serde(default)]
-        memory: Memory,
+        memory: MemoryHandover,
     },
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
     Apply {
@@ -100,7 +101,7 @@ pub(crate) enum Request {
         #[serde(default)]
         strict: bool,
         #[serde(default)]
-        memory: Memory,
+        memory: MemoryHandover,
     },
     /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
     PlanApply {
@@ -123,14 +124,14 @@ pub(crate) enum Request {
         #[serde(default)]
         strict: bool,
         #[serde(default)]
-        way: Way,
+        way: Choice,
     },
     /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not granted; `null` is what a rollback brings back.
     Ungranted {
         #[serde(deserialize_with = "unique::map")]
         releases: BTreeMap<String, Option<String>>,
     },
-    /// Answers [`Deployment`]: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
+    /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
     /// release brought the state over.
     Rollback {
         service: String,
@@ -139,9 +140,9 @@ pub(crate) enum Request {
         #[serde(default)]
         restore_state: bool,
         #[serde(default)]
-        memory: Memory,
+        memory: MemoryHandover,
     },
-    /// Answers [`Deployment`]: the last one of the service, or `null`.
+    /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
     /// Answers [`Dump`].
     State { service: String },
@@ -245,175 +246,6 @@ pub(crate) struct Status {
     pub(crate) durable_bytes: Option<u64>,
     /// None where there is no bound.
     pub(crate) most_durable_bytes: Option<u64>,
-}
-
-/// In which order the actors of a service get a release, and what it has to show; what is not said is as the library has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Way {
-    /// `in-place`, `rolling`, `blue-green`, `canary` or `shadow`.
-    pub(crate) strategy: String,
-    /// Rolling: a number of actors, or a share such as `25%`.
-    pub(crate) batch: Option<String>,
-    /// Rolling.
-    pub(crate) max_unavailable: Option<usize>,
-    /// Rolling.
-    pub(crate) last_first: bool,
-    /// Canary: in percent.
-    pub(crate) steps: Vec<f64>,
-    /// Rolling, canary, shadow.
-    pub(crate) bake_ms: Option<u64>,
-    /// Canary, shadow, rolling: each of this and the four after it makes a rolling deployment compare.
-    pub(crate) samples: Option<u64>,
-    pub(crate) patience_ms: Option<u64>,
-    /// `promote`, `hold` or `back`.
-    pub(crate) no_traffic: Option<String>,
-    /// In percent.
-    pub(crate) errors: Option<f64>,
-    pub(crate) latency: Option<f64>,
-    /// Shadow.
-    pub(crate) tolerate: Option<Tolerate>,
-}
-
-/// Over how much a shadow may differ.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Tolerate {
-    /// A share of the messages, such as `1%`.
-    Share(String),
-    /// So many messages, as clients said it before; only 0 is taken.
-    Count(u64),
-}
-
-impl Default for Way {
-    fn default() -> Self {
-        Self {
-            strategy: "in-place".to_owned(),
-            batch: None,
-            max_unavailable: None,
-            last_first: false,
-            steps: Vec::new(),
-            bake_ms: None,
-            samples: None,
-            patience_ms: None,
-            no_traffic: None,
-            errors: None,
-            latency: None,
-            tolerate: None,
-        }
-    }
-}
-
-/// What is known of one of two releases that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Seen {
-    pub(crate) turns: u64,
-    pub(crate) failed: u64,
-    /// What a turn took, in microseconds, at the 95th percentile.
-    pub(crate) p95_us: f64,
-}
-
-/// Two releases, side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Compared {
-    pub(crate) old: Seen,
-    pub(crate) new: Seen,
-}
-
-/// What a step waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Waits {
-    /// For how many turns of each release.
-    pub(crate) samples: u64,
-    /// `promote`, `hold` or `back`: what becomes of it where they do not come in time.
-    pub(crate) no_traffic: String,
-    /// Whether that time is over, and it waits until somebody cancels it.
-    pub(crate) held: bool,
-}
-
-/// What was found when the release was shown what the live one does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Rehearsed {
-    pub(crate) compared: u64,
-    /// Not compared, because the new release was behind.
-    pub(crate) skipped: u64,
-    pub(crate) differing: u64,
-    /// The first of them: the message, and in what.
-    pub(crate) differences: Vec<String>,
-}
-
-/// What becomes of the memory that the live release is to hand over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Memory {
-    /// Where it cannot hand it over, the new one begins without it.
-    #[default]
-    WherePossible,
-    /// Where it cannot hand it over, it stays.
-    Required,
-    /// It is not asked for.
-    Never,
-}
-
-/// Actors that began without the memory of the release before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WithoutMemory {
-    pub(crate) actors: usize,
-    /// One of them, and why.
-    pub(crate) first: String,
-    pub(crate) why: String,
-}
-
-/// A deployment, as it is now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Deployment {
-    pub(crate) service: String,
-    /// `switching`, `rehearsing`, `baking`, `probation`, `live`, `rolled-back` or `suspended`.
-    pub(crate) state: String,
-    /// While it bakes: the step that was made last, from 1.
-    #[serde(default)]
-    pub(crate) step: Option<usize>,
-    /// While it bakes: how many there are.
-    #[serde(default)]
-    pub(crate) steps: Option<usize>,
-    /// While it bakes: how many keys, or members of a pool, have it.
-    #[serde(default)]
-    pub(crate) have: Option<usize>,
-    /// While it bakes: how many there are.
-    #[serde(default)]
-    pub(crate) of: Option<usize>,
-    /// How the two releases do in this step, while they are compared.
-    #[serde(default)]
-    pub(crate) compared: Option<Compared>,
-    /// Where the time of a step is over and it has seen too few turns.
-    #[serde(default)]
-    pub(crate) waits: Option<Waits>,
-    /// What was found, where it was in the shadow.
-    #[serde(default)]
-    pub(crate) rehearsed: Option<Rehearsed>,
-    /// Why it was rolled back.
-    pub(crate) reason: Option<String>,
-    /// The service of the same set that went back first, where that is why.
-    #[serde(default)]
-    pub(crate) because_of: Option<String>,
-    /// The members of a pool that do not run and start with the new release where they are started again.
-    #[serde(default)]
-    pub(crate) passed_over: Vec<String>,
-    #[serde(default)]
-    pub(crate) without_memory: Option<WithoutMemory>,
-    /// The two above in words.
-    #[serde(default)]
-    pub(crate) notes: Vec<String>,
-    /// The longest that an actor took no message over the switch, in microseconds.
-    pub(crate) pause_us: f64,
-    /// The most messages that waited in one mailbox when its actor was switched.
-    #[serde(default)]
-    pub(crate) waited: usize,
-    /// How many committed turns a rollback with `restore_state` would discard now.
-    #[serde(default)]
-    pub(crate) turns_to_discard: u64,
-    /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
-    pub(crate) live: Option<String>,
 }
 
 /// All state of a service. Also the file that `airssys state load` takes.
