@@ -14,13 +14,14 @@ use std::process::Command;
 use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["address", "blocking", "hex", "schema", "shown", "unique"],
     &["limits"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state"],
     &["middleware", "settings"],
     &["router"],
+    &["turn"],
     &["engine"],
     &["actor", "registry"],
     &["topology"],

@@ -24,6 +24,7 @@ pub mod settings;
 pub mod shown;
 pub mod state;
 pub mod topology;
+mod turn;
 pub mod unique;
 
 pub use airssys_rt_shim::exit::ExitReason;

@@ -119,6 +119,8 @@ impl Reader<'_> {
     fn seen_from_root(&self, path: &[String]) -> Option<Name> {
         let first = path.first()?;
         let mut base = match first.as_str() {
+            // The visibility in what a macro is given.
+            "crate" if path.len() == 1 => return None,
             "crate" => Vec::new(),
             "self" | "super" => self.name.clone(),
             _ => return None,

@@ -177,7 +177,7 @@ impl ComponentActor {
             match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
                 Ran::Done(()) => commit(instance, NO_MESSAGE).await?,
                 Ran::Fault(fault) => {
-                    instance.guest().discard();
+                    instance.turn().discard();
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
                     without_memory = Some(Crash::Start { during: "restore", fault });
                 }
@@ -194,13 +194,13 @@ impl ComponentActor {
     /// What this instance hands over to the next one, where both do that.
     pub(super) async fn snapshot(&mut self, next: &Serving, until: Instant) -> Result<Option<Bytes>, Crash> {
         let Some(instance) = self.instance.as_mut().filter(|_| next.template.hands_over()) else { return Ok(None) };
-        instance.guest().turn.deadline = None;
+        instance.turn().deadline = None;
         let taken = instance.snapshot(left(until, self.identity.terms.limits.turn_deadline)).await;
         if let Ran::Crashed(crash) = taken {
             self.instance = None;
             return Err(crash);
         }
-        instance.guest().discard();
+        instance.turn().discard();
         match taken {
             Ran::Done(taken) => Ok(taken),
             Ran::Fault(fault) => Err(Crash::Start { during: "snapshot", fault }),

@@ -225,7 +225,7 @@ impl ComponentActor {
             return Flow::Continue;
         }
         let checked = instance.check(self.identity.terms.limits.turn_deadline).await;
-        instance.guest().discard();
+        instance.turn().discard();
         match checked {
             Ran::Done(()) => drop(reply.send(Ok(()))),
             Ran::Fault(fault) => drop(reply.send(Err(fault))),
@@ -245,12 +245,12 @@ impl ComponentActor {
         {
             let deadline = self.identity.terms.limits.turn_deadline;
             let mut checked = instance.check(deadline).await;
-            instance.guest().discard();
+            instance.turn().discard();
             if let Ran::Fault(_) = checked {
                 // One answer alone decides nothing.
                 tokio::time::sleep(ASK_TWICE).await;
                 checked = instance.check(deadline).await;
-                instance.guest().discard();
+                instance.turn().discard();
             }
             match checked {
                 Ran::Done(()) => {}
@@ -281,7 +281,7 @@ impl ComponentActor {
         let crash = match instance.stop(reason, self.identity.terms.limits.turn_deadline).await {
             Ran::Done(()) => commit(instance, NO_MESSAGE).await.err(),
             Ran::Fault(_) => {
-                instance.guest().discard();
+                instance.turn().discard();
                 None
             }
             Ran::Crashed(crash) => Some(crash),

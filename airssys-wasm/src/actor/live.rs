@@ -18,11 +18,11 @@ use super::presence::Presence;
 use super::serving::{Probation, Serving};
 use super::swap::{Claim, Swap};
 use super::watch::Watch;
-use crate::engine::cut::Cut;
 use crate::error::Crash;
 use crate::settings::Terms;
 use crate::state::Saved;
 use crate::state::durable::NO_MESSAGE;
+use crate::turn::cut::Cut;
 
 /// What serves one place.
 #[derive(Debug)]

@@ -55,13 +55,13 @@ use tokio::time::Instant;
 
 use self::start::commit;
 use self::watch::Watching;
-use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::router::keyed::KeyedActor;
 use crate::router::service::Route;
+use crate::turn::Identity;
 
 /// The message that a turn is about.
 type Hand<'a> = InHand<'a, Box<Envelope>>;
@@ -109,9 +109,9 @@ impl Behavior for ComponentActor {
                 detail: "a turn without an instance".to_owned(),
             })));
         };
-        let guest = instance.guest();
-        guest.turn.trace = hand.trace;
-        guest.turn.deadline = hand.deadline;
+        let turn = instance.turn();
+        turn.trace = hand.trace;
+        turn.deadline = hand.deadline;
         if self.state_per_key {
             let state = self.identity.own.lane().state(hand.partition());
             if let Some(damage) = state.as_ref().and_then(|state| state.damage()) {
@@ -119,28 +119,28 @@ impl Behavior for ComponentActor {
                 mesh.bury(*hand.done(), DeadReason::Crashed(damage));
                 return Flow::Continue;
             }
-            guest.turn.state = state;
-            guest.turn.key = hand.partition().map(Into::into);
+            turn.state = state;
+            turn.key = hand.partition().map(Into::into);
         }
         // Looked at by nobody but who compares two releases.
-        let begun = self.watching.as_ref().map(|watching| watching.begin(instance.guest()));
+        let begun = self.watching.as_ref().map(|watching| watching.begin(instance.turn()));
         let ran = instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await;
         if let (Some(watching), Some(begun)) = (self.watching.as_mut(), begun) {
-            watching.end(begun, &hand, left, &ran, instance.guest());
+            watching.end(begun, &hand, left, &ran, instance.turn());
         }
         match ran {
             Ran::Done(answer) => {
-                let guest = instance.guest();
-                if guest.has_to_save() {
+                let turn = instance.turn();
+                if turn.has_to_save() {
                     // Boxed: a turn that waits for no disk does not carry the wait around.
                     return Box::pin(self.save(hand, answer)).await;
                 }
-                guest.commit();
+                turn.commit();
                 self.handled(hand, Ok(answer));
                 Flow::Continue
             }
             Ran::Fault(fault) => {
-                instance.guest().discard();
+                instance.turn().discard();
                 Metrics::count(&self.identity.service.metrics.faulted);
                 let envelope = *hand.done();
                 match envelope.delivery {

@@ -14,7 +14,6 @@ use super::keyed;
 use super::spawned;
 use super::{Claim, ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
-use crate::engine::guest::Identity;
 use crate::engine::{Engines, Template};
 use crate::error::Fault;
 use crate::middleware::Metrics;
@@ -26,6 +25,7 @@ use crate::router::service::{Held, Route, Service};
 use crate::settings::{Multiplicity, Shape, Terms};
 use crate::state::Together;
 use crate::state::durable::Shelf;
+use crate::turn::Identity;
 
 /// Everything about a service that its supervisor and its senders need to know.
 #[derive(Debug, Clone)]

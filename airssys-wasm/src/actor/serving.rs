@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::decide::{self, Release};
 use crate::engine::Template;
-use crate::engine::guest::Identity;
 use crate::router::service::Route;
 use crate::settings::Terms;
+use crate::turn::Identity;
 
 /// A release at work: its code, and who it is with the rules it runs under.
 #[derive(Debug, Clone)]

@@ -16,8 +16,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::serving::Serving;
 use super::tally::Tally;
-use crate::engine::guest::Guest;
-use crate::engine::script::{Asked, Reading, Script, Told};
 use crate::engine::{Engines, Instance, Ran, Template};
 use crate::error::Fault;
 use crate::limits::{REASON_BYTES, SHADOW_BYTES};
@@ -25,6 +23,7 @@ use crate::message::{Answer, Delivery, Envelope};
 use crate::settings::Terms;
 use crate::shown::beginning;
 use crate::state::{State, Transaction};
+use crate::turn::{Line, Reading, Script, Turn};
 
 /// How many turns wait to be shown to one shadow; what comes on top is not shown.
 const WAITING: usize = 256;
@@ -133,7 +132,7 @@ struct Lived {
     left: Duration,
     answer: Result<Option<Bytes>, Fault>,
     writes: Transaction,
-    asked: Vec<(Asked, Told)>,
+    asked: Vec<Line>,
     /// What was written before it by turns that are not shown.
     unseen: Vec<(Box<str>, Transaction)>,
     /// The state of its key, where it is the first that is shown of it.
@@ -209,9 +208,9 @@ impl Shadow {
         hand: &InHand<'_, Box<Envelope>>,
         left: Duration,
         ran: &Ran<Option<Bytes>>,
-        guest: &mut Guest,
+        turn: &mut Turn,
     ) -> bool {
-        let Some(Script::Written(writing)) = guest.turn.script.take().map(|script| *script) else { return true };
+        let Some(Script::Written(writing)) = turn.script.take().map(|script| *script) else { return true };
         let answer = match ran {
             Ran::Done(answer) => Ok(answer.clone()),
             Ran::Fault(fault) => Err(fault.clone()),
@@ -219,19 +218,19 @@ impl Shadow {
             Ran::Crashed(_) => return true,
         };
         // What failed wrote nothing.
-        let writes = if answer.is_ok() { guest.turn.writes.clone() } else { Transaction::default() };
-        let key: Box<str> = guest.turn.key.clone().unwrap_or_default();
-        let turn = writing.finish().zip(copy(hand)).and_then(|((asked, asked_bytes), envelope)| {
+        let writes = if answer.is_ok() { turn.writes.clone() } else { Transaction::default() };
+        let key: Box<str> = turn.key.clone().unwrap_or_default();
+        let shown = writing.finish().zip(copy(hand)).and_then(|((asked, asked_bytes), envelope)| {
             let answered = answer.as_ref().ok().and_then(Option::as_ref).map_or(REASON_BYTES, Bytes::len);
             let bytes = asked_bytes + envelope.bytes() + answered + writes.bytes() + self.unseen_bytes;
             Some((asked, envelope, self.place(bytes)?))
         });
-        let Some((asked, envelope, (place, room))) = turn else {
+        let Some((asked, envelope, (place, room))) = shown else {
             self.rehearsal.skipped.fetch_add(1, Ordering::Relaxed);
             return self.hide(key, writes);
         };
         let state = match self.known.insert(key) {
-            true => guest.turn.state.as_ref().map(|state| Arc::new(state.copy())),
+            true => turn.state.as_ref().map(|state| Arc::new(state.copy())),
             false => None,
         };
         self.unseen_bytes = 0;
@@ -343,7 +342,7 @@ impl Stage {
         left: Duration,
         key: &str,
         state: Option<&Arc<State>>,
-        asked: Vec<(Asked, Told)>,
+        asked: Vec<Line>,
     ) -> Result<Played, String> {
         let deadline = self.serving.identity.terms.limits.turn_deadline;
         let per_key = self.serving.state_per_key();
@@ -351,7 +350,7 @@ impl Stage {
             Some(instance) => instance,
             None => self.start(state).await?,
         };
-        let turn = &mut instance.guest().turn;
+        let turn = instance.turn();
         turn.trace = envelope.trace;
         turn.state = state.cloned();
         turn.key = per_key.then(|| key.into());
@@ -359,13 +358,13 @@ impl Stage {
         let begun = std::time::Instant::now();
         let ran = instance.handle(envelope, left, deadline).await;
         self.tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
-        let guest = instance.guest();
-        let writes = std::mem::take(&mut guest.turn.writes);
-        let differences = match guest.turn.script.take().map(|script| *script) {
+        let turn = instance.turn();
+        let writes = std::mem::take(&mut turn.writes);
+        let differences = match turn.script.take().map(|script| *script) {
             Some(Script::Read(reading)) => reading.differences(),
             _ => Vec::new(),
         };
-        guest.discard();
+        turn.discard();
         let answer = match ran {
             Ran::Done(answer) => Ok(answer),
             Ran::Fault(fault) => Err(fault),
@@ -381,9 +380,9 @@ impl Stage {
         let deadline = identity.terms.limits.turn_deadline;
         let made = Instance::new(&self.rehearsal.engines, template, Arc::clone(identity)).await;
         let mut instance = made.map_err(|crash| format!("it does not start: {crash}"))?;
-        instance.guest().turn.script = Some(Box::new(Script::Read(Reading::default())));
+        instance.turn().script = Some(Box::new(Script::Read(Reading::default())));
         if !self.serving.state_per_key() {
-            instance.guest().turn.state = state.cloned();
+            instance.turn().state = state.cloned();
         }
         let ended = match instance.init(deadline).await {
             Ran::Done(()) => match self.memory.take() {
@@ -398,12 +397,12 @@ impl Stage {
             Ran::Crashed(crash) => return Err(format!("it does not start: {crash}")),
         }
         // It finds what its own start wrote, as it would where it serves.
-        let guest = instance.guest();
-        if let Some(state) = &guest.turn.state {
-            guest.turn.writes.commit(state, identity.terms.schema);
+        let turn = instance.turn();
+        if let Some(state) = &turn.state {
+            turn.writes.commit(state, identity.terms.schema);
         }
-        guest.turn.script = None;
-        guest.discard();
+        turn.script = None;
+        turn.discard();
         Ok(instance)
     }
 }

@@ -6,13 +6,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::before::Before;
 use super::serving::Serving;
-use crate::engine::guest::Identity;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::Crash;
 use crate::router::service::Route;
 use crate::settings::Terms;
 use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
+use crate::turn::Identity;
 
 /// Makes an instance that is ready to serve: the state is brought over where it is in another schema, then `init`, then the first health check; all within
 /// the release's `start_timeout`. Its effects are held back until it is committed.
@@ -45,10 +45,10 @@ pub(super) struct BroughtOver {
 impl Prepared {
     /// Whether what it would commit stands on a state that is not there any more.
     pub(super) fn is_stale(&mut self) -> bool {
-        let identity = Arc::clone(&self.instance.guest().identity);
+        let identity = Arc::clone(&self.instance.turn().identity);
         // A key may have come since.
         let foreign = identity.own.foreign_states(identity.terms.schema).len();
-        let turn = &self.instance.guest().turn;
+        let turn = self.instance.turn();
         foreign != self.brought_over.len()
             || self.brought_over.iter().any(|brought| brought.state.age() != brought.read_at)
             || turn.state.as_ref().is_some_and(|state| match turn.writes.is_empty() {
@@ -61,18 +61,18 @@ impl Prepared {
     /// What the states are that it brings over. One that nobody has written to is brought over from the schema of the release before: what is written from now
     /// on that release cannot read.
     pub(super) fn saves(&mut self, schema_before: Option<u32>) -> Before {
-        let guest = self.instance.guest();
-        let schema = guest.identity.terms.schema;
+        let turn = self.instance.turn();
+        let schema = turn.identity.terms.schema;
         let unwritten = schema_before.unwrap_or(schema);
-        let own = guest.turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
-        let own = own.map(|state| Saved::before(state, unwritten, u64::from(!guest.turn.writes.is_empty())));
+        let own = turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
+        let own = own.map(|state| Saved::before(state, unwritten, u64::from(!turn.writes.is_empty())));
         let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 1));
         keys.chain(own).collect()
     }
 
     /// Makes what its start did happen.
     pub(super) async fn commit(mut self) -> Result<Instance, Crash> {
-        let schema = self.instance.guest().identity.terms.schema;
+        let schema = self.instance.turn().identity.terms.schema;
         for BroughtOver { state, writes, .. } in self.brought_over {
             writes.make(&state, schema).await?;
         }
@@ -102,21 +102,17 @@ async fn bring_all_over(
     if matches!(service.route, Route::Partitioned(_)) {
         for (key, state, from) in own.foreign_states(terms.schema) {
             let read_at = state.age();
-            instance.guest().turn.state = Some(Arc::clone(&state));
-            instance.guest().turn.key = Some(key);
+            instance.turn().state = Some(Arc::clone(&state));
+            instance.turn().key = Some(key);
             bring_over(instance, from, terms, until).await?;
-            brought_over.push(BroughtOver {
-                state,
-                writes: std::mem::take(&mut instance.guest().turn.writes),
-                read_at,
-            });
+            brought_over.push(BroughtOver { state, writes: std::mem::take(&mut instance.turn().writes), read_at });
         }
-        instance.guest().turn.state = None;
-        instance.guest().turn.key = None;
+        instance.turn().state = None;
+        instance.turn().key = None;
     } else if let Some(state) = own.lane().state(None) {
         read_at = state.age();
         let from = state.foreign(terms.schema);
-        instance.guest().turn.state = Some(state);
+        instance.turn().state = Some(state);
         if let Some(from) = from {
             bring_over(instance, from, terms, until).await?;
         }
@@ -131,10 +127,10 @@ async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> 
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
         Ran::Crashed(crash) => return Err(crash),
     }
-    let effects = instance.guest().hold();
+    let effects = instance.turn().hold();
     let checked = instance.check(deadline).await;
-    instance.guest().discard();
-    instance.guest().resume(effects);
+    instance.turn().discard();
+    instance.turn().resume(effects);
     match checked {
         Ran::Done(()) => Ok(()),
         Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
@@ -151,7 +147,7 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
     };
     let detail = match migrated {
         Some(Ran::Done(())) => {
-            instance.guest().turn.writes.bring_over();
+            instance.turn().writes.bring_over();
             return Ok(());
         }
         Some(Ran::Fault(fault)) => format!("its migrate failed: {fault}"),
@@ -165,10 +161,10 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
 ///
 /// Cut off meanwhile, it happens all the same or not at all; the next incarnation waits until that is known.
 pub(super) async fn commit(instance: &mut Instance, id: u64) -> Result<(), Crash> {
-    match instance.guest().save(id) {
+    match instance.turn().save(id) {
         Some(saving) => saving.done().await,
         None => {
-            instance.guest().commit();
+            instance.turn().commit();
             Ok(())
         }
     }

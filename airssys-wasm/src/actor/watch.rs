@@ -9,10 +9,9 @@ use bytes::Bytes;
 use super::serving::Serving;
 use super::shadow::{Rehearsal, Shadow};
 use super::tally::Tally;
-use crate::engine::guest::Guest;
-use crate::engine::script::{Script, Writing};
 use crate::engine::{Ran, Template};
 use crate::message::Envelope;
+use crate::turn::{Script, Turn, Writing};
 
 /// A new release beside an old one.
 #[derive(Debug)]
@@ -114,9 +113,9 @@ impl Watching {
 
     /// A turn begins.
     #[cold]
-    pub(super) fn begin(&self, guest: &mut Guest) -> Instant {
+    pub(super) fn begin(&self, turn: &mut Turn) -> Instant {
         if self.shadow.is_some() {
-            guest.turn.script = Some(Box::new(Script::Written(Writing::default())));
+            turn.script = Some(Box::new(Script::Written(Writing::default())));
         }
         Instant::now()
     }
@@ -129,7 +128,7 @@ impl Watching {
         hand: &InHand<'_, Box<Envelope>>,
         left: Duration,
         ran: &Ran<Option<Bytes>>,
-        guest: &mut Guest,
+        turn: &mut Turn,
     ) {
         let (took, crashed) = (begun.elapsed(), matches!(ran, Ran::Crashed(_)));
         let lent = self.lent;
@@ -144,7 +143,7 @@ impl Watching {
             Lent::For(took) if !crashed => self.tally.count(took, true),
             Lent::For(_) | Lent::Over => {}
         }
-        if self.shadow.as_mut().is_some_and(|shadow| !shadow.show(hand, left, ran, guest)) {
+        if self.shadow.as_mut().is_some_and(|shadow| !shadow.show(hand, left, ran, turn)) {
             self.shadow = None;
         }
     }

@@ -17,7 +17,7 @@ const BOUNDARY: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// The crash that an error of wasmtime means for this guest.
 pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
-    let limits = &guest.identity.terms.limits;
+    let limits = &guest.turn.identity.terms.limits;
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Crash::Exit { status: exit.0 };
     }
@@ -47,7 +47,7 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
 
 /// What a turn was refused that then did not go well.
 fn refused(guest: &Guest) -> Option<Crash> {
-    let limits = &guest.identity.terms.limits;
+    let limits = &guest.turn.identity.terms.limits;
     Some(match guest.limiter.refused.as_ref()? {
         Refused::Memory => Crash::OutOfMemory { limit_bytes: limits.memory_bytes },
         Refused::Elements => Crash::OutOfElements { limit_elements: limits.table_elements },

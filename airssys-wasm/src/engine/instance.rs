@@ -23,8 +23,7 @@ use super::bindings::{prompt, waiting};
 use super::chance::Chance;
 use super::class::{Engines, seat};
 use super::crash::classify;
-use super::cut::Cut;
-use super::guest::{Clock, Guest, Identity, Turn};
+use super::guest::Guest;
 use super::host::messaging::fault_from_wit;
 use super::host::resources;
 use super::limiter::Limiter;
@@ -32,6 +31,8 @@ use super::template::{Exports, Template};
 use super::wasi;
 use crate::error::{Crash, Fault};
 use crate::message::{Delivery, Down, DownReason, Envelope};
+use crate::turn::cut::Cut;
+use crate::turn::{Clock, Identity, Turn};
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
@@ -87,13 +88,11 @@ impl Instance {
         let chance = Chance::new(identity.terms.baseline.randomness, identity.address().as_str());
         let table = resources::table(identity.terms.limits.resources);
         let guest = Guest {
-            identity,
+            turn: Turn::new(identity, matches!(template.exports, Exports::Async { .. }), template.exports.monitoring()),
             limiter,
-            turn: Turn { may_wait: matches!(template.exports, Exports::Async { .. }), ..Turn::default() },
             ticks: budget_ticks,
             wasi,
             chance,
-            hears: template.exports.monitoring(),
             table,
             listings: Vec::new(),
             quotas: HashMap::new(),
@@ -144,12 +143,12 @@ impl Instance {
         match made {
             Ok(calls) => {
                 let clock = store.data().turn.clock.clone();
-                let cut = Arc::clone(&store.data().identity.cut);
+                let cut = Arc::clone(&store.data().turn.identity.cut);
                 Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, cut, calls, budget_ticks })
             }
             Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
                 (Crash::Budget { .. }, Exports::Sync { .. }) if start_ticks < budget_ticks => {
-                    Crash::late_start(store.data().identity.terms.limits.start_timeout)
+                    Crash::late_start(store.data().turn.identity.terms.limits.start_timeout)
                 }
                 (crash, _) => crash,
             }),
@@ -161,12 +160,12 @@ impl Instance {
         let limits = &identity.terms.limits;
         self.budget_ticks = limits.budget_ticks();
         self.store.set_hostcall_fuel(limits.boundary_bytes);
-        self.guest().identity = Arc::clone(identity);
+        self.turn().identity = Arc::clone(identity);
     }
 
     /// The turn that runs, or is about to.
-    pub(crate) fn guest(&mut self) -> &mut Guest {
-        self.store.data_mut()
+    pub(crate) fn turn(&mut self) -> &mut Turn {
+        &mut self.store.data_mut().turn
     }
 
     /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does so for `left`.
@@ -382,7 +381,7 @@ impl Instance {
 
     /// The turn's own deadline, unless it had less time: there is an end to a handover as well.
     fn late(&self, had: Duration) -> Crash {
-        let deadline = self.store.data().identity.terms.limits.turn_deadline;
+        let deadline = self.store.data().turn.identity.terms.limits.turn_deadline;
         if had >= deadline {
             return Crash::Deadline { deadline };
         }

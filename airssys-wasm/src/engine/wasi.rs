@@ -13,12 +13,10 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
-use super::bindings::waiting::airssys::actor::log::Level;
-use super::guest::Identity;
-use super::host::log::write_line;
 use super::time;
 use crate::capability::Access;
 use crate::error::Crash;
+use crate::turn::{Identity, Level, write_line};
 
 /// A context for one instance.
 pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {

@@ -4,11 +4,20 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::{Context, Layer, Metrics, Verdict, Who};
+use crate::address::Address;
+use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
 
 /// The capability check. A service may always write to itself.
 #[derive(Debug)]
 pub struct Authorize;
+
+impl Authorize {
+    /// Whether the service of this address may do this under its policy.
+    pub(crate) fn allows(address: &Address, policy: &Policy, operation: Operation, target: &str) -> bool {
+        policy.allows(operation, target) || (target == address.as_str() && operation.is_free_to_oneself())
+    }
+}
 
 impl Layer for Authorize {
     fn name(&self) -> &'static str {
@@ -21,8 +30,7 @@ impl Layer for Authorize {
 
     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
         let Who::Service { address, policy } = context.who else { return Verdict::Continue };
-        let to_itself = context.target == address.as_str() && context.operation.is_free_to_oneself();
-        if policy.allows(context.operation, context.target) || to_itself {
+        if Self::allows(address, policy, context.operation, context.target) {
             return Verdict::Continue;
         }
         // The layer that counts comes after this one, and never sees it.

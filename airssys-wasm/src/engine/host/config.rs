@@ -2,13 +2,14 @@
 
 use crate::engine::bindings::waiting::wasi::config::store;
 use crate::engine::guest::Guest;
+use crate::turn::HostCall;
 
 impl store::Host for Guest {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, store::Error>> {
-        Ok(Ok(self.identity.terms.config.get(&key).cloned()))
+        Ok(Ok(self.turn.perform_now(HostCall::Config { key }).text()?))
     }
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
-        Ok(Ok(self.identity.terms.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()))
+        Ok(Ok(self.turn.perform_now(HostCall::AllConfig).pairs()?))
     }
 }

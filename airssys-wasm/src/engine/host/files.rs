@@ -337,7 +337,7 @@ impl HostDirectoryEntryStream for Guest {
 
 impl Guest {
     fn file_threads(&self) -> Arc<FileThreads> {
-        Arc::clone(self.identity.service.file_threads.get_or_init(FileThreads::new))
+        Arc::clone(self.turn.identity.service.file_threads.get_or_init(FileThreads::new))
     }
 
     /// What a listing of this folder takes, in bytes; none where that is more than this. What cannot be listed takes nothing, and listing it says why.
@@ -371,9 +371,9 @@ impl Guest {
 
     /// The bound of a folder that is granted under this name, where it may be written to.
     fn granted(&mut self, name: &str) -> Option<Quota> {
-        let (_, grant) = self.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
+        let (_, grant) = self.turn.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
         let folder = grant.held.0.as_ref().filter(|_| grant.access == Access::ReadWrite)?;
-        Some(Quota::new(Arc::clone(folder), grant.max_bytes, self.identity.address().as_str()))
+        Some(Quota::new(Arc::clone(folder), grant.max_bytes, self.turn.identity.address().as_str()))
     }
 
     fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {

@@ -1,6 +1,4 @@
-//! `wasi:keyvalue`: the service's private state, as the turn sees it.
-//!
-//! There is one bucket, the service's own: the identifier is empty or `default`. A stateless pool has none.
+//! `wasi:keyvalue`: the service's private state. What is asked of many keys is asked of each in turn.
 
 use bytes::Bytes;
 use wasmtime::component::Resource;
@@ -8,45 +6,40 @@ use wasmtime::component::Resource;
 use super::bucket::Bucket;
 use crate::engine::bindings::waiting::wasi::keyvalue::{atomics, batch, store};
 use crate::engine::guest::Guest;
+use crate::turn::{HostCall, StateError};
 
 type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 
 impl store::Host for Guest {
-    fn open(&mut self, identifier: String) -> Stored<Resource<Bucket>> {
-        match identifier.as_str() {
-            "" | "default" if self.turn.state.is_some() => {
-                Ok(self.table.push(Bucket).map_err(|full| store::Error::Other(full.to_string())))
-            }
-            "" | "default" => Ok(Err(store::Error::NoSuchStore)),
-            _ => Ok(Err(store::Error::AccessDenied)),
-        }
+    fn open(&mut self, name: String) -> Stored<Resource<Bucket>> {
+        Ok(match self.turn.perform_now(HostCall::OpenState { name }).kept()? {
+            Ok(()) => self.table.push(Bucket).map_err(|full| store::Error::Other(full.to_string())),
+            Err(error) => Err(to_wit(error)),
+        })
     }
 }
 
 impl store::HostBucket for Guest {
     fn get(&mut self, _: Resource<Bucket>, key: String) -> Stored<Option<Vec<u8>>> {
-        Ok(Ok(self.read(&key).map(Vec::from)))
+        Ok(Ok(self.get_state(key)?.map(Vec::from)))
     }
 
     fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Stored<()> {
-        Ok(self.write(&key, value.into()))
+        Ok(self.turn.perform_now(HostCall::SetState { key, value: value.into() }).kept()?.map_err(to_wit))
     }
 
     fn delete(&mut self, _: Resource<Bucket>, key: String) -> Stored<()> {
-        self.remove(&key);
+        self.turn.perform_now(HostCall::DeleteState { key });
         Ok(Ok(()))
     }
 
     fn exists(&mut self, _: Resource<Bucket>, key: String) -> Stored<bool> {
-        Ok(Ok(self.read(&key).is_some()))
+        Ok(Ok(self.get_state(key)?.is_some()))
     }
 
     fn list_keys(&mut self, _: Resource<Bucket>, cursor: Option<u64>) -> Stored<store::KeyResponse> {
-        let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
-        let page = self.turn.writes.keys(state, cursor);
-        Ok(page
-            .map(|(keys, cursor)| store::KeyResponse { keys, cursor })
-            .map_err(|unknown| store::Error::Other(unknown.to_string())))
+        let page = self.turn.perform_now(HostCall::StateKeys { cursor }).keys()?;
+        Ok(page.map(|(keys, cursor)| store::KeyResponse { keys, cursor }).map_err(to_wit))
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -56,47 +49,49 @@ impl store::HostBucket for Guest {
 }
 
 impl atomics::Host for Guest {
-    fn increment(&mut self, _: Resource<Bucket>, key: String, delta: u64) -> Stored<u64> {
-        let Some(state) = &self.turn.state else { return Ok(Err(store::Error::NoSuchStore)) };
-        let most = self.most_state();
-        Ok(self.turn.writes.increment(state, &key, delta, most).map_err(|error| store::Error::Other(error.to_string())))
+    fn increment(&mut self, _: Resource<Bucket>, key: String, by: u64) -> Stored<u64> {
+        Ok(self.turn.perform_now(HostCall::IncrementState { key, by }).number()?.map_err(to_wit))
     }
 }
 
 impl batch::Host for Guest {
     fn get_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<Vec<Option<(String, Vec<u8>)>>> {
-        Ok(Ok(keys.into_iter().map(|key| self.read(&key).map(|value| (key, Vec::from(value)))).collect()))
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.get_state(key.clone())?;
+            found.push(value.map(|value| (key, Vec::from(value))));
+        }
+        Ok(Ok(found))
     }
 
-    fn set_many(&mut self, _: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Stored<()> {
-        Ok(pairs.into_iter().try_for_each(|(key, value)| self.write(&key, value.into())))
+    fn set_many(&mut self, bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Stored<()> {
+        for (key, value) in pairs {
+            let bucket = Resource::new_borrow(bucket.rep());
+            if let Err(error) = store::HostBucket::set(self, bucket, key, value)? {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<()> {
-        keys.iter().for_each(|key| self.remove(key));
+        for key in keys {
+            self.turn.perform_now(HostCall::DeleteState { key });
+        }
         Ok(Ok(()))
     }
 }
 
 impl Guest {
-    fn most_state(&self) -> usize {
-        self.identity.terms.limits.state_bytes
+    fn get_state(&mut self, key: String) -> wasmtime::Result<Option<Bytes>> {
+        Ok(self.turn.perform_now(HostCall::GetState { key }).value()?)
     }
+}
 
-    fn write(&mut self, key: &str, value: Bytes) -> Result<(), store::Error> {
-        let most = self.most_state();
-        let Some(state) = &self.turn.state else { return Err(store::Error::NoSuchStore) };
-        let written = self.turn.writes.set(state, key, value, most);
-        written.map_err(|full| store::Error::Other(format!("cannot set the key {key:?}: {full}")))
-    }
-
-    fn remove(&mut self, key: &str) {
-        if let Some(state) = &self.turn.state {
-            self.turn.writes.delete(state, key);
-        }
-    }
-
-    fn read(&self, key: &str) -> Option<Bytes> {
-        self.turn.state.as_ref().and_then(|state| self.turn.writes.get(state, key))
+fn to_wit(error: StateError) -> store::Error {
+    match error {
+        StateError::NoState => store::Error::NoSuchStore,
+        StateError::NotItsOwn => store::Error::AccessDenied,
+        StateError::Failed(why) => store::Error::Other(why),
     }
 }

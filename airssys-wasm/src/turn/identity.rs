@@ -1,0 +1,45 @@
+//! Who a guest is.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use airssys_rt_shim::link::Pid;
+use arc_swap::ArcSwapOption;
+
+use super::cut::Cut;
+use crate::address::Address;
+use crate::middleware::Who;
+use crate::router::lane::Inbox;
+use crate::router::service::{Service, Target};
+use crate::router::waits::Node;
+use crate::router::{Mesh, Origin};
+use crate::settings::Terms;
+
+/// Who a guest is in the mesh, and the rules it runs under. The same for all its turns.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) service: Arc<Service>,
+    /// The place its own messages come to.
+    pub(crate) own: Target,
+    pub(crate) mailbox: Arc<Inbox>,
+    pub(crate) node: Node,
+    pub(crate) terms: Arc<Terms>,
+    /// The incarnation that runs in this place, once there was one.
+    pub(crate) me: Arc<ArcSwapOption<Pid>>,
+    /// How many monitors are set in this place, or told and not handled.
+    pub(crate) monitors: Arc<AtomicUsize>,
+    /// Cuts off what runs in this place.
+    pub(crate) cut: Arc<Cut>,
+}
+
+impl Identity {
+    pub(crate) fn address(&self) -> &Address {
+        self.own.address()
+    }
+
+    /// It, as the sender of what comes of the message `trace`.
+    pub(super) fn origin(&self, trace: u64) -> Origin<'_> {
+        Origin { who: Who::Service { address: self.own.address(), policy: &self.terms.policy }, trace }
+    }
+}

@@ -1,0 +1,140 @@
+//! What leaves, and when.
+//!
+//! A send takes its way through the dispatch stack and its room now, and leaves at the commit. A call leaves now.
+
+use std::time::Duration;
+
+use airssys_rt_shim::timer::{Most, TimerId};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Turn;
+use super::effect::Effect;
+use crate::address::{AddressError, MAX_KEY, MAX_SERVICE_NAME};
+use crate::capability::{Operation, Pattern, PatternError};
+use crate::error::SendError;
+use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
+use crate::message::Answer;
+use crate::router::service::Place;
+use crate::router::{Caller, Until};
+
+impl Turn {
+    pub(super) async fn send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
+        is_address(to, key)?;
+        let bytes = body.len() + key.map_or(0, str::len);
+        self.room_for_effect(bytes)?;
+        let identity = &self.identity;
+        // A child that this turn spawns is found by nobody else yet.
+        let resolved =
+            identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Place::Target).ok_or(error));
+        let waiter = self.may_wait.then_some(&*identity.mailbox);
+        let held = identity.mesh.reserve(identity.origin(self.trace), waiter, resolved, to, key, body).await?;
+        if let Some(outgoing) = held {
+            self.hold_back(Effect::Send(Box::new(outgoing)), bytes);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn call(&self, to: &str, key: Option<&str>, body: Bytes, timeout_ms: u64) -> Answer {
+        is_address(to, key)?;
+        let identity = &self.identity;
+        let now = Instant::now();
+        let latest = self.clock.begun(now) + identity.terms.limits.turn_deadline;
+        let asked = now.checked_add(Duration::from_millis(timeout_ms)).unwrap_or(latest).min(latest);
+        let deadline = self.deadline.map_or(asked, |served| served.min(asked));
+        let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
+        identity.mesh.call(origin, caller, to, key, body, Until { now, deadline }).await
+    }
+
+    pub(super) fn publish(&mut self, topic: String, mut body: Bytes) -> Result<(), SendError> {
+        is_topic(&topic)?;
+        self.room_for_effect(body.len() + topic.len())?;
+        self.is_message(&body)?;
+        if self.permit(Operation::Publish, &topic, &mut body)? {
+            let bytes = body.len() + topic.len();
+            self.hold_back(Effect::Publish { topic: topic.into(), body }, bytes);
+        }
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, pattern: &str) -> Result<(), SendError> {
+        is_topic(pattern)?;
+        self.room_for_effect(pattern.len())?;
+        if !self.permit(Operation::Subscribe, pattern, &mut Bytes::new())? {
+            return Ok(());
+        }
+        let pattern = parse(pattern)?;
+        let identity = &self.identity;
+        identity.mesh.reserve_subscription(&pattern, &identity.own, identity.terms.limits.subscriptions)?;
+        let bytes = pattern.as_str().len();
+        self.hold_back(Effect::Subscribe(pattern), bytes);
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, pattern: &str) -> Result<(), SendError> {
+        is_topic(pattern)?;
+        self.room_for_effect(pattern.len())?;
+        let pattern = parse(pattern)?;
+        let bytes = pattern.as_str().len();
+        self.hold_back(Effect::Unsubscribe(pattern), bytes);
+        Ok(())
+    }
+
+    pub(super) fn send_after(&mut self, delay_ms: u64, body: Bytes) -> Result<u64, SendError> {
+        let bytes = body.len();
+        self.room_for_effect(bytes)?;
+        self.is_message(&body)?;
+        let identity = &self.identity;
+        let limits = &identity.terms.limits;
+        let most = Most { timers: limits.timers, bytes: limits.timer_bytes };
+        let reserved = identity.mesh.timers.reserve(identity.address(), OVERHEAD_BYTES + bytes, most);
+        let id = reserved.map_err(|full| SendError::Overloaded { what: full.to_string() })?;
+        self.hold_back(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body }, bytes);
+        Ok(id.0)
+    }
+
+    pub(super) fn cancel(&mut self, timer: u64) -> bool {
+        let id = TimerId(timer);
+        let mut given_back = 0;
+        self.effects.retain(|effect| match effect {
+            Effect::Timer { id: held, body, .. } if *held == id => {
+                given_back += OVERHEAD_BYTES + body.len();
+                false
+            }
+            _ => true,
+        });
+        self.effect_bytes = self.effect_bytes.saturating_sub(given_back);
+        self.identity.mesh.timers.cancel(id, self.identity.address())
+    }
+
+    fn is_message(&self, body: &Bytes) -> Result<(), SendError> {
+        let (size_bytes, limit_bytes) = (body.len() as u64, self.identity.terms.limits.message_bytes);
+        if size_bytes > limit_bytes { Err(SendError::TooLarge { size_bytes, limit_bytes }) } else { Ok(()) }
+    }
+}
+
+/// What is longer than any address is not looked at any further: it would stand in errors, in the log and in the audit.
+pub(super) fn is_address(to: &str, key: Option<&str>) -> Result<(), SendError> {
+    if to.len() > MAX_SERVICE_NAME + 1 + MAX_KEY {
+        return Err(AddressError::Service { service: cut(to.to_owned(), MAX_SERVICE_NAME) }.into());
+    }
+    match key {
+        Some(key) if key.len() > MAX_KEY => Err(AddressError::Key { key: cut(key.to_owned(), MAX_KEY) }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A topic is kept with each publication, and a pattern with each subscription.
+fn is_topic(topic: &str) -> Result<(), SendError> {
+    if topic.len() > TOPIC_BYTES {
+        return Err(SendError::TooLarge { size_bytes: topic.len() as u64, limit_bytes: TOPIC_BYTES as u64 });
+    }
+    Ok(())
+}
+
+fn parse(pattern: &str) -> Result<Pattern, SendError> {
+    pattern.parse().map_err(|error: PatternError| SendError::NoSuchService {
+        address: error.to_string(),
+        hint: "a topic pattern was expected",
+    })
+}

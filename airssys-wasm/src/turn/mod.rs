@@ -1,0 +1,274 @@
+//! A turn, and the one door between a guest and its host: all that a guest asks for comes here as a [`HostCall`], and is answered with a [`Reply`].
+//!
+//! [`Turn::perform`] asks the script first, where two releases are compared: it is read back to the one that is only shown its message, and written down
+//! for it by the other one. Then the call is carried out: through the layers, and as an effect that is held back until the turn commits where it is one.
+//!
+//! It knows nothing of wasmtime: `engine/` makes these values of what a guest says, and the other way round.
+//!
+//! # Hot path
+//!
+//! A turn that is not compared looks at one pointer, and moves what the guest handed over. Nothing is allocated but what is held back.
+//!
+//! Invariant: what a turn did is all seen or none. Dropped, it was not.
+
+mod clock;
+pub(crate) mod cut;
+mod effect;
+mod host_call;
+mod identity;
+mod log;
+mod messaging;
+mod script;
+mod state;
+mod supervision;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+pub(crate) use self::clock::Clock;
+pub(crate) use self::host_call::{HostCall, Level, Reply, StateError};
+pub(crate) use self::identity::Identity;
+pub(crate) use self::log::write_line;
+pub(crate) use self::script::{Line, Reading, Script, Writing};
+
+use self::effect::{Effect, Held, forget, leave};
+use self::script::Asked;
+use crate::capability::Operation;
+use crate::error::SendError;
+use crate::limits::OVERHEAD_BYTES;
+use crate::state::durable::Saving;
+use crate::state::{State, Transaction};
+
+/// The turn that runs now, of a guest that stays the same from turn to turn.
+pub(crate) struct Turn {
+    pub(crate) identity: Arc<Identity>,
+    /// The message from outside that it serves; 0 for none.
+    pub(crate) trace: u64,
+    /// When whoever waits for it stops waiting.
+    pub(crate) deadline: Option<Instant>,
+    /// The state it reads and writes; none in a stateless pool.
+    pub(crate) state: Option<Arc<State>>,
+    pub(crate) writes: Transaction,
+    /// The partition key of the message, where the key chooses the state.
+    pub(crate) key: Option<Box<str>>,
+    /// What it asks and is told, where two releases are compared: boxed, since that is seldom.
+    pub(crate) script: Option<Box<Script>>,
+    /// When its clock was started. The one who runs the turn starts it, outside of the store.
+    pub(crate) clock: Clock,
+    effects: Vec<Effect>,
+    /// What those have together, in bytes.
+    effect_bytes: usize,
+    /// Whether its sends may wait for room.
+    may_wait: bool,
+    /// Whether the guest exports `monitoring`.
+    hears: bool,
+}
+
+impl Turn {
+    /// A guest that has not done anything. It may wait or not, and may be told of the ends of those it monitors or not.
+    pub(crate) fn new(identity: Arc<Identity>, may_wait: bool, hears: bool) -> Self {
+        Self {
+            identity,
+            trace: 0,
+            deadline: None,
+            state: None,
+            writes: Transaction::default(),
+            key: None,
+            script: None,
+            clock: Clock::default(),
+            effects: Vec::new(),
+            effect_bytes: 0,
+            may_wait,
+            hears,
+        }
+    }
+
+    /// The door, for what may have to wait.
+    #[inline]
+    pub(crate) async fn perform(&mut self, call: HostCall) -> Reply {
+        let asked = match self.ask_script(&call) {
+            Asked::Nobody => None,
+            Asked::Told(told) => return told,
+            Asked::Writes(asked) => Some(asked),
+        };
+        let reply = self.carry_out(call).await;
+        if let Some(asked) = asked {
+            self.write_down(*asked, &reply);
+        }
+        reply
+    }
+
+    /// The door, where nothing waits: what would have to is not done, and the reply says so.
+    #[inline]
+    pub(crate) fn perform_now(&mut self, call: HostCall) -> Reply {
+        let asked = match self.ask_script(&call) {
+            Asked::Nobody => None,
+            Asked::Told(told) => return told,
+            Asked::Writes(asked) => Some(asked),
+        };
+        let reply = self.carry_out_now(call);
+        if let Some(asked) = asked {
+            self.write_down(*asked, &reply);
+        }
+        reply
+    }
+
+    #[inline]
+    fn ask_script(&mut self, call: &HostCall) -> Asked {
+        match self.script.as_deref_mut() {
+            None => Asked::Nobody,
+            Some(script) => script.ask(call, &self.identity),
+        }
+    }
+
+    #[cold]
+    fn write_down(&mut self, asked: HostCall, reply: &Reply) {
+        if let Some(Script::Written(writing)) = self.script.as_deref_mut() {
+            writing.push(asked, reply.clone());
+        }
+    }
+
+    #[inline]
+    async fn carry_out(&mut self, call: HostCall) -> Reply {
+        match call {
+            HostCall::Send { to, key, body } => Reply::Sent(self.send(&to, key.as_deref(), body).await),
+            HostCall::Call { to, key, body, timeout_ms } => {
+                Reply::Answer(self.call(&to, key.as_deref(), body, timeout_ms).await)
+            }
+            other => self.carry_out_now(other),
+        }
+    }
+
+    fn carry_out_now(&mut self, call: HostCall) -> Reply {
+        match call {
+            // Waits for nothing where it may not wait for room.
+            HostCall::Send { to, key, body } => {
+                ready(self.send(&to, key.as_deref(), body)).map_or(Reply::Waits, Reply::Sent)
+            }
+            HostCall::Call { .. } => Reply::Waits,
+            HostCall::Publish { topic, body } => Reply::Sent(self.publish(topic, body)),
+            HostCall::Subscribe { pattern } => Reply::Sent(self.subscribe(&pattern)),
+            HostCall::Unsubscribe { pattern } => Reply::Sent(self.unsubscribe(&pattern)),
+            HostCall::SendAfter { delay_ms, body } => Reply::Timer(self.send_after(delay_ms, body)),
+            HostCall::Cancel { timer } => Reply::Cancelled(self.cancel(timer)),
+            HostCall::SelfAddress => Reply::Text(Some(self.identity.address().as_str().to_owned())),
+            HostCall::Spawn { service, name } => Reply::Child(self.spawn(&service, &name)),
+            HostCall::Stop { child } => Reply::Child(self.stop(&child).map(|()| child)),
+            HostCall::Monitor { child } => Reply::Child(self.monitor(&child).map(|()| child)),
+            HostCall::Demonitor { child } => Reply::Child(self.demonitor(&child).map(|()| child)),
+            HostCall::Link { child } => Reply::Child(self.link(&child).map(|()| child)),
+            HostCall::OpenState { name } => Reply::Kept(self.open_state(&name)),
+            HostCall::GetState { key } => Reply::Value(self.get_state(&key)),
+            HostCall::SetState { key, value } => Reply::Kept(self.set_state(&key, value)),
+            HostCall::DeleteState { key } => {
+                self.delete_state(&key);
+                Reply::Nothing
+            }
+            HostCall::IncrementState { key, by } => Reply::Number(self.increment_state(&key, by)),
+            HostCall::StateKeys { cursor } => Reply::Keys(self.state_keys(cursor)),
+            HostCall::Config { key } => Reply::Text(self.identity.terms.config.get(&key).cloned()),
+            HostCall::AllConfig => {
+                let all = self.identity.terms.config.iter();
+                Reply::Pairs(all.map(|(key, value)| (key.clone(), value.clone())).collect())
+            }
+            HostCall::Log { level, line } => {
+                self.log(level, &line);
+                Reply::Nothing
+            }
+        }
+    }
+
+    /// Whether there is room for one more effect, which has so many bytes.
+    fn room_for_effect(&self, bytes: usize) -> Result<(), SendError> {
+        let limits = &self.identity.terms.limits;
+        let alone = bytes.saturating_add(OVERHEAD_BYTES);
+        if alone > limits.effect_bytes {
+            // No turn has room for it, however often that is tried.
+            let (size_bytes, limit_bytes) = (bytes as u64, limits.effect_bytes as u64);
+            return Err(SendError::TooLarge { size_bytes, limit_bytes });
+        }
+        let held = self.effect_bytes.saturating_add(alone);
+        if self.effects.len() < limits.effects && held <= limits.effect_bytes {
+            Ok(())
+        } else {
+            Err(SendError::Overloaded { what: "the set of effects of this turn".to_owned() })
+        }
+    }
+
+    /// Holds an effect back for which there is room.
+    fn hold_back(&mut self, effect: Effect, bytes: usize) {
+        self.effects.push(effect);
+        self.effect_bytes += bytes + OVERHEAD_BYTES;
+    }
+
+    /// Asks the stack for a topic or a child; whether it goes on.
+    fn permit(&self, operation: Operation, target: &str, body: &mut bytes::Bytes) -> Result<bool, SendError> {
+        self.identity.mesh.permit(self.identity.origin(self.trace), operation, target, body)
+    }
+
+    /// Whether [`Turn::save`] has something to do.
+    #[inline]
+    pub(crate) fn has_to_save(&self) -> bool {
+        !self.writes.is_empty() && self.state.as_ref().is_some_and(|state| state.is_durable())
+    }
+
+    /// Begins to save what the turn over the message `id` wrote, where its state is durable and it wrote something. The other effects go along: they
+    /// leave when it is saved, also where nobody waits for that any more. Nothing is left to commit then.
+    pub(crate) fn save(&mut self, id: u64) -> Option<Saving> {
+        if !self.has_to_save() {
+            return None;
+        }
+        self.effect_bytes = 0;
+        let effects = std::mem::take(&mut self.effects);
+        // Allocates, which nobody notices who waits for a disk.
+        let held = Held { identity: Arc::clone(&self.identity), trace: self.trace, key: self.key.clone(), effects };
+        let schema = self.identity.terms.schema;
+        self.state.as_ref()?.save(&mut self.writes, id, schema, Box::new(move || held.leave()))
+    }
+
+    /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save, [`Turn::save`] has done that.
+    pub(crate) fn commit(&mut self) {
+        self.effect_bytes = 0;
+        if let Some(state) = &self.state {
+            self.writes.commit(state, self.identity.terms.schema);
+        }
+        if !self.effects.is_empty() {
+            leave(&self.identity, self.trace, self.key.as_deref(), &mut self.effects);
+        }
+    }
+
+    /// Takes out the effects that the turn holds back, to be put back by [`Turn::resume`]. Its writes stay to be read as well.
+    pub(crate) fn hold(&mut self) -> (Transaction, Vec<Effect>) {
+        (self.writes.clone(), std::mem::take(&mut self.effects))
+    }
+
+    /// Puts back what [`Turn::hold`] took out.
+    pub(crate) fn resume(&mut self, (writes, effects): (Transaction, Vec<Effect>)) {
+        self.writes = writes;
+        self.effects = effects;
+    }
+
+    /// Makes as if the turn had not been. Room that its sends held is given back.
+    pub(crate) fn discard(&mut self) {
+        self.writes.discard();
+        self.effect_bytes = 0;
+        forget(&self.identity, &mut self.effects);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // A turn that was cut off: its timers must not hold room for ever.
+        self.discard();
+    }
+}
+
+/// The output of a future that does not wait; none where it does.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}

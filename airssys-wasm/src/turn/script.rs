@@ -1,0 +1,178 @@
+//! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another one that is shown the same message.
+//! Nothing that is asked while a script is read gets out.
+
+use super::host_call::{HostCall, Reply};
+use super::identity::Identity;
+use crate::capability::Operation;
+use crate::error::{CallError, SendError};
+use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
+use crate::middleware::Authorize;
+
+/// How many differences of one turn are told; that there are more is.
+const MOST_DIFFERENCES: usize = 16;
+
+/// What was asked, and what was told.
+pub(crate) type Line = (HostCall, Reply);
+
+/// The script of one turn.
+#[derive(Debug)]
+pub(crate) enum Script {
+    Written(Writing),
+    Read(Reading),
+}
+
+/// What a script makes of a call.
+pub(super) enum Asked {
+    /// Nothing: the call is carried out.
+    Nobody,
+    /// It is told this, and nothing is carried out.
+    Told(Reply),
+    /// It is carried out, and this is written down with the reply. Boxed: a turn that is not compared does not carry it around.
+    Writes(Box<HostCall>),
+}
+
+impl Script {
+    /// What is to be done about a call of this guest. What a guest has from itself alone is in no script.
+    #[cold]
+    pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
+        match self {
+            _ if !call.is_of_the_mesh() => Asked::Nobody,
+            Self::Written(_) => Asked::Writes(Box::new(call.clone())),
+            Self::Read(reading) => Asked::Told(match denial(call, who) {
+                Some(denial) => reading.deny(call, denial),
+                None => reading.tell(call),
+            }),
+        }
+    }
+}
+
+/// Why this guest may not do this; none where it may. Nobody audits it: nothing would happen.
+fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
+    let child;
+    let (operation, target) = match call {
+        HostCall::Send { to, .. } => (Operation::Send, to),
+        HostCall::Call { to, .. } => (Operation::Call, to),
+        HostCall::Publish { topic, .. } => (Operation::Publish, topic),
+        HostCall::Subscribe { pattern } => (Operation::Subscribe, pattern),
+        HostCall::Spawn { service, name } => {
+            child = format!("{service}/{name}");
+            (Operation::Spawn, &child)
+        }
+        HostCall::Stop { child } => (Operation::Stop, child),
+        HostCall::Monitor { child } | HostCall::Demonitor { child } => (Operation::Monitor, child),
+        HostCall::Link { child } => (Operation::Link, child),
+        _ => return None,
+    };
+    let (policy, address) = (&who.terms.policy, who.address());
+    (!Authorize::allows(address, policy, operation, target))
+        .then(|| SendError::Denied(Box::new(policy.denial(address.service(), operation, target))))
+}
+
+/// A script that is written.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    lines: Vec<Line>,
+    bytes: usize,
+}
+
+impl Writing {
+    /// Adds a line. Beyond [`SCRIPT_BYTES`] there is no script of this turn: a guest may ask as often as it likes, also for what it is refused.
+    pub(super) fn push(&mut self, asked: HostCall, told: Reply) {
+        self.bytes = self.bytes.saturating_add(asked.bytes() + told.bytes() + OVERHEAD_BYTES);
+        if self.bytes > SCRIPT_BYTES {
+            self.lines = Vec::new();
+        } else {
+            self.lines.push((asked, told));
+        }
+    }
+
+    /// The lines, and their bytes; none where there are too many.
+    pub(crate) fn finish(self) -> Option<(Vec<Line>, usize)> {
+        (self.bytes <= SCRIPT_BYTES).then_some((self.lines, self.bytes))
+    }
+}
+
+/// A script that is read back.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    lines: Vec<Line>,
+    used: Vec<usize>,
+    differences: Vec<String>,
+    /// Those that are not told.
+    more: usize,
+}
+
+impl Reading {
+    pub(crate) fn new(lines: Vec<Line>) -> Self {
+        Self { lines, ..Self::default() }
+    }
+
+    fn differ(&mut self, what: String) {
+        if self.differences.len() < MOST_DIFFERENCES {
+            self.differences.push(cut(what, REASON_BYTES));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// What the live turn was told when it asked this; none where it did not ask it.
+    fn find(&mut self, call: &HostCall) -> Option<Reply> {
+        let (at, told) = self.lines.iter().enumerate().find_map(|(at, (asked, told))| {
+            (asked.asks_the_same(call) && !self.used.contains(&at)).then(|| (at, told.clone()))
+        })?;
+        self.used.push(at);
+        Some(told)
+    }
+
+    /// What it is told that it may not do.
+    fn deny(&mut self, call: &HostCall, denial: SendError) -> Reply {
+        self.differ(format!("it may not {call}"));
+        match call {
+            HostCall::Call { .. } => Reply::Answer(Err(denial.into())),
+            HostCall::Spawn { .. }
+            | HostCall::Stop { .. }
+            | HostCall::Monitor { .. }
+            | HostCall::Demonitor { .. }
+            | HostCall::Link { .. } => Reply::Child(Err(denial.into())),
+            _ => Reply::Sent(Err(denial)),
+        }
+    }
+
+    /// What the live turn was told, or what a turn is told that nobody answers.
+    fn tell(&mut self, call: &HostCall) -> Reply {
+        if let Some(told) = self.find(call) {
+            return told;
+        }
+        self.differ(format!("it alone would {call}"));
+        match call {
+            HostCall::Call { .. } => Reply::Answer(Err(CallError::Dropped(
+                "the live release did not make this call, and only what it was answered is known".to_owned(),
+            ))),
+            HostCall::SendAfter { .. } => Reply::Timer(Ok(0)),
+            HostCall::Cancel { .. } => Reply::Cancelled(false),
+            // Nobody knows what it would have been told.
+            HostCall::Spawn { service, name } => Reply::Child(Ok(format!("{service}/{name}"))),
+            HostCall::Stop { child }
+            | HostCall::Monitor { child }
+            | HostCall::Demonitor { child }
+            | HostCall::Link { child } => Reply::Child(Ok(child.clone())),
+            _ => Reply::Sent(Ok(())),
+        }
+    }
+
+    /// In what it differs from the live turn.
+    pub(crate) fn differences(mut self) -> Vec<String> {
+        for (at, (asked, _)) in std::mem::take(&mut self.lines).into_iter().enumerate() {
+            if !self.used.contains(&at) {
+                self.differ(format!("it would not {asked}"));
+            }
+        }
+        if self.differences.is_empty() && !self.used.is_sorted() {
+            self.differences.push("it asks the same of the mesh in another order".to_owned());
+        }
+        if self.more > 0 {
+            self.differences.push(format!("and {} more", self.more));
+        }
+        self.differences
+    }
+}

@@ -1,0 +1,45 @@
+//! The service's private state, as the turn sees it: what is committed, and what it wrote itself.
+//!
+//! There is one bucket, the service's own: its name is empty or `default`. A stateless pool has none.
+
+use bytes::Bytes;
+
+use super::{StateError, Turn};
+
+impl Turn {
+    pub(super) fn open_state(&self, name: &str) -> Result<(), StateError> {
+        match name {
+            "" | "default" if self.state.is_some() => Ok(()),
+            "" | "default" => Err(StateError::NoState),
+            _ => Err(StateError::NotItsOwn),
+        }
+    }
+
+    pub(super) fn get_state(&self, key: &str) -> Option<Bytes> {
+        self.state.as_ref().and_then(|state| self.writes.get(state, key))
+    }
+
+    pub(super) fn set_state(&mut self, key: &str, value: Bytes) -> Result<(), StateError> {
+        let most = self.identity.terms.limits.state_bytes;
+        let Some(state) = &self.state else { return Err(StateError::NoState) };
+        let written = self.writes.set(state, key, value, most);
+        written.map_err(|full| StateError::Failed(format!("cannot set the key {key:?}: {full}")))
+    }
+
+    pub(super) fn delete_state(&mut self, key: &str) {
+        if let Some(state) = &self.state {
+            self.writes.delete(state, key);
+        }
+    }
+
+    pub(super) fn increment_state(&mut self, key: &str, by: u64) -> Result<u64, StateError> {
+        let most = self.identity.terms.limits.state_bytes;
+        let Some(state) = &self.state else { return Err(StateError::NoState) };
+        self.writes.increment(state, key, by, most).map_err(|error| StateError::Failed(error.to_string()))
+    }
+
+    pub(super) fn state_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StateError> {
+        let Some(state) = &self.state else { return Err(StateError::NoState) };
+        self.writes.keys(state, cursor).map_err(|unknown| StateError::Failed(unknown.to_string()))
+    }
+}
