@@ -30,7 +30,5 @@ pub mod unique;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use runtime::{
-    ApplyError, Checked, ForgetError, Forgotten, Runtime, RuntimeBuilder, RuntimeError, ServiceStatus, ServiceStop,
-    StopError, StopsError,
-};
+pub use apply::{ApplyError, Checked, RuntimeError, ServiceStop, StopError, StopsError};
+pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};

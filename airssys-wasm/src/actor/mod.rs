@@ -32,7 +32,7 @@ pub(crate) use control::Control;
 pub(crate) use keyed::{Roster, Waking};
 pub(crate) use live::Live;
 pub use place::ServiceSpec;
-pub(crate) use place::{NameTaken, Placed, Post, check};
+pub(crate) use place::{Placed, Post, check};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};

@@ -156,19 +156,7 @@ impl Controller {
     }
 }
 
-/// The name is taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is a service {0} already")]
-pub(crate) struct NameTaken(pub(crate) Address);
-
 impl ServiceSpec {
-    /// Registers the service and its mailboxes. Nothing runs yet.
-    pub(crate) fn place(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Result<Placed, NameTaken> {
-        let placed = self.build(mesh, engines);
-        mesh.register(&placed.service).map_err(|_| NameTaken(self.address.clone()))?;
-        Ok(placed)
-    }
-
     /// The service and its mailboxes, which nobody can find yet.
     pub(crate) fn build(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Placed {
         let (mut wakes, mut spawns) = (None, None);

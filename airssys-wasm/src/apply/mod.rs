@@ -1,113 +1,42 @@
-//! Another topology for a mesh that runs: what is different, and how each difference is brought about.
+//! What is to run, what runs, and how the one becomes the other: a start is an apply from nothing.
 //!
 //! What is in force is written down in the data folder, so that it outlives the process ([`in_force`]). It becomes another one in one step, when all of it
 //! has come about: whoever is cut off before is back at the old one at the next start, whoever is cut off after has the new one.
 //!
-//! `difference` compares, without I/O; `record` writes down; `runtime/apply.rs` carries out.
+//! `difference` compares, without I/O; `desired` is what is to run, and `record` and `stopped` write it down; `actual` is what runs. `prepare` finds what is
+//! wrong with an apply, and `start` with a start; `steps` carries either out, and undoes what it did where a step fails. `deployments` lets another release
+//! take a service over, and `stops` stops one, with nothing else changed.
 
+mod actual;
+mod change;
+mod check;
+mod compile;
+mod deployments;
+mod desired;
 mod difference;
+mod durable;
+mod error;
+mod hosted;
+mod plan;
+mod prepare;
 mod record;
+mod recover;
+mod releases;
+mod start;
+mod steps;
+mod stopped;
+mod stops;
+mod supervisors;
+mod tiers;
+mod tree;
 
 pub use crate::schema::Way;
 pub use difference::{Difference, Fate, Setting, Subject, differences};
-pub(crate) use difference::{differences_with, drain_time};
+pub use error::{ApplyError, RuntimeError};
+pub(crate) use hosted::Hosted;
+pub use plan::{Applied, ApplyPlan};
 pub use record::{CutOff, InForce, InForceError, damage, forget, in_force, needed, put_in_force};
-pub(crate) use record::{Ledger, Next, SchemaChange, Served, Unsettled};
-
-use serde::{Deserialize, Serialize};
-
-use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
-use crate::error::Crash;
-use crate::topology::Topology;
-
-/// What an apply would change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ApplyPlan {
-    /// The mesh.
-    pub mesh: String,
-    /// Supervisors and services that would not be the same, in the order of the topology; those that would be gone come last. All others are not touched.
-    pub differences: Vec<Difference>,
-    /// The services that are not touched.
-    pub untouched: Vec<String>,
-    /// Services that a release serves which was deployed, and which stays, since the topology names the same one as before: what serves, by service.
-    pub deployed: Vec<(String, String)>,
-    /// What those that are touched ask for and are not granted.
-    #[serde(default)]
-    pub ungranted: Vec<Ungranted>,
-    /// Why it would be refused; empty where it would not.
-    pub refusals: Vec<PlanRefusal>,
-}
-
-impl ApplyPlan {
-    /// Refuses it where a service asks for more than it is granted.
-    pub fn refuse_ungranted(&mut self) {
-        let not_granted = self.ungranted.iter().map(|found| DeployError::NotGranted(Box::new(found.clone())));
-        self.refusals.extend(not_granted.map(|error| PlanRefusal::from(&error)).collect::<Vec<_>>());
-    }
-
-    /// What would change where no mesh runs, at the next start; `before` is what is in force.
-    #[must_use]
-    pub fn at_rest(before: Option<&Topology>, topology: &Topology) -> Self {
-        let nothing = Topology::new(&topology.name);
-        let differences = differences(before.unwrap_or(&nothing), topology);
-        let touched = |name: &str| differences.iter().any(|found| found.name == name);
-        let untouched =
-            topology.services().map(|node| node.address.to_string()).filter(|name| !touched(name)).collect();
-        let refusals = refused_ways(&differences);
-        let found = ungranted_of(&differences, topology);
-        let (mesh, deployed) = (topology.name.clone(), Vec::new());
-        Self { mesh, differences, untouched, deployed, ungranted: found, refusals }
-    }
-}
-
-/// What the services that are touched ask for and are not granted.
-pub(crate) fn ungranted_of(differences: &[Difference], topology: &Topology) -> Vec<Ungranted> {
-    let touched = |name: &str| differences.iter().any(|found| found.subject == Subject::Service && found.name == name);
-    let services = topology.services().filter(|node| touched(node.address.as_str()));
-    services.filter_map(|node| ungranted(node)).collect()
-}
-
-/// What cannot be done to a mesh that runs, or has run.
-pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
-    let refused = differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == Way::NotRunning);
-    refused
-        .map(|Setting { key, from, to, .. }| PlanRefusal {
-            code: "other-mesh".to_owned(),
-            message: format!(
-                "the {key} of the mesh is {from}, and cannot become {to}; hint: give the other one a data folder of its own: `airssys run FILE --data DIR`"
-            ),
-        })
-        .collect()
-}
-
-/// What an apply has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Applied {
-    /// What was to be changed, and is.
-    pub plan: ApplyPlan,
-    /// Messages that services which were stopped had not handled in time, by service. Each is a dead letter.
-    pub left_over: Vec<(String, usize)>,
-    /// What was gone on without, by service: members of a pool that do not run, memory that was not handed over.
-    #[serde(default)]
-    pub notes: Vec<String>,
-}
-
-/// A step that did not come about.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) step: String,
-    pub(crate) why: String,
-}
-
-impl Failed {
-    pub(crate) fn new(step: impl Into<String>, why: impl ToString) -> Self {
-        Self { step: step.into(), why: why.to_string() }
-    }
-
-    /// A service that did not start.
-    pub(crate) fn not_started(service: &str, crash: &Crash) -> Self {
-        Self::new(format!("{service} does not start"), crash)
-    }
-}
+pub use start::Checked;
+pub(crate) use start::{StartOptions, check, start};
+pub use stopped::StopsError;
+pub use stops::{ServiceStop, StopError};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::Runtime;
 use crate::actor::{Placed, Post};
+use crate::apply::Hosted;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
 use crate::router::lane::Misaddressed;
@@ -121,43 +121,17 @@ struct Found {
     told: Forgotten,
 }
 
-impl Runtime {
+impl Hosted {
     /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as one step, and what its instance knows.
     /// It is there as a whole or not at all, whenever the host ends. Also one that is set aside because it crashed too often, or suspended, is let in again.
-    ///
-    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is waited for. Where
-    /// it is not over within `patience` it is cut off, as a crash. The instance is not told to stop. A release that is on its way back, or comes back later, finds no state from before.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use airssys_wasm::{ForgetError, Runtime};
-    /// use airssys_wasm::topology::Topology;
-    ///
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
-    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
-    /// let file = folder.path().join("airssys.toml");
-    /// std::fs::write(&file, "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n")?;
-    /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
-    /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
-    /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;
-    /// assert_eq!((forgotten.actor.as_str(), forgotten.values), ("alice", 0));
-    /// let nobody = runtime.forget("echo", Some("bob"), Duration::from_secs(5)).await;
-    /// assert!(matches!(nobody, Err(ForgetError::NoSuchKey { .. })));
-    /// runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ForgetError`]; nothing was forgotten then.
-    pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
+    pub(crate) async fn forget(
+        &self,
+        service: &str,
+        key: Option<&str>,
+        patience: Duration,
+    ) -> Result<Forgotten, ForgetError> {
         // An apply may put another service in the place of this one, with what this one has committed.
-        let no_apply = Arc::clone(&self.applying).try_lock_owned().map_err(|_| ForgetError::UnderWay)?;
+        let no_apply = self.change_alone().ok_or(ForgetError::UnderWay)?;
         let found = self.find_to_forget(service, key)?;
         let address = address(service, &found.told.actor);
         // In a task of its own: who waits may be cut off, and is not to leave an order behind that is carried out without a word in the log.
@@ -173,12 +147,8 @@ impl Runtime {
         }
     }
 
-    /// What [`Runtime::forget`] would drop. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Runtime::forget`], as far as it can be known before.
-    pub fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
+    /// What [`Hosted::forget`] would drop. Changes nothing.
+    pub(crate) fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
         self.find_to_forget(service, key).map(|found| found.told)
     }
 
@@ -186,7 +156,7 @@ impl Runtime {
         let (name, of) = (service, || service.to_owned());
         let no_service = || ForgetError::NoSuchService { service: of() };
         let placed =
-            self.placed(name).filter(|placed| placed.service.address.as_str() == name).ok_or_else(no_service)?;
+            self.actual.placed(name).filter(|placed| placed.service.address.as_str() == name).ok_or_else(no_service)?;
         let service = Arc::clone(&placed.service);
         let no_key = |key: &str| ForgetError::NoSuchKey { service: of(), key: key.to_owned() };
         let key = match (&service.route, key) {

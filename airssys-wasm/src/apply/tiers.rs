@@ -3,15 +3,14 @@
 //! Invariant: no memory is lost over it. An instance that hands nothing over, and whose release does not say that its memory is a cache, stays; whoever starts
 //! in its place next starts with the better code.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deploy::{self, Deployment, Posts, Progress};
 use crate::engine::{Engines, Template};
 
-use super::builder::compile;
-use super::deployments::{Deployable, Releases};
+use super::compile::compile;
+use super::releases::{Deployable, LiveReleases, Releases};
 
 /// How long it waits before it looks again at actors that were busy, or had another release just then.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -19,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Brings a release up, when its deployment ended well. Run it in a task of its own.
 pub(super) async fn tier_up(
     engines: Arc<Engines>,
-    releases: Arc<Mutex<HashMap<String, Releases>>>,
+    releases: Arc<LiveReleases>,
     service: String,
     hasty: Deployable,
     deployment: Deployment,
@@ -54,19 +53,15 @@ pub(super) async fn tier_up(
 }
 
 /// Whether the release is live still, which is the better compiled one then.
-fn is_live(
-    releases: &Mutex<HashMap<String, Releases>>,
-    service: &str,
-    hasty: &Arc<Template>,
-    compiled: &Arc<Template>,
-) -> bool {
-    let mut releases = releases.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(found) = releases.get_mut(service) else { return false };
-    if let Some(previous) = found.previous.as_mut().filter(|previous| Arc::ptr_eq(&previous.template, hasty)) {
-        previous.template = Arc::clone(compiled);
-    }
-    if Arc::ptr_eq(&found.live.template, hasty) {
-        found.live.template = Arc::clone(compiled);
-    }
-    Arc::ptr_eq(&found.live.template, compiled)
+fn is_live(releases: &LiveReleases, service: &str, hasty: &Arc<Template>, compiled: &Arc<Template>) -> bool {
+    let look = |found: &mut Releases| {
+        if let Some(previous) = found.previous.as_mut().filter(|previous| Arc::ptr_eq(&previous.template, hasty)) {
+            previous.template = Arc::clone(compiled);
+        }
+        if Arc::ptr_eq(&found.live.template, hasty) {
+            found.live.template = Arc::clone(compiled);
+        }
+        Arc::ptr_eq(&found.live.template, compiled)
+    };
+    releases.look(service, look).unwrap_or(false)
 }

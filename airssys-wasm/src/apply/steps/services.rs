@@ -6,15 +6,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::tree::supervisor_of;
 use super::{Done, LOOK_AGAIN, Standing, Steps};
 use crate::actor::{Control, Placed, Serving, start};
-use crate::apply::{Failed, Fate, Way, drain_time};
+use crate::apply::difference::{Fate, drain_time};
+use crate::apply::plan::Failed;
+use crate::apply::releases::Deployable;
+use crate::apply::tree::supervisor_of;
 use crate::capability::{Operation, Policy};
 use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::Service;
-use crate::runtime::deployments::Deployable;
+use crate::schema::Way;
 use crate::settings::{Multiplicity, Terms};
 use crate::state::durable::told;
 use crate::topology::Topology;
@@ -34,7 +36,7 @@ impl Steps<'_> {
 
     /// The release that serves a service, and its rules.
     pub(super) fn live(&self, service: &str) -> Option<Deployable> {
-        self.runtime.lock(&self.runtime.releases).get(service).map(|releases| releases.live.clone())
+        self.hosted.actual.releases.live(service)
     }
 
     /// The rules that are no part of what a release runs under: the shape of the mailboxes, and how the actors of a keyed service come and go.
@@ -64,7 +66,7 @@ impl Steps<'_> {
             }
         }
         placed.service.retune(&terms.limits);
-        let patience = self.prepared.options.handover_deadline;
+        let patience = self.change.options.handover_deadline;
         let deadline = humantime::format_duration(patience);
         let until = Instant::now() + patience;
         let mut late = Vec::new();
@@ -87,9 +89,7 @@ impl Steps<'_> {
                 format!("an actor did not come to the end of its turn within {deadline}, nor when that was cut off");
             return Err(Failed::new(service, why));
         }
-        if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
-            releases.live = next.clone();
-        }
+        self.hosted.actual.releases.look(service, |releases| releases.live = next.clone());
         Ok(())
     }
 
@@ -108,21 +108,18 @@ impl Steps<'_> {
         }
         let policies: Vec<Policy> = nexts.iter().map(|(_, next)| next.node.terms().policy).collect();
         let order = deploy::callees_first(nexts.len(), |from, to| policies[from].allows(Operation::Call, &nexts[to].0));
-        let options = self.prepared.options.clone();
+        let options = self.change.options.clone();
         let mut begun = Begun::default();
         let mut set = None;
         for at in order {
             let (service, next) = &nexts[at];
             let set = set.get_or_insert_with(|| SetId { first: service.clone(), after: 0 });
-            let before = self
-                .runtime
-                .lock(&self.runtime.releases)
-                .get(service)
-                .map(|found| (found.live.clone(), found.previous.clone()));
+            let releases = &self.hosted.actual.releases;
+            let before = releases.look(service, |found| (found.live.clone(), found.previous.clone()));
             // Dropped, those that were begun go back.
             let missing = || Failed::new(service, "it is gone");
             let ((live, previous), freed) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
-            let deployment = self.runtime.switch_unrecorded(freed, next.clone(), Some(set.clone()), options.clone());
+            let deployment = self.hosted.switch_unrecorded(freed, next.clone(), Some(set.clone()), options.clone());
             self.done.push(Done::Deployed(service.clone(), live, previous));
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
@@ -158,7 +155,7 @@ impl Steps<'_> {
 
     /// No deployment of it begins until the apply is over.
     pub(super) fn take_again(&mut self, service: &str) -> Result<(), Failed> {
-        let taken = self.runtime.take_for_deployment(service, |releases| Ok(releases.live.clone()));
+        let taken = self.hosted.actual.releases.take(service, |releases| Ok(releases.live.clone()));
         let (freed, _) = taken.map_err(|error| Failed::new(service, error))?;
         self.taken.insert(service.to_owned(), freed);
         Ok(())
@@ -167,20 +164,25 @@ impl Steps<'_> {
     /// Stops a service and starts it as another one under the same name. Its new mailboxes take what is sent meanwhile, and its old ones are handled first.
     pub(super) async fn restart(&mut self, service: &str) -> Result<(), Failed> {
         let next = self.next(service)?;
-        let above = supervisor_of(&self.prepared.target, service).unwrap_or_default();
+        let above = supervisor_of(&self.change.target, service).unwrap_or_default();
         let (Some(before), Some(was_above)) =
             (self.live(service), self.standing.get(service).map(|found| found.above.clone()))
         else {
             return Ok(());
         };
-        let placed = self.build(&next).await?;
+        let unusable = |error| Failed::new(format!("{service} cannot be started again"), error);
+        let placed = self.build(&next).await.map_err(unusable)?;
         // Found before anything stops, where it can be: it starts.
         if let Some(post) = placed.actors.first() {
             let serving: Arc<Serving> = post.live.serving();
-            drop(start(&self.runtime.engines, &serving).await.map_err(|crash| Failed::not_started(service, &crash))?);
+            drop(
+                start(&self.hosted.actual.engines, &serving)
+                    .await
+                    .map_err(|crash| Failed::not_started(service, &crash))?,
+            );
         }
         self.done.push(Done::Restarted(service.to_owned(), before, was_above));
-        let target = self.prepared.target.clone();
+        let target = self.change.target.clone();
         self.exchange(service, placed, &next, above, &target).await
     }
 
@@ -195,10 +197,11 @@ impl Steps<'_> {
     ) -> Result<(), Failed> {
         let Some(old) = self.standing.get(service).cloned() else { return Ok(()) };
         let shutdown = self.live(service).map_or(next.node.shutdown, |live| live.node.shutdown);
-        self.runtime.mesh.replace(&placed.service);
-        let left = self.drain(&old.placed.service, drain_time(shutdown, self.before.settings.shutdown_timeout)).await;
+        self.hosted.actual.mesh.replace(&placed.service);
+        let left =
+            self.drain(&old.placed.service, drain_time(shutdown, self.change.before.settings.shutdown_timeout)).await;
         self.stop_children(&old.above, &old.placed.children).await;
-        self.runtime.mesh.retire(&old.placed.service);
+        self.hosted.actual.mesh.retire(&old.placed.service);
         self.note_left(service, left);
         self.enter(service, placed, above.clone());
         let Some(Standing { placed, .. }) = self.standing.get(service).cloned() else { return Ok(()) };
@@ -209,21 +212,19 @@ impl Steps<'_> {
         }
         // Under the supervisor where it was, nobody brings it back.
         for path in [&old.above, &above] {
-            let wanted = self.wanted(topology, Some(&self.before), path);
+            let wanted = self.wanted(topology, Some(&self.change.before), path);
             let wanted = match wanted {
                 Some(wanted) => Some(wanted),
                 // One that is about to go.
-                None => self.wanted(&self.before, None, path),
+                None => self.wanted(&self.change.before, None, path),
             };
             if let Some(wanted) = wanted {
-                self.change(path, wanted).await?;
+                self.change_supervisor(path, wanted).await?;
             }
         }
         let started = self.start_children(&above, &placed.children).await;
         started.map_err(|why| Failed::new(format!("{service} does not start"), why))?;
-        if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
-            releases.live = next.clone();
-        }
+        self.hosted.actual.releases.look(service, |releases| releases.live = next.clone());
         Ok(())
     }
 

@@ -1,108 +1,23 @@
-//! Which release serves each service and which one did before, and how that is changed: the part of the facade that deploys.
+//! Lets other releases take services over, one or several, and brings back those before.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::actor::Post;
-use crate::apply::Ledger;
+use super::compile::{compile, hold};
+use super::desired::Desired;
+use super::hosted::Hosted;
+use super::releases::{Deployable, Freed, Releases, kept};
+use super::tiers::tier_up;
 use crate::capability::{Operation, Policy};
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Ended, Page, Plan, Progress, Reach, Records, Recovery, Restore,
-    SetId, Source, Stored, Strategy, Unfit,
+    self, DeployError, DeployOptions, Deployment, Page, Plan, Progress, Records, Restore, SetId, Stored, Strategy,
+    Unfit,
 };
-use crate::engine::{Engines, Template, Tier};
-use crate::registry::{Hold, Keep, Release, StoreError, verify};
-use crate::topology::{ServiceNode, folders};
-
-use super::Runtime;
-use super::builder::{compile, hold};
-use super::tiers::tier_up;
+use crate::engine::{Engines, Tier};
+use crate::registry::{Release, verify};
 use crate::settings::Multiplicity;
-
-/// A release, and the rules that it runs under.
-#[derive(Clone)]
-pub(super) struct Deployable {
-    /// Shared, since there is one for each service: it is large.
-    pub(super) node: Arc<ServiceNode>,
-    pub(super) template: Arc<Template>,
-    /// Keeps its files from being removed; none where it was found by a path and there is no data folder.
-    pub(super) _hold: Option<Arc<Hold>>,
-}
-
-impl Deployable {
-    pub(super) fn source(&self) -> Source {
-        Source::new(&self.node.release, self.template.digest())
-    }
-
-    /// The same, with its bytes in the data folder, where there is one: so it can be started again whatever becomes of its path. Reads and writes files: not
-    /// for a runtime's thread.
-    pub(super) fn kept(self, keep: Option<&Keep>) -> Result<Self, StoreError> {
-        let Some(keep) = keep.filter(|_| self.node.release.seal.is_none()) else { return Ok(self) };
-        let (release, hold) = keep.take(&self.node.release, self.template.digest())?;
-        let node = Arc::new(ServiceNode { release, ..ServiceNode::clone(&self.node) });
-        Ok(Self { node, _hold: Some(Arc::new(hold)), ..self })
-    }
-
-    pub(super) fn side(&self) -> deploy::Side<'_> {
-        deploy::Side {
-            manifest: &self.node.release.manifest,
-            digest: self.template.digest(),
-            interface: self.template.interface(),
-            limits: &self.node.limits,
-        }
-    }
-}
-
-/// What serves a service, and what did before.
-pub(super) struct Releases {
-    pub(super) live: Deployable,
-    /// Kept ready, so that the way back is as short as the way there.
-    pub(super) previous: Option<Deployable>,
-    pub(super) deployment: Option<Deployment>,
-    /// Whether one is under way, or about to be.
-    pub(super) taken: bool,
-}
-
-/// Lets the next deployment of a service begin when this one is over, however it ends.
-pub(super) struct Freed {
-    pub(super) releases: Arc<Mutex<HashMap<String, Releases>>>,
-    pub(super) service: String,
-}
-
-impl Freed {
-    /// None where the service is gone.
-    fn look<T>(&self, at: impl FnOnce(&mut Releases) -> T) -> Option<T> {
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.service).map(at)
-    }
-}
-
-impl Drop for Freed {
-    fn drop(&mut self) {
-        self.look(|found| found.taken = false);
-    }
-}
-
-/// The services that may send to this one or call it, by name.
-pub(super) fn reached_by(releases: &HashMap<String, Releases>, service: &str) -> Vec<Reach> {
-    let mut all: Vec<Reach> = releases
-        .iter()
-        .filter_map(|(name, releases)| {
-            let policy = releases.live.node.terms().policy;
-            let allowed = [Operation::Send, Operation::Call].into_iter().filter(|of| policy.allows(*of, service));
-            let by: Vec<String> = allowed.map(|operation| operation.name().to_owned()).collect();
-            (!by.is_empty()).then(|| Reach { service: name.clone(), by })
-        })
-        .collect();
-    all.sort_unstable_by(|a, b| a.service.cmp(&b.service));
-    all
-}
-
-/// [`Deployable::kept`] for a deployment, which is refused where that cannot be.
-pub(super) fn kept(service: &str, next: Deployable, keep: Option<&Keep>) -> Result<Deployable, DeployError> {
-    next.kept(keep).map_err(|source| DeployError::NotKept { service: service.to_owned(), source: Box::new(source) })
-}
+use crate::topology::{ServiceNode, folders};
 
 /// The plan, and why it would be refused. Not for a runtime's thread, since a component may have many types.
 pub(super) fn compare(
@@ -132,14 +47,10 @@ pub(super) fn compare(
     (plan, refused)
 }
 
-impl Runtime {
+impl Hosted {
     /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
     /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]; nothing has changed then.
-    pub async fn deploy(
+    pub(crate) async fn deploy(
         &self,
         service: &str,
         release: Release,
@@ -147,10 +58,10 @@ impl Runtime {
     ) -> Result<Deployment, DeployError> {
         options.check()?;
         self.check_signatures(service, &release)?;
-        let (free, live) = self.take_for_deployment(service, |releases| Ok(releases.live.clone()))?;
+        let (free, live) = self.actual.releases.take(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
         let pending = self.pending(free, options.clone());
-        let (runtime, keep, name) = (Handle::current(), self.records.keep(), service.to_owned());
+        let (runtime, keep, name) = (Handle::current(), self.desired.records().keep(), service.to_owned());
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
         let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
             match refused.into_iter().next() {
@@ -161,13 +72,9 @@ impl Runtime {
         begun.await?
     }
 
-    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
+    /// [`Hosted::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
     /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`] of the first one that is refused; nothing has changed then.
-    pub async fn deploy_set(
+    pub(crate) async fn deploy_set(
         &self,
         set: Vec<(String, Release)>,
         options: DeployOptions,
@@ -184,9 +91,9 @@ impl Runtime {
         let mut prepared = Vec::with_capacity(set.len());
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
-            let (free, live) = self.take_for_deployment(&service, |releases| Ok(releases.live.clone()))?;
+            let (free, live) = self.actual.releases.take(&service, |releases| Ok(releases.live.clone()))?;
             self.check_runs(&service)?;
-            let (keep, name) = (self.records.keep(), service.clone());
+            let (keep, name) = (self.desired.records().keep(), service.clone());
             let prepare = self.prepare(&service, live, release, &options, move |next, _plan, refused| {
                 match refused.into_iter().next() {
                     Some(refused) => Err(refused),
@@ -204,7 +111,8 @@ impl Runtime {
         let mut set = None;
         for at in order {
             let Some((service, free, next)) = prepared[at].take() else { continue };
-            let set = set.get_or_insert_with(|| SetId { first: service.clone(), after: self.records.ended(&service) });
+            let set = set
+                .get_or_insert_with(|| SetId { first: service.clone(), after: self.desired.records().ended(&service) });
             let deployment = self.switch(free, next, None, Some(set.clone()), options.clone());
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
@@ -221,20 +129,18 @@ impl Runtime {
         Ok(begun)
     }
 
-    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
-    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+    /// What [`Hosted::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    pub(crate) async fn plan(
+        &self,
+        service: &str,
+        release: Release,
+        options: DeployOptions,
+    ) -> Result<Plan, DeployError> {
         options.check()?;
         self.check_signatures(service, &release)?;
-        let (live, taken, reached_by) = {
-            let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-            let found =
-                releases.get(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
-            (found.live.clone(), found.taken, reached_by(&releases, service))
-        };
+        let found = self.actual.releases.look(service, |found| (found.live.clone(), found.taken));
+        let (live, taken) = found.ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
+        let reached_by = self.actual.releases.reached_by(service);
         let mut plan = self.prepare(service, live, release, &options, |_next, plan, _refused| plan).await?;
         plan.reached_by = reached_by;
         if taken {
@@ -248,25 +154,23 @@ impl Runtime {
 
     /// What a release would ask for in the place of the live one, and is not granted; without one, that which a rollback would bring back.
     #[must_use]
-    pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
-        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = releases.get(service)?;
-        let node = match release {
-            Some(release) => found.live.node.with_release(release),
-            None => ServiceNode::clone(&found.previous.as_ref()?.node),
+    pub(crate) fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
+        let asks = |found: &mut Releases| match release {
+            Some(release) => Some(found.live.node.with_release(release)),
+            None => found.previous.as_ref().map(|previous| ServiceNode::clone(&previous.node)),
         };
-        deploy::ungranted(&node)
+        deploy::ungranted(&self.actual.releases.look(service, asks)??)
     }
 
     pub(super) fn check_signatures(&self, service: &str, release: &Release) -> Result<(), DeployError> {
-        let settings = self.settings.load();
-        let Some(trusted) = &settings.trusted_keys else { return Ok(()) };
+        let in_force = self.desired.in_force();
+        let Some(trusted) = &in_force.settings.trusted_keys else { return Ok(()) };
         let verified = verify(release, trusted);
         verified.map(drop).map_err(|source| DeployError::Untrusted { service: service.to_owned(), source })
     }
 
     fn check_runs(&self, service: &str) -> Result<(), DeployError> {
-        let actors = self.actors(service);
+        let actors = self.actual.actors(service);
         match actors.are_stopped() && !actors.have_finished() {
             true => Err(DeployError::Stopped { service: service.to_owned() }),
             false => Ok(()),
@@ -283,13 +187,14 @@ impl Runtime {
         options: &DeployOptions,
         then: impl FnOnce(Deployable, Plan, Vec<DeployError>) -> T + Send + 'static,
     ) -> Result<T, DeployError> {
-        let nodes: Vec<Arc<ServiceNode>> = self.live_ones().into_values().map(|live| live.node).collect();
+        let nodes: Vec<Arc<ServiceNode>> =
+            self.actual.releases.live_ones().into_values().map(|live| live.node).collect();
         folders::check_release(&release, nodes.iter())?;
         let node = Arc::new(live.node.with_release(release));
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
         let soon = options.strategy.compares_nothing();
-        let compared = compile(Arc::clone(&self.engines), node, soon, move |template| {
+        let compared = compile(Arc::clone(&self.actual.engines), node, soon, move |template| {
             let next = Deployable { node: of, template: Arc::new(template), _hold: hold };
             let (plan, refused) = compare(&name, &live, &next, &options);
             then(next, plan, refused)
@@ -299,34 +204,26 @@ impl Runtime {
 
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is
     /// cancelled.
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]; nothing has changed then.
-    pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+    pub(crate) fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
         if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
             deployment.cancel();
             return Ok(deployment);
         }
-        let (free, before) = self.take_for_deployment(service, |releases| {
+        let (free, before) = self.actual.releases.take(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
         self.check_runs(service)?;
         Ok(self.switch(free, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
-    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
+    /// [`Hosted::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
     /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`].
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]; nothing has changed then.
-    pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+    pub(crate) fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
-        let posts = self.actors(service);
+        let posts = self.actual.actors(service);
         let mut restore = Restore::BroughtOver;
-        let (free, before) = self.take_for_deployment(service, |releases| {
+        let (free, before) = self.actual.releases.take(service, |releases| {
             // A suspended one has gone back already, but for its state.
             if !posts.suspended().is_empty() {
                 restore = Restore::Suspended;
@@ -341,10 +238,10 @@ impl Runtime {
         Ok(self.switch(free, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
-    /// How many committed turns [`Runtime::restore_state`] would discard.
+    /// How many committed turns [`Hosted::restore_state`] would discard.
     #[must_use]
-    pub fn turns_to_discard(&self, service: &str) -> u64 {
-        let posts = self.actors(service);
+    pub(crate) fn turns_to_discard(&self, service: &str) -> u64 {
+        let posts = self.actual.actors(service);
         let suspended = posts.suspended();
         if !suspended.is_empty() {
             return suspended.into_iter().map(|(_, turns)| turns).sum();
@@ -352,70 +249,28 @@ impl Runtime {
         posts.saved().iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
     }
 
-    /// The actors of a service, however they come to be there.
-    fn actors(&self, service: &str) -> deploy::Posts {
-        match self.placed(service).and_then(|placed| placed.roster.clone()) {
-            Some(roster) => deploy::Posts::Keyed(roster),
-            None => deploy::Posts::Fixed(self.posts(service)),
-        }
-    }
-
-    pub(super) fn posts(&self, service: &str) -> Arc<[Post]> {
-        self.placed(service).map(|placed| Arc::clone(&placed.actors)).unwrap_or_else(|| Arc::new([]))
-    }
-
     /// The last deployment of a service, where it had one.
     #[must_use]
-    pub fn deployment(&self, service: &str) -> Option<Deployment> {
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.deployment.clone()
+    pub(crate) fn deployment(&self, service: &str) -> Option<Deployment> {
+        self.actual.releases.look(service, |found| found.deployment.clone())?
     }
 
     /// The last deployment of a service, as it is told: where it is, and what is live.
     #[must_use]
-    pub fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
+    pub(crate) fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
         let deployment = self.deployment(service)?;
         Some(deployment.status(service, self.live_digest(service), self.turns_to_discard(service)))
     }
 
-    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
-    #[must_use]
-    pub fn history(&self, service: &str) -> Vec<Ended> {
-        self.records.history(service)
-    }
-
-    /// What the start found in the data folder that is not as the topology says.
-    #[must_use]
-    pub fn recoveries(&self) -> &[Recovery] {
-        &self.recoveries
-    }
-
     /// How well the live release of a service is compiled.
-    pub(super) fn tier(&self, service: &str) -> Option<Tier> {
-        Some(self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(service)?.live.template.tier())
+    pub(crate) fn tier(&self, service: &str) -> Option<Tier> {
+        self.actual.releases.look(service, |found| found.live.template.tier())
     }
 
     /// The SHA-256 of the component that is live.
     #[must_use]
-    pub fn live_digest(&self, service: &str) -> Option<String> {
-        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(releases.get(service)?.live.template.digest().to_owned())
-    }
-
-    /// One deployment a service at a time: takes the place of this one.
-    pub(super) fn take_for_deployment(
-        &self,
-        service: &str,
-        what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
-    ) -> Result<(Freed, Deployable), DeployError> {
-        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let found =
-            releases.get_mut(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
-        if found.taken {
-            return Err(DeployError::UnderWay { service: service.to_owned() });
-        }
-        let what = what(found)?;
-        found.taken = true;
-        Ok((Freed { releases: Arc::clone(&self.releases), service: service.to_owned() }, what))
+    pub(crate) fn live_digest(&self, service: &str) -> Option<String> {
+        self.actual.releases.look(service, |found| found.live.template.digest().to_owned())
     }
 
     pub(super) fn switch(
@@ -429,7 +284,7 @@ impl Runtime {
         Pending { restore, set, ..self.pending(free, options) }.begin(next)
     }
 
-    /// [`Runtime::switch`], written down elsewhere.
+    /// [`Hosted::switch`], written down elsewhere.
     pub(super) fn switch_unrecorded(
         &self,
         free: Freed,
@@ -441,9 +296,9 @@ impl Runtime {
     }
 
     fn pending(&self, free: Freed, options: DeployOptions) -> Pending {
-        let (engines, records) = (Arc::clone(&self.engines), Arc::clone(&self.records));
-        let ledger = Arc::clone(&self.ledger);
-        Pending { engines, records, ledger, posts: self.actors(&free.service), free, restore: None, set: None, options }
+        let (engines, desired) = (Arc::clone(&self.actual.engines), Arc::clone(&self.desired));
+        let (records, posts) = (Arc::clone(desired.records()), self.actual.actors(free.service()));
+        Pending { engines, records, desired, posts, free, restore: None, set: None, options }
     }
 }
 
@@ -451,7 +306,7 @@ impl Runtime {
 struct Pending {
     engines: Arc<Engines>,
     records: Arc<Records>,
-    ledger: Arc<Ledger>,
+    desired: Arc<Desired>,
     posts: deploy::Posts,
     free: Freed,
     restore: Option<Restore>,
@@ -483,7 +338,7 @@ impl Pending {
         }
         let page = Arc::new(Page {
             records: Arc::clone(records),
-            service: free.service.clone(),
+            service: free.service().to_owned(),
             live: live.map_or_else(|| next.source(), |(live, _)| live),
             next: next.source(),
             set: set.clone(),
@@ -496,8 +351,8 @@ impl Pending {
 
     /// Lets it run, and sees to what becomes of the service.
     fn follow(self, order: deploy::Order, next: Deployable) -> Deployment {
-        let Self { engines, records, ledger, posts, free, .. } = self;
-        let (service, releases) = (free.service.clone(), Arc::clone(&free.releases));
+        let Self { engines, desired, posts, free, .. } = self;
+        let (service, releases) = (free.service().to_owned(), Arc::clone(free.releases()));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| next.clone());
         let deployment = deploy::begin(order, move |end| {
             if *end == Progress::Live {
@@ -509,11 +364,9 @@ impl Pending {
                 });
             }
             drop(free);
-            crate::blocking::spawn(move || records.sweep(&ledger.sources()));
+            crate::blocking::spawn(move || desired.sweep());
         });
-        if let Some(found) = releases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&service) {
-            found.deployment = Some(deployment.clone());
-        }
+        releases.look(&service, |found| found.deployment = Some(deployment.clone()));
         if let Some(hasty) = hasty {
             tokio::spawn(tier_up(engines, releases, service, hasty, deployment.clone(), posts));
         }

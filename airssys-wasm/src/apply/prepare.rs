@@ -2,94 +2,38 @@
 //!
 //! Here is what is prepared; `steps` carries out. Nothing has changed until [`Prepared`] is there.
 
-mod error;
-mod steps;
-
-pub(super) use steps::supervisor_of;
-
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::apply::{
-    Applied, ApplyPlan, Difference, Fate, Next, SchemaChange, Subject, Unsettled, Way, differences_with, refused_ways,
-    ungranted_of,
-};
+use super::change::{Announced, Change, Prepared};
+use super::check::{check_found, check_trust, durable_services, room};
+use super::compile::{hold, key, load_one};
+use super::deployments::compare;
+use super::difference::{Difference, Fate, Subject, differences_with};
+use super::error::{ApplyError, RuntimeError};
+use super::hosted::Hosted;
+use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
+use super::record::{InForceError, Next, SchemaChange, Unsettled};
+use super::releases::{Deployable, Freed, kept, served};
+use super::steps::Steps;
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
-use crate::engine::{Engines, Shape, Template, TemplateError};
-use crate::limits::InstanceLimits;
+use crate::engine::{Template, TemplateError};
 use crate::registry::Digest;
+use crate::schema::Way;
 use crate::topology::{ServiceNode, Topology, folders, range};
 
-pub use self::error::ApplyError;
-use self::steps::Steps;
-use super::builder::{
-    check_found, check_trust, declared_instances, durable_services, hold, key, load_one, room, served,
-};
-use super::deployments::{Deployable, Freed, compare, kept};
-use super::{Runtime, RuntimeError};
-
-/// An apply of which nothing has come about, and nothing is wrong that can be known before.
-struct Prepared {
-    plan: ApplyPlan,
-    /// The topology as it is written, and with the releases that will serve.
-    written: Topology,
-    target: Topology,
-    /// What serves each service that is new or will not be the same.
-    next: HashMap<String, Deployable>,
-    record: Next,
-    options: DeployOptions,
-    announced: Announced,
-}
-
-/// Instances that there may be more; taken back when it is dropped, unless it is kept.
-struct Announced {
-    engines: Arc<Engines>,
-    more: Vec<(InstanceLimits, usize)>,
-}
-
-impl Announced {
-    fn new(
-        engines: &Arc<Engines>,
-        target: &Topology,
-        differences: &[Difference],
-        live: &HashMap<String, Deployable>,
-    ) -> Result<Self, RuntimeError> {
-        let mut more = Vec::new();
-        for node in target.services().filter(|node| differences.iter().any(|found| found.name == node.address.as_str()))
-        {
-            let (limits, declared) = (node.limits.of_instance(), declared_instances(node));
-            let same = |live: &&Deployable| Shape::of(&live.node.limits.of_instance()) == Shape::of(&limits);
-            let there = live.get(node.address.as_str()).filter(same).map_or(0, |live| declared_instances(&live.node));
-            more.push((limits, declared.saturating_sub(there)));
-        }
-        engines.announce(&more)?;
-        Ok(Self { engines: Arc::clone(engines), more })
-    }
-
-    /// What is gone needs no room any more.
-    fn keep(mut self, gone: &[(InstanceLimits, usize)]) {
-        self.more.clear();
-        self.engines.recall(gone);
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        self.engines.recall(&self.more);
-    }
-}
-
-impl Runtime {
+impl Hosted {
     /// What [`Runtime::apply`] would change, and why it would refuse. Compiles what is new, and changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ApplyError`]: a release cannot be hosted, or is not trusted, or there is no room.
-    pub async fn plan_apply(&self, topology: &Topology, options: DeployOptions) -> Result<ApplyPlan, ApplyError> {
+    pub(crate) async fn plan_apply(
+        &self,
+        topology: &Topology,
+        options: DeployOptions,
+    ) -> Result<ApplyPlan, ApplyError> {
         let mut plan = self.prepare_apply(topology, options).await?.plan;
         let touched = plan.differences.iter().filter(|found| found.subject == Subject::Service);
-        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = touched.filter(|found| releases.get(&found.name).is_some_and(|releases| releases.taken));
+        let is_busy = |found: &&Difference| self.actual.releases.look(&found.name, |found| found.taken) == Some(true);
+        let busy = touched.filter(is_busy);
         let under_way: Vec<PlanRefusal> =
             busy.map(|found| (&DeployError::UnderWay { service: found.name.clone() }).into()).collect();
         plan.refusals.splice(0..0, under_way);
@@ -99,52 +43,23 @@ impl Runtime {
     /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
     /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
     /// change is not touched: it keeps its instances and its mailboxes. [`Way`] says which change takes which way.
-    ///
-    /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody waits for it any more.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use std::time::Duration;
-    /// use airssys_wasm::Runtime;
-    /// use airssys_wasm::topology::Topology;
-    /// use airssys_wasm::deploy::DeployOptions;
-    ///
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
-    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
-    /// let file = folder.path().join("airssys.toml");
-    /// let one = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
-    /// std::fs::write(&file, one)?;
-    /// let runtime = Arc::new(Runtime::builder().start(&Topology::read(&file)?).await?);
-    ///
-    /// std::fs::write(&file, format!("{one}[[service]]\nname = \"another\"\nrelease = \"echo.wasm\"\n"))?;
-    /// let applied = runtime.apply(Topology::read(&file)?, DeployOptions::default()).await?;
-    /// assert_eq!(applied.plan.differences[0].name, "another");
-    /// let answer = runtime.call("another", "hello", Duration::from_secs(5)).await?;
-    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
-    /// runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ApplyError`]; all is as it was before then.
-    pub async fn apply(self: &Arc<Self>, topology: Topology, options: DeployOptions) -> Result<Applied, ApplyError> {
-        let runtime = Arc::clone(self);
+    pub(crate) async fn apply(
+        self: &Arc<Self>,
+        topology: Topology,
+        options: DeployOptions,
+    ) -> Result<Applied, ApplyError> {
+        let hosted = Arc::clone(self);
         // In a task of its own: who waits may be cut off, and half of an apply is none.
         let applying = tokio::spawn(async move {
-            let _one_at_a_time = runtime.applying.try_lock().map_err(|_| ApplyError::UnderWay)?;
-            let prepared = runtime.prepare_apply(&topology, options).await?;
+            let _one_at_a_time = hosted.change_alone().ok_or(ApplyError::UnderWay)?;
+            let prepared = hosted.prepare_apply(&topology, options).await?;
             if !prepared.plan.refusals.is_empty() {
                 return Err(ApplyError::Refused { refusals: prepared.plan.refusals });
             }
-            let taken = runtime.take_all(&prepared.plan.differences)?;
-            let prepared = runtime.keep_next(prepared).await?;
-            Steps::new(&runtime, prepared, taken).run().await
+            let taken = hosted.take_all(&prepared.plan.differences)?;
+            let prepared = hosted.keep_next(prepared).await?;
+            let Prepared { plan, change, record, announced } = prepared;
+            Steps::new(&hosted, change, taken).run(plan, record, announced).await
         });
         applying.await.unwrap_or_else(|panic| {
             let step = "a bug in the host".to_owned();
@@ -152,15 +67,10 @@ impl Runtime {
         })
     }
 
-    /// The topology in force, as it was written.
-    #[must_use]
-    pub fn in_force(&self) -> Arc<Topology> {
-        self.in_force.load_full()
-    }
-
     /// Keeps the bytes of what will serve, and says so in what is to be written down.
     async fn keep_next(&self, mut prepared: Prepared) -> Result<Prepared, ApplyError> {
-        let (keep, next) = (self.records.keep(), std::mem::take(&mut prepared.next));
+        let change = &mut prepared.change;
+        let (keep, next) = (self.desired.records().keep(), std::mem::take(&mut change.next));
         let keeping = crate::blocking::spawn(move || {
             let each = next
                 .into_iter()
@@ -168,23 +78,17 @@ impl Runtime {
             each.collect::<Result<HashMap<_, _>, _>>()
         });
         // A panic there is one here.
-        prepared.next = keeping.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let live = self.live_ones();
-        let before = self.in_force.load_full();
-        prepared.record = record(&before, &prepared.written, &live, &prepared.next, &prepared.plan.differences)?;
+        change.next = keeping.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let live = self.actual.releases.live_ones();
+        prepared.record = record(&change.before, &change.written, &live, &change.next, &change.differences)?;
         Ok(prepared)
-    }
-
-    pub(super) fn live_ones(&self) -> HashMap<String, Deployable> {
-        let releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        releases.iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
     }
 
     /// Lets no deployment begin of the services that are touched.
     fn take_all(&self, differences: &[Difference]) -> Result<HashMap<String, Freed>, DeployError> {
         let there = differences.iter().filter(|found| found.subject == Subject::Service && found.fate != Fate::Added);
         let take = |found: &Difference| {
-            let (freed, _) = self.take_for_deployment(&found.name, |releases| Ok(releases.live.clone()))?;
+            let (freed, _) = self.actual.releases.take(&found.name, |releases| Ok(releases.live.clone()))?;
             Ok((found.name.clone(), freed))
         };
         there.map(take).collect()
@@ -193,11 +97,11 @@ impl Runtime {
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
         options.check()?;
         range::check(topology).map_err(RuntimeError::from)?;
-        let live = self.live_ones();
-        let before = self.in_force.load_full();
+        let live = self.actual.releases.live_ones();
+        let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);
         // A grant that stays keeps the folder that it has.
-        let notes = folders::hold(&mut target, live.values().map(|live| &live.node), &self.guarded);
+        let notes = folders::hold(&mut target, live.values().map(|live| &live.node), self.desired.guarded());
         for note in notes.map_err(RuntimeError::from)? {
             tracing::warn!(target: "airssys", "{note}");
         }
@@ -222,9 +126,9 @@ impl Runtime {
         });
         check_found(&target)?;
         check_trust(&target)?;
-        durable_services(&target, self.data_folder.as_deref())?;
-        room(&self.engines, &target)?;
-        let announced = Announced::new(&self.engines, &target, &differences, &live)?;
+        durable_services(&target, self.desired.data_folder())?;
+        room(&self.actual.engines, &target)?;
+        let announced = Announced::new(&self.actual.engines, &target, &differences, &live)?;
         let next = self.load_next(&target, &differences, &live, &others).await?;
         let mut refusals = refused_ways(&differences);
         for (service, next) in &next {
@@ -248,8 +152,10 @@ impl Runtime {
         let touched = |node: &&Arc<ServiceNode>| differences.iter().all(|found| found.name != node.address.as_str());
         let untouched = target.services().filter(touched).map(|node| node.address.to_string()).collect();
         let record = record(&before, topology, &live, &next, &differences)?;
+        let change =
+            Change { before, written: topology.clone(), target, differences: differences.clone(), next, options };
         let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, ungranted, refusals };
-        Ok(Prepared { plan, written: topology.clone(), target, next, record, options, announced })
+        Ok(Prepared { plan, change, record, announced })
     }
 
     /// Compiles what will serve where something else does now, and gives what will serve under other rules a template of its own, since a deployment
@@ -275,7 +181,7 @@ impl Runtime {
                 (Some(live), _) => Arc::clone(&live.template),
                 (None, Some(template)) if found.fate == Fate::Added => Arc::clone(template),
                 (None, _) => {
-                    let template = load_one(&self.engines, node).await?;
+                    let template = load_one(&self.actual.engines, node).await?;
                     known.insert(key(node), Arc::clone(&template));
                     template
                 }
@@ -316,7 +222,7 @@ fn with_deployed(
     target.each_service(|node| {
         let service = node.address.to_string();
         let (Some(before), Some(live)) = (named.get(node.address.as_str()), live.get(&service)) else { return };
-        let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let is_written = absolute(&live.node.release.component) == absolute(&node.release.component);
         if before.named == node.named && (!is_written || node.release.gone().is_some()) {
             *node = Arc::new(node.with_release(live.node.release.clone()));
@@ -337,7 +243,7 @@ fn is_live(node: &ServiceNode, live: &Deployable, others: &[String]) -> bool {
 
 /// The services whose release has the place of the live one, and other bytes in it.
 async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -> Vec<String> {
-    let to_read: Vec<(String, std::path::PathBuf, String)> = target
+    let to_read: Vec<(String, PathBuf, String)> = target
         .services()
         .filter(|node| node.release.seal.is_none())
         .filter_map(|node| {
@@ -353,8 +259,8 @@ async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -
         .map(|node| node.address.to_string())
         .collect();
     let read = crate::blocking::spawn(move || {
-        let mut digests: HashMap<std::path::PathBuf, Option<String>> = HashMap::new();
-        let mut differs = |path: std::path::PathBuf, live: &str| {
+        let mut digests: HashMap<PathBuf, Option<String>> = HashMap::new();
+        let mut differs = |path: PathBuf, live: &str| {
             let digest = digests
                 .entry(path)
                 .or_insert_with_key(|path| std::fs::read(path).ok().map(|bytes| Digest::of(&bytes).to_string()));
@@ -418,6 +324,6 @@ fn record(
     let serves = |node: &Arc<ServiceNode>| next.get(node.address.as_str()).or_else(|| live.get(node.address.as_str()));
     let serving = topology.services().filter_map(|node| Some((node, serves(node)?.source())));
     let served = served(serving);
-    let topology = topology.to_text().map_err(crate::apply::InForceError::from)?;
+    let topology = topology.to_text().map_err(InForceError::from)?;
     Ok(Next { topology, served, schemas, unsettled })
 }

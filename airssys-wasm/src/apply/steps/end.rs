@@ -6,19 +6,19 @@ use std::time::Duration;
 use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::supervisor::SupervisorSpec;
 
-use super::tree::{differs, is_supervised, service_of, supervised};
 use super::{Done, Standing, Steps};
-use crate::actor::Placed;
-use crate::apply::{Failed, drain_time};
+use crate::apply::difference::drain_time;
+use crate::apply::plan::Failed;
+use crate::apply::releases::{Deployable, Releases};
+use crate::apply::tree::{differs, is_supervised, service_of, supervised};
 use crate::deploy::{DeployOptions, Progress};
-use crate::runtime::deployments::Deployable;
 use crate::topology::ServiceNode;
 
 impl Steps<'_> {
     /// Stops what is gone, in the reverse of the order in which it was started.
     pub(super) async fn remove(&mut self) {
-        let target = self.prepared.target.clone();
-        let before = Arc::clone(&self.before);
+        let target = self.change.target.clone();
+        let before = Arc::clone(&self.change.before);
         let mut gone: Vec<(String, &ServiceNode)> = supervised(&before)
             .into_iter()
             .flat_map(|(path, _, nodes)| nodes.iter().filter_map(service_of).map(move |node| (path.clone(), node)))
@@ -32,7 +32,7 @@ impl Steps<'_> {
         for path in supervisors.collect::<Vec<_>>() {
             let wanted = self.wanted(&target, None, &path);
             if let Some(wanted) = wanted.filter(|wanted| self.spec(&path).is_some_and(|is| differs(&is, wanted)))
-                && let Err(Failed { step, why }) = self.change(&path, wanted).await
+                && let Err(Failed { step, why }) = self.change_supervisor(&path, wanted).await
             {
                 tracing::error!(target: "airssys::apply", why, "{step}");
             }
@@ -40,7 +40,7 @@ impl Steps<'_> {
         for (path, node) in gone {
             let service = node.address.to_string();
             let Some(standing) = self.standing.get(&service).cloned() else { continue };
-            self.runtime.mesh.unregister(&service);
+            self.hosted.actual.mesh.unregister(&service);
             let left =
                 self.drain(&standing.placed.service, drain_time(node.shutdown, before.settings.shutdown_timeout)).await;
             self.stop_children(&path, &standing.placed.children).await;
@@ -52,30 +52,27 @@ impl Steps<'_> {
         for path in gone.iter().rev() {
             self.stop_supervisor(path).await;
         }
-        *self.runtime.lock(&self.runtime.supervisors) = self.supervisors.clone();
     }
 
-    /// Takes a service that does not run any more out of the runtime.
+    /// Takes a service that does not run any more out of the mesh.
     fn leave(&mut self, service: &str) {
         if let Some(Standing { placed, .. }) = self.standing.remove(service) {
-            self.runtime.mesh.retire(&placed.service);
+            self.hosted.actual.mesh.retire(&placed.service);
         }
-        self.runtime.mesh.unregister(service);
-        if let Some(controller) = self.runtime.lock(&self.runtime.controllers).remove(service) {
-            controller.abort();
-        }
-        let others = |placed: &&Arc<Placed>| placed.service.address.as_str() != service;
-        self.runtime.placed.rcu(|all| all.iter().filter(others).cloned().collect::<Vec<_>>());
         self.taken.remove(service);
-        self.runtime.lock(&self.runtime.releases).remove(service);
+        self.hosted.actual.leave(service);
     }
 
     /// Undoes what was done, the last first; what could not be.
     pub(super) async fn undo(&mut self) -> Vec<String> {
         let mut left = Vec::new();
-        let before = Arc::clone(&self.before);
+        let before = Arc::clone(&self.change.before);
         while let Some(done) = self.done.pop() {
             let undone = match done {
+                Done::Started => {
+                    self.hosted.actual.supervisors.shutdown(self.change.target.settings.shutdown_timeout).await;
+                    Ok(())
+                }
                 Done::Added(service) => {
                     if let Some(standing) = self.standing.get(&service).cloned() {
                         self.stop_children(&standing.above, &standing.placed.children).await;
@@ -91,13 +88,14 @@ impl Steps<'_> {
                 Done::Deployed(service, live, previous) => self.deploy_back(&service, live, previous).await,
                 Done::Restarted(service, was, above) => match self.build(&was).await {
                     Ok(placed) => self.exchange(&service, placed, &was, above, &before).await,
-                    Err(failed) => Err(failed),
+                    Err(error) => Err(Failed::new(&service, error)),
                 },
             };
             left.extend(undone.err().map(|Failed { step, why }| format!("{step}: {why}")));
         }
         // Those that were made for it, from the lowest up.
-        let made: Vec<String> = self.supervisors.keys().filter(|path| !is_supervised(&before, path)).cloned().collect();
+        let mut made = self.hosted.actual.supervisors.paths();
+        made.retain(|path| !is_supervised(&before, path));
         for path in made.iter().rev() {
             self.stop_supervisor(path).await;
         }
@@ -110,8 +108,8 @@ impl Steps<'_> {
         let added = |child: &&ChildSpec| was.children.iter().all(|known| known.id != child.id);
         let added: Vec<ChildSpec> = is.iter().flat_map(|is| is.children.iter().filter(added).cloned()).collect();
         // What stands under it now, where some of it was stopped and started.
-        let wanted = self.wanted(&self.before, None, path).unwrap_or_else(|| was.clone());
-        self.change(path, wanted).await?;
+        let wanted = self.wanted(&self.change.before, None, path).unwrap_or_else(|| was.clone());
+        self.change_supervisor(path, wanted).await?;
         self.stop_children(path, &added).await;
         Ok(())
     }
@@ -131,17 +129,16 @@ impl Steps<'_> {
         let is_back = self.live(service).is_some_and(|now| Arc::ptr_eq(&now.template, &live.template));
         if !is_back && let Some(freed) = self.taken.remove(service) {
             let mut options = DeployOptions::default();
-            (options.probation, options.handover_deadline) = (Duration::ZERO, self.prepared.options.handover_deadline);
-            let back = self.runtime.switch_unrecorded(freed, live.clone(), None, options);
+            (options.probation, options.handover_deadline) = (Duration::ZERO, self.change.options.handover_deadline);
+            let back = self.hosted.switch_unrecorded(freed, live.clone(), None, options);
             let end = back.ended().await;
             if end != Progress::Live {
                 return Err(Failed::new(format!("{service} does not go back"), format!("{end:?}")));
             }
             self.take_again(service)?;
         }
-        if let Some(releases) = self.runtime.lock(&self.runtime.releases).get_mut(service) {
-            (releases.live, releases.previous) = (live, previous);
-        }
+        let put = |releases: &mut Releases| (releases.live, releases.previous) = (live, previous);
+        self.hosted.actual.releases.look(service, put);
         Ok(())
     }
 }

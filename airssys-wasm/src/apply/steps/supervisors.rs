@@ -3,48 +3,60 @@
 use std::sync::Arc;
 
 use airssys_rt_shim::child::ChildSpec;
-use airssys_rt_shim::supervisor::{AutoShutdown, ChildError, SupervisorHandle, SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::supervisor::{AutoShutdown, ChildError, SupervisorSpec, SupervisorStart};
+use airssys_rt_shim::system::SystemError;
 use tokio::time::{Instant, sleep};
 
 use super::{Done, LOOK_AGAIN, Steps};
-use crate::apply::Failed;
-use crate::runtime::builder::{below, supervisor_child};
-use crate::settings::Multiplicity;
-use crate::topology::{Node, RootSpec, ServiceNode, SupervisorNode, Topology};
+use crate::apply::error::RuntimeError;
+use crate::apply::plan::Failed;
+use crate::apply::tree::{below, differs, is_supervised, service_child, supervised, supervisor_child};
+use crate::topology::{Node, SupervisorNode, Topology};
 
 impl Steps<'_> {
+    /// Starts the root with all that is under it.
+    pub(super) async fn raise(&mut self) -> Result<(), RuntimeError> {
+        let target = self.change.target.clone();
+        self.make_supervisors(&target.children, "")?;
+        let Some(root) = self.wanted(&target, None, "") else { return Ok(()) };
+        let actual = &self.hosted.actual;
+        actual.supervisors.start(&target.name, root, actual.mesh.events.listener()).await?;
+        self.done.push(Done::Started);
+        Ok(())
+    }
+
     /// Changes the supervisors that are there, and starts what is new, in order.
     pub(super) async fn grow(&mut self) -> Result<(), Failed> {
-        let target = self.prepared.target.clone();
-        self.make_supervisors(&target.children, "")?;
+        let target = self.change.target.clone();
+        let made = self.make_supervisors(&target.children, "");
+        made.map_err(|error| Failed::new("what is new cannot be supervised", error))?;
         for (path, ..) in supervised(&target) {
-            if !is_supervised(&self.before, &path) {
+            if !is_supervised(&self.change.before, &path) {
                 continue;
             }
-            let (is, wanted) = (self.spec(&path), self.wanted(&target, Some(&self.before), &path));
+            let (is, wanted) = (self.spec(&path), self.wanted(&target, Some(&self.change.before), &path));
             if let (Some(is), Some(wanted)) = (is, wanted)
                 && differs(&is, &wanted)
             {
                 self.done.push(Done::Changed(path.clone(), is));
-                self.change(&path, wanted).await?;
+                self.change_supervisor(&path, wanted).await?;
             }
         }
         self.start_new(&target.children, "").await
     }
 
     /// Makes the supervisors that are new, from the lowest up, with the new services that are under them.
-    fn make_supervisors(&mut self, nodes: &[Node], above: &str) -> Result<(), Failed> {
+    fn make_supervisors(&self, nodes: &[Node], above: &str) -> Result<(), SystemError> {
         for node in nodes {
             let Node::Supervisor(supervisor) = node else { continue };
             let path = below(above, &supervisor.name);
             self.make_supervisors(&supervisor.children, &path)?;
-            if is_supervised(&self.before, &path) {
+            if is_supervised(&self.change.before, &path) {
                 continue;
             }
             let spec =
                 SupervisorSpec { children: self.children(&supervisor.children, &path), ..supervisor.flags.spec() };
-            let start = SupervisorStart::new(spec).map_err(|error| Failed::new(&path, error))?;
-            self.supervisors.insert(path, start);
+            self.hosted.actual.supervisors.insert(path, SupervisorStart::new(spec)?);
         }
         Ok(())
     }
@@ -63,7 +75,7 @@ impl Steps<'_> {
                 }
                 Node::Supervisor(supervisor) => {
                     let below = below(path, &supervisor.name);
-                    if is_supervised(&self.before, &below) {
+                    if is_supervised(&self.change.before, &below) {
                         Box::pin(self.start_new(&supervisor.children, &below)).await?;
                         continue;
                     }
@@ -84,7 +96,7 @@ impl Steps<'_> {
                 child.start.gone();
                 continue;
             }
-            match self.handle(path).restart_child(child.id.as_str()).await {
+            match self.hosted.actual.supervisors.handle(path).restart_child(child.id.as_str()).await {
                 // A restart of its group was faster.
                 Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting { .. }) => {}
                 Err(error) => return Err(error),
@@ -95,7 +107,7 @@ impl Steps<'_> {
 
     /// Stops children for good, the last one first. Who is not there is gone.
     pub(super) async fn stop_children(&self, path: &str, children: &[ChildSpec]) {
-        let handle = self.handle(path);
+        let handle = self.hosted.actual.supervisors.handle(path);
         for child in children.iter().rev() {
             // A restart of its group can bring it up between the two.
             while handle.terminate_child(child.id.as_str()).await.is_ok() {
@@ -107,30 +119,16 @@ impl Steps<'_> {
         }
     }
 
-    fn handle(&self, path: &str) -> SupervisorHandle {
-        match self.supervisors.get(path) {
-            Some(start) => start.handle(),
-            None => self.runtime.system.root(),
-        }
-    }
-
     /// What a supervisor is now; none where there is none.
     pub(super) fn spec(&self, path: &str) -> Option<Arc<SupervisorSpec>> {
-        match path {
-            "" => Some(self.runtime.system.spec()),
-            path => self.supervisors.get(path).map(|start| start.spec()),
-        }
+        self.hosted.actual.supervisors.spec(path)
     }
 
     /// Makes a supervisor another one, as soon as none of its children is on its way down, or started by somebody else.
-    pub(super) async fn change(&self, path: &str, spec: SupervisorSpec) -> Result<(), Failed> {
-        let until = Instant::now() + self.prepared.options.handover_deadline;
+    pub(super) async fn change_supervisor(&self, path: &str, spec: SupervisorSpec) -> Result<(), Failed> {
+        let until = Instant::now() + self.change.options.handover_deadline;
         loop {
-            let changed = match self.supervisors.get(path) {
-                Some(start) => start.change(spec.clone()).await,
-                None => self.runtime.system.change(spec.clone()).await,
-            };
-            match changed {
+            match self.hosted.actual.supervisors.change(path, spec.clone()).await {
                 Err(ChildError::Unsettled { .. }) if Instant::now() < until => sleep(LOOK_AGAIN).await,
                 changed => {
                     let name = if path.is_empty() { "the root" } else { path };
@@ -181,62 +179,13 @@ impl Steps<'_> {
     }
 
     fn supervisor_child(&self, node: &SupervisorNode, path: &str) -> Option<ChildSpec> {
-        self.supervisors.get(path).map(|start| supervisor_child(node, Arc::clone(start)))
+        self.hosted.actual.supervisors.get(path).map(|start| supervisor_child(node, start))
     }
 
     pub(super) async fn stop_supervisor(&mut self, path: &str) {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(start) = self.supervisors.get(path).cloned() else { return };
+        let Some(start) = self.hosted.actual.supervisors.get(path) else { return };
         self.stop_children(above, &[ChildSpec::supervisor(name, start)]).await;
-        self.supervisors.remove(path);
+        self.hosted.actual.supervisors.remove(path);
     }
-}
-
-/// A child of a service, by the rules of a node.
-fn service_child(node: &ServiceNode, child: &ChildSpec) -> ChildSpec {
-    // That of a keyed service is a supervisor, which bounds its own children.
-    let shutdown = if matches!(node.multiplicity, Multiplicity::Keyed(_)) { child.shutdown } else { node.shutdown };
-    ChildSpec { restart: node.restart, significant: node.significant, shutdown, ..child.clone() }
-}
-
-/// Whether a supervisor would become another one.
-pub(super) fn differs(is: &SupervisorSpec, wanted: &SupervisorSpec) -> bool {
-    let flags = |spec: &SupervisorSpec| (spec.strategy, spec.intensity, spec.period, spec.backoff, spec.auto_shutdown);
-    let child = |child: &ChildSpec| (child.id.clone(), child.restart, child.significant, child.shutdown);
-    flags(is) != flags(wanted) || !is.children.iter().map(child).eq(wanted.children.iter().map(child))
-}
-
-/// All supervisors with their children, each before those below it: the names down to it, none for the root.
-pub(super) fn supervised(topology: &Topology) -> Vec<(String, &RootSpec, &[Node])> {
-    fn collect<'a>(nodes: &'a [Node], above: &str, into: &mut Vec<(String, &'a RootSpec, &'a [Node])>) {
-        for node in nodes {
-            if let Node::Supervisor(supervisor) = node {
-                let path = below(above, &supervisor.name);
-                into.push((path.clone(), &supervisor.flags, &supervisor.children));
-                collect(&supervisor.children, &path, into);
-            }
-        }
-    }
-    let mut all = vec![(String::new(), &topology.root, topology.children.as_slice())];
-    collect(&topology.children, "", &mut all);
-    all
-}
-
-pub(super) fn is_supervised(topology: &Topology, path: &str) -> bool {
-    supervised(topology).iter().any(|(found, ..)| found == path)
-}
-
-pub(super) fn service_of(node: &Node) -> Option<&ServiceNode> {
-    match node {
-        Node::Service(service) => Some(service),
-        Node::Supervisor(_) => None,
-    }
-}
-
-/// The names down to the supervisor of a service.
-pub(in crate::runtime) fn supervisor_of(topology: &Topology, service: &str) -> Option<String> {
-    let found = supervised(topology)
-        .into_iter()
-        .find(|(_, _, nodes)| nodes.iter().filter_map(service_of).any(|node| node.address.as_str() == service));
-    found.map(|(path, ..)| path)
 }

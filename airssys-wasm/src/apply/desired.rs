@@ -1,0 +1,124 @@
+//! What is to run of a mesh, and where that is written down: the topology in force, what was deployed, and what an operator stopped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::record::{InForceError, Ledger, Next, Served};
+use super::stopped::{Stops, StopsError};
+use crate::deploy::Records;
+use crate::topology::Topology;
+use crate::topology::folders::Guarded;
+
+/// What is to run. What is said here waits for the disk, but for what only looks: it is for [`Desired::write_down`].
+pub(crate) struct Desired {
+    /// The topology in force, as it was written.
+    in_force: ArcSwap<Topology>,
+    ledger: Ledger,
+    records: Arc<Records>,
+    stops: Stops,
+    data_folder: Option<PathBuf>,
+    /// What of the host is granted to nobody.
+    guarded: Vec<Guarded>,
+}
+
+impl Desired {
+    /// Of a mesh of which nothing is in force yet.
+    pub(super) fn new(
+        nothing: Topology,
+        (ledger, records, stops): (Ledger, Records, Stops),
+        data_folder: Option<PathBuf>,
+        guarded: Vec<Guarded>,
+    ) -> Self {
+        let (in_force, records) = (ArcSwap::from_pointee(nothing), Arc::new(records));
+        Self { in_force, ledger, records, stops, data_folder, guarded }
+    }
+
+    /// The topology in force, as it was written.
+    pub(crate) fn in_force(&self) -> Arc<Topology> {
+        self.in_force.load_full()
+    }
+
+    pub(super) fn put_in_force(&self, topology: Topology) {
+        self.in_force.store(Arc::new(topology));
+    }
+
+    pub(super) fn data_folder(&self) -> Option<&Path> {
+        self.data_folder.as_deref()
+    }
+
+    pub(super) fn guarded(&self) -> &[Guarded] {
+        &self.guarded
+    }
+
+    /// Where deployments are written down.
+    pub(crate) fn records(&self) -> &Arc<Records> {
+        &self.records
+    }
+
+    /// Whether an operator stopped a service.
+    pub(crate) fn is_stopped(&self, service: &str) -> bool {
+        self.stops.has(service)
+    }
+
+    /// Writes something down, off the runtime's threads.
+    pub(super) async fn write_down<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let desired = Arc::clone(self);
+        // A panic there is one here.
+        match crate::blocking::spawn(move || what(&desired)).await {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// This topology was started as a whole, and this is what serves.
+    pub(super) fn started(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), InForceError> {
+        self.ledger.enforce(topology, served)
+    }
+
+    /// An apply is about to change something.
+    pub(super) fn intend(&self, next: Next) -> Result<(), InForceError> {
+        self.ledger.intend(next)
+    }
+
+    /// All of it has come about.
+    pub(super) fn commit(&self, next: Next) -> Result<(), InForceError> {
+        self.ledger.commit(next)
+    }
+
+    /// It is as it was before.
+    pub(super) fn withdraw(&self) -> Result<(), InForceError> {
+        self.ledger.withdraw()
+    }
+
+    /// Lets all say the same of an apply that was committed: what is gone is neither stopped nor deployed.
+    pub(super) fn settle(&self, target: &Topology) -> Result<(), InForceError> {
+        if let Err(error) = self.stops.settle(|name| target.services().any(|node| node.address.as_str() == name)) {
+            tracing::error!(target: "airssys::apply", %error, "a service that is gone stays written down as stopped");
+        }
+        let finished = self.ledger.finish(&self.records);
+        self.sweep();
+        finished
+    }
+
+    /// Forgets the bytes of releases that no start needs any more.
+    pub(super) fn sweep(&self) {
+        self.records.sweep(&self.ledger.sources());
+    }
+
+    /// Says that a service is stopped, or that it is not any more; whether that outlives the host.
+    pub(super) fn stop(&self, service: &str, is_stopped: bool) -> Result<bool, StopsError> {
+        self.stops.set(service, is_stopped)?;
+        Ok(self.data_folder.is_some())
+    }
+
+    /// The host has ended in order.
+    pub(super) fn rest(&self) -> Result<(), InForceError> {
+        self.ledger.rest()
+    }
+}

@@ -1,0 +1,163 @@
+//! Why a mesh does not run, and why a topology was not applied.
+
+use airssys_rt_shim::system::SystemError;
+
+use super::record::InForceError;
+use super::stopped::StopsError;
+use crate::config_file::ConfigError;
+use crate::deploy::{DeployError, PlanRefusal, RecordError, Source};
+use crate::engine::{EngineError, TemplateError};
+use crate::registry::Untrusted;
+use crate::state::durable::StateError;
+use crate::topology::{FolderError, RangeError};
+
+/// Why a mesh does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The engines cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A release cannot be hosted.
+    #[error("service {service}: {source}")]
+    Release {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: TemplateError,
+    },
+    /// A release is not signed by one who is trusted.
+    #[error("service {service}: {source}")]
+    Untrusted {
+        /// The service it was for.
+        service: String,
+        /// Why not.
+        source: Untrusted,
+    },
+    /// Two services have one name.
+    #[error("there are two services {name:?}; hint: names are unique in a mesh")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// More instances were declared than can live.
+    #[error(
+        "the topology declares {declared} instances, and {most} is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or lower `instances`"
+    )]
+    TooManyInstances {
+        /// How many were declared.
+        declared: usize,
+        /// How many can live.
+        most: usize,
+        /// What the kernel allows.
+        mappings: usize,
+    },
+    /// A number means nothing: too little, or more than any host keeps. A topology from a file has none such.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// Durable state is asked for, and no folder to keep it in.
+    #[error(
+        "service {service} has durable state, and no data folder was named; hint: name one, or leave `state` of the service out"
+    )]
+    NoDataFolder {
+        /// The service.
+        service: String,
+    },
+    /// The durable state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What was deployed cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Which topology is in force cannot be read or written.
+    #[error(transparent)]
+    InForce(#[from] InForceError),
+    /// Which services an operator stopped cannot be read.
+    #[error(transparent)]
+    Stops(#[from] StopsError),
+    /// A release that the topology names is not there, and nothing is known that served in its place.
+    #[error(transparent)]
+    NoRelease(ConfigError),
+    /// The release that was deployed is not there any more.
+    #[error(
+        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring the same bytes back, there or where they came from, or start with what the topology says: `airssys run --as-written`"
+    )]
+    DeployedGone {
+        /// The service.
+        service: String,
+        /// What was live.
+        live: Box<Source>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A folder is not granted.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Something did not start; what had started was stopped again.
+    #[error(transparent)]
+    Start(#[from] SystemError),
+}
+
+/// Why a topology was not applied. All is as it was before, except for what [`ApplyError::Undone`] says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// One at a time.
+    #[error("an apply is under way; hint: wait until it has ended")]
+    UnderWay,
+    /// It would be refused.
+    #[error("{}", .refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>().join("\n"))]
+    Refused {
+        /// Why.
+        refusals: Vec<PlanRefusal>,
+    },
+    /// A release of it cannot be hosted, is not trusted, or there is no room for it.
+    #[error(transparent)]
+    Runtime(Box<RuntimeError>),
+    /// It cannot be written down, and would not outlive the process.
+    #[error(transparent)]
+    InForce(#[from] InForceError),
+    /// Something did not come about, and what had was undone.
+    #[error("{step}: {why}; everything is as it was before{}", Left(.left))]
+    Undone {
+        /// What did not come about.
+        step: String,
+        /// Why.
+        why: String,
+        /// What could not be brought back, and how it is now; empty almost always.
+        left: Vec<String>,
+    },
+}
+
+struct Left<'a>(&'a [String]);
+
+impl std::fmt::Display for Left<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ", but for this: {}", self.0.join("; ")) }
+    }
+}
+
+impl From<RuntimeError> for ApplyError {
+    fn from(error: RuntimeError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<DeployError> for ApplyError {
+    fn from(error: DeployError) -> Self {
+        Self::Refused { refusals: vec![(&error).into()] }
+    }
+}
+
+impl ApplyError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnderWay => "under-way",
+            Self::Refused { .. } | Self::Runtime(_) => "refused",
+            Self::InForce(_) => "not-recorded",
+            Self::Undone { .. } => "undone",
+        }
+    }
+}

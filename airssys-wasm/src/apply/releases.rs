@@ -1,0 +1,165 @@
+//! Which release serves each service, and which one did before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::record::Served;
+use crate::capability::Operation;
+use crate::deploy::{self, DeployError, Deployment, Reach, Source};
+use crate::engine::Template;
+use crate::registry::{Hold, Keep, StoreError};
+use crate::topology::ServiceNode;
+
+/// A release, and the rules that it runs under.
+#[derive(Clone)]
+pub(super) struct Deployable {
+    /// Shared, since there is one for each service: it is large.
+    pub(super) node: Arc<ServiceNode>,
+    pub(super) template: Arc<Template>,
+    /// Keeps its files from being removed; none where it was found by a path and there is no data folder.
+    pub(super) _hold: Option<Arc<Hold>>,
+}
+
+impl Deployable {
+    pub(super) fn source(&self) -> Source {
+        Source::new(&self.node.release, self.template.digest())
+    }
+
+    /// The same, with its bytes in the data folder, where there is one: so it can be started again whatever becomes of its path. Reads and writes files: not
+    /// for a runtime's thread.
+    pub(super) fn kept(self, keep: Option<&Keep>) -> Result<Self, StoreError> {
+        let Some(keep) = keep.filter(|_| self.node.release.seal.is_none()) else { return Ok(self) };
+        let (release, hold) = keep.take(&self.node.release, self.template.digest())?;
+        let node = Arc::new(ServiceNode { release, ..ServiceNode::clone(&self.node) });
+        Ok(Self { node, _hold: Some(Arc::new(hold)), ..self })
+    }
+
+    pub(super) fn side(&self) -> deploy::Side<'_> {
+        deploy::Side {
+            manifest: &self.node.release.manifest,
+            digest: self.template.digest(),
+            interface: self.template.interface(),
+            limits: &self.node.limits,
+        }
+    }
+}
+
+/// What serves a service, and what did before.
+pub(super) struct Releases {
+    pub(super) live: Deployable,
+    /// Kept ready, so that the way back is as short as the way there.
+    pub(super) previous: Option<Deployable>,
+    pub(super) deployment: Option<Deployment>,
+    /// Whether one is under way, or about to be.
+    pub(super) taken: bool,
+}
+
+/// The releases of all services of a mesh, by name.
+#[derive(Default)]
+pub(crate) struct LiveReleases(Mutex<HashMap<String, Releases>>);
+
+impl LiveReleases {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Releases>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the releases of one service, or changes them; none where there is no such service.
+    pub(super) fn look<T>(&self, service: &str, at: impl FnOnce(&mut Releases) -> T) -> Option<T> {
+        self.all().get_mut(service).map(at)
+    }
+
+    pub(super) fn insert(&self, service: &str, releases: Releases) {
+        self.all().insert(service.to_owned(), releases);
+    }
+
+    pub(super) fn remove(&self, service: &str) {
+        self.all().remove(service);
+    }
+
+    /// The release that serves a service, and its rules.
+    pub(super) fn live(&self, service: &str) -> Option<Deployable> {
+        self.look(service, |releases| releases.live.clone())
+    }
+
+    /// What serves each service.
+    pub(super) fn live_ones(&self) -> HashMap<String, Deployable> {
+        self.all().iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
+    }
+
+    /// One deployment a service at a time: takes the place of this one.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        service: &str,
+        what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
+    ) -> Result<(Freed, Deployable), DeployError> {
+        let mut all = self.all();
+        let found = all.get_mut(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
+        if found.taken {
+            return Err(DeployError::UnderWay { service: service.to_owned() });
+        }
+        let what = what(found)?;
+        found.taken = true;
+        Ok((self.freed(service), what))
+    }
+
+    /// Frees a service that is taken already.
+    pub(super) fn freed(self: &Arc<Self>, service: &str) -> Freed {
+        Freed { releases: Arc::clone(self), service: service.to_owned() }
+    }
+
+    /// The services that may send to this one or call it, by name.
+    pub(super) fn reached_by(&self, service: &str) -> Vec<Reach> {
+        let reach = |(name, releases): (&String, &Releases)| {
+            let policy = releases.live.node.terms().policy;
+            let allowed = [Operation::Send, Operation::Call].into_iter().filter(|of| policy.allows(*of, service));
+            let by: Vec<String> = allowed.map(|operation| operation.name().to_owned()).collect();
+            (!by.is_empty()).then(|| Reach { service: name.clone(), by })
+        };
+        let mut all: Vec<Reach> = self.all().iter().filter_map(reach).collect();
+        all.sort_unstable_by(|a, b| a.service.cmp(&b.service));
+        all
+    }
+
+    /// What serves each service whose release is kept.
+    pub(super) fn served(&self) -> BTreeMap<String, Served> {
+        served(self.all().values().map(|releases| (&releases.live.node, releases.live.source())))
+    }
+}
+
+/// Lets the next deployment of a service begin when this one is over, however it ends.
+pub(super) struct Freed {
+    releases: Arc<LiveReleases>,
+    service: String,
+}
+
+impl Freed {
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
+    pub(super) fn releases(&self) -> &Arc<LiveReleases> {
+        &self.releases
+    }
+
+    /// None where the service is gone.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&mut Releases) -> T) -> Option<T> {
+        self.releases.look(&self.service, at)
+    }
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.look(|found| found.taken = false);
+    }
+}
+
+/// [`Deployable::kept`] for a deployment, which is refused where that cannot be.
+pub(super) fn kept(service: &str, next: Deployable, keep: Option<&Keep>) -> Result<Deployable, DeployError> {
+    next.kept(keep).map_err(|source| DeployError::NotKept { service: service.to_owned(), source: Box::new(source) })
+}
+
+/// What serves each service whose release is kept.
+pub(super) fn served<'a>(live: impl Iterator<Item = (&'a Arc<ServiceNode>, Source)>) -> BTreeMap<String, Served> {
+    let kept = live.filter(|(_, source)| source.kept.is_some());
+    kept.map(|(node, live)| (node.address.to_string(), Served { named: node.named.clone(), live })).collect()
+}

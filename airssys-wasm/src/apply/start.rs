@@ -1,0 +1,135 @@
+//! Starts a mesh from a topology and what the data folder says of the last time: an apply from nothing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::actual::Actual;
+use super::change::Change;
+use super::check::{durable_services, engines, guarded, room};
+use super::compile::{key, load};
+use super::desired::Desired;
+use super::difference::differences;
+use super::durable::{DurableStates, opened};
+use super::error::RuntimeError;
+use super::hosted::Hosted;
+use super::recover::{Recovered, keep_all, previous, recover};
+use super::releases::Deployable;
+use super::steps::Steps;
+use super::stopped::Stops;
+use crate::deploy::DeployOptions;
+use crate::engine::{Engines, EnginesSettings};
+use crate::middleware::{Layer, Stack};
+use crate::router::Mesh;
+use crate::topology::folders::{self, Guarded};
+use crate::topology::{FolderNote, ServiceNode, Topology, range};
+
+/// What is not said by the topology.
+#[derive(Default)]
+pub(crate) struct StartOptions {
+    pub(crate) engines: EnginesSettings,
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+    pub(crate) data_folder: Option<PathBuf>,
+    /// Whether what was deployed is left out of account.
+    pub(crate) as_written: bool,
+}
+
+impl StartOptions {
+    fn guarded(&self) -> Vec<Guarded> {
+        guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref())
+    }
+}
+
+/// A topology that could be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The instances that it declares.
+    pub instances: usize,
+    /// How many can live on this machine.
+    pub most_instances: usize,
+    /// The SHA-256 of each service's component, by the service's name.
+    pub digests: HashMap<String, String>,
+    /// What is allowed of the granted folders, and worth a second look.
+    pub folders: Vec<FolderNote>,
+}
+
+/// Finds what [`start`] would refuse, and starts nothing.
+pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<Checked, RuntimeError> {
+    range::check(topology)?;
+    durable_services(topology, options.data_folder.as_deref())?;
+    let folders = folders::hold(&mut topology.clone(), [], &options.guarded())?;
+    let engines = engines(options.engines, topology)?;
+    let (instances, most_instances) = room(&engines, topology)?;
+    let (templates, _holds) = load(&engines, topology).await?;
+    let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
+    let digests =
+        topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
+    Ok(Checked { instances, most_instances, digests, folders })
+}
+
+/// Compiles the releases, starts the tree, and answers when all of it is up.
+pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
+    range::check(topology)?;
+    let stops = Stops::open(options.data_folder.as_deref())?;
+    let durable = durable_services(topology, options.data_folder.as_deref())?;
+    let guarded = options.guarded();
+    let engines = engines(std::mem::take(&mut options.engines), topology)?;
+    let (declared, most) = room(&engines, topology)?;
+    tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
+    let states = match durable {
+        Some((folder, services)) => Some(opened(folder.to_owned(), services, topology.settings.durable_bytes).await?),
+        None => None,
+    };
+    let journal = states.as_ref().map(|states| states.journal.clone());
+    let started = begin(options, topology, stops, guarded, engines, states).await;
+    if let (Err(_), Some(journal)) = (&started, journal) {
+        journal.close().await;
+    }
+    started
+}
+
+/// From what the data folder says to a mesh that runs.
+async fn begin(
+    options: StartOptions,
+    topology: &Topology,
+    stops: Stops,
+    guarded: Vec<Guarded>,
+    engines: Arc<Engines>,
+    states: Option<DurableStates>,
+) -> Result<Hosted, RuntimeError> {
+    let data = options.data_folder.as_deref();
+    let recovered = recover(topology, data, options.as_written, states.as_ref())?;
+    let Recovered { topology: mut target, records, ledger, mut recoveries } = recovered;
+    // Held from here on, until the last instance is gone that has it.
+    for note in folders::hold(target.to_mut(), [], &guarded)? {
+        tracing::warn!(target: "airssys", "{note}");
+    }
+    let (mut templates, holds) = load(&engines, &target).await?;
+    let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
+    let previous = previous(&engines, &target, &records, data).await;
+    recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
+    let deployable = |node: &Arc<ServiceNode>| {
+        let (service, template) = (node.address.to_string(), Arc::clone(templates.get(&key(node))?));
+        // That of one that is published is among those of the whole mesh.
+        let held = kept_holds.remove(&service);
+        Some((service, Deployable { node: Arc::clone(node), template, _hold: held }))
+    };
+    let next = target.services().filter_map(deployable).collect();
+    let mesh = Arc::new(Mesh::new(target.settings.mesh, Stack::new(options.layers), Arc::clone(engines.pulse())));
+    let (journal, shelves) = states.map(|states| (states.journal, states.shelves)).unzip();
+    let nothing = Topology::new(&topology.name);
+    let change = Change {
+        before: Arc::new(nothing.clone()),
+        written: topology.clone(),
+        differences: differences(&nothing, topology),
+        target: target.into_owned(),
+        next,
+        options: DeployOptions::default(),
+    };
+    let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
+    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), recoveries, holds);
+    Steps::from_nothing(&hosted, change, previous, shelves.unwrap_or_default()).start().await?;
+    hosted.actual.close_when_ended();
+    Ok(hosted)
+}

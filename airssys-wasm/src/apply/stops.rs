@@ -1,0 +1,138 @@
+//! Stops one service and nothing else, and starts it again.
+
+use std::sync::Arc;
+
+use airssys_rt_shim::supervisor::{ChildError, SupervisorHandle};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+
+use super::hosted::Hosted;
+use super::stopped::StopsError;
+use super::tree::supervisor_of;
+use crate::actor::Placed;
+
+/// Why a service was not stopped, or not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// There is no such service.
+    #[error("there is no service {service:?}; hint: `airssys ps` lists them")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+    },
+    /// The mesh is being brought to another topology, or another service is being stopped or started.
+    #[error("an apply, or another stop or start, is under way; hint: try again when it is over")]
+    UnderWay,
+    /// It cannot be written down, and would not outlive the host. Nothing was stopped or started.
+    #[error(transparent)]
+    NotKept(#[from] StopsError),
+    /// It did not start. It counts as stopped by nobody: the next start of the host starts it.
+    #[error("{service} does not start: {source}; hint: `airssys logs {service}` says why; deploy a release that does")]
+    NotStarted {
+        /// The service.
+        service: String,
+        /// Why not.
+        source: ChildError,
+    },
+}
+
+impl StopError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::UnderWay => "under-way",
+            Self::NotKept(_) => "not-kept",
+            Self::NotStarted { .. } => "not-started",
+        }
+    }
+}
+
+/// What a stop or a start of a service did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceStop {
+    /// The service.
+    pub service: String,
+    /// Whether it is stopped now.
+    pub stopped: bool,
+    /// Whether that outlives the host, because there is a data folder.
+    pub kept: bool,
+}
+
+/// Lets no supervisor start the children of a service by itself, or lets it.
+pub(super) fn hold(placed: &Placed, is_stopped: bool) {
+    placed.children.iter().for_each(|child| child.start.set_stopped(is_stopped));
+}
+
+impl Hosted {
+    /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed and started again on the same data
+    /// folder; without one until the host ends. Messages to it are refused; what waits for it becomes dead letters. It answers when the service has stopped.
+    pub(crate) async fn stop_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
+        let (hosted, service) = (Arc::clone(self), service.to_owned());
+        done(tokio::spawn(async move { hosted.stop_here(&service).await })).await
+    }
+
+    async fn stop_here(&self, service: &str) -> Result<ServiceStop, StopError> {
+        let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
+        let (placed, supervisor) = self.standing(service)?;
+        let kept = self.note_stop(service, true).await?;
+        hold(&placed, true);
+        for child in placed.children.iter().rev() {
+            // Where its supervisor does not run, it starts nothing of it when it does.
+            let _stopped_or_not_there = supervisor.terminate_child(child.id.as_str()).await;
+            child.start.gone();
+        }
+        tracing::info!(target: "airssys", service, "stopped by an operator");
+        Ok(ServiceStop { service: service.to_owned(), stopped: true, kept })
+    }
+
+    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is done.
+    pub(crate) async fn start_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
+        let (hosted, service) = (Arc::clone(self), service.to_owned());
+        done(tokio::spawn(async move { hosted.start_here(&service).await })).await
+    }
+
+    async fn start_here(&self, service: &str) -> Result<ServiceStop, StopError> {
+        let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
+        let (placed, supervisor) = self.standing(service)?;
+        let kept = self.note_stop(service, false).await?;
+        hold(&placed, false);
+        for child in &placed.children {
+            let started = match supervisor.restart_child(child.id.as_str()).await {
+                // A temporary one is forgotten where it ends.
+                Err(ChildError::NotFound { .. }) => supervisor.start_child(child.clone()).await,
+                started => started,
+            };
+            match started {
+                // Where its supervisor is about to start, that starts it as well.
+                Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting { .. } | ChildError::NotRunning) => {}
+                Err(source) => return Err(StopError::NotStarted { service: service.to_owned(), source }),
+            }
+        }
+        tracing::info!(target: "airssys", service, "started by an operator");
+        Ok(ServiceStop { service: service.to_owned(), stopped: false, kept })
+    }
+
+    /// A service, and the supervisor that it is under.
+    fn standing(&self, service: &str) -> Result<(Arc<Placed>, SupervisorHandle), StopError> {
+        let missing = || StopError::NoSuchService { service: service.to_owned() };
+        let placed = self.actual.placed(service).filter(|placed| placed.service.address.as_str() == service);
+        let placed = placed.ok_or_else(missing)?;
+        let above = supervisor_of(&self.desired.in_force(), service).ok_or_else(missing)?;
+        Ok((placed, self.actual.supervisors.handle(&above)))
+    }
+
+    /// Writes it down; whether that outlives the host.
+    async fn note_stop(&self, service: &str, is_stopped: bool) -> Result<bool, StopsError> {
+        let service = service.to_owned();
+        self.desired.write_down(move |desired| desired.stop(&service, is_stopped)).await
+    }
+}
+
+/// What came of a task of its own: whoever waits may go away, and half of a stop is none. A panic there is one here.
+async fn done(task: JoinHandle<Result<ServiceStop, StopError>>) -> Result<ServiceStop, StopError> {
+    task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

@@ -1,0 +1,234 @@
+//! What changes a running mesh: deployments, an apply, a stop and a start, and what is forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Runtime;
+use super::forget::{ForgetError, Forgotten};
+use crate::apply::{Applied, ApplyError, ApplyPlan, ServiceStop, StopError};
+use crate::deploy::{self, DeployError, DeployOptions, Deployment, Ended, Plan, Recovery};
+use crate::registry::Release;
+use crate::topology::Topology;
+
+impl Runtime {
+    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
+    /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub async fn deploy(
+        &self,
+        service: &str,
+        release: Release,
+        options: DeployOptions,
+    ) -> Result<Deployment, DeployError> {
+        self.hosted.deploy(service, release, options).await
+    }
+
+    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
+    /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`] of the first one that is refused; nothing has changed then.
+    pub async fn deploy_set(
+        &self,
+        set: Vec<(String, Release)>,
+        options: DeployOptions,
+    ) -> Result<Vec<(String, Deployment)>, DeployError> {
+        self.hosted.deploy_set(set, options).await
+    }
+
+    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
+    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
+        self.hosted.plan(service, release, options).await
+    }
+
+    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a rollback would bring back.
+    #[must_use]
+    pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
+        self.hosted.ungranted(service, release)
+    }
+
+    /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is
+    /// cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        self.hosted.rollback(service, options)
+    }
+
+    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
+    /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError`]; nothing has changed then.
+    pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
+        self.hosted.restore_state(service, options)
+    }
+
+    /// How many committed turns [`Runtime::restore_state`] would discard.
+    #[must_use]
+    pub fn turns_to_discard(&self, service: &str) -> u64 {
+        self.hosted.turns_to_discard(service)
+    }
+
+    /// The last deployment of a service, where it had one.
+    #[must_use]
+    pub fn deployment(&self, service: &str) -> Option<Deployment> {
+        self.hosted.deployment(service)
+    }
+
+    /// The last deployment of a service, as it is told: where it is, and what is live.
+    #[must_use]
+    pub fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
+        self.hosted.deployment_status(service)
+    }
+
+    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
+    #[must_use]
+    pub fn history(&self, service: &str) -> Vec<Ended> {
+        self.hosted.desired.records().history(service)
+    }
+
+    /// What the start found in the data folder that is not as the topology says.
+    #[must_use]
+    pub fn recoveries(&self) -> &[Recovery] {
+        &self.hosted.recoveries
+    }
+
+    /// The SHA-256 of the component that is live.
+    #[must_use]
+    pub fn live_digest(&self, service: &str) -> Option<String> {
+        self.hosted.live_digest(service)
+    }
+
+    /// What [`Runtime::apply`] would change, and why it would refuse. Compiles what is new, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]: a release cannot be hosted, or is not trusted, or there is no room.
+    pub async fn plan_apply(&self, topology: &Topology, options: DeployOptions) -> Result<ApplyPlan, ApplyError> {
+        self.hosted.plan_apply(topology, options).await
+    }
+
+    /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
+    /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
+    /// change is not touched: it keeps its instances and its mailboxes. [`Way`] says which change takes which way.
+    ///
+    /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody waits for it any more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    /// use airssys_wasm::deploy::DeployOptions;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let file = folder.path().join("airssys.toml");
+    /// let one = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+    /// std::fs::write(&file, one)?;
+    /// let runtime = Arc::new(Runtime::builder().start(&Topology::read(&file)?).await?);
+    ///
+    /// std::fs::write(&file, format!("{one}[[service]]\nname = \"another\"\nrelease = \"echo.wasm\"\n"))?;
+    /// let applied = runtime.apply(Topology::read(&file)?, DeployOptions::default()).await?;
+    /// assert_eq!(applied.plan.differences[0].name, "another");
+    /// let answer = runtime.call("another", "hello", Duration::from_secs(5)).await?;
+    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; all is as it was before then.
+    pub async fn apply(&self, topology: Topology, options: DeployOptions) -> Result<Applied, ApplyError> {
+        self.hosted.apply(topology, options).await
+    }
+
+    /// The topology in force, as it was written.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<Topology> {
+        self.hosted.desired.in_force()
+    }
+
+    /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed and started again on the same data
+    /// folder; without one until the host ends. Messages to it are refused; what waits for it becomes dead letters. It answers when the service has stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`StopError`]; nothing was stopped then.
+    pub async fn stop_service(&self, service: &str) -> Result<ServiceStop, StopError> {
+        self.hosted.stop_service(service).await
+    }
+
+    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`StopError`].
+    pub async fn start_service(&self, service: &str) -> Result<ServiceStop, StopError> {
+        self.hosted.start_service(service).await
+    }
+
+    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as one step, and what its instance knows.
+    /// It is there as a whole or not at all, whenever the host ends. Also one that is set aside because it crashed too often, or suspended, is let in again.
+    ///
+    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is waited for. Where
+    /// it is not over within `patience` it is cut off, as a crash. The instance is not told to stop. A release that is on its way back, or comes back later, finds no state from before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use airssys_wasm::{ForgetError, Runtime};
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let file = folder.path().join("airssys.toml");
+    /// std::fs::write(&file, "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n")?;
+    /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
+    /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
+    /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;
+    /// assert_eq!((forgotten.actor.as_str(), forgotten.values), ("alice", 0));
+    /// let nobody = runtime.forget("echo", Some("bob"), Duration::from_secs(5)).await;
+    /// assert!(matches!(nobody, Err(ForgetError::NoSuchKey { .. })));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ForgetError`]; nothing was forgotten then.
+    pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
+        self.hosted.forget(service, key, patience).await
+    }
+
+    /// What [`Runtime::forget`] would drop. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::forget`], as far as it can be known before.
+    pub fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
+        self.hosted.plan_forget(service, key)
+    }
+}

@@ -1,0 +1,174 @@
+//! How the services of a mesh are, for those who look.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Placed, check};
+use crate::apply::Hosted;
+use crate::engine::Tier;
+use crate::error::Fault;
+use crate::router::service::{Route, Service};
+use crate::state::durable::Kept;
+
+/// A service, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceStatus {
+    /// Its name.
+    pub service: String,
+    /// Messages that wait in its mailboxes.
+    pub queued: usize,
+    /// Keys, where it is keyed; children, where its actors are spawned.
+    pub keys: usize,
+    /// Messages that were accepted.
+    pub accepted: u64,
+    /// Messages to it that were denied.
+    pub denied: u64,
+    /// Messages to it that did not leave for another reason.
+    pub rejected: u64,
+    /// Turns that committed.
+    pub handled: u64,
+    /// Turns that returned a fault.
+    pub faulted: u64,
+    /// Turns that crashed.
+    pub crashed: u64,
+    /// Instances that were started.
+    pub started: u64,
+    /// How well the release is compiled that is live.
+    pub tier: Tier,
+    /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot read the state
+    /// ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.
+    pub suspended: bool,
+    /// What of its durable state is damaged.
+    #[serde(default)]
+    pub damage: Vec<String>,
+    /// Keys or children that crashed too often and are set aside: their messages wait until they are started again.
+    #[serde(default)]
+    pub set_aside: usize,
+    /// Whether an operator stopped it.
+    #[serde(default)]
+    pub stopped: bool,
+}
+
+impl Hosted {
+    /// Asks every actor of a service how it is; the first that is not well answers for all.
+    pub(crate) async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
+        let placed = self.actual.placed(service)?;
+        let mut well = None;
+        for actor in placed.actors.iter() {
+            match check(actor, patience).await {
+                Some(Ok(())) => well = Some(Ok(())),
+                other => return other,
+            }
+        }
+        well
+    }
+
+    /// All services as they are now, by name.
+    pub(crate) fn services(&self) -> Vec<ServiceStatus> {
+        let placed = self.actual.all_placed();
+        let by_name: HashMap<&str, &Placed> =
+            placed.iter().map(|placed| (placed.service.address.as_str(), &**placed)).collect();
+        let services = self.actual.mesh.services();
+        let one = |service: &Arc<Service>| {
+            let address = service.address.as_str();
+            let placed = by_name.get(address);
+            let tier = self.tier(service.address.service()).unwrap_or(Tier::Optimized);
+            ServiceStatus {
+                set_aside: placed.and_then(|placed| placed.roster.as_ref()).map_or(0, |roster| roster.set_aside()),
+                stopped: self.desired.is_stopped(address),
+                ..status(service, tier, placed.is_some_and(|placed| is_suspended(placed)))
+            }
+        };
+        services.iter().map(one).collect()
+    }
+
+    /// The committed state of a service, by key of the actor, then by key of the state.
+    pub(crate) fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
+        let mut all = HashMap::new();
+        if let Some(service) = self.actual.mesh.service(service) {
+            service.each_state(|key, state| drop(all.insert(key.to_owned(), state.snapshot())));
+        }
+        all
+    }
+
+    /// All committed state of a service with its history, by key of the actor.
+    pub(crate) fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+        let mut all = BTreeMap::new();
+        self.actual.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
+        Some(all)
+    }
+
+    /// One committed value of a service, by key of the actor and of the value.
+    pub(crate) fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
+        let mut found = None;
+        self.actual.mesh.service(service)?.each_state(|of, state| {
+            if of == actor {
+                found = state.get(key);
+            }
+        });
+        found
+    }
+
+    /// How many bytes all durable states have together, and the most that they may have.
+    pub(crate) fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
+        self.actual.journal().map(|journal| (journal.room().bytes(), journal.room().most()))
+    }
+
+    /// Whether nothing is left to do, at one instant of the look.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let services = self.actual.mesh.services();
+        let turns = || -> u64 {
+            let metrics = services.iter().map(|service| &service.metrics);
+            metrics
+                .flat_map(|m| [&m.handled, &m.faulted, &m.crashed, &m.started])
+                .map(|count| count.load(Ordering::SeqCst))
+                .sum()
+        };
+        // Each service was quiet when it was looked at. No turn ended meanwhile, so none can have sent to one that was looked at before.
+        let before = turns();
+        services.iter().all(|service| service.is_quiet()) && turns() == before
+    }
+}
+
+fn is_suspended(placed: &Placed) -> bool {
+    let come_and_go = placed.roster.iter().flat_map(|roster| roster.awake());
+    placed.actors.iter().any(|post| post.live.is_suspended())
+        || come_and_go.into_iter().any(|post| post.live.is_suspended())
+}
+
+fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
+    let mut queued = 0;
+    service.each_lane(|_, lane| queued += lane.mailbox.len());
+    let keys = match &service.route {
+        Route::Keyed(keyed) => keyed.len(),
+        Route::Spawned(children) => children.len(),
+        _ => 0,
+    };
+    let lost = service.shelf.as_ref().map(|shelf| shelf.lost()).unwrap_or_default();
+    let damage: Vec<String> = lost.iter().map(|lost| lost.says.as_ref().to_owned()).collect();
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let metrics = &service.metrics;
+    ServiceStatus {
+        service: service.address.to_string(),
+        queued,
+        keys,
+        accepted: read(&metrics.accepted),
+        denied: read(&metrics.denied),
+        rejected: read(&metrics.rejected),
+        handled: read(&metrics.handled),
+        faulted: read(&metrics.faulted),
+        crashed: read(&metrics.crashed),
+        started: read(&metrics.started),
+        tier,
+        suspended: suspended || !damage.is_empty(),
+        damage,
+        set_aside: 0,
+        stopped: false,
+    }
+}
