@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter};
+use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter, with_guests};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::Release;
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::{Value, json};
 
@@ -336,6 +337,23 @@ async fn children_and_monitors_stay_when_the_one_who_spawned_them_starts_again()
     );
     mesh.ok("overseer", &Command::Stop("worker/first".into())).await;
     assert_eq!(told(&mesh, 1).await, [down("worker/first", "stopped", false)]);
+    mesh.stop().await;
+}
+
+/// What `restart` says is said of each child, and not of the supervisor that they are under.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn temporary_children_can_still_be_spawned_after_an_apply_when_their_group_has_started_again() {
+    let text =
+        topology("", "spawned = {}\nrestart = \"temporary\"").replace("[root]", "[root]\nstrategy = \"one-for-all\"");
+    let mesh = Mesh::start(&text).await;
+    let file = mesh.folder.path().join("edited.toml");
+    std::fs::write(&file, with_guests(&format!("{text}\n[[service]]\nname = \"more\"\nrelease = \"@prober\"\n")))
+        .unwrap();
+    mesh.runtime.apply(Topology::read(&file).unwrap(), DeployOptions::default()).await.unwrap();
+    mesh.ask("overseer", &Command::Trap(Trap::Panic)).await.unwrap_err();
+    mesh.until("the group has started again", |mesh| mesh.status("more").started == 2).await;
+    mesh.ok("overseer", &spawn("a")).await;
+    assert_eq!(mesh.ok("worker/a", &Command::Count).await, json!(1));
     mesh.stop().await;
 }
 
