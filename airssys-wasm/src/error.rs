@@ -367,6 +367,9 @@ pub enum CallError {
     /// It was dropped before it was handled.
     #[error("dropped: {0}")]
     Dropped(String),
+    /// The turn that asked for it was discarded or cut off. Only layers of the dispatch stack see it: nobody else is there to be told.
+    #[error("discarded: the turn that asked for it never was")]
+    Discarded,
 }
 
 impl CallError {
@@ -380,6 +383,7 @@ impl CallError {
             Self::Fault(_) => "fault",
             Self::Crashed(_) => "crashed",
             Self::Dropped(_) => "dropped",
+            Self::Discarded => "discarded",
         }
     }
 }

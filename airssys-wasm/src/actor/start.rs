@@ -127,10 +127,9 @@ async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> 
         Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
         Ran::Crashed(crash) => return Err(crash),
     }
-    let effects = instance.turn().hold();
+    instance.turn().put_aside();
     let checked = instance.check(deadline).await;
-    instance.turn().discard();
-    instance.turn().resume(effects);
+    instance.turn().take_up();
     match checked {
         Ran::Done(()) => Ok(()),
         Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),

@@ -25,6 +25,9 @@ pub enum Operation {
     Monitor,
     /// End with a child, and it with oneself.
     Link,
+    /// Bring a message of the host's own to an address: that of a timer, a notice that a child ended, a subscriber's copy of a publication. Nobody is
+    /// granted it, and nobody but the host does it.
+    Deliver,
 }
 
 impl Operation {
@@ -40,6 +43,7 @@ impl Operation {
             Self::Stop => "stop",
             Self::Monitor => "monitor",
             Self::Link => "link",
+            Self::Deliver => "deliver",
         }
     }
 
@@ -113,6 +117,7 @@ impl Policy {
             Operation::Spawn | Operation::Stop | Operation::Monitor | Operation::Link => {
                 (&requests.spawn, &grants.spawn)
             }
+            Operation::Deliver => (&[], &[]),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::message::Answer;
 /// What a service counts. Each number only grows.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Messages that were accepted, or answered.
+    /// Messages that were accepted, or answered; those of timers, notices and copies of publications too.
     pub accepted: AtomicU64,
     /// Messages that were denied.
     pub denied: AtomicU64,
@@ -50,6 +50,8 @@ impl Layer for Recorder {
         let counter = match outcome {
             Err(CallError::NotSent(SendError::Denied(_))) => &metrics.denied,
             Err(CallError::NotSent(_) | CallError::Deadlock) => &metrics.rejected,
+            // As if it had never been asked for.
+            Err(CallError::Discarded) => return,
             _ => &metrics.accepted,
         };
         Metrics::count(counter);

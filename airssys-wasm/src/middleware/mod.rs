@@ -1,16 +1,22 @@
 //! The dispatch stack: what every message passes, whoever sends it.
 //!
 //! Layers run by priority, highest first. [`Layer::before`] may let the message on, answer it, or turn it away; when its outcome is known,
-//! the layers that let it on are asked in reverse, [`Layer::on_error`] where it is an error, [`Layer::after`] always. Every answer is obeyed. A
-//! send's outcome is its acceptance by the mailbox, a call's the answer.
+//! the layers that it came to are asked in reverse, [`Layer::on_error`] where it is an error, [`Layer::after`] always. Every answer is obeyed.
+//!
+//! A send's outcome is its acceptance by the mailbox, a call's the answer. What a turn asks for is let on or not when it asks, and its outcome is known
+//! when the turn commits or is discarded: then it is [`CallError::Discarded`]. What the host itself brings to a mailbox comes here as well, as
+//! [`Operation::Deliver`], where it is put in: the message of a timer, a notice that a child ended, each subscriber's copy of a publication.
 //!
 //! # Hot path
 //!
 //! One virtual call a layer and hook; no allocation, no lock, no await. Bench rows `tell` and `ask` have it in them.
+//!
+//! Invariant: [`Layer::after`] is called once for each [`Layer::before`], with the context that was there, whatever becomes of the message.
 
 mod authorize;
 mod deadline;
 mod metrics;
+mod passage;
 mod trace;
 
 use std::sync::Arc;
@@ -21,6 +27,7 @@ use tokio::time::Instant;
 pub use authorize::Authorize;
 pub use deadline::Deadline;
 pub use metrics::{Metrics, Recorder};
+pub(crate) use passage::{Entry, Passage};
 pub use trace::Trace;
 
 use crate::address::Address;
@@ -139,7 +146,7 @@ pub trait Layer: Send + Sync + 'static {
         Verdict::Continue
     }
 
-    /// When the outcome is final.
+    /// When the outcome is final: once for each [`Layer::before`]. A message that is sent again is settled with its error, and begins anew.
     fn after(&self, _context: &Context<'_>, _outcome: &Answer) {}
 
     /// When the outcome is an error, before it is final.
@@ -216,13 +223,17 @@ impl Stack {
     #[must_use]
     pub fn settle(&self, context: &Context<'_>, Depth(depth): Depth, mut outcome: Answer, retries: u32) -> Settled {
         let entered = &self.layers[..depth.min(self.layers.len())];
+        let mut again = false;
         for layer in entered.iter().rev() {
             let Err(error) = &outcome else { break };
             match layer.on_error(context, error) {
                 Recovery::Continue => {}
                 Recovery::Replace(error) => outcome = Err(error),
                 Recovery::Suppress => outcome = Ok(None),
-                Recovery::Retry if retries < MAX_RETRIES && !is_denial(error) => return Settled::Retry,
+                Recovery::Retry if retries < MAX_RETRIES && !is_denial(error) => {
+                    again = true;
+                    break;
+                }
                 Recovery::Retry => {}
                 Recovery::Stop => break,
             }
@@ -230,7 +241,7 @@ impl Stack {
         for layer in entered.iter().rev() {
             layer.after(context, &outcome);
         }
-        Settled::Done(outcome)
+        if again { Settled::Retry } else { Settled::Done(outcome) }
     }
 }
 

@@ -118,15 +118,20 @@ impl Target {
 }
 
 impl Reserved {
-    /// Puts the message in; whom it goes to. Where the mailbox was closed meanwhile, it is buried.
-    pub(crate) fn deliver(self, mut envelope: Box<Envelope>, bury: impl Fn(Envelope, DeadReason)) -> Target {
+    /// Puts the message in; whom it goes to.
+    pub(crate) fn deliver(
+        self,
+        mut envelope: Box<Envelope>,
+        bury: impl Fn(Envelope, DeadReason),
+    ) -> (Target, Result<(), NotSent<Box<Envelope>>>) {
         let Self { target, room, part } = self;
         envelope._room = part;
-        match target.pushed(room.send(envelope), &bury) {
-            Ok(()) => {}
-            Err(NotSent::Full(envelope)) => bury(*envelope, DeadReason::Overflow),
-            Err(NotSent::Closed(envelope)) => bury(*envelope, DeadReason::Stopped),
-        }
-        target
+        let delivered = target.pushed(room.send(envelope), bury);
+        (target, delivered)
+    }
+
+    /// Gives the room back; whom it was for.
+    pub(crate) fn give_back(self) -> Target {
+        self.target
     }
 }

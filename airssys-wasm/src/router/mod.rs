@@ -41,7 +41,7 @@ use crate::error::{CallError, ReplayError, SendError};
 use crate::events::Events;
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
-use crate::middleware::{Context, Depth, Settled, Stack, Who};
+use crate::middleware::{Context, Entry, Passage, Settled, Stack, Who};
 use crate::settings::MeshSettings;
 
 /// A timer's load: who set it, and what it says.
@@ -94,7 +94,7 @@ impl Origin<'_> {
 pub(crate) struct Outgoing {
     room: Reserved,
     envelope: Box<Envelope>,
-    depth: Depth,
+    entry: Entry,
 }
 
 /// Who waits for an answer.
@@ -240,20 +240,20 @@ impl Mesh {
         let mut retries = 0;
         loop {
             let resolved = self.resolve(to, key);
-            let mut context = context(&origin, Operation::Send, to, &resolved);
+            let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
             let mut passing = self.passing(&mut body);
-            let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
-                Err(settled) => settled,
-                Ok(depth) => match fitting(&resolved, to, &passing) {
-                    Err(error) => (depth, Err(CallError::NotSent(error))),
+            let outcome = match passage.enter(&mut passing) {
+                Err(outcome) => outcome,
+                Ok(()) => match fitting(&resolved, to, &passing) {
+                    Err(error) => Err(CallError::NotSent(error)),
                     Ok(target) => {
                         let key = target.lane_key(split(to).1, key);
                         let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
-                        (depth, self.post(target, envelope, None).await.map(|()| None).map_err(CallError::NotSent))
+                        self.post(target, envelope, None).await.map(|()| None).map_err(CallError::NotSent)
                     }
                 },
             };
-            match self.stack.settle(&context, depth, outcome, retries) {
+            match passage.settle(outcome, retries) {
                 Settled::Done(outcome) => return outcome.map(drop).map_err(into_send_error),
                 Settled::Retry => retries += 1,
             }
@@ -278,18 +278,19 @@ impl Mesh {
             if retries == 0 {
                 context.came(now);
             }
+            let mut passage = Passage::new(&self.stack, context);
             let mut passing = self.passing(&mut body);
-            let (depth, outcome) = match self.stack.enter(&mut context, &mut passing) {
-                Err(settled) => settled,
-                Ok(depth) => match fitting(&resolved, to, &passing) {
-                    Err(error) => (depth, Err(CallError::NotSent(error))),
+            let outcome = match passage.enter(&mut passing) {
+                Err(outcome) => outcome,
+                Ok(()) => match fitting(&resolved, to, &passing) {
+                    Err(error) => Err(CallError::NotSent(error)),
                     Ok(target) => {
                         let key = target.lane_key(split(to).1, key);
-                        (depth, self.ask(origin, caller, target, key, passing, deadline).await)
+                        self.ask(origin, caller, target, key, passing, deadline).await
                     }
                 },
             };
-            match self.stack.settle(&context, depth, outcome, retries) {
+            match passage.settle(outcome, retries) {
                 Settled::Done(outcome) => return outcome,
                 Settled::Retry => retries += 1,
             }
@@ -337,28 +338,24 @@ impl Mesh {
         key: Option<&str>,
         mut body: Bytes,
     ) -> Result<Option<Outgoing>, SendError> {
-        let mut context = context(&origin, Operation::Send, to, &resolved);
-        let (depth, outcome) = match self.stack.enter(&mut context, &mut body) {
-            Err(settled) => settled,
-            Ok(depth) => match fitting(&resolved, to, &body) {
-                Err(error) => (depth, Err(CallError::NotSent(error))),
+        let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
+        let outcome = match passage.enter(&mut body) {
+            Err(outcome) => outcome,
+            Ok(()) => match fitting(&resolved, to, &body) {
+                Err(error) => Err(CallError::NotSent(error)),
                 Ok(target) => {
                     match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
                         Ok(room) => {
                             let key = target.lane_key(split(to).1, key);
                             let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
-                            return Ok(Some(Outgoing { room, envelope, depth }));
+                            return Ok(Some(Outgoing { room, envelope, entry: passage.put_aside() }));
                         }
-                        Err(error) => (depth, Err(CallError::NotSent(error))),
+                        Err(error) => Err(CallError::NotSent(error)),
                     }
                 }
             },
         };
-        match self.stack.settle(&context, depth, outcome, u32::MAX) {
-            Settled::Done(Ok(_handled_by_a_layer)) => Ok(None),
-            Settled::Done(Err(error)) => Err(into_send_error(error)),
-            Settled::Retry => Err(SendError::Overloaded { what: to.to_owned() }),
-        }
+        passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error)
     }
 
     async fn room(&self, target: &Target, waiter: Option<&Inbox>, bytes: usize) -> Result<Reserved, SendError> {
@@ -373,46 +370,97 @@ impl Mesh {
 
     /// Lets a turn's send go, at its commit.
     pub(crate) fn deliver(&self, origin: Origin<'_>, outgoing: Outgoing) {
-        let Outgoing { room, envelope, depth } = outgoing;
-        let target = room.deliver(envelope, |envelope, reason| self.bury(envelope, reason));
-        let mut context = Context::new(origin.who, Operation::Send, target.address().as_str());
-        context.metrics = Some(&target.service.metrics);
-        context.trace = origin.trace;
-        // It is accepted already: what a layer says of it now changes nothing.
-        let _settled = self.stack.settle(&context, depth, Ok(None), u32::MAX);
+        let Outgoing { room, envelope, entry } = outgoing;
+        let (target, delivered) = room.deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+        let outcome = delivered.map(|()| None).map_err(|refused| self.bury_refused(&target, refused));
+        self.settle_send(origin, &target, entry, outcome);
     }
 
-    /// Asks the stack whether a topic may be published on, or subscribed to. The body is what the layers make of it. With `false` it goes no further: a
-    /// layer has handled it, or made no error of what was turned away.
+    /// Makes as if a turn's send had not been: the turn is discarded.
+    pub(crate) fn discard(&self, origin: Origin<'_>, outgoing: Outgoing) {
+        let target = outgoing.room.give_back();
+        self.settle_send(origin, &target, outgoing.entry, Err(CallError::Discarded));
+    }
+
+    fn settle_send(&self, origin: Origin<'_>, target: &Target, entry: Entry, outcome: Answer) {
+        let metrics = Some(&target.service.metrics);
+        let passage = entry.passage(&self.stack, origin.who, target.address().as_str(), metrics, origin.trace);
+        // The turn was told already: what a layer makes of it now changes nothing.
+        let _settled = passage.end(outcome);
+    }
+
+    /// Asks the stack whether something may be done about a topic or a child. The body is what the layers make of it. Where it goes on, its outcome is to
+    /// be settled by [`Mesh::settle`]; with none it goes no further: a layer has handled it, or made no error of what was turned away.
     pub(crate) fn permit(
         &self,
         origin: Origin<'_>,
         operation: Operation,
-        topic: &str,
+        target: &str,
         body: &mut Bytes,
-    ) -> Result<bool, SendError> {
-        let mut context = Context::new(origin.who, operation, topic);
+    ) -> Result<Option<Entry>, SendError> {
+        let mut context = Context::new(origin.who, operation, target);
         context.trace = origin.trace;
-        let (goes_on, (depth, outcome)) = match self.stack.enter(&mut context, body) {
-            Err(settled) => (false, settled),
-            Ok(depth) => (true, (depth, Ok(None))),
-        };
-        match self.stack.settle(&context, depth, outcome, u32::MAX) {
-            Settled::Done(outcome) => outcome.map(|_| goes_on).map_err(into_send_error),
-            Settled::Retry => Err(SendError::Overloaded { what: topic.to_owned() }),
+        let mut passage = Passage::new(&self.stack, context);
+        match passage.enter(body) {
+            Ok(()) => Ok(Some(passage.put_aside())),
+            Err(outcome) => passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error),
         }
     }
 
-    /// Gives a publication to all that subscribe. For a full mailbox it is a dead letter.
-    pub(crate) fn publish(&self, origin: Origin<'_>, topic: &str, body: &Bytes) {
+    /// Tells the stack what came of what it let on, and gives what it makes of that.
+    pub(crate) fn settle(
+        &self,
+        origin: Origin<'_>,
+        target: &str,
+        entry: Entry,
+        outcome: Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let passage = entry.passage(&self.stack, origin.who, target, None, origin.trace);
+        passage.end(outcome.map(|()| None)).map(drop)
+    }
+
+    /// Publishes for the host: asks the stack, and gives it to all that subscribe.
+    pub(crate) fn announce(&self, topic: &str, mut body: Bytes) -> Result<(), SendError> {
+        if let Some(entry) = self.permit(Origin::HOST, Operation::Publish, topic, &mut body)? {
+            self.publish(Origin::HOST, topic, &body, entry);
+        }
+        Ok(())
+    }
+
+    /// Gives a publication that the stack let on to all that subscribe. For a full mailbox it is a dead letter.
+    pub(crate) fn publish(&self, origin: Origin<'_>, topic: &str, body: &Bytes, entry: Entry) {
         for target in self.topics.subscribers(topic) {
             let envelope = self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
-            match target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason)) {
-                Ok(()) => {}
-                Err(NotSent::Full(envelope)) => self.bury(*envelope, DeadReason::SubscriberFull),
-                Err(NotSent::Closed(envelope)) => self.bury(*envelope, DeadReason::Stopped),
-            }
+            let Some((envelope, passage)) = self.admit(&target, envelope) else { continue };
+            let delivered = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+            let outcome = delivered.map(|()| None).map_err(|refused| match refused {
+                NotSent::Full(envelope) => {
+                    self.bury(*envelope, DeadReason::SubscriberFull);
+                    overloaded(&target).into()
+                }
+                closed => self.bury_refused(&target, closed),
+            });
+            let _changes_nothing = passage.end(outcome);
         }
+        let _changes_nothing = self.settle(origin, topic, entry, Ok(()));
+    }
+
+    /// Takes a message of the host's own through the stack. None where it goes no further: then it has had its fate.
+    fn admit<'a>(&'a self, target: &'a Target, mut envelope: Box<Envelope>) -> Option<(Box<Envelope>, Passage<'a>)> {
+        let mut context = Context::new(Who::Host, Operation::Deliver, target.address().as_str());
+        context.metrics = Some(&target.service.metrics);
+        context.trace = envelope.trace;
+        let mut passage = Passage::new(&self.stack, context);
+        let Err(outcome) = passage.enter(&mut envelope.body) else { return Some((envelope, passage)) };
+        match passage.end(outcome) {
+            Ok(_handled_by_a_layer) => {
+                if let Delivery::Timer(timer) = envelope.delivery {
+                    self.timers.claim(timer);
+                }
+            }
+            Err(error) => self.bury(*envelope, DeadReason::Rejected(error.to_string())),
+        }
+        None
     }
 
     /// Takes room for a subscription, of which an address may have `most`; to be followed by [`Mesh::subscribe`] or [`Mesh::forget_subscription`].
@@ -462,29 +510,38 @@ impl Mesh {
 
     /// Puts a message of the host's own into its mailbox, without holding anybody up.
     fn bring(self: &Arc<Self>, target: Target, envelope: Box<Envelope>) {
-        let refused = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
-        let Err(refused) = refused else { return };
-        let waits = target.lane().mailbox.overflow() != Overflow::Refuse;
-        match refused {
+        let Some((envelope, passage)) = self.admit(&target, envelope) else { return };
+        let trace = envelope.trace;
+        let delivered = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+        let outcome = match delivered {
+            Ok(()) => Ok(None),
             // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and monitors.
-            NotSent::Full(envelope) if waits => {
-                let mesh = Arc::clone(self);
+            Err(NotSent::Full(envelope)) if target.lane().mailbox.overflow() != Overflow::Refuse => {
+                let (mesh, entry) = (Arc::clone(self), passage.put_aside());
                 tokio::spawn(async move {
+                    let (address, metrics) = (target.address().as_str(), Some(&target.service.metrics));
+                    let passage = entry.passage(&mesh.stack, Who::Host, address, metrics, trace);
                     let bury = |envelope, reason| mesh.bury(envelope, reason);
-                    if let Err(refused) = target.deliver(envelope, || None, bury).await {
-                        mesh.bury_refused(refused);
-                    }
+                    let delivered = target.deliver(envelope, || None, bury).await;
+                    let outcome = delivered.map(|()| None).map_err(|refused| mesh.bury_refused(&target, refused));
+                    let _changes_nothing = passage.end(outcome);
                 });
+                return;
             }
-            refused => self.bury_refused(refused),
-        }
+            Err(refused) => Err(self.bury_refused(&target, refused)),
+        };
+        let _changes_nothing = passage.end(outcome);
     }
 
-    fn bury_refused(&self, refused: NotSent<Box<Envelope>>) {
-        match refused {
-            NotSent::Full(envelope) => self.bury(*envelope, DeadReason::Overflow),
-            NotSent::Closed(envelope) => self.bury(*envelope, DeadReason::Stopped),
-        }
+    /// Buries what a mailbox did not take; what the layers are told of it.
+    #[cold]
+    fn bury_refused(&self, target: &Target, refused: NotSent<Box<Envelope>>) -> CallError {
+        let (envelope, reason, error) = match refused {
+            NotSent::Full(envelope) => (envelope, DeadReason::Overflow, overloaded(target)),
+            NotSent::Closed(envelope) => (envelope, DeadReason::Stopped, stopped(target)),
+        };
+        self.bury(*envelope, reason);
+        error.into()
     }
 
     /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer than `reserve_timeout`.
@@ -707,7 +764,7 @@ fn stopped(target: &Target) -> SendError {
 }
 
 /// A send has no answer to fail, so whatever else a layer made of it is the layer's rejection.
-fn into_send_error(error: CallError) -> SendError {
+pub(crate) fn into_send_error(error: CallError) -> SendError {
     match error {
         CallError::NotSent(error) => error,
         other => SendError::Rejected { layer: "middleware", reason: other.to_string() },

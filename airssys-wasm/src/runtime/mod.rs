@@ -20,7 +20,6 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::apply::Hosted;
-use crate::capability::Operation;
 use crate::error::{Fault, ReplayError, SendError};
 use crate::events::Subscription;
 use crate::message::{Answer, DeadLetter};
@@ -137,11 +136,7 @@ impl Runtime {
     ///
     /// [`SendError`], where a layer of the stack says no.
     pub fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        let (mut body, mesh) = (body.into(), &self.hosted.actual.mesh);
-        if mesh.permit(Origin::HOST, Operation::Publish, topic, &mut body)? {
-            mesh.publish(Origin::HOST, topic, &body);
-        }
-        Ok(())
+        self.hosted.actual.mesh.announce(topic, body.into())
     }
 
     /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.

@@ -9,18 +9,21 @@ use bytes::Bytes;
 use super::identity::Identity;
 use crate::address::Address;
 use crate::capability::Pattern;
+use crate::error::CallError;
 use crate::message::Room;
+use crate::middleware::Entry;
 use crate::router::service::{Child, Route, Service, Target, Watcher};
 use crate::router::{Alarm, Outgoing};
 
-/// What a turn holds back until it commits.
+/// What a turn holds back until it commits. What the layers let on keeps its entry, which is settled when that leaves or is forgotten.
 pub(crate) enum Effect {
     Send(Box<Outgoing>),
     Publish {
         topic: Box<str>,
         body: Bytes,
+        entry: Entry,
     },
-    Subscribe(Pattern),
+    Subscribe(Pattern, Entry),
     Unsubscribe(Pattern),
     Timer {
         id: TimerId,
@@ -28,14 +31,15 @@ pub(crate) enum Effect {
         body: Bytes,
     },
     /// The child's name and place are taken already.
-    Spawn(Target),
-    Stop(Arc<Child>),
+    Spawn(Target, Entry),
+    Stop(Arc<Child>, Entry),
     Monitor {
         of: Watched,
         room: Room,
+        entry: Entry,
     },
-    Demonitor(Arc<Child>),
-    Link(Arc<Child>),
+    Demonitor(Watched, Entry),
+    Link(Arc<Child>, Entry),
 }
 
 /// Who is monitored.
@@ -48,27 +52,59 @@ pub(crate) enum Watched {
     },
 }
 
+impl Watched {
+    fn address(&self) -> &Address {
+        match self {
+            Self::Child(child) => &child.address,
+            Self::Absent { address, .. } => address,
+        }
+    }
+}
+
 /// Lets effects go, in order. They came of the message `trace`, which has this key where that chooses the state.
 pub(super) fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects: &mut Vec<Effect>) {
     let origin = identity.origin(trace);
+    let done = |target: &str, entry: Entry| {
+        // The turn was told already: what a layer makes of it now changes nothing.
+        let _settled = identity.mesh.settle(origin, target, entry, Ok(()));
+    };
     for effect in effects.drain(..) {
         match effect {
             Effect::Send(outgoing) => identity.mesh.deliver(origin, *outgoing),
-            Effect::Publish { topic, body } => identity.mesh.publish(origin, &topic, &body),
-            Effect::Subscribe(pattern) => identity.mesh.subscribe(&pattern, &identity.own),
+            Effect::Publish { topic, body, entry } => identity.mesh.publish(origin, &topic, &body, entry),
+            Effect::Subscribe(pattern, entry) => {
+                identity.mesh.subscribe(&pattern, &identity.own);
+                done(pattern.as_str(), entry);
+            }
             Effect::Unsubscribe(pattern) => identity.mesh.unsubscribe(&pattern, &identity.own),
             Effect::Timer { id, delay, body } => {
                 let alarm = Alarm { target: identity.own.clone(), key: key.map(Into::into), trace, body };
                 identity.mesh.timers.arm(id, delay, alarm);
             }
-            Effect::Spawn(child) => child.start_child(),
-            Effect::Stop(child) => child.stop(),
-            Effect::Monitor { of, room } => monitor(identity, of, room),
-            Effect::Demonitor(child) => child.demonitor(&identity.mailbox),
-            Effect::Link(child) => {
+            Effect::Spawn(child, entry) => {
+                child.start_child();
+                done(child.address().as_str(), entry);
+            }
+            Effect::Stop(child, entry) => {
+                child.stop();
+                done(child.address.as_str(), entry);
+            }
+            Effect::Monitor { of, room, entry } => {
+                let address = of.address().clone();
+                monitor(identity, of, room);
+                done(address.as_str(), entry);
+            }
+            Effect::Demonitor(of, entry) => {
+                if let Watched::Child(child) = &of {
+                    child.demonitor(&identity.mailbox);
+                }
+                done(of.address().as_str(), entry);
+            }
+            Effect::Link(child, entry) => {
                 if let Some(me) = identity.me.load_full() {
                     child.link(&me);
                 }
+                done(child.address.as_str(), entry);
             }
         }
     }
@@ -87,14 +123,32 @@ fn monitor(identity: &Identity, of: Watched, room: Room) {
 }
 
 /// Makes as if there had been no effects. Room that they held is given back.
-pub(super) fn forget(identity: &Identity, effects: &mut Vec<Effect>) {
+pub(super) fn forget(identity: &Identity, trace: u64, effects: &mut Vec<Effect>) {
+    let origin = identity.origin(trace);
+    let discarded = |target: &str, entry: Entry| {
+        let _nobody_is_told = identity.mesh.settle(origin, target, entry, Err(CallError::Discarded));
+    };
     for effect in effects.drain(..) {
         match effect {
+            Effect::Send(outgoing) => identity.mesh.discard(origin, *outgoing),
+            Effect::Publish { topic, entry, .. } => discarded(&topic, entry),
+            Effect::Subscribe(pattern, entry) => {
+                identity.mesh.forget_subscription(&pattern, &identity.own);
+                discarded(pattern.as_str(), entry);
+            }
+            Effect::Unsubscribe(_) => {}
             Effect::Timer { id, .. } => drop(identity.mesh.timers.cancel(id, identity.address())),
-            Effect::Subscribe(pattern) => identity.mesh.forget_subscription(&pattern, &identity.own),
-            // What was to be sent to it is given up with its own effect.
-            Effect::Spawn(child) => child.release_child(),
-            _ => {}
+            Effect::Spawn(child, entry) => {
+                // What was to be sent to it is given up with its own effect.
+                child.release_child();
+                discarded(child.address().as_str(), entry);
+            }
+            Effect::Stop(child, entry) | Effect::Link(child, entry) => discarded(child.address.as_str(), entry),
+            Effect::Monitor { of, room, entry } => {
+                drop(room);
+                discarded(of.address().as_str(), entry);
+            }
+            Effect::Demonitor(of, entry) => discarded(of.address().as_str(), entry),
         }
     }
 }
@@ -115,6 +169,6 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        forget(&self.identity, &mut self.effects);
+        forget(&self.identity, self.trace, &mut self.effects);
     }
 }

@@ -50,9 +50,9 @@ impl Turn {
         is_topic(&topic)?;
         self.room_for_effect(body.len() + topic.len())?;
         self.is_message(&body)?;
-        if self.permit(Operation::Publish, &topic, &mut body)? {
+        if let Some(entry) = self.permit(Operation::Publish, &topic, &mut body)? {
             let bytes = body.len() + topic.len();
-            self.hold_back(Effect::Publish { topic: topic.into(), body }, bytes);
+            self.hold_back(Effect::Publish { topic: topic.into(), body, entry }, bytes);
         }
         Ok(())
     }
@@ -60,15 +60,22 @@ impl Turn {
     pub(super) fn subscribe(&mut self, pattern: &str) -> Result<(), SendError> {
         is_topic(pattern)?;
         self.room_for_effect(pattern.len())?;
-        if !self.permit(Operation::Subscribe, pattern, &mut Bytes::new())? {
-            return Ok(());
+        let Some(entry) = self.permit(Operation::Subscribe, pattern, &mut Bytes::new())? else { return Ok(()) };
+        match self.reserve_subscription(pattern) {
+            Ok(pattern) => {
+                let bytes = pattern.as_str().len();
+                self.hold_back(Effect::Subscribe(pattern, entry), bytes);
+                Ok(())
+            }
+            Err(error) => self.refuse(pattern, entry, error.clone(), error),
         }
+    }
+
+    fn reserve_subscription(&self, pattern: &str) -> Result<Pattern, SendError> {
         let pattern = parse(pattern)?;
         let identity = &self.identity;
         identity.mesh.reserve_subscription(&pattern, &identity.own, identity.terms.limits.subscriptions)?;
-        let bytes = pattern.as_str().len();
-        self.hold_back(Effect::Subscribe(pattern), bytes);
-        Ok(())
+        Ok(pattern)
     }
 
     pub(super) fn unsubscribe(&mut self, pattern: &str) -> Result<(), SendError> {

@@ -24,6 +24,7 @@ mod supervision;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(crate) use self::clock::Clock;
@@ -35,8 +36,10 @@ pub(crate) use self::script::{Line, Reading, Script, Writing};
 use self::effect::{Effect, Held, forget, leave};
 use self::script::Asked;
 use crate::capability::Operation;
-use crate::error::SendError;
+use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
+use crate::middleware::Entry;
+use crate::router::into_send_error;
 use crate::state::durable::Saving;
 use crate::state::{State, Transaction};
 
@@ -59,6 +62,8 @@ pub(crate) struct Turn {
     effects: Vec<Effect>,
     /// What those have together, in bytes.
     effect_bytes: usize,
+    /// What was put aside, while something else is asked of the guest.
+    aside: Option<Box<(Transaction, Vec<Effect>)>>,
     /// Whether its sends may wait for room.
     may_wait: bool,
     /// Whether the guest exports `monitoring`.
@@ -79,6 +84,7 @@ impl Turn {
             clock: Clock::default(),
             effects: Vec::new(),
             effect_bytes: 0,
+            aside: None,
             may_wait,
             hears,
         }
@@ -202,9 +208,19 @@ impl Turn {
         self.effect_bytes += bytes + OVERHEAD_BYTES;
     }
 
-    /// Asks the stack for a topic or a child; whether it goes on.
-    fn permit(&self, operation: Operation, target: &str, body: &mut bytes::Bytes) -> Result<bool, SendError> {
+    /// Asks the stack for a topic or a child. With none it goes no further.
+    fn permit(&self, operation: Operation, target: &str, body: &mut Bytes) -> Result<Option<Entry>, SendError> {
         self.identity.mesh.permit(self.identity.origin(self.trace), operation, target, body)
+    }
+
+    /// Tells the stack that what it let on cannot be held back, and gives what it makes of that: it may make another error of it, or none.
+    fn refuse<E: From<SendError>>(&self, target: &str, entry: Entry, error: E, told: SendError) -> Result<(), E> {
+        let outcome = Err(CallError::NotSent(told.clone()));
+        match self.identity.mesh.settle(self.identity.origin(self.trace), target, entry, outcome) {
+            Ok(()) => Ok(()),
+            Err(CallError::NotSent(same)) if same == told => Err(error),
+            Err(other) => Err(into_send_error(other).into()),
+        }
     }
 
     /// Whether [`Turn::save`] has something to do.
@@ -238,28 +254,32 @@ impl Turn {
         }
     }
 
-    /// Takes out the effects that the turn holds back, to be put back by [`Turn::resume`]. Its writes stay to be read as well.
-    pub(crate) fn hold(&mut self) -> (Transaction, Vec<Effect>) {
-        (self.writes.clone(), std::mem::take(&mut self.effects))
+    /// Puts aside what the turn holds back, until [`Turn::take_up`]. Its writes stay to be read as well.
+    pub(crate) fn put_aside(&mut self) {
+        self.aside = Some(Box::new((self.writes.clone(), std::mem::take(&mut self.effects))));
     }
 
-    /// Puts back what [`Turn::hold`] took out.
-    pub(crate) fn resume(&mut self, (writes, effects): (Transaction, Vec<Effect>)) {
-        self.writes = writes;
-        self.effects = effects;
+    /// Discards what the turn holds back, and takes up what was put aside.
+    pub(crate) fn take_up(&mut self) {
+        self.discard();
+        if let Some(aside) = self.aside.take() {
+            (self.writes, self.effects) = *aside;
+        }
     }
 
     /// Makes as if the turn had not been. Room that its sends held is given back.
     pub(crate) fn discard(&mut self) {
         self.writes.discard();
         self.effect_bytes = 0;
-        forget(&self.identity, &mut self.effects);
+        forget(&self.identity, self.trace, &mut self.effects);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // A turn that was cut off: its timers must not hold room for ever.
+        // A turn that was cut off: its timers must not hold room for ever, and the layers are to hear of it.
+        self.discard();
+        self.take_up();
         self.discard();
     }
 }

@@ -14,6 +14,7 @@ use crate::address::{Address, split};
 use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
 use crate::message::Room;
+use crate::middleware::Entry;
 use crate::router::service::{Child, Route, Service, Target};
 use crate::router::spawned::NoChild;
 
@@ -24,77 +25,101 @@ impl Turn {
         is_address(service, Some(name))?;
         self.room_for_effect(0)?;
         let asked = format!("{service}/{name}");
-        if !self.permit(Operation::Spawn, &asked, &mut Bytes::new())? {
-            return Ok(asked);
-        }
-        let address: Address = asked.parse()?;
-        let family = self.family(&address)?;
-        let child = match family.reserve_child(name) {
-            Some(Ok(child)) => child,
-            Some(Err(NoChild::Taken)) => return Err(SupervisionError::Taken { child: address }),
-            Some(Err(NoChild::TooMany)) => {
-                let what = format!("the set of children of {}", family.address);
-                return Err(SendError::Overloaded { what }.into());
-            }
-            Some(Err(NoChild::BadName)) | None => return Err(no_child(&address, NOT_SPAWNED)),
-        };
-        self.hold_back(Effect::Spawn(child), 0);
-        Ok(asked)
+        let Some(entry) = self.permit(Operation::Spawn, &asked, &mut Bytes::new())? else { return Ok(asked) };
+        let child = self.reserve_child(&asked, name);
+        self.hold(&asked, entry, child, Effect::Spawn).map(|()| asked)
     }
 
     pub(super) fn stop(&mut self, child: &str) -> Result<(), SupervisionError> {
-        if let Some(child) = self.child(Operation::Stop, child)? {
-            self.hold_back(Effect::Stop(child.found()?), 0);
-        }
-        Ok(())
+        let Some(entry) = self.permit_child(Operation::Stop, child)? else { return Ok(()) };
+        let found = self.child(child).and_then(Watched::found);
+        self.hold(child, entry, found, Effect::Stop)
     }
 
     pub(super) fn monitor(&mut self, child: &str) -> Result<(), SupervisionError> {
         if !self.hears {
             return Err(SupervisionError::Deaf);
         }
-        let Some(of) = self.child(Operation::Monitor, child)? else { return Ok(()) };
-        let most = self.identity.terms.limits.monitors;
-        let room = Room::take(&self.identity.monitors, most).ok_or_else(|| {
-            SupervisionError::NotSent(SendError::Overloaded {
-                what: format!("the set of {most} monitors of {}", self.identity.address()),
-            })
-        })?;
-        self.hold_back(Effect::Monitor { of, room }, 0);
-        Ok(())
+        let Some(entry) = self.permit_child(Operation::Monitor, child)? else { return Ok(()) };
+        let watched = self.child(child).and_then(|of| Ok((of, self.monitor_room()?)));
+        self.hold(child, entry, watched, |(of, room), entry| Effect::Monitor { of, room, entry })
     }
 
     pub(super) fn demonitor(&mut self, child: &str) -> Result<(), SupervisionError> {
-        if let Some(Watched::Child(child)) = self.child(Operation::Monitor, child)? {
-            self.hold_back(Effect::Demonitor(child), 0);
-        }
-        Ok(())
+        let Some(entry) = self.permit_child(Operation::Monitor, child)? else { return Ok(()) };
+        let watched = self.child(child);
+        self.hold(child, entry, watched, Effect::Demonitor)
     }
 
     pub(super) fn link(&mut self, child: &str) -> Result<(), SupervisionError> {
-        if let Some(child) = self.child(Operation::Link, child)? {
-            self.hold_back(Effect::Link(child.found()?), 0);
-        }
-        Ok(())
+        let Some(entry) = self.permit_child(Operation::Link, child)? else { return Ok(()) };
+        let found = self.child(child).and_then(Watched::found);
+        self.hold(child, entry, found, Effect::Link)
     }
 
-    /// The child of this address that is there, or that this turn spawns. None where a layer of the stack has handled it.
-    fn child(&self, operation: Operation, child: &str) -> Result<Option<Watched>, SupervisionError> {
+    /// Asks the stack, before anything is looked up: who may not does not learn who is there.
+    fn permit_child(&self, operation: Operation, child: &str) -> Result<Option<Entry>, SupervisionError> {
         is_address(child, None)?;
         self.room_for_effect(0)?;
-        // Before anything is looked up, so that who may not does not learn who is there.
-        if !self.permit(operation, child, &mut Bytes::new())? {
-            return Ok(None);
+        Ok(self.permit(operation, child, &mut Bytes::new())?)
+    }
+
+    /// Holds back what the stack let on, where what it takes is there.
+    fn hold<T>(
+        &mut self,
+        child: &str,
+        entry: Entry,
+        taken: Result<T, SupervisionError>,
+        effect: impl FnOnce(T, Entry) -> Effect,
+    ) -> Result<(), SupervisionError> {
+        match taken {
+            Ok(taken) => {
+                self.hold_back(effect(taken, entry), 0);
+                Ok(())
+            }
+            Err(error) => {
+                let told = match &error {
+                    SupervisionError::NotSent(error) => error.clone(),
+                    other => SendError::Rejected { layer: "supervision", reason: other.to_string() },
+                };
+                self.refuse(child, entry, error, told)
+            }
         }
+    }
+
+    fn reserve_child(&self, asked: &str, name: &str) -> Result<Target, SupervisionError> {
+        let address: Address = asked.parse()?;
+        let family = self.family(&address)?;
+        match family.reserve_child(name) {
+            Some(Ok(child)) => Ok(child),
+            Some(Err(NoChild::Taken)) => Err(SupervisionError::Taken { child: address }),
+            Some(Err(NoChild::TooMany)) => {
+                let what = format!("the set of children of {}", family.address);
+                Err(SendError::Overloaded { what }.into())
+            }
+            Some(Err(NoChild::BadName)) | None => Err(no_child(&address, NOT_SPAWNED)),
+        }
+    }
+
+    fn monitor_room(&self) -> Result<Room, SupervisionError> {
+        let most = self.identity.terms.limits.monitors;
+        Room::take(&self.identity.monitors, most).ok_or_else(|| {
+            let what = format!("the set of {most} monitors of {}", self.identity.address());
+            SendError::Overloaded { what }.into()
+        })
+    }
+
+    /// The child of this address that is there, or that this turn spawns.
+    fn child(&self, child: &str) -> Result<Watched, SupervisionError> {
         let address: Address = child.parse()?;
         let service = self.family(&address)?;
         let Route::Spawned(children) = &service.route else { return Err(no_child(&address, NOT_SPAWNED)) };
         let known = address.key().and_then(|name| children.known(name));
         let unborn = || self.unborn(child, None).and_then(|target| target.child().cloned());
-        Ok(Some(match known.or_else(unborn) {
+        Ok(match known.or_else(unborn) {
             Some(child) => Watched::Child(child),
             None => Watched::Absent { service, address },
-        }))
+        })
     }
 
     /// The service whose children are addressed so.
@@ -112,7 +137,7 @@ impl Turn {
         let (service, name) = split(to);
         let name = name.or(key)?;
         self.effects.iter().find_map(|effect| match effect {
-            Effect::Spawn(child) if child.address().service() == service && child.address().key() == Some(name) => {
+            Effect::Spawn(child, _) if child.address().service() == service && child.address().key() == Some(name) => {
                 Some(child.clone())
             }
             _ => None,

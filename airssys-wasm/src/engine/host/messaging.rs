@@ -112,6 +112,7 @@ fn call_error_to_wit(error: &CallError) -> wit::CallError {
         CallError::Fault(fault) => wit::CallError::Fault(fault_to_wit(fault)),
         CallError::Crashed(crash) => wit::CallError::Crashed(crash.to_string()),
         CallError::Dropped(why) => wit::CallError::Dropped(why.clone()),
+        CallError::Discarded => wit::CallError::Dropped(error.to_string()),
     }
 }
 
