@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::decide::{self, Kept};
 use crate::state::Saved;
 
-/// What a place's states were before they were brought over. Bounded: one of each state at most for each of the two releases that a place remembers. What it
-/// costs is what the states do not share with it any more, so as much as they are large, where all of their values were written anew. Nothing, where there is
-/// nothing, which is what nearly all places have.
+/// What a place's states were before they were brought over. Bounded: one of each state at most for each of the two
+/// releases that a place remembers. What it costs is what the states do not share with it any more, so as much as they
+/// are large, where all of their values were written anew. Nothing, where there is nothing, which is what nearly all
+/// places have.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Before(Option<Arc<[Saved]>>);
 

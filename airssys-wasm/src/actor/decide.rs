@@ -1,10 +1,13 @@
-//! Which release serves a place, what comes back where that fails, and whether anything serves there at all. Pure: no clock, no I/O, no actor, no lock.
+//! Which release serves a place, what comes back where that fails, and whether anything serves there at all. Pure: no
+//! clock, no I/O, no actor, no lock.
 //!
-//! [`State::decide`] takes what happened and says what is to be done. A place outlives its incarnations, and whichever of them begins asks it; so all that an
-//! incarnation must not take with it when it is killed is here. What of it a place keeps while nobody is in it, as a key that sleeps, is [`Past`].
+//! [`State::decide`] takes what happened and says what is to be done. A place outlives its incarnations, and whichever
+//! of them begins asks it; so all that an incarnation must not take with it when it is killed is here. What of it a
+//! place keeps while nobody is in it, as a key that sleeps, is [`Past`].
 //!
-//! Invariant: whatever happens in whatever order, a place has one release, and whoever begins there serves with it, or waits because the place is suspended
-//! and says why. What the states were is never lost before the release that brought them over is there for good.
+//! Invariant: whatever happens in whatever order, a place has one release, and whoever begins there serves with it, or
+//! waits because the place is suspended and says why. What the states were is never lost before the release that
+//! brought them over is there for good.
 
 use tokio::sync::mpsc;
 
@@ -53,7 +56,8 @@ enum Phase<S> {
     },
     /// It was there before another one, is to be there again, and has yet to begin.
     Returning(Returning<S>),
-    /// It came back and cannot read the states that there are: going on would discard turns, and only a person decides that. Boxed: few ever are.
+    /// It came back and cannot read the states that there are: going on would discard turns, and only a person decides
+    /// that. Boxed: few ever are.
     Suspended(Box<Suspended<S>>),
 }
 
@@ -64,6 +68,15 @@ pub(super) struct Returning<S> {
     pub(super) saved: S,
     /// Whether the turns since are discarded.
     pub(super) discard: bool,
+    /// What the states were before turns were discarded, as far as they were: what the other release goes on with where
+    /// this one does not come back after all.
+    pub(super) was: S,
+}
+
+impl<S: Kept> Returning<S> {
+    pub(super) fn new(saved: S, discard: bool) -> Self {
+        Self { saved, discard, was: S::default() }
+    }
 }
 
 /// Why nothing serves.
@@ -101,6 +114,8 @@ pub(super) enum Event<R, S> {
     TookOverFromItself(R),
     /// This release is to come back. Where turns are discarded for it, what its own states were before is forgotten.
     GoesBack { next: R, back: Returning<S> },
+    /// Turns of these states are discarded now, as the release that comes back needs it.
+    Discards(S),
     /// This release came back, and serves.
     IsBack(R),
     /// This release came back, and cannot read the states that there are.
@@ -146,8 +161,8 @@ pub(super) struct State<R, S> {
     /// Only on trial, and not as long as that.
     probation: Option<Probation<R>>,
     past: Past<S>,
-    /// What the states were that a release brings over which takes over at this moment: where the incarnation is killed while it waits for the disk, the next
-    /// one is of the release that is there, and puts them back.
+    /// What the states were that a release brings over which takes over at this moment: where the incarnation is killed
+    /// while it waits for the disk, the next one is of the release that is there, and puts them back.
     under_way: Option<S>,
 }
 
@@ -183,6 +198,14 @@ impl<R: Release, S: Kept> State<R, S> {
                     (self.past.before, self.past.schema) = (S::default(), None);
                 }
                 self.go_back(next, back)
+            }
+            Event::Discards(was) => {
+                if let Phase::Returning(back) = &mut self.past.phase
+                    && back.was.is_empty()
+                {
+                    back.was = was;
+                }
+                Action::GoOn
             }
             // Another one may have been put in while it started.
             Event::IsBack(back) if back.has_code_of(&self.serving) => self.past.is_back(),
@@ -231,8 +254,15 @@ impl<R: Release, S: Kept> State<R, S> {
 
     fn go_back(&mut self, next: R, mut back: Returning<S>) -> Action<R> {
         self.past.breaks_off(self.under_way.take());
-        if let (true, Some(saved)) = (back.saved.is_empty(), self.past.awaited()) {
-            back.saved = saved;
+        match (&self.past.phase, self.past.awaited()) {
+            _ if !back.saved.is_empty() => {}
+            // The one that was to have the states from before does not come back, and nothing is discarded.
+            (Phase::Returning(other), _) if other.discard && !next.has_code_of(&self.serving) => {
+                back = Returning::new(other.was.clone(), true);
+                self.past.keep();
+            }
+            (_, Some(saved)) => back.saved = saved,
+            (_, None) => {}
         }
         (self.probation, self.past.phase) = (None, Phase::Returning(back));
         self.serve(next)
@@ -249,7 +279,7 @@ impl<R: Release, S: Kept> State<R, S> {
             Phase::Trial { saved, .. } => saved,
             _ => S::default(),
         };
-        self.past.phase = Phase::Returning(Returning { saved, discard: false });
+        self.past.phase = Phase::Returning(Returning::new(saved, false));
         self.serving = before.clone();
         Action::FallBack { to: before, failed, crash }
     }
@@ -325,7 +355,8 @@ impl<S: Kept> Past<S> {
         }
     }
 
-    /// Somebody begins here, after a release with the schema `before`; on trial, where another one was there in the schema `trial` before.
+    /// Somebody begins here, after a release with the schema `before`; on trial, where another one was there in the
+    /// schema `trial` before.
     pub(super) fn wakes(&mut self, before: Option<u32>, trial: Option<u32>) {
         self.schema = before;
         if let Some(before) = trial {
@@ -338,7 +369,7 @@ impl<S: Kept> Past<S> {
     pub(super) fn restore(&mut self) {
         let saved = std::mem::take(&mut self.before);
         if !saved.is_empty() {
-            self.phase = Phase::Returning(Returning { saved, discard: true });
+            self.phase = Phase::Returning(Returning::new(saved, true));
         }
     }
 
@@ -356,7 +387,7 @@ impl<S: Kept> Past<S> {
         if let Phase::Trial { saved, .. } = &mut self.phase {
             let saved = std::mem::take(saved);
             self.phase = match saved.is_foreign(schema) {
-                true => Phase::Returning(Returning { saved, discard: false }),
+                true => Phase::Returning(Returning::new(saved, false)),
                 false => Phase::Settled,
             };
         }
@@ -374,7 +405,8 @@ impl<S: Kept> Past<S> {
         };
     }
 
-    /// Lets go of what the states were that were forgotten since. Of a place with several states it stays as long as one of them was not.
+    /// Lets go of what the states were that were forgotten since. Of a place with several states it stays as long as
+    /// one of them was not.
     pub(super) fn forget(&mut self) {
         let now = match &mut self.phase {
             Phase::Settled => None,
@@ -411,19 +443,20 @@ impl<S: Kept> Past<S> {
         (!saved.is_forgotten()).then(|| saved.clone())
     }
 
-    /// A release that was to take over did not come to the end of it, and may have brought these states over. What is older stays.
+    /// A release that was to take over did not come to the end of it, and may have brought these states over. What is
+    /// older stays.
     fn breaks_off(&mut self, under_way: Option<S>) {
         if let Some(saved) = under_way
             && self.awaited().is_none()
         {
-            self.phase = Phase::Returning(Returning { saved, discard: false });
+            self.phase = Phase::Returning(Returning::new(saved, false));
         }
     }
 
     /// What was suspended comes back when somebody begins here next.
     fn resume(&mut self) {
         self.phase = match std::mem::take(&mut self.phase) {
-            Phase::Suspended(suspended) => Phase::Returning(Returning { saved: suspended.saved, discard: false }),
+            Phase::Suspended(suspended) => Phase::Returning(Returning::new(suspended.saved, false)),
             phase => phase,
         };
     }

@@ -1,4 +1,5 @@
-//! What becomes of a message over which an instance ended, and of the actor: it goes on with another release, or ends and leaves it to the next one.
+//! What becomes of a message over which an instance ended, and of the actor: it goes on with another release, or ends
+//! and leaves it to the next one.
 
 use airssys_rt_shim::worker::Flow;
 

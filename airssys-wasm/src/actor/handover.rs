@@ -1,7 +1,7 @@
 //! Another release takes a place over from the one that serves there, between two turns.
 //!
-//! All of it is done by the actor itself, so that no message is lost or handled twice: its mailbox never notices. Whatever fails, the actor goes on with the
-//! release that the place says.
+//! All of it is done by the actor itself, so that no message is lost or handled twice: its mailbox never notices.
+//! Whatever fails, the actor goes on with the release that the place says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +44,8 @@ impl ComponentActor {
         self.go_on().await
     }
 
-    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it, and none after it. What was cut off
-    /// for it hands nothing over.
+    /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it,
+    /// and none after it. What was cut off for it hands nothing over.
     pub(super) async fn take_over(&mut self, swap: Swap, cut_off: Option<Crash>) {
         let Swap { next, prepared, way, memory, until, claim, answer } = swap;
         if !claim.take() {
@@ -113,7 +113,8 @@ impl ComponentActor {
         Ok((old, without_memory))
     }
 
-    /// Forgets the state, and the instance with all that it knows of it. Whoever asked for this starts what is live here; that comes after it on its way to the disk.
+    /// Forgets the state, and the instance with all that it knows of it. Whoever asked for this starts what is live
+    /// here; that comes after it on its way to the disk.
     async fn forget(&mut self, state: &Arc<State>, known: u64) -> Result<Left, NotSwapped> {
         (self.instance, self.watching) = (None, None);
         if let Some(saving) = state.forget(known) {
@@ -164,7 +165,7 @@ impl ComponentActor {
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.lane().commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
-        let back = Returning { saved: saved.clone(), discard };
+        let back = Returning::new(saved.clone(), discard);
         self.live.happens(Event::GoesBack { next: Arc::clone(&next), back });
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => {
@@ -208,7 +209,8 @@ impl ComponentActor {
         }
     }
 
-    /// Lets what waits for this place have it, after the guest was cut off for that: another release, or the same one under other rules.
+    /// Lets what waits for this place have it, after the guest was cut off for that: another release, or the same one
+    /// under other rules.
     #[cold]
     pub(super) async fn give_way(&mut self, crash: Crash) -> Flow {
         self.instance = None;

@@ -46,7 +46,8 @@ impl ComponentActor {
         started.map_err(|crash| ExitReason::Failed(Arc::new(crash)))
     }
 
-    /// Starts what is live in this place, or what is offered to it: whatever is to take over waits for no start of what was there before, which may never end.
+    /// Starts what is live in this place, or what is offered to it: whatever is to take over waits for no start of what
+    /// was there before, which may never end.
     pub(super) async fn begin(&mut self) -> Result<(), Crash> {
         let place = Arc::clone(&self.live);
         let _is_starting = place.starts();
@@ -71,7 +72,7 @@ impl ComponentActor {
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
-        if let Some(Returning { saved, discard }) = self.live.returning() {
+        if let Some(Returning { saved, discard, .. }) = self.live.returning() {
             return self.go_back(&saved, discard).await;
         }
         let serving = self.live.serving();
@@ -87,7 +88,7 @@ impl ComponentActor {
             },
             Err(crash) if self.is_sick().await => Err(crash),
             Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
-                Some(Returning { saved, discard }) => self.go_back(&saved, discard).await,
+                Some(Returning { saved, discard, .. }) => self.go_back(&saved, discard).await,
                 None => Err(crash),
             },
             Err(crash) => Err(crash),
@@ -107,28 +108,29 @@ impl ComponentActor {
         Ok(())
     }
 
-    /// Starts the release that came back into this place. The states are put back to what they were before the other one brought them over, where no turn was
-    /// committed since or where those are to be discarded; otherwise the release has to bring them back itself, and where it does not, nothing serves.
+    /// Starts the release that came back into this place. The states are put back to what they were before the other
+    /// one brought them over, where no turn was committed since or where those are to be discarded; otherwise the
+    /// release has to bring them back itself, and where it does not, nothing serves.
     pub(super) async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
         // Where this incarnation ends over it, the next one goes on: the place says so.
         let serving = self.live.serving();
         if let Some(shelf) = &self.identity.service.shelf {
             shelf.settle().await;
         }
-        let (mut put_back, mut brings_back) = (Vec::new(), false);
-        for saved in saved.iter().filter(|saved| saved.is_written()) {
-            let turns = saved.turns_since();
-            if discard || turns == 0 {
-                put_back.push((saved, saved.put_back().await?, turns));
-            } else {
-                brings_back = true;
-            }
+        let written = saved.iter().filter(|saved| saved.is_written()).map(|saved| (saved, saved.turns_since()));
+        let (put_back, brings_back): (Vec<_>, Vec<_>) = written.partition(|(_, turns)| discard || *turns == 0);
+        let was: Before = put_back.iter().map(|(saved, _)| saved.now()).collect();
+        if discard {
+            self.live.happens(Event::Discards(was.clone()));
+        }
+        for (saved, _) in &put_back {
+            saved.put_back().await?;
         }
         // What it brings back itself was in its own schema before.
-        match self.start_live(&serving, !brings_back).await {
+        match self.start_live(&serving, brings_back.is_empty()).await {
             Err(crash @ Crash::Schema { .. }) => {
-                for (saved, put_back, turns) in &put_back {
-                    saved.undo(put_back, *turns).await?;
+                for ((saved, turns), was) in put_back.iter().zip(was.iter()) {
+                    saved.undo(was, *turns).await?;
                 }
                 self.instance = None;
                 let suspended = Suspended { crash: crash.clone(), saved: saved.clone() };
@@ -237,7 +239,8 @@ impl ComponentActor {
         Flow::Continue
     }
 
-    /// Leaves its place. Not where it is on probation and says that it is not well: nobody might be awake when the deployment asks.
+    /// Leaves its place. Not where it is on probation and says that it is not well: nobody might be awake when the
+    /// deployment asks.
     pub(super) async fn sleep(&mut self) -> Flow {
         if !self.live.is_settled()
             && !self.watching.as_ref().is_some_and(|watching| watching.is_lent())

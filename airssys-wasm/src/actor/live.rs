@@ -1,7 +1,8 @@
 //! What serves one place of a service now, and how another release takes its place.
 //!
-//! The place outlives its incarnations: whichever of them starts, starts with what is live here. What becomes of its release is decided in `decide.rs`, who is
-//! there and what waits in `presence.rs`; both under one lock, which no turn takes, and what they say is carried out here.
+//! The place outlives its incarnations: whichever of them starts, starts with what is live here. What becomes of its
+//! release is decided in `decide.rs`, who is there and what waits in `presence.rs`; both under one lock, which no turn
+//! takes, and what they say is carried out here.
 //!
 //! Invariant: an incarnation's instance is of the release that was live here when the instance began to serve.
 
@@ -16,7 +17,7 @@ use super::before::{Before, Past, Returning, Suspended};
 use super::decide::{self, Action, Event};
 use super::presence::Presence;
 use super::serving::{Probation, Serving};
-use super::swap::{Claim, Swap};
+use super::swap::{End, Ordered, Swap};
 use super::watch::Watch;
 use crate::error::Crash;
 use crate::settings::Terms;
@@ -58,7 +59,8 @@ impl Live {
         Self::woken(serving, None, Past::default(), None)
     }
 
-    /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its first start.
+    /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its
+    /// first start.
     pub(super) fn woken(
         serving: Serving,
         probation: Option<Probation>,
@@ -79,7 +81,8 @@ impl Live {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has it decided what becomes of this place now that this happened, and carries that out. Whether it is so, and there was something to decide.
+    /// Has it decided what becomes of this place now that this happened, and carries that out. Whether it is so, and
+    /// there was something to decide.
     pub(super) fn happens(&self, event: Event<Arc<Serving>, Before>) -> bool {
         self.carry_out(&mut self.lock(), event)
     }
@@ -102,7 +105,8 @@ impl Live {
         self.serving.load_full()
     }
 
-    /// A release has taken over, and has brought these states over; one that may go back by itself, or the same again. Where its turns are counted.
+    /// A release has taken over, and has brought these states over; one that may go back by itself, or the same again.
+    /// Where its turns are counted.
     pub(super) fn took_over(
         &self,
         next: Arc<Serving>,
@@ -118,9 +122,10 @@ impl Live {
         here.watch.clone()
     }
 
-    /// Says what the next incarnation starts with, and what the states were before the release that served. What runs now goes on as it is.
+    /// Says what the next incarnation starts with, and what the states were before the release that served. What runs
+    /// now goes on as it is.
     pub(crate) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
-        let back = Returning { saved, discard: false };
+        let back = Returning::new(saved, false);
         self.happens(Event::GoesBack { next: Arc::clone(before), back });
     }
 
@@ -129,15 +134,16 @@ impl Live {
         self.happens(Event::Placed { next, probation });
     }
 
-    /// Puts a release into a place where nobody runs and nobody starts by himself now: whoever is started here all the same starts with it. Whether it is such
-    /// a place.
+    /// Puts a release into a place where nobody runs and nobody starts by himself now: whoever is started here all the
+    /// same starts with it. Whether it is such a place.
     pub(crate) fn pass_over(&self, next: Arc<Serving>, probation: Probation) -> bool {
         self.happens_where_empty(Event::Placed { next, probation })
     }
 
-    /// [`Live::pass_over`] of a release that comes back: whoever is started here puts the states back to what they were.
+    /// [`Live::pass_over`] of a release that comes back: whoever is started here puts the states back to what they
+    /// were.
     pub(crate) fn pass_back(&self, next: Arc<Serving>, saved: Before, discard: bool) -> bool {
-        self.happens_where_empty(Event::PlacedBack { next, back: Returning { saved, discard } })
+        self.happens_where_empty(Event::PlacedBack { next, back: Returning::new(saved, discard) })
     }
 
     fn happens_where_empty(&self, event: Event<Arc<Serving>, Before>) -> bool {
@@ -146,14 +152,16 @@ impl Live {
         here.presence.is_empty() && self.carry_out(&mut here, event)
     }
 
-    /// Puts other rules under the release that is in the place. Who starts here starts with them; who runs has to be told.
+    /// Puts other rules under the release that is in the place. Who starts here starts with them; who runs has to be
+    /// told.
     pub(crate) fn retune(&self, terms: &Arc<Terms>) {
         let mut here = self.lock();
         let serving = self.serving();
         self.carry_out(&mut here, Event::Retuned(Arc::new(serving.with(&serving.template, terms))));
     }
 
-    /// Says what the next incarnation starts with, where this serves, and no deployment is under way; whether that was so.
+    /// Says what the next incarnation starts with, where this serves, and no deployment is under way; whether that was
+    /// so.
     pub(crate) fn improve(&self, before: &Arc<Serving>, next: &Arc<Serving>) -> bool {
         self.happens(Event::Improved { from: Arc::clone(before), to: Arc::clone(next) })
     }
@@ -168,7 +176,8 @@ impl Live {
         self.happens(Event::Adopted);
     }
 
-    /// Puts the release before back over a crash, where there is one on probation: it is [`Live::returning`] then. Whether there was.
+    /// Puts the release before back over a crash, where there is one on probation: it is [`Live::returning`] then.
+    /// Whether there was.
     pub(super) fn roll_back(&self, crash: &Crash) -> bool {
         self.happens(Event::Crashed(crash.clone()))
     }
@@ -213,13 +222,14 @@ impl Live {
         self.lock().release.past().schema_before()
     }
 
-    /// Lets go of what the states were that were forgotten since. Where nothing serves because the release cannot read them, it tries again when it starts next.
+    /// Lets go of what the states were that were forgotten since. Where nothing serves because the release cannot read
+    /// them, it tries again when it starts next.
     pub(crate) fn forget_past(&self) {
         self.happens(Event::Forgotten);
     }
 
-    /// Does something where nobody runs and nobody starts by himself now, and lets go of what the states were that were forgotten before. Whoever is started
-    /// here all the same starts after that.
+    /// Does something where nobody runs and nobody starts by himself now, and lets go of what the states were that were
+    /// forgotten before. Whoever is started here all the same starts after that.
     pub(crate) fn forget_where_empty<T>(&self, begin: impl FnOnce() -> T) -> Option<T> {
         let mut here = self.lock();
         here.presence.is_empty().then(|| {
@@ -238,7 +248,8 @@ impl Live {
         self.serving.load().identity.own.lane().damage()
     }
 
-    /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were; none where something does.
+    /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were;
+    /// none where something does.
     pub(crate) fn suspended(&self) -> Option<(Crash, u64)> {
         let here = self.lock();
         let Suspended { crash, saved } = here.release.past().suspended()?;
@@ -302,13 +313,13 @@ impl Live {
     }
 
     /// Says that nobody runs here until somebody enters.
-    pub(super) fn is_said_to_be_empty(&self) {
-        self.lock().presence.is_said_to_be_empty();
+    pub(super) fn say_empty(&self) {
+        self.lock().presence.say_empty();
     }
 
     /// Says that somebody runs here after all.
-    pub(super) fn is_not_empty(&self) {
-        self.lock().presence.is_not_empty();
+    pub(super) fn say_not_empty(&self) {
+        self.lock().presence.say_not_empty();
     }
 
     /// Whether nobody runs here and nobody starts by himself now.
@@ -318,7 +329,7 @@ impl Live {
 
     /// Says that its next start waits, because it crashed too often.
     pub(super) fn set_aside(&self) {
-        self.lock().presence.is_set_aside();
+        self.lock().presence.set_aside();
     }
 
     /// Whether nothing runs here until a back-off is over, because it crashed too often.
@@ -342,10 +353,13 @@ impl Live {
         self.take(|_any| true)
     }
 
-    /// Takes an offer back that nobody has looked at.
-    pub(crate) fn withdraw(&self, claim: &Arc<Claim>) {
-        let withdrawn = self.take(|swap| Arc::ptr_eq(&swap.claim, claim));
+    /// Takes an offer back that nobody came for; its end, where somebody is carrying it out.
+    pub(crate) async fn take_back(&self, ordered: Ordered) -> End {
+        let claim = Arc::clone(&ordered.claim);
+        let end = ordered.withdraw().await;
+        let withdrawn = self.take(|swap| Arc::ptr_eq(&swap.claim, &claim));
         drop(withdrawn);
+        end
     }
 
     fn take(&self, is_meant: impl FnOnce(&mut Box<Swap>) -> bool) -> Option<Box<Swap>> {
@@ -363,10 +377,12 @@ impl Live {
         Arc::clone(&self.serving.load().identity.cut)
     }
 
-    /// Cuts off the turn that runs here, where this offer still waits for its end. Whoever takes it over has until then for it. Whether it waits.
-    pub(crate) fn cut_off(&self, claim: &Arc<Claim>, by: String, until: Instant) -> bool {
+    /// Cuts off the turn that runs here, where this offer still waits for its end. Whoever takes it over has until then
+    /// for it. Whether it waits.
+    pub(crate) fn cut_off(&self, ordered: &Ordered, by: String, until: Instant) -> bool {
         let mut here = self.lock();
-        let Some(swap) = here.presence.waiting().filter(|swap| Arc::ptr_eq(&swap.claim, claim)) else { return false };
+        let waiting = here.presence.waiting();
+        let Some(swap) = waiting.filter(|swap| Arc::ptr_eq(&swap.claim, &ordered.claim)) else { return false };
         swap.until = until;
         self.serving.load().identity.cut.ask(by);
         true

@@ -2,10 +2,12 @@
 //!
 //! # Hot path
 //!
-//! [`Behavior::turn`]: look at the message's deadline, run the guest, commit, answer. What fails is told apart in `engine/`; what becomes of the message is
-//! decided here. The rest of an actor's life is beside it: how it begins and ends (`incarnation.rs`), how another release takes over (`handover.rs`).
+//! [`Behavior::turn`]: look at the message's deadline, run the guest, commit, answer. What fails is told apart in
+//! `engine/`; what becomes of the message is decided here. The rest of an actor's life is beside it: how it begins and
+//! ends (`incarnation.rs`), how another release takes over (`handover.rs`).
 //!
-//! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a fate.
+//! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a
+//! fate.
 
 mod before;
 mod control;
@@ -38,7 +40,7 @@ pub(crate) use shadow::Rehearsal;
 pub use shadow::{Difference, Rehearsed};
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
-pub(crate) use swap::{Claim, Held, NotSwapped, Swap, Swapped, Way};
+pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, Swapped, Way};
 pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 

@@ -8,11 +8,10 @@ use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
 use airssys_rt_shim::supervisor::ChildError;
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::keyed;
 use super::spawned;
-use super::{Claim, ComponentActor, Control, Live, Serving, Swap};
+use super::{ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Fault;
@@ -92,11 +91,6 @@ impl Post {
         Ok(())
     }
 
-    /// Cuts off the turn that runs here, where this offer still waits for its end; whoever takes it over has until then. Whether it waits.
-    pub(crate) fn cut_off(&self, claim: &Arc<Claim>, by: String, until: Instant) -> bool {
-        self.live.cut_off(claim, by, until)
-    }
-
     /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.
     pub(crate) fn has_finished(&self) -> bool {
         self.live.is_gone() && self.start.has_finished()
@@ -119,9 +113,9 @@ impl Post {
 
     /// Says that nobody runs here, where that is so, until somebody starts. Whether it is.
     pub(crate) fn vacate(&self) -> bool {
-        let is_vacant = self.start.is_vacant(|| self.live.is_said_to_be_empty());
+        let is_vacant = self.start.is_vacant(|| self.live.say_empty());
         if !is_vacant {
-            self.live.is_not_empty();
+            self.live.say_not_empty();
         }
         is_vacant
     }

@@ -1,7 +1,7 @@
 //! Who is in a place, and what waits there to take it over. Pure, like `decide.rs`.
 //!
-//! Invariant: what is offered waits in the place, and not at an incarnation, which may end before it looks. It has one end: whoever is there takes it, whoever
-//! offered it takes it back, or it is dropped because nobody will come.
+//! Invariant: what is offered waits in the place, and not at an incarnation, which may end before it looks. It has one
+//! end: whoever is there takes it, whoever offered it takes it back, or it is dropped because nobody will come.
 
 /// Whether somebody is in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,22 +63,22 @@ impl<O> Presence<O> {
         self.waiting.take()
     }
 
-    /// Nobody runs here, said by who has looked. Whoever enters while he looks again takes that back.
-    pub(super) fn is_said_to_be_empty(&mut self) {
+    /// Says that nobody runs here, by who has looked. Whoever enters while he looks again takes that back.
+    pub(super) fn say_empty(&mut self) {
         if self.who == Who::Somebody {
             self.who = Who::Nobody;
         }
     }
 
-    /// Somebody does after all.
-    pub(super) fn is_not_empty(&mut self) {
+    /// Says that somebody does after all.
+    pub(super) fn say_not_empty(&mut self) {
         if self.who == Who::Nobody {
             self.who = Who::Somebody;
         }
     }
 
     /// It crashed too often: its next start waits.
-    pub(super) fn is_set_aside(&mut self) {
+    pub(super) fn set_aside(&mut self) {
         self.is_aside = true;
     }
 
@@ -94,13 +94,14 @@ impl<O> Presence<O> {
         self.who == Who::Gone
     }
 
-    /// Whether nobody runs and nobody starts by himself now: whoever is started all the same enters after what is done meanwhile.
+    /// Whether nobody runs and nobody starts by himself now: whoever is started all the same enters after what is done
+    /// meanwhile.
     pub(super) fn is_empty(&self) -> bool {
         matches!(self.who, Who::Nobody | Who::Gone)
     }
 
-    /// Offers something to whoever is here, or enters next. What waited before is handed back, to be dropped; and the offer itself, as an error, where nobody
-    /// will come.
+    /// Offers something to whoever is here, or enters next. What waited before is handed back, to be dropped; and the
+    /// offer itself, as an error, where nobody will come.
     pub(super) fn offer(&mut self, offer: O) -> Result<Option<O>, O> {
         match self.who {
             Who::Gone => Err(offer),

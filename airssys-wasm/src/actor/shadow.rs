@@ -1,8 +1,10 @@
-//! A release that is shown what another one does: each message that the live one handled, on the state that there was before, in an instance of its own.
-//! What it says and would do is compared with what the live one said and did, and thrown away.
+//! A release that is shown what another one does: each message that the live one handled, on the state that there was
+//! before, in an instance of its own. What it says and would do is compared with what the live one said and did, and
+//! thrown away.
 //!
-//! Invariant: nothing that it does is seen by anybody, and the live actor never waits for it. What comes faster than it is shown is not shown, and counted.
-//! What it has to catch up with is bounded in bytes: where even the writes of the turns that are not shown are too much, it is given up.
+//! Invariant: nothing that it does is seen by anybody, and the live actor never waits for it. What comes faster than it
+//! is shown is not shown, and counted. What it has to catch up with is bounded in bytes: where even the writes of the
+//! turns that are not shown are too much, it is given up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +29,8 @@ use crate::turn::{Line, Reading, Script, Turn};
 
 /// How many turns wait to be shown to one shadow; what comes on top is not shown.
 const WAITING: usize = 256;
-/// How many actors of a service have a shadow at a time: each takes the room of an instance, of which those that serve must not run short.
+/// How many actors of a service have a shadow at a time: each takes the room of an instance, of which those that serve
+/// must not run short.
 const SHADOWS: usize = 8;
 /// How many differences are kept to be looked at.
 const KEPT: usize = 16;
@@ -57,7 +60,8 @@ impl std::fmt::Display for Difference {
 pub struct Rehearsed {
     /// The turns that were compared.
     pub compared: u64,
-    /// Those that were not, because the shadow was behind, or because they are notices that a child ended. Those of actors that have no shadow do not count.
+    /// Those that were not, because the shadow was behind, or because they are notices that a child ended. Those of
+    /// actors that have no shadow do not count.
     pub skipped: u64,
     /// The actors whose shadow was given up, because it was too far behind.
     pub behind: u64,
@@ -143,7 +147,8 @@ struct Lived {
 
 /// The live actor's end of its shadow.
 pub(super) struct Shadow {
-    /// None where it is told no more: it has the live one's memory, and would miss what a turn did with it that is not shown.
+    /// None where it is told no more: it has the live one's memory, and would miss what a turn did with it that is not
+    /// shown.
     shown: Option<mpsc::Sender<Box<Lived>>>,
     /// Whether what it does depends on a memory that was handed over to it.
     has_memory: bool,
@@ -161,7 +166,8 @@ pub(super) struct Shadow {
 }
 
 impl Shadow {
-    /// A shadow of an actor that is between two turns, with what it hands over, where it does; none where there are as many as may be.
+    /// A shadow of an actor that is between two turns, with what it hands over, where it does; none where there are as
+    /// many as may be.
     pub(super) fn begin(
         rehearsal: &Arc<Rehearsal>,
         live: &Serving,
@@ -196,7 +202,8 @@ impl Shadow {
         })
     }
 
-    /// Whether another one is to begin in its place, with what the live one remembers now: it missed a turn, and has come to the end of what it was shown.
+    /// Whether another one is to begin in its place, with what the live one remembers now: it missed a turn, and has
+    /// come to the end of what it was shown.
     pub(super) fn begins_again(&self) -> bool {
         self.shown.is_none() && self.stage.strong_count() == 0
     }
@@ -239,7 +246,8 @@ impl Shadow {
         true
     }
 
-    /// A place for a turn that takes so many bytes; none where there is no room. One that is larger than all of the room waits alone.
+    /// A place for a turn that takes so many bytes; none where there is no room. One that is larger than all of the
+    /// room waits alone.
     fn place(&self, bytes: usize) -> Option<(mpsc::OwnedPermit<Box<Lived>>, OwnedSemaphorePermit)> {
         let bytes = u32::try_from(bytes.min(SHADOW_BYTES)).ok()?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()?;

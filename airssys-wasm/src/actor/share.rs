@@ -1,6 +1,7 @@
 //! The part of a service's keys, or children, that has a new release while the rest has the old one.
 //!
-//! Invariant: what is in a share stays in it and in each larger one, and a share has one of those that are known, where there is one.
+//! Invariant: what is in a share stays in it and in each larger one, and a share has one of those that are known, where
+//! there is one.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -40,7 +41,8 @@ impl Share {
         self.has(address)
     }
 
-    /// Makes sure that one of those that are known is in it, where there are any: where none is, the one that a larger share would have first.
+    /// Makes sure that one of those that are known is in it, where there are any: where none is, the one that a larger
+    /// share would have first.
     pub(super) fn take_one(&mut self, known: &Known) {
         self.is_taken = known.have > 0;
         if let (false, Some((_, first))) = (self.is_taken, &known.first) {

@@ -1,4 +1,5 @@
-//! While two releases are compared, a crash of the new one is a failed turn and no verdict: the release before stands in for it until it is tried again.
+//! While two releases are compared, a crash of the new one is a failed turn and no verdict: the release before stands
+//! in for it until it is tried again.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::middleware::Metrics;
 use crate::router::service::Route;
 
 impl ComponentActor {
-    /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the release before can stand in for it.
+    /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the
+    /// release before can stand in for it.
     pub(super) fn bears(&self) -> bool {
         let watch = self.live.watched();
         watch.is_some_and(|watch| watch.bears(&self.live.serving())) && self.live.stand_in().is_some()
@@ -41,8 +43,8 @@ impl ComponentActor {
         }
     }
 
-    /// Lets the new release serve again, where the one before stands in for it and has done what it was to do. Where that does not start, the one before goes
-    /// on while the new one is on probation.
+    /// Lets the new release serve again, where the one before stands in for it and has done what it was to do. Where
+    /// that does not start, the one before goes on while the new one is on probation.
     #[cold]
     pub(super) async fn relieve(&mut self) -> Result<(), Crash> {
         let serving = self.live.serving();
@@ -77,7 +79,8 @@ impl ComponentActor {
         self.watching.as_ref().is_some_and(|watching| watching.tries_again())
     }
 
-    /// Whether what serves is what is live here; where it did not start when it was to take over, the one before serves on.
+    /// Whether what serves is what is live here; where it did not start when it was to take over, the one before serves
+    /// on.
     pub(super) fn serves_the_live_one(&self) -> bool {
         Arc::ptr_eq(&self.identity, &self.live.serving().identity)
     }
@@ -89,7 +92,8 @@ impl ComponentActor {
         }
     }
 
-    /// Whether this is one of many, and the release before, where it can be told, does not start here either: that says nothing about the one on probation.
+    /// Whether this is one of many, and the release before, where it can be told, does not start here either: that says
+    /// nothing about the one on probation.
     pub(super) async fn is_sick(&mut self) -> bool {
         match self.live.stand_in().filter(|_| self.roams()) {
             Some(before) => start(&self.engines, &before).await.is_err(),

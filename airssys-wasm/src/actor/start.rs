@@ -1,4 +1,5 @@
-//! Makes an instance that is ready to serve, beside whatever serves meanwhile. What its start does is held back until it is committed.
+//! Makes an instance that is ready to serve, beside whatever serves meanwhile. What its start does is held back until
+//! it is committed.
 
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use crate::state::durable::NO_MESSAGE;
 use crate::state::{Saved, State, Transaction};
 use crate::turn::Identity;
 
-/// Makes an instance that is ready to serve: the state is brought over where it is in another schema, then `init`, then the first health check; all within
-/// the release's `start_timeout`. Its effects are held back until it is committed.
+/// Makes an instance that is ready to serve: the state is brought over where it is in another schema, then `init`, then
+/// the first health check; all within the release's `start_timeout`. Its effects are held back until it is committed.
 pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepared, Crash> {
     let limit = serving.identity.terms.limits.start_timeout;
     let until = Instant::now() + limit;
@@ -58,8 +59,8 @@ impl Prepared {
             })
     }
 
-    /// What the states are that it brings over. One that nobody has written to is brought over from the schema of the release before: what is written from now
-    /// on that release cannot read.
+    /// What the states are that it brings over. One that nobody has written to is brought over from the schema of the
+    /// release before: what is written from now on that release cannot read.
     pub(super) fn saves(&mut self, schema_before: Option<u32>) -> Before {
         let turn = self.instance.turn();
         let schema = turn.identity.terms.schema;
@@ -91,7 +92,8 @@ async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
     Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await
 }
 
-/// Lets a new instance bring over what is in another schema; how far its state was read, and what was brought over of a pool's.
+/// Lets a new instance bring over what is in another schema; how far its state was read, and what was brought over of a
+/// pool's.
 async fn bring_all_over(
     instance: &mut Instance,
     serving: &Serving,
@@ -137,7 +139,8 @@ async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> 
     }
 }
 
-/// Lets a guest bring the state of its turn over. Any way to fail is one, also to be late: the state is not the release's.
+/// Lets a guest bring the state of its turn over. Any way to fail is one, also to be late: the state is not the
+/// release's.
 async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: Instant) -> Result<(), Crash> {
     let (wanted, limits) = (terms.schema, &terms.limits);
     let migrated = match timeout_at(until, instance.migrate(found, limits.turn_deadline)).await {
@@ -156,7 +159,8 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
     Err(Crash::Schema { found, wanted, detail })
 }
 
-/// Makes what the guest did over the message `id` happen. What it wrote to a durable state is waited for, outside of the guest; nothing else is.
+/// Makes what the guest did over the message `id` happen. What it wrote to a durable state is waited for, outside of
+/// the guest; nothing else is.
 ///
 /// Cut off meanwhile, it happens all the same or not at all; the next incarnation waits until that is known.
 pub(super) async fn commit(instance: &mut Instance, id: u64) -> Result<(), Crash> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::before::Before;
 use super::serving::{Probation, Serving};
@@ -25,8 +25,48 @@ pub(crate) struct Swap {
     pub(crate) memory: MemoryHandover,
     /// When the actor is to go on, with whichever release.
     pub(crate) until: Instant,
-    pub(crate) claim: Arc<Claim>,
-    pub(crate) answer: oneshot::Sender<Result<Swapped, NotSwapped>>,
+    pub(super) claim: Arc<Claim>,
+    pub(super) answer: oneshot::Sender<Result<Swapped, NotSwapped>>,
+}
+
+impl Swap {
+    /// A swap to be ordered, and the side of whoever orders it.
+    pub(crate) fn new(
+        next: Arc<Serving>,
+        prepared: Option<Prepared>,
+        way: Way,
+        memory: MemoryHandover,
+        until: Instant,
+    ) -> (Box<Self>, Ordered) {
+        let (answer, answered) = oneshot::channel();
+        let claim = Arc::<Claim>::default();
+        let ordered = Ordered { claim: Arc::clone(&claim), answered };
+        (Box::new(Self { next, prepared, way, memory, until, claim, answer }), ordered)
+    }
+}
+
+/// How a swap ended; none where nobody carried it out.
+pub(crate) type End = Option<Result<Swapped, NotSwapped>>;
+
+/// The side of whoever ordered a swap.
+pub(crate) struct Ordered {
+    pub(super) claim: Arc<Claim>,
+    answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
+}
+
+impl Ordered {
+    /// Its end, where that comes by then.
+    pub(crate) async fn ends_by(&mut self, until: Instant) -> Option<End> {
+        timeout_at(until, &mut self.answered).await.ok().map(Result::ok)
+    }
+
+    /// Withdraws it. Where somebody is carrying it out at this moment, its end.
+    pub(crate) async fn withdraw(self) -> End {
+        match self.claim.withdraw() {
+            true => None,
+            false => self.answered.await.ok(),
+        }
+    }
 }
 
 /// Which way a switch goes.
@@ -47,7 +87,8 @@ pub(crate) enum Way {
         /// What served before, where it was kept.
         held: Option<Box<Held>>,
     },
-    /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves is dropped without a good-bye.
+    /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves
+    /// is dropped without a good-bye.
     Anew {
         /// What is forgotten.
         state: Arc<State>,
@@ -110,7 +151,7 @@ const WITHDRAWN: u8 = 2;
 
 /// Decides between the actor that carries an order out and who loses patience with it, so that both know the same end.
 #[derive(Debug, Default)]
-pub(crate) struct Claim(AtomicU8);
+pub(super) struct Claim(AtomicU8);
 
 impl Claim {
     /// The actor's side: whether it may go on. After that the order cannot be withdrawn.
@@ -119,7 +160,7 @@ impl Claim {
     }
 
     /// The other side: whether the order is withdrawn. Where it is not, an answer comes.
-    pub(crate) fn withdraw(&self) -> bool {
+    fn withdraw(&self) -> bool {
         self.0.compare_exchange(OPEN, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

@@ -14,7 +14,8 @@ pub(crate) struct Tally {
     turns: AtomicU64,
     failed: AtomicU64,
     outdone: AtomicU64,
-    /// How often the release before had to stand in. Two of these that nobody has judged, and it goes on to: the release is not tried again before.
+    /// How often the release before had to stand in. Two of these that nobody has judged, and it goes on to: the
+    /// release is not tried again before.
     setbacks: AtomicU64,
     /// As many of these were judged.
     judged: AtomicU64,
@@ -79,7 +80,8 @@ impl Tally {
         self.is_worse.notified().await;
     }
 
-    /// So many of its setbacks were judged, and are borne; it is to be looked at again at once when so many turns have failed.
+    /// So many of its setbacks were judged, and are borne; it is to be looked at again at once when so many turns have
+    /// failed.
     pub(crate) fn has_been_judged(&self, setbacks: u64, failed: u64) {
         self.bears.store(failed, Ordering::Relaxed);
         self.judged.store(setbacks, Ordering::Relaxed);

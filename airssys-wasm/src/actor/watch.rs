@@ -1,4 +1,5 @@
-//! What two releases of one service did while both served it, counted side by side. Nobody counts where nobody compares.
+//! What two releases of one service did while both served it, counted side by side. Nobody counts where nobody
+//! compares.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,7 +54,8 @@ impl Watch {
         Box::new(Watching { tally: Arc::clone(&self.new), shadow: None, bears: false, crashed: None, lent })
     }
 
-    /// Whether a crash of this one is a failed turn and no verdict: it is the new one, and the old one is there to compare it with.
+    /// Whether a crash of this one is a failed turn and no verdict: it is the new one, and the old one is there to
+    /// compare it with.
     pub(super) fn bears(&self, serving: &Serving) -> bool {
         Arc::ptr_eq(&serving.template, &self.template)
     }
@@ -71,7 +73,8 @@ pub(super) struct Watching {
     shadow: Option<Shadow>,
     /// Whether a crash is a failed turn and no verdict.
     bears: bool,
-    /// How long the turn took that it crashed over. Not counted yet: the release before has to say whether it crashes over that message, too.
+    /// How long the turn took that it crashed over. Not counted yet: the release before has to say whether it crashes
+    /// over that message, too.
     crashed: Option<Duration>,
     lent: Lent,
 }

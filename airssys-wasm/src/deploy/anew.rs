@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::switch::end;
-use crate::actor::{Claim, MemoryHandover, NotSwapped, Post, Swap, Way};
+use crate::actor::{MemoryHandover, NotSwapped, Post, Swap, Way};
 use crate::error::Crash;
 use crate::state::State;
 
@@ -25,33 +23,28 @@ pub(crate) async fn begin_anew(
     known: u64,
     mut until: Instant,
 ) -> Option<Result<(), Crash>> {
-    let (answer, mut answered) = oneshot::channel();
-    let claim = Arc::<Claim>::default();
     let way = Way::Anew { state: Arc::clone(state), known };
-    let (next, memory) = (post.live.serving(), MemoryHandover::Never);
-    let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
-    post.offer(Box::new(swap)).ok()?;
+    let (swap, mut ordered) = Swap::new(post.live.serving(), None, way, MemoryHandover::Never, until);
+    post.offer(swap).ok()?;
     let (mut may_cut, hurried) = (true, Arc::<AtomicBool>::default());
-    let answer = loop {
+    let end = loop {
         // It may end before it looks.
         post.hurry(&hurried);
-        if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
-            break answer.ok();
+        if let Some(end) = ordered.ends_by(until.min(Instant::now() + LOOK_AGAIN)).await {
+            break end;
         }
         let now = Instant::now();
         if now < until {
             continue;
         }
         let by = || "a person, who wants its state to be forgotten".to_owned();
-        if std::mem::take(&mut may_cut) && post.cut_off(&claim, by(), now + ENDS_WITHIN) {
+        if std::mem::take(&mut may_cut) && post.live.cut_off(&ordered, by(), now + ENDS_WITHIN) {
             until = now + ENDS_WITHIN;
             continue;
         }
-        let answer = end(&claim, answered).await;
-        post.live.withdraw(&claim);
-        break answer;
+        break post.live.take_back(ordered).await;
     };
-    Some(match answer? {
+    Some(match end? {
         Ok(_it_begins) => Ok(()),
         Err(NotSwapped::Failed(crash) | NotSwapped::NoMemory(crash)) => Err(crash),
     })

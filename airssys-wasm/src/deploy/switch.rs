@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -14,8 +14,8 @@ use super::order::{Order, Posts, Restore};
 use super::taken::Taken;
 use super::{Setback, Strategy};
 use crate::actor::{
-    Before, Claim, Held, MemoryHandover, NotSwapped, Post, Prepared, Probation, Roster, Serving, Swap, Swapped, Way,
-    start,
+    Before, End, Held, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap, Swapped,
+    Way, start,
 };
 use crate::error::Crash;
 use crate::router::service::Target;
@@ -38,7 +38,8 @@ impl Order {
         start(&self.engines, &post.live.serving().with(&self.template, &self.terms)).await
     }
 
-    /// Whether the first thing that the new release does is to start on a state that is there. A shadow does so where that is told as a difference.
+    /// Whether the first thing that the new release does is to start on a state that is there. A shadow does so where
+    /// that is told as a difference.
     fn starts_at_once(&self) -> bool {
         self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_))
     }
@@ -50,8 +51,8 @@ impl Order {
         Some(tokio::spawn(async move { start(&engines, &serving).await }))
     }
 
-    /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no more after one that did not. Those that
-    /// were, by their place in the list, and those that were left behind.
+    /// Switches some actors, each with its number in the deployment: as many at a time as the strategy says, and no
+    /// more after one that did not. Those that were, by their place in the list, and those that were left behind.
     pub(super) async fn switch_several(
         &self,
         places: &[(usize, &Post)],
@@ -101,8 +102,8 @@ impl Order {
         }
     }
 
-    /// [`Order::switch_one`]. One of many that does not start with the new release, and with the one before neither, stays as it is: what is wrong with it stays
-    /// with it, and it starts with the new one next.
+    /// [`Order::switch_one`]. One of many that does not start with the new release, and with the one before neither,
+    /// stays as it is: what is wrong with it stays with it, and it starts with the new one next.
     async fn switch_or_leave(
         &self,
         post: &Post,
@@ -128,7 +129,8 @@ impl Order {
         Ok(Taken::Sick(crash))
     }
 
-    /// None where nobody runs and nobody will start by himself: whoever is started there all the same starts with the new release.
+    /// None where nobody runs and nobody will start by himself: whoever is started there all the same starts with the
+    /// new release.
     async fn switch_one(
         &self,
         post: &Post,
@@ -154,17 +156,13 @@ impl Order {
                 (None, None) => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
             };
             let (told, crashes) = mpsc::unbounded_channel();
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
             let probation = Probation { before: Arc::clone(&before), failed: told.clone() };
             let way = match &put_back {
                 Some(saved) => Way::Back { saved: saved.clone(), discard: true, held: None },
                 None => Way::Forth(probation),
             };
-            let (next, memory) = (Arc::clone(&next), options.memory);
-            let swap =
-                Swap { next: Arc::clone(&next), prepared, way, memory, until, claim: Arc::clone(&claim), answer };
-            match self.hand_over(post, swap, &claim, answered, &self.next_name()).await {
+            let swap = Swap::new(Arc::clone(&next), prepared, way, options.memory, until);
+            match self.hand_over(post, swap, &self.next_name()).await {
                 Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
                     return Ok(Some(swapped));
@@ -181,8 +179,11 @@ impl Order {
                 None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_empty() => {
                     // Where somebody has just started it, it is asked like any other.
                     let is_there = match &put_back {
-                        Some(saved) => post.live.pass_back(next, saved.clone(), true),
-                        None => post.live.pass_over(next, Probation { before: Arc::clone(&before), failed: told }),
+                        Some(saved) => post.live.pass_back(Arc::clone(&next), saved.clone(), true),
+                        None => {
+                            let probation = Probation { before: Arc::clone(&before), failed: told };
+                            post.live.pass_over(Arc::clone(&next), probation)
+                        }
                     };
                     if is_there {
                         forward(crashes, actor, failed);
@@ -210,13 +211,9 @@ impl Order {
         let until = Instant::now() + self.options.handover_deadline;
         let saved = post.live.saved_on_trial();
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
-            let (answer, answered) = oneshot::channel();
-            let claim = Arc::<Claim>::default();
             let way = Way::Back { saved: saved.clone(), discard: false, held: held.take() };
-            let next = Arc::clone(before);
-            let memory = MemoryHandover::WherePossible;
-            let swap = Swap { next, prepared: None, way, memory, until, claim: Arc::clone(&claim), answer };
-            match self.hand_over(post, swap, &claim, answered, "the release before").await {
+            let swap = Swap::new(Arc::clone(before), None, way, MemoryHandover::WherePossible, until);
+            match self.hand_over(post, swap, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
                 Some(Err(_)) => post.live.put_back(before, saved.clone()),
@@ -227,36 +224,30 @@ impl Order {
         }
     }
 
-    /// Offers an actor what is to take over, and waits for its end; none where nobody carried it out. It waits for no start and no back-off of what was there
-    /// before, and for no turn beyond the deadline: that is cut off then, and the new one has as long again.
-    async fn hand_over(
-        &self,
-        post: &Post,
-        swap: Swap,
-        claim: &Arc<Claim>,
-        mut answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
-        next: &str,
-    ) -> Option<Result<Swapped, NotSwapped>> {
+    /// Offers an actor what is to take over, and waits for its end; none where nobody carried it out. It waits for no
+    /// start and no back-off of what was there before, and for no turn beyond the deadline: that is cut off then, and
+    /// the new one has as long again.
+    async fn hand_over(&self, post: &Post, (swap, mut ordered): (Box<Swap>, Ordered), next: &str) -> End {
         let mut until = swap.until;
         // What is cut off hands nothing over, and stays where it is not to go without that.
         let hands_over = post.live.serving().template.hands_over() && swap.next.template.hands_over();
         let mut may_cut = swap.memory != MemoryHandover::Required || !hands_over;
-        post.offer(Box::new(swap)).ok()?;
+        post.offer(swap).ok()?;
         let (hurried, mut held_since) = (Arc::<AtomicBool>::default(), None);
         loop {
             // Whoever is started there is another one, which the group waits for: to hurry that would bring nothing.
             if post.is_held_back().await {
                 let since: Instant = *held_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= HELD_FOR && post.vacate() {
-                    return self.take_back(post, claim, answered).await;
+                    return post.live.take_back(ordered).await;
                 }
             } else {
                 held_since = None;
                 // It may end before it looks.
                 post.hurry(&hurried);
             }
-            if let Ok(answer) = timeout_at(until.min(Instant::now() + LOOK_AGAIN), &mut answered).await {
-                return answer.ok();
+            if let Some(end) = ordered.ends_by(until.min(Instant::now() + LOOK_AGAIN)).await {
+                return end;
             }
             let now = Instant::now();
             if now < until {
@@ -265,24 +256,12 @@ impl Order {
             let deadline = self.options.handover_deadline;
             let by = || format!("{next}, which had waited for {}", humantime::format_duration(deadline));
             let is_there = !post.vacate();
-            if is_there && std::mem::take(&mut may_cut) && post.cut_off(claim, by(), now + deadline) {
+            if is_there && std::mem::take(&mut may_cut) && post.live.cut_off(&ordered, by(), now + deadline) {
                 until = now + deadline;
                 continue;
             }
-            return self.take_back(post, claim, answered).await;
+            return post.live.take_back(ordered).await;
         }
-    }
-
-    /// Takes an offer back that nobody came for; what became of it, where somebody is carrying it out.
-    async fn take_back(
-        &self,
-        post: &Post,
-        claim: &Arc<Claim>,
-        answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
-    ) -> Option<Result<Swapped, NotSwapped>> {
-        let answer = end(claim, answered).await;
-        post.live.withdraw(claim);
-        answer
     }
 
     /// The release, as a person reads it. No path of the host: a guest may be told.
@@ -292,8 +271,9 @@ impl Order {
         format!("the release {}", name.unwrap_or_default())
     }
 
-    /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws away what it makes of it: its keys may
-    /// all be asleep, and then nobody else would see that it does not start, or cannot read them.
+    /// Starts the new release once on a state of each schema that a keyed service has, or on an empty one, and throws
+    /// away what it makes of it: its keys may all be asleep, and then nobody else would see that it does not start, or
+    /// cannot read them.
     pub(super) async fn try_states(&self) -> Result<(), Setback> {
         let Posts::Keyed(roster) = &self.posts else { return Ok(()) };
         if !self.starts_at_once() {
@@ -316,8 +296,8 @@ impl Order {
         Ok(())
     }
 
-    /// Wakes those who sleep and whose state is to be put back, or brought back: it is so before the end is told. Who does not come to it in time does when
-    /// it wakes next.
+    /// Wakes those who sleep and whose state is to be put back, or brought back: it is so before the end is told. Who
+    /// does not come to it in time does when it wakes next.
     pub(super) async fn bring_back(&self, roster: &Roster) {
         // It moves on with each that has come to it: they come one after the other, as many as may be awake.
         let until = Mutex::new(Instant::now() + self.options.handover_deadline);
@@ -348,16 +328,4 @@ pub(super) fn forward(mut crashes: mpsc::UnboundedReceiver<Crash>, actor: usize,
             }
         }
     });
-}
-
-/// The end of an order that took too long: none where it is withdrawn.
-pub(super) async fn end(
-    claim: &Claim,
-    answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
-) -> Option<Result<Swapped, NotSwapped>> {
-    if claim.withdraw() {
-        return None;
-    }
-    // It is being carried out at this moment.
-    answered.await.ok()
 }

@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::order::Posts;
-use super::switch::end;
-use crate::actor::{Claim, Control, MemoryHandover, Post, Swap, Swapped, Way, start};
+use crate::actor::{Control, MemoryHandover, Post, Swap, Swapped, Way, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
 
@@ -49,16 +47,13 @@ pub(crate) async fn tier_up(
             left += usize::from(!post.live.improve(&before, &next));
             continue;
         };
-        let (answer, mut answered) = oneshot::channel();
-        let claim = Arc::<Claim>::default();
         let way = Way::Same { before };
-        let memory = MemoryHandover::Required;
-        let swap = Swap { next, prepared: Some(prepared), way, memory, until, claim: Arc::clone(&claim), answer };
+        let (swap, mut ordered) = Swap::new(next, Some(prepared), way, MemoryHandover::Required, until);
         // An order and no offer: it is for the incarnation that serves.
-        let swapped = match post.order(Control::Swap(Box::new(swap))) {
-            Ok(()) => match timeout_at(until, &mut answered).await {
-                Ok(answer) => answer.ok(),
-                Err(_elapsed) => end(&claim, answered).await,
+        let swapped = match post.order(Control::Swap(swap)) {
+            Ok(()) => match ordered.ends_by(until).await {
+                Some(end) => end,
+                None => ordered.withdraw().await,
             },
             Err(_none_runs) => None,
         };

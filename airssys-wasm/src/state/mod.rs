@@ -207,7 +207,7 @@ impl State {
             return Ok(());
         }
         let whole = Saved { state: Arc::clone(self), values, schema, at: self.age(), after: AtomicU64::default() };
-        whole.put_back().await.map(drop)
+        whole.put_back().await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
@@ -265,9 +265,14 @@ impl Saved {
         self.state.commits() > 0
     }
 
-    /// Makes the state what it was; what it has been until now.
-    pub(crate) async fn put_back(&self) -> Result<Self, Crash> {
-        let was = Self::before(&self.state, self.schema, 1);
+    /// What the state is now, before it is put back.
+    pub(crate) fn now(&self) -> Self {
+        Self::before(&self.state, self.schema, 1)
+    }
+
+    /// Makes the state what it was.
+    pub(crate) async fn put_back(&self) -> Result<(), Crash> {
+        let was = self.now();
         let mut writes = Transaction {
             writes: was.values.keys().map(|key| (key.clone(), None)).collect(),
             ..Transaction::default()
@@ -276,8 +281,7 @@ impl Saved {
             writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         }
         writes.bring_over();
-        writes.make(&self.state, self.schema).await?;
-        Ok(was)
+        writes.make(&self.state, self.schema).await
     }
 
     /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.

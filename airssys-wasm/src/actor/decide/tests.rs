@@ -1,6 +1,7 @@
-//! A place with one state, in a world in which everything happens in any order: incarnations are killed wherever they wait, releases do not start or cannot
-//! bring states over, deployments are carried out, given up and taken back, keys sleep, a person has states forgotten or put back. What the world says in the
-//! end is compared with a naive model: one release, and a count of the turns that are to be seen.
+//! A place with one state, in a world in which everything happens in any order: incarnations are killed wherever they
+//! wait, releases do not start or cannot bring states over, deployments are carried out, given up and taken back, keys
+//! sleep, a person has states forgotten or put back. What the world says in the end is compared with a naive model: one
+//! release, and a count of the turns that are to be seen.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
@@ -115,8 +116,12 @@ impl Saved {
         self.data.borrow().forgotten > self.at
     }
 
+    fn now(&self) -> Self {
+        ToyKept::before(&self.data, self.schema, 1)
+    }
+
     fn put_back(&self) -> Self {
-        let was = ToyKept::before(&self.data, self.schema, 1);
+        let was = self.now();
         let turns = if self.is_forgotten() { 0 } else { self.turns };
         self.data.borrow_mut().commit(self.schema, turns);
         was
@@ -188,8 +193,8 @@ struct World {
     actor: Option<Option<Toy>>,
     asleep: Option<Past<ToyKept>>,
     deployment: Option<Deployment>,
-    /// A person's order to put the states back.
-    restoring: Option<u64>,
+    /// A person's order to put the states back, and what was there for good before it.
+    restoring: Option<(u64, Toy, Option<Toy>, u64)>,
     /// What the release that is there for good replaced, and in which schema the states were before.
     previous: Option<Toy>,
     names: u64,
@@ -275,8 +280,11 @@ impl World {
         }
     }
 
+    /// Whether a person may begin something: who has seen that the states cannot be put back waits until what was there
+    /// serves again.
     fn is_free(&self) -> bool {
-        self.deployment.is_none() && self.restoring.is_none() && self.asleep.is_none()
+        let is_under_way = self.deployment.is_some() || self.restoring.is_some() || self.asleep.is_some();
+        !is_under_way && self.place.past().returning().is_none_or(|back| !back.discard)
     }
 
     fn deploy(&mut self) {
@@ -320,7 +328,7 @@ impl World {
             Way::Forth(next) => self.forth(next),
             Way::Back(next, saved, discard) => {
                 self.actor = Some(None);
-                let back = Returning { saved: saved.clone(), discard };
+                let back = Returning::new(saved.clone(), discard);
                 self.place.decide(Event::GoesBack { next, back });
                 self.serves = next;
                 self.goes_back(&saved, discard)
@@ -328,8 +336,14 @@ impl World {
         };
         // Whoever offered it hears of its end, also where that is a kill.
         let is_there = matches!(took, Ok(true));
-        if self.restoring == Some(id) {
-            self.restoring = None;
+        if let Some((_, live, previous, turns)) = self.restoring.take_if(|restoring| restoring.0 == id)
+            && matches!(took, Ok(false))
+        {
+            // It failed, and what was there goes on.
+            self.place.decide(Event::GoesBack { next: live, back: Returning::new(ToyKept::default(), false) });
+            // What a person wanted discarded is, where it is the same release that failed.
+            self.turns = if self.serves.has_code_of(&live) { self.data.borrow().turns } else { turns };
+            (self.serves, self.previous) = (live, previous);
         }
         match self.deployment.as_mut() {
             Some(deployment) if deployment.stage == Stage::Offered(id) => match is_there {
@@ -343,7 +357,7 @@ impl World {
                     let saved = self.place.past().on_trial().cloned();
                     let saved = saved.or_else(|| self.place.past().returning().map(|back| back.saved.clone()));
                     if self.place.past().suspended().is_none() {
-                        let back = Returning { saved: saved.unwrap_or_default(), discard: false };
+                        let back = Returning::new(saved.unwrap_or_default(), false);
                         self.place.decide(Event::GoesBack { next: before, back });
                     }
                 }
@@ -431,7 +445,7 @@ impl World {
                 if !matches!(deployment.stage, Stage::Reverting(_)) {
                     self.deployment = None;
                 }
-                let Some(Returning { saved, discard }) = self.place.past().returning().cloned() else {
+                let Some(Returning { saved, discard, .. }) = self.place.past().returning().cloned() else {
                     panic!("{}: it does not come back", self.seed)
                 };
                 match self.goes_back(&saved, discard)? {
@@ -463,7 +477,7 @@ impl World {
         if let Some(offer) = self.presence.take(|_any| true) {
             return self.takes_over(offer);
         }
-        if let Some(Returning { saved, discard }) = self.place.past().returning().cloned() {
+        if let Some(Returning { saved, discard, .. }) = self.place.past().returning().cloned() {
             return match self.goes_back(&saved, discard)? {
                 true => Ok(()),
                 false => Err(Killed),
@@ -508,6 +522,9 @@ impl World {
             let turns = saved.turns_since();
             if discard || turns == 0 {
                 let seen = self.turns;
+                if discard {
+                    self.place.decide(Event::Discards(ToyKept(Some(saved.now()))));
+                }
                 put_back = Some((saved, saved.put_back(), turns, seen));
                 if discard {
                     // A person wanted that.
@@ -573,14 +590,14 @@ impl World {
             return;
         }
         let saved = self.place.past().on_trial().cloned().unwrap_or_default();
-        self.place.decide(Event::GoesBack { next: before, back: Returning { saved, discard: false } });
+        self.place.decide(Event::GoesBack { next: before, back: Returning::new(saved, false) });
         self.serves = before;
     }
 
     fn looks(&mut self) {
-        self.presence.is_said_to_be_empty();
+        self.presence.say_empty();
         if self.actor.is_some() {
-            self.presence.is_not_empty();
+            self.presence.say_not_empty();
         }
     }
 
@@ -590,9 +607,7 @@ impl World {
         }
         if let Some(dropped) = self.presence.leaves() {
             self.ended += 1;
-            if self.restoring == Some(dropped.id) {
-                self.restoring = None;
-            }
+            self.restoring.take_if(|restoring| restoring.0 == dropped.id);
             self.nobody_came();
         }
     }
@@ -676,9 +691,11 @@ impl World {
 
     /// A person wants the states back that there were.
     fn restores(&mut self) {
-        if !self.is_free() {
+        let is_back = self.place.past().returning().is_none() && self.place.under_way.is_none();
+        if !self.is_free() || !is_back {
             return;
         }
+        let (live, before) = (self.place.serving, self.previous);
         let way = match (self.place.past().suspended(), self.previous) {
             (Some(suspended), _) => Way::Back(self.place.serving, suspended.saved.clone(), true),
             (None, Some(previous)) if !self.place.past().before().is_empty() => {
@@ -688,7 +705,7 @@ impl World {
             }
             _ => return,
         };
-        self.restoring = self.offer(way);
+        self.restoring = self.offer(way).map(|id| (id, live, before, self.turns));
     }
 
     fn other_rules(&mut self) {
