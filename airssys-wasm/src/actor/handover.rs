@@ -19,8 +19,7 @@ use super::swap::{Held, MemoryHandover, NotSwapped, Swap, Swapped, Way};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
-use crate::state::State;
-use crate::state::durable::NO_MESSAGE;
+use crate::state::{NO_MESSAGE, State};
 
 /// What served before, and why nothing of its memory was handed over where it was to.
 type Left = (Option<Box<Held>>, Option<Crash>);

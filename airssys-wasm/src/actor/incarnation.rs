@@ -19,7 +19,7 @@ use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
 use crate::router::service::Route;
-use crate::state::durable::NO_MESSAGE;
+use crate::state::NO_MESSAGE;
 
 /// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
 const ASK_TWICE: Duration = Duration::from_millis(10);

@@ -21,8 +21,7 @@ use super::swap::{End, Ordered, Swap};
 use super::watch::Watch;
 use crate::error::Crash;
 use crate::settings::Terms;
-use crate::state::Saved;
-use crate::state::durable::NO_MESSAGE;
+use crate::state::{NO_MESSAGE, Saved};
 use crate::turn::cut::Cut;
 
 /// What serves one place.

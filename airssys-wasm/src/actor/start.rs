@@ -11,8 +11,7 @@ use crate::engine::{Engines, Instance, Ran};
 use crate::error::Crash;
 use crate::router::service::Route;
 use crate::settings::Terms;
-use crate::state::durable::NO_MESSAGE;
-use crate::state::{Saved, State, Transaction};
+use crate::state::{NO_MESSAGE, Saved, State, Transaction};
 use crate::turn::Identity;
 
 /// Makes an instance that is ready to serve: the state is brought over where it is in another schema, then `init`, then

@@ -92,7 +92,7 @@ impl Lane {
 
     /// The state of a turn with this key; none in a stateless pool.
     #[must_use]
-    pub fn state(&self, key: Option<&str>) -> Option<Arc<State>> {
+    pub(crate) fn state(&self, key: Option<&str>) -> Option<Arc<State>> {
         match &self.states {
             States::None => None,
             States::One(state) => Some(Arc::clone(state)),

@@ -5,11 +5,11 @@
 //!
 //! Invariant: a cursor that nobody knows any more is an error, and never another place.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
-
-use super::{State, Transaction};
 
 /// Keys in one page.
 const PAGE: usize = 1_000;
@@ -23,9 +23,9 @@ const BEGINNING: u64 = 0;
 /// A listing that cannot go on: its cursor is older than the last ones that were given out, and its key is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor {cursor} is not known (any more); hint: begin the listing anew, without a cursor")]
-pub struct UnknownCursor {
+pub(crate) struct UnknownCursor {
     /// What was given.
-    pub cursor: u64,
+    pub(super) cursor: u64,
 }
 
 /// The keys that pages ended with. None where no listing had a second page.
@@ -42,60 +42,57 @@ impl Listed {
         {
             keys.remove(0);
         }
-        cursor(key)
+        cursor_of(key)
     }
 
     fn find(&self, wanted: u64) -> Option<&str> {
-        self.0.iter().map(|key| &**key).find(|key| cursor(key) == wanted)
+        self.0.iter().map(|key| &**key).find(|key| cursor_of(key) == wanted)
     }
 }
 
 /// Never the beginning.
-fn cursor(key: &str) -> u64 {
+fn cursor_of(key: &str) -> u64 {
     xxh3_64(key.as_bytes()).max(BEGINNING + 1)
 }
 
-impl Transaction {
-    /// A page of the keys in order, those after the page that gave the `cursor`; and the cursor of the next page. None and 0 are the beginning.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownCursor`].
-    pub fn keys(&self, state: &State, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), UnknownCursor> {
-        let mut committed = state.lock();
-        let after: Option<Box<str>> = match cursor {
-            None | Some(BEGINNING) => None,
-            Some(wanted) => {
-                // Also after the host was started anew, where the key is there still.
-                let all = || committed.values.keys().chain(self.writes.keys()).map(|key| &**key);
-                let found = committed.listed.find(wanted).or_else(|| all().find(|key| self::cursor(key) == wanted));
-                Some(found.ok_or(UnknownCursor { cursor: wanted })?.into())
-            }
-        };
-        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let rest = (from, Bound::Unbounded);
-        let mut kept =
-            committed.values.range::<str, _>(rest).map(|(key, _)| key).filter(|key| !self.writes.contains_key(*key));
-        let mut fresh = self.writes.range::<str, _>(rest).filter(|(_, value)| value.is_some()).map(|(key, _)| key);
-        let (mut next_kept, mut next_fresh) = (kept.next(), fresh.next());
-        let mut page: Vec<String> = Vec::new();
-        let mut more = false;
-        while let Some(key) = match (next_kept, next_fresh) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        } {
-            if page.len() == PAGE {
-                more = true;
-                break;
-            }
-            page.push(key.to_string());
-            if next_kept == Some(key) {
-                next_kept = kept.next();
-            } else {
-                next_fresh = fresh.next();
-            }
+/// A page of the keys of some values with some writes, and the cursor of the next page.
+pub(super) fn page(
+    listed: &mut Listed,
+    values: &BTreeMap<Box<str>, Bytes>,
+    writes: &BTreeMap<Box<str>, Option<Bytes>>,
+    cursor: Option<u64>,
+) -> Result<(Vec<String>, Option<u64>), UnknownCursor> {
+    let after: Option<Box<str>> = match cursor {
+        None | Some(BEGINNING) => None,
+        Some(wanted) => {
+            // Also after the host was started anew, where the key is there still.
+            let all = || values.keys().chain(writes.keys()).map(|key| &**key);
+            let found = listed.find(wanted).or_else(|| all().find(|key| cursor_of(key) == wanted));
+            Some(found.ok_or(UnknownCursor { cursor: wanted })?.into())
         }
-        let next = page.last().filter(|_| more).map(|last| committed.listed.remember(last));
-        Ok((page, next))
+    };
+    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let rest = (from, Bound::Unbounded);
+    let mut kept = values.range::<str, _>(rest).map(|(key, _)| key).filter(|key| !writes.contains_key(*key));
+    let mut fresh = writes.range::<str, _>(rest).filter(|(_, value)| value.is_some()).map(|(key, _)| key);
+    let (mut next_kept, mut next_fresh) = (kept.next(), fresh.next());
+    let mut page: Vec<String> = Vec::new();
+    let mut more = false;
+    while let Some(key) = match (next_kept, next_fresh) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    } {
+        if page.len() == PAGE {
+            more = true;
+            break;
+        }
+        page.push(key.to_string());
+        if next_kept == Some(key) {
+            next_kept = kept.next();
+        } else {
+            next_fresh = fresh.next();
+        }
     }
+    let next = page.last().filter(|_| more).map(|last| listed.remember(last));
+    Ok((page, next))
 }

@@ -5,31 +5,41 @@
 //! Invariant: committed values change only in [`Transaction::commit`], all at once. What is committed and what a turn sees is never larger than its bound,
 //! keys and values together.
 
+mod committed;
 pub mod durable;
+mod full;
 mod listing;
+mod saved;
+mod saving;
 mod together;
+mod transaction;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use self::durable::{Home, Kept, NO_MESSAGE, Saving};
-use self::listing::Listed;
-pub use self::listing::UnknownCursor;
-use self::together::Taken;
+use self::committed::Committed;
+use self::durable::{Kept, LostStates, Room, Sums};
+pub(crate) use self::full::{Full, IncrementError};
+pub(crate) use self::listing::UnknownCursor;
+pub(crate) use self::saved::Saved;
+pub(crate) use self::saving::{NO_MESSAGE, Saving};
+use self::saving::{Outcome, Rest};
 pub(crate) use self::together::Together;
+pub(crate) use self::transaction::Transaction;
 use crate::error::Crash;
 use crate::limits::OVERHEAD_BYTES;
-use crate::shown::beginning;
 
 #[cfg(test)]
 mod tests;
 
 /// The committed state of one actor, or of one key. It belongs to the address and outlives instances.
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     committed: Mutex<Committed>,
     /// Where it is kept on disk; none where it is in memory only. Boxed, since most are.
     home: Option<Box<Home>>,
@@ -37,50 +47,52 @@ pub struct State {
     together: Option<Arc<Together>>,
 }
 
-#[derive(Debug, Default)]
-struct Committed {
-    values: BTreeMap<Box<str>, Bytes>,
-    /// Of all keys and values.
-    bytes: usize,
-    /// How many commits have changed something.
-    commits: u64,
-    /// The schema of the release that wrote last; none where nobody has written.
-    schema: Option<u32>,
-    /// Where listings of its keys go on.
-    listed: Listed,
-    /// What its age was when it was forgotten last, and one more; 0 where it never was.
-    forgotten: u64,
+/// Where a state is kept on disk.
+struct Home {
+    /// The way to the thread that makes commits durable. That ends when nobody has a way to it any more.
+    thread: Thread,
+    room: Arc<Room>,
+    service: Arc<str>,
+    actor: Box<str>,
+    /// The message whose turn was saved last.
+    last: AtomicU64,
+    /// What the committed values come to. Only the thread that writes looks at it.
+    sums: Mutex<Sums>,
+    /// The states of its service that are damaged on disk, where this was one of them. They are never written over.
+    lost: Option<Arc<LostStates>>,
 }
 
-impl Committed {
-    /// Makes it what it was before anybody had written to it.
-    fn forget(&mut self) {
-        *self = Self { forgotten: self.forgotten + self.commits + 1, ..Self::default() };
+/// Takes a commit to the thread. Where that is gone, the commit is dropped, and so whoever waits is told.
+type Thread = Arc<dyn Fn(Box<Save>) + Send + Sync>;
+
+/// A commit on its way to the disk.
+struct Save {
+    state: Arc<State>,
+    writes: Transaction,
+    /// The message whose turn it is.
+    id: u64,
+    /// The schema of who wrote.
+    schema: u32,
+    rest: Rest,
+    done: oneshot::Sender<Outcome>,
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Home").field("service", &self.service).field("actor", &self.actor).finish_non_exhaustive()
+    }
+}
+
+impl Home {
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn size(&self, key: &str) -> usize {
-        self.values.get(key).map_or(0, |value| key.len() + value.len())
-    }
-
-    /// Makes all these writes, by a release that writes in this schema.
-    fn change(&mut self, writes: BTreeMap<Box<str>, Option<Bytes>>, schema: u32) {
-        self.commits += 1;
-        self.schema = Some(schema);
-        for (key, value) in writes {
-            self.bytes -= self.size(&key);
-            match value {
-                Some(value) => {
-                    self.bytes += key.len() + value.len();
-                    self.values.insert(key, value)
-                }
-                None => self.values.remove(&key),
-            };
+    /// What is on disk is gone, or as it should be.
+    fn is_well(&self) {
+        if let Some(lost) = &self.lost {
+            lost.begin_anew(&self.actor);
         }
-    }
-
-    /// What it counts for among those of its service. One with nothing in it is forgotten.
-    fn counted(&self) -> usize {
-        if self.values.is_empty() { 0 } else { self.bytes + OVERHEAD_BYTES }
     }
 }
 
@@ -108,21 +120,15 @@ impl State {
         Arc::new(Self { committed: Mutex::default(), home: None, together: together.cloned() })
     }
 
-    /// How many keys it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().values.len()
-    }
-
     /// Whether it has no key.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().values.is_empty()
     }
 
     /// How many commits have changed something. Who reads twice and finds the same number has read one state.
     #[must_use]
-    pub fn commits(&self) -> u64 {
+    pub(crate) fn commits(&self) -> u64 {
         self.lock().commits
     }
 
@@ -165,13 +171,13 @@ impl State {
 
     /// A committed value.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<Bytes> {
+    pub(crate) fn get(&self, key: &str) -> Option<Bytes> {
         self.lock().values.get(key).cloned()
     }
 
     /// All of it, as of one commit.
     #[must_use]
-    pub fn dump(&self) -> Kept {
+    pub(crate) fn dump(&self) -> Kept {
         let committed = self.lock();
         Kept {
             values: committed.values.clone(),
@@ -196,190 +202,51 @@ impl State {
 
     /// All committed values, by key.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
         self.lock().values.clone()
     }
 
-    /// Makes this state what another one was, on disk too where it is there. Nothing happens where nobody had written to that one.
-    pub(crate) async fn take_over(self: &Arc<Self>, other: Kept) -> Result<(), Crash> {
-        let Kept { values, commits, schema } = other;
-        if commits == 0 {
-            return Ok(());
-        }
-        let whole = Saved { state: Arc::clone(self), values, schema, at: self.age(), after: AtomicU64::default() };
-        whole.put_back().await
+    /// Whether it is on disk as well.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.home.is_some()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
+    /// What is wrong with it on disk, where it is damaged: it is empty then, and nobody is to believe that.
+    pub(crate) fn damage(&self) -> Option<Crash> {
+        let home = self.home.as_ref()?;
+        let detail = home.lost.as_ref()?.of(&home.actor)?;
+        Some(Crash::StateDamaged { detail: detail.as_ref().to_owned() })
+    }
+
+    /// Begins to save what the turn over the message `id` wrote, where this state is durable; no writes are left then. `rest` happens after that.
+    pub(crate) fn save(self: &Arc<Self>, writes: &mut Transaction, id: u64, schema: u32, rest: Rest) -> Option<Saving> {
+        let home = self.home.as_ref()?;
+        let (done, outcome) = oneshot::channel();
+        if let Some(damage) = self.damage().filter(|_| !writes.forgets) {
+            let _somebody_waits = done.send(Err(damage.to_string().into()));
+            *writes = Transaction::default();
+            return Some(Saving(outcome));
+        }
+        let save = Save { state: Arc::clone(self), writes: std::mem::take(writes), id, schema, rest, done };
+        // Where the thread is gone, `done` is dropped, and that is the outcome.
+        (home.thread)(Box::new(save));
+        Some(Saving(outcome))
+    }
+
+    /// Whether the turn over this message was the last one that was saved. To be asked when nothing is under way.
+    pub(crate) fn was_saved(&self, id: u64) -> bool {
+        self.home.as_ref().is_some_and(|home| home.last.load(Ordering::Acquire) == id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a state was before it was brought over to another schema. The values are shared with the state as long as both have them.
-#[derive(Debug)]
-pub(crate) struct Saved {
-    state: Arc<State>,
-    values: BTreeMap<Box<str>, Bytes>,
-    schema: u32,
-    /// The state's age then.
-    at: u64,
-    /// The state's age after it was brought over. It may not have come to that.
-    after: AtomicU64,
-}
-
-impl Saved {
-    /// What the state is, before so many commits bring it over. One that nobody has written to is in the schema `unwritten`, and holds nothing.
-    pub(crate) fn before(state: &Arc<State>, unwritten: u32, commits: u64) -> Self {
-        let committed = state.lock();
-        Self {
-            state: Arc::clone(state),
-            values: committed.values.clone(),
-            schema: committed.schema.unwrap_or(unwritten),
-            at: committed.forgotten + committed.commits,
-            after: (committed.forgotten + committed.commits + commits).into(),
-        }
-    }
-
-    /// How many turns have been committed since, or since it was forgotten.
-    pub(crate) fn turns_since(&self) -> u64 {
-        self.state.age().saturating_sub(self.after.load(Ordering::Relaxed).max(self.state.forgotten()))
-    }
-
-    /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
-    pub(crate) fn close(&self) {
-        self.after.fetch_min(self.state.age(), Ordering::Relaxed);
-    }
-
-    /// Whether the state was forgotten since. What it was does not come back then: it is put back to nothing.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.state.forgotten() > self.at
-    }
-
-    /// Whether the state is in another schema than this one.
-    pub(crate) fn is_foreign(&self, schema: u32) -> bool {
-        self.state.foreign(schema).is_some()
-    }
-
-    /// Whether somebody has written to the state, before or since; where it was forgotten, since then.
-    pub(crate) fn is_written(&self) -> bool {
-        self.state.commits() > 0
-    }
-
-    /// What the state is now, before it is put back.
-    pub(crate) fn now(&self) -> Self {
-        Self::before(&self.state, self.schema, 1)
-    }
-
-    /// Makes the state what it was.
-    pub(crate) async fn put_back(&self) -> Result<(), Crash> {
-        let was = self.now();
-        let mut writes = Transaction {
-            writes: was.values.keys().map(|key| (key.clone(), None)).collect(),
-            ..Transaction::default()
-        };
-        if !self.is_forgotten() {
-            writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
-        }
-        writes.bring_over();
-        writes.make(&self.state, self.schema).await
-    }
-
-    /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.
-    pub(crate) async fn undo(&self, put_back: &Self, turns: u64) -> Result<(), Crash> {
-        put_back.put_back().await?;
-        self.after.store(self.state.age() - turns, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// A write for which the state has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Full {
-    /// In the state of this address.
-    #[error(
-        "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
-    )]
-    State {
-        /// What it would come to.
-        bytes: u64,
-        /// The bound.
-        most: u64,
-    },
-    /// In all states in memory of the service together.
-    #[error(
-        "all states of the service together would have {bytes} bytes, and {most} is the most; hint: raise the limit `all_state` of the service, or delete keys"
-    )]
-    Service {
-        /// What it would come to, with 256 bytes for each state.
-        bytes: u64,
-        /// The bound.
-        most: u64,
-    },
-    /// In all durable states of the data folder together.
-    #[error(
-        "all durable state together would have {bytes} bytes, and {most} is the most; hint: raise `durable_state` in `[settings]`, or delete keys"
-    )]
-    Together {
-        /// What it would come to.
-        bytes: u64,
-        /// The bound.
-        most: u64,
-    },
-}
-
-/// A value that cannot be incremented: it is not eight bytes, the sum does not fit, or there is no room for it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IncrementError {
-    /// It holds something else than a number.
-    #[error(
-        "the value of the key {key:?} is no counter: it has {length} bytes, and a counter has 8, the lowest first; hint: a key that `set` has written cannot be incremented"
-    )]
-    NotANumber {
-        /// The key.
-        key: String,
-        /// How many bytes it has.
-        length: usize,
-    },
-    /// The sum is larger than 64 bits hold.
-    #[error("the counter {key:?} is at {value}: with {delta} more it would be larger than 64 bits hold")]
-    Overflow {
-        /// The key.
-        key: String,
-        /// What it holds.
-        value: u64,
-        /// What was to be added.
-        delta: u64,
-    },
-    /// There is no room for a new number.
-    #[error(transparent)]
-    Full(#[from] Full),
-}
-
-/// What a write takes, and one that deletes.
-fn held_bytes(key: &str, value: Option<&Bytes>) -> isize {
-    (key.len() + value.map_or(0, Bytes::len) + OVERHEAD_BYTES).cast_signed()
-}
-
-/// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Transaction {
-    writes: BTreeMap<Box<str>, Option<Bytes>>,
-    /// By how many bytes all writes so far make the state larger, and by how many smaller.
-    added: usize,
-    removed: usize,
-    /// Whether it brings the state over to another schema, and is one also where it writes nothing.
-    brought_over: bool,
-    /// Whether it makes the state what it was before anybody had written to it. It writes nothing else.
-    forgets: bool,
-    /// The room that it has among the states of its service.
-    taken: Taken,
 }
 
 impl Transaction {
     /// The value of a key.
     #[must_use]
-    pub fn get(&self, state: &State, key: &str) -> Option<Bytes> {
+    pub(crate) fn get(&self, state: &State, key: &str) -> Option<Bytes> {
         match self.writes.get(key) {
             Some(written) => written.clone(),
             None => state.lock().values.get(key).cloned(),
@@ -391,7 +258,7 @@ impl Transaction {
     /// # Errors
     ///
     /// [`Full`]; nothing was set.
-    pub fn set(&mut self, state: &State, key: &str, value: Bytes, most: usize) -> Result<(), Full> {
+    pub(crate) fn set(&mut self, state: &State, key: &str, value: Bytes, most: usize) -> Result<(), Full> {
         let (old, new) = (self.size(state, key), key.len() + value.len());
         let others = (state.lock().bytes + self.added).saturating_sub(self.removed + old);
         let bytes = others.saturating_add(new);
@@ -400,7 +267,7 @@ impl Transaction {
             return Err(Full::State { bytes: bytes as u64, most: most as u64 });
         }
         if let Some(home) = state.home.as_ref().filter(|_| new > old) {
-            home.room().after(home.room().bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
+            home.room.after(home.room.bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
         }
         if let Some(together) = state.together.as_ref().filter(|_| new > old) {
             let first = if state.is_empty() { OVERHEAD_BYTES } else { 0 };
@@ -414,7 +281,7 @@ impl Transaction {
     }
 
     /// Removes a key; nothing happens where there is none.
-    pub fn delete(&mut self, state: &State, key: &str) {
+    pub(crate) fn delete(&mut self, state: &State, key: &str) {
         self.removed += self.size(state, key);
         if state.lock().values.contains_key(key) {
             self.writes.insert(key.into(), None);
@@ -436,7 +303,13 @@ impl Transaction {
     /// # Errors
     ///
     /// [`IncrementError`].
-    pub fn increment(&mut self, state: &State, key: &str, delta: u64, most: usize) -> Result<u64, IncrementError> {
+    pub(crate) fn increment(
+        &mut self,
+        state: &State,
+        key: &str,
+        delta: u64,
+        most: usize,
+    ) -> Result<u64, IncrementError> {
         let old = match self.get(state, key) {
             None => 0,
             Some(bytes) => {
@@ -451,42 +324,15 @@ impl Transaction {
         Ok(new)
     }
 
-    /// Adds what a later one would change, over the same state. Gives what it holds more by that, in bytes.
-    pub(crate) fn follow(&mut self, later: Self) -> isize {
-        let mut more = 0;
-        for (key, value) in later.writes {
-            more += held_bytes(&key, value.as_ref());
-            if let Some(old) = self.writes.get(&key) {
-                more -= held_bytes(&key, old.as_ref());
-            }
-            self.writes.insert(key, value);
-        }
-        self.added += later.added;
-        self.removed += later.removed;
-        self.brought_over |= later.brought_over;
-        more
-    }
-
-    /// What it holds, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.writes.iter().map(|(key, value)| held_bytes(key, value.as_ref()).unsigned_abs()).sum()
-    }
-
-    /// In what it differs from what another one writes.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let told = |written: Option<&Option<Bytes>>| match written {
-            None => "leaves it".to_owned(),
-            Some(None) => "deletes it".to_owned(),
-            Some(Some(value)) => format!("sets it to {}", beginning(value)),
-        };
-        let keys: BTreeSet<&str> = self.writes.keys().chain(other.writes.keys()).map(|key| &**key).collect();
-        let differing = keys.into_iter().filter(|key| self.writes.get(*key) != other.writes.get(*key));
-        differing
-            .map(|key| {
-                let (this, that) = (told(self.writes.get(key)), told(other.writes.get(key)));
-                format!("of the state's key {key:?}, it {this}, and the live one {that}")
-            })
-            .collect()
+    /// A page of the keys in order, those after the page that gave the `cursor`; and the cursor of the next page. None and 0 are the beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownCursor`].
+    pub(crate) fn keys(&self, state: &State, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), UnknownCursor> {
+        let mut committed = state.lock();
+        let Committed { values, listed, .. } = &mut *committed;
+        listing::page(listed, values, &self.writes, cursor)
     }
 
     /// By how many bytes its commit makes the state larger, and by how many smaller.
@@ -498,25 +344,9 @@ impl Transaction {
         })
     }
 
-    /// Whether its commit changes nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && !self.brought_over && !self.forgets
-    }
-
     /// Deletes all that there is.
     fn delete_all(&mut self, state: &State) {
         self.writes = state.lock().values.keys().map(|key| (key.clone(), None)).collect();
-    }
-
-    /// Says that the state is in the schema of its writer when this is committed.
-    pub(crate) fn bring_over(&mut self) {
-        self.brought_over = true;
-    }
-
-    /// Forgets all writes.
-    pub fn discard(&mut self) {
-        *self = Self::default();
     }
 
     /// Makes all writes at once, on disk first where the state is there as well.
@@ -534,7 +364,7 @@ impl Transaction {
     }
 
     /// Makes all writes at once, by a release that writes in this schema.
-    pub fn commit(&mut self, state: &State, schema: u32) {
+    pub(crate) fn commit(&mut self, state: &State, schema: u32) {
         if self.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::Full;
+use super::full::Full;
 use crate::address::Address;
 
 /// Of one service.

@@ -40,8 +40,7 @@ use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::middleware::Entry;
 use crate::router::into_send_error;
-use crate::state::durable::Saving;
-use crate::state::{State, Transaction};
+use crate::state::{Saving, State, Transaction};
 
 /// The turn that runs now, of a guest that stays the same from turn to turn.
 pub(crate) struct Turn {

@@ -3,11 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::survey::Damage;
-
-/// Damages that one error names; there may be very many.
-const NAMED: usize = 5;
-
 /// Why durable state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -73,16 +68,4 @@ impl StateError {
             }
         }
     }
-}
-
-/// The error that names what is damaged.
-pub(super) fn damaged(path: &Path, damage: &[Damage]) -> StateError {
-    let mut named: Vec<String> = damage.iter().take(NAMED).map(ToString::to_string).collect();
-    if damage.len() > NAMED {
-        named.push(format!("and {} more", damage.len() - NAMED));
-    }
-    if named.is_empty() {
-        named.push("a page of it is not what was written".to_owned());
-    }
-    StateError::Damaged { path: path.to_owned(), detail: named.join("; ") }
 }

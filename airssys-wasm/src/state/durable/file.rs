@@ -18,50 +18,25 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
-use super::layout::{ABOUT_TABLE, FORMAT, ID, OLD_STATES_TABLE, Place, RECORD, STATES_TABLE, VALUE};
-use super::lost::{self, Key, Lost, Shelved};
+use super::StateError;
+use super::bring_over::bring_over;
+use super::damage::damaged;
+use super::kept::Kept;
+use super::layout::{self, ABOUT_TABLE, FORMAT, ID, NEWEST, Place, STATES_TABLE, VALUE, WITH_LOST};
+use super::lost::{self, Key, Lost};
 use super::mark::{Mark, Marked};
-use super::pages::{Commit, NoPages, Pages};
+use super::newest::{chosen, emptied, older, pages, refuse_newer};
+use super::pages::{Commit, Pages};
 use super::storage::Storage;
-use super::sums::{Record, SUM, Sums, of_value, read_value, write_value};
-use super::survey::{Damage, Spot, Survey, about};
-use super::{StateError, damaged};
+use super::sums::{Record, Sums, of_value, write_value};
+use super::survey::{Survey, about};
 
-/// The layout that is written here. A file with a lower number is written anew when it is opened.
-pub(super) const NEWEST: u64 = 2;
-/// The same, with what is lost. A file with a higher number is not touched.
-pub(super) const WITH_LOST: u64 = 3;
 /// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a file is waited for that is in use: a mesh that was just dropped is about to let go.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// One state as it is on disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Its values, by key.
-    pub values: BTreeMap<Box<str>, Bytes>,
-    /// How many commits have changed it.
-    pub commits: u64,
-    /// The version of what the values mean, as the guest sees it.
-    pub schema: u32,
-}
-
-impl Kept {
-    /// Of all keys and values.
-    pub(crate) fn bytes(&self) -> usize {
-        self.values.iter().map(|(key, value)| key.len() + value.len()).sum()
-    }
-}
-
-/// One state as it is on disk, and what its values come to.
-#[derive(Debug, Default)]
-pub(crate) struct Loaded {
-    pub(crate) kept: Kept,
-    pub(in crate::state) sums: Sums,
-}
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// One commit, as it goes to disk.
 pub(super) struct Change<'a> {
@@ -95,7 +70,7 @@ impl StateFile {
     /// Where it is in a data folder.
     #[must_use]
     pub fn path(data_folder: &Path) -> PathBuf {
-        data_folder.join("state").join("state.redb")
+        layout::path(data_folder)
     }
 
     /// Opens the file of a data folder, and makes it where it is not there. What a killed host had not finished is taken back; that takes time, as reading
@@ -124,26 +99,6 @@ impl StateFile {
         }
     }
 
-    /// A new file, which must not be there yet, with these states. Not in a data folder: nothing else is there beside it.
-    pub(super) fn make_with(
-        path: &Path,
-        states: &BTreeMap<String, BTreeMap<Box<str>, Kept>>,
-        lost: &[Lost],
-    ) -> Result<(), StateError> {
-        let failed = |source| StateError::File { what: "make", path: path.to_owned(), source };
-        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(failed)?;
-        let storage = Storage::file(path).map_err(failed)?;
-        let file = Self::whole(storage, path.to_owned(), None)?;
-        file.put_all(states.iter().map(|(service, states)| (service.as_str(), states)))?;
-        if !lost.is_empty() {
-            file.lose(lost)?;
-        }
-        drop(file);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
-    }
-
     /// On something else than a file; `name` is what errors call it.
     ///
     /// # Errors
@@ -154,36 +109,8 @@ impl StateFile {
         Self::whole(Storage::new(backend), name.to_owned(), None)
     }
 
-    /// All that a data folder has, read without a change to it. What is damaged is in what comes back, and no error.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`]: nothing at all could be read, or a host has it.
-    pub fn survey(data_folder: &Path) -> Result<Survey, StateError> {
-        let path = Self::path(data_folder);
-        let file = |source| StateError::File { what: "open", path: path.clone(), source };
-        let storage = Storage::to_look_at(&path).map_err(file)?;
-        let begun = Instant::now();
-        while !storage.hold_to_look().map_err(file)? {
-            if begun.elapsed() > PATIENCE {
-                return Err(StateError::InUse { path });
-            }
-            thread::sleep(LOOK_EVERY);
-        }
-        let Some(pages) = pages(&storage, &path)? else {
-            return emptied(&path, Mark::beside(&path)).map_or_else(|| Ok(Survey::default()), Err);
-        };
-        let (commit, _) = chosen(&pages, &path)?;
-        let mut survey = Survey::of(&pages, &commit, true);
-        refuse_newer(survey.format, &path)?;
-        if let Some(older) = older(survey.id, &commit, Mark::beside(&path)) {
-            survey.damage.push(Damage::File { detail: older });
-        }
-        Ok(survey)
-    }
-
     /// Looks at all pages before the store does.
-    fn whole(storage: Storage, path: PathBuf, mark: Option<Mark>) -> Result<Self, StateError> {
+    pub(super) fn whole(storage: Storage, path: PathBuf, mark: Option<Mark>) -> Result<Self, StateError> {
         let mut known = None;
         if let Some(pages) = pages(&storage, &path)? {
             let (commit, whole) = chosen(&pages, &path)?;
@@ -253,12 +180,12 @@ impl StateFile {
                 Some(format) if format >= NEWEST => {
                     drop(about);
                     if format == WITH_LOST {
-                        *file.lock_lost() = file.read_lost(&writing)?;
+                        *file.lock_lost() = lost::read(&writing, &file.path)?;
                     }
                     writing.abort().map_err(file.error("read"))?;
                     return Ok(id.unwrap_or_default());
                 }
-                Some(_) => file.bring_over(&writing)?,
+                Some(_) => bring_over(&writing, &file.path)?,
                 None => drop(writing.open_table(STATES_TABLE).map_err(file.error("write"))?),
             }
             about.insert(FORMAT, NEWEST).map_err(file.error("write"))?;
@@ -268,41 +195,6 @@ impl StateFile {
             Ok(new_id)
         })?;
         Ok(file)
-    }
-
-    /// Writes what stands there in format 1 with sums, in the same step.
-    fn bring_over(&self, writing: &WriteTransaction) -> Result<(), StateError> {
-        {
-            let old = writing.open_table(OLD_STATES_TABLE).map_err(self.error("read"))?;
-            let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
-            let mut of: Option<(String, String)> = None;
-            let mut record = Record::default();
-            let mut summed = Vec::new();
-            for entry in old.iter().map_err(self.error("read"))? {
-                let (place, value) = entry.map_err(self.error("read"))?;
-                let (service, actor, key) = place.value();
-                // Before the values of a state stands its record.
-                if of.as_ref().is_none_or(|(of, whose)| of != service || whose != actor) {
-                    if let Some((service, actor)) = of.replace((service.to_owned(), actor.to_owned())) {
-                        self.put(&mut table, (&service, &actor), record)?;
-                    }
-                    record = Record::default();
-                }
-                let Some(named) = key.strip_prefix(VALUE) else {
-                    let read = Record::of_old_bytes(value.value());
-                    record = read.ok_or_else(|| damaged(&self.path, &[Damage::Record { of: spot(service, actor) }]))?;
-                    continue;
-                };
-                let sum = of_value(service, actor, named, value.value());
-                record.sums.add(sum);
-                write_value(value.value(), sum, &mut summed);
-                table.insert((service, actor, key), &summed[..]).map_err(self.error("write"))?;
-            }
-            if let Some((service, actor)) = of {
-                self.put(&mut table, (&service, &actor), record)?;
-            }
-        }
-        writing.delete_table(OLD_STATES_TABLE).map(drop).map_err(self.error("write"))
     }
 
     /// The commit that the head says is the newest.
@@ -315,118 +207,6 @@ impl StateFile {
         let Some((mark, newest)) = self.mark.as_ref().zip(self.newest()) else { return };
         // What the file has is right all the same; an older copy of it would be noticed later, or not at all.
         let _only_less_safe = mark.write(Marked { id: self.id, number: newest.number });
-    }
-
-    /// The services that have state, in order.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`].
-    pub fn services(&self) -> Result<Vec<String>, StateError> {
-        self.sound(|| {
-            let states = self.states()?;
-            let mut services: Vec<String> = Vec::new();
-            let mut from = String::new();
-            // A step for each service, however much state it has.
-            loop {
-                let mut rest = states.range::<Place<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
-                let Some(first) = rest.next() else { return Ok(services) };
-                let service = first.map_err(self.error("read"))?.0.value().0.to_owned();
-                // The smallest text that comes after all keys of this service.
-                from = format!("{service}\0");
-                services.push(service);
-            }
-        })
-    }
-
-    /// All states of a service, by key of the actor; empty for a service's only state.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`]; it is damaged where one of its values is not what was written.
-    pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
-        let Shelved { states, lost } = self.load(service)?;
-        if !lost.is_empty() {
-            return Err(StateError::Damaged { path: self.path.clone(), detail: lost::told(&lost) });
-        }
-        Ok(states.into_iter().map(|(actor, loaded)| (actor, loaded.kept)).collect())
-    }
-
-    /// [`StateFile::read`], with what the values come to. What is damaged is lost, and no error.
-    pub(crate) fn load(&self, service: &str) -> Result<Shelved, StateError> {
-        self.sound(|| {
-            let states = self.states()?;
-            let mut found: BTreeMap<Box<str>, Loaded> = BTreeMap::new();
-            let mut expected = Sums::default();
-            let mut last: Option<Box<str>> = None;
-            let mut damage = Vec::new();
-            for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
-                let (place, value) = entry.map_err(self.error("read"))?;
-                let (of, actor, key) = place.value();
-                if of != service {
-                    break;
-                }
-                if last.as_deref() != Some(actor) {
-                    compare(service, last.replace(actor.into()), expected, &found, &mut damage);
-                    found.insert(actor.into(), Loaded::default());
-                    expected = Sums::default();
-                }
-                let Some(loaded) = found.get_mut(actor) else { continue };
-                match key.strip_prefix(VALUE) {
-                    Some(key) => match read_value(service, actor, key, value.value()) {
-                        Some((value, sum)) => {
-                            loaded.sums.add(sum);
-                            loaded.kept.values.insert(key.into(), Bytes::copy_from_slice(value));
-                        }
-                        None => {
-                            let key = Some(key.to_owned());
-                            damage.push(Damage::Value { of: Spot { key, ..spot(service, actor) } });
-                        }
-                    },
-                    None => match Record::of_bytes(service, actor, value.value()) {
-                        Some(record) => {
-                            (loaded.kept.commits, loaded.kept.schema) = (record.commits, record.schema);
-                            expected = record.sums;
-                        }
-                        None => damage.push(Damage::Record { of: spot(service, actor) }),
-                    },
-                }
-            }
-            compare(service, last, expected, &found, &mut damage);
-            let of = |damage: &Damage| Some(Lost::at(&damage.spot()?, damage.to_string()));
-            let lost = self.lost().into_iter().chain(damage.iter().filter_map(of));
-            let lost: Vec<_> = lost.filter_map(|lost| lost.keys_of(service)).collect();
-            found.retain(|actor, _| !lost.iter().any(|lost| lost.has(actor)));
-            Ok(Shelved { states: found, lost })
-        })
-    }
-
-    /// The bytes of all keys and values of a service.
-    pub(crate) fn bytes(&self, service: &str) -> Result<u64, StateError> {
-        self.sound(|| {
-            let next = format!("{service}\0");
-            let all = (service, "", "")..(next.as_str(), "", "");
-            let mut bytes = 0;
-            for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
-                let (place, value) = entry.map_err(self.error("read"))?;
-                if let Some(key) = place.value().2.strip_prefix(VALUE) {
-                    bytes += (key.len() + value.value().len().saturating_sub(SUM)) as u64;
-                }
-            }
-            Ok(bytes)
-        })
-    }
-
-    /// How many commits have changed a state.
-    pub(super) fn commits(&self, service: &str, actor: &str) -> Result<u64, StateError> {
-        self.sound(|| {
-            let Some(found) = self.states()?.get((service, actor, RECORD)).map_err(self.error("read"))? else {
-                return Ok(0);
-            };
-            let record = Record::of_bytes(service, actor, found.value());
-            let record = record.ok_or_else(|| damaged(&self.path, &[Damage::Record { of: spot(service, actor) }]))?;
-            Ok(record.commits)
-        })
     }
 
     /// Puts these states in the place of all that a service has, as one step.
@@ -444,12 +224,12 @@ impl StateFile {
     ///
     /// [`StateError`]; nothing has changed then.
     pub fn forget(&self, service: &str, actor: &str) -> Result<bool, StateError> {
-        let lost = self.lost_without(&[lost::only(service, actor)]);
+        let lost = lost::without(&self.lost(), &[lost::only(service, actor)]);
         let there_was = self.sound(|| {
             let writing = self.writing()?;
             let mut there_was = lost.is_some();
             if let Some(lost) = &lost {
-                self.write_lost(&writing, lost)?;
+                lost::write(&writing, lost, &self.path)?;
             }
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
@@ -473,17 +253,17 @@ impl StateFile {
     }
 
     /// [`StateFile::replace`] for several services, as one step.
-    fn put_all<'a>(
+    pub(super) fn put_all<'a>(
         &self,
         all: impl Iterator<Item = (&'a str, &'a BTreeMap<Box<str>, Kept>)>,
     ) -> Result<(), StateError> {
         let all: Vec<_> = all.collect();
         let ranges: Vec<(Key, Key)> = all.iter().map(|(service, _)| lost::all_of(service)).collect();
-        let lost = self.lost_without(&ranges);
+        let lost = lost::without(&self.lost(), &ranges);
         self.sound(|| {
             let writing = self.writing()?;
             if let Some(lost) = &lost {
-                self.write_lost(&writing, lost)?;
+                lost::write(&writing, lost, &self.path)?;
             }
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
@@ -504,7 +284,7 @@ impl StateFile {
                             let place = (service, &**actor, key.as_str());
                             table.insert(place, &summed[..]).map_err(self.error("write"))?;
                         }
-                        self.put(&mut table, (service, actor), record)?;
+                        record.put(&mut table, service, actor).map_err(self.error("write"))?;
                     }
                 }
             }
@@ -518,10 +298,10 @@ impl StateFile {
     }
 
     /// Lets states count as lost.
-    fn lose(&self, lost: &[Lost]) -> Result<(), StateError> {
+    pub(super) fn lose(&self, lost: &[Lost]) -> Result<(), StateError> {
         self.sound(|| {
             let writing = self.writing()?;
-            self.write_lost(&writing, lost)?;
+            lost::write(&writing, lost, &self.path)?;
             let mut about = writing.open_table(ABOUT_TABLE).map_err(self.error("write"))?;
             about.insert(FORMAT, WITH_LOST).map_err(self.error("write"))?;
             drop(about);
@@ -529,7 +309,12 @@ impl StateFile {
         })
     }
 
-    pub(super) fn lock_lost(&self) -> MutexGuard<'_, Vec<Lost>> {
+    /// Which states are lost.
+    pub(super) fn lost(&self) -> Vec<Lost> {
+        self.lock_lost().clone()
+    }
+
+    fn lock_lost(&self) -> MutexGuard<'_, Vec<Lost>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -591,7 +376,7 @@ impl StateFile {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
                 let (mut full_key, mut summed) = (String::new(), Vec::new());
                 for Change { service, actor, record, writes, sums } in changes {
-                    self.put(&mut table, (service, actor), record)?;
+                    record.put(&mut table, service, actor).map_err(self.error("write"))?;
                     let mut sums = sums.iter();
                     for (key, value) in writes {
                         full_key.clear();
@@ -619,21 +404,7 @@ impl StateFile {
         Ok(())
     }
 
-    fn put(
-        &self,
-        table: &mut Table<'_, Place<'static>, &'static [u8]>,
-        (service, actor): (&str, &str),
-        record: Record,
-    ) -> Result<(), StateError> {
-        if record.commits == 0 {
-            // Nobody has written to it.
-            return table.remove((service, actor, RECORD)).map(drop).map_err(self.error("write"));
-        }
-        let record = record.to_bytes(service, actor);
-        table.insert((service, actor, RECORD), &record[..]).map(drop).map_err(self.error("write"))
-    }
-
-    fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
+    pub(super) fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
         let reading = self.database()?.begin_read().map_err(self.error("read"))?;
         reading.open_table(STATES_TABLE).map_err(self.error("read"))
     }
@@ -659,7 +430,7 @@ impl StateFile {
         StateError::of(what, &self.path)
     }
 
-    fn sound<T>(&self, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
+    pub(super) fn sound<T>(&self, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
         sound(&self.path, act)
     }
 }
@@ -672,68 +443,6 @@ impl Drop for StateFile {
             let _only_less_safe = mark.sync();
         }
     }
-}
-
-/// Where a whole state is.
-fn spot(service: &str, actor: &str) -> Spot {
-    Spot { service: service.to_owned(), actor: actor.to_owned(), key: None }
-}
-
-/// Whether the values of a state that was read are those that its record means.
-fn compare(
-    service: &str,
-    actor: Option<Box<str>>,
-    expected: Sums,
-    found: &BTreeMap<Box<str>, Loaded>,
-    damage: &mut Vec<Damage>,
-) {
-    let Some(actor) = actor else { return };
-    let sums = found.get(&actor).map(|loaded| loaded.sums).unwrap_or_default();
-    if sums != expected {
-        let detail = format!("it has {} values, and had {}, or they are others", sums.values(), expected.values());
-        damage.push(Damage::State { of: spot(service, &actor), detail });
-    }
-}
-
-/// The head of a file; none where the file is empty.
-fn pages<'a>(storage: &'a Storage, path: &Path) -> Result<Option<Pages<'a>>, StateError> {
-    let path = path.to_owned();
-    Pages::open(storage).map_err(|error| match error {
-        NoPages::Unread(source) => StateError::File { what: "read", path, source },
-        NoPages::Head(detail) => StateError::Damaged { path, detail: detail.to_owned() },
-    })
-}
-
-/// The commit that the store will open, and whether it is whole.
-fn chosen(pages: &Pages<'_>, path: &Path) -> Result<(Commit, bool), StateError> {
-    let whole = |commit: &&Commit| pages.walk(commit, false, |_, _| ());
-    let found = pages.commits.iter().find(whole).map(|commit| (*commit, true));
-    let found = found.or_else(|| pages.commits.first().map(|commit| (*commit, false)));
-    found.ok_or_else(|| damaged(path, &[]))
-}
-
-fn refuse_newer(format: Option<u64>, path: &Path) -> Result<(), StateError> {
-    match format {
-        Some(format) if format > WITH_LOST => {
-            Err(StateError::NewerFormat { path: path.to_owned(), format, known: WITH_LOST })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What is wrong where a file is empty that was not: of one that is made anew there is no mark.
-fn emptied(path: &Path, marked: Option<Marked>) -> Option<StateError> {
-    let detail = format!("it is empty, and step number {} was written", marked?.number);
-    Some(StateError::OlderCopy { path: path.to_owned(), detail })
-}
-
-/// What is wrong where a file is not as new as the mark beside it says.
-fn older(id: Option<u64>, commit: &Commit, marked: Option<Marked>) -> Option<String> {
-    let marked = marked.filter(|marked| Some(marked.id) == id && marked.number > commit.number)?;
-    let (found, known) = (commit.number, marked.number);
-    Some(format!(
-        "its newest step is number {found}, and number {known} was written: it is an older copy, or a part of it is"
-    ))
 }
 
 /// What a killed host or an error has left unfinished is taken back here.

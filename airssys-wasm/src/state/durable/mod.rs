@@ -9,31 +9,42 @@
 //! it is what everybody was told. After a write that failed nobody knows what the disk has, so nothing more is written until it has been looked at, and
 //! what it has too much is taken back.
 
+mod bring_over;
+mod damage;
 mod error;
 mod file;
 mod journal;
+mod kept;
 mod layout;
 mod lost;
 mod mark;
+mod newest;
 mod pages;
+mod read;
 mod room;
+mod salvage;
 mod shelf;
+mod spot;
 mod storage;
 mod sums;
 mod survey;
 mod writer;
 
+pub use damage::Damage;
 pub use error::StateError;
-use error::damaged;
-pub use file::{Kept, StateFile};
-pub(super) use journal::Home;
-pub(crate) use journal::{Journal, NO_MESSAGE, Saving};
-pub use lost::Lost;
+pub use file::StateFile;
+pub(crate) use journal::Journal;
+pub use kept::Kept;
 #[cfg(test)]
-pub(crate) use lost::Shelved;
+pub(crate) use kept::Shelved;
+pub use lost::Lost;
+pub(super) use lost::LostStates;
 pub(crate) use lost::told;
+pub(super) use room::Room;
 pub(crate) use shelf::Shelf;
-pub use survey::{Damage, Spot, Survey};
+pub use spot::Spot;
+pub(super) use sums::Sums;
+pub use survey::Survey;
 
 #[cfg(test)]
 mod tests;

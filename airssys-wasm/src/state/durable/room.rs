@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::state::Full;
+use crate::state::full::Full;
 
 /// Changed by the thread that writes, and seen by everybody.
 #[derive(Debug)]

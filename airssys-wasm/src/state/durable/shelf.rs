@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::file::{Kept, Loaded};
-use super::journal::{Home, Journal};
-use super::lost::{LostKeys, LostStates, Shelved};
+use super::journal::Journal;
+use super::kept::{Kept, Loaded, Shelved};
+use super::lost::{LostKeys, LostStates};
 use super::sums::Sums;
 use crate::state::State;
 
@@ -33,7 +33,7 @@ impl Shelf {
     pub(crate) fn new(journal: Journal, service: &str, Shelved { states, lost }: Shelved) -> Self {
         let service: Arc<str> = service.into();
         let states = states.into_iter().map(|(actor, Loaded { kept, sums })| {
-            let state = State::kept(kept, Home::new(&journal, &service, &actor, sums));
+            let state = State::kept(kept, journal.home(&service, &actor, sums));
             (actor, Arc::new(state))
         });
         let states = Mutex::new(states.collect());
@@ -52,7 +52,7 @@ impl Shelf {
             states.retain(|_, state| state.commits() > 0 || Arc::strong_count(state) > 1);
             self.look_at.store(states.len() * 2, Ordering::Relaxed);
         }
-        let mut home = Home::new(&self.journal, &self.service, actor, Sums::default());
+        let mut home = self.journal.home(&self.service, actor, Sums::default());
         // Looked at once for each key that is new, and there are few that are damaged, if any.
         home.lost = self.is_lost(actor).then(|| Arc::clone(&self.lost));
         let state = Arc::new(State::kept(Kept::default(), home));

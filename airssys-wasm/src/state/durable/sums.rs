@@ -4,7 +4,10 @@
 //! of a state says how many values there are, and adds up their sums: a value that is missing, too much or from another time is noticed too. These sums are
 //! against damage and not against people: XXH3, 64 bits.
 
+use redb::{StorageError, Table};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::layout::{self, Place};
 
 /// Of a sum, in bytes.
 pub(super) const SUM: usize = 8;
@@ -49,7 +52,7 @@ pub(super) struct Record {
 
 impl Record {
     /// As it is written.
-    pub(super) fn to_bytes(self, service: &str, actor: &str) -> [u8; RECORD + SUM] {
+    fn to_bytes(self, service: &str, actor: &str) -> [u8; RECORD + SUM] {
         let mut bytes = [0; RECORD + SUM];
         let sums = self.sums;
         let body = self.commits.to_le_bytes().into_iter().chain(self.schema.to_le_bytes());
@@ -58,6 +61,20 @@ impl Record {
         let (body, sum) = bytes.split_at_mut(RECORD);
         sum.copy_from_slice(&sum_of(b"record", service, actor, "", body).to_le_bytes());
         bytes
+    }
+
+    /// Writes it, or takes it away where nobody has written to the state.
+    pub(super) fn put(
+        self,
+        table: &mut Table<'_, Place<'static>, &'static [u8]>,
+        service: &str,
+        actor: &str,
+    ) -> Result<(), StorageError> {
+        let place = (service, actor, layout::RECORD);
+        if self.commits == 0 {
+            return table.remove(place).map(drop);
+        }
+        table.insert(place, &self.to_bytes(service, actor)[..]).map(drop)
     }
 
     /// None where it is damaged.

@@ -4,17 +4,18 @@
 //! own sum is right; the state that it belongs to is named all the same, since more of that page may be missing, or all of it be from another time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 
 use bytes::Bytes;
 
-use super::file::{Kept, NEWEST};
-use super::layout::{ABOUT, FORMAT, ID, LOST, OLD_STATES, RECORD, STATES, VALUE};
+use super::StateError;
+use super::damage::{Damage, damaged};
+use super::kept::Kept;
+use super::layout::{self, ABOUT, FORMAT, ID, LOST, NEWEST, OLD_STATES, RECORD, STATES, VALUE};
 use super::lost::Lost;
 use super::pages::{Commit, Of, Pages, Seen};
+use super::spot::Spot;
 use super::sums::{Record, Sums, read_value};
-use super::{StateError, StateFile, damaged};
 
 /// What is in a file of durable states.
 #[derive(Debug, Default)]
@@ -25,118 +26,6 @@ pub struct Survey {
     pub damage: Vec<Damage>,
     pub(super) format: Option<u64>,
     pub(super) id: Option<u64>,
-}
-
-/// Something that is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Damage {
-    /// Something that no state can be named for.
-    File {
-        /// What.
-        detail: String,
-    },
-    /// A part of the file cannot be read, or not as a whole, and nobody knows what was in it.
-    Between {
-        /// The last before it; none where it is at the beginning.
-        after: Option<Spot>,
-        /// The first after it; none where it is at the end.
-        before: Option<Spot>,
-        /// The first and the last service that may have had something there; none where that is not known.
-        services: (Option<String>, Option<String>),
-    },
-    /// The record of a state, which says how many values it has.
-    Record {
-        /// Of which state.
-        of: Spot,
-    },
-    /// Values of a state are missing, or from another time.
-    State {
-        /// Which state.
-        of: Spot,
-        /// What.
-        detail: String,
-    },
-    /// One value.
-    Value {
-        /// Which.
-        of: Spot,
-    },
-    /// What a host has found damaged, and does without since. What is left of it stands in the file.
-    Lost {
-        /// Which states.
-        lost: Lost,
-    },
-}
-
-/// Where something is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spot {
-    /// The service.
-    pub service: String,
-    /// The key of the actor; empty for a service's only state.
-    pub actor: String,
-    /// The key of the value; none for the state as a whole.
-    pub key: Option<String>,
-}
-
-impl fmt::Display for Spot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(key) = &self.key {
-            write!(f, "the value {key:?} of ")?;
-        }
-        f.write_str(&self.service)?;
-        if self.actor.is_empty() { Ok(()) } else { write!(f, ", actor {:?}", self.actor) }
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { detail } => f.write_str(detail),
-            Self::Between { after, before, .. } => {
-                f.write_str("what stood ")?;
-                match (after, before) {
-                    (None, None) => f.write_str("in its states")?,
-                    (Some(after), None) => write!(f, "after {after}")?,
-                    (None, Some(before)) => write!(f, "before {before}")?,
-                    (Some(after), Some(before)) => write!(f, "between {after} and {before}")?,
-                }
-                f.write_str(" cannot be read, or not as a whole")
-            }
-            Self::Record { of } => write!(f, "the record of {of} is not what was written"),
-            Self::State { of, detail } => write!(f, "{of}: {detail}"),
-            Self::Value { of } => write!(f, "{of} is not what was written"),
-            Self::Lost { lost } => f.write_str(lost.says()),
-        }
-    }
-}
-
-impl Damage {
-    /// Where it is, as far as that is known; for a part that cannot be read, what is before it or after it.
-    #[must_use]
-    pub fn spot(&self) -> Option<Spot> {
-        match self {
-            Self::File { .. } => None,
-            Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()).cloned(),
-            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(of.clone()),
-            Self::Lost { lost } => Some(lost.spot()),
-        }
-    }
-
-    /// Whether it may be a service's.
-    #[must_use]
-    pub fn is_of(&self, service: &str) -> bool {
-        match self {
-            Self::File { .. } => true,
-            Self::Between { services: (first, last), .. } => {
-                first.as_ref().is_none_or(|first| first.as_str() <= service)
-                    && last.as_ref().is_none_or(|last| service <= last.as_str())
-            }
-            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => of.service == service,
-            Self::Lost { lost } => lost.is_of(service),
-        }
-    }
 }
 
 /// One state as it is found.
@@ -172,15 +61,6 @@ struct Hole {
 }
 
 impl Survey {
-    /// Writes what is well into a new file, which a host can use in the place of the one that was looked at: as `state/state.redb` of its data folder.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`]; there is a file of this name already, or it cannot be written. What was written by then is left.
-    pub fn write_to(&self, path: &Path) -> Result<(), StateError> {
-        StateFile::make_with(path, &self.states, &[])
-    }
-
     /// What is damaged of a service, or may be; none where it is well.
     ///
     /// # Errors
@@ -188,7 +68,20 @@ impl Survey {
     /// [`StateError::Damaged`], which names it. `data_folder` is where it was looked at.
     pub fn check(&self, service: &str, data_folder: &Path) -> Result<(), StateError> {
         let damage: Vec<Damage> = self.damage.iter().filter(|damage| damage.is_of(service)).cloned().collect();
-        if damage.is_empty() { Ok(()) } else { Err(damaged(&StateFile::path(data_folder), &damage)) }
+        if damage.is_empty() { Ok(()) } else { Err(damaged(&layout::path(data_folder), &damage)) }
+    }
+
+    /// What a host has to do without; none where that cannot be known.
+    pub(super) fn lost(&self) -> Option<Vec<Lost>> {
+        // Without sums nobody knows what beside a part that cannot be read is whole.
+        self.format.filter(|format| *format >= NEWEST)?;
+        let mut all = Vec::new();
+        for damage in &self.damage {
+            all.extend(damage.lost()?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        (!all.is_empty()).then_some(all)
     }
 
     /// Of the newest commit that can be read. The values themselves are `keep`t, or looked at only.

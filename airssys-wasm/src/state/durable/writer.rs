@@ -24,11 +24,11 @@ use tokio::sync::oneshot;
 
 use super::StateError;
 use super::file::{Change, StateFile};
-use super::journal::NO_MESSAGE;
-use super::lost::Shelved;
+use super::kept::Shelved;
 use super::room::Room;
 use super::sums::{Record, Sums, of_value};
-use crate::state::{State, Transaction};
+use crate::state::saving::OnDisk;
+use crate::state::{NO_MESSAGE, Save, State};
 
 /// Commits that are written as one step at most.
 const GROUP: usize = 4_096;
@@ -56,35 +56,6 @@ pub(super) enum Order {
 
 /// Who wants to know what a service has, by the key of the actor.
 pub(super) type Read = oneshot::Sender<Result<Shelved, StateError>>;
-
-/// One commit.
-pub(super) struct Save {
-    pub(super) state: Arc<State>,
-    pub(super) writes: Transaction,
-    /// The message whose turn it is.
-    pub(super) id: u64,
-    /// The schema of who wrote.
-    pub(super) schema: u32,
-    pub(super) rest: Rest,
-    pub(super) done: oneshot::Sender<Outcome>,
-}
-
-/// What happens with a commit besides the writes; dropped, it does not.
-pub(super) type Rest = Box<dyn FnOnce() + Send>;
-
-/// What has happened by now, or the text that says why it has not.
-pub(super) type Outcome = Result<Saved, Arc<str>>;
-
-/// A commit that is saved. The rest of it happens when this is dropped: in whoever waited, or in the thread where nobody does any more.
-pub(super) struct Saved(Option<Rest>);
-
-impl Drop for Saved {
-    fn drop(&mut self) {
-        if let Some(rest) = self.0.take() {
-            rest();
-        }
-    }
-}
 
 /// Who writes the file.
 pub(super) struct Writer {
@@ -277,7 +248,7 @@ impl Writer {
                             home.last.store(id, Ordering::Release);
                         }
                     }
-                    Ok(Saved(Some(rest)))
+                    Ok(OnDisk(Some(rest)))
                 }
                 Err(why) => Err(Arc::clone(why)),
             };

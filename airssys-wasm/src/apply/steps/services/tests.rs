@@ -8,8 +8,8 @@ use crate::router::lane::{Holding, Lane};
 use crate::router::service::Route;
 use crate::router::waits::Waits;
 use crate::settings::Shape;
-use crate::state::Transaction;
-use crate::state::durable::{Journal, NO_MESSAGE, Shelf, Shelved, StateFile};
+use crate::state::durable::{Journal, Shelf, Shelved, StateFile};
+use crate::state::{NO_MESSAGE, Transaction};
 
 fn service(shelf: Option<&Arc<Shelf>>) -> Service {
     Service {

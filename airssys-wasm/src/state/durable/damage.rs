@@ -1,0 +1,131 @@
+//! What can be damaged of durable states.
+
+use std::fmt;
+use std::path::Path;
+
+use super::StateError;
+use super::lost::{Key, Lost, only};
+use super::spot::Spot;
+
+/// Damages that one error names; there may be very many.
+const NAMED: usize = 5;
+
+/// Something that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Damage {
+    /// Something that no state can be named for.
+    File {
+        /// What.
+        detail: String,
+    },
+    /// A part of the file cannot be read, or not as a whole, and nobody knows what was in it.
+    Between {
+        /// The last before it; none where it is at the beginning.
+        after: Option<Spot>,
+        /// The first after it; none where it is at the end.
+        before: Option<Spot>,
+        /// The first and the last service that may have had something there; none where that is not known.
+        services: (Option<String>, Option<String>),
+    },
+    /// The record of a state, which says how many values it has.
+    Record {
+        /// Of which state.
+        of: Spot,
+    },
+    /// Values of a state are missing, or from another time.
+    State {
+        /// Which state.
+        of: Spot,
+        /// What.
+        detail: String,
+    },
+    /// One value.
+    Value {
+        /// Which.
+        of: Spot,
+    },
+    /// What a host has found damaged, and does without since. What is left of it stands in the file.
+    Lost {
+        /// Which states.
+        lost: Lost,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { detail } => f.write_str(detail),
+            Self::Between { after, before, .. } => {
+                f.write_str("what stood ")?;
+                match (after, before) {
+                    (None, None) => f.write_str("in its states")?,
+                    (Some(after), None) => write!(f, "after {after}")?,
+                    (None, Some(before)) => write!(f, "before {before}")?,
+                    (Some(after), Some(before)) => write!(f, "between {after} and {before}")?,
+                }
+                f.write_str(" cannot be read, or not as a whole")
+            }
+            Self::Record { of } => write!(f, "the record of {of} is not what was written"),
+            Self::State { of, detail } => write!(f, "{of}: {detail}"),
+            Self::Value { of } => write!(f, "{of} is not what was written"),
+            Self::Lost { lost } => f.write_str(lost.says()),
+        }
+    }
+}
+
+impl Damage {
+    /// Where it is, as far as that is known; for a part that cannot be read, what is before it or after it.
+    #[must_use]
+    pub fn spot(&self) -> Option<Spot> {
+        match self {
+            Self::File { .. } => None,
+            Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()).cloned(),
+            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(of.clone()),
+            Self::Lost { lost } => Some(lost.spot()),
+        }
+    }
+
+    /// Whether it may be a service's.
+    #[must_use]
+    pub fn is_of(&self, service: &str) -> bool {
+        match self {
+            Self::File { .. } => true,
+            Self::Between { services: (first, last), .. } => {
+                first.as_ref().is_none_or(|first| first.as_str() <= service)
+                    && last.as_ref().is_none_or(|last| service <= last.as_str())
+            }
+            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => of.service == service,
+            Self::Lost { lost } => lost.is_of(service),
+        }
+    }
+
+    /// What cannot be used because of it: at most one range. None where that cannot be known.
+    pub(super) fn lost(&self) -> Option<Option<Lost>> {
+        let says = self.to_string();
+        match self {
+            Self::File { .. } | Self::Between { after: None, before: None, .. } => None,
+            Self::Lost { lost } => Some(Some(lost.clone())),
+            Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(Some(Lost::at(of, says))),
+            // Whether the states on both sides are whole, their own records say.
+            Self::Between { after: last, before, .. } => {
+                let from = last.as_ref().map_or_else(Key::default, |last| only(&last.service, &last.actor).1);
+                let to = before.as_ref().map(|next| (next.service.clone(), next.actor.clone()));
+                let is_some = to.as_ref().is_none_or(|to| from < *to);
+                Some(is_some.then_some(Lost { from, to, says }))
+            }
+        }
+    }
+}
+
+/// The error that names what is damaged.
+pub(super) fn damaged(path: &Path, damage: &[Damage]) -> StateError {
+    let mut named: Vec<String> = damage.iter().take(NAMED).map(ToString::to_string).collect();
+    if damage.len() > NAMED {
+        named.push(format!("and {} more", damage.len() - NAMED));
+    }
+    if named.is_empty() {
+        named.push("a page of it is not what was written".to_owned());
+    }
+    StateError::Damaged { path: path.to_owned(), detail: named.join("; ") }
+}

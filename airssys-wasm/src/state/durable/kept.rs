@@ -1,0 +1,42 @@
+//! What is on disk, as it is read and put there.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::lost::LostKeys;
+use super::sums::Sums;
+
+/// One state as it is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Its values, by key.
+    pub values: BTreeMap<Box<str>, Bytes>,
+    /// How many commits have changed it.
+    pub commits: u64,
+    /// The version of what the values mean, as the guest sees it.
+    pub schema: u32,
+}
+
+impl Kept {
+    /// Of all keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+}
+
+/// One state as it is on disk, and what its values come to.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) kept: Kept,
+    pub(in crate::state) sums: Sums,
+}
+
+/// What is loaded of a service.
+#[derive(Debug, Default)]
+pub(crate) struct Shelved {
+    /// Its states, by key of the actor.
+    pub(crate) states: BTreeMap<Box<str>, Loaded>,
+    /// Those that cannot be used.
+    pub(crate) lost: Vec<LostKeys>,
+}

@@ -1,0 +1,31 @@
+//! Where in the file of durable states something is.
+
+use std::fmt;
+
+/// Where something is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The service.
+    pub service: String,
+    /// The key of the actor; empty for a service's only state.
+    pub actor: String,
+    /// The key of the value; none for the state as a whole.
+    pub key: Option<String>,
+}
+
+impl Spot {
+    /// A whole state.
+    pub(super) fn of(service: &str, actor: &str) -> Self {
+        Self { service: service.to_owned(), actor: actor.to_owned(), key: None }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.key {
+            write!(f, "the value {key:?} of ")?;
+        }
+        f.write_str(&self.service)?;
+        if self.actor.is_empty() { Ok(()) } else { write!(f, ", actor {:?}", self.actor) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Writes that a state refuses.
+
+/// A write for which the state has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Full {
+    /// In the state of this address.
+    #[error(
+        "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
+    )]
+    State {
+        /// What it would come to.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
+    /// In all states in memory of the service together.
+    #[error(
+        "all states of the service together would have {bytes} bytes, and {most} is the most; hint: raise the limit `all_state` of the service, or delete keys"
+    )]
+    Service {
+        /// What it would come to, with 256 bytes for each state.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
+    /// In all durable states of the data folder together.
+    #[error(
+        "all durable state together would have {bytes} bytes, and {most} is the most; hint: raise `durable_state` in `[settings]`, or delete keys"
+    )]
+    Together {
+        /// What it would come to.
+        bytes: u64,
+        /// The bound.
+        most: u64,
+    },
+}
+
+/// A value that cannot be incremented: it is not eight bytes, the sum does not fit, or there is no room for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum IncrementError {
+    /// It holds something else than a number.
+    #[error(
+        "the value of the key {key:?} is no counter: it has {length} bytes, and a counter has 8, the lowest first; hint: a key that `set` has written cannot be incremented"
+    )]
+    NotANumber {
+        /// The key.
+        key: String,
+        /// How many bytes it has.
+        length: usize,
+    },
+    /// The sum is larger than 64 bits hold.
+    #[error("the counter {key:?} is at {value}: with {delta} more it would be larger than 64 bits hold")]
+    Overflow {
+        /// The key.
+        key: String,
+        /// What it holds.
+        value: u64,
+        /// What was to be added.
+        delta: u64,
+    },
+    /// There is no room for a new number.
+    #[error(transparent)]
+    Full(#[from] Full),
+}

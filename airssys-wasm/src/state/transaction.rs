@@ -1,0 +1,85 @@
+//! What a turn would change of a state. How it meets the state is told in [`super`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::together::Taken;
+use crate::limits::OVERHEAD_BYTES;
+use crate::shown::beginning;
+
+/// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Transaction {
+    pub(super) writes: BTreeMap<Box<str>, Option<Bytes>>,
+    /// By how many bytes all writes so far make the state larger, and by how many smaller.
+    pub(super) added: usize,
+    pub(super) removed: usize,
+    /// Whether it brings the state over to another schema, and is one also where it writes nothing.
+    pub(super) brought_over: bool,
+    /// Whether it makes the state what it was before anybody had written to it. It writes nothing else.
+    pub(super) forgets: bool,
+    /// The room that it has among the states of its service.
+    pub(super) taken: Taken,
+}
+
+impl Transaction {
+    /// Adds what a later one would change, over the same state. Gives what it holds more by that, in bytes.
+    pub(crate) fn follow(&mut self, later: Self) -> isize {
+        let mut more = 0;
+        for (key, value) in later.writes {
+            more += held_bytes(&key, value.as_ref());
+            if let Some(old) = self.writes.get(&key) {
+                more -= held_bytes(&key, old.as_ref());
+            }
+            self.writes.insert(key, value);
+        }
+        self.added += later.added;
+        self.removed += later.removed;
+        self.brought_over |= later.brought_over;
+        more
+    }
+
+    /// What it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.writes.iter().map(|(key, value)| held_bytes(key, value.as_ref()).unsigned_abs()).sum()
+    }
+
+    /// In what it differs from what another one writes.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let told = |written: Option<&Option<Bytes>>| match written {
+            None => "leaves it".to_owned(),
+            Some(None) => "deletes it".to_owned(),
+            Some(Some(value)) => format!("sets it to {}", beginning(value)),
+        };
+        let keys: BTreeSet<&str> = self.writes.keys().chain(other.writes.keys()).map(|key| &**key).collect();
+        let differing = keys.into_iter().filter(|key| self.writes.get(*key) != other.writes.get(*key));
+        differing
+            .map(|key| {
+                let (this, that) = (told(self.writes.get(key)), told(other.writes.get(key)));
+                format!("of the state's key {key:?}, it {this}, and the live one {that}")
+            })
+            .collect()
+    }
+
+    /// Whether its commit changes nothing.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && !self.brought_over && !self.forgets
+    }
+
+    /// Says that the state is in the schema of its writer when this is committed.
+    pub(crate) fn bring_over(&mut self) {
+        self.brought_over = true;
+    }
+
+    /// Forgets all writes.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// What a write takes, and one that deletes.
+fn held_bytes(key: &str, value: Option<&Bytes>) -> isize {
+    (key.len() + value.map_or(0, Bytes::len) + OVERHEAD_BYTES).cast_signed()
+}
