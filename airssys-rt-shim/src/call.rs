@@ -28,12 +28,6 @@ impl<A> ReplyTo<A> {
     pub fn answer(self, answer: A) -> Result<(), A> {
         self.0.send(answer)
     }
-
-    /// Whether nobody waits any more.
-    #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        self.0.is_closed()
-    }
 }
 
 /// Why there is no answer.

@@ -11,14 +11,14 @@ use atomic_waker::AtomicWaker;
 
 /// The bell of one consumer, rung by many.
 #[derive(Debug, Default)]
-pub struct Doorbell {
+pub(crate) struct Doorbell {
     waker: AtomicWaker,
     parked: AtomicBool,
 }
 
 impl Doorbell {
     /// Wakes the consumer where it sleeps; returns whether it did. Next to free where it does not: a fence and a load.
-    pub fn ring(&self) -> bool {
+    pub(crate) fn ring(&self) -> bool {
         fence(Ordering::SeqCst);
         self.ring_fenced()
     }
@@ -34,12 +34,12 @@ impl Doorbell {
 
     /// Whether the consumer sleeps now.
     #[must_use]
-    pub fn is_parked(&self) -> bool {
+    pub(crate) fn is_parked(&self) -> bool {
         self.parked.load(Ordering::SeqCst)
     }
 
     /// Sleeps until `ready` says true; it is asked first, and again after each ring.
-    pub async fn park(&self, ready: impl Fn() -> bool) {
+    pub(crate) async fn park(&self, ready: impl Fn() -> bool) {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
             self.parked.store(true, Ordering::Relaxed);

@@ -6,13 +6,12 @@
 pub mod call;
 pub mod child;
 pub mod dead_letter;
-pub mod doorbell;
+mod doorbell;
 pub mod exit;
 pub mod link;
 pub mod mailbox;
 pub mod monitor;
 pub mod pulse;
-pub mod registry;
 pub mod supervisor;
 pub mod system;
 pub mod timer;

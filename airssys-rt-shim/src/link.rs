@@ -40,6 +40,15 @@ impl Pid {
         &self.watch
     }
 
+    /// Links it with another one, for as long as both run. Where one has ended already, the other one ends with a [`NoProcess`] failure.
+    pub fn link(&self, other: &Self) {
+        if self != other {
+            let link = Link { ends: [self.clone(), other.clone()], hooks: Arc::default() };
+            link.tie(0);
+            link.tie(1);
+        }
+    }
+
     /// Waits for its end; says [`Down::NoProcess`] where it has ended.
     pub fn monitor(&self) -> Monitor {
         self.watch.monitor()
@@ -65,29 +74,13 @@ impl fmt::Debug for Pid {
 #[error("linked to something that does not run")]
 pub struct NoProcess;
 
-/// A link between two incarnations. It stays when this is dropped.
-#[derive(Debug)]
-pub struct Link {
+/// A link between two incarnations.
+struct Link {
     ends: [Pid; 2],
     hooks: Arc<Mutex<[Option<HookId>; 2]>>,
 }
 
 impl Link {
-    /// Links two incarnations. Where one has ended already, the other one ends with a [`NoProcess`] failure.
-    pub fn between(one: &Pid, other: &Pid) -> Self {
-        let link = Self { ends: [one.clone(), other.clone()], hooks: Arc::default() };
-        if one != other {
-            link.tie(0);
-            link.tie(1);
-        }
-        link
-    }
-
-    /// Takes the link back.
-    pub fn unlink(self) {
-        untie(&self.ends, &self.hooks);
-    }
-
     fn tie(&self, end: usize) {
         let (ends, hooks) = (self.ends.clone(), Arc::clone(&self.hooks));
         let hook = self.ends[end].watch.on_exit(move |down| {

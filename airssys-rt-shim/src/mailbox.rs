@@ -80,15 +80,6 @@ pub enum NotSent<M> {
     Closed(M),
 }
 
-impl<M> NotSent<M> {
-    /// The message.
-    pub fn into_message(self) -> M {
-        match self {
-            Self::Full(message) | Self::Closed(message) => message,
-        }
-    }
-}
-
 /// Nothing can be reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
@@ -113,7 +104,7 @@ pub struct Size<M> {
 
 impl<M> Size<M> {
     /// Each message takes one place, whatever it has.
-    pub const ONE: Self = Self { bytes: |_| 0, keep: |_, _| {}, places: |_| 1 };
+    const ONE: Self = Self { bytes: |_| 0, keep: |_, _| {}, places: |_| 1 };
 }
 
 /// Rounded up: the places together have less than one byte each too many.
@@ -256,7 +247,7 @@ impl<M> Mailbox<M> {
 
     /// The bell that consumer `consumer` sleeps on; the last one's for a number that is too large.
     #[must_use]
-    pub fn bell(&self, consumer: usize) -> &Doorbell {
+    pub(crate) fn bell(&self, consumer: usize) -> &Doorbell {
         &self.bells[consumer.min(self.bells.len() - 1)]
     }
 

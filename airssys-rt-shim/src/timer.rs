@@ -206,7 +206,7 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
     }
 
     /// How many are armed.
-    pub fn armed(&self) -> usize {
+    pub(crate) fn armed(&self) -> usize {
         self.table().armed.len()
     }
 

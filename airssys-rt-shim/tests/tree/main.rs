@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
 use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::link::{Link, NoProcess};
+use airssys_rt_shim::link::NoProcess;
 use airssys_rt_shim::monitor::{Down, Monitor};
 use airssys_rt_shim::supervisor::{
     AutoShutdown, Backoff, ChildError, ChildStatus, StartError, Strategy, SupervisorSpec, SupervisorStart,
@@ -418,7 +418,7 @@ async fn linked_children_end_together_unless_one_ends_normally() {
     let [a, b] = probes(["a", "b"], &log);
     let transient = |probe: &Arc<Probe>| probe.spec_as(Restart::Transient, Shutdown::WORKER);
     let system = start(often(Strategy::OneForOne).child(transient(&a)).child(transient(&b))).await;
-    let _link = Link::between(&a.pid(), &b.pid());
+    a.pid().link(&b.pid());
     let down = b.pid().monitor();
     a.crash();
     let Down::Ended(reason) = down.await else { panic!("no process") };
@@ -426,21 +426,15 @@ async fn linked_children_end_together_unless_one_ends_normally() {
     log.until("ready b", 2).await;
     settle().await;
 
-    Link::between(&a.pid(), &b.pid()).unlink();
-    let b_pid = b.pid();
-    a.crash();
-    log.until("ready a", 3).await;
-    settle().await;
-    assert_eq!(b.pid(), b_pid);
-
-    let _link = Link::between(&a.pid(), &b.pid());
+    a.pid().link(&b.pid());
     let dead = a.pid();
+    let b_pid = b.pid();
     a.exit(ExitReason::Normal);
     settle().await;
     assert_eq!((b.pid(), b.pid().watch().has_ended()), (b_pid.clone(), false));
 
     let down = b_pid.monitor();
-    let _link = Link::between(&b_pid, &dead);
+    b_pid.link(&dead);
     let Down::Ended(reason) = down.await else { panic!("no process") };
     assert!(reason.downcast_ref::<NoProcess>().is_some());
     system.shutdown(SECOND).await;

@@ -81,14 +81,14 @@ impl Pattern {
 
     /// Whether it matches all that `other` matches.
     #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         // A star of the other is a segment like any that a star matches; two stars are more than one segment.
         self.matches(&other.text) && (self.is_open() || !other.is_open())
     }
 
     /// Whether there is something that both match.
     #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.text.split('/'), other.text.split('/'));
         loop {
             match (ours.next(), theirs.next()) {

@@ -59,7 +59,7 @@ impl Operation {
     /// Whether a service may do it with its own address without a grant. What it may do to itself as a child is not its own affair, but that of whoever may
     /// spawn it.
     #[must_use]
-    pub fn is_free_to_oneself(self) -> bool {
+    pub(crate) fn is_free_to_oneself(self) -> bool {
         self.grant() != "spawn"
     }
 }
@@ -141,13 +141,13 @@ impl Policy {
 
     /// Whether any socket is requested and granted.
     #[must_use]
-    pub fn has_sockets(&self) -> bool {
+    pub(crate) fn has_sockets(&self) -> bool {
         !self.requests.sockets.is_empty() && !self.grants.sockets.is_empty()
     }
 
     /// Whether a socket may connect to `address`.
     #[must_use]
-    pub fn allows_socket(&self, address: SocketAddr) -> bool {
+    pub(crate) fn allows_socket(&self, address: SocketAddr) -> bool {
         let covered = |rules: &[SocketAddress]| rules.iter().any(|rule| rule.matches(address));
         covered(&self.requests.sockets) && covered(&self.grants.sockets)
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::link::{Link, NoProcess, Pid};
+use airssys_rt_shim::link::{NoProcess, Pid};
 use airssys_rt_shim::monitor;
 use tokio::sync::mpsc;
 
@@ -105,7 +105,7 @@ impl<W: Send + 'static> Child<W> {
         };
         self.tell(told, true);
         for other in links {
-            Link::between(&other, me);
+            other.link(me);
         }
     }
 
@@ -207,7 +207,7 @@ impl<W: Send + 'static> Child<W> {
             ties.pid.clone()
         };
         if let Some(me) = running {
-            Link::between(other, &me);
+            other.link(&me);
         }
     }
 
