@@ -37,14 +37,15 @@ impl Committed {
         self.commits += 1;
         self.schema = Some(schema);
         for (key, value) in writes {
-            self.bytes -= self.size(&key);
-            match value {
+            let length = key.len();
+            let old = match value {
                 Some(value) => {
-                    self.bytes += key.len() + value.len();
+                    self.bytes += length + value.len();
                     self.values.insert(key, value)
                 }
                 None => self.values.remove(&key),
             };
+            self.bytes -= old.map_or(0, |old| length + old.len());
         }
     }
 

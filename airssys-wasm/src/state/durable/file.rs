@@ -199,7 +199,7 @@ impl StateFile {
 
     /// The commit that the head says is the newest.
     fn newest(&self) -> Option<Commit> {
-        Pages::open(&self.storage).ok().flatten()?.commits.first().copied()
+        Pages::newest(&self.storage)
     }
 
     /// Marks what was committed so far.

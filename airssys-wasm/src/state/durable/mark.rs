@@ -5,13 +5,16 @@
 //! and is then worth less; it is never newer. The id says which file it is about: for one that was put in its place it does not count.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 const WORD: &str = "airssys state 1";
+/// Where what it says ends, and all of it with the sum and the end of the line.
+const SAID: usize = WORD.len() + 2 * (1 + 16);
+const LENGTH: usize = SAID + 1 + 16 + 1;
 
 /// The file, open.
 #[derive(Debug)]
@@ -59,9 +62,11 @@ impl Mark {
 
     /// Always of the same length, so a write that is cut off leaves a text with a wrong sum, and takes no room.
     pub(super) fn write(&self, Marked { id, number }: Marked) -> io::Result<()> {
-        let said = format!("{id:016x} {number:016x}");
-        let text = format!("{WORD} {said} {:016x}\n", xxh3_64(said.as_bytes()));
-        self.file.write_all_at(text.as_bytes(), 0)
+        let mut text = [0; LENGTH];
+        write!(&mut text[..], "{WORD} {id:016x} {number:016x}")?;
+        let sum = xxh3_64(&text[WORD.len() + 1..SAID]);
+        writeln!(&mut text[SAID..], " {sum:016x}")?;
+        self.file.write_all_at(&text, 0)
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

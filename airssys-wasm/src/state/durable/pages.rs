@@ -13,10 +13,8 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::storage::Storage;
+use super::storage::{HEAD, Storage};
 
-/// Of the head, in bytes.
-const HEAD: usize = 320;
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// Where the flags are, and what they mean.
 const FLAGS: usize = 9;
@@ -123,10 +121,23 @@ impl<'a> Pages<'a> {
             return Err(NoPages::Head("it is too short to be one"));
         }
         storage.read(0, &mut head).map_err(NoPages::Unread)?;
+        Self::of_head(storage, length, &head).map(Some)
+    }
+
+    /// The newest commit, by the head that was written last where that is known, and by the one that stands there otherwise.
+    pub(super) fn newest(storage: &'a Storage) -> Option<Commit> {
+        let pages = match storage.head() {
+            Some(head) => Self::of_head(storage, u64::MAX, &head).ok()?,
+            None => Self::open(storage).ok().flatten()?,
+        };
+        pages.commits.first().copied()
+    }
+
+    fn of_head(storage: &'a Storage, length: u64, head: &[u8; HEAD]) -> Result<Self, NoPages> {
         if !head.starts_with(MAGIC) {
             return Err(NoPages::Head("it does not begin as one"));
         }
-        let field = |at| number::<4>(&head, at).map(u32::from_le_bytes).map(u64::from).unwrap_or_default();
+        let field = |at| number::<4>(head, at).map(u32::from_le_bytes).map(u64::from).unwrap_or_default();
         let (page, region) = (field(12), (field(16), field(20)));
         if page != PAGE || region.0 > 1 << 20 || region.1 == 0 || region.1 > 1 << 20 {
             return Err(NoPages::Head("its head is damaged"));
@@ -166,7 +177,7 @@ impl<'a> Pages<'a> {
         if !length.is_multiple_of(PAGE) || (flags & NOT_CLOSED == 0 && length < PAGE * (1 + regions)) {
             flaws.push("it was cut off");
         }
-        Ok(Some(Self { storage, length, region, commits, flaws }))
+        Ok(Self { storage, length, region, commits, flaws })
     }
 
     /// Goes through all of a commit; whether it is whole. `salvage` also shows entries of pages whose sum is wrong.

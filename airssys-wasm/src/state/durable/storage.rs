@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -15,10 +15,18 @@ use redb::{BackendError, StorageBackend};
 /// What is read and written at once, in bytes: what a system syncs as one piece.
 const PIECE: usize = 4_096;
 
+/// Of the head of a file, in bytes.
+pub(super) const HEAD: usize = 320;
+
+/// The head as it was written last; none where nobody has written it since the file was opened, or not as a whole.
+type Head = Arc<Mutex<Option<[u8; HEAD]>>>;
+
 /// Who has the storage. Dropped, it lets go of it.
 #[derive(Debug)]
 pub(super) struct Storage {
     backend: Arc<dyn StorageBackend>,
+    /// So that each commit need not read what it has just written.
+    head: Head,
     /// The same file, where it is one.
     file: Option<File>,
 }
@@ -26,7 +34,7 @@ pub(super) struct Storage {
 impl Storage {
     #[cfg(test)]
     pub(super) fn new(backend: impl StorageBackend) -> Self {
-        Self { backend: Arc::new(backend), file: None }
+        Self { backend: Arc::new(backend), head: Head::default(), file: None }
     }
 
     /// A file, which is made where it is not there.
@@ -42,7 +50,7 @@ impl Storage {
     fn of(file: File) -> io::Result<Self> {
         let same = file.try_clone()?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok(Self { backend: Arc::new(backend), file: Some(same) })
+        Ok(Self { backend: Arc::new(backend), head: Head::default(), file: Some(same) })
     }
 
     /// Keeps others from it, as the store does too while it is open; false where another one has it.
@@ -57,7 +65,7 @@ impl Storage {
 
     /// For one database. There must be no other one at the same time.
     pub(super) fn lend(&self) -> Lent {
-        Lent(Arc::clone(&self.backend))
+        Lent { backend: Arc::clone(&self.backend), head: Arc::clone(&self.head) }
     }
 }
 
@@ -73,6 +81,11 @@ impl Storage {
     /// How long it is, in bytes.
     pub(super) fn bytes(&self) -> io::Result<u64> {
         self.backend.len()
+    }
+
+    /// The head that a database has written last, where that is known.
+    pub(super) fn head(&self) -> Option<[u8; HEAD]> {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads what stands there, which must be within it.
@@ -109,7 +122,10 @@ impl Drop for Storage {
 
 /// The storage as one database has it: all of it but its end.
 #[derive(Debug)]
-pub(super) struct Lent(Arc<dyn StorageBackend>);
+pub(super) struct Lent {
+    backend: Arc<dyn StorageBackend>,
+    head: Head,
+}
 
 type Locked<T> = Result<T, BackendError>;
 
@@ -119,46 +135,54 @@ impl StorageBackend for Lent {
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.backend.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.backend.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.backend.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.backend.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        if offset >= HEAD as u64 {
+            return self.backend.write(offset, data);
+        }
+        // Not held over the write: a database writes its head from one thread at a time. What failed may stand there in part.
+        let know = |head| *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        know(None);
+        self.backend.write(offset, data)?;
+        know(data.first_chunk().copied().filter(|_| offset == 0));
+        Ok(())
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<bool> {
-        self.0.try_lock_range(start, end)
+        self.backend.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<bool> {
-        self.0.try_lock_shared_range(start, end)
+        self.backend.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<()> {
-        self.0.lock_range(start, end)
+        self.backend.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<()> {
-        self.0.lock_shared_range(start, end)
+        self.backend.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<()> {
-        self.0.unlock_range(start, end)
+        self.backend.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked<bool> {
-        self.0.query_lock_range(start, end)
+        self.backend.query_lock_range(start, end)
     }
 }
