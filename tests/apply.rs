@@ -4,18 +4,18 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_tests::{PATIENCE, heir, shifter, with_guests};
+use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, until};
 use airssys_wasm::ApplyError;
 use airssys_wasm::apply::{ApplyPlan, CutOff, Way, in_force};
 use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
 use airssys_wasm::error::{CallError, SendError};
-use airssys_wasm::topology::Topology;
-use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
+use airssys_wasm::{Runtime, RuntimeBuilder};
 use prober_protocol::{Command, Outcome};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -48,9 +48,14 @@ fn service(name: &str, release: &str, more: &str) -> String {
     format!("[[service]]\nname = {name:?}\nrelease = {release:?}\n{more}")
 }
 
-struct Applying {
-    runtime: Arc<Runtime>,
-    folder: tempfile::TempDir,
+struct Applying(Mesh);
+
+impl Deref for Applying {
+    type Target = Mesh;
+
+    fn deref(&self) -> &Mesh {
+        &self.0
+    }
 }
 
 impl Applying {
@@ -63,15 +68,11 @@ impl Applying {
         folder: tempfile::TempDir,
         build: impl FnOnce(RuntimeBuilder, &Path) -> RuntimeBuilder,
     ) -> Self {
-        for (name, way) in
-            [("one", "healthy"), ("two", "healthy"), ("broken", "init-fails"), ("unwell", "crashes-on-3")]
-        {
-            std::fs::write(folder.path().join(format!("{name}.wasm")), shifter(name, way)).unwrap();
-        }
-        let topology = read(folder.path(), topology).unwrap();
-        let builder = build(Runtime::builder(), folder.path()).code_cache(code_cache());
-        let runtime = Arc::new(builder.start(&topology).await.unwrap());
-        Self { runtime, folder }
+        let ways = [("one", "healthy"), ("two", "healthy"), ("broken", "init-fails"), ("unwell", "crashes-on-3")];
+        let components = ways.map(|(name, way)| (name, shifter(name, way)));
+        let components = components.each_ref().map(|(name, component)| (*name, component.as_slice()));
+        let builder = build(builder(), folder.path());
+        Self(Mesh::start_in(folder, topology, &components, builder).await)
     }
 
     async fn plan(&self, topology: &str) -> ApplyPlan {
@@ -91,9 +92,7 @@ impl Applying {
     /// Until the release of a service waits for turns to compare.
     async fn rehearses(&self, service: &str) {
         let progress = || self.runtime.deployment(service).map(|known| known.progress());
-        while !matches!(progress(), Some(Progress::Rehearsing { .. })) {
-            tokio::task::yield_now().await;
-        }
+        until("it rehearses", async || matches!(progress(), Some(Progress::Rehearsing { .. }))).await;
     }
 
     /// Applies it; it must fail.
@@ -124,10 +123,6 @@ impl Applying {
         states.values().filter_map(|state| state.get(key)).map(|bytes| number(bytes)).sum()
     }
 
-    fn status(&self, service: &str) -> ServiceStatus {
-        self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
-    }
-
     fn names(&self) -> Vec<String> {
         self.runtime.services().into_iter().map(|status| status.service).collect()
     }
@@ -147,20 +142,8 @@ impl Applying {
     }
 
     async fn stop(self) -> tempfile::TempDir {
-        let report = self.runtime.shutdown().await;
-        assert!(report.is_clean(), "{report:?}");
-        self.folder
+        self.0.stop().await
     }
-}
-
-fn code_cache() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code")
-}
-
-fn read(folder: &Path, topology: &str) -> Result<Topology, airssys_wasm::config_file::ConfigError> {
-    let file = folder.join("airssys.toml");
-    std::fs::write(&file, with_guests(topology)).unwrap();
-    Topology::read_with(&file, Some(&folder.join("data")))
 }
 
 fn quick() -> DeployOptions {
@@ -214,10 +197,8 @@ impl Load {
 
     /// Waits until this many more messages were sent.
     async fn more(&self, messages: u64) {
-        let until = self.sent.load(Ordering::Relaxed) + messages;
-        while self.sent.load(Ordering::Relaxed) < until {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let all = self.sent.load(Ordering::Relaxed) + messages;
+        until("so many messages are sent", async || self.sent.load(Ordering::Relaxed) >= all).await;
     }
 
     /// Stops the senders; all of their messages must be handled once, each sender's in order.
@@ -804,9 +785,7 @@ async fn an_apply_that_is_cut_off_is_in_force_as_a_whole_or_not_at_all() {
                 .unwrap();
         let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
         // On probation: the new release serves, and nothing is decided.
-        while applying.ask("heir", "b", 1).await["release"] != json!("new") {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until("the new one serves", async || applying.ask("heir", "b", 1).await["release"] == json!("new")).await;
         let killed = tempfile::tempdir().unwrap();
         copy(&data, &killed.path().join("data"));
         applying.runtime.shutdown().await;
@@ -888,10 +867,11 @@ async fn timers_and_subscriptions_go_along_with_a_service_that_moves() {
     applying.apply(&of("supervisor = \"back\"\n")).await;
     applying.runtime.publish("t", Command::Record(json!("published")).bytes()).unwrap();
     let recorded = async || applying.tell("a", &Command::Get("record".into())).await.unwrap();
-    while recorded().await != Outcome::Ok(json!(["published", "timer"])) {
+    until("both came", async || {
         assert_eq!(applying.runtime.dead_letters().0, 0);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        recorded().await == Outcome::Ok(json!(["published", "timer"]))
+    })
+    .await;
     applying.stop().await;
 }
 
@@ -904,9 +884,7 @@ async fn one_that_waits_for_its_restart_holds_up_nobody() {
     };
     let applying = Applying::start(&of("")).await;
     assert!(applying.tell("a", &Command::Trap(prober_protocol::Trap::Panic)).await.is_err());
-    while applying.tree().await[1] != "/back/a restarting 0" {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("it waits for its restart", async || applying.tree().await[1] == "/back/a restarting 0").await;
     let mut options = quick();
     options.handover_deadline = Duration::from_secs(60 * 60);
     let topology = read(applying.folder.path(), &of("retries = 3\n")).unwrap();
@@ -932,9 +910,8 @@ async fn one_apply_is_under_way_at_a_time_and_ends_though_nobody_waits() {
     assert!(matches!(second, ApplyError::UnderWay), "{second}");
     first.abort();
     let gate = Load::start(&applying, "counter");
-    while applying.runtime.in_force().services().all(|node| !node.named.ends_with("two.wasm")) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let of_two = || applying.runtime.in_force().services().any(|node| node.named.ends_with("two.wasm"));
+    until("the edited one is in force", async || of_two()).await;
     gate.end(&applying).await;
     assert_eq!(applying.apply(&edited).await.differences, []);
     applying.stop().await;
@@ -969,9 +946,7 @@ async fn a_mesh_that_is_stopped_while_it_is_changed_ends() {
     options.probation = Duration::from_secs(3);
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
     let under_way = tokio::spawn(async move { runtime.apply(topology, options).await });
-    while applying.ask("counter", "a", 1).await["release"] != json!("two") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("the new one serves", async || applying.ask("counter", "a", 1).await["release"] == json!("two")).await;
     applying.runtime.shutdown().await;
     let error = tokio::time::timeout(PATIENCE, under_way).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, ApplyError::Undone { .. }), "{error}");

@@ -2,7 +2,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, heir, shifter, with_guests};
@@ -233,11 +232,10 @@ async fn where_memory_is_to_be_kept_no_turn_is_cut_off() {
 /// Brings a mesh to another topology.
 async fn apply(mesh: Mesh, text: &str) -> (Mesh, Vec<String>) {
     let Mesh { runtime, folder } = mesh;
-    let runtime = Arc::new(runtime);
     let file = folder.path().join("airssys.toml");
     std::fs::write(&file, with_guests(text)).unwrap();
     let applied = runtime.apply(Topology::read(&file).unwrap(), options()).await.unwrap();
-    (Mesh { runtime: Arc::into_inner(runtime).unwrap(), folder }, applied.notes)
+    (Mesh { runtime, folder }, applied.notes)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

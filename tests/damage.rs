@@ -182,6 +182,34 @@ fn bases(folder: &Path, schema: u32) -> [Base; 2] {
     [killed, read("stopped", olds)]
 }
 
+/// A data folder of which the file of states is spoiled.
+struct Spoiled {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    /// What the file has.
+    bytes: Vec<u8>,
+    /// What it was made of, and what became of that.
+    base: &'static str,
+    what: &'static str,
+    /// All of it, to be told where a test fails.
+    how: String,
+}
+
+/// The same for the same seed.
+fn spoiled(seed: u64, bases: &[Base; 2]) -> Spoiled {
+    let mut random = Random::of(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let path = StateFile::path(folder.path());
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    let Base { name, bytes, mark, olds } = &bases[random.index(2)];
+    let mut bytes = bytes.clone();
+    let what = spoil(&mut random, &mut bytes, olds);
+    let how = format!("AIRSSYS_SEED={seed}, {name}, {what}");
+    fs::write(&path, &bytes).unwrap();
+    fs::write(path.with_extension("mark"), mark).unwrap();
+    Spoiled { folder, path, bytes, base: name, what, how }
+}
+
 /// What was read is what was written, or is named.
 fn same_or_named(expected: &Services, survey: &Survey, folder: &Path, how: &str) {
     for (service, states) in expected {
@@ -212,17 +240,7 @@ fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
     let bases = bases(made.path(), 3);
     let mut outcomes: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
     for seed in seeds() {
-        let mut random = Random::of(seed);
-        let folder = tempfile::tempdir().unwrap();
-        let path = StateFile::path(folder.path());
-        fs::create_dir(path.parent().unwrap()).unwrap();
-        let base = &bases[random.index(2)];
-        let mut bytes = base.bytes.clone();
-        let what = spoil(&mut random, &mut bytes, &base.olds);
-        let how = format!("AIRSSYS_SEED={seed}, {}, {what}", base.name);
-        fs::write(&path, &bytes).unwrap();
-        fs::write(path.with_extension("mark"), &base.mark).unwrap();
-
+        let Spoiled { folder, path, bytes, base, what, how } = spoiled(seed, &bases);
         let before = PANICS.load(Ordering::SeqCst);
         let looked = StateFile::survey(folder.path());
         match &looked {
@@ -242,7 +260,7 @@ fn durable_state_is_what_was_written_or_an_error_that_names_what_is_damaged() {
             }
         };
         assert_eq!(PANICS.load(Ordering::SeqCst), before, "{how}: something panicked");
-        *outcomes.entry((base.name, what, outcome)).or_default() += 1;
+        *outcomes.entry((base, what, outcome)).or_default() += 1;
     }
     println!("{outcomes:#?}");
 }

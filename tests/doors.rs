@@ -3,16 +3,15 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use airssys_tests::{PATIENCE, guest};
+use airssys_tests::{Mesh, PATIENCE, guest};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{TemplateError, read_component};
 use airssys_wasm::registry::{Draft, Release};
 use airssys_wasm::topology::Topology;
-use tempfile::TempDir;
 
 /// A component that answers with what it is told.
 const ECHO: &str = include_str!("../airssys-wasm/doc/echo.wat");
@@ -41,19 +40,20 @@ fn handler(exported: &str) -> String {
 }
 
 /// A mesh that runs, and a folder with another component beside it.
-struct Doors {
-    runtime: Arc<Runtime>,
-    folder: TempDir,
+struct Doors(Mesh);
+
+impl Deref for Doors {
+    type Target = Mesh;
+
+    fn deref(&self) -> &Mesh {
+        &self.0
+    }
 }
 
 impl Doors {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("echo.wasm"), wat::parse_str(ECHO).unwrap()).unwrap();
-        std::fs::write(folder.path().join("airssys.toml"), MESH).unwrap();
-        let topology = Topology::read(&folder.path().join("airssys.toml")).unwrap();
-        let runtime = Runtime::builder().start(&topology).await.unwrap();
-        Self { runtime: Arc::new(runtime), folder }
+        let (folder, echo) = (tempfile::tempdir().unwrap(), wat::parse_str(ECHO).unwrap());
+        Self(Mesh::start_in(folder, MESH, &[("echo", &echo)], Runtime::builder()).await)
     }
 
     /// The component, with more in its description.

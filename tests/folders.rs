@@ -6,7 +6,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::Arc;
 
 use airssys_tests::command::Desk;
 use airssys_tests::{Mesh, PATIENCE, guest, with_guests};
@@ -153,7 +152,6 @@ async fn a_deployment_and_an_apply_keep_the_folder_and_what_is_granted_anew_is_l
     let mesh = Mesh::start(&(mover.clone() + &house.service("victim", &["/sub box/sub read-write"]))).await;
     all_ok(&mesh, "mover", &divert("../secrets")).await;
     let Mesh { runtime, folder } = mesh;
-    let runtime = Arc::new(runtime);
     let ask = async |command: &Command| {
         let answer = runtime.call("victim", command.bytes(), PATIENCE).await.unwrap().unwrap_or_default();
         serde_json::from_slice::<Outcome>(&answer).unwrap()
@@ -319,7 +317,6 @@ async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_d
     let mover = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
     let mesh = Mesh::try_start(&mover, Runtime::builder().data_folder(&data)).await.unwrap();
     let Mesh { runtime, folder } = mesh;
-    let runtime = Arc::new(runtime);
     for release in ["box/sub/next.wasm", "linked.wasm", "described.wasm"] {
         let path = house.path().join(release);
         let text = format!("{mover}[[service]]\nname = \"next\"\nrelease = {path:?}\n");

@@ -14,7 +14,6 @@ use airssys_tests::{Mesh, PATIENCE, heir, log};
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
 use airssys_wasm::registry::Release;
 use airssys_wasm::state::durable::{Kept, StateFile};
-use airssys_wasm::topology::Topology;
 use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};
@@ -208,14 +207,10 @@ async fn a_key_whose_state_keeps_it_from_starting_is_let_in_again_with_what_wait
     let state = |key: &str| Kept { values: [(key.into(), vec![2; 8].into())].into(), commits: 3, schema: 0 };
     let states = BTreeMap::from([("alice".into(), state("doubled")), ("bob".into(), state("handled"))]);
     StateFile::open(&data).unwrap().replace("counter", &states).unwrap();
-    std::fs::write(folder.path().join("one.wasm"), heir("one", "healthy", 0)).unwrap();
-    let file = folder.path().join("airssys.toml");
     let rules =
         "keyed = { intensity = 1, backoff = { initial = \"1h\", max = \"1h\" } }\nstate = \"durable\"\nretries = 1000";
     let topology = format!("name = \"sick\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n{rules}\n");
-    std::fs::write(&file, topology).unwrap();
-    let runtime = Runtime::builder().data_folder(&data).start(&Topology::read(&file).unwrap()).await.unwrap();
-    let mesh = Deploying { runtime: Arc::new(runtime), folder };
+    let mesh = Deploying::start_kept_as(&topology, &heir("one", "healthy", 0), folder).await;
 
     let handled = mesh.ask_key("bob", "a", 1).await;
     assert_eq!(handled["release"], json!("one"));
@@ -422,16 +417,11 @@ const COUNTERS: [&str; 4] = [
 
 async fn counters(settings: &str) -> Deploying {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("one.wasm"), heir("one", "healthy", 0)).unwrap();
-    let file = folder.path().join("airssys.toml");
     let topology = format!(
         "name = \"deployed\"\n[root]\nintensity = 100\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n{settings}\n\
          limits = {{ turn_budget = \"200ms\", start_timeout = \"500ms\", memory = \"4MiB\" }}\n"
     );
-    std::fs::write(&file, topology).unwrap();
-    let builder = Runtime::builder().data_folder(folder.path().join("data"));
-    let runtime = builder.start(&Topology::read(&file).unwrap()).await.unwrap();
-    Deploying { runtime: Arc::new(runtime), folder }
+    Deploying::start_kept_as(&topology, &heir("one", "healthy", 0), folder).await
 }
 
 async fn deploy(mesh: &Deploying, way: &str, probation: Duration) -> Deployment {

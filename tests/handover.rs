@@ -4,16 +4,15 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use airssys_tests::{PATIENCE, heir};
-use airssys_wasm::Runtime;
+use airssys_tests::{Mesh, PATIENCE, heir, keeping, read};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, MemoryHandover, Progress, Setback};
 use airssys_wasm::registry::Release;
-use airssys_wasm::topology::Topology;
 use serde_json::{Value, json};
 
 const TOPOLOGY: &str = r#"
@@ -27,9 +26,16 @@ const TOPOLOGY: &str = r#"
 "#;
 
 struct Handover {
-    runtime: Arc<Runtime>,
-    folder: tempfile::TempDir,
+    mesh: Mesh,
     number: u64,
+}
+
+impl Deref for Handover {
+    type Target = Mesh;
+
+    fn deref(&self) -> &Mesh {
+        &self.mesh
+    }
 }
 
 type State = BTreeMap<String, u64>;
@@ -38,12 +44,9 @@ impl Handover {
     /// The first release does this.
     async fn start(topology: &str, way: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("one.wasm"), heir("one", way, 0)).unwrap();
-        let file = folder.path().join("airssys.toml");
-        std::fs::write(&file, topology).unwrap();
-        let builder = Runtime::builder().data_folder(folder.path().join("data"));
-        let runtime = builder.start(&Topology::read(&file).unwrap()).await.unwrap();
-        Self { runtime: Arc::new(runtime), folder, number: 0 }
+        let builder = keeping(folder.path());
+        let mesh = Mesh::start_in(folder, topology, &[("one", &heir("one", way, 0))], builder).await;
+        Self { mesh, number: 0 }
     }
 
     fn release(&self, name: &str, way: &str, schema: u32) -> Release {
@@ -85,8 +88,7 @@ impl Handover {
 
     async fn stop(self) {
         assert_eq!(self.runtime.dead_letters().0, 0, "nothing is a dead letter");
-        let report = self.runtime.shutdown().await;
-        assert!(report.is_clean(), "{report:?}");
+        self.mesh.stop().await;
     }
 }
 
@@ -464,9 +466,7 @@ async fn durable_state_is_brought_over_on_disk_as_well() {
     }
     assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
     mesh.count().await;
-    assert!(mesh.runtime.shutdown().await.is_clean());
-    let folder = mesh.folder;
-    drop(mesh.runtime);
+    let folder = mesh.mesh.stop().await;
     let start = async |schema: u32| {
         std::fs::write(folder.path().join("one.wasm"), heir("again", "healthy", schema)).unwrap();
         std::fs::write(
@@ -474,10 +474,8 @@ async fn durable_state_is_brought_over_on_disk_as_well() {
             format!("name = \"counter\"\nversion = \"1.0.0\"\ncomponent = \"one.wasm\"\nstate_schema = {schema}\n"),
         )
         .unwrap();
-        let file = folder.path().join("airssys.toml");
-        std::fs::write(&file, durable.replace("\"one.wasm\"", "\".\"")).unwrap();
-        let builder = Runtime::builder().data_folder(folder.path().join("data")).as_written();
-        builder.start(&Topology::read(&file).unwrap()).await
+        let topology = read(folder.path(), &durable.replace("\"one.wasm\"", "\".\"")).unwrap();
+        keeping(folder.path()).as_written().start(&topology).await
     };
     // The release of before cannot read what is on disk now, and does not pretend to.
     let refused = start(0).await.map(drop).unwrap_err().to_string();

@@ -3,7 +3,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
@@ -143,13 +142,12 @@ async fn whoever_waits_for_a_start_does_not_use_up_what_a_supervisor_bears() {
 /// Brings a mesh to another topology.
 async fn apply(mesh: Mesh, text: &str) -> Mesh {
     let Mesh { runtime, folder } = mesh;
-    let runtime = Arc::new(runtime);
     let file = folder.path().join("airssys.toml");
     std::fs::write(&file, with_guests(text)).unwrap();
     let applied = tokio::time::timeout(PATIENCE / 2, runtime.apply(Topology::read(&file).unwrap(), patient())).await;
     let applied = applied.unwrap_or_else(|_| panic!("it waits for a start: {text}"));
     assert!(applied.is_ok(), "{:?}\n{text}", applied.err());
-    Mesh { runtime: Arc::into_inner(runtime).unwrap(), folder }
+    Mesh { runtime, folder }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

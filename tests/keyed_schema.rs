@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, quick};
 use airssys_tests::{PATIENCE, heir};
-use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, Stored, Strategy,
 };
@@ -44,13 +43,7 @@ fn topology(settings: &str) -> String {
 
 /// Starts a mesh whose first release does this.
 async fn start(settings: &str, way: &str) -> Deploying {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("one.wasm"), heir("one", way, 0)).unwrap();
-    let file = folder.path().join("airssys.toml");
-    std::fs::write(&file, topology(settings)).unwrap();
-    let builder = Runtime::builder().data_folder(folder.path().join("data"));
-    let runtime = builder.start(&Topology::read(&file).unwrap()).await.unwrap();
-    Deploying { runtime: Arc::new(runtime), folder }
+    Deploying::start_kept_as(&topology(settings), &heir("one", way, 0), tempfile::tempdir().unwrap()).await
 }
 
 fn release(mesh: &Deploying, name: &str, way: &str, schema: u32) -> Release {
@@ -388,7 +381,7 @@ async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
         for key in ["slept", "a", "b", "c"] {
             assert_eq!(after[key], before[key], "{settings}: {key}, bit for bit");
         }
-        assert!(after["new"].is_empty());
+        assert!(after.get("new").is_none_or(BTreeMap::is_empty), "one that sleeps again may be gone as a whole");
         each(&mesh, &["slept", "a", "b", "c"], 2, "one").await;
         each(&mesh, &["new"], 1, "one").await;
         assert_eq!(mesh.runtime.turns_to_discard("counter"), 0);
@@ -453,12 +446,8 @@ async fn what_sleeps_through_the_end_of_the_host_is_brought_over_afterwards() {
     let two = Release::find(&mesh.path("two")).unwrap();
     assert_eq!(deploy(&mesh, two).await, Progress::Live);
     each(&mesh, &["a"], 2, "two").await;
-    let Deploying { runtime, folder } = mesh;
-    assert!(runtime.shutdown().await.is_clean());
-    drop(runtime);
-    let builder = Runtime::builder().data_folder(folder.path().join("data"));
-    let runtime = builder.start(&Topology::read(&folder.path().join("airssys.toml")).unwrap()).await.unwrap();
-    let mesh = Deploying { runtime: Arc::new(runtime), folder };
+    let folder = mesh.stop().await;
+    let mesh = Deploying::start_kept_as(&topology(DURABLE), &heir("one", "healthy", 0), folder).await;
     assert!(mesh.counted("handled") > 0 && mesh.counted("doubled") > 0, "in both schemas, as it was left");
     // What the old release cannot read is refused, also by a host that does not know how it came to that.
     let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;

@@ -2,8 +2,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::sync::Arc;
-
 use airssys_tests::{Mesh, PATIENCE, with_guests};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::DeployOptions;
@@ -30,7 +28,6 @@ async fn crash(runtime: &Runtime) {
 async fn whoever_was_stopped_is_started_by_name_alone() {
     for more in ["", "instances = 2", "instances = 2\npartitioned = true", "keyed = {}"] {
         let Mesh { runtime, folder } = Mesh::start(&topology(more)).await;
-        let runtime = Arc::new(runtime);
         let answers = || runtime.call_with_key("second", "k", Command::Count.bytes(), PATIENCE);
         assert!(answers().await.is_ok(), "{more}");
         let stop = runtime.stop_service("second").await.unwrap();

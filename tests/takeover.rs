@@ -3,7 +3,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::child::ChildId;
@@ -332,7 +331,6 @@ async fn a_child_that_hangs_in_its_start_takes_the_release_that_is_deployed() {
 /// Brings a mesh to edited topologies, one after the other; then its prober is well.
 async fn apply(mesh: Mesh, texts: &[String]) {
     let Mesh { runtime, folder } = mesh;
-    let runtime = Arc::new(runtime);
     for text in texts {
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, with_guests(text)).unwrap();

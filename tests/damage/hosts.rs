@@ -5,14 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use airssys_tests::deploying::{Deploying, quick};
-use airssys_tests::random::{self, Random};
+use airssys_tests::random;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
 use airssys_wasm::state::durable::{Kept, StateFile};
 use serde_json::json;
 
-use super::{ALONE, Services, States, bases, seeds, services, spoil};
+use super::{ALONE, Services, Spoiled, States, bases, seeds, services, spoiled};
 
 /// Hosts that are started on a damaged file: each takes some hundred times as long as a look at the file.
 const HOSTS: usize = 200;
@@ -96,16 +96,7 @@ async fn hosts() {
     let bases = bases(made.path(), 0);
     let mut outcomes: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for seed in seeds().take(HOSTS) {
-        let mut random = Random::of(seed);
-        let folder = tempfile::tempdir().unwrap();
-        let path = StateFile::path(folder.path());
-        fs::create_dir(path.parent().unwrap()).unwrap();
-        let base = &bases[random.index(2)];
-        let mut bytes = base.bytes.clone();
-        let what = spoil(&mut random, &mut bytes, &base.olds);
-        let how = format!("AIRSSYS_SEED={seed}, {}, {what}", base.name);
-        fs::write(&path, &bytes).unwrap();
-        fs::write(path.with_extension("mark"), &base.mark).unwrap();
+        let Spoiled { folder, path, bytes, what, how, .. } = spoiled(seed, &bases);
         let outcome = match lived(folder.path(), &expected, &how).await {
             None => {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{how}: it was looked at only");

@@ -1,6 +1,7 @@
 //! A mesh with a service called `counter`, served by the guest `shifter`, and senders that number their messages to it.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::{PATIENCE, shifter};
+use crate::{Mesh, PATIENCE, builder, keeping, shifter, until};
 
 const SENDERS: usize = 4;
 
@@ -51,12 +52,15 @@ pub fn quick() -> DeployOptions {
 /// What the actors of a service keep, by key of the actor, then by name.
 pub type States = BTreeMap<String, BTreeMap<String, Value>>;
 
-/// The running mesh, and the folder of its releases.
-pub struct Deploying {
-    /// The mesh.
-    pub runtime: Arc<Runtime>,
-    /// The folder of the topology.
-    pub folder: TempDir,
+/// The mesh. Its folder is that of its releases too.
+pub struct Deploying(Mesh);
+
+impl Deref for Deploying {
+    type Target = Mesh;
+
+    fn deref(&self) -> &Mesh {
+        &self.0
+    }
 }
 
 impl Deploying {
@@ -75,8 +79,7 @@ impl Deploying {
     ///
     /// It does not start.
     pub async fn start_as(topology: &str, release: &[u8]) -> Self {
-        let builder = Runtime::builder().code_cache(crate::code_cache());
-        Self::start_with(topology, release, tempfile::tempdir().unwrap(), builder).await
+        Self::start_with(topology, release, tempfile::tempdir().unwrap(), builder()).await
     }
 
     /// [`Deploying::start`] where every release has to be compiled, whoever compiled it before.
@@ -94,18 +97,21 @@ impl Deploying {
     ///
     /// It does not start.
     pub async fn start_kept(topology: &str, folder: TempDir) -> Self {
-        let builder = Runtime::builder().data_folder(folder.path().join("data")).code_cache(crate::code_cache());
-        Self::start_with(topology, &shifter("one", "healthy"), folder, builder).await
+        Self::start_kept_as(topology, &shifter("one", "healthy"), folder).await
+    }
+
+    /// [`Deploying::start_kept`] with another release.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start_kept_as(topology: &str, release: &[u8], folder: TempDir) -> Self {
+        let builder = keeping(folder.path());
+        Self::start_with(topology, release, folder, builder).await
     }
 
     async fn start_with(topology: &str, release: &[u8], folder: TempDir, builder: RuntimeBuilder) -> Self {
-        std::fs::write(folder.path().join("one.wasm"), release).unwrap();
-        let file = folder.path().join("airssys.toml");
-        std::fs::write(&file, topology).unwrap();
-        let data = folder.path().join("data");
-        let topology = airssys_wasm::topology::Topology::read_with(&file, Some(&data)).unwrap();
-        let runtime = builder.start(&topology).await.unwrap();
-        Self { runtime: Arc::new(runtime), folder }
+        Self(Mesh::start_in(folder, topology, &[("one", release)], builder).await)
     }
 
     /// Where a release of this name is.
@@ -182,25 +188,13 @@ impl Deploying {
         self.runtime.state("counter").values().filter_map(|state| state.get(name)).map(|bytes| number(bytes)).sum()
     }
 
-    /// How a service does.
-    ///
-    /// # Panics
-    ///
-    /// There is none.
-    #[must_use]
-    pub fn status(&self, service: &str) -> airssys_wasm::ServiceStatus {
-        self.runtime.services().into_iter().find(|status| status.service == service).unwrap()
-    }
-
     /// Stops it, in order; its folder.
     ///
     /// # Panics
     ///
     /// Something had to be killed.
     pub async fn stop(self) -> TempDir {
-        let report = self.runtime.shutdown().await;
-        assert!(report.is_clean(), "{report:?}");
-        self.folder
+        self.0.stop().await
     }
 }
 
@@ -261,11 +255,13 @@ impl Load {
     }
 
     /// Waits until this many more messages were sent.
+    ///
+    /// # Panics
+    ///
+    /// They never are.
     pub async fn more(&self, messages: u64) {
-        let until = self.sent.load(Ordering::Relaxed) + messages;
-        while self.sent.load(Ordering::Relaxed) < until {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let all = self.sent.load(Ordering::Relaxed) + messages;
+        until("so many messages are sent", async || self.sent.load(Ordering::Relaxed) >= all).await;
     }
 
     /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's in order.

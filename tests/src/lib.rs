@@ -10,8 +10,10 @@ pub mod log;
 pub mod random;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
@@ -25,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A running mesh in a folder of its own.
 pub struct Mesh {
     /// The mesh.
-    pub runtime: Runtime,
+    pub runtime: Arc<Runtime>,
     /// The folder of its topology file; relative paths in it are from here.
     pub folder: TempDir,
 }
@@ -76,9 +78,49 @@ fn variant(name: &str, variant: &str) -> Vec<u8> {
     binary
 }
 
-/// Compiled code is kept between tests: a prober takes half a second to compile.
-fn code_cache() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code")
+/// What starts a mesh. Compiled code is kept between tests: a prober takes half a second to compile.
+#[must_use]
+pub fn builder() -> RuntimeBuilder {
+    cached(Runtime::builder())
+}
+
+fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
+    builder.code_cache(Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code"))
+}
+
+/// [`builder`], with the data in the folder of the topology.
+#[must_use]
+pub fn keeping(folder: &Path) -> RuntimeBuilder {
+    builder().data_folder(folder.join("data"))
+}
+
+/// Writes a topology into its folder, and reads it as a host does whose data is there too.
+///
+/// # Errors
+///
+/// What is wrong with it.
+///
+/// # Panics
+///
+/// It cannot be written.
+pub fn read(folder: &Path, topology: &str) -> Result<Topology, ConfigError> {
+    let file = folder.join("airssys.toml");
+    std::fs::write(&file, with_guests(topology)).expect("a file");
+    Topology::read_with(&file, Some(&folder.join("data")))
+}
+
+/// Waits until something is so. There is no other bound than [`PATIENCE`], so nothing depends on how fast the machine is.
+///
+/// # Panics
+///
+/// It never is.
+pub async fn until(what: &str, so: impl AsyncFn() -> bool) {
+    let all = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "never: {what}");
 }
 
 /// The text of a topology with the guests' folders put in: `@prober` becomes its path.
@@ -116,9 +158,27 @@ impl Mesh {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("airssys.toml");
         std::fs::write(&file, with_guests(topology))?;
-        let topology = Topology::read(&file)?;
-        let runtime = builder.code_cache(code_cache()).start(&topology).await?;
-        Ok(Self { runtime, folder })
+        let runtime = cached(builder).start(&Topology::read(&file)?).await?;
+        Ok(Self { runtime: Arc::new(runtime), folder })
+    }
+
+    /// Starts a mesh in a folder that is there, beside these components, each in a file of its name.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub async fn start_in(
+        folder: TempDir,
+        topology: &str,
+        components: &[(&str, &[u8])],
+        builder: RuntimeBuilder,
+    ) -> Self {
+        for (name, component) in components {
+            std::fs::write(folder.path().join(format!("{name}.wasm")), component).expect("a file");
+        }
+        let topology = read(folder.path(), topology).unwrap_or_else(|error| panic!("{error}"));
+        let runtime = builder.start(&topology).await.unwrap_or_else(|error| panic!("{error}: {error:?}"));
+        Self { runtime: Arc::new(runtime), folder }
     }
 
     /// Tells a prober what to do and waits for what came of it.
@@ -195,28 +255,24 @@ impl Mesh {
         self.runtime.dead_letters().1.iter().map(|letter| letter.reason.code()).collect()
     }
 
-    /// Waits until something is so. There is no other bound than [`PATIENCE`], so nothing depends on how fast the machine is.
+    /// [`until`], of the mesh.
     ///
     /// # Panics
     ///
     /// It never is.
     pub async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
-        let all = async {
-            while !so(self) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "never: {what}");
+        until(what, async || so(self)).await;
     }
 
-    /// Stops the mesh, which must go in order.
+    /// Stops the mesh, which must go in order; its folder.
     ///
     /// # Panics
     ///
     /// Something had to be killed.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> TempDir {
         let report = self.runtime.shutdown().await;
         assert!(report.is_clean(), "{report:?}");
+        self.folder
     }
 }
 
