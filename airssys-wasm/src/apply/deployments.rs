@@ -48,8 +48,7 @@ pub(super) fn compare(
 }
 
 impl Hosted {
-    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
-    /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
+    /// See [`crate::Runtime::deploy`].
     pub(crate) async fn deploy(
         &self,
         service: &str,
@@ -72,8 +71,7 @@ impl Hosted {
         begun.await?
     }
 
-    /// [`Hosted::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
-    /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
+    /// See [`crate::Runtime::deploy_set`].
     pub(crate) async fn deploy_set(
         &self,
         set: Vec<(String, Release)>,
@@ -129,7 +127,7 @@ impl Hosted {
         Ok(begun)
     }
 
-    /// What [`Hosted::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
+    /// See [`crate::Runtime::plan`].
     pub(crate) async fn plan(
         &self,
         service: &str,
@@ -152,8 +150,7 @@ impl Hosted {
         Ok(plan)
     }
 
-    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a rollback would bring back.
-    #[must_use]
+    /// See [`crate::Runtime::ungranted`].
     pub(crate) fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
         let asks = |found: &mut Releases| match release {
             Some(release) => Some(found.live.node.with_release(release)),
@@ -202,8 +199,7 @@ impl Hosted {
         compared.await.map_err(|source| DeployError::Release { service: service.to_owned(), source })
     }
 
-    /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is
-    /// cancelled.
+    /// See [`crate::Runtime::rollback`].
     pub(crate) fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
         if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
@@ -217,8 +213,7 @@ impl Hosted {
         Ok(self.switch(free, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
-    /// [`Hosted::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
-    /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`].
+    /// See [`crate::Runtime::restore_state`].
     pub(crate) fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
         let posts = self.actual.actors(service);
@@ -238,8 +233,7 @@ impl Hosted {
         Ok(self.switch(free, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
-    /// How many committed turns [`Hosted::restore_state`] would discard.
-    #[must_use]
+    /// See [`crate::Runtime::turns_to_discard`].
     pub(crate) fn turns_to_discard(&self, service: &str) -> u64 {
         let posts = self.actual.actors(service);
         let suspended = posts.suspended();
@@ -249,14 +243,12 @@ impl Hosted {
         posts.saved().iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
     }
 
-    /// The last deployment of a service, where it had one.
-    #[must_use]
+    /// See [`crate::Runtime::deployment`].
     pub(crate) fn deployment(&self, service: &str) -> Option<Deployment> {
         self.actual.releases.look(service, |found| found.deployment.clone())?
     }
 
-    /// The last deployment of a service, as it is told: where it is, and what is live.
-    #[must_use]
+    /// See [`crate::Runtime::deployment_status`].
     pub(crate) fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
         let deployment = self.deployment(service)?;
         Some(deployment.status(service, self.live_digest(service), self.turns_to_discard(service)))
@@ -267,8 +259,7 @@ impl Hosted {
         self.actual.releases.look(service, |found| found.live.template.tier())
     }
 
-    /// The SHA-256 of the component that is live.
-    #[must_use]
+    /// See [`crate::Runtime::live_digest`].
     pub(crate) fn live_digest(&self, service: &str) -> Option<String> {
         self.actual.releases.look(service, |found| found.live.template.digest().to_owned())
     }

@@ -24,7 +24,7 @@ use crate::schema::Way;
 use crate::topology::{ServiceNode, Topology, folders, range};
 
 impl Hosted {
-    /// What [`Runtime::apply`] would change, and why it would refuse. Compiles what is new, and changes nothing.
+    /// See [`crate::Runtime::plan_apply`].
     pub(crate) async fn plan_apply(
         &self,
         topology: &Topology,
@@ -40,9 +40,7 @@ impl Hosted {
         Ok(plan)
     }
 
-    /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
-    /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
-    /// change is not touched: it keeps its instances and its mailboxes. [`Way`] says which change takes which way.
+    /// See [`crate::Runtime::apply`].
     pub(crate) async fn apply(
         self: &Arc<Self>,
         topology: Topology,

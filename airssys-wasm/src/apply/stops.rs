@@ -68,8 +68,7 @@ pub(super) fn hold(placed: &Placed, is_stopped: bool) {
 }
 
 impl Hosted {
-    /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed and started again on the same data
-    /// folder; without one until the host ends. Messages to it are refused; what waits for it becomes dead letters. It answers when the service has stopped.
+    /// See [`crate::Runtime::stop_service`].
     pub(crate) async fn stop_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
         let (hosted, service) = (Arc::clone(self), service.to_owned());
         done(tokio::spawn(async move { hosted.stop_here(&service).await })).await
@@ -89,7 +88,7 @@ impl Hosted {
         Ok(ServiceStop { service: service.to_owned(), stopped: true, kept })
     }
 
-    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is done.
+    /// See [`crate::Runtime::start_service`].
     pub(crate) async fn start_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
         let (hosted, service) = (Arc::clone(self), service.to_owned());
         done(tokio::spawn(async move { hosted.start_here(&service).await })).await

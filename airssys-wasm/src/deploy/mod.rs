@@ -5,7 +5,7 @@
 //! the new release is on probation: an actor that crashes on it puts the old one back itself, before the next turn, with the message still in hand, and
 //! the others follow.
 //!
-//! `decide` says what is next, `run` carries it out, and `record` writes it down. Invariant: what was reported as live survives every later crash of the service; what was not is
+//! `decide` says what is next, `run` carries it out, and `records` writes it down. Invariant: what was reported as live survives every later crash of the service; what was not is
 //! nowhere live.
 
 mod anew;
@@ -18,6 +18,8 @@ mod intent;
 mod order;
 mod plan;
 mod record;
+mod records;
+mod recovery;
 mod run;
 mod seats;
 mod set;
@@ -39,8 +41,10 @@ pub use intent::Step;
 pub(crate) use order::{Order, Posts, Restore};
 pub use plan::{Change, Changes, Memory, Party, Plan, PlanRefusal, Reach, Schemas, Stored};
 pub(crate) use plan::{Side, plan};
-pub use record::{Ended, RecordError, Recovery, damage, forget, needed};
-pub(crate) use record::{Page, Records};
+pub use record::{Ended, RecordError};
+pub(crate) use records::{Page, Records};
+pub use records::{damage, forget, needed};
+pub use recovery::Recovery;
 pub(crate) use run::begin;
 pub(crate) use seats::seats;
 pub(crate) use set::{Begun, callees_first, together, undo};

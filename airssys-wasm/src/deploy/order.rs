@@ -6,7 +6,8 @@ use tokio::task::JoinHandle;
 
 use super::DeployOptions;
 use super::intent::Step;
-use super::record::{Page, RecordError};
+use super::record::RecordError;
+use super::records::Page;
 use crate::actor::{Before, Post, Prepared, Roster};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;

@@ -122,8 +122,7 @@ struct Found {
 }
 
 impl Hosted {
-    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as one step, and what its instance knows.
-    /// It is there as a whole or not at all, whenever the host ends. Also one that is set aside because it crashed too often, or suspended, is let in again.
+    /// See [`crate::Runtime::forget`].
     pub(crate) async fn forget(
         &self,
         service: &str,
@@ -147,7 +146,7 @@ impl Hosted {
         }
     }
 
-    /// What [`Hosted::forget`] would drop. Changes nothing.
+    /// See [`crate::Runtime::plan_forget`].
     pub(crate) fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
         self.find_to_forget(service, key).map(|found| found.told)
     }

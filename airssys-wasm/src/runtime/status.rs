@@ -56,7 +56,7 @@ pub struct ServiceStatus {
 }
 
 impl Hosted {
-    /// Asks every actor of a service how it is; the first that is not well answers for all.
+    /// See [`crate::Runtime::health`].
     pub(crate) async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
         let placed = self.actual.placed(service)?;
         let mut well = None;
@@ -69,7 +69,7 @@ impl Hosted {
         well
     }
 
-    /// All services as they are now, by name.
+    /// See [`crate::Runtime::services`].
     pub(crate) fn services(&self) -> Vec<ServiceStatus> {
         let placed = self.actual.all_placed();
         let by_name: HashMap<&str, &Placed> =
@@ -88,7 +88,7 @@ impl Hosted {
         services.iter().map(one).collect()
     }
 
-    /// The committed state of a service, by key of the actor, then by key of the state.
+    /// See [`crate::Runtime::state`].
     pub(crate) fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         let mut all = HashMap::new();
         if let Some(service) = self.actual.mesh.service(service) {
@@ -97,14 +97,14 @@ impl Hosted {
         all
     }
 
-    /// All committed state of a service with its history, by key of the actor.
+    /// See [`crate::Runtime::state_dump`].
     pub(crate) fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
         let mut all = BTreeMap::new();
         self.actual.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
         Some(all)
     }
 
-    /// One committed value of a service, by key of the actor and of the value.
+    /// See [`crate::Runtime::state_value`].
     pub(crate) fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
         let mut found = None;
         self.actual.mesh.service(service)?.each_state(|of, state| {
@@ -115,12 +115,12 @@ impl Hosted {
         found
     }
 
-    /// How many bytes all durable states have together, and the most that they may have.
+    /// See [`crate::Runtime::durable_bytes`].
     pub(crate) fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
         self.actual.journal().map(|journal| (journal.room().bytes(), journal.room().most()))
     }
 
-    /// Whether nothing is left to do, at one instant of the look.
+    /// See [`crate::Runtime::is_quiet`].
     pub(crate) fn is_quiet(&self) -> bool {
         let services = self.actual.mesh.services();
         let turns = || -> u64 {
