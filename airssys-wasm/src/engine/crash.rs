@@ -4,11 +4,11 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::chance::NoRandomness;
 use super::guest::Guest;
 use super::limiter::Refused;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};
+use crate::turn::NoRandomness;
 
 /// The longest name of a function that is told.
 const NAME_BYTES: usize = 256;

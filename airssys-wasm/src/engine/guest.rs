@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::chance::Chance;
 use super::limiter::Limiter;
 use super::mappings::Seat;
 use crate::quota::Quota;
@@ -18,7 +17,6 @@ pub(crate) struct Guest {
     /// Busy ticks that the turn has left.
     pub(super) ticks: u64,
     pub(super) wasi: WasiCtx,
-    pub(super) chance: Chance,
     pub(super) table: ResourceTable,
     /// The listings of folders that are open, with what each of them has, in bytes.
     pub(super) listings: Vec<(u32, usize)>,

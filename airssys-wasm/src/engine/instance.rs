@@ -20,7 +20,6 @@ use super::bindings::optional::{
 };
 use super::bindings::waiting::airssys::actor::types as wit;
 use super::bindings::{prompt, waiting};
-use super::chance::Chance;
 use super::class::{Engines, seat};
 use super::crash::classify;
 use super::guest::Guest;
@@ -84,15 +83,15 @@ impl Instance {
         let (limiter, budget_ticks, boundary_bytes) =
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let start_ticks = limits.start_ticks();
-        let wasi = wasi::context(&identity)?;
-        let chance = Chance::new(identity.terms.baseline.randomness, identity.address().as_str());
         let table = resources::table(identity.terms.limits.resources);
+        let is_async = matches!(template.exports, Exports::Async { .. });
+        let turn = Turn::new(identity, is_async, template.exports.monitoring());
+        let wasi = wasi::context(&turn.identity, turn.time())?;
         let guest = Guest {
-            turn: Turn::new(identity, matches!(template.exports, Exports::Async { .. }), template.exports.monitoring()),
+            turn,
             limiter,
             ticks: budget_ticks,
             wasi,
-            chance,
             table,
             listings: Vec::new(),
             quotas: HashMap::new(),

@@ -8,7 +8,6 @@ mod beyond;
 mod binary;
 pub(crate) mod bindings;
 mod cache;
-mod chance;
 mod class;
 mod compiler;
 mod contract;

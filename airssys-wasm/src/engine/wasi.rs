@@ -16,10 +16,10 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use super::time;
 use crate::capability::Access;
 use crate::error::Crash;
-use crate::turn::{Identity, Level, write_line};
+use crate::turn::{Identity, Level, Time, write_line};
 
 /// A context for one instance.
-pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
+pub(super) fn context(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, Crash> {
     let policy = &identity.terms.policy;
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_blocking_current_thread(false)
@@ -43,10 +43,7 @@ pub(super) fn context(identity: &Arc<Identity>) -> Result<WasiCtx, Crash> {
         }
         Box::pin(std::future::ready(allowed))
     });
-    time::set(identity.terms.baseline.clocks, &mut wasi);
-    for (name, value) in policy.environment() {
-        wasi.env(name, value);
-    }
+    time::set(time, &mut wasi);
     for (guest, grant) in policy.files() {
         let permissions = match grant.access {
             Access::Read => FsPerms::ReadOnly,

@@ -1,8 +1,11 @@
 //! What a guest asks of its host, and what it is told: plain values, which the door compares, and which can be written down.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::chance::NoRandomness;
 use crate::error::{SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
@@ -90,6 +93,14 @@ pub(crate) enum HostCall {
         level: Level,
         line: String,
     },
+    WallClock,
+    MonotonicClock,
+    RandomBytes {
+        count: u64,
+    },
+    RandomNumber,
+    /// The variables of its environment.
+    Environment,
 }
 
 /// How loud a guest's line in the log is.
@@ -120,6 +131,11 @@ pub(crate) enum Reply {
     Keys(Result<(Vec<String>, Option<u64>), StateError>),
     Text(Option<String>),
     Pairs(Vec<(String, String)>),
+    /// Since 1970.
+    Time(Duration),
+    Nanoseconds(u64),
+    BytesDrawn(Result<Vec<u8>, NoRandomness>),
+    NumberDrawn(Result<u64, NoRandomness>),
     Nothing,
     /// Nothing was done: it would have to wait, and this turn may not.
     Waits,
@@ -170,6 +186,10 @@ kinds! {
     keys: Keys(Result<(Vec<String>, Option<u64>), StateError>);
     text: Text(Option<String>);
     pairs: Pairs(Vec<(String, String)>);
+    time: Time(Duration);
+    nanoseconds: Nanoseconds(u64);
+    bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
+    number_drawn: NumberDrawn(Result<u64, NoRandomness>);
 }
 
 impl HostCall {
@@ -193,11 +213,19 @@ impl HostCall {
             | Self::Config { key } => key.len(),
             Self::SetState { key, value } => key.len() + value.len(),
             Self::Log { line, .. } => line.len(),
-            Self::Cancel { .. } | Self::SelfAddress | Self::StateKeys { .. } | Self::AllConfig => 0,
+            Self::Cancel { .. }
+            | Self::SelfAddress
+            | Self::StateKeys { .. }
+            | Self::AllConfig
+            | Self::WallClock
+            | Self::MonotonicClock
+            | Self::RandomBytes { .. }
+            | Self::RandomNumber
+            | Self::Environment => 0,
         }
     }
 
-    /// Whether somebody else sees it, or decides what it is told. The rest a guest has from itself: its state, its configuration, its log.
+    /// Whether somebody else sees it, or decides what it is told. The rest a guest has from itself: its state, its configuration, its log, and what it has of time and chance.
     pub(crate) fn is_of_the_mesh(&self) -> bool {
         match self {
             Self::Send { .. }
@@ -221,7 +249,12 @@ impl HostCall {
             | Self::StateKeys { .. }
             | Self::Config { .. }
             | Self::AllConfig
-            | Self::Log { .. } => false,
+            | Self::Log { .. }
+            | Self::WallClock
+            | Self::MonotonicClock
+            | Self::RandomBytes { .. }
+            | Self::RandomNumber
+            | Self::Environment => false,
         }
     }
 
@@ -252,7 +285,7 @@ impl std::fmt::Display for HostCall {
             Self::Subscribe { pattern } => write!(f, "subscribe to {pattern}"),
             Self::Unsubscribe { pattern } => write!(f, "unsubscribe from {pattern}"),
             Self::SendAfter { delay_ms, body } => {
-                let delay = std::time::Duration::from_millis(*delay_ms);
+                let delay = Duration::from_millis(*delay_ms);
                 write!(f, "send itself {} after {delay:?}", beginning(body))
             }
             Self::Cancel { timer } => write!(f, "cancel the timer {timer}"),
@@ -272,6 +305,11 @@ impl std::fmt::Display for HostCall {
             Self::Config { key } => write!(f, "read the configuration of {key}"),
             Self::AllConfig => f.write_str("read its configuration"),
             Self::Log { line, .. } => write!(f, "log {}", beginning(line.as_bytes())),
+            Self::WallClock => f.write_str("ask for the time"),
+            Self::MonotonicClock => f.write_str("ask how long it has been"),
+            Self::RandomBytes { count } => write!(f, "draw {count} random bytes"),
+            Self::RandomNumber => f.write_str("draw a random number"),
+            Self::Environment => f.write_str("read its environment"),
         }
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
+mod chance;
 mod clock;
 pub(crate) mod cut;
 mod effect;
@@ -21,18 +22,22 @@ mod messaging;
 mod script;
 mod state;
 mod supervision;
+mod time;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+pub(crate) use self::chance::NoRandomness;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::host_call::{HostCall, Level, Reply, StateError};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::log::write_line;
 pub(crate) use self::script::{Line, Reading, Script, Writing};
+pub(crate) use self::time::Time;
 
+use self::chance::Chance;
 use self::effect::{Effect, Held, forget, leave};
 use self::script::Asked;
 use crate::capability::Operation;
@@ -40,6 +45,7 @@ use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::middleware::Entry;
 use crate::router::into_send_error;
+use crate::settings::Terms;
 use crate::state::{Saving, State, Transaction};
 
 /// The turn that runs now, of a guest that stays the same from turn to turn.
@@ -63,6 +69,10 @@ pub(crate) struct Turn {
     effect_bytes: usize,
     /// What was put aside, while something else is asked of the guest.
     aside: Option<Box<(Transaction, Vec<Effect>)>>,
+    /// The guest's clocks, randomness and environment: as the instance was made with, also where the rules change.
+    time: Time,
+    chance: Chance,
+    environment: Vec<(String, String)>,
     /// Whether its sends may wait for room.
     may_wait: bool,
     /// Whether the guest exports `monitoring`.
@@ -72,7 +82,12 @@ pub(crate) struct Turn {
 impl Turn {
     /// A guest that has not done anything. It may wait or not, and may be told of the ends of those it monitors or not.
     pub(crate) fn new(identity: Arc<Identity>, may_wait: bool, hears: bool) -> Self {
+        let Terms { baseline, policy, .. } = &*identity.terms;
+        let environment = policy.environment().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self {
+            time: Time::new(baseline.clocks),
+            chance: Chance::new(baseline.randomness, identity.address().as_str()),
+            environment,
             identity,
             trace: 0,
             deadline: None,
@@ -181,6 +196,11 @@ impl Turn {
                 self.log(level, &line);
                 Reply::Nothing
             }
+            HostCall::WallClock => Reply::Time(self.time.wall()),
+            HostCall::MonotonicClock => Reply::Nanoseconds(self.time.monotonic()),
+            HostCall::RandomBytes { count } => Reply::BytesDrawn(self.chance.bytes(count)),
+            HostCall::RandomNumber => Reply::NumberDrawn(self.chance.number()),
+            HostCall::Environment => Reply::Pairs(self.environment.clone()),
         }
     }
 
@@ -205,6 +225,11 @@ impl Turn {
     fn hold_back(&mut self, effect: Effect, bytes: usize) {
         self.effects.push(effect);
         self.effect_bytes += bytes + OVERHEAD_BYTES;
+    }
+
+    /// The guest's clocks.
+    pub(crate) fn time(&self) -> Time {
+        self.time
     }
 
     /// Asks the stack for a topic or a child. With none it goes no further.

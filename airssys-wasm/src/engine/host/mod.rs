@@ -2,7 +2,9 @@
 
 mod bounded_writer;
 pub(crate) mod bucket;
+mod clocks;
 pub(crate) mod config;
+mod environment;
 mod file_streams;
 mod files;
 pub(crate) mod keyvalue;
@@ -41,12 +43,17 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
     bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with our own randomness and files in front, and a look for room before something is opened.
+/// Links WASI: wasmtime's, with the door for time, chance and environment, and our own files in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::p2::bindings::cli::environment;
+    use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
     use wasmtime_wasi::p2::bindings::filesystem;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);
+    wall_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    monotonic_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    environment::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
