@@ -367,8 +367,9 @@ pub enum CallError {
     /// It was dropped before it was handled.
     #[error("dropped: {0}")]
     Dropped(String),
-    /// The turn that asked for it was discarded or cut off. Only layers of the dispatch stack see it: nobody else is there to be told.
-    #[error("discarded: the turn that asked for it never was")]
+    /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the dispatch stack see it: nobody else
+    /// is there to be told.
+    #[error("discarded: whoever asked for it is gone")]
     Discarded,
 }
 

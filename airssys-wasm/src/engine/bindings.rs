@@ -1,4 +1,4 @@
-//! The contract in `wit/`, as Rust types: made by wasmtime's `bindgen!`, once a lane.
+//! The contract in `wit/`, as Rust types: made by wasmtime's `bindgen!`, once a lane, since the two have other functions.
 //!
 //! The async lane's `send` and `call` may wait; the sync lane's may not. Everything else is shared.
 
@@ -11,8 +11,24 @@
     reason = "generated code"
 )]
 
+/// The optional exports, each found by looking at the component.
+macro_rules! optional {
+    ($($name:ident: $world:tt, { $($exports:tt)* };)*) => {
+        $(
+            pub(crate) mod $name {
+                wasmtime::component::bindgen!({
+                    path: "../wit",
+                    world: $world,
+                    $($exports)*
+                    with: { "airssys:actor/types": crate::engine::bindings::async_lane::airssys::actor::types },
+                });
+            }
+        )*
+    };
+}
+
 /// The async lane, and what both lanes share.
-pub(crate) mod waiting {
+pub(crate) mod async_lane {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "airssys:actor/actor",
@@ -27,23 +43,37 @@ pub(crate) mod waiting {
         },
         ownership: Borrowing { duplicate_if_necessary: true },
     });
+
+    optional! {
+        lifecycle: "airssys:actor/with-lifecycle", { exports: { default: async }, };
+        health: "airssys:actor/with-health", { exports: { default: async }, };
+        upgrade: "airssys:actor/with-upgrade", { exports: { default: async }, };
+        monitoring: "airssys:actor/with-monitoring", { exports: { default: async }, };
+    }
 }
 
 /// The sync lane.
-pub(crate) mod prompt {
+pub(crate) mod sync_lane {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "airssys:actor/actor",
         imports: { default: trappable },
         with: {
-            "airssys:actor/types": super::waiting::airssys::actor::types,
-            "wasi:keyvalue": super::waiting::wasi::keyvalue,
-            "wasi:config": super::waiting::wasi::config,
-            "airssys:actor/log": super::waiting::airssys::actor::log,
+            "airssys:actor/types": super::async_lane::airssys::actor::types,
+            "wasi:keyvalue": super::async_lane::wasi::keyvalue,
+            "wasi:config": super::async_lane::wasi::config,
+            "airssys:actor/log": super::async_lane::airssys::actor::log,
         },
         ownership: Borrowing { duplicate_if_necessary: true },
         require_store_data_send: true,
     });
+
+    optional! {
+        lifecycle: "airssys:actor/with-lifecycle", {};
+        health: "airssys:actor/with-health", {};
+        upgrade: "airssys:actor/with-upgrade", {};
+        monitoring: "airssys:actor/with-monitoring", {};
+    }
 }
 
 /// What a release that requests `spawn` may import besides. Nothing in it waits, so both lanes share it.
@@ -53,68 +83,4 @@ pub(crate) mod supervision {
         world: "airssys:actor/with-supervision",
         imports: { default: trappable },
     });
-}
-
-/// The optional exports, each found by looking at the component.
-pub(crate) mod optional {
-    pub(crate) mod lifecycle {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-lifecycle",
-            exports: { default: async },
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod lifecycle_prompt {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-lifecycle",
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod health {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-health",
-            exports: { default: async },
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod health_prompt {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-health",
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod monitoring {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-monitoring",
-            exports: { default: async },
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod monitoring_prompt {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-monitoring",
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod upgrade {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-upgrade",
-            exports: { default: async },
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
-    pub(crate) mod upgrade_prompt {
-        wasmtime::component::bindgen!({
-            path: "../wit",
-            world: "airssys:actor/with-upgrade",
-            with: { "airssys:actor/types": crate::engine::bindings::waiting::airssys::actor::types },
-        });
-    }
 }

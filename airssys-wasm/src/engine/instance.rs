@@ -15,18 +15,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::optional::{
-    health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
-};
-use super::bindings::waiting::airssys::actor::types as wit;
-use super::bindings::{prompt, waiting};
+use super::bindings::async_lane::airssys::actor::types as wit;
 use super::class::{Engines, seat};
 use super::crash::classify;
 use super::guest::Guest;
 use super::host::messaging::fault_from_wit;
 use super::host::resources;
+use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
-use super::template::{Exports, Template};
+use super::template::Template;
 use super::wasi;
 use crate::error::{Crash, Fault};
 use crate::message::{Delivery, Down, DownReason, Envelope};
@@ -47,23 +44,6 @@ pub(crate) enum Ran<T> {
     Crashed(Crash),
 }
 
-enum Calls {
-    Async {
-        actor: waiting::Actor,
-        lifecycle: Option<lifecycle::WithLifecycle>,
-        health: Option<health::WithHealth>,
-        upgrade: Option<upgrade::WithUpgrade>,
-        monitoring: Option<monitoring::WithMonitoring>,
-    },
-    Sync {
-        actor: prompt::Actor,
-        lifecycle: Option<lifecycle_prompt::WithLifecycle>,
-        health: Option<health_prompt::WithHealth>,
-        upgrade: Option<upgrade_prompt::WithUpgrade>,
-        monitoring: Option<monitoring_prompt::WithMonitoring>,
-    },
-}
-
 /// A live instance.
 pub(crate) struct Instance {
     store: Store<Guest>,
@@ -72,6 +52,67 @@ pub(crate) struct Instance {
     cut: Arc<Cut>,
     calls: Calls,
     budget_ticks: u64,
+}
+
+/// Calls an optional export in whichever lane the instance is, with a fresh budget; where the lane can be cut off, until the deadline. None where there
+/// is no such export. The bindings of the lanes have other types, so the one text is compiled for each; `name = convert!(value)` makes a value of the
+/// lane's own type.
+macro_rules! call {
+    ($self:ident, $deadline:expr, $export:ident,
+     ($found:ident, $store:ident $(, $argument:ident = $convert:ident!($value:expr))?) => $call:expr) => {
+        match &$self.calls {
+            Calls::Async(calls) => match &calls.$export {
+                Some($found) => {
+                    $(let $argument = $convert!(async_lane, $value);)?
+                    renew(&mut $self.store, $self.budget_ticks);
+                    let $store = &mut $self.store;
+                    Some(bounded(&$self.pulse, &$self.clock, &$self.cut, $call, $deadline).await)
+                }
+                None => None,
+            },
+            Calls::Sync(calls) => match &calls.$export {
+                Some($found) => {
+                    $(let $argument = $convert!(sync_lane, $value);)?
+                    renew_sync(&mut $self.store);
+                    let $store = &mut $self.store;
+                    Some(Ok($call))
+                }
+                None => None,
+            },
+        }
+    };
+}
+
+/// Why a guest is to stop, as the types of one lane say it.
+macro_rules! stop_reason {
+    ($lane:ident, $reason:expr) => {{
+        use super::bindings::$lane::lifecycle::exports::airssys::actor::lifecycle as wit;
+        match $reason {
+            StopReason::Shutdown => wit::StopReason::Shutdown,
+            StopReason::Restart => wit::StopReason::Restart,
+            StopReason::Idle => wit::StopReason::Idle,
+        }
+    }};
+}
+
+/// A notice as the types of one lane say it.
+macro_rules! notice {
+    ($lane:ident, $down:expr) => {{
+        use super::bindings::$lane::monitoring::exports::airssys::actor::monitoring as wit;
+        wit::DownNotice {
+            child: $down.child.as_str().to_owned(),
+            reason: match &$down.reason {
+                DownReason::Normal => wit::DownReason::Normal,
+                DownReason::Stopped => wit::DownReason::Stopped,
+                DownReason::Killed => wit::DownReason::Killed,
+                DownReason::Crashed(crash) => {
+                    wit::DownReason::Crashed(wit::Crash { code: crash.code().to_owned(), detail: crash.to_string() })
+                }
+                DownReason::NoChild => wit::DownReason::NoChild,
+            },
+            restarted: $down.restarted,
+        }
+    }};
 }
 
 impl Instance {
@@ -84,7 +125,7 @@ impl Instance {
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let start_ticks = limits.start_ticks();
         let table = resources::table(identity.terms.limits.resources);
-        let is_async = matches!(template.exports, Exports::Async { .. });
+        let is_async = matches!(template.exports, Exports::Async(_));
         let turn = Turn::new(identity, is_async, template.exports.monitoring());
         let wasi = wasi::context(&turn.identity, turn.time())?;
         let guest = Guest {
@@ -101,7 +142,7 @@ impl Instance {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(boundary_bytes);
         let made = match &template.exports {
-            Exports::Async { handler, lifecycle, health, upgrade, monitoring } => {
+            Exports::Async(found) => {
                 store.epoch_deadline_callback(|mut context| {
                     let guest = context.data_mut();
                     match guest.ticks.checked_sub(1) {
@@ -114,29 +155,13 @@ impl Instance {
                 });
                 store.set_epoch_deadline(1);
                 let instance = template.pre.instantiate_async(&mut store).await;
-                instance.and_then(|instance| {
-                    Ok(Calls::Async {
-                        actor: handler.load(&mut store, &instance)?,
-                        lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        monitoring: monitoring.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                    })
-                })
+                instance.and_then(|instance| found.load(&mut store, &instance)).map(Calls::Async)
             }
-            Exports::Sync { handler, lifecycle, health, upgrade, monitoring } => {
+            Exports::Sync(found) => {
                 // Nobody else can end it: it does not give its thread back.
                 store.set_epoch_deadline(budget_ticks.min(start_ticks).saturating_add(1));
                 let instance = template.pre.instantiate(&mut store);
-                instance.and_then(|instance| {
-                    Ok(Calls::Sync {
-                        actor: handler.load(&mut store, &instance)?,
-                        lifecycle: lifecycle.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        health: health.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        upgrade: upgrade.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                        monitoring: monitoring.as_ref().map(|found| found.load(&mut store, &instance)).transpose()?,
-                    })
-                })
+                instance.and_then(|instance| found.load(&mut store, &instance)).map(Calls::Sync)
             }
         };
         match made {
@@ -146,7 +171,7 @@ impl Instance {
                 Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, cut, calls, budget_ticks })
             }
             Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
-                (Crash::Budget { .. }, Exports::Sync { .. }) if start_ticks < budget_ticks => {
+                (Crash::Budget { .. }, Exports::Sync(_)) if start_ticks < budget_ticks => {
                     Crash::late_start(store.data().turn.identity.terms.limits.start_timeout)
                 }
                 (crash, _) => crash,
@@ -191,15 +216,15 @@ impl Instance {
             body: &envelope.body,
         };
         let ended = match &self.calls {
-            Calls::Async { actor, .. } => {
+            Calls::Async(calls) => {
                 renew(&mut self.store, self.budget_ticks);
                 // Pinned here, so that the large future is not moved from hand to hand.
-                let handled = pin!(actor.airssys_actor_handler().call_handle(&mut self.store, message));
+                let handled = pin!(calls.handler.airssys_actor_handler().call_handle(&mut self.store, message));
                 bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
-            Calls::Sync { actor, .. } => {
+            Calls::Sync(calls) => {
                 renew_sync(&mut self.store);
-                Ok(actor.airssys_actor_handler().call_handle(&mut self.store, message))
+                Ok(calls.handler.airssys_actor_handler().call_handle(&mut self.store, message))
             }
         };
         self.ran(ended, deadline, |answer| answer.map(Bytes::from))
@@ -207,156 +232,66 @@ impl Instance {
 
     /// Tells the guest that a child ended which it monitors.
     async fn down(&mut self, down: &Down, deadline: Duration) -> Ran<Option<Bytes>> {
-        let ended = match &self.calls {
-            Calls::Async { monitoring: Some(found), .. } => {
-                let notice = notice!(monitoring, down);
-                renew(&mut self.store, self.budget_ticks);
-                let told = found.airssys_actor_monitoring().call_down(&mut self.store, &notice);
-                bounded(&self.pulse, &self.clock, &self.cut, told, deadline).await
-            }
-            Calls::Sync { monitoring: Some(found), .. } => {
-                let notice = notice!(monitoring_prompt, down);
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_monitoring().call_down(&mut self.store, &notice))
-            }
-            _ => {
+        let told = call!(self, deadline, monitoring, (found, store, notice = notice!(down)) =>
+            found.airssys_actor_monitoring().call_down(store, &notice));
+        match told {
+            Some(ended) => self.ran(ended, deadline, |()| None),
+            None => {
                 let deaf = format!("{} ended, and this release exports no `monitoring` to be told by", down.child);
-                return Ran::Fault(Fault::Unavailable(deaf));
+                Ran::Fault(Fault::Unavailable(deaf))
             }
-        };
-        self.ran(ended, deadline, |()| None)
+        }
     }
 
     /// Runs the guest's `init`, where it has one.
     pub(crate) async fn init(&mut self, deadline: Duration) -> Ran<()> {
-        let ended = match &self.calls {
-            Calls::Async { lifecycle: Some(found), .. } => {
-                renew(&mut self.store, self.budget_ticks);
-                bounded(
-                    &self.pulse,
-                    &self.clock,
-                    &self.cut,
-                    found.airssys_actor_lifecycle().call_init(&mut self.store),
-                    deadline,
-                )
-                .await
-            }
-            Calls::Sync { lifecycle: Some(found), .. } => {
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_lifecycle().call_init(&mut self.store))
-            }
-            _ => return Ran::Done(()),
-        };
-        self.ran(ended, deadline, |()| ())
+        match call!(self, deadline, lifecycle, (found, store) => found.airssys_actor_lifecycle().call_init(store)) {
+            Some(ended) => self.ran(ended, deadline, |()| ()),
+            None => Ran::Done(()),
+        }
     }
 
     /// Asks the guest how it is, where it says so.
     pub(crate) async fn check(&mut self, deadline: Duration) -> Ran<()> {
-        let ended = match &self.calls {
-            Calls::Async { health: Some(found), .. } => {
-                renew(&mut self.store, self.budget_ticks);
-                bounded(
-                    &self.pulse,
-                    &self.clock,
-                    &self.cut,
-                    found.airssys_actor_health().call_check(&mut self.store),
-                    deadline,
-                )
-                .await
-            }
-            Calls::Sync { health: Some(found), .. } => {
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_health().call_check(&mut self.store))
-            }
-            _ => return Ran::Done(()),
-        };
-        self.ran(ended, deadline, |()| ())
+        match call!(self, deadline, health, (found, store) => found.airssys_actor_health().call_check(store)) {
+            Some(ended) => self.ran(ended, deadline, |()| ()),
+            None => Ran::Done(()),
+        }
     }
 
     /// Lets the guest say good-bye, where it wants to.
     pub(crate) async fn stop(&mut self, reason: StopReason, deadline: Duration) -> Ran<()> {
-        use lifecycle::exports::airssys::actor::lifecycle::StopReason as Waiting;
-        use lifecycle_prompt::exports::airssys::actor::lifecycle::StopReason as Prompt;
-        let ended = match &self.calls {
-            Calls::Async { lifecycle: Some(found), .. } => {
-                let reason = match reason {
-                    StopReason::Shutdown => Waiting::Shutdown,
-                    StopReason::Restart => Waiting::Restart,
-                    StopReason::Idle => Waiting::Idle,
-                };
-                renew(&mut self.store, self.budget_ticks);
-                bounded(
-                    &self.pulse,
-                    &self.clock,
-                    &self.cut,
-                    found.airssys_actor_lifecycle().call_stop(&mut self.store, reason),
-                    deadline,
-                )
-                .await
-            }
-            Calls::Sync { lifecycle: Some(found), .. } => {
-                let reason = match reason {
-                    StopReason::Shutdown => Prompt::Shutdown,
-                    StopReason::Restart => Prompt::Restart,
-                    StopReason::Idle => Prompt::Idle,
-                };
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_lifecycle().call_stop(&mut self.store, reason))
-            }
-            _ => return Ran::Done(()),
-        };
-        self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ())
+        let stopped = call!(self, deadline, lifecycle, (found, store, reason = stop_reason!(reason)) =>
+            found.airssys_actor_lifecycle().call_stop(store, reason));
+        match stopped {
+            Some(ended) => self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ()),
+            None => Ran::Done(()),
+        }
     }
 
     /// What the guest hands over, where it does.
     pub(crate) async fn snapshot(&mut self, deadline: Duration) -> Ran<Option<Bytes>> {
-        let ended = match &self.calls {
-            Calls::Async { upgrade: Some(found), .. } => {
-                renew(&mut self.store, self.budget_ticks);
-                let taken = found.airssys_actor_upgrade().call_snapshot(&mut self.store);
-                bounded(&self.pulse, &self.clock, &self.cut, taken, deadline).await
-            }
-            Calls::Sync { upgrade: Some(found), .. } => {
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_upgrade().call_snapshot(&mut self.store))
-            }
-            _ => return Ran::Done(None),
-        };
-        self.ran(ended, deadline, |taken| taken.map(Bytes::from))
+        match call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_snapshot(store)) {
+            Some(ended) => self.ran(ended, deadline, |taken| taken.map(Bytes::from)),
+            None => Ran::Done(None),
+        }
     }
 
     /// Gives the guest what was handed over, where it takes it.
     pub(crate) async fn restore(&mut self, snapshot: &[u8], deadline: Duration) -> Ran<()> {
-        let ended = match &self.calls {
-            Calls::Async { upgrade: Some(found), .. } => {
-                renew(&mut self.store, self.budget_ticks);
-                let restored = found.airssys_actor_upgrade().call_restore(&mut self.store, snapshot);
-                bounded(&self.pulse, &self.clock, &self.cut, restored, deadline).await
-            }
-            Calls::Sync { upgrade: Some(found), .. } => {
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_upgrade().call_restore(&mut self.store, snapshot))
-            }
-            _ => return Ran::Done(()),
-        };
-        self.ran(ended, deadline, |()| ())
+        let restored = call!(self, deadline, upgrade, (found, store) =>
+            found.airssys_actor_upgrade().call_restore(store, snapshot));
+        match restored {
+            Some(ended) => self.ran(ended, deadline, |()| ()),
+            None => Ran::Done(()),
+        }
     }
 
     /// Lets the guest bring the state of its turn over from another schema; none where it does not do that.
     pub(crate) async fn migrate(&mut self, from: u32, deadline: Duration) -> Option<Ran<()>> {
-        let ended = match &self.calls {
-            Calls::Async { upgrade: Some(found), .. } => {
-                renew(&mut self.store, self.budget_ticks);
-                let migrated = found.airssys_actor_upgrade().call_migrate(&mut self.store, from);
-                bounded(&self.pulse, &self.clock, &self.cut, migrated, deadline).await
-            }
-            Calls::Sync { upgrade: Some(found), .. } => {
-                renew_sync(&mut self.store);
-                Ok(found.airssys_actor_upgrade().call_migrate(&mut self.store, from))
-            }
-            _ => return None,
-        };
-        Some(self.ran(ended, deadline, |()| ()))
+        let migrated =
+            call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_migrate(store, from));
+        Some(self.ran(migrated?, deadline, |()| ()))
     }
 
     fn ran<T, U>(
@@ -370,7 +305,7 @@ impl Instance {
             Ok(Ok(Err(fault))) => Ran::Fault(fault_from_wit(fault)),
             Ok(Err(error)) => Ran::Crashed(match (classify(&error, self.store.data()), &self.calls) {
                 // There a turn has one tick, whatever its budget is.
-                (Crash::Budget { .. }, Calls::Sync { .. }) => Crash::Tick,
+                (Crash::Budget { .. }, Calls::Sync(_)) => Crash::Tick,
                 (crash, _) => crash,
             }),
             Err(Early::Elapsed) => Ran::Crashed(self.late(deadline)),
@@ -388,27 +323,6 @@ impl Instance {
         Crash::Start { during: "the handover", fault }
     }
 }
-
-/// A notice as the types of one lane say it.
-macro_rules! notice {
-    ($lane:ident, $down:expr) => {{
-        use $lane::exports::airssys::actor::monitoring as wit;
-        wit::DownNotice {
-            child: $down.child.as_str().to_owned(),
-            reason: match &$down.reason {
-                DownReason::Normal => wit::DownReason::Normal,
-                DownReason::Stopped => wit::DownReason::Stopped,
-                DownReason::Killed => wit::DownReason::Killed,
-                DownReason::Crashed(crash) => {
-                    wit::DownReason::Crashed(wit::Crash { code: crash.code().to_owned(), detail: crash.to_string() })
-                }
-                DownReason::NoChild => wit::DownReason::NoChild,
-            },
-            restarted: $down.restarted,
-        }
-    }};
-}
-use notice;
 
 /// Runs a future, for `limit` at most, and until it is cut off. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
 /// tick looks at no clock, and one that does not wait for longer than a tick sets no timer.

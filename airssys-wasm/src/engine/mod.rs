@@ -22,6 +22,7 @@ pub(crate) mod host;
 mod imports;
 mod instance;
 pub(crate) mod interface;
+mod lanes;
 mod limiter;
 mod linkers;
 mod mappings;

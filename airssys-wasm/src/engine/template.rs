@@ -10,18 +10,15 @@ use wasmtime::component::{Component, InstancePre};
 use super::asked::Asked;
 use super::beyond::out_of_range;
 use super::binary::read_component;
-use super::bindings::optional::{
-    health, health_prompt, lifecycle, lifecycle_prompt, monitoring, monitoring_prompt, upgrade, upgrade_prompt,
-};
-use super::bindings::{prompt, waiting};
 use super::cache::Kept;
 use super::class::{Engines, Tier};
-use super::contract::{HEALTH, LIFECYCLE, Lane, MONITORING, UPGRADE};
+use super::contract::Lane;
 use super::error::TemplateError;
 use super::facts::Facts;
 use super::guest::Guest;
 use super::imports;
 use super::interface::Interface;
+use super::lanes::Exports;
 use super::verdict::Verdict;
 use crate::hex;
 use crate::limits::Limits;
@@ -53,25 +50,6 @@ impl Found {
     pub(crate) fn is_compiled(&self) -> bool {
         self.kept.is_some()
     }
-}
-
-/// Where the exports are, looked up once.
-#[derive(Clone)]
-pub(super) enum Exports {
-    Async {
-        handler: waiting::ActorIndices,
-        lifecycle: Option<lifecycle::WithLifecycleIndices>,
-        health: Option<health::WithHealthIndices>,
-        upgrade: Option<upgrade::WithUpgradeIndices>,
-        monitoring: Option<monitoring::WithMonitoringIndices>,
-    },
-    Sync {
-        handler: prompt::ActorIndices,
-        lifecycle: Option<lifecycle_prompt::WithLifecycleIndices>,
-        health: Option<health_prompt::WithHealthIndices>,
-        upgrade: Option<upgrade_prompt::WithUpgradeIndices>,
-        monitoring: Option<monitoring_prompt::WithMonitoringIndices>,
-    },
 }
 
 impl Template {
@@ -148,7 +126,9 @@ impl Template {
             }
         };
         let pre = link(engines, &engine, &component, lane, !requests.spawn.is_empty(), path)?;
-        let exports = exports(&component, &pre, lane, path)?;
+        let invalid =
+            |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
+        let exports = Exports::find(&component, &pre, lane).map_err(invalid)?;
         Ok(Self { engine, pre, exports, digest, tier, interface: OnceLock::new() })
     }
 
@@ -192,24 +172,6 @@ fn baseline(
     }
 }
 
-impl Exports {
-    /// Whether its guests are told of the ends of those they monitor.
-    pub(super) fn monitoring(&self) -> bool {
-        match self {
-            Self::Async { monitoring, .. } => monitoring.is_some(),
-            Self::Sync { monitoring, .. } => monitoring.is_some(),
-        }
-    }
-
-    /// Whether its guests hand over and take over.
-    pub(super) fn upgrade(&self) -> bool {
-        match self {
-            Self::Async { upgrade, .. } => upgrade.is_some(),
-            Self::Sync { upgrade, .. } => upgrade.is_some(),
-        }
-    }
-}
-
 impl std::fmt::Debug for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Template").field("digest", &self.digest).finish_non_exhaustive()
@@ -229,38 +191,4 @@ fn link(
     let linker = engines.linkers().get(engine, lane, supervises).map_err(invalid)?;
     TemplateError::of(path, imports::missing(&linker, engine, component, lane, supervises))?;
     linker.instantiate_pre(component).map_err(invalid)
-}
-
-fn exports(component: &Component, pre: &InstancePre<Guest>, lane: Lane, path: &Path) -> Result<Exports, TemplateError> {
-    let has = |name: &str| component.get_export_index(None, name).is_some();
-    let invalid =
-        |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
-    Ok(match lane {
-        Lane::Async => Exports::Async {
-            handler: waiting::ActorIndices::new(pre).map_err(invalid)?,
-            lifecycle: has(LIFECYCLE)
-                .then(|| lifecycle::WithLifecycleIndices::new(pre))
-                .transpose()
-                .map_err(invalid)?,
-            health: has(HEALTH).then(|| health::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
-            upgrade: has(UPGRADE).then(|| upgrade::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
-            monitoring: has(MONITORING)
-                .then(|| monitoring::WithMonitoringIndices::new(pre))
-                .transpose()
-                .map_err(invalid)?,
-        },
-        Lane::Sync => Exports::Sync {
-            handler: prompt::ActorIndices::new(pre).map_err(invalid)?,
-            lifecycle: has(LIFECYCLE)
-                .then(|| lifecycle_prompt::WithLifecycleIndices::new(pre))
-                .transpose()
-                .map_err(invalid)?,
-            health: has(HEALTH).then(|| health_prompt::WithHealthIndices::new(pre)).transpose().map_err(invalid)?,
-            upgrade: has(UPGRADE).then(|| upgrade_prompt::WithUpgradeIndices::new(pre)).transpose().map_err(invalid)?,
-            monitoring: has(MONITORING)
-                .then(|| monitoring_prompt::WithMonitoringIndices::new(pre))
-                .transpose()
-                .map_err(invalid)?,
-        },
-    })
 }

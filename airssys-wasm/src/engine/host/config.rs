@@ -1,6 +1,6 @@
 //! `wasi:config`: the values that the topology gives to the service.
 
-use crate::engine::bindings::waiting::wasi::config::store;
+use crate::engine::bindings::async_lane::wasi::config::store;
 use crate::engine::guest::Guest;
 use crate::turn::HostCall;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wasmtime::component::Resource;
 
 use super::bucket::Bucket;
-use crate::engine::bindings::waiting::wasi::keyvalue::{atomics, batch, store};
+use crate::engine::bindings::async_lane::wasi::keyvalue::{atomics, batch, store};
 use crate::engine::guest::Guest;
 use crate::turn::{HostCall, StateError};
 

@@ -1,6 +1,6 @@
 //! `airssys:actor/log`: what a guest writes to the log.
 
-use crate::engine::bindings::waiting::airssys::actor::log;
+use crate::engine::bindings::async_lane::airssys::actor::log;
 use crate::engine::guest::Guest;
 use crate::turn::{HostCall, Level};
 

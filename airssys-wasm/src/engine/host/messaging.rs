@@ -1,7 +1,7 @@
 //! `airssys:actor/messaging`: what leaves, and when. In the sync lane nothing waits, so there is no call.
 
-use crate::engine::bindings::waiting::airssys::actor::types as wit;
-use crate::engine::bindings::{prompt, waiting};
+use crate::engine::bindings::async_lane::airssys::actor::types as wit;
+use crate::engine::bindings::{async_lane, sync_lane};
 use crate::engine::guest::Guest;
 use crate::error::{CallError, Fault, SendError};
 use crate::limits::{REASON_BYTES, cut};
@@ -11,7 +11,7 @@ use crate::turn::{HostCall, Reply};
 type Sent = wasmtime::Result<Result<(), wit::SendError>>;
 type Answered = wasmtime::Result<Result<Option<Vec<u8>>, wit::CallError>>;
 
-impl waiting::airssys::actor::messaging::Host for Guest {
+impl async_lane::airssys::actor::messaging::Host for Guest {
     async fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
         sent(self.turn.perform(HostCall::Send { to, key, body: body.into() }).await)
     }
@@ -47,7 +47,7 @@ impl waiting::airssys::actor::messaging::Host for Guest {
     }
 }
 
-impl prompt::airssys::actor::messaging::Host for Guest {
+impl sync_lane::airssys::actor::messaging::Host for Guest {
     fn send(&mut self, to: String, key: Option<String>, body: Vec<u8>) -> Sent {
         sent(self.turn.perform_now(HostCall::Send { to, key, body: body.into() }))
     }
@@ -57,27 +57,27 @@ impl prompt::airssys::actor::messaging::Host for Guest {
     }
 
     fn publish(&mut self, topic: String, body: Vec<u8>) -> Sent {
-        waiting::airssys::actor::messaging::Host::publish(self, topic, body)
+        async_lane::airssys::actor::messaging::Host::publish(self, topic, body)
     }
 
     fn subscribe(&mut self, pattern: String) -> Sent {
-        waiting::airssys::actor::messaging::Host::subscribe(self, pattern)
+        async_lane::airssys::actor::messaging::Host::subscribe(self, pattern)
     }
 
     fn unsubscribe(&mut self, pattern: String) -> Sent {
-        waiting::airssys::actor::messaging::Host::unsubscribe(self, pattern)
+        async_lane::airssys::actor::messaging::Host::unsubscribe(self, pattern)
     }
 
     fn send_after(&mut self, delay_ms: u64, body: Vec<u8>) -> wasmtime::Result<Result<u64, wit::SendError>> {
-        waiting::airssys::actor::messaging::Host::send_after(self, delay_ms, body)
+        async_lane::airssys::actor::messaging::Host::send_after(self, delay_ms, body)
     }
 
     fn cancel(&mut self, timer: u64) -> wasmtime::Result<bool> {
-        waiting::airssys::actor::messaging::Host::cancel(self, timer)
+        async_lane::airssys::actor::messaging::Host::cancel(self, timer)
     }
 
     fn self_address(&mut self) -> wasmtime::Result<String> {
-        waiting::airssys::actor::messaging::Host::self_address(self)
+        async_lane::airssys::actor::messaging::Host::self_address(self)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) mod supervision;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use super::bindings::{self, prompt, waiting};
+use super::bindings::{self, async_lane, sync_lane};
 use super::contract::Lane;
 use super::guest::Guest;
 
@@ -27,15 +27,15 @@ fn same(guest: &mut Guest) -> &mut Guest {
 /// Links the contract's interfaces for a lane.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime::Result<()> {
     match lane {
-        Lane::Async => waiting::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
-        Lane::Sync => prompt::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
+        Lane::Async => async_lane::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
+        Lane::Sync => sync_lane::airssys::actor::messaging::add_to_linker::<_, HasSelf<Guest>>(linker, same)?,
     }
-    waiting::airssys::actor::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    waiting::airssys::actor::log::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    waiting::wasi::keyvalue::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    waiting::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    waiting::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    waiting::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+    async_lane::airssys::actor::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    async_lane::airssys::actor::log::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    async_lane::wasi::keyvalue::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    async_lane::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    async_lane::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    async_lane::wasi::config::store::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
 /// Links what lets a guest have children.
@@ -63,4 +63,4 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     resources::add_to_linker(linker)
 }
 
-impl waiting::airssys::actor::types::Host for Guest {}
+impl async_lane::airssys::actor::types::Host for Guest {}
