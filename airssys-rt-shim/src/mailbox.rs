@@ -233,6 +233,17 @@ impl<M> Mailbox<M> {
             && self.queue.load().as_ref().is_none_or(|queue| queue.receiver.is_empty())
     }
 
+    /// Whether `consumer` would find something to take. What another one left is not for it: awake for that, it would keep
+    /// its thread from whoever is to take it.
+    fn has_something_for(&self, consumer: usize) -> bool {
+        let is_its_own = || {
+            let orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            orphans.iter().any(|(owner, _)| *owner == consumer)
+        };
+        self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty())
+            || (self.orphans.load(Ordering::Acquire) && is_its_own())
+    }
+
     /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -352,7 +363,7 @@ impl<M> Mailbox<M> {
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.
     pub async fn wait(&self, consumer: usize, attention: impl Fn() -> bool) {
-        self.bell(consumer).park(|| attention() || !self.is_empty()).await;
+        self.bell(consumer).park(|| attention() || self.has_something_for(consumer)).await;
     }
 
     /// Closes it and hands back what it held: what turns left first, then the queue in order.

@@ -512,3 +512,24 @@ fn senders_get_by_where_a_turn_holds_all_room_and_the_policy_becomes_to_drop_the
     assert_eq!(rest(&mailbox), [1, 2]);
     assert!(mailbox.compact(), "nobody holds anything");
 }
+
+/// It waits for who held it, and who else reads here sleeps meanwhile: awake, they would take the threads that it needs.
+#[tokio::test]
+async fn what_one_consumer_was_cut_off_over_wakes_no_other_one() {
+    let mailbox: Mailbox<u32> = Mailbox::new(8, Overflow::Wait, 2);
+    mailbox.try_send(1).unwrap();
+    drop(mailbox.take(0).unwrap());
+    let mut other = polled_once(mailbox.wait(1, || false));
+    assert!(other.is_pending(), "there is nothing for it");
+    other = polled_once(mailbox.wait(0, || false));
+    assert!(other.is_ready());
+    assert_eq!(mailbox.take(0).unwrap().done(), 1);
+    mailbox.try_send(2).unwrap();
+    other = polled_once(mailbox.wait(1, || false));
+    assert!(other.is_ready());
+}
+
+/// What a future says when it is polled once.
+fn polled_once<T>(future: impl Future<Output = T>) -> std::task::Poll<T> {
+    std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
