@@ -3,6 +3,7 @@
 //! This crate has never heard of WebAssembly. It hosts any [`worker::Behavior`]; `airssys-wasm` brings the one that owns a
 //! component instance.
 
+mod baton;
 pub mod call;
 pub mod child;
 pub mod dead_letter;

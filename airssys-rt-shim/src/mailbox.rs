@@ -32,6 +32,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
+use crate::baton::Baton;
 use crate::doorbell::Doorbell;
 
 #[cfg(test)]
@@ -116,6 +117,22 @@ fn bounded(capacity: usize) -> usize {
     capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
 }
 
+#[derive(Default)]
+struct Consumer {
+    bell: Doorbell,
+    baton: Baton,
+}
+
+/// What is done for a consumer that sleeps.
+#[derive(Clone, Copy)]
+enum Waking {
+    Ring,
+    /// With so much stack, in bytes.
+    Run {
+        stack: usize,
+    },
+}
+
 struct Queue<M> {
     sender: Sender<M>,
     receiver: Receiver<M>,
@@ -156,7 +173,7 @@ pub struct Mailbox<M> {
     /// go and is still taken, since the mailbox became smaller.
     moving: Mutex<usize>,
     queue: ArcSwapOption<Queue<M>>,
-    bells: Box<[Doorbell]>,
+    consumers: Box<[Consumer]>,
     /// What a consumer held when its turn was cut off. Cold.
     in_hand: Mutex<Vec<(usize, M)>>,
     /// Whether `in_hand` may hold something, so that `take` need not lock it.
@@ -201,7 +218,7 @@ impl<M> Mailbox<M> {
             changed: Notify::new(),
             moving: Mutex::default(),
             queue: ArcSwapOption::empty(),
-            bells: (0..consumers.max(1)).map(|_| Doorbell::default()).collect(),
+            consumers: (0..consumers.max(1)).map(|_| Consumer::default()).collect(),
             in_hand: Mutex::default(),
             orphans: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -247,7 +264,7 @@ impl<M> Mailbox<M> {
     /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.is_empty() && self.bells.iter().all(Doorbell::is_parked)
+        self.is_empty() && self.consumers.iter().all(|consumer| consumer.bell.is_parked())
     }
 
     /// Whether it takes no messages any more.
@@ -259,7 +276,16 @@ impl<M> Mailbox<M> {
     /// The bell that consumer `consumer` sleeps on; the last one's for a number that is too large.
     #[must_use]
     pub(crate) fn bell(&self, consumer: usize) -> &Doorbell {
-        &self.bells[consumer.min(self.bells.len() - 1)]
+        &self.consumer(consumer).bell
+    }
+
+    /// The baton of consumer `consumer`.
+    pub(crate) fn baton(&self, consumer: usize) -> &Baton {
+        &self.consumer(consumer).baton
+    }
+
+    fn consumer(&self, consumer: usize) -> &Consumer {
+        &self.consumers[consumer.min(self.consumers.len() - 1)]
     }
 
     /// Queues a message without waiting.
@@ -268,9 +294,24 @@ impl<M> Mailbox<M> {
     ///
     /// [`NotSent::Full`] where the policy is to wait or to refuse and there is no room, [`NotSent::Closed`] after [`Mailbox::close`].
     pub fn try_send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
+        self.try_send_by(message, Waking::Ring)
+    }
+
+    /// [`Mailbox::try_send`] for one who is about to wait for what comes of it: a consumer that sleeps is not woken but
+    /// run here, until it has handled one message or has to wait itself; then it goes on in its own task. `stack` is
+    /// what this thread has left for that, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mailbox::try_send`].
+    pub fn try_send_and_run(&self, message: M, stack: usize) -> Result<Sent<M>, NotSent<M>> {
+        self.try_send_by(message, Waking::Run { stack })
+    }
+
+    fn try_send_by(&self, message: M, waking: Waking) -> Result<Sent<M>, NotSent<M>> {
         let places = self.places((self.size.bytes)(&message));
         match self.try_reserve_places(places) {
-            Ok(()) => self.push(message, places),
+            Ok(()) => self.push(message, places, waking),
             Err(NoRoom::Closed) => Err(NotSent::Closed(message)),
             Err(NoRoom::Full) => match self.overflow() {
                 Overflow::Wait | Overflow::Refuse => Err(NotSent::Full(message)),
@@ -289,7 +330,7 @@ impl<M> Mailbox<M> {
         match self.try_send(message) {
             Err(NotSent::Full(message)) if self.overflow() == Overflow::Wait => {
                 match self.wait_for_places((self.size.bytes)(&message)).await {
-                    Ok(places) => self.push(message, places),
+                    Ok(places) => self.push(message, places, Waking::Ring),
                     Err(_closed) => Err(NotSent::Closed(message)),
                 }
             }
@@ -354,7 +395,7 @@ impl<M> Mailbox<M> {
         if made >= self.batch() && self.waiting.load(Ordering::SeqCst) > 0 {
             self.move_room();
         }
-        if self.bells.len() > 1 && !self.is_empty() {
+        if self.consumers.len() > 1 && !self.is_empty() {
             // Two rings that met one sleeper are one: whoever wakes passes it on.
             self.ring();
         }
@@ -538,7 +579,7 @@ impl<M> Mailbox<M> {
     }
 
     /// Pushes with so many places held, which pass to the message.
-    fn push(&self, mut message: M, places: u32) -> Result<Sent<M>, NotSent<M>> {
+    fn push(&self, mut message: M, places: u32, waking: Waking) -> Result<Sent<M>, NotSent<M>> {
         (self.size.keep)(&mut message, places);
         let queue = self.queue.load();
         let pushed = match queue.as_ref() {
@@ -550,7 +591,10 @@ impl<M> Mailbox<M> {
             return Err(NotSent::Closed(unsent.into_inner()));
         }
         // With a fence inside: either `close` sees this message, or this thread sees that it closed.
-        self.ring();
+        let ran = matches!(waking, Waking::Run { stack } if self.run(stack));
+        if !ran {
+            self.ring();
+        }
         if self.closed.load(Ordering::SeqCst)
             && let Some(rest) = self.drain()
         {
@@ -582,7 +626,7 @@ impl<M> Mailbox<M> {
                 }
             }
         }
-        self.push(message, places).map(|sent| match sent {
+        self.push(message, places, Waking::Ring).map(|sent| match sent {
             Sent::Stranded(rest) => {
                 evicted.extend(rest);
                 Sent::Stranded(evicted)
@@ -602,11 +646,18 @@ impl<M> Mailbox<M> {
 
     fn ring(&self) {
         fence(Ordering::SeqCst);
-        for bell in &self.bells {
-            if bell.ring_fenced() {
+        for consumer in &self.consumers {
+            if consumer.bell.ring_fenced() {
                 break;
             }
         }
+    }
+
+    /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be woken then.
+    fn run(&self, stack: usize) -> bool {
+        self.consumers
+            .iter()
+            .any(|consumer| consumer.bell.is_parked() && consumer.baton.run(stack, || consumer.bell.is_parked()))
     }
 
     fn adopt(&self, consumer: usize) -> Option<M> {
@@ -688,7 +739,7 @@ impl<M> Reservation<M> {
     pub fn send(mut self, message: M) -> Result<Sent<M>, NotSent<M>> {
         match std::mem::take(&mut self.held) {
             0 => self.mailbox.try_send(message),
-            places => self.mailbox.push(message, places),
+            places => self.mailbox.push(message, places, Waking::Ring),
         }
     }
 }

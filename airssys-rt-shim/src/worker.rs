@@ -66,6 +66,12 @@ pub trait Behavior: Send + Sized + 'static {
         std::future::ready(Flow::Continue)
     }
 
+    /// The stack that a turn takes of the thread which runs it, in bytes, where that is more than what futures take
+    /// that are polled inside of each other. Only a thread with so much left runs it in place of its own task.
+    fn stack(&self) -> usize {
+        0
+    }
+
     /// Says good-bye: it was asked to stop, and is killed when this takes longer than its shutdown time-out.
     fn stop(&mut self, reason: StopReason) -> impl Future<Output = ()> + Send;
 }
@@ -250,7 +256,7 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
             orders: Arc::clone(&orders),
             exit: exit.clone(),
         };
-        let behavior = (self.make)();
+        let behavior = Box::new((self.make)());
         let (mailbox, consumer) = (Arc::clone(&self.mailbox), self.consumer);
         Box::pin(async move {
             let (actor, _task) = Actor::spawn_linked(None, worker, behavior, above)
@@ -308,44 +314,62 @@ struct Worker<B: Behavior> {
 
 impl<B: Behavior> Actor for Worker<B> {
     type Msg = Run;
-    /// Behavior lives in the state; none once it ended, so that ractor does not carry it to the supervisor.
-    type State = Option<B>;
-    type Arguments = B;
+    /// The behavior until it begins. Boxed: ractor's futures hold it several times over, for as long as the actor lives.
+    type State = Option<Box<B>>;
+    type Arguments = Box<B>;
 
-    async fn pre_start(&self, myself: ActorRef<Run>, behavior: B) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Run>, behavior: Box<B>) -> Result<Self::State, ActorProcessingErr> {
         myself.cast(Run)?;
         Ok(Some(behavior))
     }
 
     async fn handle(&self, myself: ActorRef<Run>, _: Run, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
-        if let Some(behavior) = state.as_mut() {
+        if let Some(behavior) = state.take() {
             // However it ends, also where it is killed.
             let _closes = Closing(&self.orders);
-            // Boxed: ractor's own futures hold this one twice over, for as long as the actor lives.
             let me = self.orders.seat.pid(myself.get_cell(), self.exit.clone());
-            let reason = Box::pin(self.live(me, behavior)).await;
+            let life = Life {
+                mailbox: Arc::clone(&self.mailbox),
+                consumer: self.consumer,
+                orders: Arc::clone(&self.orders),
+                behavior: *behavior,
+            };
+            let reason = self.mailbox.baton(self.consumer).keep(Box::pin(life.live(me))).await;
             // It takes nothing any more; its next incarnation may be long in coming.
             self.mailbox.let_go();
             self.orders.finished.store(matches!(reason, ExitReason::Normal), Ordering::Release);
             self.exit.set(reason);
         }
-        *state = None;
         myself.stop(None);
         Ok(())
     }
 }
 
-impl<B: Behavior> Worker<B> {
-    async fn live(&self, me: Pid, behavior: &mut B) -> ExitReason {
+/// What one incarnation does, which is polled by whoever has its [baton](crate::baton).
+struct Life<B: Behavior> {
+    mailbox: Arc<Mailbox<B::Message>>,
+    consumer: usize,
+    orders: Arc<Orders<B::Control>>,
+    behavior: B,
+}
+
+impl<B: Behavior> Life<B> {
+    async fn live(mut self, me: Pid) -> ExitReason {
+        let Self { mailbox, consumer, orders, behavior } = &mut self;
+        let (consumer, baton) = (*consumer, mailbox.baton(*consumer));
         // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
         if let Err(reason) = Box::pin(behavior.init(me)).await {
             return reason;
         }
-        self.orders.seat.ready();
+        orders.seat.ready();
         let (mut turns, mut since) = (0_u32, None);
         loop {
-            if self.orders.any() {
-                match self.orders.take() {
+            if orders.any() {
+                if baton.is_lent() {
+                    // Orders may be long, and whoever polls this has nothing to do with them.
+                    tokio::task::yield_now().await;
+                }
+                match orders.take() {
                     Some(Order::Stop(reason)) => {
                         Box::pin(behavior.stop(reason)).await;
                         return ExitReason::Shutdown;
@@ -360,23 +384,30 @@ impl<B: Behavior> Worker<B> {
                 continue;
             }
             if !behavior.takes_messages() {
-                self.mailbox.let_go();
-                self.mailbox.bell(self.consumer).park(|| self.orders.any()).await;
+                mailbox.let_go();
+                mailbox.bell(consumer).park(|| orders.any()).await;
                 continue;
             }
-            match self.mailbox.take(self.consumer) {
+            match mailbox.take(consumer) {
                 Some(hand) => {
                     let mut turn = pin!(behavior.turn(hand));
                     let flow = poll_fn(|cx| {
                         let polled = turn.as_mut().poll(cx);
                         if polled.is_pending() {
                             // It may be long until the next take.
-                            self.mailbox.let_go();
+                            mailbox.let_go();
                         }
                         polled
                     });
                     if let Flow::Exit(reason) = flow.await {
                         return reason;
+                    }
+                    if baton.is_lent() {
+                        if orders.any() || !mailbox.is_empty() {
+                            // Whoever polls this wanted one turn.
+                            tokio::task::yield_now().await;
+                        }
+                        continue;
                     }
                     turns += 1;
                     if turns == TURNS_A_LOOK {
@@ -392,7 +423,8 @@ impl<B: Behavior> Worker<B> {
                     if let Flow::Exit(reason) = behavior.idle().await {
                         return reason;
                     }
-                    self.mailbox.wait(self.consumer, || self.orders.any()).await;
+                    baton.takes_stack(behavior.stack());
+                    mailbox.wait(consumer, || orders.any()).await;
                     (turns, since) = (0, None);
                 }
             }

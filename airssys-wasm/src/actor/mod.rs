@@ -96,6 +96,10 @@ impl Behavior for ComponentActor {
         !self.suspended
     }
 
+    fn stack(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::stack)
+    }
+
     async fn turn(&mut self, hand: Hand<'_>) -> Flow {
         if self.watching.as_ref().is_some_and(|watching| watching.tries_again() || watching.begins_again())
             && let Flow::Exit(reason) = Box::pin(self.begin_again()).await

@@ -23,8 +23,8 @@ use crate::settings::BASELINE_FROM;
 
 /// The slot sizes, in bytes.
 const SLOTS: [u64; 3] = [2 << 20, 32 << 20, 4 << 30];
-/// Room for host functions on top of the guest's stack, in the async lane, in bytes.
-const HOST_STACK: usize = 512 << 10;
+/// Room for host functions on top of the guest's stack, in bytes.
+pub(super) const HOST_STACK: usize = 512 << 10;
 /// Table elements are rounded up to the first of these, and beyond it to the next power of two.
 const TABLE_ELEMENTS: usize = 20_000;
 /// Slots that keep their mappings while unused, per class.

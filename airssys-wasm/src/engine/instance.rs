@@ -16,7 +16,7 @@ use bytes::Bytes;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::async_lane::airssys::actor::types as wit;
-use super::class::{Engines, seat};
+use super::class::{Engines, HOST_STACK, seat};
 use super::crash::classify;
 use super::guest::Guest;
 use super::host::messaging::fault_from_wit;
@@ -185,6 +185,14 @@ impl Instance {
         self.budget_ticks = limits.budget_ticks();
         self.store.set_hostcall_fuel(limits.boundary_bytes);
         self.turn().identity = Arc::clone(identity);
+    }
+
+    /// The stack that a call of the guest takes of the thread which makes it, in bytes. In the async lane it has one of its own.
+    pub(crate) fn stack(&self) -> usize {
+        match self.calls {
+            Calls::Async { .. } => 0,
+            Calls::Sync { .. } => self.store.data().turn.identity.terms.limits.stack_bytes.saturating_add(HOST_STACK),
+        }
     }
 
     /// The turn that runs, or is about to.

@@ -28,17 +28,33 @@ impl Target {
     /// Hands it back where there is no room, or never will be.
     pub(crate) fn try_deliver(
         &self,
+        envelope: Box<Envelope>,
+        bury: impl Fn(Envelope, DeadReason),
+    ) -> Result<(), NotSent<Box<Envelope>>> {
+        self.put(envelope, None, bury)
+    }
+
+    /// [`Target::try_deliver`]; an actor that sleeps is run here where there is a `stack` for it, in bytes.
+    fn put(
+        &self,
         mut envelope: Box<Envelope>,
+        stack: Option<usize>,
         bury: impl Fn(Envelope, DeadReason),
     ) -> Result<(), NotSent<Box<Envelope>>> {
         match self.part(envelope.bytes()) {
             Ok(part) => envelope._room = part,
             Err(_full) => return Err(NotSent::Full(envelope)),
         }
-        self.pushed(self.lane().mailbox.try_send(envelope), bury)
+        let mailbox = &self.lane().mailbox;
+        let pushed = match stack {
+            Some(stack) => mailbox.try_send_and_run(envelope, stack),
+            None => mailbox.try_send(envelope),
+        };
+        self.pushed(pushed, bury)
     }
 
-    /// Puts a message in, waiting for room where the policy is to wait: until then, or for as long as it takes.
+    /// Puts a message in, waiting for room where the policy is to wait: until then, or for as long as it takes. An actor
+    /// that sleeps is run here where there is a `stack` for it, in bytes; so whoever says one is about to sleep itself.
     ///
     /// # Errors
     ///
@@ -46,10 +62,11 @@ impl Target {
     pub(crate) async fn deliver(
         &self,
         envelope: Box<Envelope>,
+        stack: Option<usize>,
         until: impl FnOnce() -> Option<Instant>,
         bury: impl Fn(Envelope, DeadReason),
     ) -> Result<(), NotSent<Box<Envelope>>> {
-        let envelope = match self.try_deliver(envelope, &bury) {
+        let envelope = match self.put(envelope, stack, &bury) {
             Err(NotSent::Full(envelope)) if self.may_wait(&envelope) => envelope,
             settled => return settled,
         };

@@ -249,7 +249,7 @@ impl Mesh {
                     Ok(target) => {
                         let key = target.lane_key(split(to).1, key);
                         let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
-                        self.post(target, envelope, None).await.map(|()| None).map_err(CallError::NotSent)
+                        self.post(target, envelope, None, None).await.map(|()| None).map_err(CallError::NotSent)
                     }
                 },
             };
@@ -317,7 +317,15 @@ impl Mesh {
         };
         let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
         let envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), body);
-        self.post(target, envelope, Some(deadline)).await?;
+        // Who calls sleeps until it is answered, so it may as well run who answers; unless somebody wants to know
+        // that the message is in its mailbox.
+        let stack = match caller {
+            // Its own stack is a guest's.
+            Caller::Turn(_) => Some(0),
+            Caller::Host(None) => Some(stacker::remaining_stack().unwrap_or(0)),
+            Caller::Host(Some(_)) => None,
+        };
+        self.post(target, envelope, Some(deadline), stack).await?;
         if let Caller::Host(Some(posted)) = caller {
             posted();
         }
@@ -522,7 +530,7 @@ impl Mesh {
                     let (address, metrics) = (target.address().as_str(), Some(&target.service.metrics));
                     let passage = entry.passage(&mesh.stack, Who::Host, address, metrics, trace);
                     let bury = |envelope, reason| mesh.bury(envelope, reason);
-                    let delivered = target.deliver(envelope, || None, bury).await;
+                    let delivered = target.deliver(envelope, None, || None, bury).await;
                     let outcome = delivered.map(|()| None).map_err(|refused| mesh.bury_refused(&target, refused));
                     let _changes_nothing = passage.end(outcome);
                 });
@@ -544,13 +552,20 @@ impl Mesh {
         error.into()
     }
 
-    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer than `reserve_timeout`.
-    async fn post(&self, target: &Target, envelope: Box<Envelope>, deadline: Option<Instant>) -> Result<(), SendError> {
+    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer
+    /// than `reserve_timeout`. An actor that sleeps is run here where there is a `stack` for it, in bytes.
+    async fn post(
+        &self,
+        target: &Target,
+        envelope: Box<Envelope>,
+        deadline: Option<Instant>,
+        stack: Option<usize>,
+    ) -> Result<(), SendError> {
         let until = || {
             let patience = Instant::now() + self.reserve_timeout();
             Some(deadline.map_or(patience, |deadline| deadline.min(patience)))
         };
-        let posted = target.deliver(envelope, until, |envelope, reason| self.bury(envelope, reason)).await;
+        let posted = target.deliver(envelope, stack, until, |envelope, reason| self.bury(envelope, reason)).await;
         posted.map_err(|refused| match refused {
             NotSent::Full(_) => overloaded(target),
             NotSent::Closed(_) => stopped(target),

@@ -92,6 +92,10 @@ impl Runtime {
 
     /// Sends a message and waits for the answer.
     ///
+    /// A service that sleeps is run in the task that calls, until its turn ends, waits, or has taken a tick of 2 ms: no
+    /// thread is woken for it. So calls that one task joins run one after the other that far; who wants them side by
+    /// side calls from tasks of their own.
+    ///
     /// # Errors
     ///
     /// [`crate::error::CallError`], which says whether it may have been handled.
