@@ -5,7 +5,7 @@
 use super::{ServiceNode, Topology};
 use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
 use crate::settings::Keeping;
-use crate::settings::{Multiplicity, Shape};
+use crate::settings::{MeshSettings, Multiplicity, Shape};
 
 /// An element of a table.
 const ELEMENT_BYTES: u64 = 8;
@@ -22,14 +22,16 @@ impl Topology {
     /// use airssys_wasm::topology::Topology;
     ///
     /// let empty = Topology::new("empty");
-    /// assert_eq!(empty.most_bytes(), empty.settings.mesh.dead_letter_bytes as u64);
+    /// let settings = &empty.settings.mesh;
+    /// assert_eq!(empty.most_bytes(), (settings.dead_letter_bytes + settings.event_bytes) as u64);
     /// ```
     #[must_use]
     pub fn most_bytes(&self) -> u64 {
         let each = |of: fn(&ServiceNode) -> u64| self.services().map(|node| of(node)).fold(0, u64::saturating_add);
         let timers = each(timers).min(wide(self.settings.mesh.timer_bytes));
         let durable = each(durable).min(self.settings.durable_bytes.unwrap_or(u64::MAX));
-        [each(awake), each(addresses), timers, durable, wide(self.settings.mesh.dead_letter_bytes)]
+        let MeshSettings { dead_letter_bytes, event_bytes, .. } = self.settings.mesh;
+        [each(awake), each(addresses), timers, durable, wide(dead_letter_bytes), wide(event_bytes)]
             .into_iter()
             .fold(0, u64::saturating_add)
     }

@@ -97,6 +97,10 @@ schema! {
         dead_letters: Count<usize> => mesh.dead_letters, in 0..=100_000_000, by InPlace;
         /// the bytes that those may have together; beyond that the oldest ones are removed: see [what the host may hold](#what-the-host-may-hold)
         dead_letter_bytes: Bytes => mesh.dead_letter_bytes, in 0..=HELD, by InPlace;
+        /// events that are kept for those who read them: see [events](operating.md#events)
+        events: Count<usize> => mesh.events, in 0..=100_000_000, by InPlace;
+        /// the bytes that those may have together; beyond that the oldest ones are removed
+        event_bytes: Bytes => mesh.event_bytes, in 0..=HELD, by InPlace;
         /// timers of all services together
         timers: Count<usize> => mesh.timers, in 0..=100_000_000, by InPlace;
         /// what those may carry together

@@ -182,6 +182,8 @@ mod tests {
         shutdown_timeout = "1m 30s"
         dead_letters = 7
         dead_letter_bytes = "9KiB"
+        events = 9
+        event_bytes = "11KiB"
         timers = 8
         timer_bytes = "10KiB"
         baseline_from = "3MiB"
