@@ -2,8 +2,12 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::{Mesh, PATIENCE};
+use airssys_wasm::Runtime;
+use airssys_wasm::deploy::Progress;
 use airssys_wasm::events::{Event, Happening, Heard, Kind, Subscription};
+use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -54,4 +58,183 @@ async fn an_actor_starts_ends_and_is_restarted_and_the_end_of_all_is_the_end_of_
     // Also for one who reads only then, and only of one service.
     assert_eq!([told(&mut late).await["actor"].clone(), told(&mut late).await["actor"].clone()], ["pool#1", "pool#0"]);
     assert_eq!(late.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_is_a_dead_letter_then_an_end_and_one_too_many_makes_the_supervisor_give_up() {
+    let text = "name = \"mesh\"\n[root]\nintensity = 9\n[[supervisor]]\nname = \"back\"\nintensity = 0\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nsupervisor = \"back\"\n";
+    let mesh = Mesh::start(text).await;
+    let mut events = mesh.runtime.events().from_now_on();
+    crash(&mesh, "a").await;
+    let letter = told(&mut events).await;
+    let expected =
+        [("kind", "dead-letter"), ("service", "a"), ("to", "a"), ("delivery", "call"), ("reason", "crashed")];
+    assert!(expected.iter().all(|(field, value)| letter[*field] == **value), "{letter}");
+    assert_eq!(letter["id"], mesh.runtime.dead_letters().1[0].id);
+    let ended = told(&mut events).await;
+    assert_eq!((&ended["kind"], &ended["service"], &ended["reason"]), (&json!("ended"), &json!("a"), &json!("trap")));
+    let gave_up = json!({ "kind": "gave-up", "service": "a", "supervisor": "mesh/back", "child": "a" });
+    assert_eq!(told(&mut events).await, gave_up);
+    let ended = json!({ "kind": "ended", "actor": "mesh/back", "incarnation": 1, "reason": "shutdown" });
+    assert_eq!(told(&mut events).await, ended);
+    let up = json!({ "kind": "started", "service": "a", "actor": "a", "incarnation": 1 });
+    assert_eq!(told(&mut events).await, up);
+    let again = json!({ "kind": "restarted", "actor": "mesh/back", "incarnation": 2 });
+    assert_eq!(told(&mut events).await, again);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_crashes_too_often_is_set_aside() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nkeyed = { intensity = 0, backoff = { initial = \"1h\", max = \"2h\" } }\n";
+    let mesh = Mesh::start(text).await;
+    let mut events = mesh.runtime.events().of_service("a").from_now_on();
+    crash(&mesh, "a/k\u{202e}").await;
+    let mut kinds = Vec::new();
+    let aside = loop {
+        let event = told(&mut events).await;
+        kinds.push(event["kind"].as_str().unwrap().to_owned());
+        if event["kind"] == "set-aside" {
+            break event;
+        }
+    };
+    assert_eq!(kinds, ["started", "dead-letter", "ended", "set-aside"]);
+    let expected = json!({ "kind": "set-aside", "service": "a", "actor": "a/k\\u{202e}", "for_ms": 3_600_000 });
+    assert_eq!(aside, expected, "what a caller chose is shown, and nothing obeys it");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_tells_its_states_in_order_and_each_actor_that_is_served_by_another_release() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let kinds = [Kind::Deployment, Kind::Swapped, Kind::Ended];
+    let mut events = deploying.runtime.events().of_service("counter").of_kinds(&kinds).from_now_on();
+    let state = |event: &Value| (event["kind"].clone(), event["state"].clone());
+    let deployed = |word: &str| (json!("deployment"), json!(word));
+    let swapped = (json!("swapped"), Value::Null);
+
+    let one = deploying.runtime.live_digest("counter").unwrap();
+    let deployment = deploying.runtime.deploy("counter", deploying.release("two", "healthy"), quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    let all = [told(&mut events).await, told(&mut events).await, told(&mut events).await, told(&mut events).await];
+    assert_eq!(
+        all.each_ref().map(state),
+        [deployed("switching"), swapped.clone(), deployed("probation"), deployed("live")]
+    );
+    let two = deploying.runtime.live_digest("counter").unwrap();
+    assert_eq!((&all[1]["actor"], &all[1]["sha256"]), (&json!("counter"), &json!(two)));
+    assert!(all[0]["release"].as_str().unwrap().contains("two.wasm"), "{all:#?}");
+    assert_eq!(events.try_next(), None, "whoever is told the end finds all of it");
+
+    let mut options = quick();
+    options.probation = PATIENCE;
+    let bad = deploying.release("three", "crashes-on-4");
+    let deployment = deploying.runtime.deploy("counter", bad, options).await.unwrap();
+    deployment.switched().await;
+    for number in 1..=4 {
+        deploying.ask("a", number).await;
+    }
+    assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }));
+    let all = [0; 5].map(|_| events.try_next());
+    let all = all.map(|heard| match heard {
+        Some(Heard::Event(event)) => serde_json::to_value(&*event).unwrap(),
+        other => panic!("{other:?}"),
+    });
+    let expected =
+        [deployed("switching"), swapped.clone(), deployed("probation"), swapped.clone(), deployed("rolled-back")];
+    assert_eq!(all.each_ref().map(state), expected);
+    assert_eq!(all[3]["sha256"], json!(two));
+    assert!(all[4]["reason"].as_str().unwrap().contains("crashed on probation"), "{all:#?}");
+    assert_ne!(one, two);
+    deploying.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_granted_is_told() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n[[service]]\nname = \"b\"\nrelease = \"@prober\"\n";
+    let mesh = Mesh::start(text).await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::Denied]);
+    let (to, body) = ("b".to_owned(), json!("count"));
+    mesh.refused("a", &Command::Send { to, key: None, body }).await;
+    let denied = told(&mut events).await;
+    let expected = [("service", "a"), ("actor", "a"), ("operation", "send"), ("target", "b")];
+    assert!(expected.iter().all(|(field, value)| denied[*field] == **value), "{denied}");
+    assert!(denied["missing"].as_str().unwrap().contains("no grant"), "{denied}");
+    assert_eq!(events.try_next(), None);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_is_told_when_it_is_reached_and_counted_while_it_is_reached_again() {
+    let text = "name = \"mesh\"\n[root]\nintensity = 9\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nlimits = { memory = \"4MiB\" }\nmailbox = { capacity = 1, overflow = \"refuse\" }\n";
+    let mesh = Mesh::start(text).await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]);
+    let grown = Command::Trap(Trap::OutOfMemory);
+    mesh.ask("a", &grown).await.unwrap_err();
+    let memory = told(&mut events).await;
+    assert_eq!((&memory["limit"], &memory["service"], &memory["times"]), (&json!("memory"), &json!("a"), &json!(1)));
+    assert!(memory["detail"].as_str().unwrap().contains("4MiB"), "{memory}");
+
+    // One is in hand, one waits, and the others find no room.
+    for _ in 0..50 {
+        let _may_be_refused = mesh.tell("a", &Command::Busy(20)).await;
+    }
+    let mailbox = told(&mut events).await;
+    assert_eq!((&mailbox["limit"], &mailbox["times"]), (&json!("mailbox"), &json!(1)));
+    assert_eq!(events.try_next(), None, "it is not told of each message that is refused");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_does_not_read_loses_events_is_told_how_many_and_holds_up_nobody() {
+    let file = |folder: &std::path::Path| {
+        let file = folder.join("airssys.toml");
+        let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n";
+        std::fs::write(&file, airssys_tests::with_guests(text)).unwrap();
+        file
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut topology = Topology::read(&file(folder.path())).unwrap();
+    topology.settings.mesh.events = 10;
+    let runtime = Runtime::builder().start(&topology).await.unwrap();
+    let (mut slow, mut quick) = (runtime.events().from_now_on(), runtime.events().from_now_on());
+    for _ in 0..100 {
+        // Each is a dead letter: a fault that nobody waits for.
+        runtime.send("a", "no command").await.unwrap();
+        assert!(matches!(timeout(PATIENCE, quick.next()).await.unwrap(), Some(Heard::Event(_))));
+    }
+    assert_eq!(slow.next().await, Some(Heard::Lost(90)));
+    let mut last = None;
+    for _ in 0..10 {
+        last = Some(next(&mut slow).await);
+    }
+    assert!(matches!(last.unwrap().what, Happening::DeadLetter { .. }));
+    assert_eq!((slow.try_next(), quick.try_next()), (None, None));
+    assert_eq!(runtime.dead_letters().0, 100);
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_tells_when_it_begins_and_how_it_ends() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n";
+    let mesh = Mesh::start(text).await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::Apply, Kind::Started, Kind::Ended]).from_now_on();
+    let file = mesh.folder.path().join("edited.toml");
+    let edited = format!("{text}[[service]]\nname = \"b\"\nrelease = \"@prober\"\n");
+    std::fs::write(&file, airssys_tests::with_guests(&edited)).unwrap();
+    mesh.runtime.apply(Topology::read(&file).unwrap(), quick()).await.unwrap();
+    let apply = |state: &str| json!({ "kind": "apply", "state": state, "changes": 1 });
+    assert_eq!(told(&mut events).await, apply("applying"));
+    let up = json!({ "kind": "started", "service": "b", "actor": "b", "incarnation": 1 });
+    assert_eq!(told(&mut events).await, up);
+    assert_eq!(told(&mut events).await, apply("applied"));
+
+    let edited = format!("{text}[[service]]\nname = \"b\"\nrelease = \"@prober\"\nconfig = {{ init = \"fault\" }}\n");
+    std::fs::write(&file, airssys_tests::with_guests(&edited)).unwrap();
+    mesh.runtime.apply(Topology::read(&file).unwrap(), quick()).await.unwrap_err();
+    assert_eq!(told(&mut events).await, apply("applying"));
+    let undone = told(&mut events).await;
+    assert_eq!((&undone["kind"], &undone["state"]), (&json!("apply"), &json!("undone")));
+    assert!(undone["reason"].as_str().unwrap().contains("init"), "{undone}");
+    mesh.stop().await;
 }

@@ -165,6 +165,20 @@ impl Crash {
         Self::Start { during: "the start", fault }
     }
 
+    /// The key of the limit that is why, where one is.
+    pub(crate) fn limit(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::StackOverflow { .. } => "stack",
+            Self::OutOfMemory { .. } => "memory",
+            Self::OutOfElements { .. } => "table_elements",
+            Self::Deadline { .. } => "turn_deadline",
+            Self::Budget { .. } | Self::Tick => "turn_budget",
+            Self::Oversized { .. } => "boundary",
+            Self::NoInstance { .. } => "instances",
+            _ => return None,
+        })
+    }
+
     /// A stable word for the kind.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -203,6 +203,13 @@ impl DeadReason {
     }
 }
 
+impl DeadReason {
+    /// Whether its text says more than its word.
+    pub(crate) fn says_more(&self) -> bool {
+        matches!(self, Self::Crashed(_) | Self::Poisoned(_) | Self::Fault(_) | Self::Rejected(_))
+    }
+}
+
 impl fmt::Display for DeadReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -243,12 +250,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// What it takes while it is kept, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let reason = match &self.reason {
-            DeadReason::Crashed(_) | DeadReason::Poisoned(_) | DeadReason::Fault(_) | DeadReason::Rejected(_) => {
-                self.reason.to_string().len()
-            }
-            _ => 0,
-        };
+        let reason = if self.reason.says_more() { self.reason.to_string().len() } else { 0 };
         OVERHEAD_BYTES + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + reason
     }
 }

@@ -17,6 +17,7 @@ use super::watch::{Lent, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
+use crate::events::{Happening, text};
 use crate::middleware::Metrics;
 use crate::router::service::Route;
 use crate::state::NO_MESSAGE;
@@ -166,6 +167,11 @@ impl ComponentActor {
         instance: Instance,
         watch: Option<Arc<Watch>>,
     ) -> Option<Instance> {
+        if !Arc::ptr_eq(&self.identity, &serving.identity) {
+            let (actor, sha256) = (text(self.identity.address()), serving.template.digest().to_owned());
+            let service = self.identity.address().service();
+            self.identity.mesh.events.publish(Some(service), Happening::Swapped { actor, sha256 });
+        }
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);
         self.suspended = false;

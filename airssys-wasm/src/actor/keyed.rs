@@ -26,6 +26,7 @@ use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
+use crate::events::Events;
 use crate::message::DeadReason;
 use crate::router::Mesh;
 use crate::router::keyed::{Keyed, KeyedActor};
@@ -82,6 +83,11 @@ impl Awakened {
 }
 
 impl Roster {
+    /// Where what happens to its actors is told.
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.mesh.events
+    }
+
     pub(super) fn new(
         template: &Arc<Template>,
         terms: &Arc<Terms>,

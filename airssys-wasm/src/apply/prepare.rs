@@ -19,6 +19,7 @@ use super::releases::{Deployable, Freed, kept, served};
 use super::steps::Steps;
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Template, TemplateError};
+use crate::events::{Happening, text};
 use crate::registry::Digest;
 use crate::schema::Way;
 use crate::topology::{ServiceNode, Topology, folders, range};
@@ -57,12 +58,24 @@ impl Hosted {
             let taken = hosted.take_all(&prepared.plan.differences)?;
             let prepared = hosted.keep_next(prepared).await?;
             let Prepared { plan, change, record, announced } = prepared;
-            Steps::new(&hosted, change, taken).run(plan, record, announced).await
+            let changes = plan.differences.len();
+            hosted.tell("applying", changes, None);
+            let applied = Steps::new(&hosted, change, taken).run(plan, record, announced).await;
+            match &applied {
+                Ok(_) => hosted.tell("applied", changes, None),
+                Err(why) => hosted.tell("undone", changes, Some(text(why))),
+            }
+            applied
         });
         applying.await.unwrap_or_else(|panic| {
             let step = "a bug in the host".to_owned();
             Err(ApplyError::Undone { step, why: panic.to_string(), left: vec!["whatever it had begun".to_owned()] })
         })
+    }
+
+    /// Tells where an apply is.
+    fn tell(&self, state: &str, changes: usize, reason: Option<String>) {
+        self.actual.mesh.events.publish(None, Happening::Apply { state: state.to_owned(), changes, reason });
     }
 
     /// Keeps the bytes of what will serve, and says so in what is to be written down.

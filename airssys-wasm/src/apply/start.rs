@@ -19,6 +19,7 @@ use super::steps::Steps;
 use super::stopped::Stops;
 use crate::deploy::DeployOptions;
 use crate::engine::{Engines, EnginesSettings};
+use crate::events::Events;
 use crate::middleware::{Layer, Stack};
 use crate::router::Mesh;
 use crate::topology::folders::{self, Guarded};
@@ -116,7 +117,10 @@ async fn begin(
         Some((service, Deployable { node: Arc::clone(node), template, _hold: held }))
     };
     let next = target.services().filter_map(deployable).collect();
-    let mesh = Arc::new(Mesh::new(target.settings.mesh, Stack::new(options.layers), Arc::clone(engines.pulse())));
+    let of_mesh = target.settings.mesh;
+    let events = Events::new(of_mesh.events, of_mesh.event_bytes);
+    let stack = Stack::new(options.layers, &events);
+    let mesh = Arc::new(Mesh::new(of_mesh, stack, events, Arc::clone(engines.pulse())));
     let (journal, shelves) = states.map(|states| (states.journal, states.shelves)).unzip();
     let nothing = Topology::new(&topology.name);
     let change = Change {

@@ -20,6 +20,7 @@ mod plan;
 mod record;
 mod records;
 mod recovery;
+mod report;
 mod run;
 mod seats;
 mod set;
@@ -451,6 +452,19 @@ pub struct Deployment {
     met: Arc<Met>,
 }
 
+/// How far a deployment is, each time that it is further.
+#[derive(Debug)]
+pub struct Following(watch::Receiver<Progress>);
+
+impl Following {
+    /// Where it is, when that is not what this told last; the first time at once. What it was in between is left out. None when its end was told, or the mesh
+    /// ended in the middle of it.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+}
+
 /// What is wanted of a deployment.
 #[derive(Debug)]
 enum Wish {
@@ -620,6 +634,14 @@ impl Deployment {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
+    }
+
+    /// Follows it from where it is now.
+    #[must_use]
+    pub fn follow(&self) -> Following {
+        let mut progress = self.progress.clone();
+        progress.mark_changed();
+        Following(progress)
     }
 
     /// Waits until all actors serve with the new release, or it is over.

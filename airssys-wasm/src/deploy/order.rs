@@ -11,6 +11,7 @@ use super::records::Page;
 use crate::actor::{Before, Post, Prepared, Roster};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
+use crate::events::Events;
 use crate::settings::Terms;
 
 /// What is to be deployed, and where.
@@ -50,6 +51,14 @@ pub(crate) enum Posts {
 }
 
 impl Posts {
+    /// Where what happens to them is told; none where there are none.
+    pub(super) fn events(&self) -> Option<Arc<Events>> {
+        match self {
+            Self::Fixed(posts) => posts.first().map(|post| Arc::clone(&post.live.serving().identity.mesh.events)),
+            Self::Keyed(roster) => Some(Arc::clone(roster.events())),
+        }
+    }
+
     /// Why actors do not serve whose release came back and cannot read their states, and how many turns putting those back discards.
     pub(crate) fn suspended(&self) -> Vec<(Crash, u64)> {
         match self {

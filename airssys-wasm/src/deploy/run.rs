@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::decide::{self, Action, Batch, Event};
 use super::gate::{Differs, NoTraffic, Seen, Verdict};
 use super::health::{Health, Rounds, Told};
 use super::order::{Begun, Order, Posts, Restore};
+use super::report::Report;
 use super::strategy::Rolling;
 use super::switch::{Failed, forward};
 use super::taken::Taken;
@@ -32,7 +33,8 @@ const ASK_TWICE: Duration = Duration::from_secs(1);
 /// A deployment, and the task that carries it out; `ended` is told its end before anybody else.
 pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
     let actors = order.posts.fixed().len();
-    let (told, progress) = watch::channel(Progress::Switching { switched: 0, actors });
+    let begins = Progress::Switching { switched: 0, actors };
+    let (told, progress) = Report::begin(begins, order.posts.events(), &order.page.service, &order.page.next);
     let (wish, wishes) = mpsc::unbounded_channel();
     let (failed, failures) = mpsc::unbounded_channel();
     let met = Arc::<Met>::default();
@@ -65,14 +67,14 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static
         };
         let end = running.run().await;
         ended(&end);
-        told.send_replace(end);
+        told.say(end);
     });
     Deployment { progress, wish, met }
 }
 
 struct Running<'a> {
     order: Order,
-    told: &'a watch::Sender<Progress>,
+    told: &'a Report,
     met: Arc<Met>,
     /// Where turns are counted, where the two releases are compared.
     watch: Option<Arc<Watch>>,
@@ -131,7 +133,7 @@ impl Running<'_> {
         loop {
             let event = match action {
                 Action::Rehearse => {
-                    self.told.send_replace(Progress::Rehearsing { compared: None, waits: None });
+                    self.told.say(Progress::Rehearsing { compared: None, waits: None });
                     let (least, patience) = (self.order.options.gate.bake, Some(self.order.options.gate.patience));
                     let event = self.look(Stage { least, patience, passed: Event::Rehearsed }).await;
                     // What the old one did stays, to be compared with what the new one does on probation.
@@ -165,12 +167,12 @@ impl Running<'_> {
                         let step = batches.iter().position(|have| *have == done).map_or(0, |at| at + 1);
                         let steps = batches.len();
                         let (have, of) = self.order.posts.share(&self.order.template).await;
-                        self.told.send_replace(Progress::Baking { step, steps, have, of, compared: None, waits: None });
+                        self.told.say(Progress::Baking { step, steps, have, of, compared: None, waits: None });
                         self.look(Stage { least, patience, passed: Event::Passed }).await
                     }
                 }
                 Action::Watch => {
-                    self.told.send_replace(Progress::Probation);
+                    self.told.say(Progress::Probation);
                     let least = if self.order.page.set.is_some() { UNENDING } else { self.order.options.probation };
                     self.look(Stage { least, patience: None, passed: Event::Proved }).await
                 }
@@ -323,7 +325,7 @@ impl Running<'_> {
 
     /// Counts again who has the new release, where that was long ago or nobody had it.
     async fn count_share(&mut self, counted: &mut Instant) {
-        let is_due = match &*self.told.borrow() {
+        let is_due = match &*self.told.now() {
             Progress::Baking { have, .. } => *have == 0 || counted.elapsed() >= COUNT_AGAIN,
             _ => false,
         };
@@ -332,7 +334,7 @@ impl Running<'_> {
         }
         let now = self.order.posts.share(&self.order.template).await;
         *counted = Instant::now();
-        self.told.send_if_modified(|progress| match progress {
+        self.told.add(|progress| match progress {
             Progress::Baking { have, of, .. } => {
                 let is_other = (*have, *of) != now;
                 (*have, *of) = now;
@@ -395,7 +397,7 @@ impl Running<'_> {
             no_traffic: gate.no_traffic,
             held: over && gate.no_traffic == NoTraffic::Hold,
         });
-        self.told.send_if_modified(|progress| match progress {
+        self.told.add(|progress| match progress {
             Progress::Baking { compared, waits: told, .. } | Progress::Rehearsing { compared, waits: told } => {
                 let is_other = compared.replace(Compared { old, new }) != *compared || *told != waits;
                 *told = waits;
@@ -533,7 +535,7 @@ impl Running<'_> {
                 let actors = posts.len();
                 let first = self.first.take();
                 let done = self.order.switch_several(&places, first, &self.failed, |switched| {
-                    self.told.send_replace(Progress::Switching { switched: batch.from + switched, actors });
+                    self.told.say(Progress::Switching { switched: batch.from + switched, actors });
                 });
                 let (done, failed) = done.await;
                 for (at, took) in done {
@@ -586,7 +588,7 @@ impl Running<'_> {
         let (done, failed) = self
             .order
             .switch_several(&places, None, &self.failed, |switched| {
-                self.told.send_replace(Progress::Switching { switched, actors });
+                self.told.say(Progress::Switching { switched, actors });
             })
             .await;
         done.iter().for_each(|(at, took)| self.met.see(&awake[*at].name, took));

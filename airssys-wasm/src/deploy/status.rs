@@ -163,32 +163,41 @@ impl Deployment {
     }
 }
 
+impl Progress {
+    /// Which state it is in.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Switching { .. } => State::Switching,
+            Self::Rehearsing { .. } => State::Rehearsing,
+            Self::Baking { .. } => State::Baking,
+            Self::Probation => State::Probation,
+            Self::Live => State::Live,
+            Self::RolledBack { .. } => State::RolledBack,
+            Self::Suspended { .. } => State::Suspended,
+        }
+    }
+}
+
 impl Status {
     fn see(&mut self, progress: Progress) {
-        self.state = match progress {
-            Progress::Switching { .. } => State::Switching,
-            Progress::Rehearsing { compared, waits } => {
-                (self.compared, self.waits) = (compared, waits);
-                State::Rehearsing
-            }
+        self.state = progress.state();
+        match progress {
+            Progress::Rehearsing { compared, waits } => (self.compared, self.waits) = (compared, waits),
             Progress::Baking { step, steps, have, of, compared, waits } => {
                 (self.step, self.steps, self.have, self.of) = (Some(step), Some(steps), Some(have), Some(of));
                 (self.compared, self.waits) = (compared, waits);
-                State::Baking
             }
-            Progress::Probation => State::Probation,
-            Progress::Live => State::Live,
             Progress::RolledBack { reason } => {
                 self.reason = Some(reason.to_string());
                 self.because(reason);
-                State::RolledBack
             }
             Progress::Suspended { reason, crash, .. } => {
                 self.reason = Some(format!("{reason}; and the one before: {crash}"));
                 self.because(reason);
-                State::Suspended
             }
-        };
+            Progress::Switching { .. } | Progress::Probation | Progress::Live => {}
+        }
     }
 
     fn because(&mut self, reason: Setback) {

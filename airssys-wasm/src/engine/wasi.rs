@@ -16,6 +16,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use super::time;
 use crate::capability::Access;
 use crate::error::Crash;
+use crate::events::{Happening, text};
 use crate::turn::{Identity, Level, Time, write_line};
 
 /// A context for one instance.
@@ -40,6 +41,10 @@ pub(super) fn context(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, C
         // Anybody can send it datagrams; to write each of those down would let strangers fill the log.
         if !allowed && !matches!(purpose, UdpReceive) {
             tracing::warn!(target: "airssys::audit", service = %checked.address(), %address, "socket denied");
+            let (actor, target) = (text(checked.address()), address.to_string());
+            let missing = "it was not granted".to_owned();
+            let what = Happening::Denied { actor, operation: "socket".to_owned(), target, missing };
+            checked.mesh.events.publish(Some(checked.address().service()), what);
         }
         Box::pin(std::future::ready(allowed))
     });

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,91 @@ pub enum Happening {
         /// Its incarnation.
         incarnation: u64,
     },
+    /// An actor that comes and goes has ended too often, and is started again only after a while; what is sent to it waits.
+    SetAside {
+        /// Which one.
+        actor: String,
+        /// How long that is, in milliseconds.
+        for_ms: u64,
+    },
+    /// A supervisor ends, since a child of it was to be started again once too often. What was above it decides what is next.
+    GaveUp {
+        /// The supervisor; the mesh itself where it is the root.
+        supervisor: String,
+        /// The child.
+        child: String,
+    },
+    /// Another release, or the same one with other settings, serves in the place of an actor from now on: it took over, went back, or stands in for another
+    /// one.
+    Swapped {
+        /// The address of the actor; that of its service for a member of a pool.
+        actor: String,
+        /// The SHA-256 of the component.
+        sha256: String,
+    },
+    /// A deployment has begun, or has come to another state.
+    Deployment {
+        /// `switching`, with which it begins, `rehearsing`, `baking`, `probation`, `live`, `rolled-back` or `suspended`.
+        state: String,
+        /// The release that is to serve.
+        release: String,
+        /// While it bakes: the step that was made last, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        /// While it bakes: how many steps there are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps: Option<usize>,
+        /// Why it went back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The mesh is brought to an edited topology: that has begun, or is over.
+    Apply {
+        /// `applying`, with which it begins, `applied`, or `undone`: all is as it was before.
+        state: String,
+        /// How many things are different.
+        changes: usize,
+        /// Why it was undone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A message was accepted and could not be handled, or its answer came too late.
+    DeadLetter {
+        /// The number of the message, by which the letter is found.
+        id: u64,
+        /// Where it was going.
+        to: String,
+        /// Who sent it; none for the host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sender: Option<String>,
+        /// `send`, `call`, `publish`, `timer` or `down`.
+        delivery: String,
+        /// The stable word for why, such as `crashed` or `overflow`.
+        reason: String,
+        /// More about it, where there is more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// A service wanted to do what it was not granted.
+    Denied {
+        /// The address of the actor that wanted it.
+        actor: String,
+        /// `send`, `call`, `publish`, `subscribe`, `spawn`, `stop`, `monitor`, `link` or `socket`.
+        operation: String,
+        /// Of whom or of what.
+        target: String,
+        /// Which grant or request is missing.
+        missing: String,
+    },
+    /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is published once a second at most.
+    LimitReached {
+        /// The key of the limit, such as `memory` or `mailbox`.
+        limit: String,
+        /// What came of it.
+        detail: String,
+        /// How many times it was reached since this was published last, this time included.
+        times: u64,
+    },
 }
 
 /// What kind of event it is.
@@ -86,10 +171,26 @@ pub enum Kind {
     Ended,
     /// [`Happening::Restarted`].
     Restarted,
+    /// [`Happening::SetAside`].
+    SetAside,
+    /// [`Happening::GaveUp`].
+    GaveUp,
+    /// [`Happening::Swapped`].
+    Swapped,
+    /// [`Happening::Deployment`].
+    Deployment,
+    /// [`Happening::Apply`].
+    Apply,
+    /// [`Happening::DeadLetter`].
+    DeadLetter,
+    /// [`Happening::Denied`].
+    Denied,
+    /// [`Happening::LimitReached`].
+    LimitReached,
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-const KINDS: [(Kind, &str, &str); 3] = [
+const KINDS: [(Kind, &str, &str); 11] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -97,6 +198,18 @@ const KINDS: [(Kind, &str, &str); 3] = [
         "restarted",
         "an actor or a supervisor is up again after it, or a sibling of its group, had ended",
     ),
+    (
+        Kind::SetAside,
+        "set-aside",
+        "the actor of a key, or a child, has ended too often, and is started again after a while",
+    ),
+    (Kind::GaveUp, "gave-up", "a supervisor ends, since a child of it was to be started again once too often"),
+    (Kind::Swapped, "swapped", "another release serves in the place of an actor"),
+    (Kind::Deployment, "deployment", "a deployment has begun, or has come to another state"),
+    (Kind::Apply, "apply", "an edited topology is applied, was applied, or was undone"),
+    (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
+    (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
+    (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
 ];
 
 impl Kind {
@@ -153,6 +266,14 @@ impl Happening {
             Self::Started { .. } => Kind::Started,
             Self::Ended { .. } => Kind::Ended,
             Self::Restarted { .. } => Kind::Restarted,
+            Self::SetAside { .. } => Kind::SetAside,
+            Self::GaveUp { .. } => Kind::GaveUp,
+            Self::Swapped { .. } => Kind::Swapped,
+            Self::Deployment { .. } => Kind::Deployment,
+            Self::Apply { .. } => Kind::Apply,
+            Self::DeadLetter { .. } => Kind::DeadLetter,
+            Self::Denied { .. } => Kind::Denied,
+            Self::LimitReached { .. } => Kind::LimitReached,
         }
     }
 
@@ -162,6 +283,18 @@ impl Happening {
         match self {
             Self::Started { actor, .. } | Self::Restarted { actor, .. } => actor.len(),
             Self::Ended { actor, reason, detail, .. } => actor.len() + reason.len() + optional(detail),
+            Self::SetAside { actor, .. } => actor.len(),
+            Self::GaveUp { supervisor, child } => supervisor.len() + child.len(),
+            Self::Swapped { actor, sha256 } => actor.len() + sha256.len(),
+            Self::Deployment { state, release, reason, .. } => state.len() + release.len() + optional(reason),
+            Self::Apply { state, reason, .. } => state.len() + optional(reason),
+            Self::DeadLetter { to, sender, delivery, reason, detail, .. } => {
+                to.len() + optional(sender) + delivery.len() + reason.len() + optional(detail)
+            }
+            Self::Denied { actor, operation, target, missing } => {
+                actor.len() + operation.len() + target.len() + missing.len()
+            }
+            Self::LimitReached { limit, detail, .. } => limit.len() + detail.len(),
         }
     }
 }
@@ -174,12 +307,43 @@ impl Display for Happening {
                 write!(f, "{actor} has ended, incarnation {incarnation}: {}", detail.as_ref().unwrap_or(reason))
             }
             Self::Restarted { actor, incarnation } => write!(f, "{actor} is up again, incarnation {incarnation}"),
+            Self::SetAside { actor, for_ms } => {
+                let again = humantime::format_duration(Duration::from_millis(*for_ms));
+                write!(f, "{actor} has ended too often, and is started again in {again}")
+            }
+            Self::GaveUp { supervisor, child } => {
+                write!(f, "{supervisor} gives up: {child} was to be started again once too often")
+            }
+            Self::Swapped { actor, sha256 } => {
+                write!(f, "{actor} is served by {} now", sha256.get(..12).unwrap_or(sha256))
+            }
+            Self::Deployment { state, release, step, steps, reason } => {
+                write!(f, "{release}: {state}")?;
+                if let (Some(step), Some(steps)) = (step, steps) {
+                    write!(f, ", step {step} of {steps}")?;
+                }
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
+            Self::Apply { state, changes, reason } => {
+                let them = if *changes == 1 { "change" } else { "changes" };
+                write!(f, "{state}, {changes} {them}")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
+            Self::DeadLetter { id, to, sender, delivery, reason, detail } => {
+                let (sender, why) = (sender.as_deref().unwrap_or("(host)"), detail.as_ref().unwrap_or(reason));
+                write!(f, "message {id}, a {delivery} of {sender} to {to}: {why}")
+            }
+            Self::Denied { actor, operation, target, missing } => {
+                write!(f, "{actor} may not {operation} {target}: {missing}")
+            }
+            Self::LimitReached { limit, detail, times: 1 } => write!(f, "`{limit}`: {detail}"),
+            Self::LimitReached { limit, detail, times } => write!(f, "`{limit}`, {times} times: {detail}"),
         }
     }
 }
 
 /// A text of an event, of which a part may be a guest's own.
-pub(super) fn text(what: impl Display) -> String {
+pub(crate) fn text(what: impl Display) -> String {
     let mut text = Showing(Bounded(String::new()));
     if write!(text, "{what}").is_err() {
         text.0.0.push_str("...");
@@ -239,7 +403,7 @@ mod tests {
             assert!(!about.is_empty());
         }
         let error = "Ended".parse::<Kind>().unwrap_err().to_string();
-        assert!(error.contains("\"Ended\"") && error.contains("started, ended, restarted"), "{error}");
+        assert!(error.contains("\"Ended\"") && error.contains("started, ended, restarted, set-aside"), "{error}");
     }
 
     #[test]

@@ -17,15 +17,19 @@
 //! order in which they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
 
 mod event;
+mod reached;
 mod tree;
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
 
+pub(crate) use event::text;
 pub use event::{Event, Happening, Kind, NoSuchKind};
+use reached::Reached;
 
 /// How many events a reader looks at before he lets go of the lock.
 const LOOK: usize = 64;
@@ -35,6 +39,8 @@ const LOOK: usize = 64;
 pub(crate) struct Events {
     ring: Mutex<Ring>,
     news: Notify,
+    /// Limits that were reached a short while ago.
+    reached: Mutex<Reached>,
 }
 
 #[derive(Debug)]
@@ -69,7 +75,7 @@ impl Events {
     /// A ring for so many events of so many bytes together.
     pub(crate) fn new(most: usize, most_bytes: usize) -> Arc<Self> {
         let ring = Ring { kept: VecDeque::new(), bytes: 0, most, most_bytes, next: 1, ended: false };
-        Arc::new(Self { ring: Mutex::new(ring), news: Notify::new() })
+        Arc::new(Self { ring: Mutex::new(ring), news: Notify::new(), reached: Mutex::default() })
     }
 
     /// Keeps so many and so much from now on.
@@ -93,6 +99,16 @@ impl Events {
         ring.shrink();
         drop(ring);
         self.news.notify_waiters();
+    }
+
+    /// Publishes that a service has reached a limit, unless that was published less than a second ago: it is counted then. That costs no allocation, since
+    /// whoever reaches a limit may do so again at once.
+    pub(crate) fn reach(&self, service: &str, limit: &'static str, detail: impl Display) {
+        let times = self.reached.lock().unwrap_or_else(PoisonError::into_inner).count(service, limit, Instant::now());
+        if let Some(times) = times {
+            let (limit, detail) = (limit.to_owned(), text(detail));
+            self.publish(Some(service), Happening::LimitReached { limit, detail, times });
+        }
     }
 
     /// Says that nothing comes any more: whoever reads is told so after the last event.

@@ -28,10 +28,24 @@ impl Events {
                 self.publish(service(child), what);
             }
             News::Ended { child, generation: incarnation, reason } => {
+                if let (Some(of), Some(crash)) = (service(child), reason.downcast_ref::<Crash>())
+                    && let Some(limit) = crash.limit()
+                {
+                    self.reach(of, limit, format_args!("{} has ended: {crash}", child.id));
+                }
                 let (reason, detail) = words(reason);
                 let what = Happening::Ended { actor: actor(child), incarnation, reason: reason.to_owned(), detail };
                 self.publish(service(child), what);
             }
+            News::SetAside { child, delay } => {
+                let for_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                self.publish(service(child), Happening::SetAside { actor: actor(child), for_ms });
+            }
+            News::GaveUp { supervisor, child } => {
+                let (supervisor, who) = (text(supervisor), actor(child));
+                self.publish(service(child), Happening::GaveUp { supervisor, child: who });
+            }
+            // What a newer shim tells is told by a newer host.
             _ => {}
         }
     }

@@ -1,5 +1,7 @@
 //! Refuses what was not granted. It is the first layer, and its no is final.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tracing::warn;
 
@@ -7,10 +9,14 @@ use super::{Context, Layer, Metrics, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
+use crate::events::{Events, Happening, text};
 
 /// The capability check. A service may always write to itself.
 #[derive(Debug)]
-pub struct Authorize;
+pub struct Authorize {
+    /// Where a denial is told.
+    pub(super) events: Arc<Events>,
+}
 
 impl Authorize {
     /// Whether the service of this address may do this under its policy.
@@ -42,6 +48,13 @@ impl Layer for Authorize {
             target: "airssys::audit",
             service = %address, operation = denied.operation, target = %denied.target, missing = %denied.missing, "denied"
         );
+        let what = Happening::Denied {
+            actor: text(address),
+            operation: denied.operation.to_owned(),
+            target: text(&denied.target),
+            missing: text(&denied.missing),
+        };
+        self.events.publish(Some(address.service()), what);
         Verdict::Reject(CallError::NotSent(SendError::Denied(Box::new(denied))))
     }
 }

@@ -33,6 +33,7 @@ pub use trace::Trace;
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::CallError;
+use crate::events::Events;
 use crate::message::Answer;
 
 #[cfg(test)]
@@ -177,12 +178,11 @@ pub enum Settled {
 }
 
 impl Stack {
-    /// The built-in layers and these.
-    #[must_use]
-    pub fn new(extra: Vec<Arc<dyn Layer>>) -> Self {
+    /// The built-in layers and these; what they deny is told there.
+    pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
         let mut layers: Vec<Arc<dyn Layer>> = vec![
             // Before anything else sees it: is it allowed at all?
-            Arc::new(Authorize),
+            Arc::new(Authorize { events: Arc::clone(events) }),
             // Does anybody still want it?
             Arc::new(Deadline),
             // Count what is left.

@@ -8,6 +8,7 @@ use super::{Context, Layer, Recovery, Settled, Stack, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
+use crate::events::Events;
 use crate::message::Answer;
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -52,7 +53,7 @@ fn layer(log: &Log, name: &'static str, priority: i32) -> Told {
 
 /// Sends through `outer` and `inner`, the mailbox answering `outcome`.
 fn pass(outer: Told, inner: Told, outcome: &Answer) -> Answer {
-    let stack = Stack::new(vec![Arc::new(inner), Arc::new(outer)]);
+    let stack = Stack::new(vec![Arc::new(inner), Arc::new(outer)], &Events::new(1, 1_024));
     let mut retries = 0;
     loop {
         let mut context = Context::new(Who::Host, Operation::Send, "somebody");
@@ -141,7 +142,7 @@ fn layers_hand_attributes_and_a_changed_body_on() {
 
 #[test]
 fn a_service_may_write_to_itself_and_to_nobody_else() {
-    let stack = Stack::new(Vec::new());
+    let stack = Stack::new(Vec::new(), &Events::new(1, 1_024));
     let address = Address::of_service("me").unwrap();
     let policy = Policy::default();
     let who = Who::Service { address: &address, policy: &policy };

@@ -38,7 +38,7 @@ use self::waits::{Node, Waits};
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{CallError, ReplayError, SendError};
-use crate::events::Events;
+use crate::events::{Events, Happening, text};
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Down, DownReason, Envelope};
 use crate::middleware::{Context, Entry, Passage, Settled, Stack, Who};
@@ -114,7 +114,7 @@ pub(crate) struct Until {
 }
 
 impl Mesh {
-    pub(crate) fn new(settings: MeshSettings, stack: Stack, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(settings: MeshSettings, stack: Stack, events: Arc<Events>, pulse: Arc<Pulse>) -> Self {
         Self {
             reserve_timeout: AtomicU64::new(nanoseconds(settings.reserve_timeout)),
             services: ArcSwap::default(),
@@ -123,7 +123,7 @@ impl Mesh {
             waits: Arc::default(),
             pulse,
             timers: Timers::new(settings.most_timers()),
-            events: Events::new(settings.events, settings.event_bytes),
+            events,
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }
@@ -371,7 +371,7 @@ impl Mesh {
         let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const *target.lane().mailbox, own));
         let until = waits.then_some(|| Instant::now() + self.reserve_timeout());
         target.reserve(bytes, until).await.map_err(|problem| match problem {
-            NoRoom::Full => overloaded(target),
+            NoRoom::Full => self.overloaded(target),
             NoRoom::Closed => stopped(target),
         })
     }
@@ -444,7 +444,7 @@ impl Mesh {
             let outcome = delivered.map(|()| None).map_err(|refused| match refused {
                 NotSent::Full(envelope) => {
                     self.bury(*envelope, DeadReason::SubscriberFull);
-                    overloaded(&target).into()
+                    self.overloaded(&target).into()
                 }
                 closed => self.bury_refused(&target, closed),
             });
@@ -545,7 +545,7 @@ impl Mesh {
     #[cold]
     fn bury_refused(&self, target: &Target, refused: NotSent<Box<Envelope>>) -> CallError {
         let (envelope, reason, error) = match refused {
-            NotSent::Full(envelope) => (envelope, DeadReason::Overflow, overloaded(target)),
+            NotSent::Full(envelope) => (envelope, DeadReason::Overflow, self.overloaded(target)),
             NotSent::Closed(envelope) => (envelope, DeadReason::Stopped, stopped(target)),
         };
         self.bury(*envelope, reason);
@@ -567,7 +567,7 @@ impl Mesh {
         };
         let posted = target.deliver(envelope, stack, until, |envelope, reason| self.bury(envelope, reason)).await;
         posted.map_err(|refused| match refused {
-            NotSent::Full(_) => overloaded(target),
+            NotSent::Full(_) => self.overloaded(target),
             NotSent::Closed(_) => stopped(target),
         })
     }
@@ -603,7 +603,7 @@ impl Mesh {
         let Delivery::Call(reply) = delivery else { return };
         if let Err(late) = reply.answer(answer) {
             let body = late.ok().flatten().unwrap_or_default();
-            self.dead.push(DeadLetter {
+            self.die(DeadLetter {
                 id,
                 trace,
                 sender,
@@ -623,7 +623,7 @@ impl Mesh {
         let Envelope { id, trace, sender, target, key, delivery, attempt, body, .. } = envelope;
         tracing::debug!(target: "airssys::dead", id, to = %target, %reason, "dead letter");
         // The letter first: who is told that it is dead finds it.
-        self.dead.push(DeadLetter {
+        self.die(DeadLetter {
             id,
             trace,
             sender,
@@ -650,6 +650,31 @@ impl Mesh {
             }
             Delivery::Send | Delivery::Publish(_) | Delivery::Down(_) => {}
         }
+    }
+
+    /// Keeps a dead letter, and tells of it.
+    fn die(&self, letter: DeadLetter) {
+        let service = letter.target.clone();
+        let what = Happening::DeadLetter {
+            id: letter.id,
+            to: text(&letter.target),
+            sender: letter.sender.as_ref().map(text),
+            delivery: letter.delivery.to_owned(),
+            reason: letter.reason.code().to_owned(),
+            detail: letter.reason.says_more().then(|| text(&letter.reason)),
+        };
+        self.dead.push(letter);
+        self.events.publish(Some(service.service()), what);
+    }
+
+    /// What a sender is told where there is no room in a mailbox.
+    fn overloaded(&self, target: &Target) -> SendError {
+        self.events.reach(
+            target.service.address.service(),
+            "mailbox",
+            format_args!("the mailbox of {} is full", target.address()),
+        );
+        SendError::Overloaded { what: format!("the mailbox of {}", target.address()) }
     }
 
     /// Ends all that a child had: its mailbox, what it subscribed to, its timers; then its name is free, and who monitors it is told. `first` is done
@@ -768,10 +793,6 @@ fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError
 
 fn no_such_service(address: &str, hint: &'static str) -> SendError {
     SendError::NoSuchService { address: address.to_owned(), hint }
-}
-
-fn overloaded(target: &Target) -> SendError {
-    SendError::Overloaded { what: format!("the mailbox of {}", target.address()) }
 }
 
 fn stopped(target: &Target) -> SendError {
