@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader, Lines};
 use std::process::ChildStdout;
 
 use airssys_tests::command::Desk;
-use serde_json::Value;
+use airssys_tests::shifter;
+use airssys_wasm::events::Kind;
+use serde_json::{Value, json};
 
-use super::control::{stop, up};
+use super::control::{Raw, stop, up};
 use super::signals::Running;
 use super::{ECHO, PROBER};
 
@@ -64,4 +66,103 @@ fn without_follow_it_ends_and_bad_input_is_refused() {
     let _nobody = desk.run(&["events", "nobody", "--follow"]).refused(1, "AH201", &["nobody", "airssys ps"]);
     stop(&desk, running);
     let _no_host = desk.run(&["events"]).refused(4, "AH101", &["no host runs"]);
+}
+
+#[test]
+fn a_deployment_is_followed_from_another_terminal() {
+    let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n");
+    for name in ["one", "two"] {
+        desk.write(&format!("{name}.wasm"), shifter(name, "healthy"));
+    }
+    let running = up(&desk, &[]);
+    let (following, mut lines) = follow(&desk, &["counter", "--kind", "deployment", "--json"]);
+    let deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "10ms"]).well();
+    assert!(deployed.stderr.contains("probation"), "where it is, is told as it comes further: {deployed:#?}");
+    for state in ["switching", "probation", "live"] {
+        let event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&event["kind"], &event["state"]), (&json!("deployment"), &json!(state)), "{event}");
+    }
+    stop(&desk, running);
+    assert_eq!(following.end().0, Some(0));
+    assert!(lines.next().is_none());
+}
+
+#[test]
+fn events_that_gave_way_are_counted_and_said() {
+    let desk = Desk::with(&format!("{}[settings]\nevents = 2\n", mesh()));
+    let running = up(&desk, &[]);
+    crash(&desk);
+    // The supervisor may be behind the answer.
+    while !desk.run(&["events"]).well().stdout.contains("is up again") {}
+    let told = desk.run(&["events"]).well().stdout;
+    assert!(told.starts_with("3 events before the next line: ") && told.lines().count() == 3, "{told}");
+    let told = desk.run(&["events", "--json"]).well().stdout;
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told[0], json!({ "kind": "lost", "events": 3 }));
+    assert_eq!((&told[1]["number"], &told[2]["number"]), (&json!(4), &json!(5)), "{told:#?}");
+    stop(&desk, running);
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_told_what_it_lost_and_holds_up_nobody() {
+    let desk = Desk::with(&format!("{}[settings]\nevents = 10\n", mesh()));
+    let running = up(&desk, &[]);
+    let mut stalled = Raw::welcome(&desk);
+    stalled.say(r#"{"request":"events","service":"prober","kinds":["dead-letter"],"follow":true}"#);
+    let mut busy = Raw::welcome(&desk);
+    // Far more than the kernel keeps for one who does not read; each is a dead letter, as nobody waits for the fault.
+    let messages = 3_000;
+    for _ in 0..messages {
+        let sent = busy.ask(r#"{"request":"send","to":"prober","key":null,"body":{"text":"no command"}}"#);
+        assert_eq!(sent["ok"], Value::Null, "{sent}");
+    }
+    while busy.ask(r#"{"request":"status"}"#)["ok"]["dead_letters"] != messages {}
+    let (mut told, mut lost, mut last) = (0, 0, 0);
+    while last < messages + 2 {
+        let line = stalled.answer();
+        if line["ok"]["kind"] == "lost" {
+            lost += line["ok"]["events"].as_u64().unwrap();
+            last += line["ok"]["events"].as_u64().unwrap();
+        } else {
+            told += 1;
+            last = line["ok"]["number"].as_u64().unwrap();
+        }
+    }
+    assert!(told > 0 && lost > 0, "{told} told, {lost} lost");
+    stop(&desk, running);
+}
+
+#[test]
+fn a_reader_that_is_killed_leaves_its_place_to_the_next_one() {
+    let desk = Desk::with(ECHO);
+    let running = up(&desk, &[]);
+    for _ in 0..20 {
+        // Eight at a time; the host may be behind the kill.
+        loop {
+            let (mut following, mut lines) = follow(&desk, &[]);
+            let first = lines.next();
+            following.child.kill().unwrap();
+            let (_killed, said) = following.end();
+            if first.is_some_and(|line| line.unwrap().contains("echo is up")) {
+                break;
+            }
+            assert!(said.contains("told what happens already"), "{said}");
+        }
+    }
+    stop(&desk, running);
+}
+
+#[test]
+fn the_book_tells_every_kind_and_no_other() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../mdbook/src/operating.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, table) = page.split_once("| kind | what happened | what it has |\n|---|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let told: Vec<(&str, &str)> = rows
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            (cells.next().unwrap().trim_matches('`'), cells.next().unwrap())
+        })
+        .collect();
+    assert_eq!(told, Kind::all().map(|kind| (kind.name(), kind.about())).collect::<Vec<_>>());
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::Duration;
 
 use airssys_wasm::address::is_service_name;
@@ -21,9 +20,6 @@ use crate::control::protocol::{Refusal, Request};
 use crate::explain::note;
 use crate::output;
 use crate::run;
-
-/// How often the host is asked how far it is.
-const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// Lets another release take a service of a running host over.
 ///
@@ -313,24 +309,35 @@ fn follow(
     Ok(())
 }
 
+/// Waits for the end of a deployment, and says where it is as it comes further.
 fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
+    if deployment.state.is_over() {
+        return Ok(deployment);
+    }
     let (mut told, mut compared) = (None, None);
-    while !deployment.state.is_over() {
-        let now = Some(place(&deployment));
-        if now != told {
+    host.listen(&Request::FollowDeployment { service: service.to_owned() }, |now: Deployment| {
+        if now.state.is_over() {
+            deployment = now;
+            return Ok(false);
+        }
+        let at = Some(place(&now));
+        if at != told {
             if let Some(sides) = compared.take() {
                 note(&format!("{service}: {}", side_by_side(sides)));
             }
-            note(&format!("{service}: {}", how_far(&deployment)));
-            told = now;
+            note(&format!("{service}: {}", how_far(&now)));
+            told = at;
         }
-        compared = deployment.compared.or(compared);
-        sleep(ASK_EVERY);
-        let last: Option<Deployment> = host.ask(&Request::Deployment { service: service.to_owned() })?;
-        let gone = || Refusal::new("no-such-service", format!("there is no deployment of {service} any more"));
-        deployment = last.ok_or_else(gone)?;
+        compared = now.compared.or(compared);
+        Ok(true)
+    })?;
+    match deployment.state.is_over() {
+        true => Ok(deployment),
+        false => {
+            let told = "is told no more, and is not over: the mesh has ended, or another deployment has begun";
+            Err(Refusal::new("no-such-service", format!("the deployment of {service} {told}")).into())
+        }
     }
-    Ok(deployment)
 }
 
 /// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each message.

@@ -3,39 +3,49 @@
 //! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is bounded and shared. What gave way in it
 //! meanwhile is told as lost.
 
+use airssys_wasm::deploy::Following;
 use airssys_wasm::events::{Heard, Kind, Subscription};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
+use super::handle::{no_service, wait};
 use super::host::Host;
 use super::protocol::{Refusal, Request};
 
 /// A request that is answered line by line.
 pub(super) struct Feed<'a> {
-    of: Of,
+    of: Of<'a>,
     /// Its place among those that are.
     _place: SemaphorePermit<'a>,
 }
 
-enum Of {
+enum Of<'a> {
     /// What happens, and whether also what is to come.
     Events { events: Subscription, follow: bool },
+    /// How far a deployment is, until it is over.
+    Deployment { host: &'a Host, service: String, following: Following },
 }
 
 impl<'a> Feed<'a> {
     /// Whether a request is one of these.
     pub(super) fn is_one(request: &Request) -> bool {
-        matches!(request, Request::Events { .. })
+        matches!(request, Request::Events { .. } | Request::FollowDeployment { .. })
     }
 
     /// Begins it.
     pub(super) fn open(host: &'a Host, request: Request) -> Result<Self, Refusal> {
         let busy = |_| Refusal::new("busy", "as many clients as may be are told what happens already");
-        let place = host.feeds.try_acquire().map_err(busy)?;
-        let of = match request {
+        let (of, place) = match request {
             Request::Events { service, kinds, follow } => {
-                Of::Events { events: subscription(host, service, &kinds)?, follow }
+                let events = subscription(host, service, &kinds)?;
+                (Of::Events { events, follow }, host.feeds.try_acquire().map_err(busy)?)
+            }
+            // Whoever deploys waits for the service, whoever else is told what happens.
+            Request::FollowDeployment { service } => {
+                let none = || Refusal::new("no-such-service", format!("there is no deployment of {service:?}"));
+                let following = host.runtime.deployment(&service).ok_or_else(none)?.follow();
+                (Of::Deployment { host, service, following }, wait(host)?)
             }
             other => return Err(Refusal::new("bug", format!("{other:?} has one line as its answer"))),
         };
@@ -47,6 +57,10 @@ impl<'a> Feed<'a> {
         match &mut self.of {
             Of::Events { events, follow: true } => events.next().await.map(told),
             Of::Events { events, follow: false } => events.try_next().map(told),
+            Of::Deployment { host, service, following } => {
+                following.next().await?;
+                host.runtime.deployment_status(service).as_ref().map(value)
+            }
         }
     }
 }
@@ -59,7 +73,7 @@ fn subscription(host: &Host, service: Option<String>, kinds: &[String]) -> Resul
         let of_it = events.clone().of_service(&service);
         let is_known = host.runtime.services().iter().any(|status| status.service == service);
         if !is_known && !of_it.any_is_kept() {
-            return Err(super::handle::no_service(&service));
+            return Err(no_service(&service));
         }
         events = of_it;
     }

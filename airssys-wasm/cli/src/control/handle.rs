@@ -204,7 +204,9 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let _waits = wait(host)?;
             tell(runtime.start_service(&service).await?)
         }
-        Request::Events { .. } => Err(Refusal::new("bug", "it has many lines as its answer")),
+        Request::Events { .. } | Request::FollowDeployment { .. } => {
+            Err(Refusal::new("bug", "it has many lines as its answer"))
+        }
         Request::Stop {} => {
             let mut stopped = host.stopped.subscribe();
             host.stop.notify_one();
@@ -287,7 +289,7 @@ fn tell(data: impl Serialize) -> Result<Value, Refusal> {
 }
 
 /// A place among those that wait for a service.
-fn wait(host: &Host) -> Result<SemaphorePermit<'_>, Refusal> {
+pub(super) fn wait(host: &Host) -> Result<SemaphorePermit<'_>, Refusal> {
     let busy = |_| Refusal::new("busy", "as many requests as may be wait for services already");
     host.waiting.try_acquire().map_err(busy)
 }

@@ -144,6 +144,8 @@ pub(crate) enum Request {
     },
     /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
+    /// Answers many lines: a [`Deployment`] each, the last one of the service as it is and each time that it has come further, until it is over.
+    FollowDeployment { service: String },
     /// Answers [`Dump`].
     State { service: String },
     /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.

@@ -122,7 +122,7 @@ async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
         let request = serde_json::from_slice(&line).map_err(|error| Refusal::new("bad-request", error));
         let reply = match request {
             Ok(request) if Feed::is_one(&request) => match Feed::open(&host, request) {
-                Ok(feed) => match tell_all(feed, &mut lines, &mut to).await {
+                Ok(feed) => match tell_all(feed, &mut lines, &mut to, &host).await {
                     true => Reply::Ok(Value::Null),
                     false => return,
                 },
@@ -165,8 +165,10 @@ fn too_long() -> Refusal {
     Refusal::new("too-long", format!("a line has at most {MAX_LINE} bytes"))
 }
 
-/// Writes each line of a feed, as long as that takes: a client that stalls costs its seat and the line that it does not take. False where it is gone.
-async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf) -> bool {
+/// Writes each line of a feed, as long as that takes: a client that stalls costs its seat and the line that it does not take. False where it is gone, or the
+/// host goes before the feed has ended.
+async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf, host: &Host) -> bool {
+    let mut stopped = host.stopped.subscribe();
     loop {
         let told = async {
             match feed.next().await {
@@ -182,6 +184,7 @@ async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf
                 None => return true,
             },
             () = lines.gone() => return false,
+            _ = stopped.wait_for(Option::is_some) => return false,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// How large a file may become before the next one is begun, in bytes. There are two at most.
 pub(super) const FILE_BYTES: u64 = 8 << 20;
 
-fn folder(data: &Path) -> PathBuf {
+pub(super) fn folder(data: &Path) -> PathBuf {
     data.join("log")
 }
 

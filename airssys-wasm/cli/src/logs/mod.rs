@@ -1,5 +1,6 @@
 //! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host need run.
 
+mod changes;
 mod error;
 mod file;
 mod keep;
@@ -8,16 +9,13 @@ mod record;
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
-use std::time::Duration;
 
+use self::changes::Changes;
 use self::error::LogsError;
 pub(crate) use self::keep::Keep;
 use self::read::{Follow, Line};
 use crate::explain::note;
 use crate::output::DataArgs;
-
-/// How often a log that is followed is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Shows what the guests of a host logged and what the host did with them: starts, crashes, ends, deployments, dead letters, denials.
 ///
@@ -46,6 +44,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
+    let mut changes = Changes::of(args.data.folder());
     let mut follow = Follow::open(args.data.folder(), args.follow)?;
     let mut others = BTreeSet::new();
     let mut shown = Vec::new();
@@ -69,7 +68,9 @@ pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
         return Ok(());
     }
     loop {
-        std::thread::sleep(LOOK);
+        changes.wait();
+        // Before it is looked: what comes after that is a change.
+        changes = Changes::of(args.data.folder());
         let mut shown = Vec::new();
         follow.take(|line| shown.extend(is_wanted(args, &line).then(|| text(args, &line))))?;
         if !print(&shown)? {

@@ -1,0 +1,57 @@
+//! Waits until a log may have changed: the kernel tells, so that nobody looks again and again.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+
+use super::file::folder;
+
+/// How long to wait where the kernel does not tell, since too many are told already.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What happens to the folder of a log from when this was made.
+pub(super) struct Changes(Option<OwnedFd>);
+
+impl Changes {
+    /// Of the log in this data folder. Where that is not there yet, of the nearest folder above it that is.
+    pub(super) fn of(data: &Path) -> Self {
+        Self(watch(&folder(data)).ok())
+    }
+
+    /// Waits until something has happened there, whatever that is.
+    pub(super) fn wait(self) {
+        let Some(inotify) = self.0 else { return std::thread::sleep(LOOK) };
+        let mut room = [MaybeUninit::uninit(); 1_024];
+        // A signal may end the wait too early, which is as good.
+        let _told = Reader::new(inotify, &mut room).next();
+    }
+}
+
+fn watch(folder: &Path) -> io::Result<OwnedFd> {
+    let inotify = inotify::init(CreateFlags::CLOEXEC)?;
+    let changes = WatchFlags::MODIFY
+        | WatchFlags::CREATE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF;
+    let mut there = nearest(folder);
+    loop {
+        inotify::add_watch(&inotify, &there, changes)?;
+        // What was made in between is not told any more.
+        let now = nearest(folder);
+        if now == there {
+            return Ok(inotify);
+        }
+        there = now;
+    }
+}
+
+/// The folder itself, or the nearest one above it that is there.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|above| above.is_dir());
+    there.filter(|there| !there.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
