@@ -2,7 +2,7 @@
 //!
 //! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a disk.
 //!
-//! Invariant: committed values change only in [`Transaction::commit`], all at once. What is committed and what a turn sees is never larger than its bound,
+//! Invariant: committed values change only when a turn commits, all at once. What is committed and what a turn sees is never larger than its bound,
 //! keys and values together.
 
 mod committed;
