@@ -6,7 +6,7 @@
 //! # What it costs
 //!
 //! A turn that goes well publishes nothing. Where something is published, the event is allocated, and one lock is taken for a push, and for the drop of
-//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock for [`LOOK`] comparisons at most, and
+//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock for 64 comparisons at most, and
 //! takes references out, never copies. So the lock is held for about a microsecond, whoever holds it and whatever the reader does with what he read.
 //!
 //! # Order
