@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, until};
+use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, told, until};
 use airssys_wasm::ApplyError;
 use airssys_wasm::apply::{ApplyPlan, CutOff, Way, in_force};
 use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
@@ -604,7 +604,7 @@ async fn what_is_wrong_is_found_before_anything_changes() {
     ];
     for (edited, says) in cases {
         let edited = format!("{edited}[[service]]\nname = \"fine\"\nrelease = \"one.wasm\"\n");
-        let error = applying.fail(&edited).await.to_string();
+        let error = told!(applying.fail(&edited).await);
         assert!(error.contains(says), "{error}");
         assert_eq!(applying.tree().await, before);
     }
@@ -622,7 +622,7 @@ async fn what_is_wrong_is_found_before_anything_changes() {
     let edited = BASE.replace("name = \"counter\"\n", "name = \"counter\"\nretries = 1\n");
     let plan = applying.plan(&edited).await;
     assert_eq!(plan.refusals[0].code, "under-way");
-    let error = applying.fail(&edited).await.to_string();
+    let error = told!(applying.fail(&edited).await);
     assert!(error.contains("a deployment of counter is under way"), "{error}");
     deployment.cancel();
     deployment.ended().await;

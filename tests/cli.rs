@@ -39,7 +39,7 @@ mod strict;
 
 use airssys_tests::command::Desk;
 use airssys_tests::guest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
@@ -202,15 +202,38 @@ fn inspect_tells_everything_that_a_description_says() {
         ("environment", "TZ"),
         ("sockets", "127.0.0.1:80"),
     ] {
-        assert_eq!(found["requests"][kind], serde_json::json!([asked]), "{kind}");
+        assert_eq!(found["requests"][kind], json!([asked]), "{kind}");
     }
     assert_eq!(found["needs"]["memories"], 1);
-    assert_eq!(found["obstacles"], serde_json::json!([]));
+    assert_eq!(found["obstacles"], json!([]));
     let plain: Value = serde_json::from_str(
         &desk.run(&["inspect".as_ref(), guest("echo").as_os_str(), "--json".as_ref()]).well().stdout,
     )
     .unwrap();
     assert_eq!(plain["memory"], "own");
+}
+
+#[test]
+fn inspect_tells_everything_that_a_component_is_made_for() {
+    let desk = Desk::new();
+    // One hands its memory over and brings its state over; one has children, and is told when they end.
+    for (name, handles, imports, requests) in [
+        ("heir", "messages, lifecycle, upgrade", None, json!([])),
+        ("overseer", "messages, lifecycle, monitoring", Some("airssys:actor/supervision@0.1.0"), json!(["**"])),
+        ("keeper", "messages", None, json!([])),
+        ("prober", "messages, lifecycle, health", None, json!([])),
+    ] {
+        let component = guest(name);
+        let text = desk.run(&["inspect".as_ref(), component.as_os_str()]).well().stdout;
+        let found = desk.run(&["inspect".as_ref(), component.as_os_str(), "--json".as_ref()]).well().stdout;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        assert!(text.contains(&format!("handles     {handles}\n")), "{name}: {text}");
+        let optional: Vec<&str> = handles.split(", ").skip(1).collect();
+        assert_eq!((&found["optional"], &found["requests"]["spawn"]), (&json!(optional), &requests), "{name}");
+        if let Some(import) = imports {
+            assert!(text.contains(import) && found["imports"].as_array().unwrap().contains(&json!(import)), "{name}");
+        }
+    }
 }
 
 #[test]

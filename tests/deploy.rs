@@ -10,6 +10,7 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{Mesh, PATIENCE, log, shifter};
 use airssys_wasm::deploy::{DeployError, Progress, Recovery, Setback};
+use airssys_wasm::hint::Act;
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
 use serde_json::{Value, json};
@@ -513,7 +514,7 @@ async fn onto_a_service_that_is_stopped_nothing_is_deployed_until_it_runs_again(
     ];
     for error in refused {
         assert!(matches!(&error, DeployError::Stopped { service } if service == "counter"), "{error}");
-        assert!(error.to_string().contains("airssys start counter"), "{error}");
+        assert_eq!(error.hint(), Some(Act::Start { service: "counter".to_owned() }.into()), "{error}");
     }
     let plan = runtime.plan("counter", next(), quick()).await.unwrap();
     assert_eq!(plan.refusals.first().map(|refusal| refusal.code.as_str()), Some("stopped"));

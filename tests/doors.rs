@@ -6,7 +6,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use airssys_tests::{Mesh, PATIENCE, guest};
+use airssys_tests::{Mesh, PATIENCE, guest, told};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{TemplateError, read_component};
@@ -67,7 +67,6 @@ impl Doors {
     /// What each door says of a component: nothing where it takes it.
     async fn say(&self, bytes: &[u8], manifest: &str) -> Vec<(&'static str, Option<String>)> {
         let path = self.put(bytes, manifest);
-        let told = |error: Option<&dyn std::error::Error>| error.map(ToString::to_string);
         let release = match Release::find(&path) {
             Ok(release) => release,
             Err(error) => return self.unread(&path, error.to_string()),
@@ -93,13 +92,13 @@ impl Doors {
         };
         let applied = self.runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop);
         vec![
-            ("inspect", told(inspected.as_ref().err().map(|error| error as _))),
-            ("publish", told(published.as_ref().err().map(|error| error as _))),
-            ("check", told(checked.as_ref().err().map(|error| error as _))),
-            ("run", told(started.as_ref().err().map(|error| error as _))),
-            ("plan", told(planned.as_ref().err().map(|error| error as _))),
-            ("deploy", told(deployed.as_ref().err().map(|error| error as _))),
-            ("apply", told(applied.as_ref().err().map(|error| error as _))),
+            ("inspect", inspected.err().map(|error| told!(error))),
+            ("publish", published.err().map(|error| told!(error))),
+            ("check", checked.err().map(|error| told!(error))),
+            ("run", started.err().map(|error| told!(error))),
+            ("plan", planned.err().map(|error| told!(error))),
+            ("deploy", deployed.err().map(|error| told!(error))),
+            ("apply", applied.err().map(|error| told!(error))),
         ]
     }
 
@@ -570,7 +569,7 @@ async fn run_kept(doors: &Doors, bytes: &[u8], manifest: &str) -> Result<(), Str
             runtime.shutdown().await;
             Ok(())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(told!(error)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use airssys_tests::command::Desk;
-use airssys_tests::{Mesh, PATIENCE, guest, with_guests};
+use airssys_tests::{Mesh, PATIENCE, guest, told, with_guests};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::{Digest, Release};
@@ -269,7 +269,7 @@ async fn what_the_host_stands_on_is_granted_to_nobody() {
             Err(error) => Some(
                 error
                     .downcast_ref::<airssys_wasm::RuntimeError>()
-                    .map_or_else(|| panic!("{error}"), ToString::to_string),
+                    .map_or_else(|| panic!("{error}"), |error| told!(error)),
             ),
         }
     };
@@ -324,23 +324,17 @@ async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_d
         fs::write(&file, &text).unwrap();
         let topology = Topology::read(&file).unwrap();
         let mut said = vec![
-            ("check", Runtime::builder().check(&topology).await.map(drop).unwrap_err().to_string()),
-            ("run", Runtime::builder().start(&topology).await.map(drop).unwrap_err().to_string()),
-            (
-                "apply",
-                runtime.apply(topology.clone(), DeployOptions::default()).await.map(drop).unwrap_err().to_string(),
-            ),
+            ("check", told!(Runtime::builder().check(&topology).await.map(drop).unwrap_err())),
+            ("run", told!(Runtime::builder().start(&topology).await.map(drop).unwrap_err())),
+            ("apply", told!(runtime.apply(topology.clone(), DeployOptions::default()).await.map(drop).unwrap_err())),
         ];
         let found = Release::find(&path).unwrap();
         let mut options = DeployOptions::default();
         options.probation = std::time::Duration::ZERO;
-        said.push((
-            "plan",
-            runtime.plan("mover", found.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
-        ));
+        said.push(("plan", told!(runtime.plan("mover", found.clone(), options.clone()).await.map(drop).unwrap_err())));
         let set = vec![("mover".to_owned(), found.clone())];
-        said.push(("set", runtime.deploy_set(set, options.clone()).await.map(drop).unwrap_err().to_string()));
-        said.push(("deploy", runtime.deploy("mover", found, options).await.map(drop).unwrap_err().to_string()));
+        said.push(("set", told!(runtime.deploy_set(set, options.clone()).await.map(drop).unwrap_err())));
+        said.push(("deploy", told!(runtime.deploy("mover", found, options).await.map(drop).unwrap_err())));
         for (door, told) in said {
             let begin = format!(
                 "the granted folder {} (/data of service mover) and a release that is run, ",

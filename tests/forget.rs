@@ -145,7 +145,7 @@ async fn who_is_not_there_is_told_and_nothing_is_touched() {
     ] {
         let refused = mesh.runtime.forget(service, key, PATIENCE).await.unwrap_err();
         assert_eq!(refused.code(), code, "{service} {key:?}: {refused}");
-        assert!(refused.to_string().contains("hint: ") || code == "no-such-service", "{refused}");
+        assert!(refused.hint().is_some(), "{refused}");
         assert_eq!(mesh.runtime.plan_forget(service, key).unwrap_err().code(), code);
     }
     assert_eq!((mesh.status("keyed").keys, mesh.status("keyed").started), (1, 1));

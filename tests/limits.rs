@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airssys_rt_shim::child::Shutdown;
-use airssys_tests::PATIENCE;
+use airssys_tests::{PATIENCE, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
@@ -318,10 +318,10 @@ async fn a_number_that_means_nothing_is_refused_of_a_topology_made_in_code_too()
     for (says, change) in cases {
         let mut topology = plain.clone();
         change(&mut topology);
-        let said = |error: RuntimeError| error.to_string();
+        let said = |error: RuntimeError| told!(error);
         let checked = Runtime::builder().check(&topology).await.map(drop).map_err(said).unwrap_err();
         let started = Runtime::builder().start(&topology).await.map(drop).map_err(said).unwrap_err();
-        let planned = runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop).unwrap_err().to_string();
+        let planned = told!(runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop).unwrap_err());
         assert!(checked.starts_with(says) && checked.contains("; hint: write at "), "{says}: {checked}");
         assert_eq!([&started, &planned], [&checked; 2]);
     }
@@ -345,10 +345,10 @@ async fn a_deployment_with_a_time_that_is_none_is_refused_before_it_begins() {
         let mut options = DeployOptions::default();
         change(&mut options);
         let all = [
-            runtime.plan("a", release.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
-            runtime.deploy("a", release.clone(), options.clone()).await.map(drop).unwrap_err().to_string(),
-            runtime.rollback("a", options.clone()).map(drop).unwrap_err().to_string(),
-            runtime.apply(topology.clone(), options).await.map(drop).unwrap_err().to_string(),
+            told!(runtime.plan("a", release.clone(), options.clone()).await.map(drop).unwrap_err()),
+            told!(runtime.deploy("a", release.clone(), options.clone()).await.map(drop).unwrap_err()),
+            told!(runtime.rollback("a", options.clone()).map(drop).unwrap_err()),
+            told!(runtime.apply(topology.clone(), options).await.map(drop).unwrap_err()),
         ];
         for told in all {
             assert!(told.contains(says) && told.contains("; hint: write at "), "{says}: {told}");
@@ -371,7 +371,7 @@ async fn what_no_machine_holds_is_refused_by_check_and_run_alike() {
         ),
     ] {
         let topology = put(&folder, &with(""), settings);
-        let said = |error: RuntimeError| error.to_string();
+        let said = |error: RuntimeError| told!(error);
         let checked = Runtime::builder().check(&topology).await.map(drop).map_err(said).unwrap_err();
         let started = Runtime::builder().start(&topology).await.map(drop).map_err(said).unwrap_err();
         assert_eq!(checked, started);

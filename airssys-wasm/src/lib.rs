@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 mod file_threads;
 mod hex;
+pub mod hint;
 pub mod limits;
 pub mod message;
 pub mod middleware;

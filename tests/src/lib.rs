@@ -21,6 +21,15 @@ use prober_protocol::{Command, Outcome};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// What an error says, and behind it what it says to do.
+#[macro_export]
+macro_rules! told {
+    ($error:expr) => {{
+        let error = $error;
+        error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; hint: {hint}"))
+    }};
+}
+
 /// How long a test waits for an answer that must come: far longer than it takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -7,6 +7,7 @@ mod ask;
 mod bug;
 mod build;
 mod check;
+mod commands;
 mod completions;
 mod control;
 mod explain;

@@ -7,6 +7,7 @@ use super::stopped::StopsError;
 use crate::config_file::ConfigError;
 use crate::deploy::{DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
+use crate::hint::{Act, Hint};
 use crate::registry::Untrusted;
 use crate::state::durable::StateError;
 use crate::topology::{FolderError, RangeError};
@@ -35,15 +36,13 @@ pub enum RuntimeError {
         source: Untrusted,
     },
     /// Two services have one name.
-    #[error("there are two services {name:?}; hint: names are unique in a mesh")]
+    #[error("there are two services {name:?}")]
     NameTaken {
         /// The name.
         name: String,
     },
     /// More instances were declared than can live.
-    #[error(
-        "the topology declares {declared} instances, and {most} is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or lower `instances`"
-    )]
+    #[error("the topology declares {declared} instances, and {most} is the most that {mappings} memory mappings allow")]
     TooManyInstances {
         /// How many were declared.
         declared: usize,
@@ -56,9 +55,7 @@ pub enum RuntimeError {
     #[error(transparent)]
     Range(#[from] RangeError),
     /// Durable state is asked for, and no folder to keep it in.
-    #[error(
-        "service {service} has durable state, and no data folder was named; hint: name one, or leave `state` of the service out"
-    )]
+    #[error("service {service} has durable state, and no data folder was named")]
     NoDataFolder {
         /// The service.
         service: String,
@@ -79,9 +76,7 @@ pub enum RuntimeError {
     #[error(transparent)]
     NoRelease(ConfigError),
     /// The release that was deployed is not there any more.
-    #[error(
-        "service {service} is served by {live}, which was deployed, and cannot be found again: {detail}; hint: bring the same bytes back, there or where they came from, or start with what the topology says: `airssys run --as-written`"
-    )]
+    #[error("service {service} is served by {live}, which was deployed, and cannot be found again: {detail}")]
     DeployedGone {
         /// The service.
         service: String,
@@ -98,12 +93,44 @@ pub enum RuntimeError {
     Start(#[from] SystemError),
 }
 
+impl RuntimeError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::Engine(error) => return error.hint(),
+            Self::Release { source, .. } => return source.hint(),
+            Self::Untrusted { source, .. } => source.hint(),
+            Self::NameTaken { .. } => "names are unique in a mesh".into(),
+            Self::TooManyInstances { .. } => "raise vm.max_map_count (sysctl), or lower `instances`".into(),
+            Self::Range(error) => error.out.hint().into(),
+            Self::NoDataFolder { .. } => "name one, or leave `state` of the service out".into(),
+            Self::Record(RecordError::File(error))
+            | Self::InForce(InForceError::File(error))
+            | Self::Stops(StopsError::File(error)) => return error.hint(),
+            Self::NoRelease(error) if !error.hint.is_empty() => error.hint.clone().into(),
+            Self::DeployedGone { .. } => {
+                Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
+            }
+            Self::Folder(error) => error.hint(),
+            // Their texts say it, or there is nothing to do.
+            Self::State(_)
+            | Self::Record(_)
+            | Self::InForce(_)
+            | Self::Stops(_)
+            | Self::NoRelease(_)
+            | Self::Start(_) => return None,
+        };
+        Some(hint)
+    }
+}
+
 /// Why a topology was not applied. All is as it was before, except for what [`ApplyError::Undone`] says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
     /// One at a time.
-    #[error("an apply is under way; hint: wait until it has ended")]
+    #[error("an apply is under way")]
     UnderWay,
     /// It would be refused.
     #[error("{}", .refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>().join("\n"))]
@@ -150,6 +177,18 @@ impl From<DeployError> for ApplyError {
 }
 
 impl ApplyError {
+    /// What to do about it; where it would be refused, about the first reason.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::UnderWay => Some("wait until it has ended".into()),
+            Self::Refused { refusals } => refusals.first()?.hint.clone(),
+            Self::Runtime(error) => error.hint(),
+            Self::InForce(InForceError::File(error)) => error.hint(),
+            Self::InForce(_) | Self::Undone { .. } => None,
+        }
+    }
+
     /// A stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::difference::{Difference, Setting, Subject, differences};
 use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
 use crate::error::Crash;
+use crate::hint::Act;
 use crate::schema::Way;
 use crate::topology::Topology;
 
@@ -62,9 +63,8 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
     refused
         .map(|Setting { key, from, to, .. }| PlanRefusal {
             code: "other-mesh".to_owned(),
-            message: format!(
-                "the {key} of the mesh is {from}, and cannot become {to}; hint: give the other one a data folder of its own: `airssys run FILE --data DIR`"
-            ),
+            message: format!("the {key} of the mesh is {from}, and cannot become {to}"),
+            hint: Some(Act::OtherFolder.into()),
         })
         .collect()
 }

@@ -10,25 +10,26 @@ use super::hosted::Hosted;
 use super::stopped::StopsError;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
+use crate::hint::{Act, Hint};
 
 /// Why a service was not stopped, or not started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {
     /// There is no such service.
-    #[error("there is no service {service:?}; hint: `airssys ps` lists them")]
+    #[error("there is no service {service:?}")]
     NoSuchService {
         /// What was asked for.
         service: String,
     },
     /// The mesh is being brought to another topology, or another service is being stopped or started.
-    #[error("an apply, or another stop or start, is under way; hint: try again when it is over")]
+    #[error("an apply, or another stop or start, is under way")]
     UnderWay,
     /// It cannot be written down, and would not outlive the host. Nothing was stopped or started.
     #[error(transparent)]
     NotKept(#[from] StopsError),
     /// It did not start. It counts as stopped by nobody: the next start of the host starts it.
-    #[error("{service} does not start: {source}; hint: `airssys logs {service}` says why; deploy a release that does")]
+    #[error("{service} does not start: {source}")]
     NotStarted {
         /// The service.
         service: String,
@@ -38,6 +39,20 @@ pub enum StopError {
 }
 
 impl StopError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoSuchService { .. } => Some(Act::ListServices.into()),
+            Self::UnderWay => Some("try again when it is over".into()),
+            Self::NotKept(StopsError::File(error)) => error.hint(),
+            Self::NotKept(StopsError::Damaged { .. }) => None,
+            Self::NotStarted { service, .. } => {
+                Some(Hint::from(Act::ReadLog { service: service.clone() }).words("; deploy a release that does"))
+            }
+        }
+    }
+
     /// A stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::{Gate, NoSuchPolicy};
 use super::strategy::{Canary, NoPortion, NoTolerance, Rolling, Shadow, Strategy};
+use crate::hint::Hint;
 
 /// In which order the actors of a service get a release, and what it has to show. Nothing of it is checked before [`Choice::checked`].
 ///
@@ -82,15 +83,13 @@ impl Default for Choice {
 #[non_exhaustive]
 pub enum BadChoice {
     /// Not a strategy.
-    #[error("there is no such strategy; hint: in-place, rolling, blue-green, canary or shadow")]
+    #[error("there is no such strategy")]
     Strategy,
     /// Not a batch.
     #[error(transparent)]
     Batch(#[from] NoPortion),
     /// Not shares that grow.
-    #[error(
-        "the steps of a canary are shares that grow, each more than 0 and at most 100 percent; hint: such as 1,10,50"
-    )]
+    #[error("the steps of a canary are shares that grow, each more than 0 and at most 100 percent")]
     Steps,
     /// Not a share of the messages.
     #[error(transparent)]
@@ -99,11 +98,27 @@ pub enum BadChoice {
     #[error(transparent)]
     NoTraffic(#[from] NoSuchPolicy),
     /// Not a share of the turns.
-    #[error("how many more turns may fail is a share of 0 to 100 percent; hint: such as 1")]
+    #[error("how many more turns may fail is a share of 0 to 100 percent")]
     Errors,
     /// Not a factor.
-    #[error("how many times as long a turn may take is a factor; hint: such as 1.5")]
+    #[error("how many times as long a turn may take is a factor")]
     Latency,
+}
+
+impl BadChoice {
+    /// What to say instead.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::Strategy => "in-place, rolling, blue-green, canary or shadow",
+            // They say it themselves.
+            Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
+            Self::Steps => "such as 1,10,50",
+            Self::Errors => "such as 1",
+            Self::Latency => "such as 1.5",
+        };
+        Some(hint.into())
+    }
 }
 
 impl Choice {

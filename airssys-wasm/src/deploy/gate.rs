@@ -71,7 +71,7 @@ impl NoTraffic {
 
 /// It is written as one word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} says nothing about a deployment without traffic; hint: promote, hold or back")]
+#[error("{0:?} says nothing about a deployment without traffic, as promote, hold and back do")]
 pub struct NoSuchPolicy(pub String);
 
 impl std::str::FromStr for NoTraffic {

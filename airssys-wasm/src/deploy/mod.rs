@@ -68,6 +68,7 @@ use self::taken::Taken;
 pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
+use crate::hint::{Act, Hint};
 use crate::limits::{OutOfRange, SHADOW_BYTES};
 use crate::registry::{StoreError, Untrusted};
 use crate::schema::{MILLISECOND, Range, nanoseconds, size_text};
@@ -136,25 +137,25 @@ impl DeployOptions {
 #[non_exhaustive]
 pub enum DeployError {
     /// There is no such service.
-    #[error("there is no service {service:?}; hint: `airssys ps` lists them")]
+    #[error("there is no service {service:?}")]
     NoSuchService {
         /// What was asked for.
         service: String,
     },
     /// Nobody runs who could take a release over, and nobody will.
-    #[error("{service} is stopped; hint: start it first: `airssys start {service}`")]
+    #[error("{service} is stopped")]
     Stopped {
         /// The service.
         service: String,
     },
     /// One at a time.
-    #[error("a deployment of {service} is under way; hint: wait until it has ended, or cancel it")]
+    #[error("a deployment of {service} is under way")]
     UnderWay {
         /// The service.
         service: String,
     },
     /// The strategy cannot keep its promise for the service.
-    #[error("{service} cannot be deployed {strategy}: {why}; hint: {instead}")]
+    #[error("{service} cannot be deployed {strategy}: {why}")]
     Unfit {
         /// The service.
         service: String,
@@ -172,15 +173,13 @@ pub enum DeployError {
         service: String,
     },
     /// There is nothing to go back to.
-    #[error("{service} has had no other release since the mesh was started; hint: deploy the one it is to have")]
+    #[error("{service} has had no other release since the mesh was started")]
     NoPrevious {
         /// The service.
         service: String,
     },
     /// The state was not brought over to another schema.
-    #[error(
-        "{service} has no state from before to go back to: the live release did not bring it over; hint: `airssys rollback` keeps the state"
-    )]
+    #[error("{service} has no state from before to go back to: the live release did not bring it over")]
     NoSavedState {
         /// The service.
         service: String,
@@ -194,9 +193,7 @@ pub enum DeployError {
         source: Untrusted,
     },
     /// Its version is not newer.
-    #[error(
-        "{service} is served by version {live}, and {version} is not newer; hint: give the release a newer version, go back with `airssys rollback`, or say `--allow-downgrade`"
-    )]
+    #[error("{service} is served by version {live}, and {version} is not newer")]
     Downgrade {
         /// The service.
         service: String,
@@ -207,7 +204,7 @@ pub enum DeployError {
     },
     /// It has the version of the live one, and is another one.
     #[error(
-        "{service} is served by version {version} already, and this is the same version with {what}: sha256 {live} is live, and this one has {offered}; hint: give the release a newer version, or say `--same-version` where that is meant, as while developing"
+        "{service} is served by version {version} already, and this is the same version with {what}: sha256 {live} is live, and this one has {offered}"
     )]
     SameVersion {
         /// The service.
@@ -222,9 +219,7 @@ pub enum DeployError {
         offered: String,
     },
     /// It keeps its state in an older schema.
-    #[error(
-        "{service} keeps its state in schema {live}, and the release in {schema}, which is older; hint: where its `migrate` brings such a state back, say `--allow-downgrade`"
-    )]
+    #[error("{service} keeps its state in schema {live}, and the release in {schema}, which is older")]
     OlderSchema {
         /// The service.
         service: String,
@@ -235,7 +230,7 @@ pub enum DeployError {
     },
     /// It does not export what the live one exports.
     #[error(
-        "{service}: the release does not export what the live one does: {}; hint: export it as it was beside what is new, or make it a service of its own",
+        "{service}: the release does not export what the live one does: {}",
         .broken.join("; ")
     )]
     Incompatible {
@@ -256,7 +251,7 @@ pub enum DeployError {
         source: Box<StoreError>,
     },
     /// A time of the options is none.
-    #[error("{out}; hint: {}", .out.hint())]
+    #[error("{out}")]
     Range {
         /// Which, and what it may be.
         out: OutOfRange,
@@ -296,6 +291,56 @@ impl DeployError {
             Self::Range { .. } => "range",
             Self::Folder(_) => "folder",
             Self::Release { .. } => "release",
+        }
+    }
+}
+
+impl DeployError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::NoSuchService { .. } => Act::ListServices.into(),
+            Self::Stopped { service } => Act::Start { service: service.clone() }.into(),
+            Self::UnderWay { .. } => "wait until it has ended, or cancel it".into(),
+            Self::Unfit { instead, .. } => (*instead).into(),
+            Self::NoPrevious { .. } => "deploy the one it is to have".into(),
+            Self::NoSavedState { .. } => Act::KeepState.into(),
+            Self::Downgrade { .. } => Hint::from("give the release a newer version, ")
+                .act(Act::GoBack)
+                .words(", or ")
+                .act(Act::AllowDowngrade),
+            Self::SameVersion { .. } => Hint::from("give the release a newer version, or ")
+                .act(Act::SameVersion)
+                .words(" where that is meant, as while developing"),
+            Self::OlderSchema { .. } => {
+                Hint::from("where its `migrate` brings such a state back, ").act(Act::AllowDowngrade)
+            }
+            Self::Incompatible { .. } => {
+                "export it as it was beside what is new, or make it a service of its own".into()
+            }
+            Self::NotGranted(found) => found.line.clone().into(),
+            Self::Range { out } => out.hint().into(),
+            Self::Untrusted { source, .. } => source.hint(),
+            Self::NotKept { source, .. } => return source.hint(),
+            Self::Folder(error) => error.hint(),
+            Self::Release { source, .. } => return source.hint(),
+            Self::AlreadyLive { .. } => return None,
+        };
+        Some(hint)
+    }
+}
+
+impl Setback {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoMemory(_) => Some(Act::DoWithoutMemory.into()),
+            Self::Behind { .. } => Some("try it with less traffic, or with another strategy".into()),
+            Self::TooFew { .. } => Some("ask for fewer, or for more time".into()),
+            Self::Stopped => Some("start the service first".into()),
+            _ => None,
         }
     }
 }
@@ -371,15 +416,13 @@ pub enum Setback {
     #[error("the new release did not start: {0}")]
     NotStarted(Crash),
     /// The live one did not hand its memory over, without which it was not to go.
-    #[error(
-        "the live release did not hand its memory over: {0}; hint: without `--keep-memory` the new one begins without that memory"
-    )]
+    #[error("the live release did not hand its memory over: {0}")]
     NoMemory(Crash),
     /// An actor did not come to the end of its turn, or does not run.
     #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
     NoHandover(Duration),
     /// An actor was stopped meanwhile, or had been, and is not started again.
-    #[error("an actor is stopped; hint: start the service first (`airssys start`)")]
+    #[error("an actor is stopped")]
     Stopped,
     /// It crashed on probation.
     #[error("the new release crashed on probation: {0}")]
@@ -415,7 +458,7 @@ pub enum Setback {
     },
     /// Its shadow was given up.
     #[error(
-        "the new release does not keep up with the old one: after {compared} messages, what its shadow has not seen yet would take more than {}; hint: try it with less traffic, or with another strategy",
+        "the new release does not keep up with the old one: after {compared} messages, what its shadow has not seen yet would take more than {}",
         size_text(SHADOW_BYTES as u64)
     )]
     Behind {
@@ -423,7 +466,7 @@ pub enum Setback {
         compared: u64,
     },
     /// Too few turns to compare the two.
-    #[error("there were too few turns to compare the two releases within {}; hint: ask for fewer, or for more time", humantime::format_duration(*.patience))]
+    #[error("there were too few turns to compare the two releases within {}", humantime::format_duration(*.patience))]
     TooFew {
         /// For how long it waited.
         patience: Duration,

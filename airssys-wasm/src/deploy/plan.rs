@@ -22,6 +22,7 @@ use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
 use crate::engine::interface::{Items, Structure, track};
 use crate::engine::{Interface, UPGRADE, is_contract};
+use crate::hint::Hint;
 use crate::limits::Limits;
 use crate::registry::{self, Manifest};
 
@@ -154,11 +155,14 @@ pub struct PlanRefusal {
     pub code: String,
     /// The error's text.
     pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
 }
 
 impl From<&DeployError> for PlanRefusal {
     fn from(error: &DeployError) -> Self {
-        Self { code: error.code().to_owned(), message: error.to_string() }
+        Self { code: error.code().to_owned(), message: error.to_string(), hint: error.hint() }
     }
 }
 

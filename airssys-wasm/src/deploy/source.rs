@@ -58,10 +58,8 @@ impl Source {
                 Store::open(data).and_then(|store| store.resolve(reference)).map_err(|error| error.to_string())?
             }
             (None, Some(kept)) => {
-                let found = Keep::new(data).find(&self.component, &self.digest, kept);
                 // What to do is for the one who asks to say.
-                return found
-                    .map_err(|error| error.to_string().split("; hint: ").next().unwrap_or_default().to_owned());
+                return Keep::new(data).find(&self.component, &self.digest, kept).map_err(|error| error.to_string());
             }
             (None, None) => {
                 let mut found = Release::find(&self.component).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Compared, Deployment, Progress, Setback, Waits};
+use crate::hint::{Act, Hint};
 
 /// Where a deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct Status {
     pub rehearsed: Option<Differing>,
     /// Why it was rolled back.
     pub reason: Option<String>,
+    /// What to do about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
     /// The service of the same set that went back first, where that is why.
     #[serde(default)]
     pub because_of: Option<String>,
@@ -145,6 +149,7 @@ impl Deployment {
                 differences: rehearsed.differences.iter().map(ToString::to_string).collect(),
             }),
             reason: None,
+            hint: None,
             because_of: None,
             notes: left_out.notes(),
             passed_over: left_out.passed_over,
@@ -201,6 +206,10 @@ impl Status {
     }
 
     fn because(&mut self, reason: Setback) {
+        self.hint = match &reason {
+            Setback::Stopped => Some(Act::Start { service: self.service.clone() }.into()),
+            reason => reason.hint(),
+        };
         if let Setback::OfTheSet { service, .. } = reason {
             self.because_of = Some(service);
         }

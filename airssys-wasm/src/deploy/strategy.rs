@@ -59,7 +59,7 @@ impl Shadow {
 /// What a shadow tolerates is written as a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no share of the messages over which two releases may differ: a percentage from 0% to 100% was expected, and no longer a number of messages; hint: such as 1%"
+    "{0:?} is no share of the messages over which two releases may differ: a percentage from 0% to 100% was expected, and no longer a number of messages, such as 1%"
 )]
 pub struct NoTolerance(pub String);
 

@@ -27,8 +27,8 @@ impl std::fmt::Display for Ungranted {
             format!("{} {}{part}", one.capability.kind, one.capability.target)
         });
         let all: Vec<String> = each.collect();
-        let Self { service, release, line, .. } = self;
-        write!(f, "{service}: {release} asks for more than is granted: {}; hint: {line}", all.join(", "))
+        let Self { service, release, .. } = self;
+        write!(f, "{service}: {release} asks for more than is granted: {}", all.join(", "))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::TemplateError;
+use crate::hint::{Act, Hint};
 
 /// The largest component file, in bytes.
 const MAX_COMPONENT: u64 = 512 << 20;
@@ -18,7 +19,7 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
         return Err(TemplateError::NoComponent {
             path: path.to_owned(),
             found: "a folder",
-            hint: "name the .wasm file, or a folder with a Component.toml",
+            hint: "name the .wasm file, or a folder with a Component.toml".into(),
         });
     }
     check_size(meta.len(), path)?;
@@ -39,13 +40,13 @@ pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateE
     let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
     check_size(bytes.len() as u64, path)?;
     if bytes.is_empty() {
-        return Err(no_component("empty", "build it again; the build may have been interrupted"));
+        return Err(no_component("empty", "build it again; the build may have been interrupted".into()));
     }
     if wasmparser::Parser::is_component(bytes) {
         Ok(())
     } else if wasmparser::Parser::is_core_wasm(bytes) {
-        Err(no_component("a core module", "make a component of it with `airssys build`, or build for wasm32-wasip2"))
+        Err(no_component("a core module", Hint::from(Act::MakeComponent).words(", or build for wasm32-wasip2")))
     } else {
-        Err(no_component("not WebAssembly", "name the .wasm file that `airssys build` wrote"))
+        Err(no_component("not WebAssembly", Act::NameBuilt.into()))
     }
 }

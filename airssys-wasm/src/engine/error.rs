@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::obstacle::Obstacle;
+use crate::hint::Hint;
 
 /// A component that cannot be hosted.
 #[derive(Debug, thiserror::Error)]
@@ -27,17 +28,17 @@ pub enum TemplateError {
         limit_bytes: u64,
     },
     /// The file is no component.
-    #[error("{} is no WebAssembly component: it is {found}; hint: {hint}", .path.display())]
+    #[error("{} is no WebAssembly component: it is {found}", .path.display())]
     NoComponent {
         /// The file.
         path: PathBuf,
         /// What it is.
         found: &'static str,
         /// What to do.
-        hint: &'static str,
+        hint: Hint,
     },
     /// The component is damaged, or uses what this engine does not have.
-    #[error("{} is not a valid component: {detail}; hint: build it again", .path.display())]
+    #[error("{} is not a valid component: {detail}", .path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -45,7 +46,7 @@ pub enum TemplateError {
         detail: String,
     },
     /// This host cannot run it as it is, or not under these limits.
-    #[error("{} cannot run here: {}; hint: {}", .path.display(), Told(.obstacles), Hints(.obstacles))]
+    #[error("{} cannot run here: {}", .path.display(), Told(.obstacles))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -53,7 +54,7 @@ pub enum TemplateError {
         obstacles: Vec<Obstacle>,
     },
     /// It is not the binary that was published.
-    #[error("{} has the digest {found} and should have {expected}; hint: publish the release again from the same files, which mends it", .path.display())]
+    #[error("{} has the digest {found} and should have {expected}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -68,6 +69,23 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoComponent { hint, .. } => Some(hint.clone()),
+            Self::Invalid { .. } => Some("build it again".into()),
+            Self::Unsupported { obstacles, .. } => {
+                let mut hints: Vec<String> = obstacles.iter().map(Obstacle::hint).collect();
+                hints.dedup();
+                Some(hints.join("; ").into())
+            }
+            Self::Damaged { .. } => Some("publish the release again from the same files, which mends it".into()),
+            Self::Engine(error) => error.hint(),
+            _ => None,
+        }
+    }
+
     /// An error where there is an obstacle.
     pub(super) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
         if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
@@ -83,23 +101,13 @@ impl std::fmt::Display for Told<'_> {
     }
 }
 
-struct Hints<'a>(&'a [Obstacle]);
-
-impl std::fmt::Display for Hints<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut hints: Vec<String> = self.0.iter().map(Obstacle::hint).collect();
-        hints.dedup();
-        f.write_str(&hints.join("; "))
-    }
-}
-
 /// The engines cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
     /// wasmtime refused the configuration; the address space may be limited.
     #[error(
-        "cannot make room for {instances} instances, those counted that replace others, with slots of {slot_bytes} bytes; hint: let there be fewer of them, or lower `memory`, `memories`, `tables`, `table_elements` or `stack` of their limits; or is the address space limited (ulimit -v)?"
+        "cannot make room for {instances} instances, those counted that replace others, with slots of {slot_bytes} bytes"
     )]
     Config {
         /// The instances.
@@ -119,7 +127,7 @@ pub enum EngineError {
     },
     /// The instances of those shapes that are in use take all the mappings there are.
     #[error(
-        "instances of another shape find no room beside {shapes} others, which may be {taken} instances, and {most} is the most here; hint: let the limits `memory`, `memories`, `table_elements`, `tables` and `stack` be those of another service, or raise vm.max_map_count (sysctl)"
+        "instances of another shape find no room beside {shapes} others, which may be {taken} instances, and {most} is the most here"
     )]
     TooManyShapes {
         /// The shapes that are in use.
@@ -132,4 +140,22 @@ pub enum EngineError {
     /// The thread that ticks cannot be started.
     #[error("cannot start the thread that ticks the engines")]
     Clock(#[source] std::io::Error),
+}
+
+impl EngineError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Config { .. } => Some(
+                "let there be fewer of them, or lower `memory`, `memories`, `tables`, `table_elements` or `stack` of their limits; or is the address space limited (ulimit -v)?"
+                    .into(),
+            ),
+            Self::TooManyShapes { .. } => Some(
+                "let the limits `memory`, `memories`, `table_elements`, `tables` and `stack` be those of another service, or raise vm.max_map_count (sysctl)"
+                    .into(),
+            ),
+            Self::TooLarge { .. } | Self::Clock(_) => None,
+        }
+    }
 }

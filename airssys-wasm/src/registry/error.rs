@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Digest, Reference, ReferenceError};
 use crate::config_file::ConfigError;
 use crate::engine::TemplateError;
+use crate::hint::{Act, Hint};
 
 /// Why a release is not published, found or removed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum StoreError {
     #[error(transparent)]
     Component(#[from] TemplateError),
     /// There is no such release.
-    #[error("there is no release {release} in {}{}", .folder.display(), Known(.known))]
+    #[error("there is no release {release} in {}", .folder.display())]
     NoSuchRelease {
         /// What was asked for.
         release: Box<Reference>,
@@ -31,9 +32,7 @@ pub enum StoreError {
         known: Vec<String>,
     },
     /// The version is there already, with another binary or another manifest.
-    #[error(
-        "{release} is published already, with {what} sha256 {published}, and this one has {offered}; hint: what is published never changes: raise the version, or while developing deploy the file as it is: `airssys deploy SERVICE FILE --same-version`"
-    )]
+    #[error("{release} is published already, with {what} sha256 {published}, and this one has {offered}")]
     Differs {
         /// Its name and version.
         release: Box<Reference>,
@@ -45,7 +44,7 @@ pub enum StoreError {
         offered: Digest,
     },
     /// A file of the store is not what was written. What it belongs to is not used.
-    #[error("{release} is damaged: {} {detail}; hint: {hint}", .path.display())]
+    #[error("{release} is damaged: {} {detail}", .path.display())]
     Damaged {
         /// Its name and version.
         release: Box<Reference>,
@@ -54,11 +53,11 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
         /// What to do.
-        hint: String,
+        hint: Hint,
     },
     /// A file of the store was written by a later version of this program.
     #[error(
-        "{} has the format {found}, and this airssys knows {known} at most; hint: use the airssys that wrote it, or a later one",
+        "{} has the format {found}, and this airssys knows {known} at most",
         .path.display()
     )]
     NewerFormat {
@@ -70,23 +69,21 @@ pub enum StoreError {
         known: u32,
     },
     /// Something live needs the release, or a rollback would.
-    #[error(
-        "{release} is in use: it is live, or a rollback needs it; hint: deploy another release first, or stop the mesh that runs it"
-    )]
+    #[error("{release} is in use: it is live, or a rollback needs it")]
     InUse {
         /// Its name and version.
         release: Box<Reference>,
     },
     /// Somebody else changes the store, and did not come to an end in time.
-    #[error("{} is locked: somebody else changes the releases; hint: wait until that has ended, and try again", .path.display())]
+    #[error("{} is locked: somebody else changes the releases", .path.display())]
     Busy {
         /// The lock.
         path: PathBuf,
     },
     /// A file that the data folder keeps of a release is not what was kept, and the same bytes are not where they came from.
     #[error(
-        "{} is damaged: {}, and should have that of its name; hint: put the file with that SHA-256 back there, or to {}, or start with what the topology says: `airssys run --as-written`",
-        .file.display(), Has(.found), .from.display()
+        "{} is damaged: {}, and should have that of its name",
+        .file.display(), Has(.found)
     )]
     KeptDamaged {
         /// The file, which has the SHA-256 of what was kept for its name.
@@ -97,7 +94,7 @@ pub enum StoreError {
         from: PathBuf,
     },
     /// What is at a path is not what was compiled from there.
-    #[error("{} was written over while it was compiled: {}; hint: try again when it is built", .path.display(), Has(.found))]
+    #[error("{} was written over while it was compiled: {}", .path.display(), Has(.found))]
     Rebuilt {
         /// The component.
         path: PathBuf,
@@ -105,7 +102,7 @@ pub enum StoreError {
         found: Option<Digest>,
     },
     /// The file system refused.
-    #[error("cannot {action} {}: {source}; hint: {}", .path.display(), io_hint(.source))]
+    #[error("cannot {action} {}: {source}", .path.display())]
     File {
         /// `read`, `write`, `make`, `lock` or `remove`.
         action: &'static str,
@@ -127,19 +124,6 @@ impl std::fmt::Display for Has<'_> {
     }
 }
 
-struct Known<'a>(&'a [String]);
-
-impl std::fmt::Display for Known<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            [] => {
-                f.write_str("; hint: there are none; `airssys publish` makes one, and --data names another data folder")
-            }
-            known => write!(f, "; hint: there is {}", known.join(", ")),
-        }
-    }
-}
-
 fn io_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
@@ -154,6 +138,34 @@ fn io_hint(error: &io::Error) -> &'static str {
 }
 
 impl StoreError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::Reference(_) => "write NAME@VERSION, such as pricing@1.2.0".into(),
+            Self::Manifest(error) if error.hint.is_empty() => return None,
+            Self::Manifest(error) => error.hint.clone().into(),
+            Self::Component(error) => return error.hint(),
+            Self::NoSuchRelease { known, .. } if known.is_empty() => Hint::from("there are none; ").act(Act::Publish),
+            Self::NoSuchRelease { known, .. } => format!("there is {}", known.join(", ")).into(),
+            Self::Differs { .. } => {
+                Hint::from("what is published never changes: raise the version, or while developing ")
+                    .act(Act::DeployFile)
+            }
+            Self::Damaged { hint, .. } => hint.clone(),
+            Self::NewerFormat { .. } => "use the airssys that wrote it, or a later one".into(),
+            Self::InUse { .. } => "deploy another release first, or stop the mesh that runs it".into(),
+            Self::Busy { .. } => "wait until that has ended, and try again".into(),
+            Self::KeptDamaged { from, .. } => {
+                Hint::from(format!("put the file with that SHA-256 back there, or to {}, or ", from.display()))
+                    .act(Act::StartAsWritten)
+            }
+            Self::Rebuilt { .. } => "try again when it is built".into(),
+            Self::File { source, .. } => io_hint(source).into(),
+        };
+        Some(hint)
+    }
+
     /// For [`Result::map_err`]: what was done, to which file.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

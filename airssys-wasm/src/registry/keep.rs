@@ -219,7 +219,7 @@ mod tests {
             fs::write(folder.path().join(format!("a.{file}")), "name = \"b\"\nversion = \"1.0.0\"\n").unwrap();
             let said = find().unwrap_err();
             assert!(matches!(&said, StoreError::KeptDamaged { file, found: Some(_), .. } if *file == path), "{said}");
-            assert!(said.to_string().contains(&sum) && said.to_string().contains("hint: "), "{said}");
+            assert!(said.to_string().contains(&sum) && said.hint().is_some(), "{said}");
         }
     }
 

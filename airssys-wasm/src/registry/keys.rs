@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Release, Seal};
 use crate::hex;
+use crate::hint::{Act, Hint};
 
 /// What stands before the digests in what is signed.
 const DOMAIN: &[u8] = b"airssys release signature, version 1\0";
@@ -84,29 +85,37 @@ pub enum KeyError {
 #[non_exhaustive]
 pub enum Untrusted {
     /// It was found by a path: nothing holds it to anything.
-    #[error(
-        "{release} is no published release, and only those that a trusted key signed may be used; hint: `airssys publish --sign KEY` it, and name it NAME@VERSION"
-    )]
+    #[error("{release} is no published release, and only those that a trusted key signed may be used")]
     NotPublished {
         /// The component's file.
         release: String,
     },
     /// Nobody signed it.
-    #[error(
-        "{release} is not signed, and only what a trusted key signed may be used; hint: `airssys publish --sign KEY` signs it, also later"
-    )]
+    #[error("{release} is not signed, and only what a trusted key signed may be used")]
     Unsigned {
         /// Its name and version.
         release: String,
     },
     /// Others signed it.
-    #[error("{release} is signed by {}, and none of these keys is trusted; hint: sign it with a trusted key, or add its key to `trusted_keys`", list(.signers))]
+    #[error("{release} is signed by {}, and none of these keys is trusted", list(.signers))]
     OtherKeys {
         /// Its name and version.
         release: String,
         /// Who signed.
         signers: Vec<PublicKey>,
     },
+}
+
+impl Untrusted {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::NotPublished { .. } => Act::PublishSigned.into(),
+            Self::Unsigned { .. } => Act::Sign.into(),
+            Self::OtherKeys { .. } => "sign it with a trusted key, or add its key to `trusted_keys`".into(),
+        }
+    }
 }
 
 fn list(keys: &[PublicKey]) -> String {

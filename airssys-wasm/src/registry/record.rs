@@ -7,6 +7,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Reference, Seal, Signature, StoreError};
+use crate::hint::{Act, Hint};
 
 /// The format of these files. It rises when an older program would misread one.
 pub(super) const FORMAT: u32 = 1;
@@ -95,7 +96,8 @@ impl Record {
             release: Box::new(release.clone()),
             path: path.to_owned(),
             detail,
-            hint: format!("`airssys remove {release}`, then publish it again from the same files"),
+            hint: Hint::from(Act::Remove { release: release.to_string() })
+                .words(", then publish it again from the same files"),
         };
         let marked: Marked =
             serde_json::from_slice(bytes).map_err(|error| damaged(format!("is no record of a release: {error}")))?;

@@ -30,7 +30,7 @@ pub struct Reference {
 
 /// A text that names no release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} names no release: {why}; hint: write NAME@VERSION, such as pricing@1.2.0")]
+#[error("{text:?} names no release: {why}")]
 pub struct ReferenceError {
     /// What was there.
     pub text: String,

@@ -22,6 +22,7 @@ use tracing::warn;
 use super::files::{self, Hold, Lock, UNFINISHED};
 use super::{Digest, Draft, Manifest, Record, Reference, Release, StoreError};
 use crate::config_file::Source;
+use crate::hint::{Act, Hint};
 
 #[cfg(test)]
 mod tests;
@@ -375,7 +376,8 @@ impl Store {
             release: Box::new(release.clone()),
             path: path.to_owned(),
             detail,
-            hint: format!("publish {release} again from the same files, which mends it, or `airssys remove {release}`"),
+            hint: Hint::from(format!("publish {release} again from the same files, which mends it, or "))
+                .act(Act::Remove { release: release.to_string() }),
         };
         let compared = |path: &Path, found: Digest, digest: &Digest| {
             if found == *digest { Ok(()) } else { Err(damaged(path, format!("has the digest {found}"))) }

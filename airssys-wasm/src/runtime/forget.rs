@@ -13,6 +13,7 @@ use crate::actor::{Placed, Post};
 use crate::apply::Hosted;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
+use crate::hint::{Act, Hint};
 use crate::router::lane::Misaddressed;
 use crate::router::service::{Route, Service, Target};
 use crate::state::State;
@@ -47,7 +48,7 @@ pub enum ForgetError {
         service: String,
     },
     /// Nobody has written to that key, or was sent anything under it.
-    #[error("{service:?} knows no key {key:?}; hint: `airssys state dump {service}` shows those that have state")]
+    #[error("{service:?} knows no key {key:?}")]
     NoSuchKey {
         /// The service.
         service: String,
@@ -55,29 +56,29 @@ pub enum ForgetError {
         key: String,
     },
     /// The service has a state for each of its actors.
-    #[error("each actor of {service:?} has a state of its own; hint: name the key of one, as in {service}/KEY")]
+    #[error("each actor of {service:?} has a state of its own")]
     NeedsKey {
         /// The service.
         service: String,
     },
     /// The service has one state only.
-    #[error("{service:?} has one state and no keys; hint: name the service alone")]
+    #[error("{service:?} has one state and no keys")]
     TakesNoKey {
         /// The service.
         service: String,
     },
     /// The service has no state.
-    #[error("{service:?} is a pool whose actors share a mailbox, and has no state; hint: there is nothing to forget")]
+    #[error("{service:?} is a pool whose actors share a mailbox, and has no state")]
     NoState {
         /// The service.
         service: String,
     },
     /// The mesh is being brought to another topology.
-    #[error("an apply is under way; hint: try again when it is over")]
+    #[error("an apply is under way")]
     UnderWay,
     /// Its actor did not come to it, though its turn was cut off.
     #[error(
-        "{address} did not come to the end of its turn within {}, also when that was cut off, and nothing was forgotten; hint: try again, or stop the host, and forget it in the data folder",
+        "{address} did not come to the end of its turn within {}, also when that was cut off, and nothing was forgotten",
         humantime::format_duration(*.patience)
     )]
     Late {
@@ -97,6 +98,22 @@ pub enum ForgetError {
 }
 
 impl ForgetError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::NoSuchService { .. } => Act::ListServices.into(),
+            Self::NoSuchKey { service, .. } => Act::DumpState { service: service.clone() }.into(),
+            Self::NeedsKey { service } => format!("name the key of one, as in {service}/KEY").into(),
+            Self::TakesNoKey { .. } => "name the service alone".into(),
+            Self::NoState { .. } => "there is nothing to forget".into(),
+            Self::UnderWay => "try again when it is over".into(),
+            Self::Late { .. } => "try again, or stop the host, and forget it in the data folder".into(),
+            Self::NotDurable { .. } => return None,
+        };
+        Some(hint)
+    }
+
     /// A stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -19,7 +19,10 @@ pub(crate) fn markdown(heads: [&'static str; 4], keys: &[Key], defaults: &Table)
     let mut text = row(heads.map(str::to_owned).collect());
     text.push_str(&format!("|{}\n", "---|".repeat(4 + more.len())));
     for key in keys {
-        let default = key.default.map_or_else(|| defaults.get(key.key).map(quoted).unwrap_or_default(), str::to_owned);
+        let default = match key.default {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => defaults.get(key.key).map(quoted).unwrap_or_default(),
+        };
         let first = [format!("`{}`", key.key), kind(key), default, key.meaning.trim().to_owned()];
         let more = more.iter().map(|(_, cell)| cell(key).to_owned());
         text.push_str(&row(first.into_iter().chain(more).collect()));

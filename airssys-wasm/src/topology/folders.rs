@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::tree::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
+use crate::hint::Hint;
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
 
@@ -46,7 +47,7 @@ impl fmt::Display for Granted {
 #[non_exhaustive]
 pub enum FolderError {
     /// It cannot be opened.
-    #[error("the granted folder {granted} cannot be opened; hint: make it, or leave the grant out")]
+    #[error("the granted folder {granted} cannot be opened")]
     Open {
         /// The grant.
         granted: Granted,
@@ -54,9 +55,7 @@ pub enum FolderError {
         source: io::Error,
     },
     /// Its path goes by a link or `..` through a folder that a guest may write to.
-    #[error(
-        "the way to the granted folder {granted} goes by {by:?} through {writable}, where a guest may have put it; hint: write the path without it, or look who made it"
-    )]
+    #[error("the way to the granted folder {granted} goes by {by:?} through {writable}, where a guest may have put it")]
     Diverted {
         /// The grant.
         granted: Granted,
@@ -67,7 +66,7 @@ pub enum FolderError {
     },
     /// It holds, or is held by, what the host stands on.
     #[error(
-        "the granted folder {granted} and {what}, {}, lie one in the other; hint: grant a folder that has nothing of the host in it", .path.display()
+        "the granted folder {granted} and {what}, {}, lie one in the other", .path.display()
     )]
     OfTheHost {
         /// The grant.
@@ -77,6 +76,19 @@ pub enum FolderError {
         /// Where that is.
         path: PathBuf,
     },
+}
+
+impl FolderError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::Open { .. } => "make it, or leave the grant out",
+            Self::Diverted { .. } => "write the path without it, or look who made it",
+            Self::OfTheHost { .. } => "grant a folder that has nothing of the host in it",
+        }
+        .into()
+    }
 }
 
 /// What is allowed and worth a second look.

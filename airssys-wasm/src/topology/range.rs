@@ -9,12 +9,12 @@ use super::keys;
 use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
-use crate::schema::{OutOfRange, Schema, Words, nanoseconds};
+use crate::schema::{OutOfRange, Range, Schema, Words, nanoseconds};
 use crate::settings::Multiplicity;
 
 /// A number of a topology is outside of its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{whose}: {out}; hint: {}", .out.hint())]
+#[error("{whose}: {out}")]
 pub struct RangeError {
     /// Whose number it is.
     pub whose: Whose,
@@ -70,24 +70,25 @@ fn supervisor(node: &SupervisorNode) -> Result<(), RangeError> {
 }
 
 fn shutdown(whose: &Whose, shutdown: Shutdown) -> Result<(), RangeError> {
-    shutdown.time().map_or(Ok(()), |time| one(whose, &[], keys::SHUTDOWN.check(nanoseconds(time))))
+    shutdown.time().map_or(Ok(()), |time| one(whose, &[], Range::time("shutdown", 0).check(nanoseconds(time))))
 }
 
 fn service(node: &ServiceNode) -> Result<(), RangeError> {
     let whose = Whose::Service(node.address.to_string());
-    one(&whose, &[], keys::RETRIES.check(node.retries.into()))?;
+    one(&whose, &[], keys::check(keys::SERVICE, "retries", node.retries.into()))?;
     shutdown(&whose, node.shutdown)?;
     match &node.multiplicity {
         Multiplicity::One => {}
         Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => {
-            one(&whose, &[], keys::INSTANCES.check(u64::try_from(*instances).unwrap_or(u64::MAX)))?;
+            let instances = u64::try_from(*instances).unwrap_or(u64::MAX);
+            one(&whose, &[], keys::check(keys::SERVICE, "instances", instances))?;
         }
         Multiplicity::Keyed(rules) => all(&whose, &["keyed"], rules)?,
         Multiplicity::Spawned(rules) => all(&whose, &["spawned"], rules)?,
     }
     all(&whose, &["mailbox"], &node.shape)?;
     for (guest, file) in &node.grants.files {
-        one(&whose, &["grants", "files", guest], keys::MAX.check(file.max_bytes))?;
+        one(&whose, &["grants", "files", guest], keys::check(keys::FILES, "max", file.max_bytes))?;
     }
     all(&whose, &["limits"], &node.limits)
 }

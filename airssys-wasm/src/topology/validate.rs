@@ -274,9 +274,8 @@ fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBu
         return Err(source.error(&written.span(), what, "name the data folder, or write the path of a release"));
     };
     Store::open(data_folder).and_then(|store| store.resolve(reference)).map_err(|error| {
-        let said = error.to_string();
-        let (what, hint) = part_hint(&said);
-        source.error(&written.span(), what, hint.unwrap_or_default())
+        let hint = error.hint().map(|hint| hint.to_string()).unwrap_or_default();
+        source.error(&written.span(), error.to_string(), hint)
     })
 }
 

@@ -151,6 +151,6 @@ fn tell(args: &Args, report: &Report<'_>) -> Result<(), Problem> {
 fn refused(plan: &ApplyPlan) -> Result<(), ControlError> {
     match plan.refusals.first() {
         None => Ok(()),
-        Some(refusal) => Err(Refusal::new(&refusal.code, &refusal.message).into()),
+        Some(refusal) => Err(Refusal::from(refusal).into()),
     }
 }

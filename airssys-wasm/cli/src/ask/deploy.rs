@@ -122,8 +122,9 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
     let way = args.strategy.way();
     if args.set.is_some() && way.as_ref() != Ok(&Choice::default()) {
-        let told = "a set has no strategy and no gate: its services are switched in place, and then no release before serves beside a new one to compare it with; hint: without these options, after the releases were tried one by one, as with --strategy shadow";
-        return Err(Refusal::new("bad-strategy", told).into());
+        let told = "a set has no strategy and no gate: its services are switched in place, and then no release before serves beside a new one to compare it with";
+        let hint = "without these options, after the releases were tried one by one, as with --strategy shadow";
+        return Err(Refusal::new("bad-strategy", told).hint(hint).into());
     }
     let way = way?;
     let (service, release) = match (&args.set, &args.service, &args.release) {
@@ -200,10 +201,9 @@ fn absolute(release: &str, folder: &Path) -> String {
 /// The release of each service, by a file that names them.
 fn read_set(file: &Path) -> Result<BTreeMap<String, String>, ControlError> {
     let wrong = |at: Option<(usize, usize)>, what: &str| {
-        let hint =
-            "hint: it has a line such as pricing = \"pricing@1.1.0\" for each service, a name with a dot in quotes";
+        let hint = "it has a line such as pricing = \"pricing@1.1.0\" for each service, a name with a dot in quotes";
         let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-        Refusal::new("no-such-set", format!("the set {}{at}: {what}; {hint}", file.display()))
+        Refusal::new("no-such-set", format!("the set {}{at}: {what}", file.display())).hint(hint)
     };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(None, &format!("cannot be read: {error}")))?;
     let at = |span: Range<usize>| {
@@ -266,7 +266,7 @@ fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
     // The others are in the plan.
     match plan.refusals.first() {
         None => Ok(()),
-        Some(refusal) => Err(Refusal::new(&refusal.code, &refusal.message).into()),
+        Some(refusal) => Err(Refusal::from(refusal).into()),
     }
 }
 
@@ -412,14 +412,16 @@ fn not_as_wanted(deployment: &Deployment) -> Refusal {
         State::Live => {
             Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
         }
-        State::Suspended => Refusal::new(
-            "suspended",
-            format!(
-                "{service} is suspended, its messages wait: {why}; hint: deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
+        State::Suspended => {
+            let told = format!("{service} is suspended, its messages wait: {why}");
+            let hint = format!(
+                "deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
                 deployment.turns_to_discard
-            ),
-        ),
-        _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}")),
+            );
+            Refusal::new("suspended", told).hint(hint)
+        }
+        _ => Refusal::new("rolled-back", format!("{service} is served by the release before: {why}"))
+            .hinted(deployment.hint.as_ref()),
     }
 }
 

@@ -104,17 +104,14 @@ impl Strategy {
             Shadow => "shadow",
         };
         if let Some((option, ..)) = said.iter().find(|(_, said, of)| *said && !of.contains(&self.strategy)) {
-            let told =
-                format!("{option} says nothing to --strategy {name}; hint: `airssys deploy --help` lists what does");
-            return Err(Refusal::new("bad-strategy", told));
+            let told = format!("{option} says nothing to --strategy {name}");
+            return Err(Refusal::new("bad-strategy", told).hint("`airssys deploy --help` lists what does"));
         }
         if self.latency.is_some()
             && let Some(samples @ ..20) = self.samples
         {
-            let told = format!(
-                "--latency is looked at over 20 turns at least, and --samples is {samples}; hint: --samples 20, or without --latency"
-            );
-            return Err(Refusal::new("bad-strategy", told));
+            let told = format!("--latency is looked at over 20 turns at least, and --samples is {samples}");
+            return Err(Refusal::new("bad-strategy", told).hint("--samples 20, or without --latency"));
         }
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Ok(Choice {

@@ -83,7 +83,9 @@ impl Explain for ControlError {
             Self::Connect { .. } => "only the user who runs a host may speak to it; else look at the path",
             Self::NoAnswer { .. } => "what was asked may have happened all the same; its stderr says how it ended",
             Self::Garbled { .. } => "use the airssys that runs the host",
-            Self::Refused(refusal) => return refused(refusal).map(str::to_owned),
+            Self::Refused(refusal) => {
+                return refusal.hint.clone().or_else(|| refused(refusal).map(str::to_owned));
+            }
             Self::Stdin { .. } => "give the message as an argument, or pipe it in",
             Self::BodyTooLarge => "send a reference to it, such as a path or a key",
             Self::Problem(problem) => return problem.hint(),

@@ -231,10 +231,8 @@ fn check_size(size: usize) -> Result<(), Refusal> {
     if size <= MAX_DUMP {
         return Ok(());
     }
-    let told = format!(
-        "it has {size} bytes, and {MAX_DUMP} is the most that goes over the control socket; hint: stop the host, and ask again for durable state"
-    );
-    Err(Refusal::new("too-large", told))
+    let told = format!("it has {size} bytes, and {MAX_DUMP} is the most that goes over the control socket");
+    Err(Refusal::new("too-large", told).hint("stop the host, and ask again for durable state"))
 }
 
 /// [`find`], off the threads of the mesh.
@@ -249,17 +247,20 @@ async fn topology_at(host: &Host, path: String) -> Result<Topology, Refusal> {
     let data = host.data.clone();
     let read = airssys_wasm::blocking::spawn(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
-    read.map_err(|error| Refusal::new("bad-topology", error.to_string().replacen("\nhint: ", "; hint: ", 1)))
+    read.map_err(|mut error| {
+        let hint = std::mem::take(&mut error.hint);
+        Refusal::new("bad-topology", error).hint(hint)
+    })
 }
 
 fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
     if Reference::is_meant(release) {
         let found = Store::open(data).and_then(|store| store.resolve(release));
-        return found.map_err(|error| Refusal::new("no-such-release", error));
+        return found.map_err(|error| Refusal::new("no-such-release", &error).hinted(error.hint().as_ref()));
     }
     Release::find(Path::new(release)).map_err(|error| {
-        let told = format!("the release {} {}; hint: {}", error.path.display(), error.what, error.hint);
-        Refusal::new("no-such-release", told)
+        let told = format!("the release {} {}", error.path.display(), error.what);
+        Refusal::new("no-such-release", told).hint(error.hint)
     })
 }
 
@@ -273,7 +274,8 @@ fn options(probation_ms: u64, handover_ms: u64, memory: MemoryHandover) -> Deplo
 
 /// What a client says of the strategy. Invariant: whatever it says, no time is longer than [`MAX_PATIENCE`].
 fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
-    let chosen = choice.checked().map_err(|error| Refusal::new("bad-strategy", error))?;
+    let chosen =
+        choice.checked().map_err(|error| Refusal::new("bad-strategy", &error).hinted(error.hint().as_ref()))?;
     (options.strategy, options.gate) = chosen;
     for time in [&mut options.gate.bake, &mut options.gate.patience] {
         *time = MAX_PATIENCE.min(*time);
@@ -367,30 +369,27 @@ impl From<ApplyError> for Refusal {
     fn from(error: ApplyError) -> Self {
         match &error {
             // The others are in the plan.
-            ApplyError::Refused { refusals } => {
-                let first = refusals.first().map_or(("refused", ""), |first| (&*first.code, &*first.message));
-                Self::new(first.0, first.1)
-            }
-            other => Self::new(other.code(), other),
+            ApplyError::Refused { refusals } => refusals.first().map_or_else(|| Self::new("refused", ""), Self::from),
+            other => Self::new(other.code(), other).hinted(other.hint().as_ref()),
         }
     }
 }
 
 impl From<DeployError> for Refusal {
     fn from(error: DeployError) -> Self {
-        Self::new(error.code(), error)
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }
 
 impl From<StopError> for Refusal {
     fn from(error: StopError) -> Self {
-        Self::new(error.code(), error)
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }
 
 impl From<ForgetError> for Refusal {
     fn from(error: ForgetError) -> Self {
-        Self::new(error.code(), error)
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }
 
@@ -413,6 +412,6 @@ impl From<CallError> for Refusal {
             CallError::Crashed(crash) => Some(crash.code().to_owned()),
             _ => None,
         };
-        Self { code: error.code().to_owned(), kind, message: error.to_string() }
+        Self { kind, ..Self::new(error.code(), &error) }
     }
 }

@@ -1,16 +1,19 @@
 //! What is said over the control socket: one JSON object a line, each way.
 //!
 //! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
-//! `{"error":{"code":...,"message":...}}`; to some there are as many lines as there is to say, and then `{"ok":null}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
+//! `{"error":{"code":...,"message":...,"hint":...}}`; to some there are as many lines as there is to say, and then `{"ok":null}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::deploy::{Choice, MemoryHandover};
+use airssys_wasm::deploy::{Choice, MemoryHandover, PlanRefusal};
+use airssys_wasm::hint::Hint;
 use airssys_wasm::state::durable::Kept;
 use airssys_wasm::unique;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::commands;
 
 /// The version that is spoken here. Another one is refused.
 pub(crate) const VERSION: u64 = 1;
@@ -191,11 +194,30 @@ pub(crate) struct Refusal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<String>,
     pub(crate) message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: &str, message: impl ToString) -> Self {
-        Self { code: code.to_owned(), kind: None, message: message.to_string() }
+        Self { code: code.to_owned(), kind: None, message: message.to_string(), hint: None }
+    }
+
+    /// The same, with what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()).filter(|hint| !hint.is_empty()), ..self }
+    }
+
+    /// The same, with what to do about it where that is known.
+    pub(crate) fn hinted(self, hint: Option<&Hint>) -> Self {
+        Self { hint: hint.map(commands::told), ..self }
+    }
+}
+
+impl From<&PlanRefusal> for Refusal {
+    fn from(refusal: &PlanRefusal) -> Self {
+        Self::new(&refusal.code, &refusal.message).hinted(refusal.hint.as_ref())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is different between two topologies, for people.
 
 use airssys_wasm::apply::{ApplyPlan, Difference, Fate, Subject, Way};
-use airssys_wasm::shown::part_hint;
 
 use super::{count, printable};
 
@@ -29,9 +28,8 @@ pub(crate) fn text(plan: &ApplyPlan) -> String {
         }
     }
     for refusal in &plan.refusals {
-        // The remedy is told with the error.
-        let why = part_hint(&refusal.message).0;
-        text.push_str(&format!("  refused   {}: {}\n", refusal.code, printable(why)));
+        // What to do about it is told with the error.
+        text.push_str(&format!("  refused   {}: {}\n", refusal.code, printable(&refusal.message)));
     }
     text
 }

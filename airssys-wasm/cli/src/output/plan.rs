@@ -1,7 +1,6 @@
 //! What a deployment would change, for people.
 
 use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored, Ungranted};
-use airssys_wasm::shown::part_hint;
 
 use crate::explain::note_lines;
 
@@ -43,9 +42,8 @@ pub(crate) fn text(plan: &Plan) -> String {
     block(&mut text, "memory", vec![memory.to_owned()]);
     let reached = plan.reached_by.iter().map(|reach| format!("{}: {}", reach.service, reach.by.join(", ")));
     block(&mut text, "users", reached.collect());
-    // The remedy is told with the error.
-    let why = |message: &str| part_hint(message).0.to_owned();
-    let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, why(&refusal.message)));
+    // What to do about it is told with the error.
+    let refusals = plan.refusals.iter().map(|refusal| format!("{}: {}", refusal.code, refusal.message));
     block(&mut text, "refused", refusals.collect());
     text
 }

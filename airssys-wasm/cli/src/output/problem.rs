@@ -12,6 +12,7 @@ use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::state::durable::StateError;
 
 use super::Exit;
+use crate::commands::told;
 use crate::explain::Explain;
 
 /// Why a mesh, or a component of it, cannot be used.
@@ -163,10 +164,16 @@ impl Explain for Problem {
     }
 
     fn hint(&self) -> Option<String> {
-        let hint = match self {
+        let component = match self {
             Self::Component(error)
             | Self::Store(StoreError::Component(error))
-            | Self::Runtime(RuntimeError::Release { source: error, .. }) => component_hint(error)?,
+            | Self::Runtime(RuntimeError::Release { source: error, .. }) => component_hint(error),
+            _ => None,
+        };
+        if let Some(hint) = component {
+            return Some(hint.to_owned());
+        }
+        let hint = match self {
             Self::NoVersion { .. } => "write NAME@VERSION; `airssys releases` tells the versions",
             Self::Runtime(RuntimeError::Start(_)) => {
                 "nothing runs; the log lines above, or those with `--log debug`, say what the service did in its start"
@@ -177,11 +184,15 @@ impl Explain for Problem {
             Self::Config(error) | Self::Store(StoreError::Manifest(error)) if error.hint.is_empty() => {
                 "the book's reference of this file tells every key, its values and its default"
             }
-            Self::Config(_) | Self::Runtime(_) | Self::Store(_) | Self::Key(_) | Self::State(_) => return None,
+            Self::Component(error) => return error.hint().as_ref().map(told),
+            Self::Runtime(error) => return error.hint().as_ref().map(told),
+            Self::Store(error) | Self::InForce(InForceError::File(error)) => return error.hint().as_ref().map(told),
+            Self::Config(_) | Self::Key(_) | Self::State(_) => return None,
             Self::OtherMesh { .. } => {
                 "give it a folder of its own with --data, or start over in this one with `airssys run --as-written`"
             }
-            Self::Json(_) | Self::InForce(_) | Self::NotGranted(_) => return None,
+            Self::NotGranted(found) => return Some(found.line.clone()),
+            Self::Json(_) | Self::InForce(_) => return None,
         };
         Some(hint.to_owned())
     }

@@ -3,6 +3,7 @@
 use airssys_wasm::registry::Listing;
 use serde::Serialize;
 
+use crate::commands::in_one_line;
 use crate::explain::note;
 use crate::output::{self, DataArgs, Problem, ReleaseLine};
 
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     releases.retain(|record| args.name.as_ref().is_none_or(|name| *name == record.name));
     let lines: Vec<ReleaseLine> = releases.iter().map(ReleaseLine::new).collect();
     if args.json {
-        let damaged = damaged.iter().map(ToString::to_string).collect();
+        let damaged = damaged.iter().map(in_one_line).collect();
         output::print_json(&Report { releases: lines, damaged })?;
     } else if lines.is_empty() {
         note("there are none");
@@ -45,6 +46,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     }
     let mut damaged = damaged.into_iter();
     let Some(first) = damaged.next() else { return Ok(()) };
-    damaged.for_each(|another| note(&another.to_string()));
+    damaged.for_each(|another| note(&in_one_line(&another)));
     Err(first.into())
 }

@@ -12,6 +12,11 @@ use super::{Published, Store, doomed};
 use crate::config_file::Source;
 use crate::registry::{Digest, Draft, Manifest, Record, Seal, SecretKey, StoreError};
 
+/// What an error says, and what it says to do.
+fn told(error: &StoreError) -> String {
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; hint: {hint}"))
+}
+
 fn draft(name: &str, version: &str, binary: &str) -> Draft {
     let text = format!("name = \"{name}\"\nversion = \"{version}\"\n");
     let seal =
@@ -78,9 +83,9 @@ fn what_is_published_is_found_as_it_was() {
         assert_eq!(fs::read(&release.component).unwrap(), binary.as_bytes(), "{text}");
         assert_eq!(fs::metadata(&release.component).unwrap().permissions().mode() & 0o222, 0);
     }
-    let known = store.resolve("a@1.0.0").unwrap_err().to_string();
+    let known = told(&store.resolve("a@1.0.0").unwrap_err());
     assert!(known.contains("no release a@1.0.0") && known.contains("a@1.9.0, a@1.10.0"), "{known}");
-    let known = store.resolve("c").unwrap_err().to_string();
+    let known = told(&store.resolve("c").unwrap_err());
     assert!(known.contains("there is a, b"), "{known}");
     assert!(matches!(store.resolve("a@one"), Err(StoreError::Reference(_))));
 }
@@ -144,7 +149,7 @@ fn damage_is_named_and_never_given_out() {
         let blob = blobs.join(digest.to_string());
         for damage in [|bytes: &mut Vec<u8>| bytes[0] ^= 1, |bytes: &mut Vec<u8>| bytes.truncate(3), Vec::clear] {
             overwrite(&blob, damage);
-            let said = store.resolve("a").unwrap_err().to_string();
+            let said = told(&store.resolve("a").unwrap_err());
             for part in ["a@1.0.0 is damaged", &digest.to_string(), "has the digest", "publish a@1.0.0 again"] {
                 assert!(said.contains(part), "no {part} in {said}");
             }
@@ -197,11 +202,12 @@ fn a_damaged_record_hides_nothing_else_and_can_be_removed() {
         let listing = store.releases().unwrap();
         assert_eq!((listing.releases.len(), listing.damaged.len()), (1, 1));
         for said in [
-            listing.damaged[0].to_string(),
-            store.resolve("a").unwrap_err().to_string(),
-            store.publish(&draft("a", "1.0.0", "binary")).unwrap_err().to_string(),
+            &listing.damaged[0],
+            &store.resolve("a").unwrap_err(),
+            &store.publish(&draft("a", "1.0.0", "binary")).unwrap_err(),
         ] {
-            assert!(said.contains("a@1.0.0 is damaged") && said.contains("airssys remove a@1.0.0"), "{said}");
+            let said = told(said);
+            assert!(said.contains("a@1.0.0 is damaged") && said.contains("remove a@1.0.0"), "{said}");
         }
         publish(&store, "b", "2.0.0", "meanwhile");
         store.remove("b", &version("2.0.0"), unused).unwrap();
@@ -299,7 +305,7 @@ fn a_folder_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let said = Store::open(&file).unwrap_err().to_string();
+    let said = told(&Store::open(&file).unwrap_err());
     assert!(said.contains("file/releases") && said.contains("hint: name a folder"), "{said}");
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("data/releases"), "").unwrap();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::error::{CallError, Fault};
+use airssys_wasm::hint::Hint;
 use airssys_wasm::message::{Answer, DeadLetter};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{ExitReason, Runtime, RuntimeError, ServiceStatus};
@@ -29,6 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a customer asks for one order who does not learn what became of it.
 const ASKINGS: u32 = 5;
 
+/// What to do about it, behind an error.
+fn behind(hint: Option<Hint>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; hint: {hint}"))
+}
+
 /// Why the shop does not open, or cannot be audited.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,10 +43,10 @@ pub enum ShopError {
     #[error(transparent)]
     Topology(#[from] ConfigError),
     /// The mesh does not start.
-    #[error(transparent)]
+    #[error("{}{}", .0, behind(.0.hint()))]
     Runtime(#[from] RuntimeError),
     /// A release cannot take over.
-    #[error(transparent)]
+    #[error("{}{}", .0, behind(.0.hint()))]
     Deploy(#[from] DeployError),
     /// The tree gave up while there were customers in the shop.
     #[error(

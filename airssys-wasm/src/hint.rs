@@ -1,0 +1,156 @@
+//! What to do about an error, as data. The library says what there is to do; how that is done, by a command or a call, is for whoever shows the error.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that an operator does, and the library has no words for: a clause of a [`Hint`]. Its text is for those who have no command for it either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Act {
+    /// To ask which services there are.
+    ListServices,
+    /// To start a service that is stopped.
+    Start {
+        /// The service.
+        service: String,
+    },
+    /// To read what a service has logged.
+    ReadLog {
+        /// The service.
+        service: String,
+    },
+    /// To go back to the release before.
+    GoBack,
+    /// To go back and keep the state.
+    KeepState,
+    /// To allow a release that is older.
+    AllowDowngrade,
+    /// To allow another release of the very same version.
+    SameVersion,
+    /// Not to ask for the memory of the live release.
+    DoWithoutMemory,
+    /// To see which keys of a service have state.
+    DumpState {
+        /// The service.
+        service: String,
+    },
+    /// To give a mesh a data folder of its own.
+    OtherFolder,
+    /// To publish a release, with a signature, so that it has a name and a version.
+    PublishSigned,
+    /// To sign a release that is published.
+    Sign,
+    /// To publish something at all.
+    Publish,
+    /// To remove a release that is published.
+    Remove {
+        /// Its name and version.
+        release: String,
+    },
+    /// To deploy a file as it is, while developing.
+    DeployFile,
+    /// To start with what the topology says, and forget what was deployed.
+    StartAsWritten,
+    /// To make a component of a module.
+    MakeComponent,
+    /// To name what the build has written.
+    NameBuilt,
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListServices => f.write_str("name one of the services that there are"),
+            Self::Start { service } => write!(f, "start {service} first"),
+            Self::ReadLog { service } => write!(f, "the log of {service} says why"),
+            Self::GoBack => f.write_str("go back to the release before"),
+            Self::KeepState => f.write_str("going back without the state from before keeps the state"),
+            Self::AllowDowngrade => f.write_str("allow a downgrade"),
+            Self::SameVersion => f.write_str("allow the same version"),
+            Self::DoWithoutMemory => f.write_str("where the memory is not required, the new release begins without it"),
+            Self::DumpState { service } => write!(f, "a dump of the state of {service} shows the keys that have state"),
+            Self::OtherFolder => f.write_str("give the other one a data folder of its own"),
+            Self::PublishSigned => f.write_str("publish and sign it, and name it NAME@VERSION"),
+            Self::Sign => f.write_str("sign it; also a release that is published can be signed"),
+            Self::Publish => f.write_str("publish one, or name another data folder"),
+            Self::Remove { release } => write!(f, "remove {release}"),
+            Self::DeployFile => f.write_str("deploy the file as it is, and allow the same version"),
+            Self::StartAsWritten => f.write_str("start with what the topology says"),
+            Self::MakeComponent => f.write_str("make a component of it"),
+            Self::NameBuilt => f.write_str("name the .wasm file of a component"),
+        }
+    }
+}
+
+/// What to do about an error: words, and what has a command.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::hint::{Act, Hint};
+///
+/// let hint = Hint::from("give it a newer version, or ").act(Act::AllowDowngrade);
+/// assert_eq!(hint.to_string(), "give it a newer version, or allow a downgrade");
+/// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "give it a newer version, or say `--old`");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hint(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Part {
+    Words(String),
+    Act(Act),
+}
+
+impl From<&str> for Hint {
+    fn from(words: &str) -> Self {
+        Self(vec![Part::Words(words.to_owned())])
+    }
+}
+
+impl From<String> for Hint {
+    fn from(words: String) -> Self {
+        Self(vec![Part::Words(words)])
+    }
+}
+
+impl From<Act> for Hint {
+    fn from(act: Act) -> Self {
+        Self(vec![Part::Act(act)])
+    }
+}
+
+impl Hint {
+    /// The same, and then this.
+    #[must_use]
+    pub fn act(mut self, act: Act) -> Self {
+        self.0.push(Part::Act(act));
+        self
+    }
+
+    /// The same, and then these words.
+    #[must_use]
+    pub fn words(mut self, words: impl Into<String>) -> Self {
+        self.0.push(Part::Words(words.into()));
+        self
+    }
+
+    /// As text, by those who know what each act is called where they are.
+    pub fn told(&self, act: impl Fn(&Act) -> String) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Words(words) => words.clone(),
+            Part::Act(of) => act(of),
+        });
+        parts.collect()
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(ToString::to_string))
+    }
+}
