@@ -87,7 +87,7 @@ impl ComponentActor {
             shelf.settle().await;
         }
         let (snapshot, without_memory) = self.memory(next, memory, until).await?;
-        let commits = self.identity.own.lane().commits();
+        let commits = self.identity.own.states.commits();
         // What its start wrote stands only where nobody has written since it read.
         if prepared.as_mut().is_some_and(Prepared::is_stale) {
             prepared = None;
@@ -162,7 +162,7 @@ impl ComponentActor {
     ) -> Result<Left, NotSwapped> {
         // It goes back also where nothing can be handed over.
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
-        let commits = self.identity.own.lane().commits();
+        let commits = self.identity.own.states.commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
         let back = Returning::new(saved.clone(), discard);
         self.live.happens(Event::GoesBack { next: Arc::clone(&next), back });

@@ -19,7 +19,6 @@ use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
 use crate::events::{Happening, text};
 use crate::middleware::Metrics;
-use crate::router::service::Route;
 use crate::state::NO_MESSAGE;
 
 /// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
@@ -37,8 +36,8 @@ impl ComponentActor {
             if let Some(damage) = self.live.damage() {
                 tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
             }
-            if let Route::Keyed(keyed) = &self.identity.service.route {
-                keyed.room.notify_one();
+            if let Some(sleeper) = self.identity.own.inbox.sleeper() {
+                sleeper.controller().make_room();
             }
             return Ok(());
         }
@@ -141,8 +140,8 @@ impl ComponentActor {
                 }
                 tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
                 self.suspended = true;
-                if let Route::Keyed(keyed) = &self.identity.service.route {
-                    keyed.room.notify_one();
+                if let Some(sleeper) = self.identity.own.inbox.sleeper() {
+                    sleeper.controller().make_room();
                 }
                 Ok(())
             }

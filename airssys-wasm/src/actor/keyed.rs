@@ -7,11 +7,10 @@
 //! comes back there may be one more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown, StartChild};
+use airssys_rt_shim::child::{ChildId, ChildSpec, Restart, Shutdown, StartChild};
 use airssys_rt_shim::supervisor::{
     Backoff, Beyond, ChildError, Strategy, SupervisorHandle, SupervisorSpec, SupervisorStart,
 };
@@ -29,8 +28,10 @@ use crate::error::Crash;
 use crate::events::Events;
 use crate::message::DeadReason;
 use crate::router::Mesh;
-use crate::router::keyed::{Keyed, KeyedActor};
-use crate::router::service::{Route, Service, Target};
+use crate::router::on_demand::OnDemand;
+use crate::router::place::Target;
+use crate::router::service::Service;
+use crate::router::sleep::Sleeper;
 use crate::settings::{ALL, ASIDE, KeyedRules, Terms};
 
 /// What the actors of a keyed service wake with.
@@ -151,7 +152,7 @@ impl Roster {
     /// Those that have a state, whether they are awake or not.
     fn known(&self, share: &Share) -> Known {
         let mut known = Known::default();
-        if let Route::Keyed(_) = &self.service.route {
+        if self.service.directory.on_demand().is_some() {
             let mut address = format!("{}/", self.service.address);
             let service = address.len();
             self.service.each_state(|key, _| {
@@ -167,10 +168,10 @@ impl Roster {
     fn see_others(&self, awakened: &Awakened, share: &Share, known: &mut Known) {
         for (address, post) in &awakened.posts {
             let own = &post.live.serving().identity.own;
-            let is_stored = match (&self.service.route, &self.service.shelf) {
-                (Route::Keyed(_), Some(shelf)) => own.address().key().is_some_and(|key| shelf.has(key)),
+            let is_stored = match (self.service.directory.on_demand(), &self.service.shelf) {
+                (Some(_), Some(shelf)) => own.address().key().is_some_and(|key| shelf.has(key)),
                 // Each actor has a state that it is seen by.
-                (Route::Keyed(_), None) => true,
+                (Some(_), None) => true,
                 _ => false,
             };
             if !is_stored {
@@ -230,7 +231,7 @@ impl Roster {
     /// One actor for each schema that there are states in, the one with the first key, as if the release served it; where nothing is stored, one with a
     /// key that is nobody's.
     pub(crate) fn samples(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Vec<Serving> {
-        let Route::Keyed(keyed) = &self.service.route else { return Vec::new() };
+        let Some(keyed) = self.service.directory.on_demand() else { return Vec::new() };
         let mut keys = BTreeMap::<u32, String>::new();
         self.service.each_state(|key, state| {
             if let Some(schema) = state.schema()
@@ -239,19 +240,18 @@ impl Roster {
                 keys.insert(schema, key.to_owned());
             }
         });
-        let known = keys.values().filter_map(|key| self.service.place(None, Some(key)).ok()?.target().ok().cloned());
+        let known = keys.values().filter_map(|key| self.service.find(None, Some(key)).ok()?.place().ok().cloned());
         let mut own: Vec<Target> = known.collect();
         if own.is_empty() {
-            own.extend(keyed.nobody(&self.service.address).map(|actor| Target::of_keyed(&self.service, &actor)));
+            own.extend(keyed.nobody());
         }
         own.into_iter().map(|own| self.serving(own, template, terms)).collect()
     }
 
     /// An actor with a key that is nobody's, as if the release served it.
     pub(crate) fn nobody(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Option<Serving> {
-        let Route::Keyed(keyed) = &self.service.route else { return None };
-        let actor = keyed.nobody(&self.service.address).ok()?;
-        Some(self.serving(Target::of_keyed(&self.service, &actor), template, terms))
+        let nobody = self.service.directory.on_demand()?.nobody().ok()?;
+        Some(self.serving(nobody, template, terms))
     }
 
     fn serving(&self, own: Target, template: &Arc<Template>, terms: &Arc<Terms>) -> Serving {
@@ -423,9 +423,9 @@ pub(crate) struct Controller {
     service: Arc<Service>,
     supervisor: SupervisorHandle,
     roster: Arc<Roster>,
-    asked: mpsc::UnboundedReceiver<Arc<KeyedActor>>,
+    asked: mpsc::UnboundedReceiver<Address>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
-    waiting: VecDeque<Arc<KeyedActor>>,
+    waiting: VecDeque<Target>,
     awake: VecDeque<Awake>,
     awake_count: usize,
     /// How often somebody was woken.
@@ -439,7 +439,7 @@ struct Awake {
     starting: bool,
     /// Whether it is gone already.
     gone: bool,
-    actor: Arc<KeyedActor>,
+    place: Target,
     start: Arc<WorkerStart<ComponentActor>>,
     live: Arc<Live>,
     idle_since: Option<Instant>,
@@ -449,7 +449,7 @@ struct Awake {
 pub(super) fn supervisor(
     spec: &ServiceSpec,
     rules: KeyedRules,
-    asked: mpsc::UnboundedReceiver<Arc<KeyedActor>>,
+    asked: mpsc::UnboundedReceiver<Address>,
     mesh: &Arc<Mesh>,
     engines: &Arc<Engines>,
     service: &Arc<Service>,
@@ -493,7 +493,7 @@ impl Reins {
         service: &Service,
     ) -> Result<(), ChildError> {
         self.start.change(flags(rules.intensity, rules.period, rules.backoff)).await?;
-        if let Route::Keyed(keyed) = &service.route {
+        if let Some(keyed) = service.directory.on_demand() {
             keyed.bound(rules.max_keys);
         }
         self.told.send_replace((rules, shutdown));
@@ -549,15 +549,15 @@ impl Controller {
     pub(super) async fn run(mut self) {
         let mut sweep = sweeps(self.rules().idle_timeout);
         let service = Arc::clone(&self.service);
-        let Route::Keyed(keyed) = &service.route else { return };
+        let Some(keyed) = service.directory.on_demand() else { return };
         loop {
             tokio::select! {
                 actor = self.asked.recv() => match actor {
-                    Some(actor) => self.waiting.push_back(actor),
+                    Some(address) => self.waiting.extend(address.key().and_then(|key| keyed.known(key))),
                     None => return,
                 },
                 Some(news) = self.news.1.recv() => self.hear(news),
-                () = keyed.room.notified() => {}
+                () = keyed.controller().room_made() => {}
                 _ = sweep.tick() => self.sweep(),
                 Ok(()) = self.rules.changed() => sweep = sweeps(self.rules().idle_timeout),
             }
@@ -569,11 +569,8 @@ impl Controller {
         self.rules.borrow().0
     }
 
-    fn keyed(&self) -> Option<&Keyed> {
-        match &self.service.route {
-            Route::Keyed(keyed) => Some(keyed),
-            _ => None,
-        }
+    fn keyed(&self) -> Option<&OnDemand> {
+        self.service.directory.on_demand()
     }
 
     /// Starts those who wait, as far as there are places; asks idle ones to leave where there are none.
@@ -581,12 +578,12 @@ impl Controller {
         let most = self.rules().max_awake.max(1);
         // One that is suspended or set aside has no instance, and takes nobody's place. They are counted where it is full only: there may be many.
         while self.awake_count < most || !self.waiting.is_empty() && self.awake_count < most + self.without_instance() {
-            let Some(actor) = self.waiting.pop_front() else { break };
-            self.wake(actor);
+            let Some(place) = self.waiting.pop_front() else { break };
+            self.wake(place);
         }
         let waiting = self.waiting.len();
         if let Some(keyed) = self.keyed() {
-            keyed.waiting.store(waiting, Ordering::SeqCst);
+            keyed.controller().set_waiting(waiting);
         }
         // Those who become idle from now on see that it is crowded; those who are idle have to be told. Each is asked once a round.
         let mut to_ask = waiting;
@@ -595,7 +592,7 @@ impl Controller {
                 break;
             }
             let Some(awake) = self.awake.pop_front() else { break };
-            let idle = awake.actor.lane.mailbox.is_empty() && !awake.live.is_suspended();
+            let idle = awake.place.inbox.mailbox().is_empty() && !awake.live.is_suspended();
             if idle && awake.start.control(Control::Sleep).is_ok() {
                 to_ask -= 1;
             }
@@ -607,20 +604,20 @@ impl Controller {
         self.awake.iter().filter(|awake| awake.live.is_suspended() || awake.live.is_set_aside()).count()
     }
 
-    fn wake(&mut self, actor: Arc<KeyedActor>) {
+    fn wake(&mut self, place: Target) {
         self.wakings += 1;
         let number = self.wakings;
-        let own = Target::of_keyed(&self.service, &actor);
-        let (start, live) = self.roster.enter(own, |live| self.worker(&actor, number, live));
-        if let Some(keyed) = self.keyed() {
-            keyed.awoke(&actor);
+        let (start, live) = self.roster.enter(Arc::clone(&place), |live| self.worker(&place, number, live));
+        if let Some(sleeper) = place.inbox.sleeper() {
+            sleeper.awoke();
         }
+        let name = ChildId::from(place.address().as_str());
         self.awake_count += 1;
         self.awake.push_back(Awake {
             number,
             starting: true,
             gone: false,
-            actor: Arc::clone(&actor),
+            place,
             start: Arc::clone(&start),
             live,
             idle_since: None,
@@ -628,7 +625,7 @@ impl Controller {
         let child = ChildSpec {
             restart: Restart::Transient,
             shutdown: self.rules.borrow().1,
-            ..ChildSpec::worker(actor.address.as_str(), start)
+            ..ChildSpec::worker(name, start)
         };
         let (supervisor, news) = (self.supervisor.clone(), self.news.0.clone());
         // In a task of its own: a slow init of one must not hold up the others.
@@ -641,22 +638,22 @@ impl Controller {
         });
     }
 
-    fn worker(&self, actor: &Arc<KeyedActor>, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
+    fn worker(&self, place: &Target, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
-        let (made, news) = (Arc::clone(actor), self.news.0.clone());
-        let (aside, address) = (Arc::clone(&live), actor.address.clone());
+        let news = self.news.0.clone();
+        let (aside, address) = (Arc::clone(&live), place.address().clone());
         let start = WorkerStart::new(
-            Arc::clone(&actor.lane.mailbox),
+            Arc::clone(place.inbox.mailbox()),
             0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Some(Arc::clone(&made))),
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live)),
             move || {
                 let _controller_is_gone = news.send(News::Gone(number));
             },
         );
-        let service = Arc::clone(&self.service);
+        let place = Arc::clone(place);
         tell_set_aside(&start, &aside, &address, move || {
-            if let Route::Keyed(keyed) = &service.route {
-                keyed.room.notify_one();
+            if let Some(sleeper) = place.inbox.sleeper() {
+                sleeper.controller().make_room();
             }
         });
         start
@@ -678,20 +675,20 @@ impl Controller {
         if awake.starting || !awake.gone {
             return;
         }
-        let Some(Awake { actor, .. }) = self.awake.remove(at) else { return };
-        self.roster.leave(&actor.address);
+        let Some(Awake { place, .. }) = self.awake.remove(at) else { return };
+        self.roster.leave(place.address());
         self.awake_count -= 1;
         if let Some(crash) = failed {
-            self.bury_all(&actor, crash);
+            self.bury_all(&place, crash);
         }
         if let Some(keyed) = self.keyed() {
-            keyed.fell_asleep(&actor);
+            keyed.fell_asleep(&place);
         }
     }
 
     /// What waits for an actor that cannot be started would wait for ever.
-    fn bury_all(&self, actor: &KeyedActor, crash: &Crash) {
-        while let Some(hand) = actor.lane.mailbox.take(0) {
+    fn bury_all(&self, place: &Target, crash: &Crash) {
+        while let Some(hand) = place.inbox.mailbox().take(0) {
             self.mesh.bury(*hand.done(), DeadReason::Crashed(crash.clone()));
         }
     }
@@ -702,8 +699,8 @@ impl Controller {
         }
         let (now, idle_timeout) = (Instant::now(), self.rules().idle_timeout);
         for awake in &mut self.awake {
-            let handled = awake.actor.lane.mailbox.is_empty();
-            let busy = awake.actor.was_busy();
+            let handled = awake.place.inbox.mailbox().is_empty();
+            let busy = awake.place.inbox.sleeper().is_some_and(Sleeper::was_busy);
             match (handled && !busy, awake.idle_since) {
                 (false, _) => awake.idle_since = None,
                 (true, None) => awake.idle_since = Some(now),

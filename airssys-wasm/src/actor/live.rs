@@ -244,7 +244,7 @@ impl Live {
 
     /// Why the state of this place cannot be used, where it is damaged. No release serves here then.
     pub(crate) fn damage(&self) -> Option<Crash> {
-        self.serving.load().identity.own.lane().damage()
+        self.serving.load().identity.own.states.damage()
     }
 
     /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were;

@@ -61,8 +61,6 @@ use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
-use crate::router::keyed::KeyedActor;
-use crate::router::service::Route;
 use crate::turn::Identity;
 
 /// The message that a turn is about.
@@ -73,8 +71,6 @@ pub(crate) struct ComponentActor {
     engines: Arc<Engines>,
     live: Arc<Live>,
     identity: Arc<Identity>,
-    /// The keyed actor it is, where it is one.
-    keyed: Option<Arc<KeyedActor>>,
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
@@ -119,7 +115,7 @@ impl Behavior for ComponentActor {
         turn.trace = hand.trace;
         turn.deadline = hand.deadline;
         if self.state_per_key {
-            let state = self.identity.own.lane().state(hand.partition());
+            let state = self.identity.own.states.state(hand.partition());
             if let Some(damage) = state.as_ref().and_then(|state| state.damage()) {
                 // Other keys wait behind it in the same mailbox.
                 mesh.bury(*hand.done(), DeadReason::Crashed(damage));
@@ -180,9 +176,9 @@ impl Behavior for ComponentActor {
         {
             return Flow::Exit(exit_reason(crash));
         }
-        match (&self.keyed, &self.identity.service.route) {
+        match self.identity.own.inbox.sleeper() {
             // Others wait for this one's place.
-            (Some(_), Route::Keyed(keyed)) if keyed.is_crowded() => Box::pin(self.sleep()).await,
+            Some(sleeper) if sleeper.controller().is_crowded() => Box::pin(self.sleep()).await,
             _ => Flow::Continue,
         }
     }
@@ -193,11 +189,11 @@ impl Behavior for ComponentActor {
 }
 
 impl ComponentActor {
-    pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, keyed: Option<Arc<KeyedActor>>) -> Self {
+    pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>) -> Self {
         live.enters();
         let identity = Arc::clone(&live.serving().identity);
-        let state_per_key = matches!(identity.service.route, Route::Partitioned(_));
-        Self { engines, live, identity, keyed, state_per_key, instance: None, suspended: false, watching: None }
+        let state_per_key = identity.own.has_state_per_key();
+        Self { engines, live, identity, state_per_key, instance: None, suspended: false, watching: None }
     }
 
     /// A message and for how long somebody waits for its answer; none where it met its fate without a turn.
@@ -267,7 +263,7 @@ impl ComponentActor {
     #[cold]
     fn was_saved(&self, envelope: &Envelope) -> bool {
         self.identity.service.shelf.is_some()
-            && self.identity.own.lane().state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
+            && self.identity.own.states.state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Puts a service into the mesh and gives the children that a supervisor starts for it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
@@ -15,14 +15,10 @@ use super::{ComponentActor, Control, Live, Serving, Swap};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
 use crate::error::Fault;
-use crate::middleware::Metrics;
 use crate::router::Mesh;
-use crate::router::keyed::Keyed;
-use crate::router::lane::{Holding, Lane};
-use crate::router::service::Children;
-use crate::router::service::{Held, Route, Service};
+use crate::router::place::Target;
+use crate::router::service::{Asked, Service, ServiceShape};
 use crate::settings::{Multiplicity, Shape, Terms};
-use crate::state::Together;
 use crate::state::durable::Shelf;
 use crate::turn::Identity;
 
@@ -153,42 +149,15 @@ impl Controller {
 impl ServiceSpec {
     /// The service and its mailboxes, which nobody can find yet.
     pub(crate) fn build(&self, mesh: &Arc<Mesh>, engines: &Arc<Engines>) -> Placed {
-        let (mut wakes, mut spawns) = (None, None);
-        let lane = |consumers, holding| Lane::new(&self.shape, &mesh.waits, consumers, holding);
-        let shelf = &self.shelf;
-        let together = Together::new(self.address.clone(), self.terms.limits.all_state_bytes);
-        let route = match self.multiplicity {
-            Multiplicity::One => Route::Shared(lane(1, Holding::one(shelf.as_ref(), "", None))),
-            Multiplicity::Stateless { instances } => Route::Shared(lane(instances.max(1), Holding::Nothing)),
-            Multiplicity::Partitioned { instances } => {
-                let holding = || Holding::PerKey(shelf.clone(), Arc::clone(&together));
-                Route::Partitioned((0..instances.max(1)).map(|_| lane(1, holding())).collect())
-            }
-            Multiplicity::Keyed(rules) => {
-                let (waits, together) = (Arc::clone(&mesh.waits), Arc::clone(&together));
-                let (keyed, asked) = Keyed::new(self.shape, rules.max_keys, waits, shelf.clone(), together);
-                wakes = Some((rules, asked));
-                Route::Keyed(Box::new(keyed))
-            }
-            Multiplicity::Spawned(rules) => {
-                let (waits, together) = (Arc::clone(&mesh.waits), Arc::clone(&together));
-                let (children, asked) = Children::new(self.shape, rules.max_children, waits, together);
-                spawns = Some((rules, asked));
-                Route::Spawned(Box::new(children))
-            }
+        let of = ServiceShape {
+            address: &self.address,
+            multiplicity: self.multiplicity,
+            shape: self.shape,
+            limits: &self.terms.limits,
+            shelf: self.shelf.as_ref(),
         };
-        let several = !matches!(route, Route::Shared(_));
-        let held = several.then(|| Held::new(self.shape.all_bytes));
-        let service = Arc::new(Service {
-            address: self.address.clone(),
-            route,
-            message_bytes: AtomicU64::new(self.terms.limits.message_bytes),
-            held,
-            metrics: Metrics::default(),
-            shelf: shelf.clone(),
-            together: several.then_some(together),
-            file_threads: OnceLock::new(),
-        });
+        let (service, asked) = Service::new(of, &mesh.waits);
+        let service = Arc::new(service);
         let mut placed = Placed {
             service: Arc::clone(&service),
             children: Vec::new(),
@@ -197,32 +166,32 @@ impl ServiceSpec {
             reins: None,
             controller: None,
         };
-        if let Some((rules, asked)) = wakes {
-            let (child, controller, reins) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
-            placed.children.push(child);
-            placed.roster = Some(controller.roster());
-            placed.reins = Some(reins);
-            placed.controller = Some(Box::new(Controller::Keyed(controller)));
-            return placed;
-        }
-        if let Some((rules, asked)) = spawns {
-            let (child, controller) = spawned::supervisor(self, rules, asked, mesh, engines, &service);
-            placed.children.push(child);
-            placed.roster = Some(controller.roster());
-            placed.controller = Some(Box::new(Controller::Spawned(controller)));
-            return placed;
-        }
-        let places: Vec<(crate::router::service::Target, usize)> = match &service.route {
-            Route::Shared(_) => {
-                let consumers = match self.multiplicity {
-                    Multiplicity::Stateless { instances } => instances.max(1),
-                    _ => 1,
-                };
-                (0..consumers).map(|consumer| (service.nth(0), consumer)).collect()
+        match (asked, self.multiplicity) {
+            (Asked::Wakes(asked), Multiplicity::Keyed(rules)) => {
+                let (child, controller, reins) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
+                placed.children.push(child);
+                placed.roster = Some(controller.roster());
+                placed.reins = Some(reins);
+                placed.controller = Some(Box::new(Controller::Keyed(controller)));
+                return placed;
             }
-            Route::Partitioned(lanes) => (0..lanes.len()).map(|at| (service.nth(at), 0)).collect(),
-            Route::Keyed(_) | Route::Spawned(_) => Vec::new(),
+            (Asked::Children(asked), Multiplicity::Spawned(rules)) => {
+                let (child, controller) = spawned::supervisor(self, rules, asked, mesh, engines, &service);
+                placed.children.push(child);
+                placed.roster = Some(controller.roster());
+                placed.controller = Some(Box::new(Controller::Spawned(controller)));
+                return placed;
+            }
+            _ => {}
+        }
+        // A mailbox that several share has a consumer for each; a lane has its own.
+        let consumers = match self.multiplicity {
+            Multiplicity::Stateless { instances } => instances.max(1),
+            _ => 1,
         };
+        let fixed = service.directory.fixed().iter();
+        let places: Vec<(Target, usize)> =
+            fixed.flat_map(|place| (0..consumers).map(|consumer| (Arc::clone(place), consumer))).collect();
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;
         let mut posts = Vec::with_capacity(places.len());
@@ -252,7 +221,7 @@ fn worker(
 ) -> Arc<WorkerStart<ComponentActor>> {
     let identity = Arc::clone(&live.serving().identity);
     let (engines, live, mailbox) = (Arc::clone(engines), Arc::clone(live), Arc::clone(&identity.mailbox));
-    let partitioned = matches!(identity.service.route, Route::Partitioned(_));
+    let partitioned = identity.own.has_state_per_key();
     let is_gone = Arc::new(AtomicBool::new(false));
     let (comes_back, door, others) = (Arc::clone(&is_gone), Arc::clone(&mailbox), Arc::clone(&left));
     let place = Arc::clone(&live);
@@ -264,7 +233,7 @@ fn worker(
                 others.fetch_add(1, Ordering::AcqRel);
                 door.reopen();
             }
-            ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None)
+            ComponentActor::new(Arc::clone(&engines), Arc::clone(&live))
         },
         move || {
             place.leave();
@@ -279,12 +248,11 @@ fn worker(
 pub(super) fn identity(
     mesh: &Arc<Mesh>,
     service: &Arc<Service>,
-    own: crate::router::service::Target,
+    own: Target,
     consumer: usize,
     terms: &Arc<Terms>,
 ) -> Arc<Identity> {
-    let lane = own.lane();
-    let (mailbox, node) = (Arc::clone(&lane.mailbox), lane.nodes.nth(consumer));
+    let (mailbox, node) = (Arc::clone(own.inbox.mailbox()), own.inbox.nodes().nth(consumer));
     Arc::new(Identity {
         mesh: Arc::clone(mesh),
         service: Arc::clone(service),

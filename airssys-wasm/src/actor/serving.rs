@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::decide::{self, Release};
 use crate::engine::Template;
-use crate::router::service::Route;
 use crate::settings::Terms;
 use crate::turn::Identity;
 
@@ -18,7 +17,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// Whether each message's key chooses the state.
     pub(super) fn state_per_key(&self) -> bool {
-        matches!(self.identity.service.route, Route::Partitioned(_))
+        self.identity.own.has_state_per_key()
     }
 
     /// Another release in the same place, under its own rules.

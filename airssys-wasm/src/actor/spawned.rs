@@ -20,8 +20,8 @@ use crate::engine::Engines;
 use crate::error::Crash;
 use crate::message::DownReason;
 use crate::router::Mesh;
-use crate::router::service::{Ask, Child};
-use crate::router::service::{Service, Target};
+use crate::router::place::{Ask, Target};
+use crate::router::service::Service;
 use crate::settings::SpawnedRules;
 
 /// Carries out what turns ask for. Run it in a task of its own; it ends with the mesh.
@@ -29,18 +29,17 @@ pub(crate) struct Controller {
     spec: ServiceSpec,
     mesh: Arc<Mesh>,
     engines: Arc<Engines>,
-    service: Arc<Service>,
     supervisor: SupervisorHandle,
     standing: watch::Receiver<Standing>,
     roster: Arc<Roster>,
     asked: mpsc::UnboundedReceiver<Ask>,
     not_started: (mpsc::UnboundedSender<NotStarted>, mpsc::UnboundedReceiver<NotStarted>),
     /// Those who wait for the supervisor.
-    waiting: Vec<Arc<Child>>,
+    waiting: Vec<Target>,
 }
 
 /// A child that the supervisor did not take, and how that stood then.
-type NotStarted = (Arc<Child>, Standing);
+type NotStarted = (Target, Standing);
 
 /// The supervisor of the children, and what starts them.
 pub(super) fn supervisor(
@@ -57,7 +56,6 @@ pub(super) fn supervisor(
         spec: spec.clone(),
         mesh: Arc::clone(mesh),
         engines: Arc::clone(engines),
-        service: Arc::clone(service),
         standing: supervisor.standing(),
         supervisor,
         roster: Roster::new(&spec.template, &spec.terms, mesh, service),
@@ -93,10 +91,10 @@ impl Controller {
     /// Keeps a child that the supervisor did not take, until that is started again.
     fn wait(&mut self, (child, stood): NotStarted) {
         // The supervisor may have had it, and ended with it.
-        if child.is_gone() {
+        if child.child().is_none_or(|child| child.is_gone()) {
             return;
         }
-        self.roster.leave(&child.address);
+        self.roster.leave(child.address());
         self.waiting.push(child);
         if *self.standing.borrow() != stood || stood == Standing::Gone {
             self.look();
@@ -120,29 +118,28 @@ impl Controller {
         }
     }
 
-    fn stop(&mut self, child: &Arc<Child>) {
+    fn stop(&mut self, child: &Target) {
         // It is asked for when this returns; that the child is gone is told when it is.
-        drop(self.supervisor.terminate_child(ChildId::from(child.address.as_str())));
+        drop(self.supervisor.terminate_child(ChildId::from(child.address().as_str())));
         if let Some(at) = self.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, child)) {
             let child = self.waiting.swap_remove(at);
             self.gone(&child, DownReason::Stopped);
         }
     }
 
-    fn gone(&self, child: &Arc<Child>, reason: DownReason) {
-        gone(&self.mesh, &self.roster, &Target::of_child(&self.service, child), reason);
+    fn gone(&self, child: &Target, reason: DownReason) {
+        gone(&self.mesh, &self.roster, child, reason);
     }
 
-    fn start(&self, child: Arc<Child>) {
-        if child.is_stopping() {
+    fn start(&self, child: Target) {
+        if child.child().is_some_and(|child| child.is_stopping()) {
             return self.gone(&child, DownReason::Stopped);
         }
-        let own = Target::of_child(&self.service, &child);
-        let (start, _live) = self.roster.enter(own.clone(), |live| self.worker(own.clone(), live));
+        let (start, _live) = self.roster.enter(Arc::clone(&child), |live| self.worker(Arc::clone(&child), live));
         let spec = ChildSpec {
             restart: self.spec.restart,
             shutdown: self.spec.shutdown,
-            ..ChildSpec::worker(child.address.as_str(), start)
+            ..ChildSpec::worker(child.address().as_str(), start)
         };
         let stood = *self.standing.borrow();
         let starting = self.supervisor.start_child(spec);
@@ -159,7 +156,7 @@ impl Controller {
                 // Where the supervisor had it, it has said so already.
                 Err(error) => {
                     let crash = Crash::Host { detail: format!("not started: {error}") };
-                    gone(&mesh, &roster, &own, DownReason::Crashed(crash));
+                    gone(&mesh, &roster, &child, DownReason::Crashed(crash));
                 }
             }
         });
@@ -170,9 +167,9 @@ impl Controller {
         let (mesh, roster) = (Arc::clone(&self.mesh), Arc::clone(&self.roster));
         let (aside, address) = (Arc::clone(&live), own.address().clone());
         let start = WorkerStart::new(
-            Arc::clone(&own.lane().mailbox),
+            Arc::clone(own.inbox.mailbox()),
             0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), None),
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&live)),
             move || gone(&mesh, &roster, &own, DownReason::Killed),
         );
         tell_set_aside(&start, &aside, &address, || {});

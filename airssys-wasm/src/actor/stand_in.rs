@@ -11,7 +11,6 @@ use super::watch::Lent;
 use super::{ComponentActor, exit_reason};
 use crate::error::Crash;
 use crate::middleware::Metrics;
-use crate::router::service::Route;
 
 impl ComponentActor {
     /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the
@@ -103,7 +102,7 @@ impl ComponentActor {
 
     /// Whether it comes and goes, as a key or a child.
     fn roams(&self) -> bool {
-        matches!(self.identity.service.route, Route::Keyed(_) | Route::Spawned(_))
+        self.identity.own.comes_and_goes()
     }
 
     /// Lets its turns be counted, or shown, where the place says so, or not any more.

@@ -9,7 +9,6 @@ use super::before::Before;
 use super::serving::Serving;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::Crash;
-use crate::router::service::Route;
 use crate::settings::Terms;
 use crate::state::{NO_MESSAGE, Saved, State, Transaction};
 use crate::turn::Identity;
@@ -85,7 +84,7 @@ async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
     if let Some(shelf) = &serving.identity.service.shelf {
         shelf.settle().await;
     }
-    if let Some(damage) = serving.identity.own.lane().damage() {
+    if let Some(damage) = serving.identity.own.states.damage() {
         return Err(damage);
     }
     Instance::new(engines, &serving.template, Arc::clone(&serving.identity)).await
@@ -98,9 +97,9 @@ async fn bring_all_over(
     serving: &Serving,
     until: Instant,
 ) -> Result<(u64, Vec<BroughtOver>), Crash> {
-    let Identity { terms, own, service, .. } = &*serving.identity;
+    let Identity { terms, own, .. } = &*serving.identity;
     let (mut read_at, mut brought_over) = (0, Vec::new());
-    if matches!(service.route, Route::Partitioned(_)) {
+    if own.has_state_per_key() {
         for (key, state, from) in own.foreign_states(terms.schema) {
             let read_at = state.age();
             instance.turn().state = Some(Arc::clone(&state));
@@ -110,7 +109,7 @@ async fn bring_all_over(
         }
         instance.turn().state = None;
         instance.turn().key = None;
-    } else if let Some(state) = own.lane().state(None) {
+    } else if let Some(state) = own.states.state(None) {
         read_at = state.age();
         let from = state.foreign(terms.schema);
         instance.turn().state = Some(state);

@@ -170,8 +170,8 @@ async fn compact(mesh: Arc<Mesh>) {
     loop {
         every.tick().await;
         for service in mesh.services() {
-            service.each_lane(|_, lane| {
-                lane.mailbox.compact();
+            service.directory.each(|place| {
+                place.inbox.mailbox().compact();
             });
         }
     }

@@ -18,7 +18,7 @@ use crate::actor::{
     Way, start,
 };
 use crate::error::Crash;
-use crate::router::service::Target;
+use crate::router::place::Target;
 
 /// How long it waits before it looks again at an actor that ended over what it was asked, or that sleeps.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -283,7 +283,7 @@ impl Order {
         let mut is_one_sick = false;
         for serving in roster.samples(&self.template, &self.terms) {
             if let Err(crash) = start(&self.engines, &serving).await {
-                is_one_sick = serving.identity.own.lane().state(None).is_some_and(|state| state.schema().is_some());
+                is_one_sick = serving.identity.own.states.state(None).is_some_and(|state| state.schema().is_some());
                 // With a key on which the one before does not start either, something else is wrong.
                 if !is_one_sick || start(&self.engines, &serving.with(&before.template, &before.terms)).await.is_ok() {
                     return Err(Setback::NotStarted(crash));
@@ -304,11 +304,11 @@ impl Order {
         let back = |target: Target| {
             let until = &until;
             async move {
-                while roster.is_returning(target.address()) && !target.lane().mailbox.is_closed() {
+                while roster.is_returning(target.address()) && !target.inbox.mailbox().is_closed() {
                     if Instant::now() >= *until.lock().unwrap_or_else(PoisonError::into_inner) {
                         return;
                     }
-                    target.wake();
+                    target.inbox.wake();
                     sleep(ASK_AGAIN).await;
                 }
                 *until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.options.handover_deadline;

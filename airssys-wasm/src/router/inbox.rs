@@ -1,26 +1,147 @@
-//! The way into a mailbox: takes room, puts the message in, gives what that pushes out to who buries it, and wakes who reads there.
+//! The way to the mailbox of one place: takes room, puts a message in, gives what that pushes out to who buries it, and wakes who reads there.
 //!
 //! # Hot path
 //!
-//! [`Target::try_deliver`]: the service's bound where it has one, the mailbox's permit and push, a look at the phase of a keyed actor. Bench rows `tell`,
-//! `ask`, `relay`.
+//! [`Inbox::try_deliver`]: the service's bound where it has one, the mailbox's permit and push, a look at the phase of an actor that may sleep. Bench rows
+//! `tell`, `ask`, `relay`.
 //!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back.
 
-use airssys_rt_shim::mailbox::{NoRoom, NotSent, Overflow, Reservation, Sent};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use airssys_rt_shim::mailbox::{self, NoRoom, NotSent, Overflow, Reservation, Sent, Size};
 use tokio::time::{Instant, timeout_at};
 
-use super::service::Target;
+use super::sleep::Sleeper;
+use super::waits::{Nodes, Waits};
+use crate::address::Address;
 use crate::message::{DeadReason, Envelope, Room};
+use crate::middleware::Metrics;
+use crate::settings::Shape;
 
-/// Room for one message, which [`Reserved::deliver`] takes. Dropped, it is given back.
+/// A mailbox of the mesh. Envelopes are boxed, so that a slot of the queue is one word.
+pub(crate) type Mailbox = mailbox::Mailbox<Box<Envelope>>;
+
+/// What an envelope takes of its mailbox.
+const SIZE: Size<Box<Envelope>> = Size {
+    bytes: |envelope| envelope.bytes(),
+    keep: |envelope, places| envelope.places = places,
+    places: |envelope| envelope.places,
+};
+
+/// How many bytes there are of something, and may be.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bytes: Arc<AtomicUsize>,
+    most: AtomicUsize,
+}
+
+impl Held {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { bytes: Arc::default(), most: AtomicUsize::new(most) }
+    }
+
+    /// There may be so many from now on.
+    pub(crate) fn bound(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Room for so many bytes more; none where there are too many. Where there is nothing yet, there is room for anything.
+    fn take(&self, bytes: usize) -> Option<Room> {
+        Room::take_many(&self.bytes, bytes, self.most.load(Ordering::Relaxed))
+    }
+}
+
+/// What all mailboxes of a service have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// The largest message it takes, in bytes: of its terms the one that senders look at.
+    pub(crate) message_bytes: AtomicU64,
+    /// What the messages of all its mailboxes have together, where it has several.
+    pub(crate) held: Option<Held>,
+    /// What it counts.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The mailbox of one place, as those see it who send to it.
+#[derive(Debug)]
+pub struct Inbox {
+    address: Address,
+    mailbox: Arc<Mailbox>,
+    nodes: Nodes,
+    common: Arc<Common>,
+    sleeper: Option<Sleeper>,
+}
+
+/// Room for one message in an inbox, for [`Inbox::deliver_reserved`]. Dropped, it is given back.
 pub(crate) struct Reserved {
-    target: Target,
     room: Reservation<Box<Envelope>>,
     part: Option<Room>,
 }
 
-impl Target {
+impl Inbox {
+    pub(super) fn new(
+        address: Address,
+        shape: &Shape,
+        waits: &Waits,
+        consumers: usize,
+        common: &Arc<Common>,
+        sleeper: Option<Sleeper>,
+    ) -> Self {
+        Self {
+            address,
+            mailbox: Arc::new(Mailbox::sized(shape.capacity, shape.bytes, shape.overflow, consumers, SIZE)),
+            nodes: waits.nodes(consumers),
+            common: Arc::clone(common),
+            sleeper,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The queue, for who reads there.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// Who reads there, in the graph of who waits for whom.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Whether its actor is awake, where that may sleep.
+    pub(crate) fn sleeper(&self) -> Option<&Sleeper> {
+        self.sleeper.as_ref()
+    }
+
+    /// Whether it has no message, and its actor does nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let sleeps = || self.sleeper.as_ref().is_some_and(Sleeper::is_asleep) && self.mailbox.is_empty();
+        self.mailbox.is_closed() || self.mailbox.is_quiet() || sleeps()
+    }
+
+    /// Asks for an incarnation of who sleeps there.
+    pub(crate) fn wake(&self) {
+        if let Some(sleeper) = &self.sleeper {
+            sleeper.wake(&self.address);
+        }
+    }
+
+    /// Whether nobody is awake there, nothing waits, and nobody has a way to the mailbox but who asks. It is not listed any more then.
+    pub(super) fn nothing_comes(&mut self) -> bool {
+        let is_asleep = self.sleeper.as_mut().is_some_and(Sleeper::unlist_alone);
+        is_asleep && Arc::get_mut(&mut self.mailbox).is_some_and(|mailbox| mailbox.is_empty() && !mailbox.is_closed())
+    }
+
     /// Puts a message in without waiting.
     ///
     /// # Errors
@@ -34,7 +155,7 @@ impl Target {
         self.put(envelope, None, bury)
     }
 
-    /// [`Target::try_deliver`]; an actor that sleeps is run here where there is a `stack` for it, in bytes.
+    /// [`Inbox::try_deliver`]; an actor that sleeps is run here where there is a `stack` for it, in bytes.
     fn put(
         &self,
         mut envelope: Box<Envelope>,
@@ -45,10 +166,9 @@ impl Target {
             Ok(part) => envelope._room = part,
             Err(_full) => return Err(NotSent::Full(envelope)),
         }
-        let mailbox = &self.lane().mailbox;
         let pushed = match stack {
-            Some(stack) => mailbox.try_send_and_run(envelope, stack),
-            None => mailbox.try_send(envelope),
+            Some(stack) => self.mailbox.try_send_and_run(envelope, stack),
+            None => self.mailbox.try_send(envelope),
         };
         self.pushed(pushed, bury)
     }
@@ -58,7 +178,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// As [`Target::try_deliver`].
+    /// As [`Inbox::try_deliver`].
     pub(crate) async fn deliver(
         &self,
         envelope: Box<Envelope>,
@@ -70,7 +190,7 @@ impl Target {
             Err(NotSent::Full(envelope)) if self.may_wait(&envelope) => envelope,
             settled => return settled,
         };
-        let room = self.lane().mailbox.reserve(envelope.bytes());
+        let room = self.mailbox.reserve(envelope.bytes());
         let room = match until() {
             None => room.await,
             Some(until) => timeout_at(until, room).await.unwrap_or(Err(NoRoom::Full)),
@@ -84,8 +204,8 @@ impl Target {
 
     /// Whether waiting could make room: of what all mailboxes of the service may hold it has its part.
     fn may_wait(&self, envelope: &Envelope) -> bool {
-        let has_part = self.service.held.is_none() || envelope._room.is_some();
-        has_part && self.lane().mailbox.overflow() == Overflow::Wait
+        let has_part = self.common.held.is_none() || envelope._room.is_some();
+        has_part && self.mailbox.overflow() == Overflow::Wait
     }
 
     /// Takes room for a message of so many bytes. Where the policy is to wait, waits for it until then; with no such time it does not wait.
@@ -98,20 +218,34 @@ impl Target {
         bytes: usize,
         until: Option<impl FnOnce() -> Instant>,
     ) -> Result<Reserved, NoRoom> {
-        let mailbox = &self.lane().mailbox;
         let part = self.part(bytes)?;
-        let room = match (mailbox.try_reserve(bytes), until) {
-            (Err(NoRoom::Full), Some(until)) if mailbox.overflow() == Overflow::Wait => {
-                timeout_at(until(), mailbox.reserve(bytes)).await.unwrap_or(Err(NoRoom::Full))?
+        let room = match (self.mailbox.try_reserve(bytes), until) {
+            (Err(NoRoom::Full), Some(until)) if self.mailbox.overflow() == Overflow::Wait => {
+                timeout_at(until(), self.mailbox.reserve(bytes)).await.unwrap_or(Err(NoRoom::Full))?
             }
             (settled, _) => settled?,
         };
-        Ok(Reserved { target: self.clone(), room, part })
+        Ok(Reserved { room, part })
+    }
+
+    /// Puts a message into the room that was taken for it.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where the mailbox was closed meanwhile.
+    pub(crate) fn deliver_reserved(
+        &self,
+        Reserved { room, part }: Reserved,
+        mut envelope: Box<Envelope>,
+        bury: impl Fn(Envelope, DeadReason),
+    ) -> Result<(), NotSent<Box<Envelope>>> {
+        envelope._room = part;
+        self.pushed(room.send(envelope), bury)
     }
 
     /// A message's part of what all mailboxes of the service may hold. A service with one mailbox has no such bound.
     fn part(&self, bytes: usize) -> Result<Option<Room>, NoRoom> {
-        match &self.service.held {
+        match &self.common.held {
             None => Ok(None),
             Some(held) => held.take(bytes).map(Some).ok_or(NoRoom::Full),
         }
@@ -131,24 +265,5 @@ impl Target {
         }
         self.wake();
         Ok(())
-    }
-}
-
-impl Reserved {
-    /// Puts the message in; whom it goes to.
-    pub(crate) fn deliver(
-        self,
-        mut envelope: Box<Envelope>,
-        bury: impl Fn(Envelope, DeadReason),
-    ) -> (Target, Result<(), NotSent<Box<Envelope>>>) {
-        let Self { target, room, part } = self;
-        envelope._room = part;
-        let delivered = target.pushed(room.send(envelope), bury);
-        (target, delivered)
-    }
-
-    /// Gives the room back; whom it was for.
-    pub(crate) fn give_back(self) -> Target {
-        self.target
     }
 }

@@ -7,12 +7,16 @@
 //!
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
-mod inbox;
-pub mod keyed;
-pub mod lane;
+pub mod child;
+pub(crate) mod directory;
+pub mod inbox;
+mod names;
+pub(crate) mod on_demand;
+pub mod place;
 pub mod service;
-mod shards;
-pub mod spawned;
+pub(crate) mod sleep;
+mod spawned;
+mod states;
 mod topics;
 pub mod waits;
 
@@ -30,9 +34,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::inbox::Reserved;
-use self::lane::{Inbox, Misaddressed};
-use self::service::{Place, Service, Target};
+use self::inbox::{Mailbox, Reserved};
+use self::place::{Misaddressed, Target};
+use self::service::{Resolved, Service};
 use self::topics::Topics;
 use self::waits::{Node, Waits};
 use crate::address::{Address, split};
@@ -92,6 +96,7 @@ impl Origin<'_> {
 
 /// A send that was allowed, with its room; it leaves at the commit.
 pub(crate) struct Outgoing {
+    target: Target,
     room: Reserved,
     envelope: Box<Envelope>,
     entry: Entry,
@@ -157,9 +162,9 @@ impl Mesh {
             new
         });
         if let Some(before) = before {
-            self.topics.rebind(|target| match Arc::ptr_eq(&target.service, &before) {
-                true => service.place(target.address().key(), None).ok()?.target().ok().cloned(),
-                false => Some(target.clone()),
+            self.topics.rebind(|target| match target.is_of(&before.common) {
+                true => service.find(target.address().key(), None).ok()?.place().ok().cloned(),
+                false => Some(Arc::clone(target)),
             });
         }
     }
@@ -167,9 +172,9 @@ impl Mesh {
     /// The target of the same address in the service that is there now, where another one has taken the place.
     fn now(&self, target: Target, key: Option<&str>) -> Target {
         let address = target.address();
-        let now = self.service(address.service()).filter(|now| !Arc::ptr_eq(now, &target.service));
-        let place = now.and_then(|now| now.place(address.key(), key).ok());
-        place.and_then(|place| place.target().ok().cloned()).unwrap_or(target)
+        let now = self.service(address.service()).filter(|now| !target.is_of(&now.common));
+        let found = now.and_then(|now| now.find(address.key(), key).ok());
+        found.and_then(|found| found.place().ok().cloned()).unwrap_or(target)
     }
 
     /// Takes a service out of the mesh: nobody finds it any more. What is in its mailboxes stays there.
@@ -183,13 +188,13 @@ impl Mesh {
 
     /// Closes all mailboxes of a service for good, and ends its subscriptions.
     pub(crate) fn retire(&self, service: &Service) {
-        self.topics.retain(|_, target| !std::ptr::eq(&raw const *target.service, service));
-        service.each_lane(|_, lane| self.close(&lane.mailbox));
+        self.topics.retain(|_, target| !target.is_of(&service.common));
+        service.directory.each(|place| self.close(place.inbox.mailbox()));
     }
 
     /// Ends the subscriptions of a service that its policy does not allow.
     pub(crate) fn end_subscriptions(&self, service: &Service, policy: &Policy) {
-        let theirs = |target: &Target| std::ptr::eq(&raw const *target.service, service);
+        let theirs = |target: &Target| target.is_of(&service.common);
         self.topics.retain(|pattern, target| !theirs(target) || policy.allows(Operation::Subscribe, pattern.as_str()));
     }
 
@@ -217,16 +222,15 @@ impl Mesh {
     }
 
     /// Finds the place of an address. Changes nothing: whether the message is allowed is not known yet.
-    pub(crate) fn resolve(&self, to: &str, key: Option<&str>) -> Result<Place, SendError> {
+    pub(crate) fn resolve(&self, to: &str, key: Option<&str>) -> Result<Resolved, SendError> {
         let (name, key_in_address) = split(to);
-        let service = match self.services.load().get(name) {
-            Some(service) => Arc::clone(service),
+        match self.services.load().get(name) {
+            Some(service) => service.find(key_in_address, key).map_err(|problem| misaddressed(problem, to, key)),
             None => {
                 let _is_an_address: Address = to.parse()?;
-                return Err(no_such_service(to, ""));
+                Err(no_such_service(to, ""))
             }
-        };
-        service.place(key_in_address, key).map_err(|problem| misaddressed(problem, to, key))
+        }
     }
 
     /// Sends; waits for room as the mailbox's policy says, at most `reserve_timeout`.
@@ -312,7 +316,7 @@ impl Mesh {
         deadline: Instant,
     ) -> Answer {
         let _waiting = match caller {
-            Caller::Turn(node) => Some(self.waits.wait(node, &target.lane().nodes).map_err(|_| CallError::Deadlock)?),
+            Caller::Turn(node) => Some(self.waits.wait(node, target.inbox.nodes()).map_err(|_| CallError::Deadlock)?),
             Caller::Host(_) => None,
         };
         let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
@@ -340,8 +344,8 @@ impl Mesh {
     pub(crate) async fn reserve(
         &self,
         origin: Origin<'_>,
-        waiter: Option<&Inbox>,
-        resolved: Result<Place, SendError>,
+        waiter: Option<&Mailbox>,
+        resolved: Result<Resolved, SendError>,
         to: &str,
         key: Option<&str>,
         mut body: Bytes,
@@ -356,7 +360,12 @@ impl Mesh {
                         Ok(room) => {
                             let key = target.lane_key(split(to).1, key);
                             let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
-                            return Ok(Some(Outgoing { room, envelope, entry: passage.put_aside() }));
+                            return Ok(Some(Outgoing {
+                                target: Arc::clone(target),
+                                room,
+                                envelope,
+                                entry: passage.put_aside(),
+                            }));
                         }
                         Err(error) => Err(CallError::NotSent(error)),
                     }
@@ -366,11 +375,11 @@ impl Mesh {
         passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error)
     }
 
-    async fn room(&self, target: &Target, waiter: Option<&Inbox>, bytes: usize) -> Result<Reserved, SendError> {
+    async fn room(&self, target: &Target, waiter: Option<&Mailbox>, bytes: usize) -> Result<Reserved, SendError> {
         // Nobody else could make room in one's own mailbox while one's turn waits.
-        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const *target.lane().mailbox, own));
+        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const **target.inbox.mailbox(), own));
         let until = waits.then_some(|| Instant::now() + self.reserve_timeout());
-        target.reserve(bytes, until).await.map_err(|problem| match problem {
+        target.inbox.reserve(bytes, until).await.map_err(|problem| match problem {
             NoRoom::Full => self.overloaded(target),
             NoRoom::Closed => stopped(target),
         })
@@ -378,20 +387,22 @@ impl Mesh {
 
     /// Lets a turn's send go, at its commit.
     pub(crate) fn deliver(&self, origin: Origin<'_>, outgoing: Outgoing) {
-        let Outgoing { room, envelope, entry } = outgoing;
-        let (target, delivered) = room.deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+        let Outgoing { target, room, envelope, entry } = outgoing;
+        let bury = |envelope, reason| self.bury(envelope, reason);
+        let delivered = target.inbox.deliver_reserved(room, envelope, bury);
         let outcome = delivered.map(|()| None).map_err(|refused| self.bury_refused(&target, refused));
         self.settle_send(origin, &target, entry, outcome);
     }
 
     /// Makes as if a turn's send had not been: the turn is discarded.
     pub(crate) fn discard(&self, origin: Origin<'_>, outgoing: Outgoing) {
-        let target = outgoing.room.give_back();
-        self.settle_send(origin, &target, outgoing.entry, Err(CallError::Discarded));
+        let Outgoing { target, room, entry, .. } = outgoing;
+        drop(room);
+        self.settle_send(origin, &target, entry, Err(CallError::Discarded));
     }
 
     fn settle_send(&self, origin: Origin<'_>, target: &Target, entry: Entry, outcome: Answer) {
-        let metrics = Some(&target.service.metrics);
+        let metrics = Some(&*target.inbox.common().metrics);
         let passage = entry.passage(&self.stack, origin.who, target.address().as_str(), metrics, origin.trace);
         // The turn was told already: what a layer makes of it now changes nothing.
         let _settled = passage.end(outcome);
@@ -440,7 +451,7 @@ impl Mesh {
         for target in self.topics.subscribers(topic) {
             let envelope = self.envelope(origin, &target, None, Delivery::Publish(topic.into()), None, body.clone());
             let Some((envelope, passage)) = self.admit(&target, envelope) else { continue };
-            let delivered = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+            let delivered = target.inbox.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
             let outcome = delivered.map(|()| None).map_err(|refused| match refused {
                 NotSent::Full(envelope) => {
                     self.bury(*envelope, DeadReason::SubscriberFull);
@@ -456,7 +467,7 @@ impl Mesh {
     /// Takes a message of the host's own through the stack. None where it goes no further: then it has had its fate.
     fn admit<'a>(&'a self, target: &'a Target, mut envelope: Box<Envelope>) -> Option<(Box<Envelope>, Passage<'a>)> {
         let mut context = Context::new(Who::Host, Operation::Deliver, target.address().as_str());
-        context.metrics = Some(&target.service.metrics);
+        context.metrics = Some(&*target.inbox.common().metrics);
         context.trace = envelope.trace;
         let mut passage = Passage::new(&self.stack, context);
         let Err(outcome) = passage.enter(&mut envelope.body) else { return Some((envelope, passage)) };
@@ -520,17 +531,17 @@ impl Mesh {
     fn bring(self: &Arc<Self>, target: Target, envelope: Box<Envelope>) {
         let Some((envelope, passage)) = self.admit(&target, envelope) else { return };
         let trace = envelope.trace;
-        let delivered = target.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
+        let delivered = target.inbox.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
         let outcome = match delivered {
             Ok(()) => Ok(None),
             // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and monitors.
-            Err(NotSent::Full(envelope)) if target.lane().mailbox.overflow() != Overflow::Refuse => {
+            Err(NotSent::Full(envelope)) if target.inbox.mailbox().overflow() != Overflow::Refuse => {
                 let (mesh, entry) = (Arc::clone(self), passage.put_aside());
                 tokio::spawn(async move {
-                    let (address, metrics) = (target.address().as_str(), Some(&target.service.metrics));
+                    let (address, metrics) = (target.address().as_str(), Some(&*target.inbox.common().metrics));
                     let passage = entry.passage(&mesh.stack, Who::Host, address, metrics, trace);
                     let bury = |envelope, reason| mesh.bury(envelope, reason);
-                    let delivered = target.deliver(envelope, None, || None, bury).await;
+                    let delivered = target.inbox.deliver(envelope, None, || None, bury).await;
                     let outcome = delivered.map(|()| None).map_err(|refused| mesh.bury_refused(&target, refused));
                     let _changes_nothing = passage.end(outcome);
                 });
@@ -565,7 +576,7 @@ impl Mesh {
             let patience = Instant::now() + self.reserve_timeout();
             Some(deadline.map_or(patience, |deadline| deadline.min(patience)))
         };
-        let posted = target.deliver(envelope, stack, until, |envelope, reason| self.bury(envelope, reason)).await;
+        let posted = target.inbox.deliver(envelope, stack, until, |envelope, reason| self.bury(envelope, reason)).await;
         posted.map_err(|refused| match refused {
             NotSent::Full(_) => self.overloaded(target),
             NotSent::Closed(_) => stopped(target),
@@ -670,7 +681,7 @@ impl Mesh {
     /// What a sender is told where there is no room in a mailbox.
     fn overloaded(&self, target: &Target) -> SendError {
         self.events.reach(
-            target.service.address.service(),
+            target.address().service(),
             "mailbox",
             format_args!("the mailbox of {} is full", target.address()),
         );
@@ -682,9 +693,9 @@ impl Mesh {
     pub(crate) fn child_is_gone(&self, target: &Target, reason: DownReason, first: impl FnOnce()) {
         let Some(child) = target.child().filter(|child| child.leaves()) else { return };
         first();
-        self.close(&child.lane.mailbox);
+        self.close(target.inbox.mailbox());
         self.topics.forget_all(target);
-        self.timers.cancel_all(&child.address);
+        self.timers.cancel_all(target.address());
         target.release_child();
         child.goes(reason);
     }
@@ -692,12 +703,12 @@ impl Mesh {
     /// Closes all mailboxes for good.
     pub(crate) fn close_all(&self) {
         for service in self.services() {
-            service.each_lane(|_, lane| self.close(&lane.mailbox));
+            service.directory.each(|place| self.close(place.inbox.mailbox()));
         }
     }
 
     /// Closes a mailbox for good; what is in it is dead letters.
-    pub(crate) fn close(&self, mailbox: &Inbox) {
+    pub(crate) fn close(&self, mailbox: &Mailbox) {
         for envelope in mailbox.close() {
             self.bury(*envelope, DeadReason::Stopped);
         }
@@ -750,12 +761,12 @@ fn context<'a>(
     origin: &Origin<'a>,
     operation: Operation,
     to: &'a str,
-    resolved: &'a Result<Place, SendError>,
+    resolved: &'a Result<Resolved, SendError>,
 ) -> Context<'a> {
     let mut context = match resolved {
-        Ok(place) => {
-            let mut context = Context::new(origin.who, operation, place.address().as_str());
-            context.metrics = Some(&place.service().metrics);
+        Ok(found) => {
+            let mut context = Context::new(origin.who, operation, found.address().as_str());
+            context.metrics = Some(&*found.common().metrics);
             context
         }
         // The stack speaks first, so that who may not send does not learn who is there.
@@ -766,13 +777,13 @@ fn context<'a>(
 }
 
 /// The target of a message that was allowed, where it takes a body of this size.
-fn fitting<'a>(resolved: &'a Result<Place, SendError>, to: &str, body: &Bytes) -> Result<&'a Target, SendError> {
-    let place = resolved.as_ref().map_err(Clone::clone)?;
-    let (size_bytes, limit_bytes) = (body.len() as u64, place.service().message_bytes.load(Ordering::Relaxed));
+fn fitting<'a>(resolved: &'a Result<Resolved, SendError>, to: &str, body: &Bytes) -> Result<&'a Target, SendError> {
+    let found = resolved.as_ref().map_err(Clone::clone)?;
+    let (size_bytes, limit_bytes) = (body.len() as u64, found.common().message_bytes.load(Ordering::Relaxed));
     if size_bytes > limit_bytes {
         return Err(SendError::TooLarge { size_bytes, limit_bytes });
     }
-    place.target().map_err(|problem| misaddressed(problem, to, place.address().key()))
+    found.place().map_err(|problem| misaddressed(problem, to, found.address().key()))
 }
 
 fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError {
@@ -796,7 +807,7 @@ fn no_such_service(address: &str, hint: &'static str) -> SendError {
 }
 
 fn stopped(target: &Target) -> SendError {
-    SendError::Stopped { service: target.service.address.service().to_owned() }
+    SendError::Stopped { service: target.address().service().to_owned() }
 }
 
 /// A send has no answer to fail, so whatever else a layer made of it is the layer's rejection.

@@ -1,218 +1,218 @@
-//! A service as those see it who send to it: its address, its mailboxes, its rules.
+//! A service as those see it who send to it: its address, its places, its rules.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use super::keyed::{Keyed, KeyedActor};
-use super::lane::{Lane, Misaddressed};
-use super::spawned::{self, NoChild};
+use tokio::sync::mpsc;
+
+use super::child::NoChild;
+use super::directory::{Directory, Lanes};
+use super::inbox::{Common, Held};
+use super::on_demand::OnDemand;
+use super::place::{Ask, Maker, Misaddressed, Place, Target};
+use super::sleep::Wakes;
+use super::spawned::Spawned;
+use super::states::States;
+use super::waits::Waits;
 use crate::address::{Address, MAX_KEY};
 use crate::file_threads::FileThreads;
 use crate::limits::Limits;
-use crate::message::Room;
 use crate::middleware::Metrics;
-use crate::settings::Shape;
+use crate::settings::{Multiplicity, Shape};
 use crate::state::durable::Shelf;
 use crate::state::{State, Together};
-
-/// A child of a service; of its end it tells targets.
-pub type Child = spawned::Child<Target>;
-/// All children of a service.
-pub type Children = spawned::Children<Target>;
-/// What the controller of children is asked for.
-pub(crate) type Ask = spawned::Ask<Target>;
-/// One who is to be told of the end of a child.
-pub(crate) type Watcher = spawned::Watcher<Target>;
-
-/// How a service spreads its messages.
-#[derive(Debug)]
-pub enum Route {
-    /// One mailbox; one consumer, or a stateless pool of them.
-    Shared(Lane),
-    /// A lane a member, chosen by the key's hash.
-    Partitioned(Box<[Lane]>),
-    /// An actor a key.
-    Keyed(Box<Keyed>),
-    /// An actor for each that somebody spawned.
-    Spawned(Box<Children>),
-}
-
-/// How many bytes there are of something, and may be.
-#[derive(Debug)]
-pub(crate) struct Held {
-    bytes: Arc<AtomicUsize>,
-    most: AtomicUsize,
-}
-
-impl Held {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { bytes: Arc::default(), most: AtomicUsize::new(most) }
-    }
-
-    /// Room for so many bytes more; none where there are too many. Where there is nothing yet, there is room for anything.
-    pub(crate) fn take(&self, bytes: usize) -> Option<Room> {
-        Room::take_many(&self.bytes, bytes, self.most.load(Ordering::Relaxed))
-    }
-}
 
 /// A named place in the mesh.
 #[derive(Debug)]
 pub struct Service {
     /// Its address, without a key.
     pub address: Address,
-    /// Its mailboxes.
-    pub route: Route,
-    /// The largest message it takes, in bytes: of its terms the one that senders look at.
-    pub message_bytes: AtomicU64,
-    /// What the messages of all its mailboxes have together, where it has several.
-    pub(crate) held: Option<Held>,
+    /// Where its mailboxes are.
+    pub(crate) directory: Directory,
+    pub(super) common: Arc<Common>,
     /// What it counts.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Its durable states; none where they are in memory only.
     pub(crate) shelf: Option<Arc<Shelf>>,
     /// What its states in memory have together, where it has several.
-    pub(crate) together: Option<Arc<Together>>,
+    together: Option<Arc<Together>>,
     /// What its guests work with files on, once one does.
     pub(crate) file_threads: OnceLock<Arc<FileThreads>>,
 }
 
-/// Where exactly a message goes.
-#[derive(Debug, Clone)]
-pub struct Target {
-    pub(crate) service: Arc<Service>,
-    spot: Spot,
-}
-
-#[derive(Debug, Clone)]
-enum Spot {
-    Shared,
-    Lane(usize),
-    Keyed(Arc<KeyedActor>),
-    Child(Arc<Child>),
+/// What the controller of a service is asked for whose actors come and go.
+pub(crate) enum Asked {
+    /// There is none.
+    Nothing,
+    /// Whom to wake.
+    Wakes(mpsc::UnboundedReceiver<Address>),
+    /// Whom to start, to stop and to tell.
+    Children(mpsc::UnboundedReceiver<Ask>),
 }
 
 /// Where an address leads.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Resolved {
     /// There is somebody.
-    Target(Target),
-    /// A key that nobody was ever sent anything under. It gets its actor when a message for it was allowed, not when somebody tries.
+    Place(Target),
+    /// A key that nobody was ever sent anything under. It gets its place when a message for it was allowed, not when somebody tries.
     NewKey { service: Arc<Service>, address: Address, made: OnceLock<Target> },
 }
 
-impl Place {
-    pub(crate) fn service(&self) -> &Service {
+impl Resolved {
+    pub(super) fn common(&self) -> &Common {
         match self {
-            Self::Target(target) => &target.service,
-            Self::NewKey { service, .. } => service,
+            Self::Place(place) => place.inbox.common(),
+            Self::NewKey { service, .. } => &service.common,
         }
     }
 
     pub(crate) fn address(&self) -> &Address {
         match self {
-            Self::Target(target) => target.address(),
+            Self::Place(place) => place.address(),
             Self::NewKey { address, .. } => address,
         }
     }
 
-    /// The target, made where it is not there yet.
-    pub(crate) fn target(&self) -> Result<&Target, Misaddressed> {
+    /// The place, made where it is not there yet.
+    pub(crate) fn place(&self) -> Result<&Target, Misaddressed> {
         let (service, address, made) = match self {
-            Self::Target(target) => return Ok(target),
+            Self::Place(place) => return Ok(place),
             Self::NewKey { service, address, made } => (service, address, made),
         };
-        if let Some(target) = made.get() {
-            return Ok(target);
+        if let Some(place) = made.get() {
+            return Ok(place);
         }
-        let (Route::Keyed(keyed), Some(key)) = (&service.route, address.key()) else {
+        let (Some(on_demand), Some(key)) = (service.directory.on_demand(), address.key()) else {
             return Err(Misaddressed::NeedsKey);
         };
-        let target = Target::of_keyed(service, &keyed.actor(&service.address, key)?);
-        Ok(made.get_or_init(|| target))
+        let place = on_demand.find_or_make(key)?;
+        Ok(made.get_or_init(|| place))
     }
 }
 
+/// What a service is made of.
+pub(crate) struct ServiceShape<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) multiplicity: Multiplicity,
+    pub(crate) shape: Shape,
+    pub(crate) limits: &'a Limits,
+    pub(crate) shelf: Option<&'a Arc<Shelf>>,
+}
+
 impl Service {
+    /// A service with its mailboxes, and what its controller is asked for.
+    pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Asked) {
+        let ServiceShape { address, multiplicity, shape, limits, shelf } = of;
+        let has_several = !matches!(multiplicity, Multiplicity::One | Multiplicity::Stateless { .. });
+        let metrics = Arc::<Metrics>::default();
+        let common = Arc::new(Common {
+            message_bytes: limits.message_bytes.into(),
+            held: has_several.then(|| Held::new(shape.all_bytes)),
+            metrics: Arc::clone(&metrics),
+        });
+        let together = Together::new(address.clone(), limits.all_state_bytes);
+        let maker = Maker::new(address.clone(), shape, waits, &common, &together);
+        let mut asked = Asked::Nothing;
+        let one = |consumers, states| {
+            Directory::One(Arc::new(Place::whole(maker.inbox(address.clone(), consumers, None), states)))
+        };
+        let directory = match multiplicity {
+            Multiplicity::One => one(1, States::one(shelf, "", None)),
+            Multiplicity::Stateless { instances } => one(instances.max(1), States::Nothing),
+            Multiplicity::Partitioned { instances } => {
+                let lanes = instances.max(1);
+                let lane = |at| {
+                    let inbox = maker.inbox(address.clone(), 1, None);
+                    Arc::new(Place::lane(inbox, States::per_key(shelf, &together), at, lanes))
+                };
+                Directory::Lanes(Lanes::new(lanes, lane))
+            }
+            Multiplicity::Keyed(rules) => {
+                let (controller, wakes) = Wakes::new();
+                asked = Asked::Wakes(wakes);
+                let on_demand = OnDemand::new(maker, rules.max_keys, shelf.cloned(), controller);
+                Directory::OnDemand(Box::new(on_demand))
+            }
+            Multiplicity::Spawned(rules) => {
+                let (spawned, asks) = Spawned::new(maker, rules.max_children);
+                asked = Asked::Children(asks);
+                Directory::Spawned(Box::new(spawned))
+            }
+        };
+        let service = Self {
+            address: address.clone(),
+            directory,
+            common,
+            metrics,
+            shelf: shelf.cloned(),
+            together: has_several.then_some(together),
+            file_threads: OnceLock::new(),
+        };
+        (service, asked)
+    }
+
     /// Takes up those of its limits that are looked at outside of its actors.
     pub(crate) fn retune(&self, limits: &Limits) {
-        self.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+        self.common.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
         if let Some(together) = &self.together {
             together.bound(limits.all_state_bytes);
         }
     }
 
-    pub(crate) fn place(
+    /// Finds the place of a key. Changes nothing.
+    pub(crate) fn find(
         self: &Arc<Self>,
         key_in_address: Option<&str>,
         key: Option<&str>,
-    ) -> Result<Place, Misaddressed> {
+    ) -> Result<Resolved, Misaddressed> {
         // Where it chooses no address it may be any text, and still is kept with each message.
         if key.is_some_and(|key| key.len() > MAX_KEY) {
             return Err(Misaddressed::BadKey);
         }
-        let spot = match &self.route {
-            Route::Shared(_) if key_in_address.is_some() => return Err(Misaddressed::TakesNoKey),
-            Route::Shared(_) => Spot::Shared,
-            Route::Partitioned(lanes) => Spot::Lane(lane_of(key_in_address.or(key), lanes.len())),
-            Route::Keyed(keyed) => {
-                let key = key_in_address.or(key).ok_or(Misaddressed::NeedsKey)?;
-                match keyed.known(key) {
-                    Some(actor) => Spot::Keyed(actor),
+        let chosen = key_in_address.or(key);
+        let found = match &self.directory {
+            Directory::One(_) if key_in_address.is_some() => return Err(Misaddressed::TakesNoKey),
+            Directory::One(place) => Arc::clone(place),
+            Directory::Lanes(lanes) => Arc::clone(lanes.of(chosen)),
+            Directory::OnDemand(on_demand) => {
+                let key = chosen.ok_or(Misaddressed::NeedsKey)?;
+                match on_demand.known(key) {
+                    Some(place) => place,
                     None => {
                         let address = self.address.with_key(key).map_err(|_| Misaddressed::BadKey)?;
-                        return Ok(Place::NewKey { service: Arc::clone(self), address, made: OnceLock::new() });
+                        return Ok(Resolved::NewKey { service: Arc::clone(self), address, made: OnceLock::new() });
                     }
                 }
             }
-            Route::Spawned(children) => {
-                let name = key_in_address.or(key).ok_or(Misaddressed::NeedsKey)?;
-                Spot::Child(children.known(name).ok_or(Misaddressed::NotSpawned)?)
+            Directory::Spawned(children) => {
+                let name = chosen.ok_or(Misaddressed::NeedsKey)?;
+                children.known(name).ok_or(Misaddressed::NotSpawned)?
             }
         };
-        Ok(Place::Target(Target { service: Arc::clone(self), spot }))
+        Ok(Resolved::Place(found))
     }
 
     /// Takes the name and the place of a child; none where its actors are not spawned.
-    pub(crate) fn reserve_child(self: &Arc<Self>, name: &str) -> Option<Result<Target, NoChild>> {
-        let Route::Spawned(children) = &self.route else { return None };
-        let child = children.reserve(&self.address, name);
-        Some(child.map(|child| Target { service: Arc::clone(self), spot: Spot::Child(child) }))
-    }
-
-    /// The target of lane number `lane`, 0 for a shared mailbox.
-    pub(crate) fn nth(self: &Arc<Self>, lane: usize) -> Target {
-        let spot = match &self.route {
-            Route::Partitioned(_) => Spot::Lane(lane),
-            Route::Shared(_) | Route::Keyed(_) | Route::Spawned(_) => Spot::Shared,
-        };
-        Target { service: Arc::clone(self), spot }
+    pub(crate) fn reserve_child(&self, name: &str) -> Option<Result<Target, NoChild>> {
+        self.directory.spawned().map(|children| children.reserve(name))
     }
 
     /// Whether none of its actors has a message, or is in a turn.
     pub(crate) fn is_quiet(&self) -> bool {
-        let quiet = |lane: &Lane| lane.mailbox.is_closed() || lane.mailbox.is_quiet();
-        match &self.route {
-            Route::Shared(lane) => quiet(lane),
-            Route::Partitioned(lanes) => lanes.iter().all(quiet),
-            Route::Keyed(keyed) => {
-                let mut all = true;
-                keyed.each(|actor| all &= actor.lane.mailbox.is_closed() || actor.is_quiet());
-                all
-            }
-            Route::Spawned(children) => {
-                let mut all = true;
-                children.each(|child| all &= child.is_quiet());
-                all
-            }
-        }
+        let mut all = true;
+        self.directory.each(|place| all &= place.inbox.is_quiet());
+        all
     }
 
     /// Whether none of its actors has a message or is in a turn, and nobody has room in its mailboxes for one that is about to come. Gives back what storage
     /// they have.
     pub(crate) fn is_drained(&self) -> bool {
         let mut nothing_comes = true;
-        self.each_lane(|_, lane| nothing_comes &= lane.mailbox.is_closed() || lane.mailbox.compact());
+        self.directory.each(|place| {
+            let mailbox = place.inbox.mailbox();
+            nothing_comes &= mailbox.is_closed() || mailbox.compact();
+        });
         nothing_comes && self.is_quiet()
     }
 
@@ -221,18 +221,18 @@ impl Service {
         match &self.shelf {
             // Those too that nobody has asked for yet.
             Some(shelf) => shelf.each(|key, state| see(key, state)),
-            None => self.each_lane(|address, lane| {
-                lane.each_state(|key, state| see(key.or(address.key()).unwrap_or_default(), state));
+            None => self.directory.each(|place| {
+                place.states.each(|key, state| see(key.or(place.address().key()).unwrap_or_default(), state));
             }),
         }
     }
 
     /// Of each lane whether a key with a state is in it; nothing where keys choose no lane.
     pub(crate) fn lanes_with_keys(&self) -> Vec<bool> {
-        let Route::Partitioned(lanes) = &self.route else { return Vec::new() };
-        let mut with_keys = vec![false; lanes.len()];
+        let Directory::Lanes(lanes) = &self.directory else { return Vec::new() };
+        let mut with_keys = vec![false; lanes.places().len()];
         self.each_state(|key, _| {
-            if let Some(found) = with_keys.get_mut(lane_of(Some(key), lanes.len())) {
+            if let Some(found) = with_keys.get_mut(lanes.at(Some(key))) {
                 *found = true;
             }
         });
@@ -241,144 +241,43 @@ impl Service {
 
     /// Gives its mailboxes another shape, those that are made later too.
     pub(crate) fn reshape(&self, shape: Shape) {
-        if let Route::Keyed(keyed) = &self.route {
-            keyed.reshape(shape);
+        match &self.directory {
+            Directory::OnDemand(on_demand) => on_demand.maker.reshape(shape),
+            Directory::Spawned(children) => children.maker.reshape(shape),
+            Directory::One(_) | Directory::Lanes(_) => {}
         }
-        if let Some(held) = &self.held {
-            held.most.store(shape.all_bytes, Ordering::Relaxed);
+        if let Some(held) = &self.common.held {
+            held.bound(shape.all_bytes);
         }
-        self.each_lane(|_, lane| lane.mailbox.resize(shape.capacity, shape.bytes, shape.overflow));
+        self.directory.each(|place| place.inbox.mailbox().resize(shape.capacity, shape.bytes, shape.overflow));
     }
 
     /// The state of a key, where its turns would look for it; none where no turn does.
     pub(crate) fn state_of(&self, key: &str) -> Option<Arc<State>> {
-        match &self.route {
-            Route::Shared(lane) if key.is_empty() => lane.state(None),
-            Route::Shared(_) => None,
-            Route::Partitioned(lanes) => lanes.get(lane_of(Some(key), lanes.len()))?.state(Some(key)),
-            Route::Keyed(keyed) => keyed.actor(&self.address, key).ok()?.lane.state(None),
+        match &self.directory {
+            Directory::One(place) if key.is_empty() => place.states.state(None),
+            Directory::One(_) => None,
+            Directory::Lanes(lanes) => lanes.of(Some(key)).states.state(Some(key)),
+            Directory::OnDemand(on_demand) => on_demand.find_or_make(key).ok()?.states.state(None),
             // A child has its own as long as it lives.
-            Route::Spawned(_) => None,
+            Directory::Spawned(_) => None,
         }
     }
 
     /// The state of a key that is known, because somebody has written to it, or its actor is there.
     pub(crate) fn known_state(&self, key: &str) -> Option<Arc<State>> {
         let is_lost = self.shelf.as_ref().is_some_and(|shelf| shelf.is_lost(key));
-        let is_known = match &self.route {
+        let is_known = match &self.directory {
             _ if is_lost => true,
-            Route::Shared(_) => true,
-            Route::Keyed(keyed) => {
-                keyed.known(key).is_some() || self.shelf.as_ref().is_some_and(|shelf| shelf.has(key))
-            }
-            Route::Spawned(children) => return children.known(key)?.lane.state(None),
-            Route::Partitioned(_) => {
+            Directory::One(_) => true,
+            Directory::OnDemand(on_demand) => on_demand.has(key),
+            Directory::Spawned(children) => return children.known(key)?.states.state(None),
+            Directory::Lanes(_) => {
                 let mut is_written = false;
                 self.each_state(|of, state| is_written |= of == key && state.commits() > 0);
                 is_written
             }
         };
         if is_known { self.state_of(key) } else { None }
-    }
-
-    /// Each lane, with the keyed actors' last.
-    pub(crate) fn each_lane(&self, mut see: impl FnMut(&Address, &Lane)) {
-        match &self.route {
-            Route::Shared(lane) => see(&self.address, lane),
-            Route::Partitioned(lanes) => lanes.iter().for_each(|lane| see(&self.address, lane)),
-            Route::Keyed(keyed) => keyed.each(|actor| see(&actor.address, &actor.lane)),
-            Route::Spawned(children) => children.each(|child| see(&child.address, &child.lane)),
-        }
-    }
-}
-
-/// The lane of a key: the same one for the same key, while the pool has the same size.
-fn lane_of(key: Option<&str>, lanes: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
-    key.unwrap_or_default().hash(&mut hasher);
-    usize::try_from(hasher.finish() % lanes.max(1) as u64).unwrap_or(0)
-}
-
-impl Target {
-    /// The target of one actor of a keyed service.
-    pub(crate) fn of_keyed(service: &Arc<Service>, actor: &Arc<KeyedActor>) -> Self {
-        Self { service: Arc::clone(service), spot: Spot::Keyed(Arc::clone(actor)) }
-    }
-
-    /// The target of one child.
-    pub(crate) fn of_child(service: &Arc<Service>, child: &Arc<Child>) -> Self {
-        Self { service: Arc::clone(service), spot: Spot::Child(Arc::clone(child)) }
-    }
-
-    /// The key that a message to it keeps. The address of a lane has none, and so it is there that the one which chose the lane is kept: it chooses the state.
-    pub(crate) fn lane_key<'a>(&self, in_address: Option<&'a str>, key: Option<&'a str>) -> Option<&'a str> {
-        match &self.spot {
-            Spot::Lane(_) => in_address.or(key),
-            Spot::Shared | Spot::Keyed(_) | Spot::Child(_) => key,
-        }
-    }
-
-    /// The child it is, where it is one.
-    pub(crate) fn child(&self) -> Option<&Arc<Child>> {
-        match &self.spot {
-            Spot::Child(child) => Some(child),
-            Spot::Shared | Spot::Lane(_) | Spot::Keyed(_) => None,
-        }
-    }
-
-    /// Has the child started whose name was taken.
-    pub(crate) fn start_child(&self) {
-        if let (Spot::Child(child), Route::Spawned(children)) = (&self.spot, &self.service.route) {
-            children.start(child);
-        }
-    }
-
-    /// Gives the name of a child back that was not started.
-    pub(crate) fn release_child(&self) {
-        if let (Spot::Child(child), Route::Spawned(children)) = (&self.spot, &self.service.route) {
-            children.release(child);
-        }
-    }
-
-    /// The address it is known by: with its key where it is one of several actors.
-    #[must_use]
-    pub fn address(&self) -> &Address {
-        match &self.spot {
-            Spot::Keyed(actor) => &actor.address,
-            Spot::Child(child) => &child.address,
-            Spot::Shared | Spot::Lane(_) => &self.service.address,
-        }
-    }
-
-    /// The states of the lane's keys that are in another schema, with that; none where it has one state.
-    pub(crate) fn foreign_states(&self, schema: u32) -> Vec<(Box<str>, Arc<State>, u32)> {
-        let (Spot::Lane(at), Route::Partitioned(lanes)) = (&self.spot, &self.service.route) else { return Vec::new() };
-        let mut foreign = Vec::new();
-        let mut see = |key: &str, state: &Arc<State>| {
-            if let Some(found) = state.foreign(schema)
-                && lane_of(Some(key), lanes.len()) == *at
-            {
-                foreign.push((key.into(), Arc::clone(state), found));
-            }
-        };
-        self.lane().each_of_keys(&mut see);
-        foreign
-    }
-
-    pub(crate) fn lane(&self) -> &Lane {
-        match (&self.spot, &self.service.route) {
-            (Spot::Keyed(actor), _) => &actor.lane,
-            (Spot::Child(child), _) => &child.lane,
-            (Spot::Lane(at), Route::Partitioned(lanes)) => &lanes[*at],
-            (_, Route::Shared(lane)) => lane,
-            _ => unreachable!("a target is made by its own service, whose route never changes"),
-        }
-    }
-
-    /// To be called after a message was put into the mailbox: wakes the actor where it sleeps without an instance.
-    pub(crate) fn wake(&self) {
-        if let (Spot::Keyed(actor), Route::Keyed(keyed)) = (&self.spot, &self.service.route) {
-            keyed.wake(actor);
-        }
     }
 }

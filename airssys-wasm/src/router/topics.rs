@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::service::Target;
+use super::place::Target;
 use crate::address::Address;
 use crate::capability::Pattern;
 

@@ -14,8 +14,9 @@ use crate::apply::Hosted;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
 use crate::hint::{Act, Hint};
-use crate::router::lane::Misaddressed;
-use crate::router::service::{Route, Service, Target};
+use crate::router::directory::{Directory, Keys};
+use crate::router::place::{Misaddressed, Target};
+use crate::router::service::Service;
 use crate::state::State;
 
 /// How long it waits before it looks again at an actor that ended over what it was asked.
@@ -175,14 +176,14 @@ impl Hosted {
             self.actual.placed(name).filter(|placed| placed.service.address.as_str() == name).ok_or_else(no_service)?;
         let service = Arc::clone(&placed.service);
         let no_key = |key: &str| ForgetError::NoSuchKey { service: of(), key: key.to_owned() };
-        let key = match (&service.route, key) {
-            (Route::Shared(_), Some(_)) => return Err(ForgetError::TakesNoKey { service: of() }),
-            (Route::Keyed(_) | Route::Spawned(_), None) => return Err(ForgetError::NeedsKey { service: of() }),
+        let key = match (service.directory.keys(), key) {
+            (Keys::Never, Some(_)) => return Err(ForgetError::TakesNoKey { service: of() }),
+            (Keys::Must, None) => return Err(ForgetError::NeedsKey { service: of() }),
             // A message without a key has the state of the empty one.
             (_, key) => key.unwrap_or_default(),
         };
-        if let Route::Shared(lane) = &service.route
-            && lane.state(None).is_none()
+        if let Directory::One(place) = &service.directory
+            && place.states.state(None).is_none()
         {
             return Err(ForgetError::NoState { service: of() });
         }
@@ -194,7 +195,7 @@ impl Hosted {
             actor: key.to_owned(),
             values: dumped.values.len(),
             commits: dumped.commits,
-            waiting: target.lane().mailbox.len(),
+            waiting: target.inbox.mailbox().len(),
         };
         Ok(Found { placed, target, state, told })
     }
@@ -227,7 +228,7 @@ impl Found {
                 Err(awake) => return self.is_begun_anew(&awake, known, until).await,
             },
             None => {
-                let own = |post: &&Post| std::ptr::eq(post.live.serving().identity.own.lane(), self.target.lane());
+                let own = |post: &&Post| Arc::ptr_eq(&post.live.serving().identity.own, &self.target);
                 let Some(post) = self.placed.actors.iter().find(own) else { return Ok(false) };
                 // One that waits for its back-off, or for another one of its group, is not waited for.
                 let _is_vacant = post.vacate();
@@ -258,11 +259,8 @@ impl Found {
 }
 
 fn target(service: &Arc<Service>, key: &str) -> Result<Target, Misaddressed> {
-    let key = match service.route {
-        Route::Shared(_) => None,
-        _ => Some(key),
-    };
-    service.place(None, key)?.target().cloned()
+    let key = (service.directory.keys() != Keys::Never).then_some(key);
+    service.find(None, key)?.place().cloned()
 }
 
 /// As it is told.

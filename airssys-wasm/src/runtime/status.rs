@@ -12,7 +12,7 @@ use crate::actor::{Placed, check};
 use crate::apply::Hosted;
 use crate::engine::Tier;
 use crate::error::Fault;
-use crate::router::service::{Route, Service};
+use crate::router::service::Service;
 use crate::state::durable::Kept;
 
 /// A service, as it is now.
@@ -144,12 +144,8 @@ fn is_suspended(placed: &Placed) -> bool {
 
 fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
     let mut queued = 0;
-    service.each_lane(|_, lane| queued += lane.mailbox.len());
-    let keys = match &service.route {
-        Route::Keyed(keyed) => keyed.len(),
-        Route::Spawned(children) => children.len(),
-        _ => 0,
-    };
+    service.directory.each(|place| queued += place.inbox.mailbox().len());
+    let keys = service.directory.len();
     let lost = service.shelf.as_ref().map(|shelf| shelf.lost()).unwrap_or_default();
     let damage: Vec<String> = lost.iter().map(|lost| lost.says.as_ref().to_owned()).collect();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

@@ -12,7 +12,8 @@ use crate::capability::Pattern;
 use crate::error::CallError;
 use crate::message::Room;
 use crate::middleware::Entry;
-use crate::router::service::{Child, Route, Service, Target, Watcher};
+use crate::router::place::{Target, Watcher};
+use crate::router::service::Service;
 use crate::router::{Alarm, Outgoing};
 
 /// What a turn holds back until it commits. What the layers let on keeps its entry, which is settled when that leaves or is forgotten.
@@ -32,19 +33,19 @@ pub(crate) enum Effect {
     },
     /// The child's name and place are taken already.
     Spawn(Target, Entry),
-    Stop(Arc<Child>, Entry),
+    Stop(Target, Entry),
     Monitor {
         of: Watched,
         room: Room,
         entry: Entry,
     },
     Demonitor(Watched, Entry),
-    Link(Arc<Child>, Entry),
+    Link(Target, Entry),
 }
 
 /// Who is monitored.
 pub(crate) enum Watched {
-    Child(Arc<Child>),
+    Child(Target),
     /// Nobody: told at the commit.
     Absent {
         service: Arc<Service>,
@@ -55,7 +56,7 @@ pub(crate) enum Watched {
 impl Watched {
     fn address(&self) -> &Address {
         match self {
-            Self::Child(child) => &child.address,
+            Self::Child(child) => child.address(),
             Self::Absent { address, .. } => address,
         }
     }
@@ -86,8 +87,8 @@ pub(super) fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects:
                 done(child.address().as_str(), entry);
             }
             Effect::Stop(child, entry) => {
-                child.stop();
-                done(child.address.as_str(), entry);
+                child.stop_child();
+                done(child.address().as_str(), entry);
             }
             Effect::Monitor { of, room, entry } => {
                 let address = of.address().clone();
@@ -95,27 +96,33 @@ pub(super) fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects:
                 done(address.as_str(), entry);
             }
             Effect::Demonitor(of, entry) => {
-                if let Watched::Child(child) = &of {
-                    child.demonitor(&identity.mailbox);
+                if let Watched::Child(place) = &of
+                    && let Some(child) = place.child()
+                {
+                    child.demonitor(&identity.own);
                 }
                 done(of.address().as_str(), entry);
             }
-            Effect::Link(child, entry) => {
-                if let Some(me) = identity.me.load_full() {
+            Effect::Link(to, entry) => {
+                if let (Some(child), Some(me)) = (to.child(), identity.me.load_full()) {
                     child.link(&me);
                 }
-                done(child.address.as_str(), entry);
+                done(to.address().as_str(), entry);
             }
         }
     }
 }
 
 fn monitor(identity: &Identity, of: Watched, room: Room) {
-    let watcher = Watcher { target: identity.own.clone(), mailbox: Arc::clone(&identity.mailbox), room };
+    let watcher = Watcher { place: Arc::clone(&identity.own), room };
     match of {
-        Watched::Child(child) => child.monitor(watcher),
+        Watched::Child(of) => {
+            if let Some(child) = of.child() {
+                child.monitor(watcher);
+            }
+        }
         Watched::Absent { service, address } => {
-            if let Route::Spawned(children) = &service.route {
+            if let Some(children) = service.directory.spawned() {
                 children.tell_absent(address, watcher);
             }
         }
@@ -143,7 +150,7 @@ pub(super) fn forget(identity: &Identity, trace: u64, effects: &mut Vec<Effect>)
                 child.release_child();
                 discarded(child.address().as_str(), entry);
             }
-            Effect::Stop(child, entry) | Effect::Link(child, entry) => discarded(child.address.as_str(), entry),
+            Effect::Stop(child, entry) | Effect::Link(child, entry) => discarded(child.address().as_str(), entry),
             Effect::Monitor { of, room, entry } => {
                 drop(room);
                 discarded(of.address().as_str(), entry);

@@ -9,8 +9,9 @@ use arc_swap::ArcSwapOption;
 use super::cut::Cut;
 use crate::address::Address;
 use crate::middleware::Who;
-use crate::router::lane::Inbox;
-use crate::router::service::{Service, Target};
+use crate::router::inbox::Mailbox;
+use crate::router::place::Target;
+use crate::router::service::Service;
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin};
 use crate::settings::Terms;
@@ -22,7 +23,7 @@ pub(crate) struct Identity {
     pub(crate) service: Arc<Service>,
     /// The place its own messages come to.
     pub(crate) own: Target,
-    pub(crate) mailbox: Arc<Inbox>,
+    pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) node: Node,
     pub(crate) terms: Arc<Terms>,
     /// The incarnation that runs in this place, once there was one.

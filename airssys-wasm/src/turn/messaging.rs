@@ -15,7 +15,7 @@ use crate::capability::{Operation, Pattern, PatternError};
 use crate::error::SendError;
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
-use crate::router::service::Place;
+use crate::router::service::Resolved;
 use crate::router::{Caller, Until};
 
 impl Turn {
@@ -26,7 +26,7 @@ impl Turn {
         let identity = &self.identity;
         // A child that this turn spawns is found by nobody else yet.
         let resolved =
-            identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Place::Target).ok_or(error));
+            identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Resolved::Place).ok_or(error));
         let waiter = self.may_wait.then_some(&*identity.mailbox);
         let held = identity.mesh.reserve(identity.origin(self.trace), waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {

@@ -15,8 +15,9 @@ use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
 use crate::message::Room;
 use crate::middleware::Entry;
-use crate::router::service::{Child, Route, Service, Target};
-use crate::router::spawned::NoChild;
+use crate::router::child::NoChild;
+use crate::router::place::Target;
+use crate::router::service::Service;
 
 const NOT_SPAWNED: &str = "there is no service of this name whose actors are spawned";
 
@@ -113,9 +114,9 @@ impl Turn {
     fn child(&self, child: &str) -> Result<Watched, SupervisionError> {
         let address: Address = child.parse()?;
         let service = self.family(&address)?;
-        let Route::Spawned(children) = &service.route else { return Err(no_child(&address, NOT_SPAWNED)) };
+        let Some(children) = service.directory.spawned() else { return Err(no_child(&address, NOT_SPAWNED)) };
         let known = address.key().and_then(|name| children.known(name));
-        let unborn = || self.unborn(child, None).and_then(|target| target.child().cloned());
+        let unborn = || self.unborn(child, None);
         Ok(match known.or_else(unborn) {
             Some(child) => Watched::Child(child),
             None => Watched::Absent { service, address },
@@ -125,7 +126,7 @@ impl Turn {
     /// The service whose children are addressed so.
     fn family(&self, address: &Address) -> Result<Arc<Service>, SupervisionError> {
         let service = self.identity.mesh.service(address.service());
-        match service.filter(|service| matches!(service.route, Route::Spawned(_))) {
+        match service.filter(|service| service.directory.spawned().is_some()) {
             Some(_) if address.key().is_none() => Err(no_child(address, "a child is addressed as service/name")),
             Some(service) => Ok(service),
             None => Err(no_child(address, NOT_SPAWNED)),
@@ -146,7 +147,7 @@ impl Turn {
 }
 
 impl Watched {
-    fn found(self) -> Result<Arc<Child>, SupervisionError> {
+    fn found(self) -> Result<Target, SupervisionError> {
         match self {
             Self::Child(child) => Ok(child),
             Self::Absent { address, .. } => Err(no_child(&address, "nobody has spawned it, or it is gone")),

@@ -238,7 +238,7 @@ impl Steps<'_> {
             sleep(LOOK_AGAIN).await;
         }
         let mut left = 0;
-        service.each_lane(|_, lane| left += lane.mailbox.len());
+        service.directory.each(|place| left += place.inbox.mailbox().len());
         left
     }
 

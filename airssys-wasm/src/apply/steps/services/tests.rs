@@ -4,24 +4,17 @@ use bytes::Bytes;
 
 use super::*;
 use crate::address::Address;
-use crate::router::lane::{Holding, Lane};
-use crate::router::service::Route;
-use crate::router::waits::Waits;
+use crate::limits::Limits;
+use crate::router::service::ServiceShape;
 use crate::settings::Shape;
 use crate::state::durable::{Journal, Shelf, Shelved, StateFile};
 use crate::state::{NO_MESSAGE, Transaction};
 
 fn service(shelf: Option<&Arc<Shelf>>) -> Service {
-    Service {
-        address: Address::of_service("one").unwrap(),
-        route: Route::Shared(Lane::new(&Shape::default(), &Waits::default(), 1, Holding::one(shelf, "", None))),
-        message_bytes: 0.into(),
-        held: None,
-        metrics: Default::default(),
-        shelf: shelf.cloned(),
-        together: None,
-        file_threads: Default::default(),
-    }
+    let address = Address::of_service("one").unwrap();
+    let (shape, limits) = (Shape::default(), Limits::default());
+    let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, shelf };
+    Service::new(of, &Arc::default()).0
 }
 
 /// Its actor was killed while it waited for the disk. What it told others leaves when the commit is there, so what it wrote has to be there too.
