@@ -1,15 +1,15 @@
 //! Another spec for a supervisor that runs: its flags, the rules and the order of its children. It starts and stops nobody.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::time::Duration;
 
 use crate::child::ChildId;
 use crate::supervisor::children::{For, Status};
-use crate::supervisor::decide::{Action, Deferred, Phase, ReplyId, State};
+use crate::supervisor::decide::{Phase, ReplyId, State};
 use crate::supervisor::error::ChildError;
 use crate::supervisor::key::ChildKey;
-use crate::supervisor::spec::{Strategy, SupervisorSpec, check_child};
+use crate::supervisor::spec::{SupervisorSpec, check_child};
 
 impl State {
     /// Takes another spec. Children that it has and the supervisor has not are added, and are down; those that it has not stay as they are, behind the others.
@@ -25,7 +25,7 @@ impl State {
         let order: Vec<Option<ChildKey>> = known.chain(left.into_iter().map(Some)).collect();
         // New ones go behind all others by themselves.
         let in_order = order.windows(2).all(|pair| match (pair[0], pair[1]) {
-            (Some(before), Some(after)) => before < after,
+            (Some(before), Some(after)) => self.children.position(before) < self.children.position(after),
             (_, after) => after.is_none(),
         });
         let other_groups = self.strategy.is_group() != spec.strategy.is_group();
@@ -51,17 +51,17 @@ impl State {
         if !in_order {
             self.reorder(order);
         }
-        let held_back: Vec<ChildKey> = held_back.iter().filter_map(|child| self.children.find(child)).collect();
         if other_groups {
             held_back.into_iter().for_each(|key| self.start(key, For::Restart, now));
         } else if let Phase::StartingGroup { at, .. } = self.phase
-            && let Some(first) = held_back.into_iter().filter(|key| *key < at).min()
+            && let Some(first) = held_back.into_iter().map(|key| self.children.position(key)).min()
+            && first < self.children.position(at)
         {
             // They are before the one that starts now, which they would wait for.
             self.dissolve_group();
             self.start_group(Bound::Included(first), false, now);
         }
-        self.reply(reply, Ok(ChildKey::FIRST));
+        self.reply(reply, Ok(None));
         Ok(())
     }
 
@@ -77,18 +77,19 @@ impl State {
     }
 
     /// Those that a group starts when another one of it has started.
-    fn held_back(&self) -> Vec<ChildId> {
+    fn held_back(&self) -> Vec<ChildKey> {
         let first = match self.phase {
-            Phase::StartingGroup { initial: false, at } => Some(at),
+            Phase::StartingGroup { initial: false, at } => Some(self.children.position(at)),
             Phase::Idle if self.strategy.is_group() => {
                 let waits = self.children.iter().find(|(_, child)| child.status == Status::Restarting);
-                waits.map(|(key, _)| if self.strategy == Strategy::RestForOne { key } else { ChildKey::FIRST })
+                waits.map(|(key, _)| self.first_of_group(key))
             }
             _ => None,
         };
         let Some(first) = first else { return Vec::new() };
-        let down = self.children.iter().filter(|(key, child)| *key >= first && child.status == Status::Down);
-        down.map(|(_, child)| child.spec.id.clone()).collect()
+        let is_held_back =
+            |key: &ChildKey| self.children.position(*key) >= first && self.children.status(*key) == Status::Down;
+        self.children.keys().into_iter().filter(is_held_back).collect()
     }
 
     /// The one that a group waits for goes on by itself.
@@ -99,24 +100,11 @@ impl State {
         }
     }
 
-    /// Gives all of them new keys, in this order; those that were just added stand where it has none.
+    /// Puts all of them into this order; those that were just added stand where it has none.
     fn reorder(&mut self, order: Vec<Option<ChildKey>>) {
         let known: HashSet<ChildKey> = order.iter().flatten().copied().collect();
-        let mut added =
-            self.children.keys().into_iter().filter(|key| !known.contains(key)).collect::<Vec<_>>().into_iter();
+        let mut added = self.children.keys().into_iter().filter(|key| !known.contains(key));
         let order: Vec<ChildKey> = order.into_iter().filter_map(|key| key.or_else(|| added.next())).collect();
-        let renumbered: HashMap<ChildKey, ChildKey> = self.children.renumber(&order);
-        for deferred in &mut self.deferred {
-            match deferred {
-                Deferred::Exit { child, .. } | Deferred::TryAgain(child) | Deferred::Resume(child) => {
-                    *child = renumbered.get(child).copied().unwrap_or(*child);
-                }
-                Deferred::Command { .. } => {}
-            }
-        }
-        if let Phase::StartingGroup { at, .. } = &mut self.phase {
-            *at = renumbered.get(at).copied().unwrap_or(*at);
-        }
-        self.actions.push(Action::Renumber(renumbered));
+        self.children.reorder(&order);
     }
 }

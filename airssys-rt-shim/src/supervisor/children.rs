@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::child::{ChildId, ChildSpec, Restart};
 use crate::exit::ExitReason;
-use crate::supervisor::key::{ChildKey, Generation, ReplyId};
+use crate::supervisor::key::{ChildKey, Generation, Position, ReplyId};
 use crate::supervisor::window::Window;
 
 /// For whom an incarnation is started, which decides what a failure to start means.
@@ -79,15 +79,19 @@ pub(crate) struct Child {
     pub(crate) is_aside: bool,
     /// Who waits for it to be terminated.
     pub(crate) terminators: Vec<ReplyId>,
+    position: Position,
     timer: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    by_key: BTreeMap<ChildKey, Child>,
+    by_key: HashMap<ChildKey, Child>,
+    /// In start order.
+    order: BTreeMap<Position, ChildKey>,
     by_id: HashMap<ChildId, ChildKey>,
     timers: BTreeSet<(Duration, ChildKey)>,
-    next: u64,
+    next_key: u64,
+    next_position: u64,
     live: usize,
     /// Significant children that are not down.
     significant: usize,
@@ -96,9 +100,10 @@ pub(crate) struct Children {
 impl Children {
     /// Adds one that is down, behind all others.
     pub(crate) fn add(&mut self, spec: ChildSpec) -> ChildKey {
-        let key = ChildKey::nth(self.next);
-        self.next += 1;
+        let key = ChildKey::nth(self.next_key);
+        self.next_key += 1;
         self.by_id.insert(spec.id.clone(), key);
+        let position = self.behind_all(key);
         let child = Child {
             spec,
             status: Status::Down,
@@ -111,6 +116,7 @@ impl Children {
             set_aside: 0,
             is_aside: false,
             terminators: Vec::new(),
+            position,
             timer: None,
         };
         self.by_key.insert(key, child);
@@ -128,27 +134,28 @@ impl Children {
         child.spec = spec;
     }
 
-    /// Gives all of them new keys, in this order; which is which.
-    pub(crate) fn renumber(&mut self, order: &[ChildKey]) -> HashMap<ChildKey, ChildKey> {
-        let mut renumbered = HashMap::with_capacity(order.len());
-        for &old in order {
-            let Some(child) = self.by_key.remove(&old) else { continue };
-            let new = ChildKey::nth(self.next);
-            self.next += 1;
-            if let Some(at) = child.timer {
-                self.timers.remove(&(at, old));
-                self.timers.insert((at, new));
+    fn behind_all(&mut self, key: ChildKey) -> Position {
+        let position = Position::nth(self.next_position);
+        self.next_position += 1;
+        self.order.insert(position, key);
+        position
+    }
+
+    /// Puts all of them into this order.
+    pub(crate) fn reorder(&mut self, order: &[ChildKey]) {
+        self.order.clear();
+        for &key in order {
+            let position = self.behind_all(key);
+            if let Some(child) = self.by_key.get_mut(&key) {
+                child.position = position;
             }
-            self.by_id.insert(child.spec.id.clone(), new);
-            self.by_key.insert(new, child);
-            renumbered.insert(old, new);
         }
-        renumbered
     }
 
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<ChildSpec> {
         self.set_status(key, Status::Down);
         let child = self.by_key.remove(&key)?;
+        self.order.remove(&child.position);
         self.by_id.remove(&child.spec.id);
         Some(child.spec)
     }
@@ -239,14 +246,19 @@ impl Children {
         self.get(key)?.timer
     }
 
-    /// The one that was started first among those in `range`.
-    pub(crate) fn first_in(&self, range: impl RangeBounds<ChildKey>) -> Option<ChildKey> {
-        self.by_key.range(range).next().map(|(&key, _)| key)
+    /// Where a child stands; before all others, where there is no such child.
+    pub(crate) fn position(&self, key: ChildKey) -> Position {
+        self.get(key).map_or(Position::FIRST, |child| child.position)
     }
 
-    /// The one that was started last among those in `range`.
-    pub(crate) fn last_in(&self, range: impl RangeBounds<ChildKey>) -> Option<ChildKey> {
-        self.by_key.range(range).next_back().map(|(&key, _)| key)
+    /// The one that is started first among those in `range`, and where it stands.
+    pub(crate) fn first_in(&self, range: impl RangeBounds<Position>) -> Option<(Position, ChildKey)> {
+        self.order.range(range).next().map(|(&position, &key)| (position, key))
+    }
+
+    /// The one that is started last among those in `range`, and where it stands.
+    pub(crate) fn last_in(&self, range: impl RangeBounds<Position>) -> Option<(Position, ChildKey)> {
+        self.order.range(range).next_back().map(|(&position, &key)| (position, key))
     }
 
     /// Bears another number of restarts of each within another time.
@@ -257,11 +269,11 @@ impl Children {
     }
 
     pub(crate) fn keys(&self) -> Vec<ChildKey> {
-        self.by_key.keys().copied().collect()
+        self.order.values().copied().collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ChildKey, &Child)> {
-        self.by_key.iter().map(|(&key, child)| (key, child))
+        self.order.values().filter_map(|key| Some((*key, self.by_key.get(key)?)))
     }
 
     pub(crate) fn live(&self) -> usize {

@@ -63,7 +63,7 @@ impl State {
                 Status::Restarting => self.give_up_restart(key),
                 _ => self.gone(key),
             }
-            self.reply(reply, Ok(key));
+            self.reply(reply, Ok(Some(key)));
             return Ok(());
         }
         if let Some(child) = self.children.get_mut(key) {
@@ -98,7 +98,7 @@ impl State {
     fn delete_child(&mut self, reply: ReplyId, id: &ChildId) -> Result<(), ChildError> {
         let key = self.find_down(id)?;
         self.forget(key);
-        self.reply(reply, Ok(key));
+        self.reply(reply, Ok(Some(key)));
         Ok(())
     }
 
@@ -106,7 +106,7 @@ impl State {
     pub(crate) fn stopped(&mut self, key: ChildKey, now: Duration) {
         let waiting = self.children.get_mut(key).map(|child| std::mem::take(&mut child.terminators));
         for to in waiting.into_iter().flatten() {
-            self.reply(to, Ok(key));
+            self.reply(to, Ok(Some(key)));
         }
         if matches!(self.phase, Phase::Ending { .. }) {
             self.children.set_status(key, Status::Down);

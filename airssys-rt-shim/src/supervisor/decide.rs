@@ -20,6 +20,7 @@ use crate::exit::ExitReason;
 use crate::supervisor::children::{Children, For, Status, Stop};
 use crate::supervisor::error::{ChildError, StartError};
 pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome};
+use crate::supervisor::key::Position;
 pub use crate::supervisor::key::{ChildKey, Generation, ReplyId};
 use crate::supervisor::spec::{AutoShutdown, Backoff, Beyond, Strategy, SupervisorSpec};
 use crate::supervisor::window::Window;
@@ -35,10 +36,10 @@ pub(crate) enum Phase {
     Idle,
     /// A group is stopped before it is started again; `at` is on its way out.
     StoppingGroup {
-        first: ChildKey,
+        first: Position,
         cause: ChildKey,
         delay: Duration,
-        at: Option<ChildKey>,
+        at: Option<(Position, ChildKey)>,
     },
     /// A group is started; `at` is on its way up.
     StartingGroup {
@@ -53,7 +54,7 @@ pub(crate) enum Phase {
     Ending {
         why: StopReason,
         parallel: bool,
-        done: Option<ChildKey>,
+        done: Option<Position>,
     },
     Ended,
 }
@@ -239,7 +240,7 @@ impl State {
             For::Restart => {}
             For::Group => self.group_started(key, now),
             For::StartCommand(to) | For::RestartCommand(to) => {
-                self.reply(to, Ok(key));
+                self.reply(to, Ok(Some(key)));
                 self.single_done(key);
             }
         }
@@ -445,7 +446,7 @@ impl State {
 
 /// The small steps that the others are made of.
 impl State {
-    pub(crate) fn reply(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {
+    pub(crate) fn reply(&mut self, to: ReplyId, answer: Result<Option<ChildKey>, ChildError>) {
         self.actions.push(Action::Reply { to, answer });
     }
 

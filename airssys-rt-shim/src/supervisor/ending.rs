@@ -6,7 +6,7 @@ use crate::child::StopReason;
 use crate::supervisor::children::{For, Status, Stop};
 use crate::supervisor::decide::{Action, Deferred, KillReason, Outcome, Phase, State};
 use crate::supervisor::error::ChildError;
-use crate::supervisor::key::ChildKey;
+use crate::supervisor::key::{ChildKey, Position};
 use crate::supervisor::spec::Strategy;
 
 impl State {
@@ -96,15 +96,15 @@ impl State {
                 return true;
             };
             let next = match done {
-                None => self.children.last_in(ChildKey::FIRST..),
-                Some(key) => self.children.last_in(ChildKey::FIRST..key),
+                None => self.children.last_in(Position::FIRST..),
+                Some(position) => self.children.last_in(Position::FIRST..position),
             };
-            let Some(key) = next else { return true };
+            let Some((position, key)) = next else { return true };
             self.stop_for_good(key, why, now);
             if self.children.status(key).is_live() {
                 return false;
             }
-            self.phase = Phase::Ending { why, parallel: false, done: Some(key) };
+            self.phase = Phase::Ending { why, parallel: false, done: Some(position) };
         }
     }
 }

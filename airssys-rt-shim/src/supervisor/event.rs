@@ -1,6 +1,5 @@
 //! The words in which decisions are asked for and given: events go in, actions come out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,11 +159,9 @@ pub enum Action {
     Reply {
         /// Whom.
         to: ReplyId,
-        /// With what.
-        answer: Result<ChildKey, ChildError>,
+        /// With what; a change is about no child in particular.
+        answer: Result<Option<ChildKey>, ChildError>,
     },
-    /// Children have other keys from here on: which had which.
-    Renumber(HashMap<ChildKey, ChildKey>),
     /// All first children are up.
     Ready,
     /// The supervisor is done; no child is left. Always the last one.

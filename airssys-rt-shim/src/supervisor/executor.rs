@@ -35,8 +35,6 @@ struct Live {
     kind: ChildKind,
     path: Arc<str>,
     notice: ExitNotice,
-    /// The key that it knows itself by.
-    known_as: ChildKey,
 }
 
 /// The supervisor's actor; all that it is lives in its state.
@@ -50,8 +48,6 @@ pub(crate) struct Executor {
     origin: Instant,
     live: HashMap<ChildKey, Live>,
     actors: HashMap<ActorId, ChildKey>,
-    /// The keys of those that were started under another one, by that one.
-    renamed: HashMap<ChildKey, ChildKey>,
     waiting: HashMap<ReplyId, Waiting>,
     next_reply: u64,
     alarm: Option<(Duration, AbortHandle)>,
@@ -127,7 +123,6 @@ impl Executor {
             origin: Instant::now(),
             live: HashMap::new(),
             actors: HashMap::new(),
-            renamed: HashMap::new(),
             waiting: HashMap::new(),
             next_reply: 0,
             alarm: None,
@@ -166,10 +161,8 @@ impl Executor {
     fn event(&mut self, message: Msg) -> Option<Event> {
         Some(match message {
             Msg::Begin => Event::Begin,
-            Msg::Started { child, generation } => Event::Started { child: self.key(child), generation },
-            Msg::NotSpawned { child, generation, cause } => {
-                Event::Exited { child: self.key(child), generation, reason: cause }
-            }
+            Msg::Started { child, generation } => Event::Started { child, generation },
+            Msg::NotSpawned { child, generation, cause } => Event::Exited { child, generation, reason: cause },
             Msg::Ended { actor, fallback } => return self.ended(actor, fallback),
             Msg::Tick => {
                 self.alarm = None;
@@ -241,7 +234,6 @@ impl Executor {
                 Action::Gone { child: _, start } => start.gone(),
                 Action::SetAside { child, start, delay } => self.set_aside(child, &*start, delay),
                 Action::Reply { to, answer } => self.answer(to, answer),
-                Action::Renumber(renumbered) => self.renumber(&renumbered),
                 Action::Ready => {
                     tracing::info!(supervisor = %self.up.path(), "up");
                     self.up.ready();
@@ -269,7 +261,7 @@ impl Executor {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
                 self.live_actors.add(incarnation.cell.clone());
-                self.live.insert(child, Live { generation, incarnation, id, kind, path, notice, known_as: child });
+                self.live.insert(child, Live { generation, incarnation, id, kind, path, notice });
             }
             Err(failure) => {
                 tracing::warn!(child = %path, generation, reason = %failure, "was not spawned");
@@ -279,20 +271,6 @@ impl Executor {
                 let _it_stops = myself.cast(SupervisorMsg(Msg::NotSpawned { child, generation, cause }));
             }
         }
-    }
-
-    /// The key of a child now, by the one that it was started under.
-    fn key(&self, known_as: ChildKey) -> ChildKey {
-        self.renamed.get(&known_as).copied().unwrap_or(known_as)
-    }
-
-    fn renumber(&mut self, renumbered: &HashMap<ChildKey, ChildKey>) {
-        let new = |old: ChildKey| renumbered.get(&old).copied().unwrap_or(old);
-        self.live = std::mem::take(&mut self.live).into_iter().map(|(old, live)| (new(old), live)).collect();
-        self.actors.values_mut().for_each(|child| *child = new(*child));
-        // Keys are never used again. Those that were not spawned have told so already, and nobody here has heard of it yet.
-        self.renamed = renumbered.clone();
-        self.renamed.extend(self.live.iter().map(|(key, live)| (live.known_as, *key)));
     }
 
     fn kill(&mut self, child: ChildKey, why: KillReason, again: bool) {
@@ -336,10 +314,11 @@ impl Executor {
         start.set_aside(delay);
     }
 
-    fn answer(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {
+    fn answer(&mut self, to: ReplyId, answer: Result<Option<ChildKey>, ChildError>) {
         match self.waiting.remove(&to) {
             Some(Waiting::Pid(reply)) => {
-                let pid = answer.and_then(|child| self.pid(child).ok_or(ChildError::ShuttingDown));
+                let pid =
+                    answer.and_then(|child| child.and_then(|child| self.pid(child)).ok_or(ChildError::ShuttingDown));
                 let _nobody_waits = reply.send(pid);
             }
             Some(Waiting::Done(reply)) => {

@@ -8,7 +8,7 @@ use crate::exit::ExitReason;
 use crate::supervisor::children::{For, Status};
 use crate::supervisor::decide::{Action, Deferred, Outcome, Phase, State};
 use crate::supervisor::error::StartError;
-use crate::supervisor::key::ChildKey;
+use crate::supervisor::key::{ChildKey, Position};
 use crate::supervisor::spec::Strategy;
 
 impl State {
@@ -18,28 +18,33 @@ impl State {
 
     /// Stops those whom the strategy concerns, in reverse, then starts them in order; waits in between where there is a delay.
     pub(crate) fn restart_group(&mut self, cause: ChildKey, delay: Duration, now: Duration) {
-        let first = match self.strategy {
-            Strategy::RestForOne => cause,
-            _ => ChildKey::FIRST,
-        };
+        let first = self.first_of_group(cause);
         self.phase = Phase::StoppingGroup { first, cause, delay, at: None };
         self.stop_group(now);
+    }
+
+    /// Where those begin whom the strategy concerns when this one ends.
+    pub(crate) fn first_of_group(&self, cause: ChildKey) -> Position {
+        match self.strategy {
+            Strategy::RestForOne => self.children.position(cause),
+            _ => Position::FIRST,
+        }
     }
 
     fn stop_group(&mut self, now: Duration) {
         let Phase::StoppingGroup { first, cause, delay, at } = self.phase else {
             return;
         };
-        let mut below = at;
+        let mut below = at.map(|(position, _)| position);
         loop {
             let next = match below {
                 None => self.children.last_in(first..),
-                Some(key) => self.children.last_in(first..key),
+                Some(position) => self.children.last_in(first..position),
             };
-            let Some(key) = next else { break };
-            below = Some(key);
+            let Some((position, key)) = next else { break };
+            below = Some(position);
             if self.children.status(key).is_live() {
-                self.phase = Phase::StoppingGroup { first, cause, delay, at: Some(key) };
+                self.phase = Phase::StoppingGroup { first, cause, delay, at: Some((position, key)) };
                 let comes_back = !self.children.is_temporary(key);
                 let why = if comes_back { StopReason::Restart } else { StopReason::Shutdown };
                 return self.stop(key, why, now);
@@ -66,7 +71,7 @@ impl State {
 
     /// The one that was on its way out is gone; whether it was one of a group.
     pub(crate) fn group_stopped(&mut self, key: ChildKey, now: Duration) -> bool {
-        let ours = matches!(self.phase, Phase::StoppingGroup { at: Some(at), .. } if at == key);
+        let ours = matches!(self.phase, Phase::StoppingGroup { at: Some((_, at)), .. } if at == key);
         if ours {
             self.leave_group(key);
             self.stop_group(now);
@@ -74,9 +79,9 @@ impl State {
         ours
     }
 
-    pub(crate) fn start_group(&mut self, from: Bound<ChildKey>, initial: bool, now: Duration) {
+    pub(crate) fn start_group(&mut self, from: Bound<Position>, initial: bool, now: Duration) {
         let mut from = from;
-        while let Some(key) = self.children.first_in((from, Bound::Unbounded)) {
+        while let Some((position, key)) = self.children.first_in((from, Bound::Unbounded)) {
             let is_stopped = self.spec(key).is_some_and(|spec| spec.start.is_stopped());
             if is_stopped && self.children.status(key) == Status::Down {
                 // Whoever waits for it need not.
@@ -85,7 +90,7 @@ impl State {
                 self.phase = Phase::StartingGroup { initial, at: key };
                 return self.start(key, For::Group, now);
             }
-            from = Bound::Excluded(key);
+            from = Bound::Excluded(position);
         }
         self.phase = Phase::Idle;
         if initial {
@@ -97,7 +102,7 @@ impl State {
         if let Phase::StartingGroup { initial, at } = self.phase
             && at == key
         {
-            self.start_group(Bound::Excluded(key), initial, now);
+            self.start_group(Bound::Excluded(self.children.position(key)), initial, now);
         }
     }
 

@@ -36,11 +36,21 @@ pub enum ChildKind {
     Supervisor,
 }
 
-/// Names a child for as long as its spec is known. Never used again; later ones are greater.
+/// Names a child for as long as its spec is known. It never changes, and is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChildKey(u64);
 
 impl ChildKey {
+    pub(crate) const fn nth(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// Where a child stands among its siblings: those before it have smaller ones. Never used again; a child that is put elsewhere has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position(u64);
+
+impl Position {
     pub(crate) const FIRST: Self = Self(0);
 
     pub(crate) const fn nth(number: u64) -> Self {

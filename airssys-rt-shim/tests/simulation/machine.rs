@@ -70,7 +70,7 @@ fn reason(ending: Ending) -> ExitReason {
     }
 }
 
-fn word(answer: &Result<ChildKey, ChildError>) -> &'static str {
+fn word(answer: &Result<Option<ChildKey>, ChildError>) -> &'static str {
     match answer {
         Ok(_) => "ok",
         Err(ChildError::AlreadyStarted { .. }) => "already started",
@@ -224,11 +224,6 @@ impl Machine {
             }
             Action::SetAside { .. } => unreachable!("no supervisor of a plan sets children aside"),
             Action::Reply { to, answer } => self.reply(to, answer),
-            Action::Renumber(renumbered) => {
-                for running in self.running.values_mut().filter(|running| running.supervisor == supervisor) {
-                    running.key = renumbered.get(&running.key).copied().unwrap_or(running.key);
-                }
-            }
             Action::Ready => {
                 self.note("ready", supervisor);
                 self.tell_above(supervisor, |child, generation| Event::Started { child, generation });
@@ -346,7 +341,7 @@ impl Machine {
         }
     }
 
-    fn reply(&mut self, to: ReplyId, answer: Result<ChildKey, ChildError>) {
+    fn reply(&mut self, to: ReplyId, answer: Result<Option<ChildKey>, ChildError>) {
         assert!(self.asked.remove(&to.0).is_some(), "#{} is answered twice", to.0);
         self.trace.push(Line::reply(to.0, word(&answer)));
     }
