@@ -1,4 +1,4 @@
-//! Who may know whom among the modules of the host library, and that no two folders of it know each other.
+//! Who may know whom among the modules of the host library, and that no two modules anywhere know each other.
 //!
 //! The order is told in the book, under "Architecture".
 
@@ -66,8 +66,8 @@ fn imports_of_the_host_library_point_down_only() {
 }
 
 #[test]
-fn no_module_of_the_shim_or_the_command_knows_one_that_knows_it() {
-    for of in ["airssys-rt-shim", "airssys-wasm/cli", "airssys-wasm/sdk/rust", "xtask"] {
+fn no_module_knows_one_that_knows_it() {
+    for of in ["airssys-rt-shim", "airssys-wasm", "airssys-wasm/cli", "airssys-wasm/sdk/rust", "xtask"] {
         let arrows = arrows(of);
         let found: Vec<BTreeSet<&str>> = circles(&arrows);
         let through: Vec<String> = arrows

@@ -3,15 +3,17 @@
 //!
 //! Invariant: a key stands in one table. Who needs to know something about all keys asks the table.
 
+mod key;
 mod range;
 mod reference;
 mod table;
 mod written;
 
+pub(crate) use key::{Key, Number};
 pub use range::{Amount, OutOfRange};
 pub(crate) use range::{MILLISECOND, Range, Unit, YEAR, nanoseconds, size_text};
 pub(crate) use reference::markdown;
-pub(crate) use table::{Key, Number, Schema, kind_of, schema, unit_of};
+pub(crate) use table::{Schema, kind_of, schema, unit_of};
 pub(crate) use written::{Bytes, Count, Humane, Word, Words, Written, parse_time};
 
 use serde::{Deserialize, Serialize};

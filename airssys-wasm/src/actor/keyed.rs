@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::before::Past;
-use super::place::{Post, ServiceSpec, identity};
+use super::post::Post;
 use super::share::{Known, Share};
+use super::spec::{ServiceSpec, identity};
 use super::{Before, ComponentActor, Control, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::{Engines, Template};
@@ -453,7 +454,7 @@ pub(super) fn supervisor(
     mesh: &Arc<Mesh>,
     engines: &Arc<Engines>,
     service: &Arc<Service>,
-) -> (ChildSpec, Controller, Reins) {
+) -> (ChildSpec, Controller, Tuning) {
     let (told, heard) = watch::channel((rules, spec.shutdown));
     let start = dynamic(rules.intensity, rules.period, rules.backoff);
     let controller = Controller {
@@ -475,16 +476,16 @@ pub(super) fn supervisor(
         significant: spec.significant,
         ..ChildSpec::supervisor(spec.address.as_str(), Arc::clone(&start) as Arc<dyn StartChild>)
     };
-    (child, controller, Reins { told, start })
+    (child, controller, Tuning { told, start })
 }
 
 /// Gives the actors of a keyed service other rules while they come and go.
-pub(crate) struct Reins {
+pub(crate) struct Tuning {
     told: watch::Sender<(KeyedRules, Shutdown)>,
     start: Arc<SupervisorStart>,
 }
 
-impl Reins {
+impl Tuning {
     /// Those who are awake beyond a smaller bound leave as soon as they are idle and others wait.
     pub(crate) async fn take(
         &self,

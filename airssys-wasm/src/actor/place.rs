@@ -2,120 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
-use airssys_rt_shim::supervisor::ChildError;
+use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::worker::WorkerStart;
-use tokio::sync::oneshot;
 
 use super::keyed;
+use super::post::Post;
 use super::spawned;
-use super::{ComponentActor, Control, Live, Serving, Swap};
-use crate::address::Address;
-use crate::engine::{Engines, Template};
-use crate::error::Fault;
+use super::spec::{ServiceSpec, identity};
+use super::{ComponentActor, Live, Serving};
+use crate::engine::Engines;
 use crate::router::Mesh;
 use crate::router::place::Target;
 use crate::router::service::{Asked, Service, ServiceShape};
-use crate::settings::{Multiplicity, Shape, Terms};
-use crate::state::durable::Shelf;
-use crate::turn::Identity;
-
-/// Everything about a service that its supervisor and its senders need to know.
-#[derive(Debug, Clone)]
-pub struct ServiceSpec {
-    /// Its name in the mesh.
-    pub address: Address,
-    /// The release that serves it.
-    pub template: Arc<Template>,
-    /// How many actors serve it.
-    pub multiplicity: Multiplicity,
-    /// The shape of its mailbox, or of each one.
-    pub shape: Shape,
-    /// The rules it runs under.
-    pub terms: Arc<Terms>,
-    /// Whether it is started again.
-    pub restart: Restart,
-    /// How it is stopped.
-    pub shutdown: Shutdown,
-    /// Whether its end counts for its supervisor's auto-shutdown.
-    pub significant: bool,
-    /// Its durable states; none where they are in memory only.
-    pub(crate) shelf: Option<Arc<Shelf>>,
-}
-
-/// One actor of a service, as those see it who look after the service.
-pub(crate) struct Post {
-    /// What serves it.
-    pub(crate) live: Arc<Live>,
-    /// Its name among the children of its supervisor.
-    pub(crate) name: Box<str>,
-    pub(super) start: Arc<WorkerStart<ComponentActor>>,
-}
-
-impl std::fmt::Debug for Post {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Post").field("live", &self.live).finish_non_exhaustive()
-    }
-}
-
-impl Post {
-    /// Whether nobody will run here any more by himself: this one ended for good, or fell asleep, or the service takes no messages any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.live.is_gone() || self.live.serving().identity.mailbox.is_closed()
-    }
-
-    /// Gives the actor an order for between two turns.
-    ///
-    /// # Errors
-    ///
-    /// Hands it back where none runs. One that ends before it looks drops it.
-    pub(crate) fn order(&self, control: Control) -> Result<(), Control> {
-        self.start.control(control)
-    }
-
-    /// Offers a release to whoever runs here, or starts next.
-    ///
-    /// # Errors
-    ///
-    /// Hands it back where nobody will start here by himself.
-    pub(crate) fn offer(&self, swap: Box<Swap>) -> Result<(), Box<Swap>> {
-        self.live.offer(swap)?;
-        // Who does not run looks when he starts.
-        let _none_runs = self.start.control(Control::Offered);
-        Ok(())
-    }
-
-    /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.
-    pub(crate) fn has_finished(&self) -> bool {
-        self.live.is_gone() && self.start.has_finished()
-    }
-
-    /// Starts it again, where nobody runs.
-    pub(crate) async fn restart(&self) -> Result<(), ChildError> {
-        self.start.restart().await.map(drop)
-    }
-
-    /// Lets the next incarnation start now, where none runs and one is to; once.
-    pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
-        self.start.hurry(once);
-    }
-
-    /// Whether nobody runs here, and its group waits for another one before somebody is started.
-    pub(crate) async fn is_held_back(&self) -> bool {
-        self.start.is_held_back().await
-    }
-
-    /// Says that nobody runs here, where that is so, until somebody starts. Whether it is.
-    pub(crate) fn vacate(&self) -> bool {
-        let is_vacant = self.start.is_vacant(|| self.live.say_empty());
-        if !is_vacant {
-            self.live.say_not_empty();
-        }
-        is_vacant
-    }
-}
+use crate::settings::Multiplicity;
 
 /// A service in the mesh, as the runtime holds it.
 pub(crate) struct Placed {
@@ -126,7 +26,7 @@ pub(crate) struct Placed {
     /// Its actors, where they come and go.
     pub(crate) roster: Option<Arc<keyed::Roster>>,
     /// The rules by which those come and go.
-    pub(crate) reins: Option<keyed::Reins>,
+    pub(crate) tuning: Option<keyed::Tuning>,
     /// Starts those that come and go; to be run in a task of its own. Boxed: most services have none, and it is large.
     pub(crate) controller: Option<Box<Controller>>,
 }
@@ -163,15 +63,15 @@ impl ServiceSpec {
             children: Vec::new(),
             actors: Arc::new([]),
             roster: None,
-            reins: None,
+            tuning: None,
             controller: None,
         };
         match (asked, self.multiplicity) {
             (Asked::Wakes(asked), Multiplicity::Keyed(rules)) => {
-                let (child, controller, reins) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
+                let (child, controller, tuning) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
                 placed.children.push(child);
                 placed.roster = Some(controller.roster());
-                placed.reins = Some(reins);
+                placed.tuning = Some(tuning);
                 placed.controller = Some(Box::new(Controller::Keyed(controller)));
                 return placed;
             }
@@ -243,32 +143,4 @@ fn worker(
             }
         },
     )
-}
-
-pub(super) fn identity(
-    mesh: &Arc<Mesh>,
-    service: &Arc<Service>,
-    own: Target,
-    consumer: usize,
-    terms: &Arc<Terms>,
-) -> Arc<Identity> {
-    let (mailbox, node) = (Arc::clone(own.inbox.mailbox()), own.inbox.nodes().nth(consumer));
-    Arc::new(Identity {
-        mesh: Arc::clone(mesh),
-        service: Arc::clone(service),
-        own,
-        mailbox,
-        node,
-        terms: Arc::clone(terms),
-        me: Arc::default(),
-        monitors: Arc::default(),
-        cut: Arc::default(),
-    })
-}
-
-/// Asks one actor how it is; none where it does not run.
-pub(crate) async fn check(actor: &Post, patience: Duration) -> Option<Result<(), Fault>> {
-    let (reply, answer) = oneshot::channel();
-    actor.order(Control::Check(reply)).ok()?;
-    tokio::time::timeout(patience, answer).await.ok()?.ok()
 }

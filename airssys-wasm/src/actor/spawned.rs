@@ -14,7 +14,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::{mpsc, watch};
 
 use super::keyed::{Roster, dynamic, tell_set_aside};
-use super::place::ServiceSpec;
+use super::spec::ServiceSpec;
 use super::{ComponentActor, Live};
 use crate::engine::Engines;
 use crate::error::Crash;

@@ -3,8 +3,8 @@
 use toml::{Table, Value};
 
 use super::Way;
+use super::key::Key;
 use super::range::{Range, Unit, YEAR, amount};
-use super::table::Key;
 
 /// A table of the book, in markdown. The defaults that no key names are in the table of values. A column that no key has anything for is left out.
 pub(crate) fn markdown(heads: [&'static str; 4], keys: &[Key], defaults: &Table) -> String {

@@ -7,8 +7,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
+use super::key::{Key, Number};
 use super::range::{LONGEST, Unit, amount, nanoseconds};
-use super::table::{Key, Number};
 
 /// How a value is written that is a field of type `F`.
 pub(crate) trait Written<F>: Sized {

@@ -43,8 +43,8 @@ impl Steps<'_> {
     pub(super) async fn put_rules(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
         let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
         placed.service.reshape(next.node.shape);
-        if let (Some(reins), Multiplicity::Keyed(rules)) = (&placed.reins, next.node.multiplicity) {
-            let taken = reins.take(rules, next.node.shutdown, &placed.service).await;
+        if let (Some(tuning), Multiplicity::Keyed(rules)) = (&placed.tuning, next.node.multiplicity) {
+            let taken = tuning.take(rules, next.node.shutdown, &placed.service).await;
             taken.map_err(|error| Failed::new(format!("the keys of {service} cannot have other rules"), error))?;
         }
         Ok(())

@@ -1,0 +1,91 @@
+//! One actor of a service, as those see it who look after the service.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use airssys_rt_shim::supervisor::ChildError;
+use airssys_rt_shim::worker::WorkerStart;
+use tokio::sync::oneshot;
+
+use super::{ComponentActor, Control, Live, Swap};
+use crate::error::Fault;
+
+/// One actor of a service, as those see it who look after the service.
+pub(crate) struct Post {
+    /// What serves it.
+    pub(crate) live: Arc<Live>,
+    /// Its name among the children of its supervisor.
+    pub(crate) name: Box<str>,
+    pub(super) start: Arc<WorkerStart<ComponentActor>>,
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
+impl Post {
+    /// Whether nobody will run here any more by himself: this one ended for good, or fell asleep, or the service takes no messages any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.live.is_gone() || self.live.serving().identity.mailbox.is_closed()
+    }
+
+    /// Gives the actor an order for between two turns.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where none runs. One that ends before it looks drops it.
+    pub(crate) fn order(&self, control: Control) -> Result<(), Control> {
+        self.start.control(control)
+    }
+
+    /// Offers a release to whoever runs here, or starts next.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where nobody will start here by himself.
+    pub(crate) fn offer(&self, swap: Box<Swap>) -> Result<(), Box<Swap>> {
+        self.live.offer(swap)?;
+        // Who does not run looks when he starts.
+        let _none_runs = self.start.control(Control::Offered);
+        Ok(())
+    }
+
+    /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.live.is_gone() && self.start.has_finished()
+    }
+
+    /// Starts it again, where nobody runs.
+    pub(crate) async fn restart(&self) -> Result<(), ChildError> {
+        self.start.restart().await.map(drop)
+    }
+
+    /// Lets the next incarnation start now, where none runs and one is to; once.
+    pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
+        self.start.hurry(once);
+    }
+
+    /// Whether nobody runs here, and its group waits for another one before somebody is started.
+    pub(crate) async fn is_held_back(&self) -> bool {
+        self.start.is_held_back().await
+    }
+
+    /// Says that nobody runs here, where that is so, until somebody starts. Whether it is.
+    pub(crate) fn vacate(&self) -> bool {
+        let is_vacant = self.start.is_vacant(|| self.live.say_empty());
+        if !is_vacant {
+            self.live.say_not_empty();
+        }
+        is_vacant
+    }
+}
+
+/// Asks one actor how it is; none where it does not run.
+pub(crate) async fn check(actor: &Post, patience: Duration) -> Option<Result<(), Fault>> {
+    let (reply, answer) = oneshot::channel();
+    actor.order(Control::Check(reply)).ok()?;
+    tokio::time::timeout(patience, answer).await.ok()?.ok()
+}

@@ -1,0 +1,58 @@
+//! What a supervisor and senders need to know of a service, and who an actor of it is.
+
+use std::sync::Arc;
+
+use airssys_rt_shim::child::{Restart, Shutdown};
+
+use crate::address::Address;
+use crate::engine::Template;
+use crate::router::Mesh;
+use crate::router::place::Target;
+use crate::router::service::Service;
+use crate::settings::{Multiplicity, Shape, Terms};
+use crate::state::durable::Shelf;
+use crate::turn::Identity;
+
+/// Everything about a service that its supervisor and its senders need to know.
+#[derive(Debug, Clone)]
+pub struct ServiceSpec {
+    /// Its name in the mesh.
+    pub address: Address,
+    /// The release that serves it.
+    pub template: Arc<Template>,
+    /// How many actors serve it.
+    pub multiplicity: Multiplicity,
+    /// The shape of its mailbox, or of each one.
+    pub shape: Shape,
+    /// The rules it runs under.
+    pub terms: Arc<Terms>,
+    /// Whether it is started again.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's auto-shutdown.
+    pub significant: bool,
+    /// Its durable states; none where they are in memory only.
+    pub(crate) shelf: Option<Arc<Shelf>>,
+}
+
+pub(super) fn identity(
+    mesh: &Arc<Mesh>,
+    service: &Arc<Service>,
+    own: Target,
+    consumer: usize,
+    terms: &Arc<Terms>,
+) -> Arc<Identity> {
+    let (mailbox, node) = (Arc::clone(own.inbox.mailbox()), own.inbox.nodes().nth(consumer));
+    Arc::new(Identity {
+        mesh: Arc::clone(mesh),
+        service: Arc::clone(service),
+        own,
+        mailbox,
+        node,
+        terms: Arc::clone(terms),
+        me: Arc::default(),
+        monitors: Arc::default(),
+        cut: Arc::default(),
+    })
+}
