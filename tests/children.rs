@@ -5,11 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter, with_guests};
-use airssys_wasm::Runtime;
+use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter, told, with_guests};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
+use airssys_wasm::{Runtime, RuntimeError};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::{Value, json};
 
@@ -454,7 +454,7 @@ async fn who_does_not_request_children_is_not_linked_with_what_makes_them() {
     let binary = guest("overseer").with_file_name("target").join("airssys/overseer.wasm");
     let text = topology("", "spawned = {}").replace("\"@overseer\"", &format!("{binary:?}"));
     let Err(error) = Mesh::try_start(&text, Runtime::builder()).await else { panic!("it started") };
-    let said = error.to_string();
+    let said = told!(error.downcast::<RuntimeError>().unwrap());
     for part in ["overseer", "airssys:actor/supervision@0.1.0", "does not request", "`spawn` under [requests]"] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }

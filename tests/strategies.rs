@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
-use airssys_tests::{PATIENCE, heir, shifter};
+use airssys_tests::{PATIENCE, heir, shifter, told};
 use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Shadow, Strategy, Waits,
 };
@@ -745,7 +745,7 @@ async fn a_strategy_that_cannot_keep_its_promise_is_refused_with_the_one_that_ca
         assert!(plan.refusals.iter().any(|refusal| refusal.code == "unfit"), "{:?}", plan.refusals);
         let refused = deploying.runtime.deploy("counter", release, with(strategy.clone())).await.unwrap_err();
         assert!(matches!(refused, DeployError::Unfit { .. }), "{refused}");
-        assert!(refused.to_string().contains(hint), "{refused}");
+        assert!(told!(&refused).contains(hint), "{refused}");
         let answer: Value = deploying.ask_key("a", "who", 1).await;
         assert_eq!(answer["release"], json!("one"), "{strategy:?}");
         deploying.stop().await;
