@@ -2,7 +2,7 @@
 //!
 //! # Hot path
 //!
-//! [`Inbox::try_deliver`]: the service's bound where it has one, the mailbox's permit and push, a look at the phase of an actor that may sleep. Bench rows
+//! `Inbox::try_deliver`: the service's bound where it has one, the mailbox's permit and push, a look at the phase of an actor that may sleep. Bench rows
 //! `tell`, `ask`, `relay`.
 //!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back.
