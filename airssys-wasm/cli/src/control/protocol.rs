@@ -147,7 +147,8 @@ pub(crate) enum Request {
     },
     /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
-    /// Answers many lines: a [`Deployment`] each, the last one of the service as it is and each time that it has come further, until it is over.
+    /// Answers many lines: `airssys_wasm::deploy::Status` of the service's last deployment, as it is and each time that
+    /// it has come further, until it is over.
     FollowDeployment { service: String },
     /// Answers [`Dump`].
     State { service: String },
