@@ -51,6 +51,7 @@ impl ComponentActor {
             return;
         }
         let begun = Instant::now();
+        self.is_ordered = true;
         let waiting = self.identity.mailbox.len();
         let was_cut_off = cut_off.is_some();
         let lost = cut_off.filter(|_| {
@@ -66,9 +67,11 @@ impl ComponentActor {
             Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
             Way::Anew { state, known } => self.forget(&state, known).await,
         };
+        self.is_ordered = false;
+        let untold = self.untold.take();
         let swapped = swapped.map(|(old, without_memory)| {
             let without_memory = without_memory.or(lost);
-            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off }
+            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off, untold }
         });
         let _nobody_waits_any_more = answer.send(swapped);
     }

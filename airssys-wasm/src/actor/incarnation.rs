@@ -13,11 +13,11 @@ use super::before::{Before, Returning, Suspended};
 use super::decide::Event;
 use super::serving::Serving;
 use super::start::{commit, start};
+use super::swap::Untold;
 use super::watch::{Lent, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
-use crate::events::{Happening, text};
 use crate::middleware::Metrics;
 use crate::state::NO_MESSAGE;
 
@@ -96,7 +96,7 @@ impl ComponentActor {
     }
 
     /// What the states were that it brings over is kept where they are to be that again.
-    async fn start_live(&mut self, serving: &Serving, keep: bool) -> Result<(), Crash> {
+    async fn start_live(&mut self, serving: &Arc<Serving>, keep: bool) -> Result<(), Crash> {
         Metrics::count(&self.identity.service.metrics.started);
         let mut prepared = start(&self.engines, serving).await?;
         if keep {
@@ -154,7 +154,7 @@ impl ComponentActor {
     }
 
     /// Serves with this instance from now on; the one that did before.
-    pub(super) fn serve(&mut self, serving: &Serving, instance: Instance) -> Option<Instance> {
+    pub(super) fn serve(&mut self, serving: &Arc<Serving>, instance: Instance) -> Option<Instance> {
         let watch = self.live.watched();
         self.serve_watched(serving, instance, watch)
     }
@@ -162,14 +162,14 @@ impl ComponentActor {
     /// [`ComponentActor::serve`], where it is known whether its turns are counted.
     pub(super) fn serve_watched(
         &mut self,
-        serving: &Serving,
+        serving: &Arc<Serving>,
         instance: Instance,
         watch: Option<Arc<Watch>>,
     ) -> Option<Instance> {
         if !Arc::ptr_eq(&self.identity, &serving.identity) {
-            let (actor, sha256) = (text(self.identity.address()), serving.template.digest().to_owned());
-            let service = self.identity.address().service();
-            self.identity.mesh.events.publish(Some(service), Happening::Swapped { actor, sha256 });
+            let untold = Untold(Arc::clone(serving));
+            // Told by whoever ordered it: what is published here takes as long as the rest of the pause.
+            self.untold = self.is_ordered.then_some(untold);
         }
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);

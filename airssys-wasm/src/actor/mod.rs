@@ -59,6 +59,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::start::commit;
+use self::swap::Untold;
 use self::watch::Watching;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
@@ -77,6 +78,9 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
+    /// Whether somebody has ordered the swap that goes on, and what is to be told of it.
+    is_ordered: bool,
+    untold: Option<Untold>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
     /// Where turns are counted and shown, while two releases are compared.
@@ -196,7 +200,17 @@ impl ComponentActor {
         live.enters();
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = identity.own.has_state_per_key();
-        Self { engines, live, identity, state_per_key, instance: None, suspended: false, watching: None }
+        Self {
+            engines,
+            live,
+            identity,
+            state_per_key,
+            instance: None,
+            is_ordered: false,
+            untold: None,
+            suspended: false,
+            watching: None,
+        }
     }
 
     /// A message and for how long somebody waits for its answer; none where it met its fate without a turn.

@@ -14,6 +14,7 @@ use super::serving::{Probation, Serving};
 use super::start::Prepared;
 use crate::engine::Instance;
 use crate::error::Crash;
+use crate::events::{Happening, text};
 use crate::state::State;
 
 /// A release that is to take an actor's place: made, initialised and checked, with its effects held back.
@@ -57,15 +58,34 @@ pub(crate) struct Ordered {
 impl Ordered {
     /// Its end, where that comes by then.
     pub(crate) async fn ends_by(&mut self, until: Instant) -> Option<End> {
-        timeout_at(until, &mut self.answered).await.ok().map(Result::ok)
+        timeout_at(until, &mut self.answered).await.ok().map(|answered| told(answered.ok()))
     }
 
     /// Withdraws it. Where somebody is carrying it out at this moment, its end.
     pub(crate) async fn withdraw(self) -> End {
         match self.claim.withdraw() {
             true => None,
-            false => self.answered.await.ok(),
+            false => told(self.answered.await.ok()),
         }
+    }
+}
+
+/// Whoever ordered it says that it happened, before anything else: the actor has messages waiting.
+fn told(mut end: End) -> End {
+    if let Some(Ok(swapped)) = &mut end {
+        swapped.untold = None;
+    }
+    end
+}
+
+/// That a release serves in a place from now on, which is told when this is dropped.
+pub(crate) struct Untold(pub(super) Arc<Serving>);
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let Serving { template, identity } = &*self.0;
+        let (actor, sha256) = (text(identity.address()), template.digest().to_owned());
+        identity.mesh.events.publish(Some(identity.address().service()), Happening::Swapped { actor, sha256 });
     }
 }
 
@@ -130,6 +150,8 @@ pub(crate) struct Swapped {
     pub(crate) without_memory: Option<Crash>,
     /// Whether a turn of the one before was cut off for it.
     pub(crate) cut_off: bool,
+    /// Until whoever ordered it has said so; the actor says it where nobody waits any more.
+    pub(crate) untold: Option<Untold>,
 }
 
 /// What becomes of the memory that the release before was to hand over to the next one.

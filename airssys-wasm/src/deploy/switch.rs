@@ -203,7 +203,7 @@ impl Order {
         let late = || Setback::NoHandover(self.options.handover_deadline);
         let started = timeout_at(until, post.restart()).await.map_err(|_elapsed| late())?;
         started.map_err(|error| Setback::NotStarted(Crash::Host { detail: error.to_string() }))?;
-        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false })
+        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false, untold: None })
     }
 
     /// At once where it runs, and otherwise when it starts again.
