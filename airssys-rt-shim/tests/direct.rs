@@ -17,7 +17,6 @@ use airssys_rt_shim::supervisor::{Strategy, SupervisorSpec};
 use airssys_rt_shim::system::System;
 use airssys_rt_shim::worker::{Behavior, Flow, WorkerStart};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::yield_now;
 
 /// More than any turn here takes.
 const STACK: usize = 64 << 10;
@@ -144,17 +143,23 @@ impl Place {
 
     /// Until it sleeps.
     async fn asleep(&self) {
-        while !self.inbox.is_quiet() {
-            yield_now().await;
-        }
+        until(|| self.inbox.is_quiet()).await;
     }
 
     /// Until it was started so often.
     async fn started(&self, times: u64) {
-        while self.inits.load(Ordering::SeqCst) < times || !self.inbox.is_quiet() {
+        until(|| self.inits.load(Ordering::SeqCst) >= times && self.inbox.is_quiet()).await;
+    }
+}
+
+/// Waits until something is so, which it must become.
+async fn until(so: impl Fn() -> bool) {
+    let all = async {
+        while !so() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    }
+    };
+    tokio::time::timeout(60 * SECOND, all).await.expect("it becomes so");
 }
 
 async fn start(places: &[&Place]) -> System {
@@ -346,9 +351,7 @@ async fn a_pool_that_fails_now_and_then_answers_all_the_same() {
         asker.await.unwrap();
     }
     let inits = || places.iter().map(|place| place.inits.load(Ordering::SeqCst)).sum::<u64>();
-    while inits() < 4 + 8 * EACH / 10 || !inbox.is_quiet() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| inits() >= 4 + 8 * EACH / 10 && inbox.is_quiet()).await;
     assert!(system.shutdown(SECOND).await.is_clean());
 }
 
