@@ -233,7 +233,7 @@ fn the_tables_of_keys_are_those_of_the_library() {
     };
     assert!(
         page == renewed,
-        "the tables of {} are out of date:\n{}{}renew them: AIRSSYS_RENEW_BOOK=1 cargo test -p airssys-tests --test book",
+        "the tables of {} are out of date:\n{}{}renew them: AIRSSYS_RENEW_BOOK=1 cargo test -p airssys-tests --test promises book::",
         file.display(),
         only(&page, &renewed, '-'),
         only(&renewed, &page, '+'),

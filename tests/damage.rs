@@ -1,7 +1,7 @@
 //! Whatever happens to the file of durable states, to the store of releases, or to what was deployed and applied, what is read is what was written, or an
 //! error that names what is damaged.
 //!
-//! Each damage is made of a seed, which is told where it fails: `AIRSSYS_SEED=... cargo test -p airssys-tests --test damage` makes that one again.
+//! Each damage is made of a seed, which is told where it fails: `AIRSSYS_SEED=... cargo test -p airssys-tests --test promises damage` makes that one again.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
