@@ -33,7 +33,14 @@ pub(crate) fn build_in(airssys: &Path, folder: &Path, label: &str) -> Result<(),
 /// Builds the `airssys` command; where it is.
 pub(crate) fn command(profile: &str) -> Result<PathBuf, Error> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", "airssys-cli", "--profile", profile]).current_dir(root());
+    // In development it is chosen together with a test: other choices give what we depend on other features, and the
+    // engine would be compiled once for the command and once more for the tests.
+    let chosen: &[&str] = if profile == "dev" {
+        &["--workspace", "--exclude", "airssys-rt-shim", "--bin", "airssys", "--test", "layers"]
+    } else {
+        &["--package", "airssys-cli"]
+    };
+    cargo.args(["build", "--profile", profile]).args(chosen).current_dir(root());
     let target = target_dir()?;
     // Cargo and we must mean the same folder, also where none of the usual variables names it.
     cargo.arg("--target-dir").arg(&target);
