@@ -13,7 +13,7 @@ use ractor::ActorCell;
 
 use crate::exit::{ExitSlot, Failure};
 pub use crate::supervisor::key::{ChildId, ChildKind};
-use crate::supervisor::{Seat, SupervisorHandle};
+use crate::supervisor::{ChildContext, SupervisorHandle};
 
 /// Whether a child that ended is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,11 +140,11 @@ pub type Starting = Pin<Box<dyn Future<Output = Result<Incarnation, Failure>> + 
 
 /// Starts incarnations of one child.
 pub trait StartChild: Send + Sync + 'static {
-    /// Spawns a ractor actor linked to the seat's supervisor.
+    /// Spawns a ractor actor linked to `context.supervisor_cell()`.
     ///
     /// It must not wait for the child to be ready: whatever takes time happens in the child's own task, which then says
-    /// [`Seat::ready`]. A child that ends before it said so has failed to start, and its exit reason is the cause.
-    fn start(&self, seat: Seat) -> Starting;
+    /// [`ChildContext::ready`]. A child that ends before it said so has failed to start, and its exit reason is the cause.
+    fn start(&self, context: ChildContext) -> Starting;
 
     /// Told when the child is gone and nothing will start it again by itself: what waits for it need not wait any longer.
     ///

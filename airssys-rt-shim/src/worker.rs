@@ -23,7 +23,7 @@ use crate::child::{Incarnation, StartChild, Starting, StopReason};
 use crate::exit::{ExitReason, ExitSlot, Failure};
 use crate::link::Pid;
 use crate::mailbox::{InHand, Mailbox};
-use crate::supervisor::{ChildError, Seat};
+use crate::supervisor::{ChildContext, ChildError};
 
 /// Turns between two looks at the clock.
 const TURNS_A_LOOK: u32 = 16;
@@ -84,7 +84,7 @@ enum Order<C> {
 /// The orders for one incarnation, seen between two turns.
 struct Orders<C> {
     /// Of the incarnation.
-    seat: Seat,
+    context: ChildContext,
     /// Whether it ended normally, without being asked to.
     finished: AtomicBool,
     waiting: AtomicBool,
@@ -93,9 +93,9 @@ struct Orders<C> {
 }
 
 impl<C> Orders<C> {
-    fn new(seat: Seat) -> Self {
+    fn new(context: ChildContext) -> Self {
         Self {
-            seat,
+            context,
             finished: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             queue: Mutex::new(Some(VecDeque::new())),
@@ -200,7 +200,7 @@ impl<B: Behavior> WorkerStart<B> {
     /// same `once` one back-off is ended and no more, however often this is said: each start that fails counts for the supervisor.
     pub fn hurry(&self, once: &Arc<AtomicBool>) {
         if let Some(orders) = self.current.load_full().filter(|orders| orders.is_closed()) {
-            orders.seat.hurry(once);
+            orders.context.hurry(once);
         }
     }
 
@@ -223,7 +223,7 @@ impl<B: Behavior> WorkerStart<B> {
     pub async fn is_held_back(&self) -> bool {
         let last = self.current.load_full().filter(|orders| orders.is_closed());
         match last {
-            Some(orders) => orders.seat.is_down().await,
+            Some(orders) => orders.context.is_down().await,
             None => false,
         }
     }
@@ -239,15 +239,15 @@ impl<B: Behavior> WorkerStart<B> {
     ///
     /// As [`SupervisorHandle::restart_child`](crate::supervisor::SupervisorHandle::restart_child).
     pub async fn restart(&self) -> Result<Pid, ChildError> {
-        let seat = self.current.load().as_ref().map(|orders| orders.seat.clone());
-        seat.ok_or(ChildError::NotRunning)?.restart().await
+        let context = self.current.load().as_ref().map(|orders| orders.context.clone());
+        context.ok_or(ChildError::NotRunning)?.restart().await
     }
 }
 
 impl<B: Behavior> StartChild for WorkerStart<B> {
-    fn start(&self, seat: Seat) -> Starting {
-        let above = seat.supervisor_cell();
-        let orders = Arc::new(Orders::new(seat));
+    fn start(&self, context: ChildContext) -> Starting {
+        let above = context.supervisor_cell();
+        let orders = Arc::new(Orders::new(context));
         self.current.store(Some(Arc::clone(&orders)));
         let exit = ExitSlot::default();
         let worker = Worker::<B> {
@@ -285,7 +285,7 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
     }
 
     fn gone(&self) {
-        // Its seat stays: somebody may let it start again.
+        // The context stays: somebody may have it started again.
         if let Some(orders) = self.current.load_full() {
             orders.close();
         }
@@ -327,7 +327,7 @@ impl<B: Behavior> Actor for Worker<B> {
         if let Some(behavior) = state.take() {
             // However it ends, also where it is killed.
             let _closes = Closing(&self.orders);
-            let me = self.orders.seat.pid(myself.get_cell(), self.exit.clone());
+            let me = self.orders.context.pid(myself.get_cell(), self.exit.clone());
             let life = Life {
                 mailbox: Arc::clone(&self.mailbox),
                 consumer: self.consumer,
@@ -361,7 +361,7 @@ impl<B: Behavior> Life<B> {
         if let Err(reason) = Box::pin(behavior.init(me)).await {
             return reason;
         }
-        orders.seat.ready();
+        orders.context.ready();
         let (mut turns, mut since) = (0_u32, None);
         loop {
             if orders.any() {

@@ -25,7 +25,7 @@ use crate::supervisor::decide::{
 };
 use crate::supervisor::live_actors::LiveActors;
 use crate::supervisor::message::{Msg, SupervisorMsg, Waiting};
-use crate::supervisor::{ChildError, ChildInfo, ChildStatus, Counts, Named, News, Seat, SupervisorSpec, Up};
+use crate::supervisor::{ChildContext, ChildError, ChildInfo, ChildStatus, Counts, Named, News, SupervisorSpec, Up};
 
 /// A live incarnation.
 struct Live {
@@ -254,10 +254,11 @@ impl Executor {
         let watch = ExitWatch::default();
         let notice = ExitNotice::new(watch.clone());
         let record = Arc::clone(self.up.record());
-        let (supervisor, above, path_of) = (myself.get_cell(), self.up.seat(), Arc::clone(&path));
+        let (supervisor, above, path_of) = (myself.get_cell(), self.up.context(), Arc::clone(&path));
         let id_of = id.clone();
-        let seat = Seat { supervisor, above, id: id_of, child, generation, again, kind, path: path_of, watch, record };
-        match start.start(seat).await {
+        let context =
+            ChildContext { supervisor, above, id: id_of, child, generation, again, kind, path: path_of, watch, record };
+        match start.start(context).await {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
                 self.live_actors.add(incarnation.cell.clone());

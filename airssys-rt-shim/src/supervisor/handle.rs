@@ -13,7 +13,7 @@ use tokio::sync::watch;
 /// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`](crate::child::ChildSpec::start_timeout) and
 /// [`ChildSpec::shutdown`](crate::child::ChildSpec::shutdown).
 #[derive(Clone, Default)]
-pub struct SupervisorHandle(Arc<Place>);
+pub struct SupervisorHandle(Arc<Shared>);
 
 /// Whether a supervisor can be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,9 +27,9 @@ pub enum Standing {
     Gone,
 }
 
-/// Where the incarnations of a supervisor follow each other.
+/// What all handles to one supervisor share, over all its incarnations.
 #[derive(Default)]
-struct Place {
+struct Shared {
     actor: ArcSwapOption<ActorCell>,
     started: AtomicU64,
     standing: watch::Sender<Standing>,

@@ -13,6 +13,7 @@
 
 mod ask;
 mod change;
+mod child_context;
 mod children;
 mod command;
 pub mod decide;
@@ -29,7 +30,6 @@ mod message;
 mod news;
 mod record;
 mod report;
-mod seat;
 mod spec;
 mod start;
 mod window;
@@ -43,12 +43,12 @@ pub(crate) use self::report::Up;
 pub(crate) use self::start::{change, spawn};
 pub use self::{
     ask::TreeNode,
+    child_context::ChildContext,
     decide::{ChildKey, ChildStatus},
     error::{ChildError, StartError},
     handle::{Standing, SupervisorHandle},
     info::{ChildInfo, Counts},
     news::{Listener, Named, News},
-    seat::Seat,
     spec::{AutoShutdown, Backoff, Beyond, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,
 };

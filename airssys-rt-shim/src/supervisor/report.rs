@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 use crate::link::Pid;
 use crate::supervisor::record::ShutdownRecord;
-use crate::supervisor::{ChildError, ChildStatus, Msg, Named, News, Seat, SupervisorMsg};
+use crate::supervisor::{ChildContext, ChildError, ChildStatus, Msg, Named, News, SupervisorMsg};
 
-impl Seat {
+impl ChildContext {
     fn tell(&self, message: Msg) -> Result<(), MessagingErr<SupervisorMsg>> {
         ActorRef::from(self.supervisor.clone()).cast(SupervisorMsg(message))
     }
@@ -26,10 +26,10 @@ impl Seat {
     /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor does, it waits no longer. Changes
     /// nothing else, and may be said as often as one likes: with the same `once` one back-off is ended and no more.
     pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
-        let mut seat = Some(self);
-        while let Some(at) = seat {
+        let mut context = Some(self);
+        while let Some(at) = context {
             let _it_is_gone = at.tell(Msg::Hurry { child: at.id.clone(), once: Arc::clone(once) });
-            seat = at.above.as_deref();
+            context = at.above.as_deref();
         }
     }
 
@@ -55,7 +55,7 @@ impl Seat {
 /// Whom a supervisor tells that it is up.
 pub(crate) enum Up {
     /// The supervisor above it.
-    Seat(Arc<Seat>),
+    Child(Arc<ChildContext>),
     /// The system, whose root it is.
     System { ready: Option<oneshot::Sender<()>>, name: Arc<str>, record: Arc<ShutdownRecord> },
 }
@@ -63,30 +63,30 @@ pub(crate) enum Up {
 impl Up {
     pub(crate) fn ready(&mut self) {
         match self {
-            Self::Seat(seat) => seat.ready(),
+            Self::Child(context) => context.ready(),
             Self::System { ready, .. } => {
                 let _nobody_waits = ready.take().map(|ready| ready.send(()));
             }
         }
     }
 
-    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+    pub(crate) fn context(&self) -> Option<Arc<ChildContext>> {
         match self {
-            Self::Seat(seat) => Some(Arc::clone(seat)),
+            Self::Child(context) => Some(Arc::clone(context)),
             Self::System { .. } => None,
         }
     }
 
     pub(crate) fn path(&self) -> &Arc<str> {
         match self {
-            Self::Seat(seat) => &seat.path,
+            Self::Child(context) => &context.path,
             Self::System { name, .. } => name,
         }
     }
 
     pub(crate) fn record(&self) -> &Arc<ShutdownRecord> {
         match self {
-            Self::Seat(seat) => &seat.record,
+            Self::Child(context) => &context.record,
             Self::System { record, .. } => record,
         }
     }

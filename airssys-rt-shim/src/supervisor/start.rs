@@ -10,7 +10,9 @@ use crate::child::{Incarnation, StartChild, Starting};
 use crate::exit::{ExitSlot, Failure};
 use crate::supervisor::executor::{Executor, SupervisorActor};
 use crate::supervisor::live_actors::LiveActors;
-use crate::supervisor::{ChildError, Msg, Seat, SpecError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up};
+use crate::supervisor::{
+    ChildContext, ChildError, Msg, SpecError, SupervisorHandle, SupervisorMsg, SupervisorSpec, Up,
+};
 
 /// Starts the incarnations of one supervisor, each with the children of its spec. It sits in one place of one tree.
 ///
@@ -80,10 +82,10 @@ impl SupervisorStart {
 }
 
 impl StartChild for SupervisorStart {
-    fn start(&self, seat: Seat) -> Starting {
-        let above = seat.supervisor_cell();
+    fn start(&self, context: ChildContext) -> Starting {
+        let above = context.supervisor_cell();
         let spawning =
-            spawn(Arc::clone(&self.spec), Up::Seat(Arc::new(seat)), Arc::clone(&self.live_actors), Some(above));
+            spawn(Arc::clone(&self.spec), Up::Child(Arc::new(context)), Arc::clone(&self.live_actors), Some(above));
         let handle = self.handle.clone();
         Box::pin(async move {
             let (actor, exit, _task) = spawning.await.map_err(|error| -> Failure { Arc::new(error) })?;

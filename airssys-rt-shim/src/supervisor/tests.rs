@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decide::{Action, Command, Event, Generation, Outcome, ReplyId, State, decide};
-use super::{AutoShutdown, Backoff, Beyond, ChildError, ChildKey, Seat, SpecError, Strategy, SupervisorSpec};
+use super::{AutoShutdown, Backoff, Beyond, ChildContext, ChildError, ChildKey, SpecError, Strategy, SupervisorSpec};
 use crate::child::{ChildSpec, Restart, Shutdown, StartChild, Starting, StopReason};
 use crate::exit::ExitReason;
 
 struct Never;
 
 impl StartChild for Never {
-    fn start(&self, _: Seat) -> Starting {
+    fn start(&self, _: ChildContext) -> Starting {
         unreachable!("decisions start nothing")
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::{ChildKind, ChildSpec, StartChild, Starting, StopReason};
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::supervisor::decide::{self, Action, ChildKey, Event, Generation, Outcome, ReplyId, State, decide};
-use airssys_rt_shim::supervisor::{Beyond, ChildError, ChildStatus, Seat, Strategy, SupervisorSpec};
+use airssys_rt_shim::supervisor::{Beyond, ChildContext, ChildError, ChildStatus, Strategy, SupervisorSpec};
 
 use crate::plan::{self, Ending, Init, Kind, OnStop, START_TIMEOUT};
 use crate::{Command, Line, Seen};
@@ -19,7 +19,7 @@ use crate::{Command, Line, Seen};
 struct Simulated;
 
 impl StartChild for Simulated {
-    fn start(&self, _: Seat) -> Starting {
+    fn start(&self, _: ChildContext) -> Starting {
         unreachable!("decisions start nothing")
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::{ChildSpec, Incarnation, Restart, Shutdown, StartChild, Starting, StopReason};
 use airssys_rt_shim::exit::{ExitReason, ExitSlot, Failure};
 use airssys_rt_shim::link::Pid;
-use airssys_rt_shim::supervisor::Seat;
+use airssys_rt_shim::supervisor::ChildContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
@@ -159,7 +159,7 @@ impl Probe {
 }
 
 impl StartChild for Probe {
-    fn start(&self, seat: Seat) -> Starting {
+    fn start(&self, context: ChildContext) -> Starting {
         self.log.add("start", &self.name);
         let init = self.inits.lock().unwrap().pop_front().unwrap_or(Init::Ready);
         assert!(!matches!(init, Init::PanicSupervisor), "a bug of the host");
@@ -172,13 +172,13 @@ impl StartChild for Probe {
             log: self.log.clone(),
             on_stop: *self.on_stop.lock().unwrap(),
             exit: exit.clone(),
-            seat: seat.clone(),
+            context: context.clone(),
         };
         let elsewhere = self.elsewhere.lock().unwrap().clone();
         let _entered = elsewhere.as_ref().map(tokio::runtime::Handle::enter);
         let (actor, task) =
-            ractor::ActorRuntime::spawn_linked_instant(None, running, (), seat.supervisor_cell()).expect("no name");
-        *self.current.lock().unwrap() = Some((actor.clone(), seat.pid(actor.get_cell(), exit.clone())));
+            ractor::ActorRuntime::spawn_linked_instant(None, running, (), context.supervisor_cell()).expect("no name");
+        *self.current.lock().unwrap() = Some((actor.clone(), context.pid(actor.get_cell(), exit.clone())));
         Box::pin(async move {
             task.await.expect("not cancelled").map_err(|error| -> Failure { Arc::new(error) })?;
             actor.cast(Order::Init(init)).expect("runs");
@@ -200,7 +200,7 @@ struct Running {
     log: Log,
     on_stop: OnStop,
     exit: ExitSlot,
-    seat: Seat,
+    context: ChildContext,
 }
 
 impl Actor for Running {
@@ -229,7 +229,7 @@ impl Actor for Running {
                     Init::Slow(time) => tokio::time::sleep(time).await,
                 }
                 self.log.add("ready", &self.name);
-                self.seat.ready();
+                self.context.ready();
             }
             Order::Exit(reason) => end(reason),
             Order::Panic => panic!("told to"),

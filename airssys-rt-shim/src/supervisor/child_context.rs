@@ -1,4 +1,4 @@
-//! Where a child sits: under which supervisor, as which incarnation.
+//! What a child is told when it is started: its supervisor, and which incarnation of it this is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::monitor::ExitWatch;
 use crate::supervisor::key::{ChildId, ChildKey, ChildKind, Generation};
 use crate::supervisor::record::ShutdownRecord;
 
-/// The place of one incarnation of a child.
+/// One incarnation of a child: under which supervisor it stands, by which name and as which generation. A child reports through it.
 #[derive(Clone)]
-pub struct Seat {
+pub struct ChildContext {
     /// The supervisor. What it can be told is in `report.rs`: children need not know it.
     pub(crate) supervisor: ActorCell,
-    /// Where the supervisor itself sits; none where it is the root.
-    pub(crate) above: Option<Arc<Seat>>,
+    /// The context of the supervisor itself; none where it is the root.
+    pub(crate) above: Option<Arc<ChildContext>>,
     pub(crate) id: ChildId,
     pub(crate) child: ChildKey,
     pub(crate) generation: Generation,
@@ -29,7 +29,7 @@ pub struct Seat {
     pub(crate) record: Arc<ShutdownRecord>,
 }
 
-impl Seat {
+impl ChildContext {
     /// The supervisor's ractor actor, to which the child is linked when it is spawned.
     #[must_use]
     pub fn supervisor_cell(&self) -> ActorCell {
@@ -61,8 +61,11 @@ impl Seat {
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for ChildContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("path", &self.path).field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("ChildContext")
+            .field("path", &self.path)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
