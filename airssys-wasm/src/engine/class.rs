@@ -17,7 +17,7 @@ use super::cache::CodeCache;
 use super::compiler::Compiler;
 use super::error::EngineError;
 use super::linkers::Linkers;
-use super::mappings::{Instances, NoSeat, Seat};
+use super::mappings::{InstancePermit, Instances, TooManyInstances};
 use crate::limits::{InstanceLimits, Limits, TICK};
 use crate::settings::BASELINE_FROM;
 
@@ -410,7 +410,7 @@ fn config(shape: Shape, instances: usize, tier: Tier) -> Config {
 }
 
 /// Counts an instance in.
-pub(super) fn seat(instances: &Arc<Instances>, limits: &Limits) -> Result<Seat, NoSeat> {
+pub(super) fn permit(instances: &Arc<Instances>, limits: &Limits) -> Result<InstancePermit, TooManyInstances> {
     instances.take(limits.memories.max(1))
 }
 

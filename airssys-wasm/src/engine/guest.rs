@@ -6,7 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::limiter::Limiter;
-use super::mappings::Seat;
+use super::mappings::InstancePermit;
 use crate::quota::Quota;
 use crate::turn::Turn;
 
@@ -22,7 +22,7 @@ pub(crate) struct Guest {
     pub(super) listings: Vec<(u32, usize)>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
     pub(super) quotas: HashMap<u32, Quota>,
-    pub(super) _seat: Seat,
+    pub(super) _permit: InstancePermit,
 }
 
 impl WasiView for Guest {

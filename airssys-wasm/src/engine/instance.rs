@@ -16,7 +16,7 @@ use bytes::Bytes;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::async_lane::airssys::actor::types as wit;
-use super::class::{Engines, HOST_STACK, seat};
+use super::class::{Engines, HOST_STACK, permit};
 use super::crash::classify;
 use super::guest::Guest;
 use super::host::messaging::fault_from_wit;
@@ -118,7 +118,7 @@ macro_rules! notice {
 impl Instance {
     /// Makes an instance. Its start function, if it has one, runs under the turn's budget.
     pub(crate) async fn new(engines: &Engines, template: &Template, identity: Arc<Identity>) -> Result<Self, Crash> {
-        let seat = seat(engines.instances(), &identity.terms.limits)
+        let permit = permit(engines.instances(), &identity.terms.limits)
             .map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
         let limits = &identity.terms.limits;
         let (limiter, budget_ticks, boundary_bytes) =
@@ -136,7 +136,7 @@ impl Instance {
             table,
             listings: Vec::new(),
             quotas: HashMap::new(),
-            _seat: seat,
+            _permit: permit,
         };
         let mut store = Store::new(&template.engine, guest);
         store.limiter(|guest| &mut guest.limiter);

@@ -22,16 +22,16 @@ pub(super) struct Instances {
     mappings: usize,
 }
 
-/// One live instance.
+/// What one live instance counts, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat(Arc<Instances>, usize);
+pub(crate) struct InstancePermit(Arc<Instances>, usize);
 
 /// As many instances live as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{most} instances live, which is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or let fewer keyed actors be awake"
 )]
-pub(crate) struct NoSeat {
+pub(crate) struct TooManyInstances {
     most: usize,
     mappings: usize,
 }
@@ -59,19 +59,19 @@ impl Instances {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// A place for an instance with so many memories: each takes as many mappings as an instance with one.
-    pub(super) fn take(self: &Arc<Self>, memories: usize) -> Result<Seat, NoSeat> {
+    /// A permit for an instance with so many memories: each takes as many mappings as an instance with one.
+    pub(super) fn take(self: &Arc<Self>, memories: usize) -> Result<InstancePermit, TooManyInstances> {
         let took = self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |live| {
             live.checked_add(memories).filter(|after| *after <= self.most)
         });
         match took {
-            Ok(_) => Ok(Seat(Arc::clone(self), memories)),
-            Err(_) => Err(NoSeat { most: self.most, mappings: self.mappings }),
+            Ok(_) => Ok(InstancePermit(Arc::clone(self), memories)),
+            Err(_) => Err(TooManyInstances { most: self.most, mappings: self.mappings }),
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for InstancePermit {
     fn drop(&mut self) {
         self.0.live.fetch_sub(self.1, Ordering::AcqRel);
     }
