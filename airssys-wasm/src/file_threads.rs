@@ -3,8 +3,8 @@
 //! A file may take its time, or for ever: a disk that hangs, a network folder that is gone. Nobody can take a thread out of that. So a service has
 //! [`FILE_THREADS`] of them, and whoever asks for more waits, within his own turn.
 //!
-//! Invariant: no more than [`FILE_THREADS`] operations are on the threads or wait for one. Whoever gives up on an operation leaves its place to a marker that
-//! goes through the same queue, so that places do not come back faster than threads do.
+//! Invariant: no more than [`FILE_THREADS`] operations are on the threads or wait for one. Whoever gives up on an operation leaves its permit to a marker that
+//! goes through the same queue, so that permits do not come back faster than threads do.
 
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -19,50 +19,50 @@ use crate::limits::FILE_THREADS;
 pub(crate) struct FileThreads {
     /// It runs no tasks: what it has are threads for work that blocks. Made at the first operation; none where that failed.
     own: OnceLock<Option<Runtime>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A place for an operation.
+/// A permit for an operation.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct FilePermit {
     permit: Option<OwnedSemaphorePermit>,
     threads: Handle,
 }
 
 impl FileThreads {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { own: OnceLock::new(), places: Arc::new(Semaphore::new(FILE_THREADS)) })
+        Arc::new(Self { own: OnceLock::new(), permits: Arc::new(Semaphore::new(FILE_THREADS)) })
     }
 
     /// Does something whose blocking parts are these threads'. To be called on a runtime.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let place = self.place().await;
+        let permit = self.permit().await;
         let done = self.within(work).await;
-        place.done();
+        permit.done();
         done
     }
 
-    /// A place, when there is one.
-    pub(crate) async fn place(&self) -> Place {
+    /// A permit, when there is one.
+    pub(crate) async fn permit(&self) -> FilePermit {
         // It is never closed.
-        let permit = Arc::clone(&self.places).acquire_owned().await.ok();
-        Place { permit, threads: self.handle() }
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        FilePermit { permit, threads: self.handle() }
     }
 
-    /// A place, where there is one now.
-    pub(crate) fn place_now(&self) -> Option<Place> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place { permit: Some(permit), threads: self.handle() })
+    /// A permit, where there is one now.
+    pub(crate) fn try_permit(&self) -> Option<FilePermit> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(FilePermit { permit: Some(permit), threads: self.handle() })
     }
 
-    /// Does something for which there is a place.
+    /// Does something for which there is a permit.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         // For each poll, since it may come to another worker in between; and for nothing else, since clocks and sockets belong to the worker's own runtime.
         std::future::poll_fn(|context| self.begin(|| work.as_mut().poll(context))).await
     }
 
-    /// Begins something for which there is a place.
+    /// Begins something for which there is a permit.
     pub(crate) fn begin<T>(&self, work: impl FnOnce() -> T) -> T {
         let handle = self.handle();
         let _here = handle.enter();
@@ -90,14 +90,14 @@ impl Drop for FileThreads {
     }
 }
 
-impl Place {
+impl FilePermit {
     /// The operation is over.
     pub(crate) fn done(mut self) {
         self.permit = None;
     }
 }
 
-impl Drop for Place {
+impl Drop for FilePermit {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             drop(self.threads.spawn_blocking(move || drop(permit)));

@@ -206,7 +206,7 @@ impl Quota {
         Err(self.full())
     }
 
-    /// Room for something that is about to be made; it is to be made while this is held. On the threads of a service, where the caller has a place.
+    /// Room for something that is about to be made; it is to be made while this is held. On the threads of a service, where the caller has a permit.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ const CAPACITY: usize = 64 * 1024;
 
 /// Where the next bytes go.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     At(u64),
     End,
 }
@@ -26,7 +26,7 @@ pub(super) enum Place {
 pub(super) struct BoundedWriter {
     file: Arc<File>,
     quota: Quota,
-    place: Place,
+    position: Position,
     state: State,
 }
 
@@ -39,8 +39,8 @@ enum State {
 }
 
 impl BoundedWriter {
-    pub(super) fn new(file: Arc<File>, quota: Quota, place: Place) -> Self {
-        Self { file, quota, place, state: State::Ready }
+    pub(super) fn new(file: Arc<File>, quota: Quota, position: Position) -> Self {
+        Self { file, quota, position, state: State::Ready }
     }
 
     /// Whether it may be written to; what went wrong is told once.
@@ -61,7 +61,7 @@ impl Pollable for BoundedWriter {
     async fn ready(&mut self) {
         let State::Writing(task, bytes) = &mut self.state else { return };
         let written = task.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        if let (Ok(()), Place::At(at)) = (&written, &mut self.place) {
+        if let (Ok(()), Position::At(at)) = (&written, &mut self.position) {
             *at = at.saturating_add(*bytes);
         }
         self.state = written.map_or_else(State::Failed, |()| State::Ready);
@@ -78,9 +78,10 @@ impl OutputStream for BoundedWriter {
                 return Err(StreamError::trap("write not permitted: check_write not called first"));
             }
         }
-        let (file, quota, place) = (Arc::clone(&self.file), self.quota.clone(), self.place);
+        let (file, quota, position) = (Arc::clone(&self.file), self.quota.clone(), self.position);
         let length = bytes.len() as u64;
-        self.state = State::Writing(tokio::task::spawn_blocking(move || write(&file, &quota, place, &bytes)), length);
+        self.state =
+            State::Writing(tokio::task::spawn_blocking(move || write(&file, &quota, position, &bytes)), length);
         Ok(())
     }
 
@@ -100,11 +101,11 @@ impl OutputStream for BoundedWriter {
     }
 }
 
-fn write(file: &File, quota: &Quota, place: Place, bytes: &[u8]) -> io::Result<()> {
+fn write(file: &File, quota: &Quota, position: Position, bytes: &[u8]) -> io::Result<()> {
     let length = bytes.len() as u64;
-    match place {
-        Place::At(at) => quota.grow(file, |_| at.saturating_add(length), || file.write_all_at(bytes, at)),
-        Place::End => quota.grow(file, |size| size.saturating_add(length), || append(file, bytes)),
+    match position {
+        Position::At(at) => quota.grow(file, |_| at.saturating_add(length), || file.write_all_at(bytes, at)),
+        Position::End => quota.grow(file, |size| size.saturating_add(length), || append(file, bytes)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Streams of files, around wasmtime's own: what they begin is on the threads of the guest's service.
 //!
-//! A stream holds a place on these threads as long as something that it has begun may not be over. That is so also where nobody waits for it.
+//! A stream holds a permit on these threads as long as something that it has begun may not be over. That is so also where nobody waits for it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-use crate::file_threads::{FileThreads, Place};
+use crate::file_threads::{FilePermit, FileThreads};
 
 /// Something to put in the place of a stream while it moves.
 struct Nothing;
@@ -42,32 +42,32 @@ impl OutputStream for Nothing {
 /// What a stream has begun on the threads and may not be over.
 struct Begun {
     threads: Arc<FileThreads>,
-    place: Option<Place>,
+    permit: Option<FilePermit>,
 }
 
 impl Begun {
     fn new(threads: Arc<FileThreads>) -> Self {
-        Self { threads, place: None }
+        Self { threads, permit: None }
     }
 
-    /// Waits for a place, where there is none yet.
-    async fn place(&mut self) {
-        if self.place.is_none() {
-            self.place = Some(self.threads.place().await);
+    /// Waits for a permit, where there is none yet.
+    async fn permit(&mut self) {
+        if self.permit.is_none() {
+            self.permit = Some(self.threads.permit().await);
         }
     }
 
-    /// Takes a place, where one is free or there is one already; whether there is one.
-    fn place_now(&mut self) -> bool {
-        if self.place.is_none() {
-            self.place = self.threads.place_now();
+    /// Takes a permit, where one is free or there is one already; whether there is one.
+    fn try_permit(&mut self) -> bool {
+        if self.permit.is_none() {
+            self.permit = self.threads.try_permit();
         }
-        self.place.is_some()
+        self.permit.is_some()
     }
 
     fn over(&mut self) {
-        if let Some(place) = self.place.take() {
-            place.done();
+        if let Some(permit) = self.permit.take() {
+            permit.done();
         }
     }
 }
@@ -88,7 +88,7 @@ impl Reader {
 #[wasmtime_wasi::async_trait]
 impl Pollable for Reader {
     async fn ready(&mut self) {
-        self.begun.place().await;
+        self.begun.permit().await;
         self.begun.threads.within(self.file.ready()).await;
         self.begun.over();
     }
@@ -100,8 +100,8 @@ impl InputStream for Reader {
         if size == 0 {
             return self.file.read(0);
         }
-        if !self.begun.place_now() {
-            // Nothing is there yet. Whoever waits for it waits for a place first.
+        if !self.begun.try_permit() {
+            // Nothing is there yet. Whoever waits for it waits for a permit first.
             return Ok(Bytes::new());
         }
         let read = self.begun.threads.begin(|| self.file.read(size));
@@ -112,7 +112,7 @@ impl InputStream for Reader {
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        self.begun.place().await;
+        self.begun.permit().await;
         let read = self.begun.threads.within(self.file.blocking_read(size)).await;
         self.begun.over();
         read
@@ -128,7 +128,7 @@ impl InputStream for Reader {
 pub(super) struct Writer {
     file: DynOutputStream,
     begun: Begun,
-    /// What is to be written when there is a place.
+    /// What is to be written when there is a permit.
     waiting: Option<Bytes>,
 }
 
@@ -143,13 +143,13 @@ impl Writer {
 impl Pollable for Writer {
     async fn ready(&mut self) {
         if self.waiting.is_some() {
-            self.begun.place().await;
+            self.begun.permit().await;
             if let Some(bytes) = self.waiting.take() {
                 // It was ready to be written to when this came, and says with the next question what went wrong.
                 let _told_then = self.begun.threads.begin(|| self.file.write(bytes));
             }
         }
-        if self.begun.place.is_some() {
+        if self.begun.permit.is_some() {
             self.begun.threads.within(self.file.ready()).await;
             self.begun.over();
         }
@@ -162,7 +162,7 @@ impl OutputStream for Writer {
         if self.waiting.is_some() {
             return Err(StreamError::trap("write not permitted: check_write not called first"));
         }
-        if !self.begun.place_now() {
+        if !self.begun.try_permit() {
             self.waiting = Some(bytes);
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl OutputStream for Writer {
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.ready().await;
-        self.begun.place().await;
+        self.begun.permit().await;
         let written = self.begun.threads.within(self.file.blocking_write_and_flush(bytes)).await;
         self.begun.over();
         written

@@ -17,7 +17,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use super::bounded_writer::{BoundedWriter, Place};
+use super::bounded_writer::{BoundedWriter, Position};
 use super::file_streams::{Reader, Writer};
 use super::resources::has_room;
 use crate::capability::Access;
@@ -156,7 +156,7 @@ impl HostDescriptor for Guest {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
-        let bounded = self.bounded_writer(&file, Place::At(offset))?;
+        let bounded = self.bounded_writer(&file, Position::At(offset))?;
         let stream = self.filesystem().write_via_stream(file, offset)?;
         self.writer(stream, bounded)
     }
@@ -165,7 +165,7 @@ impl HostDescriptor for Guest {
         if !has_room(&mut self.table, 1) {
             return Err(FULL.into());
         }
-        let bounded = self.bounded_writer(&file, Place::End)?;
+        let bounded = self.bounded_writer(&file, Position::End)?;
         let stream = self.filesystem().append_via_stream(file)?;
         self.writer(stream, bounded)
     }
@@ -396,8 +396,8 @@ impl Guest {
         Ok(Some((Arc::clone(&file.file), quota)))
     }
 
-    fn bounded_writer(&mut self, of: &Resource<Descriptor>, place: Place) -> FsResult<Option<BoundedWriter>> {
-        Ok(self.bounded(of)?.map(|(file, quota)| BoundedWriter::new(file, quota, place)))
+    fn bounded_writer(&mut self, of: &Resource<Descriptor>, position: Position) -> FsResult<Option<BoundedWriter>> {
+        Ok(self.bounded(of)?.map(|(file, quota)| BoundedWriter::new(file, quota, position)))
     }
 
     /// Does something that blocks, on the threads of the service.
