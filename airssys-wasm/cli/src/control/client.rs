@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ControlError;
+use super::claim::socket;
 use super::handle::{COMPILING, applying};
-use super::place::socket;
 use super::protocol::{Hello, Reply, Request, VERSION};
 
 /// How much longer than the host itself would take an answer is waited for.

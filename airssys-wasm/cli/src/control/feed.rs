@@ -16,8 +16,8 @@ use super::protocol::{Refusal, Request};
 /// A request that is answered line by line.
 pub(super) struct Feed<'a> {
     of: Of<'a>,
-    /// Its place among those that are.
-    _place: SemaphorePermit<'a>,
+    /// What it counts among those that are.
+    _permit: SemaphorePermit<'a>,
 }
 
 enum Of<'a> {
@@ -36,7 +36,7 @@ impl<'a> Feed<'a> {
     /// Begins it.
     pub(super) fn open(host: &'a Host, request: Request) -> Result<Self, Refusal> {
         let busy = |_| Refusal::new("busy", "as many clients as may be are told what happens already");
-        let (of, place) = match request {
+        let (of, permit) = match request {
             Request::Events { service, kinds, follow } => {
                 let events = subscription(host, service, &kinds)?;
                 (Of::Events { events, follow }, host.feeds.try_acquire().map_err(busy)?)
@@ -49,7 +49,7 @@ impl<'a> Feed<'a> {
             }
             other => return Err(Refusal::new("bug", format!("{other:?} has one line as its answer"))),
         };
-        Ok(Self { of, _place: place })
+        Ok(Self { of, _permit: permit })
     }
 
     /// The next line; none after the last one.

@@ -7,13 +7,13 @@ use std::time::Instant;
 use airssys_wasm::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::connections::MOST_CONNECTIONS;
 use super::protocol::Stopped;
-use super::seats::MOST;
 
 /// Requests at a time that have many lines as their answer, and take as long as their client likes.
 const FEEDS: usize = 8;
-/// Requests at a time that wait for a service; the other seats are for those that look or stop.
-const WAITING: usize = MOST - FEEDS - 8;
+/// Requests at a time that wait for a service; the other connections are for those that look or stop.
+const WAITING: usize = MOST_CONNECTIONS - FEEDS - 8;
 
 /// The host, as its clients see it.
 pub(super) struct Host {

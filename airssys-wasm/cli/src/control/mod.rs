@@ -3,18 +3,18 @@
 //! A request is a variant of [`protocol::Request`], answered in `handle.rs`, or in `feed.rs` where the answer has many lines, asked by a subcommand in `ask/`. The host's side calls the facade
 //! `Runtime` and nothing below it. A client that hangs, floods or talks nonsense costs its own connection and nobody else's.
 
+mod claim;
 mod client;
+mod connections;
 mod error;
 mod feed;
 mod handle;
 mod host;
-mod place;
 pub(crate) mod protocol;
-mod seats;
 mod server;
 mod wire;
 
+pub(crate) use claim::Claim;
 pub(crate) use client::{ask, listen};
 pub(crate) use error::ControlError;
-pub(crate) use place::Claim;
 pub(crate) use server::Control;

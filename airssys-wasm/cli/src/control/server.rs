@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::claim::Claim;
+use super::connections::{Connection, Connections};
 use super::feed::Feed;
 use super::host::Host;
-use super::place::Claim;
 use super::protocol::{Hello, MAX_LINE, Refusal, Reply, Request, Stopped, VERSION};
-use super::seats::{Seat, Seats};
 use super::wire::{Line, Lines, write};
 use super::{ControlError, handle};
 
@@ -72,13 +72,13 @@ fn own_user() -> io::Result<u32> {
 }
 
 async fn accept(host: Arc<Host>, listener: UnixListener) {
-    let seats = Seats::default();
+    let connections = Connections::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let host = Arc::clone(&host);
-                // Where there is no seat the connection ends here.
-                seats.admit(|seat| tokio::spawn(serve(host, stream, seat)).abort_handle());
+                // Where no more are let in, it ends here.
+                connections.admit(|connection| tokio::spawn(serve(host, stream, connection)).abort_handle());
             }
             Err(error) => {
                 tracing::warn!(target: "airssys", %error, "the control socket cannot accept");
@@ -88,7 +88,7 @@ async fn accept(host: Arc<Host>, listener: UnixListener) {
     }
 }
 
-async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
+async fn serve(host: Arc<Host>, stream: UnixStream, connection: Connection) {
     let user = stream.peer_cred().map(|cred| cred.uid());
     let (read, mut to) = stream.into_split();
     let mut lines = Lines::new(read);
@@ -116,7 +116,7 @@ async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
             }
             Line::End => return,
         };
-        seat.working(true);
+        connection.working(true);
         // Whoever stops waits for the end of this, so that the word of it is written before the host goes.
         let _stopping = host.stopped.subscribe();
         let request = serde_json::from_slice(&line).map_err(|error| Refusal::new("bad-request", error));
@@ -135,7 +135,7 @@ async fn serve(host: Arc<Host>, stream: UnixStream, seat: Seat) {
             },
             Err(refusal) => Reply::Error(refusal),
         };
-        seat.working(false);
+        connection.working(false);
         if !write(&mut to, &reply, PATIENCE).await {
             return;
         }
@@ -165,8 +165,8 @@ fn too_long() -> Refusal {
     Refusal::new("too-long", format!("a line has at most {MAX_LINE} bytes"))
 }
 
-/// Writes each line of a feed, as long as that takes: a client that stalls costs its seat and the line that it does not take. False where it is gone, or the
-/// host goes before the feed has ended.
+/// Writes each line of a feed, as long as that takes: a client that stalls costs its connection and the line that it
+/// does not take. False where it is gone, or the host goes before the feed has ended.
 async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf, host: &Host) -> bool {
     let mut stopped = host.stopped.subscribe();
     loop {
@@ -210,7 +210,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
-    use super::{Host, Seats, own_user, serve};
+    use super::{Connections, Host, own_user, serve};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn another_user_is_told_so_and_nothing_else() {
@@ -223,7 +223,7 @@ mod tests {
         for (owner, says) in [(own, "\"mesh\":\"mesh\""), (own + 1, "\"other-user\"")] {
             let host = Arc::new(Host::new(Arc::clone(&runtime), "mesh", Path::new("."), Arc::default(), owner));
             let (theirs, mut ours) = UnixStream::pair().unwrap();
-            Seats::default().admit(|seat| tokio::spawn(serve(host, theirs, seat)).abort_handle());
+            Connections::default().admit(|connection| tokio::spawn(serve(host, theirs, connection)).abort_handle());
             // The other user's host may have hung up already; and a reset, because it did not listen, is an end too.
             let _written = ours.write_all(b"{\"airssys\":1}\n").await;
             let _no_more = ours.shutdown().await;
