@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::compile::{compile, hold};
 use super::desired::Desired;
 use super::hosted::Hosted;
-use super::releases::{Deployable, Freed, Releases, kept};
+use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
 use crate::capability::{Operation, Policy};
 use crate::deploy::{
@@ -57,9 +57,9 @@ impl Hosted {
     ) -> Result<Deployment, DeployError> {
         options.check()?;
         self.check_signatures(service, &release)?;
-        let (free, live) = self.actual.releases.take(service, |releases| Ok(releases.live.clone()))?;
+        let (lock, live) = self.actual.releases.take(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
-        let pending = self.pending(free, options.clone());
+        let pending = self.pending(lock, options.clone());
         let (runtime, keep, name) = (Handle::current(), self.desired.records().keep(), service.to_owned());
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
         let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
@@ -89,7 +89,7 @@ impl Hosted {
         let mut prepared = Vec::with_capacity(set.len());
         for (service, release) in set {
             self.check_signatures(&service, &release)?;
-            let (free, live) = self.actual.releases.take(&service, |releases| Ok(releases.live.clone()))?;
+            let (lock, live) = self.actual.releases.take(&service, |releases| Ok(releases.live.clone()))?;
             self.check_runs(&service)?;
             let (keep, name) = (self.desired.records().keep(), service.clone());
             let prepare = self.prepare(&service, live, release, &options, move |next, _plan, refused| {
@@ -99,7 +99,7 @@ impl Hosted {
                 }
             });
             let next = prepare.await??;
-            prepared.push(Some((service, free, next)));
+            prepared.push(Some((service, lock, next)));
         }
         let policies: Vec<(String, Policy)> =
             prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.node.terms().policy)).collect();
@@ -108,10 +108,10 @@ impl Hosted {
         let mut begun = deploy::Begun::default();
         let mut set = None;
         for at in order {
-            let Some((service, free, next)) = prepared[at].take() else { continue };
+            let Some((service, lock, next)) = prepared[at].take() else { continue };
             let set = set
                 .get_or_insert_with(|| SetId { first: service.clone(), after: self.desired.records().ended(&service) });
-            let deployment = self.switch(free, next, None, Some(set.clone()), options.clone());
+            let deployment = self.switch(lock, next, None, Some(set.clone()), options.clone());
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
             if reached != Progress::Probation {
@@ -206,11 +206,11 @@ impl Hosted {
             deployment.cancel();
             return Ok(deployment);
         }
-        let (free, before) = self.actual.releases.take(service, |releases| {
+        let (lock, before) = self.actual.releases.take(service, |releases| {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
         self.check_runs(service)?;
-        Ok(self.switch(free, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
+        Ok(self.switch(lock, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// See [`crate::Runtime::restore_state`].
@@ -218,7 +218,7 @@ impl Hosted {
         options.check()?;
         let posts = self.actual.actors(service);
         let mut restore = Restore::BroughtOver;
-        let (free, before) = self.actual.releases.take(service, |releases| {
+        let (lock, before) = self.actual.releases.take(service, |releases| {
             // A suspended one has gone back already, but for its state.
             if !posts.suspended().is_empty() {
                 restore = Restore::Suspended;
@@ -230,7 +230,7 @@ impl Hosted {
             }
         })?;
         self.check_runs(service)?;
-        Ok(self.switch(free, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
+        Ok(self.switch(lock, before, Some(restore), None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
     /// See [`crate::Runtime::turns_to_discard`].
@@ -266,30 +266,30 @@ impl Hosted {
 
     pub(super) fn switch(
         &self,
-        free: Freed,
+        lock: DeploymentLock,
         next: Deployable,
         restore: Option<Restore>,
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        Pending { restore, set, ..self.pending(free, options) }.begin(next)
+        Pending { restore, set, ..self.pending(lock, options) }.begin(next)
     }
 
     /// [`Hosted::switch`], written down elsewhere.
     pub(super) fn switch_unrecorded(
         &self,
-        free: Freed,
+        lock: DeploymentLock,
         next: Deployable,
         set: Option<SetId>,
         options: DeployOptions,
     ) -> Deployment {
-        Pending { records: Arc::default(), set, ..self.pending(free, options) }.begin(next)
+        Pending { records: Arc::default(), set, ..self.pending(lock, options) }.begin(next)
     }
 
-    fn pending(&self, free: Freed, options: DeployOptions) -> Pending {
+    fn pending(&self, lock: DeploymentLock, options: DeployOptions) -> Pending {
         let (engines, desired) = (Arc::clone(&self.actual.engines), Arc::clone(&self.desired));
-        let (records, posts) = (Arc::clone(desired.records()), self.actual.actors(free.service()));
-        Pending { engines, records, desired, posts, free, restore: None, set: None, options }
+        let (records, posts) = (Arc::clone(desired.records()), self.actual.actors(lock.service()));
+        Pending { engines, records, desired, posts, lock, restore: None, set: None, options }
     }
 }
 
@@ -299,7 +299,7 @@ struct Pending {
     records: Arc<Records>,
     desired: Arc<Desired>,
     posts: deploy::Posts,
-    free: Freed,
+    lock: DeploymentLock,
     restore: Option<Restore>,
     set: Option<SetId>,
     options: DeployOptions,
@@ -320,8 +320,8 @@ impl Pending {
     }
 
     fn order(&self, next: &Deployable) -> deploy::Order {
-        let Self { engines, records, posts, free, restore, set, options, .. } = self;
-        let live = free.look(|releases| (releases.live.source(), releases.live.template.tier()));
+        let Self { engines, records, posts, lock, restore, set, options, .. } = self;
+        let live = lock.look(|releases| (releases.live.source(), releases.live.template.tier()));
         let mut options = options.clone();
         if live.as_ref().is_none_or(|(_, tier)| *tier != next.template.tier()) {
             // Two compilers are not to be compared.
@@ -329,7 +329,7 @@ impl Pending {
         }
         let page = Arc::new(Page {
             records: Arc::clone(records),
-            service: free.service().to_owned(),
+            service: lock.service().to_owned(),
             live: live.map_or_else(|| next.source(), |(live, _)| live),
             next: next.source(),
             set: set.clone(),
@@ -342,19 +342,19 @@ impl Pending {
 
     /// Lets it run, and sees to what becomes of the service.
     fn follow(self, order: deploy::Order, next: Deployable) -> Deployment {
-        let Self { engines, desired, posts, free, .. } = self;
-        let (service, releases) = (free.service().to_owned(), Arc::clone(free.releases()));
+        let Self { engines, desired, posts, lock, .. } = self;
+        let (service, releases) = (lock.service().to_owned(), Arc::clone(lock.releases()));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| next.clone());
         let deployment = deploy::begin(order, move |end| {
             if *end == Progress::Live {
-                free.look(|found| {
+                lock.look(|found| {
                     // One that was suspended is live already, but for its state.
                     if !Arc::ptr_eq(&found.live.template, &next.template) {
                         found.previous = Some(std::mem::replace(&mut found.live, next));
                     }
                 });
             }
-            drop(free);
+            drop(lock);
             crate::blocking::spawn(move || desired.sweep());
         });
         releases.look(&service, |found| found.deployment = Some(deployment.clone()));

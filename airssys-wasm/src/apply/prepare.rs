@@ -15,7 +15,7 @@ use super::error::{ApplyError, RuntimeError};
 use super::hosted::Hosted;
 use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
 use super::record::{InForceError, Next, SchemaChange, Unsettled};
-use super::releases::{Deployable, Freed, kept, served};
+use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
 use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Template, TemplateError};
@@ -96,11 +96,11 @@ impl Hosted {
     }
 
     /// Lets no deployment begin of the services that are touched.
-    fn take_all(&self, differences: &[Difference]) -> Result<HashMap<String, Freed>, DeployError> {
+    fn take_all(&self, differences: &[Difference]) -> Result<HashMap<String, DeploymentLock>, DeployError> {
         let there = differences.iter().filter(|found| found.subject == Subject::Service && found.fate != Fate::Added);
         let take = |found: &Difference| {
-            let (freed, _) = self.actual.releases.take(&found.name, |releases| Ok(releases.live.clone()))?;
-            Ok((found.name.clone(), freed))
+            let (lock, _) = self.actual.releases.take(&found.name, |releases| Ok(releases.live.clone()))?;
+            Ok((found.name.clone(), lock))
         };
         there.map(take).collect()
     }

@@ -86,12 +86,12 @@ impl LiveReleases {
         self.all().iter().map(|(service, releases)| (service.clone(), releases.live.clone())).collect()
     }
 
-    /// One deployment a service at a time: takes the place of this one.
+    /// Takes the lock of a service, which has one deployment at a time.
     pub(super) fn take(
         self: &Arc<Self>,
         service: &str,
         what: impl FnOnce(&Releases) -> Result<Deployable, DeployError>,
-    ) -> Result<(Freed, Deployable), DeployError> {
+    ) -> Result<(DeploymentLock, Deployable), DeployError> {
         let mut all = self.all();
         let found = all.get_mut(service).ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
         if found.taken {
@@ -99,12 +99,12 @@ impl LiveReleases {
         }
         let what = what(found)?;
         found.taken = true;
-        Ok((self.freed(service), what))
+        Ok((self.lock_taken(service), what))
     }
 
-    /// Frees a service that is taken already.
-    pub(super) fn freed(self: &Arc<Self>, service: &str) -> Freed {
-        Freed { releases: Arc::clone(self), service: service.to_owned() }
+    /// The lock of a service that is taken already.
+    pub(super) fn lock_taken(self: &Arc<Self>, service: &str) -> DeploymentLock {
+        DeploymentLock { releases: Arc::clone(self), service: service.to_owned() }
     }
 
     /// The services that may send to this one or call it, by name.
@@ -126,13 +126,13 @@ impl LiveReleases {
     }
 }
 
-/// Lets the next deployment of a service begin when this one is over, however it ends.
-pub(super) struct Freed {
+/// Held by the deployment of a service: the next one can begin when this is dropped.
+pub(super) struct DeploymentLock {
     releases: Arc<LiveReleases>,
     service: String,
 }
 
-impl Freed {
+impl DeploymentLock {
     pub(super) fn service(&self) -> &str {
         &self.service
     }
@@ -147,7 +147,7 @@ impl Freed {
     }
 }
 
-impl Drop for Freed {
+impl Drop for DeploymentLock {
     fn drop(&mut self) {
         self.look(|found| found.taken = false);
     }

@@ -127,10 +127,10 @@ impl Steps<'_> {
         previous: Option<Deployable>,
     ) -> Result<(), Failed> {
         let is_back = self.live(service).is_some_and(|now| Arc::ptr_eq(&now.template, &live.template));
-        if !is_back && let Some(freed) = self.taken.remove(service) {
+        if !is_back && let Some(lock) = self.taken.remove(service) {
             let mut options = DeployOptions::default();
             (options.probation, options.handover_deadline) = (Duration::ZERO, self.change.options.handover_deadline);
-            let back = self.hosted.switch_unrecorded(freed, live.clone(), None, options);
+            let back = self.hosted.switch_unrecorded(lock, live.clone(), None, options);
             let end = back.ended().await;
             if end != Progress::Live {
                 return Err(Failed::new(format!("{service} does not go back"), format!("{end:?}")));

@@ -23,7 +23,7 @@ use super::error::{ApplyError, RuntimeError};
 use super::hosted::Hosted;
 use super::plan::{Applied, ApplyPlan, Failed};
 use super::record::{InForceError, Next};
-use super::releases::{Deployable, Freed, Releases};
+use super::releases::{Deployable, DeploymentLock, Releases};
 use super::stops::hold;
 use super::tree::{service_of, supervised};
 use crate::actor::{Placed, ServiceSpec};
@@ -42,7 +42,7 @@ pub(super) struct Steps<'a> {
     hosted: &'a Hosted,
     change: Change,
     /// No deployment begins of those that are in it.
-    taken: HashMap<String, Freed>,
+    taken: HashMap<String, DeploymentLock>,
     /// Where each service of both topologies is, now.
     standing: BTreeMap<String, Standing>,
     /// What served before what is to, where that is known.
@@ -76,7 +76,7 @@ enum Done {
 
 impl<'a> Steps<'a> {
     /// From the topology in force to another one.
-    pub(super) fn new(hosted: &'a Hosted, change: Change, taken: HashMap<String, Freed>) -> Self {
+    pub(super) fn new(hosted: &'a Hosted, change: Change, taken: HashMap<String, DeploymentLock>) -> Self {
         let mut standing = BTreeMap::new();
         for (above, _, nodes) in supervised(&change.before) {
             for service in nodes.iter().filter_map(service_of) {
@@ -233,7 +233,7 @@ impl<'a> Steps<'a> {
             let previous = self.previous.remove(&service);
             let releases = &self.hosted.actual.releases;
             releases.insert(&service, Releases { live: next, previous, deployment: None, taken: true });
-            self.taken.insert(service.clone(), releases.freed(&service));
+            self.taken.insert(service.clone(), releases.lock_taken(&service));
             self.done.push(Done::Added(service));
             all.push(placed);
         }

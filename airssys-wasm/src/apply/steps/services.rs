@@ -118,8 +118,8 @@ impl Steps<'_> {
             let before = releases.look(service, |found| (found.live.clone(), found.previous.clone()));
             // Dropped, those that were begun go back.
             let missing = || Failed::new(service, "it is gone");
-            let ((live, previous), freed) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
-            let deployment = self.hosted.switch_unrecorded(freed, next.clone(), Some(set.clone()), options.clone());
+            let ((live, previous), lock) = before.zip(self.taken.remove(service)).ok_or_else(missing)?;
+            let deployment = self.hosted.switch_unrecorded(lock, next.clone(), Some(set.clone()), options.clone());
             self.done.push(Done::Deployed(service.clone(), live, previous));
             begun.0.push((service.clone(), deployment.clone()));
             let reached = deployment.switched().await;
@@ -156,8 +156,8 @@ impl Steps<'_> {
     /// No deployment of it begins until the apply is over.
     pub(super) fn take_again(&mut self, service: &str) -> Result<(), Failed> {
         let taken = self.hosted.actual.releases.take(service, |releases| Ok(releases.live.clone()));
-        let (freed, _) = taken.map_err(|error| Failed::new(service, error))?;
-        self.taken.insert(service.to_owned(), freed);
+        let (lock, _) = taken.map_err(|error| Failed::new(service, error))?;
+        self.taken.insert(service.to_owned(), lock);
         Ok(())
     }
 
