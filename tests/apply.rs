@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, told, until};
 use airssys_wasm::ApplyError;
-use airssys_wasm::apply::{ApplyPlan, CutOff, Way, in_force};
+use airssys_wasm::apply::{ApplyPlan, ChangeMode, CutOff, in_force};
 use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::{Runtime, RuntimeBuilder};
@@ -278,7 +278,7 @@ async fn what_can_be_changed_in_place_is_changed_under_the_same_instance() {
         let plan = applying.apply(&BASE.replace("name = \"counter\"\n", &format!("name = \"counter\"\n{all}"))).await;
         assert_eq!(
             plan.differences.iter().map(|found| (found.name.as_str(), found.way)).collect::<Vec<_>>(),
-            [("counter", Way::InPlace)]
+            [("counter", ChangeMode::InPlace)]
         );
         load.more(20).await;
     }
@@ -327,7 +327,7 @@ async fn the_bound_of_all_durable_state_changes_under_the_services_that_run() {
     ] {
         let plan = applying.apply(&with(settings)).await;
         let told = plan.differences.iter().flat_map(|found| &found.settings).map(|of| (of.key.as_str(), of.way));
-        assert_eq!(told.collect::<Vec<_>>(), [("durable_state", Way::InPlace)]);
+        assert_eq!(told.collect::<Vec<_>>(), [("durable_state", ChangeMode::InPlace)]);
         assert_eq!(written(applying.tell("keeper", &set("b")).await.unwrap()), is_written);
         let bytes = if is_written { 2 * 60_003 } else { 60_003 };
         assert_eq!(applying.runtime.durable_bytes(), Some((bytes, most)));
@@ -402,7 +402,7 @@ async fn what_an_instance_is_made_with_is_changed_by_a_deployment() {
         );
         let plan = applying.apply(&edited).await;
         let found: Vec<_> = plan.differences.iter().map(|found| (found.name.as_str(), found.way)).collect();
-        assert_eq!(found, [("counter", Way::Deployment)], "{line}");
+        assert_eq!(found, [("counter", ChangeMode::Deployment)], "{line}");
         assert!(plan.differences[0].notes[0].contains("starts anew"), "{plan:?}");
         load.more(20).await;
     }
@@ -466,7 +466,7 @@ async fn a_service_that_has_to_be_stopped_and_started_loses_no_message_and_no_st
         let plan = applying.apply(&line).await;
         let found: Vec<_> =
             plan.differences.iter().filter(|found| found.name == "counter").map(|found| found.way).collect();
-        assert_eq!(found, [Way::Restart], "{line}");
+        assert_eq!(found, [ChangeMode::Restart], "{line}");
         load.more(20).await;
     }
     load.end(&applying).await;
@@ -497,7 +497,7 @@ async fn keys_keep_their_state_when_a_keyed_service_moves() {
     // Its rules, in place.
     let plan =
         applying.apply(&of("supervisor = \"back\"\n").replace("max_awake = 2", "max_awake = 5, max_keys = 11")).await;
-    assert_eq!(plan.differences[0].way, Way::InPlace);
+    assert_eq!(plan.differences[0].way, ChangeMode::InPlace);
     applying.ask("keys/10", "a", 1).await;
     let one_more = applying.runtime.call("keys/11", "{}", PATIENCE).await.unwrap_err();
     assert!(matches!(one_more, CallError::NotSent(SendError::Overloaded { .. })), "{one_more}");
@@ -636,7 +636,7 @@ async fn a_release_that_was_deployed_stays_until_the_topology_names_another_one(
     let deployment = applying.runtime.deploy("counter", two, quick()).await.unwrap();
     deployment.ended().await;
     let plan = applying.apply(&BASE.replace("name = \"counter\"\n", "name = \"counter\"\nretries = 1\n")).await;
-    assert_eq!((plan.deployed.len(), plan.differences[0].way), (1, Way::InPlace));
+    assert_eq!((plan.deployed.len(), plan.differences[0].way), (1, ChangeMode::InPlace));
     assert_eq!(applying.ask("counter", "a", 1).await["release"], json!("two"));
     // The file says so too now, so there is nothing to do but to write it down.
     let named = BASE.replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nretries = 1\nrelease = \"two.wasm\"");

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// How a change is brought about. The later ones take more with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum ChangeMode {
     /// Under what runs: the same instances, the same mailboxes.
     InPlace,
     /// By a deployment: a new instance takes over between two messages, and goes back where it does not start, crashes or is not well. Address, mailbox and
@@ -35,7 +35,7 @@ pub enum Way {
     NotRunning,
 }
 
-impl Way {
+impl ChangeMode {
     /// Its name, as in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

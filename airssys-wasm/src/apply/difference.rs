@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::schema::{Schema, Way};
+use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity, SpawnedRules};
 use crate::topology::{Node, ServiceNode, Topology, keys, write};
 use airssys_rt_shim::child::Shutdown;
@@ -46,7 +46,7 @@ pub struct Setting {
     /// What it would be.
     pub to: String,
     /// How that is brought about.
-    pub way: Way,
+    pub way: ChangeMode,
 }
 
 /// One supervisor or service that is not the same in both.
@@ -59,7 +59,7 @@ pub struct Difference {
     /// What happened to it.
     pub fate: Fate,
     /// How all of it is brought about: the most that one of its settings takes.
-    pub way: Way,
+    pub way: ChangeMode,
     /// The keys that differ, where it changed.
     pub settings: Vec<Setting>,
     /// What goes with it, for people.
@@ -71,14 +71,14 @@ pub struct Difference {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::apply::{Way, differences};
+/// use airssys_wasm::apply::{ChangeMode, differences};
 /// use airssys_wasm::topology::Topology;
 ///
 /// let from = Topology::new("shop");
 /// let mut to = from.clone();
 /// to.root.intensity = 5;
 /// let found = differences(&from, &to);
-/// assert_eq!((found[0].name.as_str(), found[0].way), ("shop", Way::InPlace));
+/// assert_eq!((found[0].name.as_str(), found[0].way), ("shop", ChangeMode::InPlace));
 /// assert_eq!(found[0].settings[0].to, "5");
 /// ```
 #[must_use]
@@ -94,7 +94,7 @@ pub(crate) fn differences_with(
 ) -> Vec<Difference> {
     let (before, after) = (Places::of(from), Places::of(to));
     let mut found: Vec<Difference> = mesh(from, to).into_iter().collect();
-    let root = compared(&from.root.table(), &to.root.table(), |_| Way::InPlace);
+    let root = compared(&from.root.table(), &to.root.table(), |_| ChangeMode::InPlace);
     let root = root.into_iter().chain(order(&from.children, &to.children)).collect();
     found.extend(changed(Subject::Supervisor, &to.name, root));
     for (name, place) in &after.in_order {
@@ -104,7 +104,7 @@ pub(crate) fn differences_with(
                     found.push(simple(Subject::Supervisor, name, Fate::Added, Vec::new()));
                     continue;
                 };
-                let mut settings = compared(&write::supervisor(old), &write::supervisor(node), |_| Way::InPlace);
+                let mut settings = compared(&write::supervisor(old), &write::supervisor(node), |_| ChangeMode::InPlace);
                 settings.extend(moved("parent", above, &place.above));
                 settings.extend(order(&old.children, &node.children));
                 found.extend(changed(Subject::Supervisor, name, settings));
@@ -194,17 +194,17 @@ impl<'a> Places<'a> {
 }
 
 fn simple(subject: Subject, name: &str, fate: Fate, notes: Vec<String>) -> Difference {
-    Difference { subject, name: name.to_owned(), fate, way: Way::StartOrStop, settings: Vec::new(), notes }
+    Difference { subject, name: name.to_owned(), fate, way: ChangeMode::StartOrStop, settings: Vec::new(), notes }
 }
 
 /// None where no setting differs.
 fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Difference> {
     let way = settings.iter().map(|setting| setting.way).max()?;
     let notes = match (subject, way) {
-        (Subject::Service, Way::Restart) => {
+        (Subject::Service, ChangeMode::Restart) => {
             vec!["handles what waits for it first; its instances and their memory go, its state stays".to_owned()]
         }
-        (Subject::Mesh, Way::NotRunning) => {
+        (Subject::Mesh, ChangeMode::NotRunning) => {
             vec!["another name is another mesh: give it a data folder of its own".to_owned()]
         }
         _ => Vec::new(),
@@ -213,10 +213,10 @@ fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Diffe
 }
 
 fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
-    let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| Way::InPlace);
+    let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| ChangeMode::InPlace);
     if from.name != to.name {
         let (from, to) = (from.name.clone(), to.name.clone());
-        settings.push(Setting { key: "name".to_owned(), from, to, way: Way::NotRunning });
+        settings.push(Setting { key: "name".to_owned(), from, to, way: ChangeMode::NotRunning });
     }
     changed(Subject::Mesh, &to.name, settings)
 }
@@ -246,16 +246,16 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Set
     }
     let mut settings = compared(&before, &after, way);
     if actors.0 != actors.1 {
-        settings.push(Setting { key: "actors".to_owned(), from: actors.0, to: actors.1, way: Way::Restart });
+        settings.push(Setting { key: "actors".to_owned(), from: actors.0, to: actors.1, way: ChangeMode::Restart });
     }
     if from.keeping != to.keeping && !settings.iter().any(|setting| setting.key == "state") {
         let told = |node: &ServiceNode| if node.keeping == Keeping::Durable { "durable" } else { "memory" }.to_owned();
-        settings.push(Setting { key: "state".to_owned(), from: told(from), to: told(to), way: Way::Restart });
+        settings.push(Setting { key: "state".to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart });
     }
     if other_release && !settings.iter().any(|setting| setting.key == "release") {
         let named = to.named.display().to_string();
         let changed = format!("{named}, which is another one now");
-        settings.push(Setting { key: "release".to_owned(), from: named, to: changed, way: Way::Deployment });
+        settings.push(Setting { key: "release".to_owned(), from: named, to: changed, way: ChangeMode::Deployment });
     }
     settings
 }
@@ -276,7 +276,7 @@ fn actors(multiplicity: Multiplicity) -> String {
 }
 
 /// How another value of a service's key is brought about; `limits.memory` is a key of a table.
-fn way(key: &str) -> Way {
+fn way(key: &str) -> ChangeMode {
     let mut parts = key.split('.');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let (keys, key) = match first {
@@ -284,12 +284,12 @@ fn way(key: &str) -> Way {
         "grants" => (keys::GRANTS, second),
         first => (keys::SERVICE, first),
     };
-    keys.iter().find(|known| known.key == key).and_then(|known| known.way).unwrap_or(Way::InPlace)
+    keys.iter().find(|known| known.key == key).and_then(|known| known.way).unwrap_or(ChangeMode::InPlace)
 }
 
 fn moved(key: &str, from: &[&str], to: &[&str]) -> Option<Setting> {
     let told = |above: &[&str]| if above.is_empty() { "the root".to_owned() } else { above.join("/") };
-    (from != to).then(|| Setting { key: key.to_owned(), from: told(from), to: told(to), way: Way::Restart })
+    (from != to).then(|| Setting { key: key.to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart })
 }
 
 /// Children that are in both and stand in another order.
@@ -301,11 +301,11 @@ fn order(from: &[Node], to: &[Node]) -> Option<Setting> {
         names.iter().filter(|name| both.contains(name)).map(String::as_str).collect::<Vec<_>>().join(", ")
     };
     let (from, to) = (told(&from), told(&to));
-    (from != to).then(|| Setting { key: "children".to_owned(), from, to, way: Way::InPlace })
+    (from != to).then(|| Setting { key: "children".to_owned(), from, to, way: ChangeMode::InPlace })
 }
 
 /// The keys whose values differ, in order.
-fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> Way) -> Vec<Setting> {
+fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> ChangeMode) -> Vec<Setting> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     flatten("", from, &mut before);
     flatten("", to, &mut after);

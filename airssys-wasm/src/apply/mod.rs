@@ -30,7 +30,7 @@ mod supervisors;
 mod tiers;
 mod tree;
 
-pub use crate::schema::Way;
+pub use crate::schema::ChangeMode;
 pub use difference::{Difference, Fate, Setting, Subject, differences};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;

@@ -6,7 +6,7 @@ use super::difference::{Difference, Setting, Subject, differences};
 use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
 use crate::error::Crash;
 use crate::hint::Act;
-use crate::schema::Way;
+use crate::schema::ChangeMode;
 use crate::topology::Topology;
 
 /// What an apply would change.
@@ -59,7 +59,8 @@ pub(crate) fn ungranted_of(differences: &[Difference], topology: &Topology) -> V
 
 /// What cannot be done to a mesh that runs, or has run.
 pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
-    let refused = differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == Way::NotRunning);
+    let refused =
+        differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == ChangeMode::NotRunning);
     refused
         .map(|Setting { key, from, to, .. }| PlanRefusal {
             code: "other-mesh".to_owned(),

@@ -21,7 +21,7 @@ use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
 use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
 use crate::registry::Digest;
-use crate::schema::Way;
+use crate::schema::ChangeMode;
 use crate::topology::{ServiceNode, Topology, folders, range};
 
 impl Hosted {
@@ -131,7 +131,7 @@ impl Hosted {
             let is_live = node.zip(live.get(&found.name)).is_some_and(|(node, live)| is_live(node, live, &others));
             if is_live && found.subject == Subject::Service && found.fate == Fate::Changed {
                 found.settings.retain(|setting| setting.key != "release");
-                found.way = found.settings.iter().map(|setting| setting.way).max().unwrap_or(Way::InPlace);
+                found.way = found.settings.iter().map(|setting| setting.way).max().unwrap_or(ChangeMode::InPlace);
             }
             found.fate != Fate::Changed || !found.settings.is_empty()
         });
@@ -188,7 +188,7 @@ impl Hosted {
                     == (node.limits.of_instance(), node.release.manifest.lane)
             });
             let template = match (same, known.get(&key(node))) {
-                (Some(live), _) if found.way == Way::Deployment => Arc::new(Template::clone(&live.template)),
+                (Some(live), _) if found.way == ChangeMode::Deployment => Arc::new(Template::clone(&live.template)),
                 (Some(live), _) => Arc::clone(&live.template),
                 (None, Some(template)) if found.fate == Fate::Added => Arc::clone(template),
                 (None, _) => {
@@ -289,7 +289,7 @@ async fn other_releases(target: &Topology, live: &HashMap<String, Deployable>) -
 
 /// Says what becomes of the memory of those that are deployed.
 fn tell_memory(differences: &mut [Difference], live: &HashMap<String, Deployable>, next: &HashMap<String, Deployable>) {
-    for found in differences.iter_mut().filter(|found| found.way == Way::Deployment) {
+    for found in differences.iter_mut().filter(|found| found.way == ChangeMode::Deployment) {
         let (Some(live), Some(next)) = (live.get(&found.name), next.get(&found.name)) else { continue };
         let handed_over = live.template.hands_over() && next.template.hands_over();
         let memory = if handed_over { "its memory is handed over" } else { "its memory starts anew, its state stays" };

@@ -1,6 +1,6 @@
 //! A key of a table, and the number that is written for it.
 
-use super::Way;
+use super::ChangeMode;
 use super::range::{OutOfRange, Range, Unit};
 
 /// One key.
@@ -14,7 +14,7 @@ pub(crate) struct Key {
     /// What the book says of its default, where that is not the value alone.
     pub(crate) default: Option<&'static str>,
     /// How it is changed while a host runs; none where it is not for one that does.
-    pub(crate) way: Option<Way>,
+    pub(crate) way: Option<ChangeMode>,
     /// What the book says about it.
     pub(crate) meaning: &'static str,
     /// What happens to who wants more.
@@ -27,7 +27,7 @@ impl Key {
         key: &'static str,
         kind: &'static str,
         default: &'static str,
-        way: Option<Way>,
+        way: Option<ChangeMode>,
         meaning: &'static str,
     ) -> Self {
         Self { key, kind, range: None, default: Some(default), way, meaning, past: None }

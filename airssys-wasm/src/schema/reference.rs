@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::Way;
+use super::ChangeMode;
 use super::key::Key;
 use super::range::{Range, Unit, YEAR, amount};
 
@@ -12,7 +12,7 @@ pub(crate) fn markdown(heads: [&'static str; 4], keys: &[Key], defaults: &Table)
         keys.iter().any(|key| !cell(key).is_empty()).then_some((head, cell))
     };
     let past = column("past it", |key| key.past.unwrap_or_default());
-    let changed = column("changed", |key| key.way.map(Way::told).unwrap_or_default());
+    let changed = column("changed", |key| key.way.map(ChangeMode::told).unwrap_or_default());
     let more: Vec<_> = [past, changed].into_iter().flatten().collect();
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let heads = heads.into_iter().chain(more.iter().map(|(head, _)| *head));

@@ -113,7 +113,7 @@ macro_rules! schema {
                         $crate::schema::schema!(@some [$((*($range).start(), *($range).end()))?]),
                     ),
                     default: $crate::schema::schema!(@some [$($default)?]),
-                    way: $crate::schema::schema!(@some [$($crate::schema::Way::$way)?]),
+                    way: $crate::schema::schema!(@some [$($crate::schema::ChangeMode::$way)?]),
                     meaning: concat!($($text),+),
                     past: $crate::schema::schema!(@some [$($past)?]),
                 },)+

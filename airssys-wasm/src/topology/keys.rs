@@ -5,14 +5,14 @@ use toml::Table;
 
 use super::tree::{RootSpec, TopologySettings};
 use crate::limits::{FOLDER_BYTES, Limits, NODE_BYTES};
-use crate::schema::{Key, OutOfRange, Schema, Unit, Way, markdown, size_text};
+use crate::schema::{ChangeMode, Key, OutOfRange, Schema, Unit, markdown, size_text};
 use crate::settings::{KeyedRules, Shape, SpawnedRules};
 
 /// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what its number may be (`in`), what it means.
 macro_rules! keys {
     ($($key:literal: $kind:literal, $default:literal $(, by $way:ident)? $(, in $unit:ident $ends:expr)?, $meaning:literal;)+) => {
         &[$(
-            Key::told($key, $kind, $default, keys!(@some [$(Way::$way)?]), $meaning)
+            Key::told($key, $kind, $default, keys!(@some [$(ChangeMode::$way)?]), $meaning)
                 $(.within(Unit::$unit, *($ends).start(), *($ends).end()))?
         ),+]
     };

@@ -1,6 +1,6 @@
 //! What is different between two topologies, for people.
 
-use airssys_wasm::apply::{ApplyPlan, Difference, Fate, Subject, Way};
+use airssys_wasm::apply::{ApplyPlan, ChangeMode, Difference, Fate, Subject};
 
 use super::{count, printable};
 
@@ -49,9 +49,9 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
             Subject::Service => "service",
         };
         let way = match found.way {
-            Way::InPlace => ", in place",
-            Way::Deployment => ", by a deployment",
-            Way::Restart => ", stopped and started",
+            ChangeMode::InPlace => ", in place",
+            ChangeMode::Deployment => ", by a deployment",
+            ChangeMode::Restart => ", stopped and started",
             _ => "",
         };
         let notes = if found.notes.is_empty() { String::new() } else { format!(": {}", found.notes.join("; ")) };

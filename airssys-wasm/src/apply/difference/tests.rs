@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Difference, Fate, Subject, Way, differences};
+use super::{ChangeMode, Difference, Fate, Subject, differences};
 use crate::topology::Topology;
 
 const BASE: &str = r#"name = "m"
@@ -55,7 +55,7 @@ fn short(difference: &Difference) -> String {
         .iter()
         .map(|of| format!("{} {} -> {} [{}]", of.key, of.from, of.to, of.way.name()))
         .collect();
-    let most = difference.settings.iter().map(|of| of.way).max().unwrap_or(Way::StartOrStop);
+    let most = difference.settings.iter().map(|of| of.way).max().unwrap_or(ChangeMode::StartOrStop);
     assert_eq!(difference.way, most);
     format!("{sign} {subject} {}: {}", difference.name, settings.join(", ")).trim_end_matches(": ").to_owned()
 }

@@ -29,7 +29,7 @@ use super::tree::{service_of, supervised};
 use crate::actor::{Placed, ServiceSpec};
 use crate::engine::{Shape, Template};
 use crate::limits::InstanceLimits;
-use crate::schema::Way;
+use crate::schema::ChangeMode;
 use crate::settings::Keeping;
 use crate::state::durable::{Shelf, StateError, StateFile};
 use crate::topology::ServiceNode;
@@ -184,18 +184,18 @@ impl<'a> Steps<'a> {
     async fn come_about(&mut self) -> Result<(), Failed> {
         self.place().await.map_err(|error| Failed::new("what is new cannot be placed", error))?;
         self.grow().await?;
-        for service in self.services(|fate, way| fate == Fate::Changed && way == Way::InPlace) {
+        for service in self.services(|fate, way| fate == Fate::Changed && way == ChangeMode::InPlace) {
             self.change_in_place(&service).await?;
         }
         self.deploy().await?;
-        for service in self.services(|fate, way| fate == Fate::Changed && way == Way::Restart) {
+        for service in self.services(|fate, way| fate == Fate::Changed && way == ChangeMode::Restart) {
             self.restart(&service).await?;
         }
         Ok(())
     }
 
     /// The services that have this fate, in the order of the topology.
-    fn services(&self, which: impl Fn(Fate, Way) -> bool) -> Vec<String> {
+    fn services(&self, which: impl Fn(Fate, ChangeMode) -> bool) -> Vec<String> {
         let found = self.change.differences.iter().filter(|found| found.subject == Subject::Service);
         found.filter(|found| which(found.fate, found.way)).map(|found| found.name.clone()).collect()
     }

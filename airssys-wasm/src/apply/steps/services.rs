@@ -16,7 +16,7 @@ use crate::capability::{Operation, Policy};
 use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::Service;
-use crate::schema::Way;
+use crate::schema::ChangeMode;
 use crate::settings::{Multiplicity, Terms};
 use crate::state::durable::told;
 use crate::topology::Topology;
@@ -95,7 +95,7 @@ impl Steps<'_> {
 
     /// Deploys what an instance is made with, all of it or nothing: those that are called before those who call them, and on probation together.
     pub(super) async fn deploy(&mut self) -> Result<(), Failed> {
-        let set = self.services(|fate, way| fate == Fate::Changed && way == Way::Deployment);
+        let set = self.services(|fate, way| fate == Fate::Changed && way == ChangeMode::Deployment);
         let mut nexts = Vec::with_capacity(set.len());
         for service in set {
             let next = self.next(&service)?;
