@@ -15,7 +15,7 @@ use super::before::{Before, Returning};
 use super::decide::Event;
 use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
-use super::swap::{Held, MemoryHandover, NotSwapped, Swap, Swapped, Way};
+use super::swap::{Held, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
@@ -46,7 +46,7 @@ impl ComponentActor {
     /// Lets another release take over, where it is not withdrawn and does not fail. There may be no instance before it,
     /// and none after it. What was cut off for it hands nothing over.
     pub(super) async fn take_over(&mut self, swap: Swap, cut_off: Option<Crash>) {
-        let Swap { next, prepared, way, memory, until, claim, answer } = swap;
+        let Swap { next, prepared, kind, memory, until, claim, answer } = swap;
         if !claim.take() {
             return;
         }
@@ -58,14 +58,14 @@ impl ComponentActor {
             let hands_over = self.live.serving().template.hands_over() && next.template.hands_over();
             hands_over && memory != MemoryHandover::Never
         });
-        let swapped = match way {
-            Way::Forth(probation) => self.forth(&next, prepared, Some(probation), memory, until).await,
-            Way::Same { before } if self.suspended || !self.live.is_settled_on(&before) => {
+        let swapped = match kind {
+            SwapKind::Forward(probation) => self.forth(&next, prepared, Some(probation), memory, until).await,
+            SwapKind::Same { before } if self.suspended || !self.live.is_settled_on(&before) => {
                 Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
             }
-            Way::Same { .. } => self.forth(&next, prepared, None, memory, until).await,
-            Way::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
-            Way::Anew { state, known } => self.forget(&state, known).await,
+            SwapKind::Same { .. } => self.forth(&next, prepared, None, memory, until).await,
+            SwapKind::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
+            SwapKind::Afresh { state, known } => self.forget(&state, known).await,
         };
         self.is_ordered = false;
         let untold = self.untold.take();

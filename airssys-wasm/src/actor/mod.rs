@@ -43,7 +43,7 @@ pub use shadow::{Difference, Rehearsed};
 pub use spec::ServiceSpec;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
-pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, Swapped, Way};
+pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, SwapKind, Swapped};
 pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 

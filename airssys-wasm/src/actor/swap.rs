@@ -22,7 +22,7 @@ pub(crate) struct Swap {
     pub(crate) next: Arc<Serving>,
     /// None where the actor has to make it itself.
     pub(crate) prepared: Option<Prepared>,
-    pub(crate) way: Way,
+    pub(crate) kind: SwapKind,
     pub(crate) memory: MemoryHandover,
     /// When the actor is to go on, with whichever release.
     pub(crate) until: Instant,
@@ -35,14 +35,14 @@ impl Swap {
     pub(crate) fn new(
         next: Arc<Serving>,
         prepared: Option<Prepared>,
-        way: Way,
+        kind: SwapKind,
         memory: MemoryHandover,
         until: Instant,
     ) -> (Box<Self>, Ordered) {
         let (answer, answered) = oneshot::channel();
         let claim = Arc::<Claim>::default();
         let ordered = Ordered { claim: Arc::clone(&claim), answered };
-        (Box::new(Self { next, prepared, way, memory, until, claim, answer }), ordered)
+        (Box::new(Self { next, prepared, kind, memory, until, claim, answer }), ordered)
     }
 }
 
@@ -89,10 +89,10 @@ impl Drop for Untold {
     }
 }
 
-/// Which way a switch goes.
-pub(crate) enum Way {
+/// What a swap is for.
+pub(crate) enum SwapKind {
     /// To a release that may go back by itself. Where it fails, the one before goes on.
-    Forth(Probation),
+    Forward(Probation),
     /// To the same release, better compiled, where it serves still and is not on probation. It never goes back.
     Same {
         /// What has to serve still.
@@ -109,7 +109,7 @@ pub(crate) enum Way {
     },
     /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves
     /// is dropped without a good-bye.
-    Anew {
+    Afresh {
         /// What is forgotten.
         state: Arc<State>,
         /// What [`State::forgotten`] said when that was asked for.

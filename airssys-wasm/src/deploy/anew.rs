@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::actor::{MemoryHandover, NotSwapped, Post, Swap, Way};
+use crate::actor::{MemoryHandover, NotSwapped, Post, Swap, SwapKind};
 use crate::error::Crash;
 use crate::state::State;
 
@@ -23,8 +23,8 @@ pub(crate) async fn begin_anew(
     known: u64,
     mut until: Instant,
 ) -> Option<Result<(), Crash>> {
-    let way = Way::Anew { state: Arc::clone(state), known };
-    let (swap, mut ordered) = Swap::new(post.live.serving(), None, way, MemoryHandover::Never, until);
+    let kind = SwapKind::Afresh { state: Arc::clone(state), known };
+    let (swap, mut ordered) = Swap::new(post.live.serving(), None, kind, MemoryHandover::Never, until);
     post.offer(swap).ok()?;
     let (mut may_cut, hurried) = (true, Arc::<AtomicBool>::default());
     let end = loop {

@@ -14,8 +14,8 @@ use super::order::{Order, Posts, Restore};
 use super::taken::Taken;
 use super::{Setback, Strategy};
 use crate::actor::{
-    Before, End, Held, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap, Swapped,
-    Way, start,
+    Before, End, Held, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap, SwapKind,
+    Swapped, start,
 };
 use crate::error::Crash;
 use crate::router::place::Target;
@@ -157,11 +157,11 @@ impl Order {
             };
             let (told, crashes) = mpsc::unbounded_channel();
             let probation = Probation { before: Arc::clone(&before), failed: told.clone() };
-            let way = match &put_back {
-                Some(saved) => Way::Back { saved: saved.clone(), discard: true, held: None },
-                None => Way::Forth(probation),
+            let kind = match &put_back {
+                Some(saved) => SwapKind::Back { saved: saved.clone(), discard: true, held: None },
+                None => SwapKind::Forward(probation),
             };
-            let swap = Swap::new(Arc::clone(&next), prepared, way, options.memory, until);
+            let swap = Swap::new(Arc::clone(&next), prepared, kind, options.memory, until);
             match self.hand_over(post, swap, &self.next_name()).await {
                 Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
@@ -211,8 +211,8 @@ impl Order {
         let until = Instant::now() + self.options.handover_deadline;
         let saved = post.live.saved_on_trial();
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
-            let way = Way::Back { saved: saved.clone(), discard: false, held: held.take() };
-            let swap = Swap::new(Arc::clone(before), None, way, MemoryHandover::WherePossible, until);
+            let kind = SwapKind::Back { saved: saved.clone(), discard: false, held: held.take() };
+            let swap = Swap::new(Arc::clone(before), None, kind, MemoryHandover::WherePossible, until);
             match self.hand_over(post, swap, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.

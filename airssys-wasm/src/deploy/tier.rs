@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::order::Posts;
-use crate::actor::{Control, MemoryHandover, Post, Swap, Swapped, Way, start};
+use crate::actor::{Control, MemoryHandover, Post, Swap, SwapKind, Swapped, start};
 use crate::engine::{Engines, Template};
 use crate::registry::Memory;
 
@@ -47,8 +47,8 @@ pub(crate) async fn tier_up(
             left += usize::from(!post.live.improve(&before, &next));
             continue;
         };
-        let way = Way::Same { before };
-        let (swap, mut ordered) = Swap::new(next, Some(prepared), way, MemoryHandover::Required, until);
+        let kind = SwapKind::Same { before };
+        let (swap, mut ordered) = Swap::new(next, Some(prepared), kind, MemoryHandover::Required, until);
         // An order and no offer: it is for the incarnation that serves.
         let swapped = match post.order(Control::Swap(swap)) {
             Ok(()) => match ordered.ends_by(until).await {

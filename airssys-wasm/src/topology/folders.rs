@@ -224,7 +224,8 @@ pub(crate) fn check_release<'a>(
         return Ok(());
     }
     let read = files_of(&release.component);
-    let ways: Vec<Way> = read.iter().filter_map(|path| nearest(path)).map(|(way, _)| way).collect();
+    let resolved: Vec<ResolvedPath> =
+        read.iter().filter_map(|path| nearest(path)).map(|(resolved, _)| resolved).collect();
     for node in services {
         for (granted, _, held) in grants(node).filter(|(_, access, _)| *access == Access::ReadWrite) {
             let found = match held.0.as_ref() {
@@ -234,7 +235,7 @@ pub(crate) fn check_release<'a>(
             // What is gone nobody can write to.
             let Ok(found) = found else { continue };
             let id = (found.st_dev, found.st_ino);
-            if ways.iter().any(|way| way.steps.iter().any(|step| step.id == id)) {
+            if resolved.iter().any(|resolved| resolved.steps.iter().any(|step| step.id == id)) {
                 return Err(FolderError::OfTheHost { granted, what: RELEASE, path: release.component.clone() });
             }
         }
@@ -243,7 +244,7 @@ pub(crate) fn check_release<'a>(
 }
 
 /// The way to a folder, or to the last one above a path that is there; and whether it is all of the path.
-fn nearest(path: &Path) -> Option<(Way, bool)> {
+fn nearest(path: &Path) -> Option<(ResolvedPath, bool)> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     whole.ancestors().find_map(|path| Some((walk(path, &HashMap::new()).ok()?, path == whole)))
 }
@@ -274,13 +275,13 @@ fn open(
     let mut stands_on = Vec::with_capacity(guarded.len());
     for guarded in guarded {
         // What is not there yet will be in the last folder that is there.
-        let place = nearest(&guarded.path).map(|(way, is_whole)| Way { is_whole, ..way });
+        let place = nearest(&guarded.path).map(|(resolved, is_whole)| ResolvedPath { is_whole, ..resolved });
         stands_on.push((guarded, place));
     }
     let mut notes = Vec::new();
     for (granted, access) in all {
-        let way = match walk(&granted.host, &writable) {
-            Ok(way) => way,
+        let resolved = match walk(&granted.host, &writable) {
+            Ok(resolved) => resolved,
             // It was opened when that was its path.
             Err(_) if folders.contains_key(granted) => continue,
             Err(Lost::Errno(errno)) => return Err(cannot(granted, errno)),
@@ -294,23 +295,24 @@ fn open(
             if guarded.readable && *access == Access::Read {
                 continue;
             }
-            let holds = place.steps.iter().any(|step| step.id == way.id());
+            let holds = place.steps.iter().any(|step| step.id == resolved.id());
             // What may be read has no secrets, and nothing else of the host below it.
-            let lies_in = !guarded.readable && place.is_whole && way.steps.iter().any(|step| step.id == place.id());
+            let lies_in =
+                !guarded.readable && place.is_whole && resolved.steps.iter().any(|step| step.id == place.id());
             if holds || lies_in {
                 let (what, path) = (guarded.what, guarded.path.clone());
                 return Err(FolderError::OfTheHost { granted: granted.clone(), what, path });
             }
         }
-        if way.indirect {
+        if resolved.indirect {
             let to = std::fs::canonicalize(&granted.host).unwrap_or_else(|_| granted.host.clone());
             notes.push(FolderNote::Indirect { granted: granted.clone(), to });
         }
-        let above = way.steps.len().checked_sub(2).and_then(|at| way.steps[at].within);
+        let above = resolved.steps.len().checked_sub(2).and_then(|at| resolved.steps[at].within);
         if let Some(writable) = above.and_then(|within| writable.get(&within)) {
             notes.push(FolderNote::Within { granted: granted.clone(), writable: writable.clone() });
         }
-        let mut steps = way.steps;
+        let mut steps = resolved.steps;
         let folder = steps.pop().map(|step| Arc::new(Folder::new(step.folder, step.id)));
         folders.entry(granted.clone()).or_insert(Held(folder));
     }
@@ -330,7 +332,7 @@ impl From<Errno> for Lost {
 }
 
 /// The folders from the root down to one.
-struct Way {
+struct ResolvedPath {
     steps: Vec<Step>,
     /// Whether there was a link or `..` in it.
     indirect: bool,
@@ -345,7 +347,7 @@ struct Step {
     within: Option<Id>,
 }
 
-impl Way {
+impl ResolvedPath {
     fn id(&self) -> Id {
         self.steps.last().map_or((0, 0), |step| step.id)
     }
@@ -365,24 +367,25 @@ fn step(
 }
 
 /// Opens a folder one name at a time, each in the one before.
-fn walk(path: &Path, writable: &HashMap<Id, Granted>) -> Result<Way, Lost> {
+fn walk(path: &Path, writable: &HashMap<Id, Granted>) -> Result<ResolvedPath, Lost> {
     let path = std::path::absolute(path).map_err(|_| Errno::NOENT)?;
-    let mut way = Way { steps: vec![step(CWD, OsStr::new("/"), None, writable)?], indirect: false, is_whole: true };
+    let mut resolved =
+        ResolvedPath { steps: vec![step(CWD, OsStr::new("/"), None, writable)?], indirect: false, is_whole: true };
     let mut names: VecDeque<OsString> = names(&path).collect();
     let mut links = 0;
     while let Some(name) = names.pop_front() {
-        let Some(here) = way.steps.last() else { return Err(Errno::NOENT.into()) };
+        let Some(here) = resolved.steps.last() else { return Err(Errno::NOENT.into()) };
         let is_up = name == "..";
         let is_link = !is_up
             && FileType::from_raw_mode(statat(&here.folder, &name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode).is_symlink();
         if is_up || is_link {
-            way.indirect = true;
+            resolved.indirect = true;
             if let Some(through) = here.within {
                 return Err(Lost::Diverted { by: name.to_string_lossy().into_owned(), through });
             }
         }
         if is_up {
-            way.steps.truncate(way.steps.len().saturating_sub(1).max(1));
+            resolved.steps.truncate(resolved.steps.len().saturating_sub(1).max(1));
         } else if is_link {
             links += 1;
             if links > MOST_LINKS {
@@ -390,15 +393,15 @@ fn walk(path: &Path, writable: &HashMap<Id, Granted>) -> Result<Way, Lost> {
             }
             let target = PathBuf::from(OsString::from_vec(readlinkat(&here.folder, &name, Vec::new())?.into_bytes()));
             if target.is_absolute() {
-                way.steps.truncate(1);
+                resolved.steps.truncate(1);
             }
             self::names(&target).rev().for_each(|name| names.push_front(name));
         } else {
             let next = step(&here.folder, &name, here.within, writable)?;
-            way.steps.push(next);
+            resolved.steps.push(next);
         }
     }
-    Ok(way)
+    Ok(resolved)
 }
 
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
