@@ -38,11 +38,11 @@ struct Damaged {
 impl Damaged {
     fn of(damage: &Damage) -> Self {
         // What is beside a part that cannot be read is well.
-        let spot = damage.spot().filter(|_| !matches!(damage, Damage::Between { .. }));
+        let location = damage.location().filter(|_| !matches!(damage, Damage::Between { .. }));
         Self {
-            service: spot.as_ref().map(|spot| spot.service.clone()),
-            actor: spot.as_ref().map(|spot| spot.actor.clone()),
-            key: spot.and_then(|spot| spot.key),
+            service: location.as_ref().map(|location| location.service.clone()),
+            actor: location.as_ref().map(|location| location.actor.clone()),
+            key: location.and_then(|location| location.key),
             says: damage.to_string(),
         }
     }

@@ -7,7 +7,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::StateError;
 use super::damage::{Damage, damaged};
 use super::layout::{OLD_STATES_TABLE, STATES_TABLE, VALUE};
-use super::spot::Spot;
+use super::location::Location;
 use super::sums::{Record, of_value, write_value};
 
 /// Writes what stands there in format 1 with sums, in the same step.
@@ -30,7 +30,7 @@ pub(super) fn bring_over(writing: &WriteTransaction, path: &Path) -> Result<(), 
             }
             let Some(named) = key.strip_prefix(VALUE) else {
                 let read = Record::of_old_bytes(value.value());
-                record = read.ok_or_else(|| damaged(path, &[Damage::Record { of: Spot::of(service, actor) }]))?;
+                record = read.ok_or_else(|| damaged(path, &[Damage::Record { of: Location::of(service, actor) }]))?;
                 continue;
             };
             let sum = of_value(service, actor, named, value.value());

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::StateError;
+use super::location::Location;
 use super::lost::{Key, Lost, only};
-use super::spot::Spot;
 
 /// Damages that one error names; there may be very many.
 const NAMED: usize = 5;
@@ -22,28 +22,28 @@ pub enum Damage {
     /// A part of the file cannot be read, or not as a whole, and nobody knows what was in it.
     Between {
         /// The last before it; none where it is at the beginning.
-        after: Option<Spot>,
+        after: Option<Location>,
         /// The first after it; none where it is at the end.
-        before: Option<Spot>,
+        before: Option<Location>,
         /// The first and the last service that may have had something there; none where that is not known.
         services: (Option<String>, Option<String>),
     },
     /// The record of a state, which says how many values it has.
     Record {
         /// Of which state.
-        of: Spot,
+        of: Location,
     },
     /// Values of a state are missing, or from another time.
     State {
         /// Which state.
-        of: Spot,
+        of: Location,
         /// What.
         detail: String,
     },
     /// One value.
     Value {
         /// Which.
-        of: Spot,
+        of: Location,
     },
     /// What a host has found damaged, and does without since. What is left of it stands in the file.
     Lost {
@@ -77,12 +77,12 @@ impl fmt::Display for Damage {
 impl Damage {
     /// Where it is, as far as that is known; for a part that cannot be read, what is before it or after it.
     #[must_use]
-    pub fn spot(&self) -> Option<Spot> {
+    pub fn location(&self) -> Option<Location> {
         match self {
             Self::File { .. } => None,
             Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()).cloned(),
             Self::Record { of } | Self::State { of, .. } | Self::Value { of } => Some(of.clone()),
-            Self::Lost { lost } => Some(lost.spot()),
+            Self::Lost { lost } => Some(lost.location()),
         }
     }
 

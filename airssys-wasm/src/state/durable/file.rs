@@ -22,7 +22,7 @@ use super::StateError;
 use super::bring_over::bring_over;
 use super::damage::damaged;
 use super::kept::Kept;
-use super::layout::{self, ABOUT_TABLE, FORMAT, ID, NEWEST, Place, STATES_TABLE, VALUE, WITH_LOST};
+use super::layout::{self, ABOUT_TABLE, FORMAT, ID, NEWEST, RowKey, STATES_TABLE, VALUE, WITH_LOST};
 use super::lost::{self, Key, Lost};
 use super::mark::{Mark, Marked};
 use super::newest::{chosen, emptied, older, pages, refuse_newer};
@@ -236,11 +236,11 @@ impl StateFile {
                 // The smallest text that comes after this key.
                 let next = format!("{actor}\0");
                 let all = (service, actor, "")..(service, next.as_str(), "");
-                let drop_all = |_: Place<'_>, _: &[u8]| {
+                let drop_all = |_: RowKey<'_>, _: &[u8]| {
                     there_was = true;
                     false
                 };
-                table.retain_in::<Place<'_>, _>(all, drop_all).map_err(self.error("write"))?;
+                table.retain_in::<RowKey<'_>, _>(all, drop_all).map_err(self.error("write"))?;
             }
             writing.commit().map_err(self.error("write"))?;
             Ok(there_was)
@@ -271,7 +271,7 @@ impl StateFile {
                 for (service, states) in all {
                     let next = format!("{service}\0");
                     let all = (service, "", "")..(next.as_str(), "", "");
-                    table.retain_in::<Place<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
+                    table.retain_in::<RowKey<'_>, _>(all, |_, _| false).map_err(self.error("write"))?;
                     for (actor, kept) in states {
                         // What has values was written to: without a record nobody would know what they mean.
                         let commits = kept.commits.max(u64::from(!kept.values.is_empty()));
@@ -404,7 +404,7 @@ impl StateFile {
         Ok(())
     }
 
-    pub(super) fn states(&self) -> Result<redb::ReadOnlyTable<Place<'static>, &'static [u8]>, StateError> {
+    pub(super) fn states(&self) -> Result<redb::ReadOnlyTable<RowKey<'static>, &'static [u8]>, StateError> {
         let reading = self.database()?.begin_read().map_err(self.error("read"))?;
         reading.open_table(STATES_TABLE).map_err(self.error("read"))
     }

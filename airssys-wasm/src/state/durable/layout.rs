@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use redb::TableDefinition;
 
 /// By service, key of the actor, and [`RECORD`] or [`VALUE`] and the key of the value.
-pub(super) type Place<'a> = (&'a str, &'a str, &'a str);
+pub(super) type RowKey<'a> = (&'a str, &'a str, &'a str);
 
 /// What is true of the whole file: [`FORMAT`] and [`ID`].
 pub(super) const ABOUT: &str = "about";
@@ -20,10 +20,10 @@ pub(super) const WITH_LOST: u64 = 3;
 pub(super) const ID: &str = "id";
 /// All states. What stands there ends with its sum.
 pub(super) const STATES: &str = "summed";
-pub(super) const STATES_TABLE: TableDefinition<'_, Place<'_>, &[u8]> = TableDefinition::new(STATES);
+pub(super) const STATES_TABLE: TableDefinition<'_, RowKey<'_>, &[u8]> = TableDefinition::new(STATES);
 /// The same in format 1, without sums.
 pub(super) const OLD_STATES: &str = "states";
-pub(super) const OLD_STATES_TABLE: TableDefinition<'_, Place<'_>, &[u8]> = TableDefinition::new(OLD_STATES);
+pub(super) const OLD_STATES_TABLE: TableDefinition<'_, RowKey<'_>, &[u8]> = TableDefinition::new(OLD_STATES);
 /// The key of a state's record.
 pub(super) const RECORD: &str = "";
 /// Stands before the key of a value.

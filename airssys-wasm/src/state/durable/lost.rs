@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StateError;
 use super::layout::LOST_TABLE;
-use super::spot::Spot;
+use super::location::Location;
 
 /// A service and the key of an actor, in the order of the file.
 pub(super) type Key = (String, String);
@@ -39,14 +39,14 @@ pub(super) fn only(service: &str, actor: &str) -> (Key, Key) {
 }
 
 impl Lost {
-    pub(super) fn at(spot: &Spot, says: String) -> Self {
-        let (from, to) = only(&spot.service, &spot.actor);
+    pub(super) fn at(location: &Location, says: String) -> Self {
+        let (from, to) = only(&location.service, &location.actor);
         Self { from, to: Some(to), says }
     }
 
     /// Where it begins.
-    pub(super) fn spot(&self) -> Spot {
-        Spot { service: self.from.0.clone(), actor: self.from.1.clone(), key: None }
+    pub(super) fn location(&self) -> Location {
+        Location { service: self.from.0.clone(), actor: self.from.1.clone(), key: None }
     }
 
     pub(super) fn says(&self) -> &str {

@@ -8,9 +8,9 @@ use super::StateError;
 use super::damage::{Damage, damaged};
 use super::file::StateFile;
 use super::kept::{Kept, Loaded, Shelved};
-use super::layout::{Place, RECORD, VALUE};
+use super::layout::{RECORD, RowKey, VALUE};
+use super::location::Location;
 use super::lost::{self, Lost};
-use super::spot::Spot;
 use super::sums::{Record, SUM, Sums, read_value};
 
 impl StateFile {
@@ -26,7 +26,7 @@ impl StateFile {
             let mut from = String::new();
             // A step for each service, however much state it has.
             loop {
-                let mut rest = states.range::<Place<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
+                let mut rest = states.range::<RowKey<'_>>((from.as_str(), "", "")..).map_err(self.error("read"))?;
                 let Some(first) = rest.next() else { return Ok(services) };
                 let service = first.map_err(self.error("read"))?.0.value().0.to_owned();
                 // The smallest text that comes after all keys of this service.
@@ -57,7 +57,7 @@ impl StateFile {
             let mut expected = Sums::default();
             let mut last: Option<Box<str>> = None;
             let mut damage = Vec::new();
-            for entry in states.range::<Place<'_>>((service, "", "")..).map_err(self.error("read"))? {
+            for entry in states.range::<RowKey<'_>>((service, "", "")..).map_err(self.error("read"))? {
                 let (place, value) = entry.map_err(self.error("read"))?;
                 let (of, actor, key) = place.value();
                 if of != service {
@@ -77,7 +77,7 @@ impl StateFile {
                         }
                         None => {
                             let key = Some(key.to_owned());
-                            damage.push(Damage::Value { of: Spot { key, ..Spot::of(service, actor) } });
+                            damage.push(Damage::Value { of: Location { key, ..Location::of(service, actor) } });
                         }
                     },
                     None => match Record::of_bytes(service, actor, value.value()) {
@@ -85,12 +85,12 @@ impl StateFile {
                             (loaded.kept.commits, loaded.kept.schema) = (record.commits, record.schema);
                             expected = record.sums;
                         }
-                        None => damage.push(Damage::Record { of: Spot::of(service, actor) }),
+                        None => damage.push(Damage::Record { of: Location::of(service, actor) }),
                     },
                 }
             }
             compare(service, last, expected, &found, &mut damage);
-            let of = |damage: &Damage| Some(Lost::at(&damage.spot()?, damage.to_string()));
+            let of = |damage: &Damage| Some(Lost::at(&damage.location()?, damage.to_string()));
             let lost = self.lost().into_iter().chain(damage.iter().filter_map(of));
             let lost: Vec<_> = lost.filter_map(|lost| lost.keys_of(service)).collect();
             found.retain(|actor, _| !lost.iter().any(|lost| lost.has(actor)));
@@ -104,7 +104,7 @@ impl StateFile {
             let next = format!("{service}\0");
             let all = (service, "", "")..(next.as_str(), "", "");
             let mut bytes = 0;
-            for entry in self.states()?.range::<Place<'_>>(all).map_err(self.error("read"))? {
+            for entry in self.states()?.range::<RowKey<'_>>(all).map_err(self.error("read"))? {
                 let (place, value) = entry.map_err(self.error("read"))?;
                 if let Some(key) = place.value().2.strip_prefix(VALUE) {
                     bytes += (key.len() + value.value().len().saturating_sub(SUM)) as u64;
@@ -122,7 +122,7 @@ impl StateFile {
             };
             let record = Record::of_bytes(service, actor, found.value());
             let record =
-                record.ok_or_else(|| damaged(self.name(), &[Damage::Record { of: Spot::of(service, actor) }]))?;
+                record.ok_or_else(|| damaged(self.name(), &[Damage::Record { of: Location::of(service, actor) }]))?;
             Ok(record.commits)
         })
     }
@@ -140,6 +140,6 @@ fn compare(
     let sums = found.get(&actor).map(|loaded| loaded.sums).unwrap_or_default();
     if sums != expected {
         let detail = format!("it has {} values, and had {}, or they are others", sums.values(), expected.values());
-        damage.push(Damage::State { of: Spot::of(service, &actor), detail });
+        damage.push(Damage::State { of: Location::of(service, &actor), detail });
     }
 }

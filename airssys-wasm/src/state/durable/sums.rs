@@ -7,7 +7,7 @@
 use redb::{StorageError, Table};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::layout::{self, Place};
+use super::layout::{self, RowKey};
 
 /// Of a sum, in bytes.
 pub(super) const SUM: usize = 8;
@@ -66,7 +66,7 @@ impl Record {
     /// Writes it, or takes it away where nobody has written to the state.
     pub(super) fn put(
         self,
-        table: &mut Table<'_, Place<'static>, &'static [u8]>,
+        table: &mut Table<'_, RowKey<'static>, &'static [u8]>,
         service: &str,
         actor: &str,
     ) -> Result<(), StorageError> {

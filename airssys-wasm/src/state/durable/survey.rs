@@ -12,9 +12,9 @@ use super::StateError;
 use super::damage::{Damage, damaged};
 use super::kept::Kept;
 use super::layout::{self, ABOUT, FORMAT, ID, LOST, NEWEST, OLD_STATES, RECORD, STATES, VALUE};
+use super::location::Location;
 use super::lost::Lost;
 use super::pages::{Commit, Of, Pages, Seen};
-use super::spot::Spot;
 use super::sums::{Record, Sums, read_value};
 
 /// What is in a file of durable states.
@@ -49,14 +49,14 @@ struct Seeing {
     keep: bool,
     states: BTreeMap<String, BTreeMap<Box<str>, Found>>,
     damage: BTreeSet<Damage>,
-    last: Option<Spot>,
+    last: Option<Location>,
     /// The hole that is not at its end yet.
     hole: Option<Hole>,
 }
 
 /// What is known of a part that cannot be read.
 struct Hole {
-    after: Option<Spot>,
+    after: Option<Location>,
     services: (Option<String>, Option<String>),
 }
 
@@ -157,9 +157,9 @@ impl Seeing {
     }
 
     /// The hole ends before this.
-    fn close(&mut self, before: Option<&Spot>) {
+    fn close(&mut self, before: Option<&Location>) {
         let Some(Hole { after, services: (first, last) }) = self.hole.take() else { return };
-        let of = |spot: Option<&Spot>| spot.map(|spot| spot.service.clone());
+        let of = |location: Option<&Location>| location.map(|location| location.service.clone());
         let services = (first.or_else(|| of(after.as_ref())), last.or_else(|| of(before)));
         self.damage.insert(Damage::Between { after, before: before.cloned(), services });
     }
@@ -167,13 +167,13 @@ impl Seeing {
     fn entry(&mut self, place: &[u8], bytes: &[u8], is_doubtful: bool) {
         let Some([service, actor, key]) = place_of(place) else { return self.hole(None, None) };
         let value = key.strip_prefix(VALUE);
-        let spot = |key: Option<&str>| Spot {
+        let location = |key: Option<&str>| Location {
             service: service.to_owned(),
             actor: actor.to_owned(),
             key: key.map(str::to_owned),
         };
         if !is_doubtful {
-            self.close(Some(&spot(value)));
+            self.close(Some(&location(value)));
         }
         let is_old = self.format < NEWEST;
         let read = match value {
@@ -210,12 +210,12 @@ impl Seeing {
         }
         if read.is_none() {
             self.damage.insert(match value {
-                Some(key) => Damage::Value { of: spot(Some(key)) },
-                None => Damage::Record { of: spot(None) },
+                Some(key) => Damage::Value { of: location(Some(key)) },
+                None => Damage::Record { of: location(None) },
             });
         }
         if !is_doubtful {
-            self.last = Some(spot(value));
+            self.last = Some(location(value));
         }
     }
 
@@ -225,7 +225,7 @@ impl Seeing {
         let is_old = self.format < NEWEST;
         for (service, states) in &self.states {
             for (actor, found) in states {
-                let of = || Spot { service: service.clone(), actor: actor.to_string(), key: None };
+                let of = || Location { service: service.clone(), actor: actor.to_string(), key: None };
                 let detail = match found.record {
                     None if found.is_named => continue,
                     None => {

@@ -4,8 +4,8 @@ use std::fs;
 
 use super::super::damage::Damage;
 use super::super::layout::STATES_TABLE;
+use super::super::location::Location;
 use super::super::lost::{Key, all_of, only};
-use super::super::spot::Spot;
 use super::*;
 
 fn lost(from: (&str, &str), to: Option<(&str, &str)>) -> Lost {
@@ -35,19 +35,19 @@ fn a_range_has_what_is_between_its_ends_and_loses_what_begins_anew() {
     assert_eq!(keys(&without(&between, all_of("b"))), ["a/x"]);
     assert_eq!(keys(&without(&between, all_of("c"))), ["a/x", "b/", "b/k"]);
     assert_eq!(keys(&without(&all, all_of("b"))), ["a/", "a/x", "c/"]);
-    let one = Lost::at(&Spot { service: "b".into(), actor: "k".into(), key: None }, String::new());
+    let one = Lost::at(&Location { service: "b".into(), actor: "k".into(), key: None }, String::new());
     assert_eq!(keys(std::slice::from_ref(&one)), ["b/k"]);
     assert_eq!(without(&one, only("b", "k")), []);
 }
 
 #[test]
 fn what_is_on_both_sides_of_a_hole_is_not_lost_and_a_hole_without_sides_is_everything() {
-    let spot = |service: &str, actor: &str| Spot { service: service.into(), actor: actor.into(), key: None };
+    let location = |service: &str, actor: &str| Location { service: service.into(), actor: actor.into(), key: None };
     let hole = |after, before| Damage::Between { after, before, services: (None, None) };
-    let between = hole(Some(spot("a", "x")), Some(spot("b", "k0")));
+    let between = hole(Some(location("a", "x")), Some(location("b", "k0")));
     assert_eq!(keys(&[between.lost().unwrap().unwrap()]), ["b/", "b/k"]);
-    assert_eq!(keys(&[hole(Some(spot("b", "k0")), None).lost().unwrap().unwrap()]), ["b/l", "c/"]);
-    let within = hole(Some(spot("a", "x")), Some(spot("a", "x")));
+    assert_eq!(keys(&[hole(Some(location("b", "k0")), None).lost().unwrap().unwrap()]), ["b/l", "c/"]);
+    let within = hole(Some(location("a", "x")), Some(location("a", "x")));
     assert_eq!(within.lost(), Some(None), "the state's own record says what is missing");
     assert_eq!(hole(None, None).lost(), None);
 }
@@ -145,7 +145,7 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     write(&new).await.unwrap();
     journal.close().await;
     let survey = StateFile::survey(data.path()).unwrap();
-    assert!(survey.damage.iter().all(|damage| damage.spot().unwrap().actor == "x"), "{:?}", survey.damage);
+    assert!(survey.damage.iter().all(|damage| damage.location().unwrap().actor == "x"), "{:?}", survey.damage);
     assert_eq!(survey.states["a"]["y"].values["k"], "new");
 
     let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0).unwrap();

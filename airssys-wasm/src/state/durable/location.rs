@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Where something is.
+/// A state in that file, or one of its values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spot {
+pub struct Location {
     /// The service.
     pub service: String,
     /// The key of the actor; empty for a service's only state.
@@ -13,14 +13,14 @@ pub struct Spot {
     pub key: Option<String>,
 }
 
-impl Spot {
+impl Location {
     /// A whole state.
     pub(super) fn of(service: &str, actor: &str) -> Self {
         Self { service: service.to_owned(), actor: actor.to_owned(), key: None }
     }
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(key) = &self.key {
             write!(f, "the value {key:?} of ")?;
