@@ -55,7 +55,7 @@ pub(super) async fn opened(
     })?;
     let started = Journal::start(file, bytes);
     let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
-    journal.room().set_most(most);
+    journal.budget().set_most(most);
     let shelf = |(service, kept): (String, _)| {
         let shelf = Shelf::new(journal.clone(), &service, kept);
         (service, Arc::new(shelf))

@@ -117,7 +117,7 @@ impl Hosted {
 
     /// See [`crate::Runtime::durable_bytes`].
     pub(crate) fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
-        self.actual.journal().map(|journal| (journal.room().bytes(), journal.room().most()))
+        self.actual.journal().map(|journal| (journal.budget().bytes(), journal.budget().most()))
     }
 
     /// See [`crate::Runtime::is_quiet`].

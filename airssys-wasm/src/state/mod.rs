@@ -23,7 +23,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use self::committed::Committed;
-use self::durable::{Kept, LostStates, Room, Sums};
+use self::durable::{Budget, Kept, LostStates, Sums};
 pub(crate) use self::full::{Full, IncrementError};
 pub(crate) use self::listing::UnknownCursor;
 pub(crate) use self::saved::Saved;
@@ -51,7 +51,7 @@ pub(crate) struct State {
 struct Home {
     /// The way to the thread that makes commits durable. That ends when nobody has a way to it any more.
     thread: Thread,
-    room: Arc<Room>,
+    budget: Arc<Budget>,
     service: Arc<str>,
     actor: Box<str>,
     /// The message whose turn was saved last.
@@ -267,7 +267,7 @@ impl Transaction {
             return Err(Full::State { bytes: bytes as u64, most: most as u64 });
         }
         if let Some(home) = state.home.as_ref().filter(|_| new > old) {
-            home.room.after(home.room.bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
+            home.budget.after(home.budget.bytes(), (self.added + new) as u64, (self.removed + old) as u64)?;
         }
         if let Some(together) = state.together.as_ref().filter(|_| new > old) {
             let first = if state.is_empty() { OVERHEAD_BYTES } else { 0 };

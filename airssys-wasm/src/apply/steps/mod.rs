@@ -289,7 +289,7 @@ impl<'a> Steps<'a> {
         actual.mesh.set(&target.settings.mesh);
         actual.engines.set_baseline_from(target.settings.baseline_from);
         if let Some(journal) = actual.journal() {
-            journal.room().set_most(target.settings.durable_bytes);
+            journal.budget().set_most(target.settings.durable_bytes);
         }
         self.hosted.desired.put_in_force(self.change.written.clone());
         let deployed = self.done.iter().filter_map(|done| match done {

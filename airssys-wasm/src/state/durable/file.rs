@@ -447,7 +447,7 @@ impl Drop for StateFile {
 
 /// What a killed host or an error has left unfinished is taken back here.
 fn database(storage: &Storage, path: &Path) -> Result<Database, StateError> {
-    let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage.lend());
+    let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage.share());
     sound(path, || open().map_err(StateError::of("open", path)))
 }
 

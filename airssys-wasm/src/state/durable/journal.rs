@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::StateError;
+use super::budget::Budget;
 use super::file::StateFile;
 use super::kept::Shelved;
-use super::room::Room;
 use super::sums::Sums;
 use super::writer::{Order, Pause, Writer, pause};
 use crate::state::{Home, NO_MESSAGE, Thread};
@@ -22,12 +22,12 @@ pub(crate) struct Journal {
     orders: Sender<Order>,
     /// The same for the states.
     thread: Thread,
-    room: Arc<Room>,
+    budget: Arc<Budget>,
 }
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Journal").field("budget", &self.budget).finish_non_exhaustive()
     }
 }
 
@@ -42,8 +42,8 @@ impl Journal {
     /// The same, with another pause between looks at a disk that failed.
     pub(super) fn start_with(file: StateFile, bytes: u64, pause: Pause) -> io::Result<Self> {
         let (orders, asked) = channel();
-        let room = Arc::new(Room::new(bytes));
-        let writer = Writer::new(file, Arc::clone(&room), pause);
+        let budget = Arc::new(Budget::new(bytes));
+        let writer = Writer::new(file, Arc::clone(&budget), pause);
         let runtime = Handle::try_current().ok();
         let work = move || {
             // The rest of a commit may start tasks.
@@ -54,14 +54,14 @@ impl Journal {
         let to = orders.clone();
         // Where the thread is gone, what whoever waits is told by is dropped with the commit.
         let saves = move |save| drop(to.send(Order::Save(save)));
-        Ok(Self { orders, thread: Arc::new(saves), room })
+        Ok(Self { orders, thread: Arc::new(saves), budget })
     }
 
     /// Where a state is kept whose values come to these sums.
     pub(super) fn home(&self, service: &Arc<str>, actor: &str, sums: Sums) -> Home {
         Home {
             thread: Arc::clone(&self.thread),
-            room: Arc::clone(&self.room),
+            budget: Arc::clone(&self.budget),
             service: Arc::clone(service),
             actor: actor.into(),
             last: AtomicU64::new(NO_MESSAGE),
@@ -71,8 +71,8 @@ impl Journal {
     }
 
     /// How much there is, and may be.
-    pub(crate) fn room(&self) -> &Room {
-        &self.room
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Waits until all that was to be saved is saved, or will never be.

@@ -10,6 +10,7 @@
 //! what it has too much is taken back.
 
 mod bring_over;
+mod budget;
 mod damage;
 mod error;
 mod file;
@@ -22,7 +23,6 @@ mod mark;
 mod newest;
 mod pages;
 mod read;
-mod room;
 mod salvage;
 mod shelf;
 mod storage;
@@ -30,6 +30,7 @@ mod sums;
 mod survey;
 mod writer;
 
+pub(super) use budget::Budget;
 pub use damage::Damage;
 pub use error::StateError;
 pub use file::StateFile;
@@ -41,7 +42,6 @@ pub use location::Location;
 pub use lost::Lost;
 pub(super) use lost::LostStates;
 pub(crate) use lost::told;
-pub(super) use room::Room;
 pub(crate) use shelf::Shelf;
 pub(super) use sums::Sums;
 pub use survey::Survey;

@@ -64,8 +64,8 @@ impl Storage {
     }
 
     /// For one database. There must be no other one at the same time.
-    pub(super) fn lend(&self) -> Lent {
-        Lent { backend: Arc::clone(&self.backend), head: Arc::clone(&self.head) }
+    pub(super) fn share(&self) -> SharedBackend {
+        SharedBackend { backend: Arc::clone(&self.backend), head: Arc::clone(&self.head) }
     }
 }
 
@@ -122,14 +122,14 @@ impl Drop for Storage {
 
 /// The storage as one database has it: all of it but its end.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(super) struct SharedBackend {
     backend: Arc<dyn StorageBackend>,
     head: Head,
 }
 
 type Locked<T> = Result<T, BackendError>;
 
-impl StorageBackend for Lent {
+impl StorageBackend for SharedBackend {
     fn close(&self) -> io::Result<()> {
         Ok(())
     }

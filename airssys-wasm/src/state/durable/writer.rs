@@ -23,9 +23,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::StateError;
+use super::budget::Budget;
 use super::file::{Change, StateFile};
 use super::kept::Shelved;
-use super::room::Room;
 use super::sums::{Record, Sums, of_value};
 use crate::state::saving::OnDisk;
 use crate::state::{NO_MESSAGE, Save, State};
@@ -60,7 +60,7 @@ pub(super) type Read = oneshot::Sender<Result<Shelved, StateError>>;
 /// Who writes the file.
 pub(super) struct Writer {
     file: StateFile,
-    room: Arc<Room>,
+    budget: Arc<Budget>,
     pause: Pause,
     /// When the disk may be looked at again.
     look_from: Instant,
@@ -139,8 +139,8 @@ impl Before {
 }
 
 impl Writer {
-    pub(super) fn new(file: StateFile, room: Arc<Room>, pause: Pause) -> Self {
-        Self { file, room, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new() }
+    pub(super) fn new(file: StateFile, budget: Arc<Budget>, pause: Pause) -> Self {
+        Self { file, budget, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new() }
     }
 
     /// Until it is told to close, or nobody can tell it anything any more.
@@ -206,10 +206,10 @@ impl Writer {
     /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest. What a deployment brings over or
     /// puts back is not refused: half of a deployment would be worse than a bound that is passed.
     fn admit(&self, group: &mut Vec<Save>) -> u64 {
-        let mut bytes = self.room.bytes();
+        let mut bytes = self.budget.bytes();
         group.retain_mut(|save| {
             let (added, removed) = save.writes.sizes(&save.state);
-            match self.room.after(bytes, added, removed) {
+            match self.budget.after(bytes, added, removed) {
                 Ok(after) => bytes = after,
                 Err(_) if save.writes.brought_over => bytes = bytes.saturating_add(added).saturating_sub(removed),
                 Err(full) => {
@@ -234,7 +234,7 @@ impl Writer {
         let outcome = self.write(group, &records, &sums);
         self.sums = sums;
         if outcome.is_ok() {
-            self.room.set_bytes(bytes);
+            self.budget.set_bytes(bytes);
         }
         for (save, Summed { record, .. }) in group.drain(..).zip(records) {
             let Save { state, mut writes, id, schema, rest, done } = save;

@@ -108,7 +108,7 @@ async fn what_was_on_its_way_is_forgotten_as_well_and_what_comes_after_is_not() 
     saved.put_back().await.unwrap();
     assert!(state.is_empty(), "what was forgotten does not come back");
     write(&state, 4).await.unwrap();
-    let bytes = journal.room().bytes();
+    let bytes = journal.budget().bytes();
     journal.close().await;
     let file = on(&disk);
     let found = file.read("counter").unwrap();

@@ -192,10 +192,10 @@ async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
     file.replace("gone", &BTreeMap::from([("".into(), kept(&[("ten", "1234567")]))])).unwrap();
     let (shelf_, journal) = shelf(file);
     let [a, b] = ["a", "b"].map(|actor| shelf_.state(actor));
-    assert_eq!((journal.room().bytes(), journal.room().most()), (10, None));
+    assert_eq!((journal.budget().bytes(), journal.budget().most()), (10, None));
     unasked(&a, "k", 99).done().await.unwrap();
-    journal.room().set_most(Some(200));
-    assert_eq!((journal.room().bytes(), journal.room().most()), (110, Some(200)));
+    journal.budget().set_most(Some(200));
+    assert_eq!((journal.budget().bytes(), journal.budget().most()), (110, Some(200)));
 
     // A turn that asks is told at once, and may go on.
     let mut turn = Transaction::default();
@@ -212,10 +212,10 @@ async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
         matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("210 bytes, and 200") && detail.contains("hint: ")),
         "{refused:?}"
     );
-    assert!(b.is_empty() && journal.room().bytes() == 150);
+    assert!(b.is_empty() && journal.budget().bytes() == 150);
 
     // Beneath what is there already: what makes it no larger goes on.
-    journal.room().set_most(Some(20));
+    journal.budget().set_most(Some(20));
     assert!(unasked(&b, "k", 1).done().await.is_err());
     unasked(&a, "k", 139).done().await.unwrap();
     unasked(&a, "k", 100).done().await.unwrap();
@@ -225,8 +225,8 @@ async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
 
     // A commit that fails takes no room.
     disk.fail_after(0, usize::MAX);
-    journal.room().set_most(None);
-    assert!(unasked(&b, "l", 99).done().await.is_err() && journal.room().bytes() == 20);
+    journal.budget().set_most(None);
+    assert!(unasked(&b, "l", 99).done().await.is_err() && journal.budget().bytes() == 20);
     disk.heal();
     journal.close().await;
     let found = on(&disk);

@@ -9,13 +9,13 @@ use crate::state::full::Full;
 
 /// Changed by the thread that writes, and seen by everybody.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Budget {
     bytes: AtomicU64,
     /// `u64::MAX` where there is no bound.
     most: AtomicU64,
 }
 
-impl Room {
+impl Budget {
     pub(super) fn new(bytes: u64) -> Self {
         Self { bytes: bytes.into(), most: u64::MAX.into() }
     }
