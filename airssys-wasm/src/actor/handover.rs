@@ -85,9 +85,9 @@ impl ComponentActor {
         memory: MemoryHandover,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
-        if let (None, Some(shelf)) = (&self.instance, &self.identity.service.shelf) {
+        if let (None, Some(durable)) = (&self.instance, &self.identity.service.durable) {
             // A start that was cut off may have left something on its way to the disk.
-            shelf.settle().await;
+            durable.settle().await;
         }
         let (snapshot, without_memory) = self.memory(next, memory, until).await?;
         let commits = self.identity.own.states.commits();

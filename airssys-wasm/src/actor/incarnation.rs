@@ -114,8 +114,8 @@ impl ComponentActor {
     pub(super) async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
         // Where this incarnation ends over it, the next one goes on: the place says so.
         let serving = self.live.serving();
-        if let Some(shelf) = &self.identity.service.shelf {
-            shelf.settle().await;
+        if let Some(durable) = &self.identity.service.durable {
+            durable.settle().await;
         }
         let written = saved.iter().filter(|saved| saved.is_written()).map(|saved| (saved, saved.turns_since()));
         let (put_back, brings_back): (Vec<_>, Vec<_>) = written.partition(|(_, turns)| discard || *turns == 0);

@@ -169,8 +169,8 @@ impl Roster {
     fn see_others(&self, awakened: &Awakened, share: &Share, known: &mut Known) {
         for (address, post) in &awakened.posts {
             let own = &post.live.serving().identity.own;
-            let is_stored = match (self.service.directory.on_demand(), &self.service.shelf) {
-                (Some(_), Some(shelf)) => own.address().key().is_some_and(|key| shelf.has(key)),
+            let is_stored = match (self.service.directory.on_demand(), &self.service.durable) {
+                (Some(_), Some(durable)) => own.address().key().is_some_and(|key| durable.has(key)),
                 // Each actor has a state that it is seen by.
                 (Some(_), None) => true,
                 _ => false,

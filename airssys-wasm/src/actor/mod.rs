@@ -279,7 +279,7 @@ impl ComponentActor {
     /// Whether the turn over a message is on disk already.
     #[cold]
     fn was_saved(&self, envelope: &Envelope) -> bool {
-        self.identity.service.shelf.is_some()
+        self.identity.service.durable.is_some()
             && self.identity.own.states.state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
     }
 }

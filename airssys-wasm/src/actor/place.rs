@@ -54,7 +54,7 @@ impl ServiceSpec {
             multiplicity: self.multiplicity,
             shape: self.shape,
             limits: &self.terms.limits,
-            shelf: self.shelf.as_ref(),
+            durable: self.durable.as_ref(),
         };
         let (service, asked) = Service::new(of, &mesh.waits);
         let service = Arc::new(service);

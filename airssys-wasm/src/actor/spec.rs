@@ -10,7 +10,7 @@ use crate::router::Mesh;
 use crate::router::place::Target;
 use crate::router::service::Service;
 use crate::settings::{Multiplicity, Shape, Terms};
-use crate::state::durable::Shelf;
+use crate::state::durable::ServiceStates;
 use crate::turn::Identity;
 
 /// Everything about a service that its supervisor and its senders need to know.
@@ -33,7 +33,7 @@ pub struct ServiceSpec {
     /// Whether its end counts for its supervisor's auto-shutdown.
     pub significant: bool,
     /// Its durable states; none where they are in memory only.
-    pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) durable: Option<Arc<ServiceStates>>,
 }
 
 pub(super) fn identity(

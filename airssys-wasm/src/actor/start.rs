@@ -81,8 +81,8 @@ impl Prepared {
 }
 
 async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
-    if let Some(shelf) = &serving.identity.service.shelf {
-        shelf.settle().await;
+    if let Some(durable) = &serving.identity.service.durable {
+        durable.settle().await;
     }
     if let Some(damage) = serving.identity.own.states.damage() {
         return Err(damage);

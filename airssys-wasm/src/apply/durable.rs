@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::error::RuntimeError;
 use crate::error::Crash;
-use crate::state::durable::{self, Journal, Shelf, StateError, StateFile};
+use crate::state::durable::{self, Journal, ServiceStates, StateError, StateFile};
 
 /// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is no more than the compiled code of
 /// one or two releases takes in the same folder.
@@ -16,7 +16,7 @@ const WORTH_COMPACTING: u64 = 16 << 20;
 /// All durable states of a mesh, by service, and where they are saved.
 pub(super) struct DurableStates {
     pub(super) journal: Journal,
-    pub(super) shelves: HashMap<String, Arc<Shelf>>,
+    pub(super) services: HashMap<String, Arc<ServiceStates>>,
 }
 
 /// Reads all durable states, off the runtime's threads. All of the file together may have so many bytes.
@@ -56,10 +56,10 @@ pub(super) async fn opened(
     let started = Journal::start(file, bytes);
     let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
     journal.budget().set_most(most);
-    let shelf = |(service, kept): (String, _)| {
-        let shelf = Shelf::new(journal.clone(), &service, kept);
-        (service, Arc::new(shelf))
+    let durable = |(service, kept): (String, _)| {
+        let durable = ServiceStates::new(journal.clone(), &service, kept);
+        (service, Arc::new(durable))
     };
-    let shelves = kept.into_iter().map(shelf).collect();
-    Ok(DurableStates { journal, shelves })
+    let services = kept.into_iter().map(durable).collect();
+    Ok(DurableStates { journal, services })
 }

@@ -39,8 +39,8 @@ pub(super) fn recover<'a>(
     }
     let mut recoveries = records.settle(|service| {
         let mut schemas = Vec::new();
-        if let Some(shelf) = kept.and_then(|kept| kept.shelves.get(service)) {
-            shelf.each(|_, state| schemas.extend(state.schema()));
+        if let Some(durable) = kept.and_then(|kept| kept.services.get(service)) {
+            durable.each(|_, state| schemas.extend(state.schema()));
         }
         schemas
     })?;

@@ -121,7 +121,7 @@ async fn begin(
     let events = Events::new(of_mesh.events, of_mesh.event_bytes);
     let stack = Stack::new(options.layers, &events);
     let mesh = Arc::new(Mesh::new(of_mesh, stack, events, Arc::clone(engines.pulse())));
-    let (journal, shelves) = states.map(|states| (states.journal, states.shelves)).unzip();
+    let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);
     let change = Change {
         before: Arc::new(nothing.clone()),
@@ -133,7 +133,7 @@ async fn begin(
     };
     let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
     let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), recoveries, holds);
-    Steps::from_nothing(&hosted, change, previous, shelves.unwrap_or_default()).start().await?;
+    Steps::from_nothing(&hosted, change, previous, services.unwrap_or_default()).start().await?;
     hosted.actual.close_when_ended();
     Ok(hosted)
 }

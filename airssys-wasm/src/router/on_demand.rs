@@ -11,7 +11,7 @@ use super::place::{Maker, Misaddressed, Place, Target};
 use super::sleep::{Sleeper, Wakes};
 use super::states::States;
 use crate::address::is_key;
-use crate::state::durable::Shelf;
+use crate::state::durable::ServiceStates;
 
 /// The key of an actor that only tries a release.
 const NOBODY: &str = "nobody";
@@ -25,15 +25,20 @@ pub(crate) struct OnDemand {
     /// Those that may be forgotten: they were made, or fell asleep, since they were last looked at. No more than there are keys.
     asleep: Mutex<VecDeque<Box<str>>>,
     pub(super) maker: Maker,
-    shelf: Option<Arc<Shelf>>,
+    durable: Option<Arc<ServiceStates>>,
     controller: Arc<Wakes>,
 }
 
 impl OnDemand {
-    pub(super) fn new(maker: Maker, max_keys: usize, shelf: Option<Arc<Shelf>>, controller: Arc<Wakes>) -> Self {
+    pub(super) fn new(
+        maker: Maker,
+        max_keys: usize,
+        durable: Option<Arc<ServiceStates>>,
+        controller: Arc<Wakes>,
+    ) -> Self {
         // A key with durable state is there before anybody addresses it.
-        let stored = shelf.as_ref().map_or(0, |shelf| shelf.len());
-        Self { places: Names::new(stored, max_keys), asleep: Mutex::default(), maker, shelf, controller }
+        let stored = durable.as_ref().map_or(0, |durable| durable.len());
+        Self { places: Names::new(stored, max_keys), asleep: Mutex::default(), maker, durable, controller }
     }
 
     pub(crate) fn controller(&self) -> &Wakes {
@@ -47,7 +52,7 @@ impl OnDemand {
 
     /// Whether somebody has sent to the key, or written under it.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.known(key).is_some() || self.shelf.as_ref().is_some_and(|shelf| shelf.has(key))
+        self.known(key).is_some() || self.durable.as_ref().is_some_and(|durable| durable.has(key))
     }
 
     /// The place of a key, made at the first question. Where there are as many as may be, those go first of whom there is nothing to remember.
@@ -69,11 +74,11 @@ impl OnDemand {
         if !is_key(key) {
             return Err(Misaddressed::BadKey);
         }
-        let counted = self.shelf.as_ref().is_some_and(|shelf| shelf.has(key));
+        let counted = self.durable.as_ref().is_some_and(|durable| durable.has(key));
         if !counted && !self.places.take() {
             return Err(Misaddressed::TooManyKeys);
         }
-        let place = self.make(key, self.shelf.as_ref())?;
+        let place = self.make(key, self.durable.as_ref())?;
         shard.insert(key.into(), Arc::clone(&place));
         drop(shard);
         // It may never get a message: somebody only asked, or the mailbox was closed.
@@ -81,10 +86,10 @@ impl OnDemand {
         Ok(place)
     }
 
-    fn make(&self, key: &str, shelf: Option<&Arc<Shelf>>) -> Result<Target, Misaddressed> {
+    fn make(&self, key: &str, durable: Option<&Arc<ServiceStates>>) -> Result<Target, Misaddressed> {
         let address = self.maker.service.with_key(key).map_err(|_| Misaddressed::BadKey)?;
         let inbox = self.maker.inbox(address, 1, Some(Sleeper::new(&self.controller)));
-        Ok(Arc::new(Place::whole(inbox, States::one(shelf, key, Some(&self.maker.together)))))
+        Ok(Arc::new(Place::whole(inbox, States::one(durable, key, Some(&self.maker.together)))))
     }
 
     /// A place that nobody can address and whose state is empty: a release can be tried in it where there is no key yet.
@@ -122,7 +127,7 @@ impl OnDemand {
             drop(shard);
             return self.lock_asleep().push_back(key);
         };
-        if alone.inbox.nothing_comes() && alone.states.let_go(&key, self.shelf.as_deref()) {
+        if alone.inbox.nothing_comes() && alone.states.let_go(&key, self.durable.as_deref()) {
             shard.remove(&key);
             self.places.give_back();
         }

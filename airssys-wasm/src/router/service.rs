@@ -19,7 +19,7 @@ use crate::file_threads::FileThreads;
 use crate::limits::Limits;
 use crate::middleware::Metrics;
 use crate::settings::{Multiplicity, Shape};
-use crate::state::durable::Shelf;
+use crate::state::durable::ServiceStates;
 use crate::state::{State, Together};
 
 /// A named place in the mesh.
@@ -33,7 +33,7 @@ pub struct Service {
     /// What it counts.
     pub metrics: Arc<Metrics>,
     /// Its durable states; none where they are in memory only.
-    pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) durable: Option<Arc<ServiceStates>>,
     /// What its states in memory have together, where it has several.
     together: Option<Arc<Together>>,
     /// What its guests work with files on, once one does.
@@ -97,13 +97,13 @@ pub(crate) struct ServiceShape<'a> {
     pub(crate) multiplicity: Multiplicity,
     pub(crate) shape: Shape,
     pub(crate) limits: &'a Limits,
-    pub(crate) shelf: Option<&'a Arc<Shelf>>,
+    pub(crate) durable: Option<&'a Arc<ServiceStates>>,
 }
 
 impl Service {
     /// A service with its mailboxes, and what its controller is asked for.
     pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Asked) {
-        let ServiceShape { address, multiplicity, shape, limits, shelf } = of;
+        let ServiceShape { address, multiplicity, shape, limits, durable } = of;
         let has_several = !matches!(multiplicity, Multiplicity::One | Multiplicity::Stateless { .. });
         let metrics = Arc::<Metrics>::default();
         let common = Arc::new(Common {
@@ -118,20 +118,20 @@ impl Service {
             Directory::One(Arc::new(Place::whole(maker.inbox(address.clone(), consumers, None), states)))
         };
         let directory = match multiplicity {
-            Multiplicity::One => one(1, States::one(shelf, "", None)),
+            Multiplicity::One => one(1, States::one(durable, "", None)),
             Multiplicity::Stateless { instances } => one(instances.max(1), States::Nothing),
             Multiplicity::Partitioned { instances } => {
                 let lanes = instances.max(1);
                 let lane = |at| {
                     let inbox = maker.inbox(address.clone(), 1, None);
-                    Arc::new(Place::lane(inbox, States::per_key(shelf, &together), at, lanes))
+                    Arc::new(Place::lane(inbox, States::per_key(durable, &together), at, lanes))
                 };
                 Directory::Lanes(Lanes::new(lanes, lane))
             }
             Multiplicity::Keyed(rules) => {
                 let (controller, wakes) = Wakes::new();
                 asked = Asked::Wakes(wakes);
-                let on_demand = OnDemand::new(maker, rules.max_keys, shelf.cloned(), controller);
+                let on_demand = OnDemand::new(maker, rules.max_keys, durable.cloned(), controller);
                 Directory::OnDemand(Box::new(on_demand))
             }
             Multiplicity::Spawned(rules) => {
@@ -145,7 +145,7 @@ impl Service {
             directory,
             common,
             metrics,
-            shelf: shelf.cloned(),
+            durable: durable.cloned(),
             together: has_several.then_some(together),
             file_threads: OnceLock::new(),
         };
@@ -218,9 +218,9 @@ impl Service {
 
     /// Each state that it has, with the actor's key; empty for its only one.
     pub(crate) fn each_state(&self, mut see: impl FnMut(&str, &State)) {
-        match &self.shelf {
+        match &self.durable {
             // Those too that nobody has asked for yet.
-            Some(shelf) => shelf.each(|key, state| see(key, state)),
+            Some(durable) => durable.each(|key, state| see(key, state)),
             None => self.directory.each(|place| {
                 place.states.each(|key, state| see(key.or(place.address().key()).unwrap_or_default(), state));
             }),
@@ -266,7 +266,7 @@ impl Service {
 
     /// The state of a key that is known, because somebody has written to it, or its actor is there.
     pub(crate) fn known_state(&self, key: &str) -> Option<Arc<State>> {
-        let is_lost = self.shelf.as_ref().is_some_and(|shelf| shelf.is_lost(key));
+        let is_lost = self.durable.as_ref().is_some_and(|durable| durable.is_lost(key));
         let is_known = match &self.directory {
             _ if is_lost => true,
             Directory::One(_) => true,

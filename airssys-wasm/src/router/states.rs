@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Crash;
-use crate::state::durable::Shelf;
+use crate::state::durable::ServiceStates;
 use crate::state::{State, Together};
 
 /// Where the turns of one place keep their state.
@@ -17,7 +17,7 @@ pub(crate) enum States {
     /// In one a key; all together have a bound.
     PerKey(Mutex<PerKey>, Arc<Together>),
     /// In a durable one a key: all lanes of the service share them, so that a key has its own in whichever lane it is.
-    Shared(Arc<Shelf>),
+    Shared(Arc<ServiceStates>),
 }
 
 /// The states of the keys of one lane. Those with nothing in them are forgotten from time to time, so that a key that never writes costs nothing.
@@ -55,15 +55,16 @@ impl PerKey {
 }
 
 impl States {
-    /// One state; a durable one where there is a shelf. Another one has a bound with the others of its service, where there are others.
-    pub(super) fn one(shelf: Option<&Arc<Shelf>>, key: &str, together: Option<&Arc<Together>>) -> Self {
-        Self::One(shelf.map_or_else(|| State::among(together), |shelf| shelf.state(key)))
+    /// One state, durable where those of the service are. One in memory shares a bound with the others of its service,
+    /// where there are others.
+    pub(super) fn one(durable: Option<&Arc<ServiceStates>>, key: &str, together: Option<&Arc<Together>>) -> Self {
+        Self::One(durable.map_or_else(|| State::among(together), |durable| durable.state(key)))
     }
 
-    /// A state a key; durable ones where there is a shelf.
-    pub(super) fn per_key(shelf: Option<&Arc<Shelf>>, together: &Arc<Together>) -> Self {
-        match shelf {
-            Some(shelf) => Self::Shared(Arc::clone(shelf)),
+    /// A state a key, durable where those of the service are.
+    pub(super) fn per_key(durable: Option<&Arc<ServiceStates>>, together: &Arc<Together>) -> Self {
+        match durable {
+            Some(durable) => Self::Shared(Arc::clone(durable)),
             None => Self::PerKey(Mutex::default(), Arc::clone(together)),
         }
     }
@@ -76,7 +77,7 @@ impl States {
             Self::PerKey(states, together) => {
                 Some(states.lock().unwrap_or_else(PoisonError::into_inner).state(key.unwrap_or_default(), together))
             }
-            Self::Shared(shelf) => Some(shelf.state(key.unwrap_or_default())),
+            Self::Shared(durable) => Some(durable.state(key.unwrap_or_default())),
         }
     }
 
@@ -89,10 +90,10 @@ impl States {
     }
 
     /// Whether there is nothing in its only state, and nobody else has that. A durable one is forgotten with that; one that is on disk stays.
-    pub(crate) fn let_go(&self, key: &str, shelf: Option<&Shelf>) -> bool {
-        match (self, shelf) {
+    pub(crate) fn let_go(&self, key: &str, durable: Option<&ServiceStates>) -> bool {
+        match (self, durable) {
             (Self::One(state), None) => Arc::strong_count(state) == 1 && state.is_empty(),
-            (Self::One(state), Some(shelf)) => shelf.forget(key, state),
+            (Self::One(state), Some(durable)) => durable.forget(key, state),
             _ => false,
         }
     }
@@ -115,7 +116,7 @@ impl States {
                 let states = states.lock().unwrap_or_else(PoisonError::into_inner);
                 states.states.iter().for_each(|(key, state)| see(key, state));
             }
-            Self::Shared(shelf) => shelf.each(see),
+            Self::Shared(durable) => durable.each(see),
         }
     }
 
@@ -129,7 +130,7 @@ impl States {
                     see(Some(key), state);
                 }
             }
-            Self::Shared(shelf) => shelf.each(|key, state| see(Some(key), state)),
+            Self::Shared(durable) => durable.each(|key, state| see(Some(key), state)),
         }
     }
 }

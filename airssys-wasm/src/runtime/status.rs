@@ -146,7 +146,7 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
     let mut queued = 0;
     service.directory.each(|place| queued += place.inbox.mailbox().len());
     let keys = service.directory.len();
-    let lost = service.shelf.as_ref().map(|shelf| shelf.lost()).unwrap_or_default();
+    let lost = service.durable.as_ref().map(|durable| durable.lost()).unwrap_or_default();
     let damage: Vec<String> = lost.iter().map(|lost| lost.says.as_ref().to_owned()).collect();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let metrics = &service.metrics;

@@ -31,7 +31,7 @@ use crate::engine::{Shape, Template};
 use crate::limits::InstanceLimits;
 use crate::schema::ChangeMode;
 use crate::settings::Keeping;
-use crate::state::durable::{Shelf, StateError, StateFile};
+use crate::state::durable::{ServiceStates, StateError, StateFile};
 use crate::topology::ServiceNode;
 
 /// How long it waits before it looks again whether something has come to rest.
@@ -48,7 +48,7 @@ pub(super) struct Steps<'a> {
     /// What served before what is to, where that is known.
     previous: HashMap<String, Deployable>,
     /// Durable states that were read already.
-    shelves: HashMap<String, Arc<Shelf>>,
+    services: HashMap<String, Arc<ServiceStates>>,
     done: Vec<Done>,
     left_over: Vec<(String, usize)>,
     /// What was gone on without.
@@ -91,7 +91,7 @@ impl<'a> Steps<'a> {
             taken,
             standing,
             previous: HashMap::new(),
-            shelves: HashMap::new(),
+            services: HashMap::new(),
             done: Vec::new(),
             left_over: Vec::new(),
             notes: Vec::new(),
@@ -103,9 +103,9 @@ impl<'a> Steps<'a> {
         hosted: &'a Hosted,
         change: Change,
         previous: HashMap<String, Deployable>,
-        shelves: HashMap<String, Arc<Shelf>>,
+        services: HashMap<String, Arc<ServiceStates>>,
     ) -> Self {
-        Self { previous, shelves, ..Self::new(hosted, change, HashMap::new()) }
+        Self { previous, services, ..Self::new(hosted, change, HashMap::new()) }
     }
 
     /// Starts all of it, or nothing.
@@ -242,23 +242,23 @@ impl<'a> Steps<'a> {
 
     /// A service and its mailboxes, which nobody can find yet.
     async fn build(&mut self, next: &Deployable) -> Result<Placed, RuntimeError> {
-        let shelf = self.shelf(&next.node).await?;
+        let durable = self.durable(&next.node).await?;
         let actual = &self.hosted.actual;
-        let placed = service_spec(&next.node, &next.template, shelf).build(&actual.mesh, &actual.engines);
+        let placed = service_spec(&next.node, &next.template, durable).build(&actual.mesh, &actual.engines);
         // What an operator stopped stays stopped, whatever else becomes of it.
         hold(&placed, self.hosted.desired.is_stopped(next.node.address.as_str()));
         Ok(placed)
     }
 
     /// The durable states of a service, where it is to have such.
-    async fn shelf(&mut self, node: &ServiceNode) -> Result<Option<Arc<Shelf>>, RuntimeError> {
+    async fn durable(&mut self, node: &ServiceNode) -> Result<Option<Arc<ServiceStates>>, RuntimeError> {
         if node.keeping != Keeping::Durable {
             return Ok(None);
         }
         let service = node.address.to_string();
-        let standing = self.standing.get(&service).and_then(|standing| standing.placed.service.shelf.clone());
-        if let Some(shelf) = self.shelves.remove(&service).or(standing) {
-            return Ok(Some(shelf));
+        let standing = self.standing.get(&service).and_then(|standing| standing.placed.service.durable.clone());
+        if let Some(durable) = self.services.remove(&service).or(standing) {
+            return Ok(Some(durable));
         }
         if let Some(journal) = self.hosted.actual.journal() {
             let closed = || {
@@ -266,14 +266,14 @@ impl<'a> Steps<'a> {
                 StateError::File { what: "read", path, source: std::io::Error::other("it is closed") }
             };
             let kept = journal.read(&service).await.unwrap_or_else(|| Err(closed()))?;
-            return Ok(Some(Arc::new(Shelf::new(journal, &service, kept))));
+            return Ok(Some(Arc::new(ServiceStates::new(journal, &service, kept))));
         }
         let no_folder = || RuntimeError::NoDataFolder { service: service.clone() };
         let folder = self.hosted.desired.data_folder().ok_or_else(no_folder)?.to_owned();
         let most = self.hosted.desired.in_force().settings.durable_bytes;
         let mut states = opened(folder, vec![service.clone()], most).await?;
         self.hosted.actual.set_journal(states.journal);
-        Ok(states.shelves.remove(&service))
+        Ok(states.services.remove(&service))
     }
 
     /// Puts a service that was placed into the place of the one that has its name.
@@ -317,7 +317,7 @@ impl<'a> Steps<'a> {
     }
 }
 
-fn service_spec(node: &ServiceNode, template: &Arc<Template>, shelf: Option<Arc<Shelf>>) -> ServiceSpec {
+fn service_spec(node: &ServiceNode, template: &Arc<Template>, durable: Option<Arc<ServiceStates>>) -> ServiceSpec {
     ServiceSpec {
         address: node.address.clone(),
         template: Arc::clone(template),
@@ -327,6 +327,6 @@ fn service_spec(node: &ServiceNode, template: &Arc<Template>, shelf: Option<Arc<
         restart: node.restart,
         shutdown: node.shutdown,
         significant: node.significant,
-        shelf,
+        durable,
     }
 }

@@ -205,7 +205,7 @@ impl Steps<'_> {
         self.note_left(service, left);
         self.enter(service, placed, above.clone());
         let Some(Standing { placed, .. }) = self.standing.get(service).cloned() else { return Ok(()) };
-        if placed.service.shelf.is_none() || old.placed.service.shelf.is_none() {
+        if placed.service.durable.is_none() || old.placed.service.durable.is_none() {
             carry_over(&old.placed.service, &placed.service)
                 .await
                 .map_err(|crash| Failed::not_started(service, &crash))?;
@@ -252,9 +252,9 @@ impl Steps<'_> {
 /// What one service has committed is what the other one begins with.
 async fn carry_over(from: &Service, to: &Service) -> Result<(), Crash> {
     // An actor that was stopped over a commit left it on its way to the disk.
-    if let Some(shelf) = &from.shelf {
-        shelf.settle().await;
-        let lost = shelf.lost();
+    if let Some(durable) = &from.durable {
+        durable.settle().await;
+        let lost = durable.lost();
         if !lost.is_empty() {
             // What is damaged would be as if it had never been.
             return Err(Crash::StateDamaged { detail: told(&lost) });

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::StateError;
 use super::budget::Budget;
 use super::file::StateFile;
-use super::kept::Shelved;
+use super::kept::LoadedService;
 use super::sums::Sums;
 use super::writer::{Order, Pause, Writer, pause};
 use crate::state::{Home, NO_MESSAGE, Thread};
@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// What a service has on disk; none where the file is closed.
-    pub(crate) async fn read(&self, service: &str) -> Option<Result<Shelved, StateError>> {
+    pub(crate) async fn read(&self, service: &str) -> Option<Result<LoadedService, StateError>> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Read(service.to_owned(), answer)).ok()?;
         answered.await.ok()

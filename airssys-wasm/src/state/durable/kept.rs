@@ -34,7 +34,7 @@ pub(crate) struct Loaded {
 
 /// What is loaded of a service.
 #[derive(Debug, Default)]
-pub(crate) struct Shelved {
+pub(crate) struct LoadedService {
     /// Its states, by key of the actor.
     pub(crate) states: BTreeMap<Box<str>, Loaded>,
     /// Those that cannot be used.

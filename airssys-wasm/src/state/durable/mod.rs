@@ -1,6 +1,6 @@
 //! State that lasts: one file for all durable services of a data folder, one thread that writes it.
 //!
-//! A turn's writes are on disk, and synced, before they are committed: `Shelf` gives out the states of a service, `Journal` takes what their turns
+//! A turn's writes are on disk, and synced, before they are committed: `ServiceStates` gives out the states of a service, `Journal` takes what their turns
 //! write to the thread, `Writer` is the thread, and [`StateFile`] the file. Commits that wait at the same time share one sync.
 //!
 //! What else a turn did leaves with its writes, so that a turn whose actor was killed over the wait is there as a whole or not at all.
@@ -24,7 +24,7 @@ mod newest;
 mod pages;
 mod read;
 mod salvage;
-mod shelf;
+mod service_states;
 mod storage;
 mod sums;
 mod survey;
@@ -37,12 +37,12 @@ pub use file::StateFile;
 pub(crate) use journal::Journal;
 pub use kept::Kept;
 #[cfg(test)]
-pub(crate) use kept::Shelved;
+pub(crate) use kept::LoadedService;
 pub use location::Location;
 pub use lost::Lost;
 pub(super) use lost::LostStates;
 pub(crate) use lost::told;
-pub(crate) use shelf::Shelf;
+pub(crate) use service_states::ServiceStates;
 pub(super) use sums::Sums;
 pub use survey::Survey;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::StateError;
 use super::damage::{Damage, damaged};
 use super::file::StateFile;
-use super::kept::{Kept, Loaded, Shelved};
+use super::kept::{Kept, Loaded, LoadedService};
 use super::layout::{RECORD, RowKey, VALUE};
 use super::location::Location;
 use super::lost::{self, Lost};
@@ -42,7 +42,7 @@ impl StateFile {
     ///
     /// [`StateError`]; it is damaged where one of its values is not what was written.
     pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
-        let Shelved { states, lost } = self.load(service)?;
+        let LoadedService { states, lost } = self.load(service)?;
         if !lost.is_empty() {
             return Err(StateError::Damaged { path: self.name().to_owned(), detail: lost::told(&lost) });
         }
@@ -50,7 +50,7 @@ impl StateFile {
     }
 
     /// [`StateFile::read`], with what the values come to. What is damaged is lost, and no error.
-    pub(crate) fn load(&self, service: &str) -> Result<Shelved, StateError> {
+    pub(crate) fn load(&self, service: &str) -> Result<LoadedService, StateError> {
         self.sound(|| {
             let states = self.states()?;
             let mut found: BTreeMap<Box<str>, Loaded> = BTreeMap::new();
@@ -94,7 +94,7 @@ impl StateFile {
             let lost = self.lost().into_iter().chain(damage.iter().filter_map(of));
             let lost: Vec<_> = lost.filter_map(|lost| lost.keys_of(service)).collect();
             found.retain(|actor, _| !lost.iter().any(|lost| lost.has(actor)));
-            Ok(Shelved { states: found, lost })
+            Ok(LoadedService { states: found, lost })
         })
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use self::disk::{Disk, random};
 use super::writer::Pause;
-use super::{Journal, Kept, Lost, Shelf, Shelved, StateError, StateFile};
+use super::{Journal, Kept, LoadedService, Lost, ServiceStates, StateError, StateFile};
 use crate::error::Crash;
 use crate::state::{Full, Saved, Saving, State, Transaction};
 
@@ -37,15 +37,15 @@ fn on(disk: &Disk) -> StateFile {
     StateFile::on(disk.clone(), Path::new(NAME)).unwrap()
 }
 
-fn shelf(file: StateFile) -> (Shelf, Journal) {
-    shelf_with(file, |_| Duration::ZERO)
+fn service_states(file: StateFile) -> (ServiceStates, Journal) {
+    service_states_with(file, |_| Duration::ZERO)
 }
 
-fn shelf_with(file: StateFile, pause: Pause) -> (Shelf, Journal) {
+fn service_states_with(file: StateFile, pause: Pause) -> (ServiceStates, Journal) {
     let kept = file.load("counter").unwrap();
     let bytes = file.services().unwrap().iter().map(|service| file.bytes(service).unwrap()).sum();
     let journal = Journal::start_with(file, bytes, pause).unwrap();
-    (Shelf::new(journal.clone(), "counter", kept), journal)
+    (ServiceStates::new(journal.clone(), "counter", kept), journal)
 }
 
 /// Two keys that are only ever written together.

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use super::StateError;
 use super::budget::Budget;
 use super::file::{Change, StateFile};
-use super::kept::Shelved;
+use super::kept::LoadedService;
 use super::sums::{Record, Sums, of_value};
 use crate::state::saving::OnDisk;
 use crate::state::{NO_MESSAGE, Save, State};
@@ -55,7 +55,7 @@ pub(super) enum Order {
 }
 
 /// Who wants to know what a service has, by the key of the actor.
-pub(super) type Read = oneshot::Sender<Result<Shelved, StateError>>;
+pub(super) type Read = oneshot::Sender<Result<LoadedService, StateError>>;
 
 /// Who writes the file.
 pub(super) struct Writer {

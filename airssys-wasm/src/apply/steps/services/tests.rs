@@ -7,13 +7,13 @@ use crate::address::Address;
 use crate::limits::Limits;
 use crate::router::service::ServiceShape;
 use crate::settings::Shape;
-use crate::state::durable::{Journal, Shelf, Shelved, StateFile};
+use crate::state::durable::{Journal, LoadedService, ServiceStates, StateFile};
 use crate::state::{NO_MESSAGE, Transaction};
 
-fn service(shelf: Option<&Arc<Shelf>>) -> Service {
+fn service(durable: Option<&Arc<ServiceStates>>) -> Service {
     let address = Address::of_service("one").unwrap();
     let (shape, limits) = (Shape::default(), Limits::default());
-    let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, shelf };
+    let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, durable };
     Service::new(of, &Arc::default()).0
 }
 
@@ -22,8 +22,8 @@ fn service(shelf: Option<&Arc<Shelf>>) -> Service {
 async fn a_commit_that_is_on_its_way_is_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(StateFile::open(folder.path()).unwrap(), 0).unwrap();
-    let shelf = Arc::new(Shelf::new(journal, "one", Shelved::default()));
-    let (from, to) = (service(Some(&shelf)), service(None));
+    let durable = Arc::new(ServiceStates::new(journal, "one", LoadedService::default()));
+    let (from, to) = (service(Some(&durable)), service(None));
     let state = from.state_of("").unwrap();
     let mut turn = Transaction::default();
     turn.set(&state, "key", Bytes::from_static(b"value"), 1_000).unwrap();

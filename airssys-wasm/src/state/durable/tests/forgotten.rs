@@ -42,10 +42,10 @@ async fn what_is_cut_off_is_there_as_it_was_or_not_at_all() {
             let [(service, states), (other, others)] = with_neighbours(&disk);
             let cut_off = disk.copy();
             let went_well = if by_mesh {
-                let (shelf, journal) = shelf(on(&cut_off));
+                let (states, journal) = service_states(on(&cut_off));
                 cut_off.fail_after(point, usize::MAX);
-                let forgotten = shelf.state("a").forget(0).unwrap().done().await;
-                let known = shelf.state("a").snapshot().is_empty();
+                let forgotten = states.state("a").forget(0).unwrap().done().await;
+                let known = states.state("a").snapshot().is_empty();
                 assert_eq!(forgotten.is_ok(), known, "memory has what is true");
                 journal.close().await;
                 forgotten.is_ok()
@@ -81,15 +81,15 @@ async fn what_is_cut_off_is_there_as_it_was_or_not_at_all() {
 #[tokio::test]
 async fn what_was_on_its_way_is_forgotten_as_well_and_what_comes_after_is_not() {
     let disk = Disk::default();
-    let (shelf, journal) = shelf(on(&disk));
-    let state = shelf.state("a");
+    let (states, journal) = service_states(on(&disk));
+    let state = states.state("a");
     write(&state, 1).await.unwrap();
     let saved = Saved::before(&state, 0, 0);
     let age = state.age();
     let mut left_behind = Transaction::default();
     left_behind.set(&state, "more", Bytes::from_static(b"some"), 1 << 20).unwrap();
     let busy = disk.hold();
-    let other = shelf.state("b");
+    let other = states.state("b");
     let waits = tokio::spawn(async move { write(&other, 9).await });
     tokio::task::yield_now().await;
     let left_behind = state.save(&mut left_behind, 2, 0, Box::new(|| ())).unwrap();
@@ -119,8 +119,8 @@ async fn what_was_on_its_way_is_forgotten_as_well_and_what_comes_after_is_not() 
 #[tokio::test]
 async fn what_the_disk_does_not_take_is_not_forgotten_and_can_be_later() {
     let disk = Disk::default();
-    let (shelf, journal) = shelf(on(&disk));
-    let state = shelf.state("");
+    let (states, journal) = service_states(on(&disk));
+    let state = states.state("");
     write(&state, 1).await.unwrap();
     disk.fail_after(0, usize::MAX);
     assert!(matches!(state.forget(0).unwrap().done().await, Err(Crash::NotDurable { .. })));

@@ -131,8 +131,8 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     drop(database);
 
     let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0).unwrap();
-    let shelf = Shelf::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
-    let (damaged, well, new) = (shelf.state("x"), shelf.state("y"), shelf.state("z"));
+    let states = ServiceStates::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
+    let (damaged, well, new) = (states.state("x"), states.state("y"), states.state("z"));
     assert!(damaged.damage().unwrap().to_string().contains("\"x\""));
     assert!(well.damage().is_none() && well.get("k").unwrap() == "old" && new.damage().is_none());
     let write = async |state: &Arc<State>| {
@@ -149,10 +149,10 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     assert_eq!(survey.states["a"]["y"].values["k"], "new");
 
     let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0).unwrap();
-    let shelf = Shelf::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
-    let damaged = shelf.state("x");
+    let states = ServiceStates::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
+    let damaged = states.state("x");
     damaged.forget(damaged.forgotten()).unwrap().done().await.unwrap();
-    assert!(damaged.damage().is_none() && !shelf.is_lost("x"));
+    assert!(damaged.damage().is_none() && !states.is_lost("x"));
     write(&damaged).await.unwrap();
     journal.close().await;
     let survey = StateFile::survey(data.path()).unwrap();

@@ -10,7 +10,7 @@ async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() 
     disk.damage(b"actor");
     file.reopen().unwrap();
     let journal = Journal::start_with(file, 0, |_| Duration::ZERO).unwrap();
-    let state = Shelf::new(journal.clone(), "counter", Shelved::default()).state("");
+    let state = ServiceStates::new(journal.clone(), "counter", LoadedService::default()).state("");
     for _ in 0..2 {
         let refused = write(&state, 1).await;
         assert!(matches!(&refused, Err(Crash::NotDurable { detail }) if detail.contains("damaged")), "{refused:?}");
@@ -24,8 +24,8 @@ async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() 
 #[tokio::test]
 async fn memory_and_disk_agree_and_who_does_not_wait_stops_nothing() {
     let disk = Disk::default();
-    let (shelf_, journal) = shelf(on(&disk));
-    let state = shelf_.state("");
+    let (states, journal) = service_states(on(&disk));
+    let state = states.state("");
     write(&state, 1).await.unwrap();
     assert_eq!((number(&state.snapshot()), state.commits()), (1, 1));
     let mut turn = Transaction::default();
@@ -35,7 +35,7 @@ async fn memory_and_disk_agree_and_who_does_not_wait_stops_nothing() {
     // As an actor that is killed while it waits.
     let (happens, happened) = std::sync::mpsc::channel();
     drop(state.save(&mut turn, 2, 0, Box::new(move || happens.send(()).unwrap())).unwrap());
-    shelf_.settle().await;
+    states.settle().await;
     assert_eq!((number(&state.snapshot()), state.commits()), (2, 2));
     assert!(happened.try_recv().is_ok() && state.was_saved(2) && !state.was_saved(1), "all of it happened");
     journal.close().await;
@@ -49,24 +49,24 @@ async fn memory_and_disk_agree_and_who_does_not_wait_stops_nothing() {
 #[tokio::test]
 async fn a_commit_whose_rest_panics_is_in_nobody_elses_way() {
     let disk = Disk::default();
-    let (shelf_, journal) = shelf(on(&disk));
+    let (states, journal) = service_states(on(&disk));
     let mut turn = Transaction::default();
-    turn.set(&shelf_.state("a"), "k", Bytes::new(), 1 << 20).unwrap();
+    turn.set(&states.state("a"), "k", Bytes::new(), 1 << 20).unwrap();
     // As an actor that is killed while it waits.
     let held = disk.hold();
-    drop(shelf_.state("a").save(&mut turn, 1, 0, Box::new(|| panic!("over the rest"))).unwrap());
+    drop(states.state("a").save(&mut turn, 1, 0, Box::new(|| panic!("over the rest"))).unwrap());
     drop(held);
-    shelf_.settle().await;
-    assert!(shelf_.state("a").was_saved(1), "it was committed before that");
-    write(&shelf_.state("b"), 1).await.unwrap();
+    states.settle().await;
+    assert!(states.state("a").was_saved(1), "it was committed before that");
+    write(&states.state("b"), 1).await.unwrap();
     journal.close().await;
-    assert_eq!(on(&disk).read("counter").unwrap(), all(&shelf_));
+    assert_eq!(on(&disk).read("counter").unwrap(), all(&states));
 }
 
 /// Deletes a key, or makes a key, in a state and another one in the other, as one group or two.
-async fn both(shelf: &Shelf, round: u64) -> [bool; 2] {
+async fn both(states: &ServiceStates, round: u64) -> [bool; 2] {
     let savings = ["a", "b"].map(|actor| {
-        let state = shelf.state(actor);
+        let state = states.state(actor);
         let mut turn = Transaction::default();
         turn.delete(&state, &(round - 1).to_string());
         turn.set(&state, &round.to_string(), Bytes::copy_from_slice(actor.as_bytes()), 1 << 20).unwrap();
@@ -76,9 +76,9 @@ async fn both(shelf: &Shelf, round: u64) -> [bool; 2] {
     [a.done().await.is_ok(), b.done().await.is_ok()]
 }
 
-fn all(shelf: &Shelf) -> BTreeMap<Box<str>, Kept> {
+fn all(states: &ServiceStates) -> BTreeMap<Box<str>, Kept> {
     let mut all = BTreeMap::new();
-    shelf.each(|actor, state| drop(all.insert(actor.into(), state.dump())));
+    states.each(|actor, state| drop(all.insert(actor.into(), state.dump())));
     // A state that nobody has written to is not on disk.
     all.retain(|_, kept| kept.commits > 0);
     all
@@ -92,26 +92,26 @@ async fn a_commit_that_fails_never_was_and_the_next_one_goes_well_when_the_disk_
         let mut point = 0;
         loop {
             let disk = if forgets { Disk::default().that_forgets(seed) } else { Disk::default() };
-            let (shelf_, journal) = shelf(on(&disk));
-            let state = shelf_.state("");
+            let (states, journal) = service_states(on(&disk));
+            let state = states.state("");
             write(&state, 1).await.unwrap();
             disk.fail_after(point, failures);
             let mut told = 1;
             for _ in 0..2 {
                 told += u64::from(write(&state, told + 1).await.is_ok());
             }
-            let expected = both(&shelf_, 1).await.map(u64::from);
+            let expected = both(&states, 1).await.map(u64::from);
             let has_failed = disk.heal();
             assert_eq!((number(&state.snapshot()), state.commits()), (told, told), "as it was told");
-            assert_eq!(["a", "b"].map(|actor| shelf_.state(actor).commits()), expected, "as it was told");
+            assert_eq!(["a", "b"].map(|actor| states.state(actor).commits()), expected, "as it was told");
             write(&state, told + 1).await.unwrap();
-            let memory = all(&shelf_);
+            let memory = all(&states);
             assert_eq!(number(&memory[""].values), told + 1);
             // What the file has is what it would have if the power went now.
             let after = disk.after_power_cut(&mut seed);
             assert_eq!(on(&after).read("counter").unwrap(), memory, "{failures} failures from {point} on");
-            assert_eq!(both(&shelf_, 2).await, [true; 2]);
-            let memory = all(&shelf_);
+            assert_eq!(both(&states, 2).await, [true; 2]);
+            let memory = all(&states);
             journal.close().await;
             assert_eq!(on(&disk).read("counter").unwrap(), memory, "{failures} failures from {point} on");
             if !has_failed {
@@ -126,8 +126,8 @@ async fn a_commit_that_fails_never_was_and_the_next_one_goes_well_when_the_disk_
 #[tokio::test]
 async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_refused_at_once() {
     let disk = Disk::default();
-    let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
-    let state = shelf_.state("");
+    let (states, journal) = service_states_with(on(&disk), |_| Duration::from_secs(3_600));
+    let state = states.state("");
     write(&state, 1).await.unwrap();
     disk.fail_after(0, usize::MAX);
     for _ in 0..3 {
@@ -147,11 +147,11 @@ async fn a_disk_that_failed_is_looked_at_now_and_then_and_meanwhile_commits_are_
 #[tokio::test]
 async fn the_file_is_let_go_of_when_nobody_has_a_way_to_it_also_after_a_commit_that_failed() {
     let disk = Disk::default();
-    let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
+    let (states, journal) = service_states_with(on(&disk), |_| Duration::from_secs(3_600));
     disk.fail_after(0, usize::MAX);
-    assert!(write(&shelf_.state(""), 1).await.is_err());
+    assert!(write(&states.state(""), 1).await.is_err());
     let let_go = disk.let_go();
-    drop((shelf_, journal));
+    drop((states, journal));
     assert_eq!(let_go.recv_timeout(Duration::from_secs(30)), Err(RecvTimeoutError::Disconnected));
 }
 
@@ -161,8 +161,8 @@ async fn what_a_failed_commit_left_on_disk_is_gone_when_the_file_is_closed() {
     let mut left = 0;
     for point in 0..40 {
         let disk = Disk::default();
-        let (shelf_, journal) = shelf_with(on(&disk), |_| Duration::from_secs(3_600));
-        let state = shelf_.state("");
+        let (states, journal) = service_states_with(on(&disk), |_| Duration::from_secs(3_600));
+        let state = states.state("");
         write(&state, 1).await.unwrap();
         // Enough for the look that follows at once.
         disk.fail_after(point, 2);
@@ -190,8 +190,8 @@ async fn a_commit_for_which_there_is_no_room_is_refused_and_nothing_else_is() {
     let file = on(&disk);
     // What has left the topology counts.
     file.replace("gone", &BTreeMap::from([("".into(), kept(&[("ten", "1234567")]))])).unwrap();
-    let (shelf_, journal) = shelf(file);
-    let [a, b] = ["a", "b"].map(|actor| shelf_.state(actor));
+    let (states, journal) = service_states(file);
+    let [a, b] = ["a", "b"].map(|actor| states.state(actor));
     assert_eq!((journal.budget().bytes(), journal.budget().most()), (10, None));
     unasked(&a, "k", 99).done().await.unwrap();
     journal.budget().set_most(Some(200));
@@ -238,8 +238,8 @@ async fn after_a_power_cut_what_was_acknowledged_is_there_and_nothing_by_halves(
     let mut seed = seed();
     for round in 0..200 {
         let disk = Disk::default();
-        let (shelf_, journal) = shelf(on(&disk));
-        let state = shelf_.state("");
+        let (states, journal) = service_states(on(&disk));
+        let state = states.state("");
         disk.fail_after(random(&mut seed) % 60, usize::MAX);
         let mut tried = 0;
         let mut acknowledged = 0;

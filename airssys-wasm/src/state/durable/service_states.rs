@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::journal::Journal;
-use super::kept::{Kept, Loaded, Shelved};
+use super::kept::{Kept, Loaded, LoadedService};
 use super::lost::{LostKeys, LostStates};
 use super::sums::Sums;
 use crate::state::State;
 
 /// All durable states of a service, by key of the actor; empty for a service's only state.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct ServiceStates {
     journal: Journal,
     service: Arc<str>,
     states: Mutex<HashMap<Box<str>, Arc<State>>>,
@@ -28,9 +28,9 @@ pub(crate) struct Shelf {
 /// So many states are never looked through.
 const FEW_STATES: usize = 256;
 
-impl Shelf {
+impl ServiceStates {
     /// With what is on disk.
-    pub(crate) fn new(journal: Journal, service: &str, Shelved { states, lost }: Shelved) -> Self {
+    pub(crate) fn new(journal: Journal, service: &str, LoadedService { states, lost }: LoadedService) -> Self {
         let service: Arc<str> = service.into();
         let states = states.into_iter().map(|(actor, Loaded { kept, sums })| {
             let state = State::kept(kept, journal.home(&service, &actor, sums));
