@@ -92,39 +92,39 @@ pub(crate) fn differences_with(
     to: &Topology,
     other_release: impl Fn(&ServiceNode, &ServiceNode) -> bool,
 ) -> Vec<Difference> {
-    let (before, after) = (Places::of(from), Places::of(to));
+    let (before, after) = (TreeIndex::of(from), TreeIndex::of(to));
     let mut found: Vec<Difference> = mesh(from, to).into_iter().collect();
     let root = compared(&from.root.table(), &to.root.table(), |_| ChangeMode::InPlace);
     let root = root.into_iter().chain(order(&from.children, &to.children)).collect();
     found.extend(changed(Subject::Supervisor, &to.name, root));
-    for (name, place) in &after.in_order {
-        match place.node {
+    for (name, entry) in &after.in_order {
+        match entry.node {
             Node::Supervisor(node) => {
-                let Some(Place { node: Node::Supervisor(old), above, .. }) = before.get(name) else {
+                let Some(TreeEntry { node: Node::Supervisor(old), above, .. }) = before.get(name) else {
                     found.push(simple(Subject::Supervisor, name, Fate::Added, Vec::new()));
                     continue;
                 };
                 let mut settings = compared(&write::supervisor(old), &write::supervisor(node), |_| ChangeMode::InPlace);
-                settings.extend(moved("parent", above, &place.above));
+                settings.extend(moved("parent", above, &entry.above));
                 settings.extend(order(&old.children, &node.children));
                 found.extend(changed(Subject::Supervisor, name, settings));
             }
             Node::Service(node) => {
-                let Some(Place { node: Node::Service(old), above, .. }) = before.get(name) else {
+                let Some(TreeEntry { node: Node::Service(old), above, .. }) = before.get(name) else {
                     let notes = vec![format!("served by {}", node.named.display())];
                     found.push(simple(Subject::Service, name, Fate::Added, notes));
                     continue;
                 };
                 let mut settings = service(old, node, other_release(old, node));
-                settings.extend(moved("supervisor", above, &place.above));
+                settings.extend(moved("supervisor", above, &entry.above));
                 found.extend(changed(Subject::Service, name, settings));
             }
         }
     }
-    let gone = before.in_order.iter().filter(|(name, place)| {
-        after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(place.node))
+    let gone = before.in_order.iter().filter(|(name, entry)| {
+        after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(entry.node))
     });
-    found.extend(gone.map(|(name, place)| match place.node {
+    found.extend(gone.map(|(name, entry)| match entry.node {
         Node::Supervisor(_) => simple(Subject::Supervisor, name, Fate::Removed, Vec::new()),
         Node::Service(node) => {
             let notes = parting(node, from.settings.shutdown_timeout);
@@ -161,22 +161,22 @@ pub(crate) fn drain_time(shutdown: Shutdown, most: Duration) -> Duration {
 }
 
 /// A node, and the names of the supervisors above it, the root's left out.
-struct Place<'a> {
+struct TreeEntry<'a> {
     node: &'a Node,
     above: Vec<&'a str>,
 }
 
 /// All nodes, in the order in which they start.
-struct Places<'a> {
-    in_order: Vec<(&'a str, Place<'a>)>,
+struct TreeIndex<'a> {
+    in_order: Vec<(&'a str, TreeEntry<'a>)>,
     by_name: BTreeMap<&'a str, usize>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> TreeIndex<'a> {
     fn of(topology: &'a Topology) -> Self {
-        fn collect<'a>(nodes: &'a [Node], above: &[&'a str], into: &mut Vec<(&'a str, Place<'a>)>) {
+        fn collect<'a>(nodes: &'a [Node], above: &[&'a str], into: &mut Vec<(&'a str, TreeEntry<'a>)>) {
             for node in nodes {
-                into.push((node.name(), Place { node, above: above.to_vec() }));
+                into.push((node.name(), TreeEntry { node, above: above.to_vec() }));
                 if let Node::Supervisor(supervisor) = node {
                     collect(&supervisor.children, &[above, &[supervisor.name.as_str()]].concat(), into);
                 }
@@ -188,8 +188,8 @@ impl<'a> Places<'a> {
         Self { in_order, by_name }
     }
 
-    fn get(&self, name: &str) -> Option<&Place<'a>> {
-        self.by_name.get(name).and_then(|at| self.in_order.get(*at)).map(|(_, place)| place)
+    fn get(&self, name: &str) -> Option<&TreeEntry<'a>> {
+        self.by_name.get(name).and_then(|at| self.in_order.get(*at)).map(|(_, entry)| entry)
     }
 }
 
