@@ -3,7 +3,7 @@
 
 use airssys_rt_shim::worker::Flow;
 
-use super::watch::Lent;
+use super::watch::StandIn;
 use super::{ComponentActor, Hand, dead_reason, exit_reason};
 use crate::error::Crash;
 use crate::middleware::Metrics;
@@ -22,16 +22,16 @@ impl ComponentActor {
         self.instance = None;
         let is_cut_off = matches!(crash, Crash::CutOff { .. });
         let says_nothing = is_cut_off || !self.serves_the_live_one();
-        let lent = says_nothing || self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let stand_in = says_nothing || self.watching.as_ref().is_some_and(|watching| watching.stands_in());
         let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
-        if !lent && self.bears() {
+        if !stand_in && self.tolerates() {
             // The one before says whether it crashes over this message, too.
-            if self.lend(crashed.map_or(Lent::Over, Lent::For)).await {
+            if self.begin_stand_in(crashed.map_or(StandIn::Over, StandIn::For)).await {
                 self.live.forgive(hand.id);
                 drop(hand);
                 return Flow::Continue;
             }
-        } else if !lent && self.live.roll_back(&crash) {
+        } else if !stand_in && self.live.roll_back(&crash) {
             // The release that survives gets the message as if nobody had tried it.
             self.live.forgive(hand.id);
             drop(hand);

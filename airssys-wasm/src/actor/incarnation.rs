@@ -14,7 +14,7 @@ use super::decide::Event;
 use super::serving::Serving;
 use super::start::{commit, start};
 use super::swap::Untold;
-use super::watch::{Lent, Watch};
+use super::watch::{StandIn, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
@@ -78,7 +78,7 @@ impl ComponentActor {
         let serving = self.live.serving();
         match self.start_live(&serving, true).await {
             Ok(()) => Ok(()),
-            Err(crash) if self.bears() => match self.lend(Lent::Over).await {
+            Err(crash) if self.tolerates() => match self.begin_stand_in(StandIn::Over).await {
                 true => {
                     self.count_failure();
                     Ok(())
@@ -187,7 +187,7 @@ impl ComponentActor {
     }
 
     fn retune(&mut self) {
-        if self.watching.as_ref().is_some_and(|watching| watching.is_lent()) {
+        if self.watching.as_ref().is_some_and(|watching| watching.stands_in()) {
             // Another release stands in, and the one that is live here takes them up when it starts.
             return;
         }
@@ -212,7 +212,7 @@ impl ComponentActor {
         if !self.serves_the_live_one() {
             return Flow::Exit(exit_reason(crash));
         }
-        if self.bears() {
+        if self.tolerates() {
             self.count_failure();
             return self.go_on().await;
         }
@@ -224,9 +224,9 @@ impl ComponentActor {
 
     /// Asks the guest how it is.
     pub(super) async fn check(&mut self, reply: oneshot::Sender<Result<(), Fault>>) -> Flow {
-        let lent = self.watching.as_ref().is_some_and(|watching| watching.is_lent());
+        let stand_in = self.watching.as_ref().is_some_and(|watching| watching.stands_in());
         let Some(instance) = self.instance.as_mut() else { return Flow::Continue };
-        if lent {
+        if stand_in {
             // The release before stands in: it is not the one that is asked.
             let _nobody_waits = reply.send(Ok(()));
             return Flow::Continue;
@@ -248,7 +248,7 @@ impl ComponentActor {
     /// deployment asks.
     pub(super) async fn sleep(&mut self) -> Flow {
         if !self.live.is_settled()
-            && !self.watching.as_ref().is_some_and(|watching| watching.is_lent())
+            && !self.watching.as_ref().is_some_and(|watching| watching.stands_in())
             && let Some(instance) = self.instance.as_mut()
         {
             let deadline = self.identity.terms.limits.turn_deadline;

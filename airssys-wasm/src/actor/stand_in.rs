@@ -7,7 +7,7 @@ use airssys_rt_shim::worker::Flow;
 use tokio::time::Instant;
 
 use super::start::start;
-use super::watch::Lent;
+use super::watch::StandIn;
 use super::{ComponentActor, exit_reason};
 use crate::error::Crash;
 use crate::middleware::Metrics;
@@ -15,13 +15,13 @@ use crate::middleware::Metrics;
 impl ComponentActor {
     /// Whether a release is on probation here whose crashes are counted and compared, and decide nothing alone; the
     /// release before can stand in for it.
-    pub(super) fn bears(&self) -> bool {
+    pub(super) fn tolerates(&self) -> bool {
         let watch = self.live.watched();
-        watch.is_some_and(|watch| watch.bears(&self.live.serving())) && self.live.stand_in().is_some()
+        watch.is_some_and(|watch| watch.tolerates(&self.live.serving())) && self.live.stand_in().is_some()
     }
 
     /// Lets the release before serve here for a while. Whether it starts.
-    pub(super) async fn lend(&mut self, lent: Lent) -> bool {
+    pub(super) async fn begin_stand_in(&mut self, stand_in: StandIn) -> bool {
         let Some(before) = self.live.stand_in() else { return false };
         Metrics::count(&self.identity.service.metrics.started);
         let started = match start(&self.engines, &before).await {
@@ -31,7 +31,7 @@ impl ComponentActor {
         match started {
             Ok(instance) => {
                 drop(self.serve(&before, instance));
-                self.watching = self.live.watched().map(|watch| watch.lend(lent));
+                self.watching = self.live.watched().map(|watch| watch.begin_stand_in(stand_in));
                 true
             }
             Err(crash) => {
@@ -54,7 +54,7 @@ impl ComponentActor {
         Metrics::count(&self.identity.service.metrics.started);
         match started {
             Ok(instance) => drop(self.serve(&serving, instance)),
-            Err(_) if self.bears() => self.count_failure(),
+            Err(_) if self.tolerates() => self.count_failure(),
             Err(crash) => return Err(crash),
         }
         Ok(())

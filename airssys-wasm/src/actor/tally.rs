@@ -20,7 +20,7 @@ pub(crate) struct Tally {
     /// As many of these were judged.
     judged: AtomicU64,
     /// From so many failed turns on whoever judges looks at once. Nobody does, from the beginning.
-    bears: AtomicU64,
+    tolerated: AtomicU64,
     /// Told then. Where it was told already, that is once.
     is_worse: Notify,
     took: [AtomicU64; BUCKETS],
@@ -34,7 +34,7 @@ impl Default for Tally {
             outdone: AtomicU64::new(0),
             setbacks: AtomicU64::new(0),
             judged: AtomicU64::new(0),
-            bears: AtomicU64::new(u64::MAX),
+            tolerated: AtomicU64::new(u64::MAX),
             is_worse: Notify::new(),
             took: [const { AtomicU64::new(0) }; BUCKETS],
         }
@@ -70,7 +70,7 @@ impl Tally {
 
     fn count_failed(&self) {
         let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
-        if failed >= self.bears.load(Ordering::Relaxed) {
+        if failed >= self.tolerated.load(Ordering::Relaxed) {
             self.is_worse.notify_one();
         }
     }
@@ -83,7 +83,7 @@ impl Tally {
     /// So many of its setbacks were judged, and are borne; it is to be looked at again at once when so many turns have
     /// failed.
     pub(crate) fn has_been_judged(&self, setbacks: u64, failed: u64) {
-        self.bears.store(failed, Ordering::Relaxed);
+        self.tolerated.store(failed, Ordering::Relaxed);
         self.judged.store(setbacks, Ordering::Relaxed);
     }
 

@@ -46,17 +46,17 @@ impl Watch {
         let tally = Arc::clone(if new { &self.new } else { &self.old });
         let shadow = self.rehearsal.as_ref().filter(|_| !new);
         let shadow = shadow.and_then(|rehearsal| Shadow::begin(rehearsal, serving, Arc::clone(&self.new), memory));
-        Box::new(Watching { tally, shadow, bears: new, crashed: None, lent: Lent::No })
+        Box::new(Watching { tally, shadow, tolerates: new, crashed: None, stand_in: StandIn::No })
     }
 
     /// For an actor in which the release before stands in for the new one.
-    pub(super) fn lend(&self, lent: Lent) -> Box<Watching> {
-        Box::new(Watching { tally: Arc::clone(&self.new), shadow: None, bears: false, crashed: None, lent })
+    pub(super) fn begin_stand_in(&self, stand_in: StandIn) -> Box<Watching> {
+        Box::new(Watching { tally: Arc::clone(&self.new), shadow: None, tolerates: false, crashed: None, stand_in })
     }
 
     /// Whether a crash of this one is a failed turn and no verdict: it is the new one, and the old one is there to
     /// compare it with.
-    pub(super) fn bears(&self, serving: &Serving) -> bool {
+    pub(super) fn tolerates(&self, serving: &Serving) -> bool {
         Arc::ptr_eq(&serving.template, &self.template)
     }
 
@@ -72,16 +72,16 @@ pub(super) struct Watching {
     tally: Arc<Tally>,
     shadow: Option<Shadow>,
     /// Whether a crash is a failed turn and no verdict.
-    bears: bool,
+    tolerates: bool,
     /// How long the turn took that it crashed over. Not counted yet: the release before has to say whether it crashes
     /// over that message, too.
     crashed: Option<Duration>,
-    lent: Lent,
+    stand_in: StandIn,
 }
 
 /// Whether the release before stands in for the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lent {
+pub(super) enum StandIn {
     No,
     /// For the message in hand, over which the new one crashed after so long.
     For(Duration),
@@ -95,13 +95,13 @@ impl Watching {
         self.crashed
     }
 
-    pub(super) fn is_lent(&self) -> bool {
-        self.lent != Lent::No
+    pub(super) fn stands_in(&self) -> bool {
+        self.stand_in != StandIn::No
     }
 
     /// Whether the new release may be tried again: the one before has handled what that crashed over.
     pub(super) fn is_over(&self) -> bool {
-        self.lent == Lent::Over
+        self.stand_in == StandIn::Over
     }
 
     /// Whether it is to be tried again before the next message.
@@ -134,17 +134,17 @@ impl Watching {
         turn: &mut Turn,
     ) {
         let (took, crashed) = (begun.elapsed(), matches!(ran, Ran::Crashed(_)));
-        let lent = self.lent;
-        if self.is_lent() {
-            self.lent = Lent::Over;
+        let stand_in = self.stand_in;
+        if self.stands_in() {
+            self.stand_in = StandIn::Over;
         }
-        match lent {
-            Lent::No if self.bears && crashed => self.crashed = Some(took),
-            Lent::No => self.tally.count(took, !matches!(ran, Ran::Done(_))),
-            Lent::For(took) if matches!(ran, Ran::Done(_)) => self.tally.outdo(took),
+        match stand_in {
+            StandIn::No if self.tolerates && crashed => self.crashed = Some(took),
+            StandIn::No => self.tally.count(took, !matches!(ran, Ran::Done(_))),
+            StandIn::For(took) if matches!(ran, Ran::Done(_)) => self.tally.outdo(took),
             // What the release before crashes over as well says nothing about the new one.
-            Lent::For(took) if !crashed => self.tally.count(took, true),
-            Lent::For(_) | Lent::Over => {}
+            StandIn::For(took) if !crashed => self.tally.count(took, true),
+            StandIn::For(_) | StandIn::Over => {}
         }
         if self.shadow.as_mut().is_some_and(|shadow| !shadow.show(hand, left, ran, turn)) {
             self.shadow = None;
