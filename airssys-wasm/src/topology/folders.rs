@@ -27,7 +27,7 @@ const MOST_LINKS: usize = 40;
 
 /// A grant of a folder, by whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Granted {
+pub struct GrantedFolder {
     /// The service.
     pub service: String,
     /// The path that the guest sees.
@@ -36,7 +36,7 @@ pub struct Granted {
     pub host: PathBuf,
 }
 
-impl fmt::Display for Granted {
+impl fmt::Display for GrantedFolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} of service {})", self.host.display(), self.guest, self.service)
     }
@@ -50,7 +50,7 @@ pub enum FolderError {
     #[error("the granted folder {granted} cannot be opened")]
     Open {
         /// The grant.
-        granted: Granted,
+        granted: GrantedFolder,
         /// Why not.
         source: io::Error,
     },
@@ -58,11 +58,11 @@ pub enum FolderError {
     #[error("the way to the granted folder {granted} goes by {by:?} through {writable}, where a guest may have put it")]
     Diverted {
         /// The grant.
-        granted: Granted,
+        granted: GrantedFolder,
         /// The name of the link, or `..`.
         by: String,
         /// The grant to write through which it goes.
-        writable: Box<Granted>,
+        writable: Box<GrantedFolder>,
     },
     /// It holds, or is held by, what the host stands on.
     #[error(
@@ -70,7 +70,7 @@ pub enum FolderError {
     )]
     OfTheHost {
         /// The grant.
-        granted: Granted,
+        granted: GrantedFolder,
         /// What it is of the host.
         what: &'static str,
         /// Where that is.
@@ -98,16 +98,16 @@ pub enum FolderNote {
     /// Its path goes through a link or `..`.
     Indirect {
         /// The grant.
-        granted: Granted,
+        granted: GrantedFolder,
         /// Where that leads.
         to: PathBuf,
     },
     /// It lies in a folder that a guest may write to, which can replace it before the next start.
     Within {
         /// The grant.
-        granted: Granted,
+        granted: GrantedFolder,
         /// The grant to write that it lies in.
-        writable: Granted,
+        writable: GrantedFolder,
     },
 }
 
@@ -159,13 +159,13 @@ pub(crate) fn hold<'a>(
     held: impl IntoIterator<Item = &'a Arc<ServiceNode>>,
     guarded: &[Guarded],
 ) -> Result<Vec<FolderNote>, FolderError> {
-    let mut folders: HashMap<Granted, Held> = HashMap::new();
+    let mut folders: HashMap<GrantedFolder, Held> = HashMap::new();
     for node in held {
         for (granted, _, held) in grants(node).filter(|(_, _, held)| held.0.is_some()) {
             folders.insert(granted, held.clone());
         }
     }
-    let mut all: Vec<(Granted, Access)> = Vec::new();
+    let mut all: Vec<(GrantedFolder, Access)> = Vec::new();
     for node in topology.services() {
         all.extend(grants(node).map(|(granted, access, _)| (granted, access)));
     }
@@ -186,7 +186,7 @@ pub(crate) fn hold<'a>(
         }
         let service = node.address.to_string();
         for (guest, file) in &mut Arc::make_mut(node).grants.files {
-            let granted = Granted { service: service.clone(), guest: guest.clone(), host: file.host.clone() };
+            let granted = GrantedFolder { service: service.clone(), guest: guest.clone(), host: file.host.clone() };
             file.held = folders.get(&granted).cloned().unwrap_or_default();
         }
     });
@@ -249,20 +249,22 @@ fn nearest(path: &Path) -> Option<(ResolvedPath, bool)> {
     whole.ancestors().find_map(|path| Some((walk(path, &HashMap::new()).ok()?, path == whole)))
 }
 
-fn grants(node: &ServiceNode) -> impl Iterator<Item = (Granted, Access, &Held)> {
+fn grants(node: &ServiceNode) -> impl Iterator<Item = (GrantedFolder, Access, &Held)> {
     node.grants.files.iter().map(|(guest, file)| {
-        let granted = Granted { service: node.address.to_string(), guest: guest.clone(), host: file.host.clone() };
+        let granted =
+            GrantedFolder { service: node.address.to_string(), guest: guest.clone(), host: file.host.clone() };
         (granted, file.access, &file.held)
     })
 }
 
 fn open(
-    all: &[(Granted, Access)],
+    all: &[(GrantedFolder, Access)],
     guarded: &[Guarded],
-    folders: &mut HashMap<Granted, Held>,
+    folders: &mut HashMap<GrantedFolder, Held>,
 ) -> Result<Vec<FolderNote>, FolderError> {
-    let cannot = |granted: &Granted, errno: Errno| FolderError::Open { granted: granted.clone(), source: errno.into() };
-    let mut writable: HashMap<Id, Granted> = HashMap::new();
+    let cannot =
+        |granted: &GrantedFolder, errno: Errno| FolderError::Open { granted: granted.clone(), source: errno.into() };
+    let mut writable: HashMap<Id, GrantedFolder> = HashMap::new();
     for (granted, _) in all.iter().filter(|(_, access)| *access == Access::ReadWrite) {
         // By a way that a guest may have changed it is a folder more in which no link is followed.
         let found = match folders.get(granted).and_then(|held| held.0.as_ref()) {
@@ -357,7 +359,7 @@ fn step(
     from: impl std::os::fd::AsFd,
     name: &OsStr,
     above: Option<Id>,
-    writable: &HashMap<Id, Granted>,
+    writable: &HashMap<Id, GrantedFolder>,
 ) -> Result<Step, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(from, name, flags, Mode::empty())?;
@@ -367,7 +369,7 @@ fn step(
 }
 
 /// Opens a folder one name at a time, each in the one before.
-fn walk(path: &Path, writable: &HashMap<Id, Granted>) -> Result<ResolvedPath, Lost> {
+fn walk(path: &Path, writable: &HashMap<Id, GrantedFolder>) -> Result<ResolvedPath, Lost> {
     let path = std::path::absolute(path).map_err(|_| Errno::NOENT)?;
     let mut resolved =
         ResolvedPath { steps: vec![step(CWD, OsStr::new("/"), None, writable)?], indirect: false, is_whole: true };

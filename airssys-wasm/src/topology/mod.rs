@@ -12,7 +12,7 @@ mod validate;
 pub(crate) mod write;
 mod written;
 
-pub use folders::{FolderError, FolderNote, Granted};
+pub use folders::{FolderError, FolderNote, GrantedFolder};
 pub use keys::reference;
 pub use range::{RangeError, Whose};
 pub use tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
