@@ -71,7 +71,7 @@ impl Doors {
             Ok(release) => release,
             Err(error) => return self.unread(&path, error.to_string()),
         };
-        let inspected = read_component(&path).and_then(|bytes| release.manifest.verdict(&bytes, &path)?.well(&path));
+        let inspected = read_component(&path).and_then(|bytes| release.manifest.inspect(&bytes, &path)?.well(&path));
         let published = Draft::read(&path).map(drop);
         let topology = format!("{MESH}[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n");
         let file = self.folder.path().join("more.toml");
@@ -548,11 +548,11 @@ fn every_guest_is_well() {
     {
         let release = Release::find(&guest(name)).unwrap();
         let bytes = read_component(&release.component).unwrap();
-        let verdict = release.manifest.verdict(&bytes, &release.component).unwrap();
-        let checked = verdict.check(&release.component);
+        let inspection = release.manifest.inspect(&bytes, &release.component).unwrap();
+        let checked = inspection.check(&release.component);
         assert!(checked.is_ok(), "{name}: {checked:?}");
         assert!(matches!(checked, Ok::<(), TemplateError>(())));
-        let needs = verdict.needs.unwrap();
+        let needs = inspection.needs.unwrap();
         assert!(needs.memories == 1 && needs.memory_bytes > 0 && needs.core_instances > 0, "{name}: {needs:?}");
     }
 }

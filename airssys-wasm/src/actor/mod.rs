@@ -39,7 +39,7 @@ pub(crate) use place::Placed;
 pub(crate) use post::{Post, check};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
-pub use shadow::{Difference, Rehearsed};
+pub use shadow::{Divergence, Rehearsed};
 pub use spec::ServiceSpec;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;

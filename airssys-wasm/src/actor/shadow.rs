@@ -37,7 +37,7 @@ const KEPT: usize = 16;
 
 /// A message over which the two releases differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct Divergence {
     /// Its id.
     pub message: u64,
     /// Who sent it; none for the host.
@@ -48,7 +48,7 @@ pub struct Difference {
     pub what: Vec<String>,
 }
 
-impl std::fmt::Display for Difference {
+impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sender = self.sender.as_deref().unwrap_or("the host");
         write!(f, "message {} from {sender}, {}: {}", self.message, self.body, self.what.join("; "))
@@ -68,7 +68,7 @@ pub struct Rehearsed {
     /// Those that differ.
     pub differing: u64,
     /// The first of them, at most 16.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<Divergence>,
 }
 
 /// A release in the shadow of another one, in all places of a service.
@@ -81,7 +81,7 @@ pub(crate) struct Rehearsal {
     skipped: AtomicU64,
     behind: AtomicU64,
     differing: AtomicU64,
-    differences: Mutex<Vec<Difference>>,
+    differences: Mutex<Vec<Divergence>>,
 }
 
 impl std::fmt::Debug for Rehearsal {
@@ -124,7 +124,7 @@ impl Rehearsal {
         let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         if differences.len() < KEPT {
             let sender = envelope.sender.as_ref().map(ToString::to_string);
-            differences.push(Difference { message: envelope.id, sender, body: beginning(&envelope.body), what });
+            differences.push(Divergence { message: envelope.id, sender, body: beginning(&envelope.body), what });
         }
     }
 }

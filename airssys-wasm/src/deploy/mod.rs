@@ -65,7 +65,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::taken::Taken;
-pub use crate::actor::{Difference, MemoryHandover, Rehearsed};
+pub use crate::actor::{Divergence, MemoryHandover, Rehearsed};
 use crate::engine::TemplateError;
 use crate::error::{Crash, Fault};
 use crate::hint::{Act, Hint};

@@ -18,7 +18,7 @@ pub struct Anatomy {
 }
 
 impl Anatomy {
-    /// Reads the names of a component. Whether it is valid otherwise is not looked at; [`super::Verdict`] says that.
+    /// Reads the names of a component. Whether it is valid otherwise is not looked at; [`super::Inspection`] says that.
     ///
     /// # Errors
     ///

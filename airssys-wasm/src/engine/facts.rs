@@ -40,7 +40,7 @@ impl Facts {
         serde_json::to_string(self).ok()
     }
 
-    /// Whether nothing is in the way that can be told without the binary. Where something is, [`super::Verdict`] says all of it.
+    /// Whether nothing is in the way that can be told without the binary. Where something is, [`super::Inspection`] says all of it.
     pub(super) fn allow(&self, Asked { lane, limits, .. }: Asked<'_>) -> bool {
         beyond(&self.needs, limits, lane).is_empty() && exports::wrong(&self.exported, &self.anatomy.exports).is_empty()
     }

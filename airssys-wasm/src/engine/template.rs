@@ -17,9 +17,9 @@ use super::error::TemplateError;
 use super::facts::Facts;
 use super::guest::Guest;
 use super::imports;
+use super::inspection::Inspection;
 use super::interface::Interface;
 use super::lanes::Exports;
-use super::verdict::Verdict;
 use crate::hex;
 use crate::limits::Limits;
 
@@ -71,7 +71,7 @@ impl Template {
         }
         if !out_of_range(asked.limits, asked.lane).is_empty() {
             // There is no engine for them.
-            Verdict::of(&bytes, path, asked)?.check(path)?;
+            Inspection::of(&bytes, path, asked)?.check(path)?;
         }
         let engine = engines.class(asked.limits)?;
         let (kept, facts) = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
@@ -82,12 +82,12 @@ impl Template {
         if facts.is_some_and(|facts| facts.allow(asked)) {
             return Ok(Found { bytes, digest, engine, kept, facts: None });
         }
-        let verdict = match &kept {
-            Some(_) => Verdict::of_compiled(&bytes, path, asked)?,
-            None => Verdict::of(&bytes, path, asked)?,
+        let inspection = match &kept {
+            Some(_) => Inspection::of_compiled(&bytes, path, asked)?,
+            None => Inspection::of(&bytes, path, asked)?,
         };
-        verdict.check(path)?;
-        Ok(Found { bytes, digest, engine, kept, facts: verdict.facts() })
+        inspection.check(path)?;
+        Ok(Found { bytes, digest, engine, kept, facts: inspection.facts() })
     }
 
     /// Compiles what was found where its code is not kept, and links it. Of what lies beyond the baseline only that is linked which is requested. By the

@@ -67,7 +67,7 @@ impl Draft {
         reference::check(&manifest.name, Some(&manifest.version.to_string()))
             .map_err(|why| refused(why, "shorten the version"))?;
         match manifest.world {
-            World::Actor => manifest.verdict(&binary, component)?.check(component)?,
+            World::Actor => manifest.inspect(&binary, component)?.check(component)?,
         }
         let seal =
             Seal { binary: Digest::of(&binary), manifest: Digest::of(source.text.as_bytes()), signatures: Vec::new() };

@@ -37,13 +37,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     };
     let bytes = read_component(&release.component)?;
     let file = release.component.clone();
-    let verdict = release.manifest.verdict(&bytes, &file)?;
-    let report = Report::new(release, &bytes, &verdict);
+    let inspection = release.manifest.inspect(&bytes, &file)?;
+    let report = Report::new(release, &bytes, &inspection);
     if args.json {
         output::print_json(&report)?
     } else {
         output::print(report.text().trim_end())?
     }
     // What it is was told; that no mesh can host it, and why, is an error as everywhere else.
-    Ok(verdict.check(&file)?)
+    Ok(inspection.check(&file)?)
 }

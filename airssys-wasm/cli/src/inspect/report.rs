@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use airssys_wasm::capability::{Access, Requests};
-use airssys_wasm::engine::{Anatomy, Lane, Needs, Verdict};
+use airssys_wasm::engine::{Anatomy, Inspection, Lane, Needs};
 use airssys_wasm::limits::{Amount, Limits};
 use airssys_wasm::registry::{Digest, Memory, PublicKey, Release, Seal};
 use bytesize::ByteSize;
@@ -47,9 +47,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(release: Release, bytes: &[u8], verdict: &Verdict) -> Self {
+    pub(super) fn new(release: Release, bytes: &[u8], inspection: &Inspection) -> Self {
         let Release { component, manifest, seal, .. } = release;
-        let Anatomy { imports, exports } = verdict.anatomy.clone();
+        let Anatomy { imports, exports } = inspection.anatomy.clone();
         let mut limits = Limits::default();
         manifest.limits.apply(&mut limits);
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
@@ -72,8 +72,8 @@ impl Report {
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
             requests: manifest.requests,
             limits,
-            needs: verdict.needs,
-            obstacles: verdict.obstacles.iter().map(ToString::to_string).collect(),
+            needs: inspection.needs,
+            obstacles: inspection.obstacles.iter().map(ToString::to_string).collect(),
             imports,
             exports,
         }

@@ -26,7 +26,7 @@ use super::obstacle::Obstacle;
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct Inspection {
     /// What it imports and exports.
     pub anatomy: Anatomy,
     /// What an instance of it takes; none where the engine cannot read it.
@@ -37,7 +37,7 @@ pub struct Verdict {
     exported: Vec<Exported>,
 }
 
-impl Verdict {
+impl Inspection {
     /// Looks at a component. It takes as long as reading and validating it.
     ///
     /// # Errors
@@ -45,8 +45,8 @@ impl Verdict {
     /// It is no component, or a damaged one.
     pub(crate) fn of(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
         check_component(bytes, path)?;
-        if let Some(verdict) = Self::of_too_large(bytes) {
-            return Ok(verdict);
+        if let Some(inspection) = Self::of_too_large(bytes) {
+            return Ok(inspection);
         }
         match features::validate(bytes) {
             Validated::Well(types) => Self::of_valid(bytes, path, asked, &types),
@@ -66,8 +66,8 @@ impl Verdict {
 
     /// Looks at a component that is compiled already: the bodies of its functions were validated then.
     pub(super) fn of_compiled(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
-        if let Some(verdict) = Self::of_too_large(bytes) {
-            return Ok(verdict);
+        if let Some(inspection) = Self::of_too_large(bytes) {
+            return Ok(inspection);
         }
         let types = features::types(bytes).map_err(|error| invalid(path, error))?;
         Self::of_valid(bytes, path, asked, &types)
@@ -112,7 +112,7 @@ impl Verdict {
         Ok(self.anatomy)
     }
 
-    /// [`Verdict::well`], for one who goes on with it.
+    /// [`Inspection::well`], for one who goes on with it.
     ///
     /// # Errors
     ///
