@@ -1,6 +1,6 @@
 //! Hosts WebAssembly components as supervised actors.
 
-pub mod actor;
+mod actor;
 pub mod address;
 pub mod apply;
 pub mod blocking;
@@ -18,7 +18,7 @@ pub mod message;
 pub mod middleware;
 mod quota;
 pub mod registry;
-pub mod router;
+mod router;
 mod runtime;
 mod schema;
 pub mod settings;

@@ -40,7 +40,7 @@ pub(crate) use post::{Post, check};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Divergence, Rehearsed};
-pub use spec::ServiceSpec;
+pub(crate) use spec::ServiceSpec;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
 pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, SwapKind, Swapped};

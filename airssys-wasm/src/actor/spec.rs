@@ -15,23 +15,23 @@ use crate::turn::Identity;
 
 /// Everything about a service that its supervisor and its senders need to know.
 #[derive(Debug, Clone)]
-pub struct ServiceSpec {
+pub(crate) struct ServiceSpec {
     /// Its name in the mesh.
-    pub address: Address,
+    pub(crate) address: Address,
     /// The release that serves it.
-    pub template: Arc<Template>,
+    pub(crate) template: Arc<Template>,
     /// How many actors serve it.
-    pub multiplicity: Multiplicity,
+    pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox, or of each one.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// The rules it runs under.
-    pub terms: Arc<Terms>,
+    pub(crate) terms: Arc<Terms>,
     /// Whether it is started again.
-    pub restart: Restart,
+    pub(crate) restart: Restart,
     /// How it is stopped.
-    pub shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
     /// Whether its end counts for its supervisor's auto-shutdown.
-    pub significant: bool,
+    pub(crate) significant: bool,
     /// Its durable states; none where they are in memory only.
     pub(crate) durable: Option<Arc<ServiceStates>>,
 }

@@ -20,7 +20,7 @@ use crate::message::{Down, DownReason, Room};
 
 /// One child, beside its place. Who is told of its end has a place `P`.
 #[derive(Debug)]
-pub struct Child<P> {
+pub(crate) struct Child<P> {
     address: Address,
     /// Whether the turn that spawned it has committed.
     born: AtomicBool,

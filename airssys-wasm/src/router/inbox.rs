@@ -66,7 +66,7 @@ pub(crate) struct Common {
 
 /// The mailbox of one place, as those see it who send to it.
 #[derive(Debug)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     address: Address,
     mailbox: Arc<Mailbox>,
     nodes: Nodes,
@@ -100,7 +100,7 @@ impl Inbox {
 
     /// Where it is.
     #[must_use]
-    pub fn address(&self) -> &Address {
+    pub(crate) fn address(&self) -> &Address {
         &self.address
     }
 

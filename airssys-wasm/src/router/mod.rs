@@ -7,18 +7,18 @@
 //!
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
-pub mod child;
+pub(crate) mod child;
 pub(crate) mod directory;
-pub mod inbox;
+pub(crate) mod inbox;
 mod names;
 pub(crate) mod on_demand;
-pub mod place;
-pub mod service;
+pub(crate) mod place;
+pub(crate) mod service;
 pub(crate) mod sleep;
 mod spawned;
 mod states;
 mod topics;
-pub mod waits;
+pub(crate) mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ type Services = HashMap<Box<str>, Arc<Service>, foldhash::fast::RandomState>;
 
 /// All services, and the ways between them.
 #[derive(Debug)]
-pub struct Mesh {
+pub(crate) struct Mesh {
     /// How long a send waits for room, in nanoseconds. Looked at only where there is none.
     reserve_timeout: AtomicU64,
     services: ArcSwap<Services>,

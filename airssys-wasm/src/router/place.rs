@@ -13,7 +13,7 @@ use crate::settings::Shape;
 use crate::state::{State, Together};
 
 /// A place, as it is passed on.
-pub type Target = Arc<Place>;
+pub(crate) type Target = Arc<Place>;
 /// What the controller of children is asked for.
 pub(crate) type Ask = child::Ask<Target>;
 /// One who is to be told of the end of a child.
@@ -21,7 +21,7 @@ pub(crate) type Watcher = child::Watcher<Target>;
 
 /// A place in the mesh.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The way to its mailbox.
     pub(crate) inbox: Inbox,
     /// What is remembered there.
@@ -69,7 +69,7 @@ impl Place {
 
     /// The address it is known by: with its key where it is one of several actors.
     #[must_use]
-    pub fn address(&self) -> &Address {
+    pub(crate) fn address(&self) -> &Address {
         self.inbox.address()
     }
 

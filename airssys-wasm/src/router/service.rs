@@ -24,14 +24,14 @@ use crate::state::{State, Together};
 
 /// A named place in the mesh.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// Its address, without a key.
-    pub address: Address,
+    pub(crate) address: Address,
     /// Where its mailboxes are.
     pub(crate) directory: Directory,
     pub(super) common: Arc<Common>,
     /// What it counts.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Its durable states; none where they are in memory only.
     pub(crate) durable: Option<Arc<ServiceStates>>,
     /// What its states in memory have together, where it has several.

@@ -13,41 +13,41 @@ use std::sync::{Mutex, PoisonError};
 
 /// One consumer of one mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Node(u64);
+pub(crate) struct Node(u64);
 
 /// The consumers of one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nodes(Range<u64>);
+pub(crate) struct Nodes(Range<u64>);
 
 impl Nodes {
     /// The node of consumer number `consumer`.
     #[must_use]
-    pub fn nth(&self, consumer: usize) -> Node {
+    pub(crate) fn nth(&self, consumer: usize) -> Node {
         Node(self.0.start + consumer as u64)
     }
 }
 
 /// The call would wait for its own caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlock;
+pub(crate) struct Deadlock;
 
 /// The graph.
 #[derive(Debug, Default)]
-pub struct Waits {
+pub(crate) struct Waits {
     waiting: Mutex<HashMap<Node, Nodes>>,
     next: AtomicU64,
 }
 
 /// While it lives, its node waits.
 #[derive(Debug)]
-pub struct Waiting<'a> {
+pub(crate) struct Waiting<'a> {
     waits: &'a Waits,
     node: Node,
 }
 
 impl Waits {
     /// Nodes for the consumers of a new mailbox.
-    pub fn nodes(&self, consumers: usize) -> Nodes {
+    pub(crate) fn nodes(&self, consumers: usize) -> Nodes {
         let consumers = consumers.max(1) as u64;
         let start = self.next.fetch_add(consumers, Ordering::Relaxed);
         Nodes(start..start + consumers)
@@ -58,7 +58,7 @@ impl Waits {
     /// # Errors
     ///
     /// [`Deadlock`]; it does not wait then.
-    pub fn wait(&self, node: Node, target: &Nodes) -> Result<Waiting<'_>, Deadlock> {
+    pub(crate) fn wait(&self, node: Node, target: &Nodes) -> Result<Waiting<'_>, Deadlock> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut visited = Vec::new();
         if all_wait_for(&waiting, target, node, &mut visited) {
