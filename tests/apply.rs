@@ -688,7 +688,7 @@ async fn what_was_applied_outlives_the_process_and_what_was_not_does_not() {
     applying.fail(&format!("{edited}[[service]]\nname = \"broken\"\nrelease = \"broken.wasm\"\n")).await;
     let folder = applying.stop().await;
     let found = in_force(&data).unwrap().unwrap();
-    assert_eq!((found.topology.services().count(), found.cut_off), (3, None));
+    assert_eq!((found.topology.declared().len(), found.cut_off), (3, None));
     let text = found.topology.to_text().unwrap();
     let applying = Applying::start_with(&text, folder, with_data).await;
     assert_eq!(applying.ask("counter", "a", 2).await["release"], json!("two"));
@@ -749,7 +749,7 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
     let folder = applying.stop().await;
     free(written);
     let found = in_force(&data).unwrap().unwrap();
-    assert_eq!((found.topology.services().count(), found.cut_off), (3, Some(CutOff::GoneBack)));
+    assert_eq!((found.topology.declared().len(), found.cut_off), (3, Some(CutOff::GoneBack)));
     let applying = Applying::start_with(BASE, folder, with_data).await;
     applying.apply(&edited).await;
     for service in ["counter", "last"] {
@@ -792,7 +792,8 @@ async fn an_apply_that_is_cut_off_is_in_force_as_a_whole_or_not_at_all() {
         under_way.abort();
         let found = in_force(&killed.path().join("data")).unwrap().unwrap();
         assert_eq!(found.cut_off, Some(expected));
-        let services: Vec<&str> = found.topology.services().map(|node| node.address.as_str()).collect();
+        let declared = found.topology.declared();
+        let services: Vec<&str> = declared.iter().map(|service| service.name.as_str()).collect();
         let names = if expected == CutOff::Finished { vec!["heir", "more"] } else { vec!["heir"] };
         assert_eq!(services, names);
         // It starts, with the state that there is.
@@ -910,7 +911,7 @@ async fn one_apply_is_under_way_at_a_time_and_ends_though_nobody_waits() {
     assert!(matches!(second, ApplyError::UnderWay), "{second}");
     first.abort();
     let gate = Load::start(&applying, "counter");
-    let of_two = || applying.runtime.in_force().services().any(|node| node.named.ends_with("two.wasm"));
+    let of_two = || applying.runtime.in_force().declared().iter().any(|service| service.named.ends_with("two.wasm"));
     until("the edited one is in force", async || of_two()).await;
     gate.end(&applying).await;
     assert_eq!(applying.apply(&edited).await.differences, []);
@@ -951,5 +952,5 @@ async fn a_mesh_that_is_stopped_while_it_is_changed_ends() {
     let error = tokio::time::timeout(PATIENCE, under_way).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, ApplyError::Undone { .. }), "{error}");
     let found = in_force(&data).unwrap().unwrap();
-    assert_eq!(found.topology.services().count(), 3, "the old one is in force");
+    assert_eq!(found.topology.declared().len(), 3, "the old one is in force");
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use airssys_tests::{Mesh, PATIENCE, guest, told};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::{DeployOptions, Progress};
-use airssys_wasm::engine::{TemplateError, read_component};
+use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{Draft, Release};
 use airssys_wasm::topology::Topology;
 
@@ -71,7 +71,7 @@ impl Doors {
             Ok(release) => release,
             Err(error) => return self.unread(&path, error.to_string()),
         };
-        let inspected = read_component(&path).and_then(|bytes| release.manifest.inspect(&bytes, &path)?.well(&path));
+        let inspected = release.inspect().and_then(|found| found.check(&release));
         let published = Draft::read(&path).map(drop);
         let topology = format!("{MESH}[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n");
         let file = self.folder.path().join("more.toml");
@@ -547,9 +547,8 @@ fn every_guest_is_well() {
     for name in ["prober", "echo", "echo-wasi", "heir", "keeper", "overseer", "shifter", "spawner", "crasher", "relay"]
     {
         let release = Release::find(&guest(name)).unwrap();
-        let bytes = read_component(&release.component).unwrap();
-        let inspection = release.manifest.inspect(&bytes, &release.component).unwrap();
-        let checked = inspection.check(&release.component);
+        let inspection = release.inspect().unwrap();
+        let checked = inspection.check(&release);
         assert!(checked.is_ok(), "{name}: {checked:?}");
         assert!(matches!(checked, Ok::<(), TemplateError>(())));
         let needs = inspection.needs.unwrap();

@@ -192,13 +192,12 @@ async fn a_limit_is_told_when_it_is_reached_and_counted_while_it_is_reached_agai
 async fn a_reader_that_does_not_read_loses_events_is_told_how_many_and_holds_up_nobody() {
     let file = |folder: &std::path::Path| {
         let file = folder.join("airssys.toml");
-        let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n";
+        let text = "name = \"mesh\"\n[settings]\nevents = 10\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n";
         std::fs::write(&file, airssys_tests::with_guests(text)).unwrap();
         file
     };
     let folder = tempfile::tempdir().unwrap();
-    let mut topology = Topology::read(&file(folder.path())).unwrap();
-    topology.settings.mesh.events = 10;
+    let topology = Topology::read(&file(folder.path())).unwrap();
     let runtime = Runtime::builder().start(&topology).await.unwrap();
     let (mut slow, mut quick) = (runtime.events().from_now_on(), runtime.events().from_now_on());
     for _ in 0..100 {

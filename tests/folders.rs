@@ -197,8 +197,8 @@ async fn the_next_start_follows_no_link_that_a_guest_may_have_made() {
         let airssys_wasm::RuntimeError::Folder(FolderError::Diverted { granted, by, writable }) = error else {
             panic!("{error}")
         };
-        assert_eq!((granted.service.as_str(), granted.guest.as_str(), by.as_str()), ("victim", "/sub", "sub"));
-        assert_eq!((writable.service.as_str(), writable.guest.as_str()), ("mover", "/data"));
+        assert!(granted.ends_with("(/sub of service victim)") && by == "sub", "{granted}, {by}");
+        assert!(writable.ends_with("(/data of service mover)"), "{writable}");
         let path = |name: &str| house.path().join("box").join(name);
         fs::remove_file(path("sub")).unwrap();
         fs::rename(path("moved"), path("sub")).unwrap();

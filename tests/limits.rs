@@ -6,13 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airssys_rt_shim::child::Shutdown;
 use airssys_tests::{PATIENCE, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
-use airssys_wasm::settings::{KeyedRules, Multiplicity};
-use airssys_wasm::topology::{Node, ServiceNode, Topology};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};
 use tempfile::TempDir;
 
@@ -281,52 +279,31 @@ async fn releases_with_ever_other_limits_take_no_more_room_than_the_one_that_ser
     runtime.shutdown().await;
 }
 
-/// The one service of a topology, to change.
-fn service(topology: &mut Topology) -> &mut ServiceNode {
-    let Some(Node::Service(service)) = topology.children.first_mut() else { panic!("no service") };
-    Arc::make_mut(service)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_means_nothing_is_refused_of_a_topology_made_in_code_too() {
+#[test]
+fn a_number_that_means_nothing_is_refused_of_a_topology_that_is_in_no_file_too() {
     let folder = tempfile::tempdir().unwrap();
-    let plain = put(&folder, &with(""), "");
-    let runtime = Runtime::builder().start(&plain).await.unwrap();
-    let cases: [Change; 16] = [
-        ("service a: `turn_deadline` is 0s", |all| service(all).limits.turn_deadline = Duration::ZERO),
-        ("service a: `turn_deadline` is ", |all| service(all).limits.turn_deadline = Duration::MAX),
-        ("service a: `start_timeout` is ", |all| service(all).limits.start_timeout = Duration::MAX),
-        ("service a: `memory` is 18446744073709551615B", |all| service(all).limits.memory_bytes = u64::MAX),
-        ("service a: `boundary` is 0B", |all| service(all).limits.boundary_bytes = 0),
-        ("service a: `effects` is ", |all| service(all).limits.effects = usize::MAX),
-        ("service a: `capacity` is 0", |all| service(all).shape.capacity = 0),
-        ("service a: `bytes` is ", |all| service(all).shape.bytes = usize::MAX),
-        ("service a: `shutdown` is ", |all| service(all).shutdown = Shutdown::Timeout(Duration::MAX)),
-        ("service a: `instances` is 0", |all| service(all).multiplicity = Multiplicity::Stateless { instances: 0 }),
-        ("service a: `max_keys` is 0", |all| {
-            service(all).multiplicity = Multiplicity::Keyed(KeyedRules { max_keys: 0, ..KeyedRules::default() });
-        }),
-        ("service a: `idle_timeout` is ", |all| {
-            let rules = KeyedRules { idle_timeout: Duration::MAX, ..KeyedRules::default() };
-            service(all).multiplicity = Multiplicity::Keyed(rules);
-        }),
-        ("settings: `reserve_timeout` is ", |all| all.settings.mesh.reserve_timeout = Duration::MAX),
-        ("settings: `shutdown_timeout` is 0s", |all| all.settings.shutdown_timeout = Duration::ZERO),
-        ("settings: `dead_letters` is ", |all| all.settings.mesh.dead_letters = usize::MAX),
-        ("root: `period` is ", |all| all.root.period = Duration::MAX),
-    ];
-    for (says, change) in cases {
-        let mut topology = plain.clone();
-        change(&mut topology);
-        let said = |error: RuntimeError| told!(error);
-        let checked = Runtime::builder().check(&topology).await.map(drop).map_err(said).unwrap_err();
-        let started = Runtime::builder().start(&topology).await.map(drop).map_err(said).unwrap_err();
-        let planned = told!(runtime.plan_apply(&topology, DeployOptions::default()).await.map(drop).unwrap_err());
-        assert!(checked.starts_with(says) && checked.contains("; hint: write at "), "{says}: {checked}");
-        assert_eq!([&started, &planned], [&checked; 2]);
+    put(&folder, &with(""), "");
+    for (says, settings) in [
+        ("`turn_deadline` is 0s", "limits.turn_deadline = \"0s\""),
+        ("longer than a year", "limits.turn_deadline = \"2years\""),
+        ("longer than a year", "limits.start_timeout = \"2years\""),
+        ("`memory` is 5GiB", "limits.memory = \"5GiB\""),
+        ("`boundary` is 0B", "limits.boundary = \"0B\""),
+        ("`effects` is ", "limits.effects = 9223372036854775807"),
+        ("`capacity` is 0", "mailbox.capacity = 0"),
+        ("`bytes` is ", "mailbox.bytes = \"7EiB\""),
+        ("is no shutdown", "shutdown = \"2years\""),
+        ("`instances` is 0", "instances = 0"),
+        ("`max_keys` is 0", "keyed.max_keys = 0"),
+        ("longer than a year", "keyed.idle_timeout = \"2years\""),
+        ("longer than a year", "[settings]\nreserve_timeout = \"2years\""),
+        ("`shutdown_timeout` is 0s", "[settings]\nshutdown_timeout = \"0s\""),
+        ("`dead_letters` is ", "[settings]\ndead_letters = 9223372036854775807"),
+        ("`max_children` is 0", "spawned.max_children = 0"),
+    ] {
+        let told = Topology::parse(text(settings), folder.path()).map(drop).unwrap_err().to_string();
+        assert!(told.contains(says) && told.contains("hint: "), "{says}: {told}");
     }
-    well(&runtime).await;
-    runtime.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -145,8 +145,11 @@ async fn what_was_changed_after_it_was_looked_up_is_not_loaded() {
     desk.component("echo", "1.0.0");
     let _well = desk.run(&["publish", "echo.wasm"]).well();
     let data = desk.path().join(".airssys");
-    let mut topology = Topology::read_with(&desk.path().join("airssys.toml"), Some(&data)).unwrap();
-    let component = topology.services().next().unwrap().release.component.clone();
+    let topology = Topology::read_with(&desk.path().join("airssys.toml"), Some(&data)).unwrap();
+    let text = fs::read_to_string(desk.path().join("airssys.toml")).unwrap();
+    let text = text.replace("[[service]]", "[settings]\ntrusted_keys = []\n[[service]]");
+    let distrusting = Topology::read_with(&desk.write("distrusting.toml", text), Some(&data)).unwrap();
+    let component = topology.declared().remove(0).release.component;
     // A good component, and another one.
     fs::remove_file(&component).unwrap();
     fs::write(&component, prober()).unwrap();
@@ -155,9 +158,8 @@ async fn what_was_changed_after_it_was_looked_up_is_not_loaded() {
         matches!(&refused, Err(RuntimeError::Release { source: TemplateError::Damaged { .. }, .. })),
         "{refused:?}"
     );
-    // Whom to trust is asked however the topology came about.
-    topology.settings.trusted_keys = Some(Vec::new());
-    let refused = Runtime::builder().check(&topology).await;
+    // Whom to trust is asked first.
+    let refused = Runtime::builder().check(&distrusting).await;
     assert!(matches!(&refused, Err(RuntimeError::Untrusted { service, .. }) if service == "echo"), "{refused:?}");
 }
 

@@ -21,7 +21,7 @@ pub mod registry;
 mod router;
 mod runtime;
 mod schema;
-pub mod settings;
+mod settings;
 pub mod shown;
 pub mod state;
 pub mod topology;

@@ -20,21 +20,21 @@ pub(crate) const ALL: u32 = 10_000;
 
 /// Settings of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MeshSettings {
+pub(crate) struct MeshSettings {
     /// How long a send waits for room in a mailbox whose policy is to wait; default 1 s.
-    pub reserve_timeout: Duration,
+    pub(crate) reserve_timeout: Duration,
     /// Dead letters that are kept; all are counted. Default 10,000.
-    pub dead_letters: usize,
+    pub(crate) dead_letters: usize,
     /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default 64 MiB.
-    pub dead_letter_bytes: usize,
+    pub(crate) dead_letter_bytes: usize,
     /// Events that are kept for those who read them; all are numbered. Default 4,096.
-    pub events: usize,
+    pub(crate) events: usize,
     /// What those may have together, in bytes; the oldest ones go. Default 2 MiB.
-    pub event_bytes: usize,
+    pub(crate) event_bytes: usize,
     /// Timers of all services together; default 1,000,000.
-    pub timers: usize,
+    pub(crate) timers: usize,
     /// What those may carry together, in bytes: bodies, and 256 bytes each; default 256 MiB.
-    pub timer_bytes: usize,
+    pub(crate) timer_bytes: usize,
 }
 
 impl MeshSettings {
@@ -59,7 +59,7 @@ impl Default for MeshSettings {
 
 /// How many actors serve a service.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Multiplicity {
+pub(crate) enum Multiplicity {
     /// One.
     #[default]
     One,
@@ -82,7 +82,7 @@ pub enum Multiplicity {
 schema! {
     /// The bounds of a keyed service.
     #[derive(Debug, Clone, Copy, PartialEq)]
-    pub struct KeyedRules, written WrittenKeyed {
+    pub(crate) struct KeyedRules, written WrittenKeyed {
         /// actors that may be awake at a time
         max_awake: Count<usize> => max_awake: usize = 1_000, in 1..=10_000_000, by InPlace;
         /// how long an actor is idle before it falls asleep
@@ -101,7 +101,7 @@ schema! {
 schema! {
     /// The bounds of a service whose actors are spawned.
     #[derive(Debug, Clone, Copy, PartialEq)]
-    pub struct SpawnedRules, written WrittenSpawned {
+    pub(crate) struct SpawnedRules, written WrittenSpawned {
         /// children there may be at a time; one more is `overloaded`
         max_children: Count<usize> => max_children: usize = 100, in 1..=10_000_000, by InPlace;
         /// restarts of one child that are allowed within `period`; at one more, that child alone is [set aside](concepts.md#set-aside)
@@ -187,7 +187,7 @@ impl Words for Overflow {
 schema! {
     /// The shape of a mailbox.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Shape, written WrittenShape {
+    pub(crate) struct Shape, written WrittenShape {
         /// messages that may wait, in each mailbox. Memory is taken when they come
         capacity: Count<usize> => capacity: usize = 1_024, in 1..=1 << 24, by InPlace;
         /// the bytes that they may have together, in each mailbox: bodies, keys and topics, and 256 bytes each
@@ -203,26 +203,26 @@ schema! {
 
 /// The rules that a release runs under. They switch together with its code.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// What it may do.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// What it has of time and chance.
-    pub baseline: Baseline,
+    pub(crate) baseline: Baseline,
     /// What it may take.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// How often a message that crashed it is tried again before it counts as poison; default 0.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// What it reads through `wasi:config`.
-    pub config: BTreeMap<String, String>,
+    pub(crate) config: BTreeMap<String, String>,
     /// The schema it keeps its state in.
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
-    pub silent: bool,
+    pub(crate) silent: bool,
 }
 
 /// Where a service's state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keeping {
+pub(crate) enum Keeping {
     /// In memory: it survives crashes and deployments, and ends with the process.
     #[default]
     Memory,

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
-use airssys_wasm::settings::Keeping;
 use redb::{Database, Durability, TableDefinition};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -29,9 +28,9 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let mut rows = Vec::new();
     for (actors, at_most) in [(64, Some(1.5)), (1, None)] {
         let data = tempfile::tempdir().expect("a folder");
-        let mut services = host::services(bench, actors, "keeper", Lane::Async);
-        services.iter_mut().for_each(|service| service.keeping = Keeping::Durable);
-        let mesh = host::start_in(bench, services, Some(data.path())).await;
+        let services = host::services(bench, actors, "keeper", Lane::Async);
+        let services = services.into_iter().map(|service| service.with("state = \"durable\"")).collect();
+        let mesh = host::start_in(bench, services, data.path()).await;
         let store = Arc::new(Store::open());
         let rounds = interleaved(
             bench,

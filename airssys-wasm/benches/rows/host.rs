@@ -1,14 +1,14 @@
 //! The host's side: a mesh of one release, or of two.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
-use airssys_wasm::topology::{Node, ServiceNode, Topology};
+use airssys_wasm::topology::Topology;
+use airssys_wasm::{Runtime, RuntimeBuilder};
 
 use crate::Bench;
 
@@ -20,17 +20,37 @@ pub(crate) fn body() -> Vec<u8> {
     vec![b'x'; 64]
 }
 
+/// A service as it stands in a topology.
+#[derive(Clone)]
+pub(crate) struct Service {
+    name: String,
+    release: PathBuf,
+    /// Its other keys.
+    keys: String,
+}
+
+impl Service {
+    /// The same, with another key.
+    pub(crate) fn with(mut self, key: &str) -> Self {
+        self.keys += &format!("{key}\n");
+        self
+    }
+
+    /// What serves it.
+    pub(crate) fn release(&self) -> Release {
+        Release::find(&self.release).expect("a guest's release")
+    }
+}
+
 /// A service with nothing but defaults.
-pub(crate) fn service(bench: &Bench, name: &str, guest: &str, lane: Lane) -> ServiceNode {
-    let mut release = Release::find(&bench.guest(guest)).expect("a guest's release");
-    release.manifest.lane = lane;
-    ServiceNode::new(name.parse().expect("a service name"), release)
+pub(crate) fn service(bench: &Bench, name: &str, guest: &str, lane: Lane) -> Service {
+    Service { name: name.to_owned(), release: bench.release(guest, lane), keys: String::new() }
 }
 
 /// Many services alike, called `s0`, `s1` and so on.
-pub(crate) fn services(bench: &Bench, count: usize, guest: &str, lane: Lane) -> Vec<ServiceNode> {
+pub(crate) fn services(bench: &Bench, count: usize, guest: &str, lane: Lane) -> Vec<Service> {
     let one = service(bench, "s0", guest, lane);
-    (0..count).map(|at| ServiceNode { address: name(at).parse().expect("a service name"), ..one.clone() }).collect()
+    (0..count).map(|at| Service { name: name(at), ..one.clone() }).collect()
 }
 
 /// The name of a service among many.
@@ -62,21 +82,24 @@ pub(crate) async fn stop(mesh: &Runtime) {
 }
 
 /// Starts these services below one root, which bears as many restarts as one may.
-pub(crate) async fn start(bench: &Bench, services: Vec<ServiceNode>) -> Arc<Runtime> {
-    start_in(bench, services, None).await
+pub(crate) async fn start(bench: &Bench, services: Vec<Service>) -> Arc<Runtime> {
+    start_with(bench, services, Runtime::builder()).await
 }
 
 /// [`start`], with a folder for durable state.
-pub(crate) async fn start_in(bench: &Bench, services: Vec<ServiceNode>, data: Option<&Path>) -> Arc<Runtime> {
-    let mut topology = Topology::new("bench");
-    topology.root.intensity = 1_000_000;
-    topology.children = services.into_iter().map(|service| Node::Service(Arc::new(service))).collect();
-    let mut builder = Runtime::builder();
+pub(crate) async fn start_in(bench: &Bench, services: Vec<Service>, data: &Path) -> Arc<Runtime> {
+    start_with(bench, services, Runtime::builder().data_folder(data)).await
+}
+
+/// [`start`], with other folders.
+pub(crate) async fn start_with(bench: &Bench, services: Vec<Service>, mut builder: RuntimeBuilder) -> Arc<Runtime> {
+    let mut text = "name = \"bench\"\n[root]\nintensity = 1000000\n".to_owned();
+    for Service { name, release, keys } in services {
+        text += &format!("[[service]]\nname = {name:?}\nrelease = {release:?}\n{keys}");
+    }
+    let topology = Topology::parse(text, Path::new("")).expect("a topology");
     if let Some(most) = bench.max_instances {
         builder = builder.max_instances(most);
-    }
-    if let Some(data) = data {
-        builder = builder.data_folder(data);
     }
     Arc::new(builder.start(&topology).await.expect("the mesh starts"))
 }

@@ -33,8 +33,10 @@ mod trap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
 use airssys_wasm::engine::Lane;
+use tempfile::TempDir;
 
 use crate::report::Row;
 
@@ -50,6 +52,8 @@ const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/targe
 struct Bench {
     /// The folder of the guests.
     guests: PathBuf,
+    /// The folder of those that are described in another way.
+    releases: Arc<TempDir>,
     /// Rounds that count.
     rounds: usize,
     /// How many instances each pool holds; none: as many as the kernel's mappings allow. A pool takes mappings for all its stacks when it is made, and
@@ -71,6 +75,19 @@ impl Bench {
         let file = self.guests.join(format!("{name}.wasm"));
         assert!(file.is_file(), "there is no {}; hint: cargo xtask guests builds it", file.display());
         file
+    }
+
+    /// A release of a guest whose turns run in this lane.
+    fn release(&self, guest: &str, lane: Lane) -> PathBuf {
+        let built = self.guest(guest);
+        if lane == Lane::Async {
+            return built;
+        }
+        let release = self.releases.path().join(format!("{guest}-sync.wasm"));
+        let manifest = std::fs::read_to_string(built.with_extension("toml")).expect("a Component.toml");
+        std::fs::write(release.with_extension("toml"), format!("lane = \"sync\"\n{manifest}")).expect("written");
+        std::fs::copy(built, &release).expect("copied");
+        release
     }
 }
 
@@ -115,7 +132,13 @@ struct Args {
 
 fn args() -> Args {
     let mut args = Args {
-        bench: Bench { guests: GUESTS.into(), rounds: 11, max_instances: Some(1_000), only: None },
+        bench: Bench {
+            guests: GUESTS.into(),
+            releases: Arc::new(tempfile::tempdir().expect("a folder")),
+            rounds: 11,
+            max_instances: Some(1_000),
+            only: None,
+        },
         names: Vec::new(),
         json: None,
         check: false,

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use airssys_wasm::engine::Lane;
-use airssys_wasm::topology::ServiceNode;
 
 use crate::Bench;
 use crate::ask::{ask, latency_rows, rpc};
 use crate::floor::{Floor, Plain};
-use crate::host;
+use crate::host::{self, Service};
 use crate::measure::interleaved;
 use crate::report::Row;
 
@@ -33,11 +32,8 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
 }
 
 /// A service that calls `echo` over every message.
-fn relay(bench: &Bench) -> ServiceNode {
-    let mut relay = host::service(bench, "relay", "relay", Lane::Async);
-    let echo = "echo".parse().expect("a pattern");
-    relay.release.manifest.requests.call = vec![echo];
-    relay.grants.call.clone_from(&relay.release.manifest.requests.call);
-    relay.config.insert("to".to_owned(), "echo".to_owned());
-    relay
+fn relay(bench: &Bench) -> Service {
+    host::service(bench, "relay", "relay", Lane::Async)
+        .with("grants = { call = [\"echo\"] }")
+        .with("config = { to = \"echo\" }")
 }

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::engine::{Lane, Tier};
 use airssys_wasm::registry::{Draft, Release, Store};
-use airssys_wasm::topology::{Node, Topology};
 use airssys_wasm::{Runtime, ServiceStatus};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 use wasmtime::component::Component;
@@ -56,7 +55,7 @@ async fn serve(mesh: &Runtime, release: Release) -> Duration {
 async fn large(bench: &Bench) -> Vec<(Latencies, Latencies)> {
     let folder = tempfile::tempdir().expect("a folder");
     let service = host::service(bench, "echo", "echo", Lane::Async);
-    let small = std::fs::read(&service.release.component).expect("the guest");
+    let small = std::fs::read(service.release().component).expect("the guest");
     let mesh = host::start(bench, vec![service]).await;
     let number = Arc::<AtomicUsize>::default();
     // Each is another one.
@@ -158,7 +157,7 @@ fn bulky(component: &[u8], number: usize) -> Vec<u8> {
 async fn cached(bench: &Bench) -> Vec<(Latencies, Latencies)> {
     let data = tempfile::tempdir().expect("a folder");
     let service = host::service(bench, "echo", "echo", Lane::Async);
-    let component = service.release.component.clone();
+    let component = service.release().component;
     let binary = std::fs::read(&component).expect("the guest");
     let store = Store::open(data.path()).expect("a store");
     let versions = ["1.0.0", "1.1.0"].map(|version| {
@@ -166,13 +165,8 @@ async fn cached(bench: &Bench) -> Vec<(Latencies, Latencies)> {
         let _published = store.publish(&Draft::new(binary.clone(), manifest).expect("a draft")).expect("published");
         store.resolve(&format!("echo@{version}")).expect("found")
     });
-    let mut topology = Topology::new("bench");
-    topology.children = vec![Node::Service(Arc::new(service))];
-    let mut builder = Runtime::builder().data_folder(data.path()).code_cache(data.path().join("code"));
-    if let Some(most) = bench.max_instances {
-        builder = builder.max_instances(most);
-    }
-    let mesh = Arc::new(builder.start(&topology).await.expect("the mesh starts"));
+    let builder = Runtime::builder().data_folder(data.path()).code_cache(data.path().join("code"));
+    let mesh = host::start_with(bench, vec![service], builder).await;
     let floor = Arc::new(Floor::new(bench, "echo", Lane::Async));
     let code: Arc<Path> = data.path().join("floor.cwasm").into();
     floor.keep(&component, &code);

@@ -31,7 +31,7 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let mesh = host::start(bench, vec![host::service(bench, "echo", "echo", Lane::Async)]).await;
     // The same binary, so that neither direction is the dearer one.
-    let mut other: Release = host::service(bench, "echo", "echo", Lane::Async).release;
+    let mut other: Release = host::service(bench, "echo", "echo", Lane::Async).release();
     let one = other.clone();
     other.manifest.version.minor += 1;
     let pair = [one, other.clone()];
@@ -100,9 +100,9 @@ async fn million(mesh: Arc<Runtime>, upgraded: bool) -> f64 {
 
 /// With a guest that can be held up while messages gather.
 async fn waiting(bench: &Bench) -> Vec<(Latencies, Latencies)> {
-    let mut service = host::service(bench, "prober", "prober", Lane::Async);
-    service.shape.capacity = 2 * WAITING;
-    let mut other = service.release.clone();
+    let service = host::service(bench, "prober", "prober", Lane::Async);
+    let service = service.with(&format!("mailbox = {{ capacity = {} }}", 2 * WAITING));
+    let mut other = service.release();
     other.manifest.version.minor += 1;
     let mesh = host::start(bench, vec![service]).await;
     let deployed = mesh.deploy("prober", other, options()).await.expect("it can be deployed");

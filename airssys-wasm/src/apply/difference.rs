@@ -67,22 +67,7 @@ pub struct Difference {
 }
 
 /// What makes `from` into `to`, in the order of `to`; what is gone comes last. Empty where both mean the same.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::apply::{ChangeMode, differences};
-/// use airssys_wasm::topology::Topology;
-///
-/// let from = Topology::new("shop");
-/// let mut to = from.clone();
-/// to.root.intensity = 5;
-/// let found = differences(&from, &to);
-/// assert_eq!((found[0].name.as_str(), found[0].way), ("shop", ChangeMode::InPlace));
-/// assert_eq!(found[0].settings[0].to, "5");
-/// ```
-#[must_use]
-pub fn differences(from: &Topology, to: &Topology) -> Vec<Difference> {
+pub(crate) fn differences(from: &Topology, to: &Topology) -> Vec<Difference> {
     differences_with(from, to, |_, _| false)
 }
 

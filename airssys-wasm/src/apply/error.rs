@@ -10,7 +10,7 @@ use crate::engine::{EngineError, TemplateError};
 use crate::hint::{Act, Hint};
 use crate::registry::Untrusted;
 use crate::state::durable::StateError;
-use crate::topology::{FolderError, RangeError};
+use crate::topology::FolderError;
 
 /// Why a mesh does not run.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,6 @@ pub enum RuntimeError {
         /// What the kernel allows.
         mappings: usize,
     },
-    /// A number means nothing: too little, or more than any host keeps. A topology from a file has none such.
-    #[error(transparent)]
-    Range(#[from] RangeError),
     /// Durable state is asked for, and no folder to keep it in.
     #[error("service {service} has durable state, and no data folder was named")]
     NoDataFolder {
@@ -103,7 +100,6 @@ impl RuntimeError {
             Self::Untrusted { source, .. } => source.hint(),
             Self::NameTaken { .. } => "names are unique in a mesh".into(),
             Self::TooManyInstances { .. } => "raise vm.max_map_count (sysctl), or lower `instances`".into(),
-            Self::Range(error) => error.out.hint().into(),
             Self::NoDataFolder { .. } => "name one, or leave `state` of the service out".into(),
             Self::Record(RecordError::File(error))
             | Self::InForce(InForceError::File(error))

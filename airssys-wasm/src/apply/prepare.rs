@@ -22,7 +22,7 @@ use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
 use crate::registry::Digest;
 use crate::schema::ChangeMode;
-use crate::topology::{ServiceNode, Topology, folders, range};
+use crate::topology::{ServiceNode, Topology, folders};
 
 impl Hosted {
     /// See [`crate::Runtime::plan_apply`].
@@ -107,7 +107,6 @@ impl Hosted {
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
         options.check()?;
-        range::check(topology).map_err(RuntimeError::from)?;
         let live = self.actual.releases.live_ones();
         let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);

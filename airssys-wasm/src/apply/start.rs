@@ -17,13 +17,13 @@ use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
-use crate::deploy::DeployOptions;
+use crate::deploy::{DeployOptions, Ungranted, ungranted};
 use crate::engine::{Engines, EnginesSettings};
 use crate::events::Events;
 use crate::middleware::{Layer, Stack};
 use crate::router::Mesh;
 use crate::topology::folders::{self, Guarded};
-use crate::topology::{FolderNote, ServiceNode, Topology, range};
+use crate::topology::{ServiceNode, Topology};
 
 /// What is not said by the topology.
 #[derive(Default)]
@@ -52,12 +52,13 @@ pub struct Checked {
     /// The SHA-256 of each service's component, by the service's name.
     pub digests: HashMap<String, String>,
     /// What is allowed of the granted folders, and worth a second look.
-    pub folders: Vec<FolderNote>,
+    pub warnings: Vec<String>,
+    /// What the releases ask for and are not granted.
+    pub ungranted: Vec<Ungranted>,
 }
 
 /// Finds what [`start`] would refuse, and starts nothing.
 pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<Checked, RuntimeError> {
-    range::check(topology)?;
     durable_services(topology, options.data_folder.as_deref())?;
     let folders = folders::hold(&mut topology.clone(), [], &options.guarded())?;
     let engines = engines(options.engines, topology)?;
@@ -66,12 +67,13 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
     let digests =
         topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
-    Ok(Checked { instances, most_instances, digests, folders })
+    let warnings = folders.iter().map(ToString::to_string).collect();
+    let ungranted = topology.services().filter_map(|node| ungranted(node)).collect();
+    Ok(Checked { instances, most_instances, digests, warnings, ungranted })
 }
 
 /// Compiles the releases, starts the tree, and answers when all of it is up.
 pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
-    range::check(topology)?;
     let stops = Stops::open(options.data_folder.as_deref())?;
     let durable = durable_services(topology, options.data_folder.as_deref())?;
     let guarded = options.guarded();

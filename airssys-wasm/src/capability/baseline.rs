@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What a service's clocks show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Clocks {
+pub(crate) enum Clocks {
     /// The machine's time. The default.
     #[default]
     Real,
@@ -16,7 +16,7 @@ pub enum Clocks {
 
 /// Where a service's random numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Randomness {
+pub(crate) enum Randomness {
     /// From the machine. The default.
     #[default]
     Real,
@@ -28,9 +28,9 @@ pub enum Randomness {
 
 /// What a guest has of time and chance. The default is all of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Baseline {
+pub(crate) struct Baseline {
     /// Its clocks.
-    pub clocks: Clocks,
+    pub(crate) clocks: Clocks,
     /// Its random numbers.
-    pub randomness: Randomness,
+    pub(crate) randomness: Randomness,
 }

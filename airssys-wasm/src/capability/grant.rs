@@ -14,7 +14,7 @@ use crate::quota::Folder;
 /// What may be done with a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Access {
+pub(crate) enum Access {
     /// Reading and listing.
     Read,
     /// Reading, and writing, making and removing.
@@ -23,13 +23,13 @@ pub enum Access {
 
 /// A folder of the host, as a guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileGrant {
+pub(crate) struct FileGrant {
     /// The host's folder.
-    pub host: PathBuf,
+    pub(crate) host: PathBuf,
     /// What may be done with it.
-    pub access: Access,
+    pub(crate) access: Access,
     /// What may be in it for a guest to write more, in bytes; default 1 GiB. Each file, folder and link counts 4 KiB and its size.
-    pub max_bytes: u64,
+    pub(crate) max_bytes: u64,
     /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
     pub(crate) held: Held,
 }
@@ -37,7 +37,7 @@ pub struct FileGrant {
 impl FileGrant {
     /// A folder that is not opened yet, with the default bound.
     #[must_use]
-    pub fn new(host: impl Into<PathBuf>, access: Access) -> Self {
+    pub(crate) fn new(host: impl Into<PathBuf>, access: Access) -> Self {
         Self { host: host.into(), access, max_bytes: FOLDER_BYTES, held: Held::default() }
     }
 }
@@ -63,17 +63,17 @@ impl Eq for Held {}
 
 /// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address that is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SocketAddress {
+pub(crate) struct SocketAddress {
     /// The address; none for any.
-    pub ip: Option<IpAddr>,
+    pub(crate) ip: Option<IpAddr>,
     /// The port; none for any.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl SocketAddress {
     /// Whether it covers `address`.
     #[must_use]
-    pub fn matches(&self, address: SocketAddr) -> bool {
+    pub(crate) fn matches(&self, address: SocketAddr) -> bool {
         // One form of both: an IPv4 address in IPv6 clothes is that IPv4 address. Flow and scope are no part of who is meant.
         self.ip.is_none_or(|ip| ip.to_canonical() == address.ip().to_canonical())
             && self.port.is_none_or(|port| port == address.port())
@@ -85,7 +85,7 @@ impl SocketAddress {
 #[error(
     "{text:?} is no socket address; hint: write IP:PORT, with '*' for any, such as \"127.0.0.1:5432\" or \"[::1]:*\"; names are not understood"
 )]
-pub struct SocketAddressError {
+pub(crate) struct SocketAddressError {
     text: String,
 }
 
@@ -139,42 +139,66 @@ impl serde::Serialize for SocketAddress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Requests {
     /// Addresses it sends to.
-    pub send: Vec<Pattern>,
+    pub(crate) send: Vec<Pattern>,
     /// Addresses it calls.
-    pub call: Vec<Pattern>,
+    pub(crate) call: Vec<Pattern>,
     /// Topics it publishes on.
-    pub publish: Vec<Pattern>,
+    pub(crate) publish: Vec<Pattern>,
     /// Topics it subscribes to.
-    pub subscribe: Vec<Pattern>,
+    pub(crate) subscribe: Vec<Pattern>,
     /// Addresses under which it spawns children. Where it is empty, the interface is not linked.
-    pub spawn: Vec<Pattern>,
+    pub(crate) spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
-    pub files: BTreeMap<String, Access>,
+    pub(crate) files: BTreeMap<String, Access>,
     /// Environment variables.
-    pub environment: Vec<String>,
+    pub(crate) environment: Vec<String>,
     /// Socket addresses it connects to by TCP and exchanges datagrams with by UDP.
-    pub sockets: Vec<SocketAddress>,
+    pub(crate) sockets: Vec<SocketAddress>,
+}
+
+impl Requests {
+    /// What is asked for, by the key of `[requests]` that it stands under.
+    #[must_use]
+    pub fn by_key(&self) -> Vec<(&'static str, Vec<String>)> {
+        fn texts<T: ToString>(all: &[T]) -> Vec<String> {
+            all.iter().map(T::to_string).collect()
+        }
+        let files = self.files.iter().map(|(path, access)| match access {
+            Access::Read => path.clone(),
+            Access::ReadWrite => format!("{path} (to write)"),
+        });
+        vec![
+            ("send", texts(&self.send)),
+            ("call", texts(&self.call)),
+            ("publish", texts(&self.publish)),
+            ("subscribe", texts(&self.subscribe)),
+            ("spawn", texts(&self.spawn)),
+            ("files", files.collect()),
+            ("environment", self.environment.clone()),
+            ("sockets", texts(&self.sockets)),
+        ]
+    }
 }
 
 /// What the operator gives to a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants {
+pub(crate) struct Grants {
     /// Addresses it may send to.
-    pub send: Vec<Pattern>,
+    pub(crate) send: Vec<Pattern>,
     /// Addresses it may call.
-    pub call: Vec<Pattern>,
+    pub(crate) call: Vec<Pattern>,
     /// Topics it may publish on.
-    pub publish: Vec<Pattern>,
+    pub(crate) publish: Vec<Pattern>,
     /// Topics it may subscribe to.
-    pub subscribe: Vec<Pattern>,
+    pub(crate) subscribe: Vec<Pattern>,
     /// Addresses under which it may spawn children, and stop, watch and link them.
-    pub spawn: Vec<Pattern>,
+    pub(crate) spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
-    pub files: BTreeMap<String, FileGrant>,
+    pub(crate) files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.
-    pub environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
-    pub sockets: Vec<SocketAddress>,
+    pub(crate) sockets: Vec<SocketAddress>,
 }
 
 #[cfg(test)]

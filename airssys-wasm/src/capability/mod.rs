@@ -9,8 +9,8 @@ mod pattern;
 mod policy;
 pub(crate) mod spelling;
 
-pub use baseline::{Baseline, Clocks, Randomness};
-pub(crate) use grant::Held;
-pub use grant::{Access, FileGrant, Grants, Requests, SocketAddress};
-pub use pattern::{Pattern, PatternError};
+pub(crate) use baseline::{Baseline, Clocks, Randomness};
+pub use grant::Requests;
+pub(crate) use grant::{Access, FileGrant, Grants, Held, SocketAddress};
+pub(crate) use pattern::{Pattern, PatternError};
 pub use policy::{Operation, Policy};

@@ -6,27 +6,15 @@
 use std::fmt;
 
 /// A pattern that was understood.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::capability::Pattern;
-///
-/// let pattern: Pattern = "orders/*".parse().unwrap();
-/// assert!(pattern.matches("orders/created"));
-/// assert!(!pattern.matches("orders-secret"));
-/// assert!(!pattern.matches("orders/../payments"));
-/// assert!(!pattern.matches("orders/eu/created"));
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     text: Box<str>,
 }
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PatternError {
+pub(crate) enum PatternError {
     /// Nothing, or nothing between two slashes.
     #[error("{pattern:?} has an empty segment")]
     EmptySegment {
@@ -62,7 +50,7 @@ fn is_plain(segment: &str) -> bool {
 impl Pattern {
     /// Whether it matches. Allocates nothing.
     #[must_use]
-    pub fn matches(&self, candidate: &str) -> bool {
+    pub(crate) fn matches(&self, candidate: &str) -> bool {
         let mut segments = candidate.split('/');
         for wanted in self.text.split('/') {
             let Some(segment) = segments.next() else { return false };
@@ -106,7 +94,7 @@ impl Pattern {
 
     /// As it was written.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 }

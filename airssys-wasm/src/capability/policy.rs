@@ -78,7 +78,7 @@ fn any(patterns: &[Pattern], target: &str) -> bool {
 impl Policy {
     /// The intersection of what is requested and what is granted.
     #[must_use]
-    pub fn new(requests: Requests, grants: Grants) -> Self {
+    pub(crate) fn new(requests: Requests, grants: Grants) -> Self {
         Self { requests, grants }
     }
 
@@ -87,14 +87,14 @@ impl Policy {
     /// A subscription's target is itself a pattern. It is allowed where the same text was requested and granted, or where it has no star
     /// and both cover it: a star is never wider than the grant.
     #[must_use]
-    pub fn allows(&self, operation: Operation, target: &str) -> bool {
+    pub(crate) fn allows(&self, operation: Operation, target: &str) -> bool {
         let (requested, granted) = self.rules(operation);
         covers(requested, operation, target) && covers(granted, operation, target)
     }
 
     /// Says why `operation` on `target` is not allowed. Off the hot path.
     #[must_use]
-    pub fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
+    pub(crate) fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
         let (requested, _) = self.rules(operation);
         let grant = operation.grant();
         let missing = if covers(requested, operation, target) {
@@ -122,7 +122,7 @@ impl Policy {
     }
 
     /// The folders that are requested and granted, each with the smaller access of the two.
-    pub fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
         self.requests.files.iter().filter_map(|(guest, wanted)| {
             let given = self.grants.files.get(guest)?;
             let access: Access = (*wanted).min(given.access);
@@ -131,7 +131,7 @@ impl Policy {
     }
 
     /// The environment variables that are requested and granted.
-    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
         self.grants
             .environment
             .iter()

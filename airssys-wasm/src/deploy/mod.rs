@@ -55,7 +55,8 @@ pub use status::{Differing, Lost, State, Status};
 pub(crate) use strategy::Unfit;
 pub use strategy::{Canary, NoPortion, NoTolerance, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
-pub use ungranted::{Ungranted, ungranted};
+pub use ungranted::Ungranted;
+pub(crate) use ungranted::ungranted;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -20,7 +20,7 @@ pub struct Source {
     pub schema: u32,
     /// What the data folder keeps of it, so that it is found whatever lies at its path; none where it was published, or nothing is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Description>,
+    pub(crate) kept: Option<Description>,
 }
 
 impl Source {

@@ -33,8 +33,7 @@ impl std::fmt::Display for Ungranted {
 }
 
 /// What the release of a service asks for and is not granted; none where all of it is. What a service does with itself needs no grant.
-#[must_use]
-pub fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
+pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
     let (manifest, itself) = (&node.release.manifest, node.address.as_str());
     let free =
         |one: &Asked| one.capability.target == itself && ["send", "call"].contains(&one.capability.kind.as_str());

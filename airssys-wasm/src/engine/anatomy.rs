@@ -10,11 +10,11 @@ use super::error::TemplateError;
 /// What a component has to do with the world.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Anatomy {
+pub(crate) struct Anatomy {
     /// What it imports.
-    pub imports: Vec<String>,
+    pub(crate) imports: Vec<String>,
     /// What it exports.
-    pub exports: Vec<String>,
+    pub(crate) exports: Vec<String>,
 }
 
 impl Anatomy {
@@ -23,7 +23,7 @@ impl Anatomy {
     /// # Errors
     ///
     /// [`TemplateError::Invalid`], which names the path.
-    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, TemplateError> {
+    pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<Self, TemplateError> {
         Self::read(bytes).map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: error.to_string() })
     }
 

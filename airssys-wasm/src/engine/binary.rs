@@ -12,7 +12,7 @@ const MAX_COMPONENT: u64 = 512 << 20;
 /// # Errors
 ///
 /// [`TemplateError::Read`], [`TemplateError::TooLarge`], [`TemplateError::NoComponent`].
-pub fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
+pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
     let failed = |source| TemplateError::Read { path: path.to_owned(), source };
     let meta = std::fs::metadata(path).map_err(failed)?;
     if meta.is_dir() {

@@ -41,13 +41,13 @@ const INSTANCE_BYTES: usize = 64 << 20;
 /// Settings of the engines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct EnginesSettings {
+pub(crate) struct EnginesSettings {
     /// Where compiled code is kept; none keeps none.
-    pub code_cache: Option<PathBuf>,
+    pub(crate) code_cache: Option<PathBuf>,
     /// The most instances that may live at a time; default: as many as the kernel's mappings allow.
-    pub max_instances: Option<usize>,
+    pub(crate) max_instances: Option<usize>,
     /// From how many bytes on a component that is deployed is compiled by the baseline compiler first; default 4 MiB.
-    pub baseline_from: Option<u64>,
+    pub(crate) baseline_from: Option<u64>,
     /// How many instances there may be with each set of limits. A class gets what its limits add up to, and some more for those that are
     /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
     /// classes that all could hold everything would use the kernel's mappings up without an instance.
@@ -84,7 +84,7 @@ pub enum Tier {
 
 /// All engine classes, and the clock that ticks them.
 #[derive(Debug)]
-pub struct Engines {
+pub(crate) struct Engines {
     /// Shared with the clock. Of those of one size the last one is the one to use.
     classes: Arc<Mutex<Vec<Class>>>,
     compiler: Compiler,
@@ -171,7 +171,7 @@ impl Engines {
     /// # Errors
     ///
     /// [`EngineError::Clock`].
-    pub fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
+    pub(crate) fn new(settings: &EnginesSettings) -> Result<Self, EngineError> {
         let stop = Arc::new(AtomicBool::new(false));
         let classes: Arc<Mutex<Vec<Class>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
@@ -204,13 +204,13 @@ impl Engines {
 
     /// The most instances that may live at a time, and the kernel's mappings, which that follows from.
     #[must_use]
-    pub fn capacity(&self) -> (usize, usize) {
+    pub(crate) fn capacity(&self) -> (usize, usize) {
         (self.instances.most(), self.instances.mappings())
     }
 
     /// How many instances live.
     #[must_use]
-    pub fn live_instances(&self) -> usize {
+    pub(crate) fn live_instances(&self) -> usize {
         self.instances.live()
     }
 
@@ -250,9 +250,8 @@ impl Engines {
         self.class_of(&limits.of_instance(), Tier::Baseline)
     }
 
-    /// The engine of the class for these limits. Public for the benches alone, whose floors stand on the same pool.
-    #[doc(hidden)]
-    pub fn class(&self, limits: &Limits) -> Result<Engine, EngineError> {
+    /// The engine of the class for these limits.
+    pub(crate) fn class(&self, limits: &Limits) -> Result<Engine, EngineError> {
         self.class_of(&limits.of_instance(), Tier::Optimized)
     }
 
@@ -407,6 +406,15 @@ fn config(shape: Shape, instances: usize, tier: Tier) -> Config {
             Tier::Optimized => InstanceAllocationStrategy::Pooling(pool),
         });
     config
+}
+
+/// An engine of the class that the default limits choose, with at most so many instances, and what keeps its clock going:
+/// the pool on which the benches measure plain wasmtime.
+#[doc(hidden)]
+pub fn plain_engine(max_instances: Option<usize>) -> Result<(impl Send + Sync, Engine), EngineError> {
+    let engines = Engines::new(&EnginesSettings { max_instances, ..EnginesSettings::default() })?;
+    let engine = engines.class(&Limits::default())?;
+    Ok((engines, engine))
 }
 
 /// Counts an instance in.

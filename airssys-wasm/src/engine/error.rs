@@ -87,7 +87,7 @@ impl TemplateError {
     }
 
     /// An error where there is an obstacle.
-    pub(super) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
+    pub(crate) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
         if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
     }
 }

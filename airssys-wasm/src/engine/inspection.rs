@@ -26,13 +26,13 @@ use super::obstacle::Obstacle;
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// What it imports and exports.
-    pub anatomy: Anatomy,
+    pub(crate) anatomy: Anatomy,
     /// What an instance of it takes; none where the engine cannot read it.
-    pub needs: Option<Needs>,
+    pub(crate) needs: Option<Needs>,
     /// Why this host cannot run it; none where it can.
-    pub obstacles: Vec<Obstacle>,
+    pub(crate) obstacles: Vec<Obstacle>,
     /// What it exports of the contract.
     exported: Vec<Exported>,
 }
@@ -102,22 +102,12 @@ impl Inspection {
         Some(Facts::new(self.anatomy.clone(), self.needs?, self.exported.clone()))
     }
 
-    /// The component's names, where this host can run it.
+    /// Whether this host can run it.
     ///
     /// # Errors
     ///
     /// [`TemplateError::Unsupported`], with all that is in the way.
-    pub fn well(self, path: &Path) -> Result<Anatomy, TemplateError> {
-        self.check(path)?;
-        Ok(self.anatomy)
-    }
-
-    /// [`Inspection::well`], for one who goes on with it.
-    ///
-    /// # Errors
-    ///
-    /// [`TemplateError::Unsupported`], with all that is in the way.
-    pub fn check(&self, path: &Path) -> Result<(), TemplateError> {
+    pub(crate) fn check(&self, path: &Path) -> Result<(), TemplateError> {
         TemplateError::of(path, self.obstacles.clone())
     }
 }

@@ -25,7 +25,7 @@ use crate::limits::Limits;
 
 /// A release that can be instantiated many times.
 #[derive(Clone)]
-pub struct Template {
+pub(crate) struct Template {
     pub(super) engine: Engine,
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
@@ -134,7 +134,7 @@ impl Template {
 
     /// How well it is compiled.
     #[must_use]
-    pub fn tier(&self) -> Tier {
+    pub(crate) fn tier(&self) -> Tier {
         self.tier
     }
 
@@ -150,7 +150,7 @@ impl Template {
 
     /// The component file's SHA-256, in hexadecimal digits.
     #[must_use]
-    pub fn digest(&self) -> &str {
+    pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
 }

@@ -13,7 +13,7 @@ use crate::events::{Events, Happening, text};
 
 /// The capability check. A service may always write to itself.
 #[derive(Debug)]
-pub struct Authorize {
+pub(crate) struct Authorize {
     /// Where a denial is told.
     pub(super) events: Arc<Events>,
 }

@@ -7,7 +7,7 @@ use crate::error::CallError;
 
 /// The deadline check at dispatch; the actor checks once more when it takes the message.
 #[derive(Debug)]
-pub struct Deadline;
+pub(crate) struct Deadline;
 
 impl Layer for Deadline {
     fn name(&self) -> &'static str {

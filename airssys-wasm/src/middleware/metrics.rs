@@ -8,21 +8,21 @@ use crate::message::Answer;
 
 /// What a service counts. Each number only grows.
 #[derive(Debug, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// Messages that were accepted, or answered; those of timers, notices and copies of publications too.
-    pub accepted: AtomicU64,
+    pub(crate) accepted: AtomicU64,
     /// Messages that were denied.
-    pub denied: AtomicU64,
+    pub(crate) denied: AtomicU64,
     /// Messages that did not leave for another reason.
-    pub rejected: AtomicU64,
+    pub(crate) rejected: AtomicU64,
     /// Turns that committed.
-    pub handled: AtomicU64,
+    pub(crate) handled: AtomicU64,
     /// Turns that returned a fault.
-    pub faulted: AtomicU64,
+    pub(crate) faulted: AtomicU64,
     /// Turns that crashed.
-    pub crashed: AtomicU64,
+    pub(crate) crashed: AtomicU64,
     /// Starts of instances.
-    pub started: AtomicU64,
+    pub(crate) started: AtomicU64,
 }
 
 impl Metrics {
@@ -34,7 +34,7 @@ impl Metrics {
 
 /// The layer that counts.
 #[derive(Debug)]
-pub struct Recorder;
+pub(crate) struct Recorder;
 
 impl Layer for Recorder {
     fn name(&self) -> &'static str {

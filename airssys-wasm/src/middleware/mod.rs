@@ -24,11 +24,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-pub use authorize::Authorize;
-pub use deadline::Deadline;
-pub use metrics::{Metrics, Recorder};
+pub(crate) use authorize::Authorize;
+pub(crate) use deadline::Deadline;
+pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entry, Passage};
-pub use trace::Trace;
+pub(crate) use trace::Trace;
 
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
@@ -66,7 +66,7 @@ pub struct Context<'a> {
     /// To whom, or on which topic.
     pub target: &'a str,
     /// Where the target counts its messages; none for a topic.
-    pub metrics: Option<&'a Metrics>,
+    pub(crate) metrics: Option<&'a Metrics>,
     /// When nobody wants it any more.
     pub deadline: Option<Instant>,
     /// The message from outside that it came of; 0 for a new one.
@@ -158,7 +158,7 @@ pub trait Layer: Send + Sync + 'static {
 
 /// The layers, in order.
 #[derive(Clone)]
-pub struct Stack {
+pub(crate) struct Stack {
     layers: Arc<[Arc<dyn Layer>]>,
     /// Whether there are others than the built-in layers, which never ask for a retry.
     extended: bool,
@@ -166,11 +166,11 @@ pub struct Stack {
 
 /// How far a message came in the stack.
 #[derive(Debug, Clone, Copy)]
-pub struct Depth(usize);
+pub(crate) struct Depth(usize);
 
 /// What the stack makes of an outcome.
 #[derive(Debug)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// This is final.
     Done(Answer),
     /// A layer wants the message to be sent again.
@@ -199,7 +199,7 @@ impl Stack {
 
     /// Whether [`Stack::settle`] may answer [`Settled::Retry`].
     #[must_use]
-    pub fn may_retry(&self) -> bool {
+    pub(crate) fn may_retry(&self) -> bool {
         self.extended
     }
 
@@ -208,7 +208,7 @@ impl Stack {
     /// # Errors
     ///
     /// The depth it came to and the outcome there, which may be an answer.
-    pub fn enter(&self, context: &mut Context<'_>, body: &mut Bytes) -> Result<Depth, (Depth, Answer)> {
+    pub(crate) fn enter(&self, context: &mut Context<'_>, body: &mut Bytes) -> Result<Depth, (Depth, Answer)> {
         for (depth, layer) in self.layers.iter().enumerate() {
             match layer.before(context, body) {
                 Verdict::Continue => {}
@@ -221,7 +221,13 @@ impl Stack {
 
     /// Asks the layers what to make of an outcome, and tells them what is made of it. `retries` counts those so far.
     #[must_use]
-    pub fn settle(&self, context: &Context<'_>, Depth(depth): Depth, mut outcome: Answer, retries: u32) -> Settled {
+    pub(crate) fn settle(
+        &self,
+        context: &Context<'_>,
+        Depth(depth): Depth,
+        mut outcome: Answer,
+        retries: u32,
+    ) -> Settled {
         let entered = &self.layers[..depth.min(self.layers.len())];
         let mut again = false;
         for layer in entered.iter().rev() {

@@ -7,7 +7,7 @@ use crate::message::Answer;
 
 /// The layer that tells. Where nobody listens it costs one load.
 #[derive(Debug)]
-pub struct Trace;
+pub(crate) struct Trace;
 
 impl Layer for Trace {
     fn name(&self) -> &'static str {

@@ -30,9 +30,9 @@ const DESCRIPTION: &str = "toml";
 /// What is kept of a release beside its binary, as records have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Description {
+pub(crate) struct Description {
     /// The SHA-256 of its `Component.toml`; none where it has none.
-    pub sha256: Option<Digest>,
+    pub(crate) sha256: Option<Digest>,
 }
 
 /// Where the kept binary of a release is, and what it is held to.

@@ -34,9 +34,9 @@ pub struct Manifest {
     /// How its guests are called.
     pub lane: Lane,
     /// The limits it needs.
-    pub limits: LimitsPatch,
+    pub(crate) limits: LimitsPatch,
     /// What it asks for.
-    pub requests: Requests,
+    pub(crate) requests: Requests,
 }
 
 /// A world of the contract: what a component must export to be hosted.
@@ -112,7 +112,7 @@ struct WrittenRequests {
 /// Most files name none, and each service has two of these.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WrittenLimits")]
-pub struct LimitsPatch(Option<Box<WrittenLimits>>);
+pub(crate) struct LimitsPatch(Option<Box<WrittenLimits>>);
 
 impl fmt::Debug for LimitsPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +142,7 @@ impl LimitsPatch {
     }
 
     /// These limits, changed as the file says.
-    pub fn apply(&self, limits: &mut Limits) {
+    pub(crate) fn apply(&self, limits: &mut Limits) {
         if let Some(written) = &self.0 {
             limits.take(written);
         }
@@ -221,7 +221,7 @@ impl Manifest {
     /// # Errors
     ///
     /// It is no component, or a damaged one.
-    pub fn inspect(&self, component: &[u8], path: &Path) -> Result<Inspection, TemplateError> {
+    pub(super) fn inspect(&self, component: &[u8], path: &Path) -> Result<Inspection, TemplateError> {
         let mut limits = Limits::default();
         self.limits.apply(&mut limits);
         Inspection::of(component, path, Asked { lane: self.lane, limits: &limits, requests: &self.requests })

@@ -1,4 +1,4 @@
-//! What a number may be. Files and topologies that are made in code are compared with it, and the book's reference shows it.
+//! What a number may be. Files are compared with it, and the book's reference shows it.
 //!
 //! A number outside of its range means nothing, or is a slip of the pen: a deadline that has passed before anything began, a queue for more than there is
 //! memory. Whether this machine has room for what is within is asked elsewhere.

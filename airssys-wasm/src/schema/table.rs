@@ -47,7 +47,7 @@ pub(crate) const fn unit_of<W: Written<F>, F, T>(_field: fn(&T) -> &F) -> Option
 macro_rules! schema {
     (
         $(#[$meta:meta])*
-        pub struct $of:ident, written $(#[$written_meta:meta])* $written:ident {
+        $visible:vis struct $of:ident, written $(#[$written_meta:meta])* $written:ident {
             $(
                 $(#[doc = $text:literal])+
                 $key:ident: $kind:ty => $field:ident: $type:ty = $value:expr
@@ -57,12 +57,12 @@ macro_rules! schema {
         }
     ) => {
         $(#[$meta])*
-        pub struct $of {
+        $visible struct $of {
             $(
                 $(#[doc = $text])+
                 #[doc = ""]
                 #[doc = concat!("Default: `", stringify!($value), "`.")]
-                pub $field: $type,
+                $visible $field: $type,
             )+
         }
 

@@ -27,13 +27,13 @@ const MOST_LINKS: usize = 40;
 
 /// A grant of a folder, by whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GrantedFolder {
+pub(crate) struct GrantedFolder {
     /// The service.
-    pub service: String,
+    pub(crate) service: String,
     /// The path that the guest sees.
-    pub guest: String,
+    pub(crate) guest: String,
     /// The folder, as it was written.
-    pub host: PathBuf,
+    pub(crate) host: PathBuf,
 }
 
 impl fmt::Display for GrantedFolder {
@@ -50,7 +50,7 @@ pub enum FolderError {
     #[error("the granted folder {granted} cannot be opened")]
     Open {
         /// The grant.
-        granted: GrantedFolder,
+        granted: String,
         /// Why not.
         source: io::Error,
     },
@@ -58,11 +58,11 @@ pub enum FolderError {
     #[error("the way to the granted folder {granted} goes by {by:?} through {writable}, where a guest may have put it")]
     Diverted {
         /// The grant.
-        granted: GrantedFolder,
+        granted: String,
         /// The name of the link, or `..`.
         by: String,
         /// The grant to write through which it goes.
-        writable: Box<GrantedFolder>,
+        writable: String,
     },
     /// It holds, or is held by, what the host stands on.
     #[error(
@@ -70,7 +70,7 @@ pub enum FolderError {
     )]
     OfTheHost {
         /// The grant.
-        granted: GrantedFolder,
+        granted: String,
         /// What it is of the host.
         what: &'static str,
         /// Where that is.
@@ -93,8 +93,7 @@ impl FolderError {
 
 /// What is allowed and worth a second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FolderNote {
+pub(crate) enum FolderNote {
     /// Its path goes through a link or `..`.
     Indirect {
         /// The grant.
@@ -236,7 +235,11 @@ pub(crate) fn check_release<'a>(
             let Ok(found) = found else { continue };
             let id = (found.st_dev, found.st_ino);
             if resolved.iter().any(|resolved| resolved.steps.iter().any(|step| step.id == id)) {
-                return Err(FolderError::OfTheHost { granted, what: RELEASE, path: release.component.clone() });
+                return Err(FolderError::OfTheHost {
+                    granted: granted.to_string(),
+                    what: RELEASE,
+                    path: release.component.clone(),
+                });
             }
         }
     }
@@ -262,8 +265,10 @@ fn open(
     guarded: &[Guarded],
     folders: &mut HashMap<GrantedFolder, Held>,
 ) -> Result<Vec<FolderNote>, FolderError> {
-    let cannot =
-        |granted: &GrantedFolder, errno: Errno| FolderError::Open { granted: granted.clone(), source: errno.into() };
+    let cannot = |granted: &GrantedFolder, errno: Errno| FolderError::Open {
+        granted: granted.to_string(),
+        source: errno.into(),
+    };
     let mut writable: HashMap<Id, GrantedFolder> = HashMap::new();
     for (granted, _) in all.iter().filter(|(_, access)| *access == Access::ReadWrite) {
         // By a way that a guest may have changed it is a folder more in which no link is followed.
@@ -288,8 +293,8 @@ fn open(
             Err(_) if folders.contains_key(granted) => continue,
             Err(Lost::Errno(errno)) => return Err(cannot(granted, errno)),
             Err(Lost::Diverted { by, through }) => {
-                let writable = Box::new(writable.get(&through).unwrap_or(granted).clone());
-                return Err(FolderError::Diverted { granted: granted.clone(), by, writable });
+                let writable = writable.get(&through).unwrap_or(granted).to_string();
+                return Err(FolderError::Diverted { granted: granted.to_string(), by, writable });
             }
         };
         for (guarded, place) in &stands_on {
@@ -303,7 +308,7 @@ fn open(
                 !guarded.readable && place.is_whole && resolved.steps.iter().any(|step| step.id == place.id());
             if holds || lies_in {
                 let (what, path) = (guarded.what, guarded.path.clone());
-                return Err(FolderError::OfTheHost { granted: granted.clone(), what, path });
+                return Err(FolderError::OfTheHost { granted: granted.to_string(), what, path });
             }
         }
         if resolved.indirect {

@@ -1,7 +1,9 @@
 //! The topology: the declared tree of supervisors and services, and what each may do. Plain data; nothing here runs.
 //! `folders` opens what is granted of the disk;
-//! `range` says whether each number is one that means something, and `most` what all of them allow together.
+//! `range` says whether each number is one that means something, `most` what all of them allow together, and `declared` what
+//! there is for those who only look.
 
+mod declared;
 pub(crate) mod folders;
 pub(crate) mod keys;
 mod most;
@@ -12,8 +14,10 @@ mod validate;
 pub(crate) mod write;
 mod written;
 
-pub use folders::{FolderError, FolderNote, GrantedFolder};
+pub use declared::{Actors, DeclaredService, Intensity};
+pub use folders::FolderError;
+pub(crate) use folders::FolderNote;
 pub use keys::reference;
-pub use range::{RangeError, Whose};
-pub use tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+pub use tree::Topology;
+pub(crate) use tree::{Node, RootSpec, ServiceNode, SupervisorNode};
 pub use write::NotText;

@@ -21,9 +21,10 @@ impl Topology {
     /// ```
     /// use airssys_wasm::topology::Topology;
     ///
-    /// let empty = Topology::new("empty");
-    /// let settings = &empty.settings.mesh;
-    /// assert_eq!(empty.most_bytes(), (settings.dead_letter_bytes + settings.event_bytes) as u64);
+    /// let folder = std::env::current_dir()?;
+    /// let empty = "name = \"empty\"\nsettings = { dead_letter_bytes = \"3MiB\", event_bytes = \"1MiB\" }\n";
+    /// assert_eq!(Topology::parse(empty, &folder)?.most_bytes(), 4 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn most_bytes(&self) -> u64 {

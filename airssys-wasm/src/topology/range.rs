@@ -1,7 +1,4 @@
-//! Whether each number of a topology is within its range, and where in the file the one stands that is not. A topology that was made in code is looked at
-//! in the same way when it is started, checked or applied.
-
-use std::fmt;
+//! Whether each number of a topology is within its range, and where in the file the one stands that is not.
 
 use airssys_rt_shim::child::Shutdown;
 
@@ -13,20 +10,19 @@ use crate::schema::{OutOfRange, Range, Schema, Words, nanoseconds};
 use crate::settings::Multiplicity;
 
 /// A number of a topology is outside of its range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{whose}: {out}")]
-pub struct RangeError {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RangeError {
     /// Whose number it is.
-    pub whose: Whose,
+    pub(crate) whose: Whose,
     /// The tables of that which it stands in, the outermost first: none, or such as `mailbox`.
-    pub tables: Vec<String>,
+    pub(crate) tables: Vec<String>,
     /// The number, and what it may be.
-    pub out: OutOfRange,
+    pub(crate) out: OutOfRange,
 }
 
 /// A part of a topology that has numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub(crate) enum Whose {
     /// The whole mesh: `[settings]`.
     Settings,
     /// The root supervisor.
@@ -35,17 +31,6 @@ pub enum Whose {
     Supervisor(String),
     /// The service of this name.
     Service(String),
-}
-
-impl fmt::Display for Whose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settings => f.write_str("settings"),
-            Self::Root => f.write_str("root"),
-            Self::Supervisor(name) => write!(f, "supervisor {name}"),
-            Self::Service(name) => write!(f, "service {name}"),
-        }
-    }
 }
 
 /// Finds the first number of a topology that is outside of its range.

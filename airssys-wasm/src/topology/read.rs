@@ -17,6 +17,16 @@ impl Topology {
         Self::read_with(path, None)
     }
 
+    /// Reads the text of an `airssys.toml` that is in no file; paths in it are taken from this folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::read`].
+    pub fn parse(text: impl Into<String>, folder: &Path) -> Result<Self, ConfigError> {
+        let source = Source { path: folder.join("airssys.toml"), text: text.into() };
+        validate::topology(&source, Releases { data_folder: None, may_be_gone: false })
+    }
+
     /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this data folder.
     ///
     /// # Errors

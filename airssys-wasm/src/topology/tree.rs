@@ -18,7 +18,7 @@ use crate::settings::{
     BASELINE_FROM, Keeping, MOST_RESTARTS, MeshSettings, Multiplicity, Shape, Terms, WrittenBackoff,
 };
 
-/// The declared tree.
+/// The declared tree. It is read from the text of an `airssys.toml`, and is right as a whole: nothing changes it after that.
 ///
 /// # Example
 ///
@@ -40,8 +40,7 @@ use crate::settings::{
 ///     supervisor = "back"
 /// "#)?;
 /// let topology = Topology::read(&file)?;
-/// assert_eq!((topology.name.as_str(), topology.children.len()), ("shop", 1));
-/// assert_eq!(topology.services().count(), 1);
+/// assert_eq!((topology.name(), topology.declared().len()), ("shop", 1));
 ///
 /// std::fs::write(&file, "name = \"shop\"\ncolour = \"blue\"\n")?;
 /// let error = Topology::read(&file).unwrap_err();
@@ -51,28 +50,28 @@ use crate::settings::{
 #[derive(Debug, Clone)]
 pub struct Topology {
     /// The mesh's name, which is also the root supervisor's.
-    pub name: String,
+    pub(crate) name: String,
     /// Settings of the whole.
-    pub settings: TopologySettings,
+    pub(crate) settings: TopologySettings,
     /// What the root supervisor does when a child ends.
-    pub root: RootSpec,
+    pub(crate) root: RootSpec,
     /// The root's children, in the order in which they start.
-    pub children: Vec<Node>,
+    pub(crate) children: Vec<Node>,
 }
 
 /// Settings of a whole mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopologySettings {
+pub(crate) struct TopologySettings {
     /// Of the mesh.
-    pub mesh: MeshSettings,
+    pub(crate) mesh: MeshSettings,
     /// How long the whole tree has to stop; default 30 s.
-    pub shutdown_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
     /// From how many bytes on a component that is deployed is compiled by the baseline compiler first, and by the other one while it serves; default 4 MiB.
-    pub baseline_from: u64,
+    pub(crate) baseline_from: u64,
     /// How many bytes all durable states of the data folder may have together, keys and values; default none, for no bound.
-    pub durable_bytes: Option<u64>,
+    pub(crate) durable_bytes: Option<u64>,
     /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty list trusts nobody.
-    pub trusted_keys: Option<Vec<PublicKey>>,
+    pub(crate) trusted_keys: Option<Vec<PublicKey>>,
 }
 
 impl Default for TopologySettings {
@@ -128,7 +127,7 @@ impl Written<Option<Vec<PublicKey>>> for Vec<Spanned<String>> {
 schema! {
     /// What a supervisor does when a child ends.
     #[derive(Debug, Clone, PartialEq)]
-    pub struct RootSpec, written WrittenFlags {
+    pub(crate) struct RootSpec, written WrittenFlags {
         /// who is restarted with a child: `one-for-one` (no other), `one-for-all` (all siblings), `rest-for-one` (those after it)
         strategy: Word<Strategy> => strategy: Strategy = Strategy::OneForOne, by InPlace;
         /// restarts that are allowed within `period`; at one more, the supervisor gives up. 0 is legal
@@ -162,7 +161,7 @@ impl Words for AutoShutdown {
 impl RootSpec {
     /// A supervisor of this kind, without children.
     #[must_use]
-    pub fn spec(&self) -> SupervisorSpec {
+    pub(crate) fn spec(&self) -> SupervisorSpec {
         let mut spec = SupervisorSpec::new(self.strategy);
         spec.intensity = self.intensity;
         spec.period = self.period;
@@ -174,7 +173,7 @@ impl RootSpec {
 
 /// A child in the tree.
 #[derive(Debug, Clone)]
-pub enum Node {
+pub(crate) enum Node {
     /// One that supervises.
     Supervisor(SupervisorNode),
     /// One that works.
@@ -184,7 +183,7 @@ pub enum Node {
 impl Node {
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Supervisor(node) => &node.name,
             Self::Service(node) => node.address.service(),
@@ -194,60 +193,59 @@ impl Node {
 
 /// A supervisor in the tree.
 #[derive(Debug, Clone)]
-pub struct SupervisorNode {
+pub(crate) struct SupervisorNode {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// What it does when a child ends.
-    pub flags: RootSpec,
+    pub(crate) flags: RootSpec,
     /// Whether it is started again itself; default permanent.
-    pub restart: Restart,
+    pub(crate) restart: Restart,
     /// How it is stopped; default: it gets all the time it needs.
-    pub shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
     /// Whether its end counts for its parent's auto-shutdown.
-    pub significant: bool,
+    pub(crate) significant: bool,
     /// Its children, in the order in which they start.
-    pub children: Vec<Node>,
+    pub(crate) children: Vec<Node>,
 }
 
 /// A service in the tree.
 #[derive(Debug, Clone)]
-pub struct ServiceNode {
+pub(crate) struct ServiceNode {
     /// Its name.
-    pub address: Address,
+    pub(crate) address: Address,
     /// The release that serves it.
-    pub release: Release,
+    pub(crate) release: Release,
     /// How the topology names that: a path, or `NAME@VERSION`. A deployment changes the release, and not this.
-    pub named: PathBuf,
+    pub(crate) named: PathBuf,
     /// How many actors serve it.
-    pub multiplicity: Multiplicity,
+    pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// What the operator grants it.
-    pub grants: Grants,
+    pub(crate) grants: Grants,
     /// What it has of time and chance; default all of both.
-    pub baseline: Baseline,
+    pub(crate) baseline: Baseline,
     /// What it may take.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// What the operator changed of the limits that the release asks for.
-    pub own_limits: LimitsPatch,
+    pub(crate) own_limits: LimitsPatch,
     /// How often a message that crashed it is tried again; default 0.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// What it reads through `wasi:config`.
-    pub config: BTreeMap<String, String>,
+    pub(crate) config: BTreeMap<String, String>,
     /// Where its state is; default in memory.
-    pub keeping: Keeping,
+    pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
-    pub restart: Restart,
+    pub(crate) restart: Restart,
     /// How it is stopped; default 5 s.
-    pub shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
     /// Whether its end counts for its supervisor's auto-shutdown.
-    pub significant: bool,
+    pub(crate) significant: bool,
 }
 
 impl Topology {
-    /// An empty topology, to add services to.
-    #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
+    /// A mesh without services.
+    pub(crate) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             settings: TopologySettings::default(),
@@ -271,7 +269,7 @@ impl Topology {
     }
 
     /// All services, in the order in which they start.
-    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceNode>> {
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<ServiceNode>> {
         fn collect<'a>(nodes: &'a [Node], into: &mut Vec<&'a Arc<ServiceNode>>) {
             for node in nodes {
                 match node {
@@ -289,7 +287,7 @@ impl Topology {
 impl ServiceNode {
     /// A service with nothing but defaults: one actor, permanent, no grants.
     #[must_use]
-    pub fn new(address: Address, release: Release) -> Self {
+    pub(crate) fn new(address: Address, release: Release) -> Self {
         let mut limits = Limits::default();
         release.manifest.limits.apply(&mut limits);
         let named = match &release.seal {
@@ -317,7 +315,7 @@ impl ServiceNode {
 
     /// The rules that its release runs under.
     #[must_use]
-    pub fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         Terms {
             policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone()),
             baseline: self.baseline,
@@ -332,7 +330,7 @@ impl ServiceNode {
     /// The same service, served by another release: the operator's grants and configuration stay, the limits are those of the new release as the
     /// operator changed them.
     #[must_use]
-    pub fn with_release(&self, release: Release) -> Self {
+    pub(crate) fn with_release(&self, release: Release) -> Self {
         let mut limits = Limits::default();
         release.manifest.limits.apply(&mut limits);
         self.own_limits.apply(&mut limits);

@@ -24,11 +24,9 @@ impl Topology {
     /// ```
     /// use airssys_wasm::topology::Topology;
     ///
-    /// # let folder = tempfile::tempdir()?;
-    /// let text = Topology::new("shop").to_text()?;
-    /// let file = folder.path().join("airssys.toml");
-    /// std::fs::write(&file, &text)?;
-    /// assert_eq!(Topology::read(&file)?.to_text()?, text);
+    /// let folder = std::env::current_dir()?;
+    /// let text = Topology::parse("name = \"shop\"", &folder)?.to_text()?;
+    /// assert_eq!(Topology::parse(text.as_str(), &folder)?.to_text()?, text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -10,7 +10,7 @@
 )]
 
 /// The async lane, and what both share.
-pub(crate) mod waiting {
+pub(crate) mod async_lane {
     wasmtime::component::bindgen!({
         path: "../wit",
         inline: "
@@ -33,7 +33,7 @@ pub(crate) mod waiting {
 }
 
 /// The sync lane: its guests do not call.
-pub(crate) mod prompt {
+pub(crate) mod sync_lane {
     wasmtime::component::bindgen!({
         path: "../wit",
         inline: "
@@ -47,9 +47,9 @@ pub(crate) mod prompt {
         world: "bench:floor/plain",
         imports: { default: trappable },
         with: {
-            "airssys:actor/types": super::waiting::airssys::actor::types,
-            "airssys:actor/log": super::waiting::airssys::actor::log,
-            "wasi:config": super::waiting::wasi::config,
+            "airssys:actor/types": super::async_lane::airssys::actor::types,
+            "airssys:actor/log": super::async_lane::airssys::actor::log,
+            "wasi:config": super::async_lane::wasi::config,
         },
         ownership: Borrowing { duplicate_if_necessary: true },
         require_store_data_send: true,

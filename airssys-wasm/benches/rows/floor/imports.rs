@@ -2,8 +2,8 @@
 
 use wasmtime::Error;
 
-use super::bindings::waiting::airssys::actor::{log, messaging, types};
-use super::bindings::waiting::wasi::config::store;
+use super::bindings::async_lane::airssys::actor::{log, messaging, types};
+use super::bindings::async_lane::wasi::config::store;
 use super::plain::Plain;
 
 /// The data of a plain store.

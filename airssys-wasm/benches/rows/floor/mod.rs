@@ -9,17 +9,16 @@ mod plain;
 
 use std::path::Path;
 
-use airssys_wasm::engine::{Engines, EnginesSettings, Lane};
+use airssys_wasm::engine::{Lane, plain_engine};
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use self::bindings::waiting::airssys::actor::types::{Delivery, Message};
-use self::bindings::{prompt, waiting};
+use self::bindings::async_lane::airssys::actor::types::{Delivery, Message};
+use self::bindings::{async_lane, sync_lane};
 use self::imports::Data;
 pub(crate) use self::plain::Plain;
 use crate::Bench;
-use crate::host;
 
 /// More ticks than any bench has.
 const NEVER: u64 = u64::MAX / 2;
@@ -27,14 +26,14 @@ const NEVER: u64 = u64::MAX / 2;
 /// A component, compiled and linked.
 pub(crate) struct Floor {
     /// Holds the clock that ticks the engine.
-    _engines: Engines,
+    _clock: Box<dyn Send + Sync>,
     engine: Engine,
     pre: Pre,
 }
 
 enum Pre {
-    Async(waiting::PlainPre<Data>),
-    Sync(prompt::PlainPre<Data>),
+    Async(async_lane::PlainPre<Data>),
+    Sync(sync_lane::PlainPre<Data>),
 }
 
 /// A store with an instance in it.
@@ -44,24 +43,20 @@ pub(crate) struct Owned {
 }
 
 enum Guest {
-    Async(waiting::Plain),
-    Sync(prompt::Plain),
+    Async(async_lane::Plain),
+    Sync(sync_lane::Plain),
 }
 
 impl Floor {
     /// On the pool that the host would choose for this guest.
     pub(crate) fn new(bench: &Bench, guest: &str, lane: Lane) -> Self {
-        let service = host::service(bench, "floor", guest, lane);
-        let mut settings = EnginesSettings::default();
-        settings.max_instances = bench.max_instances;
-        let engines = Engines::new(&settings).expect("engines");
-        let engine = engines.class(&service.limits).expect("an engine");
-        let component = Component::from_file(&engine, &service.release.component).expect("a component");
+        let (clock, engine) = plain_engine(bench.max_instances).expect("an engine");
+        let component = Component::from_file(&engine, bench.guest(guest)).expect("a component");
         let pre = match lane {
-            Lane::Async => Pre::Async(waiting::PlainPre::new(link(&engine, &component, true)).expect("a handler")),
-            Lane::Sync => Pre::Sync(prompt::PlainPre::new(link(&engine, &component, false)).expect("a handler")),
+            Lane::Async => Pre::Async(async_lane::PlainPre::new(link(&engine, &component, true)).expect("a handler")),
+            Lane::Sync => Pre::Sync(sync_lane::PlainPre::new(link(&engine, &component, false)).expect("a handler")),
         };
-        Self { _engines: engines, engine, pre }
+        Self { _clock: Box::new(clock), engine, pre }
     }
 
     /// A new instance in a store of its own.
@@ -93,7 +88,7 @@ impl Floor {
         // SAFETY: `keep` has just written it, into a folder of this bench alone.
         #[allow(unsafe_code, reason = "mapping compiled code is what is measured")]
         let component = unsafe { Component::deserialize_file(&self.engine, code) }.expect("its code");
-        let pre = waiting::PlainPre::new(link(&self.engine, &component, true)).expect("a handler");
+        let pre = async_lane::PlainPre::new(link(&self.engine, &component, true)).expect("a handler");
         let mut store = Store::new(&self.engine, Data { callee: None });
         store.epoch_deadline_async_yield_and_update(1);
         let guest = Guest::Async(pre.instantiate_async(&mut store).await.expect("an instance"));
@@ -112,11 +107,11 @@ fn link(engine: &Engine, component: &Component, calls: bool) -> InstancePre<Data
     }
     let mut linker = Linker::new(engine);
     if calls {
-        waiting::airssys::actor::messaging::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+        async_lane::airssys::actor::messaging::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
     }
-    waiting::airssys::actor::types::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
-    waiting::airssys::actor::log::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
-    waiting::wasi::config::store::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    async_lane::airssys::actor::types::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    async_lane::airssys::actor::log::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
+    async_lane::wasi::config::store::add_to_linker::<_, HasSelf<Data>>(&mut linker, same).expect("linked");
     linker.instantiate_pre(component).expect("all imports are there")
 }
 

@@ -1,11 +1,10 @@
 //! `airssys check`: whether a topology could run. Reads, compiles and links everything, and starts nothing.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use airssys_wasm::deploy::{Ungranted, ungranted};
+use airssys_wasm::deploy::Ungranted;
 use airssys_wasm::engine::Lane;
-use airssys_wasm::topology::{ServiceNode, Topology};
+use airssys_wasm::topology::{DeclaredService, Topology};
 use airssys_wasm::{Checked, Runtime};
 use serde::Serialize;
 
@@ -79,23 +78,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
 }
 
 fn report(topology: &Topology, checked: &Checked) -> Report {
-    let service = |node: &Arc<ServiceNode>| Service {
-        service: node.address.to_string(),
-        component: node.release.manifest.name.clone(),
-        version: node.release.manifest.version.clone(),
-        file: node.release.component.clone(),
-        sha256: checked.digests.get(node.address.as_str()).cloned().unwrap_or_default(),
-        lane: node.release.manifest.lane,
-        actors: output::actors(node.multiplicity),
-        memory_bytes: node.limits.memory_bytes,
+    let service = |DeclaredService { name, release, actors, limits, .. }: DeclaredService| Service {
+        sha256: checked.digests.get(&name).cloned().unwrap_or_default(),
+        service: name,
+        component: release.manifest.name,
+        version: release.manifest.version,
+        file: release.component,
+        lane: release.manifest.lane,
+        actors: output::actors(actors),
+        memory_bytes: limits.memory_bytes,
     };
     Report {
-        name: topology.name.clone(),
+        name: topology.name().to_owned(),
         instances: checked.instances,
         most_instances: checked.most_instances,
-        warnings: checked.folders.iter().map(ToString::to_string).collect(),
-        services: topology.services().map(service).collect(),
-        ungranted: topology.services().filter_map(|node| ungranted(node)).collect(),
+        warnings: checked.warnings.clone(),
+        services: topology.declared().into_iter().map(service).collect(),
+        ungranted: checked.ungranted.clone(),
     }
 }
 

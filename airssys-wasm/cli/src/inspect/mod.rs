@@ -5,7 +5,6 @@ mod report;
 
 use std::path::PathBuf;
 
-use airssys_wasm::engine::read_component;
 use airssys_wasm::registry::{Reference, Release};
 
 use self::report::Report;
@@ -35,15 +34,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
         Some(reference) => args.data.store()?.resolve(reference)?,
         None => Release::find(&args.release)?,
     };
-    let bytes = read_component(&release.component)?;
-    let file = release.component.clone();
-    let inspection = release.manifest.inspect(&bytes, &file)?;
-    let report = Report::new(release, &bytes, &inspection);
+    let inspected = release.inspect()?;
+    let checked = inspected.check(&release);
+    let report = Report::new(release, inspected);
     if args.json {
         output::print_json(&report)?
     } else {
         output::print(report.text().trim_end())?
     }
     // What it is was told; that no mesh can host it, and why, is an error as everywhere else.
-    Ok(inspection.check(&file)?)
+    Ok(checked?)
 }

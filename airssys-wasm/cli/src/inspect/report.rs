@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use airssys_wasm::capability::{Access, Requests};
-use airssys_wasm::engine::{Anatomy, Inspection, Lane, Needs};
+use airssys_wasm::capability::Requests;
+use airssys_wasm::engine::{Lane, Needs};
 use airssys_wasm::limits::{Amount, Limits};
-use airssys_wasm::registry::{Digest, Memory, PublicKey, Release, Seal};
+use airssys_wasm::registry::{Digest, Inspected, Memory, PublicKey, Release, Seal};
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -47,33 +47,31 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(release: Release, bytes: &[u8], inspection: &Inspection) -> Self {
+    pub(super) fn new(release: Release, inspected: Inspected) -> Self {
         let Release { component, manifest, seal, .. } = release;
-        let Anatomy { imports, exports } = inspection.anatomy.clone();
-        let mut limits = Limits::default();
-        manifest.limits.apply(&mut limits);
+        let Inspected { sha256, size_bytes, imports, exports, requests, limits, needs, obstacles, .. } = inspected;
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
         Self {
             name: manifest.name,
             version: manifest.version,
             description: manifest.description,
             file: component,
-            sha256: Digest::of(bytes),
+            sha256,
             id: seal.as_ref().map(Seal::id),
             signed_by: seal
                 .map(|seal| seal.signatures.iter().map(|signature| signature.key).collect())
                 .unwrap_or_default(),
-            size_bytes: bytes.len(),
+            size_bytes,
             world: manifest.world.name(),
             state_schema: manifest.state_schema,
             memory: manifest.memory,
             lane: manifest.lane,
             handles_messages: exported(HANDLER),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
-            requests: manifest.requests,
+            requests,
             limits,
-            needs: inspection.needs,
-            obstacles: inspection.obstacles.iter().map(ToString::to_string).collect(),
+            needs,
+            obstacles: obstacles.iter().map(ToString::to_string).collect(),
             imports,
             exports,
         }
@@ -131,30 +129,19 @@ fn begins_with(needs: &Needs) -> String {
     )
 }
 
-fn asked_for(
-    Requests { send, call, publish, subscribe, spawn, files, environment, sockets }: &Requests,
-) -> Vec<String> {
-    fn texts<T: ToString>(all: &[T]) -> Vec<String> {
-        all.iter().map(T::to_string).collect()
-    }
-    let files = files.iter().map(|(path, access)| match access {
-        Access::Read => path.clone(),
-        Access::ReadWrite => format!("{path} (to write)"),
-    });
-    [
-        ("to send to", texts(send)),
-        ("to call", texts(call)),
-        ("to publish on", texts(publish)),
-        ("to subscribe to", texts(subscribe)),
-        ("to spawn", texts(spawn)),
-        ("folders", files.collect()),
-        ("environment", environment.clone()),
-        ("connections to", texts(sockets)),
-    ]
-    .into_iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(what, names)| output::printable(&format!("{what} {}", names.join(", "))))
-    .collect()
+fn asked_for(requests: &Requests) -> Vec<String> {
+    let words = |key| match key {
+        "send" => "to send to",
+        "call" => "to call",
+        "publish" => "to publish on",
+        "subscribe" => "to subscribe to",
+        "spawn" => "to spawn",
+        "files" => "folders",
+        "sockets" => "connections to",
+        key => key,
+    };
+    let named = requests.by_key().into_iter().filter(|(_, names)| !names.is_empty());
+    named.map(|(key, names)| output::printable(&format!("{} {}", words(key), names.join(", ")))).collect()
 }
 
 /// The longest line of limits.

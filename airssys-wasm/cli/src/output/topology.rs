@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::settings::Multiplicity;
-use airssys_wasm::topology::Topology;
+use airssys_wasm::topology::{Actors, Topology};
 
 use super::{DataArgs, Problem, count};
 
@@ -43,12 +42,12 @@ pub(crate) fn file(path: &Path) -> PathBuf {
 }
 
 /// How many actors serve a service, in words.
-pub(crate) fn actors(multiplicity: Multiplicity) -> String {
-    match multiplicity {
-        Multiplicity::One => "1 actor".to_owned(),
-        Multiplicity::Stateless { instances } => format!("{}, one mailbox", count(instances, "actor")),
-        Multiplicity::Partitioned { instances } => format!("{}, a mailbox each", count(instances, "actor")),
-        Multiplicity::Keyed(rules) => format!("an actor a key, {} awake", rules.max_awake),
-        Multiplicity::Spawned(rules) => format!("spawned, at most {}", count(rules.max_children, "actor")),
+pub(crate) fn actors(actors: Actors) -> String {
+    match actors {
+        Actors::Stateless(instances) => format!("{}, one mailbox", count(instances, "actor")),
+        Actors::Partitioned(instances) => format!("{}, a mailbox each", count(instances, "actor")),
+        Actors::Keyed(awake) => format!("an actor a key, {awake} awake"),
+        Actors::Spawned(children) => format!("spawned, at most {}", count(children, "actor")),
+        _ => "1 actor".to_owned(),
     }
 }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use airssys_wasm::address::{Address, AddressError};
-use airssys_wasm::settings::Multiplicity;
-use airssys_wasm::topology::Topology;
+use airssys_wasm::topology::{Actors, Topology};
 
 use crate::explain::Explain;
 use crate::output::Exit;
@@ -92,14 +91,16 @@ impl Input {
     /// Whether the topology has the service, and it takes such an address. Learns from it how long a line may be.
     pub(super) fn check_target(&mut self, topology: &Topology) -> Result<(), InputError> {
         let target = self.target.clone();
-        let Some(service) = topology.services().find(|service| service.address.service() == target.service()) else {
-            let known = topology.services().map(|service| service.address.to_string()).collect();
+        let mut declared = topology.declared();
+        let Some(at) = declared.iter().position(|service| service.name == target.service()) else {
+            let known = declared.into_iter().map(|service| service.name).collect();
             return Err(InputError::NoService { service: target.service().to_owned(), target, known });
         };
+        let service = declared.swap_remove(at);
         self.limit_bytes = service.limits.message_bytes;
-        match (service.multiplicity, target.key()) {
-            (Multiplicity::Keyed(_) | Multiplicity::Spawned(_), None) => Err(InputError::NeedsKey { target }),
-            (Multiplicity::One | Multiplicity::Stateless { .. }, Some(_)) => Err(InputError::TakesNoKey { target }),
+        match (service.actors, target.key()) {
+            (Actors::Keyed(_) | Actors::Spawned(_), None) => Err(InputError::NeedsKey { target }),
+            (Actors::One | Actors::Stateless(_), Some(_)) => Err(InputError::TakesNoKey { target }),
             _ => Ok(()),
         }
     }

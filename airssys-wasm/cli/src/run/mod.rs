@@ -16,6 +16,7 @@ mod summary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use airssys_wasm::apply::ApplyPlan;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport, apply, deploy};
 
@@ -144,20 +145,17 @@ fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
     let Some(found) = apply::in_force(data)? else {
         // The first start: from then on an apply or a deployment says so.
-        written
-            .services()
-            .filter_map(|node| deploy::ungranted(node))
-            .for_each(|found| output::plan::tell_ungranted(&found));
+        ApplyPlan::at_rest(None, &written).ungranted.iter().for_each(output::plan::tell_ungranted);
         return Ok(written);
     };
     if let Some(cut_off) = found.cut_off {
         note(&cut_off.to_string());
     }
-    if found.topology.name != written.name {
-        let (in_force, written) = (found.topology.name, written.name);
+    if found.topology.name() != written.name() {
+        let (in_force, written) = (found.topology.name().to_owned(), written.name().to_owned());
         return Err(Problem::OtherMesh { data: data.to_owned(), in_force, written });
     }
-    let differences = apply::differences(&found.topology, &written);
+    let differences = ApplyPlan::at_rest(Some(&found.topology), &written).differences;
     if differences.is_empty() {
         return Ok(written);
     }
@@ -184,7 +182,7 @@ async fn session(
         () = signals.first() => return Err(RunError::NotUp),
     };
     runtime.recoveries().iter().for_each(|recovery| note(&recovery.to_string()));
-    let open = |claim| Control::open(claim, Arc::clone(&runtime), &topology.name, signals.asker());
+    let open = |claim| Control::open(claim, Arc::clone(&runtime), topology.name(), signals.asker());
     let control = match claim.map(open).transpose() {
         Ok(control) => control,
         Err(error) => {
@@ -198,10 +196,10 @@ async fn session(
     let end = match &mut feed {
         Some(feed) => feed.run(&mut sink, &mut signals).await,
         None => {
-            let services = output::count(topology.services().count(), "service");
+            let services = output::count(topology.declared().len(), "service");
             note(&format!(
                 "{} is up: {services}; SIGINT (Ctrl-C), SIGTERM or `airssys stop` stops it in order",
-                topology.name
+                topology.name()
             ));
             serve(&runtime, &mut signals).await
         }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::settings::Multiplicity;
-use airssys_wasm::topology::Topology;
+use airssys_wasm::topology::{Actors, Topology};
 use airssys_wasm::{Runtime, ServiceStatus};
 use serde::Serialize;
 
@@ -69,7 +68,7 @@ impl Summary {
         }
         let seconds = took.as_secs_f64();
         Self {
-            mesh: topology.name.clone(),
+            mesh: topology.name().to_owned(),
             seconds,
             input: tally.map(|tally| Fed {
                 lines_per_second: if seconds > 0.0 { tally.lines as f64 / seconds } else { 0.0 },
@@ -119,12 +118,12 @@ fn counted(what: &str, counts: &BTreeMap<&'static str, u64>) -> String {
 }
 
 fn service(topology: &Topology, status: ServiceStatus) -> Service {
-    let node = topology.services().find(|node| node.address.as_str() == status.service);
-    let first = match node.map(|node| node.multiplicity) {
-        Some(Multiplicity::One) => Some(1),
-        Some(Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances }) => Some(instances as u64),
-        Some(Multiplicity::Keyed(_) | Multiplicity::Spawned(_)) | None => None,
-    };
+    let declared = topology.declared().into_iter().find(|service| service.name == status.service);
+    let first = declared.and_then(|service| match service.actors {
+        Actors::One => Some(1),
+        Actors::Stateless(actors) | Actors::Partitioned(actors) => Some(actors as u64),
+        _ => None,
+    });
     Service { restarts: first.map(|first| status.started.saturating_sub(first)), status }
 }
 

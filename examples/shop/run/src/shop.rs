@@ -113,10 +113,10 @@ impl Shop {
         if let Some(folder) = code_cache {
             builder = builder.code_cache(folder);
         }
-        let inventory = topology.services().find(|service| service.address.as_str() == "inventory");
-        let shelves = inventory.into_iter().flat_map(|inventory| &inventory.config);
+        let inventory = topology.declared().into_iter().find(|service| service.name == "inventory");
+        let shelves = inventory.into_iter().flat_map(|inventory| inventory.config);
         // What is no number does not start: inventory says so.
-        let initial = shelves.filter_map(|(sku, count)| Some((sku.clone(), count.parse().ok()?))).collect();
+        let initial = shelves.filter_map(|(sku, count)| Some((sku, count.parse().ok()?))).collect();
         Ok(Self { runtime: Arc::new(builder.start(&topology).await?), folder, notes: AtomicU64::new(0), initial })
     }
 

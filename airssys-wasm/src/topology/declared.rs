@@ -1,0 +1,125 @@
+//! What a topology declares, for those who show it or address it. How that is written is the file's affair.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::tree::{Node, RootSpec, ServiceNode, Topology};
+use crate::limits::Limits;
+use crate::registry::Release;
+use crate::settings::Multiplicity;
+
+/// A service as a topology declares it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DeclaredService {
+    /// Its name.
+    pub name: String,
+    /// How the topology names its release: a path, or `NAME@VERSION`.
+    pub named: PathBuf,
+    /// The release that this is.
+    pub release: Release,
+    /// How many actors serve it.
+    pub actors: Actors,
+    /// What it may take.
+    pub limits: Limits,
+    /// What it reads through `wasi:config`.
+    pub config: BTreeMap<String, String>,
+}
+
+/// How many actors serve a service, and whether a message to it names one of them by a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Actors {
+    /// One; a message names no key.
+    One,
+    /// So many that share one mailbox; a message names no key.
+    Stateless(usize),
+    /// So many with a mailbox each; the key of a message chooses, and a message may have none.
+    Partitioned(usize),
+    /// One for each key, of which so many may be awake; a message names the key.
+    Keyed(usize),
+    /// One for each that a guest spawned, at most so many; a message names the child.
+    Spawned(usize),
+}
+
+/// How many restarts of its children a supervisor allows within a period; at one more, it gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Intensity {
+    /// The restarts.
+    pub restarts: u32,
+    /// The period.
+    pub period: Duration,
+    /// Whether it waits before a restart.
+    pub has_backoff: bool,
+}
+
+impl Topology {
+    /// The name of the mesh, which is also that of its root supervisor.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All services, in the order in which they start.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::topology::{Actors, Topology};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let text = "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\ninstances = 4\n";
+    /// let topology = Topology::parse(text, folder.path())?;
+    /// let [echo] = &topology.declared()[..] else { panic!("one service") };
+    /// assert_eq!((echo.name.as_str(), echo.actors), ("echo", Actors::Stateless(4)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn declared(&self) -> Vec<DeclaredService> {
+        self.services().map(|node| DeclaredService::of(node)).collect()
+    }
+
+    /// What the root supervisor allows.
+    #[must_use]
+    pub fn intensity(&self) -> Intensity {
+        Intensity::of(&self.root)
+    }
+
+    /// What a child of the root supervisor allows, where it is a supervisor itself.
+    #[must_use]
+    pub fn intensity_of(&self, child: &str) -> Option<Intensity> {
+        self.children.iter().find_map(|node| match node {
+            Node::Supervisor(supervisor) if supervisor.name == child => Some(Intensity::of(&supervisor.flags)),
+            _ => None,
+        })
+    }
+}
+
+impl DeclaredService {
+    fn of(node: &ServiceNode) -> Self {
+        Self {
+            name: node.address.to_string(),
+            named: node.named.clone(),
+            release: node.release.clone(),
+            actors: match node.multiplicity {
+                Multiplicity::One => Actors::One,
+                Multiplicity::Stateless { instances } => Actors::Stateless(instances),
+                Multiplicity::Partitioned { instances } => Actors::Partitioned(instances),
+                Multiplicity::Keyed(rules) => Actors::Keyed(rules.max_awake),
+                Multiplicity::Spawned(rules) => Actors::Spawned(rules.max_children),
+            },
+            limits: node.limits.clone(),
+            config: node.config.clone(),
+        }
+    }
+}
+
+impl Intensity {
+    fn of(spec: &RootSpec) -> Self {
+        Self { restarts: spec.intensity, period: spec.period, has_backoff: spec.backoff.is_some() }
+    }
+}
