@@ -187,7 +187,7 @@ impl Words for Overflow {
 schema! {
     /// The shape of a mailbox.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct Shape, written WrittenShape {
+    pub(crate) struct MailboxShape, written WrittenShape {
         /// messages that may wait, in each mailbox. Memory is taken when they come
         capacity: Count<usize> => capacity: usize = 1_024, in 1..=1 << 24, by InPlace;
         /// the bytes that they may have together, in each mailbox: bodies, keys and topics, and 256 bytes each

@@ -9,7 +9,7 @@ use crate::engine::Template;
 use crate::router::Mesh;
 use crate::router::place::Target;
 use crate::router::service::Service;
-use crate::settings::{Multiplicity, Shape, Terms};
+use crate::settings::{MailboxShape, Multiplicity, Terms};
 use crate::state::durable::ServiceStates;
 use crate::turn::Identity;
 
@@ -23,7 +23,7 @@ pub(crate) struct ServiceSpec {
     /// How many actors serve it.
     pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox, or of each one.
-    pub(crate) shape: Shape,
+    pub(crate) shape: MailboxShape,
     /// The rules it runs under.
     pub(crate) terms: Arc<Terms>,
     /// Whether it is started again.

@@ -10,7 +10,7 @@ use super::plan::ApplyPlan;
 use super::record::Next;
 use super::releases::Deployable;
 use crate::deploy::DeployOptions;
-use crate::engine::{Engines, Shape};
+use crate::engine::{Engines, PoolShape};
 use crate::limits::InstanceLimits;
 use crate::topology::Topology;
 
@@ -53,7 +53,7 @@ impl Announced {
         for node in target.services().filter(|node| differences.iter().any(|found| found.name == node.address.as_str()))
         {
             let (limits, declared) = (node.limits.of_instance(), declared_instances(node));
-            let same = |live: &&Deployable| Shape::of(&live.node.limits.of_instance()) == Shape::of(&limits);
+            let same = |live: &&Deployable| PoolShape::of(&live.node.limits.of_instance()) == PoolShape::of(&limits);
             let there = live.get(node.address.as_str()).filter(same).map_or(0, |live| declared_instances(&live.node));
             more.push((limits, declared.saturating_sub(there)));
         }

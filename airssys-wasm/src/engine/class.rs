@@ -100,7 +100,7 @@ pub(crate) struct Engines {
 /// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit says; of memory and table elements the
 /// limiter of each instance gives no more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct PoolShape {
     slot_bytes: u64,
     memories: usize,
     table_elements: usize,
@@ -108,7 +108,7 @@ pub(crate) struct Shape {
     stack_bytes: usize,
 }
 
-impl Shape {
+impl PoolShape {
     /// None where no slot is large enough.
     pub(crate) fn of(limits: &InstanceLimits) -> Option<Self> {
         Some(Self {
@@ -127,7 +127,7 @@ impl Shape {
 /// An engine whose instances have one shape.
 #[derive(Debug)]
 struct Class {
-    shape: Shape,
+    shape: PoolShape,
     tier: Tier,
     engine: Engine,
     /// Instances that it has room for: each takes two mappings from the moment when the class is made.
@@ -139,7 +139,7 @@ struct Class {
 }
 
 impl Class {
-    fn new(shape: Shape, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
+    fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
         let engine = Engine::new(&config(shape, instances, tier)).map_err(|error| EngineError::Config {
             instances,
             slot_bytes: shape.slot_bytes,
@@ -257,14 +257,14 @@ impl Engines {
 
     fn class_of(&self, limits: &InstanceLimits, tier: Tier) -> Result<Engine, EngineError> {
         let (memory_bytes, most_bytes) = (limits.memory_bytes, SLOTS[SLOTS.len() - 1]);
-        let shape = Shape::of(limits).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
+        let shape = PoolShape::of(limits).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(class) = classes.iter().rfind(|class| (class.shape, class.tier) == (shape, tier)) {
             return Ok(class.engine.clone());
         }
         self.sweep(&mut classes);
         let demands =
-            || self.demand.iter().filter(|(limits, _)| Shape::of(limits) == Some(shape)).map(|(_, demand)| demand);
+            || self.demand.iter().filter(|(limits, _)| PoolShape::of(limits) == Some(shape)).map(|(_, demand)| demand);
         let announced = demands().map(|demand| demand.all).fold(0, usize::saturating_add);
         // All actors of one service at a time may be there twice.
         let spare = demands().map(|demand| demand.largest).max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
@@ -309,9 +309,9 @@ impl Engines {
     /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
     /// the releases that are loaded from now on.
     pub(crate) fn announce(&self, more: &[(InstanceLimits, usize)]) -> Result<(), EngineError> {
-        let mut shapes: Vec<(Shape, usize)> = Vec::new();
+        let mut shapes: Vec<(PoolShape, usize)> = Vec::new();
         for (limits, count) in more.iter().filter(|(_, count)| *count > 0) {
-            let Some(shape) = Shape::of(limits) else { continue };
+            let Some(shape) = PoolShape::of(limits) else { continue };
             match shapes.iter_mut().find(|(known, _)| *known == shape) {
                 Some((_, sum)) => *sum += count,
                 None => shapes.push((shape, *count)),
@@ -339,7 +339,7 @@ impl Engines {
     pub(crate) fn recall(&self, fewer: &[(InstanceLimits, usize)]) {
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         for (limits, count) in fewer {
-            let (shape, mut count) = (Shape::of(limits), *count);
+            let (shape, mut count) = (PoolShape::of(limits), *count);
             let class = |class: &&mut Class| (Some(class.shape), class.tier) == (shape, Tier::Optimized);
             // Those that were announced last first: they may be in another class of the same shape than the others.
             for class in classes.iter_mut().rev().filter(class) {
@@ -363,8 +363,8 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-fn config(shape: Shape, instances: usize, tier: Tier) -> Config {
-    let Shape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
+fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
+    let PoolShape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(count(instances))

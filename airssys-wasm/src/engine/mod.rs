@@ -36,7 +36,7 @@ mod wasi;
 
 pub(crate) use asked::Asked;
 pub(crate) use binary::{check_component, read_component};
-pub(crate) use class::{Engines, EnginesSettings, Shape, slot};
+pub(crate) use class::{Engines, EnginesSettings, PoolShape, slot};
 pub use class::{Tier, plain_engine};
 pub use contract::Lane;
 pub(crate) use contract::UPGRADE;

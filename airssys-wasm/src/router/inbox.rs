@@ -18,7 +18,7 @@ use super::waits::{Nodes, Waits};
 use crate::address::Address;
 use crate::message::{DeadReason, Envelope, Room};
 use crate::middleware::Metrics;
-use crate::settings::Shape;
+use crate::settings::MailboxShape;
 
 /// A mailbox of the mesh. Envelopes are boxed, so that a slot of the queue is one word.
 pub(crate) type Mailbox = mailbox::Mailbox<Box<Envelope>>;
@@ -83,7 +83,7 @@ pub(crate) struct Reserved {
 impl Inbox {
     pub(super) fn new(
         address: Address,
-        shape: &Shape,
+        shape: &MailboxShape,
         waits: &Waits,
         consumers: usize,
         common: &Arc<Common>,

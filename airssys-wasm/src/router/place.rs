@@ -9,7 +9,7 @@ use super::sleep::Sleeper;
 use super::states::States;
 use super::waits::Waits;
 use crate::address::Address;
-use crate::settings::Shape;
+use crate::settings::MailboxShape;
 use crate::state::{State, Together};
 
 /// A place, as it is passed on.
@@ -144,7 +144,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Maker {
     pub(super) service: Address,
-    shape: Mutex<Shape>,
+    shape: Mutex<MailboxShape>,
     waits: Arc<Waits>,
     pub(super) common: Arc<Common>,
     /// What the states in memory have together, where there are several.
@@ -154,7 +154,7 @@ pub(super) struct Maker {
 impl Maker {
     pub(super) fn new(
         service: Address,
-        shape: Shape,
+        shape: MailboxShape,
         waits: &Arc<Waits>,
         common: &Arc<Common>,
         together: &Arc<Together>,
@@ -174,7 +174,7 @@ impl Maker {
     }
 
     /// The mailboxes that are made from now on have this shape.
-    pub(super) fn reshape(&self, shape: Shape) {
+    pub(super) fn reshape(&self, shape: MailboxShape) {
         *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = shape;
     }
 }

@@ -18,7 +18,7 @@ use crate::address::{Address, MAX_KEY};
 use crate::file_threads::FileThreads;
 use crate::limits::Limits;
 use crate::middleware::Metrics;
-use crate::settings::{Multiplicity, Shape};
+use crate::settings::{MailboxShape, Multiplicity};
 use crate::state::durable::ServiceStates;
 use crate::state::{State, Together};
 
@@ -95,7 +95,7 @@ impl Resolved {
 pub(crate) struct ServiceShape<'a> {
     pub(crate) address: &'a Address,
     pub(crate) multiplicity: Multiplicity,
-    pub(crate) shape: Shape,
+    pub(crate) shape: MailboxShape,
     pub(crate) limits: &'a Limits,
     pub(crate) durable: Option<&'a Arc<ServiceStates>>,
 }
@@ -240,7 +240,7 @@ impl Service {
     }
 
     /// Gives its mailboxes another shape, those that are made later too.
-    pub(crate) fn reshape(&self, shape: Shape) {
+    pub(crate) fn reshape(&self, shape: MailboxShape) {
         match &self.directory {
             Directory::OnDemand(on_demand) => on_demand.maker.reshape(shape),
             Directory::Spawned(children) => children.maker.reshape(shape),

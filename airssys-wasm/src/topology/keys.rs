@@ -6,7 +6,7 @@ use toml::Table;
 use super::tree::{RootSpec, TopologySettings};
 use crate::limits::{FOLDER_BYTES, Limits, NODE_BYTES};
 use crate::schema::{ChangeMode, Key, OutOfRange, Schema, Unit, markdown, size_text};
-use crate::settings::{KeyedRules, Shape, SpawnedRules};
+use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
 
 /// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what its number may be (`in`), what it means.
 macro_rules! keys {
@@ -126,7 +126,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `backoff`", of::<Backoff>()),
         ("## `[[supervisor]]`", told(SUPERVISOR)),
         ("## `[[service]]`", told(SERVICE)),
-        ("### `mailbox`", of::<Shape>()),
+        ("### `mailbox`", of::<MailboxShape>()),
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),
         ("## `Component.toml`", told(COMPONENT)),

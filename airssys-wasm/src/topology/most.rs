@@ -5,7 +5,7 @@
 use super::{ServiceNode, Topology};
 use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
 use crate::settings::Keeping;
-use crate::settings::{MeshSettings, Multiplicity, Shape};
+use crate::settings::{MailboxShape, MeshSettings, Multiplicity};
 
 /// An element of a table.
 const ELEMENT_BYTES: u64 = 8;
@@ -64,7 +64,7 @@ fn awake(node: &ServiceNode) -> u64 {
 /// What all its addresses take, but for timers and durable state.
 fn addresses(node: &ServiceNode) -> u64 {
     let (_, addresses) = numbers(&node.multiplicity);
-    let Shape { bytes, all_bytes, .. } = node.shape;
+    let MailboxShape { bytes, all_bytes, .. } = node.shape;
     let several = !matches!(node.multiplicity, Multiplicity::One | Multiplicity::Stateless { .. });
     let bound = |each: usize, all: usize| {
         let sum = addresses.saturating_mul(wide(each));

@@ -15,7 +15,7 @@ use crate::limits::{HELD, Limits};
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
-    BASELINE_FROM, Keeping, MOST_RESTARTS, MeshSettings, Multiplicity, Shape, Terms, WrittenBackoff,
+    BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Terms, WrittenBackoff,
 };
 
 /// The declared tree. It is read from the text of an `airssys.toml`, and is right as a whole: nothing changes it after that.
@@ -220,7 +220,7 @@ pub(crate) struct ServiceNode {
     /// How many actors serve it.
     pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox.
-    pub(crate) shape: Shape,
+    pub(crate) shape: MailboxShape,
     /// What the operator grants it.
     pub(crate) grants: Grants,
     /// What it has of time and chance; default all of both.
@@ -299,7 +299,7 @@ impl ServiceNode {
             release,
             named,
             multiplicity: Multiplicity::One,
-            shape: Shape::default(),
+            shape: MailboxShape::default(),
             grants: Grants::default(),
             baseline: Baseline::default(),
             limits,

@@ -27,7 +27,7 @@ use super::releases::{Deployable, DeploymentLock, Releases};
 use super::stops::hold;
 use super::tree::{service_of, supervised};
 use crate::actor::{Placed, ServiceSpec};
-use crate::engine::{Shape, Template};
+use crate::engine::{PoolShape, Template};
 use crate::limits::InstanceLimits;
 use crate::schema::ChangeMode;
 use crate::settings::Keeping;
@@ -171,7 +171,7 @@ impl<'a> Steps<'a> {
         let gone = before.services().map(|node| {
             let limits = node.limits.of_instance();
             let mut after = target.services().filter(|other| other.address == node.address);
-            let after = after.find(|other| Shape::of(&other.limits.of_instance()) == Shape::of(&limits));
+            let after = after.find(|other| PoolShape::of(&other.limits.of_instance()) == PoolShape::of(&limits));
             (limits, declared_instances(node).saturating_sub(after.map_or(0, |after| declared_instances(after))))
         });
         let gone: Vec<(InstanceLimits, usize)> = gone.collect();

@@ -6,13 +6,13 @@ use super::*;
 use crate::address::Address;
 use crate::limits::Limits;
 use crate::router::service::ServiceShape;
-use crate::settings::Shape;
+use crate::settings::MailboxShape;
 use crate::state::durable::{Journal, LoadedService, ServiceStates, StateFile};
 use crate::state::{NO_MESSAGE, Transaction};
 
 fn service(durable: Option<&Arc<ServiceStates>>) -> Service {
     let address = Address::of_service("one").unwrap();
-    let (shape, limits) = (Shape::default(), Limits::default());
+    let (shape, limits) = (MailboxShape::default(), Limits::default());
     let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, durable };
     Service::new(of, &Arc::default()).0
 }
