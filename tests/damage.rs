@@ -23,7 +23,7 @@ use airssys_tests::random::{self, Random};
 use airssys_tests::{PATIENCE, shifter};
 use airssys_wasm::deploy::{DeployOptions, Progress, RecordError};
 use airssys_wasm::registry::{Draft, Store, StoreError};
-use airssys_wasm::state::durable::{Kept, StateError, StateFile, Survey};
+use airssys_wasm::state::durable::{KeptState, StateError, StateFile, Survey};
 
 /// Damages of each of the three.
 const DAMAGES: u64 = 1_000;
@@ -31,7 +31,7 @@ const DAMAGES: u64 = 1_000;
 const SECTOR: usize = 512;
 const PAGE: usize = 4_096;
 
-type States = BTreeMap<Box<str>, Kept>;
+type States = BTreeMap<Box<str>, KeptState>;
 type Services = BTreeMap<String, States>;
 
 /// The seeds to try: one that was given, or so many from one that is told.
@@ -135,9 +135,9 @@ fn spoil(random: &mut Random, bytes: &mut Vec<u8>, olds: &[Vec<u8>]) -> &'static
     }
 }
 
-fn kept(round: u8, values: usize, length: usize) -> Kept {
+fn kept(round: u8, values: usize, length: usize) -> KeptState {
     let value = |at: usize| (format!("key-{at:04}").into(), format!("{round}:{at}:{}", "x".repeat(length)).into());
-    Kept { values: (0..values).map(value).collect(), commits: u64::from(round) + 1, schema: 3 }
+    KeptState { values: (0..values).map(value).collect(), commits: u64::from(round) + 1, schema: 3 }
 }
 
 /// What there is after so many rounds.

@@ -13,7 +13,7 @@ use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::{Mesh, PATIENCE, heir, log};
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
 use airssys_wasm::registry::Release;
-use airssys_wasm::state::durable::{Kept, StateFile};
+use airssys_wasm::state::durable::{KeptState, StateFile};
 use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};
@@ -204,7 +204,7 @@ async fn a_turn_that_does_not_end_is_cut_off() {
 async fn a_key_whose_state_keeps_it_from_starting_is_let_in_again_with_what_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let state = |key: &str| Kept { values: [(key.into(), vec![2; 8].into())].into(), commits: 3, schema: 0 };
+    let state = |key: &str| KeptState { values: [(key.into(), vec![2; 8].into())].into(), commits: 3, schema: 0 };
     let states = BTreeMap::from([("alice".into(), state("doubled")), ("bob".into(), state("handled"))]);
     StateFile::open(&data).unwrap().replace("counter", &states).unwrap();
     let rules =

@@ -9,7 +9,7 @@ use airssys_tests::random;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
-use airssys_wasm::state::durable::{Kept, StateFile};
+use airssys_wasm::state::durable::{KeptState, StateFile};
 use serde_json::json;
 
 use super::{ALONE, Services, Spoiled, States, bases, seeds, services, spoiled};
@@ -64,7 +64,7 @@ async fn lived(folder: &Path, expected: &Services, how: &str) -> Option<(Service
             .runtime
             .state(service)
             .into_iter()
-            .map(|(actor, values)| (actor.into(), Kept { values, ..states.values().next().unwrap().clone() }))
+            .map(|(actor, values)| (actor.into(), KeptState { values, ..states.values().next().unwrap().clone() }))
             .collect();
         for (actor, found) in &found {
             let is_empty = found.values.is_empty();
@@ -150,10 +150,10 @@ fn flip(file: &Path, needle: &str) {
 }
 
 /// Who has counted seven messages, on pages of its own.
-fn counted(service: &str, actor: &str) -> (Box<str>, Kept) {
+fn counted(service: &str, actor: &str) -> (Box<str>, KeptState) {
     let pad = format!("\"needle of {service}/{actor} {}\"", "x".repeat(4_000));
     let values = BTreeMap::from([("handled".into(), 7_u64.to_le_bytes().to_vec().into()), ("pad".into(), pad.into())]);
-    (actor.into(), Kept { values, commits: 7, schema: 0 })
+    (actor.into(), KeptState { values, commits: 7, schema: 0 })
 }
 
 #[tokio::test(flavor = "multi_thread")]

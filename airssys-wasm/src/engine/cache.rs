@@ -31,7 +31,7 @@ pub(super) struct CodeCache {
 }
 
 /// What a cache has of a component.
-pub(super) struct Kept {
+pub(super) struct CachedCode {
     pub(super) component: Component,
     /// What was read of its binary; none where an earlier host kept it.
     pub(super) facts: Option<Facts>,
@@ -43,7 +43,7 @@ impl CodeCache {
     }
 
     /// The compiled component with this digest, where there is one that is whole.
-    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Kept> {
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<CachedCode> {
         let (code, sum) = self.paths(engine, digest);
         let beside = fs::read_to_string(&sum).ok()?;
         let (expected, facts) = beside.split_once('\n').unwrap_or((&beside, ""));
@@ -63,7 +63,7 @@ impl CodeCache {
         #[allow(unsafe_code, reason = "mapping compiled code is what a cache of it is for")]
         let loaded = unsafe { Component::deserialize_file(engine, &code) };
         match loaded {
-            Ok(component) => Some(Kept { component, facts: Facts::of_text(facts) }),
+            Ok(component) => Some(CachedCode { component, facts: Facts::of_text(facts) }),
             Err(error) => {
                 warn!(file = %code.display(), %error, "compiled code is not usable; compiling again");
                 None

@@ -10,7 +10,7 @@ use wasmtime::component::{Component, InstancePre};
 use super::asked::Asked;
 use super::beyond::out_of_range;
 use super::binary::read_component;
-use super::cache::Kept;
+use super::cache::CachedCode;
 use super::class::{Engines, Tier};
 use super::contract::Lane;
 use super::error::TemplateError;
@@ -75,7 +75,7 @@ impl Template {
         }
         let engine = engines.class(asked.limits)?;
         let (kept, facts) = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
-            Some(Kept { component, facts }) => (Some(component), facts),
+            Some(CachedCode { component, facts }) => (Some(component), facts),
             None => (None, None),
         };
         // What is kept was looked at before it was compiled. Its limits may be other ones now; what it imports is compared when it is linked.

@@ -37,14 +37,14 @@ pub(crate) struct Description {
 
 /// Where the kept binary of a release is, and what it is held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct KeptFiles {
     pub(crate) binary: PathBuf,
     pub(crate) digest: Digest,
     pub(crate) description: Description,
     text: Option<PathBuf>,
 }
 
-impl Kept {
+impl KeptFiles {
     /// Says that it is needed.
     pub(super) fn hold(&self) -> Result<Hold, StoreError> {
         Hold::on([&self.binary].into_iter().chain(&self.text))
@@ -132,9 +132,9 @@ impl Keep {
         Ok(())
     }
 
-    fn kept(&self, digest: Digest, description: Option<Digest>) -> Kept {
+    fn kept(&self, digest: Digest, description: Option<Digest>) -> KeptFiles {
         let path = |digest: Digest, kind: &str| self.folder.join(format!("{digest}.{kind}"));
-        Kept {
+        KeptFiles {
             binary: path(digest, BINARY),
             digest,
             text: description.map(|digest| path(digest, DESCRIPTION)),

@@ -18,7 +18,7 @@ pub use draft::Draft;
 pub use error::StoreError;
 pub use files::Hold;
 pub use inspected::Inspected;
-pub(crate) use keep::{Description, Keep, Kept};
+pub(crate) use keep::{Description, Keep, KeptFiles};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
 pub(crate) use manifest::LimitsPatch;
 pub use manifest::{Manifest, Memory, World};
@@ -53,7 +53,7 @@ pub struct Release {
     /// The text of its `Component.toml`, where it was found by a path and has one.
     pub(crate) description: Option<Arc<str>>,
     /// The same bytes in the data folder, where they are kept; then the component is only where they came from.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<KeptFiles>,
     /// Why there is none; see [`Release::gone`].
     pub(crate) gone: Option<Box<ConfigError>>,
 }

@@ -24,7 +24,7 @@ use crate::error::{Fault, ReplayError, SendError};
 use crate::events::Subscription;
 use crate::message::{Answer, DeadLetter};
 use crate::router::{Caller, Origin, Until};
-use crate::state::durable::Kept;
+use crate::state::durable::KeptState;
 
 /// A running mesh.
 ///
@@ -201,7 +201,7 @@ impl Runtime {
     ///
     /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
     #[must_use]
-    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, KeptState>> {
         self.hosted.state_dump(service)
     }
 

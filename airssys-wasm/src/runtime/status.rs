@@ -13,7 +13,7 @@ use crate::apply::Hosted;
 use crate::engine::Tier;
 use crate::error::Fault;
 use crate::router::service::Service;
-use crate::state::durable::Kept;
+use crate::state::durable::KeptState;
 
 /// A service, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Hosted {
     }
 
     /// See [`crate::Runtime::state_dump`].
-    pub(crate) fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, Kept>> {
+    pub(crate) fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, KeptState>> {
         let mut all = BTreeMap::new();
         self.actual.mesh.service(service)?.each_state(|key, state| drop(all.insert(key.into(), state.dump())));
         Some(all)

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use self::committed::Committed;
-use self::durable::{Budget, Kept, LostStates, Sums};
+use self::durable::{Budget, KeptState, LostStates, Sums};
 pub(crate) use self::full::{Full, IncrementError};
 pub(crate) use self::listing::UnknownCursor;
 pub(crate) use self::saved::Saved;
@@ -107,9 +107,9 @@ impl Drop for State {
 
 impl State {
     /// What is kept on disk, as it was saved last.
-    fn kept(kept: Kept, home: Home) -> Self {
+    fn kept(kept: KeptState, home: Home) -> Self {
         let bytes = kept.bytes();
-        let Kept { values, commits, schema } = kept;
+        let KeptState { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
         let committed = Committed { values, bytes, commits, schema, ..Committed::default() };
         Self { committed: Mutex::new(committed), home: Some(Box::new(home)), together: None }
@@ -177,9 +177,9 @@ impl State {
 
     /// All of it, as of one commit.
     #[must_use]
-    pub(crate) fn dump(&self) -> Kept {
+    pub(crate) fn dump(&self) -> KeptState {
         let committed = self.lock();
-        Kept {
+        KeptState {
             values: committed.values.clone(),
             commits: committed.commits,
             schema: committed.schema.unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::durable::Kept;
+use super::durable::KeptState;
 use super::{State, Transaction};
 use crate::error::Crash;
 
@@ -89,8 +89,8 @@ impl Saved {
 
 impl State {
     /// Makes this state what another one was, on disk too where it is there. Nothing happens where nobody had written to that one.
-    pub(crate) async fn take_over(self: &Arc<Self>, other: Kept) -> Result<(), Crash> {
-        let Kept { values, commits, schema } = other;
+    pub(crate) async fn take_over(self: &Arc<Self>, other: KeptState) -> Result<(), Crash> {
+        let KeptState { values, commits, schema } = other;
         if commits == 0 {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use airssys_wasm::deploy::{Choice, MemoryHandover, PlanRefusal};
 use airssys_wasm::hint::Hint;
-use airssys_wasm::state::durable::Kept;
+use airssys_wasm::state::durable::KeptState;
 use airssys_wasm::unique;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -301,8 +301,8 @@ impl Dump {
     /// The highest number of commits that is taken: a host counts on from there, one a turn, and never comes to the end of 64 bits.
     const MOST_COMMITS: u64 = i64::MAX.unsigned_abs();
 
-    pub(crate) fn new(service: &str, states: &BTreeMap<Box<str>, Kept>) -> Self {
-        let state = |actor: &str, kept: &Kept| DumpedState {
+    pub(crate) fn new(service: &str, states: &BTreeMap<Box<str>, KeptState>) -> Self {
+        let state = |actor: &str, kept: &KeptState| DumpedState {
             actor: actor.to_owned(),
             commits: kept.commits,
             schema: kept.schema,
@@ -316,13 +316,13 @@ impl Dump {
     }
 
     /// What it stands for; or what is wrong with it.
-    pub(crate) fn states(self) -> Result<BTreeMap<Box<str>, Kept>, String> {
+    pub(crate) fn states(self) -> Result<BTreeMap<Box<str>, KeptState>, String> {
         let mut all = BTreeMap::new();
         for DumpedState { actor, commits, schema, values } in self.states {
             if commits > Self::MOST_COMMITS {
                 return Err(format!("the state of the actor {actor:?} has {commits} commits, more than any can have"));
             }
-            let mut kept = Kept { commits, schema, ..Kept::default() };
+            let mut kept = KeptState { commits, schema, ..KeptState::default() };
             for (key, body) in values {
                 let Some(value) = body.bytes() else { return Err(format!("the value of {key:?} is no hex")) };
                 kept.values.insert(key.into(), value.into());

@@ -21,7 +21,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTr
 use super::StateError;
 use super::bring_over::bring_over;
 use super::damage::damaged;
-use super::kept::Kept;
+use super::kept::KeptState;
 use super::layout::{self, ABOUT_TABLE, FORMAT, ID, NEWEST, RowKey, STATES_TABLE, VALUE, WITH_LOST};
 use super::lost::{self, Key, Lost};
 use super::mark::{Mark, Marked};
@@ -214,7 +214,7 @@ impl StateFile {
     /// # Errors
     ///
     /// [`StateError`]; nothing has changed then.
-    pub fn replace(&self, service: &str, states: &BTreeMap<Box<str>, Kept>) -> Result<(), StateError> {
+    pub fn replace(&self, service: &str, states: &BTreeMap<Box<str>, KeptState>) -> Result<(), StateError> {
         self.put_all(std::iter::once((service, states)))
     }
 
@@ -255,7 +255,7 @@ impl StateFile {
     /// [`StateFile::replace`] for several services, as one step.
     pub(super) fn put_all<'a>(
         &self,
-        all: impl Iterator<Item = (&'a str, &'a BTreeMap<Box<str>, Kept>)>,
+        all: impl Iterator<Item = (&'a str, &'a BTreeMap<Box<str>, KeptState>)>,
     ) -> Result<(), StateError> {
         let all: Vec<_> = all.collect();
         let ranges: Vec<(Key, Key)> = all.iter().map(|(service, _)| lost::all_of(service)).collect();

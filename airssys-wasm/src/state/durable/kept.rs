@@ -9,7 +9,7 @@ use super::sums::Sums;
 
 /// One state as it is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptState {
     /// Its values, by key.
     pub values: BTreeMap<Box<str>, Bytes>,
     /// How many commits have changed it.
@@ -18,7 +18,7 @@ pub struct Kept {
     pub schema: u32,
 }
 
-impl Kept {
+impl KeptState {
     /// Of all keys and values.
     pub(crate) fn bytes(&self) -> usize {
         self.values.iter().map(|(key, value)| key.len() + value.len()).sum()
@@ -28,7 +28,7 @@ impl Kept {
 /// One state as it is on disk, and what its values come to.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeptState,
     pub(in crate::state) sums: Sums,
 }
 

@@ -35,7 +35,7 @@ pub use damage::Damage;
 pub use error::StateError;
 pub use file::StateFile;
 pub(crate) use journal::Journal;
-pub use kept::Kept;
+pub use kept::KeptState;
 #[cfg(test)]
 pub(crate) use kept::LoadedService;
 pub use location::Location;

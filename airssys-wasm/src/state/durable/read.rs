@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::StateError;
 use super::damage::{Damage, damaged};
 use super::file::StateFile;
-use super::kept::{Kept, Loaded, LoadedService};
+use super::kept::{KeptState, Loaded, LoadedService};
 use super::layout::{RECORD, RowKey, VALUE};
 use super::location::Location;
 use super::lost::{self, Lost};
@@ -41,7 +41,7 @@ impl StateFile {
     /// # Errors
     ///
     /// [`StateError`]; it is damaged where one of its values is not what was written.
-    pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, Kept>, StateError> {
+    pub fn read(&self, service: &str) -> Result<BTreeMap<Box<str>, KeptState>, StateError> {
         let LoadedService { states, lost } = self.load(service)?;
         if !lost.is_empty() {
             return Err(StateError::Damaged { path: self.name().to_owned(), detail: lost::told(&lost) });

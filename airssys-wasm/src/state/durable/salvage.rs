@@ -18,7 +18,7 @@ use std::time::Instant;
 use super::StateError;
 use super::damage::Damage;
 use super::file::{LOOK_EVERY, PATIENCE, StateFile};
-use super::kept::Kept;
+use super::kept::KeptState;
 use super::lost::Lost;
 use super::mark::Mark;
 use super::newest::{chosen, emptied, older, pages, refuse_newer};
@@ -81,7 +81,7 @@ impl StateFile {
     /// A new file, which must not be there yet, with these states. Not in a data folder: nothing else is there beside it.
     pub(super) fn make_with(
         path: &Path,
-        states: &BTreeMap<String, BTreeMap<Box<str>, Kept>>,
+        states: &BTreeMap<String, BTreeMap<Box<str>, KeptState>>,
         lost: &[Lost],
     ) -> Result<(), StateError> {
         let failed = |source| StateError::File { what: "make", path: path.to_owned(), source };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::journal::Journal;
-use super::kept::{Kept, Loaded, LoadedService};
+use super::kept::{KeptState, Loaded, LoadedService};
 use super::lost::{LostKeys, LostStates};
 use super::sums::Sums;
 use crate::state::State;
@@ -55,7 +55,7 @@ impl ServiceStates {
         let mut home = self.journal.home(&self.service, actor, Sums::default());
         // Looked at once for each key that is new, and there are few that are damaged, if any.
         home.lost = self.is_lost(actor).then(|| Arc::clone(&self.lost));
-        let state = Arc::new(State::kept(Kept::default(), home));
+        let state = Arc::new(State::kept(KeptState::default(), home));
         states.insert(actor.into(), Arc::clone(&state));
         state
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::StateError;
 use super::damage::{Damage, damaged};
-use super::kept::Kept;
+use super::kept::KeptState;
 use super::layout::{self, ABOUT, FORMAT, ID, LOST, NEWEST, OLD_STATES, RECORD, STATES, VALUE};
 use super::location::Location;
 use super::lost::Lost;
@@ -21,7 +21,7 @@ use super::sums::{Record, Sums, read_value};
 #[derive(Debug, Default)]
 pub struct Survey {
     /// What is well, by service and key of the actor. Of a state that `damage` names it is what is left.
-    pub states: BTreeMap<String, BTreeMap<Box<str>, Kept>>,
+    pub states: BTreeMap<String, BTreeMap<Box<str>, KeptState>>,
     /// What is not; empty where the file is as it was written.
     pub damage: Vec<Damage>,
     pub(super) format: Option<u64>,
@@ -31,7 +31,7 @@ pub struct Survey {
 /// One state as it is found.
 #[derive(Default)]
 struct Found {
-    kept: Kept,
+    kept: KeptState,
     sums: Sums,
     record: Option<Record>,
     /// Whether a part of it stands on a page whose sum is wrong.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use self::disk::{Disk, random};
 use super::writer::Pause;
-use super::{Journal, Kept, LoadedService, Lost, ServiceStates, StateError, StateFile};
+use super::{Journal, KeptState, LoadedService, Lost, ServiceStates, StateError, StateFile};
 use crate::error::Crash;
 use crate::state::{Full, Saved, Saving, State, Transaction};
 
@@ -64,7 +64,7 @@ fn number(values: &BTreeMap<Box<str>, Bytes>) -> u64 {
     read("left")
 }
 
-fn kept(values: &[(&str, &str)]) -> Kept {
+fn kept(values: &[(&str, &str)]) -> KeptState {
     let values = values.iter().map(|(key, value)| ((*key).into(), Bytes::copy_from_slice(value.as_bytes())));
-    Kept { values: values.collect(), commits: 7, schema: 3 }
+    KeptState { values: values.collect(), commits: 7, schema: 3 }
 }

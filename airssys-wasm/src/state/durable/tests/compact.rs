@@ -20,13 +20,13 @@ fn what_was_deleted_gives_its_room_back() {
 }
 
 /// A file of which a part is used, here and there.
-fn with_holes() -> (Disk, BTreeMap<Box<str>, Kept>) {
+fn with_holes() -> (Disk, BTreeMap<Box<str>, KeptState>) {
     let disk = Disk::default();
     let file = on(&disk);
     let long = "x".repeat(3 << 10);
     let state = |keys: Range<u32>| {
         let values = keys.map(|key| (key.to_string().into(), Bytes::copy_from_slice(long.as_bytes())));
-        BTreeMap::from([("".into(), Kept { values: values.collect(), commits: 1, schema: 0 })])
+        BTreeMap::from([("".into(), KeptState { values: values.collect(), commits: 1, schema: 0 })])
     };
     for service in 0..16 {
         file.replace(&service.to_string(), &state(0..20)).unwrap();

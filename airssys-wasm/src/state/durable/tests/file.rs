@@ -23,9 +23,9 @@ fn services_and_their_keys_are_told_apart() {
 fn a_state_with_values_keeps_its_schema_whatever_is_said_of_its_commits() {
     let file = on(&Disk::default());
     let states = [("full", kept(&[("k", "v")])), ("empty", kept(&[]))];
-    let states = states.map(|(actor, kept)| (actor.into(), Kept { commits: 0, ..kept }));
+    let states = states.map(|(actor, kept)| (actor.into(), KeptState { commits: 0, ..kept }));
     file.replace("a", &states.into()).unwrap();
-    let full = Kept { commits: 1, ..kept(&[("k", "v")]) };
+    let full = KeptState { commits: 1, ..kept(&[("k", "v")]) };
     assert_eq!(file.read("a").unwrap(), BTreeMap::from([("full".into(), full)]));
 }
 
@@ -101,7 +101,7 @@ fn a_page_that_is_damaged_while_the_file_is_open_is_told_by_whoever_comes_across
 }
 
 /// Three states of two services, as format 1 had them.
-fn old(disk: &Disk) -> [(&'static str, BTreeMap<Box<str>, Kept>); 2] {
+fn old(disk: &Disk) -> [(&'static str, BTreeMap<Box<str>, KeptState>); 2] {
     let a = BTreeMap::from([(Box::from(""), kept(&[("", "1"), ("=", "2")])), ("b".into(), kept(&[]))]);
     let services = [("a", a), ("ab", BTreeMap::from([(Box::from("c"), kept(&[("k", "4")]))]))];
     let database = redb::Database::builder().create_with_backend(disk.clone()).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A file with a state that is to be forgotten, and others beside it whose names begin as its does.
-fn with_neighbours(disk: &Disk) -> [(&'static str, BTreeMap<Box<str>, Kept>); 2] {
+fn with_neighbours(disk: &Disk) -> [(&'static str, BTreeMap<Box<str>, KeptState>); 2] {
     let long = "x".repeat(3_000);
     let values: Vec<(String, &str)> = (0..20).map(|key| (key.to_string(), long.as_str())).collect();
     let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (key.as_str(), *value)).collect();

@@ -59,7 +59,7 @@ fn an_exchange_that_was_cut_off_is_made_again() {
     let path = StateFile::path(data.path());
     let file = StateFile::open(data.path()).unwrap();
     let pad = format!("needle {}", "x".repeat(5_000));
-    let kept = |value: &str| Kept {
+    let kept = |value: &str| KeptState {
         values: BTreeMap::from([("k".into(), value.to_owned().into_bytes().into())]),
         commits: 1,
         schema: 0,
@@ -89,7 +89,7 @@ fn what_is_lost_stays_so_until_it_is_put_back() {
     let path = StateFile::path(data.path());
     fs::create_dir(path.parent().unwrap()).unwrap();
     let kept =
-        |value: &'static str| Kept { values: BTreeMap::from([("k".into(), value.into())]), commits: 1, schema: 0 };
+        |value: &'static str| KeptState { values: BTreeMap::from([("k".into(), value.into())]), commits: 1, schema: 0 };
     let states = |value| BTreeMap::from([("x".into(), kept(value)), ("y".into(), kept(value))]);
     let all = ["a", "b"].map(|service| (service.to_owned(), states("old"))).into();
     StateFile::make_with(&path, &all, &[lost(("a", "y"), Some(("b", "y")))]).unwrap();
@@ -120,7 +120,7 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     let data = tempfile::tempdir().unwrap();
     let file = StateFile::open(data.path()).unwrap();
     let kept =
-        |value: &'static str| Kept { values: BTreeMap::from([("k".into(), value.into())]), commits: 1, schema: 0 };
+        |value: &'static str| KeptState { values: BTreeMap::from([("k".into(), value.into())]), commits: 1, schema: 0 };
     file.replace("a", &["x", "y"].map(|actor| (actor.into(), kept("old"))).into()).unwrap();
     drop(file);
     let path = StateFile::path(data.path());

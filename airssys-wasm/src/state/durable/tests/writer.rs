@@ -76,7 +76,7 @@ async fn both(states: &ServiceStates, round: u64) -> [bool; 2] {
     [a.done().await.is_ok(), b.done().await.is_ok()]
 }
 
-fn all(states: &ServiceStates) -> BTreeMap<Box<str>, Kept> {
+fn all(states: &ServiceStates) -> BTreeMap<Box<str>, KeptState> {
     let mut all = BTreeMap::new();
     states.each(|actor, state| drop(all.insert(actor.into(), state.dump())));
     // A state that nobody has written to is not on disk.
