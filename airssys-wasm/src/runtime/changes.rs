@@ -122,7 +122,7 @@ impl Runtime {
 
     /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
     /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
-    /// change is not touched: it keeps its instances and its mailboxes. [`Way`](crate::apply::Way) says which change takes which way.
+    /// change is not touched: it keeps its instances and its mailboxes. [`ChangeMode`](crate::apply::ChangeMode) says which change is made how.
     ///
     /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody waits for it any more.
     ///
