@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 /// The longest service name, in bytes.
-pub const MAX_SERVICE_NAME: usize = 64;
+pub(crate) const MAX_SERVICE_NAME: usize = 64;
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 256;
 
@@ -61,7 +61,7 @@ pub fn is_service_name(name: &str) -> bool {
 
 /// Whether `key` can be a key.
 #[must_use]
-pub fn is_key(key: &str) -> bool {
+pub(crate) fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && !key.chars().any(char::is_control)
 }
 

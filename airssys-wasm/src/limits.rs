@@ -11,16 +11,16 @@ use crate::schema::{Bytes, Count, Humane, MILLISECOND, Schema, YEAR, schema};
 pub use crate::schema::{Amount, OutOfRange};
 
 /// The wasm page: 64 KiB.
-pub const PAGE: u64 = 64 * 1024;
+pub(crate) const PAGE: u64 = 64 * 1024;
 /// How often the engines' clock ticks: the grain of budgets, and how long a busy guest holds a thread at most.
-pub const TICK: Duration = Duration::from_millis(2);
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 
 /// What a message, an effect, a timer or a dead letter takes beside what the sender wrote, in bytes: reckoned, and not less than it takes.
 pub(crate) const OVERHEAD_BYTES: usize = 256;
 /// The longest topic and the longest pattern of topics, in bytes.
-pub const TOPIC_BYTES: usize = 1 << 10;
+pub(crate) const TOPIC_BYTES: usize = 1 << 10;
 /// The longest text of a fault or of a crash that is kept and told, in bytes; longer ones are cut.
-pub const REASON_BYTES: usize = 4 << 10;
+pub(crate) const REASON_BYTES: usize = 4 << 10;
 /// What the listings of folders that an instance has open may have together, in bytes: names, and 64 bytes each.
 pub(crate) const LISTING_BYTES: usize = 8 << 20;
 /// What an entry of a listing takes beside its name.

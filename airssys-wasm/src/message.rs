@@ -21,25 +21,25 @@ pub type Answer = Result<Option<Bytes>, CallError>;
 
 /// A message under way.
 #[derive(Debug)]
-pub struct Envelope {
+pub(crate) struct Envelope {
     /// Unique while the host runs, and growing.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The id of the message from outside of the mesh that this one came of; its own where it is that one.
-    pub trace: u64,
+    pub(crate) trace: u64,
     /// Who sent it, set by the host; none for the host itself.
-    pub sender: Option<Address>,
+    pub(crate) sender: Option<Address>,
     /// Where it goes, key included.
-    pub target: Address,
+    pub(crate) target: Address,
     /// The partition key, where the sender gave one.
-    pub key: Option<Box<str>>,
+    pub(crate) key: Option<Box<str>>,
     /// How it comes.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
     /// When nobody wants it any more.
-    pub deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
     /// How often its handling was begun and cut off.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// What the sender wrote.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// How many places it takes of its mailbox.
     pub(crate) places: u32,
     /// Its part of what all mailboxes of a service may hold, where that has several.
@@ -48,7 +48,7 @@ pub struct Envelope {
 
 /// How a message comes to be delivered.
 #[derive(Debug)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// Nobody waits.
     Send,
     /// Somebody waits here.
@@ -63,13 +63,13 @@ pub enum Delivery {
 
 /// A child that ended.
 #[derive(Debug)]
-pub struct Down {
+pub(crate) struct Down {
     /// Its address.
-    pub child: Address,
+    pub(crate) child: Address,
     /// Why it ended.
-    pub reason: DownReason,
+    pub(crate) reason: DownReason,
     /// Whether its supervisor has started it again.
-    pub restarted: bool,
+    pub(crate) restarted: bool,
     /// The monitor counts until its notice is handled.
     pub(crate) _room: Room,
 }
@@ -77,7 +77,7 @@ pub struct Down {
 /// Why a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum DownReason {
+pub(crate) enum DownReason {
     /// It exited with status 0.
     Normal,
     /// It was stopped in order.
@@ -133,7 +133,7 @@ impl Drop for Room {
 impl Delivery {
     /// Its name in logs and listings.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Send => "send",
             Self::Call(_) => "call",
@@ -156,7 +156,7 @@ impl Envelope {
 
     /// The key that chooses a lane and a state: the address's, else the partition key.
     #[must_use]
-    pub fn partition(&self) -> Option<&str> {
+    pub(crate) fn partition(&self) -> Option<&str> {
         self.target.key().or(self.key.as_deref())
     }
 }
