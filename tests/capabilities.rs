@@ -206,9 +206,9 @@ async fn a_pattern_covers_whole_segments() {
 }
 
 /// A host with a secret, and folders to grant that have ways to it.
-fn house() -> TempDir {
-    let house = tempfile::tempdir().unwrap();
-    let path = |name: &str| house.path().join(name);
+fn disk() -> TempDir {
+    let disk = tempfile::tempdir().unwrap();
+    let path = |name: &str| disk.path().join(name);
     for folder in ["in", "out", "closed"] {
         std::fs::create_dir(path(folder)).unwrap();
         symlink("../secret", path(folder).join("link")).unwrap();
@@ -218,7 +218,7 @@ fn house() -> TempDir {
         std::fs::write(path(folder).join("text"), folder).unwrap();
     }
     std::fs::write(path("secret"), "secret").unwrap();
-    house
+    disk
 }
 
 fn read(path: &str) -> Command {
@@ -236,7 +236,7 @@ async fn io_refused(mesh: &Mesh, who: &str, command: &Command) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_granted_folder_is_all_of_the_disk() {
-    let house = house();
+    let disk = disk();
     let mesh = Mesh::start(&format!(
         r#"
         name = "files"
@@ -256,11 +256,11 @@ async fn a_granted_folder_is_all_of_the_disk() {
         name = "stranger"
         release = "@prober"
         "#,
-        input = house.path().join("in"),
-        output = house.path().join("out"),
+        input = disk.path().join("in"),
+        output = disk.path().join("out"),
     ))
     .await;
-    let on_disk = |name: &str| std::fs::read_to_string(house.path().join(name)).ok();
+    let on_disk = |name: &str| std::fs::read_to_string(disk.path().join(name)).ok();
 
     assert_eq!(mesh.ok("clerk", &read("/in/text")).await, json!("in"));
     assert_eq!(mesh.ok("clerk", &read("/in/within")).await, json!("in"), "a link within the folder");
@@ -285,7 +285,7 @@ async fn a_granted_folder_is_all_of_the_disk() {
     };
     let anywhere = ["/secret", "secret", "../secret", "/closed/text", "/etc/passwd", "/proc/self/environ", "/dev/null"];
     let ways = outside("/in").into_iter().chain(outside("/out")).chain(anywhere.map(str::to_owned));
-    for way in ways.chain([house.path().join("secret").display().to_string()]) {
+    for way in ways.chain([disk.path().join("secret").display().to_string()]) {
         io_refused(&mesh, "clerk", &read(&way)).await;
         io_refused(&mesh, "clerk", &write(&way)).await;
     }
@@ -431,8 +431,8 @@ async fn guests_of_two_tool_chains_behave_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_granted_folder_that_went_away_is_named_when_the_mesh_starts() {
-    let house = house();
-    let granted = house.path().join("in");
+    let disk = disk();
+    let granted = disk.path().join("in");
     let text = |host: &Path| {
         format!(
             "name = \"gone\"\n[[service]]\nname = \"clerk\"\nrelease = \"@prober\"\n[service.grants.files]\n\"/in\" = {{ host = {host:?} }}\n"

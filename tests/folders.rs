@@ -18,23 +18,23 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// A host with a secret beside a folder that is to be granted, and a release whose guest asks for all of it.
-struct House(TempDir);
+struct Disk(TempDir);
 
-impl House {
+impl Disk {
     fn new() -> Self {
-        let house = Self(tempfile::tempdir().unwrap());
+        let disk = Self(tempfile::tempdir().unwrap());
         for folder in ["box/sub", "secrets", "release"] {
-            fs::create_dir_all(house.path().join(folder)).unwrap();
+            fs::create_dir_all(disk.path().join(folder)).unwrap();
         }
-        house.write("box/sub/text", "granted");
-        house.write("secrets/text", "secret");
+        disk.write("box/sub/text", "granted");
+        disk.write("secrets/text", "secret");
         let built = guest("prober").with_file_name("target").join("airssys/prober.wasm");
         let asks = "[requests.files]\n\"/data\" = \"read-write\"\n\"/sub\" = \"read-write\"\n\"/ro\" = \"read\"\n";
-        house.write(
+        disk.write(
             "release/Component.toml",
             format!("name = \"mover\"\nversion = \"0.1.0\"\ncomponent = {built:?}\n{asks}"),
         );
-        house
+        disk
     }
 
     fn path(&self) -> &Path {
@@ -97,9 +97,9 @@ async fn restart(mesh: &Mesh, who: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_replaces_a_granted_folder_by_a_link_has_the_old_one_after_its_restart() {
-    let house = House::new();
+    let disk = Disk::new();
     let folders = ["/data box read-write", "/sub box/sub read-write", "/ro box/sub read"];
-    let mesh = Mesh::start(&(BEGIN.to_owned() + &house.service("mover", &folders))).await;
+    let mesh = Mesh::start(&(BEGIN.to_owned() + &disk.service("mover", &folders))).await;
     // It cannot even make a link out of its folder that says an absolute path; the other one it can.
     assert!(
         mesh.refused("mover", &Command::Symlink { target: "/etc".into(), path: "/data/etc".into() })
@@ -112,21 +112,21 @@ async fn a_service_that_replaces_a_granted_folder_by_a_link_has_the_old_one_afte
             assert_eq!(mesh.ok("mover", &read(&format!("{folder}/text"))).await, json!("granted"));
         }
         mesh.ok("mover", &write("/sub/new", "new")).await;
-        assert_eq!(house.text("box/moved/new").as_deref(), Some("new"));
+        assert_eq!(disk.text("box/moved/new").as_deref(), Some("new"));
         assert!(mesh.refused("mover", &read("/data/sub/text")).await.starts_with("io/"));
         assert!(mesh.refused("mover", &write("/data/sub/new", "new")).await.starts_with("io/"));
         restart(&mesh, "mover").await;
     }
-    assert_eq!((house.text("secrets/text").as_deref(), house.text("secrets/new")), (Some("secret"), None));
+    assert_eq!((disk.text("secrets/text").as_deref(), disk.text("secrets/new")), (Some("secret"), None));
     mesh.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_cannot_lead_another_one_out_of_its_folder() {
-    let house = House::new();
+    let disk = Disk::new();
     let text = BEGIN.to_owned()
-        + &house.service("mover", &["/data box read-write"])
-        + &house.service("victim", &["/sub box/sub read-write", "/ro box/sub read"]);
+        + &disk.service("mover", &["/data box read-write"])
+        + &disk.service("victim", &["/sub box/sub read-write", "/ro box/sub read"]);
     let mesh = Mesh::start(&text).await;
     all_ok(&mesh, "mover", &divert("../secrets")).await;
     restart(&mesh, "victim").await;
@@ -134,22 +134,22 @@ async fn a_service_cannot_lead_another_one_out_of_its_folder() {
     assert_eq!(mesh.ok("victim", &read("/ro/text")).await, json!("granted"));
 
     // Removed, it is an empty folder that nothing can be put in.
-    let remove = house.path().join("box/moved");
+    let remove = disk.path().join("box/moved");
     fs::remove_dir_all(remove).unwrap();
     restart(&mesh, "victim").await;
     assert_eq!(mesh.ok("victim", &Command::ListFolder("/sub".into())).await, json!([]));
     for command in [read("/ro/text"), write("/sub/new", "new")] {
         assert!(mesh.refused("victim", &command).await.starts_with("io/"));
     }
-    assert_eq!((house.text("secrets/text").as_deref(), house.text("secrets/new")), (Some("secret"), None));
+    assert_eq!((disk.text("secrets/text").as_deref(), disk.text("secrets/new")), (Some("secret"), None));
     mesh.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_and_an_apply_keep_the_folder_and_what_is_granted_anew_is_looked_at() {
-    let house = House::new();
-    let mover = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
-    let mesh = Mesh::start(&(mover.clone() + &house.service("victim", &["/sub box/sub read-write"]))).await;
+    let disk = Disk::new();
+    let mover = BEGIN.to_owned() + &disk.service("mover", &["/data box read-write"]);
+    let mesh = Mesh::start(&(mover.clone() + &disk.service("victim", &["/sub box/sub read-write"]))).await;
     all_ok(&mesh, "mover", &divert("../secrets")).await;
     let Mesh { runtime, folder } = mesh;
     let ask = async |command: &Command| {
@@ -165,7 +165,7 @@ async fn a_deployment_and_an_apply_keep_the_folder_and_what_is_granted_anew_is_l
     };
 
     // Other configuration is another instance.
-    let other = house
+    let other = disk
         .service("victim", &["/sub box/sub read-write"])
         .replace("[service.grants.files]", "config = { a = \"b\" }\n[service.grants.files]");
     let _applied = apply(&(mover.clone() + &other)).await.unwrap();
@@ -174,21 +174,21 @@ async fn a_deployment_and_an_apply_keep_the_folder_and_what_is_granted_anew_is_l
 
     // What is granted now is what is there now, and no way leads through what the guest put there.
     for more in [["/sub box/sub read-write", "/ro box/sub read"], ["/sub box/sub/ read-write", "/ro box/sub/.. read"]] {
-        let refused = apply(&(mover.clone() + &house.service("victim", &more))).await.unwrap_err();
+        let refused = apply(&(mover.clone() + &disk.service("victim", &more))).await.unwrap_err();
         assert!(refused.to_string().contains("a guest may have put it"), "{refused}");
     }
     assert_eq!(ask(&read("/sub/text")).await, Outcome::Ok(json!("granted")));
     assert!(runtime.shutdown().await.is_clean());
-    assert_eq!((house.text("secrets/text").as_deref(), house.text("secrets/new")), (Some("secret"), None));
+    assert_eq!((disk.text("secrets/text").as_deref(), disk.text("secrets/new")), (Some("secret"), None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_start_follows_no_link_that_a_guest_may_have_made() {
-    let house = House::new();
+    let disk = Disk::new();
     for access in ["read", "read-write"] {
         let text = BEGIN.to_owned()
-            + &house.service("victim", &[&format!("/sub box/sub {access}")])
-            + &house.service("mover", &["/data box read-write"]);
+            + &disk.service("victim", &[&format!("/sub box/sub {access}")])
+            + &disk.service("mover", &["/data box read-write"]);
         let mesh = Mesh::start(&text).await;
         all_ok(&mesh, "mover", &divert("../secrets")).await;
         mesh.stop().await;
@@ -199,7 +199,7 @@ async fn the_next_start_follows_no_link_that_a_guest_may_have_made() {
         };
         assert!(granted.ends_with("(/sub of service victim)") && by == "sub", "{granted}, {by}");
         assert!(writable.ends_with("(/data of service mover)"), "{writable}");
-        let path = |name: &str| house.path().join("box").join(name);
+        let path = |name: &str| disk.path().join("box").join(name);
         fs::remove_file(path("sub")).unwrap();
         fs::rename(path("moved"), path("sub")).unwrap();
     }
@@ -207,9 +207,9 @@ async fn the_next_start_follows_no_link_that_a_guest_may_have_made() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_only_be_read_gets_no_second_name_where_it_can_be_written() {
-    let house = House::new();
+    let disk = Disk::new();
     let mesh =
-        Mesh::start(&(BEGIN.to_owned() + &house.service("mover", &["/data box/sub read-write", "/ro secrets read"])))
+        Mesh::start(&(BEGIN.to_owned() + &disk.service("mover", &["/data box/sub read-write", "/ro secrets read"])))
             .await;
     for command in [
         Command::HardLink { of: "/ro/text".into(), path: "/data/own".into() },
@@ -228,7 +228,7 @@ async fn what_may_only_be_read_gets_no_second_name_where_it_can_be_written() {
     mesh.ok("mover", &Command::HardLink { of: "/data/text".into(), path: "/data/own".into() }).await;
     let names = |folder: &str| {
         let mut names: Vec<_> =
-            house.path().join(folder).read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            disk.path().join(folder).read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         names
     };
@@ -239,28 +239,28 @@ async fn what_may_only_be_read_gets_no_second_name_where_it_can_be_written() {
 /// What a folder may come to is counted for each: nothing is moved into one without being counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn between_two_folders_nothing_is_renamed_or_linked() {
-    let house = House::new();
-    let services = house.service("mover", &["/data box read-write", "/sub secrets read-write"]);
+    let disk = Disk::new();
+    let services = disk.service("mover", &["/data box read-write", "/sub secrets read-write"]);
     let mesh = Mesh::start(&format!("{BEGIN}{services}")).await;
     let (from, to) = ("/data/sub/text".to_owned(), "/sub/moved".to_owned());
     for command in [Command::Rename { from: from.clone(), to: to.clone() }, Command::HardLink { of: from, path: to }] {
         assert_eq!(mesh.refused("mover", &command).await, "io/CrossesDevices", "{command:?}");
     }
     mesh.ok("mover", &Command::Rename { from: "/data/sub/text".into(), to: "/data/text".into() }).await;
-    assert_eq!((house.text("secrets/moved"), house.text("box/text")), (None, Some("granted".into())));
+    assert_eq!((disk.text("secrets/moved"), disk.text("box/text")), (None, Some("granted".into())));
     mesh.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_host_stands_on_is_granted_to_nobody() {
-    let house = House::new();
+    let disk = Disk::new();
     for folder in ["state/in", "code"] {
-        fs::create_dir_all(house.path().join(folder)).unwrap();
+        fs::create_dir_all(disk.path().join(folder)).unwrap();
     }
-    symlink("state", house.path().join("to-state")).unwrap();
-    let state = house.path().join("state");
+    symlink("state", disk.path().join("to-state")).unwrap();
+    let state = disk.path().join("state");
     let start = async |grant: &str, data: &Path| {
-        let text = BEGIN.to_owned() + &house.service("mover", &[grant]);
+        let text = BEGIN.to_owned() + &disk.service("mover", &[grant]);
         match Mesh::try_start(&text, Runtime::builder().data_folder(data)).await {
             Ok(mesh) => {
                 mesh.stop().await;
@@ -278,9 +278,9 @@ async fn what_the_host_stands_on_is_granted_to_nobody() {
         ("/ro state/in read", state.clone(), "the data folder"),
         ("/ro to-state read", state.clone(), "the data folder"),
         ("/ro . read", state.clone(), "the data folder"),
-        ("/data state read-write", house.path().join("to-state"), "the data folder"),
+        ("/data state read-write", disk.path().join("to-state"), "the data folder"),
         // It is made where nothing is yet.
-        ("/ro box read", house.path().join("box/sub/data"), "the data folder"),
+        ("/ro box read", disk.path().join("box/sub/data"), "the data folder"),
         ("/ro / read", state.clone(), "the "),
         ("/ro /proc read", state.clone(), "the kernel's folder"),
         ("/ro /proc/self/root read", state.clone(), "the "),
@@ -297,28 +297,28 @@ async fn what_the_host_stands_on_is_granted_to_nobody() {
     }
 }
 
-/// A release in a folder of the house, under another version than the built one.
-fn put_release(house: &House, folder: &str, version: &str) {
+/// A release in a folder of the disk, under another version than the built one.
+fn put_release(disk: &Disk, folder: &str, version: &str) {
     let built = guest("prober").with_file_name("target").join("airssys/prober.wasm");
-    house.write(&format!("{folder}/next.wasm"), fs::read(built).unwrap());
+    disk.write(&format!("{folder}/next.wasm"), fs::read(built).unwrap());
     let asks = "[requests.files]\n\"/data\" = \"read-write\"\n";
-    house.write(&format!("{folder}/next.toml"), format!("name = \"mover\"\nversion = {version:?}\n{asks}"));
+    disk.write(&format!("{folder}/next.toml"), format!("name = \"mover\"\nversion = {version:?}\n{asks}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_deploy_in_the_same_words() {
-    let house = House::new();
-    put_release(&house, "box/sub", "0.2.0");
-    let data = house.path().join("data");
+    let disk = Disk::new();
+    put_release(&disk, "box/sub", "0.2.0");
+    let data = disk.path().join("data");
     // By its path, and by links to the component and to its description from where nobody writes.
-    symlink("box/sub/next.wasm", house.path().join("linked.wasm")).unwrap();
-    fs::copy(house.path().join("box/sub/next.wasm"), house.path().join("described.wasm")).unwrap();
-    symlink("box/sub/next.toml", house.path().join("described.toml")).unwrap();
-    let mover = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
+    symlink("box/sub/next.wasm", disk.path().join("linked.wasm")).unwrap();
+    fs::copy(disk.path().join("box/sub/next.wasm"), disk.path().join("described.wasm")).unwrap();
+    symlink("box/sub/next.toml", disk.path().join("described.toml")).unwrap();
+    let mover = BEGIN.to_owned() + &disk.service("mover", &["/data box read-write"]);
     let mesh = Mesh::try_start(&mover, Runtime::builder().data_folder(&data)).await.unwrap();
     let Mesh { runtime, folder } = mesh;
     for release in ["box/sub/next.wasm", "linked.wasm", "described.wasm"] {
-        let path = house.path().join(release);
+        let path = disk.path().join(release);
         let text = format!("{mover}[[service]]\nname = \"next\"\nrelease = {path:?}\n");
         let file = folder.path().join("airssys.toml");
         fs::write(&file, &text).unwrap();
@@ -338,7 +338,7 @@ async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_d
         for (door, told) in said {
             let begin = format!(
                 "the granted folder {} (/data of service mover) and a release that is run, ",
-                house.path().join("box").display()
+                disk.path().join("box").display()
             );
             assert!(told.starts_with(&begin) && told.contains("; hint: grant a folder"), "{release} {door}: {told}");
         }
@@ -350,21 +350,21 @@ async fn a_release_that_a_guest_may_write_to_is_refused_by_check_run_apply_and_d
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_deployed_is_kept_so_the_next_start_minds_no_grant_where_it_came_from() {
-    let house = House::new();
-    fs::create_dir(house.path().join("inbox")).unwrap();
-    put_release(&house, "inbox", "0.2.0");
-    let data = house.path().join("data");
-    let before = BEGIN.to_owned() + &house.service("mover", &["/data box read-write"]);
+    let disk = Disk::new();
+    fs::create_dir(disk.path().join("inbox")).unwrap();
+    put_release(&disk, "inbox", "0.2.0");
+    let data = disk.path().join("data");
+    let before = BEGIN.to_owned() + &disk.service("mover", &["/data box read-write"]);
     let start = async |text: &str| Mesh::try_start(text, Runtime::builder().data_folder(&data)).await.unwrap();
     let mesh = start(&before).await;
-    let release = Release::find(&house.path().join("inbox/next.wasm")).unwrap();
+    let release = Release::find(&disk.path().join("inbox/next.wasm")).unwrap();
     let mut options = DeployOptions::default();
     options.probation = std::time::Duration::ZERO;
     let deployment = mesh.runtime.deploy("mover", release, options).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
     mesh.stop().await;
     // Now a guest may write to where it came from, and does.
-    let after = BEGIN.to_owned() + &house.service("mover", &["/data inbox read-write"]);
+    let after = BEGIN.to_owned() + &disk.service("mover", &["/data inbox read-write"]);
     for _ in 0..2 {
         let mesh = start(&after).await;
         mesh.ok("mover", &write("/data/next.wasm", "something else")).await;
@@ -378,13 +378,13 @@ async fn what_was_deployed_is_kept_so_the_next_start_minds_no_grant_where_it_cam
 
 #[test]
 fn check_tells_what_is_roundabout_and_what_another_one_can_replace() {
-    let house = House::new();
-    symlink("box", house.path().join("link")).unwrap();
+    let disk = Disk::new();
+    symlink("box", disk.path().join("link")).unwrap();
     let text = BEGIN.to_owned()
-        + &house.service("mover", &["/data box read-write"])
-        + &house.service("victim", &["/sub box/sub read-write", "/ro link read"])
-        + &house.service("third", &["/ro secrets/../secrets read"])
-        + &house.service("plain", &["/ro secrets read", "/data box read-write"]);
+        + &disk.service("mover", &["/data box read-write"])
+        + &disk.service("victim", &["/sub box/sub read-write", "/ro link read"])
+        + &disk.service("third", &["/ro secrets/../secrets read"])
+        + &disk.service("plain", &["/ro secrets read", "/data box read-write"]);
     let desk = Desk::with(&text);
     let ran = desk.run(&["check"]).well();
     let warnings: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("warning: ")).collect();
@@ -402,9 +402,9 @@ fn check_tells_what_is_roundabout_and_what_another_one_can_replace() {
 
     let own = Desk::new();
     fs::create_dir(own.path().join("in")).unwrap();
-    let grant = house.service("mover", &[&format!("/data {} read-write", own.path().display())]);
+    let grant = disk.service("mover", &[&format!("/data {} read-write", own.path().display())]);
     own.write("airssys.toml", BEGIN.to_owned() + &grant);
     let _refused = own.run(&["check"]).refused(2, "AT101", &["may be written to", "this file lies in it"]);
-    let closed = BEGIN.to_owned() + &house.service("mover", &["/data . read-write"]);
+    let closed = BEGIN.to_owned() + &disk.service("mover", &["/data . read-write"]);
     let _refused = Desk::with(&closed).run(&["check"]).refused(2, "AR110", &["service mover", "a release that is run"]);
 }

@@ -28,13 +28,13 @@ fn topology(folder: &std::path::Path) -> String {
         )
     };
     let files = format!("files = {{ \"/out\" = {{ host = {folder:?}, access = \"read-write\" }} }}");
-    let villain = format!("[service.grants]\npublish = [\"**\"]\nsubscribe = [\"**\"]\nsend = [\"brood/*\"]\n{files}");
+    let attacker = format!("[service.grants]\npublish = [\"**\"]\nsubscribe = [\"**\"]\nsend = [\"child/*\"]\n{files}");
     [
         "name = \"most\"\n[root]\nintensity = 1000000\n[settings]\ndead_letter_bytes = \"8MiB\"\ntimer_bytes = \"8MiB\"\nreserve_timeout = \"0s\"\n".to_owned(),
         service("sibling", "prober", ""),
-        service("brood", "prober", &format!("spawned = {{ max_children = {CHILDREN} }}")),
-        service("mother", "overseer", "[service.grants]\nspawn = [\"brood/*\"]"),
-        service("villain", "prober", &villain),
+        service("child", "prober", &format!("spawned = {{ max_children = {CHILDREN} }}")),
+        service("parent", "overseer", "[service.grants]\nspawn = [\"child/*\"]"),
+        service("attacker", "prober", &attacker),
     ]
     .concat()
 }
@@ -44,9 +44,9 @@ async fn attack(mesh: &Mesh, round: usize) {
     let times = |times: u64, command: Command| Command::Times(times, Box::new(command));
     let deep = |depth: usize| format!("/out/{}", "d/".repeat(depth));
     let commands = [
-        times(60, Command::SendBytes { to: "villain".into(), bytes: 1_000_000 }),
-        times(60, Command::SendBytes { to: "brood/0".into(), bytes: 1_000_000 }),
-        times(3_000, Command::SendBytes { to: "villain".into(), bytes: 1 }),
+        times(60, Command::SendBytes { to: "attacker".into(), bytes: 1_000_000 }),
+        times(60, Command::SendBytes { to: "child/0".into(), bytes: 1_000_000 }),
+        times(3_000, Command::SendBytes { to: "attacker".into(), bytes: 1 }),
         times(60, Command::SendBytesAfter { delay_ms: 3_600_000, bytes: 100_000 }),
         times(60, Command::PublishBytes { topic: "t".into(), bytes: 1_000_000 }),
         times(200, Command::SubscribeLong(1_000)),
@@ -67,15 +67,15 @@ async fn attack(mesh: &Mesh, round: usize) {
         Command::Trap(Trap::OutOfMemory),
     ];
     for command in commands {
-        let _answered_refused_or_crashed = mesh.ask("villain", &command).await;
+        let _answered_refused_or_crashed = mesh.ask("attacker", &command).await;
     }
     // More children than there may be, each of which takes what it may; some of the last round are stopped.
-    let spawn = |name: usize| Command::Spawn { service: "brood".into(), name: name.to_string() };
-    let spawned = mesh.ok("mother", &Command::Do((0..3 * CHILDREN).map(spawn).collect())).await;
+    let spawn = |name: usize| Command::Spawn { service: "child".into(), name: name.to_string() };
+    let spawned = mesh.ok("parent", &Command::Do((0..3 * CHILDREN).map(spawn).collect())).await;
     let refused = spawned.as_array().unwrap().iter().filter(|told| told.get("err").is_some()).count();
     assert!(refused >= 2 * CHILDREN, "{spawned}");
     for child in 0..CHILDREN {
-        let to = format!("brood/{child}");
+        let to = format!("child/{child}");
         for command in [
             Command::FloodState,
             Command::Allocate(4),
@@ -84,8 +84,8 @@ async fn attack(mesh: &Mesh, round: usize) {
             let _answered_refused_or_crashed = mesh.ask(&to, &command).await;
         }
     }
-    let stop = |name: usize| Command::Stop(format!("brood/{name}"));
-    let _stopped = mesh.ask("mother", &Command::Do((0..CHILDREN / 2).map(stop).collect())).await;
+    let stop = |name: usize| Command::Stop(format!("child/{name}"));
+    let _stopped = mesh.ask("parent", &Command::Do((0..CHILDREN / 2).map(stop).collect())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +125,6 @@ async fn the_host_holds_no_more_than_the_sum_of_what_is_allowed() {
     let grown = peak.into_inner().saturating_sub(before.resident_bytes);
     assert!(grown < most + KEPT, "grown by {} MiB, and {} MiB are allowed", grown / MEBI, most / MEBI);
     // What was there is let go of, and it all works.
-    assert!(matches!(mesh.ask("villain", &Command::ReadFile("/out/plain".into())).await, Ok(Outcome::Ok(_))));
+    assert!(matches!(mesh.ask("attacker", &Command::ReadFile("/out/plain".into())).await, Ok(Outcome::Ok(_))));
     mesh.runtime.shutdown().await;
 }
