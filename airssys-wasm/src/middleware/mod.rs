@@ -135,6 +135,45 @@ pub enum Recovery {
 }
 
 /// One concern of the dispatch.
+///
+/// # Example
+///
+/// A layer that turns away what is addressed to one service:
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::error::CallError;
+/// use airssys_wasm::middleware::{Context, Layer, Verdict};
+/// use airssys_wasm::topology::Topology;
+/// use bytes::Bytes;
+///
+/// struct Closed;
+///
+/// impl Layer for Closed {
+///     fn name(&self) -> &'static str {
+///         "closed"
+///     }
+///
+///     fn priority(&self) -> i32 {
+///         500
+///     }
+///
+///     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
+///         if context.target == "echo" { Verdict::Reject(CallError::Deadlock) } else { Verdict::Continue }
+///     }
+/// }
+///
+/// # let folder = folder()?;
+/// # let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+/// # let topology = Topology::parse(text, folder.path())?;
+/// let runtime = Runtime::builder().layer(Closed).start(&topology).await?;
+/// assert!(runtime.send("echo", "hello").await.is_err());
+/// # runtime.shutdown().await;
+/// # Ok(()) }
+/// ```
 pub trait Layer: Send + Sync + 'static {
     /// Its name in logs and errors.
     fn name(&self) -> &'static str;

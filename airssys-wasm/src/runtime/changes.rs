@@ -14,6 +14,33 @@ impl Runtime {
     /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
     /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, folder) = echo("").await?;
+    /// use std::time::Duration;
+    /// use airssys_wasm::deploy::{DeployOptions, Progress};
+    /// use airssys_wasm::registry::Release;
+    ///
+    /// let mut next = Release::find(&folder.path().join("echo.wasm"))?;
+    /// next.manifest.version = "1.1.0".parse()?;
+    /// let mut options = DeployOptions::default();
+    /// options.probation = Duration::ZERO;
+    /// let plan = runtime.plan("echo", next.clone(), options.clone()).await?;
+    /// assert!(plan.refusals.is_empty());
+    /// let deployment = runtime.deploy("echo", next, options.clone()).await?;
+    /// assert_eq!(deployment.ended().await, Progress::Live);
+    /// assert_eq!(runtime.history("echo").len(), 1);
+    ///
+    /// let back = runtime.rollback("echo", options)?;
+    /// assert_eq!(back.ended().await, Progress::Live);
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DeployError`]; nothing has changed then.
@@ -169,6 +196,21 @@ impl Runtime {
 
     /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed and started again on the same data
     /// folder; without one until the host ends. Messages to it are refused; what waits for it becomes dead letters. It answers when the service has stopped.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// runtime.stop_service("echo").await?;
+    /// assert_eq!(runtime.send("echo", "hello").await.unwrap_err().code(), "stopped");
+    /// runtime.start_service("echo").await?;
+    /// runtime.send("echo", "hello").await?;
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

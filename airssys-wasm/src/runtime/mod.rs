@@ -74,6 +74,20 @@ impl Runtime {
 
     /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its policy says.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// runtime.send("echo", "hello").await?;
+    /// let nobody = runtime.send("nobody", "hello").await.unwrap_err();
+    /// assert_eq!(nobody.code(), "no-such-service");
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SendError`]; nothing was sent then.
@@ -82,6 +96,18 @@ impl Runtime {
     }
 
     /// [`Runtime::send`] with a partition key.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
+    /// runtime.send_with_key("echo", "alice", "hello").await?;
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -104,6 +130,21 @@ impl Runtime {
     }
 
     /// [`Runtime::call`] with a partition key.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
+    /// use std::time::Duration;
+    ///
+    /// let answer = runtime.call_with_key("echo", "alice", "hello", Duration::from_secs(5)).await?;
+    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -134,7 +175,19 @@ impl Runtime {
         self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body, until).await
     }
 
-    /// Publishes to all services that subscribe to the topic.
+    /// Publishes to all services that subscribe to the topic; where none does, nothing happens.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// runtime.publish("orders/placed", "7")?;
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -144,6 +197,21 @@ impl Runtime {
     }
 
     /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(runtime.health("echo", Duration::from_secs(5)).await, Some(Ok(())));
+    /// assert_eq!(runtime.health("nobody", Duration::from_secs(5)).await, None);
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     pub async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
         self.hosted.health(service, patience).await
     }
@@ -157,6 +225,19 @@ impl Runtime {
     }
 
     /// The dead letters: how many there were, and those that are kept, oldest first.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// let (all, kept) = runtime.dead_letters();
+    /// assert_eq!(all, 0, "{:?}", kept.first().map(|letter| (letter.id, letter.reason.code())));
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
         self.hosted.actual.mesh.dead_letters()
@@ -179,6 +260,22 @@ impl Runtime {
     }
 
     /// All services as they are now, by name.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// use std::time::Duration;
+    ///
+    /// runtime.call("echo", "hello", Duration::from_secs(5)).await?;
+    /// let echo = &runtime.services()[0];
+    /// assert_eq!((echo.service.as_str(), echo.handled, echo.started), ("echo", 1, 1));
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
         self.hosted.services()
@@ -212,6 +309,19 @@ impl Runtime {
     }
 
     /// The supervision tree as it is now.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// let tree = runtime.tree().await;
+    /// assert_eq!(tree[0].child.id.to_string(), "echo");
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     pub async fn tree(&self) -> Vec<TreeNode> {
         self.hosted.actual.supervisors.tree().await
     }
@@ -223,6 +333,19 @@ impl Runtime {
     }
 
     /// How many instances live now, and how many may.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (runtime, _folder) = echo("").await?;
+    /// let (live, most) = runtime.instances();
+    /// assert!(live == 1 && most >= 1);
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn instances(&self) -> (usize, usize) {
         (self.hosted.actual.engines.live_instances(), self.hosted.actual.engines.capacity().0)
