@@ -5,8 +5,10 @@
 
 mod declared;
 pub(crate) mod folders;
+mod grants;
 pub(crate) mod keys;
 mod most;
+mod names;
 pub(crate) mod range;
 mod read;
 mod tree;
@@ -16,7 +18,6 @@ mod written;
 
 pub use declared::{Actors, DeclaredService, Intensity};
 pub use folders::FolderError;
-pub(crate) use folders::FolderNote;
 pub use keys::reference;
 pub use tree::Topology;
 pub(crate) use tree::{Node, RootSpec, ServiceNode, SupervisorNode};

@@ -9,10 +9,12 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff};
 use toml::Spanned;
 
+use super::grants::{from_file, grants};
+use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::{range, written};
-use crate::address::{Address, is_service_name, split};
-use crate::capability::{Access, Baseline, FileGrant, Grants, Pattern, spelling};
+use crate::address::{Address, is_service_name};
+use crate::capability::Baseline;
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::registry::{Reference, Release, Store};
 use crate::schema::Schema;
@@ -21,18 +23,6 @@ use crate::shown::part_hint;
 
 #[cfg(test)]
 mod tests;
-
-struct Named<'a> {
-    at: Range<usize>,
-    parent: Option<&'a Spanned<String>>,
-    node: NodeKind,
-}
-
-#[derive(Clone, Copy)]
-enum NodeKind {
-    Supervisor(usize),
-    Service(usize),
-}
 
 pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topology, ConfigError> {
     let written: written::Topology = source.parse()?;
@@ -52,89 +42,6 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let topology = Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children };
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
-}
-
-fn bad_name(source: &Source, name: &Spanned<String>) -> ConfigError {
-    source.error(
-        &name.span(),
-        format!("{:?} is no name", name.get_ref()),
-        "use 1 to 64 ASCII letters, digits, '-', '_' and '.', beginning with a letter or a digit",
-    )
-}
-
-/// All names with what they name; supervisors and services share them.
-fn names<'a>(source: &Source, written: &'a written::Topology) -> Result<BTreeMap<&'a str, Named<'a>>, ConfigError> {
-    let supervisors = written.supervisors.iter().enumerate().map(|(at, entry)| {
-        let value = entry.get_ref();
-        (&value.name, Named { at: entry.span(), parent: value.parent.as_ref(), node: NodeKind::Supervisor(at) })
-    });
-    let services = written.services.iter().enumerate().map(|(at, entry)| {
-        let value = entry.get_ref();
-        (&value.name, Named { at: entry.span(), parent: value.supervisor.as_ref(), node: NodeKind::Service(at) })
-    });
-    let mut names: BTreeMap<&str, Named<'_>> = BTreeMap::new();
-    for (name, named) in supervisors.chain(services) {
-        if !is_service_name(name.get_ref()) {
-            return Err(bad_name(source, name));
-        }
-        if let Some(first) = names.get(name.get_ref().as_str()) {
-            let first = source.error(&first.at, "", "").at.map_or(0, |(line, _)| line);
-            return Err(source.error(
-                &name.span(),
-                format!("the name {:?} has an owner already, in line {first}", name.get_ref()),
-                "names of supervisors and services are unique in a mesh",
-            ));
-        }
-        names.insert(name.get_ref(), named);
-    }
-    Ok(names)
-}
-
-/// Every parent is a supervisor, and none is its own ancestor.
-fn check_parents(
-    source: &Source,
-    written: &written::Topology,
-    names: &BTreeMap<&str, Named<'_>>,
-) -> Result<(), ConfigError> {
-    for named in names.values() {
-        let Some(parent) = named.parent else { continue };
-        match names.get(parent.get_ref().as_str()).map(|found| found.node) {
-            Some(NodeKind::Supervisor(_)) => {}
-            Some(NodeKind::Service(_)) => {
-                return Err(source.error(
-                    &parent.span(),
-                    format!("{:?} is a service, and supervises nobody", parent.get_ref()),
-                    "name one of the [[supervisor]] entries",
-                ));
-            }
-            None => {
-                let known: Vec<&str> =
-                    written.supervisors.iter().map(|entry| entry.get_ref().name.get_ref().as_str()).collect();
-                let hint = match known.as_slice() {
-                    [] => "leave it out for the root, or add a [[supervisor]] of this name".to_owned(),
-                    known => format!("leave it out for the root, or name one of: {}", known.join(", ")),
-                };
-                return Err(source.error(
-                    &parent.span(),
-                    format!("there is no supervisor {:?}", parent.get_ref()),
-                    hint,
-                ));
-            }
-        }
-        let mut above = named.parent;
-        for _ in 0..=names.len() {
-            let Some(parent) = above else { break };
-            above = names.get(parent.get_ref().as_str()).and_then(|found| found.parent);
-        }
-        if let Some(parent) = above {
-            return Err(source.error(
-                &parent.span(),
-                format!("the supervisors above {:?} form a circle", parent.get_ref()),
-                "let one of them have no parent: it is then a child of the root",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn children(
@@ -288,10 +195,6 @@ fn named(source: &Source, written: &Path) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn from_file(source: &Source, path: &Path) -> PathBuf {
-    source.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
-}
-
 fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicity, ConfigError> {
     if let Some(spawned) = &value.spawned {
         return spawned_rules(source, value, spawned).map(Multiplicity::Spawned);
@@ -363,86 +266,4 @@ fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity
         return Err(source.error(&written.span(), what, "make it `keyed`, or leave `state` out"));
     }
     Ok(keeping)
-}
-
-fn grants(
-    source: &Source,
-    written: &written::Topology,
-    names: &BTreeMap<&str, Named<'_>>,
-    asked: &written::Grants,
-) -> Result<Grants, ConfigError> {
-    let addresses = |texts: &[Spanned<String>]| -> Result<Vec<Pattern>, ConfigError> {
-        for text in texts {
-            let (service, _) = split(text.get_ref());
-            let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
-            if !service.contains('*') && !known {
-                let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
-                return Err(source.error(&text.span(), what, "name a [[service]], or use a pattern with '*'"));
-            }
-        }
-        parse_all(source, texts)
-    };
-    let spawn = addresses(&asked.spawn)?;
-    for text in &asked.spawn {
-        let (service, _) = split(text.get_ref());
-        if let Some(NodeKind::Service(at)) = names.get(service).map(|named| named.node)
-            && written.services[at].get_ref().spawned.is_none()
-        {
-            let what = format!("a grant to spawn {:?}, and the actors of {service:?} are not spawned", text.get_ref());
-            return Err(source.error(&text.span(), what, format!("give {service:?} `spawned = {{}}`")));
-        }
-    }
-    let (mut files, mut folders) = (BTreeMap::new(), spelling::Folders::default());
-    for (guest, file) in &asked.files {
-        if let Some(first) = folders.take(guest) {
-            let what = format!("the guest's folder {guest:?} stands there twice, also as {first:?}");
-            return Err(source.error(&file.host.span(), what, "leave one of them out"));
-        }
-        let host = from_file(source, file.host.get_ref());
-        if !host.is_dir() {
-            let what = format!("the granted folder {} is not there", host.display());
-            return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
-        }
-        if file.access == Access::ReadWrite && lies_in(&source.path, &host) {
-            let what = format!("the granted folder {} may be written to, and this file lies in it", host.display());
-            let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
-            return Err(source.error(&file.host.span(), what, hint));
-        }
-        let mut grant = FileGrant::new(host, file.access);
-        if let Some(max) = &file.max {
-            if file.access == Access::Read {
-                let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");
-                return Err(source.error(&max.span(), what, "leave it out, or write `access = \"read-write\"`"));
-            }
-            grant.max_bytes = max.get_ref().0;
-        }
-        files.insert(guest.clone(), grant);
-    }
-    let mut environment = BTreeMap::new();
-    for (name, value) in &asked.environment {
-        if !spelling::is_variable(name) {
-            let what = format!("{name:?} is no name of a variable");
-            return Err(source.error(&value.span(), what, spelling::VARIABLE_HINT));
-        }
-        if value.get_ref().contains('\0') {
-            let what = format!("the value of the variable {name:?} has the character 0 in it");
-            return Err(source.error(&value.span(), what, "leave the character out"));
-        }
-        environment.insert(name.clone(), value.get_ref().clone());
-    }
-    Ok(Grants {
-        send: addresses(&asked.send)?,
-        call: addresses(&asked.call)?,
-        publish: parse_all(source, &asked.publish)?,
-        subscribe: parse_all(source, &asked.subscribe)?,
-        spawn,
-        files,
-        environment,
-        sockets: parse_all(source, &asked.sockets)?,
-    })
-}
-
-/// Whether a file is in a folder, whatever links lead to either.
-fn lies_in(file: &Path, folder: &Path) -> bool {
-    matches!((file.canonicalize(), folder.canonicalize()), (Ok(file), Ok(folder)) if file.starts_with(&folder))
 }

@@ -1,0 +1,128 @@
+//! What a topology grants a service: each grant is for something that is there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::names::{Named, NodeKind};
+use super::written;
+use crate::address::split;
+use crate::capability::{Access, FileGrant, Grants, Pattern, spelling};
+use crate::config_file::{ConfigError, Source, parse_all};
+
+pub(super) fn grants(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+    asked: &written::Grants,
+) -> Result<Grants, ConfigError> {
+    check_spawned(source, written, names, &asked.spawn)?;
+    Ok(Grants {
+        send: addresses(source, names, &asked.send)?,
+        call: addresses(source, names, &asked.call)?,
+        publish: parse_all(source, &asked.publish)?,
+        subscribe: parse_all(source, &asked.subscribe)?,
+        spawn: addresses(source, names, &asked.spawn)?,
+        files: files(source, &asked.files)?,
+        environment: environment(source, &asked.environment)?,
+        sockets: parse_all(source, &asked.sockets)?,
+    })
+}
+
+/// Patterns of addresses: the service of each is one of the topology, or has a wildcard.
+fn addresses(
+    source: &Source,
+    names: &BTreeMap<&str, Named<'_>>,
+    texts: &[Spanned<String>],
+) -> Result<Vec<Pattern>, ConfigError> {
+    for text in texts {
+        let (service, _) = split(text.get_ref());
+        let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
+        if !service.contains('*') && !known {
+            let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
+            return Err(source.error(&text.span(), what, "name a [[service]], or use a pattern with '*'"));
+        }
+    }
+    parse_all(source, texts)
+}
+
+/// Children are spawned only under a service whose actors are.
+fn check_spawned(
+    source: &Source,
+    written: &written::Topology,
+    names: &BTreeMap<&str, Named<'_>>,
+    texts: &[Spanned<String>],
+) -> Result<(), ConfigError> {
+    for text in texts {
+        let (service, _) = split(text.get_ref());
+        if let Some(NodeKind::Service(at)) = names.get(service).map(|named| named.node)
+            && written.services[at].get_ref().spawned.is_none()
+        {
+            let what = format!("a grant to spawn {:?}, and the actors of {service:?} are not spawned", text.get_ref());
+            return Err(source.error(&text.span(), what, format!("give {service:?} `spawned = {{}}`")));
+        }
+    }
+    Ok(())
+}
+
+fn files(source: &Source, asked: &BTreeMap<String, written::File>) -> Result<BTreeMap<String, FileGrant>, ConfigError> {
+    let (mut files, mut folders) = (BTreeMap::new(), spelling::Folders::default());
+    for (guest, file) in asked {
+        if let Some(first) = folders.take(guest) {
+            let what = format!("the guest's folder {guest:?} stands there twice, also as {first:?}");
+            return Err(source.error(&file.host.span(), what, "leave one of them out"));
+        }
+        files.insert(guest.clone(), file_grant(source, guest, file)?);
+    }
+    Ok(files)
+}
+
+fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<FileGrant, ConfigError> {
+    let host = from_file(source, file.host.get_ref());
+    if !host.is_dir() {
+        let what = format!("the granted folder {} is not there", host.display());
+        return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
+    }
+    if file.access == Access::ReadWrite && lies_in(&source.path, &host) {
+        let what = format!("the granted folder {} may be written to, and this file lies in it", host.display());
+        let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
+        return Err(source.error(&file.host.span(), what, hint));
+    }
+    let mut grant = FileGrant::new(host, file.access);
+    if let Some(max) = &file.max {
+        if file.access == Access::Read {
+            let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");
+            return Err(source.error(&max.span(), what, "leave it out, or write `access = \"read-write\"`"));
+        }
+        grant.max_bytes = max.get_ref().0;
+    }
+    Ok(grant)
+}
+
+fn environment(
+    source: &Source,
+    asked: &BTreeMap<String, Spanned<String>>,
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    for (name, value) in asked {
+        if !spelling::is_variable(name) {
+            let what = format!("{name:?} is no name of a variable");
+            return Err(source.error(&value.span(), what, spelling::VARIABLE_HINT));
+        }
+        if value.get_ref().contains('\0') {
+            let what = format!("the value of the variable {name:?} has the character 0 in it");
+            return Err(source.error(&value.span(), what, "leave the character out"));
+        }
+    }
+    Ok(asked.iter().map(|(name, value)| (name.clone(), value.get_ref().clone())).collect())
+}
+
+/// Whether a file is in a folder, whatever links lead to either.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    matches!((file.canonicalize(), folder.canonicalize()), (Ok(file), Ok(folder)) if file.starts_with(&folder))
+}
+
+/// A path of the file, which is taken from the folder of the file.
+pub(super) fn from_file(source: &Source, path: &Path) -> PathBuf {
+    source.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+}
