@@ -104,15 +104,6 @@ pub struct Monitor {
     taken_back: Option<(ExitWatch, HookId)>,
 }
 
-impl Monitor {
-    /// Of something that is not there.
-    pub fn no_process() -> Self {
-        let (sender, down) = oneshot::channel();
-        let _cannot_fail = sender.send(Down::NoProcess);
-        Self { down, taken_back: None }
-    }
-}
-
 impl Future for Monitor {
     type Output = Down;
 

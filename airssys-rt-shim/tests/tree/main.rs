@@ -9,7 +9,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::{ChildSpec, Restart, Shutdown};
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::link::NoProcess;
-use airssys_rt_shim::monitor::{Down, Monitor};
+use airssys_rt_shim::monitor::Down;
 use airssys_rt_shim::supervisor::{
     AutoShutdown, Backoff, ChildError, ChildStatus, StartError, Strategy, SupervisorSpec, SupervisorStart,
 };
@@ -408,7 +408,6 @@ async fn a_monitor_says_down_exactly_once_also_of_the_dead() {
     assert!(matches!(one.await, Down::Ended(ExitReason::Normal)));
     assert!(matches!(other.await, Down::Ended(ExitReason::Normal)));
     assert!(matches!(pid.monitor().await, Down::NoProcess));
-    assert!(matches!(Monitor::no_process().await, Down::NoProcess));
     system.shutdown(SECOND).await;
 }
 

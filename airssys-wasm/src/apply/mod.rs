@@ -31,7 +31,6 @@ mod tiers;
 mod tree;
 
 pub use crate::schema::ChangeMode;
-pub(crate) use difference::differences;
 pub use difference::{Difference, Fate, Setting, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;

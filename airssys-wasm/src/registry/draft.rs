@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::keys::{SecretKey, Signature};
+use super::keys::SecretKey;
 use super::manifest::{Manifest, World};
 use super::{Digest, Found, Seal, StoreError, reference};
 use crate::config_file::{ConfigError, Source};
@@ -77,20 +77,6 @@ impl Draft {
     /// Signs it.
     pub fn sign(&mut self, key: &SecretKey) {
         let signature = key.sign(&self.seal);
-        self.add(signature);
-    }
-
-    /// Adds a signature that was made elsewhere, such as where the secret key is; false, and nothing is added, where it is not one of this release.
-    #[must_use]
-    pub fn add_signature(&mut self, signature: Signature) -> bool {
-        let ours = signature.is_of(&self.seal);
-        if ours {
-            self.add(signature);
-        }
-        ours
-    }
-
-    fn add(&mut self, signature: Signature) {
         if !self.seal.signatures.iter().any(|other| other.key == signature.key) {
             self.seal.signatures.push(signature);
         }

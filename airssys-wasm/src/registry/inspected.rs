@@ -13,6 +13,8 @@ pub struct Inspected {
     pub sha256: Digest,
     /// The size of that, in bytes.
     pub size_bytes: usize,
+    /// The world of the contract that its description names.
+    pub world: &'static str,
     /// What the component imports.
     pub imports: Vec<String>,
     /// What it exports.
@@ -56,6 +58,7 @@ impl Release {
         Ok(Inspected {
             sha256: Digest::of(&bytes),
             size_bytes: bytes.len(),
+            world: self.manifest.world.name(),
             imports: found.anatomy.imports,
             exports: found.anatomy.exports,
             requests: self.manifest.requests.clone(),

@@ -26,7 +26,7 @@ pub struct Manifest {
     /// The binary, from the folder of the file; where none is named, what `airssys build` wrote.
     pub component: Option<PathBuf>,
     /// What it exports and imports.
-    pub world: World,
+    pub(crate) world: World,
     /// The version of the shape in which it keeps its state. Where two releases of a service have the same, each reads what the other wrote.
     pub state_schema: u32,
     /// What its guests keep in their memory beside the state.
@@ -41,8 +41,7 @@ pub struct Manifest {
 
 /// A world of the contract: what a component must export to be hosted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum World {
+pub(crate) enum World {
     /// It handles messages. The default.
     #[default]
     Actor,
@@ -50,8 +49,7 @@ pub enum World {
 
 impl World {
     /// Its name in WIT.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Actor => "airssys:actor/actor@0.1.0",
         }
@@ -229,8 +227,7 @@ impl Manifest {
 
     /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer than
     /// another.
-    #[must_use]
-    pub fn has_version(&self) -> bool {
+    pub(crate) fn has_version(&self) -> bool {
         self.version != semver::Version::new(0, 0, 0)
     }
 

@@ -21,7 +21,7 @@ pub use inspected::Inspected;
 pub(crate) use keep::{Description, Keep, KeptFiles};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
 pub(crate) use manifest::LimitsPatch;
-pub use manifest::{Manifest, Memory, World};
+pub use manifest::{Manifest, Memory};
 pub use record::Record;
 pub use reference::{Reference, ReferenceError};
 pub use store::{Listing, Published, Store};
@@ -32,9 +32,9 @@ use std::sync::Arc;
 use crate::config_file::{ConfigError, Source};
 
 /// The file that describes a component.
-pub const MANIFEST: &str = "Component.toml";
+pub(crate) const MANIFEST: &str = "Component.toml";
 /// Where `airssys build` puts components, from the project's folder.
-pub const BUILT: &str = "target/airssys";
+pub(crate) const BUILT: &str = "target/airssys";
 /// How many folders above a component's own the built file may be: a workspace has one target for all its members.
 const LEVELS_UP: usize = 4;
 

@@ -83,14 +83,12 @@ pub struct OutOfRange {
 
 impl OutOfRange {
     /// The key, such as `turn_deadline`.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
+    pub(crate) fn key(&self) -> &'static str {
         self.range.key
     }
 
     /// Whether it is too much; too little otherwise.
-    #[must_use]
-    pub fn is_too_much(&self) -> bool {
+    pub(crate) fn is_too_much(&self) -> bool {
         self.is > self.range.most
     }
 
@@ -100,8 +98,7 @@ impl OutOfRange {
     }
 
     /// What to write instead.
-    #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let Range { key, unit, .. } = self.range;
         let end = if self.is_too_much() { "at most" } else { "at least" };
         let value = amount(unit, self.end());

@@ -49,7 +49,8 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(release: Release, inspected: Inspected) -> Self {
         let Release { component, manifest, seal, .. } = release;
-        let Inspected { sha256, size_bytes, imports, exports, requests, limits, needs, obstacles, .. } = inspected;
+        let Inspected { sha256, size_bytes, world, imports, exports, requests, limits, needs, obstacles, .. } =
+            inspected;
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
         Self {
             name: manifest.name,
@@ -62,7 +63,7 @@ impl Report {
                 .map(|seal| seal.signatures.iter().map(|signature| signature.key).collect())
                 .unwrap_or_default(),
             size_bytes,
-            world: manifest.world.name(),
+            world,
             state_schema: manifest.state_schema,
             memory: manifest.memory,
             lane: manifest.lane,

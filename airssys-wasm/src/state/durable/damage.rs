@@ -88,7 +88,7 @@ impl Damage {
 
     /// Whether it may be a service's.
     #[must_use]
-    pub fn is_of(&self, service: &str) -> bool {
+    pub(crate) fn is_of(&self, service: &str) -> bool {
         match self {
             Self::File { .. } => true,
             Self::Between { services: (first, last), .. } => {
