@@ -241,9 +241,6 @@ async fn a_crash_by_a_limit_names_its_key_and_what_it_is() {
     }
 }
 
-/// What is said of a topology, and how it is changed before.
-type Change = (&'static str, fn(&mut Topology));
-
 /// How many mappings the kernel keeps for this process.
 fn mappings() -> usize {
     std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()

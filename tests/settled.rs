@@ -45,7 +45,7 @@ fn told(context: &Context<'_>) -> String {
         Who::Host => "the host",
         Who::Service { address, .. } => address.as_str(),
     };
-    let counts = if context.metrics.is_some() { "" } else { " (uncounted)" };
+    let counts = if context.is_counted() { "" } else { " (uncounted)" };
     format!("{who}: {} {}{counts}, trace {}", context.operation.name(), context.target, context.trace)
 }
 

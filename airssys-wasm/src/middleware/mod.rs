@@ -92,6 +92,12 @@ impl<'a> Context<'a> {
         *self.when.get_or_insert_with(Instant::now)
     }
 
+    /// Whether its target counts it: a service does, and a topic does not.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     /// Leaves something for the layers after this one.
     pub fn set_attribute(&mut self, name: &'static str, value: impl Into<Box<str>>) {
         let value = value.into();
