@@ -48,8 +48,7 @@ impl Operation {
     }
 
     /// The name of the grant that allows it: who may spawn a child may also stop, watch and link it.
-    #[must_use]
-    pub fn grant(self) -> &'static str {
+    pub(crate) fn grant(self) -> &'static str {
         match self {
             Self::Spawn | Self::Stop | Self::Monitor | Self::Link => "spawn",
             other => other.name(),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::{Gate, NoSuchPolicy};
-use super::strategy::{Canary, NoPortion, NoTolerance, Rolling, Shadow, Strategy};
-use crate::hint::Hint;
+use super::bad_choice::BadChoice;
+use super::gate::Gate;
+use super::strategy::{Canary, Rolling, Shadow, Strategy};
 
 /// In which order the actors of a service get a release, and what it has to show. Nothing of it is checked before [`Choice::checked`].
 ///
@@ -75,49 +75,6 @@ impl Default for Choice {
             latency: None,
             tolerate: None,
         }
-    }
-}
-
-/// What was chosen makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BadChoice {
-    /// Not a strategy.
-    #[error("there is no such strategy")]
-    Strategy,
-    /// Not a batch.
-    #[error(transparent)]
-    Batch(#[from] NoPortion),
-    /// Not shares that grow.
-    #[error("the steps of a canary are shares that grow, each more than 0 and at most 100 percent")]
-    Steps,
-    /// Not a share of the messages.
-    #[error(transparent)]
-    Tolerate(#[from] NoTolerance),
-    /// Not a word for what becomes of a step without traffic.
-    #[error(transparent)]
-    NoTraffic(#[from] NoSuchPolicy),
-    /// Not a share of the turns.
-    #[error("how many more turns may fail is a share of 0 to 100 percent")]
-    Errors,
-    /// Not a factor.
-    #[error("how many times as long a turn may take is a factor")]
-    Latency,
-}
-
-impl BadChoice {
-    /// What to say instead.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
-        let hint = match self {
-            Self::Strategy => "in-place, rolling, blue-green, canary or shadow",
-            // They say it themselves.
-            Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
-            Self::Steps => "such as 1,10,50",
-            Self::Errors => "such as 1",
-            Self::Latency => "such as 1.5",
-        };
-        Some(hint.into())
     }
 }
 

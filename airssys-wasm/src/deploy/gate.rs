@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Setback;
+use super::bad_choice::BadChoice;
 
 /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or more of it, is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,16 +70,11 @@ impl NoTraffic {
     }
 }
 
-/// It is written as one word.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} says nothing about a deployment without traffic, as promote, hold and back do")]
-pub struct NoSuchPolicy(pub String);
-
 impl std::str::FromStr for NoTraffic {
-    type Err = NoSuchPolicy;
+    type Err = BadChoice;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchPolicy> {
-        Self::ALL.into_iter().find(|policy| policy.name() == word).ok_or_else(|| NoSuchPolicy(word.to_owned()))
+    fn from_str(word: &str) -> Result<Self, BadChoice> {
+        Self::ALL.into_iter().find(|policy| policy.name() == word).ok_or_else(|| BadChoice::NoTraffic(word.to_owned()))
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod anew;
 mod asked;
+mod bad_choice;
 mod choice;
 mod decide;
 mod gate;
@@ -35,8 +36,9 @@ mod ungranted;
 
 pub(crate) use anew::begin_anew;
 pub use asked::{Asked, Capability, Granted};
-pub use choice::{BadChoice, Choice, Tolerate};
-pub use gate::{Gate, NoSuchPolicy, NoTraffic, Seen};
+pub use bad_choice::BadChoice;
+pub use choice::{Choice, Tolerate};
+pub use gate::{Gate, NoTraffic, Seen};
 pub(crate) use intent::SetId;
 pub use intent::Step;
 pub(crate) use order::{Order, Posts, Restore};
@@ -53,7 +55,7 @@ pub use settings::Setting;
 pub use source::Source;
 pub use status::{Differing, Lost, State, Status};
 pub(crate) use strategy::Unfit;
-pub use strategy::{Canary, NoPortion, NoTolerance, Portion, Rolling, Shadow, Strategy};
+pub use strategy::{Canary, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
 pub use ungranted::Ungranted;
 pub(crate) use ungranted::ungranted;

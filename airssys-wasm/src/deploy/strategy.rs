@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bad_choice::BadChoice;
 use crate::settings::{ALL, Multiplicity};
 
 /// How the new release comes to the actors of a service.
@@ -44,24 +45,17 @@ impl Shadow {
     ///
     /// assert_eq!(Shadow::tolerating("2.5%")?.tolerate, 0.025);
     /// assert!(Shadow::tolerating("3").is_err());
-    /// # Ok::<_, airssys_wasm::deploy::NoTolerance>(())
+    /// # Ok::<_, airssys_wasm::deploy::BadChoice>(())
     /// ```
-    pub fn tolerating(text: &str) -> Result<Self, NoTolerance> {
+    pub fn tolerating(text: &str) -> Result<Self, BadChoice> {
         let percent = match text.trim() {
             "0" => Some(0.0),
             text => text.strip_suffix('%').and_then(|share| share.trim().parse().ok()),
         };
         let share = percent.filter(|percent: &f64| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
-        share.map(|tolerate| Self { tolerate }).ok_or_else(|| NoTolerance(text.to_owned()))
+        share.map(|tolerate| Self { tolerate }).ok_or_else(|| BadChoice::Tolerate(text.to_owned()))
     }
 }
-
-/// What a shadow tolerates is written as a share.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no share of the messages over which two releases may differ: a percentage from 0% to 100% was expected, and no longer a number of messages, such as 1%"
-)]
-pub struct NoTolerance(pub String);
 
 /// A deployment of some actors at a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,20 +108,15 @@ pub enum Portion {
     Percent(f64),
 }
 
-/// A portion is written `2` or `25%`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no part of a service: a number of actors such as 2, or a share such as 25%, was expected")]
-pub struct NoPortion(pub String);
-
 impl std::str::FromStr for Portion {
-    type Err = NoPortion;
+    type Err = BadChoice;
 
-    fn from_str(text: &str) -> Result<Self, NoPortion> {
+    fn from_str(text: &str) -> Result<Self, BadChoice> {
         let found = match text.trim().strip_suffix('%') {
             Some(share) => share.trim().parse().ok().filter(|share| *share > 0.0 && *share <= 100.0).map(Self::Percent),
             None => text.trim().parse().ok().filter(|actors| *actors > 0).map(Self::Actors),
         };
-        found.ok_or_else(|| NoPortion(text.to_owned()))
+        found.ok_or_else(|| BadChoice::Batch(text.to_owned()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::{Choice, NoSuchPolicy, NoTraffic, Portion, Shadow as Tolerated, Tolerate};
+use airssys_wasm::deploy::{BadChoice, Choice, NoTraffic, Portion, Shadow as Tolerated, Tolerate};
 
 use crate::control::protocol::Refusal;
 use crate::run;
@@ -75,7 +75,7 @@ fn share(text: &str) -> Result<String, String> {
 }
 
 fn no_traffic(text: &str) -> Result<NoTraffic, String> {
-    text.parse().map_err(|error: NoSuchPolicy| error.to_string())
+    text.parse().map_err(|error: BadChoice| error.to_string())
 }
 
 impl Strategy {

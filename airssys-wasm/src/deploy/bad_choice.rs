@@ -1,0 +1,48 @@
+//! Why what was chosen of the strategies and the gate makes no sense.
+
+use crate::hint::Hint;
+
+/// What was chosen makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadChoice {
+    /// Not a strategy.
+    #[error("there is no such strategy")]
+    Strategy,
+    /// Not a batch, which is written `2` or `25%`.
+    #[error("{0:?} is no part of a service: a number of actors such as 2, or a share such as 25%, was expected")]
+    Batch(String),
+    /// Not shares that grow.
+    #[error("the steps of a canary are shares that grow, each more than 0 and at most 100 percent")]
+    Steps,
+    /// Not a share of the messages, as which it is written what a shadow tolerates.
+    #[error(
+        "{0:?} is no share of the messages over which two releases may differ: a percentage from 0% to 100% was expected, and no longer a number of messages, such as 1%"
+    )]
+    Tolerate(String),
+    /// Not a word for what becomes of a step without traffic.
+    #[error("{0:?} says nothing about a deployment without traffic, as promote, hold and back do")]
+    NoTraffic(String),
+    /// Not a share of the turns.
+    #[error("how many more turns may fail is a share of 0 to 100 percent")]
+    Errors,
+    /// Not a factor.
+    #[error("how many times as long a turn may take is a factor")]
+    Latency,
+}
+
+impl BadChoice {
+    /// What to say instead.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::Strategy => "in-place, rolling, blue-green, canary or shadow",
+            // They say it themselves.
+            Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
+            Self::Steps => "such as 1,10,50",
+            Self::Errors => "such as 1",
+            Self::Latency => "such as 1.5",
+        };
+        Some(hint.into())
+    }
+}
