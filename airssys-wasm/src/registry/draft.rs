@@ -81,16 +81,4 @@ impl Draft {
             self.seal.signatures.push(signature);
         }
     }
-
-    /// Its manifest.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// What it will be held to.
-    #[must_use]
-    pub fn seal(&self) -> &Seal {
-        &self.seal
-    }
 }

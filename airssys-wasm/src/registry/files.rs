@@ -105,7 +105,7 @@ impl Lock {
 
 /// That files are needed. Ends when this is dropped, and with the process, however that ends.
 #[derive(Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     _held: Vec<File>,
 }
 

@@ -129,7 +129,7 @@ fn list(keys: &[PublicKey]) -> String {
 /// # Errors
 ///
 /// [`Untrusted`].
-pub fn verify(release: &Release, trusted: &[PublicKey]) -> Result<PublicKey, Untrusted> {
+pub(crate) fn verify(release: &Release, trusted: &[PublicKey]) -> Result<PublicKey, Untrusted> {
     let Some(seal) = &release.seal else {
         return Err(Untrusted::NotPublished { release: release.component.display().to_string() });
     };
@@ -213,8 +213,7 @@ impl SecretKey {
     }
 
     /// Signs the release that has these digests.
-    #[must_use]
-    pub fn sign(&self, seal: &Seal) -> Signature {
+    pub(super) fn sign(&self, seal: &Seal) -> Signature {
         Signature { key: self.public(), signature: self.0.sign(&message(seal)).to_bytes() }
     }
 }

@@ -16,10 +16,11 @@ mod store;
 pub use digest::{Digest, NoDigest};
 pub use draft::Draft;
 pub use error::StoreError;
-pub use files::Hold;
+pub(crate) use files::Hold;
 pub use inspected::Inspected;
 pub(crate) use keep::{Description, Keep, KeptFiles};
-pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted, verify};
+pub(crate) use keys::verify;
+pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted};
 pub(crate) use manifest::LimitsPatch;
 pub use manifest::{Manifest, Memory};
 pub use record::Record;
@@ -99,14 +100,12 @@ impl Release {
     }
 
     /// Why there is no such release, where it stands for one that was not found.
-    #[must_use]
-    pub fn gone(&self) -> Option<&ConfigError> {
+    pub(crate) fn gone(&self) -> Option<&ConfigError> {
         self.gone.as_deref()
     }
 
     /// The file that its bytes are read from: its component, or the one that the data folder keeps of it.
-    #[must_use]
-    pub fn binary(&self) -> &Path {
+    pub(crate) fn binary(&self) -> &Path {
         self.kept.as_ref().map_or(&self.component, |kept| &kept.binary)
     }
 
@@ -121,7 +120,7 @@ impl Release {
     /// # Errors
     ///
     /// Its component cannot be read.
-    pub fn hold(&self) -> Result<Hold, StoreError> {
+    pub(crate) fn hold(&self) -> Result<Hold, StoreError> {
         match &self.kept {
             Some(kept) => kept.hold(),
             None => Hold::on([&self.component]),

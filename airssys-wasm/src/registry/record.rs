@@ -56,8 +56,7 @@ impl Record {
     }
 
     /// What the release is held to.
-    #[must_use]
-    pub fn seal(&self) -> Seal {
+    pub(super) fn seal(&self) -> Seal {
         Seal { binary: self.binary, manifest: self.manifest, signatures: self.signatures.clone() }
     }
 
