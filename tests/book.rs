@@ -1,9 +1,11 @@
-//! What the README and the book show is true: files are as shown, topologies are read or refused as told, no key is left out or made up.
+//! What the README and the book show is true: files are as shown, topologies are read or refused as told, no key is
+//! left out or made up.
 //!
 //! The rules for those who write pages:
 //!
-//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the releases (those that are published
-//!   are) and folders it names. After a comma that line says more: `refused` (the next `text` block is what is said), `written out` (it means the same as the `toml` block before).
+//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the
+//!   releases (those that are published are) and folders it names. After a comma that line says more: `refused` (the
+//!   next `text` block is what is said), `written out` (it means the same as the `toml` block before).
 //! - A block after `<!-- file: PATH -->` is that file, or a piece of it. Every `rust` block has one.
 //! - Links to other pages, and to headings, lead somewhere.
 

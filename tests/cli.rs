@@ -1,4 +1,5 @@
-//! The command says what it did, ends with the code that it documents, and meets bad input with an error that names the thing and the remedy.
+//! The command says what it did, ends with the code that it documents, and meets bad input with an error that names the
+//! thing and the remedy.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

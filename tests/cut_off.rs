@@ -1,4 +1,5 @@
-//! A turn that does not end keeps no release and no rules out: after the handover deadline it is cut off, as a crash that says so.
+//! A turn that does not end keeps no release and no rules out: after the handover deadline it is cut off, as a crash
+//! that says so.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

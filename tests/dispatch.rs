@@ -1,4 +1,5 @@
-//! Layers of the dispatch stack are asked in order and obeyed, whoever sends; and no layer makes something happen that was denied.
+//! Layers of the dispatch stack are asked in order and obeyed, whoever sends; and no layer makes something happen that
+//! was denied.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,5 +1,5 @@
-//! A granted folder is the folder that it was when the mesh started, whatever a guest does to what it may write to; and nothing that the host stands on
-//! is granted.
+//! A granted folder is the folder that it was when the mesh started, whatever a guest does to what it may write to; and
+//! nothing that the host stands on is granted.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

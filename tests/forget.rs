@@ -1,4 +1,5 @@
-//! What a service or a key remembers can be dropped, whoever runs on it and whatever it does: all of it, at once, and for good.
+//! What a service or a key remembers can be dropped, whoever runs on it and whatever it does: all of it, at once, and
+//! for good.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
@@ -336,7 +337,8 @@ async fn a_child_forgets_and_stays_the_child_that_it_is() {
     mesh.stop().await;
 }
 
-/// A sender counts up two numbers in turn, and every now and then they are forgotten: both go on from there or both begin anew, and nothing else.
+/// A sender counts up two numbers in turn, and every now and then they are forgotten: both go on from there or both
+/// begin anew, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_each_count_goes_on_or_begins_anew() {
     const FORGOTTEN: usize = 150;
@@ -348,7 +350,8 @@ async fn under_load_each_count_goes_on_or_begins_anew() {
     let count = |who: (&'static str, Option<&'static str>)| {
         let (mesh, over) = (Arc::clone(&mesh), Arc::clone(&over));
         tokio::spawn(async move {
-            // All that the two numbers may be now: where one is 1, they may have been forgotten before it, and nobody knows.
+            // All that the two numbers may be now: where one is 1, they may have been forgotten before it, and nobody
+            // knows.
             let (mut may_be, mut anew, mut at) = (BTreeSet::from([[0, 0]]), 0, 0);
             while !over.load(Ordering::Relaxed) {
                 let command = Command::Increment { key: format!("count {at}"), by: 1 };
@@ -448,7 +451,8 @@ async fn forget_each(mesh: &Deploying, keys: &[&str]) {
     }
 }
 
-/// What a state was before a release brought it over is kept for a way back. It does not come back where it was forgotten meanwhile.
+/// What a state was before a release brought it over is kept for a way back. It does not come back where it was
+/// forgotten meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_brings_nothing_back_that_was_forgotten() {
     for settings in COUNTERS {

@@ -1,5 +1,5 @@
-//! A sound member of a group that a sick one keeps from being started can be deployed to: what starts there later starts with the new release. And whoever
-//! waits for a start does not use up what the supervisors bear.
+//! A sound member of a group that a sick one keeps from being started can be deployed to: what starts there later
+//! starts with the new release. And whoever waits for a start does not use up what the supervisors bear.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -12,7 +12,8 @@ use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 
-/// Whoever counts how often the sick one has started, and a group in which it is before a sound one. It waits for its back-off for longer than any test.
+/// Whoever counts how often the sick one has started, and a group in which it is before a sound one. It waits for its
+/// back-off for longer than any test.
 fn topology(strategy: &str, init: &str) -> String {
     let service = |name: &str, config: &str| {
         format!(
@@ -121,7 +122,8 @@ async fn a_set_brings_both_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_for_a_start_does_not_use_up_what_a_supervisor_bears() {
-    // The group gives up at once, and its own supervisor starts it again after a back-off; the sick one is before the sound one each time.
+    // The group gives up at once, and its own supervisor starts it again after a back-off; the sick one is before the
+    // sound one each time.
     let inner = "intensity = 3\nbackoff = { initial = \"1h\", max = \"1h\" }";
     let text = topology("one-for-all", "fault@rec:2-")
         .replace(inner, "intensity = 0")

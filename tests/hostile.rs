@@ -29,7 +29,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// One at a time: the process is measured.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Limits that are small enough for a few rounds without one of them to be more than all of them. A turn may compute for long, since the machine may be slow.
+/// Limits that are small enough for a few rounds without one of them to be more than all of them. A turn may compute
+/// for long, since the machine may be slow.
 const LIMITS: &str = "limits = { turn_budget = \"60s\", turn_deadline = \"2m\", state = \"2MiB\", effect_bytes = \"2MiB\", boundary = \"2MiB\", timer_bytes = \"1MiB\" }\nmailbox = { bytes = \"2MiB\" }";
 const SETTINGS: &str = "[settings]\ndead_letter_bytes = \"8MiB\"\n[root]\nintensity = 1000\n";
 
@@ -47,7 +48,8 @@ fn most_bytes(folder: &Path) -> u64 {
     most
 }
 
-/// A sibling in a host of its own, with threads of its own, that nobody attacks: what it waits for, the machine has everybody wait for.
+/// A sibling in a host of its own, with threads of its own, that nobody attacks: what it waits for, the machine has
+/// everybody wait for.
 struct Control {
     asked: mpsc::UnboundedSender<oneshot::Sender<Duration>>,
     thread: thread::JoinHandle<()>,
@@ -93,8 +95,8 @@ struct Bystander {
 }
 
 impl Bystander {
-    /// Asks again and again until it is told to stop. No answer takes a second longer than that of the control, which is asked at the same time.
-    /// `most` is what the process may come to hold more than `before`.
+    /// Asks again and again until it is told to stop. No answer takes a second longer than that of the control, which
+    /// is asked at the same time. `most` is what the process may come to hold more than `before`.
     async fn watch(&self, ask: impl AsyncFn(), before: Footprint, most: u64) {
         let control = Control::start();
         while !self.stop.load(Ordering::Relaxed) {
@@ -113,7 +115,8 @@ impl Bystander {
         control.stop();
     }
 
-    /// Attacks, each time with twice as much at a time, until the sibling was asked and has answered several times between the begin of an attack and its end.
+    /// Attacks, each time with twice as much at a time, until the sibling was asked and has answered several times
+    /// between the begin of an attack and its end.
     async fn during<T>(&self, attack: impl AsyncFn(u64) -> T) -> T {
         for doubled in 0..20 {
             let before = self.answered.load(Ordering::Relaxed);
@@ -161,7 +164,8 @@ impl Attacked {
         let myself = || "villain".to_owned();
         let refused = |flooded: &Flooded| flooded.last.clone().unwrap_or_default();
 
-        // Its effects may have 2 MiB, and its mailbox as much. Without a bound they would be more than all that is allowed, and so would the timers.
+        // Its effects may have 2 MiB, and its mailbox as much. Without a bound they would be more than all that is
+        // allowed, and so would the timers.
         let sent = self.again(200, &Command::SendBytes { to: myself(), bytes: 1_000_000 }).await;
         assert!((1..=2).contains(&sent.sent) && refused(&sent) == "overloaded", "{sent:?}");
         let small = self.again(3_000, &Command::SendBytes { to: myself(), bytes: 1 }).await;
@@ -305,7 +309,8 @@ async fn a_pipe_in_a_granted_folder_is_refused_and_holds_no_thread() {
     mesh.stop().await;
 }
 
-/// A name that is a link to a pipe and to a file by turns, so that now and then a pipe is opened where a file was looked at: the host cannot tell in time.
+/// A name that is a link to a pipe and to a file by turns, so that now and then a pipe is opened where a file was
+/// looked at: the host cannot tell in time.
 fn change_places(folder: &Path, stop: &AtomicBool) {
     for target in ["pipe", "plain"].into_iter().cycle() {
         if stop.load(Ordering::Relaxed) {
@@ -358,7 +363,8 @@ fn files_that_hang_hold_the_threads_of_their_service_and_of_nobody_else() {
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            // Whatever it opens now waits for one of its threads, and its turn ends typed; turn by turn, and no thread more is held.
+            // Whatever it opens now waits for one of its threads, and its turn ends typed; turn by turn, and no thread
+            // more is held.
             for _ in 0..3 {
                 match read("reader", "plain").await {
                     Err(CallError::Crashed(Crash::Deadline { .. })) => {}

@@ -1,4 +1,5 @@
-//! What a guest does to itself ends in a typed outcome, its siblings answer throughout, and the host keeps nothing of it.
+//! What a guest does to itself ends in a typed outcome, its siblings answer throughout, and the host keeps nothing of
+//! it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the soak tells what it measured")]

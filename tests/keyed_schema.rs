@@ -1,5 +1,6 @@
-//! A keyed service whose release keeps its states in another schema: each key's state is brought over when the new release comes to it, at the deployment or
-//! when it wakes next. Whatever fails on the way, no message is lost, and no committed turn is discarded unless somebody asks for it.
+//! A keyed service whose release keeps its states in another schema: each key's state is brought over when the new
+//! release comes to it, at the deployment or when it wakes next. Whatever fails on the way, no message is lost, and no
+//! committed turn is discarded unless somebody asks for it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,5 +1,5 @@
-//! A limit of the size of an instance is what it says: what is within it runs, in as many instances as were declared, and what is beyond it is refused or
-//! crashes as itself.
+//! A limit of the size of an instance is what it says: what is within it runs, in as many instances as were declared,
+//! and what is beyond it is refused or crashes as itself.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -267,7 +267,8 @@ async fn releases_with_ever_other_limits_take_no_more_room_than_the_one_that_ser
             most = most.max(mappings());
         }
     }
-    // Each class that stayed would have a thousand stacks, of two mappings each. Other tests of this process come and go.
+    // Each class that stayed would have a thousand stacks, of two mappings each. Other tests of this process come and
+    // go.
     let until = Instant::now() + PATIENCE;
     while mappings() >= most + 2_000 {
         assert!(Instant::now() < until, "{} mappings, and {most} after five of them", mappings());

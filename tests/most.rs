@@ -1,4 +1,5 @@
-//! Whatever guests do, all of them at once, the host holds no more than the sum of its table of limits, and answers their siblings.
+//! Whatever guests do, all of them at once, the host holds no more than the sum of its table of limits, and answers
+//! their siblings.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -16,7 +17,8 @@ const KEPT: u64 = 32 * MEBI;
 const CHILDREN: usize = 8;
 const RESOURCES: usize = 32;
 
-/// One who tries everything, one who spawns for its life, the children, and a sibling. A turn may compute for long, since the machine may be slow.
+/// One who tries everything, one who spawns for its life, the children, and a sibling. A turn may compute for long,
+/// since the machine may be slow.
 fn topology(folder: &std::path::Path) -> String {
     let limits =
         "memory = \"8MiB\", effect_bytes = \"2MiB\", boundary = \"2MiB\", state = \"2MiB\", timer_bytes = \"1MiB\"";

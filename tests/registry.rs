@@ -1,4 +1,5 @@
-//! The store of releases survives those who write to it: killed at any moment, on a full disk, in a folder that they may not write to.
+//! The store of releases survives those who write to it: killed at any moment, on a full disk, in a folder that they
+//! may not write to.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "a seed that failed must be seen")]

@@ -77,7 +77,8 @@ fn every_order_has_the_end_that_it_must_have(day: &Day) {
         entries.filter(|(order, _)| hurried.contains(*order) == in_a_hurry).map(|(_, entry)| entry).collect()
     };
     assert_eq!(settled(&of(false)), (expected.sold, expected.refused.clone()));
-    // Who is in a hurry is served, or is refused because nobody waited any more for the stock or the card: that is the only thing that depends on the machine.
+    // Who is in a hurry is served, or is refused because nobody waited any more for the stock or the card: that is the
+    // only thing that depends on the machine.
     let in_a_hurry = of(true);
     assert_eq!(in_a_hurry.len(), expected.hurried);
     let (_, late) = settled(&in_a_hurry);
@@ -107,8 +108,8 @@ fn payments_was_started_again_after_each_crash(day: &Day) {
     }
     let broken = |service: &str, reason| (day.services[service].crashed, day.expected.refused[&reason] as u64);
     let (pricing, unpriced) = broken("pricing", Reason::NotPriced);
-    // The one that is broken crashes until it is judged, twice at least, and the release before does its work meanwhile; the next one does not crash over what has
-    // no price. Two of pricing's actors crash for themselves.
+    // The one that is broken crashes until it is judged, twice at least, and the release before does its work
+    // meanwhile; the next one does not crash over what has no price. Two of pricing's actors crash for themselves.
     assert!((2..=unpriced + 2 * 6).contains(&pricing), "{pricing} crashes, {unpriced} without a price");
     let (gateway, interrupted) = broken("gateway", Reason::Interrupted);
     assert_eq!(

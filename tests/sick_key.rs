@@ -1,4 +1,5 @@
-//! A key that starts neither with the release before nor with the new one keeps the new one from no other key: it is told, and starts with the new one next.
+//! A key that starts neither with the release before nor with the new one keeps the new one from no other key: it is
+//! told, and starts with the new one next.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

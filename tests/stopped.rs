@@ -1,4 +1,5 @@
-//! A service that an operator stopped is started by nobody else: not by its group, not by its supervisor, not by an apply.
+//! A service that an operator stopped is started by nobody else: not by its group, not by its supervisor, not by an
+//! apply.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,7 +1,7 @@
 //! OTP's supervision, kept by real component actors. Each case is named after what it promises.
 //!
-//! The children report to a recorder outside of the supervisor under test: `init NAME` when an instance starts, `stop NAME` when it is stopped in order. What the
-//! recorder has is the order in which things happened.
+//! The children report to a recorder outside of the supervisor under test: `init NAME` when an instance starts,
+//! `stop NAME` when it is stopped in order. What the recorder has is the order in which things happened.
 
 #![allow(
     clippy::panic,

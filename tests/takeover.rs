@@ -1,5 +1,6 @@
-//! Whoever has a well release can bring it in, whatever the sick one does: while it starts, while it waits for its back-off, with a memory that it does not
-//! hand over, with members that ended. What waits in the mailbox is for the well one.
+//! Whoever has a well release can bring it in, whatever the sick one does: while it starts, while it waits for its
+//! back-off, with a memory that it does not hand over, with members that ended. What waits in the mailbox is for the
+//! well one.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

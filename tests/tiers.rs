@@ -1,4 +1,5 @@
-//! A large component is deployed as the baseline compiler makes it, compiled better while it serves, and takes over from itself without anybody noticing.
+//! A large component is deployed as the baseline compiler makes it, compiled better while it serves, and takes over
+//! from itself without anybody noticing.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

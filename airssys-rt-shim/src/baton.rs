@@ -100,8 +100,8 @@ impl Baton {
         })
     }
 
-    /// Polls the loop, which is asleep where `is_asleep` still says so once nobody else can poll it. `stack` is what the
-    /// caller's thread has left for it, in bytes. With `false` it was not polled, and is to be woken.
+    /// Polls the loop, which is asleep where `is_asleep` still says so once nobody else can poll it. `stack` is what
+    /// the caller's thread has left for it, in bytes. With `false` it was not polled, and is to be woken.
     pub(crate) fn run(&self, stack: usize, is_asleep: impl FnOnce() -> bool) -> bool {
         if NESTED.get() >= MOST_NESTED || self.stack.load(Ordering::Relaxed) > stack {
             return false;

@@ -1,7 +1,7 @@
 //! What a supervisor knows of a child: a spec, which is data, and the running incarnation of it.
 //!
-//! The two kinds of children are [`crate::worker`]s and nested [`crate::supervisor`]s. A supervisor treats them alike: it
-//! starts them, asks them to stop, kills them, and is told when they are up and when they are gone.
+//! The two kinds of children are [`crate::worker`]s and nested [`crate::supervisor`]s. A supervisor treats them alike:
+//! it starts them, asks them to stop, kills them, and is told when they are up and when they are gone.
 
 use std::fmt;
 use std::future::Future;
@@ -58,8 +58,8 @@ pub struct ChildSpec {
     pub significant: bool,
     /// How it is stopped.
     pub shutdown: Shutdown,
-    /// How long it may take to be up before it is killed, which is a failed start. Default a minute for a worker; none for
-    /// a supervisor, whose children are bounded themselves. (OTP waits for ever.)
+    /// How long it may take to be up before it is killed, which is a failed start. Default a minute for a worker; none
+    /// for a supervisor, whose children are bounded themselves. (OTP waits for ever.)
     pub start_timeout: Option<Duration>,
     /// What it is.
     pub kind: ChildKind,
@@ -143,25 +143,28 @@ pub trait StartChild: Send + Sync + 'static {
     /// Spawns a ractor actor linked to `context.supervisor_cell()`.
     ///
     /// It must not wait for the child to be ready: whatever takes time happens in the child's own task, which then says
-    /// [`ChildContext::ready`]. A child that ends before it said so has failed to start, and its exit reason is the cause.
+    /// [`ChildContext::ready`]. A child that ends before it said so has failed to start, and its exit reason is the
+    /// cause.
     fn start(&self, context: ChildContext) -> Starting;
 
-    /// Told when the child is gone and nothing will start it again by itself: what waits for it need not wait any longer.
+    /// Told when the child is gone and nothing will start it again by itself: what waits for it need not wait any
+    /// longer.
     ///
-    /// It must be quick, may be told more than once, and may still be followed by a start: somebody restarts the child by hand, a
-    /// sibling's failure starts the whole group, or the supervisor itself is started again.
+    /// It must be quick, may be told more than once, and may still be followed by a start: somebody restarts the child
+    /// by hand, a sibling's failure starts the whole group, or the supervisor itself is started again.
     fn gone(&self) {}
 
     /// Told when the child ended too often and is started again by itself only after `delay`. It must be quick.
     fn set_aside(&self, _delay: Duration) {}
 
-    /// Whether somebody stopped the child until further notice: no supervisor starts it by itself then, also where its group or the supervisor itself is
-    /// started. Whoever asks for it by name starts it.
+    /// Whether somebody stopped the child until further notice: no supervisor starts it by itself then, also where its
+    /// group or the supervisor itself is started. Whoever asks for it by name starts it.
     fn is_stopped(&self) -> bool {
         false
     }
 
-    /// Says whether it is stopped until further notice. It stops and starts nothing, and has no effect where the child cannot be.
+    /// Says whether it is stopped until further notice. It stops and starts nothing, and has no effect where the child
+    /// cannot be.
     fn set_stopped(&self, _is_stopped: bool) {}
 
     /// The supervisor that it starts, where it starts one, so that the tree can be looked at.

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A store of letters that is bounded in their number and their bytes; the oldest ones go when a new one finds no room, and stay counted.
+/// A store of letters that is bounded in their number and their bytes; the oldest ones go when a new one finds no room,
+/// and stay counted.
 ///
 /// # Example
 ///
@@ -26,7 +27,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// letters.push("four");
 /// assert_eq!(letters.list(|letter| *letter), ["four"], "there are bytes for no other");
 /// letters.push("fifth");
-/// assert_eq!((letters.total(), letters.list(|letter| *letter)), (5, vec!["four"]), "one that is too large for all of it is only counted");
+/// let kept = letters.list(|letter| *letter);
+/// assert_eq!((letters.total(), kept), (5, vec!["four"]), "one that is too large for all of it is only counted");
 /// ```
 #[derive(Debug)]
 pub struct DeadLetters<L> {
@@ -58,7 +60,8 @@ impl<L> Kept<L> {
 }
 
 impl<L> DeadLetters<L> {
-    /// A store that keeps the last `capacity` letters, as long as they have `most_bytes` together. `size` says how many one has, and always the same.
+    /// A store that keeps the last `capacity` letters, as long as they have `most_bytes` together. `size` says how many
+    /// one has, and always the same.
     #[must_use]
     pub fn new(capacity: usize, most_bytes: usize, size: fn(&L) -> usize) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! OTP over ractor: supervisors as data, mailboxes that belong to addresses, monitors, links, timers, dead letters.
 //!
-//! This crate has never heard of WebAssembly. It hosts any [`worker::Behavior`]; `airssys-wasm` brings the one that owns a
-//! component instance.
+//! This crate has never heard of WebAssembly. It hosts any [`worker::Behavior`]; `airssys-wasm` brings the one that
+//! owns a component instance.
 
 mod baton;
 pub mod call;

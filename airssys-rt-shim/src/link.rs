@@ -1,7 +1,7 @@
 //! Links: two incarnations that end together, unless one ends normally.
 //!
-//! As in OTP a link takes every reason but [`ExitReason::Normal`] to the other side, also a shutdown, and that side ends at once
-//! with the same reason, without being asked. It has no effect on those that are started afterwards.
+//! As in OTP a link takes every reason but [`ExitReason::Normal`] to the other side, also a shutdown, and that side
+//! ends at once with the same reason, without being asked. It has no effect on those that are started afterwards.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,8 @@ use ractor::ActorCell;
 use crate::exit::{ExitReason, ExitSlot};
 use crate::monitor::{Down, ExitWatch, HookId, Monitor};
 
-/// Names one incarnation of an actor: to link it, monitor it, or make it exit. Cheap to clone; it never names the next one.
+/// Names one incarnation of an actor: to link it, monitor it, or make it exit. Cheap to clone; it never names the next
+/// one.
 #[derive(Clone)]
 pub struct Pid {
     cell: ActorCell,
@@ -40,7 +41,8 @@ impl Pid {
         &self.watch
     }
 
-    /// Links it with another one, for as long as both run. Where one has ended already, the other one ends with a [`NoProcess`] failure.
+    /// Links it with another one, for as long as both run. Where one has ended already, the other one ends with a
+    /// [`NoProcess`] failure.
     pub fn link(&self, other: &Self) {
         if self != other {
             let link = Link { ends: [self.clone(), other.clone()], hooks: Arc::default() };

@@ -1,8 +1,8 @@
 //! Who wants to know when an incarnation has ended.
 //!
-//! A watch belongs to one incarnation, costs nothing while that runs, and says exactly one [`Down`] to each who asked, also to
-//! those who ask too late. Whoever supervises the incarnation fires it, with the reason that it sees itself; where the
-//! supervisor is killed before it can, the watch says killed, as its children are then.
+//! A watch belongs to one incarnation, costs nothing while that runs, and says exactly one [`Down`] to each who asked,
+//! also to those who ask too late. Whoever supervises the incarnation fires it, with the reason that it sees itself;
+//! where the supervisor is killed before it can, the watch says killed, as its children are then.
 
 use std::fmt;
 use std::future::Future;
@@ -57,7 +57,8 @@ impl ExitWatch {
 
     /// Calls `hook` once: when it ends, or now where it has ended.
     ///
-    /// It runs in the task of whoever noticed the end, so it must be quick: put something into a mailbox, send on a channel.
+    /// It runs in the task of whoever noticed the end, so it must be quick: put something into a mailbox, send on a
+    /// channel.
     pub fn on_exit(&self, hook: impl FnOnce(Down) + Send + 'static) -> Option<HookId> {
         if let Watched::Alive { hooks, next } = &mut *self.lock() {
             let id = HookId(*next);

@@ -19,7 +19,8 @@ use crate::supervisor::{
     Up, change, spawn,
 };
 
-/// The share of a shutdown's deadline that is kept for killing and for seeing that it worked, at most [`KILL_RESERVE_MAX`].
+/// The share of a shutdown's deadline that is kept for killing and for seeing that it worked, at most
+/// [`KILL_RESERVE_MAX`].
 const KILL_RESERVE_SHARE: u32 = 4;
 const KILL_RESERVE_MAX: Duration = Duration::from_secs(2);
 
@@ -131,7 +132,8 @@ impl System {
         self.spec.load_full()
     }
 
-    /// Makes the root supervisor another one: see [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
+    /// Makes the root supervisor another one: see
+    /// [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
     ///
     /// # Errors
     ///

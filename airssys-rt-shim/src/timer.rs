@@ -1,9 +1,11 @@
 //! Messages that leave later.
 //!
-//! A timer is reserved (a turn will arm it when it commits), armed, queued (it ran out and its message waits in a mailbox), or nowhere.
-//! Cancelling takes it out of all of them, at once: a cancelled timer never fires, and one that is queued is not claimed at dequeue.
+//! A timer is reserved (a turn will arm it when it commits), armed, queued (it ran out and its message waits in a
+//! mailbox), or nowhere. Cancelling takes it out of all of them, at once: a cancelled timer never fires, and one that
+//! is queued is not claimed at dequeue.
 //!
-//! Each belongs to an owner, and nobody else can cancel it. It refuses to hold more timers than its bound, and more of one owner than that one may have.
+//! Each belongs to an owner, and nobody else can cancel it. It refuses to hold more timers than its bound, and more of
+//! one owner than that one may have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
@@ -138,8 +140,8 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
         *self.most.lock().unwrap_or_else(PoisonError::into_inner) = most;
     }
 
-    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming cannot fail. It will carry so many bytes.
-    /// Its owner may have `most`.
+    /// Takes room for a timer that is armed later ([`Timers::arm`]) or never ([`Timers::cancel`]), so that arming
+    /// cannot fail. It will carry so many bytes. Its owner may have `most`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-// What the examples in the documentation stand on: a folder with a guest that answers with what it is told, and a mesh in it.
+// What the examples in the documentation stand on: a folder with a guest that answers with what it is told, and a mesh
+// in it.
 
 /// A folder with `echo.wasm` in it, which is removed when this is dropped.
 #[allow(dead_code)]

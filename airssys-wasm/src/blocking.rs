@@ -1,7 +1,9 @@
-//! Threads of the host's own for work that blocks: reading and comparing releases, compiling, records of deployments and applies.
+//! Threads of the host's own for work that blocks: reading and comparing releases, compiling, records of deployments
+//! and applies.
 //!
-//! What guests do with files blocks threads too, those of their service (`engine/file_threads.rs`), and may do so for good. And what an embedder does on the
-//! runtime that the host is on may take all threads of that. So nothing that the host needs may wait for one of either.
+//! What guests do with files blocks threads too, those of their service (`engine/file_threads.rs`), and may do so for
+//! good. And what an embedder does on the runtime that the host is on may take all threads of that. So nothing that the
+//! host needs may wait for one of either.
 
 use std::sync::OnceLock;
 

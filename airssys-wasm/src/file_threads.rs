@@ -1,10 +1,12 @@
-//! The threads on which the guests of one service work with files: a share of its own, which no other service and nothing of the host's waits for.
+//! The threads on which the guests of one service work with files: a share of its own, which no other service and
+//! nothing of the host's waits for.
 //!
-//! A file may take its time, or for ever: a disk that hangs, a network folder that is gone. Nobody can take a thread out of that. So a service has
-//! [`FILE_THREADS`] of them, and whoever asks for more waits, within his own turn.
+//! A file may take its time, or for ever: a disk that hangs, a network folder that is gone. Nobody can take a thread
+//! out of that. So a service has [`FILE_THREADS`] of them, and whoever asks for more waits, within his own turn.
 //!
-//! Invariant: no more than [`FILE_THREADS`] operations are on the threads or wait for one. Whoever gives up on an operation leaves its permit to a marker that
-//! goes through the same queue, so that permits do not come back faster than threads do.
+//! Invariant: no more than [`FILE_THREADS`] operations are on the threads or wait for one. Whoever gives up on an
+//! operation leaves its permit to a marker that goes through the same queue, so that permits do not come back faster
+//! than threads do.
 
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +19,8 @@ use crate::limits::FILE_THREADS;
 /// Of one service.
 #[derive(Debug)]
 pub(crate) struct FileThreads {
-    /// It runs no tasks: what it has are threads for work that blocks. Made at the first operation; none where that failed.
+    /// It runs no tasks: what it has are threads for work that blocks. Made at the first operation; none where that
+    /// failed.
     own: OnceLock<Option<Runtime>>,
     permits: Arc<Semaphore>,
 }
@@ -58,7 +61,8 @@ impl FileThreads {
     /// Does something for which there is a permit.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        // For each poll, since it may come to another worker in between; and for nothing else, since clocks and sockets belong to the worker's own runtime.
+        // For each poll, since it may come to another worker in between; and for nothing else, since clocks and sockets
+        // belong to the worker's own runtime.
         std::future::poll_fn(|context| self.begin(|| work.as_mut().poll(context))).await
     }
 

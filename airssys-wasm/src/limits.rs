@@ -15,7 +15,8 @@ pub(crate) const PAGE: u64 = 64 * 1024;
 /// How often the engines' clock ticks: the grain of budgets, and how long a busy guest holds a thread at most.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
 
-/// What a message, an effect, a timer or a dead letter takes beside what the sender wrote, in bytes: reckoned, and not less than it takes.
+/// What a message, an effect, a timer or a dead letter takes beside what the sender wrote, in bytes: reckoned, and not
+/// less than it takes.
 pub(crate) const OVERHEAD_BYTES: usize = 256;
 /// The longest topic and the longest pattern of topics, in bytes.
 pub(crate) const TOPIC_BYTES: usize = 1 << 10;
@@ -29,11 +30,14 @@ pub(crate) const ENTRY_BYTES: usize = 64;
 pub(crate) const FILE_THREADS: usize = 8;
 /// What a guest may let a folder come to that it may write to, where its grant does not say.
 pub(crate) const FOLDER_BYTES: u64 = 1 << 30;
-/// What a file, a folder or a link in such a folder counts beside its size: a block, since its last one is seldom full and its name takes room as well.
+/// What a file, a folder or a link in such a folder counts beside its size: a block, since its last one is seldom full
+/// and its name takes room as well.
 pub(crate) const NODE_BYTES: u64 = 4 << 10;
-/// What a turn may ask of the mesh and be told, in bytes, where a release in the shadow is to be told the same; a turn beyond it is not shown.
+/// What a turn may ask of the mesh and be told, in bytes, where a release in the shadow is to be told the same; a turn
+/// beyond it is not shown.
 pub(crate) const SCRIPT_BYTES: usize = 16 << 20;
-/// What one shadow may have to catch up with, in bytes: the turns that wait to be shown, and as much again of what was written by others that are not.
+/// What one shadow may have to catch up with, in bytes: the turns that wait to be shown, and as much again of what was
+/// written by others that are not.
 pub(crate) const SHADOW_BYTES: usize = 16 << 20;
 
 /// The most bytes that a host can be told to hold of something.
@@ -47,11 +51,12 @@ schema! {
     /// The limits of one service.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Limits, written #[derive(Eq)] WrittenLimits {
-        /// linear memory of an instance, all its memories together. It also chooses the engine class: slots of 2 MiB, 32 MiB or 4 GiB
+        /// linear memory of an instance, all its memories together. It also chooses the engine class: slots of 2 MiB,
+        /// 32 MiB or 4 GiB
         memory: Bytes => memory_bytes: u64 = 32 << 20, in 0..=GUEST, by Deployment,
             past "the growth is refused; a trap in the same turn is then `out-of-memory`";
-        /// linear memories of an instance; a component that was joined from several has several. Each counts as an instance where it is asked how many this
-        /// machine holds
+        /// linear memories of an instance; a component that was joined from several has several. Each counts as an
+        /// instance where it is asked how many this machine holds
         memories: Count<usize> => memories: usize = 1, in 0..=16, by Deployment, past "the component is refused";
         /// table elements of an instance, all its tables together
         table_elements: Count<usize> => table_elements: usize = 20_000, in 0..=10_000_000, by Deployment, past "as `memory`";
@@ -78,8 +83,8 @@ schema! {
         boundary: Bytes => boundary_bytes: usize = 4 << 20, in 1 << 10..=GUEST, by InPlace, past "crash: `oversized`";
         /// keys and values together that the state of one address may have
         state: Bytes => state_bytes: usize = 64 << 20, in 0..=HELD, by InPlace, past "the write is an error";
-        /// what the states in memory of all keys or children of the service may have together: keys and values, and 256 bytes for each state that has any.
-        /// Of durable state, `durable_state` of `[settings]` is the bound
+        /// what the states in memory of all keys or children of the service may have together: keys and values, and 256
+        /// bytes for each state that has any. Of durable state, `durable_state` of `[settings]` is the bound
         all_state: Bytes => all_state_bytes: usize = 1 << 30, in 0..=HELD, by InPlace,
             past "the write is an error, and the first one is logged";
         /// sends, publications, timers, subscriptions, and what is done to children, that one turn may hold back
@@ -96,8 +101,8 @@ schema! {
         /// monitors that one actor may have at a time; each counts until its notice is handled
         monitors: Count<usize> => monitors: usize = 1_000, in 0..=1_000_000, by InPlace,
             past "the guest gets `overloaded`";
-        /// resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables. Each file and socket is a file
-        /// descriptor of the host
+        /// resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables.
+        /// Each file and socket is a file descriptor of the host
         resources: Count<usize> => resources: usize = 256, in 0..=1_000_000, by Deployment, past "see below";
         /// the longest log line
         log_line: Bytes => log_line_bytes: usize = 8 << 10, in 16..=16 << 20, by Deployment, past "the line is cut";

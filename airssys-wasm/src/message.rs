@@ -181,7 +181,8 @@ pub enum DeadReason {
     Fault(Fault),
     /// An answer that came when nobody waited any more.
     LateAnswer,
-    /// A middleware layer turned away a message of the host's own: that of a timer, a notice, or a copy of a publication.
+    /// A middleware layer turned away a message of the host's own: that of a timer, a notice, or a copy of a
+    /// publication.
     Rejected(String),
 }
 

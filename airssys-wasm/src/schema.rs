@@ -1,5 +1,6 @@
-//! What people write in `airssys.toml` and `Component.toml`, as tables: each key with its type, its default, what it may be, how it is changed while the
-//! host runs, and what the book says about it. [`schema!`] makes of a table what is parsed, written, compared, checked and shown.
+//! What people write in `airssys.toml` and `Component.toml`, as tables: each key with its type, its default, what it
+//! may be, how it is changed while the host runs, and what the book says about it. [`schema!`] makes of a table what is
+//! parsed, written, compared, checked and shown.
 //!
 //! Invariant: a key stands in one table. Who needs to know something about all keys asks the table.
 
@@ -24,10 +25,11 @@ use serde::{Deserialize, Serialize};
 pub enum ChangeMode {
     /// Under what runs: the same instances, the same mailboxes.
     InPlace,
-    /// By a deployment: a new instance takes over between two messages, and goes back where it does not start, crashes or is not well. Address, mailbox and
-    /// state stay.
+    /// By a deployment: a new instance takes over between two messages, and goes back where it does not start, crashes
+    /// or is not well. Address, mailbox and state stay.
     Deployment,
-    /// What waits is handled, then all instances are stopped and others are started. Messages wait meanwhile. Address and state stay.
+    /// What waits is handled, then all instances are stopped and others are started. Messages wait meanwhile. Address
+    /// and state stay.
     Restart,
     /// What is new is started, and what is gone is stopped.
     StartOrStop,

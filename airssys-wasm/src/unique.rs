@@ -1,4 +1,5 @@
-//! Maps of JSON in which no key stands twice. serde's own maps let the last one win, and nobody would know what was lost.
+//! Maps of JSON in which no key stands twice. serde's own maps let the last one win, and nobody would know what was
+//! lost.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -450,7 +450,8 @@ fn clients_that_flood_or_are_silent_hold_nothing_up() {
     assert_eq!(flood.answer()["error"]["code"], "too-long");
     assert!(flood.is_over());
 
-    // Silent from the beginning, silent after the greeting, in the middle of a line, and one that asks and does not read.
+    // Silent from the beginning, silent after the greeting, in the middle of a line, and one that asks and does not
+    // read.
     let mut hung: Vec<Raw> = (0..50).map(|_| Raw::connect(&desk)).collect();
     hung.extend((0..5).map(|_| Raw::welcome(&desk)));
     let mut half = Raw::welcome(&desk);

@@ -1,4 +1,5 @@
-//! What was live can be started again whatever becomes of the files that it came from, and is never replaced by something else in silence.
+//! What was live can be started again whatever becomes of the files that it came from, and is never replaced by
+//! something else in silence.
 
 use std::fs;
 use std::path::PathBuf;

@@ -102,8 +102,8 @@ fn the_tutorial_comes_about_as_it_is_told() {
             "json" => {
                 desk.write("visitors.jsonl", text);
                 if shown > 1 {
-                    // The page says how it goes on without the command again. The last line is to be on its way when the service stops, which is as
-                    // the machine has it.
+                    // The page says how it goes on without the command again. The last line is to be on its way when
+                    // the service stops, which is as the machine has it.
                     let mut tries = (0..50).map(|_| {
                         let ran = run(&desk, &["run", "--input", "greeter=visitors.jsonl"]);
                         format!("{}{}", ran.stdout, ran.stderr)

@@ -1,4 +1,5 @@
-//! What a guest says is shown as what it is: it makes no line of its own, a terminal obeys none of it, and it never looks like the host's. Data stays data.
+//! What a guest says is shown as what it is: it makes no line of its own, a terminal obeys none of it, and it never
+//! looks like the host's. Data stays data.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

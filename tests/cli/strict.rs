@@ -1,4 +1,5 @@
-//! What people and programs write means one thing, or is refused with its place: nothing stands twice, nothing is too large, nothing is left out of account.
+//! What people and programs write means one thing, or is refused with its place: nothing stands twice, nothing is too
+//! large, nothing is left out of account.
 
 use std::path::Path;
 

@@ -154,7 +154,8 @@ impl Reader<'_> {
             UseTree::Glob(_) if passes_on => return,
             UseTree::Glob(_) => (before.to_vec(), None),
         };
-        // What begins with none of the three may be a child of this module; where there is no such child, nobody has that path.
+        // What begins with none of the three may be a child of this module; where there is no such child, nobody has
+        // that path.
         let path = self.seen_from_root(&path).unwrap_or_else(|| self.name.iter().cloned().chain(path).collect());
         match name {
             Some(name) if passes_on => drop(self.passed_on.insert(name, path)),

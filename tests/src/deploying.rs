@@ -264,7 +264,8 @@ impl Load {
         until("so many messages are sent", async || self.sent.load(Ordering::Relaxed) >= all).await;
     }
 
-    /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's in order.
+    /// Stops the senders and says how many messages there were, when all of them are handled: once each, each sender's
+    /// in order.
     ///
     /// # Panics
     ///

@@ -21,7 +21,8 @@ impl Write for Kept {
     }
 }
 
-/// Keeps what is logged from now on. Tests run side by side: they tell their lines apart by names of services that no other test has.
+/// Keeps what is logged from now on. Tests run side by side: they tell their lines apart by names of services that no
+/// other test has.
 ///
 /// # Panics
 ///
@@ -33,7 +34,8 @@ pub fn listen() {
     });
 }
 
-/// The level and the fields of each line about a service, oldest first. `target` is where it was logged, such as `airssys::audit`.
+/// The level and the fields of each line about a service, oldest first. `target` is where it was logged, such as
+/// `airssys::audit`.
 ///
 /// # Panics
 ///

@@ -8,7 +8,8 @@ use crate::progress::Steps;
 use crate::test::{command, show};
 use crate::{guests, root, toolchain};
 
-/// Its own cargo profile: optimised, but linked without the minutes of link-time optimisation that a measured build takes.
+/// Its own cargo profile: optimised, but linked without the minutes of link-time optimisation that a measured build
+/// takes.
 const PROFILE: &str = "demo";
 
 /// Sets up, builds, runs. The second time only the last takes time.

@@ -1,6 +1,7 @@
 //! `cargo xtask guests`: every guest of the repository, built from source.
 //!
-//! Builds the `airssys` command first and lets it do the work; what has not changed costs cargo's look at it and no more.
+//! Builds the `airssys` command first and lets it do the work; what has not changed costs cargo's look at it and no
+//! more.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

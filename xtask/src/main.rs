@@ -58,7 +58,8 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
 
 /// The folder of the repository.
 fn root() -> PathBuf {
-    // What cargo says now comes first: a clone that shares its target folder with another may run the other's build of us.
+    // What cargo says now comes first: a clone that shares its target folder with another may run the other's build of
+    // us.
     let here =
         std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     here.parent().unwrap_or(&here).to_owned()

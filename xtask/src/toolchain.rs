@@ -1,7 +1,7 @@
 //! The guest toolchain: there already, or installed.
 //!
-//! `airssys build --check` alone knows what is needed; here is only where to get it: rustup's targets first, Debian's packages where rustup
-//! cannot fetch. Never changes rustup's settings, and installs packages only as root.
+//! `airssys build --check` alone knows what is needed; here is only where to get it: rustup's targets first, Debian's
+//! packages where rustup cannot fetch. Never changes rustup's settings, and installs packages only as root.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,8 +31,8 @@ enum Found {
     Wrong(String),
 }
 
-/// Makes sure that the guests in `guests` can be built by `airssys`. Silent where they can already; installs only where exactly the toolchain is
-/// what is missing.
+/// Makes sure that the guests in `guests` can be built by `airssys`. Silent where they can already; installs only where
+/// exactly the toolchain is what is missing.
 pub(crate) fn ensure(airssys: &Path, guests: &Path) -> Result<(), Error> {
     if missing(airssys, guests)?.is_none() {
         return Ok(());

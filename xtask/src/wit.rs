@@ -9,7 +9,8 @@ use crate::error::Error;
 const PACKAGES: [(&str, &str, &str); 2] =
     [("keyvalue", "wasmtime-wasi-keyvalue", "48.0.8"), ("config", "wasmtime-wasi-config", "48.0.8")];
 
-/// Compares each package with the crate's own copy, byte for byte. The crates are fetched by cargo where they are not there yet.
+/// Compares each package with the crate's own copy, byte for byte. The crates are fetched by cargo where they are not
+/// there yet.
 pub(crate) fn check(root: &Path) -> Result<(), Error> {
     for (folder, name, version) in PACKAGES {
         let ours = root.join("wit/deps").join(folder);

@@ -35,19 +35,21 @@ impl SupervisorHandle {
         }
     }
 
-    /// Adds a child behind all others, starts it, and answers when it is ready. It is asked for when this returns, in the order of the calls; the
-    /// future waits for the answer.
+    /// Adds a child behind all others, starts it, and answers when it is ready. It is asked for when this returns, in
+    /// the order of the calls; the future waits for the answer.
     ///
     /// # Errors
     ///
-    /// The name is taken, the spec does not fit this supervisor, the child did not start (it is forgotten then), or the supervisor ends.
+    /// The name is taken, the spec does not fit this supervisor, the child did not start (it is forgotten then), or the
+    /// supervisor ends.
     pub fn start_child(&self, spec: ChildSpec) -> impl Future<Output = Result<Pid, ChildError>> + Send + use<> {
         let asked = self.ask_now(|reply| Msg::StartChild { spec, reply });
         async move { asked.await? }
     }
 
-    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the supervisor dynamic. It is asked for
-    /// when this returns, in the order of the calls; the future waits for the answer.
+    /// Stops a child as its spec says, and answers when it is gone. Its spec stays, unless it is temporary or the
+    /// supervisor dynamic. It is asked for when this returns, in the order of the calls; the future waits for the
+    /// answer.
     ///
     /// # Errors
     ///
@@ -81,7 +83,8 @@ impl SupervisorHandle {
         self.ask(|reply| Msg::DeleteChild { child, reply }).await?
     }
 
-    /// Gives the incarnation that runs another spec: see [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
+    /// Gives the incarnation that runs another spec: see
+    /// [`SupervisorStart::change`](crate::supervisor::SupervisorStart::change).
     pub(crate) async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
         self.ask(|reply| Msg::Change { spec: Box::new(spec), reply }).await?
     }

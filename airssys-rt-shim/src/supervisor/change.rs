@@ -1,4 +1,5 @@
-//! Another spec for a supervisor that runs: its flags, the rules and the order of its children. It starts and stops nobody.
+//! Another spec for a supervisor that runs: its flags, the rules and the order of its children. It starts and stops
+//! nobody.
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -12,7 +13,8 @@ use crate::supervisor::key::ChildKey;
 use crate::supervisor::spec::{SupervisorSpec, check_child};
 
 impl State {
-    /// Takes another spec. Children that it has and the supervisor has not are added, and are down; those that it has not stay as they are, behind the others.
+    /// Takes another spec. Children that it has and the supervisor has not are added, and are down; those that it has
+    /// not stay as they are, behind the others.
     pub(crate) fn change(&mut self, reply: ReplyId, spec: SupervisorSpec, now: Duration) -> Result<(), ChildError> {
         spec.validate()?;
         let named: HashSet<&ChildId> = spec.children.iter().map(|child| &child.id).collect();
@@ -65,8 +67,8 @@ impl State {
         Ok(())
     }
 
-    /// One on its way down may be wanted so, and one that somebody started waits for its end: neither may be swept up by a group. What is on its way up by
-    /// itself may take long, and is waited for by nobody.
+    /// One on its way down may be wanted so, and one that somebody started waits for its end: neither may be swept up
+    /// by a group. What is on its way up by itself may take long, and is waited for by nobody.
     fn all_settled(&self, other_groups: bool) -> Result<(), ChildError> {
         let unsettled = self.children.iter().find(|(_, child)| match child.status {
             Status::Starting(For::StartCommand(_) | For::RestartCommand(_)) => other_groups,

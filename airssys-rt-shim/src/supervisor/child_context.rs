@@ -11,7 +11,8 @@ use crate::monitor::ExitWatch;
 use crate::supervisor::key::{ChildId, ChildKey, ChildKind, Generation};
 use crate::supervisor::record::ShutdownRecord;
 
-/// One incarnation of a child: under which supervisor it stands, by which name and as which generation. A child reports through it.
+/// One incarnation of a child: under which supervisor it stands, by which name and as which generation. A child reports
+/// through it.
 #[derive(Clone)]
 pub struct ChildContext {
     /// The supervisor. What it can be told is in `report.rs`: children need not know it.

@@ -1,4 +1,5 @@
-//! Operations on several children, one at a time: the supervisor's own start, and restarts under one-for-all and rest-for-one.
+//! Operations on several children, one at a time: the supervisor's own start, and restarts under one-for-all and
+//! rest-for-one.
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -16,7 +17,8 @@ impl State {
         self.start_group(Bound::Unbounded, true, now);
     }
 
-    /// Stops those whom the strategy concerns, in reverse, then starts them in order; waits in between where there is a delay.
+    /// Stops those whom the strategy concerns, in reverse, then starts them in order; waits in between where there is a
+    /// delay.
     pub(crate) fn restart_group(&mut self, cause: ChildKey, delay: Duration, now: Duration) {
         let first = self.first_of_group(cause);
         self.phase = Phase::StoppingGroup { first, cause, delay, at: None };
@@ -106,8 +108,8 @@ impl State {
         }
     }
 
-    /// One of a group did not start. The first start of the supervisor fails with it; a restart is tried again, after what has
-    /// happened meanwhile.
+    /// One of a group did not start. The first start of the supervisor fails with it; a restart is tried again, after
+    /// what has happened meanwhile.
     pub(crate) fn group_failed(&mut self, key: ChildKey, cause: ExitReason, now: Duration) {
         let Phase::StartingGroup { initial, .. } = self.phase else {
             return;

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 /// Speaks to one supervisor, whichever incarnation of it runs. Cheap to clone.
 ///
-/// Nothing here waits longer than the child takes that it is about: see [`ChildSpec::start_timeout`](crate::child::ChildSpec::start_timeout) and
+/// Nothing here waits longer than the child takes that it is about: see
+/// [`ChildSpec::start_timeout`](crate::child::ChildSpec::start_timeout) and
 /// [`ChildSpec::shutdown`](crate::child::ChildSpec::shutdown).
 #[derive(Clone, Default)]
 pub struct SupervisorHandle(Arc<Shared>);

@@ -46,7 +46,8 @@ impl ChildKey {
     }
 }
 
-/// Where a child stands among its siblings: those before it have smaller ones. Never used again; a child that is put elsewhere has another one.
+/// Where a child stands among its siblings: those before it have smaller ones. Never used again; a child that is put
+/// elsewhere has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(u64);
 

@@ -34,8 +34,8 @@ pub(crate) enum Msg {
         fallback: ExitReason,
     },
     Tick,
-    /// Somebody waits for this child: where it waits for its back-off, it waits no longer. Of all those with the same `once` the first that does something
-    /// counts.
+    /// Somebody waits for this child: where it waits for its back-off, it waits no longer. Of all those with the same
+    /// `once` the first that does something counts.
     Hurry {
         child: ChildId,
         once: Arc<AtomicBool>,

@@ -8,7 +8,8 @@ use crate::supervisor::key::{ChildId, ChildKind, Generation};
 
 /// What happened in a tree.
 ///
-/// Of one child, [`News::Up`] comes before its first turn, and [`News::Ended`] before the next incarnation begins to start.
+/// Of one child, [`News::Up`] comes before its first turn, and [`News::Ended`] before the next incarnation begins to
+/// start.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum News<'a> {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::supervisor::key::ChildId;
 use crate::supervisor::news::{Listener, News};
 
-/// How a system ended: who had to be killed during a shutdown, and for whom the root gave up. One a system; empty, and next to free, until then.
+/// How a system ended: who had to be killed during a shutdown, and for whom the root gave up. One a system; empty, and
+/// next to free, until then.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownRecord {
     killed: Mutex<Option<Killed>>,

@@ -23,8 +23,9 @@ impl ChildContext {
         let _supervisor_is_gone = self.tell(message);
     }
 
-    /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor does, it waits no longer. Changes
-    /// nothing else, and may be said as often as one likes: with the same `once` one back-off is ended and no more.
+    /// Says that somebody waits for the next incarnation: where the child waits for its back-off, or its supervisor
+    /// does, it waits no longer. Changes nothing else, and may be said as often as one likes: with the same `once` one
+    /// back-off is ended and no more.
     pub(crate) fn hurry(&self, once: &Arc<AtomicBool>) {
         let mut context = Some(self);
         while let Some(at) = context {

@@ -67,15 +67,18 @@ impl SupervisorStart {
         self.spec.load_full()
     }
 
-    /// Makes the supervisor another one, in the incarnation that runs and in those to come: its flags at once, its children by their names.
+    /// Makes the supervisor another one, in the incarnation that runs and in those to come: its flags at once, its
+    /// children by their names.
     ///
-    /// It starts and stops nobody. A child that is new is down until somebody restarts it; one that is in the spec no more stays as it is, behind the
-    /// others, until somebody stops it or the supervisor ends. The rules of a child that stays hold from its next end, start or stop on.
+    /// It starts and stops nobody. A child that is new is down until somebody restarts it; one that is in the spec no
+    /// more stays as it is, behind the others, until somebody stops it or the supervisor ends. The rules of a child
+    /// that stays hold from its next end, start or stop on.
     ///
     /// # Errors
     ///
-    /// The spec is wrong, or a child is on its way down, or up for somebody who waits for it, and the strategy or the order would become another one
-    /// ([`ChildError::Unsettled`]). Nothing has changed then. What is on its way up by itself holds nothing up.
+    /// The spec is wrong, or a child is on its way down, or up for somebody who waits for it, and the strategy or the
+    /// order would become another one ([`ChildError::Unsettled`]). Nothing has changed then. What is on its way up by
+    /// itself holds nothing up.
     pub async fn change(&self, spec: SupervisorSpec) -> Result<(), ChildError> {
         change(&self.spec, &self.handle, spec).await
     }

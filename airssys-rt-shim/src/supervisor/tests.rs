@@ -1,4 +1,5 @@
-//! What a supervisor promises, case by case, of the decisions alone. Each case is a spec and a script: what happens, and what is done then.
+//! What a supervisor promises, case by case, of the decisions alone. Each case is a spec and a script: what happens,
+//! and what is done then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ impl StartChild for Never {
     }
 }
 
-/// `one-for-all 2/10s auto-any | a | b temporary brutal | c transient significant`: a supervisor and its children. Children are permanent and get 5 s.
+/// `one-for-all 2/10s auto-any | a | b temporary brutal | c transient significant`: a supervisor and its children.
+/// Children are permanent and get 5 s.
 fn supervisor(text: &str) -> SupervisorSpec {
     let mut parts = text.split('|').map(str::trim);
     let mut spec = SupervisorSpec::default();

@@ -1,7 +1,8 @@
 //! The supervisors' real decisions, in a world of simulated workers and a simulated clock.
 //!
-//! It checks on the way what must hold always: no child runs twice, a supervisor that ends has no live child, every question is
-//! answered exactly once, what is down was told to be gone, and one operation at a time under a strategy with groups.
+//! It checks on the way what must hold always: no child runs twice, a supervisor that ends has no live child, every
+//! question is answered exactly once, what is down was told to be gone, and one operation at a time under a strategy
+//! with groups.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -141,8 +142,8 @@ impl Machine {
         panic!("it does not come to rest");
     }
 
-    /// One thing happens: the one chosen among those that wait, as far as the order of one child's doings allows it; or the next
-    /// deadline. Says false where nothing is left.
+    /// One thing happens: the one chosen among those that wait, as far as the order of one child's doings allows it; or
+    /// the next deadline. Says false where nothing is left.
     pub(crate) fn step(&mut self, choice: usize) -> bool {
         let deadline =
             self.supervisors.iter().filter_map(|(name, it)| Some((it.state.next_deadline()?, name.clone()))).min();

@@ -1,7 +1,8 @@
-//! The supervisor's decisions against a naive model of OTP's supervisor, over random trees and random things that happen to them.
+//! The supervisor's decisions against a naive model of OTP's supervisor, over random trees and random things that
+//! happen to them.
 //!
-//! A failing case is shrunk and kept in `regressions`; the seed is printed, and taken from `AIRSSYS_SEED` where that is set. `AIRSSYS_CASES`
-//! sets how many cases there are. There is no clock but the simulated one.
+//! A failing case is shrunk and kept in `regressions`; the seed is printed, and taken from `AIRSSYS_SEED` where that is
+//! set. `AIRSSYS_CASES` sets how many cases there are. There is no clock but the simulated one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 mod machine;
@@ -225,7 +226,8 @@ fn trees_do_what_otp_does() {
     run(10_000, &(plan::trees(), plan::batches(1)), |(plan, batches)| compare(&plan, &batches));
 }
 
-/// Where children do not wait for each other, the order of what takes time is not OTP's; so nothing does, and commands come alone.
+/// Where children do not wait for each other, the order of what takes time is not OTP's; so nothing does, and commands
+/// come alone.
 fn untimed(plan: &mut plan::Supervisor, batches: &mut [Batch]) {
     plan.backoff = None;
     if matches!(plan.strategy, Restarts::OneForAll | Restarts::RestForOne) {

@@ -1,6 +1,7 @@
 //! OTP's supervisor, written down once more as naively as possible: it blocks, it recurses, it scans.
 //!
-//! It follows `supervisor.erl` function by function, so that the two can be compared by eye. What it does not have is concurrency.
+//! It follows `supervisor.erl` function by function, so that the two can be compared by eye. What it does not have is
+//! concurrency.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Supervision carried out by real ractor actors. The clock is paused: it moves on by itself when nobody has anything to do.
+//! Supervision carried out by real ractor actors. The clock is paused: it moves on by itself when nobody has anything
+//! to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod probe;
@@ -346,7 +347,8 @@ async fn a_supervisor_answers_and_stops_while_a_child_from_before_does_not_go() 
     let supervisor = system.root().which_children().await.unwrap()[0].pid.clone().unwrap();
     let begun = Instant::now();
     supervisor.exit(ExitReason::Killed);
-    // The next incarnation has a child that is down, as long as the one from before is there; the time it has for that does not pass while somebody asks.
+    // The next incarnation has a child that is down, as long as the one from before is there; the time it has for that
+    // does not pass while somebody asks.
     let down = async {
         while !matches!(handle.which_children().await.as_deref(), Ok([child]) if child.status == ChildStatus::Down) {
             tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
 //! Rows `ask/*`: 64 bytes asked from the host, one question at a time.
 //!
-//! Floor: a plain ractor actor that owns the same store, by rpc. The row is the median latency; the 99th percentile is told beside it.
+//! Floor: a plain ractor actor that owns the same store, by rpc. The row is the median latency; the 99th percentile is
+//! told beside it.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,7 +1,8 @@
-//! Measuring in processes of their own: this binary, started again. So the allocator and the kernel's mappings of one side do not
-//! burden the other.
+//! Measuring in processes of their own: this binary, started again. So the allocator and the kernel's mappings of one
+//! side do not burden the other.
 //!
-//! A child reads a line for each round that it is to measure, answers with a line that is a figure, and ends with its standard input.
+//! A child reads a line for each round that it is to measure, answers with a line that is a figure, and ends with its
+//! standard input.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

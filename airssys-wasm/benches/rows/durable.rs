@@ -1,7 +1,8 @@
-//! Row `durable/64`: a turn that writes 64 bytes to durable state, while 64 actors are busy with such turns, each for one who waits for its answer.
-//! `durable/1` is the same with one actor, and is told.
+//! Row `durable/64`: a turn that writes 64 bytes to durable state, while 64 actors are busy with such turns, each for
+//! one who waits for its answer. `durable/1` is the same with one actor, and is told.
 //!
-//! Floor: the store itself, with one thread that commits what waits as one step and syncs it, and as many tasks that wait for their own write.
+//! Floor: the store itself, with one thread that commits what waits as one step and syncs it, and as many tasks that
+//! wait for their own write.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

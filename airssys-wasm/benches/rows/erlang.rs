@@ -1,5 +1,6 @@
-//! Rows `swap/erlang` and `swap/erlang/waiting`: what OTP's suspend, code_change and resume take for a server that is idle, and for one with ten thousand messages
-//! waiting. Told where Erlang is installed, beside ours; another machine's figures would say nothing.
+//! Rows `swap/erlang` and `swap/erlang/waiting`: what OTP's suspend, code_change and resume take for a server that is
+//! idle, and for one with ten thousand messages waiting. Told where Erlang is installed, beside ours; another machine's
+//! figures would say nothing.
 
 use std::path::Path;
 use std::process::Command;

@@ -60,8 +60,9 @@ pub(crate) fn name(at: usize) -> String {
 
 /// Asks a service, and waits for its answer.
 ///
-/// In the sync lane a turn is trapped after one tick of the clock on the wall, also where the machine took the CPU away meanwhile. That is told and
-/// goes on: it says something about the machine, and a round with one restart in it is not far off.
+/// In the sync lane a turn is trapped after one tick of the clock on the wall, also where the machine took the CPU away
+/// meanwhile. That is told and goes on: it says something about the machine, and a round with one restart in it is not
+/// far off.
 pub(crate) async fn ask(mesh: &Runtime, service: &str) {
     match mesh.call(service, body(), PATIENCE).await {
         Ok(answer) => assert_eq!(answer.map(|answer| answer.len()), Some(64)),

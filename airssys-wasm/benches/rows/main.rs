@@ -1,8 +1,8 @@
-//! What the host costs, beside what it stands on: each row is measured together with its floor, which is written by hand with plain wasmtime and
-//! plain ractor, from the same component, on the same kind of pool.
+//! What the host costs, beside what it stands on: each row is measured together with its floor, which is written by
+//! hand with plain wasmtime and plain ractor, from the same component, on the same kind of pool.
 //!
-//! `cargo xtask bench` runs it. Rounds of host and floor alternate, so that both see the same machine; what is told is the median, and the
-//! spread over the rounds.
+//! `cargo xtask bench` runs it. Rounds of host and floor alternate, so that both see the same machine; what is told is
+//! the median, and the spread over the rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -56,8 +56,8 @@ struct Bench {
     releases: Arc<TempDir>,
     /// Rounds that count.
     rounds: usize,
-    /// How many instances each pool holds; none: as many as the kernel's mappings allow. A pool takes mappings for all its stacks when it is made, and
-    /// a row here has up to three pools in one process.
+    /// How many instances each pool holds; none: as many as the kernel's mappings allow. A pool takes mappings for all
+    /// its stacks when it is made, and a row here has up to three pools in one process.
     max_instances: Option<usize>,
     /// Measure one side only, for a profiler to look at.
     only: Option<Side>,

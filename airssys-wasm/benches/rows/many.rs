@@ -1,8 +1,9 @@
-//! Rows `many/*`: a message told to each of 10,000 live actors in turn. Both sides run in processes of their own: together they would have more
-//! mappings than the kernel allows.
+//! Rows `many/*`: a message told to each of 10,000 live actors in turn. Both sides run in processes of their own:
+//! together they would have more mappings than the kernel allows.
 //!
-//! Floor: a raw call over 10,000 stores in turn, on one thread, plus a ractor cast to one actor without a store; the sum of both. Told beside it:
-//! 10,000 plain actors that own the stores, by cast in turn, which is the harder one: its calls run on all threads.
+//! Floor: a raw call over 10,000 stores in turn, on one thread, plus a ractor cast to one actor without a store; the
+//! sum of both. Told beside it: 10,000 plain actors that own the stores, by cast in turn, which is the harder one: its
+//! calls run on all threads.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,8 +44,8 @@ pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     ]
 }
 
-/// Tells each in turn, many times; at the end of each pass the last one is asked, so that the next pass finds them idle, and after the last pass
-/// all of them are, so that nothing is left undone.
+/// Tells each in turn, many times; at the end of each pass the last one is asked, so that the next pass finds them
+/// idle, and after the last pass all of them are, so that nothing is left undone.
 macro_rules! in_turn {
     ($actors:expr, $tell:expr, $ask:expr) => {{
         let begun = Instant::now();

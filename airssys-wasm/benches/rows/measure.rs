@@ -14,8 +14,8 @@ pub(crate) struct Series {
     pub(crate) floor: Vec<f64>,
 }
 
-/// Measures host and floor in turn. Both run as tasks of the runtime's workers, where those who embed it would call it. Where only one side is wanted, it
-/// stands for the other one too.
+/// Measures host and floor in turn. Both run as tasks of the runtime's workers, where those who embed it would call it.
+/// Where only one side is wanted, it stands for the other one too.
 pub(crate) async fn interleaved<O, F, T>(
     bench: &Bench,
     mut ours: impl FnMut() -> O,

@@ -1,7 +1,8 @@
-//! Rows `memory/*`: resident bytes of an idle live actor that has not handled a message yet: supervised, with its mailbox and its instance.
+//! Rows `memory/*`: resident bytes of an idle live actor that has not handled a message yet: supervised, with its
+//! mailbox and its instance.
 //!
-//! Floor: a live instance in a store, and the plain ractor actor that owns it. Each figure is the difference of two fresh processes, one with a few
-//! actors and one with many, so that what there is once does not count.
+//! Floor: a live instance in a store, and the plain ractor actor that owns it. Each figure is the difference of two
+//! fresh processes, one with a few actors and one with many, so that what there is once does not count.
 
 use airssys_wasm::engine::Lane;
 

@@ -1,7 +1,8 @@
 //! Row `relay`: the host asks A, whose guest calls B, whose guest answers; 64 bytes.
 //!
-//! Floor: the host's rpc through two plain actors that each own a store and call the echo guest, the first asking the second. Told beside it: the
-//! same component in A's store, whose import asks the second plain actor, so that the floor pays for leaving and re-entering A's guest as well.
+//! Floor: the host's rpc through two plain actors that each own a store and call the echo guest, the first asking the
+//! second. Told beside it: the same component in A's store, whose import asks the second plain actor, so that the floor
+//! pays for leaving and re-entering A's guest as well.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! Row `serve/large`: from a new component file of 12 MB, of which no code is kept, to serving with it. `serve/cached`: from a published release, of which it
-//! is, to serving.
+//! Row `serve/large`: from a new component file of 12 MB, of which no code is kept, to serving with it. `serve/cached`:
+//! from a published release, of which it is, to serving.
 //!
-//! Floor of the first: the baseline compiler alone. Of the second, by hand: the file read and digested, the code mapped, an instance made, and one synced write.
+//! Floor of the first: the baseline compiler alone. Of the second, by hand: the file read and digested, the code
+//! mapped, an instance made, and one synced write.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -179,7 +180,8 @@ async fn cached(bench: &Bench) -> Vec<(Latencies, Latencies)> {
             async move {
                 let mut latencies = Latencies::with_capacity(DEPLOYMENTS);
                 for release in versions.iter().cycle().take(DEPLOYMENTS) {
-                    // The binary is the same, and a release that is live already is refused: there and back by versions.
+                    // The binary is the same, and a release that is live already is refused: there and back by
+                    // versions.
                     latencies.push(serve(&mesh, release.clone()).await);
                 }
                 latencies.sorted()

@@ -1,9 +1,10 @@
-//! Row `swap/idle`: for how long an idle actor takes no message while another release takes its place; the median. `swap/full` is the same
-//! while a sender keeps its mailbox full, `swap/waiting` with ten thousand messages in it, `swap/back` that of a rollback. `swap/continuous` is the time that
-//! a million messages take while another release takes over ten times a second.
+//! Row `swap/idle`: for how long an idle actor takes no message while another release takes its place; the median.
+//! `swap/full` is the same while a sender keeps its mailbox full, `swap/waiting` with ten thousand messages in it,
+//! `swap/back` that of a rollback. `swap/continuous` is the time that a million messages take while another release
+//! takes over ten times a second.
 //!
-//! Floor of the first: a raw instance of the pool made and dropped. Of the next two: the idle actor. Of `swap/back`: a deployment of the same release. Of the
-//! last: the messages alone.
+//! Floor of the first: a raw instance of the pool made and dropped. Of the next two: the idle actor. Of `swap/back`: a
+//! deployment of the same release. Of the last: the messages alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,8 @@
 //! Rows `tell/*`: 64 bytes told to one actor, which hands them to its guest; in bursts, one after the other.
 //!
-//! Floor: a plain ractor actor that owns the same store, by cast. A burst is timed until its last message was handled, which an ask behind it
-//! tells. The bursts are as long as serves the floor best: a plain mailbox has no bound, and grows over longer ones.
+//! Floor: a plain ractor actor that owns the same store, by cast. A burst is timed until its last message was handled,
+//! which an ask behind it tells. The bursts are as long as serves the floor best: a plain mailbox has no bound, and
+//! grows over longer ones.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Rows `throughput/*`: messages a second through 1, 2, 4 and 100 actors, told in turn by two senders (one for the single actor). No floor.
+//! Rows `throughput/*`: messages a second through 1, 2, 4 and 100 actors, told in turn by two senders (one for the
+//! single actor). No floor.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Rows `trap/*`: from a message over which the guest traps to the answer to the next one, which waits behind it; the median.
+//! Rows `trap/*`: from a message over which the guest traps to the answer to the next one, which waits behind it; the
+//! median.
 //!
 //! Floor: a raw trap, the store dropped, a new one with a new instance in it, and the next call; no actor at all.
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use crate::explain;
 use crate::output::Exit;
 
-/// Runs the command. A panic in it is told as what it is, a bug; one in an actor is its supervisor's, and told in a line.
+/// Runs the command. A panic in it is told as what it is, a bug; one in an actor is its supervisor's, and told in a
+/// line.
 pub(crate) fn catching(command: impl FnOnce() -> ExitCode) -> ExitCode {
     panic::set_hook(Box::new(|panic| explain::note(&format!("a bug in airssys: {panic}"))));
     panic::catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|_told_by_the_hook| {

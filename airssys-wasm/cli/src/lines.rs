@@ -1,5 +1,6 @@
-//! Lines on their way to where it may be slow: a disk, or somebody who reads. Nobody waits for that: the lines that wait have a bound in bytes, one that has
-//! no room is lost and counted, and the count stands where the lines are missing.
+//! Lines on their way to where it may be slow: a disk, or somebody who reads. Nobody waits for that: the lines that
+//! wait have a bound in bytes, one that has no room is lost and counted, and the count stands where the lines are
+//! missing.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,7 +90,8 @@ impl Lines {
         self.changed.notify_all();
     }
 
-    /// Says that nothing comes any more, and waits until all is written; not longer than `patience` while nothing at all is.
+    /// Says that nothing comes any more, and waits until all is written; not longer than `patience` while nothing at
+    /// all is.
     pub(crate) fn end(&self, patience: Duration) {
         let mut queue = self.lock();
         queue.ended = true;

@@ -1,7 +1,7 @@
 //! The airssys command: parses, calls what does the work, prints.
 //!
-//! It decides nothing itself. One module a subcommand; a subcommand returns what it found or a typed error, and only this file turns errors
-//! into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
+//! It decides nothing itself. One module a subcommand; a subcommand returns what it found or a typed error, and only
+//! this file turns errors into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
 
 mod ask;
 mod bug;

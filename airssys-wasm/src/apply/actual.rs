@@ -1,6 +1,8 @@
-//! What runs of a mesh: its services, the supervisors above them, which release serves each, and where durable state is saved.
+//! What runs of a mesh: its services, the supervisors above them, which release serves each, and where durable state is
+//! saved.
 //!
-//! Invariant: a service that can be found in the mesh is among those that are placed, but for the moment in which it comes or goes.
+//! Invariant: a service that can be found in the mesh is among those that are placed, but for the moment in which it
+//! comes or goes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,7 +89,8 @@ impl Actual {
         }
     }
 
-    /// Lets services be known that were placed, in the place of those of the same names, and lets the actors wake of those that have them come and go.
+    /// Lets services be known that were placed, in the place of those of the same names, and lets the actors wake of
+    /// those that have them come and go.
     pub(super) fn enter(&self, all: Vec<Placed>) -> Vec<Arc<Placed>> {
         let mut controllers = lock(&self.controllers);
         let mut entered = Vec::with_capacity(all.len());
@@ -132,7 +135,8 @@ impl Actual {
         *lock(&self.journal) = Some(journal);
     }
 
-    /// Stops all of it in order, within this time, and says what had to be killed. Messages that wait are dead letters then.
+    /// Stops all of it in order, within this time, and says what had to be killed. Messages that wait are dead letters
+    /// then.
     pub(crate) async fn shutdown(&self, deadline: Duration) -> Option<ShutdownReport> {
         let report = self.supervisors.shutdown(deadline).await;
         self.mesh.close_all();

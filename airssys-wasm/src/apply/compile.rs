@@ -13,7 +13,8 @@ use crate::limits::InstanceLimits;
 use crate::registry::Hold;
 use crate::topology::{ServiceNode, Topology};
 
-/// What makes two services share a template: the file, the lane, the limits of an instance, and whether it may have children.
+/// What makes two services share a template: the file, the lane, the limits of an instance, and whether it may have
+/// children.
 pub(super) type TemplateKey = (PathBuf, bool, InstanceLimits, bool);
 
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
@@ -53,7 +54,8 @@ pub(super) fn loading(engines: &Arc<Engines>, service: Arc<ServiceNode>) -> Load
     tokio::spawn(compile(Arc::clone(engines), service, false, |template| template))
 }
 
-/// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`. What is done with it `then` is done there as well.
+/// Compiles a release, off the runtime's threads; in haste where it is to be there `soon`. What is done with it `then`
+/// is done there as well.
 pub(super) async fn compile<T: Send + 'static>(
     engines: Arc<Engines>,
     service: Arc<ServiceNode>,

@@ -9,8 +9,8 @@ use super::error::RuntimeError;
 use crate::error::Crash;
 use crate::state::durable::{self, Journal, ServiceStates, StateError, StateFile};
 
-/// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is no more than the compiled code of
-/// one or two releases takes in the same folder.
+/// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is
+/// no more than the compiled code of one or two releases takes in the same folder.
 const WORTH_COMPACTING: u64 = 16 << 20;
 
 /// All durable states of a mesh, by service, and where they are saved.

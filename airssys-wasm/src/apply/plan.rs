@@ -15,11 +15,13 @@ use crate::topology::Topology;
 pub struct ApplyPlan {
     /// The mesh.
     pub mesh: String,
-    /// Supervisors and services that would not be the same, in the order of the topology; those that would be gone come last. All others are not touched.
+    /// Supervisors and services that would not be the same, in the order of the topology; those that would be gone come
+    /// last. All others are not touched.
     pub differences: Vec<Difference>,
     /// The services that are not touched.
     pub untouched: Vec<String>,
-    /// Services that a release serves which was deployed, and which stays, since the topology names the same one as before: what serves, by service.
+    /// Services that a release serves which was deployed, and which stays, since the topology names the same one as
+    /// before: what serves, by service.
     pub deployed: Vec<(String, String)>,
     /// What those that are touched ask for and are not granted.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! A release that was compiled in haste is compiled again while it serves, and takes over from itself.
 //!
-//! Invariant: no memory is lost over it. An instance that hands nothing over, and whose release does not say that its memory is a cache, stays; whoever starts
-//! in its place next starts with the better code.
+//! Invariant: no memory is lost over it. An instance that hands nothing over, and whose release does not say that its
+//! memory is a cache, stays; whoever starts in its place next starts with the better code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,8 @@ pub(super) async fn tier_up(
         return;
     }
     let memory = hasty.node.release.manifest.memory;
-    // An actor may be in a long turn, or be starting, or on probation with another release, which may go back to this one.
+    // An actor may be in a long turn, or be starting, or on probation with another release, which may go back to this
+    // one.
     while deploy::tier_up(&engines, &posts, &hasty.template, &compiled, memory).await > 0 {
         tokio::time::sleep(LOOK_AGAIN).await;
         if !is_live(&releases, &service, &hasty.template, &compiled) {

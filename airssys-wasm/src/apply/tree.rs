@@ -25,7 +25,8 @@ pub(super) fn supervisor_child(node: &SupervisorNode, start: Arc<SupervisorStart
 /// A child of a service, by the rules of a node.
 pub(super) fn service_child(node: &ServiceNode, child: &ChildSpec) -> ChildSpec {
     let shutdown = match node.multiplicity {
-        // The rules are those of each actor that is spawned. What stands here is their supervisor, which is always there.
+        // The rules are those of each actor that is spawned. What stands here is their supervisor, which is always
+        // there.
         Multiplicity::Spawned(_) => return child.clone(),
         // That of a keyed service is a supervisor, which bounds its own children.
         Multiplicity::Keyed(_) => child.shutdown,

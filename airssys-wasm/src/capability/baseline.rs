@@ -10,7 +10,8 @@ pub(crate) enum Clocks {
     Real,
     /// The machine's time, rounded down to a multiple of this.
     Coarse(Duration),
-    /// Nothing: they stand at zero. A wait lasts as long as it says all the same, so that nobody waits in vain for a moment that never comes.
+    /// Nothing: they stand at zero. A wait lasts as long as it says all the same, so that nobody waits in vain for a
+    /// moment that never comes.
     None,
 }
 
@@ -20,9 +21,11 @@ pub(crate) enum Randomness {
     /// From the machine. The default.
     #[default]
     Real,
-    /// From this number and the actor's address: each of its instances draws the same ones, in the same order, wherever it runs.
+    /// From this number and the actor's address: each of its instances draws the same ones, in the same order, wherever
+    /// it runs.
     Seeded(u64),
-    /// From nowhere: who asks for one is ended. There is no error that a guest could be given, and no number that would not pass for a random one.
+    /// From nowhere: who asks for one is ended. There is no error that a guest could be given, and no number that would
+    /// not pass for a random one.
     None,
 }
 

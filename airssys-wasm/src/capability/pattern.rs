@@ -1,7 +1,8 @@
 //! Patterns over things with segments: addresses and topics.
 //!
-//! Segments are parted by `/`. `*` stands for exactly one segment, a last `**` for one or more. There is no wildcard inside of a segment, so `data/*` can
-//! never match `data-secret`; and a candidate with an empty, `.` or `..` segment matches nothing, so it can never match `data/../etc`.
+//! Segments are parted by `/`. `*` stands for exactly one segment, a last `**` for one or more. There is no wildcard
+//! inside of a segment, so `data/*` can never match `data-secret`; and a candidate with an empty, `.` or `..` segment
+//! matches nothing, so it can never match `data/../etc`.
 
 use std::fmt;
 

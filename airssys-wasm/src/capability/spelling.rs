@@ -1,6 +1,7 @@
 //! How a guest's folders and environment variables are named.
 //!
-//! A folder has one name only. Written in two ways it would be two entries, with two kinds of access, and a guest would get whichever it finds first.
+//! A folder has one name only. Written in two ways it would be two entries, with two kinds of access, and a guest would
+//! get whichever it finds first.
 
 use std::collections::BTreeMap;
 

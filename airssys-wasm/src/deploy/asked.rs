@@ -79,8 +79,8 @@ pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
     all
 }
 
-/// Whether a grant is all of a request. A subscription with a star is to the pattern itself, and [`crate::capability::Policy::allows`] it where the same
-/// text is granted, or everything.
+/// Whether a grant is all of a request. A subscription with a star is to the pattern itself, and
+/// [`crate::capability::Policy::allows`] it where the same text is granted, or everything.
 fn gives(operation: Operation, grant: &Pattern, wanted: &Pattern) -> bool {
     if operation == Operation::Subscribe && wanted.as_str().contains('*') {
         return grant == wanted || grant.as_str() == "**";

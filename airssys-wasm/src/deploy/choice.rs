@@ -8,7 +8,8 @@ use super::bad_choice::BadChoice;
 use super::gate::Gate;
 use super::strategy::{Canary, Rolling, Shadow, Strategy};
 
-/// In which order the actors of a service get a release, and what it has to show. Nothing of it is checked before [`Choice::checked`].
+/// In which order the actors of a service get a release, and what it has to show. Nothing of it is checked before
+/// [`Choice::checked`].
 ///
 /// # Example
 ///

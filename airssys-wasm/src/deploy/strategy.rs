@@ -18,7 +18,8 @@ pub enum Strategy {
     BlueGreen,
     /// Shares of the keys, step by step, each one compared with the rest, which the old release serves.
     Canary(Canary),
-    /// In place, after it was shown what the old release does: on copies of the messages and of the state, with effects that are compared and thrown away.
+    /// In place, after it was shown what the old release does: on copies of the messages and of the state, with effects
+    /// that are compared and thrown away.
     Shadow(Shadow),
 }
 
@@ -26,8 +27,9 @@ pub enum Strategy {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Shadow {
-    /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first difference is the end of it. With more, one
-    /// difference alone decides nothing: where it is more than that share, it waits for more messages, and [`super::Gate::samples`] are compared at least.
+    /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first
+    /// difference is the end of it. With more, one difference alone decides nothing: where it is more than that share,
+    /// it waits for more messages, and [`super::Gate::samples`] are compared at least.
     pub tolerate: f64,
 }
 
@@ -89,7 +91,8 @@ impl Default for Rolling {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Canary {
-    /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a share is its actors, at least one.
+    /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a share
+    /// is its actors, at least one.
     pub steps: Vec<f64>,
 }
 
@@ -145,8 +148,8 @@ impl Strategy {
         !matches!(self, Self::Canary(_) | Self::Shadow(_) | Self::Rolling(Rolling { compare: true, .. }))
     }
 
-    /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema, and `reaches_out`, where it may do what
-    /// cannot be held back.
+    /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema,
+    /// and `reaches_out`, where it may do what cannot be held back.
     pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool, reaches_out: bool) -> Result<(), Unfit> {
         let refused = |why, instead| Err(Unfit { why, instead });
         match (self, multiplicity) {
@@ -177,7 +180,8 @@ impl Strategy {
         }
     }
 
-    /// How many of so many actors have the release after each batch. For a keyed service the actors are [`Strategy::shares`] of the keys.
+    /// How many of so many actors have the release after each batch. For a keyed service the actors are
+    /// [`Strategy::shares`] of the keys.
     pub(crate) fn batches(&self, actors: usize) -> Vec<usize> {
         let mut batches: Vec<usize> = match self {
             // Between two of them a crash is heard of.

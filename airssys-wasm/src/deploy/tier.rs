@@ -1,5 +1,6 @@
-//! The same release, better compiled, takes over from itself: actor by actor, where its memory is handed over or is a cache, and otherwise when an actor starts
-//! next. Nothing of it is a deployment: there is no probation, and no way back.
+//! The same release, better compiled, takes over from itself: actor by actor, where its memory is handed over or is a
+//! cache, and otherwise when an actor starts next. Nothing of it is a deployment: there is no probation, and no way
+//! back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::registry::Memory;
 /// How long an actor has to come to the end of its turn, before it is looked at again later.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Lets `better` take over from `hasty` where that serves; how many actors serve with it still, and are to be asked again.
+/// Lets `better` take over from `hasty` where that serves; how many actors serve with it still, and are to be asked
+/// again.
 pub(crate) async fn tier_up(
     engines: &Arc<Engines>,
     posts: &Posts,

@@ -1,4 +1,5 @@
-//! What a release asks for and the topology does not grant: each use of it would be denied, so it is told before the release is live. Pure.
+//! What a release asks for and the topology does not grant: each use of it would be denied, so it is told before the
+//! release is live. Pure.
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -16,7 +17,8 @@ pub struct Ungranted {
     pub release: String,
     /// What it asks for.
     pub requests: Vec<Asked>,
-    /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER` and `VALUE` are for the operator to say.
+    /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER` and
+    /// `VALUE` are for the operator to say.
     pub line: String,
 }
 
@@ -32,7 +34,8 @@ impl std::fmt::Display for Ungranted {
     }
 }
 
-/// What the release of a service asks for and is not granted; none where all of it is. What a service does with itself needs no grant.
+/// What the release of a service asks for and is not granted; none where all of it is. What a service does with itself
+/// needs no grant.
 pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
     let (manifest, itself) = (&node.release.manifest, node.address.as_str());
     let free =

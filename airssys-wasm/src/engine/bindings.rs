@@ -1,4 +1,5 @@
-//! The contract in `wit/`, as Rust types: made by wasmtime's `bindgen!`, once a lane, since the two have other functions.
+//! The contract in `wit/`, as Rust types: made by wasmtime's `bindgen!`, once a lane, since the two have other
+//! functions.
 //!
 //! The async lane's `send` and `call` may wait; the sync lane's may not. Everything else is shared.
 

@@ -1,11 +1,12 @@
 //! Compiled code on disk: named by the component's SHA-256 and the engine's configuration, mapped rather than read.
 //!
-//! Compiled code is trusted code, so a file is used only where its own sum, kept beside the code, matches: what is damaged is compiled again and never
-//! loaded. The sum is against damage and not against people, so it is 128 bits of XXH3, which takes a fraction of the time of SHA-256. Writes are atomic: a
-//! new file gets its name last. It refuses to fail a release: where the folder cannot be used, it says so and the code is compiled each time.
+//! Compiled code is trusted code, so a file is used only where its own sum, kept beside the code, matches: what is
+//! damaged is compiled again and never loaded. The sum is against damage and not against people, so it is 128 bits of
+//! XXH3, which takes a fraction of the time of SHA-256. Writes are atomic: a new file gets its name last. It refuses to
+//! fail a release: where the folder cannot be used, it says so and the code is compiled each time.
 //!
-//! After the sum stands what was read of the binary ([`Facts`]), and the sum is over that as well. Where it is not there, or from another reader, the binary
-//! is read anew, and the code is used.
+//! After the sum stands what was read of the binary ([`Facts`]), and the sum is over that as well. Where it is not
+//! there, or from another reader, the binary is read anew, and the code is used.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -58,8 +59,8 @@ impl CodeCache {
                 return None;
             }
         }
-        // SAFETY: the file was written by this host from its own compiler's output, and the sum beside it says that it still is that. Somebody who can
-        // write to the folder can write both; the folder is made for its owner only.
+        // SAFETY: the file was written by this host from its own compiler's output, and the sum beside it says that it
+        // still is that. Somebody who can write to the folder can write both; the folder is made for its owner only.
         #[allow(unsafe_code, reason = "mapping compiled code is what a cache of it is for")]
         let loaded = unsafe { Component::deserialize_file(engine, &code) };
         match loaded {

@@ -1,7 +1,8 @@
 //! Engine classes: a pool's slot caps the guest, so a release's memory limit chooses the pool.
 //!
-//! A class is a wasmtime `Engine` with a pool of slots of one size, made when the first release needs it. Small slots are twice as fast once many
-//! instances live, because they touch fewer pages of the page table; large ones need no bounds checks.
+//! A class is a wasmtime `Engine` with a pool of slots of one size, made when the first release needs it. Small slots
+//! are twice as fast once many instances live, because they touch fewer pages of the page table; large ones need no
+//! bounds checks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,11 +32,12 @@ const TABLE_ELEMENTS: usize = 20_000;
 const WARM_SLOTS: u32 = 256;
 /// Memory that stays resident in an unused slot, in bytes.
 const KEEP_RESIDENT: usize = 2 << 20;
-/// Instances that a class holds beyond those that were announced: what is being replaced lives beside its successor. As many as its largest service has, within
-/// these bounds: each costs two of the kernel's mappings.
+/// Instances that a class holds beyond those that were announced: what is being replaced lives beside its successor. As
+/// many as its largest service has, within these bounds: each costs two of the kernel's mappings.
 const SPARE: usize = 16;
 const MOST_SPARE: usize = 1_000;
-/// What the engine itself may keep for a core instance and for a component instance, in bytes: more than any component has that was not refused before.
+/// What the engine itself may keep for a core instance and for a component instance, in bytes: more than any component
+/// has that was not refused before.
 const INSTANCE_BYTES: usize = 64 << 20;
 
 /// Settings of the engines.
@@ -48,13 +50,15 @@ pub(crate) struct EnginesSettings {
     pub(crate) max_instances: Option<usize>,
     /// From how many bytes on a component that is deployed is compiled by the baseline compiler first; default 4 MiB.
     pub(crate) baseline_from: Option<u64>,
-    /// How many instances there may be with each set of limits. A class gets what its limits add up to, and some more for those that are
-    /// replaced; a class of which nothing is said here gets as much as there is. A pool takes two mappings for each of its stacks when it is made, so
-    /// classes that all could hold everything would use the kernel's mappings up without an instance.
+    /// How many instances there may be with each set of limits. A class gets what its limits add up to, and some more
+    /// for those that are replaced; a class of which nothing is said here gets as much as there is. A pool takes two
+    /// mappings for each of its stacks when it is made, so classes that all could hold everything would use the
+    /// kernel's mappings up without an instance.
     pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
 }
 
-/// How many instances there may be with one set of limits. Services have the same ones mostly, so there are few of these.
+/// How many instances there may be with one set of limits. Services have the same ones mostly, so there are few of
+/// these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Demand {
     /// Of all services together.
@@ -97,8 +101,8 @@ pub(crate) struct Engines {
     stop: Arc<AtomicBool>,
 }
 
-/// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit says; of memory and table elements the
-/// limiter of each instance gives no more than its limit.
+/// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit
+/// says; of memory and table elements the limiter of each instance gives no more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PoolShape {
     slot_bytes: u64,
@@ -245,7 +249,8 @@ impl Engines {
         self.baseline_from.store(bytes, Ordering::Relaxed);
     }
 
-    /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and not for long.
+    /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and
+    /// not for long.
     pub(super) fn baseline_class(&self, limits: &Limits) -> Result<Engine, EngineError> {
         self.class_of(&limits.of_instance(), Tier::Baseline)
     }
@@ -271,7 +276,8 @@ impl Engines {
         let most = self.instances.most() / shape.memories;
         let share = match announced {
             0 if self.demand.is_empty() => most,
-            // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's mappings away from the others.
+            // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's
+            // mappings away from the others.
             0 => self.share_of_another(&classes, tier)?.min(most),
             announced => announced.saturating_add(spare).min(most),
         };
@@ -288,8 +294,9 @@ impl Engines {
         classes.extend(all.into_iter().filter_map(|class| class.if_used(self)));
     }
 
-    /// For how many instances a class is made that nobody has announced: as many as any service has, and 1,000 where there is room for that beside the other
-    /// classes. So all classes together never have room for more instances than this machine holds, and some more for those that were announced.
+    /// For how many instances a class is made that nobody has announced: as many as any service has, and 1,000 where
+    /// there is room for that beside the other classes. So all classes together never have room for more instances than
+    /// this machine holds, and some more for those that were announced.
     fn share_of_another(&self, classes: &[Class], tier: Tier) -> Result<usize, EngineError> {
         let largest = self.demand.values().map(|demand| demand.largest).max().unwrap_or_default().max(1);
         if tier == Tier::Baseline {
@@ -306,8 +313,8 @@ impl Engines {
         Ok(largest.max(MOST_SPARE).min(room))
     }
 
-    /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for them it gets another engine, for
-    /// the releases that are loaded from now on.
+    /// So many more instances there may be from now on, with each memory limit in bytes. Where a class has no room for
+    /// them it gets another engine, for the releases that are loaded from now on.
     pub(crate) fn announce(&self, more: &[(InstanceLimits, usize)]) -> Result<(), EngineError> {
         let mut shapes: Vec<(PoolShape, usize)> = Vec::new();
         for (limits, count) in more.iter().filter(|(_, count)| *count > 0) {
@@ -387,7 +394,8 @@ fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
-        // Twice as fast a call. The price, no WASI 0.3 and no check of re-entrance: no host function of ours calls a guest.
+        // Twice as fast a call. The price, no WASI 0.3 and no check of re-entrance: no host function of ours calls a
+        // guest.
         .concurrency_support(false)
         .wasm_component_model(true)
         .epoch_interruption(true)
@@ -408,8 +416,8 @@ fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
     config
 }
 
-/// An engine of the class that the default limits choose, with at most so many instances, and what keeps its clock going:
-/// the pool on which the benches measure plain wasmtime.
+/// An engine of the class that the default limits choose, with at most so many instances, and what keeps its clock
+/// going: the pool on which the benches measure plain wasmtime.
 #[doc(hidden)]
 pub fn plain_engine(max_instances: Option<usize>) -> Result<(impl Send + Sync, Engine), EngineError> {
     let engines = Engines::new(&EnginesSettings { max_instances, ..EnginesSettings::default() })?;

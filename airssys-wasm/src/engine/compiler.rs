@@ -1,4 +1,5 @@
-//! Where releases are compiled: on threads of their own and at a lower priority, a few at a time, so that whoever handles messages does not notice.
+//! Where releases are compiled: on threads of their own and at a lower priority, a few at a time, so that whoever
+//! handles messages does not notice.
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ pub enum Lane {
     /// On a stack of its own: it may wait, and yields when it is busy. The default.
     #[default]
     Async,
-    /// On the worker's stack: faster and smaller, and it can only be trapped, one tick after the turn began. Not for guests that import `call` or WASI.
+    /// On the worker's stack: faster and smaller, and it can only be trapped, one tick after the turn began. Not for
+    /// guests that import `call` or WASI.
     Sync,
 }

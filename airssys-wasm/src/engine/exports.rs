@@ -1,4 +1,5 @@
-//! What a component exports of the contract, beside what this host calls: read from the types of the binary, before anything is compiled.
+//! What a component exports of the contract, beside what this host calls: read from the types of the binary, before
+//! anything is compiled.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use super::obstacle::Obstacle;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
 
-/// Each interface that this host calls, its functions, and their types: the contract in `wit/`, without the names of its types.
+/// Each interface that this host calls, its functions, and their types: the contract in `wit/`, without the names of
+/// its types.
 fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
     let message = "record { id: u64, sender: option<string>, key: option<string>, \
         delivery: variant { send, call(u64), publish(string), timer(u64) }, attempt: u32, body: list<u8> }";
@@ -55,7 +57,8 @@ pub(super) struct Exported {
     functions: Option<BTreeMap<String, String>>,
 }
 
-/// What a component exports of what this host calls. Nothing else is read: the text of a type may be far longer than the type.
+/// What a component exports of what this host calls. Nothing else is read: the text of a type may be far longer than
+/// the type.
 pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
     let read = contract().into_iter().filter_map(|(interface, called)| {
         let item = types.component_item_for_export(interface)?;
@@ -77,7 +80,8 @@ pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
     read.collect()
 }
 
-/// What of the contract a component does not export, or exports otherwise than this host calls it. `exports` are the names of all that it exports.
+/// What of the contract a component does not export, or exports otherwise than this host calls it. `exports` are the
+/// names of all that it exports.
 pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> {
     let mut wrong = Vec::new();
     if !exports.iter().any(|name| name == HANDLER) {

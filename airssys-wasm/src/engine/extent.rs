@@ -1,8 +1,10 @@
-//! How large a component becomes when the engine reads it and puts it together. This is looked at before anything else reads the component: one of five
-//! hundred bytes can ask for a billion instances, one of sixty thousand can nest its types so deep that a reader that calls itself runs out of stack, and
-//! many components in one take memory by the square of their number.
+//! How large a component becomes when the engine reads it and puts it together. This is looked at before anything else
+//! reads the component: one of five hundred bytes can ask for a billion instances, one of sixty thousand can nest its
+//! types so deep that a reader that calls itself runs out of stack, and many components in one take memory by the
+//! square of their number.
 //!
-//! It counts, in one pass that calls itself nowhere. What is not valid is left to the validator, which stops at the same place.
+//! It counts, in one pass that calls itself nowhere. What is not valid is left to the validator, which stops at the
+//! same place.
 
 use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
@@ -15,8 +17,9 @@ use super::obstacle::Obstacle;
 const MOST_PARTS: u64 = 2_000;
 /// How deep components, or their types, can lie in one another.
 const MOST_DEPTH: usize = 100;
-/// The most steps in which a component can be put together: instances, what they are given, imports, exports and functions that are passed on. Those of a
-/// component that is instantiated twice count twice. The engine keeps a few hundred bytes for each.
+/// The most steps in which a component can be put together: instances, what they are given, imports, exports and
+/// functions that are passed on. Those of a component that is instantiated twice count twice. The engine keeps a few
+/// hundred bytes for each.
 const MOST_STEPS: u64 = 200_000;
 
 /// What of a component is too much for any host; nothing where all of it is not.

@@ -1,7 +1,8 @@
-//! What the binary of a component says to a host that is to run it, whatever the limits are. It is kept beside the compiled code, so that a component that is
-//! compiled already is not read once more each time it begins to serve.
+//! What the binary of a component says to a host that is to run it, whatever the limits are. It is kept beside the
+//! compiled code, so that a component that is compiled already is not read once more each time it begins to serve.
 //!
-//! Of its imports only the names are here. Whether this host has them is the linker's to say, which has the compiled component.
+//! Of its imports only the names are here. Whether this host has them is the linker's to say, which has the compiled
+//! component.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,9 @@ use super::beyond::beyond;
 use super::exports::{self, Exported};
 use super::needs::Needs;
 
-/// To be raised when something else is read of a binary, or something in it is refused that was not: what was kept by another reader is not used. Facts are
-/// kept of what was refused nothing, so what is refused under any limits needs no place in them.
+/// To be raised when something else is read of a binary, or something in it is refused that was not: what was kept by
+/// another reader is not used. Facts are kept of what was refused nothing, so what is refused under any limits needs no
+/// place in them.
 const READER: u32 = 1;
 
 /// What was read.
@@ -40,7 +42,8 @@ impl Facts {
         serde_json::to_string(self).ok()
     }
 
-    /// Whether nothing is in the way that can be told without the binary. Where something is, [`super::Inspection`] says all of it.
+    /// Whether nothing is in the way that can be told without the binary. Where something is, [`super::Inspection`]
+    /// says all of it.
     pub(super) fn allow(&self, Asked { lane, limits, .. }: Asked<'_>) -> bool {
         beyond(&self.needs, limits, lane).is_empty() && exports::wrong(&self.exported, &self.anatomy.exports).is_empty()
     }

@@ -10,7 +10,8 @@ use super::guest::Guest;
 use super::interface::track;
 use super::obstacle::{Absence, Obstacle};
 
-/// Every interface that this host links, with its version. A component may have been built for another patch of the same WASI.
+/// Every interface that this host links, with its version. A component may have been built for another patch of the
+/// same WASI.
 pub(super) const KNOWN: [&str; 35] = [
     "airssys:actor/types@0.1.0",
     "airssys:actor/messaging@0.1.0",

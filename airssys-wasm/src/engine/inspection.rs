@@ -1,7 +1,8 @@
-//! Whether this host can run a component under some limits: the one place that says so. `check`, `inspect`, `publish`, `run`, `deploy` and `apply` ask here.
+//! Whether this host can run a component under some limits: the one place that says so. `check`, `inspect`, `publish`,
+//! `run`, `deploy` and `apply` ask here.
 //!
-//! Nothing is compiled. The part of the component that ends with its last import is linked as it would be in earnest, so an import is there or not by the
-//! linker's own rules.
+//! Nothing is compiled. The part of the component that ends with its last import is linked as it would be in earnest,
+//! so an import is there or not by the linker's own rules.
 
 use std::path::Path;
 use std::sync::OnceLock;

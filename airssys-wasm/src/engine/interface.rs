@@ -16,8 +16,8 @@ pub(crate) struct Interface {
     pub(crate) exports: Items,
 }
 
-/// Functions, resources and types: first the interface, then the name in it. What stands in no interface has the empty one; an interface without items has
-/// one without a name.
+/// Functions, resources and types: first the interface, then the name in it. What stands in no interface has the empty
+/// one; an interface without items has one without a name.
 pub(crate) type Items = BTreeMap<(String, String), Structure>;
 
 /// A type by its structure. Two that are equal are the same type, whatever they are called.
@@ -40,8 +40,9 @@ pub(crate) struct Part {
     pub(crate) structure: Option<Structure>,
 }
 
-/// The names that a versioned interface shares with those that are compatible by their version: `a:b/c@0.2` for `a:b/c@0.2.6`. The same rule as the
-/// linker's: a version before 1.0.0 changes with its second number, one before 0.1.0 and a pre-release is like no other.
+/// The names that a versioned interface shares with those that are compatible by their version: `a:b/c@0.2` for
+/// `a:b/c@0.2.6`. The same rule as the linker's: a version before 1.0.0 changes with its second number, one before
+/// 0.1.0 and a pre-release is like no other.
 #[must_use]
 pub(crate) fn track(name: &str) -> Cow<'_, str> {
     let Some((bare, version)) = name.split_once('@') else { return Cow::Borrowed(name) };

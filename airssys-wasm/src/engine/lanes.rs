@@ -1,5 +1,5 @@
-//! The exports of a release: looked up once, loaded into each instance. Each lane has bindings of its own, with types of their own; what is done with
-//! them is written here once.
+//! The exports of a release: looked up once, loaded into each instance. Each lane has bindings of its own, with types
+//! of their own; what is done with them is written here once.
 
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};

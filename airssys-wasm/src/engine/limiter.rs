@@ -23,7 +23,8 @@ pub(crate) struct Limiter {
     memories: usize,
     tables: usize,
     instances: usize,
-    /// What there is, all memories and all tables together. Growth that the host then failed to bring about stays counted.
+    /// What there is, all memories and all tables together. Growth that the host then failed to bring about stays
+    /// counted.
     memory_there: usize,
     elements_there: usize,
     /// What this turn was refused last: a trap after that is out-of-memory.

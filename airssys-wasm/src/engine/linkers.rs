@@ -1,4 +1,5 @@
-//! What releases are linked with, made once for each engine: all of WASI takes as long to list as a small release takes to load.
+//! What releases are linked with, made once for each engine: all of WASI takes as long to list as a small release takes
+//! to load.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

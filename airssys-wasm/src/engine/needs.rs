@@ -1,5 +1,5 @@
-//! What a component takes of an engine, read from its binary before anything is compiled. The engine's own reader counts, so that what is counted here is
-//! what the engine will ask for.
+//! What a component takes of an engine, read from its binary before anything is compiled. The engine's own reader
+//! counts, so that what is counted here is what the engine will ask for.
 
 use serde::{Deserialize, Serialize};
 use wasmparser::Validator;
@@ -30,8 +30,8 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Counts what a valid component takes, and finds what can never fit into it; what the engine said where it does not know something that the component
-    /// does.
+    /// Counts what a valid component takes, and finds what can never fit into it; what the engine said where it does
+    /// not know something that the component does.
     pub(super) fn of(bytes: &[u8]) -> Result<(Self, Vec<Obstacle>), String> {
         let mut tunables = Tunables::default_host();
         tunables.concurrency_support = false;

@@ -1,4 +1,5 @@
-//! Whether what a module puts into its memories and tables when it starts fits into what they begin with. Where it does not, no instance of it ever starts.
+//! Whether what a module puts into its memories and tables when it starts fits into what they begin with. Where it does
+//! not, no instance of it ever starts.
 
 use wasmtime_environ::{ConstExpr, EntityRef, GlobalConstValue, MemoryInit, ModuleTranslation, TableSegmentElements};
 

@@ -53,7 +53,8 @@ impl Found {
 }
 
 impl Template {
-    /// Reads a component file, and its code where that is kept; where a digest is expected, only the binary that has it. Not for a runtime's thread.
+    /// Reads a component file, and its code where that is kept; where a digest is expected, only the binary that has
+    /// it. Not for a runtime's thread.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl Template {
             Some(CachedCode { component, facts }) => (Some(component), facts),
             None => (None, None),
         };
-        // What is kept was looked at before it was compiled. Its limits may be other ones now; what it imports is compared when it is linked.
+        // What is kept was looked at before it was compiled. Its limits may be other ones now; what it imports is
+        // compared when it is linked.
         if facts.is_some_and(|facts| facts.allow(asked)) {
             return Ok(Found { bytes, digest, engine, kept, facts: None });
         }
@@ -90,8 +92,9 @@ impl Template {
         Ok(Found { bytes, digest, engine, kept, facts: inspection.facts() })
     }
 
-    /// Compiles what was found where its code is not kept, and links it. Of what lies beyond the baseline only that is linked which is requested. By the
-    /// baseline compiler where it is `soon` to be there, the other one would take long, and its code is not kept. This takes as long as compiling does.
+    /// Compiles what was found where its code is not kept, and links it. Of what lies beyond the baseline only that is
+    /// linked which is requested. By the baseline compiler where it is `soon` to be there, the other one would take
+    /// long, and its code is not kept. This takes as long as compiling does.
     ///
     /// # Errors
     ///
@@ -155,7 +158,8 @@ impl Template {
     }
 }
 
-/// The component as the baseline compiler makes it, and its engine; none where it does not know everything that the component uses.
+/// The component as the baseline compiler makes it, and its engine; none where it does not know everything that the
+/// component uses.
 fn baseline(
     engines: &Engines,
     path: &Path,

@@ -1,4 +1,5 @@
-//! The clocks that WASI itself looks at, to say how fine they are and until when something waits: the guest's own. What a guest reads passes the door.
+//! The clocks that WASI itself looks at, to say how fine they are and until when something waits: the guest's own. What
+//! a guest reads passes the door.
 
 use std::time::Duration;
 

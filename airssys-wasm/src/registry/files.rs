@@ -1,7 +1,7 @@
 //! Files that are there as a whole or not at all, whenever the process or the machine ends.
 //!
-//! A new file gets its name last: written under another one in the same folder, synced, renamed, and the folder synced. What a killed writer leaves
-//! has a name that begins with [`UNFINISHED`], and nobody reads it.
+//! A new file gets its name last: written under another one in the same folder, synced, renamed, and the folder synced.
+//! What a killed writer leaves has a name that begins with [`UNFINISHED`], and nobody reads it.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};

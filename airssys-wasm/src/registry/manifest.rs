@@ -27,7 +27,8 @@ pub struct Manifest {
     pub component: Option<PathBuf>,
     /// What it exports and imports.
     pub(crate) world: World,
-    /// The version of the shape in which it keeps its state. Where two releases of a service have the same, each reads what the other wrote.
+    /// The version of the shape in which it keeps its state. Where two releases of a service have the same, each reads
+    /// what the other wrote.
     pub state_schema: u32,
     /// What its guests keep in their memory beside the state.
     pub memory: Memory,
@@ -61,7 +62,8 @@ impl World {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Memory {
-    /// Something that is not to be lost without need: the host takes no instance away of its own accord that does not hand it over. The default.
+    /// Something that is not to be lost without need: the host takes no instance away of its own accord that does not
+    /// hand it over. The default.
     #[default]
     Own,
     /// Nothing that cannot be had again from the state.
@@ -225,8 +227,8 @@ impl Manifest {
         Inspection::of(component, path, Asked { lane: self.lane, limits: &limits, requests: &self.requests })
     }
 
-    /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer than
-    /// another.
+    /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer
+    /// than another.
     pub(crate) fn has_version(&self) -> bool {
         self.version != semver::Version::new(0, 0, 0)
     }

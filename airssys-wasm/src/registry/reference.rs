@@ -39,8 +39,8 @@ pub struct ReferenceError {
 }
 
 impl Reference {
-    /// Whether a text is meant as one, and not as the path of a release: it has an `@`, no separator of folders, and does not end as a component
-    /// file does.
+    /// Whether a text is meant as one, and not as the path of a release: it has an `@`, no separator of folders, and
+    /// does not end as a component file does.
     #[must_use]
     pub fn is_meant(text: &str) -> bool {
         text.contains('@') && !text.contains(['/', '\\']) && !text.ends_with(".wasm")

@@ -1,10 +1,11 @@
 //! The children of a service whose actors are spawned, as those see them who send to them, start them and watch them.
 //!
-//! A child is in the table from the call of `spawn`, which takes its name and its place, and found there by others from the commit. It leaves the table
-//! when its supervisor will not start it again; the name is free then, before anybody is told.
+//! A child is in the table from the call of `spawn`, which takes its name and its place, and found there by others from
+//! the commit. It leaves the table when its supervisor will not start it again; the name is free then, before anybody
+//! is told.
 //!
-//! Invariants: there are never more children than the bound. Each monitor says exactly one notice, and one that is told that a child is gone finds its
-//! name free.
+//! Invariants: there are never more children than the bound. Each monitor says exactly one notice, and one that is told
+//! that a child is gone finds its name free.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

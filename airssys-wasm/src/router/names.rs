@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 16;
 
-/// What stands under a name, in parts, so that those who look do not meet those who change it. The names are guests', so the hash is a keyed one.
+/// What stands under a name, in parts, so that those who look do not meet those who change it. The names are guests',
+/// so the hash is a keyed one.
 #[derive(Debug)]
 pub(crate) struct Names<V> {
     shards: [Mutex<HashMap<Box<str>, V>>; SHARDS],

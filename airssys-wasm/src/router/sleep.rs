@@ -1,7 +1,8 @@
 //! A place whose actor sleeps while nobody sends to it, as those see it who send.
 //!
-//! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks at the phase afterwards, whoever
-//! puts the phase to asleep looks at the mailbox afterwards; so at least one of them asks for the wake-up, and the phase lets only one do it.
+//! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks
+//! at the phase afterwards, whoever puts the phase to asleep looks at the mailbox afterwards; so at least one of them
+//! asks for the wake-up, and the phase lets only one do it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};

@@ -20,7 +20,8 @@ pub(crate) enum States {
     Shared(Arc<ServiceStates>),
 }
 
-/// The states of the keys of one lane. Those with nothing in them are forgotten from time to time, so that a key that never writes costs nothing.
+/// The states of the keys of one lane. Those with nothing in them are forgotten from time to time, so that a key that
+/// never writes costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct PerKey {
     states: HashMap<Box<str>, Arc<State>>,
@@ -89,7 +90,8 @@ impl States {
         }
     }
 
-    /// Whether there is nothing in its only state, and nobody else has that. A durable one is forgotten with that; one that is on disk stays.
+    /// Whether there is nothing in its only state, and nobody else has that. A durable one is forgotten with that; one
+    /// that is on disk stays.
     pub(crate) fn let_go(&self, key: &str, durable: Option<&ServiceStates>) -> bool {
         match (self, durable) {
             (Self::One(state), None) => Arc::strong_count(state) == 1 && state.is_empty(),

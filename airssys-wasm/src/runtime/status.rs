@@ -41,8 +41,8 @@ pub struct ServiceStatus {
     pub started: u64,
     /// How well the release is compiled that is live.
     pub tier: Tier,
-    /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot read the state
-    /// ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.
+    /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot
+    /// read the state ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.
     pub suspended: bool,
     /// What of its durable state is damaged.
     #[serde(default)]
@@ -130,7 +130,8 @@ impl Hosted {
                 .map(|count| count.load(Ordering::SeqCst))
                 .sum()
         };
-        // Each service was quiet when it was looked at. No turn ended meanwhile, so none can have sent to one that was looked at before.
+        // Each service was quiet when it was looked at. No turn ended meanwhile, so none can have sent to one that was
+        // looked at before.
         let before = turns();
         services.iter().all(|service| service.is_quiet()) && turns() == before
     }

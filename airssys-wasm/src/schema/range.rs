@@ -1,7 +1,7 @@
 //! What a number may be. Files are compared with it, and the book's reference shows it.
 //!
-//! A number outside of its range means nothing, or is a slip of the pen: a deadline that has passed before anything began, a queue for more than there is
-//! memory. Whether this machine has room for what is within is asked elsewhere.
+//! A number outside of its range means nothing, or is a slip of the pen: a deadline that has passed before anything
+//! began, a queue for more than there is memory. Whether this machine has room for what is within is asked elsewhere.
 
 use std::fmt;
 use std::time::Duration;

@@ -6,7 +6,8 @@ use super::ChangeMode;
 use super::key::Key;
 use super::range::{Range, Unit, YEAR, amount};
 
-/// A table of the book, in markdown. The defaults that no key names are in the table of values. A column that no key has anything for is left out.
+/// A table of the book, in markdown. The defaults that no key names are in the table of values. A column that no key
+/// has anything for is left out.
 pub(crate) fn markdown(heads: [&'static str; 4], keys: &[Key], defaults: &Table) -> String {
     let column = |head: &'static str, cell: fn(&Key) -> &'static str| {
         keys.iter().any(|key| !cell(key).is_empty()).then_some((head, cell))

@@ -38,12 +38,13 @@ pub(crate) const fn unit_of<W: Written<F>, F, T>(_field: fn(&T) -> &F) -> Option
 
 /// A table of keys.
 ///
-/// `schema! { pub struct T, written W { ... } }` makes the struct `T` with a field and a default for each row, `W`, which is what a file says of it, with an
-/// option for each row, and `Schema for T`. `schema! { of T, written W { ... } }` does without the struct, and the rows name fields of `T`.
+/// `schema! { pub struct T, written W { ... } }` makes the struct `T` with a field and a default for each row, `W`,
+/// which is what a file says of it, with an option for each row, and `Schema for T`.
+/// `schema! { of T, written W { ... } }` does without the struct, and the rows name fields of `T`.
 ///
-/// A row: what it means (also what the book says), the key, how it is written, the field, its type and its default, what a number may be (`in`), how it is
-/// changed while a host runs (`by`), what the book calls its type (`kind`) and its default (`default`) where that does not follow, and what happens past
-/// it (`past`).
+/// A row: what it means (also what the book says), the key, how it is written, the field, its type and its default,
+/// what a number may be (`in`), how it is changed while a host runs (`by`), what the book calls its type (`kind`) and
+/// its default (`default`) where that does not follow, and what happens past it (`past`).
 macro_rules! schema {
     (
         $(#[$meta:meta])*

@@ -15,7 +15,8 @@ pub(super) type Rest = Box<dyn FnOnce() + Send>;
 /// What has happened by now, or the text that says why it has not.
 pub(super) type Outcome = Result<OnDisk, Arc<str>>;
 
-/// A commit that is saved. The rest of it happens when this is dropped: in whoever waited, or in the thread where nobody does any more.
+/// A commit that is saved. The rest of it happens when this is dropped: in whoever waited, or in the thread where
+/// nobody does any more.
 pub(super) struct OnDisk(pub(super) Option<Rest>);
 
 impl Drop for OnDisk {
@@ -32,12 +33,13 @@ pub(crate) struct Saving(pub(super) oneshot::Receiver<Outcome>);
 impl Saving {
     /// Waits until the commit is on disk and in memory, and lets the rest of it happen.
     ///
-    /// Whoever stops waiting stops nothing: it happens as a whole or not at all, and [`super::State::was_saved`] tells which.
+    /// Whoever stops waiting stops nothing: it happens as a whole or not at all, and [`super::State::was_saved`] tells
+    /// which.
     ///
     /// # Errors
     ///
-    /// It is not in memory, and the rest does not happen. Where it got to the disk all the same it is taken back from there, before the next commit at the
-    /// latest; a host that is killed before that may find it there.
+    /// It is not in memory, and the rest does not happen. Where it got to the disk all the same it is taken back from
+    /// there, before the next commit at the latest; a host that is killed before that may find it there.
     pub(crate) async fn done(self) -> Result<(), Crash> {
         let outcome = self.0.await.unwrap_or_else(|_| Err("the durable state is closed".into()));
         outcome.map(drop).map_err(|detail| Crash::NotDurable { detail: detail.as_ref().to_owned() })

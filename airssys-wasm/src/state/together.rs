@@ -1,6 +1,7 @@
 //! How much the states in memory of one service have together, where it has several: those of keys and of children.
 //!
-//! Invariant: what is committed and what running turns have taken for their writes is never more than the bound, but for what was there when it was lowered.
+//! Invariant: what is committed and what running turns have taken for their writes is never more than the bound, but
+//! for what was there when it was lowered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,7 +56,8 @@ impl Together {
     }
 }
 
-/// What a turn has taken for its writes; given back when it is dropped, so also when their bytes are counted as committed.
+/// What a turn has taken for its writes; given back when it is dropped, so also when their bytes are counted as
+/// committed.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     of: Option<Arc<Together>>,

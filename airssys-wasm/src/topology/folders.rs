@@ -1,8 +1,9 @@
 //! Opens the folders that a topology grants, once, and finds what is wrong with them.
 //!
-//! A granted folder is the folder that it was when it was opened here: each instance gets it by the handle, never by the path again, so nothing that is
-//! renamed, removed or linked later leads elsewhere. A path is walked one name at a time. Below a folder that a guest may write to, no link and no `..`
-//! is followed, since the guest may have put it there. What the host itself stands on is granted to nobody.
+//! A granted folder is the folder that it was when it was opened here: each instance gets it by the handle, never by
+//! the path again, so nothing that is renamed, removed or linked later leads elsewhere. A path is walked one name at a
+//! time. Below a folder that a guest may write to, no link and no `..` is followed, since the guest may have put it
+//! there. What the host itself stands on is granted to nobody.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -199,7 +200,8 @@ fn read_of(node: &ServiceNode) -> BTreeSet<PathBuf> {
     // The topology names it, so its description is read at each start.
     let is_path = node.named.to_str().is_none_or(|text| !Reference::is_meant(text));
     let mut paths = if is_path { files_of(&node.named) } else { BTreeSet::new() };
-    // What is published or kept lies in the data folder under its digest: whatever becomes of its path, nothing else is read from there.
+    // What is published or kept lies in the data folder under its digest: whatever becomes of its path, nothing else is
+    // read from there.
     if node.release.seal.is_none() && node.release.kept.is_none() {
         paths.append(&mut files_of(&node.release.component));
     }

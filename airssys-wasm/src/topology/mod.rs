@@ -1,7 +1,6 @@
 //! The topology: the declared tree of supervisors and services, and what each may do. Plain data; nothing here runs.
-//! `folders` opens what is granted of the disk;
-//! `range` says whether each number is one that means something, `most` what all of them allow together, and `declared` what
-//! there is for those who only look.
+//! `folders` opens what is granted of the disk; `range` says whether each number is one that means something, `most`
+//! what all of them allow together, and `declared` what there is for those who only look.
 
 mod declared;
 pub(crate) mod folders;

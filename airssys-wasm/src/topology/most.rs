@@ -13,8 +13,9 @@ const ELEMENT_BYTES: u64 = 8;
 const STREAM_BYTES: u64 = 64 << 10;
 
 impl Topology {
-    /// What the guests can make the host hold in memory at the same time, in bytes, by the limits of each service and of the mesh: the sum of what the book
-    /// calls "what the host may hold". Not in it are the host itself, the compiled code, what the allocator keeps, and shadows of a deployment.
+    /// What the guests can make the host hold in memory at the same time, in bytes, by the limits of each service and
+    /// of the mesh: the sum of what the book calls "what the host may hold". Not in it are the host itself, the
+    /// compiled code, what the allocator keeps, and shadows of a deployment.
     ///
     /// # Example
     ///

@@ -11,8 +11,8 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name, supervisors in a circle, a release that is
-    /// not there.
+    /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name,
+    /// supervisors in a circle, a release that is not there.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::read_with(path, None)
     }
@@ -27,7 +27,8 @@ impl Topology {
         validate::topology(&source, Releases { data_folder: None, may_be_gone: false })
     }
 
-    /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this data folder.
+    /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this
+    /// data folder.
     ///
     /// # Errors
     ///
@@ -37,8 +38,9 @@ impl Topology {
         validate::topology(&source, Releases { data_folder, may_be_gone: false })
     }
 
-    /// [`Topology::read_with`], where a release that is not there is no error yet: what serves its service may be another one that was deployed, or the data
-    /// folder may keep what it was. [`crate::RuntimeBuilder::start`] and [`crate::Runtime::apply`] refuse where that is not so.
+    /// [`Topology::read_with`], where a release that is not there is no error yet: what serves its service may be
+    /// another one that was deployed, or the data folder may keep what it was. [`crate::RuntimeBuilder::start`] and
+    /// [`crate::Runtime::apply`] refuse where that is not so.
     ///
     /// # Errors
     ///

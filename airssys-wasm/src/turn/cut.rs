@@ -1,7 +1,7 @@
 //! Cuts off what a guest does, where somebody has waited for it for long enough.
 //!
-//! It belongs to a place and not to an instance: whichever of them runs there when it is asked. It is looked at only by a call of a guest that has
-//! lasted for a beat of the pulse already.
+//! It belongs to a place and not to an instance: whichever of them runs there when it is asked. It is looked at only by
+//! a call of a guest that has lasted for a beat of the pulse already.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,8 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// Cuts off the guest's call that runs now, or the next one, until [`Cut::forget`]. `by` is a person's text: what for, and after how long.
+    /// Cuts off the guest's call that runs now, or the next one, until [`Cut::forget`]. `by` is a person's text: what
+    /// for, and after how long.
     pub(crate) fn ask(&self, by: String) {
         *self.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(by);
         self.changed.notify_waiters();

@@ -1,7 +1,7 @@
 //! The floors: plain wasmtime and plain ractor, by hand. No mailbox, no middleware, no supervision, no limits, no turn.
 //!
-//! They stand on the host's own engine configuration, so that pool, slots, epochs and the price of a call are the same; and on an engine of their
-//! own, so that neither warms the other's slots.
+//! They stand on the host's own engine configuration, so that pool, slots, epochs and the price of a call are the same;
+//! and on an engine of their own, so that neither warms the other's slots.
 
 mod bindings;
 mod imports;

@@ -31,7 +31,8 @@ enum What {
     Show(One),
     /// Sends the body of one to where it was going, and takes it out of the list.
     ///
-    /// It goes as a new message in the host's name, and nobody waits for its answer, whatever it was before. Where it is refused, it stays in the list.
+    /// It goes as a new message in the host's name, and nobody waits for its answer, whatever it was before. Where it
+    /// is refused, it stays in the list.
     #[command(after_help = "Example:\n  airssys dead-letters replay 4711")]
     Replay(One),
     /// Takes one out of the list, and shows it a last time.

@@ -8,7 +8,8 @@ use crate::control::ControlError;
 use crate::control::protocol::Request;
 use crate::output;
 
-/// Lists the deployments of a service that are over, the youngest last: when they ended, what was to take over from what, and how it went.
+/// Lists the deployments of a service that are over, the youngest last: when they ended, what was to take over from
+/// what, and how it went.
 ///
 /// Those before the host was started are there as well. At most 100 are kept.
 #[derive(Debug, clap::Args)]

@@ -23,8 +23,8 @@ pub(crate) struct SendArgs {
 
 /// Calls a service of a running host, and prints its answer.
 ///
-/// The answer is printed as a line. With --json it is {"ok":ANSWER}: an answer that is JSON stands there as it is, other text as a string, other bytes as
-/// {"ok_hex":"..."}.
+/// The answer is printed as a line. With --json it is {"ok":ANSWER}: an answer that is JSON stands there as it is,
+/// other text as a string, other bytes as {"ok_hex":"..."}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys call echo hello\n  airssys call pricing - --timeout 1s < order.json")]
 pub(crate) struct CallArgs {

@@ -8,11 +8,11 @@ use crate::control::protocol::{Request, Stopped};
 
 /// Stops a running host in order, and waits until it is gone; or stops one service of it.
 ///
-/// The host takes as long as the topology's `shutdown_timeout` at most; what has not stopped by then is killed, and named. Ending this command does not
-/// take the stop back.
+/// The host takes as long as the topology's `shutdown_timeout` at most; what has not stopped by then is killed, and
+/// named. Ending this command does not take the stop back.
 ///
-/// A service that is stopped stays stopped until `airssys start SERVICE`, also when the host is killed and starts again on the same data folder. Messages to it
-/// are refused, and what waits for it becomes dead letters.
+/// A service that is stopped stays stopped until `airssys start SERVICE`, also when the host is killed and starts again
+/// on the same data folder. Messages to it are refused, and what waits for it becomes dead letters.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys stop\n  airssys stop pricing")]
 pub(crate) struct Args {

@@ -43,25 +43,27 @@ pub(super) struct Strategy {
     /// Rolling, canary, shadow: how long each step is looked at, at least [default: 10s; rolling: 5s].
     #[arg(long, value_name = "TIME", value_parser = run::timeout)]
     bake: Option<Duration>,
-    /// Canary, shadow: how many turns of each release each step has to see [default: 100]. With this or one of the next four, a rolling deployment compares
-    /// each batch with the rest as well.
+    /// Canary, shadow: how many turns of each release each step has to see [default: 100]. With this or one of the next
+    /// four, a rolling deployment compares each batch with the rest as well.
     #[arg(long, value_name = "N")]
     samples: Option<u64>,
     /// Canary, shadow, rolling: how long a step waits for them [default: 10m].
     #[arg(long, value_name = "TIME", value_parser = run::timeout)]
     patience: Option<Duration>,
-    /// Canary, shadow, rolling: what becomes of a step that has waited for so long: `promote` goes on with the next one, `hold` waits until there was enough
-    /// traffic or until `airssys rollback`, `back` brings the old release back [default: hold].
+    /// Canary, shadow, rolling: what becomes of a step that has waited for so long: `promote` goes on with the next
+    /// one, `hold` waits until there was enough traffic or until `airssys rollback`, `back` brings the old release back
+    /// [default: hold].
     #[arg(long, value_name = "promote|hold|back", value_parser = no_traffic)]
     no_traffic: Option<NoTraffic>,
     /// Canary, shadow, rolling: by how many percent of the turns more may fail than with the old release [default: 1].
     #[arg(long, value_name = "PERCENT")]
     errors: Option<f64>,
-    /// Canary, shadow, rolling: how many times as long as with the old release a turn may take, at the 95th percentile [default: 1.5]. Looked at over 20 turns
-    /// at least.
+    /// Canary, shadow, rolling: how many times as long as with the old release a turn may take, at the 95th percentile
+    /// [default: 1.5]. Looked at over 20 turns at least.
     #[arg(long, value_name = "FACTOR")]
     latency: Option<f64>,
-    /// Shadow: over how many percent of the messages the two releases may differ, such as 1% [default: 0%: one difference is enough].
+    /// Shadow: over how many percent of the messages the two releases may differ, such as 1% [default: 0%: one
+    /// difference is enough].
     #[arg(long, value_name = "PERCENT%", value_parser = share)]
     tolerate: Option<String>,
 }

@@ -40,9 +40,9 @@ enum By {
 
 /// Shows what each service of a running host does, busiest first, until it is interrupted or the host is gone.
 ///
-/// Each look is compared with the one before: handled/s, faulted/s and crashed/s are turns a second over that time; the other columns are those of `airssys
-/// ps`. On a terminal the table is drawn in place, as much of it as there is room for. Elsewhere, and with --plain, a table is printed a look; with --json
-/// a line {"at":TIME,"services":[...]}.
+/// Each look is compared with the one before: handled/s, faulted/s and crashed/s are turns a second over that time; the
+/// other columns are those of `airssys ps`. On a terminal the table is drawn in place, as much of it as there is room
+/// for. Elsewhere, and with --plain, a table is printed a look; with --json a line {"at":TIME,"services":[...]}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys top\n  airssys top --every 5s --count 12 --plain > load.txt")]
 pub(crate) struct Args {

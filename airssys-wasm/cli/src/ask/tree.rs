@@ -7,7 +7,8 @@ use crate::output::printable;
 
 /// Shows the supervision tree of a running host.
 ///
-/// A line for each child of the root, indented below its supervisor: what it is doing, how often it was started again, and why it ended last.
+/// A line for each child of the root, indented below its supervisor: what it is doing, how often it was started again,
+/// and why it ended last.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys tree")]
 pub(crate) struct Args {

@@ -1,7 +1,8 @@
 //! One run of cargo over the guests of one target.
 //!
-//! Where the modules lie is taken from what cargo says, never guessed. Guests have a target folder of their own, so that a cargo that is at
-//! work on the host and this one never wait for each other, and every guest workspace shares one compiled standard library.
+//! Where the modules lie is taken from what cargo says, never guessed. Guests have a target folder of their own, so
+//! that a cargo that is at work on the host and this one never wait for each other, and every guest workspace shares
+//! one compiled standard library.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

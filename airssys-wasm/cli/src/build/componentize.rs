@@ -1,8 +1,8 @@
 //! A core module, as cargo leaves it, to a component.
 //!
-//! What the module describes of itself (put there by the SDK's macro) decides its imports and exports; what it never calls is not imported.
-//! WASI 0.1 calls are translated by the reactor adapter that belongs to the host's wasmtime. A module that is a component already
-//! (rustup's `wasm32-wasip2` links one) passes through, after the same check.
+//! What the module describes of itself (put there by the SDK's macro) decides its imports and exports; what it never
+//! calls is not imported. WASI 0.1 calls are translated by the reactor adapter that belongs to the host's wasmtime. A
+//! module that is a component already (rustup's `wasm32-wasip2` links one) passes through, after the same check.
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,

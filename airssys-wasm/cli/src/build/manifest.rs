@@ -1,6 +1,7 @@
 //! The part of `Component.toml` that building needs: name, version and `[build]`.
 //!
-//! Everything else in it belongs to the host, which owns the complete parser and refuses unknown keys; here they are skipped.
+//! Everything else in it belongs to the host, which owns the complete parser and refuses unknown keys; here they are
+//! skipped.
 
 use std::path::Path;
 

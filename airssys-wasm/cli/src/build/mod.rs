@@ -1,8 +1,8 @@
 //! `airssys build`: guest source to components.
 //!
-//! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a component. Writes nothing
-//! where any of it fails, and never a half-written file. Refuses what is no guest: a folder without `Component.toml`, a crate that is no
-//! `cdylib`, a binary that exports nothing.
+//! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a
+//! component. Writes nothing where any of it fails, and never a half-written file. Refuses what is no guest: a folder
+//! without `Component.toml`, a crate that is no `cdylib`, a binary that exports nothing.
 
 mod cargo;
 mod componentize;
@@ -23,7 +23,8 @@ use crate::explain;
 
 /// Builds a guest crate, or every guest of a cargo workspace, to components.
 ///
-/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. Each component is written to `DIR/target/airssys/NAME.wasm`.
+/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. Each component is written to
+/// `DIR/target/airssys/NAME.wasm`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys build examples/shop\n  airssys build . --out echo.wasm -- --locked")]
 pub(crate) struct Args {

@@ -1,7 +1,8 @@
-//! Which toolchain builds the guests: rustup's, where its standard library for the target is installed, else Debian's `rustc-web` with
-//! `build-std`, else none, and then it is told what is missing.
+//! Which toolchain builds the guests: rustup's, where its standard library for the target is installed, else Debian's
+//! `rustc-web` with `build-std`, else none, and then it is told what is missing.
 //!
-//! `Probe` looks at the machine and decides nothing; `choose` is pure. Installs nothing: `cargo xtask guests` does that for this repository.
+//! `Probe` looks at the machine and decides nothing; `choose` is pure. Installs nothing: `cargo xtask guests` does that
+//! for this repository.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,8 @@ impl Plan {
         for foreign in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC", "LD_LIBRARY_PATH", "RUSTFLAGS", "RUSTC_WRAPPER"] {
             cargo.env_remove(foreign);
         }
-        // build-std is unstable; Debian's compiler and Debian's library sources are of one version, so that here it holds.
+        // build-std is unstable; Debian's compiler and Debian's library sources are of one version, so that here it
+        // holds.
         cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC).args(["-Z", "build-std=std,panic_abort"]);
         let mut flags = vec![format!("-Clinker={}", linker.display())];
         if self.target == Target::WasiP1 {

@@ -15,8 +15,9 @@ const SHORT: usize = 12;
 
 /// Checks a topology and all its components, without starting anything.
 ///
-/// It finds unknown keys, names and values, releases that are not there, files that are no components, imports that nobody provides, components for
-/// another version of the contract, and more instances than this machine holds. It ends at the first error.
+/// It finds unknown keys, names and values, releases that are not there, files that are no components, imports that
+/// nobody provides, components for another version of the contract, and more instances than this machine holds. It ends
+/// at the first error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys check examples/shop/airssys.toml")]
 pub(crate) struct Args {

@@ -1,7 +1,8 @@
 //! The data folder of a host: who holds it, and where its socket is.
 //!
-//! What is in `control/` is for its owner only, whatever the data folder around it is. A host holds the lock as long as it lives; the kernel lets go of it
-//! when the host is killed, and so a socket without a lock is a dead host's and is taken over. The socket is seen when the mesh is up, not before.
+//! What is in `control/` is for its owner only, whatever the data folder around it is. A host holds the lock as long as
+//! it lives; the kernel lets go of it when the host is killed, and so a socket without a lock is a dead host's and is
+//! taken over. The socket is seen when the mesh is up, not before.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! `airssys inspect`: what a component is, needs and asks for. It looks at the binary and its Component.toml; it compiles and starts nothing.
-//! A published release is compared with its digests first.
+//! `airssys inspect`: what a component is, needs and asks for. It looks at the binary and its Component.toml; it
+//! compiles and starts nothing. A published release is compared with its digests first.
 
 mod report;
 

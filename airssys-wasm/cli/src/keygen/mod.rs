@@ -8,9 +8,11 @@ use serde::Serialize;
 use crate::explain::note;
 use crate::output::{self, Problem};
 
-/// Makes a key to sign releases with. The secret key goes to a new file that only its owner may read; the public key is printed.
+/// Makes a key to sign releases with. The secret key goes to a new file that only its owner may read; the public key is
+/// printed.
 ///
-/// The public key belongs into `trusted_keys` in the `settings` table of each topology that shall load only what this key signed.
+/// The public key belongs into `trusted_keys` in the `settings` table of each topology that shall load only what this
+/// key signed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys keygen --out airssys.key")]
 pub(crate) struct Args {

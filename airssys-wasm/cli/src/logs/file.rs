@@ -1,6 +1,8 @@
-//! The log of a host on disk: two files in the data folder, of which the older one gives way. So it is bounded, and there when the host is gone.
+//! The log of a host on disk: two files in the data folder, of which the older one gives way. So it is bounded, and
+//! there when the host is gone.
 //!
-//! One event is one line, a JSON object, whole or not there: a line is written at once. A host writes, any number of commands read meanwhile.
+//! One event is one line, a JSON object, whole or not there: a line is written at once. A host writes, any number of
+//! commands read meanwhile.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

@@ -29,7 +29,8 @@ pub(super) struct Follow {
 impl Follow {
     /// Begins with the oldest line. Where `waits`, it need not be there yet.
     pub(super) fn open(data: &Path, waits: bool) -> Result<Self, LogsError> {
-        // The newest first: what is renamed in between is then read twice rather than not at all, which the comparison below finds.
+        // The newest first: what is renamed in between is then read twice rather than not at all, which the comparison
+        // below finds.
         let newest = open(&newest(data))?;
         let older = open(&older(data))?;
         if newest.is_none() && older.is_none() && !waits {

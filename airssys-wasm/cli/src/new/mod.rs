@@ -1,7 +1,7 @@
 //! `airssys new`: a guest project from a template, or a whole mesh, which builds and runs as it is.
 //!
-//! The project is made beside its place and moved there when it is complete: it is there or it is not. Refuses a folder that holds
-//! anything, and a name that cargo would refuse later.
+//! The project is made beside its place and moved there when it is complete: it is there or it is not. Refuses a folder
+//! that holds anything, and a name that cargo would refuse later.
 
 mod name;
 
@@ -42,7 +42,8 @@ const MESH: [(&str, &str); 14] = [
 
 /// Makes a guest project that builds, or a mesh that runs.
 ///
-/// A project is one component. With --mesh it is a topology, two components that it starts, an input for them, and a test of the whole.
+/// A project is one component. With --mesh it is a topology, two components that it starts, an input for them, and a
+/// test of the whole.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"

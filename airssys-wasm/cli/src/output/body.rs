@@ -4,11 +4,13 @@ use airssys_wasm::shown::shown;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-/// An answer as the field of a JSON object: `"ok":...` with what is JSON as it is, and other text as a string; `"ok_hex":"..."` where it is no text.
+/// An answer as the field of a JSON object: `"ok":...` with what is JSON as it is, and other text as a string;
+/// `"ok_hex":"..."` where it is no text.
 pub(crate) fn ok_json(body: Option<&[u8]>) -> String {
     let Some(body) = body else { return r#""ok":null"#.to_owned() };
     match std::str::from_utf8(body) {
-        // As it is, so that no number is rounded and no key moved. Ends of line stand only between the tokens of valid JSON.
+        // As it is, so that no number is rounded and no key moved. Ends of line stand only between the tokens of valid
+        // JSON.
         Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
             format!(r#""ok":{}"#, text.trim().replace(['\n', '\r'], " "))
         }

@@ -14,7 +14,8 @@ const USUAL: &str = ".airssys";
 pub(crate) struct DataArgs {
     /// The data folder; by default .airssys in the current folder.
     ///
-    /// It holds the published releases, durable state, and the control socket of the host that runs on it. A folder has one host at a time.
+    /// It holds the published releases, durable state, and the control socket of the host that runs on it. A folder has
+    /// one host at a time.
     #[arg(long = "data", value_name = "DIR")]
     data: Option<PathBuf>,
 }

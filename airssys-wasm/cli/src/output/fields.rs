@@ -1,4 +1,5 @@
-//! The fields of an event in the log on stderr: the service first, so that nothing a guest says stands before its name, and each text as it may be shown.
+//! The fields of an event in the log on stderr: the service first, so that nothing a guest says stands before its name,
+//! and each text as it may be shown.
 
 use std::fmt::{self, Debug, Write};
 

@@ -1,4 +1,5 @@
-//! stderr of a host: written by a thread of its own, so that a reader who stops reading holds up no actor and nobody who asks the host something.
+//! stderr of a host: written by a thread of its own, so that a reader who stops reading holds up no actor and nobody
+//! who asks the host something.
 //!
 //! Only a host writes so. The other subcommands write to stderr at once.
 
@@ -30,7 +31,8 @@ pub(super) fn begin() {
     }
 }
 
-/// Waits until all of it is written, as long as somebody reads; for `patience` where nobody does. What comes later is lost.
+/// Waits until all of it is written, as long as somebody reads; for `patience` where nobody does. What comes later is
+/// lost.
 pub(crate) fn end(patience: Duration) {
     if let Some(lines) = BEGUN.get() {
         lines.end(patience);

@@ -2,8 +2,8 @@
 
 use super::printable;
 
-/// Lines with aligned columns, each indented by two. A column is a number's where every cell below its head is one, or is empty. A row is one line, whatever is in its
-/// cells.
+/// Lines with aligned columns, each indented by two. A column is a number's where every cell below its head is one, or
+/// is empty. A row is one line, whatever is in its cells.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &Vec<String>, column: usize| row.get(column).map(|text| printable(text)).unwrap_or_default();

@@ -9,8 +9,8 @@ use crate::output::{self, DataArgs, Problem, ReleaseLine};
 
 /// Publishes a component with its Component.toml: from then on NAME@VERSION is that, to the last byte.
 ///
-/// A version is published once. Publishing the same again does nothing, except that with --sign it adds a signature, and that it mends files of the store
-/// that were damaged. Publishing something else under the same version is refused.
+/// A version is published once. Publishing the same again does nothing, except that with --sign it adds a signature,
+/// and that it mends files of the store that were damaged. Publishing something else under the same version is refused.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  airssys publish target/airssys/echo.wasm\n  airssys publish examples/shop/guests/pricing --sign airssys.key"

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks for an ordered stop, the second ends the process. The control socket may ask in place of the first. And the environment that a host of guests wants.
+//! SIGINT and SIGTERM: the first asks for an ordered stop, the second ends the process. The control socket may ask in
+//! place of the first. And the environment that a host of guests wants.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -69,10 +70,12 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> SignalKind {
     }
 }
 
-/// Starts the process again with `RUST_LIB_BACKTRACE=0` where backtraces of errors are on and nobody asked for those of libraries.
+/// Starts the process again with `RUST_LIB_BACKTRACE=0` where backtraces of errors are on and nobody asked for those of
+/// libraries.
 ///
-/// Every trap of a guest is an error value inside of the host, and a backtrace of the host's own stack makes it half as dear again. The variable is read
-/// once, by the standard library, and setting it from within is not sound once there are threads; so this comes before them.
+/// Every trap of a guest is an error value inside of the host, and a backtrace of the host's own stack makes it half as
+/// dear again. The variable is read once, by the standard library, and setting it from within is not sound once there
+/// are threads; so this comes before them.
 pub(super) fn without_backtraces() {
     const LIBRARIES: &str = "RUST_LIB_BACKTRACE";
     if env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0") || env::var_os(LIBRARIES).is_some() {

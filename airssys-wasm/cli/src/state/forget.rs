@@ -17,7 +17,8 @@ use crate::output::{self, DataArgs};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The service, and after a slash the key: of an actor of a keyed service, of the messages of a partitioned pool, or of a child that was spawned.
+    /// The service, and after a slash the key: of an actor of a keyed service, of the messages of a partitioned pool,
+    /// or of a child that was spawned.
     #[arg(value_name = "SERVICE[/KEY]")]
     of: String,
     /// Do it without asking.

@@ -139,7 +139,8 @@ impl Steps<'_> {
         }
     }
 
-    /// What a supervisor is to be by a topology, with what stands under it now. Behind that, what only the `other` topology has there and is not gone yet.
+    /// What a supervisor is to be by a topology, with what stands under it now. Behind that, what only the `other`
+    /// topology has there and is not gone yet.
     pub(super) fn wanted(&self, topology: &Topology, other: Option<&Topology>, path: &str) -> Option<SupervisorSpec> {
         let (_, flags, nodes) = supervised(topology).into_iter().find(|(found, ..)| found == path)?;
         let mut children = self.children(nodes, path);

@@ -1,5 +1,5 @@
-//! A stream into a file of a folder that has a bound. It looks at the file, takes room and writes in one go on a thread for files, where nobody can cut it
-//! off between these.
+//! A stream into a file of a folder that has a bound. It looks at the file, takes room and writes in one go on a thread
+//! for files, where nobody can cut it off between these.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! `wasi:cli/environment`: the variables that are granted, which pass the door. There are no arguments, and there is no working folder.
+//! `wasi:cli/environment`: the variables that are granted, which pass the door. There are no arguments, and there is no
+//! working folder.
 
 use wasmtime_wasi::p2::bindings::cli::environment;
 

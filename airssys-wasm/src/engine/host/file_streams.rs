@@ -1,6 +1,7 @@
 //! Streams of files, around wasmtime's own: what they begin is on the threads of the guest's service.
 //!
-//! A stream holds a permit on these threads as long as something that it has begun may not be over. That is so also where nobody waits for it.
+//! A stream holds a permit on these threads as long as something that it has begun may not be over. That is so also
+//! where nobody waits for it.
 
 use std::sync::Arc;
 

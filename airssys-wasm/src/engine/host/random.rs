@@ -1,6 +1,7 @@
 //! `wasi:random`, which passes the door: from the machine, from a seed, or not at all.
 //!
-//! It stands in front of wasmtime's own, which cannot refuse, and draws up to 64 MiB in one call, which holds a thread for longer than a guest may.
+//! It stands in front of wasmtime's own, which cannot refuse, and draws up to 64 MiB in one call, which holds a thread
+//! for longer than a guest may.
 
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 

@@ -1,7 +1,9 @@
-//! The functions of WASI that open a socket, in front of wasmtime's own: where an instance has as many resources as it may, they answer with an error.
+//! The functions of WASI that open a socket, in front of wasmtime's own: where an instance has as many resources as it
+//! may, they answer with an error.
 //!
-//! The table has a bound of its own, at which wasmtime's functions trap. That would end an instance for a file too many; so those that have an error to
-//! answer with look for room before, those of files as well, and leave a little for those that have none, such as `subscribe`. Past that, these trap.
+//! The table has a bound of its own, at which wasmtime's functions trap. That would end an instance for a file too
+//! many; so those that have an error to answer with look for room before, those of files as well, and leave a little
+//! for those that have none, such as `subscribe`. Past that, these trap.
 
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::TrappableError;
@@ -84,7 +86,8 @@ pub(crate) fn table(most: usize) -> ResourceTable {
     table
 }
 
-/// Whether so many more may be opened. The table says how many it may hold, and not how many it does; so it is asked to hold them.
+/// Whether so many more may be opened. The table says how many it may hold, and not how many it does; so it is asked to
+/// hold them.
 pub(super) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
     let held: Vec<Resource<()>> = (0..needed + SPARE).map_while(|_| table.push(()).ok()).collect();
     let has_room = held.len() == needed + SPARE;

@@ -1,7 +1,7 @@
 //! How much all durable states of a data folder have together, and how much they may have.
 //!
-//! Counted as the limit `state` of a service counts: keys and values, nothing of what the file needs besides. What counts is what is in the file, so
-//! services that have left the topology count too.
+//! Counted as the limit `state` of a service counts: keys and values, nothing of what the file needs besides. What
+//! counts is what is in the file, so services that have left the topology count too.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,9 @@
 //! The file of durable states: one table, in the order service, key of the actor, key of the value.
 //!
-//! What belongs to one state lies side by side, so that a commit touches few pages and a service is read in one go. Before its values stands the state's
-//! own record. Each has its sum, which is compared whenever it is read. The pages are compared when the file is opened, since the store does not look at
-//! most of them: what is found damaged is named, and the file is not used.
+//! What belongs to one state lies side by side, so that a commit touches few pages and a service is read in one go.
+//! Before its values stands the state's own record. Each has its sum, which is compared whenever it is read. The pages
+//! are compared when the file is opened, since the store does not look at most of them: what is found damaged is named,
+//! and the file is not used.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -73,8 +74,8 @@ impl StateFile {
         layout::path(data_folder)
     }
 
-    /// Opens the file of a data folder, and makes it where it is not there. What a killed host had not finished is taken back; that takes time, as reading
-    /// the file does.
+    /// Opens the file of a data folder, and makes it where it is not there. What a killed host had not finished is
+    /// taken back; that takes time, as reading the file does.
     ///
     /// # Errors
     ///
@@ -132,7 +133,8 @@ impl StateFile {
         Ok(file)
     }
 
-    /// Opens it once more after an error, since redb answers nothing any more then. Nobody else gets hold of it in between.
+    /// Opens it once more after an error, since redb answers nothing any more then. Nobody else gets hold of it in
+    /// between.
     ///
     /// # Errors
     ///
@@ -153,7 +155,8 @@ impl StateFile {
         });
     }
 
-    /// Looks at the format; a file without one is new, and one with a lower one is written anew. `known` is the commit that was looked at.
+    /// Looks at the format; a file without one is new, and one with a lower one is written anew. `known` is the commit
+    /// that was looked at.
     fn begin(
         database: Database,
         storage: Storage,
@@ -218,7 +221,8 @@ impl StateFile {
         self.put_all(std::iter::once((service, states)))
     }
 
-    /// Drops one state of a service, by key of the actor (empty for a service's only state), as one step; whether there was one.
+    /// Drops one state of a service, by key of the actor (empty for a service's only state), as one step; whether there
+    /// was one.
     ///
     /// # Errors
     ///
@@ -337,8 +341,8 @@ impl StateFile {
         compacted
     }
 
-    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used; what it had and has then, in bytes. That it
-    /// cannot be compacted is told in the log.
+    /// [`StateFile::compact`], where the file has more than `worth` bytes and less than half of them are used; what it
+    /// had and has then, in bytes. That it cannot be compacted is told in the log.
     pub(crate) fn compact_past(&mut self, worth: u64) -> Result<Option<(u64, u64)>, StateError> {
         let before = self.length()?;
         if before <= worth {
@@ -412,7 +416,8 @@ impl StateFile {
     fn writing(&self) -> Result<WriteTransaction, StateError> {
         let mut writing = self.database()?.begin_write().map_err(self.error("write"))?;
         writing.set_durability(Durability::Immediate).map_err(self.error("write"))?;
-        // Guests choose the bytes. With one phase, a commit that a crash cut off is told from a whole one by a checksum that somebody can forge.
+        // Guests choose the bytes. With one phase, a commit that a crash cut off is told from a whole one by a checksum
+        // that somebody can forge.
         writing.set_two_phase_commit(true);
         Ok(writing)
     }
@@ -451,8 +456,8 @@ fn database(storage: &Storage, path: &Path) -> Result<Database, StateError> {
     sound(path, || open().map_err(StateError::of("open", path)))
 }
 
-/// A panic of the store over what it finds in the file is a damaged file. Most pages are not looked at before they are needed, so whatever is done may come
-/// across one.
+/// A panic of the store over what it finds in the file is a damaged file. Most pages are not looked at before they are
+/// needed, so whatever is done may come across one.
 fn sound<T>(path: &Path, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
     // A database that has panicked refuses, or panics again, until it is opened anew.
     panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_told_by_the_hook| {

@@ -16,7 +16,8 @@ use super::sums::Sums;
 use super::writer::{Order, Pause, Writer, pause};
 use crate::state::{Home, NO_MESSAGE, Thread};
 
-/// The way to the thread. Its queue is unbounded and never longer than there are actors: each waits for what it has put in.
+/// The way to the thread. Its queue is unbounded and never longer than there are actors: each waits for what it has put
+/// in.
 #[derive(Clone)]
 pub(crate) struct Journal {
     orders: Sender<Order>,

@@ -1,8 +1,9 @@
 //! The number of the last commit that was acknowledged, in a file of its own beside the states.
 //!
-//! What the file of states says fits together also where all of its head, or all of the file, is an older copy. This tells. It is written after each commit
-//! and synced when the file is closed only, so it costs no sync, and is right after a host was killed. After a power cut it may be older than the states,
-//! and is then worth less; it is never newer. The id says which file it is about: for one that was put in its place it does not count.
+//! What the file of states says fits together also where all of its head, or all of the file, is an older copy. This
+//! tells. It is written after each commit and synced when the file is closed only, so it costs no sync, and is right
+//! after a host was killed. After a power cut it may be older than the states, and is then worth less; it is never
+//! newer. The id says which file it is about: for one that was put in its place it does not count.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

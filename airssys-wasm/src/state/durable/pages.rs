@@ -1,10 +1,12 @@
 //! Reads the file of the store page by page, without the store, and believes no page before its sum is right.
 //!
-//! redb keeps the sum of each page beside the pointer to it, up to the file's head. It compares them after a host was killed, and not while it reads: over a
-//! damaged page it may panic, or go on somewhere else. Here a page is compared before anything in it is followed. So damage of any kind is found, an old
-//! copy of a page as well, and all that hangs on whole pages can still be read.
+//! redb keeps the sum of each page beside the pointer to it, up to the file's head. It compares them after a host was
+//! killed, and not while it reads: over a damaged page it may panic, or go on somewhere else. Here a page is compared
+//! before anything in it is followed. So damage of any kind is found, an old copy of a page as well, and all that hangs
+//! on whole pages can still be read.
 //!
-//! The layout is version 3 of redb's files, which its `docs/design.md` describes. A file of another version is refused by redb before it is used.
+//! The layout is version 3 of redb's files, which its `docs/design.md` describes. A file of another version is refused
+//! by redb before it is used.
 //!
 //! Invariant: nothing here panics, whatever is in the file, and no page is followed whose sum is wrong.
 
@@ -62,8 +64,9 @@ pub(super) enum Seen<'a> {
     Entry(&'a [u8], &'a [u8]),
     /// The same, of a page whose sum is wrong: it may be anything, or from another time.
     Doubtful(&'a [u8], &'a [u8]),
-    /// A part that cannot be read, or not as a whole; how many entries it had is not known. Their keys come after the first of these and not after the
-    /// second, where there are any. These may be shorter than any key that was written.
+    /// A part that cannot be read, or not as a whole; how many entries it had is not known. Their keys come after the
+    /// first of these and not after the second, where there are any. These may be shorter than any key that was
+    /// written.
     Hole(Option<&'a [u8]>, Option<&'a [u8]>),
 }
 
@@ -124,7 +127,8 @@ impl<'a> Pages<'a> {
         Self::of_head(storage, length, &head).map(Some)
     }
 
-    /// The newest commit, by the head that was written last where that is known, and by the one that stands there otherwise.
+    /// The newest commit, by the head that was written last where that is known, and by the one that stands there
+    /// otherwise.
     pub(super) fn newest(storage: &'a Storage) -> Option<Commit> {
         let pages = match storage.head() {
             Some(head) => Self::of_head(storage, u64::MAX, &head).ok()?,
@@ -171,7 +175,8 @@ impl<'a> Pages<'a> {
         if SLOTS.iter().any(|at| head.get(*at) != Some(&VERSION)) {
             flaws.push("its head is damaged");
         }
-        // Of a file that was not closed the length alone counts: how many regions there are may be from before or after.
+        // Of a file that was not closed the length alone counts: how many regions there are may be from before or
+        // after.
         let last = field(28);
         let regions = field(24) * (region.0 + region.1) + if last > 0 { region.0 + last } else { 0 };
         if !length.is_multiple_of(PAGE) || (flags & NOT_CLOSED == 0 && length < PAGE * (1 + regions)) {

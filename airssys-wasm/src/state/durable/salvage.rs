@@ -1,11 +1,13 @@
 //! Looks at a damaged file, and goes on without what is damaged of it.
 //!
-//! A file with a damaged page is not written to: what is done next might go over what can still be read, and after a kill it might not open at all. So
-//! what is well is copied into a new file, which takes its place in one step, and the damaged one is kept beside it under another name. The new file
-//! says which states are lost, as ranges, since a page that cannot be read may have had keys that nobody knows of. What is left of a lost state is in the
-//! new file as well, for a person to decide about; a host does not look at it.
+//! A file with a damaged page is not written to: what is done next might go over what can still be read, and after a
+//! kill it might not open at all. So what is well is copied into a new file, which takes its place in one step, and the
+//! damaged one is kept beside it under another name. The new file says which states are lost, as ranges, since a page
+//! that cannot be read may have had keys that nobody knows of. What is left of a lost state is in the new file as well,
+//! for a person to decide about; a host does not look at it.
 //!
-//! It refuses to guess: where it is not known between which keys something is missing, nothing is copied and no host starts.
+//! It refuses to guess: where it is not known between which keys something is missing, nothing is copied and no host
+//! starts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -26,9 +28,10 @@ use super::storage::Storage;
 use super::survey::Survey;
 
 impl StateFile {
-    /// [`StateFile::open`] for who goes on without the states that are damaged, as a host does. Where a page of the file is damaged, what is well is copied
-    /// into a new file first, which takes its place; the damaged one is kept beside it, as `state.damaged-1.redb` or with the next number that is free. The
-    /// new file says which states are lost, so that nobody takes them for empty, until [`StateFile::replace`] or [`StateFile::forget`].
+    /// [`StateFile::open`] for who goes on without the states that are damaged, as a host does. Where a page of the
+    /// file is damaged, what is well is copied into a new file first, which takes its place; the damaged one is kept
+    /// beside it, as `state.damaged-1.redb` or with the next number that is free. The new file says which states are
+    /// lost, so that nobody takes them for empty, until [`StateFile::replace`] or [`StateFile::forget`].
     ///
     /// # Errors
     ///
@@ -78,7 +81,8 @@ impl StateFile {
         Ok(survey)
     }
 
-    /// A new file, which must not be there yet, with these states. Not in a data folder: nothing else is there beside it.
+    /// A new file, which must not be there yet, with these states. Not in a data folder: nothing else is there beside
+    /// it.
     pub(super) fn make_with(
         path: &Path,
         states: &BTreeMap<String, BTreeMap<Box<str>, KeptState>>,
@@ -100,7 +104,8 @@ impl StateFile {
 }
 
 impl Survey {
-    /// Writes what is well into a new file, which a host can use in the place of the one that was looked at: as `state/state.redb` of its data folder.
+    /// Writes what is well into a new file, which a host can use in the place of the one that was looked at: as
+    /// `state/state.redb` of its data folder.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The durable states of one service, whichever actor or lane asks for them.
 //!
-//! All that is on disk is here from the start. So a key finds its state whatever the number of lanes was when it was saved. One whose state is damaged gets
-//! a state that is empty, says so, and is never written.
+//! All that is on disk is here from the start. So a key finds its state whatever the number of lanes was when it was
+//! saved. One whose state is damaged gets a state that is empty, says so, and is never written.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,7 +88,8 @@ impl ServiceStates {
         states.iter().for_each(|(key, state)| see(key, state));
     }
 
-    /// Waits until no commit is under way that a turn before has left behind: what a turn reads from here on is what the next commit builds on.
+    /// Waits until no commit is under way that a turn before has left behind: what a turn reads from here on is what
+    /// the next commit builds on.
     pub(crate) async fn settle(&self) {
         self.journal.settle().await;
     }

@@ -1,7 +1,7 @@
 //! What the file of durable states is on, held for longer than one database on it.
 //!
-//! redb stops at the first error of its storage, for good; so the database is opened anew after one. The storage is not: its lock is never let go of in
-//! between, and nobody else finds the file free.
+//! redb stops at the first error of its storage, for good; so the database is opened anew after one. The storage is
+//! not: its lock is never let go of in between, and nobody else finds the file free.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -93,8 +93,8 @@ impl Storage {
         self.backend.read(at, into)
     }
 
-    /// Writes what it shows over itself, and syncs: a system may forget what it was to sync and could not, and show it all the same. There must be no
-    /// database on it meanwhile.
+    /// Writes what it shows over itself, and syncs: a system may forget what it was to sync and could not, and show it
+    /// all the same. There must be no database on it meanwhile.
     pub(super) fn sync_all_again(&self) -> io::Result<()> {
         let mut piece = vec![0; PIECE];
         let mut at = 0;
@@ -154,7 +154,8 @@ impl StorageBackend for SharedBackend {
         if offset >= HEAD as u64 {
             return self.backend.write(offset, data);
         }
-        // Not held over the write: a database writes its head from one thread at a time. What failed may stand there in part.
+        // Not held over the write: a database writes its head from one thread at a time. What failed may stand there in
+        // part.
         let know = |head| *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
         know(None);
         self.backend.write(offset, data)?;

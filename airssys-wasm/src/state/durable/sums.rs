@@ -1,8 +1,9 @@
 //! The sums that are kept with what a service has, and how both are written.
 //!
-//! The sum of a value is over the service, the actor, the key and the value, so that one that got to another place is not taken for that place's. The record
-//! of a state says how many values there are, and adds up their sums: a value that is missing, too much or from another time is noticed too. These sums are
-//! against damage and not against people: XXH3, 64 bits.
+//! The sum of a value is over the service, the actor, the key and the value, so that one that got to another place is
+//! not taken for that place's. The record of a state says how many values there are, and adds up their sums: a value
+//! that is missing, too much or from another time is noticed too. These sums are against damage and not against people:
+//! XXH3, 64 bits.
 
 use redb::{StorageError, Table};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -13,7 +14,8 @@ use super::layout::{self, RowKey};
 pub(super) const SUM: usize = 8;
 /// Of a record without its sum: commits, schema, how many values there are, and what their sums come to.
 const RECORD: usize = 28;
-/// What is no longer than this, in bytes, is summed in one piece: that takes a fraction of the time. Most records and values are.
+/// What is no longer than this, in bytes, is summed in one piece: that takes a fraction of the time. Most records and
+/// values are.
 const SHORT: usize = 512;
 
 /// What the values of a state come to.

@@ -1,7 +1,9 @@
-//! All that a file of durable states has, and all that is damaged in it, read without the store and without a change to the file.
+//! All that a file of durable states has, and all that is damaged in it, read without the store and without a change to
+//! the file.
 //!
-//! The pages are compared first ([`super::pages`]), then what they hold ([`super::sums`]). A value on a page whose sum is wrong is still a value where its
-//! own sum is right; the state that it belongs to is named all the same, since more of that page may be missing, or all of it be from another time.
+//! The pages are compared first ([`super::pages`]), then what they hold ([`super::sums`]). A value on a page whose sum
+//! is wrong is still a value where its own sum is right; the state that it belongs to is named all the same, since more
+//! of that page may be missing, or all of it be from another time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,14 +1,15 @@
 //! The thread that makes commits durable.
 //!
-//! Group commit: what waits when the thread is free is written as one step with one sync; meanwhile the next group gathers. Under load the groups grow,
-//! and a single writer waits for its own sync only.
+//! Group commit: what waits when the thread is free is written as one step with one sync; meanwhile the next group
+//! gathers. Under load the groups grow, and a single writer waits for its own sync only.
 //!
-//! A group whose write or sync failed is told so, as a whole, and is never seen in memory. It may be on disk all the same, whole or not at all: there is
-//! one step that makes it valid, and before that all that it consists of is synced. So the file is opened anew, and where the group is there what was
-//! before it is written again. Until both have gone well, every commit is refused.
+//! A group whose write or sync failed is told so, as a whole, and is never seen in memory. It may be on disk all the
+//! same, whole or not at all: there is one step that makes it valid, and before that all that it consists of is synced.
+//! So the file is opened anew, and where the group is there what was before it is written again. Until both have gone
+//! well, every commit is refused.
 //!
-//! That also holds where the system forgets what it could not sync, as Linux does: what counts was synced before, but for the file's head, and opening
-//! the file anew writes and syncs the head again.
+//! That also holds where the system forgets what it could not sync, as Linux does: what counts was synced before, but
+//! for the file's head, and opening the file anew writes and syncs the head again.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -38,7 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// For how long commits are refused without another look at the disk, after one that took so long.
 pub(super) type Pause = fn(Duration) -> Duration;
 
-/// 100 ms; and as long as the look took, since to open a large file anew takes longer than that, and all who commit wait for it.
+/// 100 ms; and as long as the look took, since to open a large file anew takes longer than that, and all who commit
+/// wait for it.
 pub(super) fn pause(took: Duration) -> Duration {
     took.max(LOOK_EVERY)
 }
@@ -106,8 +108,8 @@ struct Doubt {
     why: Arc<str>,
 }
 
-/// What a state was before, as far as it was written to. It is that as long as there is doubt, since nothing is committed. The state itself is not held: it
-/// would keep a way to this thread, which then never ended.
+/// What a state was before, as far as it was written to. It is that as long as there is doubt, since nothing is
+/// committed. The state itself is not held: it would keep a way to this thread, which then never ended.
 struct Before {
     service: Arc<str>,
     actor: Box<str>,
@@ -158,7 +160,8 @@ impl Writer {
             if let Some(mut forget) = batch.forget.take() {
                 match self.drop_damaged(&forget.state) {
                     Ok(()) => {
-                        // A group of its own: a turn whose actor was killed may have left a commit of the same state in the one before.
+                        // A group of its own: a turn whose actor was killed may have left a commit of the same state in
+                        // the one before.
                         forget.writes.delete_all(&forget.state);
                         batch.group.push(forget);
                         self.save_admitted(&mut batch.group);
@@ -182,7 +185,8 @@ impl Writer {
         }
     }
 
-    /// Drops what is left on disk of a damaged state that is to be forgotten: nobody has read it, so nobody knows its keys.
+    /// Drops what is left on disk of a damaged state that is to be forgotten: nobody has read it, so nobody knows its
+    /// keys.
     fn drop_damaged(&mut self, state: &State) -> Result<(), Arc<str>> {
         let Some(home) = state.home.as_ref().filter(|_| state.damage().is_some()) else { return Ok(()) };
         self.look_in_time()?;
@@ -203,8 +207,9 @@ impl Writer {
         }
     }
 
-    /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest. What a deployment brings over or
-    /// puts back is not refused: half of a deployment would be worse than a bound that is passed.
+    /// Refuses those for which there is no room, as if each came after the other; what all of it has after the rest.
+    /// What a deployment brings over or puts back is not refused: half of a deployment would be worse than a bound that
+    /// is passed.
     fn admit(&self, group: &mut Vec<Save>) -> u64 {
         let mut bytes = self.budget.bytes();
         group.retain_mut(|save| {
@@ -252,7 +257,8 @@ impl Writer {
                 }
                 Err(why) => Err(Arc::clone(why)),
             };
-            // Where nobody waits any more the rest happens here, and a layer of the host's that panics over it must not take this thread along.
+            // Where nobody waits any more the rest happens here, and a layer of the host's that panics over it must not
+            // take this thread along.
             let _told_by_the_hook = panic::catch_unwind(AssertUnwindSafe(|| drop(done.send(told))));
         }
     }

@@ -1,6 +1,8 @@
-//! A disk that can fail and lose power: what was not synced is then there, not there, or there by halves, in whatever order.
+//! A disk that can fail and lose power: what was not synced is then there, not there, or there by halves, in whatever
+//! order.
 //!
-//! It may also forget, as Linux does: after a sync that failed, what it was to sync is on the disk or not, and no later sync cares for it.
+//! It may also forget, as Linux does: after a sync that failed, what it was to sync is on the disk or not, and no later
+//! sync cares for it.
 
 use std::io;
 use std::ops::Range;
@@ -71,7 +73,8 @@ impl Disk {
         self.lock()
     }
 
-    /// Makes nonsense of each page of the store that holds these bytes: in its third and fourth byte is how many entries it has.
+    /// Makes nonsense of each page of the store that holds these bytes: in its third and fourth byte is how many
+    /// entries it has.
     pub(super) fn damage(&self, holding: &[u8]) {
         let mut platter = self.lock();
         let Platter { seen, synced, .. } = &mut *platter;

@@ -31,7 +31,8 @@ fn one_state_is_forgotten_and_no_other() {
     }
 }
 
-/// The host is killed, or the power goes, at every write and sync in turn; once the file alone does it, and once a mesh.
+/// The host is killed, or the power goes, at every write and sync in turn; once the file alone does it, and once a
+/// mesh.
 #[tokio::test]
 async fn what_is_cut_off_is_there_as_it_was_or_not_at_all() {
     let mut seed = seed();

@@ -52,7 +52,8 @@ fn what_is_on_both_sides_of_a_hole_is_not_lost_and_a_hole_without_sides_is_every
     assert_eq!(hole(None, None).lost(), None);
 }
 
-/// A host that was killed over the exchange leaves a new file that is not finished, or a second name of the damaged one.
+/// A host that was killed over the exchange leaves a new file that is not finished, or a second name of the damaged
+/// one.
 #[test]
 fn an_exchange_that_was_cut_off_is_made_again() {
     let data = tempfile::tempdir().unwrap();
@@ -114,7 +115,8 @@ fn what_is_lost_stays_so_until_it_is_put_back() {
     assert!(!is_named("a") && !is_named("b") && is_named("aa"), "nobody knows who else was between them");
 }
 
-/// The pages are well, and what stands there is not what the service wrote: as where it was damaged before it came to the disk.
+/// The pages are well, and what stands there is not what the service wrote: as where it was damaged before it came to
+/// the disk.
 #[tokio::test]
 async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written_over() {
     let data = tempfile::tempdir().unwrap();
