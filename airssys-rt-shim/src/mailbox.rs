@@ -33,7 +33,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
 use crate::baton::Baton;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, Until};
 
 #[cfg(test)]
 mod tests;
@@ -264,7 +264,7 @@ impl<M> Mailbox<M> {
     /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.is_empty() && self.consumers.iter().all(|consumer| consumer.bell.is_parked())
+        self.is_empty() && self.consumers.iter().all(|consumer| consumer.bell.is_asleep())
     }
 
     /// Whether it takes no messages any more.
@@ -404,7 +404,29 @@ impl<M> Mailbox<M> {
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.
     pub async fn wait(&self, consumer: usize, attention: impl Fn() -> bool) {
-        self.bell(consumer).park(|| attention() || self.has_something_for(consumer)).await;
+        self.bell(consumer).park(Until::Message, || attention() || self.has_something_for(consumer)).await;
+    }
+
+    /// Sleeps until `attention` says that there is something to do, and takes no messages meanwhile.
+    pub(crate) async fn wait_for(&self, consumer: usize, attention: impl Fn() -> bool) {
+        // It may be long.
+        self.let_go();
+        self.bell(consumer).park(Until::Order, attention).await;
+    }
+
+    /// A consumer has something else to do than to take the message that it may have been woken for.
+    pub(crate) fn pass_on(&self) {
+        if self.consumers.len() > 1 && self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty()) {
+            self.ring();
+        }
+    }
+
+    /// Consumer `consumer` takes nothing any more; its next incarnation may be long in coming.
+    pub(crate) fn leave(&self, consumer: usize) {
+        self.let_go();
+        // One that was killed in its sleep is not to be found asleep.
+        self.bell(consumer).ring();
+        self.pass_on();
     }
 
     /// Closes it and hands back what it held: what turns left first, then the queue in order.
@@ -647,7 +669,7 @@ impl<M> Mailbox<M> {
     fn ring(&self) {
         fence(Ordering::SeqCst);
         for consumer in &self.consumers {
-            if consumer.bell.ring_fenced() {
+            if consumer.bell.ring_for_message() {
                 break;
             }
         }
@@ -655,9 +677,9 @@ impl<M> Mailbox<M> {
 
     /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be woken then.
     fn run(&self, stack: usize) -> bool {
-        self.consumers
-            .iter()
-            .any(|consumer| consumer.bell.is_parked() && consumer.baton.run(stack, || consumer.bell.is_parked()))
+        self.consumers.iter().any(|Consumer { bell, baton }| {
+            bell.waits_for_message() && baton.run(stack, || bell.waits_for_message())
+        })
     }
 
     fn adopt(&self, consumer: usize) -> Option<M> {

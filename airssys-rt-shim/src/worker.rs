@@ -294,11 +294,12 @@ impl<B: Behavior> StartChild for WorkerStart<B> {
 }
 
 /// Dropped with the incarnation, whose orders nobody sees any more.
-struct Closing<'a, C>(&'a Orders<C>);
+struct Closing<'a, B: Behavior>(&'a Worker<B>);
 
-impl<C> Drop for Closing<'_, C> {
+impl<B: Behavior> Drop for Closing<'_, B> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.orders.close();
+        self.0.mailbox.leave(self.0.consumer);
     }
 }
 
@@ -326,7 +327,7 @@ impl<B: Behavior> Actor for Worker<B> {
     async fn handle(&self, myself: ActorRef<Run>, _: Run, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         if let Some(behavior) = state.take() {
             // However it ends, also where it is killed.
-            let _closes = Closing(&self.orders);
+            let _closes = Closing(self);
             let me = self.orders.context.pid(myself.get_cell(), self.exit.clone());
             let life = Life {
                 mailbox: Arc::clone(&self.mailbox),
@@ -335,8 +336,6 @@ impl<B: Behavior> Actor for Worker<B> {
                 behavior: *behavior,
             };
             let reason = self.mailbox.baton(self.consumer).keep(Box::pin(life.live(me))).await;
-            // It takes nothing any more; its next incarnation may be long in coming.
-            self.mailbox.let_go();
             self.orders.finished.store(matches!(reason, ExitReason::Normal), Ordering::Release);
             self.exit.set(reason);
         }
@@ -365,6 +364,8 @@ impl<B: Behavior> Life<B> {
         let (mut turns, mut since) = (0_u32, None);
         loop {
             if orders.any() {
+                // An order may be long, and the last thing that it takes messages for.
+                mailbox.pass_on();
                 if baton.is_lent() {
                     // Orders may be long, and whoever polls this has nothing to do with them.
                     tokio::task::yield_now().await;
@@ -384,8 +385,7 @@ impl<B: Behavior> Life<B> {
                 continue;
             }
             if !behavior.takes_messages() {
-                mailbox.let_go();
-                mailbox.bell(consumer).park(|| orders.any()).await;
+                mailbox.wait_for(consumer, || orders.any()).await;
                 continue;
             }
             match mailbox.take(consumer) {
