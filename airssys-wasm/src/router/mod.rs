@@ -17,6 +17,8 @@ pub(crate) mod service;
 pub(crate) mod sleep;
 mod spawned;
 mod states;
+#[cfg(test)]
+mod tests;
 mod topics;
 pub(crate) mod waits;
 
