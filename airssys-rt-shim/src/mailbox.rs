@@ -2,44 +2,43 @@
 //!
 //! # Hot path
 //!
-//! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence and a load
-//!    while the consumer is busy).
-//! 2. [`Mailbox::take`]: one pop, one count of the room it made. The semaphore, with its mutex, sees that room only when somebody looks for it.
+//! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence and
+//!    a load while the consumer is busy).
+//! 2. [`Mailbox::take`]: one pop, one count of the room it made. The semaphore, with its mutex, sees that room only when
+//!    somebody looks for it.
 //!
 //! Bench rows `tell` and `ask` measure both.
 //!
 //! Storage is a channel of the list kind, made at the first message: the array kind allocates its capacity up front. The
-//! bound is kept by permits, which is also how a turn holds room for what it will send. Whoever holds *all* permits knows
-//! that nothing is queued and nobody is pushing, and may throw the storage away ([`Mailbox::compact`]).
-//!
-//! Senders that wait are woken for a batch of room, not for each message taken: woken one by one they would run in lockstep with the consumer, on one
-//! thread. What is kept back is let go as soon as the consumer finds nothing more to take, or its turn has to wait ([`Mailbox::let_go`]).
-//!
-//! Room is counted in places. Most messages take one; one with many bytes takes several ([`Size`]), so that the same permits bound the messages that wait
-//! and the bytes they have together, at the price of one.
+//! bound is kept by permits (`room.rs`), which is also how a turn holds room for what it will send. Whoever holds *all*
+//! permits knows that nothing is queued and nobody is pushing, and may throw the storage away ([`Mailbox::compact`]).
+//! What a consumer is handling is in its hand (`hand.rs`).
 //!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
 //!
-//! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or unwinds, the message goes back to the mailbox,
-//! not away. A closed mailbox is empty, and stays so until it is opened again.
+//! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or
+//! unwinds, the message goes back to the mailbox, not away. A closed mailbox is empty, and stays so until it is opened again.
 
-use std::ops::{Deref, DerefMut};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
+use self::hand::Hands;
+use self::room::Room;
 use crate::baton::Baton;
 use crate::doorbell::{Doorbell, Until};
 
+pub use self::hand::InHand;
+pub use self::reservation::Reservation;
+pub use self::room::{NoRoom, Size};
+
+mod hand;
+mod reservation;
+mod room;
 #[cfg(test)]
 mod tests;
-
-/// The most room that is kept back from those who wait for it.
-const MOST_KEPT_BACK: usize = 256;
 
 /// What happens to a message for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,9 +53,6 @@ pub enum Overflow {
     /// The oldest queued message is dropped for it.
     DropOldest,
 }
-
-/// By their numbers.
-const POLICIES: [Overflow; 4] = [Overflow::Wait, Overflow::Refuse, Overflow::DropNewest, Overflow::DropOldest];
 
 /// What became of an accepted message.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,42 +75,6 @@ pub enum NotSent<M> {
     Full(M),
     /// The address takes no messages any more.
     Closed(M),
-}
-
-/// Nothing can be reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoRoom {
-    /// There is none now.
-    Full,
-    /// There never will be.
-    Closed,
-}
-
-/// How a mailbox learns what its messages take of it.
-///
-/// A mailbox for `capacity` messages and `bytes` bytes has `capacity` places. A message takes one for each `bytes / capacity` bytes that it has, or has
-/// begun; all of them, where it has more than `bytes`: such a message waits there alone.
-pub struct Size<M> {
-    /// How many bytes it takes.
-    pub bytes: fn(&M) -> usize,
-    /// Writes into the message how many places it took.
-    pub keep: fn(&mut M, u32),
-    /// Reads what was written.
-    pub places: fn(&M) -> u32,
-}
-
-impl<M> Size<M> {
-    /// Each message takes one place, whatever it has.
-    const ONE: Self = Self { bytes: |_| 0, keep: |_, _| {}, places: |_| 1 };
-}
-
-/// Rounded up: the places together have less than one byte each too many.
-fn place_bytes(capacity: usize, bytes: usize) -> usize {
-    bytes.div_ceil(capacity).max(1)
-}
-
-fn bounded(capacity: usize) -> usize {
-    capacity.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
 }
 
 #[derive(Default)]
@@ -156,29 +116,11 @@ struct Queue<M> {
 /// assert_eq!(mailbox.take(0).unwrap().done(), "one");
 /// ```
 pub struct Mailbox<M> {
-    capacity: AtomicUsize,
-    /// The bytes of one place.
-    place_bytes: AtomicUsize,
+    room: Room,
     size: Size<M>,
-    /// An [`Overflow`], by its place in [`POLICIES`].
-    overflow: AtomicUsize,
-    room: Semaphore,
-    /// Room that takes made and the semaphore does not know of yet.
-    made: AtomicUsize,
-    /// Senders that wait for room.
-    waiting: AtomicUsize,
-    /// Told to those when it closes, or has another shape.
-    changed: Notify,
-    /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading "full". In it: the room that is to
-    /// go and is still taken, since the mailbox became smaller.
-    moving: Mutex<usize>,
     queue: ArcSwapOption<Queue<M>>,
     consumers: Box<[Consumer]>,
-    /// What a consumer held when its turn was cut off. Cold.
-    in_hand: Mutex<Vec<(usize, M)>>,
-    /// Whether `in_hand` may hold something, so that `take` need not lock it.
-    orphans: AtomicBool,
-    closed: AtomicBool,
+    hands: Hands<M>,
 }
 
 impl<M> Mailbox<M> {
@@ -206,35 +148,25 @@ impl<M> Mailbox<M> {
     /// ```
     #[must_use]
     pub fn sized(capacity: usize, bytes: usize, overflow: Overflow, consumers: usize, size: Size<M>) -> Self {
-        let capacity = bounded(capacity);
         Self {
-            capacity: AtomicUsize::new(capacity),
-            place_bytes: AtomicUsize::new(place_bytes(capacity, bytes)),
+            room: Room::new(capacity, bytes, overflow),
             size,
-            overflow: AtomicUsize::new(overflow as usize),
-            room: Semaphore::new(capacity),
-            made: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            changed: Notify::new(),
-            moving: Mutex::default(),
             queue: ArcSwapOption::empty(),
             consumers: (0..consumers.max(1)).map(|_| Consumer::default()).collect(),
-            in_hand: Mutex::default(),
-            orphans: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
+            hands: Hands::default(),
         }
     }
 
     /// How many messages it holds at most.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.capacity.load(Ordering::Relaxed)
+        self.room.capacity()
     }
 
     /// What happens when it is full.
     #[must_use]
     pub fn overflow(&self) -> Overflow {
-        POLICIES[self.overflow.load(Ordering::Relaxed)]
+        self.room.overflow()
     }
 
     /// How many messages are queued now; those in a hand are not counted.
@@ -246,19 +178,17 @@ impl<M> Mailbox<M> {
     /// Whether nothing is queued and no cut-off turn left a message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.orphans.load(Ordering::Acquire)
-            && self.queue.load().as_ref().is_none_or(|queue| queue.receiver.is_empty())
+        self.hands.is_empty() && !self.has_queued()
+    }
+
+    fn has_queued(&self) -> bool {
+        self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty())
     }
 
     /// Whether `consumer` would find something to take. What another one left is not for it: awake for that, it would keep
     /// its thread from whoever is to take it.
     fn has_something_for(&self, consumer: usize) -> bool {
-        let is_its_own = || {
-            let orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            orphans.iter().any(|(owner, _)| *owner == consumer)
-        };
-        self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty())
-            || (self.orphans.load(Ordering::Acquire) && is_its_own())
+        self.has_queued() || self.hands.has_of(consumer)
     }
 
     /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
@@ -270,7 +200,7 @@ impl<M> Mailbox<M> {
     /// Whether it takes no messages any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.room.is_closed()
     }
 
     /// The bell that consumer `consumer` sleeps on; the last one's for a number that is too large.
@@ -309,8 +239,8 @@ impl<M> Mailbox<M> {
     }
 
     fn try_send_by(&self, message: M, waking: Waking) -> Result<Sent<M>, NotSent<M>> {
-        let places = self.places((self.size.bytes)(&message));
-        match self.try_reserve_places(places) {
+        let places = self.room.places((self.size.bytes)(&message));
+        match self.room.take(places) {
             Ok(()) => self.push(message, places, waking),
             Err(NoRoom::Closed) => Err(NotSent::Closed(message)),
             Err(NoRoom::Full) => match self.overflow() {
@@ -329,7 +259,7 @@ impl<M> Mailbox<M> {
     pub async fn send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
         match self.try_send(message) {
             Err(NotSent::Full(message)) if self.overflow() == Overflow::Wait => {
-                match self.wait_for_places((self.size.bytes)(&message)).await {
+                match self.room.wait((self.size.bytes)(&message)).await {
                     Ok(places) => self.push(message, places, Waking::Ring),
                     Err(_closed) => Err(NotSent::Closed(message)),
                 }
@@ -338,49 +268,10 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Takes room for one message of so many bytes without waiting. The dropping policies take none: what is sent later is subject to them.
-    ///
-    /// # Errors
-    ///
-    /// [`NoRoom`].
-    pub fn try_reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation<M>, NoRoom> {
-        let held = match self.overflow() {
-            Overflow::Wait | Overflow::Refuse => {
-                let places = self.places(bytes);
-                self.try_reserve_places(places)?;
-                places
-            }
-            Overflow::DropNewest | Overflow::DropOldest => {
-                if self.is_closed() {
-                    return Err(NoRoom::Closed);
-                }
-                0
-            }
-        };
-        Ok(Reservation { mailbox: Arc::clone(self), held })
-    }
-
-    /// Takes room for one message of so many bytes, waiting for it where the policy is to wait.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mailbox::try_reserve`].
-    pub async fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation<M>, NoRoom> {
-        match self.try_reserve(bytes) {
-            Err(NoRoom::Full) if self.overflow() == Overflow::Wait => {
-                let held = self.wait_for_places(bytes).await?;
-                Ok(Reservation { mailbox: Arc::clone(self), held })
-            }
-            settled => settled,
-        }
-    }
-
     /// Takes the next message: first what a cut-off turn of this consumer left, then the queue in order.
     pub fn take(&self, consumer: usize) -> Option<InHand<'_, M>> {
-        if self.orphans.load(Ordering::Acquire)
-            && let Some(message) = self.adopt(consumer)
-        {
-            return Some(InHand { mailbox: self, consumer, message: Some(message), adopted: true });
+        if let Some(message) = self.hands.take(consumer) {
+            return Some(InHand::new(self, consumer, message, true));
         }
         let message = {
             let queue = self.queue.load();
@@ -390,16 +281,12 @@ impl<M> Mailbox<M> {
             self.let_go();
             return None;
         };
-        let places = (self.size.places)(&message) as usize;
-        let made = self.made.fetch_add(places, Ordering::SeqCst) + places;
-        if made >= self.batch() && self.waiting.load(Ordering::SeqCst) > 0 {
-            self.move_room();
-        }
+        self.room.give_back((self.size.places)(&message));
         if self.consumers.len() > 1 && !self.is_empty() {
             // Two rings that met one sleeper are one: whoever wakes passes it on.
             self.ring();
         }
-        Some(InHand { mailbox: self, consumer, message: Some(message), adopted: false })
+        Some(InHand::new(self, consumer, message, false))
     }
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.
@@ -416,7 +303,7 @@ impl<M> Mailbox<M> {
 
     /// A consumer has something else to do than to take the message that it may have been woken for.
     pub(crate) fn pass_on(&self) {
-        if self.consumers.len() > 1 && self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty()) {
+        if self.consumers.len() > 1 && self.has_queued() {
             self.ring();
         }
     }
@@ -444,49 +331,20 @@ impl<M> Mailbox<M> {
     /// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
     /// ```
     pub fn close(&self) -> Vec<M> {
-        if !self.closed.swap(true, Ordering::SeqCst) {
-            self.changed.notify_waiters();
-        }
+        self.room.close();
         self.drain().unwrap_or_default()
     }
 
     /// Opens it again after [`Mailbox::close`], empty.
     pub fn reopen(&self) {
         // Locked: whoever sees that it is closed hands back what is in it, and nothing that is sent from now on.
-        let _drained = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        self.closed.store(false, Ordering::SeqCst);
+        let _drained = self.hands.lock();
+        self.room.open();
     }
 
     /// Lets those who wait for room have what there is. To be called when the consumer will not take again soon.
     pub fn let_go(&self) {
-        // A waiter counts itself before it looks at `made`, so either it or this sees the other.
-        if self.waiting.load(Ordering::SeqCst) > 0 && self.made.load(Ordering::SeqCst) > 0 {
-            self.move_room();
-        }
-    }
-
-    /// How much room is made before those who wait for it are woken.
-    fn batch(&self) -> usize {
-        (self.capacity() / 2).clamp(1, MOST_KEPT_BACK)
-    }
-
-    fn move_room(&self) {
-        self.move_made(&mut self.moving.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn move_made(&self, owed: &mut usize) {
-        let made = self.made.swap(0, Ordering::SeqCst);
-        let kept = made.min(*owed);
-        *owed -= kept;
-        if made > kept {
-            self.room.add_permits(made - kept);
-        }
-    }
-
-    /// Gives it another size and another policy; its bytes are as many as before for each place. See [`Mailbox::resize`].
-    pub fn reshape(&self, capacity: usize, overflow: Overflow) {
-        let bytes = self.place_bytes.load(Ordering::Relaxed).saturating_mul(bounded(capacity));
-        self.resize(capacity, bytes, overflow);
+        self.room.let_go();
     }
 
     /// Gives it another size and another policy. Nothing that is queued, and no room that somebody holds, is lost: one that becomes smaller takes nothing
@@ -504,100 +362,12 @@ impl<M> Mailbox<M> {
     /// assert_eq!(mailbox.try_send("two"), Ok(Sent::Queued));
     /// ```
     pub fn resize(&self, capacity: usize, bytes: usize, overflow: Overflow) {
-        let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        let capacity = bounded(capacity);
-        let before = self.capacity.swap(capacity, Ordering::Relaxed);
-        self.place_bytes.store(place_bytes(capacity, bytes), Ordering::Relaxed);
-        self.overflow.store(overflow as usize, Ordering::Relaxed);
-        // Who waits may need fewer places now, and must not wait for more than there are.
-        self.changed.notify_waiters();
-        self.move_made(&mut owed);
-        match capacity.checked_sub(before) {
-            Some(more) => {
-                let kept = more.min(*owed);
-                *owed -= kept;
-                self.room.add_permits(more - kept);
-            }
-            None => {
-                *owed += before - capacity;
-                *owed -= self.room.forget_permits(*owed);
-            }
-        }
+        self.room.resize(capacity, bytes, overflow);
     }
 
     /// Gives the storage back where nothing is queued and nobody holds room. Returns whether it did.
     pub fn compact(&self) -> bool {
-        // Locked, so that it does not grow meanwhile: all of it is what it was before.
-        let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        self.move_made(&mut owed);
-        let Ok(all) = u32::try_from(self.capacity() + *owed) else { return false };
-        match self.room.try_acquire_many(all) {
-            Ok(_everything) => {
-                self.queue.store(None);
-                true
-            }
-            Err(_in_use) => false,
-        }
-    }
-
-    /// How many places a message of so many bytes takes.
-    fn places(&self, bytes: usize) -> u32 {
-        let place_bytes = self.place_bytes.load(Ordering::Relaxed);
-        // Nearly all messages are smaller than a place, and a division costs more than the permit.
-        if bytes <= place_bytes {
-            return 1;
-        }
-        u32::try_from(bytes.div_ceil(place_bytes).min(self.capacity())).unwrap_or(u32::MAX)
-    }
-
-    fn try_reserve_places(&self, places: u32) -> Result<(), NoRoom> {
-        match self.permit(places) {
-            Err(NoRoom::Full) => {
-                self.move_room();
-                self.permit(places)
-            }
-            settled => settled,
-        }
-    }
-
-    fn permit(&self, places: u32) -> Result<(), NoRoom> {
-        if self.is_closed() {
-            return Err(NoRoom::Closed);
-        }
-        match self.room.try_acquire_many(places) {
-            Ok(permit) => {
-                permit.forget();
-                Ok(())
-            }
-            Err(TryAcquireError::NoPermits) => Err(NoRoom::Full),
-            Err(TryAcquireError::Closed) => Err(NoRoom::Closed),
-        }
-    }
-
-    /// Waits for room for a message of so many bytes; how many places that is.
-    async fn wait_for_places(&self, bytes: usize) -> Result<u32, NoRoom> {
-        let _counted = Waiting::new(&self.waiting);
-        self.move_room();
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            // From here on no change is missed.
-            changed.as_mut().enable();
-            if self.is_closed() {
-                return Err(NoRoom::Closed);
-            }
-            let places = self.places(bytes);
-            tokio::select! {
-                biased;
-                permit = self.room.acquire_many(places) => return match permit {
-                    Ok(permit) if !self.is_closed() => {
-                        permit.forget();
-                        Ok(places)
-                    }
-                    _ => Err(NoRoom::Closed),
-                },
-                () = changed => {}
-            }
-        }
+        self.room.with_all_of_it(|| self.queue.store(None))
     }
 
     /// Pushes with so many places held, which pass to the message.
@@ -617,7 +387,7 @@ impl<M> Mailbox<M> {
         if !ran {
             self.ring();
         }
-        if self.closed.load(Ordering::SeqCst)
+        if self.is_closed()
             && let Some(rest) = self.drain()
         {
             return Ok(Sent::Stranded(rest));
@@ -634,10 +404,10 @@ impl<M> Mailbox<M> {
             let is_last = oldest.is_none();
             if let Some(oldest) = oldest {
                 // Let go before more is taken: two senders that each kept a part would wait for each other.
-                self.made.fetch_add((self.size.places)(&oldest) as usize, Ordering::SeqCst);
+                self.room.give_back((self.size.places)(&oldest));
                 evicted.push(oldest);
             }
-            match self.try_reserve_places(places) {
+            match self.room.take(places) {
                 Ok(()) => break,
                 Err(NoRoom::Closed) if evicted.is_empty() => return Err(NotSent::Closed(message)),
                 Err(NoRoom::Full) if !is_last => {}
@@ -682,152 +452,23 @@ impl<M> Mailbox<M> {
         })
     }
 
-    fn adopt(&self, consumer: usize) -> Option<M> {
-        let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = orphans.iter().position(|(owner, _)| *owner == consumer)?;
-        let (_, message) = orphans.remove(mine);
-        self.orphans.store(!orphans.is_empty(), Ordering::Release);
-        Some(message)
-    }
-
-    fn put_back(&self, consumer: usize, message: M) {
-        {
-            let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            orphans.push((consumer, message));
-            self.orphans.store(true, Ordering::Release);
-        }
-        // Who was cut off takes nothing for a while, as long as its restart lasts.
-        self.let_go();
-        self.bell(consumer).ring();
-    }
-
     /// What a closed mailbox holds; none where it was opened again meanwhile.
     fn drain(&self) -> Option<Vec<M>> {
         let rest = {
-            let mut orphans = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut left = self.hands.lock();
             if !self.is_closed() {
                 return None;
             }
-            self.orphans.store(false, Ordering::Release);
-            let mut rest: Vec<M> = orphans.drain(..).map(|(_, message)| message).collect();
+            let mut rest = self.hands.empty(&mut left);
             let taken = rest.len();
             if let Some(queue) = self.queue.load().as_ref() {
                 rest.extend(queue.receiver.try_iter());
             }
-            let made: u32 = rest[taken..].iter().map(self.size.places).sum();
-            self.made.fetch_add(made as usize, Ordering::SeqCst);
+            self.room.give_back(rest[taken..].iter().map(self.size.places).sum());
             rest
         };
         self.let_go();
         Some(rest)
-    }
-}
-
-/// One sender that waits for room.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Room for one message, held until it is sent or given up.
-pub struct Reservation<M> {
-    mailbox: Arc<Mailbox<M>>,
-    /// The places it holds; none where the policy is to drop.
-    held: u32,
-}
-
-impl<M> Reservation<M> {
-    /// The mailbox it is in.
-    #[must_use]
-    pub fn mailbox(&self) -> &Arc<Mailbox<M>> {
-        &self.mailbox
-    }
-
-    /// Sends. It fails only where the mailbox was closed meanwhile, or a dropping policy says so.
-    ///
-    /// # Errors
-    ///
-    /// [`NotSent::Closed`].
-    pub fn send(mut self, message: M) -> Result<Sent<M>, NotSent<M>> {
-        match std::mem::take(&mut self.held) {
-            0 => self.mailbox.try_send(message),
-            places => self.mailbox.push(message, places, Waking::Ring),
-        }
-    }
-}
-
-impl<M> Drop for Reservation<M> {
-    fn drop(&mut self) {
-        if self.held > 0 {
-            self.mailbox.made.fetch_add(self.held as usize, Ordering::SeqCst);
-            self.mailbox.let_go();
-        }
-    }
-}
-
-/// The message that a consumer is handling.
-///
-/// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the next
-/// incarnation of the same consumer.
-pub struct InHand<'a, M> {
-    mailbox: &'a Mailbox<M>,
-    consumer: usize,
-    message: Option<M>,
-    adopted: bool,
-}
-
-impl<M> InHand<'_, M> {
-    /// Whether a former incarnation held it already and did not finish.
-    #[must_use]
-    pub fn adopted(&self) -> bool {
-        self.adopted
-    }
-
-    /// Ends its stay: it was handled, or becomes a dead letter.
-    #[must_use]
-    pub fn done(mut self) -> M {
-        match self.message.take() {
-            Some(message) => message,
-            None => unreachable!("a hand holds a message until it is done or dropped"),
-        }
-    }
-}
-
-impl<M> Deref for InHand<'_, M> {
-    type Target = M;
-
-    fn deref(&self) -> &M {
-        match &self.message {
-            Some(message) => message,
-            None => unreachable!("a hand holds a message until it is done or dropped"),
-        }
-    }
-}
-
-impl<M> DerefMut for InHand<'_, M> {
-    fn deref_mut(&mut self) -> &mut M {
-        match &mut self.message {
-            Some(message) => message,
-            None => unreachable!("a hand holds a message until it is done or dropped"),
-        }
-    }
-}
-
-impl<M> Drop for InHand<'_, M> {
-    fn drop(&mut self) {
-        if let Some(message) = self.message.take() {
-            self.mailbox.put_back(self.consumer, message);
-        }
     }
 }
 

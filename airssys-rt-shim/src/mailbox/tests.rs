@@ -291,7 +291,7 @@ async fn a_close_sends_all_away_who_wait_for_room() {
             tokio::spawn(async move { mailbox.send(n).await })
         })
         .collect();
-    while mailbox.waiting.load(Ordering::SeqCst) < 5 {
+    while mailbox.room.waiting.load(Ordering::SeqCst) < 5 {
         tokio::task::yield_now().await;
     }
     assert_eq!(mailbox.close(), []);
@@ -378,7 +378,7 @@ fn whatever_its_size_becomes_it_takes_as_much_as_that_and_loses_nothing() {
                 },
                 _ => {
                     capacity = 1 + (random >> 40) as usize % 9;
-                    mailbox.reshape(capacity, Overflow::Refuse);
+                    mailbox.resize(capacity, usize::MAX, Overflow::Refuse);
                     let empty = queued.is_empty() && held.is_empty();
                     assert_eq!(mailbox.compact(), empty, "seed {seed}, step {step}");
                 }
@@ -396,7 +396,7 @@ async fn one_that_grows_lets_those_in_who_wait() {
         async move { mailbox.send(2).await }
     });
     tokio::task::yield_now().await;
-    mailbox.reshape(2, Overflow::DropOldest);
+    mailbox.resize(2, usize::MAX, Overflow::DropOldest);
     assert_eq!(sender.await.unwrap(), Ok(Sent::Queued));
     assert_eq!(mailbox.try_send(3), Ok(Sent::Evicted(vec![1])), "the policy is the new one");
     assert_eq!(rest(&mailbox), [2, 3]);
@@ -463,7 +463,7 @@ fn senders_of_large_messages_that_drop_the_oldest_never_wait_for_each_other() {
 fn who_drops_the_oldest_does_not_wait_for_room_that_turns_hold() {
     let mailbox = mailbox(2, Overflow::Refuse);
     let _held = (mailbox.try_reserve(0).unwrap(), mailbox.try_reserve(0).unwrap());
-    mailbox.reshape(2, Overflow::DropOldest);
+    mailbox.resize(2, usize::MAX, Overflow::DropOldest);
     assert_eq!(mailbox.try_send(1), Ok(Sent::Dropped(1)));
 }
 
@@ -488,7 +488,7 @@ async fn who_waits_with_a_large_message_gets_in_when_the_mailbox_becomes_smaller
 fn senders_get_by_where_a_turn_holds_all_room_and_the_policy_becomes_to_drop_the_oldest() {
     let mailbox = mailbox(2, Overflow::Wait);
     let held: Vec<_> = (0..2).map(|_| mailbox.try_reserve(0).unwrap()).collect();
-    mailbox.reshape(2, Overflow::DropOldest);
+    mailbox.resize(2, usize::MAX, Overflow::DropOldest);
     // On threads of their own, so that one that never comes back fails the test instead of keeping it.
     let (done, heard) = std::sync::mpsc::channel();
     const SENDERS: u32 = 4;

@@ -1,0 +1,119 @@
+//! The message that a consumer is handling, and where it is kept when its turn is cut off.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Mailbox;
+
+/// What consumers held when their turns were cut off, each with the number of its consumer. Cold.
+pub(super) struct Hands<M> {
+    left: Mutex<Vec<(usize, M)>>,
+    /// Whether there may be something, so that a take need not lock it.
+    any: AtomicBool,
+}
+
+impl<M> Default for Hands<M> {
+    fn default() -> Self {
+        Self { left: Mutex::default(), any: AtomicBool::new(false) }
+    }
+}
+
+impl<M> Hands<M> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<(usize, M)>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_of(&self, consumer: usize) -> bool {
+        !self.is_empty() && self.lock().iter().any(|(owner, _)| *owner == consumer)
+    }
+
+    pub(super) fn take(&self, consumer: usize) -> Option<M> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut left = self.lock();
+        let mine = left.iter().position(|(owner, _)| *owner == consumer)?;
+        let (_, message) = left.remove(mine);
+        self.any.store(!left.is_empty(), Ordering::Release);
+        Some(message)
+    }
+
+    fn put(&self, consumer: usize, message: M) {
+        let mut left = self.lock();
+        left.push((consumer, message));
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// All that there is, by whoever has locked it.
+    pub(super) fn empty(&self, left: &mut Vec<(usize, M)>) -> Vec<M> {
+        self.any.store(false, Ordering::Release);
+        left.drain(..).map(|(_, message)| message).collect()
+    }
+}
+
+/// The message that a consumer is handling.
+///
+/// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the next
+/// incarnation of the same consumer.
+pub struct InHand<'a, M> {
+    mailbox: &'a Mailbox<M>,
+    consumer: usize,
+    message: Option<M>,
+    adopted: bool,
+}
+
+impl<'a, M> InHand<'a, M> {
+    pub(super) fn new(mailbox: &'a Mailbox<M>, consumer: usize, message: M, adopted: bool) -> Self {
+        Self { mailbox, consumer, message: Some(message), adopted }
+    }
+
+    /// Whether a former incarnation held it already and did not finish.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Ends its stay: it was handled, or becomes a dead letter.
+    #[must_use]
+    pub fn done(mut self) -> M {
+        match self.message.take() {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> Deref for InHand<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        match &self.message {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> DerefMut for InHand<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        match &mut self.message {
+            Some(message) => message,
+            None => unreachable!("a hand holds a message until it is done or dropped"),
+        }
+    }
+}
+
+impl<M> Drop for InHand<'_, M> {
+    fn drop(&mut self) {
+        let Some(message) = self.message.take() else { return };
+        self.mailbox.hands.put(self.consumer, message);
+        // Who was cut off takes nothing for a while, as long as its restart lasts.
+        self.mailbox.let_go();
+        self.mailbox.bell(self.consumer).ring();
+    }
+}
