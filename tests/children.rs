@@ -360,18 +360,21 @@ async fn temporary_children_can_still_be_spawned_after_an_apply_when_their_group
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_after_an_apply_has_the_mailbox_that_the_apply_gave() {
     let keyed = "\n[[service]]\nname = \"keyed\"\nrelease = \"@prober\"\nkeyed = {}\n";
-    let text = topology("", "spawned = {}").replace("send = [\"worker/*\"]", "send = [\"worker/*\", \"keyed/*\"]") + keyed;
+    let text =
+        topology("", "spawned = {}").replace("send = [\"worker/*\"]", "send = [\"worker/*\", \"keyed/*\"]") + keyed;
     let mesh = Mesh::start(&text).await;
     mesh.ok("overseer", &spawn("before")).await;
     mesh.ok("keyed/before", &Command::Count).await;
-    let smaller = |text: &str, of: &str| text.replace(of, &format!("{of}\nmailbox = {{ capacity = 1, overflow = \"refuse\" }}"));
+    let smaller =
+        |text: &str, of: &str| text.replace(of, &format!("{of}\nmailbox = {{ capacity = 1, overflow = \"refuse\" }}"));
     let file = mesh.folder.path().join("edited.toml");
     std::fs::write(&file, with_guests(&smaller(&smaller(&text, "spawned = {}"), "keyed = {}"))).unwrap();
     mesh.runtime.apply(Topology::read(&file).unwrap(), DeployOptions::default()).await.unwrap();
     mesh.ok("overseer", &spawn("after")).await;
     for to in ["worker/before", "worker/after", "keyed/before", "keyed/after"] {
         // What the first one takes is held until the turn is over, so that nothing is left for the second one.
-        let outcomes = mesh.ok("overseer", &Command::Do(vec![send(to, &Command::Quiet), send(to, &Command::Quiet)])).await;
+        let outcomes =
+            mesh.ok("overseer", &Command::Do(vec![send(to, &Command::Quiet), send(to, &Command::Quiet)])).await;
         assert_eq!(outcomes[0], json!({ "ok": null }), "{to}");
         assert_eq!(outcomes[1]["err"]["name"], "overloaded", "{to}: {outcomes}");
     }

@@ -44,10 +44,7 @@ impl Doorbell {
     /// Wakes the consumer where it sleeps until there is a message; whether it did. The caller has fenced already.
     pub(crate) fn ring_for_message(&self) -> bool {
         let woken = self.asleep.load(Ordering::Relaxed) == Until::Message as u8
-            && self
-                .asleep
-                .compare_exchange(Until::Message as u8, AWAKE, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok();
+            && self.asleep.compare_exchange(Until::Message as u8, AWAKE, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if woken {
             self.waker.wake();
         }

@@ -32,27 +32,13 @@ use crate::doorbell::{Doorbell, Until};
 
 pub use self::hand::InHand;
 pub use self::reservation::Reservation;
-pub use self::room::{NoRoom, Size};
+pub use self::room::{NoRoom, Overflow, Size};
 
 mod hand;
 mod reservation;
 mod room;
 #[cfg(test)]
 mod tests;
-
-/// What happens to a message for which there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overflow {
-    /// The sender waits for room. The default.
-    #[default]
-    Wait,
-    /// The sender is told so.
-    Refuse,
-    /// The new message is dropped.
-    DropNewest,
-    /// The oldest queued message is dropped for it.
-    DropOldest,
-}
 
 /// What became of an accepted message.
 #[derive(Debug, PartialEq, Eq)]
@@ -271,7 +257,7 @@ impl<M> Mailbox<M> {
     /// Takes the next message: first what a cut-off turn of this consumer left, then the queue in order.
     pub fn take(&self, consumer: usize) -> Option<InHand<'_, M>> {
         if let Some(message) = self.hands.take(consumer) {
-            return Some(InHand::new(self, consumer, message, true));
+            return Some(self.hand(consumer, message, true));
         }
         let message = {
             let queue = self.queue.load();
@@ -286,7 +272,11 @@ impl<M> Mailbox<M> {
             // Two rings that met one sleeper are one: whoever wakes passes it on.
             self.ring();
         }
-        Some(InHand::new(self, consumer, message, false))
+        Some(self.hand(consumer, message, false))
+    }
+
+    fn hand(&self, consumer: usize, message: M, adopted: bool) -> InHand<'_, M> {
+        InHand::new((&self.hands, &self.room, self.bell(consumer)), consumer, message, adopted)
     }
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.
@@ -447,9 +437,9 @@ impl<M> Mailbox<M> {
 
     /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be woken then.
     fn run(&self, stack: usize) -> bool {
-        self.consumers.iter().any(|Consumer { bell, baton }| {
-            bell.waits_for_message() && baton.run(stack, || bell.waits_for_message())
-        })
+        self.consumers
+            .iter()
+            .any(|Consumer { bell, baton }| bell.waits_for_message() && baton.run(stack, || bell.waits_for_message()))
     }
 
     /// What a closed mailbox holds; none where it was opened again meanwhile.

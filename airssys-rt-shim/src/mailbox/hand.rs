@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Mailbox;
+use super::room::Room;
+use crate::doorbell::Doorbell;
 
 /// What consumers held when their turns were cut off, each with the number of its consumer. Cold.
 pub(super) struct Hands<M> {
@@ -61,15 +62,22 @@ impl<M> Hands<M> {
 /// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the next
 /// incarnation of the same consumer.
 pub struct InHand<'a, M> {
-    mailbox: &'a Mailbox<M>,
+    hands: &'a Hands<M>,
+    room: &'a Room,
+    bell: &'a Doorbell,
     consumer: usize,
     message: Option<M>,
     adopted: bool,
 }
 
 impl<'a, M> InHand<'a, M> {
-    pub(super) fn new(mailbox: &'a Mailbox<M>, consumer: usize, message: M, adopted: bool) -> Self {
-        Self { mailbox, consumer, message: Some(message), adopted }
+    pub(super) fn new(
+        (hands, room, bell): (&'a Hands<M>, &'a Room, &'a Doorbell),
+        consumer: usize,
+        message: M,
+        adopted: bool,
+    ) -> Self {
+        Self { hands, room, bell, consumer, message: Some(message), adopted }
     }
 
     /// Whether a former incarnation held it already and did not finish.
@@ -111,9 +119,9 @@ impl<M> DerefMut for InHand<'_, M> {
 impl<M> Drop for InHand<'_, M> {
     fn drop(&mut self) {
         let Some(message) = self.message.take() else { return };
-        self.mailbox.hands.put(self.consumer, message);
+        self.hands.put(self.consumer, message);
         // Who was cut off takes nothing for a while, as long as its restart lasts.
-        self.mailbox.let_go();
-        self.mailbox.bell(self.consumer).ring();
+        self.room.let_go();
+        self.bell.ring();
     }
 }

@@ -13,10 +13,22 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
-use super::Overflow;
-
 /// The most room that is kept back from those who wait for it.
 const MOST_KEPT_BACK: usize = 256;
+
+/// What happens to a message for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// The sender waits for room. The default.
+    #[default]
+    Wait,
+    /// The sender is told so.
+    Refuse,
+    /// The new message is dropped.
+    DropNewest,
+    /// The oldest queued message is dropped for it.
+    DropOldest,
+}
 
 /// By their numbers.
 const POLICIES: [Overflow; 4] = [Overflow::Wait, Overflow::Refuse, Overflow::DropNewest, Overflow::DropOldest];
@@ -204,7 +216,7 @@ impl Room {
         }
     }
 
-    /// Gives it another size and another policy. See [`Mailbox::resize`](super::Mailbox::resize).
+    /// Gives it another size and another policy. What is taken stays taken; who waits looks again.
     pub(super) fn resize(&self, capacity: usize, bytes: usize, overflow: Overflow) {
         let mut owed = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let capacity = bounded(capacity);

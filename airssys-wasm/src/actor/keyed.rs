@@ -30,7 +30,7 @@ use crate::events::Events;
 use crate::message::DeadReason;
 use crate::router::Mesh;
 use crate::router::on_demand::OnDemand;
-use crate::router::place::Target;
+use crate::router::place::Place;
 use crate::router::service::Service;
 use crate::router::sleep::Sleeper;
 use crate::settings::{ALL, ASIDE, KeyedRules, Terms};
@@ -73,7 +73,7 @@ struct Awakened {
 
 /// A keyed actor that sleeps, and what is to be known when it wakes.
 struct Asleep {
-    own: Target,
+    own: Arc<Place>,
     past: Past,
 }
 
@@ -205,7 +205,7 @@ impl Roster {
     }
 
     /// Those whose state has yet to be put back, or brought back, under a release that came back.
-    pub(crate) fn returning(&self) -> Vec<Target> {
+    pub(crate) fn returning(&self) -> Vec<Arc<Place>> {
         let awakened = self.lock();
         let asleep = awakened.asleep.values().filter(|asleep| asleep.past.returning().is_some());
         let awake = awakened.posts.values().filter(|post| post.live.returning().is_some());
@@ -242,7 +242,7 @@ impl Roster {
             }
         });
         let known = keys.values().filter_map(|key| self.service.find(None, Some(key)).ok()?.place().ok().cloned());
-        let mut own: Vec<Target> = known.collect();
+        let mut own: Vec<Arc<Place>> = known.collect();
         if own.is_empty() {
             own.extend(keyed.nobody());
         }
@@ -255,7 +255,7 @@ impl Roster {
         Some(self.serving(nobody, template, terms))
     }
 
-    fn serving(&self, own: Target, template: &Arc<Template>, terms: &Arc<Terms>) -> Serving {
+    fn serving(&self, own: Arc<Place>, template: &Arc<Template>, terms: &Arc<Terms>) -> Serving {
         Serving { template: Arc::clone(template), identity: identity(&self.mesh, &self.service, own, 0, terms) }
     }
 
@@ -345,7 +345,7 @@ impl Roster {
     /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations. That, and what serves in its place.
     pub(super) fn enter(
         &self,
-        own: Target,
+        own: Arc<Place>,
         make: impl FnOnce(&Arc<Live>) -> Arc<WorkerStart<ComponentActor>>,
     ) -> (Arc<WorkerStart<ComponentActor>>, Arc<Live>) {
         let address: Box<str> = own.address().as_str().into();
@@ -426,7 +426,7 @@ pub(crate) struct Controller {
     roster: Arc<Roster>,
     asked: mpsc::UnboundedReceiver<Address>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
-    waiting: VecDeque<Target>,
+    waiting: VecDeque<Arc<Place>>,
     awake: VecDeque<Awake>,
     awake_count: usize,
     /// How often somebody was woken.
@@ -440,7 +440,7 @@ struct Awake {
     starting: bool,
     /// Whether it is gone already.
     gone: bool,
-    place: Target,
+    place: Arc<Place>,
     start: Arc<WorkerStart<ComponentActor>>,
     live: Arc<Live>,
     idle_since: Option<Instant>,
@@ -605,7 +605,7 @@ impl Controller {
         self.awake.iter().filter(|awake| awake.live.is_suspended() || awake.live.is_set_aside()).count()
     }
 
-    fn wake(&mut self, place: Target) {
+    fn wake(&mut self, place: Arc<Place>) {
         self.wakings += 1;
         let number = self.wakings;
         let (start, live) = self.roster.enter(Arc::clone(&place), |live| self.worker(&place, number, live));
@@ -639,7 +639,7 @@ impl Controller {
         });
     }
 
-    fn worker(&self, place: &Target, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
+    fn worker(&self, place: &Arc<Place>, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let news = self.news.0.clone();
         let (aside, address) = (Arc::clone(&live), place.address().clone());
@@ -688,7 +688,7 @@ impl Controller {
     }
 
     /// What waits for an actor that cannot be started would wait for ever.
-    fn bury_all(&self, place: &Target, crash: &Crash) {
+    fn bury_all(&self, place: &Arc<Place>, crash: &Crash) {
         while let Some(hand) = place.inbox.mailbox().take(0) {
             self.mesh.bury(*hand.done(), DeadReason::Crashed(crash.clone()));
         }

@@ -13,7 +13,7 @@ use super::spec::{ServiceSpec, identity};
 use super::{ComponentActor, Live, Serving};
 use crate::engine::Engines;
 use crate::router::Mesh;
-use crate::router::place::Target;
+use crate::router::place::Place;
 use crate::router::service::{Asked, Service, ServiceShape};
 use crate::settings::Multiplicity;
 
@@ -90,7 +90,7 @@ impl ServiceSpec {
             _ => 1,
         };
         let fixed = service.directory.fixed().iter();
-        let places: Vec<(Target, usize)> =
+        let places: Vec<(Arc<Place>, usize)> =
             fixed.flat_map(|place| (0..consumers).map(|consumer| (Arc::clone(place), consumer))).collect();
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;

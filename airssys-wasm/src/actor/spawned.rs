@@ -20,7 +20,7 @@ use crate::engine::Engines;
 use crate::error::Crash;
 use crate::message::DownReason;
 use crate::router::Mesh;
-use crate::router::place::{Ask, Target};
+use crate::router::place::{Ask, Place};
 use crate::router::service::Service;
 use crate::settings::SpawnedRules;
 
@@ -35,11 +35,11 @@ pub(crate) struct Controller {
     asked: mpsc::UnboundedReceiver<Ask>,
     not_started: (mpsc::UnboundedSender<NotStarted>, mpsc::UnboundedReceiver<NotStarted>),
     /// Those who wait for the supervisor.
-    waiting: Vec<Target>,
+    waiting: Vec<Arc<Place>>,
 }
 
 /// A child that the supervisor did not take, and how that stood then.
-type NotStarted = (Target, Standing);
+type NotStarted = (Arc<Place>, Standing);
 
 /// The supervisor of the children, and what starts them.
 pub(super) fn supervisor(
@@ -118,7 +118,7 @@ impl Controller {
         }
     }
 
-    fn stop(&mut self, child: &Target) {
+    fn stop(&mut self, child: &Arc<Place>) {
         // It is asked for when this returns; that the child is gone is told when it is.
         drop(self.supervisor.terminate_child(ChildId::from(child.address().as_str())));
         if let Some(at) = self.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, child)) {
@@ -127,11 +127,11 @@ impl Controller {
         }
     }
 
-    fn gone(&self, child: &Target, reason: DownReason) {
+    fn gone(&self, child: &Arc<Place>, reason: DownReason) {
         gone(&self.mesh, &self.roster, child, reason);
     }
 
-    fn start(&self, child: Target) {
+    fn start(&self, child: Arc<Place>) {
         if child.child().is_some_and(|child| child.is_stopping()) {
             return self.gone(&child, DownReason::Stopped);
         }
@@ -162,7 +162,7 @@ impl Controller {
         });
     }
 
-    fn worker(&self, own: Target, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
+    fn worker(&self, own: Arc<Place>, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, live) = (Arc::clone(&self.engines), Arc::clone(live));
         let (mesh, roster) = (Arc::clone(&self.mesh), Arc::clone(&self.roster));
         let (aside, address) = (Arc::clone(&live), own.address().clone());
@@ -178,6 +178,6 @@ impl Controller {
 }
 
 /// A child will not be started again; `reason` is why, where it is not known better. Only the first time says something.
-fn gone(mesh: &Mesh, roster: &Roster, child: &Target, reason: DownReason) {
+fn gone(mesh: &Mesh, roster: &Roster, child: &Arc<Place>, reason: DownReason) {
     mesh.child_is_gone(child, reason, || roster.leave(child.address()));
 }

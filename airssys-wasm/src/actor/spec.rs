@@ -7,7 +7,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use crate::address::Address;
 use crate::engine::Template;
 use crate::router::Mesh;
-use crate::router::place::Target;
+use crate::router::place::Place;
 use crate::router::service::Service;
 use crate::settings::{MailboxShape, Multiplicity, Terms};
 use crate::state::durable::ServiceStates;
@@ -39,7 +39,7 @@ pub(crate) struct ServiceSpec {
 pub(super) fn identity(
     mesh: &Arc<Mesh>,
     service: &Arc<Service>,
-    own: Target,
+    own: Arc<Place>,
     consumer: usize,
     terms: &Arc<Terms>,
 ) -> Arc<Identity> {

@@ -18,7 +18,7 @@ use crate::actor::{
     Swapped, start,
 };
 use crate::error::Crash;
-use crate::router::place::Target;
+use crate::router::place::Place;
 
 /// How long it waits before it looks again at an actor that ended over what it was asked, or that sleeps.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
@@ -301,7 +301,7 @@ impl Order {
     pub(super) async fn bring_back(&self, roster: &Roster) {
         // It moves on with each that has come to it: they come one after the other, as many as may be awake.
         let until = Mutex::new(Instant::now() + self.options.handover_deadline);
-        let back = |target: Target| {
+        let back = |target: Arc<Place>| {
             let until = &until;
             async move {
                 while roster.is_returning(target.address()) && !target.inbox.mailbox().is_closed() {

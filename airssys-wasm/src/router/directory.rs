@@ -1,14 +1,16 @@
 //! Where a service finds the place of a key: there are always as many, one a key, or one a child.
 
+use std::sync::Arc;
+
 use super::on_demand::OnDemand;
-use super::place::{Target, lane_of};
+use super::place::{Place, lane_of};
 use super::spawned::Spawned;
 
 /// The places of a service.
 #[derive(Debug)]
 pub(crate) enum Directory {
     /// One for all messages.
-    One(Target),
+    One(Arc<Place>),
     /// A lane a member of a pool, chosen by the key's hash.
     Lanes(Lanes),
     /// One a key.
@@ -19,7 +21,7 @@ pub(crate) enum Directory {
 
 /// The lanes of a pool: one or more.
 #[derive(Debug)]
-pub(crate) struct Lanes(Box<[Target]>);
+pub(crate) struct Lanes(Box<[Arc<Place>]>);
 
 /// What a key is for in the address of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Directory {
     }
 
     /// Those that are always there.
-    pub(crate) fn fixed(&self) -> &[Target] {
+    pub(crate) fn fixed(&self) -> &[Arc<Place>] {
         match self {
             Self::One(place) => std::slice::from_ref(place),
             Self::Lanes(lanes) => lanes.places(),
@@ -76,7 +78,7 @@ impl Directory {
     }
 
     /// Each one that is there.
-    pub(crate) fn each(&self, mut see: impl FnMut(&Target)) {
+    pub(crate) fn each(&self, mut see: impl FnMut(&Arc<Place>)) {
         match self {
             Self::One(_) | Self::Lanes(_) => self.fixed().iter().for_each(see),
             Self::OnDemand(on_demand) => on_demand.each(&mut see),
@@ -86,13 +88,13 @@ impl Directory {
 }
 
 impl Lanes {
-    pub(super) fn new(lanes: usize, make: impl Fn(usize) -> Target) -> Self {
+    pub(super) fn new(lanes: usize, make: impl Fn(usize) -> Arc<Place>) -> Self {
         Self((0..lanes.max(1)).map(make).collect())
     }
 
     /// The lane of a key.
     #[allow(clippy::indexing_slicing, reason = "the remainder is smaller than the number of lanes")]
-    pub(super) fn of(&self, key: Option<&str>) -> &Target {
+    pub(super) fn of(&self, key: Option<&str>) -> &Arc<Place> {
         &self.0[self.at(key)]
     }
 
@@ -101,7 +103,7 @@ impl Lanes {
         lane_of(key, self.0.len())
     }
 
-    pub(crate) fn places(&self) -> &[Target] {
+    pub(crate) fn places(&self) -> &[Arc<Place>] {
         &self.0
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::names::Names;
-use super::place::{Maker, Misaddressed, Place, Target};
+use super::place::{Maker, Misaddressed, Place};
 use super::sleep::{Sleeper, Wakes};
 use super::states::States;
 use crate::address::is_key;
@@ -21,7 +21,7 @@ const LOOKED_AT_WHERE_FULL: usize = 64;
 /// All places of a keyed service. There are never more than its bound; asking for one more is an error.
 #[derive(Debug)]
 pub(crate) struct OnDemand {
-    places: Names<Target>,
+    places: Names<Arc<Place>>,
     /// Those that may be forgotten: they were made, or fell asleep, since they were last looked at. No more than there are keys.
     asleep: Mutex<VecDeque<Box<str>>>,
     pub(super) maker: Maker,
@@ -46,7 +46,7 @@ impl OnDemand {
     }
 
     /// The place of a key, where it has one.
-    pub(crate) fn known(&self, key: &str) -> Option<Target> {
+    pub(crate) fn known(&self, key: &str) -> Option<Arc<Place>> {
         self.places.get(key)
     }
 
@@ -56,7 +56,7 @@ impl OnDemand {
     }
 
     /// The place of a key, made at the first question. Where there are as many as may be, those go first of whom there is nothing to remember.
-    pub(crate) fn find_or_make(&self, key: &str) -> Result<Target, Misaddressed> {
+    pub(crate) fn find_or_make(&self, key: &str) -> Result<Arc<Place>, Misaddressed> {
         match self.try_find_or_make(key) {
             Err(Misaddressed::TooManyKeys) => {
                 self.forget(LOOKED_AT_WHERE_FULL);
@@ -66,7 +66,7 @@ impl OnDemand {
         }
     }
 
-    fn try_find_or_make(&self, key: &str) -> Result<Target, Misaddressed> {
+    fn try_find_or_make(&self, key: &str) -> Result<Arc<Place>, Misaddressed> {
         let mut shard = self.places.of(key);
         if let Some(place) = shard.get(key) {
             return Ok(Arc::clone(place));
@@ -86,14 +86,14 @@ impl OnDemand {
         Ok(place)
     }
 
-    fn make(&self, key: &str, durable: Option<&Arc<ServiceStates>>) -> Result<Target, Misaddressed> {
+    fn make(&self, key: &str, durable: Option<&Arc<ServiceStates>>) -> Result<Arc<Place>, Misaddressed> {
         let address = self.maker.service.with_key(key).map_err(|_| Misaddressed::BadKey)?;
         let inbox = self.maker.inbox(address, 1, Some(Sleeper::new(&self.controller)));
         Ok(Arc::new(Place::whole(inbox, States::one(durable, key, Some(&self.maker.together)))))
     }
 
     /// A place that nobody can address and whose state is empty: a release can be tried in it where there is no key yet.
-    pub(crate) fn nobody(&self) -> Result<Target, Misaddressed> {
+    pub(crate) fn nobody(&self) -> Result<Arc<Place>, Misaddressed> {
         self.make(NOBODY, None)
     }
 
@@ -164,7 +164,7 @@ impl OnDemand {
         self.places.len()
     }
 
-    pub(crate) fn each(&self, see: impl FnMut(&Target)) {
+    pub(crate) fn each(&self, see: impl FnMut(&Arc<Place>)) {
         self.places.each(see);
     }
 }

@@ -12,12 +12,10 @@ use crate::address::Address;
 use crate::settings::MailboxShape;
 use crate::state::{State, Together};
 
-/// A place, as it is passed on.
-pub(crate) type Target = Arc<Place>;
 /// What the controller of children is asked for.
-pub(crate) type Ask = child::Ask<Target>;
+pub(crate) type Ask = child::Ask<Arc<Place>>;
 /// One who is to be told of the end of a child.
-pub(crate) type Watcher = child::Watcher<Target>;
+pub(crate) type Watcher = child::Watcher<Arc<Place>>;
 
 /// A place in the mesh.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ enum Role {
     /// It serves the keys with this remainder among so many.
     Lane(usize, usize),
     /// It is that of a child.
-    Child(Arc<Child<Target>>),
+    Child(Arc<Child<Arc<Place>>>),
 }
 
 /// The lane of a key: the same one for the same key, while the pool has the same size.
@@ -63,7 +61,7 @@ impl Place {
         Self { inbox, states, role: Role::Lane(at, lanes) }
     }
 
-    pub(super) fn of_child(inbox: Inbox, states: States, child: Child<Target>) -> Self {
+    pub(super) fn of_child(inbox: Inbox, states: States, child: Child<Arc<Place>>) -> Self {
         Self { inbox, states, role: Role::Child(Arc::new(child)) }
     }
 
@@ -97,7 +95,7 @@ impl Place {
     }
 
     /// The child it is of, where it is of one.
-    pub(crate) fn child(&self) -> Option<&Arc<Child<Target>>> {
+    pub(crate) fn child(&self) -> Option<&Arc<Child<Arc<Place>>>> {
         match &self.role {
             Role::Child(child) => Some(child),
             Role::Whole | Role::Lane(..) => None,

@@ -9,7 +9,7 @@ use super::child::NoChild;
 use super::directory::{Directory, Lanes};
 use super::inbox::{Common, Held};
 use super::on_demand::OnDemand;
-use super::place::{Ask, Maker, Misaddressed, Place, Target};
+use super::place::{Ask, Maker, Misaddressed, Place};
 use super::sleep::Wakes;
 use super::spawned::Spawned;
 use super::states::States;
@@ -54,9 +54,9 @@ pub(crate) enum Asked {
 #[derive(Debug)]
 pub(crate) enum Resolved {
     /// There is somebody.
-    Place(Target),
+    Place(Arc<Place>),
     /// A key that nobody was ever sent anything under. It gets its place when a message for it was allowed, not when somebody tries.
-    NewKey { service: Arc<Service>, address: Address, made: OnceLock<Target> },
+    NewKey { service: Arc<Service>, address: Address, made: OnceLock<Arc<Place>> },
 }
 
 impl Resolved {
@@ -75,7 +75,7 @@ impl Resolved {
     }
 
     /// The place, made where it is not there yet.
-    pub(crate) fn place(&self) -> Result<&Target, Misaddressed> {
+    pub(crate) fn place(&self) -> Result<&Arc<Place>, Misaddressed> {
         let (service, address, made) = match self {
             Self::Place(place) => return Ok(place),
             Self::NewKey { service, address, made } => (service, address, made),
@@ -194,7 +194,7 @@ impl Service {
     }
 
     /// Takes the name and the place of a child; none where its actors are not spawned.
-    pub(crate) fn reserve_child(&self, name: &str) -> Option<Result<Target, NoChild>> {
+    pub(crate) fn reserve_child(&self, name: &str) -> Option<Result<Arc<Place>, NoChild>> {
         self.directory.spawned().map(|children| children.reserve(name))
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::child::{Asks, Child, NoChild, tell_absent};
 use super::names::Names;
-use super::place::{Ask, Maker, Place, Target, Watcher};
+use super::place::{Ask, Maker, Place, Watcher};
 use super::states::States;
 use crate::address::Address;
 
@@ -14,9 +14,9 @@ use crate::address::Address;
 #[derive(Debug)]
 pub(crate) struct Spawned {
     /// Shared with the children, which take their names out again.
-    places: Arc<Names<Target>>,
+    places: Arc<Names<Arc<Place>>>,
     pub(super) maker: Maker,
-    asks: Asks<Target>,
+    asks: Asks<Arc<Place>>,
 }
 
 impl Spawned {
@@ -26,12 +26,12 @@ impl Spawned {
     }
 
     /// The place of the child of this name that was spawned.
-    pub(crate) fn known(&self, name: &str) -> Option<Target> {
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<Place>> {
         self.places.get(name).filter(|place| place.child().is_some_and(|child| child.is_born()))
     }
 
     /// Takes a name and a place for a child, until it is gone or [`Place::release_child`] gives it back.
-    pub(super) fn reserve(&self, name: &str) -> Result<Target, NoChild> {
+    pub(super) fn reserve(&self, name: &str) -> Result<Arc<Place>, NoChild> {
         let address = self.maker.service.with_key(name).map_err(|_| NoChild::BadName)?;
         let mut shard = self.places.of(name);
         if shard.contains_key(name) {
@@ -57,7 +57,7 @@ impl Spawned {
         self.places.len()
     }
 
-    pub(super) fn each(&self, see: impl FnMut(&Target)) {
+    pub(super) fn each(&self, see: impl FnMut(&Arc<Place>)) {
         self.places.each(see);
     }
 }

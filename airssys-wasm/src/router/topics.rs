@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::place::Target;
+use super::place::Place;
 use crate::address::Address;
 use crate::capability::Pattern;
 
 /// Subscriptions: read at each publish without a lock, copied at each change.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    subscriptions: ArcSwap<Vec<(Pattern, Target)>>,
+    subscriptions: ArcSwap<Vec<(Pattern, Arc<Place>)>>,
     /// What each address subscribes to, or is about to. Changed with `subscriptions`, and never looked at by a publish.
     owned: Mutex<HashMap<Address, HashMap<Pattern, Owned>>>,
 }
@@ -34,7 +34,7 @@ impl Topics {
     }
 
     /// Takes room for a subscription of an address that may have `most`; whether there is room. One that it has already takes none.
-    pub(crate) fn reserve(&self, pattern: &Pattern, target: &Target, most: usize) -> bool {
+    pub(crate) fn reserve(&self, pattern: &Pattern, target: &Arc<Place>, most: usize) -> bool {
         let mut owned = self.owned();
         let patterns = owned.entry(target.address().clone()).or_default();
         if !patterns.contains_key(pattern) && patterns.len() >= most {
@@ -48,12 +48,12 @@ impl Topics {
     }
 
     /// Gives room back that was taken.
-    pub(crate) fn give_back(&self, pattern: &Pattern, target: &Target) {
+    pub(crate) fn give_back(&self, pattern: &Pattern, target: &Arc<Place>) {
         Self::change(&mut self.owned(), pattern, target, |owned| owned.held = owned.held.saturating_sub(1));
     }
 
     /// Subscribes, with room that was taken; once more changes nothing.
-    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Target) {
+    pub(crate) fn subscribe(&self, pattern: &Pattern, target: &Arc<Place>) {
         let mut owned = self.owned();
         let mut is_new = false;
         Self::change(&mut owned, pattern, target, |owned| {
@@ -70,7 +70,7 @@ impl Topics {
     }
 
     /// Takes a subscription back; nothing happens where there is none.
-    pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Target) {
+    pub(crate) fn unsubscribe(&self, pattern: &Pattern, target: &Arc<Place>) {
         let mut owned = self.owned();
         let mut known = false;
         Self::change(&mut owned, pattern, target, |owned| known = std::mem::take(&mut owned.made));
@@ -80,7 +80,7 @@ impl Topics {
     }
 
     /// Takes all subscriptions of an address back that is gone.
-    pub(crate) fn forget_all(&self, target: &Target) {
+    pub(crate) fn forget_all(&self, target: &Arc<Place>) {
         let mut owned = self.owned();
         let Some(patterns) = owned.remove(target.address()) else { return };
         if patterns.values().any(|owned| owned.made) {
@@ -92,7 +92,7 @@ impl Topics {
     fn change(
         owned: &mut HashMap<Address, HashMap<Pattern, Owned>>,
         pattern: &Pattern,
-        target: &Target,
+        target: &Arc<Place>,
         change: impl FnOnce(&mut Owned),
     ) {
         let Some(patterns) = owned.get_mut(target.address()) else { return };
@@ -106,7 +106,7 @@ impl Topics {
         }
     }
 
-    fn remove(&self, gone: impl Fn(&(Pattern, Target)) -> bool) {
+    fn remove(&self, gone: impl Fn(&(Pattern, Arc<Place>)) -> bool) {
         self.subscriptions.rcu(|old| {
             let mut new = Vec::clone(old);
             new.retain(|entry| !gone(entry));
@@ -115,14 +115,14 @@ impl Topics {
     }
 
     /// Lets each subscription be that of another target; it ends where there is none.
-    pub(crate) fn rebind(&self, to: impl Fn(&Target) -> Option<Target>) {
+    pub(crate) fn rebind(&self, to: impl Fn(&Arc<Place>) -> Option<Arc<Place>>) {
         self.subscriptions.rcu(|old| {
             old.iter().filter_map(|(pattern, target)| Some((pattern.clone(), to(target)?))).collect::<Vec<_>>()
         });
     }
 
     /// Ends the subscriptions for which this is not so.
-    pub(crate) fn retain(&self, keeps: impl Fn(&Pattern, &Target) -> bool) {
+    pub(crate) fn retain(&self, keeps: impl Fn(&Pattern, &Arc<Place>) -> bool) {
         self.subscriptions.rcu(|old| {
             let mut new = Vec::clone(old);
             new.retain(|(pattern, target)| keeps(pattern, target));
@@ -131,9 +131,9 @@ impl Topics {
     }
 
     /// Those who get what is published on `topic`, each once.
-    pub(crate) fn subscribers(&self, topic: &str) -> Vec<Target> {
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<Arc<Place>> {
         let subscriptions: Arc<_> = self.subscriptions.load_full();
-        let mut found: Vec<Target> = Vec::new();
+        let mut found: Vec<Arc<Place>> = Vec::new();
         for (pattern, target) in subscriptions.iter() {
             if pattern.matches(topic) && !found.iter().any(|known| known.address() == target.address()) {
                 found.push(target.clone());

@@ -15,7 +15,7 @@ use crate::deploy::begin_anew;
 use crate::error::Crash;
 use crate::hint::{Act, Hint};
 use crate::router::directory::{Directory, Keys};
-use crate::router::place::{Misaddressed, Target};
+use crate::router::place::{Misaddressed, Place};
 use crate::router::service::Service;
 use crate::state::State;
 
@@ -134,7 +134,7 @@ impl ForgetError {
 /// Whose state it is, and who looks after it.
 struct Found {
     placed: Arc<Placed>,
-    target: Target,
+    target: Arc<Place>,
     state: Arc<State>,
     told: Forgotten,
 }
@@ -258,7 +258,7 @@ impl Found {
     }
 }
 
-fn target(service: &Arc<Service>, key: &str) -> Result<Target, Misaddressed> {
+fn target(service: &Arc<Service>, key: &str) -> Result<Arc<Place>, Misaddressed> {
     let key = (service.directory.keys() != Keys::Never).then_some(key);
     service.find(None, key)?.place().cloned()
 }

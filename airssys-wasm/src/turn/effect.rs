@@ -12,7 +12,7 @@ use crate::capability::Pattern;
 use crate::error::CallError;
 use crate::message::Room;
 use crate::middleware::Entry;
-use crate::router::place::{Target, Watcher};
+use crate::router::place::{Place, Watcher};
 use crate::router::service::Service;
 use crate::router::{Alarm, Outgoing};
 
@@ -32,20 +32,20 @@ pub(crate) enum Effect {
         body: Bytes,
     },
     /// The child's name and place are taken already.
-    Spawn(Target, Entry),
-    Stop(Target, Entry),
+    Spawn(Arc<Place>, Entry),
+    Stop(Arc<Place>, Entry),
     Monitor {
         of: Watched,
         room: Room,
         entry: Entry,
     },
     Demonitor(Watched, Entry),
-    Link(Target, Entry),
+    Link(Arc<Place>, Entry),
 }
 
 /// Who is monitored.
 pub(crate) enum Watched {
-    Child(Target),
+    Child(Arc<Place>),
     /// Nobody: told at the commit.
     Absent {
         service: Arc<Service>,

@@ -10,7 +10,7 @@ use super::cut::Cut;
 use crate::address::Address;
 use crate::middleware::Who;
 use crate::router::inbox::Mailbox;
-use crate::router::place::Target;
+use crate::router::place::Place;
 use crate::router::service::Service;
 use crate::router::waits::Node;
 use crate::router::{Mesh, Origin};
@@ -22,7 +22,7 @@ pub(crate) struct Identity {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) service: Arc<Service>,
     /// The place its own messages come to.
-    pub(crate) own: Target,
+    pub(crate) own: Arc<Place>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) node: Node,
     pub(crate) terms: Arc<Terms>,

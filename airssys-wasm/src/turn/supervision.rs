@@ -16,7 +16,7 @@ use crate::error::{SendError, SupervisionError};
 use crate::message::Room;
 use crate::middleware::Entry;
 use crate::router::child::NoChild;
-use crate::router::place::Target;
+use crate::router::place::Place;
 use crate::router::service::Service;
 
 const NOT_SPAWNED: &str = "there is no service of this name whose actors are spawned";
@@ -88,7 +88,7 @@ impl Turn {
         }
     }
 
-    fn reserve_child(&self, asked: &str, name: &str) -> Result<Target, SupervisionError> {
+    fn reserve_child(&self, asked: &str, name: &str) -> Result<Arc<Place>, SupervisionError> {
         let address: Address = asked.parse()?;
         let family = self.family(&address)?;
         match family.reserve_child(name) {
@@ -134,7 +134,7 @@ impl Turn {
     }
 
     /// The child of this address that this turn is about to spawn.
-    pub(super) fn unborn(&self, to: &str, key: Option<&str>) -> Option<Target> {
+    pub(super) fn unborn(&self, to: &str, key: Option<&str>) -> Option<Arc<Place>> {
         let (service, name) = split(to);
         let name = name.or(key)?;
         self.effects.iter().find_map(|effect| match effect {
@@ -147,7 +147,7 @@ impl Turn {
 }
 
 impl Watched {
-    fn found(self) -> Result<Target, SupervisionError> {
+    fn found(self) -> Result<Arc<Place>, SupervisionError> {
         match self {
             Self::Child(child) => Ok(child),
             Self::Absent { address, .. } => Err(no_child(&address, "nobody has spawned it, or it is gone")),

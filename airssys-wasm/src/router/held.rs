@@ -1,0 +1,130 @@
+//! What a turn holds back until it commits: it has gone through the dispatch stack, and has its room.
+
+use std::sync::Arc;
+
+use airssys_rt_shim::mailbox::NoRoom;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::calls::{context, fitting};
+use super::inbox::{Mailbox, Reserved};
+use super::place::Place;
+use super::service::Resolved;
+use super::{Mesh, Origin, into_send_error, stopped};
+use crate::address::split;
+use crate::capability::Operation;
+use crate::error::{CallError, SendError};
+use crate::limits::OVERHEAD_BYTES;
+use crate::message::{Answer, DeadReason, Delivery, Envelope};
+use crate::middleware::{Context, Entry, Passage};
+
+/// A send that was allowed, with its room; it leaves at the commit.
+pub(crate) struct Outgoing {
+    target: Arc<Place>,
+    room: Reserved,
+    envelope: Box<Envelope>,
+    entry: Entry,
+}
+
+impl Mesh {
+    /// Takes a turn's send through the stack and takes room for it. Waits for room only where there is a `waiter`, and
+    /// never for that one's own mailbox.
+    pub(crate) async fn reserve(
+        &self,
+        origin: Origin<'_>,
+        waiter: Option<&Mailbox>,
+        resolved: Result<Resolved, SendError>,
+        to: &str,
+        key: Option<&str>,
+        mut body: Bytes,
+    ) -> Result<Option<Outgoing>, SendError> {
+        let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
+        let outcome = match passage.enter(&mut body) {
+            Err(outcome) => outcome,
+            Ok(()) => match fitting(&resolved, to, &body) {
+                Err(error) => Err(CallError::NotSent(error)),
+                Ok(target) => {
+                    match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
+                        Ok(room) => {
+                            let key = target.lane_key(split(to).1, key);
+                            let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
+                            return Ok(Some(Outgoing {
+                                target: Arc::clone(target),
+                                room,
+                                envelope,
+                                entry: passage.put_aside(),
+                            }));
+                        }
+                        Err(error) => Err(CallError::NotSent(error)),
+                    }
+                }
+            },
+        };
+        passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error)
+    }
+
+    async fn room(&self, target: &Arc<Place>, waiter: Option<&Mailbox>, bytes: usize) -> Result<Reserved, SendError> {
+        // Nobody else could make room in one's own mailbox while one's turn waits.
+        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const **target.inbox.mailbox(), own));
+        let until = waits.then_some(|| Instant::now() + self.reserve_timeout());
+        target.inbox.reserve(bytes, until).await.map_err(|problem| match problem {
+            NoRoom::Full => self.overloaded(target),
+            NoRoom::Closed => stopped(target),
+        })
+    }
+
+    /// Lets a turn's send go, at its commit.
+    pub(crate) fn deliver(&self, origin: Origin<'_>, outgoing: Outgoing) {
+        let Outgoing { target, room, envelope, entry } = outgoing;
+        let bury = |envelope, reason| self.bury(envelope, reason);
+        let delivered = target.inbox.deliver_reserved(room, envelope, bury);
+        let outcome =
+            delivered.map(|()| None).map_err(|refused| self.bury_refused(&target, refused, DeadReason::Overflow));
+        self.settle_send(origin, &target, entry, outcome);
+    }
+
+    /// Makes as if a turn's send had not been: the turn is discarded.
+    pub(crate) fn discard(&self, origin: Origin<'_>, outgoing: Outgoing) {
+        let Outgoing { target, room, entry, .. } = outgoing;
+        drop(room);
+        self.settle_send(origin, &target, entry, Err(CallError::Discarded));
+    }
+
+    fn settle_send(&self, origin: Origin<'_>, target: &Arc<Place>, entry: Entry, outcome: Answer) {
+        let metrics = Some(&*target.inbox.common().metrics);
+        let passage = entry.passage(&self.stack, origin.who, target.address().as_str(), metrics, origin.trace);
+        // The turn was told already: what a layer makes of it now changes nothing.
+        let _settled = passage.end(outcome);
+    }
+
+    /// Asks the stack whether something may be done about a topic or a child. The body is what the layers make of it.
+    /// Where it goes on, its outcome is to be settled by [`Mesh::settle`]; with none it goes no further: a layer has
+    /// handled it, or made no error of what was turned away.
+    pub(crate) fn permit(
+        &self,
+        origin: Origin<'_>,
+        operation: Operation,
+        target: &str,
+        body: &mut Bytes,
+    ) -> Result<Option<Entry>, SendError> {
+        let mut context = Context::new(origin.who, operation, target);
+        context.trace = origin.trace;
+        let mut passage = Passage::new(&self.stack, context);
+        match passage.enter(body) {
+            Ok(()) => Ok(Some(passage.put_aside())),
+            Err(outcome) => passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error),
+        }
+    }
+
+    /// Tells the stack what came of what it let on, and gives what it makes of that.
+    pub(crate) fn settle(
+        &self,
+        origin: Origin<'_>,
+        target: &str,
+        entry: Entry,
+        outcome: Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let passage = entry.passage(&self.stack, origin.who, target, None, origin.trace);
+        passage.end(outcome.map(|()| None)).map(drop)
+    }
+}
