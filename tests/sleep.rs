@@ -106,6 +106,19 @@ async fn a_key_that_crashes_too_often_is_set_aside_alone_and_the_root_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_to_a_key_whose_supervisor_is_about_to_be_started_again_waits_for_that() {
+    let group = "[root]\nstrategy = \"one-for-all\"\nbackoff = { initial = \"300ms\" }";
+    let mesh = Mesh::start(&topology("{}").replace("[root]", group)).await;
+    mesh.ok("carts/alice", &Command::Record(json!("a"))).await;
+    mesh.ask("buyer", &Command::Trap(Trap::Panic)).await.unwrap_err();
+    mesh.until("all of the group is down", |mesh| mesh.runtime.instances().0 == 0).await;
+    assert_eq!(mesh.ok("carts/alice", &Command::Record(json!("b"))).await, json!(2));
+    assert_eq!(mesh.ok("carts/bob", &Command::Count).await, json!(1));
+    assert_eq!(mesh.dead(), ["crashed"], "the one that the buyer crashed over");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_was_set_aside_comes_back_with_its_state_and_its_messages() {
     let rules = "{ intensity = 1, backoff = { initial = \"10ms\", max = \"40ms\" } }";
     let mesh = Mesh::start(&topology(rules)).await;

@@ -9,21 +9,23 @@
 //! Invariants: guests run only in here. A turn's effects are all seen or none. A message leaves the hand only with a
 //! fate.
 
+mod arrivals;
 mod before;
+mod coming;
 mod control;
+mod controller;
 mod decide;
 mod fate;
 mod handover;
 mod incarnation;
-mod keyed;
 mod live;
 mod place;
 mod post;
 mod presence;
+mod roster;
 mod serving;
 mod shadow;
 mod share;
-mod spawned;
 mod spec;
 mod stand_in;
 mod start;
@@ -33,10 +35,10 @@ mod watch;
 
 pub(crate) use before::Before;
 pub(crate) use control::Control;
-pub(crate) use keyed::{Roster, Waking};
 pub(crate) use live::Live;
 pub(crate) use place::Placed;
 pub(crate) use post::{Post, check};
+pub(crate) use roster::{Roster, Waking};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Divergence, Rehearsed};

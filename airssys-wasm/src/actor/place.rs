@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use airssys_rt_shim::child::ChildSpec;
 use airssys_rt_shim::worker::WorkerStart;
 
-use super::keyed;
+use super::coming::{Coming, Tuning};
+use super::controller::{Controller, supervisor};
 use super::post::Post;
-use super::spawned;
+use super::roster::Roster;
 use super::spec::{ServiceSpec, identity};
 use super::{ComponentActor, Live, Serving};
 use crate::engine::Engines;
 use crate::router::Mesh;
 use crate::router::place::Place;
-use crate::router::service::{Asked, Service, ServiceShape};
-use crate::settings::Multiplicity;
+use crate::router::service::{Service, ServiceShape};
 
 /// A service in the mesh, as the runtime holds it.
 pub(crate) struct Placed {
@@ -24,26 +24,11 @@ pub(crate) struct Placed {
     /// Its actors; none where they come and go.
     pub(crate) actors: Arc<[Post]>,
     /// Its actors, where they come and go.
-    pub(crate) roster: Option<Arc<keyed::Roster>>,
+    pub(crate) roster: Option<Arc<Roster>>,
     /// The rules by which those come and go.
-    pub(crate) tuning: Option<keyed::Tuning>,
+    pub(crate) tuning: Option<Tuning>,
     /// Starts those that come and go; to be run in a task of its own. Boxed: most services have none, and it is large.
     pub(crate) controller: Option<Box<Controller>>,
-}
-
-/// What starts actors that come and go.
-pub(crate) enum Controller {
-    Keyed(keyed::Controller),
-    Spawned(spawned::Controller),
-}
-
-impl Controller {
-    pub(crate) async fn run(self) {
-        match self {
-            Self::Keyed(controller) => controller.run().await,
-            Self::Spawned(controller) => controller.run().await,
-        }
-    }
 }
 
 impl ServiceSpec {
@@ -66,32 +51,18 @@ impl ServiceSpec {
             tuning: None,
             controller: None,
         };
-        match (asked, self.multiplicity) {
-            (Asked::Wakes(asked), Multiplicity::Keyed(rules)) => {
-                let (child, controller, tuning) = keyed::supervisor(self, rules, asked, mesh, engines, &service);
-                placed.children.push(child);
-                placed.roster = Some(controller.roster());
-                placed.tuning = Some(tuning);
-                placed.controller = Some(Box::new(Controller::Keyed(controller)));
-                return placed;
-            }
-            (Asked::Children(asked), Multiplicity::Spawned(rules)) => {
-                let (child, controller) = spawned::supervisor(self, rules, asked, mesh, engines, &service);
-                placed.children.push(child);
-                placed.roster = Some(controller.roster());
-                placed.controller = Some(Box::new(Controller::Spawned(controller)));
-                return placed;
-            }
-            _ => {}
+        if let (Some(asked), Some(rules)) = (asked, Coming::of(self.multiplicity, self.restart, self.shutdown)) {
+            let (child, controller, tuning) = supervisor(self, rules, asked, (mesh, engines, &service));
+            placed.children.push(child);
+            placed.roster = Some(controller.roster());
+            placed.tuning = Some(tuning);
+            placed.controller = Some(Box::new(controller));
+            return placed;
         }
-        // A mailbox that several share has a consumer for each; a lane has its own.
-        let consumers = match self.multiplicity {
-            Multiplicity::Stateless { instances } => instances.max(1),
-            _ => 1,
-        };
         let fixed = service.directory.fixed().iter();
-        let places: Vec<(Arc<Place>, usize)> =
-            fixed.flat_map(|place| (0..consumers).map(|consumer| (Arc::clone(place), consumer))).collect();
+        let places: Vec<(Arc<Place>, usize)> = fixed
+            .flat_map(|place| (0..place.inbox.nodes().consumers()).map(move |consumer| (Arc::clone(place), consumer)))
+            .collect();
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;
         let mut posts = Vec::with_capacity(places.len());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::schema::{ChangeMode, Schema};
-use crate::settings::{Keeping, Multiplicity, SpawnedRules};
+use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology, keys, write};
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
@@ -251,12 +251,7 @@ fn actors(multiplicity: Multiplicity) -> String {
         Multiplicity::Stateless { instances } => format!("{instances}, with one mailbox"),
         Multiplicity::Partitioned { instances } => format!("{instances}, with a mailbox each"),
         Multiplicity::Keyed(_) => "one a key".to_owned(),
-        Multiplicity::Spawned(SpawnedRules { max_children, intensity, period, backoff }) => format!(
-            "children that others spawn, at most {max_children}, {intensity} restarts of each in {}, set aside for {} to {}",
-            humantime::format_duration(period),
-            humantime::format_duration(backoff.initial),
-            humantime::format_duration(backoff.max)
-        ),
+        Multiplicity::Spawned(_) => "children that others spawn".to_owned(),
     }
 }
 

@@ -68,6 +68,15 @@ impl Directory {
         }
     }
 
+    /// There may be so many of those that come and go from now on. Those that are there stay.
+    pub(crate) fn bound(&self, most: usize) {
+        match self {
+            Self::One(_) | Self::Lanes(_) => {}
+            Self::OnDemand(on_demand) => on_demand.bound(most),
+            Self::Spawned(spawned) => spawned.bound(most),
+        }
+    }
+
     /// How many of them come and go.
     pub(crate) fn len(&self) -> usize {
         match self {

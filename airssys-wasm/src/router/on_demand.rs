@@ -143,9 +143,8 @@ impl OnDemand {
         self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There may be so many keys from now on. Those that are there stay.
-    pub(crate) fn bound(&self, max_keys: usize) {
-        self.places.bound(max_keys);
+    pub(super) fn bound(&self, most: usize) {
+        self.places.bound(most);
     }
 
     /// The actor of a place has no incarnation any more.

@@ -42,12 +42,26 @@ pub(crate) struct Service {
 
 /// What the controller of a service is asked for whose actors come and go.
 pub(crate) enum Asked {
-    /// There is none.
-    Nothing,
     /// Whom to wake.
     Wakes(mpsc::UnboundedReceiver<Address>),
     /// Whom to start, to stop and to tell.
     Children(mpsc::UnboundedReceiver<Ask>),
+}
+
+impl Asked {
+    /// The next thing; none when the service is gone. Nothing is lost where this is dropped.
+    pub(crate) async fn next(&mut self, directory: &Directory) -> Option<Ask> {
+        match self {
+            Self::Children(asks) => asks.recv().await,
+            Self::Wakes(wakes) => loop {
+                let address = wakes.recv().await?;
+                let known = |key| directory.on_demand()?.known(key);
+                if let Some(place) = address.key().and_then(known) {
+                    return Some(Ask::Start(place));
+                }
+            },
+        }
+    }
 }
 
 /// Where an address leads.
@@ -101,8 +115,8 @@ pub(crate) struct ServiceShape<'a> {
 }
 
 impl Service {
-    /// A service with its mailboxes, and what its controller is asked for.
-    pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Asked) {
+    /// A service with its mailboxes, and what its controller is asked for, where its actors come and go.
+    pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Option<Asked>) {
         let ServiceShape { address, multiplicity, shape, limits, durable } = of;
         let has_several = !matches!(multiplicity, Multiplicity::One | Multiplicity::Stateless { .. });
         let metrics = Arc::<Metrics>::default();
@@ -113,7 +127,7 @@ impl Service {
         });
         let together = Together::new(address.clone(), limits.all_state_bytes);
         let maker = Maker::new(address.clone(), shape, waits, &common, &together);
-        let mut asked = Asked::Nothing;
+        let mut asked = None;
         let one = |consumers, states| {
             Directory::One(Arc::new(Place::whole(maker.inbox(address.clone(), consumers, None), states)))
         };
@@ -130,13 +144,13 @@ impl Service {
             }
             Multiplicity::Keyed(rules) => {
                 let (controller, wakes) = Wakes::new();
-                asked = Asked::Wakes(wakes);
+                asked = Some(Asked::Wakes(wakes));
                 let on_demand = OnDemand::new(maker, rules.max_keys, durable.cloned(), controller);
                 Directory::OnDemand(Box::new(on_demand))
             }
             Multiplicity::Spawned(rules) => {
                 let (spawned, asks) = Spawned::new(maker, rules.max_children);
-                asked = Asked::Children(asks);
+                asked = Some(Asked::Children(asks));
                 Directory::Spawned(Box::new(spawned))
             }
         };

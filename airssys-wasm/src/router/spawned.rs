@@ -52,6 +52,10 @@ impl Spawned {
         tell_absent(&self.asks, child, watcher);
     }
 
+    pub(super) fn bound(&self, most: usize) {
+        self.places.bound(most);
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.places.len()

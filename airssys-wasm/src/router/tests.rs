@@ -1,18 +1,20 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use airssys_rt_shim::mailbox::Overflow;
+
 use super::service::ServiceShape;
 use super::*;
 use crate::limits::Limits;
-use crate::settings::{Multiplicity, Shape};
+use crate::settings::{MailboxShape, Multiplicity};
 
 /// A mesh with one service, which takes one message and drops what comes then.
 fn mesh() -> (Mesh, Arc<Service>) {
     let events = Events::new(10, 1 << 10);
     let mesh = Mesh::new(MeshSettings::default(), Stack::new(Vec::new(), &events), events, Arc::default());
     let address = Address::of_service("one").unwrap();
-    let shape = Shape { capacity: 1, overflow: Overflow::DropNewest, ..Shape::default() };
+    let shape = MailboxShape { capacity: 1, overflow: Overflow::DropNewest, ..MailboxShape::default() };
     let limits = Limits::default();
-    let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, shelf: None };
+    let of = ServiceShape { address: &address, multiplicity: Multiplicity::One, shape, limits: &limits, durable: None };
     let service = Arc::new(Service::new(of, &mesh.waits).0);
     mesh.register(&service).unwrap();
     (mesh, service)
@@ -28,7 +30,7 @@ async fn what_is_refused_at_its_commit_is_told_as_what_it_is() {
         let outgoing = reserved.unwrap().unwrap();
         mesh.send(Origin::HOST, "one", None, Bytes::new()).await.unwrap();
         match then {
-            Some(overflow) => service.reshape(Shape { capacity: 1, overflow, ..Shape::default() }),
+            Some(overflow) => service.reshape(MailboxShape { capacity: 1, overflow, ..MailboxShape::default() }),
             None => mesh.retire(&service),
         }
         mesh.deliver(Origin::HOST, outgoing);

@@ -20,6 +20,11 @@ pub(crate) struct Node(u64);
 pub(crate) struct Nodes(Range<u64>);
 
 impl Nodes {
+    /// How many consumers there are.
+    pub(crate) fn consumers(&self) -> usize {
+        usize::try_from(self.0.end - self.0.start).unwrap_or(usize::MAX)
+    }
+
     /// The node of consumer number `consumer`.
     #[must_use]
     pub(crate) fn nth(&self, consumer: usize) -> Node {

@@ -17,7 +17,7 @@ use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::Service;
 use crate::schema::ChangeMode;
-use crate::settings::{Multiplicity, Terms};
+use crate::settings::Terms;
 use crate::state::durable::told;
 use crate::topology::Topology;
 
@@ -43,9 +43,10 @@ impl Steps<'_> {
     pub(super) async fn put_rules(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
         let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
         placed.service.reshape(next.node.shape);
-        if let (Some(tuning), Multiplicity::Keyed(rules)) = (&placed.tuning, next.node.multiplicity) {
-            let taken = tuning.take(rules, next.node.shutdown, &placed.service).await;
-            taken.map_err(|error| Failed::new(format!("the keys of {service} cannot have other rules"), error))?;
+        if let Some(tuning) = &placed.tuning {
+            let node = &next.node;
+            let taken = tuning.take(node.multiplicity, node.restart, node.shutdown, &placed.service).await;
+            taken.map_err(|error| Failed::new(format!("the actors of {service} cannot have other rules"), error))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::address::Address;
 use crate::limits::Limits;
 use crate::router::service::ServiceShape;
-use crate::settings::MailboxShape;
+use crate::settings::{MailboxShape, Multiplicity};
 use crate::state::durable::{Journal, LoadedService, ServiceStates, StateFile};
 use crate::state::{NO_MESSAGE, Transaction};
 
