@@ -1,106 +1,173 @@
 //! What a guest asks of its host, and what it is told: plain values, which the door compares, and which can be written down.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chance::NoRandomness;
+use super::{Turn, ready};
+use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
 use crate::shown::beginning;
 
-/// Something that a guest asks of its host. Its strings and bodies are those of the guest, as it wrote them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum HostCall {
-    Send {
-        to: String,
-        key: Option<String>,
-        #[serde(with = "octets")]
-        body: Bytes,
-    },
-    Call {
-        to: String,
-        key: Option<String>,
-        #[serde(with = "octets")]
-        body: Bytes,
-        timeout_ms: u64,
-    },
-    Publish {
-        topic: String,
-        #[serde(with = "octets")]
-        body: Bytes,
-    },
-    Subscribe {
-        pattern: String,
-    },
-    Unsubscribe {
-        pattern: String,
-    },
-    SendAfter {
-        delay_ms: u64,
-        #[serde(with = "octets")]
-        body: Bytes,
-    },
-    Cancel {
-        timer: u64,
-    },
-    SelfAddress,
-    Spawn {
-        service: String,
-        name: String,
-    },
-    Stop {
-        child: String,
-    },
-    Monitor {
-        child: String,
-    },
-    Demonitor {
-        child: String,
-    },
-    Link {
-        child: String,
-    },
+/// Makes of the table of calls what a call is, what it takes, whose it is, how it is told, and how it is carried out.
+macro_rules! calls {
+    (
+        $turn:ident;
+        $(
+            $(#[$doc:meta])*
+            $name:ident $({ $($(#[$with:meta])* $field:ident: $type:ty),+ })?
+            $scope:ident $(($operation:ident: $target:expr))?,
+            ($($told:tt)+),
+            $lane:ident $kind:ident($done:expr);
+        )*
+    ) => {
+        /// Something that a guest asks of its host. Its strings and bodies are those of the guest, as it wrote them.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub(crate) enum HostCall {
+            $($(#[$doc])* $name $({ $($(#[$with])* $field: $type),+ })?,)*
+        }
+
+        #[allow(unused_variables, reason = "an entry names of its fields those that it needs")]
+        impl HostCall {
+            /// What it takes to be kept, in bytes.
+            pub(crate) fn bytes(&self) -> usize {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => 0 $($(+ $field.kept())+)?,)*
+                }
+            }
+
+            /// Who has to do with it.
+            pub(super) fn scope(&self) -> Scope {
+                match self {
+                    $(Self::$name { .. } => Scope::$scope,)*
+                }
+            }
+
+            /// The kind of reply that answers it.
+            pub(super) fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$name { .. } => Kind::$kind,)*
+                }
+            }
+
+            /// What a guest has to be granted for it, and whom it is about; none where it needs no grant.
+            pub(super) fn permission(&self) -> Option<(Operation, Cow<'_, str>)> {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => None$(.or(Some((Operation::$operation, $target.into()))))?,)*
+                }
+            }
+
+            /// Does it, in a turn that may have to wait for it.
+            #[inline]
+            pub(super) async fn carry_out(self, $turn: &mut Turn) -> Reply {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => calls!(@wait $lane $kind($done)),)*
+                }
+            }
+
+            /// Does it, where nothing waits: what would have to is not done.
+            #[inline]
+            pub(super) fn carry_out_now(self, $turn: &mut Turn) -> Reply {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => calls!(@now $lane $kind($done)),)*
+                }
+            }
+        }
+
+        #[allow(unused_variables, reason = "an entry names of its fields those that it needs")]
+        impl fmt::Display for HostCall {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => write!(f, $($told)+),)*
+                }
+            }
+        }
+    };
+    (@wait now $kind:ident($done:expr)) => { Reply::$kind($done) };
+    (@wait $waits:ident $kind:ident($done:expr)) => { Reply::$kind($done.await) };
+    (@now now $kind:ident($done:expr)) => { Reply::$kind($done) };
+    // Waits for nothing where it may not wait.
+    (@now may_wait $kind:ident($done:expr)) => { ready($done).map_or(Reply::Waits, Reply::$kind) };
+    (@now waits $kind:ident($done:expr)) => { Reply::Waits };
+}
+
+// An entry a call: its fields; whether it is of the mesh, with what has to be granted for it, or the guest's own; how
+// it is told; and what answers it, `now`, or where it waits.
+calls! { turn;
+    Send { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes }
+        Mesh(Send: to), ("send {} to {}", beginning(body), At(to, key)),
+        may_wait Sent(turn.send(&to, key.as_deref(), body));
+    Call { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes, timeout_ms: u64 }
+        Mesh(Call: to), ("call {} with {}", At(to, key), beginning(body)),
+        waits Answer(turn.call(&to, key.as_deref(), body, timeout_ms));
+    Publish { topic: String, #[serde(with = "octets")] body: Bytes }
+        Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
+    Subscribe { pattern: String }
+        Mesh(Subscribe: pattern), ("subscribe to {pattern}"), now Sent(turn.subscribe(&pattern));
+    Unsubscribe { pattern: String }
+        Mesh, ("unsubscribe from {pattern}"), now Sent(turn.unsubscribe(&pattern));
+    SendAfter { delay_ms: u64, #[serde(with = "octets")] body: Bytes }
+        Mesh, ("send itself {} after {:?}", beginning(body), Duration::from_millis(*delay_ms)),
+        now Timer(turn.send_after(delay_ms, body));
+    Cancel { timer: u64 }
+        Mesh, ("cancel the timer {timer}"), now Cancelled(turn.cancel(timer));
+    SelfAddress
+        Own, ("ask for its address"), now Text(Some(turn.identity.address().as_str().to_owned()));
+    Spawn { service: String, name: String }
+        Mesh(Spawn: format!("{service}/{name}")), ("spawn {service}/{name}"), now Child(turn.spawn(&service, &name));
+    Stop { child: String }
+        Mesh(Stop: child), ("stop {child}"), now Child(turn.stop(&child).map(|()| child));
+    Monitor { child: String }
+        Mesh(Monitor: child), ("monitor {child}"), now Child(turn.monitor(&child).map(|()| child));
+    Demonitor { child: String }
+        Mesh(Monitor: child), ("demonitor {child}"), now Child(turn.demonitor(&child).map(|()| child));
+    Link { child: String }
+        Mesh(Link: child), ("link to {child}"), now Child(turn.link(&child).map(|()| child));
     /// Opens the bucket of this name; the others are about the one bucket that there is.
-    OpenState {
-        name: String,
-    },
-    GetState {
-        key: String,
-    },
-    SetState {
-        key: String,
-        #[serde(with = "octets")]
-        value: Bytes,
-    },
-    DeleteState {
-        key: String,
-    },
-    IncrementState {
-        key: String,
-        by: u64,
-    },
-    StateKeys {
-        cursor: Option<u64>,
-    },
-    Config {
-        key: String,
-    },
-    AllConfig,
-    Log {
-        level: Level,
-        line: String,
-    },
-    WallClock,
-    MonotonicClock,
-    RandomBytes {
-        count: u64,
-    },
-    RandomNumber,
+    OpenState { name: String }
+        Own, ("open the state {name:?}"), now Kept(turn.open_state(&name));
+    GetState { key: String }
+        Own, ("get {key}"), now Value(turn.get_state(&key));
+    SetState { key: String, #[serde(with = "octets")] value: Bytes }
+        Own, ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
+    DeleteState { key: String }
+        Own, ("delete {key}"), now Nothing(turn.delete_state(&key));
+    IncrementState { key: String, by: u64 }
+        Own, ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
+    StateKeys { cursor: Option<u64> }
+        Own, ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
+    Config { key: String }
+        Own, ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
+    AllConfig
+        Own, ("read its configuration"), now Pairs(turn.all_config());
+    Log { level: Level, line: String }
+        Own, ("log {}", beginning(line.as_bytes())), now Nothing(turn.log(level, &line));
+    WallClock
+        Own, ("ask for the time"), now Time(turn.time.wall());
+    MonotonicClock
+        Own, ("ask how long it has been"), now Nanoseconds(turn.time.monotonic());
+    RandomBytes { count: u64 }
+        Own, ("draw {count} random bytes"), now BytesDrawn(turn.chance.bytes(count));
+    RandomNumber
+        Own, ("draw a random number"), now NumberDrawn(turn.chance.number());
     /// The variables of its environment.
-    Environment,
+    Environment
+        Own, ("read its environment"), now Pairs(turn.environment.clone());
+}
+
+/// Who has to do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Somebody else sees it, or decides what it is told.
+    Mesh,
+    /// Nobody else: its state, its configuration, its log, and what it has of time and chance.
+    Own,
 }
 
 /// How loud a guest's line in the log is.
@@ -113,32 +180,59 @@ pub(crate) enum Level {
     Error,
 }
 
-/// What a guest is told.
-#[derive(Debug, Clone)]
-pub(crate) enum Reply {
+/// Makes of the table of replies what a reply is, and for each kind a function that takes it apart.
+macro_rules! replies {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident($value:ty);)*) => {
+        /// What a guest is told.
+        #[derive(Debug, Clone)]
+        pub(crate) enum Reply {
+            $($(#[$doc])* $kind($value),)*
+            /// Nothing was done: it would have to wait, and this turn may not.
+            Waits,
+        }
+
+        /// The kinds of replies.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Kind {
+            $($kind,)*
+        }
+
+        impl Reply {
+            $(
+                #[inline]
+                pub(crate) fn $name(self) -> Result<$value, WrongKind> {
+                    match self {
+                        Self::$kind(value) => Ok(value),
+                        other => Err(WrongKind(other)),
+                    }
+                }
+            )*
+        }
+    };
+}
+
+replies! {
     /// It is held back until the commit, or done.
-    Sent(Result<(), SendError>),
-    Answer(Answer),
-    Timer(Result<u64, SendError>),
-    Cancelled(bool),
+    sent: Sent(Result<(), SendError>);
+    answer: Answer(Answer);
+    timer: Timer(Result<u64, SendError>);
+    cancelled: Cancelled(bool);
     /// About the child of this address.
-    Child(Result<String, SupervisionError>),
+    child: Child(Result<String, SupervisionError>);
     /// The state was opened, or written to.
-    Kept(Result<(), StateError>),
-    Value(Option<Bytes>),
-    Number(Result<u64, StateError>),
+    kept: Kept(Result<(), StateError>);
+    value: Value(Option<Bytes>);
+    number: Number(Result<u64, StateError>);
     /// A page of keys, and the cursor of the next one.
-    Keys(Result<(Vec<String>, Option<u64>), StateError>),
-    Text(Option<String>),
-    Pairs(Vec<(String, String)>),
+    keys: Keys(Result<(Vec<String>, Option<u64>), StateError>);
+    text: Text(Option<String>);
+    pairs: Pairs(Vec<(String, String)>);
     /// Since 1970.
-    Time(Duration),
-    Nanoseconds(u64),
-    BytesDrawn(Result<Vec<u8>, NoRandomness>),
-    NumberDrawn(Result<u64, NoRandomness>),
-    Nothing,
-    /// Nothing was done: it would have to wait, and this turn may not.
-    Waits,
+    time: Time(Duration);
+    nanoseconds: Nanoseconds(u64);
+    bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
+    number_drawn: NumberDrawn(Result<u64, NoRandomness>);
+    nothing: Nothing(());
 }
 
 /// Why nothing was done about the state.
@@ -157,107 +251,7 @@ pub(crate) enum StateError {
 #[error("the host answered with {0:?}, which is no answer to what was asked")]
 pub(crate) struct WrongKind(Reply);
 
-/// Makes a function that takes a reply of one kind apart.
-macro_rules! kinds {
-    ($($name:ident: $kind:ident($value:ty);)*) => {
-        impl Reply {
-            $(
-                #[inline]
-                pub(crate) fn $name(self) -> Result<$value, WrongKind> {
-                    match self {
-                        Self::$kind(value) => Ok(value),
-                        other => Err(WrongKind(other)),
-                    }
-                }
-            )*
-        }
-    };
-}
-
-kinds! {
-    sent: Sent(Result<(), SendError>);
-    answer: Answer(Answer);
-    timer: Timer(Result<u64, SendError>);
-    cancelled: Cancelled(bool);
-    child: Child(Result<String, SupervisionError>);
-    kept: Kept(Result<(), StateError>);
-    value: Value(Option<Bytes>);
-    number: Number(Result<u64, StateError>);
-    keys: Keys(Result<(Vec<String>, Option<u64>), StateError>);
-    text: Text(Option<String>);
-    pairs: Pairs(Vec<(String, String)>);
-    time: Time(Duration);
-    nanoseconds: Nanoseconds(u64);
-    bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
-    number_drawn: NumberDrawn(Result<u64, NoRandomness>);
-}
-
 impl HostCall {
-    /// What it takes to be kept, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Send { to, key, body } | Self::Call { to, key, body, .. } => {
-                to.len() + key.as_ref().map_or(0, String::len) + body.len()
-            }
-            Self::Publish { topic, body } => topic.len() + body.len(),
-            Self::Subscribe { pattern } | Self::Unsubscribe { pattern } => pattern.len(),
-            Self::SendAfter { body, .. } => body.len(),
-            Self::Spawn { service, name } => service.len() + name.len(),
-            Self::Stop { child } | Self::Monitor { child } | Self::Demonitor { child } | Self::Link { child } => {
-                child.len()
-            }
-            Self::OpenState { name } => name.len(),
-            Self::GetState { key }
-            | Self::DeleteState { key }
-            | Self::IncrementState { key, .. }
-            | Self::Config { key } => key.len(),
-            Self::SetState { key, value } => key.len() + value.len(),
-            Self::Log { line, .. } => line.len(),
-            Self::Cancel { .. }
-            | Self::SelfAddress
-            | Self::StateKeys { .. }
-            | Self::AllConfig
-            | Self::WallClock
-            | Self::MonotonicClock
-            | Self::RandomBytes { .. }
-            | Self::RandomNumber
-            | Self::Environment => 0,
-        }
-    }
-
-    /// Whether somebody else sees it, or decides what it is told. The rest a guest has from itself: its state, its configuration, its log, and what it has of time and chance.
-    pub(crate) fn is_of_the_mesh(&self) -> bool {
-        match self {
-            Self::Send { .. }
-            | Self::Call { .. }
-            | Self::Publish { .. }
-            | Self::Subscribe { .. }
-            | Self::Unsubscribe { .. }
-            | Self::SendAfter { .. }
-            | Self::Cancel { .. }
-            | Self::Spawn { .. }
-            | Self::Stop { .. }
-            | Self::Monitor { .. }
-            | Self::Demonitor { .. }
-            | Self::Link { .. } => true,
-            Self::SelfAddress
-            | Self::OpenState { .. }
-            | Self::GetState { .. }
-            | Self::SetState { .. }
-            | Self::DeleteState { .. }
-            | Self::IncrementState { .. }
-            | Self::StateKeys { .. }
-            | Self::Config { .. }
-            | Self::AllConfig
-            | Self::Log { .. }
-            | Self::WallClock
-            | Self::MonotonicClock
-            | Self::RandomBytes { .. }
-            | Self::RandomNumber
-            | Self::Environment => false,
-        }
-    }
-
     /// Whether the other one asks the same. For how long it would wait for an answer makes no difference.
     pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -270,47 +264,44 @@ impl HostCall {
     }
 }
 
-impl std::fmt::Display for HostCall {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let to = |to: &str, key: &Option<String>| match key {
-            Some(key) => format!("{to} with the key {key}"),
-            None => to.to_owned(),
-        };
-        match self {
-            Self::Send { to: address, key, body } => write!(f, "send {} to {}", beginning(body), to(address, key)),
-            Self::Call { to: address, key, body, .. } => {
-                write!(f, "call {} with {}", to(address, key), beginning(body))
-            }
-            Self::Publish { topic, body } => write!(f, "publish {} on {topic}", beginning(body)),
-            Self::Subscribe { pattern } => write!(f, "subscribe to {pattern}"),
-            Self::Unsubscribe { pattern } => write!(f, "unsubscribe from {pattern}"),
-            Self::SendAfter { delay_ms, body } => {
-                let delay = Duration::from_millis(*delay_ms);
-                write!(f, "send itself {} after {delay:?}", beginning(body))
-            }
-            Self::Cancel { timer } => write!(f, "cancel the timer {timer}"),
-            Self::SelfAddress => f.write_str("ask for its address"),
-            Self::Spawn { service, name } => write!(f, "spawn {service}/{name}"),
-            Self::Stop { child } => write!(f, "stop {child}"),
-            Self::Monitor { child } => write!(f, "monitor {child}"),
-            Self::Demonitor { child } => write!(f, "demonitor {child}"),
-            Self::Link { child } => write!(f, "link to {child}"),
-            Self::OpenState { name } => write!(f, "open the state {name:?}"),
-            Self::GetState { key } => write!(f, "get {key}"),
-            Self::SetState { key, value } => write!(f, "set {key} to {}", beginning(value)),
-            Self::DeleteState { key } => write!(f, "delete {key}"),
-            Self::IncrementState { key, by } => write!(f, "increment {key} by {by}"),
-            Self::StateKeys { cursor: None } => f.write_str("list its keys"),
-            Self::StateKeys { cursor: Some(cursor) } => write!(f, "list its keys from {cursor}"),
-            Self::Config { key } => write!(f, "read the configuration of {key}"),
-            Self::AllConfig => f.write_str("read its configuration"),
-            Self::Log { line, .. } => write!(f, "log {}", beginning(line.as_bytes())),
-            Self::WallClock => f.write_str("ask for the time"),
-            Self::MonotonicClock => f.write_str("ask how long it has been"),
-            Self::RandomBytes { count } => write!(f, "draw {count} random bytes"),
-            Self::RandomNumber => f.write_str("draw a random number"),
-            Self::Environment => f.write_str("read its environment"),
+/// A goal as it is told.
+struct At<'a>(&'a str, &'a Option<String>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(key) => write!(f, "{} with the key {key}", self.0),
+            None => f.write_str(self.0),
         }
+    }
+}
+
+/// What a field of a call takes to be kept, in bytes; a number nothing that counts.
+trait Kept {
+    fn kept(&self) -> usize {
+        0
+    }
+}
+
+impl Kept for u64 {}
+impl Kept for Option<u64> {}
+impl Kept for Level {}
+
+impl Kept for String {
+    fn kept(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Kept for Option<String> {
+    fn kept(&self) -> usize {
+        self.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Kept for Bytes {
+    fn kept(&self) -> usize {
+        self.len()
     }
 }
 

@@ -112,7 +112,7 @@ impl Turn {
             Asked::Told(told) => return told,
             Asked::Writes(asked) => Some(asked),
         };
-        let reply = self.carry_out(call).await;
+        let reply = call.carry_out(self).await;
         if let Some(asked) = asked {
             self.write_down(*asked, &reply);
         }
@@ -127,7 +127,7 @@ impl Turn {
             Asked::Told(told) => return told,
             Asked::Writes(asked) => Some(asked),
         };
-        let reply = self.carry_out_now(call);
+        let reply = call.carry_out_now(self);
         if let Some(asked) = asked {
             self.write_down(*asked, &reply);
         }
@@ -149,59 +149,8 @@ impl Turn {
         }
     }
 
-    #[inline]
-    async fn carry_out(&mut self, call: HostCall) -> Reply {
-        match call {
-            HostCall::Send { to, key, body } => Reply::Sent(self.send(&to, key.as_deref(), body).await),
-            HostCall::Call { to, key, body, timeout_ms } => {
-                Reply::Answer(self.call(&to, key.as_deref(), body, timeout_ms).await)
-            }
-            other => self.carry_out_now(other),
-        }
-    }
-
-    fn carry_out_now(&mut self, call: HostCall) -> Reply {
-        match call {
-            // Waits for nothing where it may not wait for room.
-            HostCall::Send { to, key, body } => {
-                ready(self.send(&to, key.as_deref(), body)).map_or(Reply::Waits, Reply::Sent)
-            }
-            HostCall::Call { .. } => Reply::Waits,
-            HostCall::Publish { topic, body } => Reply::Sent(self.publish(topic, body)),
-            HostCall::Subscribe { pattern } => Reply::Sent(self.subscribe(&pattern)),
-            HostCall::Unsubscribe { pattern } => Reply::Sent(self.unsubscribe(&pattern)),
-            HostCall::SendAfter { delay_ms, body } => Reply::Timer(self.send_after(delay_ms, body)),
-            HostCall::Cancel { timer } => Reply::Cancelled(self.cancel(timer)),
-            HostCall::SelfAddress => Reply::Text(Some(self.identity.address().as_str().to_owned())),
-            HostCall::Spawn { service, name } => Reply::Child(self.spawn(&service, &name)),
-            HostCall::Stop { child } => Reply::Child(self.stop(&child).map(|()| child)),
-            HostCall::Monitor { child } => Reply::Child(self.monitor(&child).map(|()| child)),
-            HostCall::Demonitor { child } => Reply::Child(self.demonitor(&child).map(|()| child)),
-            HostCall::Link { child } => Reply::Child(self.link(&child).map(|()| child)),
-            HostCall::OpenState { name } => Reply::Kept(self.open_state(&name)),
-            HostCall::GetState { key } => Reply::Value(self.get_state(&key)),
-            HostCall::SetState { key, value } => Reply::Kept(self.set_state(&key, value)),
-            HostCall::DeleteState { key } => {
-                self.delete_state(&key);
-                Reply::Nothing
-            }
-            HostCall::IncrementState { key, by } => Reply::Number(self.increment_state(&key, by)),
-            HostCall::StateKeys { cursor } => Reply::Keys(self.state_keys(cursor)),
-            HostCall::Config { key } => Reply::Text(self.identity.terms.config.get(&key).cloned()),
-            HostCall::AllConfig => {
-                let all = self.identity.terms.config.iter();
-                Reply::Pairs(all.map(|(key, value)| (key.clone(), value.clone())).collect())
-            }
-            HostCall::Log { level, line } => {
-                self.log(level, &line);
-                Reply::Nothing
-            }
-            HostCall::WallClock => Reply::Time(self.time.wall()),
-            HostCall::MonotonicClock => Reply::Nanoseconds(self.time.monotonic()),
-            HostCall::RandomBytes { count } => Reply::BytesDrawn(self.chance.bytes(count)),
-            HostCall::RandomNumber => Reply::NumberDrawn(self.chance.number()),
-            HostCall::Environment => Reply::Pairs(self.environment.clone()),
-        }
+    fn all_config(&self) -> Vec<(String, String)> {
+        self.identity.terms.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// Whether there is room for one more effect, which has so many bytes.

@@ -1,9 +1,8 @@
 //! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another one that is shown the same message.
 //! Nothing that is asked while a script is read gets out.
 
-use super::host_call::{HostCall, Reply};
+use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
-use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
 use crate::middleware::Authorize;
@@ -36,7 +35,7 @@ impl Script {
     #[cold]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
         match self {
-            _ if !call.is_of_the_mesh() => Asked::Nobody,
+            _ if call.scope() == Scope::Own => Asked::Nobody,
             Self::Written(_) => Asked::Writes(Box::new(call.clone())),
             Self::Read(reading) => Asked::Told(match denial(call, who) {
                 Some(denial) => reading.deny(call, denial),
@@ -48,24 +47,10 @@ impl Script {
 
 /// Why this guest may not do this; none where it may. Nobody audits it: nothing would happen.
 fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
-    let child;
-    let (operation, target) = match call {
-        HostCall::Send { to, .. } => (Operation::Send, to),
-        HostCall::Call { to, .. } => (Operation::Call, to),
-        HostCall::Publish { topic, .. } => (Operation::Publish, topic),
-        HostCall::Subscribe { pattern } => (Operation::Subscribe, pattern),
-        HostCall::Spawn { service, name } => {
-            child = format!("{service}/{name}");
-            (Operation::Spawn, &child)
-        }
-        HostCall::Stop { child } => (Operation::Stop, child),
-        HostCall::Monitor { child } | HostCall::Demonitor { child } => (Operation::Monitor, child),
-        HostCall::Link { child } => (Operation::Link, child),
-        _ => return None,
-    };
+    let (operation, target) = call.permission()?;
     let (policy, address) = (&who.terms.policy, who.address());
-    (!Authorize::allows(address, policy, operation, target))
-        .then(|| SendError::Denied(Box::new(policy.denial(address.service(), operation, target))))
+    (!Authorize::allows(address, policy, operation, &target))
+        .then(|| SendError::Denied(Box::new(policy.denial(address.service(), operation, &target))))
 }
 
 /// A script that is written.
@@ -127,13 +112,9 @@ impl Reading {
     /// What it is told that it may not do.
     fn deny(&mut self, call: &HostCall, denial: SendError) -> Reply {
         self.differ(format!("it may not {call}"));
-        match call {
-            HostCall::Call { .. } => Reply::Answer(Err(denial.into())),
-            HostCall::Spawn { .. }
-            | HostCall::Stop { .. }
-            | HostCall::Monitor { .. }
-            | HostCall::Demonitor { .. }
-            | HostCall::Link { .. } => Reply::Child(Err(denial.into())),
+        match call.kind() {
+            Kind::Answer => Reply::Answer(Err(denial.into())),
+            Kind::Child => Reply::Child(Err(denial.into())),
             _ => Reply::Sent(Err(denial)),
         }
     }
@@ -144,18 +125,14 @@ impl Reading {
             return told;
         }
         self.differ(format!("it alone would {call}"));
-        match call {
-            HostCall::Call { .. } => Reply::Answer(Err(CallError::Dropped(
+        // Nobody knows what it would have been told.
+        match call.kind() {
+            Kind::Answer => Reply::Answer(Err(CallError::Dropped(
                 "the live release did not make this call, and only what it was answered is known".to_owned(),
             ))),
-            HostCall::SendAfter { .. } => Reply::Timer(Ok(0)),
-            HostCall::Cancel { .. } => Reply::Cancelled(false),
-            // Nobody knows what it would have been told.
-            HostCall::Spawn { service, name } => Reply::Child(Ok(format!("{service}/{name}"))),
-            HostCall::Stop { child }
-            | HostCall::Monitor { child }
-            | HostCall::Demonitor { child }
-            | HostCall::Link { child } => Reply::Child(Ok(child.clone())),
+            Kind::Timer => Reply::Timer(Ok(0)),
+            Kind::Cancelled => Reply::Cancelled(false),
+            Kind::Child => Reply::Child(Ok(call.permission().map(|(_, child)| child.into_owned()).unwrap_or_default())),
             _ => Reply::Sent(Ok(())),
         }
     }

@@ -29,8 +29,7 @@ impl store::HostBucket for Guest {
     }
 
     fn delete(&mut self, _: Resource<Bucket>, key: String) -> Stored<()> {
-        self.turn.perform_now(HostCall::DeleteState { key });
-        Ok(Ok(()))
+        Ok(Ok(self.turn.perform_now(HostCall::DeleteState { key }).nothing()?))
     }
 
     fn exists(&mut self, _: Resource<Bucket>, key: String) -> Stored<bool> {
@@ -76,7 +75,7 @@ impl batch::Host for Guest {
 
     fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<()> {
         for key in keys {
-            self.turn.perform_now(HostCall::DeleteState { key });
+            self.turn.perform_now(HostCall::DeleteState { key }).nothing()?;
         }
         Ok(Ok(()))
     }

@@ -13,7 +13,6 @@ impl log::Host for Guest {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        self.turn.perform_now(HostCall::Log { level, line });
-        Ok(())
+        Ok(self.turn.perform_now(HostCall::Log { level, line }).nothing()?)
     }
 }
