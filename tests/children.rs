@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, guest, heir, log, shifter, told, with_guests};
+use airssys_tests::{Mesh, PATIENCE, guest, heir, log, overseer_and_workers, shifter, told, with_guests};
 use airssys_wasm::apply::ChangeMode;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::Release;
@@ -16,25 +16,8 @@ use serde_json::{Value, json};
 
 /// An overseer, and a service of probers that it may spawn, with more keys of either.
 fn topology(overseer: &str, worker: &str) -> String {
-    format!(
-        r#"
-        name = "children"
-        [root]
-        intensity = 1000
-        [[service]]
-        name = "overseer"
-        release = "@overseer"
-        {overseer}
-        [service.grants]
-        spawn = ["worker/*"]
-        send = ["worker/*"]
-        call = ["worker/*"]
-        [[service]]
-        name = "worker"
-        release = "@prober"
-        {worker}
-        "#
-    )
+    let services = overseer_and_workers(overseer, worker);
+    format!("name = \"children\"\n[root]\nintensity = 1000\n{services}")
 }
 
 fn spawn(name: &str) -> Command {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
-use airssys_tests::{Mesh, PATIENCE, log, shifter};
+use airssys_tests::{Mesh, PATIENCE, log, shifter, until};
 use airssys_wasm::deploy::{DeployError, Progress, Recovery, Setback};
 use airssys_wasm::hint::Act;
 use airssys_wasm::registry::Release;
@@ -227,9 +227,8 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
                 2 * number
             }
         });
-        while deploying.counted("handled") < KEYS * 3 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let handled = async || deploying.counted("handled") >= KEYS * 3;
+        until("each key was awake more than once", handled).await;
         let release = deploying.release("two", way);
         let end = deploying.runtime.deploy("counter", release, quick()).await.unwrap().ended().await;
         assert_eq!(end == Progress::Live, goes_live, "{way}: {end:?}");

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use airssys_tests::random::Random;
-use airssys_tests::{Mesh, PATIENCE, guest};
+use airssys_tests::{Mesh, PATIENCE, guest, overseer_and_workers};
 use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::deploy::DeployOptions;
@@ -154,21 +154,12 @@ const TOPOLOGY: &str = r#"
     release = "@prober"
     shutdown = "50ms"
     keyed = {}
-    [[service]]
-    name = "overseer"
-    release = "@overseer"
-    shutdown = "50ms"
-    limits = { turn_deadline = "150ms" }
-    [service.grants]
-    spawn = ["worker/*"]
-    send = ["worker/*"]
-    call = ["worker/*"]
-    [[service]]
-    name = "worker"
-    release = "@prober"
-    shutdown = "50ms"
-    spawned = { max_children = 3 }
 "#;
+
+fn topology() -> String {
+    let overseer = "shutdown = \"50ms\"\nlimits = { turn_deadline = \"150ms\" }";
+    TOPOLOGY.to_owned() + &overseer_and_workers(overseer, "shutdown = \"50ms\"\nspawned = { max_children = 3 }")
+}
 
 /// What is asked of whoever gets a message.
 fn body(random: &mut Random) -> Command {
@@ -266,7 +257,7 @@ async fn one_round(random: &mut Random) -> BTreeMap<String, u64> {
     let layers = [layer("outermost", 2_000), layer("innermost", 1)];
     let builder = layers.iter().fold(Runtime::builder(), |builder, layer| builder.layer(layer.clone()));
     let builder = builder.layer(Fickle(AtomicU64::new(random.below(100))));
-    let mesh = Mesh::try_start(TOPOLOGY, builder).await.unwrap_or_else(|error| panic!("{error}"));
+    let mesh = Mesh::try_start(&topology(), builder).await.unwrap_or_else(|error| panic!("{error}"));
     for subscriber in ["turner", "refuses", "waits", "sheds"] {
         let _a_layer_may_say_no = mesh.tell(subscriber, &Command::Subscribe("news".into())).await;
     }

@@ -145,6 +145,27 @@ pub fn with_guests(topology: &str) -> String {
     text
 }
 
+/// The text of two services, with more keys of either: an overseer, and a prober for each child that it may spawn.
+#[must_use]
+pub fn overseer_and_workers(overseer: &str, worker: &str) -> String {
+    format!(
+        r#"
+        [[service]]
+        name = "overseer"
+        release = "@overseer"
+        {overseer}
+        [service.grants]
+        spawn = ["worker/*"]
+        send = ["worker/*"]
+        call = ["worker/*"]
+        [[service]]
+        name = "worker"
+        release = "@prober"
+        {worker}
+        "#
+    )
+}
+
 impl Mesh {
     /// Starts a mesh. In the text, `release = "@prober"` names a test guest.
     ///
