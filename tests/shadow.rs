@@ -117,6 +117,28 @@ async fn what_it_alone_may_not_is_told_with_the_message() {
     mesh.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shadow_waits_for_becomes_ready_in_the_order_in_which_it_did() {
+    let mesh = Mesh::start(MESH).await;
+    let release = next(mesh.folder.path(), ALL);
+    let deployment = mesh.runtime.deploy("actor", release, options(60)).await.unwrap();
+    mesh.until("it is shown what comes", |_| matches!(deployment.progress(), Progress::Rehearsing { .. })).await;
+    let mut turns = 0;
+    while matches!(deployment.progress(), Progress::Rehearsing { .. }) {
+        mesh.ok("actor", &Command::Race("sink".to_owned())).await;
+        turns += 1;
+    }
+    // Each of the two has its own chance, and was told by whom it was to be won.
+    let (end, rehearsed) = (deployment.ended().await, deployment.rehearsed());
+    assert_eq!(end, Progress::Live, "{rehearsed:?}");
+    assert!(rehearsed.compared >= 60 && rehearsed.differing == 0, "{rehearsed:?}");
+    mesh.until("all is recorded", |mesh| mesh.stored("sink", "record").as_array().map_or(0, Vec::len) == turns).await;
+    let record = mesh.stored("sink", "record");
+    let won = |place: u32| record.as_array().unwrap().iter().filter(|ready| **ready == json!([place])).count();
+    assert!(won(0) > 0 && won(1) > 0 && won(0) + won(1) == turns, "{record}");
+    mesh.stop().await;
+}
+
 /// Asks until the deployment is over; one message of ten is one that the new release refuses.
 async fn one_of_ten_differs(tolerated: &str) -> (Progress, Rehearsed) {
     let deploying = Deploying::start(TOPOLOGY).await;

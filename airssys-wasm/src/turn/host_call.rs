@@ -24,7 +24,7 @@ macro_rules! calls {
             $name:ident $({ $($(#[$with:meta])* $field:ident: $type:ty),+ })?
             $scope:ident $(($operation:ident: $target:expr))?,
             ($($told:tt)+),
-            $lane:ident $kind:ident($done:expr);
+            $lane:ident $kind:ident $(($done:expr))?;
         )*
     ) => {
         /// Something that a guest asks of its host. Its strings and bodies are those of the guest, as it wrote them.
@@ -67,7 +67,7 @@ macro_rules! calls {
             #[inline]
             pub(super) async fn carry_out(self, $turn: &mut Turn) -> Reply {
                 match self {
-                    $(Self::$name $({ $($field),+ })? => calls!(@wait $lane $kind($done)),)*
+                    $(Self::$name $({ $($field),+ })? => calls!(@wait $lane $kind $(($done))?),)*
                 }
             }
 
@@ -75,7 +75,7 @@ macro_rules! calls {
             #[inline]
             pub(super) fn carry_out_now(self, $turn: &mut Turn) -> Reply {
                 match self {
-                    $(Self::$name $({ $($field),+ })? => calls!(@now $lane $kind($done)),)*
+                    $(Self::$name $({ $($field),+ })? => calls!(@now $lane $kind $(($done))?),)*
                 }
             }
         }
@@ -89,6 +89,8 @@ macro_rules! calls {
             }
         }
     };
+    // The door knows nothing of what waits there: see `Turn::perform_elsewhere`.
+    (@$when:ident elsewhere $kind:ident) => { Reply::Waits };
     (@wait now $kind:ident($done:expr)) => { Reply::$kind($done) };
     (@wait $waits:ident $kind:ident($done:expr)) => { Reply::$kind($done.await) };
     (@now now $kind:ident($done:expr)) => { Reply::$kind($done) };
@@ -97,8 +99,8 @@ macro_rules! calls {
     (@now waits $kind:ident($done:expr)) => { Reply::Waits };
 }
 
-// An entry a call: its fields; whether it is of the mesh, with what has to be granted for it, or the guest's own; how
-// it is told; and what answers it, `now`, or where it waits.
+// An entry a call: its fields; whose it is, with what has to be granted for it; how it is told; and what answers it:
+// `now`, or where it `waits`, or `may_wait`; or `elsewhere`, in the engine.
 calls! { turn;
     Send { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes }
         Mesh(Send: to), ("send {} to {}", beginning(body), At(to, key)),
@@ -159,6 +161,14 @@ calls! { turn;
     /// The variables of its environment.
     Environment
         Own, ("read its environment"), now Pairs(turn.environment.clone());
+    /// Which of so many are ready; waits until one is.
+    Poll { of: u32 }
+        Order, ("wait for one of {of}"), elsewhere Ready;
+    /// Waits until it is ready.
+    Block
+        Order, ("wait"), elsewhere Nothing;
+    IsReady
+        Order, ("ask whether something is ready"), elsewhere Readiness;
 }
 
 /// Who has to do with a call.
@@ -168,6 +178,8 @@ pub(super) enum Scope {
     Mesh,
     /// Nobody else: its state, its configuration, its log, and what it has of time and chance.
     Own,
+    /// Nobody else, and what it is told is not its choice: in which order what it waits for becomes ready.
+    Order,
 }
 
 /// How loud a guest's line in the log is.
@@ -232,6 +244,9 @@ replies! {
     nanoseconds: Nanoseconds(u64);
     bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
     number_drawn: NumberDrawn(Result<u64, NoRandomness>);
+    /// Of what was waited for, by its place.
+    ready: Ready(Vec<u32>);
+    readiness: Readiness(bool);
     nothing: Nothing(());
 }
 
@@ -283,6 +298,7 @@ trait Kept {
     }
 }
 
+impl Kept for u32 {}
 impl Kept for u64 {}
 impl Kept for Option<u64> {}
 impl Kept for Level {}
@@ -312,6 +328,7 @@ impl Reply {
             Self::Answer(Ok(answer)) => answer.as_ref().map_or(0, Bytes::len),
             Self::Answer(Err(_)) => REASON_BYTES,
             Self::Child(Ok(child)) => child.len(),
+            Self::Ready(places) => size_of_val(&places[..]),
             _ => 0,
         }
     }

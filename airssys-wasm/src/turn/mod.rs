@@ -134,6 +134,27 @@ impl Turn {
         reply
     }
 
+    /// The door, for what is waited for elsewhere. Where it is read back, it is waited for as well, so that what is compared takes as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong there.
+    #[inline]
+    pub(crate) async fn perform_elsewhere<E>(
+        &mut self,
+        call: HostCall,
+        waiting: impl Future<Output = Result<Reply, E>>,
+    ) -> Result<Reply, E> {
+        let asked = self.ask_script(&call);
+        let reply = waiting.await?;
+        match asked {
+            Asked::Nobody => {}
+            Asked::Told(told) => return Ok(told),
+            Asked::Writes(asked) => self.write_down(*asked, &reply),
+        }
+        Ok(reply)
+    }
+
     #[inline]
     fn ask_script(&mut self, call: &HostCall) -> Asked {
         match self.script.as_deref_mut() {

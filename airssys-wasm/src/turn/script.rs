@@ -31,13 +31,15 @@ pub(super) enum Asked {
 }
 
 impl Script {
-    /// What is to be done about a call of this guest. What a guest has from itself alone is in no script.
+    /// What is to be done about a call of this guest. What a guest has from itself alone is in no script. What it waits for becomes ready in
+    /// the order in which it did for the live one, where that waited for as many; to wait otherwise is no difference.
     #[cold]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
-        match self {
-            _ if call.scope() == Scope::Own => Asked::Nobody,
-            Self::Written(_) => Asked::Writes(Box::new(call.clone())),
-            Self::Read(reading) => Asked::Told(match denial(call, who) {
+        match (self, call.scope()) {
+            (_, Scope::Own) => Asked::Nobody,
+            (Self::Written(_), _) => Asked::Writes(Box::new(call.clone())),
+            (Self::Read(reading), Scope::Order) => reading.find(call).map_or(Asked::Nobody, Asked::Told),
+            (Self::Read(reading), Scope::Mesh) => Asked::Told(match denial(call, who) {
                 Some(denial) => reading.deny(call, denial),
                 None => reading.tell(call),
             }),
@@ -80,7 +82,9 @@ impl Writing {
 /// A script that is read back.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    lines: Vec<Line>,
+    /// Those that were not read back yet.
+    lines: Vec<Option<Line>>,
+    /// Where those of the mesh stood that were, in the order in which they were.
     used: Vec<usize>,
     differences: Vec<String>,
     /// Those that are not told.
@@ -89,7 +93,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn new(lines: Vec<Line>) -> Self {
-        Self { lines, ..Self::default() }
+        Self { lines: lines.into_iter().map(Some).collect(), ..Self::default() }
     }
 
     fn differ(&mut self, what: String) {
@@ -102,11 +106,12 @@ impl Reading {
 
     /// What the live turn was told when it asked this; none where it did not ask it.
     fn find(&mut self, call: &HostCall) -> Option<Reply> {
-        let (at, told) = self.lines.iter().enumerate().find_map(|(at, (asked, told))| {
-            (asked.asks_the_same(call) && !self.used.contains(&at)).then(|| (at, told.clone()))
-        })?;
-        self.used.push(at);
-        Some(told)
+        let is_it = |line: &Option<Line>| line.as_ref().is_some_and(|(asked, _)| asked.asks_the_same(call));
+        let at = self.lines.iter().position(is_it)?;
+        if call.scope() == Scope::Mesh {
+            self.used.push(at);
+        }
+        self.lines.get_mut(at)?.take().map(|(_, told)| told)
     }
 
     /// What it is told that it may not do.
@@ -139,8 +144,8 @@ impl Reading {
 
     /// In what it differs from the live turn.
     pub(crate) fn differences(mut self) -> Vec<String> {
-        for (at, (asked, _)) in std::mem::take(&mut self.lines).into_iter().enumerate() {
-            if !self.used.contains(&at) {
+        for (asked, _) in std::mem::take(&mut self.lines).into_iter().flatten() {
+            if asked.scope() == Scope::Mesh {
                 self.differ(format!("it would not {asked}"));
             }
         }
@@ -151,5 +156,28 @@ impl Reading {
             self.differences.push(format!("and {} more", self.more));
         }
         self.differences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostCall, Reading, Reply};
+
+    #[test]
+    fn waiting_otherwise_is_no_difference() {
+        let ready = |places: &[u32]| Reply::Ready(places.to_vec());
+        let send = || HostCall::Send { to: "a".to_owned(), key: None, body: bytes::Bytes::new() };
+        let lines = vec![
+            (HostCall::Poll { of: 2 }, ready(&[1])),
+            (send(), Reply::Sent(Ok(()))),
+            (HostCall::Poll { of: 2 }, ready(&[0, 1])),
+            (HostCall::Block, Reply::Nothing(())),
+        ];
+        let mut reading = Reading::new(lines);
+        let mut polled = |of| reading.find(&HostCall::Poll { of }).and_then(|told| told.ready().ok());
+        assert_eq!((polled(2), polled(3), polled(2)), (Some(vec![1]), None, Some(vec![0, 1])));
+        assert!(polled(2).is_none(), "each is read back once");
+        assert!(reading.find(&send()).is_some());
+        assert_eq!(reading.differences(), Vec::<String>::new(), "nor is to wait less often, or at another time");
     }
 }

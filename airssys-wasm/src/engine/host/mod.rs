@@ -10,6 +10,7 @@ mod files;
 pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
+mod poll;
 pub(crate) mod random;
 pub(crate) mod resources;
 pub(crate) mod supervision;
@@ -43,7 +44,7 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
     bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with the door for time, chance and environment, and our own files in front, and a look for room before something is opened.
+/// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own files in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     use wasmtime_wasi::p2::bindings::cli::environment;
     use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -54,6 +55,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     wall_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     environment::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    wasmtime_wasi_io::bindings::wasi::io::poll::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;

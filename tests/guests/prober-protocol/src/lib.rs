@@ -158,6 +158,9 @@ pub enum Command {
     Busy(u64),
     /// Sleep for this long, in milliseconds.
     Sleep(u64),
+    /// Wait for one of two timers, of which one is over at once and the other one never; chance says in which order they stand. Sends which one it
+    /// was to this address, as a [`Command::Record`].
+    Race(String),
     /// Take this many MiB, write to every page of them and keep them; the error `out-of-memory` where they are refused.
     Allocate(usize),
     /// This many log lines.

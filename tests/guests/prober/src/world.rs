@@ -5,9 +5,11 @@ use std::io::Write;
 use std::net::SocketAddrV4;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use airssys_sdk::send;
 use prober_protocol::{Clock, Command, Refusal};
 use serde_json::{Value, json};
 use wasip2::clocks::monotonic_clock;
+use wasip2::io::poll;
 use wasip2::random::insecure::get_insecure_random_u64;
 use wasip2::random::insecure_seed::insecure_seed;
 use wasip2::random::random::{get_random_bytes, get_random_u64};
@@ -53,8 +55,20 @@ pub(crate) fn ask(command: Command) -> Told {
         Command::InsecureRandom => Ok(json!(get_insecure_random_u64())),
         Command::InsecureSeed => Ok(json!(insecure_seed())),
         Command::RandomBytes(count) => Ok(json!(get_random_bytes(count).len())),
+        Command::Race(to) => race(&to),
         other => Err(named("unheard-of", format_args!("{other:?}"))),
     }
+}
+
+/// Waits for one of two timers, and tells which it was.
+fn race(to: &str) -> Told {
+    let mut timers = [0, u64::MAX].map(monotonic_clock::subscribe_duration);
+    if get_random_u64() % 2 == 0 {
+        timers.reverse();
+    }
+    let ready = poll::poll(&[&timers[0], &timers[1]]);
+    send(to, &Command::Record(json!(ready)).value()).name()?;
+    Ok(Value::Null)
 }
 
 fn list(path: &str) -> Told {
