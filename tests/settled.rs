@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,10 +17,11 @@ use airssys_wasm::capability::Operation;
 use airssys_wasm::deploy::DeployOptions;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::message::Answer;
-use airssys_wasm::middleware::{Context, Layer, Recovery, Verdict, Who};
+use airssys_wasm::middleware::{Context, Later, Layer, Recovery, Verdict, Who};
 use airssys_wasm::registry::Release;
 use bytes::Bytes;
 use prober_protocol::{Command, FaultKind, Trap};
+use tokio::task::yield_now;
 
 /// What a layer has seen.
 #[derive(Default)]
@@ -37,6 +39,8 @@ struct Seen {
 struct Counting {
     name: &'static str,
     priority: i32,
+    /// Whether it asks somebody of some entries, who may never answer.
+    asks: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -64,7 +68,20 @@ impl Layer for Counting {
         let entry = seen.entries;
         seen.open.insert(entry, told(context));
         context.set_attribute(self.name, entry.to_string());
-        Verdict::Continue
+        match entry % 16 {
+            _ if !self.asks => Verdict::Continue,
+            3 => Verdict::Later(Later::new(pending())),
+            6 => Verdict::Later(Later::new(async { Verdict::Reject(CallError::Deadlock) })),
+            1 | 8 | 11 if context.may_wait() => Verdict::Later(Later::new(async {
+                yield_now().await;
+                // And it has to ask once more.
+                Verdict::Later(Later::new(async {
+                    yield_now().await;
+                    Verdict::Continue
+                }))
+            })),
+            _ => Verdict::Continue,
+        }
     }
 
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
@@ -251,10 +268,10 @@ fn another_release(mesh: &Mesh) -> Release {
     Release::find(&path).unwrap()
 }
 
-async fn one_round(random: &mut Random) -> BTreeMap<String, u64> {
-    let layer = |name, priority| Counting { name, priority, seen: Arc::default() };
-    // One that sees what is denied, and one behind all others.
-    let layers = [layer("outermost", 2_000), layer("innermost", 1)];
+async fn one_round(random: &mut Random, asks: bool) -> BTreeMap<String, u64> {
+    let layer = |name, priority| Counting { name, priority, asks: asks && name == "asking", seen: Arc::default() };
+    // One that sees what is denied, one that keeps others waiting, and one behind all others.
+    let layers = [layer("outermost", 2_000), layer("asking", 600), layer("innermost", 1)];
     let builder = layers.iter().fold(Runtime::builder(), |builder, layer| builder.layer(layer.clone()));
     let builder = builder.layer(Fickle(AtomicU64::new(random.below(100))));
     let mesh = Mesh::try_start(&topology(), builder).await.unwrap_or_else(|error| panic!("{error}"));
@@ -315,8 +332,9 @@ async fn one_round(random: &mut Random) -> BTreeMap<String, u64> {
 async fn each_entry_is_settled_once_whatever_becomes_of_it() {
     let mut random = Random::told();
     let mut settled: BTreeMap<String, u64> = BTreeMap::new();
-    for _ in 0..12 {
-        for (how, times) in one_round(&mut random).await {
+    // In every third round there is a layer that keeps others waiting.
+    for round in 0..18 {
+        for (how, times) in one_round(&mut random, round % 3 == 2).await {
             *settled.entry(how).or_default() += times;
         }
     }
@@ -335,6 +353,7 @@ async fn each_entry_is_settled_once_whatever_becomes_of_it() {
         "subscribe ok",
         "spawn ok",
         "spawn discarded",
+        "spawn taken",
         "monitor ok",
         "deliver ok",
         "deliver overloaded",

@@ -305,7 +305,8 @@ impl SendError {
 
 /// Why nothing was done about a child.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SupervisionError {
+#[non_exhaustive]
+pub enum SupervisionError {
     /// It may not be done, there is no such child, or no room.
     #[error(transparent)]
     NotSent(#[from] SendError),
@@ -318,6 +319,18 @@ pub(crate) enum SupervisionError {
     /// The guest could not be told.
     #[error("this component exports no `monitoring`, and cannot be told")]
     Deaf,
+}
+
+impl SupervisionError {
+    /// A stable word for the kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSent(error) => error.code(),
+            Self::Taken { .. } => "taken",
+            Self::Deaf => "deaf",
+        }
+    }
 }
 
 impl From<AddressError> for SupervisionError {
@@ -381,10 +394,23 @@ pub enum CallError {
     /// It was dropped before it was handled.
     #[error("dropped: {0}")]
     Dropped(String),
+    /// Nothing was done about a child. Only layers of the dispatch stack see it: what the guest is told has a type of its
+    /// own.
+    #[error(transparent)]
+    Supervision(SupervisionError),
     /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the dispatch stack see it: nobody else
     /// is there to be told.
     #[error("discarded: whoever asked for it is gone")]
     Discarded,
+}
+
+impl From<SupervisionError> for CallError {
+    fn from(error: SupervisionError) -> Self {
+        match error {
+            SupervisionError::NotSent(error) => Self::NotSent(error),
+            other => Self::Supervision(other),
+        }
+    }
 }
 
 impl CallError {
@@ -398,6 +424,7 @@ impl CallError {
             Self::Fault(_) => "fault",
             Self::Crashed(_) => "crashed",
             Self::Dropped(_) => "dropped",
+            Self::Supervision(error) => error.code(),
             Self::Discarded => "discarded",
         }
     }

@@ -49,7 +49,7 @@ impl Layer for Recorder {
         let Some(metrics) = context.metrics else { return };
         let counter = match outcome {
             Err(CallError::NotSent(SendError::Denied(_))) => &metrics.denied,
-            Err(CallError::NotSent(_) | CallError::Deadlock) => &metrics.rejected,
+            Err(CallError::NotSent(_) | CallError::Supervision(_) | CallError::Deadlock) => &metrics.rejected,
             // As if it had never been asked for.
             Err(CallError::Discarded) => return,
             _ => &metrics.accepted,

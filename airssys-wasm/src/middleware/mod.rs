@@ -7,14 +7,19 @@
 //! when the turn commits or is discarded: then it is [`CallError::Discarded`]. What the host itself brings to a mailbox comes here as well, as
 //! [`Operation::Deliver`], where it is put in: the message of a timer, a notice that a child ended, each subscriber's copy of a publication.
 //!
+//! A layer that has to wait for its verdict says so by [`Verdict::Later`]. Sends and calls wait for it, where whoever
+//! asks can wait. Nothing else does, and is turned away: see [`Later`].
+//!
 //! # Hot path
 //!
-//! One virtual call a layer and hook; no allocation, no lock, no await. Bench rows `tell` and `ask` have it in them.
+//! One virtual call a layer and hook; no allocation, no lock, and no await but for a layer that answers later. Bench
+//! rows `tell` and `ask` have it in them.
 //!
 //! Invariant: [`Layer::after`] is called once for each [`Layer::before`], with the context that was there, whatever becomes of the message.
 
 mod authorize;
 mod deadline;
+mod later;
 mod metrics;
 mod passage;
 mod trace;
@@ -22,12 +27,14 @@ mod trace;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
+pub use later::Later;
 pub(crate) use metrics::{Metrics, Recorder};
-pub(crate) use passage::{Entry, Passage};
+pub(crate) use passage::{Entry, Outcome, Passage, Settled};
 pub(crate) use trace::Trace;
 
 use crate::address::Address;
@@ -38,9 +45,6 @@ use crate::message::Answer;
 
 #[cfg(test)]
 mod tests;
-
-/// How often a layer may ask for a retry of one message.
-const MAX_RETRIES: u32 = 3;
 
 /// Who wants something.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +75,7 @@ pub struct Context<'a> {
     pub deadline: Option<Instant>,
     /// The message from outside that it came of; 0 for a new one.
     pub trace: u64,
+    may_wait: bool,
     when: Option<Instant>,
     attributes: Vec<(&'static str, Box<str>)>,
 }
@@ -79,7 +84,23 @@ impl<'a> Context<'a> {
     /// A message that comes to the stack now.
     #[must_use]
     pub fn new(who: Who<'a>, operation: Operation, target: &'a str) -> Self {
-        Self { who, operation, target, metrics: None, deadline: None, trace: 0, when: None, attributes: Vec::new() }
+        Self {
+            who,
+            operation,
+            target,
+            metrics: None,
+            deadline: None,
+            trace: 0,
+            may_wait: false,
+            when: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Whether whoever asks waits where a layer answers later: for a send and a call, but not in the sync lane.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// Says when it came to the stack, for one who has read the clock already.
@@ -123,6 +144,8 @@ pub enum Verdict {
     Handled(Option<Bytes>),
     /// It does not go on.
     Reject(CallError),
+    /// What this says, when it is known.
+    Later(Later),
 }
 
 /// What a layer says of an error.
@@ -187,7 +210,7 @@ pub trait Layer: Send + Sync + 'static {
     /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics) and 700 (trace).
     fn priority(&self) -> i32;
 
-    /// Before the message goes on. It may change the body.
+    /// Before the message goes on. It may change the body. What it has to wait for it waits for in a [`Later`].
     fn before(&self, _context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
         Verdict::Continue
     }
@@ -202,24 +225,12 @@ pub trait Layer: Send + Sync + 'static {
 }
 
 /// The layers, in order.
-#[derive(Clone)]
 pub(crate) struct Stack {
     layers: Arc<[Arc<dyn Layer>]>,
     /// Whether there are others than the built-in layers, which never ask for a retry.
     extended: bool,
-}
-
-/// How far a message came in the stack.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Depth(usize);
-
-/// What the stack makes of an outcome.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    /// This is final.
-    Done(Answer),
-    /// A layer wants the message to be sent again.
-    Retry,
+    /// Whether the mesh is over, so that nobody waits for a layer any more.
+    closed: watch::Sender<bool>,
 }
 
 impl Stack {
@@ -239,65 +250,19 @@ impl Stack {
         layers.extend(extra);
         // Stable: of equal priority, the built-in one first, then in the order given.
         layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority()));
-        Self { layers: layers.into(), extended }
+        Self { layers: layers.into(), extended, closed: watch::Sender::new(false) }
     }
 
-    /// Whether [`Stack::settle`] may answer [`Settled::Retry`].
+    /// Turns those away who wait for a layer, now and from now on.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Whether a message may have to be sent again.
     #[must_use]
     pub(crate) fn may_retry(&self) -> bool {
         self.extended
     }
-
-    /// Asks the layers whether the message goes on. With `Err` it does not, and this is the outcome to settle.
-    ///
-    /// # Errors
-    ///
-    /// The depth it came to and the outcome there, which may be an answer.
-    pub(crate) fn enter(&self, context: &mut Context<'_>, body: &mut Bytes) -> Result<Depth, (Depth, Answer)> {
-        for (depth, layer) in self.layers.iter().enumerate() {
-            match layer.before(context, body) {
-                Verdict::Continue => {}
-                Verdict::Handled(answer) => return Err((Depth(depth + 1), Ok(answer))),
-                Verdict::Reject(error) => return Err((Depth(depth + 1), Err(error))),
-            }
-        }
-        Ok(Depth(self.layers.len()))
-    }
-
-    /// Asks the layers what to make of an outcome, and tells them what is made of it. `retries` counts those so far.
-    #[must_use]
-    pub(crate) fn settle(
-        &self,
-        context: &Context<'_>,
-        Depth(depth): Depth,
-        mut outcome: Answer,
-        retries: u32,
-    ) -> Settled {
-        let entered = &self.layers[..depth.min(self.layers.len())];
-        let mut again = false;
-        for layer in entered.iter().rev() {
-            let Err(error) = &outcome else { break };
-            match layer.on_error(context, error) {
-                Recovery::Continue => {}
-                Recovery::Replace(error) => outcome = Err(error),
-                Recovery::Suppress => outcome = Ok(None),
-                Recovery::Retry if retries < MAX_RETRIES && !is_denial(error) => {
-                    again = true;
-                    break;
-                }
-                Recovery::Retry => {}
-                Recovery::Stop => break,
-            }
-        }
-        for layer in entered.iter().rev() {
-            layer.after(context, &outcome);
-        }
-        if again { Settled::Retry } else { Settled::Done(outcome) }
-    }
-}
-
-fn is_denial(error: &CallError) -> bool {
-    matches!(error, CallError::NotSent(crate::error::SendError::Denied(_)))
 }
 
 impl std::fmt::Debug for Stack {

@@ -3,17 +3,25 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Context, Depth, Metrics, Settled, Stack, Who};
+use super::{Context, Later, Metrics, Recovery, Stack, Verdict, Who};
+use crate::address::split;
 use crate::capability::Operation;
-use crate::error::CallError;
+use crate::error::{CallError, SendError, SupervisionError};
 use crate::message::Answer;
+
+/// How often a layer may ask for a retry of one message.
+const MAX_RETRIES: u32 = 3;
 
 /// A message at the stack. Dropped before it is settled, it is settled as discarded.
 pub(crate) struct Passage<'a> {
     stack: &'a Stack,
     context: Context<'a>,
     /// How many layers are to be told of its outcome.
-    depth: Depth,
+    depth: usize,
+    /// The layer that made the outcome, where one did.
+    by: Option<&'static str>,
+    /// Whether a layer kept it waiting.
+    waited: bool,
 }
 
 /// A message that the layers let on, put aside until its outcome is known: what its context has beside what is borrowed, which the one who put it aside
@@ -24,49 +32,192 @@ pub(crate) struct Entry {
     operation: Operation,
     when: Option<Instant>,
     attributes: Vec<(&'static str, Box<str>)>,
-    depth: Depth,
+    depth: usize,
+}
+
+/// What the layers that were asked say of a message.
+enum Said {
+    On,
+    /// This is the outcome to settle.
+    Out(Answer),
+    Later(Later),
+}
+
+/// What the stack makes of an outcome.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// This is final.
+    Done(Outcome),
+    /// A layer wants the message to be sent again.
+    Retry,
+}
+
+/// An outcome that is final.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) answer: Answer,
+    by: Option<&'static str>,
 }
 
 impl<'a> Passage<'a> {
     /// Nobody has seen it yet.
     #[inline]
     pub(crate) fn new(stack: &'a Stack, context: Context<'a>) -> Self {
-        Self { stack, context, depth: Depth(0) }
+        Self { stack, context, depth: 0, by: None, waited: false }
     }
 
-    /// Asks the layers whether it goes on.
+    /// Asks the layers whether it goes on, where nobody can wait: one that has to turns it away.
     ///
     /// # Errors
     ///
     /// The outcome to settle, which may be an answer.
     #[inline]
     pub(crate) fn enter(&mut self, body: &mut Bytes) -> Result<(), Answer> {
-        match self.stack.enter(&mut self.context, body) {
-            Ok(depth) => {
-                self.depth = depth;
-                Ok(())
-            }
-            Err((depth, outcome)) => {
-                self.depth = depth;
-                Err(outcome)
+        match self.ask(body) {
+            Said::On => Ok(()),
+            Said::Out(outcome) => Err(outcome),
+            Said::Later(_) => Err(Err(self.rejected("it has to wait for its verdict, and here nobody can wait"))),
+        }
+    }
+
+    /// [`Passage::enter`], for one who waits where a layer has to wait, until the deadline that is asked for then.
+    #[inline]
+    pub(crate) async fn enter_waiting(
+        &mut self,
+        body: &mut Bytes,
+        deadline: impl FnOnce() -> Instant,
+    ) -> Result<(), Answer> {
+        self.context.may_wait = true;
+        match self.ask(body) {
+            Said::On => Ok(()),
+            Said::Out(outcome) => Err(outcome),
+            // Boxed, so that what need not wait does not carry it around.
+            Said::Later(later) => Box::pin(self.wait(later, body, deadline())).await,
+        }
+    }
+
+    async fn wait(&mut self, later: Later, body: &mut Bytes, deadline: Instant) -> Result<(), Answer> {
+        self.waited = true;
+        let is_of_a_turn = matches!(self.context.who, Who::Service { .. });
+        let mut closed = self.stack.closed.subscribe();
+        let mut late = std::pin::pin!(tokio::time::sleep_until(deadline));
+        let mut said = Said::Later(later);
+        loop {
+            said = match said {
+                Said::On => return Ok(()),
+                Said::Out(outcome) => return Err(outcome),
+                Said::Later(later) => {
+                    let later = if is_of_a_turn { later.apart() } else { later };
+                    tokio::select! {
+                        // The deadline first: it ends those as well who always ask once more.
+                        biased;
+                        () = &mut late => Said::Out(Err(self.late())),
+                        _ = closed.wait_for(|closed| *closed) => Said::Out(Err(self.stopped())),
+                        verdict = later => self.heed(verdict, body),
+                    }
+                }
+            };
+        }
+    }
+
+    fn stopped(&self) -> CallError {
+        SendError::Stopped { service: split(self.context.target).0.to_owned() }.into()
+    }
+
+    fn late(&mut self) -> CallError {
+        match self.context.operation {
+            Operation::Call => CallError::Timeout,
+            _ => self.rejected("it has not decided within the `reserve_timeout`"),
+        }
+    }
+
+    /// Whether a layer kept it waiting, so that what it goes to may have changed.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waited
+    }
+
+    /// Asks the layers that were not asked yet.
+    #[inline]
+    fn ask(&mut self, body: &mut Bytes) -> Said {
+        let stack = self.stack;
+        while let Some(layer) = stack.layers.get(self.depth) {
+            self.depth += 1;
+            match layer.before(&mut self.context, body) {
+                Verdict::Continue => {}
+                verdict => return self.heed(verdict, body),
             }
         }
+        Said::On
+    }
+
+    /// Does what the layer that was asked last says.
+    fn heed(&mut self, verdict: Verdict, body: &mut Bytes) -> Said {
+        match verdict {
+            Verdict::Continue => self.ask(body),
+            Verdict::Handled(answer) => Said::Out(Ok(answer)),
+            Verdict::Reject(error) => {
+                self.by = self.asked_last();
+                Said::Out(Err(error))
+            }
+            Verdict::Later(later) => Said::Later(later),
+        }
+    }
+
+    fn asked_last(&self) -> Option<&'static str> {
+        self.stack.layers.get(self.depth.checked_sub(1)?).map(|layer| layer.name())
+    }
+
+    /// The rejection of the layer that was asked last.
+    #[cold]
+    fn rejected(&mut self, reason: &str) -> CallError {
+        self.by = self.asked_last();
+        rejected(self.by, reason.to_owned()).into()
     }
 
     /// Tells the layers of its outcome, and asks them what to make of it. `retries` counts those so far.
     #[inline]
     pub(crate) fn settle(mut self, outcome: Answer, retries: u32) -> Settled {
-        let depth = std::mem::replace(&mut self.depth, Depth(0));
-        self.stack.settle(&self.context, depth, outcome, retries)
+        self.tell(outcome, retries)
     }
 
     /// [`Passage::settle`] where it cannot be sent again: what a layer makes of it.
     #[inline]
-    pub(crate) fn end(self, outcome: Answer) -> Answer {
-        match self.settle(outcome, u32::MAX) {
+    pub(crate) fn end(mut self, outcome: Answer) -> Outcome {
+        match self.tell(outcome, u32::MAX) {
             Settled::Done(outcome) => outcome,
-            Settled::Retry => Err(CallError::Dropped("a layer wants it to be sent again once more".to_owned())),
+            Settled::Retry => {
+                let again = CallError::Dropped("a layer wants it to be sent again once more".to_owned());
+                Outcome { answer: Err(again), by: self.by }
+            }
         }
+    }
+
+    #[inline]
+    fn tell(&mut self, mut outcome: Answer, retries: u32) -> Settled {
+        let stack = self.stack;
+        let entered = stack.layers.get(..std::mem::replace(&mut self.depth, 0)).unwrap_or_default();
+        let mut again = false;
+        for layer in entered.iter().rev() {
+            let Err(error) = &outcome else { break };
+            match layer.on_error(&self.context, error) {
+                Recovery::Continue => {}
+                Recovery::Replace(error) => {
+                    self.by = Some(layer.name());
+                    outcome = Err(error);
+                }
+                Recovery::Suppress => outcome = Ok(None),
+                Recovery::Retry if retries < MAX_RETRIES && !is_denial(error) => {
+                    again = true;
+                    break;
+                }
+                Recovery::Retry => {}
+                Recovery::Stop => break,
+            }
+        }
+        for layer in entered.iter().rev() {
+            layer.after(&self.context, &outcome);
+        }
+        if again { Settled::Retry } else { Settled::Done(Outcome { answer: outcome, by: self.by }) }
     }
 
     /// Puts it aside.
@@ -76,7 +227,7 @@ impl<'a> Passage<'a> {
             operation: self.context.operation,
             when: self.context.when,
             attributes: std::mem::take(&mut self.context.attributes),
-            depth: std::mem::replace(&mut self.depth, Depth(0)),
+            depth: std::mem::replace(&mut self.depth, 0),
         }
     }
 }
@@ -84,9 +235,8 @@ impl<'a> Passage<'a> {
 impl Drop for Passage<'_> {
     #[inline]
     fn drop(&mut self) {
-        let depth = std::mem::replace(&mut self.depth, Depth(0));
-        if depth.0 > 0 {
-            let _nobody_is_told = self.stack.settle(&self.context, depth, Err(CallError::Discarded), u32::MAX);
+        if self.depth > 0 {
+            let _nobody_is_told = self.tell(Err(CallError::Discarded), u32::MAX);
         }
     }
 }
@@ -102,10 +252,37 @@ impl Entry {
         trace: u64,
     ) -> Passage<'a> {
         let Self { operation, when, attributes, depth } = self;
-        Passage {
-            stack,
-            context: Context { who, operation, target, metrics, deadline: None, trace, when, attributes },
-            depth,
+        let mut context = Context::new(who, operation, target);
+        (context.metrics, context.trace, context.when, context.attributes) = (metrics, trace, when, attributes);
+        let mut passage = Passage::new(stack, context);
+        passage.depth = depth;
+        passage
+    }
+}
+
+impl Outcome {
+    /// For what has no answer that could fail: whatever else a layer made of an error is the layer's rejection.
+    pub(crate) fn sent(self) -> Result<(), SendError> {
+        match self.answer {
+            Ok(_handled_by_a_layer) => Ok(()),
+            Err(CallError::NotSent(error)) => Err(error),
+            Err(other) => Err(rejected(self.by, other.to_string())),
         }
     }
+
+    /// [`Outcome::sent`], for what is done about a child.
+    pub(crate) fn supervised(self) -> Result<(), SupervisionError> {
+        match self.answer {
+            Err(CallError::Supervision(error)) => Err(error),
+            _ => Ok(self.sent()?),
+        }
+    }
+}
+
+fn rejected(by: Option<&'static str>, reason: String) -> SendError {
+    SendError::Rejected { layer: by.unwrap_or("the dispatch stack"), reason }
+}
+
+fn is_denial(error: &CallError) -> bool {
+    matches!(error, CallError::NotSent(SendError::Denied(_)))
 }

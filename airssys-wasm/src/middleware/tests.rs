@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{Context, Layer, Recovery, Settled, Stack, Verdict, Who};
+use super::{Context, Later, Layer, Passage, Recovery, Settled, Stack, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
@@ -56,13 +56,10 @@ fn pass(outer: Told, inner: Told, outcome: &Answer) -> Answer {
     let stack = Stack::new(vec![Arc::new(inner), Arc::new(outer)], &Events::new(1, 1_024));
     let mut retries = 0;
     loop {
-        let mut context = Context::new(Who::Host, Operation::Send, "somebody");
-        let (depth, outcome) = match stack.enter(&mut context, &mut Bytes::new()) {
-            Ok(depth) => (depth, outcome.clone()),
-            Err((depth, outcome)) => (depth, outcome),
-        };
-        match stack.settle(&context, depth, outcome, retries) {
-            Settled::Done(outcome) => return outcome,
+        let mut passage = Passage::new(&stack, Context::new(Who::Host, Operation::Send, "somebody"));
+        let outcome = passage.enter(&mut Bytes::new()).map_or_else(|outcome| outcome, |()| outcome.clone());
+        match passage.settle(outcome, retries) {
+            Settled::Done(outcome) => return outcome.answer,
             Settled::Retry => retries += 1,
         }
     }
@@ -146,7 +143,44 @@ fn a_service_may_write_to_itself_and_to_nobody_else() {
     let address = Address::of_service("me").unwrap();
     let policy = Policy::default();
     let who = Who::Service { address: &address, policy: &policy };
-    let enter = |target| stack.enter(&mut Context::new(who, Operation::Send, target), &mut Bytes::new()).is_ok();
+    let enter =
+        |target| Passage::new(&stack, Context::new(who, Operation::Send, target)).enter(&mut Bytes::new()).is_ok();
     assert!(enter("me"));
     assert!(!enter("you"));
+}
+
+#[test]
+fn where_nobody_can_wait_a_layer_that_has_to_is_named_and_settled() {
+    let log = Log::default();
+    let waits = Told {
+        before: |context, _| {
+            assert!(!context.may_wait());
+            Verdict::Later(Later::new(async { panic!("nobody looks at it") }))
+        },
+        ..layer(&log, "later", 9)
+    };
+    let Err(CallError::NotSent(SendError::Rejected { layer: by, .. })) =
+        pass(waits, layer(&log, "inner", 1), &Ok(None))
+    else {
+        panic!("it does not go on")
+    };
+    assert_eq!(by, "later");
+    assert_eq!(*log.lock().unwrap(), ["later before", "later on rejected", "later after error"]);
+}
+
+#[test]
+fn a_layer_is_named_by_what_it_turns_away_or_replaces() {
+    let log = Log::default();
+    let sent = |outer: Told, inner: Told, outcome: Answer| {
+        let stack = Stack::new(vec![Arc::new(inner), Arc::new(outer)], &Events::new(1, 1_024));
+        let mut passage = Passage::new(&stack, Context::new(Who::Host, Operation::Send, "somebody"));
+        let outcome = passage.enter(&mut Bytes::new()).map_or_else(|outcome| outcome, |()| outcome);
+        passage.end(outcome).sent().unwrap_err().to_string()
+    };
+    let rejects = Told { before: |_, _| Verdict::Reject(CallError::Timeout), ..layer(&log, "inner", 1) };
+    assert_eq!(sent(layer(&log, "outer", 9), rejects, Ok(None)), "inner rejected it: no answer within the deadline");
+    let replaces = Told { on_error: |_| Recovery::Replace(CallError::Timeout), ..layer(&log, "outer", 9) };
+    let full = || Err(SendError::Overloaded { what: "it".to_owned() }.into());
+    assert_eq!(sent(replaces, layer(&log, "inner", 1), full()), "outer rejected it: no answer within the deadline");
+    assert_eq!(sent(layer(&log, "outer", 9), layer(&log, "inner", 1), full()), "it is full", "no layer's");
 }

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::place::Place;
 use super::service::Resolved;
 use super::waits::Node;
-use super::{Mesh, Origin, into_send_error, misaddressed, stopped};
+use super::{Mesh, Origin, misaddressed, stopped};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::message::{Answer, Delivery, Envelope};
-use crate::middleware::{Context, Passage, Settled};
+use crate::middleware::{Context, Outcome, Passage, Settled};
 
 /// Who waits for an answer.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Mesh {
         key: Option<&str>,
         body: Bytes,
     ) -> Result<(), SendError> {
-        self.pass(origin, Wanted::Receipt, to, key, body).await.map(drop).map_err(into_send_error)
+        self.pass(origin, Wanted::Receipt, to, key, body).await.sent()
     }
 
     /// Calls and waits for the answer.
@@ -65,7 +65,7 @@ impl Mesh {
         body: Bytes,
         until: Until,
     ) -> Answer {
-        self.pass(origin, Wanted::Answer(caller, until), to, key, body).await
+        self.pass(origin, Wanted::Answer(caller, until), to, key, body).await.answer
     }
 
     /// Takes a message through the stack, as often as a layer wants it.
@@ -77,7 +77,7 @@ impl Mesh {
         to: &str,
         key: Option<&str>,
         mut body: Bytes,
-    ) -> Answer {
+    ) -> Outcome {
         let mut retries = 0;
         loop {
             let resolved = self.resolve(to, key);
@@ -90,11 +90,17 @@ impl Mesh {
             }
             let mut passage = Passage::new(&self.stack, context);
             let mut passing = self.passing(&mut body);
-            let outcome = match passage.enter(&mut passing) {
+            let latest = || match wanted {
+                Wanted::Answer(_, until) => until.deadline,
+                Wanted::Receipt => Instant::now() + self.reserve_timeout(),
+            };
+            let outcome = match passage.enter_waiting(&mut passing, latest).await {
                 Err(outcome) => outcome,
                 Ok(()) => match fitting(&resolved, to, &passing) {
                     Err(error) => Err(CallError::NotSent(error)),
                     Ok(target) => {
+                        let moved = self.kept_waiting(&passage, target, key);
+                        let target = moved.as_ref().unwrap_or(target);
                         let key = target.lane_key(split(to).1, key);
                         match wanted {
                             Wanted::Answer(caller, until) => {
@@ -113,6 +119,17 @@ impl Mesh {
                 Settled::Retry => retries += 1,
             }
         }
+    }
+
+    /// The place of a message that a layer kept waiting, where that is in another service by now.
+    #[inline]
+    pub(super) fn kept_waiting(
+        &self,
+        passage: &Passage<'_>,
+        target: &Arc<Place>,
+        key: Option<&str>,
+    ) -> Option<Arc<Place>> {
+        passage.has_waited().then(|| self.now(Arc::clone(target), key))
     }
 
     /// The body for one passage of the stack. It is kept for another one only where a layer may ask for that, since sharing it is an allocation.

@@ -47,11 +47,14 @@ impl Mesh {
         context.trace = envelope.trace;
         let mut passage = Passage::new(&self.stack, context);
         let Err(outcome) = passage.enter(&mut envelope.body) else { return Some((envelope, passage)) };
-        match passage.end(outcome) {
-            Ok(_handled_by_a_layer) => {
+        match passage.end(outcome).sent() {
+            Ok(()) => {
                 if let Delivery::Timer(timer) = envelope.delivery {
                     self.timers.claim(timer);
                 }
+            }
+            Err(SendError::Rejected { layer, reason }) => {
+                self.bury(*envelope, DeadReason::Rejected(format!("{layer}: {reason}")));
             }
             Err(error) => self.bury(*envelope, DeadReason::Rejected(error.to_string())),
         }

@@ -10,13 +10,13 @@ use super::calls::{context, fitting};
 use super::inbox::{Mailbox, Reserved};
 use super::place::Place;
 use super::service::Resolved;
-use super::{Mesh, Origin, into_send_error, stopped};
+use super::{Mesh, Origin, stopped};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
-use crate::middleware::{Context, Entry, Passage};
+use crate::middleware::{Context, Entry, Outcome, Passage};
 
 /// A send that was allowed, with its room; it leaves at the commit.
 pub(crate) struct Outgoing {
@@ -27,8 +27,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Mesh {
-    /// Takes a turn's send through the stack and takes room for it. Waits for room only where there is a `waiter`, and
-    /// never for that one's own mailbox.
+    /// Takes a turn's send through the stack and takes room for it. Waits only where there is a `waiter`, and never for
+    /// room in that one's own mailbox.
     pub(crate) async fn reserve(
         &self,
         origin: Origin<'_>,
@@ -39,11 +39,17 @@ impl Mesh {
         mut body: Bytes,
     ) -> Result<Option<Outgoing>, SendError> {
         let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
-        let outcome = match passage.enter(&mut body) {
+        let entered = match waiter {
+            Some(_) => passage.enter_waiting(&mut body, || Instant::now() + self.reserve_timeout()).await,
+            None => passage.enter(&mut body),
+        };
+        let outcome = match entered {
             Err(outcome) => outcome,
             Ok(()) => match fitting(&resolved, to, &body) {
                 Err(error) => Err(CallError::NotSent(error)),
                 Ok(target) => {
+                    let moved = self.kept_waiting(&passage, target, key);
+                    let target = moved.as_ref().unwrap_or(target);
                     match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
                         Ok(room) => {
                             let key = target.lane_key(split(to).1, key);
@@ -60,7 +66,7 @@ impl Mesh {
                 }
             },
         };
-        passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error)
+        passage.end(outcome).sent().map(|()| None)
     }
 
     async fn room(&self, target: &Arc<Place>, waiter: Option<&Mailbox>, bytes: usize) -> Result<Reserved, SendError> {
@@ -112,7 +118,7 @@ impl Mesh {
         let mut passage = Passage::new(&self.stack, context);
         match passage.enter(body) {
             Ok(()) => Ok(Some(passage.put_aside())),
-            Err(outcome) => passage.end(outcome).map(|_handled_by_a_layer| None).map_err(into_send_error),
+            Err(outcome) => passage.end(outcome).sent().map(|()| None),
         }
     }
 
@@ -123,8 +129,8 @@ impl Mesh {
         target: &str,
         entry: Entry,
         outcome: Result<(), CallError>,
-    ) -> Result<(), CallError> {
+    ) -> Outcome {
         let passage = entry.passage(&self.stack, origin.who, target, None, origin.trace);
-        passage.end(outcome.map(|()| None)).map(drop)
+        passage.end(outcome.map(|()| None))
     }
 }

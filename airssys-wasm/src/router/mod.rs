@@ -48,7 +48,7 @@ use self::topics::Topics;
 use self::waits::Waits;
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
-use crate::error::{CallError, SendError};
+use crate::error::SendError;
 use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
 use crate::middleware::{Stack, Who};
@@ -262,6 +262,7 @@ impl Mesh {
         for service in self.services() {
             service.directory.each(|place| self.close(place.inbox.mailbox()));
         }
+        self.stack.close();
     }
 
     /// Closes a mailbox for good; what is in it is dead letters.
@@ -309,12 +310,4 @@ fn no_such_service(address: &str, hint: &'static str) -> SendError {
 
 fn stopped(target: &Arc<Place>) -> SendError {
     SendError::Stopped { service: target.address().service().to_owned() }
-}
-
-/// A send has no answer to fail, so whatever else a layer made of it is the layer's rejection.
-pub(crate) fn into_send_error(error: CallError) -> SendError {
-    match error {
-        CallError::NotSent(error) => error,
-        other => SendError::Rejected { layer: "middleware", reason: other.to_string() },
-    }
 }

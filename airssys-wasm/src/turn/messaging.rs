@@ -67,7 +67,7 @@ impl Turn {
                 self.hold_back(Effect::Subscribe(pattern, entry), bytes);
                 Ok(())
             }
-            Err(error) => self.refuse(pattern, entry, error.clone(), error),
+            Err(error) => self.refuse(pattern, entry, error).sent(),
         }
     }
 

@@ -43,8 +43,7 @@ use self::script::Asked;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
-use crate::middleware::Entry;
-use crate::router::into_send_error;
+use crate::middleware::{Entry, Outcome};
 use crate::settings::Terms;
 use crate::state::{Saving, State, Transaction};
 
@@ -208,13 +207,8 @@ impl Turn {
     }
 
     /// Tells the stack that what it let on cannot be held back, and gives what it makes of that: it may make another error of it, or none.
-    fn refuse<E: From<SendError>>(&self, target: &str, entry: Entry, error: E, told: SendError) -> Result<(), E> {
-        let outcome = Err(CallError::NotSent(told.clone()));
-        match self.identity.mesh.settle(self.identity.origin(self.trace), target, entry, outcome) {
-            Ok(()) => Ok(()),
-            Err(CallError::NotSent(same)) if same == told => Err(error),
-            Err(other) => Err(into_send_error(other).into()),
-        }
+    fn refuse(&self, target: &str, entry: Entry, error: impl Into<CallError>) -> Outcome {
+        self.identity.mesh.settle(self.identity.origin(self.trace), target, entry, Err(error.into()))
     }
 
     /// Whether [`Turn::save`] has something to do.

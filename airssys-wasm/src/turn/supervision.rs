@@ -78,13 +78,7 @@ impl Turn {
                 self.hold_back(effect(taken, entry), 0);
                 Ok(())
             }
-            Err(error) => {
-                let told = match &error {
-                    SupervisionError::NotSent(error) => error.clone(),
-                    other => SendError::Rejected { layer: "supervision", reason: other.to_string() },
-                };
-                self.refuse(child, entry, error, told)
-            }
+            Err(error) => self.refuse(child, entry, error).supervised(),
         }
     }
 
