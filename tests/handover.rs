@@ -333,6 +333,24 @@ async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_that_fails_discards_no_turn_and_counts_none_that_was_not() {
+    let mut mesh = Handover::start(TOPOLOGY, "starts-once").await;
+    mesh.count().await;
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    for turns in 1..4 {
+        assert_eq!(mesh.count().await.0, "two");
+        assert_eq!(mesh.runtime.turns_to_discard("counter"), turns);
+        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
+    }
+    // It may not have begun again yet.
+    assert_eq!(mesh.deploy(mesh.release("three", "healthy", 1)).await, Progress::Live);
+    assert_eq!(mesh.count().await.0, "three");
+    assert_eq!(mesh.state(), holds("doubled", 10));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_service_goes_on_with_the_state_from_before() {
     let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
     mesh.count().await;

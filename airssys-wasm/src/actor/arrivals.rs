@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::decide::{Kept, Past};
+use super::past::{Kept, Past};
 use super::share::Share;
 use crate::settings::ALL;
 
@@ -182,7 +182,7 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
 
     /// What the states of those who sleep were before the release that is there brought them over.
     pub(super) fn saved(&self) -> impl Iterator<Item = S> {
-        self.asleep.values().map(|(_, past)| past.before().clone())
+        self.asleep.values().map(|(_, past)| past.before().cloned().unwrap_or_default())
     }
 }
 

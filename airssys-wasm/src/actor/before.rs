@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::decide::{self, Kept};
+use super::past::{self, Kept};
 use crate::state::Saved;
 
 /// What a place's states were before they were brought over. Bounded: one of each state at most for each of the two
@@ -13,9 +13,8 @@ use crate::state::Saved;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Before(Option<Arc<[Saved]>>);
 
-pub(super) type Past = decide::Past<Before>;
-pub(super) type Returning = decide::Returning<Before>;
-pub(super) type Suspended = decide::Suspended<Before>;
+pub(super) type Past = past::Past<Before>;
+pub(super) type Suspended = past::Suspended<Before>;
 
 impl FromIterator<Saved> for Before {
     fn from_iter<I: IntoIterator<Item = Saved>>(saved: I) -> Self {
@@ -35,6 +34,13 @@ impl Deref for Before {
 impl Kept for Before {
     fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        }
     }
 
     fn is_forgotten(&self) -> bool {

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::ComponentActor;
-use super::before::{Before, Returning};
+use super::before::Before;
 use super::decide::Event;
 use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
-use super::swap::{Held, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped};
+use super::swap::{Held, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped, tell};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
@@ -29,6 +29,11 @@ impl ComponentActor {
     pub(super) async fn take_offer(&mut self) -> Flow {
         match self.live.take_offer() {
             Some(swap) => self.swap(*swap, None).await,
+            // Whoever ordered the way back waits for it no more.
+            None if self.live.comes_back() => {
+                (self.instance, self.suspended) = (None, false);
+                self.go_on().await
+            }
             None => Flow::Continue,
         }
     }
@@ -51,7 +56,7 @@ impl ComponentActor {
             return;
         }
         let begun = Instant::now();
-        self.is_ordered = true;
+        self.ordered = Some(false);
         let waiting = self.identity.mailbox.len();
         let was_cut_off = cut_off.is_some();
         let lost = cut_off.filter(|_| {
@@ -64,16 +69,17 @@ impl ComponentActor {
                 Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
             }
             SwapKind::Same { .. } => self.forth(&next, prepared, None, memory, until).await,
-            SwapKind::Back { saved, discard, held } => self.back(next, &saved, discard, held, until).await,
+            SwapKind::Back { saved, discard, held } => self.back(next, saved, discard, held, until).await,
             SwapKind::Afresh { state, known } => self.forget(&state, known).await,
         };
-        self.is_ordered = false;
-        let untold = self.untold.take();
+        let serves = self.ordered.take().unwrap_or_default();
         let swapped = swapped.map(|(old, without_memory)| {
             let without_memory = without_memory.or(lost);
-            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off, untold }
+            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off, serves }
         });
-        let _nobody_waits_any_more = answer.send(swapped);
+        if answer.send(swapped).is_err() && serves {
+            tell(&self.live.serving());
+        }
     }
 
     /// To a release that is on probation then, or to the same one again.
@@ -85,9 +91,12 @@ impl ComponentActor {
         memory: MemoryHandover,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
-        if let (None, Some(durable)) = (&self.instance, &self.identity.service.durable) {
-            // A start that was cut off may have left something on its way to the disk.
-            durable.settle().await;
+        if self.instance.is_none() {
+            // A start that was cut off may have left something on its way to the disk, or not have come to something.
+            if let Some(durable) = &self.identity.service.durable {
+                durable.settle().await;
+            }
+            self.put_back_owed().await?;
         }
         let (snapshot, without_memory) = self.memory(next, memory, until).await?;
         let commits = self.identity.own.states.commits();
@@ -95,7 +104,10 @@ impl ComponentActor {
         if prepared.as_mut().is_some_and(Prepared::is_stale) {
             prepared = None;
         }
-        let mut prepared = take_over(&self.engines, next, prepared, snapshot, until).await?;
+        let mut prepared = match (prepared, snapshot) {
+            (Some(prepared), None) => prepared,
+            (prepared, snapshot) => take_over(&self.engines, next, prepared, snapshot, until).await?,
+        };
         let saved = prepared.saves(probation.as_ref().map(|probation| probation.before.identity.terms.schema));
         let instance = if saved.is_empty() {
             prepared.commit().await?
@@ -158,7 +170,7 @@ impl ComponentActor {
     async fn back(
         &mut self,
         next: Arc<Serving>,
-        saved: &Before,
+        saved: Before,
         discard: bool,
         held: Option<Box<Held>>,
         until: Instant,
@@ -167,18 +179,28 @@ impl ComponentActor {
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.states.commits();
         let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
-        let back = Returning::new(saved.clone(), discard);
-        self.live.happens(Event::GoesBack { next: Arc::clone(&next), back });
+        self.live.happens(Event::GoesBack { next: Arc::clone(&next), saved, discard });
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => {
                 self.live.happens(Event::IsBack(Arc::clone(&next)));
                 drop(self.serve(&next, held.instance));
             }
-            None => self.go_back(saved, discard).await?,
+            None => {
+                let came = self.go_back().await;
+                if came.is_err() {
+                    // What is told as failed has discarded nothing.
+                    self.live.happens(Event::NotDiscarded);
+                }
+                came?;
+            }
         }
         if let (Some(snapshot), Some(instance)) = (snapshot, self.instance.as_mut()) {
             match instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
-                Ran::Done(()) => commit(instance, NO_MESSAGE).await?,
+                Ran::Done(()) => {
+                    if let Err(crash) = commit(instance, NO_MESSAGE).await {
+                        (without_memory, self.instance) = (Some(crash), None);
+                    }
+                }
                 Ran::Fault(fault) => {
                     instance.turn().discard();
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");

@@ -9,17 +9,18 @@ use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::worker::Flow;
 use tokio::sync::oneshot;
 
-use super::before::{Before, Returning, Suspended};
+use super::before::Before;
 use super::decide::Event;
 use super::serving::Serving;
 use super::start::{commit, start};
-use super::swap::Untold;
+use super::swap::tell;
 use super::watch::{StandIn, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault};
 use crate::middleware::Metrics;
-use crate::state::NO_MESSAGE;
+use crate::state::{NO_MESSAGE, Saved};
+use crate::turn::Identity;
 
 /// After which time one that is to fall asleep on probation, and says that it is not well, is asked again.
 const ASK_TWICE: Duration = Duration::from_millis(10);
@@ -32,13 +33,10 @@ impl ComponentActor {
         }
         self.identity.me.store(Some(Arc::new(me)));
         if !self.live.begins() {
-            self.suspended = true;
             if let Some(damage) = self.live.damage() {
                 tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
             }
-            if let Some(sleeper) = self.identity.own.inbox.sleeper() {
-                sleeper.controller().make_room();
-            }
+            self.wait();
             return Ok(());
         }
         let started = self.begin().await;
@@ -57,8 +55,11 @@ impl ComponentActor {
                 () = place.offered() => None,
                 started = self.start() => Some(started),
             };
-            if let Some(started) = started {
-                return started;
+            match started {
+                // Another release was put in while it started.
+                Some(Ok(())) if self.live.comes_back() => self.instance = None,
+                Some(started) => return started,
+                None => {}
             }
             // What was begun is dropped, as where it is killed.
             if let Some(swap) = self.live.take_offer() {
@@ -72,8 +73,11 @@ impl ComponentActor {
 
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
-        if let Some(Returning { saved, discard, .. }) = self.live.returning() {
-            return self.go_back(&saved, discard).await;
+        if self.live.comes_back() {
+            self.put_back_owed().await?;
+            if self.live.returning().is_some() {
+                return self.go_back().await;
+            }
         }
         let serving = self.live.serving();
         match self.start_live(&serving, true).await {
@@ -87,10 +91,11 @@ impl ComponentActor {
                 false => Err(crash),
             },
             Err(crash) if self.is_sick().await => Err(crash),
-            Err(crash) if self.live.roll_back(&crash) => match self.live.returning() {
-                Some(Returning { saved, discard, .. }) => self.go_back(&saved, discard).await,
-                None => Err(crash),
-            },
+            Err(crash) if self.live.roll_back(&crash) => self.go_back().await,
+            // It was put in where nobody was, and did not see the turns that were committed there since.
+            Err(crash @ Crash::Schema { .. }) if self.live.is_unread() => {
+                self.suspend(serving, crash, Before::default())
+            }
             Err(crash) => Err(crash),
         }
     }
@@ -108,48 +113,79 @@ impl ComponentActor {
         Ok(())
     }
 
-    /// Starts the release that came back into this place. The states are put back to what they were before the other
-    /// one brought them over, where no turn was committed since or where those are to be discarded; otherwise the
-    /// release has to bring them back itself, and where it does not, nothing serves.
-    pub(super) async fn go_back(&mut self, saved: &Before, discard: bool) -> Result<(), Crash> {
-        // Where this incarnation ends over it, the next one goes on: the place says so.
-        let serving = self.live.serving();
+    /// Puts the states back to what they are to be before anything serves here. Where this incarnation ends over it, the
+    /// next one does it again: the place says so.
+    pub(super) async fn put_back_owed(&mut self) -> Result<(), Crash> {
+        while let Some((states, discarded)) = self.live.owed() {
+            if let Some(durable) = &self.identity.service.durable {
+                durable.settle().await;
+            }
+            let written = || states.iter().filter(|saved| saved.is_written());
+            if discarded.is_some() {
+                let was = written().map(Saved::now).collect();
+                if !self.live.happens(Event::Discards { to: states.clone(), was }) {
+                    // Not after all.
+                    continue;
+                }
+            }
+            for saved in written() {
+                saved.put_back().await?;
+            }
+            self.live.happens(Event::ArePutBack(states));
+        }
+        Ok(())
+    }
+
+    /// Starts the release that came back into this place. Where turns are discarded for it that is done. Otherwise the
+    /// states are put back to what they were before the other one brought them over, where no turn was committed since,
+    /// and else the release has to bring them back itself. Where it cannot, nothing serves.
+    pub(super) async fn go_back(&mut self) -> Result<(), Crash> {
+        self.put_back_owed().await?;
+        let (serving, discarded) = (self.live.serving(), self.live.discarded());
+        let saved = self.live.returning().unwrap_or_default();
         if let Some(durable) = &self.identity.service.durable {
             durable.settle().await;
         }
-        let written = saved.iter().filter(|saved| saved.is_written()).map(|saved| (saved, saved.turns_since()));
-        let (put_back, brings_back): (Vec<_>, Vec<_>) = written.partition(|(_, turns)| discard || *turns == 0);
-        let was: Before = put_back.iter().map(|(saved, _)| saved.now()).collect();
-        if discard {
-            self.live.happens(Event::Discards(was.clone()));
-        }
-        for (saved, _) in &put_back {
+        let written = saved.iter().filter(|saved| discarded.is_none() && saved.is_written());
+        let (put_back, brings_back): (Vec<_>, Vec<_>) = written.partition(|saved| saved.turns_since() == 0);
+        let was = discarded.unwrap_or_else(|| put_back.iter().map(|saved| saved.now()).collect());
+        for saved in &put_back {
             saved.put_back().await?;
         }
         // What it brings back itself was in its own schema before.
         match self.start_live(&serving, brings_back.is_empty()).await {
             Err(crash @ Crash::Schema { .. }) => {
-                for ((saved, turns), was) in put_back.iter().zip(was.iter()) {
-                    saved.undo(was, *turns).await?;
+                for was in was.iter() {
+                    was.put_back().await?;
                 }
-                self.instance = None;
-                let suspended = Suspended { crash: crash.clone(), saved: saved.clone() };
-                if !self.live.happens(Event::CannotRead(serving, suspended)) {
-                    // Another release was put in meanwhile, and starts next.
-                    return Err(crash);
-                }
-                tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
-                self.suspended = true;
-                if let Some(sleeper) = self.identity.own.inbox.sleeper() {
-                    sleeper.controller().make_room();
-                }
-                Ok(())
+                self.suspend(serving, crash, saved)
             }
             Err(crash) => Err(crash),
             Ok(()) => {
                 self.live.happens(Event::IsBack(serving));
                 Ok(())
             }
+        }
+    }
+
+    /// Serves nothing from now on, since the release that is live here cannot read the states, and says so.
+    fn suspend(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
+        self.instance = None;
+        let saved = if self.live.is_unread() { unread(&by) } else { saved };
+        if !self.live.happens(Event::CannotRead { by, crash: crash.clone(), saved }) {
+            // Another release was put in meanwhile, and starts next.
+            return Err(crash);
+        }
+        tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
+        self.wait();
+        Ok(())
+    }
+
+    /// Takes no message until a person has decided.
+    fn wait(&mut self) {
+        self.suspended = true;
+        if let Some(sleeper) = self.identity.own.inbox.sleeper() {
+            sleeper.controller().make_room();
         }
     }
 
@@ -167,9 +203,11 @@ impl ComponentActor {
         watch: Option<Arc<Watch>>,
     ) -> Option<Instance> {
         if !Arc::ptr_eq(&self.identity, &serving.identity) {
-            let untold = Untold(Arc::clone(serving));
-            // Told by whoever ordered it: what is published here takes as long as the rest of the pause.
-            self.untold = self.is_ordered.then_some(untold);
+            match &mut self.ordered {
+                // What is published here would take as long as the rest of the pause.
+                Some(serves) => *serves = true,
+                None => tell(serving),
+            }
         }
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);
@@ -299,6 +337,15 @@ impl ComponentActor {
             self.instance = None;
         }
     }
+}
+
+/// What the states are put back to that a release cannot read, and that nobody had written to when it was put in.
+fn unread(serving: &Serving) -> Before {
+    let Identity { own, terms, .. } = &*serving.identity;
+    let one = if own.has_state_per_key() { None } else { own.states.state(None) };
+    let foreign = own.foreign_states(terms.schema).into_iter().map(|(_, state, _)| state);
+    let states = one.into_iter().filter(|state| state.foreign(terms.schema).is_some()).chain(foreign);
+    states.map(|state| Saved::nothing(&state, terms.schema)).collect()
 }
 
 fn flow(started: Result<(), Crash>) -> Flow {

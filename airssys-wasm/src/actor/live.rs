@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::before::{Before, Past, Returning, Suspended};
+use super::before::{Before, Past, Suspended};
 use super::decide::{self, Action, Event};
 use super::presence::Presence;
 use super::serving::{Probation, Serving};
@@ -21,7 +21,7 @@ use super::swap::{End, Ordered, Swap};
 use super::watch::Watch;
 use crate::error::Crash;
 use crate::settings::Terms;
-use crate::state::{NO_MESSAGE, Saved};
+use crate::state::NO_MESSAGE;
 use crate::turn::cut::Cut;
 
 /// What serves one place.
@@ -67,7 +67,11 @@ impl Live {
         watch: Option<Arc<Watch>>,
     ) -> Arc<Self> {
         let serving = Arc::new(serving);
-        let release = decide::State::new(Arc::clone(&serving), probation, past);
+        let mut release = decide::State::new(Arc::clone(&serving), probation, past);
+        // Known before anybody begins here: a damaged one keeps no release out.
+        if let Some(damage) = serving.identity.own.states.damage() {
+            release.decide(Event::Begins { damage: Some(damage) });
+        }
         Arc::new(Self {
             serving: ArcSwap::new(serving),
             forgiven: AtomicU64::new(NO_MESSAGE),
@@ -121,11 +125,10 @@ impl Live {
         here.watch.clone()
     }
 
-    /// Says what the next incarnation starts with, and what the states were before the release that served. What runs
-    /// now goes on as it is.
-    pub(crate) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
-        let back = Returning::new(saved, false);
-        self.happens(Event::GoesBack { next: Arc::clone(before), back });
+    /// Says what the next incarnation starts with, and what the states were before the release that served. Who runs
+    /// has to be told.
+    pub(super) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
+        self.happens(Event::GoesBack { next: Arc::clone(before), saved, discard: false });
     }
 
     /// Puts a release into a place where nobody serves with another one.
@@ -136,13 +139,13 @@ impl Live {
     /// Puts a release into a place where nobody runs and nobody starts by himself now: whoever is started here all the
     /// same starts with it. Whether it is such a place.
     pub(crate) fn pass_over(&self, next: Arc<Serving>, probation: Probation) -> bool {
-        self.happens_where_empty(Event::Placed { next, probation })
+        self.happens_where_empty(Event::PassedOver { next, probation })
     }
 
     /// [`Live::pass_over`] of a release that comes back: whoever is started here puts the states back to what they
     /// were.
     pub(crate) fn pass_back(&self, next: Arc<Serving>, saved: Before, discard: bool) -> bool {
-        self.happens_where_empty(Event::PlacedBack { next, back: Returning::new(saved, discard) })
+        self.happens_where_empty(Event::GoesBack { next, saved, discard })
     }
 
     fn happens_where_empty(&self, event: Event<Arc<Serving>, Before>) -> bool {
@@ -196,9 +199,40 @@ impl Live {
         self.lock().release.stand_in().cloned()
     }
 
-    /// How the release here comes back, where it has yet to begin.
-    pub(super) fn returning(&self) -> Option<Returning> {
+    /// What the states were before, where the release here comes back and has yet to begin.
+    pub(super) fn returning(&self) -> Option<Before> {
         self.lock().release.past().returning().cloned()
+    }
+
+    /// What the states are put back to before anything serves here, and what they were where turns are discarded for
+    /// that; none where they are as they are to be.
+    pub(super) fn owed(&self) -> Option<(Before, Option<Before>)> {
+        let here = self.lock();
+        let past = here.release.past();
+        Some((past.owed()?.clone(), past.discarded().cloned()))
+    }
+
+    /// What the states were where turns are discarded for the release that comes back; none where none are.
+    pub(super) fn discarded(&self) -> Option<Before> {
+        self.lock().release.past().discarded().cloned()
+    }
+
+    /// Whether a release of this code is here, and has nothing to come back to.
+    pub(crate) fn has_come_back(&self, release: &Arc<Serving>) -> bool {
+        let unreadable = self.unreadable().is_some();
+        !unreadable && !self.comes_back() && Arc::ptr_eq(&self.serving().template, &release.template)
+    }
+
+    /// Whether something is to be done with the states before a release starts here as on any other day.
+    pub(super) fn comes_back(&self) -> bool {
+        let here = self.lock();
+        let past = here.release.past();
+        past.returning().is_some() || past.owed().is_some()
+    }
+
+    /// Whether the release was put in where nobody was, and nobody has begun with it.
+    pub(super) fn is_unread(&self) -> bool {
+        self.lock().release.past().is_unread()
     }
 
     /// What is to be known when this place is there again.
@@ -208,7 +242,7 @@ impl Live {
 
     /// What the states were before the live release brought them over.
     pub(crate) fn saved(&self) -> Before {
-        self.lock().release.past().before().clone()
+        self.lock().release.past().before().cloned().unwrap_or_default()
     }
 
     /// What they were before one brought them over that is not live for good yet.
@@ -239,25 +273,23 @@ impl Live {
 
     /// Whether nothing serves here: a person has to decide what becomes of the state.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.lock().release.past().suspended().is_some() || self.damage().is_some()
+        self.lock().release.past().suspended().is_some()
     }
 
-    /// Why the state of this place cannot be used, where it is damaged. No release serves here then.
+    /// What is wrong with the state of this place on disk, where nothing serves here because of that.
     pub(crate) fn damage(&self) -> Option<Crash> {
-        self.serving.load().identity.own.states.damage()
+        match self.lock().release.past().suspended()? {
+            Suspended::Damaged(damage) => Some(damage.clone()),
+            Suspended::Unreadable { .. } => None,
+        }
     }
 
-    /// Why nothing serves here, and how many turns would be discarded by putting the states back to what they were;
-    /// none where something does.
-    pub(crate) fn suspended(&self) -> Option<(Crash, u64)> {
-        let here = self.lock();
-        let Suspended { crash, saved } = here.release.past().suspended()?;
-        Some((crash.clone(), saved.iter().map(Saved::turns_since).sum()))
-    }
-
-    /// What the states were before, where nothing serves here.
-    pub(crate) fn saved_where_suspended(&self) -> Option<Before> {
-        self.lock().release.past().suspended().map(|suspended| suspended.saved.clone())
+    /// Why the release here cannot read the states, where nothing serves because of that; and what they were before.
+    pub(crate) fn unreadable(&self) -> Option<(Crash, Before)> {
+        match self.lock().release.past().suspended()? {
+            Suspended::Unreadable { crash, saved } => Some((crash.clone(), saved.clone())),
+            Suspended::Damaged(_) => None,
+        }
     }
 
     /// Lets the turns here be counted, or not any more. An instance that serves already has to be told.
@@ -281,8 +313,8 @@ impl Live {
 
     /// An incarnation begins. Whether something may serve here.
     pub(super) fn begins(&self) -> bool {
-        let waits = matches!(self.lock().release.decide(Event::Begins), Action::Wait);
-        !waits && self.damage().is_none()
+        let damage = self.serving.load().identity.own.states.damage();
+        !matches!(self.lock().release.decide(Event::Begins { damage }), Action::Wait)
     }
 
     /// An incarnation is made, which looks at what serves after this.
@@ -319,11 +351,6 @@ impl Live {
     /// Says that somebody runs here after all.
     pub(super) fn say_not_empty(&self) {
         self.lock().presence.say_not_empty();
-    }
-
-    /// Whether nobody runs here and nobody starts by himself now.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().presence.is_empty()
     }
 
     /// Says that its next start waits, because it crashed too often.

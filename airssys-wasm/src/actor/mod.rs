@@ -19,6 +19,7 @@ mod fate;
 mod handover;
 mod incarnation;
 mod live;
+mod past;
 mod place;
 mod post;
 mod presence;
@@ -61,7 +62,6 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::start::commit;
-use self::swap::Untold;
 use self::watch::Watching;
 use crate::engine::{Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
@@ -80,9 +80,9 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
-    /// Whether somebody has ordered the swap that goes on, and what is to be told of it.
-    is_ordered: bool,
-    untold: Option<Untold>,
+    /// While a swap goes on that somebody has ordered: whether another release serves since. Whoever ordered it tells of
+    /// that.
+    ordered: Option<bool>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
     /// Where turns are counted and shown, while two releases are compared.
@@ -202,17 +202,7 @@ impl ComponentActor {
         live.enters();
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = identity.own.has_state_per_key();
-        Self {
-            engines,
-            live,
-            identity,
-            state_per_key,
-            instance: None,
-            is_ordered: false,
-            untold: None,
-            suspended: false,
-            watching: None,
-        }
+        Self { engines, live, identity, state_per_key, instance: None, ordered: None, suspended: false, watching: None }
     }
 
     /// A message and for how long somebody waits for its answer; none where it met its fate without a turn.

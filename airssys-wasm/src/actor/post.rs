@@ -8,7 +8,8 @@ use airssys_rt_shim::supervisor::ChildError;
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
-use super::{ComponentActor, Control, Live, Swap};
+use super::decide::Event;
+use super::{Before, ComponentActor, Control, Live, Serving, Swap};
 use crate::error::Fault;
 
 /// One actor of a service, as those see it who look after the service.
@@ -51,6 +52,20 @@ impl Post {
         // Who does not run looks when he starts.
         let _none_runs = self.start.control(Control::Offered);
         Ok(())
+    }
+
+    /// Says what the next incarnation starts with, and what the states were before the release that served. Whoever runs
+    /// goes on with that after its turn.
+    pub(crate) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
+        self.live.put_back(before, saved);
+        let _none_runs = self.start.control(Control::Offered);
+    }
+
+    /// Says that the turns are not discarded which were to be, where that has not happened: what was there before goes
+    /// on.
+    pub(crate) fn keep_turns(&self) {
+        self.live.happens(Event::NotDiscarded);
+        let _none_runs = self.start.control(Control::Offered);
     }
 
     /// Whether it ended by itself and will not start again by itself. Where it did not, somebody stopped it.

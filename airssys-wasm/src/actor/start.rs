@@ -64,8 +64,8 @@ impl Prepared {
         let schema = turn.identity.terms.schema;
         let unwritten = schema_before.unwrap_or(schema);
         let own = turn.state.iter().filter(|state| state.schema().unwrap_or(unwritten) != schema);
-        let own = own.map(|state| Saved::before(state, unwritten, u64::from(!turn.writes.is_empty())));
-        let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 1));
+        let own = own.map(|state| Saved::before(state, unwritten, u64::from(turn.writes.is_turn())));
+        let keys = self.brought_over.iter().map(|brought| Saved::before(&brought.state, unwritten, 0));
         keys.chain(own).collect()
     }
 

@@ -220,7 +220,7 @@ impl Hosted {
         let mut restore = Restore::BroughtOver;
         let (lock, before) = self.actual.releases.take(service, |releases| {
             // A suspended one has gone back already, but for its state.
-            if !posts.suspended().is_empty() {
+            if !posts.unreadable().is_empty() {
                 restore = Restore::Suspended;
                 return Ok(releases.live.clone());
             }
@@ -236,9 +236,9 @@ impl Hosted {
     /// See [`crate::Runtime::turns_to_discard`].
     pub(crate) fn turns_to_discard(&self, service: &str) -> u64 {
         let posts = self.actual.actors(service);
-        let suspended = posts.suspended();
-        if !suspended.is_empty() {
-            return suspended.into_iter().map(|(_, turns)| turns).sum();
+        let unreadable = posts.unreadable();
+        if !unreadable.is_empty() {
+            return unreadable.into_iter().map(|(_, turns)| turns).sum();
         }
         posts.saved().iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
     }

@@ -8,11 +8,12 @@ use super::DeployOptions;
 use super::intent::Step;
 use super::record::RecordError;
 use super::records::Page;
-use crate::actor::{Before, Post, Prepared, Roster};
+use crate::actor::{Before, Live, Post, Prepared, Roster};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::events::Events;
 use crate::settings::Terms;
+use crate::state::Saved;
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -25,7 +26,8 @@ pub(crate) struct Order {
     pub(crate) options: DeployOptions,
     /// Whose states are put back to what they were, where turns are to be discarded.
     pub(crate) restore: Option<Restore>,
-    /// Whether none of the actors runs, because they ended by themselves: they are started again then, and are not passed over.
+    /// Whether none of the actors runs, because they ended by themselves: they are started again then, and are not
+    /// passed over.
     pub(crate) starts: bool,
     /// Where it is written down; one of a set ends its probation together with the others.
     pub(crate) page: Arc<Page>,
@@ -46,7 +48,8 @@ pub(crate) struct Begun {
 pub(crate) enum Posts {
     /// There are always as many.
     Fixed(Arc<[Post]>),
-    /// They come and go. Those of a share that wake while a deployment is under way wake with the new release; for `decide` each step is one.
+    /// They come and go. Those of a share that wake while a deployment is under way wake with the new release; for
+    /// `decide` each step is one.
     Keyed(Arc<Roster>),
 }
 
@@ -59,11 +62,15 @@ impl Posts {
         }
     }
 
-    /// Why actors do not serve whose release came back and cannot read their states, and how many turns putting those back discards.
-    pub(crate) fn suspended(&self) -> Vec<(Crash, u64)> {
+    /// Why actors do not serve whose release cannot read their states, and how many turns putting those back discards.
+    pub(crate) fn unreadable(&self) -> Vec<(Crash, u64)> {
+        let unreadable = |live: &Live| {
+            let (crash, saved) = live.unreadable()?;
+            Some((crash, saved.iter().map(Saved::turns_since).sum()))
+        };
         match self {
-            Self::Fixed(posts) => posts.iter().filter_map(|post| post.live.suspended()).collect(),
-            Self::Keyed(roster) => roster.awake().iter().filter_map(|post| post.live.suspended()).collect(),
+            Self::Fixed(posts) => posts.iter().filter_map(|post| unreadable(&post.live)).collect(),
+            Self::Keyed(roster) => roster.awake().iter().filter_map(|post| unreadable(&post.live)).collect(),
         }
     }
 
@@ -128,8 +135,8 @@ impl Order {
         (batches.len() > 1).then(|| Step { strategy, step: made + 1, steps: batches.len() })
     }
 
-    /// Does what comes before the first pause, on a thread that may wait for the disk; the first instance is made while that writes. Keys are tried before
-    /// anything is written.
+    /// Does what comes before the first pause, on a thread that may wait for the disk; the first instance is made while
+    /// that writes. Keys are tried before anything is written.
     pub(crate) fn begin_here(&mut self) {
         if let Posts::Fixed(_) = &self.posts {
             let first = self.first();
@@ -138,8 +145,8 @@ impl Order {
         }
     }
 
-    /// Writes down what is about to happen. Not where keys get their states back: what a host that is killed over that leaves is for the live release, which
-    /// can bring over again what it has brought over.
+    /// Writes down what is about to happen. Not where keys get their states back: what a host that is killed over that
+    /// leaves is for the live release, which can bring over again what it has brought over.
     pub(super) async fn begin(&self, step: Option<Step>) -> Result<(), String> {
         match (&self.posts, self.restore) {
             (Posts::Keyed(_), Some(_)) => Ok(()),

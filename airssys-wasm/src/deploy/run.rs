@@ -498,7 +498,7 @@ impl Running<'_> {
     /// The end where the old release came back.
     fn gone_back(&mut self) -> Progress {
         let reason = self.setback.take().unwrap_or(Setback::Cancelled);
-        let suspended = self.order.posts.suspended();
+        let suspended = self.order.posts.unreadable();
         let turns = suspended.iter().map(|(_, turns)| turns).sum();
         match suspended.into_iter().next() {
             Some((crash, _)) => Progress::Suspended { reason, crash, turns },
@@ -565,7 +565,7 @@ impl Running<'_> {
         let Order { template, terms, .. } = &self.order;
         let mut next = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
         let awake = match self.order.restore {
-            Some(Restore::Suspended) => roster.awake().into_iter().filter(|post| post.live.is_suspended()).collect(),
+            Some(Restore::Suspended) => roster.awake().into_iter().filter(|post| post.live.unreadable().is_some()).collect(),
             Some(Restore::BroughtOver) => roster.restore(&next),
             None => {
                 if let Some(woken) = &self.woken {

@@ -138,64 +138,62 @@ impl Order {
         mut made: Option<Prepared>,
         failed: &Failed,
     ) -> Result<Option<Swapped>, Setback> {
-        let Self { engines, template, terms, options, restore, .. } = self;
-        let until = Instant::now() + options.handover_deadline;
+        let until = Instant::now() + self.options.handover_deadline;
         let before = post.live.serving();
         let starts = self.starts && post.has_finished();
-        let next = Arc::new(before.with(template, terms));
-        let put_back = restore.map(|restore| match restore {
-            Restore::Suspended => post.live.saved_where_suspended().unwrap_or_default(),
-            Restore::BroughtOver => post.live.saved(),
-        });
-        loop {
+        let next = Arc::new(before.with(&self.template, &self.terms));
+        let put_back = self.put_back(post);
+        let setback = loop {
+            // It serves, or whoever was killed over it was followed by one who has done it.
+            if put_back.is_some() && post.live.has_come_back(&next) {
+                return Ok(Some(Swapped::without_pause()));
+            }
             // Made beside the old one, so that the pause is no longer than the switch.
             let prepared = match (made.take(), &put_back) {
                 (Some(made), _) => Some(made),
                 // Its state is not there yet.
                 (None, Some(_)) => None,
-                (None, None) => Some(start(engines, &next).await.map_err(Setback::NotStarted)?),
+                (None, None) => Some(start(&self.engines, &next).await.map_err(Setback::NotStarted)?),
             };
             let (told, crashes) = mpsc::unbounded_channel();
-            let probation = Probation { before: Arc::clone(&before), failed: told.clone() };
+            let probation = || Probation { before: Arc::clone(&before), failed: told.clone() };
             let kind = match &put_back {
                 Some(saved) => SwapKind::Back { saved: saved.clone(), discard: true, held: None },
-                None => SwapKind::Forward(probation),
+                None => SwapKind::Forward(probation()),
             };
-            let swap = Swap::new(Arc::clone(&next), prepared, kind, options.memory, until);
+            let swap = Swap::new(Arc::clone(&next), prepared, kind, self.options.memory, until);
             match self.hand_over(post, swap, &self.next_name()).await {
                 Some(Ok(swapped)) => {
                     forward(crashes, actor, failed);
                     return Ok(Some(swapped));
                 }
-                Some(Err(why)) => {
-                    if put_back.is_some() {
-                        post.live.put_back(&before, Before::default());
-                    }
-                    return Err(match why {
-                        NotSwapped::Failed(crash) => Setback::NotStarted(crash),
-                        NotSwapped::NoMemory(crash) => Setback::NoMemory(crash),
-                    });
-                }
-                None if matches!(self.posts, Posts::Fixed(_)) && post.live.is_empty() => {
-                    // Where somebody has just started it, it is asked like any other.
-                    let is_there = match &put_back {
-                        Some(saved) => post.live.pass_back(Arc::clone(&next), saved.clone(), true),
-                        None => {
-                            let probation = Probation { before: Arc::clone(&before), failed: told };
-                            post.live.pass_over(Arc::clone(&next), probation)
-                        }
-                    };
-                    if is_there {
-                        forward(crashes, actor, failed);
-                        return if starts { self.start_again(post, until).await.map(Some) } else { Ok(None) };
-                    }
+                Some(Err(NotSwapped::Failed(crash))) => return Err(Setback::NotStarted(crash)),
+                Some(Err(NotSwapped::NoMemory(crash))) => return Err(Setback::NoMemory(crash)),
+                // Where somebody has just started it, it is asked like any other.
+                None if matches!(self.posts, Posts::Fixed(_))
+                    && pass_over(post, &next, put_back.as_ref(), probation()) =>
+                {
+                    forward(crashes, actor, failed);
+                    return if starts { self.start_again(post, until).await.map(Some) } else { Ok(None) };
                 }
                 // The incarnation that had the order ended with it.
-                None if post.is_closed() => return Err(Setback::Stopped),
+                None if post.is_closed() => break Setback::Stopped,
                 None if Instant::now() < until => sleep(ASK_AGAIN).await,
-                None => return Err(Setback::NoHandover(options.handover_deadline)),
+                None => break Setback::NoHandover(self.options.handover_deadline),
             }
+        };
+        if put_back.is_some() {
+            post.keep_turns();
         }
+        Err(setback)
+    }
+
+    /// What the states of an actor are put back to, where they are.
+    fn put_back(&self, post: &Post) -> Option<Before> {
+        Some(match self.restore? {
+            Restore::Suspended => post.live.unreadable().map(|(_, saved)| saved).unwrap_or_default(),
+            Restore::BroughtOver => post.live.saved(),
+        })
     }
 
     /// Starts what was put into a place where nobody runs.
@@ -203,7 +201,7 @@ impl Order {
         let late = || Setback::NoHandover(self.options.handover_deadline);
         let started = timeout_at(until, post.restart()).await.map_err(|_elapsed| late())?;
         started.map_err(|error| Setback::NotStarted(Crash::Host { detail: error.to_string() }))?;
-        Ok(Swapped { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false, untold: None })
+        Ok(Swapped::without_pause())
     }
 
     /// At once where it runs, and otherwise when it starts again.
@@ -216,9 +214,9 @@ impl Order {
             match self.hand_over(post, swap, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
                 // It does not start, or nobody lets it: whoever starts next in this place starts with it.
-                Some(Err(_)) => post.live.put_back(before, saved.clone()),
+                Some(Err(_)) => post.put_back(before, saved.clone()),
                 None if post.live.pass_back(Arc::clone(before), saved.clone(), false) => {}
-                None if Instant::now() >= until || post.is_closed() => post.live.put_back(before, saved.clone()),
+                None if Instant::now() >= until || post.is_closed() => post.put_back(before, saved.clone()),
                 None => sleep(ASK_AGAIN).await,
             }
         }
@@ -315,6 +313,15 @@ impl Order {
             }
         };
         stream::iter(roster.returning()).for_each_concurrent(AT_ONCE, back).await;
+    }
+}
+
+/// Puts a release into a place where nobody runs and nobody will start by himself: whoever is started there all the
+/// same starts with it, and first puts the states back to these. Whether it is such a place.
+fn pass_over(post: &Post, next: &Arc<Serving>, put_back: Option<&Before>, probation: Probation) -> bool {
+    match put_back {
+        Some(saved) => post.live.pass_back(Arc::clone(next), saved.clone(), true),
+        None => post.live.pass_over(Arc::clone(next), probation),
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Committed {
     pub(super) bytes: usize,
     /// How many commits have changed something.
     pub(super) commits: u64,
+    /// How many of them brought the state over to another schema or back, and are no turns.
+    pub(super) brought_over: u64,
     /// The schema of the release that wrote last; none where nobody has written.
     pub(super) schema: Option<u32>,
     /// Where listings of its keys go on.
@@ -30,6 +32,12 @@ impl Committed {
 
     pub(super) fn size(&self, key: &str) -> usize {
         self.values.get(key).map_or(0, |value| key.len() + value.len())
+    }
+
+    /// How many turns were committed since the host started with it. A number that never goes back, and no count: it
+    /// jumps where the state is forgotten.
+    pub(super) fn turns(&self) -> u64 {
+        self.forgotten + self.commits - self.brought_over
     }
 
     /// Makes all these writes, by a release that writes in this schema.

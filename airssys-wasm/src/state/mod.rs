@@ -138,6 +138,11 @@ impl State {
         committed.forgotten + committed.commits
     }
 
+    /// Two of these differ by the turns that were committed between, where it was not forgotten.
+    fn turns(&self) -> u64 {
+        self.lock().turns()
+    }
+
     /// What its age was when it was forgotten last, and one more; 0 where it never was. So it was forgotten since it had some age where this is more.
     pub(crate) fn forgotten(&self) -> u64 {
         self.lock().forgotten
@@ -368,12 +373,13 @@ impl Transaction {
         if self.is_empty() {
             return;
         }
-        let Self { writes, forgets, taken, .. } = std::mem::take(self);
+        let Self { writes, forgets, taken, brought_over, .. } = std::mem::take(self);
         let mut committed = state.lock();
         let counted = committed.counted();
         if forgets {
             committed.forget();
         } else {
+            committed.brought_over += u64::from(brought_over);
             committed.change(writes, schema);
         }
         if let Some(together) = &state.together {

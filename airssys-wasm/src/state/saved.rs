@@ -18,12 +18,13 @@ pub(crate) struct Saved {
     schema: u32,
     /// The state's age then.
     at: u64,
-    /// The state's age after it was brought over. It may not have come to that.
+    /// Its turns by then, and what its first start wrote. It may not have come to that.
     after: AtomicU64,
 }
 
 impl Saved {
-    /// What the state is, before so many commits bring it over. One that nobody has written to is in the schema `unwritten`, and holds nothing.
+    /// What the state is, before a release brings it over that commits so much more with its start. One that nobody has
+    /// written to is in the schema `unwritten`, and holds nothing.
     pub(crate) fn before(state: &Arc<State>, unwritten: u32, commits: u64) -> Self {
         let committed = state.lock();
         Self {
@@ -31,18 +32,25 @@ impl Saved {
             values: committed.values.clone(),
             schema: committed.schema.unwrap_or(unwritten),
             at: committed.forgotten + committed.commits,
-            after: (committed.forgotten + committed.commits + commits).into(),
+            after: (committed.turns() + commits).into(),
         }
+    }
+
+    /// A state as it was before anybody had written to it, in this schema.
+    pub(crate) fn nothing(state: &Arc<State>, schema: u32) -> Self {
+        let (values, at) = (BTreeMap::new(), state.age());
+        Self { state: Arc::clone(state), values, schema, at, after: AtomicU64::default() }
     }
 
     /// How many turns have been committed since, or since it was forgotten.
     pub(crate) fn turns_since(&self) -> u64 {
-        self.state.age().saturating_sub(self.after.load(Ordering::Relaxed).max(self.state.forgotten()))
+        let after = self.after.load(Ordering::Relaxed).max(self.state.forgotten());
+        self.state.turns().saturating_sub(after)
     }
 
     /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
     pub(crate) fn close(&self) {
-        self.after.fetch_min(self.state.age(), Ordering::Relaxed);
+        self.after.fetch_min(self.state.turns(), Ordering::Relaxed);
     }
 
     /// Whether the state was forgotten since. What it was does not come back then: it is put back to nothing.
@@ -62,7 +70,7 @@ impl Saved {
 
     /// What the state is now, before it is put back.
     pub(crate) fn now(&self) -> Self {
-        Self::before(&self.state, self.schema, 1)
+        Self::before(&self.state, self.schema, 0)
     }
 
     /// Makes the state what it was.
@@ -77,13 +85,6 @@ impl Saved {
         }
         writes.bring_over();
         writes.make(&self.state, self.schema).await
-    }
-
-    /// Takes a [`Saved::put_back`] back, as if it had not been; there were `turns` since.
-    pub(crate) async fn undo(&self, put_back: &Self, turns: u64) -> Result<(), Crash> {
-        put_back.put_back().await?;
-        self.after.store(self.state.age() - turns, Ordering::Relaxed);
-        Ok(())
     }
 }
 

@@ -68,6 +68,11 @@ impl Transaction {
         self.writes.is_empty() && !self.brought_over && !self.forgets
     }
 
+    /// Whether its commit is that of a turn, and does not bring the state over.
+    pub(crate) fn is_turn(&self) -> bool {
+        !self.writes.is_empty() && !self.brought_over
+    }
+
     /// Says that the state is in the schema of its writer when this is committed.
     pub(crate) fn bring_over(&mut self) {
         self.brought_over = true;

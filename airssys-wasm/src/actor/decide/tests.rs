@@ -1,6 +1,6 @@
 //! A place with one state, in a world in which everything happens in any order: incarnations are killed wherever they
 //! wait, releases do not start or cannot bring states over, deployments are carried out, given up and taken back, keys
-//! sleep, a person has states forgotten or put back. What the world says in the end is compared with a naive model: one
+//! sleep, a person has states forgotten or put back, and some are damaged from the first. What the world says in the end is compared with a naive model: one
 //! release, and a count of the turns that are to be seen.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use tokio::sync::mpsc;
 
-use super::{Action, Event, Kept, Past, Probation, Release, Returning, State, Suspended};
+use super::{Action, Event, Probation, Release, State};
+use crate::actor::past::{Kept, Past, Suspended};
 use crate::actor::presence::Presence;
 use crate::error::Crash;
 
@@ -70,18 +71,29 @@ struct Data {
     schema: Option<u32>,
     turns: u64,
     age: u64,
+    /// How much of its age is no turns.
+    others: u64,
     forgotten: u64,
+    is_damaged: bool,
 }
 
 impl Data {
-    fn commit(&mut self, schema: u32, turns: u64) {
+    fn turn(&mut self, schema: u32) {
+        (self.schema, self.turns, self.age) = (Some(schema), self.turns + 1, self.age + 1);
+    }
+
+    fn becomes(&mut self, schema: u32, turns: u64) {
         (self.schema, self.turns) = (Some(schema), turns);
-        self.age += 1;
+        (self.age, self.others) = (self.age + 1, self.others + 1);
     }
 
     fn forget(&mut self) {
-        self.age += 1;
-        (self.schema, self.turns, self.forgotten) = (None, 0, self.age);
+        let forgotten = self.age + 1;
+        *self = Self { age: forgotten, forgotten, ..Self::default() };
+    }
+
+    fn is_written(&self) -> bool {
+        self.age > self.forgotten
     }
 }
 
@@ -98,18 +110,20 @@ struct Saved {
 #[derive(Debug, Clone, Default)]
 struct ToyKept(Option<Saved>);
 
-impl ToyKept {
-    fn before(data: &Rc<RefCell<Data>>, unwritten: u32, commits: u64) -> Saved {
-        let now = data.borrow();
-        let after = Rc::new(Cell::new(now.age + commits));
-        Saved { data: Rc::clone(data), schema: now.schema.unwrap_or(unwritten), turns: now.turns, at: now.age, after }
-    }
-}
-
 impl Saved {
+    fn before(data: &Rc<RefCell<Data>>, unwritten: u32) -> Self {
+        let now = data.borrow();
+        let after = Rc::new(Cell::new(now.age - now.others));
+        Self { data: Rc::clone(data), schema: now.schema.unwrap_or(unwritten), turns: now.turns, at: now.age, after }
+    }
+
+    fn nothing(data: &Rc<RefCell<Data>>, schema: u32) -> Self {
+        Self { schema, turns: 0, after: Rc::default(), ..Self::before(data, schema) }
+    }
+
     fn turns_since(&self) -> u64 {
         let data = self.data.borrow();
-        data.age.saturating_sub(self.after.get().max(data.forgotten))
+        (data.age - data.others).saturating_sub(self.after.get().max(data.forgotten))
     }
 
     fn is_forgotten(&self) -> bool {
@@ -117,20 +131,31 @@ impl Saved {
     }
 
     fn now(&self) -> Self {
-        ToyKept::before(&self.data, self.schema, 1)
+        Self::before(&self.data, self.schema)
     }
 
-    fn put_back(&self) -> Self {
-        let was = self.now();
+    fn put_back(&self) {
         let turns = if self.is_forgotten() { 0 } else { self.turns };
-        self.data.borrow_mut().commit(self.schema, turns);
-        was
+        self.data.borrow_mut().becomes(self.schema, turns);
+    }
+}
+
+impl ToyKept {
+    fn written(&self) -> Option<&Saved> {
+        self.0.as_ref().filter(|saved| saved.data.borrow().is_written())
     }
 }
 
 impl Kept for ToyKept {
     fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => Rc::ptr_eq(&own.after, &other.after),
+            (own, other) => own.is_none() && other.is_none(),
+        }
     }
 
     fn is_forgotten(&self) -> bool {
@@ -142,7 +167,10 @@ impl Kept for ToyKept {
     }
 
     fn close(&self) {
-        self.0.iter().for_each(|saved| saved.after.set(saved.after.get().min(saved.data.borrow().age)));
+        self.0.iter().for_each(|saved| {
+            let data = saved.data.borrow();
+            saved.after.set(saved.after.get().min(data.age - data.others));
+        });
     }
 }
 
@@ -180,11 +208,23 @@ struct Deployment {
     told: mpsc::UnboundedReceiver<Crash>,
 }
 
+/// A person's order to discard turns.
+#[derive(Debug, Clone)]
+struct Order {
+    offer: u64,
+    next: Toy,
+    saved: ToyKept,
+    /// What was there, and what that had replaced.
+    before: (Toy, Option<Toy>),
+}
+
 /// It ended over what it did; nobody catches that.
 struct Killed;
 
 struct World {
     seed: u64,
+    /// Whether the place is always there, and passed over where nobody is; or a key's, which sleeps and is let go.
+    is_fixed: bool,
     random: Random,
     place: State<Toy, ToyKept>,
     presence: Presence<Offer>,
@@ -193,8 +233,7 @@ struct World {
     actor: Option<Option<Toy>>,
     asleep: Option<Past<ToyKept>>,
     deployment: Option<Deployment>,
-    /// A person's order to put the states back, and what was there for good before it.
-    restoring: Option<(u64, Toy, Option<Toy>, u64)>,
+    restoring: Option<Order>,
     /// What the release that is there for good replaced, and in which schema the states were before.
     previous: Option<Toy>,
     names: u64,
@@ -203,6 +242,8 @@ struct World {
     /// The naive model: the release that is to serve, and the turns that are to be seen.
     serves: Toy,
     turns: u64,
+    /// Those that there were before a person wanted some discarded, as long as that is not done.
+    undiscarded: Option<u64>,
     /// Whether nothing fails any more.
     is_calm: bool,
 }
@@ -210,12 +251,15 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let serves = Toy { name: 0, rules: 0, schema: 1 };
+        let mut random = Random(seed);
+        let data = Data { is_damaged: random.one_in(50), ..Data::default() };
         Self {
             seed,
-            random: Random(seed),
+            is_fixed: random.one_in(2),
+            random,
             place: State::new(serves, None, Past::default()),
             presence: Presence::default(),
-            data: Rc::default(),
+            data: Rc::new(RefCell::new(data)),
             actor: None,
             asleep: None,
             deployment: None,
@@ -226,6 +270,7 @@ impl World {
             ended: 0,
             serves,
             turns: 0,
+            undiscarded: None,
             is_calm: false,
         }
     }
@@ -280,11 +325,9 @@ impl World {
         }
     }
 
-    /// Whether a person may begin something: who has seen that the states cannot be put back waits until what was there
-    /// serves again.
+    /// Whether a person may begin something.
     fn is_free(&self) -> bool {
-        let is_under_way = self.deployment.is_some() || self.restoring.is_some() || self.asleep.is_some();
-        !is_under_way && self.place.past().returning().is_none_or(|back| !back.discard)
+        self.deployment.is_none() && self.restoring.is_none() && self.asleep.is_none()
     }
 
     fn deploy(&mut self) {
@@ -305,45 +348,50 @@ impl World {
         };
         self.deployment = Some(Deployment { before, next, stage, probation: probation.clone(), told });
         if stage == Stage::OnTrial {
-            self.place.decide(Event::Placed { next, probation });
-            self.serves = next;
+            self.passes_over(next, probation);
         }
+    }
+
+    fn passes_over(&mut self, next: Toy, probation: Probation<Toy>) {
+        self.place.decide(Event::PassedOver { next, probation });
+        self.serves = next;
     }
 
     /// An instance is made before anything is offered, or put into a place: what cannot read the state is refused then.
     fn reads(&self, next: Toy) -> bool {
-        self.data.borrow().schema.is_none_or(|found| next.brings_over(found))
+        let data = self.data.borrow();
+        !data.is_damaged && data.schema.is_none_or(|found| next.brings_over(found))
     }
 
     fn takes(&mut self) -> Result<(), Killed> {
         match self.presence.take(|_any| true) {
             Some(offer) => self.takes_over(offer),
+            // Whoever ordered the way back waits for it no more.
+            None if self.comes_back() => {
+                self.actor = Some(None);
+                self.start()
+            }
             None => Ok(()),
         }
+    }
+
+    fn comes_back(&self) -> bool {
+        let past = self.place.past();
+        past.returning().is_some() || past.owed().is_some()
     }
 
     fn takes_over(&mut self, Offer { id, way }: Offer) -> Result<(), Killed> {
         self.ended += 1;
         let took = match way {
             Way::Forth(next) => self.forth(next),
-            Way::Back(next, saved, discard) => {
-                self.actor = Some(None);
-                let back = Returning::new(saved.clone(), discard);
-                self.place.decide(Event::GoesBack { next, back });
-                self.serves = next;
-                self.goes_back(&saved, discard)
-            }
+            Way::Back(next, saved, discard) => self.back(next, saved, discard),
         };
         // Whoever offered it hears of its end, also where that is a kill.
         let is_there = matches!(took, Ok(true));
-        if let Some((_, live, previous, turns)) = self.restoring.take_if(|restoring| restoring.0 == id)
-            && matches!(took, Ok(false))
-        {
-            // It failed, and what was there goes on.
-            self.place.decide(Event::GoesBack { next: live, back: Returning::new(ToyKept::default(), false) });
-            // What a person wanted discarded is, where it is the same release that failed.
-            self.turns = if self.serves.has_code_of(&live) { self.data.borrow().turns } else { turns };
-            (self.serves, self.previous) = (live, previous);
+        match self.restoring.take_if(|order| order.offer == id) {
+            Some(order) if took.is_err() => self.orders_again(order),
+            Some(order) if !is_there => (self.serves, self.previous) = order.before,
+            _ => {}
         }
         match self.deployment.as_mut() {
             Some(deployment) if deployment.stage == Stage::Offered(id) => match is_there {
@@ -354,11 +402,10 @@ impl World {
                 let before = deployment.before;
                 if !is_there {
                     // Whoever starts next goes on with that.
-                    let saved = self.place.past().on_trial().cloned();
-                    let saved = saved.or_else(|| self.place.past().returning().map(|back| back.saved.clone()));
-                    if self.place.past().suspended().is_none() {
-                        let back = Returning::new(saved.unwrap_or_default(), false);
-                        self.place.decide(Event::GoesBack { next: before, back });
+                    let past = self.place.past();
+                    let saved = past.on_trial().or(past.returning()).cloned().unwrap_or_default();
+                    if past.suspended().is_none() {
+                        self.place.decide(Event::GoesBack { next: before, saved, discard: false });
                     }
                 }
                 self.serves = before;
@@ -374,10 +421,56 @@ impl World {
         }
     }
 
+    /// Who was to carry it out was killed: it is ordered once more, or given up.
+    fn orders_again(&mut self, order: Order) {
+        let is_back = !self.comes_back() && self.place.past().suspended().is_none();
+        if is_back && self.place.serving.has_code_of(&order.next) {
+            return;
+        }
+        let again = !self.random.one_in(3);
+        let way = Way::Back(order.next, order.saved.clone(), true);
+        if let Some(offer) = again.then(|| self.offer(way)).flatten() {
+            self.restoring = Some(Order { offer, ..order });
+            return;
+        }
+        self.keeps_turns(order);
+    }
+
+    /// The order is given up.
+    fn keeps_turns(&mut self, order: Order) {
+        if matches!(self.place.decide(Event::NotDiscarded), Action::Serve(_)) {
+            self.are_not_discarded();
+            (self.serves, self.previous) = order.before;
+        }
+    }
+
+    /// What was wanted to be discarded is there again.
+    fn are_not_discarded(&mut self) {
+        self.turns = self.undiscarded.take().unwrap_or(self.turns);
+    }
+
+    /// A release comes back, and turns may be discarded for it. Whether that has an end.
+    fn back(&mut self, next: Toy, saved: ToyKept, discard: bool) -> Result<bool, Killed> {
+        self.actor = Some(None);
+        if discard {
+            self.undiscarded = self.undiscarded.or(Some(self.turns));
+        }
+        self.place.decide(Event::GoesBack { next, saved, discard });
+        self.serves = next;
+        let is_there = self.goes_back()?;
+        if !is_there && matches!(self.place.decide(Event::NotDiscarded), Action::Serve(_)) {
+            self.are_not_discarded();
+        }
+        Ok(is_there)
+    }
+
     /// Whether the next one serves then.
     fn forth(&mut self, next: Toy) -> Result<bool, Killed> {
         let Some(deployment) = &self.deployment else { panic!("{}: nobody deploys", self.seed) };
         let probation = deployment.probation.clone();
+        if !matches!(self.actor, Some(Some(_))) {
+            self.put_back_owed()?;
+        }
         if self.fails(6) || !self.reads(next) {
             return Ok(false);
         }
@@ -395,7 +488,7 @@ impl World {
         }
         let action = self.place.decide(Event::TookOver { next, probation, saved });
         assert!(matches!(action, Action::Serve(serves) if serves == next), "{}: {action:?}", self.seed);
-        (self.actor, self.serves) = (Some(Some(next)), next);
+        (self.actor, self.serves, self.undiscarded) = (Some(Some(next)), next, None);
         Ok(true)
     }
 
@@ -403,23 +496,24 @@ impl World {
         let unwritten = before.unwrap_or(by.schema);
         let found = self.data.borrow().schema;
         let saves = found.unwrap_or(unwritten) != by.schema;
-        ToyKept(saves.then(|| ToyKept::before(&self.data, unwritten, u64::from(found.is_some()))))
+        ToyKept(saves.then(|| Saved::before(&self.data, unwritten)))
     }
 
     fn bring_over(&mut self, to: Toy) {
         let mut data = self.data.borrow_mut();
         if data.schema.is_some_and(|found| found != to.schema) {
             let turns = data.turns;
-            data.commit(to.schema, turns);
+            data.becomes(to.schema, turns);
         }
     }
 
     fn turn(&mut self) {
         let Some(Some(by)) = self.actor else { return };
+        assert!(self.place.past().owed().is_none(), "{}: it is put back over this turn", self.seed);
         let mut data = self.data.borrow_mut();
+        assert!(!data.is_damaged, "{}: {by:?} on what is damaged", self.seed);
         assert!(data.schema.is_none_or(|found| found == by.schema), "{}: {by:?} on {data:?}", self.seed);
-        let turns = data.turns + 1;
-        data.commit(by.schema, turns);
+        data.turn(by.schema);
         self.turns += 1;
     }
 
@@ -445,10 +539,8 @@ impl World {
                 if !matches!(deployment.stage, Stage::Reverting(_)) {
                     self.deployment = None;
                 }
-                let Some(Returning { saved, discard, .. }) = self.place.past().returning().cloned() else {
-                    panic!("{}: it does not come back", self.seed)
-                };
-                match self.goes_back(&saved, discard)? {
+                assert!(self.place.past().returning().is_some(), "{}: it does not come back", self.seed);
+                match self.goes_back()? {
                     true => Ok(()),
                     false => Err(Killed),
                 }
@@ -465,7 +557,8 @@ impl World {
         self.wakes();
         self.presence.enters();
         self.actor = Some(None);
-        if matches!(self.place.decide(Event::Begins), Action::Wait) {
+        let damage = self.data.borrow().is_damaged.then(|| crash("damage"));
+        if matches!(self.place.decide(Event::Begins { damage }), Action::Wait) {
             return;
         }
         self.acts(Self::start);
@@ -477,21 +570,60 @@ impl World {
         if let Some(offer) = self.presence.take(|_any| true) {
             return self.takes_over(offer);
         }
-        if let Some(Returning { saved, discard, .. }) = self.place.past().returning().cloned() {
-            return match self.goes_back(&saved, discard)? {
+        self.put_back_owed()?;
+        if self.place.past().returning().is_some() {
+            return match self.goes_back()? {
                 true => Ok(()),
                 false => Err(Killed),
             };
         }
         match self.start_live(true)? {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.undiscarded = None;
+                Ok(())
+            }
+            Err(crash @ Crash::Schema { .. }) if self.place.past().is_unread() && self.place.probation.is_none() => {
+                self.suspends(self.place.serving, crash, ToyKept::default());
+                Ok(())
+            }
             Err(_crash) => self.falls_back(),
         }
+    }
+
+    fn suspends(&mut self, by: Toy, crash: Crash, saved: ToyKept) {
+        self.actor = Some(None);
+        let saved = match self.place.past().is_unread() {
+            true => ToyKept(Some(Saved::nothing(&self.data, by.schema))),
+            false => saved,
+        };
+        self.place.decide(Event::CannotRead { by, crash, saved });
+    }
+
+    fn put_back_owed(&mut self) -> Result<(), Killed> {
+        while let Some(states) = self.place.past().owed().cloned() {
+            if self.place.past().discarded().is_some() {
+                let was = ToyKept(states.written().map(Saved::now));
+                let action = self.place.decide(Event::Discards { to: states.clone(), was });
+                assert!(matches!(action, Action::GoOn), "{}: {action:?}", self.seed);
+                // A person wants that.
+                self.turns = states.written().map_or(self.turns, |to| if to.is_forgotten() { 0 } else { to.turns });
+            }
+            self.killed()?;
+            if let Some(to) = states.written() {
+                to.put_back();
+            }
+            self.killed()?;
+            self.place.decide(Event::ArePutBack(states));
+        }
+        Ok(())
     }
 
     fn start_live(&mut self, keep: bool) -> Result<Result<(), Crash>, Killed> {
         let serving = self.place.serving;
         let found = self.data.borrow().schema;
+        if self.data.borrow().is_damaged {
+            return Ok(Err(crash("damage")));
+        }
         if let Some(found) = found.filter(|found| !serving.brings_over(*found)) {
             return Ok(Err(Crash::Schema { found, wanted: serving.schema, detail: String::new() }));
         }
@@ -510,45 +642,33 @@ impl World {
     }
 
     /// Whether the release that comes back has an end: it serves, or nothing does.
-    fn goes_back(&mut self, saved: &ToyKept, discard: bool) -> Result<bool, Killed> {
-        let back = self.place.serving;
+    fn goes_back(&mut self) -> Result<bool, Killed> {
+        self.put_back_owed()?;
+        let (back, past) = (self.place.serving, self.place.past());
+        let (saved, discarded) = (past.returning().cloned().unwrap_or_default(), past.discarded().cloned());
+        let written = saved.written().filter(|_| discarded.is_none());
+        let put_back = written.filter(|saved| saved.turns_since() == 0);
+        let brings_back = written.is_some() && put_back.is_none();
+        let was = discarded.clone().unwrap_or_else(|| ToyKept(put_back.map(Saved::now)));
         self.killed()?;
-        let (mut put_back, mut brings_back) = (None, false);
-        let is_written = {
-            let data = self.data.borrow();
-            data.age > data.forgotten
-        };
-        if let Some(saved) = saved.0.as_ref().filter(|_| is_written) {
-            let turns = saved.turns_since();
-            if discard || turns == 0 {
-                let seen = self.turns;
-                if discard {
-                    self.place.decide(Event::Discards(ToyKept(Some(saved.now()))));
-                }
-                put_back = Some((saved, saved.put_back(), turns, seen));
-                if discard {
-                    // A person wanted that.
-                    self.turns = self.data.borrow().turns;
-                }
-            } else {
-                brings_back = true;
-            }
+        if let Some(saved) = put_back {
+            saved.put_back();
         }
         self.killed()?;
         match self.start_live(!brings_back)? {
             Ok(()) => {
                 self.place.decide(Event::IsBack(back));
+                self.undiscarded = None;
                 Ok(true)
             }
             Err(crash @ Crash::Schema { .. }) => {
-                if let Some((saved, was, turns, seen)) = put_back {
+                if let Some(was) = &was.0 {
                     was.put_back();
-                    saved.after.set(self.data.borrow().age - turns);
-                    self.turns = seen;
                 }
-                self.actor = Some(None);
-                let suspended = Suspended { crash, saved: saved.clone() };
-                self.place.decide(Event::CannotRead(back, suspended));
+                self.suspends(back, crash, saved.clone());
+                if discarded.is_some() {
+                    self.are_not_discarded();
+                }
                 Ok(true)
             }
             Err(_crash) => Ok(false),
@@ -567,14 +687,13 @@ impl World {
 
     /// The offer of the deployment has ended, and nobody has carried it out.
     fn nobody_came(&mut self) {
-        let reads = self.deployment.as_ref().is_some_and(|deployment| self.reads(deployment.next));
         let Some(deployment) = &mut self.deployment else { return };
         match deployment.stage {
-            Stage::Offered(_) if self.presence.is_empty() && reads => {
+            // Turns may have been committed since the new one was tried.
+            Stage::Offered(_) if self.is_fixed && self.presence.is_empty() => {
                 deployment.stage = Stage::OnTrial;
                 let (next, probation) = (deployment.next, deployment.probation.clone());
-                self.place.decide(Event::Placed { next, probation });
-                self.serves = next;
+                self.passes_over(next, probation);
             }
             Stage::Offered(_) => self.deployment = None,
             Stage::Reverting(_) => self.puts_back(),
@@ -582,7 +701,7 @@ impl World {
         }
     }
 
-    /// Whoever starts next starts with the release before; what runs goes on.
+    /// Whoever starts next starts with the release before; what runs gives way to it when it looks next.
     fn puts_back(&mut self) {
         let Some(Deployment { before, .. }) = self.deployment.take() else { return };
         if self.place.serving.has_code_of(&before) {
@@ -590,7 +709,7 @@ impl World {
             return;
         }
         let saved = self.place.past().on_trial().cloned().unwrap_or_default();
-        self.place.decide(Event::GoesBack { next: before, back: Returning::new(saved, false) });
+        self.place.decide(Event::GoesBack { next: before, saved, discard: false });
         self.serves = before;
     }
 
@@ -602,12 +721,14 @@ impl World {
     }
 
     fn is_gone(&mut self) {
-        if self.actor.is_some() || self.asleep.is_some() {
+        if self.actor.is_some() || !self.is_fixed {
             return;
         }
         if let Some(dropped) = self.presence.leaves() {
             self.ended += 1;
-            self.restoring.take_if(|restoring| restoring.0 == dropped.id);
+            if let Some(order) = self.restoring.take_if(|order| order.offer == dropped.id) {
+                self.passes_back(order);
+            }
             self.nobody_came();
         }
     }
@@ -653,7 +774,12 @@ impl World {
     fn sleeps(&mut self) {
         let offered =
             matches!(self.deployment, Some(Deployment { stage: Stage::Offered(_) | Stage::Reverting(_), .. }));
-        if offered || self.restoring.is_some() || self.asleep.is_some() || self.actor.is_some_and(|by| by.is_none()) {
+        if offered
+            || self.is_fixed
+            || self.restoring.is_some()
+            || self.asleep.is_some()
+            || self.actor.is_some_and(|by| by.is_none())
+        {
             return;
         }
         self.actor = None;
@@ -691,21 +817,32 @@ impl World {
 
     /// A person wants the states back that there were.
     fn restores(&mut self) {
-        let is_back = self.place.past().returning().is_none() && self.place.under_way.is_none();
-        if !self.is_free() || !is_back {
+        if !self.is_free() {
             return;
         }
         let (live, before) = (self.place.serving, self.previous);
-        let way = match (self.place.past().suspended(), self.previous) {
-            (Some(suspended), _) => Way::Back(self.place.serving, suspended.saved.clone(), true),
-            (None, Some(previous)) if !self.place.past().before().is_empty() => {
-                let saved = self.place.past().before().clone();
-                self.previous = None;
-                Way::Back(previous, saved, true)
-            }
+        let past = self.place.past();
+        let (next, saved) = match (past.suspended(), past.before(), self.previous) {
+            (Some(Suspended::Unreadable { saved, .. }), ..) => (live, saved.clone()),
+            (None, Some(saved), Some(previous)) => (previous, saved.clone()),
             _ => return,
         };
-        self.restoring = self.offer(way).map(|id| (id, live, before, self.turns));
+        if !next.has_code_of(&live) {
+            self.previous = None;
+        }
+        let order = Order { offer: self.offers, next, saved: saved.clone(), before: (live, before) };
+        match self.offer(Way::Back(next, saved, true)) {
+            Some(_) => self.restoring = Some(order),
+            None => self.passes_back(order),
+        }
+    }
+
+    /// Nobody is there for a person's order, and whoever starts next carries it out.
+    fn passes_back(&mut self, Order { next, saved, .. }: Order) {
+        self.undiscarded = self.undiscarded.or(Some(self.turns));
+        self.turns = saved.written().map_or(self.turns, |to| if to.is_forgotten() { 0 } else { to.turns });
+        self.place.decide(Event::GoesBack { next, saved, discard: true });
+        self.serves = next;
     }
 
     fn other_rules(&mut self) {
@@ -737,14 +874,11 @@ impl World {
                 self.loses_patience();
             }
         }
-        // What goes on with another release than the place says does so until it ends.
-        if self.actor.is_some_and(|by| by.is_none_or(|by| !by.has_code_of(&self.place.serving))) {
-            self.actor = None;
-        }
         for _ in 0..4 {
             self.starts();
         }
         self.acts(Self::takes);
+        self.starts();
         self.looks();
     }
 
@@ -756,16 +890,36 @@ impl World {
         assert_eq!(self.place.serving.name, self.serves.name, "{seed}: the place has another release");
         assert!(self.place.probation.is_none() && self.place.under_way.is_none(), "{seed}: not over");
         assert_eq!(self.data.borrow().turns, self.turns, "{seed}: turns were discarded, or came back");
-        let Some(Suspended { saved, .. }) = self.place.past().suspended().cloned() else {
-            let by = self.actor.flatten().unwrap_or_else(|| panic!("{seed}: nothing serves, and nobody says why"));
-            assert_eq!(by.name, self.serves.name, "{seed}: another one serves");
-            assert!(self.place.past().returning().is_none(), "{seed}: it is on its way still");
-            return self.turn();
+        let past = self.place.past();
+        assert!(past.owed().is_none(), "{seed}: the states are to be others still");
+        let why = past.suspended().cloned();
+        let unreadable = match &why {
+            Some(Suspended::Unreadable { saved, .. }) => Some(saved),
+            _ => None,
         };
-        assert_eq!(self.actor, Some(None), "{seed}: it serves and is suspended");
+        for saved in unreadable.into_iter().chain(past.before()).filter_map(|kept| kept.0.as_ref()) {
+            if !saved.is_forgotten() && saved.turns > 0 {
+                assert_eq!(saved.turns_since(), self.turns - saved.turns, "{seed}: so many turns would be discarded");
+            }
+        }
+        let serves = |by: Option<Option<Toy>>| by.flatten().map(|by| by.name);
+        match why {
+            None => {
+                assert_eq!(serves(self.actor), Some(self.serves.name), "{seed}: another one serves, or none");
+                assert!(self.place.past().returning().is_none(), "{seed}: it is on its way still");
+                return self.turn();
+            }
+            Some(_) => assert_eq!(self.actor, Some(None), "{seed}: it serves and is suspended"),
+        }
         // And a person can get out of that.
-        self.takes_over(Offer { id: u64::MAX, way: Way::Back(self.place.serving, saved, true) }).ok().unwrap();
-        assert_eq!(self.actor.flatten().map(|by| by.name), Some(self.serves.name), "{seed}: it stays suspended");
+        match why {
+            Some(Suspended::Unreadable { saved, .. }) => {
+                let way = Way::Back(self.place.serving, saved, true);
+                self.takes_over(Offer { id: u64::MAX, way }).ok().unwrap();
+            }
+            _ => self.forgets(),
+        }
+        assert_eq!(serves(self.actor), Some(self.serves.name), "{seed}: it stays suspended");
         self.turn();
     }
 }

@@ -52,6 +52,9 @@ impl Heir {
         if state::exists(other).unwrap_or(false) {
             return Err(Fault::internal(format!("found {other:?}, and keeps {mine:?}")));
         }
+        if way() == "starts-once" && state::exists(mine)? {
+            return Err(Fault::internal("this release starts over nothing but an empty state"));
+        }
         if way() == "init-waits" {
             // Long enough for a turn of the release before.
             std::thread::sleep(std::time::Duration::from_millis(100));
