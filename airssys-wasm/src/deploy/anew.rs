@@ -1,4 +1,5 @@
-//! An actor begins anew on a state that nobody has written to, with the release that it has. Nothing of it is a deployment.
+//! An actor begins anew on a state that nobody has written to, with the release that it has. Nothing of it is a
+//! deployment.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,8 +16,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a turn that is cut off may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Has the state of an actor forgotten by the actor, between two turns or instead of a start, and lets it begin anew. A turn that is not over at `until` is cut
-/// off then. `known` is what [`State::forgotten`] said when that was asked for. None where whoever was to do it ended before, or took still longer.
+/// Has the state of an actor forgotten by the actor, between two turns or instead of a start, and lets it begin anew. A
+/// turn that is not over at `until` is cut off then. `known` is what [`State::forgotten`] said when that was asked for.
+/// None where whoever was to do it ended before, or took still longer.
 pub(crate) async fn begin_anew(
     post: &Post,
     state: &Arc<State>,

@@ -1,15 +1,18 @@
 //! Whether a new release does as well as the old one beside it. Pure.
 //!
-//! Invariant: no single turn decides. One that failed, or one that was slow, is never enough for the old release to come back.
+//! Invariant: no single turn decides. One that failed, or one that was slow, is never enough for the old release to
+//! come back.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Setback;
 use super::bad_choice::BadChoice;
+use super::seen::Seen;
+use super::setback::Setback;
 
-/// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or more of it, is let in.
+/// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or
+/// more of it, is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Gate {
@@ -21,11 +24,12 @@ pub struct Gate {
     pub patience: Duration,
     /// What becomes of a step that has waited for so long; default [`NoTraffic::Hold`].
     pub no_traffic: NoTraffic,
-    /// By how much the share of the new release's turns that fail may be larger than that of the old one's; default 0.01. One failed turn alone decides
-    /// nothing: where it is more than that share, the step waits for more turns.
+    /// By how much the share of the new release's turns that fail may be larger than that of the old one's; default
+    /// 0.01. One failed turn alone decides nothing: where it is more than that share, the step waits for more turns.
     pub errors: f64,
-    /// How many times as long as the old one's the new release's turns may take, at the 95th percentile; default 1.5. One millisecond more is always allowed:
-    /// below that the machine's noise decides. Not looked at where one of the two is compiled by the baseline compiler, nor over fewer than 20 turns.
+    /// How many times as long as the old one's the new release's turns may take, at the 95th percentile; default 1.5.
+    /// One millisecond more is always allowed: below that the machine's noise decides. Not looked at where one of the
+    /// two is compiled by the baseline compiler, nor over fewer than 20 turns.
     pub latency: f64,
 }
 
@@ -82,48 +86,6 @@ impl std::str::FromStr for NoTraffic {
 const SLACK: Duration = Duration::from_millis(1);
 /// Of fewer turns the slowest one alone is the 95th percentile.
 const TIMED: u64 = 20;
-
-/// What is known of one release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Seen {
-    /// Its turns.
-    pub turns: u64,
-    /// Those that ended in an error or a crash.
-    pub failed: u64,
-    /// Of the new release: those that crashed over a message that the old one then handled. So it is known of each which of the two did better.
-    #[serde(skip)]
-    pub outdone: u64,
-    /// The 95th percentile of what a turn took, up to an eighth more. In microseconds in JSON.
-    #[serde(rename = "p95_us", with = "microseconds")]
-    pub p95: Duration,
-}
-
-/// A length of time as JSON has it: in microseconds, and parts of them.
-pub(crate) mod microseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(time.as_secs_f64() * 1e6)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(deserializer)? / 1e6).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Seen {
-    /// The share of its turns that failed, of so many at least.
-    fn failing(&self, of: u64) -> f64 {
-        self.share(self.failed, of)
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "a share of counts")]
-    fn share(&self, count: u64, of: u64) -> f64 {
-        count as f64 / self.turns.max(of).max(1) as f64
-    }
-}
 
 /// How a shadow does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +149,8 @@ impl Gate {
         }
     }
 
-    /// What is said where more turns are not waited for, and too few are there: the failures that there were count all the same.
+    /// What is said where more turns are not waited for, and too few are there: the failures that there were count all
+    /// the same.
     pub(crate) fn last_word(&self, old: Seen, new: Seen) -> Verdict {
         if self.fails(old, new, 0) {
             return Verdict::Failed(Setback::Failing { old, new });
@@ -199,8 +162,8 @@ impl Gate {
         }
     }
 
-    /// How many turns of the new release have to have failed before there may be another verdict; no sooner than there are an eighth more than now, so that who
-    /// waits for more turns of the old one is not told of each.
+    /// How many turns of the new release have to have failed before there may be another verdict; no sooner than there
+    /// are an eighth more than now, so that who waits for more turns of the old one is not told of each.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -1,4 +1,5 @@
-//! How the actors say they are that have the new release: asked one after the other, while whoever asks does something else.
+//! How the actors say they are that have the new release: asked one after the other, while whoever asks does something
+//! else.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -69,7 +70,8 @@ pub(super) enum Told {
 }
 
 impl Rounds {
-    /// Begins a round at this time, or goes on with the one that is under way. Cut off, it goes on where it was when it is asked next.
+    /// Begins a round at this time, or goes on with the one that is under way. Cut off, it goes on where it was when it
+    /// is asked next.
     pub(super) async fn next(&mut self, at: Instant) -> Told {
         if let Self::UnderWay(round) = self {
             let (health, fault) = round.await;

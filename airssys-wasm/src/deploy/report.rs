@@ -30,7 +30,8 @@ impl Report {
         (report, heard)
     }
 
-    /// Says where it is. It is an event where that is another state, or another step; whoever hears the end finds that event.
+    /// Says where it is. It is an event where that is another state, or another step; whoever hears the end finds that
+    /// event.
     pub(super) fn say(&self, progress: Progress) {
         if place(&self.progress.borrow()) != place(&progress) {
             self.publish(&progress);

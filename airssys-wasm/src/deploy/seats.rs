@@ -4,8 +4,8 @@ use super::Strategy;
 use super::order::Posts;
 use super::strategy::Rolling;
 
-/// Which actor comes first, second and so on. Those that do not run and will not start by themselves come last; of a canary, those before them that have no
-/// key. For a keyed service, nothing: its actors come and go.
+/// Which actor comes first, second and so on. Those that do not run and will not start by themselves come last; of a
+/// canary, those before them that have no key. For a keyed service, nothing: its actors come and go.
 pub(crate) fn seats(posts: &Posts, strategy: &Strategy) -> Vec<usize> {
     let posts = posts.fixed();
     let mut seats: Vec<usize> = (0..posts.len()).collect();

@@ -1,8 +1,8 @@
 //! Several services at once: all of their releases are live in the end, or none is.
 //!
-//! Each is a deployment of its own, without an end to its probation. They are switched one after the other, those that are called before those who call
-//! them; then they are on probation together, and end it together: first none goes back by itself any more, then the end of the first one is written down,
-//! which is that of all.
+//! Each is a deployment of its own, without an end to its probation. They are switched one after the other, those that
+//! are called before those who call them; then they are on probation together, and end it together: first none goes
+//! back by itself any more, then the end of the first one is written down, which is that of all.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::{Deployment, Progress, Setback};
 
-/// The order in which services are switched: whoever is called comes before who calls it, as far as that is possible. Pure.
+/// The order in which services are switched: whoever is called comes before who calls it, as far as that is possible.
+/// Pure.
 pub(crate) fn callees_first(services: usize, calls: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     fn visit(
         at: usize,

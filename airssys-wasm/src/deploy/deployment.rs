@@ -1,0 +1,137 @@
+//! A deployment, as those see it who follow it or want something of it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::met::{LeftOut, Met};
+use super::progress::Progress;
+use super::setback::Setback;
+use crate::actor::Rehearsed;
+
+/// A deployment that is under way, or over.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    pub(super) progress: watch::Receiver<Progress>,
+    pub(super) wish: mpsc::UnboundedSender<Wish>,
+    pub(super) met: Arc<Met>,
+}
+
+/// How far a deployment is, each time that it is further.
+#[derive(Debug)]
+pub struct Following(watch::Receiver<Progress>);
+
+impl Following {
+    /// Where it is, when that is not what this told last; the first time at once. What it was in between is left out.
+    /// None when its end was told, or the mesh ended in the middle of it.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+}
+
+/// What is wanted of a deployment.
+#[derive(Debug)]
+pub(super) enum Wish {
+    GoBack(Setback),
+    /// Answer when all actors say that they are well.
+    Check(oneshot::Sender<()>),
+    /// End the probation, and wait for the others of the set.
+    Join(Joined),
+}
+
+/// What one of several deployments and who sees to all of them say to each other at the end.
+#[derive(Debug)]
+pub(super) struct Joined {
+    /// None of its actors goes back by itself any more.
+    pub(super) settled: oneshot::Sender<()>,
+    /// What becomes of all; where nobody says so, it goes back.
+    pub(super) verdict: oneshot::Receiver<Result<(), Setback>>,
+}
+
+impl Deployment {
+    /// Where it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Follows it from where it is now.
+    #[must_use]
+    pub fn follow(&self) -> Following {
+        let mut progress = self.progress.clone();
+        progress.mark_changed();
+        Following(progress)
+    }
+
+    /// Waits until all actors serve with the new release, or it is over.
+    pub async fn switched(&self) -> Progress {
+        self.wait(|progress| {
+            !matches!(progress, Progress::Switching { .. } | Progress::Rehearsing { .. } | Progress::Baking { .. })
+        })
+        .await
+    }
+
+    /// Waits until it is over.
+    pub async fn ended(&self) -> Progress {
+        self.wait(Progress::is_over).await
+    }
+
+    /// The longest that an actor took no message over the switch, so far: from the end of the old release's last turn
+    /// until the new one takes messages.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        Duration::from_nanos(self.met.pause_ns.load(Ordering::Relaxed))
+    }
+
+    /// The most messages that waited in one mailbox when its actor was switched, so far.
+    #[must_use]
+    pub fn waited(&self) -> usize {
+        self.met.waiting.load(Ordering::Relaxed)
+    }
+
+    /// What was found when the new release was shown what the old one does, so far; empty where it was not.
+    #[must_use]
+    pub fn rehearsed(&self) -> Rehearsed {
+        self.met.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it went on without, so far: members of a pool that do not run, and memory that was not handed over.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.met.lock_left_out().clone()
+    }
+
+    /// Brings the old release back. Does nothing where it is over.
+    pub fn cancel(&self) {
+        self.go_back(Setback::Cancelled);
+    }
+
+    pub(crate) fn go_back(&self, why: Setback) {
+        let _it_is_over = self.wish.send(Wish::GoBack(why));
+    }
+
+    /// Whether all actors say that they are well; where not, it goes back.
+    pub(super) async fn check(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.wish.send(Wish::Check(answer)).is_ok() && answered.await.is_ok()
+    }
+
+    /// Ends the probation, where it is on it; where to say what becomes of it then. None where it went back.
+    pub(super) async fn join(&self) -> Option<oneshot::Sender<Result<(), Setback>>> {
+        let ((settled, is_settled), (tell, verdict)) = (oneshot::channel(), oneshot::channel());
+        self.wish.send(Wish::Join(Joined { settled, verdict })).ok()?;
+        is_settled.await.is_ok().then_some(tell)
+    }
+
+    async fn wait(&self, until: impl Fn(&Progress) -> bool) -> Progress {
+        let mut progress = self.progress.clone();
+        match progress.wait_for(|progress| until(progress)).await {
+            Ok(reached) => reached.clone(),
+            // The mesh ended in the middle of it.
+            Err(_) => self.progress(),
+        }
+    }
+}

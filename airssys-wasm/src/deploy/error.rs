@@ -1,0 +1,207 @@
+//! Why a deployment was not begun, and what to do about that.
+
+use super::ungranted::Ungranted;
+use crate::engine::TemplateError;
+use crate::hint::{Act, Hint};
+use crate::limits::OutOfRange;
+use crate::registry::{StoreError, Untrusted};
+use crate::topology::FolderError;
+
+/// Why a deployment was not begun. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// There is no such service.
+    #[error("there is no service {service:?}")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+    },
+    /// Nobody runs who could take a release over, and nobody will.
+    #[error("{service} is stopped")]
+    Stopped {
+        /// The service.
+        service: String,
+    },
+    /// One at a time.
+    #[error("a deployment of {service} is under way")]
+    UnderWay {
+        /// The service.
+        service: String,
+    },
+    /// The strategy cannot keep its promise for the service.
+    #[error("{service} cannot be deployed {strategy}: {why}")]
+    Unfit {
+        /// The service.
+        service: String,
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        why: &'static str,
+        /// Which one can.
+        instead: &'static str,
+    },
+    /// It is live already.
+    #[error("{service} is served by this very release already; nothing was done")]
+    AlreadyLive {
+        /// The service.
+        service: String,
+    },
+    /// There is nothing to go back to.
+    #[error("{service} has had no other release since the mesh was started")]
+    NoPrevious {
+        /// The service.
+        service: String,
+    },
+    /// The state was not brought over to another schema.
+    #[error("{service} has no state from before to go back to: the live release did not bring it over")]
+    NoSavedState {
+        /// The service.
+        service: String,
+    },
+    /// Nobody who is trusted signed it.
+    #[error("{service}: {source}")]
+    Untrusted {
+        /// The service.
+        service: String,
+        /// What is wrong with its signatures.
+        source: Untrusted,
+    },
+    /// Its version is not newer.
+    #[error("{service} is served by version {live}, and {version} is not newer")]
+    Downgrade {
+        /// The service.
+        service: String,
+        /// The version that is live.
+        live: String,
+        /// That of the release.
+        version: String,
+    },
+    /// It has the version of the live one, and is another one.
+    #[error(
+        "{service} is served by version {version} already, and this is the same version with {what}: sha256 {live} is live, and this one has {offered}"
+    )]
+    SameVersion {
+        /// The service.
+        service: String,
+        /// The version of both.
+        version: String,
+        /// `another binary` or `another Component.toml`.
+        what: &'static str,
+        /// The SHA-256 of the component that is live.
+        live: String,
+        /// That of the release.
+        offered: String,
+    },
+    /// It keeps its state in an older schema.
+    #[error("{service} keeps its state in schema {live}, and the release in {schema}, which is older")]
+    OlderSchema {
+        /// The service.
+        service: String,
+        /// The schema that is live.
+        live: u32,
+        /// That of the release.
+        schema: u32,
+    },
+    /// It does not export what the live one exports.
+    #[error(
+        "{service}: the release does not export what the live one does: {}",
+        .broken.join("; ")
+    )]
+    Incompatible {
+        /// The service.
+        service: String,
+        /// Each export that is gone or has another type, and how it differs.
+        broken: Vec<String>,
+    },
+    /// It asks for more than is granted, and that was not to be.
+    #[error("{0}")]
+    NotGranted(Box<Ungranted>),
+    /// Its bytes cannot be kept in the data folder, so that it could not be started again.
+    #[error("{service}: the release cannot be kept: {source}")]
+    NotKept {
+        /// The service.
+        service: String,
+        /// Why not.
+        source: Box<StoreError>,
+    },
+    /// A time of the options is none.
+    #[error("{out}")]
+    Range {
+        /// Which, and what it may be.
+        out: OutOfRange,
+    },
+    /// A guest may write to where it lies.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The release cannot be hosted.
+    #[error("{service}: {source}")]
+    Release {
+        /// The service.
+        service: String,
+        /// Why not.
+        source: TemplateError,
+    },
+}
+
+impl DeployError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::Stopped { .. } => "stopped",
+            Self::UnderWay { .. } => "under-way",
+            Self::Unfit { .. } => "unfit",
+            Self::AlreadyLive { .. } => "already-live",
+            Self::NoPrevious { .. } => "no-previous",
+            Self::NoSavedState { .. } => "no-saved-state",
+            Self::Untrusted { .. } => "untrusted",
+            Self::Downgrade { .. } => "downgrade",
+            Self::SameVersion { .. } => "same-version",
+            Self::OlderSchema { .. } => "older-schema",
+            Self::Incompatible { .. } => "incompatible",
+            Self::NotGranted(_) => "not-granted",
+            Self::NotKept { .. } => "not-kept",
+            Self::Range { .. } => "range",
+            Self::Folder(_) => "folder",
+            Self::Release { .. } => "release",
+        }
+    }
+}
+
+impl DeployError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::NoSuchService { .. } => Act::ListServices.into(),
+            Self::Stopped { service } => Act::Start { service: service.clone() }.into(),
+            Self::UnderWay { .. } => "wait until it has ended, or cancel it".into(),
+            Self::Unfit { instead, .. } => (*instead).into(),
+            Self::NoPrevious { .. } => "deploy the one it is to have".into(),
+            Self::NoSavedState { .. } => Act::KeepState.into(),
+            Self::Downgrade { .. } => Hint::from("give the release a newer version, ")
+                .act(Act::GoBack)
+                .words(", or ")
+                .act(Act::AllowDowngrade),
+            Self::SameVersion { .. } => Hint::from("give the release a newer version, or ")
+                .act(Act::SameVersion)
+                .words(" where that is meant, as while developing"),
+            Self::OlderSchema { .. } => {
+                Hint::from("where its `migrate` brings such a state back, ").act(Act::AllowDowngrade)
+            }
+            Self::Incompatible { .. } => {
+                "export it as it was beside what is new, or make it a service of its own".into()
+            }
+            Self::NotGranted(found) => found.line.clone().into(),
+            Self::Range { out } => out.hint().into(),
+            Self::Untrusted { source, .. } => source.hint(),
+            Self::NotKept { source, .. } => return source.hint(),
+            Self::Folder(error) => error.hint(),
+            Self::Release { source, .. } => return source.hint(),
+            Self::AlreadyLive { .. } => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,71 @@
+//! How a deployment goes about it.
+
+use std::time::Duration;
+
+use super::error::DeployError;
+use super::gate::Gate;
+use super::strategy::Strategy;
+use crate::actor::MemoryHandover;
+use crate::schema::{MILLISECOND, Range, nanoseconds};
+
+/// How a deployment goes about it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DeployOptions {
+    /// How long an actor has to come to the end of its turn and let the new release take over; default 30 s. Then the
+    /// turn is cut off, as a crash ([`Crash::CutOff`](crate::error::Crash::CutOff)), and the new release has as long
+    /// again to take the place. Where [`MemoryHandover::Required`] asks for memory that a turn that is cut off does not
+    /// hand over, the old one stays.
+    pub handover_deadline: Duration,
+    /// How long a crash of the new release, or a health check that fails twice in a row, brings the old one back;
+    /// default 10 s. Each actor is asked ten times meanwhile, at least every 5 s.
+    pub probation: Duration,
+    /// Whether the new release may have a version that is not newer than that of the live one, and a state schema that
+    /// is older.
+    pub allow_downgrade: bool,
+    /// Whether the new release may have the very version of the live one and be another one all the same, as while
+    /// developing.
+    pub same_version: bool,
+    /// Whether a release is refused that asks for more than is granted.
+    pub strict: bool,
+    /// In which order the actors get it; default: one straight after the other.
+    pub strategy: Strategy,
+    /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show.
+    pub gate: Gate,
+    /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins
+    /// without it, and [`LeftOut`](super::LeftOut) says so.
+    pub memory: MemoryHandover,
+}
+
+impl Default for DeployOptions {
+    fn default() -> Self {
+        Self {
+            handover_deadline: Duration::from_secs(30),
+            probation: Duration::from_secs(10),
+            allow_downgrade: false,
+            same_version: false,
+            strict: false,
+            strategy: Strategy::default(),
+            gate: Gate::default(),
+            memory: MemoryHandover::default(),
+        }
+    }
+}
+
+impl DeployOptions {
+    /// Refuses times that have passed before anything begins, or that no clock has.
+    pub(crate) fn check(&self) -> Result<(), DeployError> {
+        let bake = match &self.strategy {
+            Strategy::Rolling(rolling) => rolling.bake,
+            _ => self.gate.bake,
+        };
+        let times = [
+            (Range::time("handover_deadline", MILLISECOND), self.handover_deadline),
+            (Range::time("probation", 0), self.probation),
+            (Range::time("bake", 0), bake),
+            (Range::time("patience", 0), self.gate.patience),
+        ];
+        let out = times.into_iter().find_map(|(range, time)| range.check(nanoseconds(time)));
+        out.map_or(Ok(()), |out| Err(DeployError::Range { out }))
+    }
+}

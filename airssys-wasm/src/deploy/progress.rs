@@ -1,0 +1,83 @@
+//! Where a deployment is.
+
+use serde::{Deserialize, Serialize};
+
+use super::gate::NoTraffic;
+use super::seen::Compared;
+use super::setback::Setback;
+use crate::error::Crash;
+
+/// Where a deployment is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The new release is being made ready, or takes over actor by actor.
+    Switching {
+        /// The actors that have it.
+        switched: usize,
+        /// All of them.
+        actors: usize,
+    },
+    /// The new release is shown what the old one does.
+    Rehearsing {
+        /// How the two releases do, when it was looked at.
+        compared: Option<Compared>,
+        /// That its time is over, and what it waits for.
+        waits: Option<Waits>,
+    },
+    /// Some actors, or a share of the keys, serve with it, and are looked at before more do.
+    Baking {
+        /// The step that was made last, from 1.
+        step: usize,
+        /// All of them; after the last one all serve with it.
+        steps: usize,
+        /// How many serve with it, or wake with it; at least one where there is one. Of a pool, its members that run;
+        /// of a keyed service, its keys that are awake or have a state. Keys are counted again now and then while it
+        /// lasts.
+        have: usize,
+        /// How many of these there are.
+        of: usize,
+        /// How the two releases do in this step, where they are compared.
+        compared: Option<Compared>,
+        /// That its time is over, and what it waits for.
+        waits: Option<Waits>,
+    },
+    /// All actors serve with it, on probation.
+    Probation,
+    /// It is over, and the new release is live.
+    Live,
+    /// It is over, and the old release is live, as before.
+    RolledBack {
+        /// Why.
+        reason: Setback,
+    },
+    /// It is over, the old release came back, and it cannot read the state that the new one left. Messages wait. Deploy
+    /// a release that can, or go back with [`crate::Runtime::restore_state`], which discards turns.
+    Suspended {
+        /// Why the new release is not live.
+        reason: Setback,
+        /// Why the old one does not serve.
+        crash: Crash,
+        /// How many committed turns going back discards.
+        turns: u64,
+    },
+}
+
+impl Progress {
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Live | Self::RolledBack { .. } | Self::Suspended { .. })
+    }
+}
+
+/// A step whose time is over, and which has seen too few turns to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// For how many turns of each release it waits.
+    pub samples: u64,
+    /// What becomes of it where they do not come.
+    pub no_traffic: NoTraffic,
+    /// Whether its patience is over as well: it goes on when there is traffic, or when somebody cancels it.
+    pub held: bool,
+}

@@ -1,0 +1,102 @@
+//! Why the old release is live, and what to do about that.
+
+use std::time::Duration;
+
+use super::seen::Seen;
+use crate::error::{Crash, Fault};
+use crate::hint::{Act, Hint};
+use crate::limits::SHADOW_BYTES;
+use crate::schema::size_text;
+
+/// Why the old release is live.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Setback {
+    /// The new one did not start.
+    #[error("the new release did not start: {0}")]
+    NotStarted(Crash),
+    /// The live one did not hand its memory over, without which it was not to go.
+    #[error("the live release did not hand its memory over: {0}")]
+    NoMemory(Crash),
+    /// An actor did not come to the end of its turn, or does not run.
+    #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
+    NoHandover(Duration),
+    /// An actor was stopped meanwhile, or had been, and is not started again.
+    #[error("an actor is stopped")]
+    Stopped,
+    /// It crashed on probation.
+    #[error("the new release crashed on probation: {0}")]
+    Crashed(Crash),
+    /// Its health check said twice in a row that it is not well, on probation.
+    #[error("the new release is not well: {0}")]
+    Unwell(Fault),
+    /// More of its turns failed than of the old one's.
+    #[error("the new release failed {} of {} turns, and the old one {} of {}", .new.failed, .new.turns, .old.failed, .old.turns)]
+    Failing {
+        /// What is known of the old release.
+        old: Seen,
+        /// And of the new one.
+        new: Seen,
+    },
+    /// Its turns took longer.
+    #[error("the new release took {:?} for a turn, and the old one {:?} (95th percentile)", .new.p95, .old.p95)]
+    Slow {
+        /// What is known of the old release.
+        old: Seen,
+        /// And of the new one.
+        new: Seen,
+    },
+    /// It does something else than the old one.
+    #[error("the new release differs over {differing} of {compared} messages; the first: {first}")]
+    Differs {
+        /// The messages that it was shown.
+        compared: u64,
+        /// Those over which it differs.
+        differing: u64,
+        /// The first of them, and in what.
+        first: String,
+    },
+    /// Its shadow was given up.
+    #[error(
+        "the new release does not keep up with the old one: after {compared} messages, what its shadow has not seen yet would take more than {}",
+        size_text(SHADOW_BYTES as u64)
+    )]
+    Behind {
+        /// The messages that were compared.
+        compared: u64,
+    },
+    /// Too few turns to compare the two.
+    #[error("there were too few turns to compare the two releases within {}", humantime::format_duration(*.patience))]
+    TooFew {
+        /// For how long it waited.
+        patience: Duration,
+    },
+    /// It cannot be written down, and would not outlive the process.
+    #[error("it cannot be written down: {0}")]
+    NotRecorded(String),
+    /// Another one of the same set is not live.
+    #[error("{service}, of the same set, went back: {why}")]
+    OfTheSet {
+        /// The service.
+        service: String,
+        /// Why.
+        why: String,
+    },
+    /// Somebody wanted so.
+    #[error("it was cancelled")]
+    Cancelled,
+}
+
+impl Setback {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoMemory(_) => Some(Act::DoWithoutMemory.into()),
+            Self::Behind { .. } => Some("try it with less traffic, or with another strategy".into()),
+            Self::TooFew { .. } => Some("ask for fewer, or for more time".into()),
+            Self::Stopped => Some("start the service first".into()),
+            _ => None,
+        }
+    }
+}
