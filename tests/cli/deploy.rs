@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Instant;
 
 use airssys_tests::command::Desk;
 use airssys_tests::{PATIENCE, heir, shifter};
@@ -53,6 +54,42 @@ fn a_release_goes_live_and_the_one_before_comes_back() {
     let back = desk.run(&["rollback", "counter", "--probation", "10ms"]).well();
     assert!(back.stdout.starts_with("counter: live, "), "{}", back.stdout);
     assert_eq!(live(&desk, 3), json!("one"));
+    stop(&desk, running);
+}
+
+/// Begins a deployment without a probation, as soon as the one before is over; its number.
+fn begin(desk: &Desk, file: &str) -> u64 {
+    let release = desk.path().join(file);
+    let request = json!({ "request": "deploy", "service": "counter", "release": release, "probation_ms": 0, "handover_ms": 30_000 });
+    let begun = Instant::now();
+    loop {
+        let answer = Raw::welcome(desk).ask(&request.to_string());
+        match answer["ok"]["number"].as_u64() {
+            Some(number) => return number,
+            None => assert_eq!(answer["error"]["code"], "under-way", "{answer}"),
+        }
+        assert!(begun.elapsed() < PATIENCE, "never begun: {file}");
+    }
+}
+
+#[test]
+fn who_follows_a_deployment_is_told_how_it_ended_also_when_others_have_followed() {
+    let (desk, running) = desk();
+    let all = ["two.wasm", "three.wasm", "one.wasm"].map(|file| begin(&desk, file));
+    let ends = all.map(|number| {
+        let mut raw = Raw::welcome(&desk);
+        raw.say(&json!({ "request": "follow-deployment", "service": "counter", "number": number }).to_string());
+        let told = std::iter::from_fn(|| Some(raw.answer()).filter(|line| line != &json!({ "ok": null })));
+        let end = told.last().unwrap()["ok"].clone();
+        assert_eq!(end["number"], json!(number));
+        end
+    });
+    let states = ends.each_ref().map(|end| end["state"].as_str().unwrap());
+    assert_eq!(states, ["live", "rolled-back", "live"], "{ends:#?}");
+    assert_eq!(ends[0]["live"], ends[1]["live"], "the second left what the first had brought");
+    assert_ne!(ends[0]["live"], ends[2]["live"], "each says what it brought");
+    let unknown = r#"{"request":"follow-deployment","service":"counter","number":99}"#;
+    assert_eq!(Raw::welcome(&desk).ask(unknown)["error"]["code"], "no-such-deployment");
     stop(&desk, running);
 }
 
@@ -154,7 +191,7 @@ fn a_shadow_tells_over_which_message_the_releases_differ() {
     let (desk, running) = desk();
     let mut deploy = desk.command(&["deploy", "counter", "two.wasm", "--strategy", "shadow", "--bake", "1h", "--json"]);
     let deploy = deploy.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = Instant::now() + PATIENCE;
     let mut number = 0;
     loop {
         number += 1;
@@ -164,7 +201,7 @@ fn a_shadow_tells_over_which_message_the_releases_differ() {
         if last.stdout.contains("differs over") {
             break;
         }
-        assert!(std::time::Instant::now() < until, "it never ended");
+        assert!(Instant::now() < until, "it never ended");
     }
     let ended = deploy.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(1));

@@ -245,13 +245,18 @@ impl Hosted {
 
     /// See [`crate::Runtime::deployment`].
     pub(crate) fn deployment(&self, service: &str) -> Option<Deployment> {
-        self.actual.releases.look(service, |found| found.deployment.clone())?
+        self.deployments(service).into_iter().max_by_key(Deployment::number)
+    }
+
+    /// See [`crate::Runtime::deployments`].
+    pub(crate) fn deployments(&self, service: &str) -> Vec<Deployment> {
+        let all = self.actual.releases.look(service, |found| found.deployments.iter().cloned().collect());
+        all.unwrap_or_default()
     }
 
     /// See [`crate::Runtime::deployment_status`].
-    pub(crate) fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
-        let deployment = self.deployment(service)?;
-        Some(deployment.status(service, self.live_digest(service), self.turns_to_discard(service)))
+    pub(crate) fn deployment_status(&self, deployment: &Deployment) -> deploy::Status {
+        deployment.status(self.turns_to_discard(deployment.service()))
     }
 
     /// How well the live release of a service is compiled.
@@ -345,7 +350,8 @@ impl Pending {
         let Self { engines, desired, posts, lock, .. } = self;
         let (service, releases) = (lock.service().to_owned(), Arc::clone(lock.releases()));
         let hasty = (next.template.tier() == Tier::Baseline).then(|| next.clone());
-        let deployment = deploy::begin(order, move |end| {
+        let number = releases.number();
+        let deployment = deploy::begin(order, number, move |end| {
             if *end == Progress::Live {
                 lock.look(|found| {
                     // One that was suspended is live already, but for its state.
@@ -357,7 +363,7 @@ impl Pending {
             drop(lock);
             crate::blocking::spawn(move || desired.sweep());
         });
-        releases.look(&service, |found| found.deployment = Some(deployment.clone()));
+        releases.look(&service, |found| found.follow(deployment.clone()));
         if let Some(hasty) = hasty {
             tokio::spawn(tier_up(engines, releases, service, hasty, deployment.clone(), posts));
         }

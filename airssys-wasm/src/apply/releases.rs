@@ -1,6 +1,7 @@
 //! Which release serves each service, and which one did before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::record::Served;
@@ -44,28 +45,52 @@ impl Deployable {
     }
 }
 
+/// How many deployments of a service are kept for those who follow them.
+const FOLLOWED: usize = 16;
+
 /// What serves a service, and what did before.
 pub(super) struct Releases {
     pub(super) live: Deployable,
     /// Kept ready, so that the way back is as short as the way there.
     pub(super) previous: Option<Deployable>,
-    pub(super) deployment: Option<Deployment>,
+    /// Its last deployments, the youngest last, [`FOLLOWED`] at most: whoever follows one is told how it ended, also when
+    /// others have begun since.
+    pub(super) deployments: VecDeque<Deployment>,
     /// Whether one is under way, or about to be.
     pub(super) taken: bool,
 }
 
+impl Releases {
+    /// One more has begun.
+    pub(super) fn follow(&mut self, deployment: Deployment) {
+        if self.deployments.len() == FOLLOWED {
+            self.deployments.pop_front();
+        }
+        self.deployments.push_back(deployment);
+    }
+}
+
 /// The releases of all services of a mesh, by name.
 #[derive(Default)]
-pub(crate) struct LiveReleases(Mutex<HashMap<String, Releases>>);
+pub(crate) struct LiveReleases {
+    all: Mutex<HashMap<String, Releases>>,
+    /// How many deployments have begun.
+    begun: AtomicU64,
+}
 
 impl LiveReleases {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Releases>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the releases of one service, or changes them; none where there is no such service.
     pub(super) fn look<T>(&self, service: &str, at: impl FnOnce(&mut Releases) -> T) -> Option<T> {
         self.all().get_mut(service).map(at)
+    }
+
+    /// The number of the next deployment.
+    pub(super) fn number(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(super) fn insert(&self, service: &str, releases: Releases) {

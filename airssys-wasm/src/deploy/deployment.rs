@@ -14,6 +14,10 @@ use crate::actor::Rehearsed;
 /// A deployment that is under way, or over.
 #[derive(Debug, Clone)]
 pub struct Deployment {
+    pub(super) number: u64,
+    pub(super) service: Arc<str>,
+    /// The SHA-256 of the component that was live, and of the one that is to be.
+    pub(super) digests: Arc<(String, String)>,
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) wish: mpsc::UnboundedSender<Wish>,
     pub(super) met: Arc<Met>,
@@ -52,6 +56,18 @@ pub(super) struct Joined {
 }
 
 impl Deployment {
+    /// Which of the deployments that this mesh has begun it is, from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What it is a deployment of.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
     /// Where it is.
     #[must_use]
     pub fn progress(&self) -> Progress {

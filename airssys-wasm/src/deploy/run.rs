@@ -21,13 +21,15 @@ use crate::actor::{Rehearsal, Watch};
 const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A deployment, and the task that carries it out; `ended` is told its end before anybody else.
-pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
+pub(crate) fn begin(order: Order, number: u64, ended: impl FnOnce(&Progress) + Send + 'static) -> Deployment {
     let actors = order.posts.fixed().len();
     let begins = Progress::Switching { switched: 0, actors };
     let (told, progress) = Report::begin(begins, order.posts.events(), &order.page.service, &order.page.next);
     let (wish, wishes) = mpsc::unbounded_channel();
     let (failed, failures) = mpsc::unbounded_channel();
     let met = Arc::<Met>::default();
+    let digests = Arc::new((order.page.live.digest.clone(), order.page.next.digest.clone()));
+    let service = order.page.service.as_str().into();
     let meets = Arc::clone(&met);
     tokio::spawn(async move {
         let mut running = Running {
@@ -49,7 +51,7 @@ pub(crate) fn begin(order: Order, ended: impl FnOnce(&Progress) + Send + 'static
         ended(&end);
         told.say(end);
     });
-    Deployment { progress, wish, met }
+    Deployment { number, service, digests, progress, wish, met }
 }
 
 /// Where turns are counted, where the two releases are compared.

@@ -75,6 +75,9 @@ pub struct Lost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
+    /// Which of the deployments that the mesh has begun it is, from 1.
+    #[serde(default)]
+    pub number: u64,
     /// The service.
     pub service: String,
     /// Where it is.
@@ -125,16 +128,19 @@ pub struct Status {
     /// How many committed turns a way back that restores the state would discard now.
     #[serde(default)]
     pub turns_to_discard: u64,
-    /// The SHA-256 of the component that is live as far as is decided: on probation, still the one before.
+    /// The SHA-256 of the component that is live as far as this deployment decides: on probation, still the one before.
     pub live: Option<String>,
 }
 
 impl Deployment {
-    /// All of it that can be told; what the service is served by, the mesh knows.
-    pub(crate) fn status(&self, service: &str, live: Option<String>, turns_to_discard: u64) -> Status {
+    /// All of it that can be told; what a way back would discard, the mesh knows.
+    pub(crate) fn status(&self, turns_to_discard: u64) -> Status {
         let (rehearsed, left_out) = (self.rehearsed(), self.left_out());
+        let (progress, (before, next)) = (self.progress(), &*self.digests);
+        let live = if progress == Progress::Live { next } else { before };
         let mut status = Status {
-            service: service.to_owned(),
+            number: self.number,
+            service: self.service.to_string(),
             state: State::Live,
             step: None,
             steps: None,
@@ -161,9 +167,9 @@ impl Deployment {
             pause_us: self.pause().as_secs_f64() * 1e6,
             waited: self.waited(),
             turns_to_discard,
-            live,
+            live: Some(live.clone()),
         };
-        status.see(self.progress());
+        status.see(progress);
         status
     }
 }

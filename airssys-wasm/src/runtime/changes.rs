@@ -114,10 +114,17 @@ impl Runtime {
         self.hosted.deployment(service)
     }
 
-    /// The last deployment of a service, as it is told: where it is, and what is live.
+    /// The last deployments of a service, the youngest last; those that ended before others began too, 16 at most. So
+    /// whoever knows the [`Deployment::number`] of one finds out how it ended.
     #[must_use]
-    pub fn deployment_status(&self, service: &str) -> Option<deploy::Status> {
-        self.hosted.deployment_status(service)
+    pub fn deployments(&self, service: &str) -> Vec<Deployment> {
+        self.hosted.deployments(service)
+    }
+
+    /// A deployment, as it is told: where it is, and what is live.
+    #[must_use]
+    pub fn deployment_status(&self, deployment: &Deployment) -> deploy::Status {
+        self.hosted.deployment_status(deployment)
     }
 
     /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.

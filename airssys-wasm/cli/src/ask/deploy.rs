@@ -164,7 +164,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         memory,
         way,
     };
-    follow(&args.host, &service, &request, State::Live, &ungranted)
+    follow(&args.host, &request, |_| State::Live, &ungranted)
 }
 
 /// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request itself, the deployment says.
@@ -235,8 +235,7 @@ fn follow_set(host: &HostArgs, ungranted: &[Ungranted], request: &Request) -> Re
     let begun: Vec<Deployment> = host.ask(request)?;
     let mut ended = Vec::with_capacity(begun.len());
     for deployment in begun {
-        let service = deployment.service.clone();
-        ended.push(wait(host, &service, deployment)?);
+        ended.push(wait(host, deployment)?);
     }
     if host.json {
         output::print_json(&ended.iter().map(|deployment| told(deployment, ungranted)).collect::<Vec<_>>())?;
@@ -277,26 +276,28 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
     if let (true, Some(last)) = (args.restore_state, &under_way) {
         note(&format!("{}: discards {} committed turns", args.service, last.turns_to_discard));
     }
-    let cancels = !args.restore_state && under_way.is_some_and(|last| !last.state.is_over());
+    let under_way = under_way.filter(|last| !args.restore_state && !last.state.is_over());
     let restore_state = args.restore_state;
     let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state, memory };
-    let ungranted = match cancels {
-        true => Vec::new(),
-        false => tell_ungranted(&args.host, BTreeMap::from([(args.service.clone(), None)])),
+    let ungranted = match under_way {
+        Some(_) => Vec::new(),
+        None => tell_ungranted(&args.host, BTreeMap::from([(args.service.clone(), None)])),
     };
-    follow(&args.host, &args.service, &request, if cancels { State::RolledBack } else { State::Live }, &ungranted)
+    let cancelled = under_way.map(|last| last.number);
+    let wanted = |begun: &Deployment| if cancelled == Some(begun.number) { State::RolledBack } else { State::Live };
+    follow(&args.host, &request, wanted, &ungranted)
 }
 
 /// Asks for it, and follows it to its end.
 fn follow(
     host: &HostArgs,
-    service: &str,
     request: &Request,
-    wanted: State,
+    wanted: impl FnOnce(&Deployment) -> State,
     ungranted: &[Ungranted],
 ) -> Result<(), ControlError> {
     let begun = host.ask(request)?;
-    let deployment = wait(host, service, begun)?;
+    let wanted = wanted(&begun);
+    let deployment = wait(host, begun)?;
     if host.json {
         output::print_json(&told(&deployment, ungranted))?;
     }
@@ -310,12 +311,13 @@ fn follow(
 }
 
 /// Waits for the end of a deployment, and says where it is as it comes further.
-fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<Deployment, ControlError> {
+fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, ControlError> {
     if deployment.state.is_over() {
         return Ok(deployment);
     }
     let (mut told, mut compared) = (None, None);
-    host.listen(&Request::FollowDeployment { service: service.to_owned() }, |now: Deployment| {
+    let (service, number) = (deployment.service.clone(), deployment.number);
+    host.listen(&Request::FollowDeployment { service: service.clone(), number }, |now: Deployment| {
         if now.state.is_over() {
             deployment = now;
             return Ok(false);
@@ -334,7 +336,7 @@ fn wait(host: &HostArgs, service: &str, mut deployment: Deployment) -> Result<De
     match deployment.state.is_over() {
         true => Ok(deployment),
         false => {
-            let told = "is told no more, and is not over: the mesh has ended, or another deployment has begun";
+            let told = "is told no more, and is not over: the mesh has ended";
             Err(Refusal::new("no-such-service", format!("the deployment of {service} {told}")).into())
         }
     }

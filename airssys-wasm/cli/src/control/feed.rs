@@ -3,7 +3,7 @@
 //! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is bounded and shared. What gave way in it
 //! meanwhile is told as lost.
 
-use airssys_wasm::deploy::Following;
+use airssys_wasm::deploy::{Deployment, Following};
 use airssys_wasm::events::{Heard, Kind, Subscription};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ enum Of<'a> {
     /// What happens, and whether also what is to come.
     Events { events: Subscription, follow: bool },
     /// How far a deployment is, until it is over.
-    Deployment { host: &'a Host, service: String, following: Following },
+    Deployment { host: &'a Host, deployment: Deployment, following: Following },
 }
 
 impl<'a> Feed<'a> {
@@ -42,10 +42,16 @@ impl<'a> Feed<'a> {
                 (Of::Events { events, follow }, host.feeds.try_acquire().map_err(busy)?)
             }
             // Whoever deploys waits for the service, whoever else is told what happens.
-            Request::FollowDeployment { service } => {
-                let none = || Refusal::new("no-such-service", format!("there is no deployment of {service:?}"));
-                let following = host.runtime.deployment(&service).ok_or_else(none)?.follow();
-                (Of::Deployment { host, service, following }, wait(host)?)
+            Request::FollowDeployment { service, number } => {
+                let all = host.runtime.deployments(&service);
+                let deployment = all.into_iter().find(|deployment| deployment.number() == number);
+                let deployment = deployment.ok_or_else(|| {
+                    let told = format!("there is no deployment {number} of {service:?} among its last ones");
+                    let hint = format!("`airssys history {service}` tells how those before ended");
+                    Refusal::new("no-such-deployment", told).hint(hint)
+                })?;
+                let following = deployment.follow();
+                (Of::Deployment { host, deployment, following }, wait(host)?)
             }
             other => return Err(Refusal::new("bug", format!("{other:?} has one line as its answer"))),
         };
@@ -57,9 +63,9 @@ impl<'a> Feed<'a> {
         match &mut self.of {
             Of::Events { events, follow: true } => events.next().await.map(told),
             Of::Events { events, follow: false } => events.try_next().map(told),
-            Of::Deployment { host, service, following } => {
+            Of::Deployment { host, deployment, following } => {
                 following.next().await?;
-                host.runtime.deployment_status(service).as_ref().map(value)
+                Some(value(&host.runtime.deployment_status(deployment)))
             }
         }
     }

@@ -114,8 +114,7 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             go(&way, &mut options)?;
-            runtime.deploy(&service, release, options).await?;
-            tell(runtime.deployment_status(&service))
+            tell(runtime.deployment_status(&runtime.deploy(&service, release, options).await?))
         }
         Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(host)?;
@@ -126,7 +125,7 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
             let mut options = options(probation_ms, handover_ms, memory);
             (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
             let begun = runtime.deploy_set(set, options).await?;
-            tell(begun.iter().map(|(service, _)| runtime.deployment_status(service)).collect::<Vec<_>>())
+            tell(begun.iter().map(|(_, deployment)| runtime.deployment_status(deployment)).collect::<Vec<_>>())
         }
         Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
             let _waits = wait(host)?;
@@ -163,13 +162,15 @@ pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refus
         }
         Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
             let options = options(probation_ms, handover_ms, memory);
-            match restore_state {
+            let begun = match restore_state {
                 true => runtime.restore_state(&service, options)?,
                 false => runtime.rollback(&service, options)?,
             };
-            tell(runtime.deployment_status(&service))
+            tell(runtime.deployment_status(&begun))
         }
-        Request::Deployment { service } => tell(runtime.deployment_status(&service)),
+        Request::Deployment { service } => {
+            tell(runtime.deployment(&service).map(|last| runtime.deployment_status(&last)))
+        }
         Request::State { service } => {
             let runtime = Arc::clone(runtime);
             // Off the threads of the mesh: there may be much to copy.

@@ -147,9 +147,9 @@ pub(crate) enum Request {
     },
     /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
-    /// Answers many lines: `airssys_wasm::deploy::Status` of the service's last deployment, as it is and each time that
-    /// it has come further, until it is over.
-    FollowDeployment { service: String },
+    /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there, as
+    /// it is and each time that it has come further, until it is over.
+    FollowDeployment { service: String, number: u64 },
     /// Answers [`Dump`].
     State { service: String },
     /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.

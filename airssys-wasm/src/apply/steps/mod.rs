@@ -8,7 +8,7 @@ mod end;
 mod services;
 mod supervisors;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,7 +232,7 @@ impl<'a> Steps<'a> {
             self.hosted.actual.mesh.register(&placed.service).map_err(|_| name())?;
             let previous = self.previous.remove(&service);
             let releases = &self.hosted.actual.releases;
-            releases.insert(&service, Releases { live: next, previous, deployment: None, taken: true });
+            releases.insert(&service, Releases { live: next, previous, deployments: VecDeque::new(), taken: true });
             self.taken.insert(service.clone(), releases.lock_taken(&service));
             self.done.push(Done::Added(service));
             all.push(placed);
