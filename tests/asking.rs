@@ -57,7 +57,7 @@ impl Layer for AskPolicy {
         let question = Command::Get(context.target.to_owned()).bytes();
         self.seen.lock().unwrap().asked += 1;
         Verdict::Later(Later::new(async move {
-            let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy", reason }.into());
+            let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
             let _let_go = held.wait_for(|held| !held).await.is_ok();
             let Some(mesh) = mesh.upgrade() else { return no("the mesh is not up".to_owned()) };
             match mesh.call("policy", question, PATIENCE).await.map(Option::unwrap_or_default) {

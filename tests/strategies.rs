@@ -13,7 +13,7 @@ use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Shadow, Strategy, Waits,
 };
 use airssys_wasm::engine::{Obstacle, TemplateError};
-use airssys_wasm::error::Crash;
+use airssys_wasm::error::{Crash, Stage};
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 
@@ -170,9 +170,8 @@ async fn a_canary_of_a_keyed_service_ends_on_one_release() {
 
 /// Of keys that are awake some are asked for their health, and each that falls asleep is before it does.
 fn unwell(_: &Strategy, end: &Progress) -> bool {
-    let said = |during: &str| during == "health check";
     match end {
-        Progress::RolledBack { reason: Setback::Crashed(Crash::Start { during, .. }) } => said(during),
+        Progress::RolledBack { reason: Setback::Crashed(Crash::Start { during, .. }) } => *during == Stage::HealthCheck,
         Progress::RolledBack { reason } => matches!(reason, Setback::Unwell(_)),
         _ => false,
     }

@@ -1,15 +1,18 @@
 //! Errors, by fate: returned to whoever asked, or a crash that goes to the supervisor.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AddressError};
+use crate::operation::Operation;
 use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// The message makes no sense to it.
     #[error("invalid: {0}")]
@@ -39,7 +42,8 @@ impl Fault {
 }
 
 /// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text names the limit's key and what it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Crash {
     /// It trapped. A guest's panic is `unreachable`.
@@ -108,8 +112,8 @@ pub enum Crash {
     /// `init`, the first health check, `snapshot` or `restore` returned a fault, or all of its start was not over in time.
     #[error("{during} failed: {fault}")]
     Start {
-        /// `init`, `health check`, `snapshot`, `restore`, or the start or handover as a whole.
-        during: &'static str,
+        /// What it was to do then.
+        during: Stage,
         /// What it said.
         fault: Fault,
     },
@@ -162,7 +166,7 @@ impl Crash {
     pub(crate) fn late_start(limit: Duration) -> Self {
         let limit = humantime::format_duration(limit);
         let fault = Fault::Unavailable(format!("it was not over in time: the limit `start_timeout` is {limit}"));
-        Self::Start { during: "the start", fault }
+        Self::Start { during: Stage::Start, fault }
     }
 
     /// The key of the limit that is why, where one is.
@@ -201,6 +205,38 @@ impl Crash {
     }
 }
 
+/// A step of how a component instance begins, or takes over from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Its `init`.
+    Init,
+    /// Its health check: the first one, or the last one before it sleeps.
+    HealthCheck,
+    /// The `snapshot` that it was to hand over.
+    Snapshot,
+    /// The `restore` of what it was to take over.
+    Restore,
+    /// All of its start.
+    Start,
+    /// All of its handover.
+    Handover,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "init",
+            Self::HealthCheck => "health check",
+            Self::Snapshot => "snapshot",
+            Self::Restore => "restore",
+            Self::Start => "the start",
+            Self::Handover => "the handover",
+        })
+    }
+}
+
 struct At<'a>(Option<&'a str>);
 
 impl fmt::Display for At<'_> {
@@ -213,13 +249,13 @@ impl fmt::Display for At<'_> {
 }
 
 /// A capability that was needed and not granted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{who} may not {operation} {target}: {missing}")]
 pub struct Denied {
     /// The service.
     pub who: String,
-    /// `send`, `call`, `publish`, `subscribe`, `spawn`, `stop`, `monitor` or `link`.
-    pub operation: &'static str,
+    /// What it wanted to do.
+    pub operation: Operation,
     /// The address, topic or pattern.
     pub target: String,
     /// Which grant or request is missing.
@@ -227,7 +263,8 @@ pub struct Denied {
 }
 
 /// Why a message did not leave. Nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SendError {
     /// The sender was not granted this. Final: it is never tried again.
@@ -237,12 +274,12 @@ pub enum SendError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// Nobody has this address.
-    #[error("no service {address:?}{}", Hint(.hint))]
+    #[error("no service {address:?}{why}")]
     NoSuchService {
         /// What was asked for.
         address: String,
-        /// What to do instead; may be empty.
-        hint: &'static str,
+        /// What is wrong with that.
+        why: NotFound,
     },
     /// No room came in time, or the sender holds as many effects, timers, subscriptions or monitors as it may.
     #[error("{what} is full")]
@@ -268,17 +305,44 @@ pub enum SendError {
     #[error("{layer} rejected it: {reason}")]
     Rejected {
         /// The layer.
-        layer: &'static str,
+        layer: Cow<'static, str>,
         /// What it said.
         reason: String,
     },
 }
 
-struct Hint<'a>(&'a str);
+/// Why nobody has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NotFound {
+    /// There is no service of this name.
+    Unknown,
+    /// It is the address of a service that has an actor a key.
+    NeedsKey,
+    /// It is the address of a key, and the service has none.
+    TakesNoKey,
+    /// Nobody has spawned the child, or it is gone.
+    NotSpawned,
+    /// There is no service of this name whose actors are spawned.
+    SpawnsNobody,
+    /// It was to be the address of a child, and has no name.
+    NeedsName,
+    /// It was to be a pattern of topics.
+    NoPattern,
+}
 
-impl fmt::Display for Hint<'_> {
+impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "; hint: {}", self.0) }
+        f.write_str(match self {
+            Self::Unknown => "",
+            Self::NeedsKey => ": this service has an actor a key, and one of them is addressed as service/key",
+            Self::TakesNoKey => ": this service is not keyed, and is addressed without the slash",
+            Self::NotSpawned => ": nobody has spawned it, or it is gone",
+            Self::SpawnsNobody => ": there is no service of this name whose actors are spawned",
+            Self::NeedsName => ": a child is addressed as service/name",
+            Self::NoPattern => ": a topic pattern was expected",
+        })
     }
 }
 
@@ -304,7 +368,8 @@ impl SendError {
 }
 
 /// Why nothing was done about a child.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SupervisionError {
     /// It may not be done, there is no such child, or no room.
@@ -373,7 +438,8 @@ impl ReplayError {
 }
 
 /// Why a call has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallError {
     /// It never left.

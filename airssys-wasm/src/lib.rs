@@ -16,6 +16,7 @@ pub mod hint;
 pub mod limits;
 pub mod message;
 pub mod middleware;
+mod operation;
 mod quota;
 pub mod registry;
 mod router;

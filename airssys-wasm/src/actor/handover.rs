@@ -17,7 +17,7 @@ use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
 use super::swap::{Held, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped, tell};
 use crate::engine::{Engines, Ran};
-use crate::error::{Crash, Fault};
+use crate::error::{Crash, Fault, Stage};
 use crate::middleware::Metrics;
 use crate::state::{NO_MESSAGE, State};
 
@@ -204,7 +204,7 @@ impl ComponentActor {
                 Ran::Fault(fault) => {
                     instance.turn().discard();
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %fault, "went back without its memory");
-                    without_memory = Some(Crash::Start { during: "restore", fault });
+                    without_memory = Some(Crash::Start { during: Stage::Restore, fault });
                 }
                 Ran::Crashed(crash) => {
                     tracing::warn!(target: "airssys::deploy", service = %self.identity.address(), %crash, "went back without its memory");
@@ -228,7 +228,7 @@ impl ComponentActor {
         instance.turn().discard();
         match taken {
             Ran::Done(taken) => Ok(taken),
-            Ran::Fault(fault) => Err(Crash::Start { during: "snapshot", fault }),
+            Ran::Fault(fault) => Err(Crash::Start { during: Stage::Snapshot, fault }),
             Ran::Crashed(crash) => Err(crash),
         }
     }
@@ -265,7 +265,7 @@ async fn take_over(
             Ok(prepared) => prepared?,
             Err(_elapsed) => {
                 return Err(Crash::Start {
-                    during: "the handover",
+                    during: Stage::Handover,
                     fault: Fault::Unavailable("its start was not over at the handover deadline".to_owned()),
                 });
             }
@@ -274,7 +274,7 @@ async fn take_over(
     let Some(snapshot) = snapshot else { return Ok(prepared) };
     match prepared.instance.restore(&snapshot, left(until, next.identity.terms.limits.turn_deadline)).await {
         Ran::Done(()) => Ok(prepared),
-        Ran::Fault(fault) => Err(Crash::Start { during: "restore", fault }),
+        Ran::Fault(fault) => Err(Crash::Start { during: Stage::Restore, fault }),
         Ran::Crashed(crash) => Err(crash),
     }
 }

@@ -17,7 +17,7 @@ use super::swap::tell;
 use super::watch::{StandIn, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
-use crate::error::{Crash, Fault};
+use crate::error::{Crash, Fault, Stage};
 use crate::middleware::Metrics;
 use crate::state::{NO_MESSAGE, Saved};
 use crate::turn::Identity;
@@ -301,7 +301,7 @@ impl ComponentActor {
             match checked {
                 Ran::Done(()) => {}
                 Ran::Fault(fault) => {
-                    let crash = Crash::Start { during: "health check", fault };
+                    let crash = Crash::Start { during: Stage::HealthCheck, fault };
                     self.instance = None;
                     return match self.live.roll_back(&crash) {
                         true => self.go_on().await,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::before::Before;
 use super::serving::Serving;
 use crate::engine::{Engines, Instance, Ran};
-use crate::error::Crash;
+use crate::error::{Crash, Stage};
 use crate::settings::Terms;
 use crate::state::{NO_MESSAGE, Saved, State, Transaction};
 use crate::turn::Identity;
@@ -124,7 +124,7 @@ async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> 
     let deadline = serving.identity.terms.limits.turn_deadline;
     match instance.init(deadline).await {
         Ran::Done(()) => {}
-        Ran::Fault(fault) => return Err(Crash::Start { during: "init", fault }),
+        Ran::Fault(fault) => return Err(Crash::Start { during: Stage::Init, fault }),
         Ran::Crashed(crash) => return Err(crash),
     }
     instance.turn().put_aside();
@@ -132,7 +132,7 @@ async fn begin(instance: &mut Instance, serving: &Serving) -> Result<(), Crash> 
     instance.turn().take_up();
     match checked {
         Ran::Done(()) => Ok(()),
-        Ran::Fault(fault) => Err(Crash::Start { during: "health check", fault }),
+        Ran::Fault(fault) => Err(Crash::Start { during: Stage::HealthCheck, fault }),
         Ran::Crashed(crash) => Err(crash),
     }
 }

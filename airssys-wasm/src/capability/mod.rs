@@ -13,4 +13,6 @@ pub(crate) use baseline::{Baseline, Clocks, Randomness};
 pub use grant::Requests;
 pub(crate) use grant::{Access, FileGrant, Grants, Held, SocketAddress};
 pub(crate) use pattern::{Pattern, PatternError};
-pub use policy::{Operation, Policy};
+pub use policy::Policy;
+
+pub use crate::operation::Operation;

@@ -25,7 +25,7 @@ use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
 use super::template::Template;
 use super::wasi;
-use crate::error::{Crash, Fault};
+use crate::error::{Crash, Fault, Stage};
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
 use crate::turn::{Clock, Identity, Turn};
@@ -328,7 +328,7 @@ impl Instance {
             return Crash::Deadline { deadline };
         }
         let fault = Fault::Unavailable("it was not over at the handover deadline".to_owned());
-        Crash::Start { during: "the handover", fault }
+        Crash::Start { during: Stage::Handover, fault }
     }
 }
 

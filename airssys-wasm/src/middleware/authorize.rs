@@ -46,11 +46,11 @@ impl Layer for Authorize {
         let denied = policy.denial(address.service(), context.operation, context.target);
         warn!(
             target: "airssys::audit",
-            service = %address, operation = denied.operation, target = %denied.target, missing = %denied.missing, "denied"
+            service = %address, operation = %denied.operation, target = %denied.target, missing = %denied.missing, "denied"
         );
         let what = Happening::Denied {
             actor: text(address),
-            operation: denied.operation.to_owned(),
+            operation: denied.operation.to_string(),
             target: text(&denied.target),
             missing: text(&denied.missing),
         };

@@ -58,7 +58,7 @@ use crate::error::CallError;
 ///         }
 ///         let (mesh, target) = (self.0.get().cloned().unwrap_or_default(), context.target.to_owned());
 ///         Verdict::Later(Later::new(async move {
-///             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy", reason }.into());
+///             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
 ///             let Some(mesh) = mesh.upgrade() else { return no("the mesh is not up".to_owned()) };
 ///             match mesh.call("policy", target.clone(), Duration::from_secs(1)).await {
 ///                 Ok(Some(answer)) if answer.is_empty() => Verdict::Continue,

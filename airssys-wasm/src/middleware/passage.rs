@@ -280,7 +280,7 @@ impl Outcome {
 }
 
 fn rejected(by: Option<&'static str>, reason: String) -> SendError {
-    SendError::Rejected { layer: by.unwrap_or("the dispatch stack"), reason }
+    SendError::Rejected { layer: by.unwrap_or("the dispatch stack").into(), reason }
 }
 
 fn is_denial(error: &CallError) -> bool {

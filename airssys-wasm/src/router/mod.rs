@@ -48,7 +48,7 @@ use self::topics::Topics;
 use self::waits::Waits;
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
-use crate::error::SendError;
+use crate::error::{NotFound, SendError};
 use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
 use crate::middleware::{Stack, Who};
@@ -213,7 +213,7 @@ impl Mesh {
             Some(service) => service.find(key_in_address, key).map_err(|problem| misaddressed(problem, to, key)),
             None => {
                 let _is_an_address: Address = to.parse()?;
-                Err(no_such_service(to, ""))
+                Err(no_such_service(to, NotFound::Unknown))
             }
         }
     }
@@ -291,21 +291,19 @@ fn nanoseconds(time: Duration) -> u64 {
 fn misaddressed(problem: Misaddressed, to: &str, key: Option<&str>) -> SendError {
     let (name, key_in_address) = split(to);
     match problem {
-        Misaddressed::NeedsKey => {
-            no_such_service(to, "this service has an actor a key; address one of them as service/key")
-        }
-        Misaddressed::TakesNoKey => no_such_service(to, "this service is not keyed; address it without the slash"),
+        Misaddressed::NeedsKey => no_such_service(to, NotFound::NeedsKey),
+        Misaddressed::TakesNoKey => no_such_service(to, NotFound::TakesNoKey),
         Misaddressed::BadKey => {
             let key = key_in_address.or(key).unwrap_or_default();
             crate::address::AddressError::Key { key: key.to_owned() }.into()
         }
-        Misaddressed::NotSpawned => no_such_service(to, "nobody has spawned it, or it is gone"),
+        Misaddressed::NotSpawned => no_such_service(to, NotFound::NotSpawned),
         Misaddressed::TooManyKeys => SendError::Overloaded { what: format!("the set of keys of {name}") },
     }
 }
 
-fn no_such_service(address: &str, hint: &'static str) -> SendError {
-    SendError::NoSuchService { address: address.to_owned(), hint }
+fn no_such_service(address: &str, why: NotFound) -> SendError {
+    SendError::NoSuchService { address: address.to_owned(), why }
 }
 
 fn stopped(target: &Arc<Place>) -> SendError {

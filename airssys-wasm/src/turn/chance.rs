@@ -1,5 +1,6 @@
 //! Where the random numbers of an instance come from, as the topology has it: from the machine, from a seed, or from nowhere.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::capability::Randomness;
@@ -10,7 +11,7 @@ const MOST: u64 = 256 << 10;
 const POOL: usize = 128;
 
 /// Random numbers were asked for that there are not. The guest ends.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum NoRandomness {
     #[error("it asked for randomness, which the topology takes away from it")]
     Taken,

@@ -194,11 +194,11 @@ pub(crate) enum Level {
 
 /// Makes of the table of replies what a reply is, and for each kind a function that takes it apart.
 macro_rules! replies {
-    ($($(#[$doc:meta])* $name:ident: $kind:ident($value:ty);)*) => {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident($(#[$with:meta])? $value:ty);)*) => {
         /// What a guest is told.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub(crate) enum Reply {
-            $($(#[$doc])* $kind($value),)*
+            $($(#[$doc])* $kind($(#[$with])? $value),)*
             /// Nothing was done: it would have to wait, and this turn may not.
             Waits,
         }
@@ -226,14 +226,14 @@ macro_rules! replies {
 replies! {
     /// It is held back until the commit, or done.
     sent: Sent(Result<(), SendError>);
-    answer: Answer(Answer);
+    answer: Answer(#[serde(with = "answer_octets")] Answer);
     timer: Timer(Result<u64, SendError>);
     cancelled: Cancelled(bool);
     /// About the child of this address.
     child: Child(Result<String, SupervisionError>);
     /// The state was opened, or written to.
     kept: Kept(Result<(), StateError>);
-    value: Value(Option<Bytes>);
+    value: Value(#[serde(with = "optional_octets")] Option<Bytes>);
     number: Number(Result<u64, StateError>);
     /// A page of keys, and the cursor of the next one.
     keys: Keys(Result<(Vec<String>, Option<u64>), StateError>);
@@ -251,7 +251,7 @@ replies! {
 }
 
 /// Why nothing was done about the state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum StateError {
     #[error("the turns of this service have no state")]
     NoState,
@@ -348,37 +348,36 @@ mod octets {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+/// The same of what may be none.
+mod optional_octets {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{HostCall, Level};
-
-    #[test]
-    fn what_is_written_down_is_what_is_read() {
-        let (to, key, body) = ("goal".to_owned(), Some("k".to_owned()), bytes::Bytes::from_static(&[0, 128, 255]));
-        for call in [
-            HostCall::Send { to: to.clone(), key: key.clone(), body: body.clone() },
-            HostCall::Call { to, key, body: body.clone(), timeout_ms: u64::MAX },
-            HostCall::SetState { key: "k".to_owned(), value: body },
-            HostCall::StateKeys { cursor: Some(7) },
-            HostCall::AllConfig,
-            HostCall::Log { level: Level::Warn, line: "a\nb".to_owned() },
-        ] {
-            let written = serde_json::to_string(&call).unwrap();
-            assert_eq!(serde_json::from_str::<HostCall>(&written).unwrap(), call, "{written}");
-        }
+    pub(super) fn serialize<S: Serializer>(of: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
+        of.as_deref().serialize(to)
     }
 
-    #[test]
-    fn for_how_long_it_would_wait_makes_no_difference() {
-        let call = |to: &str, timeout_ms| HostCall::Call {
-            to: to.to_owned(),
-            key: None,
-            body: bytes::Bytes::new(),
-            timeout_ms,
-        };
-        assert!(call("a", 1).asks_the_same(&call("a", 2)));
-        assert!(!call("a", 1).asks_the_same(&call("b", 1)));
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
+        Ok(Option::<Vec<u8>>::deserialize(from)?.map(Bytes::from))
     }
 }
+
+/// The same of an answer.
+mod answer_octets {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::error::CallError;
+    use crate::message::Answer;
+
+    pub(super) fn serialize<S: Serializer>(of: &Answer, to: S) -> Result<S::Ok, S::Error> {
+        of.as_ref().map(Option::as_deref).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Answer, D::Error> {
+        Ok(Result::<Option<Vec<u8>>, CallError>::deserialize(from)?.map(|body| body.map(Bytes::from)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

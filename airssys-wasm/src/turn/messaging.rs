@@ -12,7 +12,7 @@ use super::Turn;
 use super::effect::Effect;
 use crate::address::{AddressError, MAX_KEY, MAX_SERVICE_NAME};
 use crate::capability::{Operation, Pattern, PatternError};
-use crate::error::SendError;
+use crate::error::{NotFound, SendError};
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
 use crate::router::service::Resolved;
@@ -142,6 +142,6 @@ fn is_topic(topic: &str) -> Result<(), SendError> {
 fn parse(pattern: &str) -> Result<Pattern, SendError> {
     pattern.parse().map_err(|error: PatternError| SendError::NoSuchService {
         address: error.to_string(),
-        hint: "a topic pattern was expected",
+        why: NotFound::NoPattern,
     })
 }

@@ -12,14 +12,12 @@ use super::effect::{Effect, Watched};
 use super::messaging::is_address;
 use crate::address::{Address, split};
 use crate::capability::Operation;
-use crate::error::{SendError, SupervisionError};
+use crate::error::{NotFound, SendError, SupervisionError};
 use crate::message::Room;
 use crate::middleware::Entry;
 use crate::router::child::NoChild;
 use crate::router::place::Place;
 use crate::router::service::Service;
-
-const NOT_SPAWNED: &str = "there is no service of this name whose actors are spawned";
 
 impl Turn {
     pub(super) fn spawn(&mut self, service: &str, name: &str) -> Result<String, SupervisionError> {
@@ -92,7 +90,7 @@ impl Turn {
                 let what = format!("the set of children of {}", family.address);
                 Err(SendError::Overloaded { what }.into())
             }
-            Some(Err(NoChild::BadName)) | None => Err(no_child(&address, NOT_SPAWNED)),
+            Some(Err(NoChild::BadName)) | None => Err(no_child(&address, NotFound::SpawnsNobody)),
         }
     }
 
@@ -108,7 +106,9 @@ impl Turn {
     fn child(&self, child: &str) -> Result<Watched, SupervisionError> {
         let address: Address = child.parse()?;
         let service = self.family(&address)?;
-        let Some(children) = service.directory.spawned() else { return Err(no_child(&address, NOT_SPAWNED)) };
+        let Some(children) = service.directory.spawned() else {
+            return Err(no_child(&address, NotFound::SpawnsNobody));
+        };
         let known = address.key().and_then(|name| children.known(name));
         let unborn = || self.unborn(child, None);
         Ok(match known.or_else(unborn) {
@@ -121,9 +121,9 @@ impl Turn {
     fn family(&self, address: &Address) -> Result<Arc<Service>, SupervisionError> {
         let service = self.identity.mesh.service(address.service());
         match service.filter(|service| service.directory.spawned().is_some()) {
-            Some(_) if address.key().is_none() => Err(no_child(address, "a child is addressed as service/name")),
+            Some(_) if address.key().is_none() => Err(no_child(address, NotFound::NeedsName)),
             Some(service) => Ok(service),
-            None => Err(no_child(address, NOT_SPAWNED)),
+            None => Err(no_child(address, NotFound::SpawnsNobody)),
         }
     }
 
@@ -144,11 +144,11 @@ impl Watched {
     fn found(self) -> Result<Arc<Place>, SupervisionError> {
         match self {
             Self::Child(child) => Ok(child),
-            Self::Absent { address, .. } => Err(no_child(&address, "nobody has spawned it, or it is gone")),
+            Self::Absent { address, .. } => Err(no_child(&address, NotFound::NotSpawned)),
         }
     }
 }
 
-fn no_child(address: &Address, hint: &'static str) -> SupervisionError {
-    SendError::NoSuchService { address: address.to_string(), hint }.into()
+fn no_child(address: &Address, why: NotFound) -> SupervisionError {
+    SendError::NoSuchService { address: address.to_string(), why }.into()
 }

@@ -1,0 +1,217 @@
+//! What is asked and told is written down and read back.
+
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{HostCall, Level, NoRandomness, Reply, StateError};
+use crate::address::{Address, AddressError};
+use crate::capability::Operation;
+use crate::error::{CallError, Crash, Denied, Fault, NotFound, SendError, Stage, SupervisionError};
+
+/// Makes a function that draws any value of an enum. It does not compile where it leaves a variant out.
+macro_rules! any_of {
+    ($name:ident: $type:ident { $($variant:ident => $drawn:expr,)* }) => {
+        fn $name() -> BoxedStrategy<$type> {
+            let _all = |one: &$type| match one { $($type::$variant { .. } => {})* };
+            prop_oneof![$($drawn.boxed()),*].boxed()
+        }
+    };
+}
+
+fn text() -> impl Strategy<Value = String> {
+    any::<String>()
+}
+
+fn body() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    "[a-z][a-z0-9.-]{0,9}(/[a-z /]{1,9})?".prop_map(|text| text.parse().unwrap())
+}
+
+any_of!(operation: Operation {
+    Send => Just(Operation::Send),
+    Call => Just(Operation::Call),
+    Publish => Just(Operation::Publish),
+    Subscribe => Just(Operation::Subscribe),
+    Spawn => Just(Operation::Spawn),
+    Stop => Just(Operation::Stop),
+    Monitor => Just(Operation::Monitor),
+    Link => Just(Operation::Link),
+    Deliver => Just(Operation::Deliver),
+});
+
+any_of!(not_found: NotFound {
+    Unknown => Just(NotFound::Unknown),
+    NeedsKey => Just(NotFound::NeedsKey),
+    TakesNoKey => Just(NotFound::TakesNoKey),
+    NotSpawned => Just(NotFound::NotSpawned),
+    SpawnsNobody => Just(NotFound::SpawnsNobody),
+    NeedsName => Just(NotFound::NeedsName),
+    NoPattern => Just(NotFound::NoPattern),
+});
+
+any_of!(stage: Stage {
+    Init => Just(Stage::Init),
+    HealthCheck => Just(Stage::HealthCheck),
+    Snapshot => Just(Stage::Snapshot),
+    Restore => Just(Stage::Restore),
+    Start => Just(Stage::Start),
+    Handover => Just(Stage::Handover),
+});
+
+any_of!(fault: Fault {
+    Invalid => text().prop_map(Fault::Invalid),
+    Refused => text().prop_map(Fault::Refused),
+    Unavailable => text().prop_map(Fault::Unavailable),
+    Internal => text().prop_map(Fault::Internal),
+});
+
+any_of!(crash: Crash {
+    Trap => (text(), option::of(text())).prop_map(|(trap, at)| Crash::Trap { trap, at }),
+    StackOverflow => (any::<u64>(), option::of(text()))
+        .prop_map(|(limit_bytes, at)| Crash::StackOverflow { limit_bytes, at }),
+    OutOfMemory => any::<u64>().prop_map(|limit_bytes| Crash::OutOfMemory { limit_bytes }),
+    OutOfElements => any::<usize>().prop_map(|limit_elements| Crash::OutOfElements { limit_elements }),
+    NoMemory => text().prop_map(|detail| Crash::NoMemory { detail }),
+    Deadline => any::<Duration>().prop_map(|deadline| Crash::Deadline { deadline }),
+    CutOff => text().prop_map(|by| Crash::CutOff { by }),
+    Budget => any::<Duration>().prop_map(|budget| Crash::Budget { budget }),
+    Tick => Just(Crash::Tick),
+    Oversized => any::<u64>().prop_map(|limit_bytes| Crash::Oversized { limit_bytes }),
+    Start => (stage(), fault()).prop_map(|(during, fault)| Crash::Start { during, fault }),
+    Schema => (any::<u32>(), any::<u32>(), text())
+        .prop_map(|(found, wanted, detail)| Crash::Schema { found, wanted, detail }),
+    Exit => any::<i32>().prop_map(|status| Crash::Exit { status }),
+    NotDurable => text().prop_map(|detail| Crash::NotDurable { detail }),
+    StateDamaged => text().prop_map(|detail| Crash::StateDamaged { detail }),
+    NoInstance => text().prop_map(|detail| Crash::NoInstance { detail }),
+    Host => text().prop_map(|detail| Crash::Host { detail }),
+});
+
+any_of!(address_error: AddressError {
+    Service => text().prop_map(|service| AddressError::Service { service }),
+    Key => text().prop_map(|key| AddressError::Key { key }),
+});
+
+any_of!(send_error: SendError {
+    Denied => (text(), operation(), text(), text())
+        .prop_map(|(who, operation, target, missing)| Denied { who, operation, target, missing })
+        .prop_map(|denied| SendError::Denied(Box::new(denied))),
+    Address => address_error().prop_map(SendError::Address),
+    NoSuchService => (text(), not_found()).prop_map(|(address, why)| SendError::NoSuchService { address, why }),
+    Overloaded => text().prop_map(|what| SendError::Overloaded { what }),
+    TooLarge => (any::<u64>(), any::<u64>())
+        .prop_map(|(size_bytes, limit_bytes)| SendError::TooLarge { size_bytes, limit_bytes }),
+    Stopped => text().prop_map(|service| SendError::Stopped { service }),
+    Rejected => (text(), text()).prop_map(|(layer, reason)| SendError::Rejected { layer: layer.into(), reason }),
+});
+
+any_of!(call_error: CallError {
+    NotSent => send_error().prop_map(CallError::NotSent),
+    Timeout => Just(CallError::Timeout),
+    Deadlock => Just(CallError::Deadlock),
+    Fault => fault().prop_map(CallError::Fault),
+    Crashed => crash().prop_map(CallError::Crashed),
+    Dropped => text().prop_map(CallError::Dropped),
+    Discarded => Just(CallError::Discarded),
+});
+
+any_of!(supervision_error: SupervisionError {
+    NotSent => send_error().prop_map(SupervisionError::NotSent),
+    Taken => address().prop_map(|child| SupervisionError::Taken { child }),
+    Deaf => Just(SupervisionError::Deaf),
+});
+
+any_of!(state_error: StateError {
+    NoState => Just(StateError::NoState),
+    NotItsOwn => Just(StateError::NotItsOwn),
+    Failed => text().prop_map(StateError::Failed),
+});
+
+any_of!(no_randomness: NoRandomness {
+    Taken => Just(NoRandomness::Taken),
+    TooMuch => any::<u64>().prop_map(NoRandomness::TooMuch),
+    Machine => text().prop_map(NoRandomness::Machine),
+});
+
+fn result<T: Clone + std::fmt::Debug + 'static, E: Clone + std::fmt::Debug + 'static>(
+    well: impl Strategy<Value = T> + 'static,
+    error: BoxedStrategy<E>,
+) -> BoxedStrategy<Result<T, E>> {
+    prop_oneof![well.prop_map(Ok), error.prop_map(Err)].boxed()
+}
+
+any_of!(reply: Reply {
+    Sent => result(Just(()), send_error()).prop_map(Reply::Sent),
+    Answer => result(option::of(body()), call_error()).prop_map(Reply::Answer),
+    Timer => result(any::<u64>(), send_error()).prop_map(Reply::Timer),
+    Cancelled => any::<bool>().prop_map(Reply::Cancelled),
+    Child => result(text(), supervision_error()).prop_map(Reply::Child),
+    Kept => result(Just(()), state_error()).prop_map(Reply::Kept),
+    Value => option::of(body()).prop_map(Reply::Value),
+    Number => result(any::<u64>(), state_error()).prop_map(Reply::Number),
+    Keys => result((vec(text(), 0..4), option::of(any::<u64>())), state_error()).prop_map(Reply::Keys),
+    Text => option::of(text()).prop_map(Reply::Text),
+    Pairs => vec((text(), text()), 0..4).prop_map(Reply::Pairs),
+    Time => any::<Duration>().prop_map(Reply::Time),
+    Nanoseconds => any::<u64>().prop_map(Reply::Nanoseconds),
+    BytesDrawn => result(vec(any::<u8>(), 0..20), no_randomness()).prop_map(Reply::BytesDrawn),
+    NumberDrawn => result(any::<u64>(), no_randomness()).prop_map(Reply::NumberDrawn),
+    Ready => vec(any::<u32>(), 0..4).prop_map(Reply::Ready),
+    Readiness => any::<bool>().prop_map(Reply::Readiness),
+    Nothing => Just(Reply::Nothing(())),
+    Waits => Just(Reply::Waits),
+});
+
+fn is_read_back(reply: &Reply) {
+    let written = serde_json::to_string(reply).unwrap();
+    assert_eq!(serde_json::from_str::<Reply>(&written).unwrap(), *reply, "{written}");
+}
+
+proptest! {
+    #[test]
+    fn a_reply_is_written_down_and_read_back(reply in reply()) {
+        is_read_back(&reply);
+    }
+
+    #[test]
+    fn so_is_each_crash(crash in crash()) {
+        is_read_back(&Reply::Answer(Err(CallError::Crashed(crash))));
+    }
+
+    #[test]
+    fn so_is_each_reason_why_nothing_was_sent(error in send_error()) {
+        is_read_back(&Reply::Child(Err(SupervisionError::NotSent(error))));
+    }
+}
+
+#[test]
+fn what_is_written_down_is_what_is_read() {
+    let (to, key, body) = ("goal".to_owned(), Some("k".to_owned()), Bytes::from_static(&[0, 128, 255]));
+    for call in [
+        HostCall::Send { to: to.clone(), key: key.clone(), body: body.clone() },
+        HostCall::Call { to, key, body: body.clone(), timeout_ms: u64::MAX },
+        HostCall::SetState { key: "k".to_owned(), value: body },
+        HostCall::StateKeys { cursor: Some(7) },
+        HostCall::AllConfig,
+        HostCall::Log { level: Level::Warn, line: "a\nb".to_owned() },
+    ] {
+        let written = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<HostCall>(&written).unwrap(), call, "{written}");
+    }
+}
+
+#[test]
+fn for_how_long_it_would_wait_makes_no_difference() {
+    let call = |to: &str, timeout_ms| HostCall::Call { to: to.to_owned(), key: None, body: Bytes::new(), timeout_ms };
+    assert!(call("a", 1).asks_the_same(&call("a", 2)));
+    assert!(!call("a", 1).asks_the_same(&call("b", 1)));
+}
