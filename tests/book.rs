@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
 use airssys_wasm::topology::Topology;
 
@@ -117,7 +118,11 @@ fn read(block: &Block) -> Result<String, String> {
         _ => Manifest::read(&file).map(|read| format!("{read:?}")),
     };
     let prefix = folder.path().display().to_string();
-    read.map(|read| read.replace(&prefix, "")).map_err(|error| error.to_string().replace(&format!("{prefix}/"), ""))
+    let told = |error: ConfigError| {
+        let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        format!("{error}{hint}").replace(&format!("{prefix}/"), "")
+    };
+    read.map(|read| read.replace(&prefix, "")).map_err(told)
 }
 
 /// Publishes something under this name and version.

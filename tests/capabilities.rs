@@ -9,8 +9,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use airssys_tests::{Mesh, guest, log};
+use airssys_tests::{Mesh, guest, log, told};
 use airssys_wasm::Runtime;
+use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::error::{CallError, Crash};
 use prober_protocol::{Clock, Command, Outcome, Trap};
 use serde_json::{Value, json};
@@ -440,7 +441,7 @@ async fn a_granted_folder_that_went_away_is_named_when_the_mesh_starts() {
     };
     std::fs::remove_dir_all(&granted).unwrap();
     let Err(error) = Mesh::try_start(&text(&granted), Runtime::builder()).await else { panic!("it started") };
-    let said = error.to_string();
+    let said = told!(error.downcast_ref::<ConfigError>().unwrap());
     assert!(said.contains("the granted folder") && said.contains("is not there") && said.contains("hint"), "{said}");
 }
 

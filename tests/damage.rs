@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::random::{self, Random};
-use airssys_tests::{PATIENCE, shifter};
-use airssys_wasm::deploy::{DeployOptions, Progress, RecordError};
+use airssys_tests::{PATIENCE, shifter, told};
+use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::{Draft, Store, StoreError};
 use airssys_wasm::state::durable::{KeptState, StateError, StateFile, Survey};
 
@@ -228,7 +228,7 @@ fn same_or_named(expected: &Services, survey: &Survey, folder: &Path, how: &str)
 fn is_told(error: &StateError) -> bool {
     matches!(error, StateError::Damaged { .. } | StateError::OlderCopy { .. } | StateError::NewerFormat { .. })
         && error.to_string().contains("state.redb")
-        && error.to_string().contains("hint: ")
+        && !error.hint().is_empty()
 }
 
 #[test]
@@ -376,8 +376,8 @@ async fn deployed() -> (Deploying, BTreeMap<PathBuf, Vec<u8>>, BTreeMap<PathBuf,
 
 /// What was deployed, and what is in force; or why that is not known.
 fn recorded(data: &Path) -> Result<(BTreeSet<String>, String), String> {
-    let needed = airssys_wasm::deploy::needed(data).map_err(|error| error.to_string())?;
-    let in_force = airssys_wasm::apply::in_force(data).map_err(|error| error.to_string())?.unwrap();
+    let needed = airssys_wasm::deploy::needed(data).map_err(|error| told!(error))?;
+    let in_force = airssys_wasm::apply::in_force(data).map_err(|error| told!(error))?.unwrap();
     Ok((needed, in_force.topology.to_text().unwrap()))
 }
 
@@ -408,8 +408,8 @@ async fn what_was_deployed_and_what_is_in_force_is_what_was_written_or_an_error_
         let before = PANICS.load(Ordering::SeqCst);
         let found = recorded(&data);
         let damage: Vec<String> =
-            airssys_wasm::deploy::damage(&data).unwrap().iter().map(RecordError::to_string).collect();
-        let damage = damage.into_iter().chain(airssys_wasm::apply::damage(&data).map(|error| error.to_string()));
+            airssys_wasm::deploy::damage(&data).unwrap().iter().map(|error| told!(error)).collect();
+        let damage = damage.into_iter().chain(airssys_wasm::apply::damage(&data).map(|error| told!(error)));
         let damage: Vec<String> = damage.collect();
         let outcome = match found {
             Ok(found) => {

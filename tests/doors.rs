@@ -69,7 +69,7 @@ impl Doors {
         let path = self.put(bytes, manifest);
         let release = match Release::find(&path) {
             Ok(release) => release,
-            Err(error) => return self.unread(&path, error.to_string()),
+            Err(error) => return self.unread(&path, told!(error)),
         };
         let inspected = release.inspect().and_then(|found| found.check(&release));
         let published = Draft::read(&path).map(drop);
@@ -106,8 +106,8 @@ impl Doors {
     fn unread(&self, path: &Path, found: String) -> Vec<(&'static str, Option<String>)> {
         let file = self.folder.path().join("more.toml");
         std::fs::write(&file, format!("{MESH}[[service]]\nname = \"bad\"\nrelease = \"bad.wasm\"\n")).unwrap();
-        let read = Topology::read(&file).map_err(|error| error.to_string());
-        let drafted = Draft::read(path).map_err(|error| error.to_string());
+        let read = Topology::read(&file).map_err(|error| told!(error));
+        let drafted = Draft::read(path).map_err(|error| told!(error));
         vec![("inspect and deploy", Some(found)), ("publish", drafted.err()), ("check, run and apply", read.err())]
     }
 
@@ -340,7 +340,7 @@ async fn a_handler_that_is_not_the_contracts_is_told_with_both_types() {
             "no handler",
             &binary("(component)"),
             "",
-            &["does not export airssys:actor/handler@0.1.0", "airssys new"],
+            &["does not export airssys:actor/handler@0.1.0", "write it with the SDK"],
         )
         .await;
     let other = "(component (instance $i) (export \"airssys:actor/handler@0.2.0\" (instance $i)))";

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, shifter};
+use airssys_tests::{Mesh, PATIENCE, shifter, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
 use airssys_wasm::registry::Release;
@@ -121,8 +121,8 @@ async fn a_dropped_mesh_lets_go_of_its_folder_and_a_running_one_does_not() {
     let mesh = start(MESH, data.path()).await;
     mesh.ok("one", &increment("count")).await;
     let second = Mesh::try_start(MESH, Runtime::builder().data_folder(data.path())).await.err().unwrap();
-    assert!(matches!(second.downcast_ref(), Some(RuntimeError::State(_))), "{second:?}");
-    assert!(second.to_string().contains("is in use; hint: "), "{second}");
+    let Some(second @ RuntimeError::State(_)) = second.downcast_ref() else { panic!("{second:?}") };
+    assert!(told!(second).contains("is in use; hint: "), "{second}");
     drop(mesh);
     let mesh = start(MESH, data.path()).await;
     assert_eq!(mesh.ok("one", &increment("count")).await, json!(2));

@@ -1,11 +1,15 @@
 //! Who may know whom among the modules of the host library, and that no two modules anywhere know each other.
 //!
 //! The order is told in the book, under "Architecture".
+//!
+//! And that the libraries leave to the command what is the command's: their texts name no command of it, and what to do about an error is no part of a text.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 #[path = "layers/sources.rs"]
 mod sources;
+#[path = "layers/texts.rs"]
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -88,6 +92,28 @@ fn the_book_tells_the_same_layers() {
         .map(|line| line.split('`').skip(1).step_by(2).map(|module| module.trim_end_matches('/')).collect())
         .collect();
     assert_eq!(told, LAYERS);
+}
+
+/// Whether a text names an option, as `--data`.
+fn names_an_option(text: &str) -> bool {
+    let begins =
+        |(at, _)| !text[..at].ends_with('-') && text[at + 2..].starts_with(|next: char| next.is_ascii_lowercase());
+    text.match_indices("--").any(begins)
+}
+
+#[test]
+fn no_text_of_the_libraries_has_a_hint_in_it_or_names_a_command() {
+    let wrong: Vec<String> = ["airssys-rt-shim", "airssys-wasm"]
+        .iter()
+        .flat_map(|of| texts::read(&root().join(of).join("src")))
+        .filter(|text| text.says.contains("hint:") || text.says.contains("`airssys ") || names_an_option(&text.says))
+        .map(|text| format!("{}: {:?}", text.at, text.says))
+        .collect();
+    assert!(wrong.is_empty(), "a hint is a `Hint`, and a command is an `Act` of one:\n{}", wrong.join("\n"));
+    // It would see them.
+    let command: Vec<String> =
+        texts::read(&root().join("airssys-wasm/cli/src")).into_iter().map(|text| text.says).collect();
+    assert!(command.iter().any(|says| says.contains("`airssys ") && names_an_option(says)));
 }
 
 /// The packages that a package depends on, directly or not, as it is built for its users.

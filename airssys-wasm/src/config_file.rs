@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use crate::shown::part_hint;
+use crate::hint::Hint;
 
 /// Something wrong in a file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct ConfigError {
     /// What is wrong.
     pub what: String,
     /// What to do about it; may be empty.
-    pub hint: String,
+    pub hint: Hint,
 }
 
 impl fmt::Display for ConfigError {
@@ -31,12 +31,24 @@ impl fmt::Display for ConfigError {
         if let Some((line, column)) = self.at {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.what)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "\nhint: {}", self.hint) }
+        write!(f, ": {}", self.what)
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// About a whole file or folder.
+    pub(crate) fn whole(path: &Path, what: impl Into<String>, hint: impl Into<Hint>) -> Self {
+        Self { path: path.to_owned(), at: None, what: what.into(), hint: hint.into() }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        self.hint.clone().some()
+    }
+}
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -49,12 +61,7 @@ impl Source {
     pub(crate) fn read(path: &Path, hint: &str) -> Result<Self, ConfigError> {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self { path: path.to_owned(), text }),
-            Err(error) => Err(ConfigError {
-                path: path.to_owned(),
-                at: None,
-                what: format!("cannot be read: {error}"),
-                hint: hint.to_owned(),
-            }),
+            Err(error) => Err(ConfigError::whole(path, format!("cannot be read: {error}"), hint)),
         }
     }
 
@@ -66,24 +73,21 @@ impl Source {
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         toml::from_str(&self.text).map_err(|error| {
             let what = error.message().lines().collect::<Vec<_>>().join("; ");
-            let (what, hint) = match part_hint(&what) {
-                (what, Some(hint)) => (what, hint),
-                (_, None) if what.contains("unknown field") => {
-                    (&*what, "see the reference of the file's keys in the book")
-                }
-                (_, None) if what.contains("expected usize") || what.contains("expected u32") => {
-                    (&*what, "write a whole number from 0; the reference in the book says how large it may be")
-                }
-                (_, None) => (&*what, ""),
+            let hint = if what.contains("unknown field") || what.contains(": it is ") {
+                "see the reference of the file's keys in the book"
+            } else if what.contains("expected usize") || what.contains("expected u32") {
+                "write a whole number from 0; the reference in the book says how large it may be"
+            } else {
+                ""
             };
             match error.span() {
                 Some(span) => self.error(&span, what, hint),
-                None => ConfigError { path: self.path.clone(), at: None, what: what.to_owned(), hint: hint.to_owned() },
+                None => ConfigError::whole(&self.path, what, hint),
             }
         })
     }
 
-    pub(crate) fn error(&self, span: &Range<usize>, what: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+    pub(crate) fn error(&self, span: &Range<usize>, what: impl Into<String>, hint: impl Into<Hint>) -> ConfigError {
         let before = &self.text[..self.text.floor_char_boundary(span.start.min(self.text.len()))];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -97,11 +101,7 @@ where
     T: FromStr,
     T::Err: fmt::Display,
 {
-    text.get_ref().parse().map_err(|error: T::Err| {
-        let said = error.to_string();
-        let (what, hint) = part_hint(&said);
-        source.error(&text.span(), what, hint.unwrap_or_default())
-    })
+    text.get_ref().parse().map_err(|error: T::Err| source.error(&text.span(), error.to_string(), ""))
 }
 
 pub(crate) fn parse_all<T>(source: &Source, texts: &[toml::Spanned<String>]) -> Result<Vec<T>, ConfigError>

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AddressError};
+use crate::hint::{Act, Hint};
 use crate::operation::Operation;
 use crate::schema::size_text;
 
@@ -140,9 +141,7 @@ pub enum Crash {
         detail: String,
     },
     /// Its durable state is damaged. It is not started on an empty one.
-    #[error(
-        "its state is damaged: {detail}; hint: `airssys state verify` names all that is damaged and copies out what is left; `airssys state load` puts a dump of the service back"
-    )]
+    #[error("its state is damaged: {detail}")]
     StateDamaged {
         /// What was found.
         detail: String,
@@ -167,6 +166,18 @@ impl Crash {
         let limit = humantime::format_duration(limit);
         let fault = Fault::Unavailable(format!("it was not over in time: the limit `start_timeout` is {limit}"));
         Self::Start { during: Stage::Start, fault }
+    }
+
+    /// What to do about it, where it is not the component that is to be mended.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::StateDamaged { .. } => Some(Hint::from(Act::VerifyState).words("; ").act(Act::LoadState)),
+            Self::NoInstance { .. } => {
+                Some("raise vm.max_map_count (sysctl), or let fewer keyed actors be awake".into())
+            }
+            _ => None,
+        }
     }
 
     /// The key of the limit that is why, where one is.

@@ -16,6 +16,17 @@ pub enum Act {
         /// The service.
         service: String,
     },
+    /// To stop services one by one.
+    StopAgain,
+    /// To deploy what lies at a path.
+    Deploy {
+        /// The service.
+        service: String,
+        /// The path.
+        release: String,
+    },
+    /// To bring another topology into force while no host runs.
+    ApplyOther,
     /// To read what a service has logged.
     ReadLog {
         /// The service.
@@ -53,6 +64,27 @@ pub enum Act {
     DeployFile,
     /// To start with what the topology says, and forget what was deployed.
     StartAsWritten,
+    /// To forget what was deployed of all services, by the same.
+    ForgetDeployed,
+    /// To look through all durable state.
+    VerifyState,
+    /// To put a dump of a service back.
+    LoadState,
+    /// To name a data folder.
+    DataFolder,
+    /// To make a pair of keys.
+    MakeKey,
+    /// To name the file of a private key.
+    NameKey,
+    /// To name a file that is not there yet.
+    NewFile,
+    /// To build what lies in a folder.
+    Build {
+        /// The folder.
+        folder: String,
+    },
+    /// To begin a component with the SDK.
+    WriteNew,
     /// To make a component of a module.
     MakeComponent,
     /// To name what the build has written.
@@ -63,7 +95,10 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ListServices => f.write_str("name one of the services that there are"),
-            Self::Start { service } => write!(f, "start {service} first"),
+            Self::Start { service } => write!(f, "a start of {service} brings it up"),
+            Self::StopAgain => f.write_str("each can be stopped again"),
+            Self::Deploy { service, release } => write!(f, "a deployment of {service} brings {release} in"),
+            Self::ApplyOther => f.write_str("apply another topology while no host runs"),
             Self::ReadLog { service } => write!(f, "the log of {service} says why"),
             Self::GoBack => f.write_str("go back to the release before"),
             Self::KeepState => f.write_str("going back without the state from before keeps the state"),
@@ -78,6 +113,15 @@ impl fmt::Display for Act {
             Self::Remove { release } => write!(f, "remove {release}"),
             Self::DeployFile => f.write_str("deploy the file as it is, and allow the same version"),
             Self::StartAsWritten => f.write_str("start with what the topology says"),
+            Self::ForgetDeployed => f.write_str("a start with what the topology says forgets what was deployed"),
+            Self::VerifyState => f.write_str("the file can be looked through, and what is well copied out"),
+            Self::LoadState => f.write_str("a dump of a service can be put back"),
+            Self::DataFolder => f.write_str("name a data folder"),
+            Self::MakeKey => f.write_str("a pair of keys has one"),
+            Self::NameKey => f.write_str("name the file that a key was written to"),
+            Self::NewFile => f.write_str("name another file"),
+            Self::Build { folder } => write!(f, "build {folder}"),
+            Self::WriteNew => f.write_str("write it with the SDK"),
             Self::MakeComponent => f.write_str("make a component of it"),
             Self::NameBuilt => f.write_str("name the .wasm file of a component"),
         }
@@ -95,7 +139,7 @@ impl fmt::Display for Act {
 /// assert_eq!(hint.to_string(), "give it a newer version, or allow a downgrade");
 /// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "give it a newer version, or say `--old`");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hint(Vec<Part>);
 
@@ -108,13 +152,14 @@ enum Part {
 
 impl From<&str> for Hint {
     fn from(words: &str) -> Self {
-        Self(vec![Part::Words(words.to_owned())])
+        words.to_owned().into()
     }
 }
 
+/// No words are no hint.
 impl From<String> for Hint {
     fn from(words: String) -> Self {
-        Self(vec![Part::Words(words)])
+        Self(if words.is_empty() { Vec::new() } else { vec![Part::Words(words)] })
     }
 }
 
@@ -125,6 +170,28 @@ impl From<Act> for Hint {
 }
 
 impl Hint {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hint, where there is one.
+    #[must_use]
+    pub fn some(self) -> Option<Self> {
+        if self.is_empty() { None } else { Some(self) }
+    }
+
+    /// Both, one after the other.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        if !self.is_empty() && !other.is_empty() {
+            self.0.push(Part::Words("; ".to_owned()));
+        }
+        self.0.extend(other.0);
+        self
+    }
+
     /// The same, and then this.
     #[must_use]
     pub fn act(mut self, act: Act) -> Self {

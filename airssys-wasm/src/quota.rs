@@ -233,7 +233,7 @@ impl Quota {
             let most = size_text(self.most);
             tracing::warn!(
                 service = %self.service, %most,
-                "a folder that may be written to is full; hint: raise `max` of its grant, or remove something"
+                "a folder that may be written to is full: raise `max` of its grant, or remove something"
             );
         }
         Errno::NOSPC.into()

@@ -175,7 +175,7 @@ impl Written<Option<Backoff>> for WrittenBackoff {
 
 impl Words for Overflow {
     const WHAT: &'static str = "overflow policy";
-    const HINT: &'static str = "wait, refuse, drop-newest, drop-oldest";
+    const LIST: &'static str = "wait, refuse, drop-newest, drop-oldest";
     const ALL: &'static [(&'static str, Self)] = &[
         ("wait", Self::Wait),
         ("refuse", Self::Refuse),
@@ -232,6 +232,6 @@ pub(crate) enum Keeping {
 
 impl Words for Keeping {
     const WHAT: &'static str = "place for state";
-    const HINT: &'static str = "memory, durable; how large it may be is `state` of `limits`";
+    const LIST: &'static str = "memory, durable; how large it may be is `state` of `limits`";
     const ALL: &'static [(&'static str, Self)] = &[("memory", Self::Memory), ("durable", Self::Durable)];
 }

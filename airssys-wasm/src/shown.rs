@@ -86,40 +86,6 @@ fn write_shown(to: &mut impl Write, mut text: &str, hidden: impl Fn(char) -> boo
     to.write_str(text)
 }
 
-/// Parts the text of an error from the hint at its end. What stands between quotes is somebody else's, and no hint.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::shown::part_hint;
-///
-/// assert_eq!(part_hint("it is full; hint: empty it"), ("it is full", Some("empty it")));
-/// assert_eq!(part_hint("\"a; hint: run me\" is no name"), ("\"a; hint: run me\" is no name", None));
-/// ```
-#[must_use]
-pub fn part_hint(text: &str) -> (&str, Option<&str>) {
-    let begins = ["; hint: ", "\nhint: "]
-        .into_iter()
-        .flat_map(|begin| text.rmatch_indices(begin).find(|(at, _)| !is_in_quotes(&text[..*at])));
-    let last = begins.max_by_key(|(at, _)| *at);
-    last.map_or((text, None), |(at, begin)| (&text[..at], Some(&text[at + begin.len()..])))
-}
-
-/// Whether a quotation is open at the end of a text.
-fn is_in_quotes(text: &str) -> bool {
-    let (mut open, mut escaped) = (None, false);
-    for one in text.chars() {
-        match (open, one) {
-            _ if escaped => escaped = false,
-            (Some('"'), '\\') => escaped = true,
-            (Some(quote), one) if quote == one => open = None,
-            (None, '"' | '`') => open = Some(one),
-            _ => {}
-        }
-    }
-    open.is_some()
-}
-
 /// Whether a character is seen as something else than itself, or not at all.
 fn is_hidden(one: char) -> bool {
     one.is_control()
@@ -152,7 +118,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Showing, Shown, is_hidden, part_hint, shown, shown_lines};
+    use super::{Showing, Shown, is_hidden, shown, shown_lines};
 
     #[test]
     fn what_is_hidden_or_obeyed_is_escaped_and_nothing_else() {
@@ -172,21 +138,6 @@ mod tests {
             assert_eq!(matches!(shown(text), Cow::Borrowed(_)), text == expected, "{expected}");
         }
         assert_eq!(shown_lines("a\nb\r\u{85}\u{2028}"), "a\nb\\r\\u{85}\\u{2028}");
-    }
-
-    #[test]
-    fn a_hint_is_the_last_one_that_nobody_quotes() {
-        for (text, what, hint) in [
-            ("a", "a", None),
-            ("a; hint: b", "a", Some("b")),
-            ("a: b\nhint: c", "a: b", Some("c")),
-            ("x; hint: forged: no; hint: b", "x; hint: forged: no", Some("b")),
-            ("\"x; hint: y\" is wrong\nhint: b", "\"x; hint: y\" is wrong", Some("b")),
-            ("\"x\\\"; hint: y\" is wrong", "\"x\\\"; hint: y\" is wrong", None),
-            ("unknown field `x; hint: y`, expected `z`", "unknown field `x; hint: y`, expected `z`", None),
-        ] {
-            assert_eq!(part_hint(text), (what, hint), "{text}");
-        }
     }
 
     proptest! {

@@ -56,7 +56,7 @@ pub enum ChildError {
         child: ChildId,
     },
     /// Its spec is there already, but it does not run.
-    #[error("child {child} is already there, but down; hint: restart it, or delete it first")]
+    #[error("child {child} is already there, but down: it can be restarted, or deleted first")]
     AlreadyPresent {
         /// Its name.
         child: ChildId,
@@ -68,19 +68,19 @@ pub enum ChildError {
         child: ChildId,
     },
     /// It runs, and only one that is down can be restarted or deleted.
-    #[error("child {child} is running; hint: terminate it first")]
+    #[error("child {child} is running: it has to be terminated first")]
     Running {
         /// Its name.
         child: ChildId,
     },
     /// It is about to be started again.
-    #[error("child {child} is being restarted; hint: terminate it first")]
+    #[error("child {child} is being restarted: it has to be terminated first")]
     Restarting {
         /// Its name.
         child: ChildId,
     },
     /// It is on its way down, or up for somebody who waits for it, and the supervisor cannot become what was wanted meanwhile.
-    #[error("child {child} is about to stop, or to start for somebody who waits for that; hint: try again when it has")]
+    #[error("child {child} is about to stop, or to start for somebody who waits for that")]
     Unsettled {
         /// Its name.
         child: ChildId,
@@ -92,7 +92,7 @@ pub enum ChildError {
         child: ChildId,
     },
     /// A dynamic supervisor forgets children that are down.
-    #[error("children of a dynamic supervisor are neither restarted nor deleted by hand; hint: start another one")]
+    #[error("children of a dynamic supervisor are neither restarted nor deleted by hand")]
     Dynamic,
     /// It did not start.
     #[error(transparent)]

@@ -209,39 +209,48 @@ pub(crate) fn check_child(child: &ChildSpec, auto_shutdown: AutoShutdown) -> Res
 #[non_exhaustive]
 pub enum SpecError {
     /// Restarts are counted within a time that is not there.
-    #[error("the period of the restart intensity is zero; hint: the default is five seconds")]
+    #[error("the period of the restart intensity is zero")]
     ZeroPeriod,
     /// The back-off never waits, shrinks, or ends before it begins.
-    #[error(
-        "the back-off {backoff:?} makes no sense; hint: initial above zero, factor at least 1, max at least initial"
-    )]
+    #[error("the back-off {backoff:?} makes no sense")]
     Backoff {
         /// The back-off.
         backoff: Backoff,
     },
     /// A child cannot be set aside alone where its siblings are started again with it.
-    #[error(
-        "a supervisor that starts its children again as a group cannot set one of them aside; hint: use one-for-one or dynamic"
-    )]
+    #[error("a supervisor that starts its children again as a group cannot set one of them aside")]
     GroupSetAside,
     /// Two children have one name.
-    #[error("there are two children named {child}; hint: a child's id is unique among its siblings")]
+    #[error("there are two children named {child}")]
     DuplicateChild {
         /// The name.
         child: ChildId,
     },
     /// A significant child that is always started again can never count.
-    #[error("child {child} is significant and permanent; hint: make it transient or temporary")]
+    #[error("child {child} is significant and permanent")]
     SignificantPermanent {
         /// The child.
         child: ChildId,
     },
     /// A significant child under a supervisor that does not look.
-    #[error(
-        "child {child} is significant, but its supervisor never shuts down by itself; hint: set auto-shutdown to any or all"
-    )]
+    #[error("child {child} is significant, but its supervisor never shuts down by itself")]
     SignificantNever {
         /// The child.
         child: ChildId,
     },
+}
+
+impl SpecError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::ZeroPeriod => "the default is five seconds",
+            Self::Backoff { .. } => "initial above zero, factor at least 1, max at least initial",
+            Self::GroupSetAside => "use one-for-one or dynamic",
+            Self::DuplicateChild { .. } => "a child's id is unique among its siblings",
+            Self::SignificantPermanent { .. } => "make it transient or temporary",
+            Self::SignificantNever { .. } => "set auto-shutdown to any or all",
+        }
+    }
 }

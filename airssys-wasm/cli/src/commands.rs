@@ -1,22 +1,26 @@
 //! What an operator does about an error, as commands: the library says only what there is to do.
 
+use std::fmt::Display;
+
 use airssys_wasm::hint::{Act, Hint};
-use airssys_wasm::registry::StoreError;
 
 /// A hint with the commands of this program in it.
 pub(crate) fn told(hint: &Hint) -> String {
     hint.told(command)
 }
 
-/// An error in one line, with what to do about it.
-pub(crate) fn in_one_line(error: &StoreError) -> String {
-    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; hint: {}", told(&hint)))
+/// What is said, and what to do about it, in one line.
+pub(crate) fn in_one_line(said: impl Display, hint: Option<&Hint>) -> String {
+    hint.map_or_else(|| said.to_string(), |hint| format!("{said}; hint: {}", told(hint)))
 }
 
 fn command(act: &Act) -> String {
     match act {
         Act::ListServices => "`airssys ps` lists the services".to_owned(),
-        Act::Start { service } => format!("start it first: `airssys start {service}`"),
+        Act::Start { service } => format!("`airssys start {service}` starts it"),
+        Act::StopAgain => "`airssys stop SERVICE` stops one again".to_owned(),
+        Act::Deploy { service, release } => format!("`airssys deploy {service} {release}` brings that in"),
+        Act::ApplyOther => "apply another topology while no host runs (`airssys apply FILE`)".to_owned(),
         Act::ReadLog { service } => format!("`airssys logs {service}` says why"),
         Act::GoBack => "go back with `airssys rollback`".to_owned(),
         Act::KeepState => "`airssys rollback` keeps the state".to_owned(),
@@ -31,6 +35,15 @@ fn command(act: &Act) -> String {
         Act::Remove { release } => format!("`airssys remove {release}`"),
         Act::DeployFile => "deploy the file as it is: `airssys deploy SERVICE FILE --same-version`".to_owned(),
         Act::StartAsWritten => "start with what the topology says: `airssys run --as-written`".to_owned(),
+        Act::ForgetDeployed => "`airssys run --as-written` forgets what was deployed".to_owned(),
+        Act::VerifyState => "`airssys state verify` names all that is damaged and copies out what is well".to_owned(),
+        Act::LoadState => "`airssys state load` puts a dump of a service back".to_owned(),
+        Act::DataFolder => "name a data folder with --data".to_owned(),
+        Act::MakeKey => "`airssys keygen` prints one".to_owned(),
+        Act::NameKey => "name the file that `airssys keygen` wrote".to_owned(),
+        Act::NewFile => "name another file with --out".to_owned(),
+        Act::Build { folder } => format!("run `airssys build {folder}`"),
+        Act::WriteNew => "write it with the SDK (`airssys new`)".to_owned(),
         Act::MakeComponent => "make a component of it with `airssys build`".to_owned(),
         Act::NameBuilt => "name the .wasm file that `airssys build` wrote".to_owned(),
         other => other.to_string(),

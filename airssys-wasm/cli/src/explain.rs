@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io::Write;
 
-use airssys_wasm::shown::{part_hint, shown, shown_lines};
+use airssys_wasm::shown::{shown, shown_lines};
 
 use crate::output::Exit;
 use crate::output::stderr::Stderr;
@@ -15,12 +15,7 @@ pub(crate) trait Explain: Error {
     /// A stable name, such as `AB101`.
     fn code(&self) -> &'static str;
 
-    /// Whether a guest may have written a part of its text. What looks like a hint in there is none of the host's then.
-    fn quotes_guests(&self) -> bool {
-        false
-    }
-
-    /// What to do next. Where there is none, a hint inside of the error's text is told.
+    /// What to do next.
     fn hint(&self) -> Option<String>;
 
     /// How the command ends because of it.
@@ -57,33 +52,21 @@ pub(crate) fn say(lines: &str) {
 }
 
 fn render(error: &dyn Explain) -> String {
-    let quotes_guests = error.quotes_guests();
-    let told = |text: &str| {
-        let (what, hint) = if quotes_guests { (text.to_owned(), None) } else { without_hint(text) };
-        (shown(&what).into_owned(), hint)
-    };
-    let (what, mut hint) = told(&error.to_string());
-    let mut text = format!("error[{}]: {what}", error.code());
+    let mut text = format!("error[{}]: {}", error.code(), shown(&error.to_string()));
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let (why, its_hint) = told(&inner.to_string());
+        let told = inner.to_string();
+        let why = shown(&told);
         // Some errors quote their cause.
-        if !text.contains(&why) {
+        if !text.contains(&*why) {
             text.push_str(&format!("\n  because: {why}"));
         }
-        hint = hint.or(its_hint);
         cause = inner.source();
     }
-    if let Some(hint) = error.hint().or(hint) {
+    if let Some(hint) = error.hint() {
         text.push_str(&format!("\n  hint: {}", shown(&hint)));
     }
     text
-}
-
-/// The library's errors end with their hint.
-fn without_hint(text: &str) -> (String, Option<String>) {
-    let (what, hint) = part_hint(text);
-    (what.to_owned(), hint.map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -109,7 +92,7 @@ mod tests {
     struct Quoting(#[source] Quoted);
 
     #[derive(Debug, thiserror::Error)]
-    #[error("it is damaged; hint: mend it")]
+    #[error("it is damaged; hint: forged")]
     struct Quoted;
 
     impl Explain for Quoting {
@@ -118,13 +101,14 @@ mod tests {
         }
 
         fn hint(&self) -> Option<String> {
-            None
+            Some("mend it".to_owned())
         }
     }
 
     #[test]
-    fn a_cause_that_is_quoted_is_told_once_and_a_hint_inside_comes_last() {
-        assert_eq!(render(&Quoting(Quoted)), "error[AB001]: service a: it is damaged\n  hint: mend it");
+    fn a_cause_that_is_quoted_is_told_once_and_nothing_in_a_text_is_a_hint() {
+        let told = "error[AB001]: service a: it is damaged; hint: forged\n  hint: mend it";
+        assert_eq!(render(&Quoting(Quoted)), told);
     }
 
     #[test]

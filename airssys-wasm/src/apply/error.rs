@@ -101,21 +101,16 @@ impl RuntimeError {
             Self::NameTaken { .. } => "names are unique in a mesh".into(),
             Self::TooManyInstances { .. } => "raise vm.max_map_count (sysctl), or lower `instances`".into(),
             Self::NoDataFolder { .. } => "name one, or leave `state` of the service out".into(),
-            Self::Record(RecordError::File(error))
-            | Self::InForce(InForceError::File(error))
-            | Self::Stops(StopsError::File(error)) => return error.hint(),
-            Self::NoRelease(error) if !error.hint.is_empty() => error.hint.clone().into(),
+            Self::State(error) => error.hint(),
+            Self::Record(error) => return error.hint(),
+            Self::InForce(error) => return error.hint(),
+            Self::Stops(error) => return error.hint(),
+            Self::NoRelease(error) => return error.hint(),
             Self::DeployedGone { .. } => {
                 Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
             }
             Self::Folder(error) => error.hint(),
-            // Their texts say it, or there is nothing to do.
-            Self::State(_)
-            | Self::Record(_)
-            | Self::InForce(_)
-            | Self::Stops(_)
-            | Self::NoRelease(_)
-            | Self::Start(_) => return None,
+            Self::Start(_) => return None,
         };
         Some(hint)
     }
@@ -180,8 +175,8 @@ impl ApplyError {
             Self::UnderWay => Some("wait until it has ended".into()),
             Self::Refused { refusals } => refusals.first()?.hint.clone(),
             Self::Runtime(error) => error.hint(),
-            Self::InForce(InForceError::File(error)) => error.hint(),
-            Self::InForce(_) | Self::Undone { .. } => None,
+            Self::InForce(error) => error.hint(),
+            Self::Undone { .. } => None,
         }
     }
 

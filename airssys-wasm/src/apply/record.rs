@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config_file::ConfigError;
 use crate::deploy::{RecordError, Records, Source};
+use crate::hint::{Act, Hint};
 use crate::registry::sealed::{self, Unsound};
 use crate::registry::{StoreError, files};
 use crate::state::durable::{StateError, StateFile};
@@ -34,7 +35,7 @@ pub enum InForceError {
     #[error(transparent)]
     File(#[from] StoreError),
     /// The file is not what was written, or makes no sense.
-    #[error("the topology in force cannot be known: {}: {detail}; hint: put the newest copy of it back, or remove it: the next start is then with the topology's file, and what was applied and is not in that file is lost; `airssys run --as-written` also forgets what was deployed", .path.display())]
+    #[error("the topology in force cannot be known: {}: {detail}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -42,10 +43,7 @@ pub enum InForceError {
         detail: String,
     },
     /// What is in force is not what it was: a release or a folder that it names is gone.
-    #[error(
-        "the topology in force cannot be used any more: {}; hint: bring it back, apply a topology without it while no host runs (`airssys apply FILE`), or start with a file as it is written (`airssys run FILE --as-written`)",
-        .0.what
-    )]
+    #[error("the topology in force cannot be used any more: {}", .0.what)]
     Unusable(#[source] ConfigError),
     /// It cannot be written as text.
     #[error(transparent)]
@@ -56,6 +54,29 @@ pub enum InForceError {
     /// The records of deployments.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+impl InForceError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Damaged { .. } => Some(
+                Hint::from("put the newest copy of it back, or remove it: the next start is then with the topology's file, and what was applied and is not in that file is lost; ")
+                    .act(Act::ForgetDeployed),
+            ),
+            Self::Unusable(_) => Some(without_it()),
+            Self::NotText(error) => Some(error.hint()),
+            Self::State(error) => Some(error.hint()),
+            Self::Record(error) => error.hint(),
+        }
+    }
+}
+
+/// What to do where the topology in force names what is gone.
+fn without_it() -> Hint {
+    Hint::from("bring it back, ").act(Act::ApplyOther).words(", or ").act(Act::StartAsWritten)
 }
 
 /// What is in force.
@@ -185,7 +206,7 @@ fn of_text(ledger: &Ledger, text: &str, data: &Path) -> Result<Topology, ConfigE
             return;
         }
         if let Some(why) = &mut Arc::make_mut(node).release.gone {
-            why.hint = "bring it back, apply a topology that names another one (`airssys apply FILE`), or start with a file as it is written (`airssys run FILE --as-written`)".to_owned();
+            why.hint = without_it();
         }
     });
     Ok(topology)
@@ -478,8 +499,8 @@ mod tests {
         ledger.write(Written::new(gone.to_owned(), BTreeMap::new(), Vec::new())).unwrap();
         // What served may be kept, so that this is for the start to say.
         let found = in_force(data).unwrap().unwrap().topology;
-        let error = found.services().next().unwrap().release.gone().unwrap().to_string();
-        assert!(error.contains("/nowhere/a.wasm") && error.contains("--as-written"), "{error}");
+        let error = found.services().next().unwrap().release.gone().unwrap();
+        assert!(error.to_string().contains("/nowhere/a.wasm") && error.hint == without_it(), "{error}");
         ledger.write(Written::new("name = \"m\"\ncolour = 1\n".to_owned(), BTreeMap::new(), Vec::new())).unwrap();
         assert!(matches!(in_force(data), Err(InForceError::Unusable(_))));
         ledger.write(Written::new(gone.to_owned(), BTreeMap::new(), Vec::new())).unwrap();
@@ -495,7 +516,7 @@ mod tests {
         let error = in_force(data).unwrap_err().to_string();
         assert!(error.contains("\"a\" stands there twice"), "{error}");
         std::fs::write(ledger.path(), "{").unwrap();
-        let error = in_force(data).unwrap_err().to_string();
-        assert!(error.contains(FILE) && error.contains("--as-written"), "{error}");
+        let error = in_force(data).unwrap_err();
+        assert!(error.to_string().contains(FILE) && error.hint().is_some(), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::Recovery;
+use crate::hint::{Act, Hint};
 use crate::registry::sealed::{self, Unsound};
 use crate::registry::{StoreError, files};
 use crate::unique;
@@ -28,13 +29,29 @@ pub enum StopsError {
     #[error(transparent)]
     File(#[from] StoreError),
     /// The file is not what was written, or makes no sense.
-    #[error("which services were stopped cannot be known: {}: {detail}; hint: put the newest copy of it back, or remove it: the next start then starts all services, and `airssys stop SERVICE` stops one again", .path.display())]
+    #[error("which services were stopped cannot be known: {}: {detail}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         detail: String,
     },
+}
+
+impl StopsError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Damaged { .. } => Some(
+                Hint::from(
+                    "put the newest copy of it back, or remove it: the next start then starts all services, and ",
+                )
+                .act(Act::StopAgain),
+            ),
+        }
+    }
 }
 
 /// The file.

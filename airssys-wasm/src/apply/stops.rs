@@ -45,8 +45,7 @@ impl StopError {
         match self {
             Self::NoSuchService { .. } => Some(Act::ListServices.into()),
             Self::UnderWay => Some("try again when it is over".into()),
-            Self::NotKept(StopsError::File(error)) => error.hint(),
-            Self::NotKept(StopsError::Damaged { .. }) => None,
+            Self::NotKept(error) => error.hint(),
             Self::NotStarted { service, .. } => {
                 Some(Hint::from(Act::ReadLog { service: service.clone() }).words("; deploy a release that does"))
             }

@@ -83,7 +83,7 @@ impl SocketAddress {
 /// A text that is no socket address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no socket address; hint: write IP:PORT, with '*' for any, such as \"127.0.0.1:5432\" or \"[::1]:*\"; names are not understood"
+    "{text:?} is no socket address: that is IP:PORT, with '*' for any, such as \"127.0.0.1:5432\" or \"[::1]:*\"; names are not understood"
 )]
 pub(crate) struct SocketAddressError {
     text: String,

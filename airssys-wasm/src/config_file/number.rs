@@ -17,7 +17,7 @@ pub(crate) fn out_of_range(
     match place(&source.text, named, tables, out.key()) {
         Some(place) => source.error(&place, out.to_string(), out.hint()),
         // It was read from there, so it is there.
-        None => ConfigError { path: source.path.clone(), at: None, what: out.to_string(), hint: out.hint() },
+        None => ConfigError::whole(&source.path, out.to_string(), out.hint()),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::intent::{self, Intent, SetId};
 use super::recovery::Recovery;
 use super::source::Source;
+use crate::hint::{Act, Hint};
 use crate::registry::StoreError;
 use crate::registry::sealed::Unsound;
 
@@ -202,7 +203,7 @@ pub enum RecordError {
     #[error(transparent)]
     File(#[from] StoreError),
     /// It is not what was written, or makes no sense.
-    #[error("what was deployed cannot be known: {}: {detail}; hint: {}", .path.display(), Remedy(.path))]
+    #[error("what was deployed cannot be known: {}: {detail}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -210,9 +211,7 @@ pub enum RecordError {
         detail: String,
     },
     /// No more deployments of a service can be counted.
-    #[error(
-        "{service}: {ended} deployments have ended, and no more are counted; hint: `airssys run --as-written` forgets what was deployed"
-    )]
+    #[error("{service}: {ended} deployments have ended, and no more are counted")]
     Full {
         /// The service.
         service: String,
@@ -221,23 +220,28 @@ pub enum RecordError {
     },
 }
 
-/// What to do about a damaged file, and what is lost by it.
-struct Remedy<'a>(&'a Path);
-
-impl std::fmt::Display for Remedy<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("put the newest copy of it back, or remove it: ")?;
-        let is_intent = self.0.to_str().is_some_and(|path| path.ends_with(intent::SUFFIX));
-        f.write_str(if is_intent {
-            "a deployment that was cut off is then as if it had not begun"
-        } else {
-            "the service then starts with the release that the topology names, and its history and its way back are lost"
-        })?;
-        f.write_str("; `airssys run --as-written` forgets what was deployed of all services")
-    }
-}
-
 impl RecordError {
+    /// What to do about it, and what is lost by that.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let hint = match self {
+            Self::File(error) => return error.hint(),
+            Self::Damaged { path, .. } => {
+                let is_intent = path.to_str().is_some_and(|path| path.ends_with(intent::SUFFIX));
+                let lost = if is_intent {
+                    "a deployment that was cut off is then as if it had not begun"
+                } else {
+                    "the service then starts with the release that the topology names, and its history and its way back are lost"
+                };
+                Hint::from(format!("put the newest copy of it back, or remove it: {lost}; "))
+                    .act(Act::ForgetDeployed)
+                    .words(" of all services")
+            }
+            Self::Full { .. } => Act::ForgetDeployed.into(),
+        };
+        Some(hint)
+    }
+
     pub(super) fn of(path: &Path, unsound: Unsound) -> Self {
         match unsound {
             Unsound::File(error) => Self::File(error),

@@ -1,9 +1,10 @@
 //! What a start tells of the data folder that it found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::intent::Step;
 use super::source::Source;
+use crate::hint::{Act, Hint};
 
 /// What a start found in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,32 +66,45 @@ pub enum Recovery {
     },
 }
 
+impl Recovery {
+    /// What can be done about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        let brings_in = |service: &str, written: &Path| {
+            Hint::from(Act::Deploy { service: service.to_owned(), release: written.display().to_string() })
+        };
+        Some(match self {
+            Self::Deployed { service, live, written } if live.lies_at(written) => {
+                brings_in(service, written).words(", ").act(Act::ForgetDeployed)
+            }
+            Self::Deployed { .. } => Act::ForgetDeployed.into(),
+            Self::Kept { .. } => "bring it back, or name another release".into(),
+            Self::Resumed { service, written, .. } => {
+                brings_in(service, written).words(", and so does a start after an end in order")
+            }
+            Self::Stopped { service, is_gone: false, .. } => Act::Start { service: service.clone() }.into(),
+            Self::Stopped { is_gone: true, .. } | Self::Finished { .. } | Self::RolledBack { .. } => return None,
+        })
+    }
+}
+
 impl std::fmt::Display for Recovery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Deployed { service, live, written } if live.published.is_none() && live.component == *written => {
-                write!(
-                    f,
-                    "{service}: served by {live}, which was deployed; another release lies there now; hint: `airssys deploy {service} {}` brings that in, `--as-written` forgets what was deployed",
-                    written.display()
-                )
+            Self::Deployed { service, live, written } if live.lies_at(written) => {
+                write!(f, "{service}: served by {live}, which was deployed; another release lies there now")
             }
-            Self::Kept { service, live, why } => write!(
-                f,
-                "{service}: served by {live}, as before; what the topology names cannot be used: {why}; hint: bring it back, or name another release"
-            ),
-            Self::Resumed { service, live, written } => write!(
-                f,
-                "{service}: served by {live}, as when the host was killed; another release lies there now; hint: `airssys deploy {service} {}` brings that in, and so does a start after an end in order",
-                written.display()
-            ),
-            Self::Deployed { service, live, written } => write!(
-                f,
-                "{service}: served by {live}, which was deployed; the topology says {}; hint: `--as-written` forgets what was deployed",
-                written.display()
-            ),
+            Self::Kept { service, live, why } => {
+                write!(f, "{service}: served by {live}, as before; what the topology names cannot be used: {why}")
+            }
+            Self::Resumed { service, live, .. } => {
+                write!(f, "{service}: served by {live}, as when the host was killed; another release lies there now")
+            }
+            Self::Deployed { service, live, written } => {
+                write!(f, "{service}: served by {live}, which was deployed; the topology says {}", written.display())
+            }
             Self::Stopped { service, since, is_gone: false } => {
-                write!(f, "{service}: stopped by an operator since {since}; hint: `airssys start {service}` starts it")
+                write!(f, "{service}: stopped by an operator since {since}")
             }
             Self::Stopped { service, since, is_gone: true } => {
                 write!(

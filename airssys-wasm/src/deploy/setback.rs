@@ -96,6 +96,7 @@ impl Setback {
             Self::Behind { .. } => Some("try it with less traffic, or with another strategy".into()),
             Self::TooFew { .. } => Some("ask for fewer, or for more time".into()),
             Self::Stopped => Some("start the service first".into()),
+            Self::NotStarted(crash) | Self::Crashed(crash) => crash.hint(),
             _ => None,
         }
     }

@@ -41,6 +41,11 @@ impl Source {
         self.published.is_some() || self.kept.is_some()
     }
 
+    /// Whether it is what was found at a path, and not a release of the store.
+    pub(super) fn lies_at(&self, path: &Path) -> bool {
+        self.published.is_none() && self.component == *path
+    }
+
     /// The digests of what the data folder keeps of it.
     pub(super) fn digests(&self) -> impl Iterator<Item = String> {
         let kept = self.kept.iter();

@@ -76,9 +76,9 @@ impl TemplateError {
             Self::NoComponent { hint, .. } => Some(hint.clone()),
             Self::Invalid { .. } => Some("build it again".into()),
             Self::Unsupported { obstacles, .. } => {
-                let mut hints: Vec<String> = obstacles.iter().map(Obstacle::hint).collect();
+                let mut hints: Vec<Hint> = obstacles.iter().map(Obstacle::hint).collect();
                 hints.dedup();
-                Some(hints.join("; ").into())
+                hints.into_iter().reduce(Hint::and)
             }
             Self::Damaged { .. } => Some("publish the release again from the same files, which mends it".into()),
             Self::Engine(error) => error.hint(),

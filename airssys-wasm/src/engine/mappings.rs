@@ -28,9 +28,7 @@ pub(crate) struct InstancePermit(Arc<Instances>, usize);
 
 /// As many instances live as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{most} instances live, which is the most that {mappings} memory mappings allow; hint: raise vm.max_map_count (sysctl), or let fewer keyed actors be awake"
-)]
+#[error("{most} instances live, which is the most that {mappings} memory mappings (vm.max_map_count of sysctl) allow")]
 pub(crate) struct TooManyInstances {
     most: usize,
     mappings: usize,

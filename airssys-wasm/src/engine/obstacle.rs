@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::contract::HANDLER;
+use crate::hint::{Act, Hint};
 use crate::limits::{Limits, MOST_SYNC_STACK, OutOfRange};
 use crate::schema::{Schema, size_text};
 
@@ -119,8 +120,8 @@ impl Obstacle {
 
     /// What to do about it.
     #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
+    pub fn hint(&self) -> Hint {
+        let words = match self {
             Self::Feature { name } => {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
             }
@@ -152,13 +153,14 @@ impl Obstacle {
                 "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned()
             }
             Self::NoHandler { found } if found.is_empty() => {
-                "write it with the SDK (`airssys new`), or export the handler interface".to_owned()
+                return Hint::from(Act::WriteNew).words(", or export the handler interface");
             }
             Self::NoHandler { .. } | Self::Export { .. } | Self::Import { why: Absence::Shape { .. }, .. } => {
                 "build it with the SDK that belongs to this host".to_owned()
             }
             Self::Unknown { .. } => "build it without what the engine names".to_owned(),
-        }
+        };
+        words.into()
     }
 }
 

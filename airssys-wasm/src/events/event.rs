@@ -239,7 +239,7 @@ impl Display for Kind {
 
 /// There is no kind with this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kind of event {name:?}; hint: the kinds are {}", names())]
+#[error("there is no kind of event {name:?}: the kinds are {}", names())]
 pub struct NoSuchKind {
     /// What was asked for.
     pub name: String,

@@ -30,15 +30,10 @@ impl Draft {
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let Found { component, manifest, source } = Found::at(path)?;
         let Some(source) = source else {
-            return Err(StoreError::Manifest(ConfigError {
-                path: path.to_owned(),
-                at: None,
-                what: "has no description, and a published release has a name and a version".to_owned(),
-                hint: format!(
-                    "write {} with at least: name = \"echo\" and version = \"0.1.0\"",
-                    path.with_extension("toml").display()
-                ),
-            }));
+            let what = "has no description, and a published release has a name and a version";
+            let beside = path.with_extension("toml");
+            let hint = format!("write {} with at least: name = \"echo\" and version = \"0.1.0\"", beside.display());
+            return Err(StoreError::Manifest(ConfigError::whole(path, what, hint)));
         };
         Self::checked(read_component(&component)?, &component, manifest, source)
     }
@@ -57,9 +52,7 @@ impl Draft {
     }
 
     fn checked(binary: Vec<u8>, component: &Path, manifest: Manifest, source: Source) -> Result<Self, StoreError> {
-        let refused = |what: String, hint: &str| {
-            StoreError::Manifest(ConfigError { path: source.path.clone(), at: None, what, hint: hint.to_owned() })
-        };
+        let refused = |what: String, hint: &str| StoreError::Manifest(ConfigError::whole(&source.path, what, hint));
         if source.text.len() > MAX_MANIFEST {
             let what = format!("has {} bytes; the most is {MAX_MANIFEST}", source.text.len());
             return Err(refused(what, "is it the right file?"));

@@ -124,16 +124,16 @@ impl std::fmt::Display for Has<'_> {
     }
 }
 
-fn io_hint(error: &io::Error) -> &'static str {
+fn io_hint(error: &io::Error) -> Hint {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room, or raise the limit, and try again; the releases that were there are whole"
+            "make room, or raise the limit, and try again; the releases that were there are whole".into()
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "name a data folder that you may write to with --data"
+            Hint::from(Act::DataFolder).words(" that you may write to")
         }
-        ErrorKind::NotADirectory => "name a folder with --data, not a file",
-        _ => "look at the path and its permissions",
+        ErrorKind::NotADirectory => Hint::from(Act::DataFolder).words(", not a file"),
+        _ => "look at the path and its permissions".into(),
     }
 }
 
@@ -143,8 +143,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Reference(_) => "write NAME@VERSION, such as pricing@1.2.0".into(),
-            Self::Manifest(error) if error.hint.is_empty() => return None,
-            Self::Manifest(error) => error.hint.clone().into(),
+            Self::Manifest(error) => return error.hint(),
             Self::Component(error) => return error.hint(),
             Self::NoSuchRelease { known, .. } if known.is_empty() => Hint::from("there are none; ").act(Act::Publish),
             Self::NoSuchRelease { known, .. } => format!("there is {}", known.join(", ")).into(),
@@ -161,7 +160,7 @@ impl StoreError {
                     .act(Act::StartAsWritten)
             }
             Self::Rebuilt { .. } => "try again when it is built".into(),
-            Self::File { source, .. } => io_hint(source).into(),
+            Self::File { source, .. } => io_hint(source),
         };
         Some(hint)
     }

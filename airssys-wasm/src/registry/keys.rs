@@ -48,25 +48,25 @@ pub struct Signature {
 #[non_exhaustive]
 pub enum KeyError {
     /// A text is no public key.
-    #[error("{text:?} is no public key; hint: `airssys keygen` prints one: {PUBLIC} and 64 hexadecimal digits")]
+    #[error("{text:?} is no public key, which is {PUBLIC} and 64 hexadecimal digits")]
     Public {
         /// What was there.
         text: String,
     },
     /// A file holds no private key. What it holds is not said.
-    #[error("{} holds no private key; hint: name the file that `airssys keygen` wrote", .path.display())]
+    #[error("{} holds no private key", .path.display())]
     Secret {
         /// The file.
         path: PathBuf,
     },
     /// There is something already where the key should be written.
-    #[error("{} is there already; hint: a key is never overwritten: name another file with --out", .path.display())]
+    #[error("{} is there already", .path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The file cannot be read or written.
-    #[error("cannot {action} {}: {source}; hint: look at the path and its permissions", .path.display())]
+    #[error("cannot {action} {}: {source}", .path.display())]
     File {
         /// `read` or `write`.
         action: &'static str,
@@ -76,8 +76,22 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The system gives no random bytes.
-    #[error("there is no randomness to make a key of: {0}; hint: look at the system's /dev/urandom")]
+    #[error("there is no randomness to make a key of: {0}")]
     Random(io::Error),
+}
+
+impl KeyError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::Public { .. } => Act::MakeKey.into(),
+            Self::Secret { .. } => Act::NameKey.into(),
+            Self::Exists { .. } => Hint::from("a key is never overwritten: ").act(Act::NewFile),
+            Self::File { .. } => "look at the path and its permissions".into(),
+            Self::Random(_) => "look at the system's /dev/urandom".into(),
+        }
+    }
 }
 
 /// Why a release may not be used where only some keys are trusted.

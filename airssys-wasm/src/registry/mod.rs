@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config_file::{ConfigError, Source};
+use crate::hint::Act;
 
 /// The file that describes a component.
 pub(crate) const MANIFEST: &str = "Component.toml";
@@ -142,12 +143,8 @@ impl Found {
             return Self::in_folder(path);
         }
         if !path.is_file() {
-            return Err(ConfigError {
-                path: path.to_owned(),
-                at: None,
-                what: "is not there".to_owned(),
-                hint: "a release is a folder with a Component.toml, or a .wasm file".to_owned(),
-            });
+            let hint = "a release is a folder with a Component.toml, or a .wasm file";
+            return Err(ConfigError::whole(path, "is not there", hint));
         }
         let beside = path.with_extension("toml");
         let component = path.to_owned();
@@ -170,12 +167,10 @@ impl Found {
             absolute.ancestors().take(LEVELS_UP).map(|above| above.join(BUILT).join(&name)).find(|file| file.is_file());
         match found {
             Some(component) => Ok(Self { component, manifest, source: Some(source) }),
-            None => Err(ConfigError {
-                path: folder.to_owned(),
-                at: None,
-                what: format!("is not built: there is no {BUILT}/{name} here or above"),
-                hint: format!("run `airssys build {}`", folder.display()),
-            }),
+            None => {
+                let what = format!("is not built: there is no {BUILT}/{name} here or above");
+                Err(ConfigError::whole(folder, what, Act::Build { folder: folder.display().to_string() }))
+            }
         }
     }
 }

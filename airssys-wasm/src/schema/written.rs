@@ -61,11 +61,11 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let size = bytesize::ByteSize::from_str(&text).map_err(|error| {
-            D::Error::custom(format!("{text:?} is no number of bytes ({error}); hint: write it like \"32MiB\""))
+            D::Error::custom(format!("{text:?} is no number of bytes ({error}): it is written like \"32MiB\""))
         })?;
         // What does not fit into 64 bits comes as the largest number that does.
         if size.as_u64() > MOST_BYTES {
-            return Err(D::Error::custom(format!("{text:?} is more than 8 EiB; hint: write it like \"32MiB\"")));
+            return Err(D::Error::custom(format!("{text:?} is more than 8 EiB: it is written like \"32MiB\"")));
         }
         Ok(Self(size.as_u64()))
     }
@@ -131,9 +131,7 @@ impl<'de> Deserialize<'de> for Humane {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_time(&text).map(Self).map_err(|error| {
-            D::Error::custom(format!(
-                "{text:?} is no length of time ({error}); hint: write it like \"5s\" or \"250ms\""
-            ))
+            D::Error::custom(format!("{text:?} is no length of time ({error}): it is written like \"5s\" or \"250ms\""))
         })
     }
 }
@@ -176,7 +174,7 @@ pub(crate) trait Words: Copy + PartialEq + 'static {
     /// What the value is, for the error.
     const WHAT: &'static str;
     /// What it may be, for the error.
-    const HINT: &'static str;
+    const LIST: &'static str;
     /// Each word with what it means; the first one stands for what has none.
     const ALL: &'static [(&'static str, Self)];
 
@@ -207,7 +205,7 @@ impl<'de, T: Words> Deserialize<'de> for Word<T> {
         known
             .or_else(|| T::other(&text))
             .map(Self)
-            .ok_or_else(|| D::Error::custom(format!("{text:?} is no {}; hint: it is one of {}", T::WHAT, T::HINT)))
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is no {}: it is one of {}", T::WHAT, T::LIST)))
     }
 }
 

@@ -5,9 +5,7 @@
 #[non_exhaustive]
 pub(crate) enum Full {
     /// In the state of this address.
-    #[error(
-        "the state would have {bytes} bytes, and {most} is the most; hint: raise the limit `state` of the service, or delete keys"
-    )]
+    #[error("the state would have {bytes} bytes, and {most} is the most, as the limit `state` of the service says")]
     State {
         /// What it would come to.
         bytes: u64,
@@ -16,7 +14,7 @@ pub(crate) enum Full {
     },
     /// In all states in memory of the service together.
     #[error(
-        "all states of the service together would have {bytes} bytes, and {most} is the most; hint: raise the limit `all_state` of the service, or delete keys"
+        "all states of the service together would have {bytes} bytes, and {most} is the most, as the limit `all_state` of it says"
     )]
     Service {
         /// What it would come to, with 256 bytes for each state.
@@ -26,7 +24,7 @@ pub(crate) enum Full {
     },
     /// In all durable states of the data folder together.
     #[error(
-        "all durable state together would have {bytes} bytes, and {most} is the most; hint: raise `durable_state` in `[settings]`, or delete keys"
+        "all durable state together would have {bytes} bytes, and {most} is the most, as `durable_state` in `[settings]` says"
     )]
     Together {
         /// What it would come to.
@@ -41,7 +39,7 @@ pub(crate) enum Full {
 pub(crate) enum IncrementError {
     /// It holds something else than a number.
     #[error(
-        "the value of the key {key:?} is no counter: it has {length} bytes, and a counter has 8, the lowest first; hint: a key that `set` has written cannot be incremented"
+        "the value of the key {key:?} is no counter: it has {length} bytes, and a counter has 8, the lowest first; one that `set` has written is none"
     )]
     NotANumber {
         /// The key.

@@ -22,7 +22,7 @@ const BEGINNING: u64 = 0;
 
 /// A listing that cannot go on: its cursor is older than the last ones that were given out, and its key is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor {cursor} is not known (any more); hint: begin the listing anew, without a cursor")]
+#[error("the cursor {cursor} is not known (any more): a listing begins without one")]
 pub(crate) struct UnknownCursor {
     /// What was given.
     pub(super) cursor: u64,

@@ -90,7 +90,7 @@ pub(crate) const FILES: &[Key] = keys! {
 };
 
 const COMPONENT: &[Key] = keys! {
-    "name": "name", "required", "the component; also the file that `airssys build` writes. `airssys build` takes letters, digits, `-` and `_` only";
+    "name": "name", "required", "the component; also the name of the file that a build writes. A build takes letters, digits, `-` and `_` only";
     "version": "text", "required", "three numbers, as in semantic versioning";
     "description": "text", "empty", "for people";
     "component": "path", "found, see below", "the binary";
@@ -102,7 +102,7 @@ const COMPONENT: &[Key] = keys! {
     "lane": "word", "`\"async\"`", "how its guest is called: `async`, or `sync`. See below";
     "limits": "table", "see below", "what it needs";
     "requests": "table", "nothing", "what it asks for";
-    "build": "table", "see below", "for `airssys build` alone";
+    "build": "table", "see below", "for the build alone";
 };
 
 /// By what the number of a key of one of these tables is outside of what it may be.

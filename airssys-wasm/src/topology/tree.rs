@@ -143,7 +143,7 @@ schema! {
 
 impl Words for Strategy {
     const WHAT: &'static str = "strategy";
-    const HINT: &'static str = "one-for-one, one-for-all, rest-for-one";
+    const LIST: &'static str = "one-for-one, one-for-all, rest-for-one";
     const ALL: &'static [(&'static str, Self)] = &[
         ("one-for-one", Self::OneForOne),
         ("one-for-all", Self::OneForAll),
@@ -154,7 +154,7 @@ impl Words for Strategy {
 
 impl Words for AutoShutdown {
     const WHAT: &'static str = "auto-shutdown";
-    const HINT: &'static str = "never, any, all";
+    const LIST: &'static str = "never, any, all";
     const ALL: &'static [(&'static str, Self)] = &[("never", Self::Never), ("any", Self::Any), ("all", Self::All)];
 }
 

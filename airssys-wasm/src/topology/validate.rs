@@ -16,10 +16,10 @@ use super::{range, written};
 use crate::address::{Address, is_service_name};
 use crate::capability::Baseline;
 use crate::config_file::{ConfigError, Source, parse_all};
-use crate::registry::{Reference, Release, Store};
+use crate::hint::Act;
+use crate::registry::{PublicKey, Reference, Release, Store};
 use crate::schema::Schema;
 use crate::settings::{Keeping, KeyedRules, Multiplicity, SpawnedRules, WrittenSpawned};
-use crate::shown::part_hint;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +34,7 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let mut settings = TopologySettings::default();
     let asked = &written.settings;
     settings.take(asked);
-    settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| parse_all(source, keys)).transpose()?;
+    settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| trusted(source, keys)).transpose()?;
     let mut root_flags = RootSpec::default();
     root_flags.take(&written.root);
     check_flags(source, &written.name.span(), &root_flags)?;
@@ -42,6 +42,10 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let topology = Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children };
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
+}
+
+fn trusted(source: &Source, keys: &[Spanned<String>]) -> Result<Vec<PublicKey>, ConfigError> {
+    parse_all(source, keys).map_err(|error| ConfigError { hint: Act::MakeKey.into(), ..error })
 }
 
 fn children(
@@ -98,11 +102,7 @@ fn check_backoff(source: &Source, at: &Range<usize>, backoff: Backoff) -> Result
 
 /// What the supervisor itself would refuse is refused here, where it can be shown.
 fn check_flags(source: &Source, at: &Range<usize>, flags: &RootSpec) -> Result<(), ConfigError> {
-    flags.spec().validate().map_err(|error| {
-        let said = error.to_string();
-        let (what, hint) = part_hint(&said);
-        source.error(at, what, hint.unwrap_or_default())
-    })
+    flags.spec().validate().map_err(|error| source.error(at, error.to_string(), error.hint()))
 }
 
 fn check_significant(
@@ -180,10 +180,9 @@ fn release(source: &Source, data_folder: Option<&Path>, written: &Spanned<PathBu
         let what = format!("{reference:?} is a published release, and no data folder was named to find it in");
         return Err(source.error(&written.span(), what, "name the data folder, or write the path of a release"));
     };
-    Store::open(data_folder).and_then(|store| store.resolve(reference)).map_err(|error| {
-        let hint = error.hint().map(|hint| hint.to_string()).unwrap_or_default();
-        source.error(&written.span(), error.to_string(), hint)
-    })
+    Store::open(data_folder)
+        .and_then(|store| store.resolve(reference))
+        .map_err(|error| source.error(&written.span(), error.to_string(), error.hint().unwrap_or_default()))
 }
 
 /// A release as it is named from everywhere.

@@ -8,13 +8,22 @@ use toml::{Table, Value};
 
 use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::capability::{Access, Randomness};
+use crate::hint::Hint;
 use crate::schema::{Schema, Words, size_text};
 use crate::settings::{Keeping, Multiplicity};
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the path {} is no UTF-8, and cannot be written into a topology; hint: give it another name", .0.display())]
+#[error("the path {} is no UTF-8, and cannot be written into a topology", .0.display())]
 pub struct NotText(pub PathBuf);
+
+impl NotText {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Hint {
+        "give it another name".into()
+    }
+}
 
 impl Topology {
     /// The text of an `airssys.toml` that means the same. Its paths are absolute, so it may stand in any folder.

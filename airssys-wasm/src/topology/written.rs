@@ -118,14 +118,14 @@ fn read() -> Access {
 
 impl Words for Restart {
     const WHAT: &'static str = "restart type";
-    const HINT: &'static str = "permanent, transient, temporary";
+    const LIST: &'static str = "permanent, transient, temporary";
     const ALL: &'static [(&'static str, Self)] =
         &[("permanent", Self::Permanent), ("transient", Self::Transient), ("temporary", Self::Temporary)];
 }
 
 impl Words for Shutdown {
     const WHAT: &'static str = "shutdown";
-    const HINT: &'static str = "brutal-kill, infinity, or a length of time such as \"5s\"";
+    const LIST: &'static str = "brutal-kill, infinity, or a length of time such as \"5s\"";
     const ALL: &'static [(&'static str, Self)] = &[("brutal-kill", Self::BrutalKill), ("infinity", Self::Infinity)];
 
     fn other(text: &str) -> Option<Self> {
@@ -139,7 +139,7 @@ impl Words for Shutdown {
 
 impl Words for Clocks {
     const WHAT: &'static str = "setting of the clocks";
-    const HINT: &'static str = "real, none, or a step above zero such as \"1s\"";
+    const LIST: &'static str = "real, none, or a step above zero such as \"1s\"";
     const ALL: &'static [(&'static str, Self)] = &[("real", Self::Real), ("none", Self::None)];
 
     fn other(text: &str) -> Option<Self> {
@@ -153,7 +153,7 @@ impl Words for Clocks {
 
 impl Words for Randomness {
     const WHAT: &'static str = "setting of the randomness";
-    const HINT: &'static str = "real, none, or a table such as { seed = 42 }";
+    const LIST: &'static str = "real, none, or a table such as { seed = 42 }";
     const ALL: &'static [(&'static str, Self)] = &[("real", Self::Real), ("none", Self::None)];
 }
 
@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for Chance {
             type Value = Chance;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(Randomness::HINT)
+                f.write_str(Randomness::LIST)
             }
 
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Chance, E> {

@@ -31,24 +31,9 @@ fn text(services: &[ServiceStatus]) -> String {
     let rows: Vec<Vec<String>> =
         std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(services.iter().map(row)).collect();
     let mut text = output::table(&rows);
-    for of in services.iter().filter(|of| !of.damage.is_empty()) {
-        text.push_str(&damage(of));
+    for damage in output::damage(services) {
+        text.push_str(&format!("\n{damage}\n"));
     }
-    text
-}
-
-/// What is damaged of a service's state, and what to do about it.
-fn damage(of: &ServiceStatus) -> String {
-    const TOLD: usize = 5;
-    let told = of.damage.iter().take(TOLD);
-    let mut text: String = told.map(|says| format!("\n{}: {}", of.service, output::printable(says))).collect();
-    if of.damage.len() > TOLD {
-        text.push_str(&format!("\n{}: and {} more", of.service, of.damage.len() - TOLD));
-    }
-    text.push_str(&format!(
-        "\nhint: `airssys state forget {0}`, with /KEY where it has keys, lets it begin anew; with the host stopped `airssys state verify` names all and copies out what is left, and `airssys state load {0}` puts a dump back\n",
-        of.service
-    ));
     text
 }
 

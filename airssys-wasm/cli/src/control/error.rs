@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use airssys_wasm::shown::part_hint;
-
 use super::protocol::{MAX_BODY, Refusal};
 use crate::explain::Explain;
 use crate::output::{Exit, Problem};
@@ -61,14 +59,6 @@ impl Explain for ControlError {
         }
     }
 
-    fn quotes_guests(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => QUOTING.contains(&refusal.code.as_str()),
-            Self::Problem(problem) => problem.quotes_guests(),
-            _ => false,
-        }
-    }
-
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoHost { data } => {
@@ -104,14 +94,8 @@ impl Explain for ControlError {
     }
 }
 
-/// The codes whose text has something in it that a guest may have said.
-const QUOTING: [&str; 6] = ["fault", "crashed", "dropped", "rejected", "rolled-back", "undone"];
-
-/// What to do about the codes that are known here; the text of others has its hint in it.
+/// What to do about the codes that are known here, where the host says nothing about it.
 fn refused(refusal: &Refusal) -> Option<&'static str> {
-    if part_hint(&refusal.message).1.is_some() && !QUOTING.contains(&refusal.code.as_str()) {
-        return None;
-    }
     Some(match refusal.code.as_str() {
         "no-such-service" => "`airssys ps` lists the services",
         "undone" => "the host's log tells more; mend what did not come about, and apply it again",

@@ -248,10 +248,7 @@ async fn topology_at(host: &Host, path: String) -> Result<Topology, Refusal> {
     let data = host.data.clone();
     let read = airssys_wasm::blocking::spawn(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
-    read.map_err(|mut error| {
-        let hint = std::mem::take(&mut error.hint);
-        Refusal::new("bad-topology", error).hint(hint)
-    })
+    read.map_err(|error| Refusal::new("bad-topology", &error).hinted(error.hint().as_ref()))
 }
 
 fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
@@ -261,7 +258,7 @@ fn find(release: &str, data: &Path) -> Result<Release, Refusal> {
     }
     Release::find(Path::new(release)).map_err(|error| {
         let told = format!("the release {} {}", error.path.display(), error.what);
-        Refusal::new("no-such-release", told).hint(error.hint)
+        Refusal::new("no-such-release", told).hinted(error.hint().as_ref())
     })
 }
 
@@ -408,11 +405,11 @@ impl From<ReplayError> for Refusal {
 
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
-        let kind = match &error {
-            CallError::Fault(fault) => Some(fault.code().to_owned()),
-            CallError::Crashed(crash) => Some(crash.code().to_owned()),
-            _ => None,
+        let (kind, hint) = match &error {
+            CallError::Fault(fault) => (Some(fault.code().to_owned()), None),
+            CallError::Crashed(crash) => (Some(crash.code().to_owned()), crash.hint()),
+            _ => (None, None),
         };
-        Self { kind, ..Self::new(error.code(), &error) }
+        Self { kind, ..Self::new(error.code(), &error).hinted(hint.as_ref()) }
     }
 }

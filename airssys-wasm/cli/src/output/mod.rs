@@ -2,6 +2,7 @@
 
 mod body;
 mod cache;
+mod damage;
 mod data;
 pub(crate) mod difference;
 mod exit;
@@ -20,6 +21,7 @@ use airssys_wasm::shown::shown_lines;
 
 pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
+pub(crate) use damage::damage;
 pub(crate) use data::DataArgs;
 pub(crate) use exit::{Exit, HELP as EXIT_CODES};
 pub(crate) use logging::{LogArgs, LogError};

@@ -114,7 +114,7 @@ fn is_input(error: &StoreError) -> bool {
     )
 }
 
-/// For those whose text has no hint of its own.
+/// For those that the library has no hint for.
 fn component_hint(error: &TemplateError) -> Option<&'static str> {
     match error {
         TemplateError::Read { .. } => Some("look at the path and its permissions; `airssys build` writes components"),
@@ -158,11 +158,6 @@ impl Explain for Problem {
         }
     }
 
-    fn quotes_guests(&self) -> bool {
-        // What a service said in its start.
-        matches!(self, Self::Runtime(RuntimeError::Start(_)))
-    }
-
     fn hint(&self) -> Option<String> {
         let component = match self {
             Self::Component(error)
@@ -186,13 +181,16 @@ impl Explain for Problem {
             }
             Self::Component(error) => return error.hint().as_ref().map(told),
             Self::Runtime(error) => return error.hint().as_ref().map(told),
-            Self::Store(error) | Self::InForce(InForceError::File(error)) => return error.hint().as_ref().map(told),
-            Self::Config(_) | Self::Key(_) | Self::State(_) => return None,
+            Self::Store(error) => return error.hint().as_ref().map(told),
+            Self::InForce(error) => return error.hint().as_ref().map(told),
+            Self::Config(error) => return error.hint().as_ref().map(told),
+            Self::Key(error) => return Some(told(&error.hint())),
+            Self::State(error) => return Some(told(&error.hint())),
             Self::OtherMesh { .. } => {
                 "give it a folder of its own with --data, or start over in this one with `airssys run --as-written`"
             }
             Self::NotGranted(found) => return Some(found.line.clone()),
-            Self::Json(_) | Self::InForce(_) => return None,
+            Self::Json(_) => return None,
         };
         Some(hint.to_owned())
     }

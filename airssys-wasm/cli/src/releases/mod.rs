@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     releases.retain(|record| args.name.as_ref().is_none_or(|name| *name == record.name));
     let lines: Vec<ReleaseLine> = releases.iter().map(ReleaseLine::new).collect();
     if args.json {
-        let damaged = damaged.iter().map(in_one_line).collect();
+        let damaged = damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect();
         output::print_json(&Report { releases: lines, damaged })?;
     } else if lines.is_empty() {
         note("there are none");
@@ -46,6 +46,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     }
     let mut damaged = damaged.into_iter();
     let Some(first) = damaged.next() else { return Ok(()) };
-    damaged.for_each(|another| note(&in_one_line(&another)));
+    damaged.for_each(|another| note(&in_one_line(&another, another.hint().as_ref())));
     Err(first.into())
 }

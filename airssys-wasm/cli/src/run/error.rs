@@ -47,15 +47,6 @@ impl Explain for RunError {
         }
     }
 
-    fn quotes_guests(&self) -> bool {
-        match self {
-            Self::Problem(error) => error.quotes_guests(),
-            Self::Control(error) => error.quotes_guests(),
-            Self::GaveUp(_) | Self::EndedEarly { .. } => true,
-            _ => false,
-        }
-    }
-
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Log(error) => return error.hint(),

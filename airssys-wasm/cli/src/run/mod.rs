@@ -27,6 +27,7 @@ use self::gave_up::GaveUp;
 use self::input::{Input, InputSpec};
 use self::signals::Signals;
 use self::summary::Summary;
+use crate::commands::in_one_line;
 use crate::control::{Claim, Control};
 use crate::explain::{note, note_lines};
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
@@ -181,7 +182,10 @@ async fn session(
         started = builder.start(topology) => Arc::new(started.map_err(Problem::from)?),
         () = signals.first() => return Err(RunError::NotUp),
     };
-    runtime.recoveries().iter().for_each(|recovery| note(&recovery.to_string()));
+    for recovery in runtime.recoveries() {
+        note(&in_one_line(recovery, recovery.hint().as_ref()));
+    }
+    output::damage(&runtime.services()).iter().for_each(|damage| note_lines(damage));
     let open = |claim| Control::open(claim, Arc::clone(&runtime), topology.name(), signals.asker());
     let control = match claim.map(open).transpose() {
         Ok(control) => control,

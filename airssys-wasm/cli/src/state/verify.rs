@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::StateCommandError;
 use super::surveyed;
+use crate::commands::in_one_line;
 use crate::explain::note;
 use crate::output::{self, Problem, printable};
 
@@ -87,8 +88,9 @@ fn has_records(data: &Path) -> bool {
 /// What is damaged of what was deployed and applied.
 fn records(data: &Path) -> Result<Vec<String>, StateCommandError> {
     let deployed = deploy::damage(data).map_err(|error| Problem::from(RuntimeError::from(error)))?;
-    let applied = apply::damage(data).map(|error| error.to_string());
-    Ok(deployed.iter().map(ToString::to_string).chain(applied).collect())
+    let deployed = deployed.iter().map(|error| in_one_line(error, error.hint().as_ref()));
+    let applied = apply::damage(data).map(|error| in_one_line(&error, error.hint().as_ref()));
+    Ok(deployed.chain(applied).collect())
 }
 
 fn report(data: &Path, survey: &Survey, records: Vec<String>, repair_to: Option<&Path>) -> Report {

@@ -2,6 +2,7 @@
 
 use super::super::record::MOST_ENDED;
 use super::*;
+use crate::hint::Act;
 
 fn source(name: &str, schema: u32) -> Source {
     Source {
@@ -162,8 +163,9 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     ] {
         assert!(said.contains(what), "{said}");
         std::fs::write(&path, said.replacen(what, with, 1)).unwrap();
-        let told = Records::open(Some(data.path())).unwrap_err().to_string();
-        assert!(told.contains("counter.json") && told.contains("remove it"), "{with}: {told}");
+        let told = Records::open(Some(data.path())).unwrap_err();
+        let hint = told.hint().unwrap().to_string();
+        assert!(told.to_string().contains("counter.json") && hint.contains("remove it"), "{with}: {told}; {hint}");
     }
     // The last one that is counted.
     std::fs::write(&path, said.replace("\"ended\":3", &format!("\"ended\":{MOST_ENDED}"))).unwrap();
@@ -174,8 +176,10 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
     page.begin(None).unwrap();
     std::fs::write(data.path().join("deployments/counter.json"), "{").unwrap();
-    let damaged = Records::open(Some(data.path())).unwrap_err().to_string();
-    assert!(damaged.contains("counter.json") && damaged.contains("--as-written"), "{damaged}");
+    let damaged = Records::open(Some(data.path())).unwrap_err();
+    let forgets = |act: &Act| if *act == Act::ForgetDeployed { "FORGET".to_owned() } else { act.to_string() };
+    assert!(damaged.to_string().contains("counter.json"), "{damaged}");
+    assert!(damaged.hint().unwrap().told(forgets).contains("FORGET"), "{damaged}");
     forget(data.path()).unwrap();
     assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
 }

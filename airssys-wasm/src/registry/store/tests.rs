@@ -304,7 +304,7 @@ fn a_folder_that_cannot_be_used_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let said = told(&Store::open(&file).unwrap_err());
-    assert!(said.contains("file/releases") && said.contains("hint: name a folder"), "{said}");
+    assert!(said.contains("file/releases") && said.contains("hint: name a data folder"), "{said}");
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("data/releases"), "").unwrap();
     assert!(Store::open(&folder.path().join("data")).is_err());

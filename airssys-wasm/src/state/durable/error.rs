@@ -3,18 +3,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::hint::{Act, Hint};
+
 /// Why durable state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// Another process has it open, or another mesh of this one.
-    #[error("the durable state `{}` is in use; hint: one host at a time runs on a data folder; stop it, or name another folder", .path.display())]
+    #[error("the durable state `{}` is in use", .path.display())]
     InUse {
         /// The file.
         path: PathBuf,
     },
     /// A newer airssys wrote it.
-    #[error("the durable state `{}` has format {format}, and this airssys knows {known}; hint: use the airssys that wrote it, or a newer one", .path.display())]
+    #[error("the durable state `{}` has format {format}, and this airssys knows {known}", .path.display())]
     NewerFormat {
         /// The file.
         path: PathBuf,
@@ -24,7 +26,7 @@ pub enum StateError {
         known: u64,
     },
     /// What is in it makes no sense.
-    #[error("the durable state `{}` is damaged: {detail}; hint: `airssys state verify` names all of it and copies out what is well; or put a copy of it back, or move the file away to begin with empty state", .path.display())]
+    #[error("the durable state `{}` is damaged: {detail}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -32,7 +34,7 @@ pub enum StateError {
         detail: String,
     },
     /// It was replaced by an older copy, or a part of it was.
-    #[error("the durable state `{}` is not what was written last: {detail}; hint: where a copy was put back on purpose, remove the file `{}`; otherwise put the newest copy back", .path.display(), .path.with_extension("mark").display())]
+    #[error("the durable state `{}` is not what was written last: {detail}", .path.display())]
     OlderCopy {
         /// The file.
         path: PathBuf,
@@ -40,7 +42,7 @@ pub enum StateError {
         detail: String,
     },
     /// The system refused to read or write it.
-    #[error("cannot {what} the durable state `{}`: {source}; hint: is the disk full, or is the folder another user's?", .path.display())]
+    #[error("cannot {what} the durable state `{}`: {source}", .path.display())]
     File {
         /// What was tried.
         what: &'static str,
@@ -52,6 +54,26 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::InUse { .. } => "one host at a time runs on a data folder; stop it, or name another folder".into(),
+            Self::NewerFormat { .. } => "use the airssys that wrote it, or a newer one".into(),
+            Self::Damaged { .. } => Hint::from(Act::VerifyState)
+                .words("; or put a copy of it back, or move the file away to begin with empty state"),
+            Self::OlderCopy { path, .. } => {
+                let mark = path.with_extension("mark");
+                format!(
+                    "where a copy was put back on purpose, remove the file `{}`; otherwise put the newest copy back",
+                    mark.display()
+                )
+                .into()
+            }
+            Self::File { .. } => "is the disk full, or is the folder another user's?".into(),
+        }
+    }
+
     /// What went wrong while `what` was tried with the file `path`.
     pub(super) fn of<E: Into<redb::Error>>(what: &'static str, path: &Path) -> impl Fn(E) -> Self {
         move |error| {

@@ -11,7 +11,7 @@ fn read(text: &str) -> Result<Topology, String> {
     let file = folder.path().join("airssys.toml");
     fs::write(&file, text).unwrap();
     let prefix = format!("{}/", folder.path().display());
-    Topology::read(&file).map_err(|error| error.to_string().replace(&prefix, ""))
+    Topology::read(&file).map_err(|error| format!("{error}\n{}", error.hint).replace(&prefix, ""))
 }
 
 fn names(nodes: &[Node]) -> Vec<String> {

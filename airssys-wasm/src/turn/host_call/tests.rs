@@ -122,6 +122,7 @@ any_of!(call_error: CallError {
     Crashed => crash().prop_map(CallError::Crashed),
     Dropped => text().prop_map(CallError::Dropped),
     Discarded => Just(CallError::Discarded),
+    Supervision => supervision_error().prop_map(CallError::Supervision),
 });
 
 any_of!(supervision_error: SupervisionError {

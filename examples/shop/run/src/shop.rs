@@ -40,7 +40,7 @@ fn behind(hint: Option<Hint>) -> String {
 #[non_exhaustive]
 pub enum ShopError {
     /// The topology is wrong, or a guest is not built.
-    #[error(transparent)]
+    #[error("{}{}", .0, behind(.0.hint()))]
     Topology(#[from] ConfigError),
     /// The mesh does not start.
     #[error("{}{}", .0, behind(.0.hint()))]
