@@ -85,7 +85,8 @@ pub(crate) struct Child {
 
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    by_key: HashMap<ChildKey, Child>,
+    /// Boxed: a table has room for up to twice as many as are in it.
+    by_key: HashMap<ChildKey, Box<Child>>,
     /// In start order.
     order: BTreeMap<Position, ChildKey>,
     by_id: HashMap<ChildId, ChildKey>,
@@ -119,7 +120,7 @@ impl Children {
             position,
             timer: None,
         };
-        self.by_key.insert(key, child);
+        self.by_key.insert(key, Box::new(child));
         key
     }
 
@@ -165,11 +166,11 @@ impl Children {
     }
 
     pub(crate) fn get(&self, key: ChildKey) -> Option<&Child> {
-        self.by_key.get(&key)
+        self.by_key.get(&key).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, key: ChildKey) -> Option<&mut Child> {
-        self.by_key.get_mut(&key)
+        self.by_key.get_mut(&key).map(Box::as_mut)
     }
 
     pub(crate) fn status(&self, key: ChildKey) -> Status {
@@ -209,7 +210,7 @@ impl Children {
 
     /// One that starts does so for somebody else; its time to start stays.
     pub(crate) fn starts_for(&mut self, key: ChildKey, whom: For) {
-        if let Some(Child { status: Status::Starting(wanted_for), .. }) = self.by_key.get_mut(&key) {
+        if let Some(Child { status: Status::Starting(wanted_for), .. }) = self.get_mut(key) {
             *wanted_for = whom;
         }
     }
@@ -273,7 +274,7 @@ impl Children {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ChildKey, &Child)> {
-        self.order.values().filter_map(|key| Some((*key, self.by_key.get(key)?)))
+        self.order.values().filter_map(|key| Some((*key, self.get(*key)?)))
     }
 
     pub(crate) fn live(&self) -> usize {

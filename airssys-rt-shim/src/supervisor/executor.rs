@@ -46,7 +46,8 @@ pub(crate) struct Executor {
     exit: ExitSlot,
     live_actors: Arc<LiveActors>,
     origin: Instant,
-    live: HashMap<ChildKey, Live>,
+    /// Boxed: a table has room for up to twice as many as are in it.
+    live: HashMap<ChildKey, Box<Live>>,
     actors: HashMap<ActorId, ChildKey>,
     waiting: HashMap<ReplyId, Waiting>,
     next_reply: u64,
@@ -203,7 +204,7 @@ impl Executor {
     fn ended(&mut self, actor: ActorId, fallback: ExitReason) -> Option<Event> {
         let child = self.actors.remove(&actor)?;
         self.live_actors.remove(actor);
-        let Live { generation, incarnation, id, kind, path, notice, .. } = self.live.remove(&child)?;
+        let Live { generation, incarnation, id, kind, path, notice, .. } = *self.live.remove(&child)?;
         let reason = incarnation.exit.get().unwrap_or(fallback);
         if reason.is_normal() {
             tracing::info!(child = %path, generation, %reason, "ended");
@@ -262,7 +263,8 @@ impl Executor {
             Ok(incarnation) => {
                 self.actors.insert(incarnation.cell.get_id(), child);
                 self.live_actors.add(incarnation.cell.clone());
-                self.live.insert(child, Live { generation, incarnation, id, kind, path, notice });
+                let live = Live { generation, incarnation, id, kind, path, notice };
+                self.live.insert(child, Box::new(live));
             }
             Err(failure) => {
                 tracing::warn!(child = %path, generation, reason = %failure, "was not spawned");
@@ -299,7 +301,7 @@ impl Executor {
         tracing::error!(child = %live.path, %actor, "was killed and does not go; it is left to itself");
         self.actors.remove(&actor);
         self.live_actors.remove(actor);
-        let Live { id, kind, path, generation, .. } = &live;
+        let Live { id, kind, path, generation, .. } = &*live;
         let child = Named { id, kind: *kind, path };
         self.up.record().tell(&News::Ended { child, generation: *generation, reason: &ExitReason::Killed });
         live.notice.fire(&ExitReason::Killed);
@@ -418,7 +420,8 @@ impl Drop for Executor {
             task.abort();
         }
         // Where this supervisor panicked or was killed: the next incarnation kills them before it starts any.
-        for Live { id, kind, path, generation, .. } in self.live.values() {
+        for live in self.live.values() {
+            let Live { id, kind, path, generation, .. } = &**live;
             let child = Named { id, kind: *kind, path };
             self.up.record().tell(&News::Ended { child, generation: *generation, reason: &ExitReason::Killed });
         }

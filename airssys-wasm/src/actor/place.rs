@@ -66,6 +66,8 @@ impl ServiceSpec {
         let left = Arc::new(AtomicUsize::new(places.len()));
         let several = places.len() > 1;
         let mut posts = Vec::with_capacity(places.len());
+        // As many as there are: a list that grows by itself has room for four.
+        placed.children.reserve_exact(places.len());
         for (member, (own, consumer)) in places.into_iter().enumerate() {
             let identity = identity(mesh, &service, own, consumer, &self.terms);
             let live = Live::new(Serving { template: Arc::clone(&self.template), identity });
