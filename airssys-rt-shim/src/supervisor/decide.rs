@@ -121,6 +121,11 @@ impl State {
         self.children.get(self.children.find(id)?).map(|child| child.spec.kind)
     }
 
+    /// Whether it is yet to be heard whether a child is ready.
+    pub(crate) fn is_starting(&self, child: ChildKey) -> bool {
+        matches!(self.children.status(child), Status::Starting(_))
+    }
+
     /// Whether a child that starts is started again without somebody's wish.
     pub(crate) fn is_restart(&self, child: ChildKey) -> bool {
         self.children.get(child).is_some_and(|child| {

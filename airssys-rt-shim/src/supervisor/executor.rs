@@ -1,8 +1,8 @@
 //! Carries out what [`crate::supervisor::decide`] decides: the ractor actor of a supervisor.
 //!
-//! Exits come on ractor's supervision port, everything else on its message port, and the former goes first. Exits are therefore put behind
-//! the messages that are there already: a child's end never overtakes its "ready", and a crash loop does not keep anybody who asks
-//! waiting.
+//! Exits come on ractor's supervision port, everything else on its message port, and the former goes first. Two things are kept all the same: a
+//! child's end never overtakes its "ready", and a crash loop does not keep anybody who asks waiting. So an exit is heard at once where its child does
+//! not start any more and the last thing that was heard is no exit; any other one is put behind the messages that are there already.
 //!
 //! It refuses to block: no child's start, stop or message is ever awaited here.
 
@@ -51,6 +51,8 @@ pub(crate) struct Executor {
     actors: HashMap<ActorId, ChildKey>,
     waiting: HashMap<ReplyId, Waiting>,
     next_reply: u64,
+    /// Whether the last thing that was heard is an exit.
+    heard_exit: bool,
     alarm: Option<(Duration, AbortHandle)>,
     /// What the next incarnation starts with: children that are not in it do not come back.
     spec: Arc<ArcSwap<SupervisorSpec>>,
@@ -74,12 +76,8 @@ impl Actor for SupervisorActor {
         if matches!(message, Msg::Begin) && executor.bury_orphans(&myself) {
             return Ok(());
         }
-        if let Some(event) = executor.event(message) {
-            let now = executor.now();
-            let actions = decide(&mut executor.state, event, now);
-            executor.carry_out(actions, &myself).await;
-            executor.set_alarm(&myself);
-        }
+        executor.heard_exit = false;
+        executor.hear(message, &myself).await;
         Ok(())
     }
 
@@ -87,7 +85,7 @@ impl Actor for SupervisorActor {
         &self,
         myself: ActorRef<SupervisorMsg>,
         event: SupervisionEvent,
-        _: &mut Executor,
+        executor: &mut Executor,
     ) -> Result<(), ActorProcessingErr> {
         let (actor, fallback) = match event {
             SupervisionEvent::ActorFailed(cell, error) => {
@@ -96,7 +94,14 @@ impl Actor for SupervisorActor {
             SupervisionEvent::ActorTerminated(cell, _, text) => (cell.get_id(), reason_of(text.as_deref())),
             _ => return Ok(()),
         };
-        myself.cast(SupervisorMsg(Msg::Ended { actor, fallback }))?;
+        let exit = Msg::Ended { actor, fallback };
+        if !executor.heard_exit && !executor.is_starting(actor) {
+            // A message to oneself wakes another thread.
+            executor.heard_exit = true;
+            executor.hear(exit, &myself).await;
+        } else {
+            myself.cast(SupervisorMsg(exit))?;
+        }
         Ok(())
     }
 }
@@ -126,6 +131,7 @@ impl Executor {
             actors: HashMap::new(),
             waiting: HashMap::new(),
             next_reply: 0,
+            heard_exit: false,
             alarm: None,
             spec,
         }
@@ -133,6 +139,21 @@ impl Executor {
 
     fn now(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    /// Whether it is yet to be heard whether the child of this actor is ready.
+    fn is_starting(&self, actor: ActorId) -> bool {
+        self.actors.get(&actor).is_some_and(|child| self.state.is_starting(*child))
+    }
+
+    /// Decides what this means, and carries that out.
+    async fn hear(&mut self, message: Msg, myself: &ActorRef<SupervisorMsg>) {
+        if let Some(event) = self.event(message) {
+            let now = self.now();
+            let actions = decide(&mut self.state, event, now);
+            self.carry_out(actions, myself).await;
+            self.set_alarm(myself);
+        }
     }
 
     /// Where there are children of an incarnation before this one, which panicked or was killed: sees to it that they are gone, in a task of its own, and
