@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
+use super::wasi::Wasi;
 use crate::quota::Quota;
 use crate::turn::Turn;
 
@@ -16,7 +17,7 @@ pub(crate) struct Guest {
     pub(super) limiter: Limiter,
     /// Busy ticks that the turn has left.
     pub(super) ticks: u64,
-    pub(super) wasi: WasiCtx,
+    pub(super) wasi: Wasi,
     pub(super) table: ResourceTable,
     /// The listings of folders that are open, with what each of them has, in bytes.
     pub(super) listings: Vec<(u32, usize)>,
@@ -27,6 +28,6 @@ pub(crate) struct Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView { ctx: self.wasi.context(), table: &mut self.table }
     }
 }

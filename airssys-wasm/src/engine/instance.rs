@@ -24,7 +24,7 @@ use super::host::resources;
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
 use super::template::Template;
-use super::wasi;
+use super::wasi::Wasi;
 use crate::error::{Crash, Fault, Stage};
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
@@ -127,7 +127,7 @@ impl Instance {
         let table = resources::table(identity.terms.limits.resources);
         let is_async = matches!(template.exports, Exports::Async(_));
         let turn = Turn::new(identity, is_async, template.exports.monitoring());
-        let wasi = wasi::context(&turn.identity, turn.time())?;
+        let wasi = Wasi::new(&turn.identity, turn.time())?;
         let guest = Guest {
             turn,
             limiter,

@@ -1,7 +1,8 @@
 //! The inert baseline of WASI, and what grants fill in.
 //!
 //! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log lines; clocks, and randomness, as far as the topology
-//! leaves them. It is linked for every guest, because every tool chain imports more than its programs use.
+//! leaves them. It is linked for every guest, because every tool chain imports more than its programs use; for the same reason its context is made when
+//! a guest first asks for something that needs it, unless there are folders to open, which may fail.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,31 @@ use crate::error::Crash;
 use crate::events::{Happening, text};
 use crate::turn::{Identity, Level, Time, write_line};
 
-/// A context for one instance.
-pub(super) fn context(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, Crash> {
+/// The context of one instance. It is what the policy said when the instance was made.
+pub(super) struct Wasi {
+    made_for: Arc<Identity>,
+    time: Time,
+    made: Option<Box<WasiCtx>>,
+}
+
+impl Wasi {
+    /// Opens the folders that are granted.
+    pub(super) fn new(identity: &Arc<Identity>, time: Time) -> Result<Self, Crash> {
+        let made = match identity.terms.policy.files().next().is_none() {
+            true => None,
+            false => Some(Box::new(with_folders(identity, time)?)),
+        };
+        Ok(Self { made_for: Arc::clone(identity), time, made })
+    }
+
+    pub(super) fn context(&mut self) -> &mut WasiCtx {
+        let Self { made_for, time, made } = self;
+        made.get_or_insert_with(|| Box::new(builder(made_for, *time).build()))
+    }
+}
+
+/// A context without folders.
+fn builder(identity: &Arc<Identity>, time: Time) -> WasiCtxBuilder {
     let policy = &identity.terms.policy;
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_blocking_current_thread(false)
@@ -49,7 +73,12 @@ pub(super) fn context(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, C
         Box::pin(std::future::ready(allowed))
     });
     time::set(time, &mut wasi);
-    for (guest, grant) in policy.files() {
+    wasi
+}
+
+fn with_folders(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, Crash> {
+    let mut wasi = builder(identity, time);
+    for (guest, grant) in identity.terms.policy.files() {
         let permissions = match grant.access {
             Access::Read => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,
