@@ -36,10 +36,13 @@ impl Nodes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadlock;
 
+/// Who waits, and for whom. The numbers are the host's own: a quick hash is safe here.
+type Graph = HashMap<Node, Nodes, foldhash::fast::RandomState>;
+
 /// The graph.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    waiting: Mutex<HashMap<Node, Nodes>>,
+    waiting: Mutex<Graph>,
     next: AtomicU64,
 }
 
@@ -75,7 +78,7 @@ impl Waits {
 }
 
 /// Whether each of `target` is `node`, or waits for it in the end. One that was visited is on the way already, and adds nothing.
-fn all_wait_for(waiting: &HashMap<Node, Nodes>, target: &Nodes, node: Node, visited: &mut Vec<Node>) -> bool {
+fn all_wait_for(waiting: &Graph, target: &Nodes, node: Node, visited: &mut Vec<Node>) -> bool {
     target.0.clone().map(Node).all(|member| {
         if member == node || visited.contains(&member) {
             return true;
