@@ -329,13 +329,15 @@ impl<B: Behavior> Actor for Worker<B> {
             // However it ends, also where it is killed.
             let _closes = Closing(self);
             let me = self.orders.context.pid(myself.get_cell(), self.exit.clone());
-            let life = Life {
+            let mut life = Life {
                 mailbox: Arc::clone(&self.mailbox),
                 consumer: self.consumer,
                 orders: Arc::clone(&self.orders),
                 behavior: *behavior,
             };
-            let reason = self.mailbox.baton(self.consumer).keep(Box::pin(life.live(me))).await;
+            // A block: what an async function takes by value is in its future twice.
+            let looping = Box::pin(async move { life.live(me).await });
+            let reason = self.mailbox.baton(self.consumer).keep(looping).await;
             self.orders.finished.store(matches!(reason, ExitReason::Normal), Ordering::Release);
             self.exit.set(reason);
         }
@@ -353,8 +355,8 @@ struct Life<B: Behavior> {
 }
 
 impl<B: Behavior> Life<B> {
-    async fn live(mut self, me: Pid) -> ExitReason {
-        let Self { mailbox, consumer, orders, behavior } = &mut self;
+    async fn live(&mut self, me: Pid) -> ExitReason {
+        let Self { mailbox, consumer, orders, behavior } = self;
         let (consumer, baton) = (*consumer, mailbox.baton(*consumer));
         // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
         if let Err(reason) = Box::pin(behavior.init(me)).await {
