@@ -174,8 +174,8 @@ impl RootSpec {
 /// A child in the tree.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    /// One that supervises.
-    Supervisor(SupervisorNode),
+    /// One that supervises. Boxed: most nodes are services, and a mesh has several lists of all of them.
+    Supervisor(Box<SupervisorNode>),
     /// One that works.
     Service(Arc<ServiceNode>),
 }

@@ -64,7 +64,7 @@ fn children(
         .map(|named| match named.node {
             NodeKind::Supervisor(at) => {
                 supervisor(source, releases, written, names, &written.supervisors[at], auto_shutdown)
-                    .map(Node::Supervisor)
+                    .map(|node| Node::Supervisor(Box::new(node)))
             }
             NodeKind::Service(at) => service(source, releases, written, names, &written.services[at], auto_shutdown)
                 .map(|service| Node::Service(Arc::new(service))),
