@@ -3,7 +3,7 @@
 //! The waiter exists before the question leaves, so an answer is never too early. A question that is dropped unanswered says
 //! so to who waits.
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 use crate::pulse::{Elapsed, Pulse};
@@ -46,6 +46,15 @@ pub enum Unanswered {
 pub struct Waiter<A>(oneshot::Receiver<A>);
 
 impl<A> Waiter<A> {
+    /// What came of the question, where that is known already.
+    pub fn now(&mut self) -> Option<Result<A, Unanswered>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(Ok(answer)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => Some(Err(Unanswered::Dropped)),
+        }
+    }
+
     /// Waits until the deadline, which is kept by the beats of `pulse`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use tokio::sync::Notify;
@@ -83,35 +83,44 @@ impl Pulse {
         interrupt: impl FnOnce() -> I,
     ) -> Result<T, Early<I::Output>> {
         let mut future = pin!(future);
-        let mut beat = pin!(self.0.notified());
         let (mut ask, mut at) = (Some(deadline), None);
-        let early = poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            if let Some(ask) = ask.take() {
-                at = Some(ask());
-            }
-            beat.as_mut().poll(context).map(|()| None)
-        })
-        .await;
+        let early = {
+            let mut beat = pin!(self.0.notified());
+            poll_fn(|context| {
+                if let Poll::Ready(output) = future.as_mut().poll(context) {
+                    return Poll::Ready(Some(output));
+                }
+                if let Some(ask) = ask.take() {
+                    at = Some(ask());
+                }
+                beat.as_mut().poll(context).map(|()| None)
+            })
+            .await
+        };
         match (early, at) {
             (Some(output), _) => Ok(output),
-            (None, Some(at)) => {
-                // However busy the future is, the interrupt is looked at. Boxed, so that those who wait for less than a beat do not carry it around.
-                let interrupt = Box::pin(unconstrained(interrupt()));
-                let either = async {
-                    tokio::select! {
-                        biased;
-                        output = future => Ok(output),
-                        why = interrupt => Err(Early::Interrupted(why)),
-                    }
-                };
-                tokio::time::timeout_at(at, either).await.unwrap_or(Err(Early::Elapsed))
-            }
+            // Boxed, so that those who wait for less than a beat carry neither a timer nor the interrupt around: futures are copied when they are made.
+            (None, Some(at)) => Box::pin(until(at, future, interrupt())).await,
             (None, None) => unreachable!("the beat is waited for after the deadline was asked for"),
         }
     }
+}
+
+/// Runs a future until then, and until it is interrupted. However busy the future is, the interrupt is looked at.
+async fn until<T, I: Future>(
+    at: Instant,
+    future: Pin<&mut impl Future<Output = T>>,
+    interrupt: I,
+) -> Result<T, Early<I::Output>> {
+    let interrupt = pin!(unconstrained(interrupt));
+    let either = async {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            why = interrupt => Err(Early::Interrupted(why)),
+        }
+    };
+    tokio::time::timeout_at(at, either).await.unwrap_or(Err(Early::Elapsed))
 }
 
 #[cfg(test)]

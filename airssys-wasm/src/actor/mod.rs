@@ -50,6 +50,7 @@ pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, SwapKind, Swapped};
 pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +136,11 @@ impl Behavior for ComponentActor {
         }
         // Looked at by nobody but who compares two releases.
         let begun = self.watching.as_ref().map(|watching| watching.begin(instance.turn()));
-        let ran = instance.handle(&hand, left, self.identity.terms.limits.turn_deadline).await;
+        let ran = {
+            // Pinned here, so that the large future is not moved from hand to hand.
+            let handled = pin!(instance.handle(&hand, left, self.identity.terms.limits.turn_deadline));
+            handled.await
+        };
         if let (Some(watching), Some(begun)) = (self.watching.as_mut(), begun) {
             watching.end(begun, &hand, left, &ran, instance.turn());
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use airssys_rt_shim::call::{self, ReplyTo, Unanswered, Waiter};
 use airssys_rt_shim::mailbox::NotSent;
 use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use super::place::Place;
@@ -78,17 +79,23 @@ impl Mesh {
         key: Option<&str>,
         mut body: Bytes,
     ) -> Outcome {
+        if let Wanted::Answer(Caller::Host(_), _) = wanted {
+            // Who asks and asks need not wait for anything: others are to run now and then.
+            consume_budget().await;
+        }
         let mut retries = 0;
         loop {
             let resolved = self.resolve(to, key);
-            let mut context = context(&origin, wanted.operation(), to, &resolved);
-            if let Wanted::Answer(_, until) = wanted {
-                context.deadline = Some(until.deadline);
-                if retries == 0 {
-                    context.came(until.now);
+            let mut passage = {
+                let mut context = context(&origin, wanted.operation(), to, &resolved);
+                if let Wanted::Answer(_, until) = wanted {
+                    context.deadline = Some(until.deadline);
+                    if retries == 0 {
+                        context.came(until.now);
+                    }
                 }
-            }
-            let mut passage = Passage::new(&self.stack, context);
+                Passage::new(&self.stack, context)
+            };
             let mut passing = self.passing(&mut body);
             let latest = || match wanted {
                 Wanted::Answer(_, until) => until.deadline,
@@ -150,7 +157,7 @@ impl Mesh {
             Caller::Turn(node) => Some(self.waits.wait(node, target.inbox.nodes()).map_err(|_| CallError::Deadlock)?),
             Caller::Host(_) => None,
         };
-        let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
+        let (reply, mut waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
         let envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), body);
         // Who calls sleeps until it is answered, so it may as well run who answers; unless somebody wants to know
         // that the message is in its mailbox.
@@ -164,7 +171,12 @@ impl Mesh {
         if let Caller::Host(Some(posted)) = caller {
             posted();
         }
-        match waiter.wait_until(deadline, &self.pulse).await {
+        let answered = match waiter.now() {
+            Some(answered) => answered,
+            // Boxed: who was run here has answered already, and a future is copied when it is made.
+            None => Box::pin(waiter.wait_until(deadline, &self.pulse)).await,
+        };
+        match answered {
             Ok(answer) => answer,
             Err(Unanswered::Timeout) => Err(CallError::Timeout),
             Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),

@@ -190,15 +190,20 @@ impl Inbox {
             Err(NotSent::Full(envelope)) if self.may_wait(&envelope) => envelope,
             settled => return settled,
         };
-        let room = self.mailbox.reserve(envelope.bytes());
-        let room = match until() {
-            None => room.await,
-            Some(until) => timeout_at(until, room).await.unwrap_or(Err(NoRoom::Full)),
-        };
+        // Boxed: nearly all find room, and do not carry around what it takes to wait.
+        let room = Box::pin(self.wait_for_room(envelope.bytes(), until())).await;
         match room {
             Ok(room) => self.pushed(room.send(envelope), bury),
             Err(NoRoom::Full) => Err(NotSent::Full(envelope)),
             Err(NoRoom::Closed) => Err(NotSent::Closed(envelope)),
+        }
+    }
+
+    async fn wait_for_room(&self, bytes: usize, until: Option<Instant>) -> Result<Reservation<Box<Envelope>>, NoRoom> {
+        let room = self.mailbox.reserve(bytes);
+        match until {
+            None => room.await,
+            Some(until) => timeout_at(until, room).await.unwrap_or(Err(NoRoom::Full)),
         }
     }
 
@@ -221,7 +226,7 @@ impl Inbox {
         let part = self.part(bytes)?;
         let room = match (self.mailbox.try_reserve(bytes), until) {
             (Err(NoRoom::Full), Some(until)) if self.mailbox.overflow() == Overflow::Wait => {
-                timeout_at(until(), self.mailbox.reserve(bytes)).await.unwrap_or(Err(NoRoom::Full))?
+                Box::pin(self.wait_for_room(bytes, Some(until()))).await?
             }
             (settled, _) => settled?,
         };

@@ -169,10 +169,18 @@ impl Runtime {
         self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
     }
 
-    async fn ask(&self, caller: Caller<'_>, to: &str, key: Option<&str>, body: Bytes, patience: Duration) -> Answer {
+    /// No async function: each has its callee's future in it, and copies it when it makes it.
+    fn ask<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        to: &'a str,
+        key: Option<&'a str>,
+        body: Bytes,
+        patience: Duration,
+    ) -> impl Future<Output = Answer> {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
-        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body, until).await
+        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body, until)
     }
 
     /// Publishes to all services that subscribe to the topic; where none does, nothing happens.
