@@ -99,7 +99,8 @@ impl Pulse {
         };
         match (early, at) {
             (Some(output), _) => Ok(output),
-            // Boxed, so that those who wait for less than a beat carry neither a timer nor the interrupt around: futures are copied when they are made.
+            // Boxed, so that those who wait for less than a beat carry neither a timer nor the interrupt around: a
+            // future is copied when it is made.
             (None, Some(at)) => Box::pin(until(at, future, interrupt())).await,
             (None, None) => unreachable!("the beat is waited for after the deadline was asked for"),
         }

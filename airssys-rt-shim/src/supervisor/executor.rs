@@ -1,8 +1,9 @@
 //! Carries out what [`crate::supervisor::decide`] decides: the ractor actor of a supervisor.
 //!
-//! Exits come on ractor's supervision port, everything else on its message port, and the former goes first. Two things are kept all the same: a
-//! child's end never overtakes its "ready", and a crash loop does not keep anybody who asks waiting. So an exit is heard at once where its child does
-//! not start any more and the last thing that was heard is no exit; any other one is put behind the messages that are there already.
+//! Exits come on ractor's supervision port, everything else on its message port, and the former goes first. Two things
+//! are kept all the same: a child's end never overtakes its "ready", and a crash loop does not keep anybody who asks
+//! waiting. So an exit is heard at once where its child does not start any more and the last thing that was heard is no
+//! exit; any other one is put behind the messages that are there already.
 //!
 //! It refuses to block: no child's start, stop or message is ever awaited here.
 
