@@ -1,6 +1,6 @@
 //! The state of services is shown with a host and without one, and put back without one only; a disk that is full is no success.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use airssys_tests::command::{Desk, airssys};
@@ -228,6 +228,51 @@ fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed()
     assert_eq!(live(), json!("two"));
     std::fs::remove_file(folder.join("deployments/counter.json")).unwrap();
     assert_eq!(live(), json!("one"), "what the topology says");
+}
+
+#[test]
+fn a_damaged_release_that_was_published_or_is_kept_is_named() {
+    let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n");
+    desk.write("one.wasm", shifter("one", "healthy"));
+    desk.write("one.toml", "name = \"one\"\nversion = \"1.0.0\"\n");
+    let _published = desk.run(&["publish", "one.wasm"]).well();
+    assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"), "without a host so far");
+    stop(&desk, up(&desk));
+    assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
+
+    let data = desk.path().join(".airssys");
+    let files = |folder: &str| -> Vec<PathBuf> {
+        let found = std::fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        found.filter(|path| path.is_file()).collect()
+    };
+    let kept = files("kept");
+    let published = [files("releases/blobs/sha256"), files("releases/index/one")].concat();
+    assert_eq!((kept.len(), published.len()), (2, 3), "{kept:?} {published:?}");
+    for file in kept.iter().chain(&published) {
+        let whole = std::fs::read(file).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 1;
+        for spoiled in [Some(damaged), None] {
+            std::fs::remove_file(file).unwrap();
+            // A record that is not there is of a release that was removed.
+            let is_gone = spoiled.is_none() && file.extension().is_some_and(|kind| kind == "json");
+            if let Some(spoiled) = &spoiled {
+                std::fs::write(file, spoiled).unwrap();
+            }
+            let verify = ["state", "verify", "--json"];
+            let ran =
+                if is_gone { desk.run(&verify).well() } else { desk.run(&verify).refused(1, "AD207", &["1 file"]) };
+            let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+            let told = found["releases"].as_array().unwrap();
+            let names = file.file_name().unwrap().to_str().unwrap();
+            let is_told = |told: &Value| told.as_str().unwrap().contains(names) && told.to_string().contains("hint: ");
+            assert!(told.len() == usize::from(!is_gone) && told.iter().all(is_told), "{names}: {found}");
+            assert_eq!(found["records"], json!([]));
+            let _gone_already = std::fs::remove_file(file);
+            std::fs::write(file, &whole).unwrap();
+        }
+    }
+    assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod stops;
 mod supervisors;
 mod tiers;
 mod tree;
+mod verify;
 
 pub use crate::schema::ChangeMode;
 pub use difference::{Difference, Fate, Setting, Subject};
@@ -40,3 +41,4 @@ pub use start::Checked;
 pub(crate) use start::{StartOptions, check, start};
 pub use stopped::StopsError;
 pub use stops::{ServiceStop, StopError};
+pub use verify::damaged_releases;

@@ -61,7 +61,7 @@ pub use plan::{Change, Changes, Memory, Party, Plan, PlanRefusal, Reach, Schemas
 pub(crate) use plan::{Side, plan};
 pub use progress::{Progress, Waits};
 pub use record::{Ended, RecordError};
-pub(crate) use records::{Page, Records};
+pub(crate) use records::{Page, Records, sources};
 pub use records::{damage, forget, needed};
 pub use recovery::Recovery;
 pub(crate) use run::begin;

@@ -56,6 +56,12 @@ pub fn damage(data: &Path) -> Result<Vec<RecordError>, RecordError> {
     Ok(read_all(data)?.1)
 }
 
+/// The releases that a start in a data folder may need, as far as what was deployed can be read.
+pub(crate) fn sources(data: &Path) -> Result<Vec<Source>, RecordError> {
+    let (all, _) = read_all(data)?;
+    Ok(all.values().flat_map(Record::sources).cloned().collect())
+}
+
 /// The records by service, and what is wrong with others.
 fn read_all(data: &Path) -> Result<(HashMap<String, Record>, Vec<RecordError>), RecordError> {
     let folder = data.join(FOLDER);

@@ -9,7 +9,7 @@
 //! It refuses to give out what is not what its name says: that is an error, unless the same bytes are still at the path. What is published is in the
 //! store already, and is not kept here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -123,13 +123,38 @@ impl Keep {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         for name in files::names(&self.folder)? {
             let path = self.folder.join(&name);
-            let digest = name.strip_suffix(".wasm").or_else(|| name.strip_suffix(".toml"));
-            let orphan = digest.is_some_and(|digest| digest.parse::<Digest>().is_ok() && !needed.contains(digest));
+            let orphan = digest_of(&name).is_some_and(|digest| !needed.contains(&digest.to_string()));
             if name.starts_with(UNFINISHED) || (orphan && !Hold::is_on(&path)?) {
                 files::remove(&path)?;
             }
         }
         Ok(())
+    }
+
+    /// What of it is not what its name says, and what of `needed` is not there. Those are releases by their paths, digests and descriptions. Reads all of it,
+    /// and changes nothing.
+    pub(crate) fn damage<'a>(
+        &self,
+        needed: impl IntoIterator<Item = (&'a Path, &'a str, &'a Description)>,
+    ) -> Result<Vec<StoreError>, StoreError> {
+        let mut all = BTreeMap::new();
+        for name in files::names(&self.folder)? {
+            let file = self.folder.join(&name);
+            if let Some(digest) = digest_of(&name) {
+                all.insert(file.clone(), (digest, file));
+            }
+        }
+        for (path, digest, description) in needed {
+            let Ok(digest) = digest.parse() else { continue };
+            let kept = self.kept(digest, description.sha256);
+            all.insert(kept.binary, (digest, path.to_owned()));
+            all.extend(kept.text.zip(description.sha256).map(|(text, sum)| (text, (sum, path.to_owned()))));
+        }
+        let damaged = |(file, (digest, from)): (PathBuf, (Digest, PathBuf))| {
+            let found = Digest::of_file(&file).ok().map(|(found, _)| found);
+            (found != Some(digest)).then_some(StoreError::KeptDamaged { file, found, from })
+        };
+        Ok(all.into_iter().filter_map(damaged).collect())
     }
 
     fn kept(&self, digest: Digest, description: Option<Digest>) -> KeptFiles {
@@ -153,6 +178,12 @@ impl Keep {
         files::make_folder(&self.folder)?;
         files::write_whole(file, &bytes, MODE)
     }
+}
+
+/// What a file should have, by its name; none for one that is not kept here.
+fn digest_of(name: &str) -> Option<Digest> {
+    let (digest, kind) = name.split_once('.')?;
+    [BINARY, DESCRIPTION].contains(&kind).then(|| digest.parse().ok())?
 }
 
 fn is_whole(path: &Path, digest: Digest) -> bool {

@@ -208,6 +208,23 @@ impl Store {
         Ok(listing)
     }
 
+    /// What of it is not as it was published: a record, or a release with a blob that has other bytes. Reads all of it, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
+        let Listing { releases, mut damaged } = self.releases()?;
+        for record in releases {
+            match self.get(&record.name, &record.version) {
+                // It was removed meanwhile.
+                Ok(_) | Err(StoreError::NoSuchRelease { .. }) => {}
+                Err(error) => damaged.push(error),
+            }
+        }
+        Ok(damaged)
+    }
+
     /// The record of a release, where there is one.
     ///
     /// # Errors

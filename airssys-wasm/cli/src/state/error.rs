@@ -32,8 +32,8 @@ pub(crate) enum StateCommandError {
     NoDump { file: PathBuf, why: String },
     #[error("the durable state `{}` is damaged in {}", .file.display(), crate::output::count(*.count, "place"))]
     Damage { file: PathBuf, count: usize, copied: bool },
-    #[error("what was deployed and applied in the data folder `{}` is damaged in {}", .data.display(), crate::output::count(*.count, "file"))]
-    RecordDamage { data: PathBuf, count: usize },
+    #[error("the data folder `{}` is damaged in {}", .data.display(), crate::output::count(*.count, "file"))]
+    OtherDamage { data: PathBuf, count: usize },
     #[error("{of:?} is no SERVICE, and no SERVICE/KEY")]
     NoAddress { of: String },
     #[error("nobody can be asked whether to forget {address}: stdin is no terminal")]
@@ -70,7 +70,7 @@ impl Explain for StateCommandError {
             Self::Read { .. } => "AD204",
             Self::NoDump { .. } => "AD205",
             Self::Format { .. } => "AD206",
-            Self::Damage { .. } | Self::RecordDamage { .. } => "AD207",
+            Self::Damage { .. } | Self::OtherDamage { .. } => "AD207",
             Self::NoAddress { .. } => "AD208",
             Self::NobodyToAsk { .. } => "AD209",
             Self::Declined { .. } => "AD210",
@@ -101,7 +101,7 @@ impl Explain for StateCommandError {
             Self::Damage { copied: true, .. } => {
                 "what is named is not in the copy, or only in parts; `airssys state load` puts a dump of a service back"
             }
-            Self::RecordDamage { .. } => {
+            Self::OtherDamage { .. } => {
                 "what is told of each file above says what to do about it, and what that loses"
             }
             Self::NoAddress { .. } => "name a service as the topology does, and after a slash the key of its actor",
@@ -121,7 +121,7 @@ impl Explain for StateCommandError {
             | Self::NoStateOf { .. }
             | Self::NoValue { .. }
             | Self::Damage { .. }
-            | Self::RecordDamage { .. }
+            | Self::OtherDamage { .. }
             | Self::Declined { .. } => Exit::Failed,
             Self::NoAddress { .. } | Self::NobodyToAsk { .. } => Exit::BadInput,
             Self::NoService { .. } | Self::Read { .. } | Self::NoDump { .. } | Self::Format { .. } => Exit::BadInput,

@@ -63,7 +63,7 @@ enum What {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Reads all durable state, and what was deployed and applied, and names what is damaged. It changes nothing; no host may run on the data folder meanwhile.
+    /// Reads all durable state, what was deployed and applied, and all releases, and names what is damaged. It changes nothing; no host may run on the data folder meanwhile.
     ///
     /// Ends with 0 where all of it is as it was written, and with 1 where something is damaged.
     #[command(after_help = "Example:\n  airssys state verify --repair-to repaired.redb")]

@@ -1,4 +1,5 @@
-//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not; and what is damaged of what was deployed and applied.
+//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not; and what is damaged of what was deployed and applied,
+//! and of the releases.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ struct Report {
     damage: Vec<Damaged>,
     /// What is damaged of what was deployed and applied, and what to do about each.
     records: Vec<String>,
+    /// The releases that are damaged, and what to do about each.
+    releases: Vec<String>,
     /// The file with what is well, where one was asked for.
     repaired_to: Option<PathBuf>,
 }
@@ -51,16 +54,16 @@ impl Damaged {
 
 /// Runs it.
 pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(), StateCommandError> {
-    let records = records(data)?;
+    let (records, releases) = (records(data)?, releases(data)?);
     let survey = match surveyed(data) {
-        // What was deployed is there without any durable state.
-        Err(StateCommandError::Nothing { .. }) if repair_to.is_none() && has_records(data) => Survey::default(),
+        // The others are there without any durable state.
+        Err(StateCommandError::Nothing { .. }) if repair_to.is_none() && has_others(data) => Survey::default(),
         survey => survey?,
     };
     if let Some(file) = repair_to {
         survey.write_to(file)?;
     }
-    let report = report(data, &survey, records, repair_to);
+    let report = report(data, &survey, (records, releases), repair_to);
     if json {
         output::print_json(&report)?
     } else {
@@ -70,19 +73,25 @@ pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(
         note(&format!("what is well is in `{}`; to use it, move it to `{}`", file.display(), report.file.display()));
     }
     if survey.damage.is_empty() {
-        return match report.records.len() {
+        return match report.records.len() + report.releases.len() {
             0 => Ok(()),
-            count => Err(StateCommandError::RecordDamage { data: data.to_owned(), count }),
+            count => Err(StateCommandError::OtherDamage { data: data.to_owned(), count }),
         };
     }
     Err(StateCommandError::Damage { file: report.file, count: survey.damage.len(), copied: repair_to.is_some() })
 }
 
-/// Folders of the data folder that say what was deployed and applied.
-const RECORDED: [&str; 2] = ["deployments", "topology"];
+/// Folders of the data folder that say what was deployed and applied, and that have releases.
+const OTHERS: [&str; 4] = ["deployments", "topology", "releases", "kept"];
 
-fn has_records(data: &Path) -> bool {
-    RECORDED.iter().any(|folder| data.join(folder).is_dir())
+fn has_others(data: &Path) -> bool {
+    OTHERS.iter().any(|folder| data.join(folder).is_dir())
+}
+
+/// The releases that are damaged.
+fn releases(data: &Path) -> Result<Vec<String>, StateCommandError> {
+    let damaged = apply::damaged_releases(data).map_err(|error| Problem::from(RuntimeError::from(error)))?;
+    Ok(damaged.iter().map(in_one_line).collect())
 }
 
 /// What is damaged of what was deployed and applied.
@@ -93,7 +102,12 @@ fn records(data: &Path) -> Result<Vec<String>, StateCommandError> {
     Ok(deployed.chain(applied).collect())
 }
 
-fn report(data: &Path, survey: &Survey, records: Vec<String>, repair_to: Option<&Path>) -> Report {
+fn report(
+    data: &Path,
+    survey: &Survey,
+    (records, releases): (Vec<String>, Vec<String>),
+    repair_to: Option<&Path>,
+) -> Report {
     let states = || survey.states.values().flat_map(|states| states.values());
     Report {
         file: StateFile::path(data),
@@ -102,13 +116,14 @@ fn report(data: &Path, survey: &Survey, records: Vec<String>, repair_to: Option<
         values: states().map(|kept| kept.values.len()).sum(),
         damage: survey.damage.iter().map(Damaged::of).collect(),
         records,
+        releases,
         repaired_to: repair_to.map(Path::to_owned),
     }
 }
 
 /// For people.
 fn text(report: &Report) -> String {
-    let says = report.damage.iter().map(|damage| &damage.says).chain(&report.records);
+    let says = report.damage.iter().map(|damage| &damage.says).chain(&report.records).chain(&report.releases);
     let mut text: String = says.map(|says| format!("damaged: {}\n", printable(says))).collect();
     text.push_str(&format!(
         "{} of {} and {} can be read\n",
@@ -116,7 +131,7 @@ fn text(report: &Report) -> String {
         output::count(report.states, "state"),
         output::count(report.services, "service"),
     ));
-    if report.damage.is_empty() && report.records.is_empty() {
+    if report.damage.is_empty() && report.records.is_empty() && report.releases.is_empty() {
         text.push_str("all of it is as it was written\n");
     }
     text.trim_end().to_owned()
