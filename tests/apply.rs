@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use airssys_tests::in_the_way::InTheWay;
 use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, told, until};
 use airssys_wasm::ApplyError;
 use airssys_wasm::apply::{ApplyPlan, ChangeMode, CutOff, in_force};
@@ -702,29 +703,18 @@ async fn what_was_applied_outlives_the_process_and_what_was_not_does_not() {
 async fn an_apply_that_cannot_be_written_down_never_was() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let file = data.join("topology/in-force.json");
     let with_data = |builder: RuntimeBuilder, folder: &Path| builder.data_folder(folder.join("data"));
     let applying = Applying::start_with(BASE, folder, with_data).await;
     let load = Load::start(&applying, "counter");
-    // No file can take the place of a folder with something in it.
-    let block = || {
-        let written = std::fs::read(&file).unwrap();
-        std::fs::remove_file(&file).unwrap();
-        std::fs::create_dir_all(file.join("something")).unwrap();
-        written
-    };
-    let free = |written: Vec<u8>| {
-        std::fs::remove_dir_all(&file).unwrap();
-        std::fs::write(&file, written).unwrap();
-    };
+    let in_the_way = InTheWay::ready(&data);
     let edited = BASE
         .replace("\"counter\"\nrelease = \"one.wasm\"", "\"counter\"\nrelease = \"two.wasm\"")
         .replace("\"last\"\nrelease = \"one.wasm\"", "\"last\"\nrelease = \"two.wasm\"")
         + "[[service]]\nname = \"more\"\nrelease = \"one.wasm\"\n";
-    let written = block();
+    assert!(in_the_way.put());
     let error = applying.fail(&edited).await;
-    assert!(matches!(&error, ApplyError::InForce(_)) && error.to_string().contains("in-force.json"), "{error}");
-    free(written);
+    assert!(matches!(&error, ApplyError::InForce(_)) && error.to_string().contains("desired/records"), "{error}");
+    in_the_way.remove();
 
     let (runtime, topology) = (Arc::clone(&applying.runtime), read(applying.folder.path(), &edited).unwrap());
     let mut under_way = tokio::spawn(async move { runtime.apply(topology, when_it_is_used()).await });
@@ -734,7 +724,7 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
     }
     // The new release serves the counter: the intent is on disk, and the end is not.
     assert_eq!(applying.runtime.deployment("counter").unwrap().progress(), Progress::Probation);
-    let written = block();
+    assert!(in_the_way.put());
     let gate = Load::start(&applying, "last");
     let error = under_way.await.unwrap().unwrap_err();
     let ApplyError::Undone { step, left, .. } = &error else { panic!("{error}") };
@@ -747,7 +737,7 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
         assert_eq!(applying.ask(service, "who", 0).await["release"], json!("one"), "{service}");
     }
     let folder = applying.stop().await;
-    free(written);
+    in_the_way.remove();
     let found = in_force(&data).unwrap().unwrap();
     assert_eq!((found.topology.declared().len(), found.cut_off), (3, Some(CutOff::GoneBack)));
     let applying = Applying::start_with(BASE, folder, with_data).await;
@@ -923,7 +913,7 @@ async fn what_cannot_be_written_down_does_not_come_about() {
     let folder = tempfile::tempdir().unwrap();
     let applying = Applying::start_with(BASE, folder, |builder, folder| builder.data_folder(folder.join("data"))).await;
     let before = applying.tree().await;
-    let record = applying.folder.path().join("data/topology");
+    let record = applying.folder.path().join("data/desired");
     std::fs::remove_dir_all(&record).unwrap();
     std::fs::write(&record, "a file where a folder should be").unwrap();
     let edited = BASE.to_owned() + &service("new", "one.wasm", "");

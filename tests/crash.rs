@@ -3,10 +3,10 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -277,6 +277,7 @@ fn killed_over_deployments(topology: &str, keys: &[&str]) {
             host.kill().unwrap();
             host.wait().unwrap();
         });
+        let _nothing_is_damaged = desk.run(&["state", "verify"]).well();
         let dump: Value =
             serde_json::from_str(&desk.run(&["state", "dump", "counter", "--json"]).well().stdout).unwrap();
         let states = dump["states"].as_array().unwrap();
@@ -307,4 +308,92 @@ fn killed_over_deployments(topology: &str, keys: &[&str]) {
     println!("{turns} turns and {changes} changes of the release; {mixed} times keys were left in both schemas");
     assert!(changes > 3, "the kills came too early to test anything");
     assert!(mixed > 3 || keys.len() == 1, "no key slept through a deployment");
+}
+
+/// How often a host is killed that takes a data folder of an earlier version over.
+const TAKEN_OVER: u32 = 24;
+
+/// Waits until a host is there.
+fn up(desk: &Desk) -> Child {
+    let data = desk.path().join(".airssys");
+    let mut host = host(desk);
+    while Client::connect(&data).is_none() {
+        assert!(host.try_wait().unwrap().is_none(), "the host did not start");
+        thread::sleep(Duration::from_millis(1));
+    }
+    host
+}
+
+/// Kills with SIGKILL.
+fn kill(mut host: Child) {
+    host.kill().unwrap();
+    host.wait().unwrap();
+}
+
+/// What the records of a data folder are as an earlier version wrote them: a file for each, by its path.
+fn as_before(data: &Path) -> Vec<(PathBuf, String)> {
+    let records = std::fs::read_to_string(data.join("desired/records")).unwrap();
+    let mut said: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for line in records.lines().map(|line| line.trim_start_matches('\0')).filter(|line| !line.is_empty()) {
+        let mut words = line.splitn(9, ' ').skip(5);
+        let (of, value) = (words.next().unwrap(), words.nth(2).unwrap());
+        said.entry(of).or_default().push(serde_json::from_str(value).unwrap());
+    }
+    let mut last = |of: &str| said.get_mut(of).unwrap().pop().unwrap();
+    let end = last("deployments/counter");
+    let deployed = json!({
+        "format": 5, "live": end["live"], "previous": end["previous"], "ended": end["ended"], "history": [end["last"]]
+    });
+    let of = |path: &str, value: Value| (data.join(path), value.to_string());
+    vec![
+        of("deployments/counter.json", deployed),
+        of("topology/in-force.json", last("topology")),
+        of("topology/stopped.json", last("stopped")),
+    ]
+}
+
+#[test]
+fn a_host_that_is_killed_while_it_takes_over_what_an_earlier_version_wrote_loses_nothing() {
+    let mut random = Random::told();
+    let topology = format!("{COUNTER}[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n");
+    let desk = Desk::with(&topology);
+    let data = desk.path().join(".airssys");
+    releases(&desk, &airssys_tests::with_guests(&topology));
+    let host_before = up(&desk);
+    let _deployed = desk.run(&["deploy", "counter", "counter@2.0.0", "--probation", "5ms"]).well();
+    let _stopped = desk.run(&["stop", "echo"]).well();
+    let history = desk.run(&["history", "counter", "--json"]).well().stdout;
+    kill(host_before);
+    let before = as_before(&data);
+    let (mut taken_over, mut cut_off) = (0, 0);
+    for number in 0..TAKEN_OVER {
+        std::fs::remove_dir_all(data.join("desired")).unwrap();
+        for (path, text) in &before {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let mut host = host(&desk);
+        // As soon as there is something of it, or whenever.
+        while number % 2 == 0 && !data.join("desired").exists() {
+            assert!(host.try_wait().unwrap().is_none(), "{number}: the host did not start");
+        }
+        let most = if number % 2 == 0 { 4_000 } else { 100_000 };
+        thread::sleep(Duration::from_micros(random.below(most)));
+        kill(host);
+        let is_left = before.iter().filter(|(path, _)| path.exists()).count();
+        (taken_over, cut_off) = (taken_over + u32::from(is_left == 0), cut_off + u32::from((1..3).contains(&is_left)));
+        let _nothing_is_damaged = desk.run(&["state", "verify"]).well();
+
+        let host = up(&desk);
+        let body = json!({ "from": "a", "number": number + 1 }).to_string();
+        let answer: Value =
+            serde_json::from_str(&desk.run(&["call", "counter", &body, "--json"]).well().stdout).unwrap();
+        assert_eq!(answer["ok"]["release"], "two", "{number}: {answer}");
+        let _stopped = desk.run(&["call", "echo", "hello"]).refused(1, "AH201", &["stopped"]);
+        assert_eq!(desk.run(&["history", "counter", "--json"]).well().stdout, history, "{number}");
+        kill(host);
+        assert!(!data.join("deployments").exists() && !data.join("topology").exists(), "{number}");
+    }
+    println!("{taken_over} of {TAKEN_OVER} were taken over when the host was killed, {cut_off} in the middle of it");
+    assert!(taken_over > 0, "the kills came too early to test anything");
 }

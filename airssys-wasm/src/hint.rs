@@ -66,6 +66,11 @@ pub enum Act {
     StartAsWritten,
     /// To forget what was deployed of all services, by the same.
     ForgetDeployed,
+    /// To forget one record of what is to run.
+    ForgetRecord {
+        /// Its name.
+        record: String,
+    },
     /// To look through all durable state.
     VerifyState,
     /// To put a dump of a service back.
@@ -114,6 +119,7 @@ impl fmt::Display for Act {
             Self::DeployFile => f.write_str("deploy the file as it is, and allow the same version"),
             Self::StartAsWritten => f.write_str("start with what the topology says"),
             Self::ForgetDeployed => f.write_str("a start with what the topology says forgets what was deployed"),
+            Self::ForgetRecord { record } => write!(f, "forget the record {record}"),
             Self::VerifyState => f.write_str("the file can be looked through, and what is well copied out"),
             Self::LoadState => f.write_str("a dump of a service can be put back"),
             Self::DataFolder => f.write_str("name a data folder"),

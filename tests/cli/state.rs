@@ -190,7 +190,7 @@ fn damage_is_named_what_is_well_is_shown_and_a_host_goes_on_with_a_copy_of_that(
 }
 
 #[test]
-fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed() {
+fn what_was_deployed_and_is_damaged_is_named_and_is_forgotten_by_its_name() {
     let desk = Desk::with("name = \"mesh\"\n[[service]]\nname = \"counter\"\nrelease = \"one.wasm\"\n");
     for name in ["one", "two"] {
         std::fs::write(desk.path().join(format!("{name}.wasm")), shifter(name, "healthy")).unwrap();
@@ -201,24 +201,36 @@ fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed()
     stop(&desk, running);
     assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
 
-    let folder = desk.path().join(".airssys");
-    for (file, lost) in [("deployments/counter.json", "its way back"), ("topology/in-force.json", "what was applied")] {
-        let path = folder.join(file);
-        let whole = std::fs::read(&path).unwrap();
-        flip(&path, b"one.wasm");
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let _named =
-            desk.run(&["run"]).refused(3, if name == "counter.json" { "AR111" } else { "AR108" }, &[name, lost]);
+    let path = desk.path().join(".airssys/desired/records");
+    let mark = path.with_file_name("records.mark");
+    let (whole, number) = (std::fs::read(&path).unwrap(), std::fs::read(&mark).unwrap());
+    // A byte of the last record of a name.
+    let spoil = |needle: &str| {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(needle.len()).rposition(|found| found == needle.as_bytes()).unwrap();
+        bytes[at + needle.len() - 1] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    };
+    let records = [
+        ("deployments/counter", "\"ended\":1", "AR111", "its way back"),
+        ("topology", "\"unsettled\":[", "AR108", "what was applied"),
+    ];
+    for (name, needle, code, lost) in records {
+        spoil(needle);
+        let named = format!("the record {name}");
+        let hint = format!("airssys state forget-record {name}");
+        let _named = desk.run(&["run"]).refused(3, code, &[&named, lost, &hint]);
         let said = desk.run(&["state", "verify"]).refused(1, "AD207", &["damaged in 1 file"]);
-        assert!(said.stdout.contains(name) && said.stdout.contains("remove it"), "{said:#?}");
+        assert!(said.stdout.contains(&named) && said.stdout.contains(&hint), "{said:#?}");
         let found = desk.run(&["state", "verify", "--json"]).refused(1, "AD207", &[]);
         let found: Value = serde_json::from_str(&found.stdout).unwrap();
-        assert!(found["records"][0].as_str().unwrap().contains(name) && found["damage"] == json!([]), "{found}");
-        std::fs::write(&path, whole).unwrap();
+        assert!(found["records"][0].as_str().unwrap().contains(&named) && found["damage"] == json!([]), "{found}");
+        std::fs::write(&path, &whole).unwrap();
     }
     assert!(desk.run(&["state", "verify"]).well().stdout.contains("as it was written"));
     let live = || {
         let running = up(&desk);
+        let _running = desk.run(&["state", "forget-record", "topology"]).refused(3, "AH102", &["airssys stop"]);
         let body = json!({ "from": "a", "number": 1 }).to_string();
         let answer: Value =
             serde_json::from_str(&desk.run(&["call", "counter", &body, "--json"]).well().stdout).unwrap();
@@ -226,8 +238,20 @@ fn what_was_deployed_and_is_damaged_is_named_and_forgotten_where_it_is_removed()
         answer["ok"]["release"].clone()
     };
     assert_eq!(live(), json!("two"));
-    std::fs::remove_file(folder.join("deployments/counter.json")).unwrap();
+    let unknown = ["state", "forget-record", "deployments/nobody"];
+    let _named = desk.run(&unknown).refused(3, "AR108", &["deployments/nobody", "deployments/counter"]);
+    // Damaged or not.
+    let _forgotten = desk.run(&["state", "forget-record", "deployments/counter"]).well();
     assert_eq!(live(), json!("one"), "what the topology says");
+    let _forgotten = desk.run(&["state", "forget-record", "topology"]).well();
+    assert_eq!(live(), json!("one"));
+    // One that nobody can tell what it is of.
+    std::fs::write(&mark, number).unwrap();
+    spoil(" topology ");
+    let names = ["it was cut off, or it is an older copy", "records.mark", "airssys state forget-record unknown"];
+    let _named = desk.run(&["run"]).refused(3, "AR111", &names);
+    let _forgotten = desk.run(&["state", "forget-record", "unknown"]).well();
+    assert_eq!(live(), json!("two"), "the others are as they were");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod deploying;
+pub mod in_the_way;
 pub mod log;
 pub mod random;
 

@@ -36,6 +36,7 @@ fn command(act: &Act) -> String {
         Act::DeployFile => "deploy the file as it is: `airssys deploy SERVICE FILE --same-version`".to_owned(),
         Act::StartAsWritten => "start with what the topology says: `airssys run --as-written`".to_owned(),
         Act::ForgetDeployed => "`airssys run --as-written` forgets what was deployed".to_owned(),
+        Act::ForgetRecord { record } => format!("`airssys state forget-record {record}`"),
         Act::VerifyState => "`airssys state verify` names all that is damaged and copies out what is well".to_owned(),
         Act::LoadState => "`airssys state load` puts a dump of a service back".to_owned(),
         Act::DataFolder => "name a data folder with --data".to_owned(),

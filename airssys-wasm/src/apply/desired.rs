@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::record::{InForceError, Ledger, Next, Served};
-use super::stopped::{Stops, StopsError};
+use super::record::{Ledger, Next, Served};
+use super::record_error::{InForceError, StopsError};
+use super::stopped::Stops;
 use crate::deploy::Records;
 use crate::topology::Topology;
 use crate::topology::folders::Guarded;
@@ -114,7 +115,7 @@ impl Desired {
     /// Says that a service is stopped, or that it is not any more; whether that outlives the host.
     pub(super) fn stop(&self, service: &str, is_stopped: bool) -> Result<bool, StopsError> {
         self.stops.set(service, is_stopped)?;
-        Ok(self.data_folder.is_some())
+        Ok(self.stops.is_kept())
     }
 
     /// The host has ended in order.

@@ -2,8 +2,7 @@
 
 use airssys_rt_shim::system::SystemError;
 
-use super::record::InForceError;
-use super::stopped::StopsError;
+use super::record_error::{InForceError, StopsError};
 use crate::config_file::ConfigError;
 use crate::deploy::{DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};

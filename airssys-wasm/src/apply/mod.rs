@@ -3,8 +3,9 @@
 //! What is in force is written down in the data folder, so that it outlives the process ([`in_force`]). It becomes another one in one step, when all of it
 //! has come about: whoever is cut off before is back at the old one at the next start, whoever is cut off after has the new one.
 //!
-//! `difference` compares, without I/O; `desired` is what is to run, and `record` and `stopped` write it down; `actual` is what runs. `prepare` finds what is
-//! wrong with an apply, and `start` with a start; `steps` carries either out, and undoes what it did where a step fails. `deployments` lets another release
+//! `difference` compares, without I/O; `desired` is what is to run, and `record` and `stopped` write it down, with what
+//! was deployed, in one log; `actual` is what runs. `prepare` finds what is wrong with an apply, and `start` with a
+//! start; `steps` carries either out, and undoes what it did where a step fails. `deployments` lets another release
 //! take a service over, and `stops` stops one, with nothing else changed.
 
 mod actual;
@@ -15,11 +16,14 @@ mod deployments;
 mod desired;
 mod difference;
 mod durable;
+mod earlier;
 mod error;
 mod hosted;
+mod in_force;
 mod plan;
 mod prepare;
 mod record;
+mod record_error;
 mod recover;
 mod releases;
 mod start;
@@ -35,10 +39,11 @@ pub use crate::schema::ChangeMode;
 pub use difference::{Difference, Fate, Setting, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;
+pub use in_force::{InForce, forget, forget_record, in_force, needed, put_in_force};
 pub use plan::{Applied, ApplyPlan};
-pub use record::{CutOff, InForce, InForceError, damage, forget, in_force, needed, put_in_force};
+pub use record::CutOff;
+pub use record_error::{InForceError, StopsError};
 pub use start::Checked;
 pub(crate) use start::{StartOptions, check, start};
-pub use stopped::StopsError;
 pub use stops::{ServiceStop, StopError};
-pub use verify::damaged_releases;
+pub use verify::{damage, damaged_releases};

@@ -12,6 +12,7 @@ use super::record::{Ledger, Served};
 use super::releases::Deployable;
 use crate::deploy::{Records, Recovery, Source};
 use crate::engine::{Engines, Template};
+use crate::registry::log::Log;
 use crate::registry::{Digest, Hold, Keep, Release};
 use crate::topology::{ServiceNode, Topology};
 
@@ -26,12 +27,12 @@ pub(super) struct Recovered<'a> {
 /// Puts what was deployed into the topology.
 pub(super) fn recover<'a>(
     topology: &'a Topology,
+    log: &Arc<Log>,
     data: Option<&Path>,
-    as_written: bool,
     kept: Option<&DurableStates>,
 ) -> Result<Recovered<'a>, RuntimeError> {
-    let recorded = data.filter(|_| !as_written);
-    let (records, ledger) = (Records::open(recorded)?, Ledger::open(recorded)?);
+    let records = Records::of(log, data.filter(|_| log.file().is_some()))?;
+    let ledger = Ledger::of(log)?;
     ledger.finish(&records)?;
     let served = ledger.served();
     if records.is_empty() && served.is_empty() {
@@ -44,6 +45,7 @@ pub(super) fn recover<'a>(
         }
         schemas
     })?;
+    recoveries.extend(records.gaps());
     let (mut topology, mut failed) = (topology.clone(), None);
     topology.each_service(|node| {
         if failed.is_none() {

@@ -11,8 +11,10 @@ use super::compile::{key, load};
 use super::desired::Desired;
 use super::difference::differences;
 use super::durable::{DurableStates, opened};
+use super::earlier;
 use super::error::RuntimeError;
 use super::hosted::Hosted;
+use super::record_error::InForceError;
 use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
@@ -21,6 +23,7 @@ use crate::deploy::{DeployOptions, Ungranted, ungranted};
 use crate::engine::{Engines, EnginesSettings};
 use crate::events::Events;
 use crate::middleware::{Layer, Stack};
+use crate::registry::log::{Key, Log};
 use crate::router::Mesh;
 use crate::topology::folders::{self, Guarded};
 use crate::topology::{ServiceNode, Topology};
@@ -74,7 +77,8 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
 
 /// Compiles the releases, starts the tree, and answers when all of it is up.
 pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
-    let stops = Stops::open(options.data_folder.as_deref())?;
+    let log = Arc::new(written_down(&options)?);
+    let stops = Stops::of(&log)?;
     let durable = durable_services(topology, options.data_folder.as_deref())?;
     let guarded = options.guarded();
     let engines = engines(std::mem::take(&mut options.engines), topology)?;
@@ -85,24 +89,34 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
         None => None,
     };
     let journal = states.as_ref().map(|states| states.journal.clone());
-    let started = begin(options, topology, stops, guarded, engines, states).await;
+    let started = begin(options, topology, (log, stops), guarded, engines, states).await;
     if let (Err(_), Some(journal)) = (&started, journal) {
         journal.close().await;
     }
     started
 }
 
+/// What is written down of what is to run.
+fn written_down(options: &StartOptions) -> Result<Log, InForceError> {
+    match &options.data_folder {
+        None => Ok(Log::default()),
+        // Another host may have the folder: nothing is written there.
+        Some(data) if options.as_written => Ok(earlier::read(data)?.in_memory(|of| *of == Key::Stopped)),
+        Some(data) => earlier::take_over(data),
+    }
+}
+
 /// From what the data folder says to a mesh that runs.
 async fn begin(
     options: StartOptions,
     topology: &Topology,
-    stops: Stops,
+    (log, stops): (Arc<Log>, Stops),
     guarded: Vec<Guarded>,
     engines: Arc<Engines>,
     states: Option<DurableStates>,
 ) -> Result<Hosted, RuntimeError> {
     let data = options.data_folder.as_deref();
-    let recovered = recover(topology, data, options.as_written, states.as_ref())?;
+    let recovered = recover(topology, &log, data, states.as_ref())?;
     let Recovered { topology: mut target, records, ledger, mut recoveries } = recovered;
     // Held from here on, until the last instance is gone that has it.
     for note in folders::hold(target.to_mut(), [], &guarded)? {

@@ -1,63 +1,26 @@
-//! Services that an operator stopped. They stay stopped, also when the host starts again on the same data folder, until somebody starts them.
+//! Which services an operator stopped. They stay stopped, also when the host starts again on the same data folder,
+//! until somebody starts them.
 //!
-//! The file is written before anything stops, and before anything starts again: what was acknowledged outlives a kill.
+//! It is written before anything stops, and before anything starts again: what was acknowledged outlives a kill.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::record_error::StopsError;
 use crate::deploy::Recovery;
-use crate::hint::{Act, Hint};
-use crate::registry::sealed::{self, Unsound};
-use crate::registry::{StoreError, files};
+use crate::registry::log::{Key, Log};
 use crate::unique;
 
-/// The version of what the file says.
+/// The version of what the record says.
 const FORMAT: u32 = 1;
-/// Where it is in the data folder.
-const FOLDER: &str = "topology";
-const FILE: &str = "stopped.json";
 
-/// Which services an operator stopped cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StopsError {
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] StoreError),
-    /// The file is not what was written, or makes no sense.
-    #[error("which services were stopped cannot be known: {}: {detail}", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        detail: String,
-    },
-}
-
-impl StopsError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
-        match self {
-            Self::File(error) => error.hint(),
-            Self::Damaged { .. } => Some(
-                Hint::from(
-                    "put the newest copy of it back, or remove it: the next start then starts all services, and ",
-                )
-                .act(Act::StopAgain),
-            ),
-        }
-    }
-}
-
-/// The file.
+/// The record.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     format: u32,
     /// Since when, in UTC, by RFC 3339, by service.
     #[serde(deserialize_with = "unique::map")]
@@ -67,33 +30,25 @@ struct Written {
 /// Which services are stopped, and where that is written down.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    /// None without a data folder.
-    folder: Option<PathBuf>,
+    log: Arc<Log>,
     stopped: Mutex<BTreeMap<String, String>>,
 }
 
 impl Stops {
-    pub(super) fn open(data: Option<&Path>) -> Result<Self, StopsError> {
-        let Some(folder) = data.map(|data| data.join(FOLDER)) else { return Ok(Self::default()) };
-        let path = folder.join(FILE);
-        let damaged = |detail| StopsError::Damaged { path: path.clone(), detail };
-        let read = sealed::read(&path).map_err(|unsound| match unsound {
-            Unsound::File(error) => error.into(),
-            Unsound::Damaged(detail) => damaged(detail),
-        });
-        let stopped = match read? {
-            None => BTreeMap::new(),
-            Some(text) => {
-                let written: Written = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-                if written.format != FORMAT {
-                    let detail =
-                        format!("it has format {}, and this version of airssys knows {FORMAT}", written.format);
-                    return Err(damaged(detail));
-                }
-                written.stopped
-            }
-        };
-        Ok(Self { folder: Some(folder), stopped: Mutex::new(stopped) })
+    pub(super) fn of(log: &Arc<Log>) -> Result<Self, StopsError> {
+        let path = log.file().unwrap_or_default();
+        let damaged = |detail| StopsError::Damaged { path, record: Some(Key::Stopped.to_string()), detail };
+        if log.damage().contains(&Some(Key::Stopped)) {
+            return Err(damaged(log.lost(Some(&Key::Stopped))));
+        }
+        let written = log.said(&Key::Stopped).pop().map(|text| Written::of(&text)).transpose().map_err(damaged)?;
+        let stopped = written.map(|written| written.stopped).unwrap_or_default();
+        Ok(Self { log: Arc::clone(log), stopped: Mutex::new(stopped) })
+    }
+
+    /// Whether what is said here outlives the host.
+    pub(super) fn is_kept(&self) -> bool {
+        self.log.file().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -134,15 +89,20 @@ impl Stops {
     }
 
     fn write(&self, stopped: BTreeMap<String, String>) -> Result<(), StopsError> {
-        if let Some(folder) = &self.folder {
-            files::make_folder(folder)?;
-            let path = folder.join(FILE);
-            let written = Written { format: FORMAT, stopped: stopped.clone() };
-            let text = serde_json::to_vec_pretty(&written)
-                .map_err(|error| StopsError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            sealed::write(&path, &text)?;
-        }
-        *self.lock() = stopped;
+        let written = Written { format: FORMAT, stopped };
+        self.log.add(Key::Stopped, &written)?;
+        *self.lock() = written.stopped;
         Ok(())
+    }
+}
+
+impl Written {
+    /// Reads what was written down, by this version or an earlier one.
+    pub(super) fn of(text: &str) -> Result<Self, String> {
+        let written: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match written.format {
+            FORMAT => Ok(written),
+            other => Err(format!("it has format {other}, and this version of airssys knows {FORMAT}")),
+        }
     }
 }

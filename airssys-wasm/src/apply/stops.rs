@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::hosted::Hosted;
-use super::stopped::StopsError;
+use super::record_error::StopsError;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
 use crate::hint::{Act, Hint};

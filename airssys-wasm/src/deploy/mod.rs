@@ -16,6 +16,7 @@ mod batch;
 mod choice;
 mod decide;
 mod deployment;
+pub(crate) mod earlier;
 mod error;
 mod gate;
 mod health;
@@ -61,8 +62,7 @@ pub use plan::{Change, Changes, Memory, Party, Plan, PlanRefusal, Reach, Schemas
 pub(crate) use plan::{Side, plan};
 pub use progress::{Progress, Waits};
 pub use record::{Ended, RecordError};
-pub(crate) use records::{Page, Records, sources};
-pub use records::{damage, forget, needed};
+pub(crate) use records::{Page, Records, damage, sources};
 pub use recovery::Recovery;
 pub(crate) use run::begin;
 pub(crate) use seats::seats;

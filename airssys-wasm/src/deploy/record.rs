@@ -3,22 +3,17 @@
 //! A host that finds an intent without an end was killed over it: what the state on disk is written in says which release it belongs to ([`decide`]).
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::intent::{self, Intent, SetId};
+use super::intent::{Intent, SetId};
 use super::recovery::Recovery;
 use super::source::Source;
 use crate::hint::{Act, Hint};
 use crate::registry::StoreError;
-use crate::registry::sealed::Unsound;
+use crate::registry::log;
 
-/// The version of what a record says; 2 does not say which set an end was of, 3 not what it went on without, 4 not what is kept of a release.
-pub(super) const FORMAT: u32 = 5;
-const OLDEST: u32 = 2;
-/// Ends that are kept of a service, the youngest.
-const HISTORY: usize = 100;
 /// Deployments of a service that may end: one each millisecond for 140,000 years.
 pub(super) const MOST_ENDED: u64 = 1 << 52;
 
@@ -46,28 +41,54 @@ pub struct Ended {
     pub(crate) set: Option<SetId>,
 }
 
-/// What is known of a service.
+/// What an end that was written down says: the last one of a service says all that is known of it but for what ended
+/// before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct End {
+    pub(super) live: Source,
+    pub(super) previous: Option<Source>,
+    /// Deployments of the service that have ended.
+    pub(super) ended: u64,
+    /// What ended; none where an earlier version did not say.
+    pub(super) last: Option<Ended>,
+}
+
+/// What is known of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    pub(super) format: u32,
     pub(crate) live: Source,
     pub(crate) previous: Option<Source>,
-    /// Deployments that ended. An intent is over when it says less.
+    /// Deployments that ended.
     pub(super) ended: u64,
+    /// The youngest of them; some may be lost.
     pub(super) history: Vec<Ended>,
-    /// Not of this file: the intent that is in force.
-    #[serde(skip)]
     pub(super) under_way: Option<Intent>,
-    /// The number of the next write of an intent.
-    #[serde(skip)]
-    pub(super) turn: u64,
 }
 
 impl Record {
     pub(super) fn new(live: &Source) -> Self {
-        let live = live.clone();
-        Self { format: FORMAT, live, previous: None, ended: 0, history: Vec::new(), under_way: None, turn: 0 }
+        Self { live: live.clone(), previous: None, ended: 0, history: Vec::new(), under_way: None }
+    }
+
+    /// What was written down of a service, where anything was: the ends, the last one last, and what is under way
+    /// since.
+    pub(super) fn of(mut ends: Vec<End>, under_way: Option<Intent>) -> Result<Option<Self>, String> {
+        let history = ends.iter_mut().filter_map(|end| end.last.take()).collect();
+        let record = match (ends.pop(), under_way) {
+            (Some(End { live, previous, ended, .. }), under_way) => Self { live, previous, ended, history, under_way },
+            (None, Some(first)) => {
+                Self { ended: first.after, under_way: Some(first.clone()), ..Self::new(&first.live) }
+            }
+            (None, None) => return Ok(None),
+        };
+        record.check().map(|()| Some(record))
+    }
+
+    /// The last end, to be written down.
+    pub(super) fn end(&self) -> End {
+        let Self { live, previous, ended, history, .. } = self;
+        End { live: live.clone(), previous: previous.clone(), ended: *ended, last: history.last().cloned() }
     }
 
     /// What the next start may need.
@@ -116,17 +137,14 @@ impl Record {
         let set = self.under_way.take().and_then(|intent| intent.set);
         let (from, to, live) = (from.clone(), to.clone(), reason.is_none());
         self.history.push(Ended { number: self.ended, at, from, to, live, reason, notes: Vec::new(), set });
-        let too_many = self.history.len().saturating_sub(HISTORY);
+        let too_many = self.history.len().saturating_sub(log::HISTORY);
         self.history.drain(..too_many);
         Ok(())
     }
 
     /// Whether it makes sense: no file may say what no host can have written.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Self { format, ended, history, .. } = self;
-        if !(OLDEST..=FORMAT).contains(format) {
-            return Err(format!("it has format {format}, and this version of airssys knows {OLDEST} to {FORMAT}"));
-        }
+        let Self { ended, history, under_way, .. } = self;
         if *ended > MOST_ENDED {
             return Err(format!("it says that {ended} deployments have ended, which no host has come to"));
         }
@@ -134,7 +152,20 @@ impl Record {
         if !rises || history.last().is_some_and(|last| last.number > *ended) {
             return Err(format!("its history is not in order, or longer than the {ended} deployments that have ended"));
         }
-        Ok(())
+        match under_way {
+            Some(intent) if intent.after != *ended => {
+                Err(format!("a deployment is under way after {} others, and {ended} have ended", intent.after))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether its end is lost that decided about a set.
+    fn has_lost(&self, set: &SetId) -> bool {
+        let number = set.after + 1;
+        let is_there = self.history.iter().any(|ended| ended.number == number);
+        // What is older was forgotten in order.
+        !is_there && number <= self.ended && self.ended - number < log::HISTORY as u64
     }
 }
 
@@ -146,6 +177,19 @@ pub(super) enum Ending {
     BroughtOver,
     /// It is live, since that service of its set is.
     With(String),
+}
+
+/// A service whose lost end decides about a set that was cut off. Pure.
+pub(super) fn undecided(all: &HashMap<String, Record>) -> Option<&str> {
+    let set = |record: &'_ Record| match (&record.under_way, record.history.last()) {
+        (Some(intent), _) => intent.set.clone(),
+        (None, Some(last)) if !last.live => last.set.clone(),
+        (None, _) => None,
+    };
+    let sets: Vec<SetId> = all.values().filter_map(set).collect();
+    let lost =
+        |(service, record): &(&String, &Record)| sets.iter().any(|set| set.first == **service && record.has_lost(set));
+    all.iter().find(lost).map(|(service, _)| service.as_str())
 }
 
 /// What becomes of the deployments that were cut off, given the schemas that states on disk are in, by service. Pure. Those that decide about others of
@@ -207,8 +251,20 @@ pub enum RecordError {
     Damaged {
         /// The file.
         path: PathBuf,
+        /// Which of its records, as it is named to forget it; none where the file says nothing else.
+        record: Option<String>,
         /// What is wrong.
         detail: String,
+    },
+    /// Ends of deployments are damaged, and not the last ones: a host goes on without them.
+    #[error("{}: of the history of {service}, {ends} of the ends cannot be read", .path.display())]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// The service.
+        service: String,
+        /// How many.
+        ends: usize,
     },
     /// No more deployments of a service can be counted.
     #[error("{service}: {ended} deployments have ended, and no more are counted")]
@@ -226,26 +282,25 @@ impl RecordError {
     pub fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::File(error) => return error.hint(),
-            Self::Damaged { path, .. } => {
-                let is_intent = path.to_str().is_some_and(|path| path.ends_with(intent::SUFFIX));
-                let lost = if is_intent {
+            Self::Damaged { path, record, .. } => {
+                let is_intent = |name: &str| name.starts_with("intents/") || name.ends_with(".intent");
+                let name = record.as_deref().or(path.to_str()).unwrap_or_default();
+                if name == log::UNKNOWN {
+                    let lost = "what it said is lost, and what was written down before of the same counts again";
+                    return Some(log::remedy(Some(name), lost));
+                }
+                let lost = if is_intent(name) {
                     "a deployment that was cut off is then as if it had not begun"
                 } else {
                     "the service then starts with the release that the topology names, and its history and its way back are lost"
                 };
-                Hint::from(format!("put the newest copy of it back, or remove it: {lost}; "))
-                    .act(Act::ForgetDeployed)
-                    .words(" of all services")
+                log::remedy(record.as_deref(), lost).words("; ").act(Act::ForgetDeployed).words(" of all services")
+            }
+            Self::History { .. } => {
+                "there is nothing to do: nothing else is lost, and it is told until the file is written anew".into()
             }
             Self::Full { .. } => Act::ForgetDeployed.into(),
         };
         Some(hint)
-    }
-
-    pub(super) fn of(path: &Path, unsound: Unsound) -> Self {
-        match unsound {
-            Unsound::File(error) => Self::File(error),
-            Unsound::Damaged(detail) => Self::Damaged { path: path.to_owned(), detail },
-        }
     }
 }

@@ -1,129 +1,108 @@
-//! What was deployed, in the data folder: a record a service, and the intent beside it. So it outlives the process.
+//! What was deployed, written down in the data folder: each end, and what is about to be. So it outlives the process.
 //!
-//! The intent is on disk, synced, before an actor is switched ([`intent`]), and the end before anybody is told of it.
+//! The intent is on disk, synced, before an actor is switched, and the end before anybody is told of it.
 //!
-//! Invariant: a file is there as a whole, and damage to it is told; what it says is live was live, and proved.
+//! Invariant: damage is told; what is said to be live was live, and proved.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::intent::{self, Intent, SetId, Step};
-use super::record::{Ended, FORMAT, Record, RecordError, decide};
+use serde::de::DeserializeOwned;
+
+use super::intent::{Intent, SetId, Step};
+use super::record::{End, Ended, Record, RecordError, decide, undecided};
 use super::recovery::Recovery;
 use super::source::Source;
-use crate::registry::sealed;
-use crate::registry::{Keep, files};
+use crate::registry::Keep;
+use crate::registry::log::{self, Key, Log};
 
 #[cfg(test)]
 mod tests;
 
-/// Where they are in the data folder.
-const FOLDER: &str = "deployments";
-
-/// Forgets what was deployed in a data folder: the next start is with the releases that the topology names. Not while a mesh has the folder.
-///
-/// # Errors
-///
-/// [`RecordError`]; some may be forgotten then.
-pub fn forget(data: &Path) -> Result<(), RecordError> {
-    let folder = data.join(FOLDER);
-    // Sorted, so that an intent goes before its record: without that it would be the first one's.
-    for name in files::names(&folder)? {
-        files::remove(&folder.join(name))?;
-    }
-    Ok(())
+/// What of the records of deployments cannot be known. Changes nothing.
+pub(crate) fn damage(log: &Log) -> Vec<RecordError> {
+    let path = log.file().unwrap_or_default();
+    let gap = |(service, ends)| RecordError::History { path: path.clone(), service, ends };
+    let gaps: Vec<RecordError> = log.gaps().into_iter().map(gap).collect();
+    read(log).1.into_iter().chain(gaps).collect()
 }
 
-/// The published releases, as `NAME@VERSION`, that a mesh with this data folder starts with, or can go back to.
-///
-/// # Errors
-///
-/// [`RecordError`].
-pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
-    let records = Records::open(Some(data))?;
-    let all = records.all();
-    Ok(all.values().flat_map(Record::sources).filter_map(|source| source.published.clone()).collect())
-}
-
-/// What is damaged of what was deployed in a data folder, a service at a time; empty where all of it is as it was written. Changes nothing.
-///
-/// # Errors
-///
-/// [`RecordError::File`]: the folder cannot be read.
-pub fn damage(data: &Path) -> Result<Vec<RecordError>, RecordError> {
-    Ok(read_all(data)?.1)
-}
-
-/// The releases that a start in a data folder may need, as far as what was deployed can be read.
-pub(crate) fn sources(data: &Path) -> Result<Vec<Source>, RecordError> {
-    let (all, _) = read_all(data)?;
-    Ok(all.values().flat_map(Record::sources).cloned().collect())
+/// The releases that a start may need, as far as the records can be read.
+pub(crate) fn sources(log: &Log) -> Vec<Source> {
+    read(log).0.values().flat_map(Record::sources).cloned().collect()
 }
 
 /// The records by service, and what is wrong with others.
-fn read_all(data: &Path) -> Result<(HashMap<String, Record>, Vec<RecordError>), RecordError> {
-    let folder = data.join(FOLDER);
-    let (mut all, mut damaged) = (HashMap::new(), Vec::new());
-    let names = files::names(&folder)?;
-    for (service, path) in services(&names, &folder, RECORD) {
-        match read_record(&path) {
-            Ok(Some(record)) => drop(all.insert(service.to_owned(), record)),
-            Ok(None) => {}
-            Err(error) => damaged.push(error),
-        }
-    }
-    for (service, path) in services(&names, &folder, intent::SUFFIX) {
-        let intent::Found { turn, intent } = match intent::read(&path) {
-            Ok(found) => found,
-            Err(unsound) => {
-                damaged.push(RecordError::of(&path, unsound));
-                continue;
-            }
-        };
-        let Some(intent) = intent else { continue };
-        if !all.contains_key(service) && (intent.after > 0 || is_forgotten(&folder, service)) {
+fn read(log: &Log) -> (HashMap<String, Record>, Vec<RecordError>) {
+    let path = log.file().unwrap_or_default();
+    let damaged = |of: Option<&Key>, detail: String| {
+        let record = of.map_or(log::UNKNOWN.to_owned(), Key::to_string);
+        RecordError::Damaged { path: path.clone(), record: Some(record), detail }
+    };
+    let is_own = |of: &Option<Key>| of.as_ref().is_none_or(|of| service_of(of).is_some());
+    let lost: Vec<Option<Key>> = log.damage().into_iter().filter(is_own).collect();
+    let mut errors: Vec<RecordError> = lost.iter().map(|of| damaged(of.as_ref(), log.lost(of.as_ref()))).collect();
+    let mut all = HashMap::new();
+    let keys = log.keys();
+    for service in keys.iter().filter_map(service_of).collect::<BTreeSet<_>>() {
+        let (end, intent) = (Key::End(service.to_owned()), Key::Intent(service.to_owned()));
+        if lost.iter().flatten().any(|lost| [&end, &intent].contains(&lost)) {
             continue;
         }
-        let record = all.entry(service.to_owned()).or_insert_with(|| Record::new(&intent.live));
-        record.turn = turn;
-        record.under_way = (intent.after == record.ended).then_some(intent);
+        let record = said::<End>(log, &end).map_err(|detail| damaged(Some(&end), detail)).and_then(|ends| {
+            let intents = said::<Intent>(log, &intent).map_err(|detail| damaged(Some(&intent), detail))?;
+            Record::of(ends, intents.into_iter().next_back()).map_err(|detail| damaged(Some(&end), detail))
+        });
+        match record {
+            Ok(record) => all.extend(record.map(|record| (service.to_owned(), record))),
+            Err(error) => errors.push(error),
+        }
     }
-    Ok((all, damaged))
+    (all, errors)
 }
 
-fn read_record(path: &Path) -> Result<Option<Record>, RecordError> {
-    let damaged = |detail| RecordError::Damaged { path: path.to_owned(), detail };
-    let Some(text) = sealed::read(path).map_err(|unsound| RecordError::of(path, unsound))? else { return Ok(None) };
-    let mut record: Record = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-    record.check().map_err(damaged)?;
-    record.format = FORMAT;
-    Ok(Some(record))
+/// Of which service a record of deployments is.
+fn service_of(key: &Key) -> Option<&str> {
+    match key {
+        Key::End(service) | Key::Intent(service) => Some(service),
+        _ => None,
+    }
 }
 
-/// Whether there was a record of a service, which somebody removed: what its intent says was over before that.
-fn is_forgotten(folder: &Path, service: &str) -> bool {
-    sealed::marked(&record_path(folder, service)).is_some()
+fn said<T: DeserializeOwned>(log: &Log, of: &Key) -> Result<Vec<T>, String> {
+    let parse = |text: String| serde_json::from_str(&text).map_err(|error| error.to_string());
+    log.said(of).into_iter().map(parse).collect()
 }
 
 /// The records of all services; in memory only where there is no data folder.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    folder: Option<PathBuf>,
+    log: Arc<Log>,
     keep: Option<Arc<Keep>>,
     all: Mutex<HashMap<String, Record>>,
 }
 
 impl Records {
-    /// Reads those that are there.
-    pub(crate) fn open(data: Option<&Path>) -> Result<Self, RecordError> {
-        let Some(data) = data else { return Ok(Self::default()) };
-        let (all, damaged) = read_all(data)?;
+    /// Those that are written down; `data` is where releases are kept.
+    pub(crate) fn of(log: &Arc<Log>, data: Option<&Path>) -> Result<Self, RecordError> {
+        let (all, damaged) = read(log);
         if let Some(error) = damaged.into_iter().next() {
             return Err(error);
         }
-        Ok(Self { folder: Some(data.join(FOLDER)), keep: Some(Arc::new(Keep::new(data))), all: Mutex::new(all) })
+        let keep = data.map(|data| Arc::new(Keep::new(data)));
+        Ok(Self { log: Arc::clone(log), keep, all: Mutex::new(all) })
+    }
+
+    /// The published releases, as `NAME@VERSION`, that a start may need.
+    pub(crate) fn published(&self) -> BTreeSet<String> {
+        self.all().values().flat_map(Record::sources).filter_map(|source| source.published.clone()).collect()
+    }
+
+    /// How many ends are damaged of the history of a service, for each that has such.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = Recovery> {
+        self.log.gaps().into_iter().map(|(service, ends)| Recovery::HistoryLost { service, ends })
     }
 
     /// Where the bytes are kept of what serves, where there is a data folder.
@@ -165,6 +144,15 @@ impl Records {
 
     /// Decides about the deployments that were cut off, given the schemas that the states of a service are in on disk.
     pub(crate) fn settle(&self, schemas: impl Fn(&str) -> Vec<u32>) -> Result<Vec<Recovery>, RecordError> {
+        if let Some(service) = undecided(&self.all()) {
+            let record = Key::End(service.to_owned());
+            let detail = self.log.lost(Some(&record));
+            return Err(RecordError::Damaged {
+                path: self.log.file().unwrap_or_default(),
+                record: Some(record.to_string()),
+                detail,
+            });
+        }
         let endings = decide(&self.all(), schemas);
         let mut recoveries = Vec::with_capacity(endings.len());
         for (service, ending) in endings {
@@ -190,11 +178,7 @@ impl Records {
 
     /// Forgets a service.
     pub(crate) fn drop_service(&self, service: &str) -> Result<(), RecordError> {
-        if let Some(folder) = &self.folder {
-            // The intent first: without its record it would be the first one's.
-            sealed::remove(&intent_path(folder, service))?;
-            sealed::remove(&record_path(folder, service))?;
-        }
+        self.log.forget(|of| of.and_then(service_of) == Some(service))?;
         self.all().remove(service);
         Ok(())
     }
@@ -206,36 +190,14 @@ impl Records {
 
     /// A deployment is about to switch the first actor, or comes to another step; after this it is on disk.
     fn intend(&self, service: &str, before: Record, intent: Intent) -> Result<(), RecordError> {
-        let turn = before.turn;
-        if let Some(folder) = &self.folder {
-            files::make_folder(folder)?;
-            let is_first = self.get(service).is_none();
-            if is_first {
-                sealed::remove(&intent_path(folder, service))?;
-            }
-            intent::write(&intent_path(folder, service), turn, &intent)?;
-            if is_first {
-                // It counts, unlike one from before a record that was removed.
-                files::remove(&sealed::mark_path(&record_path(folder, service)))?;
-            }
-        }
-        self.all().insert(service.to_owned(), Record { under_way: Some(intent), turn: turn + 1, ..before });
+        self.log.add(Key::Intent(service.to_owned()), &intent)?;
+        self.all().insert(service.to_owned(), Record { under_way: Some(intent), ..before });
         Ok(())
     }
 
-    /// After this it is on disk.
+    /// One has ended; after this it is on disk.
     fn write(&self, service: &str, record: Record) -> Result<(), RecordError> {
-        if let Some(folder) = &self.folder {
-            files::make_folder(folder)?;
-            if self.get(service).is_none() {
-                // What is left there is from before a record that was removed.
-                sealed::remove(&intent_path(folder, service))?;
-            }
-            let path = record_path(folder, service);
-            let text = serde_json::to_vec_pretty(&record)
-                .map_err(|error| RecordError::Damaged { path: path.clone(), detail: error.to_string() })?;
-            sealed::write(&path, &text)?;
-        }
+        self.log.add(Key::End(service.to_owned()), &record.end())?;
         self.all().insert(service.to_owned(), record);
         Ok(())
     }
@@ -247,23 +209,6 @@ impl Records {
 
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
-}
-
-/// How the name of a record ends.
-const RECORD: &str = ".json";
-
-fn record_path(folder: &Path, service: &str) -> PathBuf {
-    folder.join(format!("{service}{RECORD}"))
-}
-
-fn intent_path(folder: &Path, service: &str) -> PathBuf {
-    folder.join(format!("{service}{}", intent::SUFFIX))
-}
-
-/// The services that a folder has a file of this kind of, and where it is.
-fn services<'a>(names: &'a [String], folder: &'a Path, suffix: &'a str) -> impl Iterator<Item = (&'a str, PathBuf)> {
-    let finished = names.iter().filter(|name| !name.starts_with(files::UNFINISHED));
-    finished.filter_map(move |name| Some((name.strip_suffix(suffix)?, folder.join(name))))
 }
 
 /// Where one deployment is written down. Its calls wait for the disk: not for a runtime's thread.

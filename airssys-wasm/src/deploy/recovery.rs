@@ -55,6 +55,13 @@ pub enum Recovery {
         /// Whether the topology has no such service any more: it is forgotten then that it was stopped.
         is_gone: bool,
     },
+    /// Some of how the deployments of a service ended is damaged, and not the last one: nothing else is lost.
+    HistoryLost {
+        /// The service.
+        service: String,
+        /// How many ends.
+        ends: usize,
+    },
     /// A deployment was cut off, and the release before is live.
     RolledBack {
         /// The service.
@@ -83,7 +90,10 @@ impl Recovery {
                 brings_in(service, written).words(", and so does a start after an end in order")
             }
             Self::Stopped { service, is_gone: false, .. } => Act::Start { service: service.clone() }.into(),
-            Self::Stopped { is_gone: true, .. } | Self::Finished { .. } | Self::RolledBack { .. } => return None,
+            Self::Stopped { is_gone: true, .. }
+            | Self::Finished { .. }
+            | Self::HistoryLost { .. }
+            | Self::RolledBack { .. } => return None,
         })
     }
 }
@@ -102,6 +112,9 @@ impl std::fmt::Display for Recovery {
             }
             Self::Deployed { service, live, written } => {
                 write!(f, "{service}: served by {live}, which was deployed; the topology says {}", written.display())
+            }
+            Self::HistoryLost { service, ends } => {
+                write!(f, "{service}: of its history, {ends} of the ends cannot be read; nothing else is lost")
             }
             Self::Stopped { service, since, is_gone: false } => {
                 write!(f, "{service}: stopped by an operator since {since}")

@@ -131,8 +131,8 @@ impl Keep {
         Ok(())
     }
 
-    /// What of it is not what its name says, and what of `needed` is not there. Those are releases by their paths, digests and descriptions. Reads all of it,
-    /// and changes nothing.
+    /// What of it is not what its name says, and what of `needed` is not there. Those are releases by their paths,
+    /// digests and descriptions. Reads all of it, and changes nothing.
     pub(crate) fn damage<'a>(
         &self,
         needed: impl IntoIterator<Item = (&'a Path, &'a str, &'a Description)>,

@@ -7,6 +7,7 @@ pub(crate) mod files;
 mod inspected;
 mod keep;
 mod keys;
+pub(crate) mod log;
 mod manifest;
 mod record;
 mod reference;

@@ -1,4 +1,5 @@
-//! Small files of JSON that know when they are damaged.
+//! Small files of JSON that know when they are damaged, as earlier versions wrote them; and marks, which tell an older
+//! copy of a file.
 //!
 //! ```text
 //! {"sealed":1,"number":7,"sum":"SHA-256","said":...}     counter.json
@@ -10,7 +11,8 @@
 //! noticed by that. The mark is written after the file and never synced: after a power cut it may be older than the file, and is then worth less; it is
 //! never newer.
 //!
-//! A file without this frame, as versions before wrote them, is read as it is. A file that is gone was forgotten, and that is no damage.
+//! A file without this frame, as still earlier versions wrote them, is read as it is. A file that is gone was
+//! forgotten, and that is no damage.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Digest, StoreError, files};
+use super::{Digest, StoreError};
 
 /// How a file begins that is sealed; then comes the version of the frame.
 const FRAME: &str = "{\"sealed\":";
@@ -77,24 +79,6 @@ pub(crate) fn check_age(path: &Path, known: Option<u64>, number: u64) -> Result<
         }
         _ => Ok(()),
     }
-}
-
-/// Writes a file as a whole; after this it is on disk. `said` is JSON.
-pub(crate) fn write(path: &Path, said: &[u8]) -> Result<(), StoreError> {
-    let before = fs::read_to_string(path).ok().and_then(|text| opened(path, &text).ok().map(|(number, _)| number));
-    // At the greatest number it stays there: then nobody notices an older copy, and nothing else is wrong.
-    let number = before.max(marked(path)).unwrap_or_default().saturating_add(1);
-    let text = format!("{FRAME}{VERSION},\"number\":{number},\"sum\":\"{}\",\"said\":", sum(path, number, said));
-    let bytes = [text.as_bytes(), said, b"}\n"].concat();
-    files::write_whole(path, &bytes, MODE)?;
-    mark(path, number);
-    Ok(())
-}
-
-/// Removes a file and its mark for good.
-pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
-    files::remove(path)?;
-    files::remove(&mark_path(path))
 }
 
 /// The number that was written last, as the mark has it; none where there is no mark, or it is damaged itself.
@@ -166,6 +150,17 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
     use super::*;
+    use crate::registry::files;
+
+    /// Writes a file as earlier versions did.
+    fn write(path: &Path, said: &[u8]) -> Result<(), StoreError> {
+        let before = fs::read_to_string(path).ok().and_then(|text| opened(path, &text).ok().map(|(number, _)| number));
+        let number = before.max(marked(path)).unwrap_or_default().saturating_add(1);
+        let text = format!("{FRAME}{VERSION},\"number\":{number},\"sum\":\"{}\",\"said\":", sum(path, number, said));
+        files::write_whole(path, &[text.as_bytes(), said, b"}\n"].concat(), MODE)?;
+        mark(path, number);
+        Ok(())
+    }
 
     fn detail(path: &Path) -> String {
         match read(path) {
@@ -220,8 +215,6 @@ mod tests {
         assert!(read(&path).unwrap().is_none());
         write(&path, b"3").unwrap();
         assert_eq!((read(&path).unwrap().unwrap(), marked(&path)), ("3".to_owned(), Some(8)));
-        remove(&path).unwrap();
-        assert_eq!((read(&path).unwrap(), marked(&path)), (None, None));
     }
 
     #[test]

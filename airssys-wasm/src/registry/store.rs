@@ -208,7 +208,8 @@ impl Store {
         Ok(listing)
     }
 
-    /// What of it is not as it was published: a record, or a release with a blob that has other bytes. Reads all of it, and changes nothing.
+    /// What of it is not as it was published: a record, or a release with a blob that has other bytes. Reads all of it,
+    /// and changes nothing.
     ///
     /// # Errors
     ///

@@ -80,6 +80,14 @@ fn store_code(error: &StoreError) -> &'static str {
     }
 }
 
+fn in_force_code(error: &InForceError) -> &'static str {
+    match error {
+        InForceError::Record(_) => "AR111",
+        InForceError::Stops(_) => "AR112",
+        _ => "AR108",
+    }
+}
+
 fn state_code(error: &StateError) -> &'static str {
     match error {
         StateError::InUse { .. } => "AD101",
@@ -144,7 +152,7 @@ impl Explain for Problem {
             Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
             Self::Runtime(RuntimeError::Start(_)) => "AR104",
             Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
-            Self::InForce(_) | Self::Runtime(RuntimeError::InForce(_)) => "AR108",
+            Self::InForce(error) | Self::Runtime(RuntimeError::InForce(error)) => in_force_code(error),
             Self::OtherMesh { .. } => "AR109",
             Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",

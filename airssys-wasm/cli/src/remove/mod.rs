@@ -1,7 +1,7 @@
 //! `airssys remove`: takes a published release away.
 
+use airssys_wasm::apply;
 use airssys_wasm::registry::Reference;
-use airssys_wasm::{RuntimeError, apply, deploy};
 use semver::Version;
 
 use crate::explain::say;
@@ -23,8 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let release = &args.release;
     let Some(version) = release.version() else { return Err(Problem::NoVersion { name: release.name().to_owned() }) };
-    let mut needed = deploy::needed(args.data.folder()).map_err(RuntimeError::from)?;
-    needed.extend(apply::needed(args.data.folder())?);
+    let needed = apply::needed(args.data.folder())?;
     let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
     args.data.store()?.remove(release.name(), version, in_use)?;
     say(&format!("removed {release}"));

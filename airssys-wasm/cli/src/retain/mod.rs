@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airssys_wasm::{RuntimeError, apply, deploy};
+use airssys_wasm::apply;
 use semver::Version;
 use serde::Serialize;
 
@@ -39,8 +39,7 @@ fn time(text: &str) -> Result<Duration, String> {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let mut needed = deploy::needed(args.data.folder()).map_err(RuntimeError::from)?;
-    needed.extend(apply::needed(args.data.folder())?);
+    let needed = apply::needed(args.data.folder())?;
     let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
     let records = args.data.store()?.retention(keep, args.keep_for, in_use)?;
     let removed: Vec<ReleaseLine> = records.iter().map(ReleaseLine::new).collect();

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use airssys_wasm::apply::ApplyPlan;
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{Runtime, RuntimeBuilder, RuntimeError, ShutdownReport, apply, deploy};
+use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, apply};
 
 use self::answer::Sink;
 use self::error::RunError;
@@ -119,7 +119,6 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
         // Another host may have the folder, and what was deployed to that is its own.
         builder = builder.as_written();
     } else if args.as_written {
-        deploy::forget(data).map_err(RuntimeError::from).map_err(Problem::from)?;
         apply::forget(data).map_err(Problem::from)?;
     }
     let topology = match claim {

@@ -101,9 +101,7 @@ impl Explain for StateCommandError {
             Self::Damage { copied: true, .. } => {
                 "what is named is not in the copy, or only in parts; `airssys state load` puts a dump of a service back"
             }
-            Self::OtherDamage { .. } => {
-                "what is told of each file above says what to do about it, and what that loses"
-            }
+            Self::OtherDamage { .. } => "what is told of each file above says what to do about it, and what that loses",
             Self::NoAddress { .. } => "name a service as the topology does, and after a slash the key of its actor",
             Self::NobodyToAsk { .. } => "`--yes` does it without asking, `--plan` shows what would be forgotten",
             Self::Declined { .. } => "answer `y` to forget it",

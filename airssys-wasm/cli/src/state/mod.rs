@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use airssys_wasm::ServiceStatus;
 use airssys_wasm::address::Address;
+use airssys_wasm::apply;
 use airssys_wasm::state::durable::{StateError, StateFile, Survey};
 use clap::Subcommand;
 
@@ -19,7 +20,7 @@ use self::error::StateCommandError;
 use crate::control::protocol::{Body, Dump, Request};
 use crate::control::{self, Claim, ControlError};
 use crate::explain::note;
-use crate::output::{self, DataArgs, printable};
+use crate::output::{self, DataArgs, Problem, printable};
 
 /// Shows the committed state of a service, forgets it, and puts durable state back.
 #[derive(Debug, clap::Args)]
@@ -63,7 +64,8 @@ enum What {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Reads all durable state, what was deployed and applied, and all releases, and names what is damaged. It changes nothing; no host may run on the data folder meanwhile.
+    /// Reads all durable state, what was deployed and applied, and all releases, and names what is damaged. It changes
+    /// nothing; no host may run on the data folder meanwhile.
     ///
     /// Ends with 0 where all of it is as it was written, and with 1 where something is damaged.
     #[command(after_help = "Example:\n  airssys state verify --repair-to repaired.redb")]
@@ -85,6 +87,22 @@ enum What {
         after_help = "Examples:\n  airssys state forget carts/alice\n  airssys state forget ledger --plan\n  airssys state forget carts/alice --yes"
     )]
     Forget(forget::Args),
+    /// Forgets one record of what was deployed, applied or stopped, also one that is damaged, by the name that `airssys
+    /// state verify` has for it.
+    ///
+    /// `deployments/SERVICE`: the service starts with the release that the topology names, and its history and its way
+    /// back are lost. `intents/SERVICE`: a deployment that was cut off counts as not begun. `topology`: the next start
+    /// is with the topology's file. `stopped`: the next start starts all services. `unknown`: damaged records of which
+    /// nobody knows what they were of; what was written down before of the same counts again. No host may run on the
+    /// data folder meanwhile.
+    #[command(after_help = "Example:\n  airssys state forget-record deployments/pricing")]
+    ForgetRecord {
+        /// The record.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
     /// Puts state in the place of all that a service has on disk. No host may run on the data folder meanwhile.
     ///
     /// It is there as a whole when this ends well, and not at all where it does not.
@@ -123,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StateCommandError> {
         }
         What::Verify { repair_to, json, data } => verify::run(data.folder(), repair_to.as_deref(), *json)?,
         What::Forget(args) => forget::run(args)?,
+        What::ForgetRecord { name, data } => forget_record(name, data.folder())?,
         What::Load { service, file, data } => load(service, file, data.folder())?,
     }
     Ok(())
@@ -191,6 +210,14 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
     if let Err(error) = stored.compact() {
         note(&format!("the file keeps the room of what was replaced: {error}"));
     }
+    Ok(())
+}
+
+fn forget_record(name: &str, data: &Path) -> Result<(), StateCommandError> {
+    // As long as it is held no host starts here.
+    let _alone = Claim::take(data)?;
+    apply::forget_record(data, name).map_err(Problem::from)?;
+    note(&format!("{name} is forgotten"));
     Ok(())
 }
 

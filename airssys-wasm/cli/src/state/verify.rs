@@ -1,10 +1,10 @@
-//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not; and what is damaged of what was deployed and applied,
-//! and of the releases.
+//! `airssys state verify`: what is damaged in the file of durable states, and a copy of what is not; and what is
+//! damaged of what was deployed and applied, and of the releases.
 
 use std::path::{Path, PathBuf};
 
+use airssys_wasm::apply;
 use airssys_wasm::state::durable::{Damage, StateFile, Survey};
-use airssys_wasm::{RuntimeError, apply, deploy};
 use serde::Serialize;
 
 use super::error::StateCommandError;
@@ -81,8 +81,8 @@ pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(
     Err(StateCommandError::Damage { file: report.file, count: survey.damage.len(), copied: repair_to.is_some() })
 }
 
-/// Folders of the data folder that say what was deployed and applied, and that have releases.
-const OTHERS: [&str; 4] = ["deployments", "topology", "releases", "kept"];
+/// Folders of the data folder that say what was deployed and applied, here and before, and that have releases.
+const OTHERS: [&str; 5] = ["desired", "deployments", "topology", "releases", "kept"];
 
 fn has_others(data: &Path) -> bool {
     OTHERS.iter().any(|folder| data.join(folder).is_dir())
@@ -90,16 +90,14 @@ fn has_others(data: &Path) -> bool {
 
 /// The releases that are damaged.
 fn releases(data: &Path) -> Result<Vec<String>, StateCommandError> {
-    let damaged = apply::damaged_releases(data).map_err(|error| Problem::from(RuntimeError::from(error)))?;
-    Ok(damaged.iter().map(in_one_line).collect())
+    let damaged = apply::damaged_releases(data).map_err(Problem::from)?;
+    Ok(damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect())
 }
 
-/// What is damaged of what was deployed and applied.
+/// What is damaged of what was deployed, applied and stopped.
 fn records(data: &Path) -> Result<Vec<String>, StateCommandError> {
-    let deployed = deploy::damage(data).map_err(|error| Problem::from(RuntimeError::from(error)))?;
-    let deployed = deployed.iter().map(|error| in_one_line(error, error.hint().as_ref()));
-    let applied = apply::damage(data).map(|error| in_one_line(&error, error.hint().as_ref()));
-    Ok(deployed.chain(applied).collect())
+    let damaged = apply::damage(data).map_err(Problem::from)?;
+    Ok(damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect())
 }
 
 fn report(

@@ -2,7 +2,6 @@
 
 use super::super::record::MOST_ENDED;
 use super::*;
-use crate::hint::Act;
 
 fn source(name: &str, schema: u32) -> Source {
     Source {
@@ -12,6 +11,13 @@ fn source(name: &str, schema: u32) -> Source {
         schema,
         kept: None,
     }
+}
+
+/// Those that are written down in a data folder.
+fn open(data: &Path) -> Result<Arc<Records>, RecordError> {
+    let path = Log::path(data);
+    let log = Arc::new(Log::read(&path)?.unwrap_or_else(|| Log::new(&path, [])));
+    Records::of(&log, Some(data)).map(Arc::new)
 }
 
 fn page(records: &Arc<Records>, service: &str, live: &Source, next: &Source) -> Page {
@@ -61,7 +67,7 @@ fn of_a_set_that_was_cut_off_all_are_live_or_none() {
     ];
     for (ends, live, brought_over) in cases {
         let data = tempfile::tempdir().unwrap();
-        let records = Arc::new(Records::open(Some(data.path())).unwrap());
+        let records = open(data.path()).unwrap();
         let pages = services.map(|of| Page { set: set(), ..page(&records, of, &source("old", 0), &source("new", 1)) });
         pages.iter().for_each(|page| page.begin(None).unwrap());
         for page in &pages[..ends] {
@@ -71,12 +77,12 @@ fn of_a_set_that_was_cut_off_all_are_live_or_none() {
         let schemas = |service: &str| vec![u32::from(Some(service) == brought_over)];
         // The starts that are cut off: each writes one end more.
         for _ in 0..services.len() {
-            let again = Records::open(Some(data.path())).unwrap();
+            let again = open(data.path()).unwrap();
             let Some((service, ending)) = decide(&again.all(), schemas).into_iter().next() else { break };
             let (settled, _) = again.get(&service).unwrap().settle(&service, ending, now()).unwrap();
             again.write(&service, settled).unwrap();
         }
-        let again = Records::open(Some(data.path())).unwrap();
+        let again = open(data.path()).unwrap();
         assert_eq!(again.settle(schemas).unwrap(), []);
         for service in services {
             let live = again.get(service).unwrap().live.digest;
@@ -94,37 +100,93 @@ fn a_service_that_gets_its_old_state_back_keeps_the_release_before_its_own() {
     assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
 }
 
-/// What the error of a damaged record says to do.
 #[test]
-fn a_record_that_somebody_removed_is_forgotten_with_the_intents_from_before() {
+fn a_service_that_is_dropped_is_forgotten_with_what_is_under_way() {
     let data = tempfile::tempdir().unwrap();
-    let path = record_path(&data.path().join(FOLDER), "counter");
-    let open = || Arc::new(Records::open(Some(data.path())).unwrap());
-    for deployments in 1..4 {
-        let (old, new) = (source("old", 0), source("new", 0));
-        for _ in 0..deployments {
-            let page = page(&open(), "counter", &old, &new);
-            page.begin(None).unwrap();
-            page.prove(Vec::new()).unwrap();
-        }
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(open().get("counter"), None, "{deployments}");
+    for _ in 0..3 {
+        let records = open(data.path()).unwrap();
+        let page = page(&records, "counter", &source("old", 0), &source("new", 0));
+        page.begin(None).unwrap();
+        page.prove(Vec::new()).unwrap();
+        page.begin(None).unwrap();
+        records.drop_service("counter").unwrap();
+        assert_eq!((records.get("counter"), open(data.path()).unwrap().get("counter")), (None, None));
     }
-    let next = page(&open(), "counter", &source("older", 0), &source("old", 0));
-    next.begin(None).unwrap();
-    let record = open().get("counter").unwrap();
+    let records = open(data.path()).unwrap();
+    page(&records, "counter", &source("older", 0), &source("old", 0)).begin(None).unwrap();
+    let record = open(data.path()).unwrap().get("counter").unwrap();
     assert_eq!((record.live.digest.as_str(), record.under_way.is_some()), ("older", true), "it was cut off");
-    std::fs::remove_file(intent_path(&data.path().join(FOLDER), "counter")).unwrap();
-    assert_eq!(open().get("counter"), None);
-    open().adopt("counter", &source("older", 0), &source("old", 0)).unwrap();
-    assert_eq!(open().get("counter").unwrap().under_way, None);
+    records.adopt("counter", &source("older", 0), &source("old", 0)).unwrap();
+    assert_eq!(open(data.path()).unwrap().get("counter").unwrap().under_way, None);
+}
+
+/// Flips a bit of the value that holds this, from the front or from the back.
+fn flip(data: &Path, needle: &str, is_last: bool) {
+    let mut bytes = std::fs::read(Log::path(data)).unwrap();
+    let all = 0..bytes.len() - needle.len();
+    let found: Vec<usize> = all.filter(|at| bytes[*at..].starts_with(needle.as_bytes())).collect();
+    let at = if is_last { found.last() } else { found.first() };
+    bytes[*at.unwrap()] ^= 1;
+    std::fs::write(Log::path(data), bytes).unwrap();
+}
+
+#[test]
+fn the_last_end_is_needed_and_what_is_lost_of_those_before_is_told() {
+    let data = tempfile::tempdir().unwrap();
+    let records = open(data.path()).unwrap();
+    for number in 0..3 {
+        let next = source(&format!("new{number}"), 0);
+        page(&records, "counter", &source("old", 0), &next).prove(Vec::new()).unwrap();
+    }
+    let whole = std::fs::read(Log::path(data.path())).unwrap();
+    flip(data.path(), "new1@", false);
+    let records = open(data.path()).unwrap();
+    let numbers: Vec<u64> = records.history("counter").iter().map(|ended| ended.number).collect();
+    assert_eq!((numbers, records.get("counter").unwrap().live), (vec![1, 3], source("new2", 0)));
+    let lost = Recovery::HistoryLost { service: "counter".to_owned(), ends: 1 };
+    assert_eq!(records.gaps().collect::<Vec<_>>(), [lost]);
+    let damage = damage(&records.log);
+    assert!(matches!(damage[..], [RecordError::History { ends: 1, .. }]), "{damage:?}");
+    std::fs::write(Log::path(data.path()), whole).unwrap();
+    flip(data.path(), "new2@", true);
+    let told = open(data.path()).unwrap_err();
+    let hint = told.hint().unwrap().to_string();
+    assert!(told.to_string().contains("the record deployments/counter"), "{told}");
+    assert!(hint.contains("forget the record deployments/counter") && hint.contains("its way back"), "{hint}");
+}
+
+/// Of a set that was cut off, the end of the first one decides. It is not to be guessed.
+#[test]
+fn a_lost_end_that_decides_about_a_set_is_told_and_another_one_is_not() {
+    for (lost, is_decided) in [("first", false), ("new", true)] {
+        let data = tempfile::tempdir().unwrap();
+        let records = open(data.path()).unwrap();
+        let page = |service: &str, next: &str, set: Option<SetId>| Page {
+            set,
+            ..page(&records, service, &source("old", 0), &source(next, 0))
+        };
+        page("pricing", "new", None).prove(Vec::new()).unwrap();
+        let set = || Some(SetId { first: "pricing".to_owned(), after: 1 });
+        let (first, other) = (page("pricing", "first", set()), page("gateway", "second", set()));
+        first.begin(None).unwrap();
+        other.begin(None).unwrap();
+        first.prove(Vec::new()).unwrap();
+        // That of the other one could not be written.
+        page("pricing", "last", None).prove(Vec::new()).unwrap();
+        flip(data.path(), &format!("{lost}@"), true);
+        let again = open(data.path()).unwrap();
+        match again.settle(|_| Vec::new()) {
+            Ok(_) => assert!(is_decided && again.get("gateway").unwrap().live == source("second", 0)),
+            Err(told) => assert!(!is_decided && told.to_string().contains("deployments/pricing"), "{told}"),
+        }
+    }
 }
 
 #[test]
 fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     let data = tempfile::tempdir().unwrap();
-    let records = Arc::new(Records::open(Some(data.path())).unwrap());
-    let again = || Records::open(Some(data.path())).unwrap().get("counter").unwrap();
+    let records = open(data.path()).unwrap();
+    let again = || open(data.path()).unwrap().get("counter").unwrap();
     let page = page(&records, "counter", &source("old", 0), &source("new", 0));
     page.begin(None).unwrap();
     let intent = again().under_way.unwrap();
@@ -132,9 +194,9 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     let step = Step { strategy: "canary".to_owned(), step: 2, steps: 4 };
     page.begin(Some(step.clone())).unwrap();
     assert_eq!(again().under_way.unwrap().step, Some(step));
-    let said = Records::open(Some(data.path())).unwrap().settle(|_| Vec::new()).unwrap()[0].to_string();
+    let said = open(data.path()).unwrap().settle(|_| Vec::new()).unwrap()[0].to_string();
     assert!(said.contains("at step 2 of 4 (canary)"), "{said}");
-    let records = Arc::new(Records::open(Some(data.path())).unwrap());
+    let records = open(data.path()).unwrap();
     let page = Page { records, ..page };
     page.begin(None).unwrap();
     page.prove(Vec::new()).unwrap();
@@ -143,43 +205,21 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     page.go_back("a crash".to_owned()).unwrap();
     let ends: Vec<(u64, bool)> = again().history.iter().map(|ended| (ended.number, ended.live)).collect();
     assert_eq!(ends, [(1, false), (2, true), (3, false)]);
-    // As versions before wrote it.
-    let path = data.path().join("deployments/counter.json");
-    let sealed: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let record = again();
-    std::fs::remove_file(sealed::mark_path(&path)).unwrap();
-    let said = sealed["said"].to_string();
-    std::fs::write(&path, &said).unwrap();
-    assert_eq!(again(), record);
-    for (what, with) in [
-        ("\"format\":5", "\"format\":6"),
-        ("\"format\":5", "\"format\":5,\"format\":5"),
-        ("\"format\":5", "\"format\":5,\"colour\":1"),
-        ("\"ended\":3", "\"ended\":\"3\""),
-        ("\"ended\":3", "\"ended\":2"),
-        ("\"ended\":3", "\"ended\":18446744073709551615"),
-        ("\"ended\":3", "\"ended\":18446744073709551616"),
-        ("\"number\":2", "\"number\":3"),
-    ] {
-        assert!(said.contains(what), "{said}");
-        std::fs::write(&path, said.replacen(what, with, 1)).unwrap();
-        let told = Records::open(Some(data.path())).unwrap_err();
-        let hint = told.hint().unwrap().to_string();
-        assert!(told.to_string().contains("counter.json") && hint.contains("remove it"), "{with}: {told}; {hint}");
-    }
     // The last one that is counted.
-    std::fs::write(&path, said.replace("\"ended\":3", &format!("\"ended\":{MOST_ENDED}"))).unwrap();
-    let records = Records::open(Some(data.path())).unwrap();
+    let record = Record { ended: MOST_ENDED, history: Vec::new(), ..again() };
+    page.records.write("counter", record).unwrap();
+    let records = open(data.path()).unwrap();
     let told = records.adopt("counter", &source("new", 0), &source("newer", 0)).unwrap_err();
     assert!(matches!(told, RecordError::Full { ended: MOST_ENDED, .. }), "{told}");
-    page.records.drop_service("counter").unwrap();
-    assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
-    page.begin(None).unwrap();
-    std::fs::write(data.path().join("deployments/counter.json"), "{").unwrap();
-    let damaged = Records::open(Some(data.path())).unwrap_err();
-    let forgets = |act: &Act| if *act == Act::ForgetDeployed { "FORGET".to_owned() } else { act.to_string() };
-    assert!(damaged.to_string().contains("counter.json"), "{damaged}");
-    assert!(damaged.hint().unwrap().told(forgets).contains("FORGET"), "{damaged}");
-    forget(data.path()).unwrap();
-    assert_eq!(Records::open(Some(data.path())).unwrap().get("counter"), None);
+    // No host can have written it.
+    for (key, value) in [
+        (Key::End("counter".to_owned()), serde_json::json!({ "live": 1 })),
+        (Key::End("counter".to_owned()), serde_json::json!({ "colour": 1 })),
+        (Key::Intent("counter".to_owned()), serde_json::json!(null)),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        open(data.path()).unwrap().log.add(key.clone(), &value).unwrap();
+        let told = open(data.path()).unwrap_err();
+        assert!(matches!(&told, RecordError::Damaged { record: Some(of), .. } if *of == key.to_string()), "{told}");
+    }
 }
