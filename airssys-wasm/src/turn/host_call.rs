@@ -8,14 +8,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chance::NoRandomness;
-use super::{Turn, ready};
 use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
 use crate::shown::beginning;
 
-/// Makes of the table of calls what a call is, what it takes, whose it is, how it is told, and how it is carried out.
+/// Makes of the table of calls what a call is, what it takes, whose it is and how it is told.
 macro_rules! calls {
     (
         $turn:ident;
@@ -62,22 +61,6 @@ macro_rules! calls {
                     $(Self::$name $({ $($field),+ })? => None$(.or(Some((Operation::$operation, $target.into()))))?,)*
                 }
             }
-
-            /// Does it, in a turn that may have to wait for it.
-            #[inline]
-            pub(super) async fn carry_out(self, $turn: &mut Turn) -> Reply {
-                match self {
-                    $(Self::$name $({ $($field),+ })? => calls!(@wait $lane $kind $(($done))?),)*
-                }
-            }
-
-            /// Does it, where nothing waits: what would have to is not done.
-            #[inline]
-            pub(super) fn carry_out_now(self, $turn: &mut Turn) -> Reply {
-                match self {
-                    $(Self::$name $({ $($field),+ })? => calls!(@now $lane $kind $(($done))?),)*
-                }
-            }
         }
 
         #[allow(unused_variables, reason = "an entry names of its fields those that it needs")]
@@ -89,87 +72,87 @@ macro_rules! calls {
             }
         }
     };
-    // The door knows nothing of what waits there: see `Turn::perform_elsewhere`.
-    (@$when:ident elsewhere $kind:ident) => { Reply::Waits };
-    (@wait now $kind:ident($done:expr)) => { Reply::$kind($done) };
-    (@wait $waits:ident $kind:ident($done:expr)) => { Reply::$kind($done.await) };
-    (@now now $kind:ident($done:expr)) => { Reply::$kind($done) };
-    // Waits for nothing where it may not wait.
-    (@now may_wait $kind:ident($done:expr)) => { ready($done).map_or(Reply::Waits, Reply::$kind) };
-    (@now waits $kind:ident($done:expr)) => { Reply::Waits };
 }
 
-// An entry a call: its fields; whose it is, with what has to be granted for it; how it is told; and what answers it:
-// `now`, or where it `waits`, or `may_wait`; or `elsewhere`, in the engine.
-calls! { turn;
-    Send { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes }
-        Mesh(Send: to), ("send {} to {}", beginning(body), At(to, key)),
-        may_wait Sent(turn.send(&to, key.as_deref(), body));
-    Call { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes, timeout_ms: u64 }
-        Mesh(Call: to), ("call {} with {}", At(to, key), beginning(body)),
-        waits Answer(turn.call(&to, key.as_deref(), body, timeout_ms));
-    Publish { topic: String, #[serde(with = "octets")] body: Bytes }
-        Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
-    Subscribe { pattern: String }
-        Mesh(Subscribe: pattern), ("subscribe to {pattern}"), now Sent(turn.subscribe(&pattern));
-    Unsubscribe { pattern: String }
-        Mesh, ("unsubscribe from {pattern}"), now Sent(turn.unsubscribe(&pattern));
-    SendAfter { delay_ms: u64, #[serde(with = "octets")] body: Bytes }
-        Mesh, ("send itself {} after {:?}", beginning(body), Duration::from_millis(*delay_ms)),
-        now Timer(turn.send_after(delay_ms, body));
-    Cancel { timer: u64 }
-        Mesh, ("cancel the timer {timer}"), now Cancelled(turn.cancel(timer));
-    SelfAddress
-        Own, ("ask for its address"), now Text(Some(turn.identity.address().as_str().to_owned()));
-    Spawn { service: String, name: String }
-        Mesh(Spawn: format!("{service}/{name}")), ("spawn {service}/{name}"), now Child(turn.spawn(&service, &name));
-    Stop { child: String }
-        Mesh(Stop: child), ("stop {child}"), now Child(turn.stop(&child).map(|()| child));
-    Monitor { child: String }
-        Mesh(Monitor: child), ("monitor {child}"), now Child(turn.monitor(&child).map(|()| child));
-    Demonitor { child: String }
-        Mesh(Monitor: child), ("demonitor {child}"), now Child(turn.demonitor(&child).map(|()| child));
-    Link { child: String }
-        Mesh(Link: child), ("link to {child}"), now Child(turn.link(&child).map(|()| child));
-    /// Opens the bucket of this name; the others are about the one bucket that there is.
-    OpenState { name: String }
-        Own, ("open the state {name:?}"), now Kept(turn.open_state(&name));
-    GetState { key: String }
-        Own, ("get {key}"), now Value(turn.get_state(&key));
-    SetState { key: String, #[serde(with = "octets")] value: Bytes }
-        Own, ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
-    DeleteState { key: String }
-        Own, ("delete {key}"), now Nothing(turn.delete_state(&key));
-    IncrementState { key: String, by: u64 }
-        Own, ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
-    StateKeys { cursor: Option<u64> }
-        Own, ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
-    Config { key: String }
-        Own, ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
-    AllConfig
-        Own, ("read its configuration"), now Pairs(turn.all_config());
-    Log { level: Level, line: String }
-        Own, ("log {}", beginning(line.as_bytes())), now Nothing(turn.log(level, &line));
-    WallClock
-        Own, ("ask for the time"), now Time(turn.time.wall());
-    MonotonicClock
-        Own, ("ask how long it has been"), now Nanoseconds(turn.time.monotonic());
-    RandomBytes { count: u64 }
-        Own, ("draw {count} random bytes"), now BytesDrawn(turn.chance.bytes(count));
-    RandomNumber
-        Own, ("draw a random number"), now NumberDrawn(turn.chance.number());
-    /// The variables of its environment.
-    Environment
-        Own, ("read its environment"), now Pairs(turn.environment.clone());
-    /// Which of so many are ready; waits until one is.
-    Poll { of: u32 }
-        Order, ("wait for one of {of}"), elsewhere Ready;
-    /// Waits until it is ready.
-    Block
-        Order, ("wait"), elsewhere Nothing;
-    IsReady
-        Order, ("ask whether something is ready"), elsewhere Readiness;
+/// The table of calls, given to the macro that makes something of it. An entry a call: its fields; whose it is, with
+/// what has to be granted for it; how it is told; and what answers it: `now`, or where it `waits`, or `may_wait`; or
+/// `elsewhere`, in the engine. How it is carried out is written here and done in `carry_out.rs`, which knows the turn.
+macro_rules! table {
+    ($make:ident) => {
+        $make! { turn;
+            Send { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes }
+                Mesh(Send: to), ("send {} to {}", beginning(body), At(to, key)),
+                may_wait Sent(turn.send(&to, key.as_deref(), body));
+            Call { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes, timeout_ms: u64 }
+                Mesh(Call: to), ("call {} with {}", At(to, key), beginning(body)),
+                waits Answer(turn.call(&to, key.as_deref(), body, timeout_ms));
+            Publish { topic: String, #[serde(with = "octets")] body: Bytes }
+                Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
+            Subscribe { pattern: String }
+                Mesh(Subscribe: pattern), ("subscribe to {pattern}"), now Sent(turn.subscribe(&pattern));
+            Unsubscribe { pattern: String }
+                Mesh, ("unsubscribe from {pattern}"), now Sent(turn.unsubscribe(&pattern));
+            SendAfter { delay_ms: u64, #[serde(with = "octets")] body: Bytes }
+                Mesh, ("send itself {} after {:?}", beginning(body), Duration::from_millis(*delay_ms)),
+                now Timer(turn.send_after(delay_ms, body));
+            Cancel { timer: u64 }
+                Mesh, ("cancel the timer {timer}"), now Cancelled(turn.cancel(timer));
+            SelfAddress
+                Own, ("ask for its address"), now Text(Some(turn.identity.address().as_str().to_owned()));
+            Spawn { service: String, name: String }
+                Mesh(Spawn: format!("{service}/{name}")), ("spawn {service}/{name}"), now Child(turn.spawn(&service, &name));
+            Stop { child: String }
+                Mesh(Stop: child), ("stop {child}"), now Child(turn.stop(&child).map(|()| child));
+            Monitor { child: String }
+                Mesh(Monitor: child), ("monitor {child}"), now Child(turn.monitor(&child).map(|()| child));
+            Demonitor { child: String }
+                Mesh(Monitor: child), ("demonitor {child}"), now Child(turn.demonitor(&child).map(|()| child));
+            Link { child: String }
+                Mesh(Link: child), ("link to {child}"), now Child(turn.link(&child).map(|()| child));
+            /// Opens the bucket of this name; the others are about the one bucket that there is.
+            OpenState { name: String }
+                Own, ("open the state {name:?}"), now Kept(turn.open_state(&name));
+            GetState { key: String }
+                Own, ("get {key}"), now Value(turn.get_state(&key));
+            SetState { key: String, #[serde(with = "octets")] value: Bytes }
+                Own, ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
+            DeleteState { key: String }
+                Own, ("delete {key}"), now Nothing(turn.delete_state(&key));
+            IncrementState { key: String, by: u64 }
+                Own, ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
+            StateKeys { cursor: Option<u64> }
+                Own, ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
+            Config { key: String }
+                Own, ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
+            AllConfig
+                Own, ("read its configuration"), now Pairs(turn.all_config());
+            Log { level: Level, line: String }
+                Own, ("log {}", beginning(line.as_bytes())), now Nothing(turn.log(level, &line));
+            WallClock
+                Own, ("ask for the time"), now Time(turn.time.wall());
+            MonotonicClock
+                Own, ("ask how long it has been"), now Nanoseconds(turn.time.monotonic());
+            RandomBytes { count: u64 }
+                Own, ("draw {count} random bytes"), now BytesDrawn(turn.chance.bytes(count));
+            RandomNumber
+                Own, ("draw a random number"), now NumberDrawn(turn.chance.number());
+            /// The variables of its environment.
+            Environment
+                Own, ("read its environment"), now Pairs(turn.environment.clone());
+            /// Which of so many are ready; waits until one is.
+            Poll { of: u32 }
+                Order, ("wait for one of {of}"), elsewhere Ready;
+            /// Waits until it is ready.
+            Block
+                Order, ("wait"), elsewhere Nothing;
+            IsReady
+                Order, ("ask whether something is ready"), elsewhere Readiness;
+        }
+    };
 }
+pub(super) use table;
+
+table!(calls);
 
 /// Who has to do with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

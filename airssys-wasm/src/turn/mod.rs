@@ -11,6 +11,7 @@
 //!
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
+mod carry_out;
 mod chance;
 mod clock;
 pub(crate) mod cut;
@@ -111,7 +112,7 @@ impl Turn {
             Asked::Told(told) => return told,
             Asked::Writes(asked) => Some(asked),
         };
-        let reply = call.carry_out(self).await;
+        let reply = self.carry_out(call).await;
         if let Some(asked) = asked {
             self.write_down(*asked, &reply);
         }
@@ -126,7 +127,7 @@ impl Turn {
             Asked::Told(told) => return told,
             Asked::Writes(asked) => Some(asked),
         };
-        let reply = call.carry_out_now(self);
+        let reply = self.carry_out_now(call);
         if let Some(asked) = asked {
             self.write_down(*asked, &reply);
         }
