@@ -205,9 +205,10 @@ async fn a_reader_that_does_not_read_loses_events_is_told_how_many_and_holds_up_
         runtime.send("a", "no command").await.unwrap();
         assert!(matches!(timeout(PATIENCE, quick.next()).await.unwrap(), Some(Heard::Event(_))));
     }
-    assert_eq!(slow.next().await, Some(Heard::Lost(90)));
+    // The start of the service is rarer than they are, and keeps its place among the ten.
+    assert_eq!(slow.next().await, Some(Heard::Lost(91)));
     let mut last = None;
-    for _ in 0..10 {
+    for _ in 0..9 {
         last = Some(next(&mut slow).await);
     }
     assert!(matches!(last.unwrap().what, Happening::DeadLetter { .. }));

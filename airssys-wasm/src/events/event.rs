@@ -20,7 +20,7 @@ const OVERHEAD_BYTES: usize = size_of::<Event>() + 32;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// Its number: 1 for the first one of a mesh, and one more each time.
+    /// Its number: 1 for the first one of a mesh, and one more each time. Of two events, the one with the lower number was published first.
     pub number: u64,
     /// When it was published.
     #[serde(with = "rfc3339")]
@@ -150,7 +150,8 @@ pub enum Happening {
         /// Which grant or request is missing.
         missing: String,
     },
-    /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is published once a second at most.
+    /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is published once a second at most; of what
+    /// stays full (`files`, `max_keys`, `subscriptions`) once, until there was room again.
     LimitReached {
         /// The key of the limit, such as `memory` or `mailbox`.
         limit: String,
@@ -190,7 +191,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-const KINDS: [(Kind, &str, &str); 11] = [
+pub(super) const KINDS: [(Kind, &str, &str); 11] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (

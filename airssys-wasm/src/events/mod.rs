@@ -1,13 +1,14 @@
 //! What happens in a mesh that is rare and worth knowing: actors that start and end, releases that take over, messages that die, limits that are reached.
 //!
-//! Whoever publishes writes into a ring that is bounded in events and bytes; the oldest ones give way. Whoever reads has a place in it of his own, and
-//! is told how many events he was too slow for. Nobody waits for a reader, and no reader for another one.
+//! Whoever publishes writes into a ring that is bounded in events and bytes. Where it is full, the oldest event gives way of the kind that has most of it
+//! (`ring.rs`): keys that wake and sleep all day push out each other, and not the deployment of the morning. Whoever reads has a place in it, and is told
+//! how many events of its kinds gave way before that. Nobody waits for a reader, and no reader for another one.
 //!
 //! # What it costs
 //!
 //! A turn that goes well publishes nothing. Where something is published, the event is allocated, and one lock is taken for a push, and for the drop of
-//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock for 64 comparisons at most, and
-//! takes references out, never copies. So the lock is held for about a microsecond, whoever holds it and whatever the reader does with what he read.
+//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock while it looks at 64 events at most, and
+//! takes references out, never copies. So the lock is held for about a microsecond, whoever holds it and whatever the reader does with what it read.
 //!
 //! # Order
 //!
@@ -18,9 +19,9 @@
 
 mod event;
 mod reached;
+mod ring;
 mod tree;
 
-use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -30,9 +31,7 @@ use tokio::sync::Notify;
 pub(crate) use event::text;
 pub use event::{Event, Happening, Kind, NoSuchKind};
 use reached::Reached;
-
-/// How many events a reader looks at before he lets go of the lock.
-const LOOK: usize = 64;
+use ring::{Found, Passed, Ring};
 
 /// The events of one mesh.
 #[derive(Debug)]
@@ -43,46 +42,15 @@ pub(crate) struct Events {
     reached: Mutex<Reached>,
 }
 
-#[derive(Debug)]
-struct Ring {
-    kept: VecDeque<Arc<Event>>,
-    /// What those that are kept take, in bytes.
-    bytes: usize,
-    most: usize,
-    most_bytes: usize,
-    /// The number of the next event.
-    next: u64,
-    /// Nothing is published any more.
-    ended: bool,
-}
-
-impl Ring {
-    /// The number of the oldest event that is kept, or of the next one.
-    fn first(&self) -> u64 {
-        self.kept.front().map_or(self.next, |event| event.number)
-    }
-
-    /// Makes the oldest ones give way.
-    fn shrink(&mut self) {
-        while self.kept.len() > self.most || self.bytes > self.most_bytes {
-            let Some(oldest) = self.kept.pop_front() else { break };
-            self.bytes -= oldest.bytes();
-        }
-    }
-}
-
 impl Events {
     /// A ring for so many events of so many bytes together.
     pub(crate) fn new(most: usize, most_bytes: usize) -> Arc<Self> {
-        let ring = Ring { kept: VecDeque::new(), bytes: 0, most, most_bytes, next: 1, ended: false };
-        Arc::new(Self { ring: Mutex::new(ring), news: Notify::new(), reached: Mutex::default() })
+        Arc::new(Self { ring: Mutex::new(Ring::new(most, most_bytes)), news: Notify::new(), reached: Mutex::default() })
     }
 
     /// Keeps so many and so much from now on.
     pub(crate) fn resize(&self, most: usize, most_bytes: usize) {
-        let mut ring = self.lock();
-        (ring.most, ring.most_bytes) = (most, most_bytes);
-        ring.shrink();
+        self.lock().resize(most, most_bytes);
     }
 
     /// Publishes what happened to a service, or to none. Never waits.
@@ -93,22 +61,20 @@ impl Events {
         if let Some(event) = Arc::get_mut(&mut event) {
             (event.number, event.at) = (ring.next, SystemTime::now());
         }
-        ring.next += 1;
-        ring.bytes += event.bytes();
-        ring.kept.push_back(event);
-        ring.shrink();
+        ring.push(event);
         drop(ring);
         self.news.notify_waiters();
     }
 
     /// Publishes that a service has reached a limit, unless that was published less than a second ago: it is counted then. That costs no allocation, since
-    /// whoever reaches a limit may do so again at once.
-    pub(crate) fn reach(&self, service: &str, limit: &'static str, detail: impl Display) {
+    /// whoever reaches a limit may do so again at once. Whether it was published.
+    pub(crate) fn reach(&self, service: &str, limit: &'static str, detail: impl Display) -> bool {
         let times = self.reached.lock().unwrap_or_else(PoisonError::into_inner).count(service, limit, Instant::now());
         if let Some(times) = times {
             let (limit, detail) = (limit.to_owned(), text(detail));
             self.publish(Some(service), Happening::LimitReached { limit, detail, times });
         }
+        times.is_some()
     }
 
     /// Says that nothing comes any more: whoever reads is told so after the last event.
@@ -119,7 +85,7 @@ impl Events {
 
     /// Reads from the first event on.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Subscription {
-        Subscription { events: Arc::clone(self), next: 1, service: None, kinds: Vec::new() }
+        Subscription { events: Arc::clone(self), passed: Passed::default(), service: None, kinds: Vec::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -132,7 +98,8 @@ impl Events {
 pub enum Heard {
     /// This happened.
     Event(Arc<Event>),
-    /// So many events gave way before they were read: whoever reads was too slow for them, or came too late. They count whatever they were about.
+    /// So many events of the kinds that are read gave way before they were: whoever reads was too slow for them, or came too late. They count whichever
+    /// service they were about. They stand before the next event that is told; some of them may stand before those that were told last.
     Lost(u64),
 }
 
@@ -171,8 +138,7 @@ pub enum Heard {
 #[derive(Debug, Clone)]
 pub struct Subscription {
     events: Arc<Events>,
-    /// The number of the event that is looked at next.
-    next: u64,
+    passed: Passed,
     service: Option<String>,
     /// All where it is empty.
     kinds: Vec<Kind>,
@@ -193,17 +159,10 @@ impl Subscription {
         self
     }
 
-    /// Only what comes after the event with this number.
-    #[must_use]
-    pub fn after(mut self, number: u64) -> Self {
-        self.next = number.saturating_add(1);
-        self
-    }
-
     /// Only what comes from now on.
     #[must_use]
     pub fn from_now_on(mut self) -> Self {
-        self.next = self.events.lock().next;
+        self.passed.pass_all(&self.events.lock());
         self
     }
 
@@ -219,7 +178,7 @@ impl Subscription {
             if let Some(heard) = self.try_next() {
                 return Some(heard);
             }
-            if self.events.has_ended(self.next) {
+            if self.has_ended() {
                 return None;
             }
             news.await;
@@ -228,25 +187,15 @@ impl Subscription {
 
     /// The next event that is there already, or how many were lost.
     pub fn try_next(&mut self) -> Option<Heard> {
+        let Self { events, passed, service, kinds } = self;
+        let wants = |event: &Event| service.is_none() || event.service == *service;
         loop {
-            let ring = self.events.lock();
-            let first = ring.first();
-            if self.next < first {
-                let lost = first - self.next;
-                self.next = first;
-                return Some(Heard::Lost(lost));
+            match passed.next(&events.lock(), kinds, wants) {
+                Found::Event(event) => return Some(Heard::Event(event)),
+                Found::Lost(events) => return Some(Heard::Lost(events)),
+                Found::Others => {}
+                Found::Nothing => return None,
             }
-            let begin = usize::try_from(self.next - first).unwrap_or(usize::MAX);
-            let looked_at = ring.kept.len().saturating_sub(begin).min(LOOK);
-            if looked_at == 0 {
-                return None;
-            }
-            let mut there = ring.kept.range(begin..begin + looked_at);
-            if let Some(event) = there.find(|event| self.wants(event)) {
-                self.next = event.number + 1;
-                return Some(Heard::Event(Arc::clone(event)));
-            }
-            self.next += looked_at as u64;
         }
     }
 
@@ -257,17 +206,10 @@ impl Subscription {
         std::iter::from_fn(|| ahead.try_next()).any(|heard| matches!(heard, Heard::Event(_)))
     }
 
-    fn wants(&self, event: &Event) -> bool {
-        self.service.as_ref().is_none_or(|service| event.service.as_ref() == Some(service))
-            && (self.kinds.is_empty() || self.kinds.contains(&event.what.kind()))
-    }
-}
-
-impl Events {
-    /// Whether nothing comes any more that has this number or a higher one.
-    fn has_ended(&self, next: u64) -> bool {
-        let ring = self.lock();
-        ring.ended && next >= ring.next
+    /// Whether nothing comes any more that is not read yet.
+    fn has_ended(&self) -> bool {
+        let ring = self.events.lock();
+        ring.ended && self.passed.has_all(&ring, &self.kinds)
     }
 }
 
@@ -302,7 +244,6 @@ mod tests {
         assert_eq!(slow.try_next(), Some(Heard::Lost(2)));
         assert_eq!([(); 3].map(|()| number(slow.try_next())), [3, 4, 5]);
         assert_eq!((slow.try_next(), quick.try_next()), (None, None));
-        assert_eq!(events.subscribe().after(4).try_next().map(|heard| number(Some(heard))), Some(5));
         assert_eq!(events.subscribe().from_now_on().try_next(), None);
     }
 
@@ -312,15 +253,12 @@ mod tests {
         for _ in 0..100 {
             events.publish(None, started(&"x".repeat(300)));
         }
-        let (kept, bytes) = {
-            let ring = events.lock();
-            (ring.kept.len(), ring.bytes)
-        };
+        let (kept, bytes) = events.lock().taken();
         assert!(bytes <= 2_000 && (1..7).contains(&kept), "{kept} events of {bytes} bytes");
         events.resize(100, 10);
         events.publish(None, started("x"));
         assert_eq!(events.subscribe().try_next(), Some(Heard::Lost(101)));
-        assert_eq!(events.lock().bytes, 0);
+        assert_eq!(events.lock().taken(), (0, 0));
     }
 
     #[tokio::test]
