@@ -6,6 +6,7 @@ use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::Progress;
+use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::events::{Event, Happening, Heard, Kind, Subscription};
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
@@ -185,6 +186,72 @@ async fn a_limit_is_told_when_it_is_reached_and_counted_while_it_is_reached_agai
     let mailbox = told(&mut events).await;
     assert_eq!((&mailbox["limit"], &mailbox["times"]), (&json!("mailbox"), &json!(1)));
     assert_eq!(events.try_next(), None, "it is not told of each message that is refused");
+    mesh.stop().await;
+}
+
+/// It is refused over and over, and told of once; `free` makes room and takes it again, and then it is told again.
+async fn is_told_once_until_there_was_room(mesh: &Mesh, limit: &str, refuse: impl AsyncFn(), free: impl AsyncFn()) {
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]).from_now_on();
+    for _ in 0..50 {
+        refuse().await;
+    }
+    let full = told(&mut events).await;
+    assert_eq!((&full["limit"], &full["service"], &full["times"]), (&json!(limit), &json!("a"), &json!(1)));
+    assert!(full["detail"].as_str().unwrap().contains('2'), "{full}");
+    assert_eq!(events.try_next(), None, "once");
+    // Of one limit of one service no more than once a second.
+    airssys_tests::until("it is told again", async || {
+        free().await;
+        refuse().await;
+        let mut ahead = events.clone();
+        ahead.try_next().is_some()
+    })
+    .await;
+    let again = told(&mut events).await;
+    assert_eq!((&again["limit"], &again["service"]), (&json!(limit), &json!("a")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_subscriptions_are_told_as_a_limit() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nlimits = { subscriptions = 2 }\ngrants = { subscribe = [\"**\"] }\n";
+    let mesh = Mesh::start(text).await;
+    let subscribe = async |topic: &str| mesh.ok("a", &Command::Subscribe(topic.to_owned())).await;
+    let unsubscribe = async |topic: &str| mesh.ok("a", &Command::Unsubscribe(topic.to_owned())).await;
+    subscribe("one").await;
+    subscribe("two").await;
+    let refuse = async || {
+        assert_eq!(mesh.refused("a", &Command::Subscribe("three".to_owned())).await, "overloaded");
+        // What it has already takes no room.
+        subscribe("two").await;
+    };
+    let free = async || {
+        unsubscribe("two").await;
+        subscribe("two").await;
+    };
+    is_told_once_until_there_was_room(&mesh, "subscriptions", refuse, free).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_keys_are_told_as_a_limit() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\nkeyed = { max_keys = 2, idle_timeout = \"10ms\" }\n";
+    let mesh = Mesh::start(text).await;
+    // What has state is remembered, and keeps its place.
+    let set = Command::Set { key: "k".to_owned(), value: json!(1) };
+    mesh.ok("a/1", &set).await;
+    mesh.ok("a/2", &set).await;
+    let refuse = async || match mesh.ask("a/3", &set).await {
+        Err(CallError::NotSent(SendError::Overloaded { what })) => assert!(what.contains("keys of a"), "{what}"),
+        other => panic!("{other:?}"),
+    };
+    let free = async || {
+        let _forgotten = mesh.runtime.forget("a", Some("2"), PATIENCE).await.unwrap();
+        // Its place is free when it sleeps.
+        airssys_tests::until("there is a place again", async || mesh.ask("a/4", &set).await.is_ok()).await;
+        let _forgotten = mesh.runtime.forget("a", Some("4"), PATIENCE).await.unwrap();
+        airssys_tests::until("there is a place again", async || mesh.ask("a/2", &set).await.is_ok()).await;
+    };
+    is_told_once_until_there_was_room(&mesh, "max_keys", refuse, free).await;
     mesh.stop().await;
 }
 

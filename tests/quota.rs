@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use airssys_tests::{Mesh, PATIENCE, log};
+use airssys_wasm::events::{Happening, Heard, Kind};
 use prober_protocol::{Command, Held, Outcome};
 use serde_json::json;
 
@@ -158,10 +159,11 @@ async fn a_folder_comes_to_no_more_than_its_grant_says_and_nobody_else_is_touche
     };
     tokio::join!(attack, bystander);
     assert_eq!((mesh.status("villain").started, mesh.status("sibling").started), (1, 1));
-    // It was refused hundreds of times, and the log says it once for a grant: there are three of that name here.
-    let told = log::of("airssys_wasm::quota", "villain");
-    assert!((1..=3).contains(&told.len()), "{told:?}");
-    assert!(told.iter().all(|(level, fields)| level == "WARN" && fields["most"] == "1MiB"), "{told:?}");
+    let told = log::of("airssys::limit", "villain");
+    assert!(
+        !told.is_empty() && told.iter().all(|(level, fields)| level == "WARN" && fields["most"] == "1MiB"),
+        "{told:?}"
+    );
     mesh.stop().await;
 }
 
@@ -189,6 +191,54 @@ async fn two_services_with_one_folder_share_its_room_and_what_others_put_there_c
     let names = mesh.ok("villain", &Command::ListFolder("/out".into())).await;
     assert!(names.as_array().unwrap().contains(&json!("after")), "{names}");
     mesh.ok("villain", &remove("after")).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_in_another_one_has_its_own_bound_and_counts_in_the_outer_one() {
+    let outer = tempfile::tempdir().unwrap();
+    let inner = outer.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let mesh =
+        mesh(&[service("villain", outer.path(), ", max = \"1MiB\""), service("sibling", &inner, ", max = \"1MiB\"")])
+            .await;
+    // Each may have its own, and the two together the sum of both.
+    mesh.ok("villain", &set_size("a", MOST * 7 / 8)).await;
+    mesh.ok("sibling", &set_size("b", MOST * 7 / 8)).await;
+    assert_eq!(mesh.refused("sibling", &set_size("c", MOST / 4)).await, FULL);
+    // Measured again, the outer one is too full for anything, and no less so when what it wrote itself is gone.
+    assert_eq!(mesh.refused("villain", &set_size("d", MOST / 4)).await, FULL);
+    assert_eq!(mesh.refused("villain", &set_size("d", 1)).await, FULL);
+    mesh.ok("villain", &remove("a")).await;
+    assert_eq!(mesh.refused("villain", &set_size("d", MOST / 4)).await, FULL);
+    until_ok(&mesh, &set_size("d", MOST / 16)).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_full_is_told_once_until_there_was_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = mesh(&[service("villain", folder.path(), ", max = \"1MiB\"")]).await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]);
+    let mut told = || events.try_next();
+    for _ in 0..50 {
+        assert_eq!(mesh.refused("villain", &set_size("a", 2 * MOST)).await, FULL);
+    }
+    let Some(Heard::Event(full)) = told() else { panic!("it is not told") };
+    assert_eq!(full.service.as_deref(), Some("villain"));
+    let Happening::LimitReached { limit, detail, times } = &full.what else { panic!("{full:?}") };
+    assert_eq!((limit.as_str(), *times), ("files", 1));
+    assert!(detail.contains("/out") && detail.contains("1MiB"), "{detail}");
+    assert_eq!(told(), None, "once");
+
+    // There was room in between, and it is told again; of one limit of one service no more than once a second.
+    let begun = Instant::now();
+    while told().is_none() {
+        assert!(begun.elapsed() < PATIENCE, "it is not told again");
+        until_ok(&mesh, &set_size("a", MOST / 2)).await;
+        assert_eq!(mesh.refused("villain", &set_size("b", MOST)).await, FULL);
+        mesh.ok("villain", &remove("a")).await;
+    }
     mesh.stop().await;
 }
 

@@ -9,6 +9,7 @@
 //! opening a file is the exception, since that may last: an empty one for each thread may be missed.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,7 +23,6 @@ use rustix::io::Errno;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::limits::NODE_BYTES;
-use crate::schema::size_text;
 
 /// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies deeper counts as too much.
 const MOST_LEVELS: usize = 128;
@@ -70,7 +70,7 @@ struct Measured {
 pub(crate) struct Folder {
     pub(crate) handle: OwnedFd,
     account: Arc<Account>,
-    /// Whether the log says that it is full.
+    /// Whether it was told that it is full.
     told: AtomicBool,
 }
 
@@ -134,17 +134,26 @@ impl Account {
     }
 }
 
+/// Tells a mesh that a folder is full, and says whether it did.
+pub(crate) type Tell = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What one guest may do with the room of a folder.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Quota {
     folder: Arc<Folder>,
     most: u64,
-    service: Arc<str>,
+    tell: Tell,
+}
+
+impl fmt::Debug for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Quota").field("folder", &self.folder).field("most", &self.most).finish_non_exhaustive()
+    }
 }
 
 impl Quota {
-    pub(crate) fn new(folder: Arc<Folder>, most: u64, service: &str) -> Self {
-        Self { folder, most, service: service.into() }
+    pub(crate) fn new(folder: Arc<Folder>, most: u64, tell: Tell) -> Self {
+        Self { folder, most, tell }
     }
 
     /// Whether both are of one folder.
@@ -161,7 +170,7 @@ impl Quota {
     pub(crate) fn opened(&self, file: &Arc<File>) -> io::Result<()> {
         self.remember(file);
         match nameless(file) {
-            Some(bytes) if !self.folder.account.take(bytes, self.most) => Err(self.full()),
+            Some(bytes) if !self.take(bytes) => Err(self.full()),
             _ => Ok(()),
         }
     }
@@ -195,7 +204,7 @@ impl Quota {
                 return Err(Errno::INVAL.into());
             }
             let bytes = to(found.len()).saturating_sub(found.len());
-            if account.take(bytes, self.most) {
+            if self.take(bytes) {
                 return work();
             }
             drop(open);
@@ -215,7 +224,7 @@ impl Quota {
         let account = &self.folder.account;
         for is_last in [false, true] {
             let open = Arc::clone(&account.gate).read_owned().await;
-            if account.take(bytes, self.most) {
+            if self.take(bytes) {
                 return Ok(open);
             }
             drop(open);
@@ -228,13 +237,18 @@ impl Quota {
         Err(self.full())
     }
 
+    fn take(&self, bytes: u64) -> bool {
+        let has_room = self.folder.account.take(bytes, self.most);
+        if has_room && bytes > 0 && self.folder.told.load(Ordering::Relaxed) {
+            self.folder.told.store(false, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// It is told once that the folder is full, until there was room again.
     fn full(&self) -> io::Error {
-        if !self.folder.told.swap(true, Ordering::Relaxed) {
-            let most = size_text(self.most);
-            tracing::warn!(
-                service = %self.service, %most,
-                "a folder that may be written to is full: raise `max` of its grant, or remove something"
-            );
+        if !self.folder.told.load(Ordering::Relaxed) && (self.tell)() {
+            self.folder.told.store(true, Ordering::Relaxed);
         }
         Errno::NOSPC.into()
     }

@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 
 pub(crate) use event::text;
 pub use event::{Event, Happening, Kind, NoSuchKind};
+pub(crate) use reached::Full;
 use reached::Reached;
 use ring::{Found, Passed, Ring};
 

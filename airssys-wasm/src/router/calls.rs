@@ -16,6 +16,7 @@ use super::{Mesh, Origin, misaddressed, stopped};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
+use crate::events::Events;
 use crate::message::{Answer, Delivery, Envelope};
 use crate::middleware::{Context, Outcome, Passage, Settled};
 
@@ -103,7 +104,7 @@ impl Mesh {
             };
             let outcome = match passage.enter_waiting(&mut passing, latest).await {
                 Err(outcome) => outcome,
-                Ok(()) => match fitting(&resolved, to, &passing) {
+                Ok(()) => match fitting(&self.events, &resolved, to, &passing) {
                     Err(error) => Err(CallError::NotSent(error)),
                     Ok(target) => {
                         let moved = self.kept_waiting(&passage, target, key);
@@ -259,6 +260,7 @@ pub(super) fn context<'a>(
 
 /// The target of a message that was allowed, where it takes a body of this size.
 pub(super) fn fitting<'a>(
+    events: &Events,
     resolved: &'a Result<Resolved, SendError>,
     to: &str,
     body: &Bytes,
@@ -268,5 +270,8 @@ pub(super) fn fitting<'a>(
     if size_bytes > limit_bytes {
         return Err(SendError::TooLarge { size_bytes, limit_bytes });
     }
-    found.place().map_err(|problem| misaddressed(problem, to, found.address().key()))
+    found.place().map_err(|problem| {
+        found.tell(&problem, events);
+        misaddressed(problem, to, found.address().key())
+    })
 }

@@ -45,7 +45,7 @@ impl Mesh {
         };
         let outcome = match entered {
             Err(outcome) => outcome,
-            Ok(()) => match fitting(&resolved, to, &body) {
+            Ok(()) => match fitting(&self.events, &resolved, to, &body) {
                 Err(error) => Err(CallError::NotSent(error)),
                 Ok(target) => {
                     let moved = self.kept_waiting(&passage, target, key);

@@ -226,7 +226,10 @@ impl Mesh {
         target: &Arc<Place>,
         most: usize,
     ) -> Result<(), SendError> {
-        if self.topics.reserve(pattern, target, most) {
+        let own = target.address();
+        let detail = format_args!("{own} has {most} subscriptions, and asks for another one");
+        let tell = || self.events.reach(own.service(), "subscriptions", detail);
+        if self.topics.reserve(pattern, target, most, tell) {
             return Ok(());
         }
         Err(SendError::Overloaded { what: format!("the set of {most} subscriptions of {}", target.address()) })

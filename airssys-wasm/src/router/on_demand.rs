@@ -11,6 +11,7 @@ use super::place::{Maker, Misaddressed, Place};
 use super::sleep::{Sleeper, Wakes};
 use super::states::States;
 use crate::address::is_key;
+use crate::events::{Events, Full};
 use crate::state::durable::ServiceStates;
 
 /// The key of an actor that only tries a release.
@@ -27,6 +28,8 @@ pub(crate) struct OnDemand {
     pub(super) maker: Maker,
     durable: Option<Arc<ServiceStates>>,
     controller: Arc<Wakes>,
+    /// Whether it was told that there are as many as may be.
+    full: Full,
 }
 
 impl OnDemand {
@@ -38,7 +41,14 @@ impl OnDemand {
     ) -> Self {
         // A key with durable state is there before anybody addresses it.
         let stored = durable.as_ref().map_or(0, |durable| durable.len());
-        Self { places: Names::new(stored, max_keys), asleep: Mutex::default(), maker, durable, controller }
+        Self {
+            places: Names::new(stored, max_keys),
+            asleep: Mutex::default(),
+            maker,
+            durable,
+            controller,
+            full: Full::default(),
+        }
     }
 
     pub(crate) fn controller(&self) -> &Wakes {
@@ -66,6 +76,13 @@ impl OnDemand {
         }
     }
 
+    /// Tells that there are as many keys as may be.
+    pub(super) fn tell_full(&self, events: &Events) {
+        let service = self.maker.service.service();
+        let detail = format_args!("{service} has {} keys, and another one is asked for", self.len());
+        self.full.reached(|| events.reach(service, "max_keys", detail));
+    }
+
     fn try_find_or_make(&self, key: &str) -> Result<Arc<Place>, Misaddressed> {
         let mut shard = self.places.of(key);
         if let Some(place) = shard.get(key) {
@@ -77,6 +94,9 @@ impl OnDemand {
         let counted = self.durable.as_ref().is_some_and(|durable| durable.has(key));
         if !counted && !self.places.take() {
             return Err(Misaddressed::TooManyKeys);
+        }
+        if !counted {
+            self.full.has_room();
         }
         let place = self.make(key, self.durable.as_ref())?;
         shard.insert(key.into(), Arc::clone(&place));

@@ -15,6 +15,7 @@ use super::spawned::Spawned;
 use super::states::States;
 use super::waits::Waits;
 use crate::address::{Address, MAX_KEY};
+use crate::events::Events;
 use crate::file_threads::FileThreads;
 use crate::limits::Limits;
 use crate::middleware::Metrics;
@@ -102,6 +103,15 @@ impl Resolved {
         };
         let place = on_demand.find_or_make(key)?;
         Ok(made.get_or_init(|| place))
+    }
+
+    /// Tells that there is no place for one more key, where that is the problem.
+    pub(super) fn tell(&self, problem: &Misaddressed, events: &Events) {
+        if let (Misaddressed::TooManyKeys, Self::NewKey { service, .. }) = (problem, self)
+            && let Some(on_demand) = service.directory.on_demand()
+        {
+            on_demand.tell_full(events);
+        }
     }
 }
 

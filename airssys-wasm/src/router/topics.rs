@@ -10,13 +10,22 @@ use arc_swap::ArcSwap;
 use super::place::Place;
 use crate::address::Address;
 use crate::capability::Pattern;
+use crate::events::Full;
 
 /// Subscriptions: read at each publish without a lock, copied at each change.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     subscriptions: ArcSwap<Vec<(Pattern, Arc<Place>)>>,
     /// What each address subscribes to, or is about to. Changed with `subscriptions`, and never looked at by a publish.
-    owned: Mutex<HashMap<Address, HashMap<Pattern, Owned>>>,
+    owned: Mutex<HashMap<Address, Patterns>>,
+}
+
+/// The patterns of one address.
+#[derive(Debug, Default)]
+struct Patterns {
+    of: HashMap<Pattern, Owned>,
+    /// Whether it was told that there are as many as may be.
+    full: Full,
 }
 
 /// A pattern of one address.
@@ -29,21 +38,32 @@ struct Owned {
 }
 
 impl Topics {
-    fn owned(&self) -> MutexGuard<'_, HashMap<Address, HashMap<Pattern, Owned>>> {
+    fn owned(&self) -> MutexGuard<'_, HashMap<Address, Patterns>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes room for a subscription of an address that may have `most`; whether there is room. One that it has already takes none.
-    pub(crate) fn reserve(&self, pattern: &Pattern, target: &Arc<Place>, most: usize) -> bool {
+    /// Takes room for a subscription of an address that may have `most`; whether there is room. One that it has already
+    /// takes none. Where there is none, `tell` is to tell so, and says whether it did.
+    pub(crate) fn reserve(
+        &self,
+        pattern: &Pattern,
+        target: &Arc<Place>,
+        most: usize,
+        tell: impl FnOnce() -> bool,
+    ) -> bool {
         let mut owned = self.owned();
         let patterns = owned.entry(target.address().clone()).or_default();
-        if !patterns.contains_key(pattern) && patterns.len() >= most {
-            if patterns.is_empty() {
-                owned.remove(target.address());
+        if !patterns.of.contains_key(pattern) {
+            if patterns.of.len() >= most {
+                patterns.full.reached(tell);
+                if patterns.of.is_empty() {
+                    owned.remove(target.address());
+                }
+                return false;
             }
-            return false;
+            patterns.full.has_room();
         }
-        patterns.entry(pattern.clone()).or_default().held += 1;
+        patterns.of.entry(pattern.clone()).or_default().held += 1;
         true
     }
 
@@ -83,24 +103,24 @@ impl Topics {
     pub(crate) fn forget_all(&self, target: &Arc<Place>) {
         let mut owned = self.owned();
         let Some(patterns) = owned.remove(target.address()) else { return };
-        if patterns.values().any(|owned| owned.made) {
+        if patterns.of.values().any(|owned| owned.made) {
             self.remove(|(_, who)| who.address() == target.address());
         }
     }
 
     /// Changes what is known of a pattern of an address, where there is something.
     fn change(
-        owned: &mut HashMap<Address, HashMap<Pattern, Owned>>,
+        owned: &mut HashMap<Address, Patterns>,
         pattern: &Pattern,
         target: &Arc<Place>,
         change: impl FnOnce(&mut Owned),
     ) {
         let Some(patterns) = owned.get_mut(target.address()) else { return };
-        let Some(found) = patterns.get_mut(pattern) else { return };
+        let Some(found) = patterns.of.get_mut(pattern) else { return };
         change(found);
         if !found.made && found.held == 0 {
-            patterns.remove(pattern);
-            if patterns.is_empty() {
+            patterns.of.remove(pattern);
+            if patterns.of.is_empty() {
                 owned.remove(target.address());
             }
         }

@@ -25,6 +25,8 @@ use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
 use crate::limits::{ENTRY_BYTES, LISTING_BYTES, NODE_BYTES};
 use crate::quota::Quota;
+use crate::schema::size_text;
+use crate::turn::Identity;
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
@@ -373,7 +375,8 @@ impl Guest {
     fn granted(&mut self, name: &str) -> Option<Quota> {
         let (_, grant) = self.turn.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
         let folder = grant.held.0.as_ref().filter(|_| grant.access == Access::ReadWrite)?;
-        Some(Quota::new(Arc::clone(folder), grant.max_bytes, self.turn.identity.address().as_str()))
+        let (identity, name, most) = (Arc::clone(&self.turn.identity), name.to_owned(), grant.max_bytes);
+        Some(Quota::new(Arc::clone(folder), most, Arc::new(move || tell_full(&identity, &name, most))))
     }
 
     fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {
@@ -415,6 +418,20 @@ impl Guest {
         let found = self.stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await;
         found.ok().map(|found| found.type_)
     }
+}
+
+/// Tells that a granted folder is full. False where that was told of this service a moment ago.
+fn tell_full(identity: &Identity, name: &str, most_bytes: u64) -> bool {
+    let (own, most) = (identity.address(), size_text(most_bytes));
+    let detail = format_args!("the folder {name} of {own} is full: it comes to {most}, its `max`");
+    let told = identity.mesh.events.reach(own.service(), "files", detail);
+    if told {
+        tracing::warn!(
+            target: "airssys::limit", service = %own, %most,
+            "a folder that may be written to is full: raise `max` of its grant, or remove something"
+        );
+    }
+    told
 }
 
 /// Whether it is a pipe, a device or a socket. To open one may block for good, and a thread of the host with it. What cannot be looked at cannot be opened
