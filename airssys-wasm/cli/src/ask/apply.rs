@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::HostArgs;
 use super::deploy::Times;
-use crate::control::protocol::{Refusal, Request};
+use crate::control::protocol::{Apply, PlanApply, Refusal, Request};
 use crate::control::{Claim, ControlError};
 use crate::explain::note;
 use crate::output::{self, CacheArgs, Problem};
@@ -76,16 +76,18 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let path = absolute.display().to_string();
     let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
+    let plan = || PlanApply { topology: path.clone(), allow_downgrade, same_version, strict };
     let request = match args.plan {
-        true => Request::PlanApply { topology: path, allow_downgrade, same_version, strict },
+        true => Request::PlanApply(plan()),
         false => {
-            Request::Apply { topology: path, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory }
+            let topology = path.clone();
+            let asked = Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory };
+            Request::Apply(asked)
         }
     };
-    if let Request::Apply { topology, .. } = &request {
+    if !args.plan {
         // Before anything of it is live. What is wrong with it, the apply itself says.
-        let plan = Request::PlanApply { topology: topology.clone(), allow_downgrade, same_version, strict };
-        let plan: Option<ApplyPlan> = args.host.quietly(&plan).ok();
+        let plan: Option<ApplyPlan> = args.host.quietly(&Request::PlanApply(plan())).ok();
         plan.iter().flat_map(|plan| &plan.ungranted).for_each(output::plan::tell_ungranted);
     }
     let asked = if args.plan {

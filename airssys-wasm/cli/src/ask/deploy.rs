@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::HostArgs;
 use super::strategy::Strategy;
 use crate::control::ControlError;
-use crate::control::protocol::{Refusal, Request};
+use crate::control::protocol::{self, Deploy, DeploySet, Refusal, Request};
 use crate::explain::note;
 use crate::output;
 use crate::run;
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
             return follow_set(
                 &args.host,
                 &ungranted,
-                &Request::DeploySet {
+                &Request::DeploySet(DeploySet {
                     releases,
                     probation_ms,
                     handover_ms,
@@ -143,17 +143,18 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
                     same_version,
                     strict,
                     memory,
-                },
+                }),
             );
         }
         (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
         _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
     if args.plan {
-        return plan(&args.host, &Request::Plan { service, release, allow_downgrade, same_version, strict, way });
+        let asked = protocol::Plan { service, release, allow_downgrade, same_version, strict, way };
+        return plan(&args.host, &Request::Plan(asked));
     }
     let ungranted = tell_ungranted(&args.host, BTreeMap::from([(service.clone(), Some(release.clone()))]));
-    let request = Request::Deploy {
+    let request = Request::Deploy(Deploy {
         service: service.clone(),
         release,
         probation_ms,
@@ -163,7 +164,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         strict,
         memory,
         way,
-    };
+    });
     follow(&args.host, &request, |_| State::Live, &ungranted)
 }
 

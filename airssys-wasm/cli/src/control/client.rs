@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 
 use super::ControlError;
 use super::claim::socket;
-use super::handle::{COMPILING, applying};
 use super::protocol::{Hello, Reply, Request, VERSION};
 
 /// How much longer than the host itself would take an answer is waited for.
@@ -24,17 +23,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result<T, ControlError> {
     let stream = connect(data)?;
     let mut answers = greet(&stream)?;
-    let patience = match request {
-        Request::Stop {} => None,
-        Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
-            Some(Duration::from_millis(*timeout_ms) + GRACE)
-        }
-        Request::Deploy { .. } | Request::Plan { .. } | Request::DeploySet { .. } | Request::PlanApply { .. } => {
-            Some(COMPILING + GRACE)
-        }
-        Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms) + GRACE),
-        _ => Some(GRACE),
-    };
+    let patience = request.patience().map(|patience| patience + GRACE);
     stream.set_read_timeout(patience).map_err(|source| ControlError::NoAnswer { source })?;
     let answer = exchange(&stream, &mut answers, request)?;
     if matches!(request, Request::Stop {}) && stream.set_read_timeout(Some(GRACE)).is_ok() {

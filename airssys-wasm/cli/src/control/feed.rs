@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
-use super::handle::{no_service, wait};
+use super::handle::{is_known, no_service, wait};
 use super::host::Host;
-use super::protocol::{Refusal, Request};
+use super::protocol::Refusal;
 
 /// A request that is answered line by line.
 pub(super) struct Feed<'a> {
@@ -28,34 +28,28 @@ enum Of<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// Whether a request is one of these.
-    pub(super) fn is_one(request: &Request) -> bool {
-        matches!(request, Request::Events { .. } | Request::FollowDeployment { .. })
+    /// What happens in a mesh.
+    pub(super) fn of_events(
+        host: &'a Host,
+        service: Option<String>,
+        kinds: &[String],
+        follow: bool,
+    ) -> Result<Self, Refusal> {
+        let events = subscription(host, service, kinds)?;
+        let busy = |_| Refusal::new("busy", "as many clients as may be are told what happens already");
+        Ok(Self { of: Of::Events { events, follow }, _permit: host.feeds.try_acquire().map_err(busy)? })
     }
 
-    /// Begins it.
-    pub(super) fn open(host: &'a Host, request: Request) -> Result<Self, Refusal> {
-        let busy = |_| Refusal::new("busy", "as many clients as may be are told what happens already");
-        let (of, permit) = match request {
-            Request::Events { service, kinds, follow } => {
-                let events = subscription(host, service, &kinds)?;
-                (Of::Events { events, follow }, host.feeds.try_acquire().map_err(busy)?)
-            }
-            // Whoever deploys waits for the service, whoever else is told what happens.
-            Request::FollowDeployment { service, number } => {
-                let all = host.runtime.deployments(&service);
-                let deployment = all.into_iter().find(|deployment| deployment.number() == number);
-                let deployment = deployment.ok_or_else(|| {
-                    let told = format!("there is no deployment {number} of {service:?} among its last ones");
-                    let hint = format!("`airssys history {service}` tells how those before ended");
-                    Refusal::new("no-such-deployment", told).hint(hint)
-                })?;
-                let following = deployment.follow();
-                (Of::Deployment { host, deployment, following }, wait(host)?)
-            }
-            other => return Err(Refusal::new("bug", format!("{other:?} has one line as its answer"))),
-        };
-        Ok(Self { of, _permit: permit })
+    /// How far a deployment is. Whoever deploys waits for the service, so this takes a permit of those who do.
+    pub(super) fn of_deployment(host: &'a Host, service: &str, number: u64) -> Result<Self, Refusal> {
+        let all = host.runtime.deployments(service);
+        let deployment = all.into_iter().find(|deployment| deployment.number() == number).ok_or_else(|| {
+            let told = format!("there is no deployment {number} of {service:?} among its last ones");
+            let hint = format!("`airssys history {service}` tells how those before ended");
+            Refusal::new("no-such-deployment", told).hint(hint)
+        })?;
+        let following = deployment.follow();
+        Ok(Self { of: Of::Deployment { host, deployment, following }, _permit: wait(host)? })
     }
 
     /// The next line; none after the last one.
@@ -77,8 +71,7 @@ fn subscription(host: &Host, service: Option<String>, kinds: &[String]) -> Resul
     let mut events = host.runtime.events();
     if let Some(service) = service {
         let of_it = events.clone().of_service(&service);
-        let is_known = host.runtime.services().iter().any(|status| status.service == service);
-        if !is_known && !of_it.any_is_kept() {
+        if !is_known(host, &service) && !of_it.any_is_kept() {
             return Err(no_service(&service));
         }
         events = of_it;

@@ -1,5 +1,6 @@
-//! What the host does for each request. A new request is answered here.
+//! What the host does for each request: [`work`] is the table of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,210 +12,243 @@ use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{ForgetError, Runtime, StopError, TreeNode};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
+use super::feed::Feed;
 use super::host::Host;
 use super::protocol::{
-    Body, Child, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS, MAX_PATIENCE, Refusal, Request,
-    Status, VERSION,
+    Apply, Body, Child, Deploy, DeploySet, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
+    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, Status, VERSION,
 };
-
-/// How long the host works on what waits for nobody.
-const QUICK: Duration = Duration::from_secs(10);
-
-/// How long the host may take to compile a release: a large one takes tens of seconds on a busy machine.
-pub(super) const COMPILING: Duration = Duration::from_secs(10 * 60);
-
-/// How long the host may work on it; a stop takes what the mesh's own `shutdown_timeout` says.
-pub(super) fn limit(request: &Request) -> Option<Duration> {
-    match request {
-        Request::Stop {} => None,
-        Request::Call { timeout_ms, .. } | Request::Forget { timeout_ms, .. } => {
-            Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
-        }
-        Request::Deploy { .. }
-        | Request::Plan { .. }
-        | Request::DeploySet { .. }
-        | Request::PlanApply { .. }
-        | Request::StopService { .. }
-        | Request::StartService { .. } => Some(COMPILING),
-        Request::Apply { probation_ms, handover_ms, .. } => Some(applying(*probation_ms, *handover_ms)),
-        _ => Some(QUICK),
-    }
-}
-
-/// How long an apply may take. One that takes longer goes on, and is waited for no more.
-pub(super) fn applying(probation_ms: u64, handover_ms: u64) -> Duration {
-    let options = options(probation_ms, handover_ms, MemoryHandover::default());
-    COMPILING + options.probation + 2 * options.handover_deadline
-}
 
 /// What a client is told that speaks the same version.
 pub(super) fn hello(host: &Host) -> Value {
     json!({ "airssys": VERSION, "version": env!("CARGO_PKG_VERSION"), "mesh": host.mesh })
 }
 
-/// Does it. Cut off where the client goes away or it takes too long: what is waited for is waited for no more.
-pub(super) async fn handle(host: &Host, request: Request) -> Result<Value, Refusal> {
-    let runtime = &host.runtime;
+/// What the host says to a request, in one line.
+type Answered = Result<Value, Refusal>;
+
+/// What is done for a request.
+pub(super) enum Work<'a> {
+    /// It has one line as its answer. Dropped, what is waited for is waited for no more.
+    Answer(BoxFuture<'a, Answered>),
+    /// It has as many as there is to say.
+    Lines(Result<Feed<'a>, Refusal>),
+}
+
+/// Each request, and what is done for it. A new one is a row here.
+pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
+    let runtime = &*host.runtime;
     match request {
-        Request::Status {} => tell(status(host)),
-        Request::Services {} => tell(runtime.services()),
-        Request::Tree {} => tell(runtime.tree().await.iter().map(child).collect::<Vec<_>>()),
-        Request::Send { to, key, body } => {
-            let (_waits, body) = (wait(host)?, bytes(&body)?);
-            match key {
-                None => runtime.send(&to, body).await,
-                Some(key) => runtime.send_with_key(&to, &key, body).await,
-            }?;
-            Ok(Value::Null)
-        }
-        Request::Call { to, key, body, timeout_ms } => {
-            let (_waits, body) = (wait(host)?, bytes(&body)?);
-            let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
-            let answer = match key {
-                None => runtime.call(&to, body, patience).await,
-                Some(key) => runtime.call_with_key(&to, &key, body, patience).await,
-            }?;
-            tell(answer.as_deref().map(Body::of))
-        }
-        Request::Emit { topic, body } => {
-            runtime.publish(&topic, bytes(&body)?)?;
-            Ok(Value::Null)
-        }
-        Request::DeadLetters { limit } => tell(letters(host, limit)),
-        Request::DeadLetter { id } => {
-            let (_, kept) = runtime.dead_letters();
-            let found = kept.iter().rev().find(|letter| letter.id == id);
-            tell(letter(found.ok_or(ReplayError::NoSuchLetter { id })?))
-        }
-        Request::ReplayDeadLetter { id } => {
-            let _waits = wait(host)?;
-            runtime.replay(id).await?;
-            Ok(Value::Null)
-        }
-        Request::DropDeadLetter { id } => {
-            tell(letter(&runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
-        }
-        Request::Deploy {
-            service,
-            release,
-            probation_ms,
-            handover_ms,
-            allow_downgrade,
-            same_version,
-            strict,
-            memory,
-            way,
-        } => {
-            let _waits = wait(host)?;
-            let release = found(host, release).await?;
-            let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
-            go(&way, &mut options)?;
-            tell(runtime.deployment_status(&runtime.deploy(&service, release, options).await?))
-        }
-        Request::DeploySet { releases, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
-            let _waits = wait(host)?;
-            let mut set = Vec::with_capacity(releases.len());
-            for (service, release) in releases {
-                set.push((service, found(host, release).await?));
-            }
-            let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
-            let begun = runtime.deploy_set(set, options).await?;
-            tell(begun.iter().map(|(_, deployment)| runtime.deployment_status(deployment)).collect::<Vec<_>>())
-        }
-        Request::Apply { topology, probation_ms, handover_ms, allow_downgrade, same_version, strict, memory } => {
-            let _waits = wait(host)?;
-            let topology = topology_at(host, topology).await?;
-            let mut options = options(probation_ms, handover_ms, memory);
-            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
-            tell(runtime.apply(topology, options).await?)
-        }
-        Request::PlanApply { topology, allow_downgrade, same_version, strict } => {
-            let _waits = wait(host)?;
-            let topology = topology_at(host, topology).await?;
-            let mut options = DeployOptions::default();
-            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
-            tell(runtime.plan_apply(&topology, options).await?)
-        }
-        Request::Plan { service, release, allow_downgrade, same_version, strict, way } => {
-            let _waits = wait(host)?;
-            let release = found(host, release).await?;
-            let mut options = DeployOptions::default();
-            (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
-            go(&way, &mut options)?;
-            tell(runtime.plan(&service, release, options).await?)
-        }
-        Request::Ungranted { releases } => {
-            let mut all = Vec::new();
-            for (service, release) in releases {
-                let release = match release {
-                    Some(release) => Some(found(host, release).await?),
-                    None => None,
-                };
-                all.extend(runtime.ungranted(&service, release));
-            }
-            tell(all)
-        }
+        Request::Status {} => at_once(tell(status(host))),
+        Request::Services {} => at_once(tell(runtime.services())),
+        Request::Tree {} => later(tree(host)),
+        Request::Send { to, key, body } => later(send(host, to, key, body)),
+        Request::Call { to, key, body, timeout_ms } => later(call(host, to, key, body, timeout_ms)),
+        Request::Emit { topic, body } => at_once(emit(host, &topic, &body)),
+        Request::DeadLetters { limit } => at_once(tell(letters(host, limit))),
+        Request::DeadLetter { id } => at_once(dead_letter(host, id)),
+        Request::ReplayDeadLetter { id } => later(replay(host, id)),
+        Request::DropDeadLetter { id } => at_once(drop_letter(host, id)),
+        Request::Deploy(asked) => later(deploy(host, asked)),
+        Request::DeploySet(asked) => later(deploy_set(host, asked)),
+        Request::Apply(asked) => later(apply(host, asked)),
+        Request::PlanApply(asked) => later(plan_apply(host, asked)),
+        Request::Plan(asked) => later(plan(host, asked)),
+        Request::Ungranted { releases } => later(ungranted(host, releases)),
         Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
-            let options = options(probation_ms, handover_ms, memory);
-            let begun = match restore_state {
-                true => runtime.restore_state(&service, options)?,
-                false => runtime.rollback(&service, options)?,
-            };
-            tell(runtime.deployment_status(&begun))
+            at_once(rollback(host, &service, options(probation_ms, handover_ms, memory), restore_state))
         }
         Request::Deployment { service } => {
-            tell(runtime.deployment(&service).map(|last| runtime.deployment_status(&last)))
+            at_once(tell(runtime.deployment(&service).map(|last| runtime.deployment_status(&last))))
         }
-        Request::State { service } => {
-            let runtime = Arc::clone(runtime);
-            // Off the threads of the mesh: there may be much to copy.
-            let dumped = airssys_wasm::blocking::spawn(move || dump(&runtime, &service)).await;
-            tell(dumped.map_err(|error| Refusal::new("bug", error))??)
+        Request::FollowDeployment { service, number } => Work::Lines(Feed::of_deployment(host, &service, number)),
+        Request::State { service } => later(state(host, service)),
+        Request::StateValue { service, actor, key } => at_once(state_value(host, &service, &actor, &key)),
+        Request::Forget { service, actor, timeout_ms } => later(forget(host, service, actor, timeout_ms)),
+        Request::PlanForget { service, actor } => {
+            at_once(runtime.plan_forget(&service, actor.as_deref()).map_err(Into::into).and_then(tell))
         }
-        Request::StateValue { service, actor, key } => {
-            let value = runtime.state_value(&service, &actor, &key);
-            check_size(value.as_ref().map_or(0, bytes::Bytes::len))?;
-            if value.is_none() && !runtime.services().iter().any(|status| status.service == service) {
-                return Err(no_service(&service));
-            }
-            tell(value.as_deref().map(Body::of))
-        }
-        Request::Forget { service, actor, timeout_ms } => {
-            let _waits = wait(host)?;
-            let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
-            tell(runtime.forget(&service, actor.as_deref(), patience).await?)
-        }
-        Request::PlanForget { service, actor } => tell(runtime.plan_forget(&service, actor.as_deref())?),
-        Request::History { service } => {
-            if !runtime.services().iter().any(|status| status.service == service) {
-                return Err(DeployError::NoSuchService { service }.into());
-            }
-            tell(runtime.history(&service))
-        }
-        Request::StopService { service } => {
-            let _waits = wait(host)?;
-            tell(runtime.stop_service(&service).await?)
-        }
-        Request::StartService { service } => {
-            let _waits = wait(host)?;
-            tell(runtime.start_service(&service).await?)
-        }
-        Request::Events { .. } | Request::FollowDeployment { .. } => {
-            Err(Refusal::new("bug", "it has many lines as its answer"))
-        }
-        Request::Stop {} => {
-            let mut stopped = host.stopped.subscribe();
-            host.stop.notify_one();
-            let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
-            tell(report)
-        }
+        Request::Events { service, kinds, follow } => Work::Lines(Feed::of_events(host, service, &kinds, follow)),
+        Request::History { service } => at_once(history(host, service)),
+        Request::StopService { service } => later(stop_service(host, service)),
+        Request::StartService { service } => later(start_service(host, service)),
+        Request::Stop {} => later(stop(host)),
     }
+}
+
+fn at_once<'a>(answered: Answered) -> Work<'a> {
+    later(std::future::ready(answered))
+}
+
+fn later<'a>(answer: impl Future<Output = Answered> + Send + 'a) -> Work<'a> {
+    Work::Answer(answer.boxed())
+}
+
+async fn tree(host: &Host) -> Answered {
+    tell(host.runtime.tree().await.iter().map(child).collect::<Vec<_>>())
+}
+
+async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answered {
+    let (_waits, body) = (wait(host)?, bytes(&body)?);
+    match key {
+        None => host.runtime.send(&to, body).await,
+        Some(key) => host.runtime.send_with_key(&to, &key, body).await,
+    }?;
+    Ok(Value::Null)
+}
+
+async fn call(host: &Host, to: String, key: Option<String>, body: Body, timeout_ms: u64) -> Answered {
+    let (_waits, body) = (wait(host)?, bytes(&body)?);
+    let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+    let answer = match key {
+        None => host.runtime.call(&to, body, patience).await,
+        Some(key) => host.runtime.call_with_key(&to, &key, body, patience).await,
+    }?;
+    tell(answer.as_deref().map(Body::of))
+}
+
+fn emit(host: &Host, topic: &str, body: &Body) -> Answered {
+    host.runtime.publish(topic, bytes(body)?)?;
+    Ok(Value::Null)
+}
+
+fn dead_letter(host: &Host, id: u64) -> Answered {
+    let (_, kept) = host.runtime.dead_letters();
+    let found = kept.iter().rev().find(|letter| letter.id == id);
+    tell(letter(found.ok_or(ReplayError::NoSuchLetter { id })?))
+}
+
+async fn replay(host: &Host, id: u64) -> Answered {
+    let _waits = wait(host)?;
+    host.runtime.replay(id).await?;
+    Ok(Value::Null)
+}
+
+fn drop_letter(host: &Host, id: u64) -> Answered {
+    tell(letter(&host.runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
+}
+
+async fn deploy(host: &Host, asked: Deploy) -> Answered {
+    let _waits = wait(host)?;
+    let release = found(host, asked.release).await?;
+    let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
+    bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
+    go(&asked.way, &mut options)?;
+    tell(host.runtime.deployment_status(&host.runtime.deploy(&asked.service, release, options).await?))
+}
+
+async fn deploy_set(host: &Host, asked: DeploySet) -> Answered {
+    let _waits = wait(host)?;
+    let mut set = Vec::with_capacity(asked.releases.len());
+    for (service, release) in asked.releases {
+        set.push((service, found(host, release).await?));
+    }
+    let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
+    bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
+    let begun = host.runtime.deploy_set(set, options).await?;
+    tell(begun.iter().map(|(_, deployment)| host.runtime.deployment_status(deployment)).collect::<Vec<_>>())
+}
+
+async fn apply(host: &Host, asked: Apply) -> Answered {
+    let _waits = wait(host)?;
+    let topology = topology_at(host, asked.topology).await?;
+    let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
+    bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
+    tell(host.runtime.apply(topology, options).await?)
+}
+
+async fn plan_apply(host: &Host, asked: PlanApply) -> Answered {
+    let _waits = wait(host)?;
+    let topology = topology_at(host, asked.topology).await?;
+    let mut options = DeployOptions::default();
+    bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
+    tell(host.runtime.plan_apply(&topology, options).await?)
+}
+
+async fn plan(host: &Host, asked: Plan) -> Answered {
+    let _waits = wait(host)?;
+    let release = found(host, asked.release).await?;
+    let mut options = DeployOptions::default();
+    bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
+    go(&asked.way, &mut options)?;
+    tell(host.runtime.plan(&asked.service, release, options).await?)
+}
+
+async fn ungranted(host: &Host, releases: BTreeMap<String, Option<String>>) -> Answered {
+    let mut all = Vec::new();
+    for (service, release) in releases {
+        let release = match release {
+            Some(release) => Some(found(host, release).await?),
+            None => None,
+        };
+        all.extend(host.runtime.ungranted(&service, release));
+    }
+    tell(all)
+}
+
+fn rollback(host: &Host, service: &str, options: DeployOptions, restore_state: bool) -> Answered {
+    let begun = match restore_state {
+        true => host.runtime.restore_state(service, options)?,
+        false => host.runtime.rollback(service, options)?,
+    };
+    tell(host.runtime.deployment_status(&begun))
+}
+
+async fn state(host: &Host, service: String) -> Answered {
+    let runtime = Arc::clone(&host.runtime);
+    // Off the threads of the mesh: there may be much to copy.
+    let dumped = airssys_wasm::blocking::spawn(move || dump(&runtime, &service)).await;
+    tell(dumped.map_err(|error| Refusal::new("bug", error))??)
+}
+
+fn state_value(host: &Host, service: &str, actor: &str, key: &str) -> Answered {
+    let value = host.runtime.state_value(service, actor, key);
+    check_size(value.as_ref().map_or(0, bytes::Bytes::len))?;
+    if value.is_none() && !is_known(host, service) {
+        return Err(no_service(service));
+    }
+    tell(value.as_deref().map(Body::of))
+}
+
+async fn forget(host: &Host, service: String, actor: Option<String>, timeout_ms: u64) -> Answered {
+    let _waits = wait(host)?;
+    let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+    tell(host.runtime.forget(&service, actor.as_deref(), patience).await?)
+}
+
+fn history(host: &Host, service: String) -> Answered {
+    if !is_known(host, &service) {
+        return Err(DeployError::NoSuchService { service }.into());
+    }
+    tell(host.runtime.history(&service))
+}
+
+async fn stop_service(host: &Host, service: String) -> Answered {
+    let _waits = wait(host)?;
+    tell(host.runtime.stop_service(&service).await?)
+}
+
+async fn start_service(host: &Host, service: String) -> Answered {
+    let _waits = wait(host)?;
+    tell(host.runtime.start_service(&service).await?)
+}
+
+async fn stop(host: &Host) -> Answered {
+    let mut stopped = host.stopped.subscribe();
+    host.stop.notify_one();
+    let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+    tell(report)
+}
+
+/// Whether the mesh has a service of this name.
+pub(super) fn is_known(host: &Host, service: &str) -> bool {
+    host.runtime.services().iter().any(|status| status.service == service)
 }
 
 fn dump(runtime: &Runtime, service: &str) -> Result<Dump, Refusal> {
@@ -270,6 +304,11 @@ fn options(probation_ms: u64, handover_ms: u64, memory: MemoryHandover) -> Deplo
     options
 }
 
+/// What a person says to bear of a release.
+fn bear(options: &mut DeployOptions, allow_downgrade: bool, same_version: bool, strict: bool) {
+    (options.allow_downgrade, options.same_version, options.strict) = (allow_downgrade, same_version, strict);
+}
+
 /// What a client says of the strategy. Invariant: whatever it says, no time is longer than [`MAX_PATIENCE`].
 fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
     let chosen =
@@ -284,7 +323,7 @@ fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn tell(data: impl Serialize) -> Result<Value, Refusal> {
+fn tell(data: impl Serialize) -> Answered {
     serde_json::to_value(data).map_err(|error| Refusal::new("bug", error))
 }
 

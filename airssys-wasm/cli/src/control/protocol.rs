@@ -1,7 +1,8 @@
 //! What is said over the control socket: one JSON object a line, each way.
 //!
 //! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
-//! `{"error":{"code":...,"message":...,"hint":...}}`; to some there are as many lines as there is to say, and then `{"ok":null}`. To add a request: a variant of [`Request`] here, its answer in `handle.rs`, its subcommand in `ask/`.
+//! `{"error":{"code":...,"message":...,"hint":...}}`; to some there are as many lines as there is to say, and
+//! then `{"ok":null}`. To add a request: a variant of [`Request`] here, a row in `handle.rs` that says what is done for it, its subcommand in `ask/`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 pub(crate) const MAX_LINE: usize = 2 * MAX_BODY + (16 << 10);
 /// The longest that a call may wait.
 pub(crate) const MAX_PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// How long the host works on what waits for nobody.
+const QUICK: Duration = Duration::from_secs(10);
+/// How long the host may take to compile a release: a large one takes tens of seconds on a busy machine.
+const COMPILING: Duration = Duration::from_secs(10 * 60);
 /// The most dead letters in one listing.
 pub(crate) const MAX_LETTERS: usize = 10_000;
 
@@ -61,74 +66,15 @@ pub(crate) enum Request {
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
     /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
-    Deploy {
-        service: String,
-        release: String,
-        probation_ms: u64,
-        handover_ms: u64,
-        #[serde(default)]
-        allow_downgrade: bool,
-        #[serde(default)]
-        same_version: bool,
-        #[serde(default)]
-        strict: bool,
-        #[serde(default)]
-        memory: MemoryHandover,
-        #[serde(default)]
-        way: Choice,
-    },
+    Deploy(Deploy),
     /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
-    DeploySet {
-        #[serde(deserialize_with = "unique::map")]
-        releases: BTreeMap<String, String>,
-        probation_ms: u64,
-        handover_ms: u64,
-        #[serde(default)]
-        allow_downgrade: bool,
-        #[serde(default)]
-        same_version: bool,
-        #[serde(default)]
-        strict: bool,
-        #[serde(default)]
-        memory: MemoryHandover,
-    },
+    DeploySet(DeploySet),
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
-    Apply {
-        topology: String,
-        probation_ms: u64,
-        handover_ms: u64,
-        #[serde(default)]
-        allow_downgrade: bool,
-        #[serde(default)]
-        same_version: bool,
-        #[serde(default)]
-        strict: bool,
-        #[serde(default)]
-        memory: MemoryHandover,
-    },
+    Apply(Apply),
     /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
-    PlanApply {
-        topology: String,
-        #[serde(default)]
-        allow_downgrade: bool,
-        #[serde(default)]
-        same_version: bool,
-        #[serde(default)]
-        strict: bool,
-    },
+    PlanApply(PlanApply),
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
-    Plan {
-        service: String,
-        release: String,
-        #[serde(default)]
-        allow_downgrade: bool,
-        #[serde(default)]
-        same_version: bool,
-        #[serde(default)]
-        strict: bool,
-        #[serde(default)]
-        way: Choice,
-    },
+    Plan(Plan),
     /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not granted; `null` is what a rollback brings back.
     Ungranted {
         #[serde(deserialize_with = "unique::map")]
@@ -175,6 +121,114 @@ pub(crate) enum Request {
     StartService { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop {},
+}
+
+impl Request {
+    /// How long the host may work on it; none where it takes as long as the mesh says.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Stop {} => None,
+            Self::Call { timeout_ms, .. } | Self::Forget { timeout_ms, .. } => {
+                Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
+            }
+            Self::Deploy(_)
+            | Self::Plan(_)
+            | Self::DeploySet(_)
+            | Self::PlanApply(_)
+            | Self::StopService { .. }
+            | Self::StartService { .. } => Some(COMPILING),
+            Self::Apply(Apply { probation_ms, handover_ms, .. }) => {
+                let most = |ms: u64| Duration::from_millis(ms).min(MAX_PATIENCE);
+                // One that takes longer goes on, and is waited for no more.
+                Some(COMPILING + most(*probation_ms) + 2 * most(*handover_ms))
+            }
+            _ => Some(QUICK),
+        }
+    }
+}
+
+/// A release for a service. It is an absolute path, or `NAME@VERSION`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deploy {
+    pub(crate) service: String,
+    pub(crate) release: String,
+    pub(crate) probation_ms: u64,
+    pub(crate) handover_ms: u64,
+    #[serde(default)]
+    pub(crate) allow_downgrade: bool,
+    #[serde(default)]
+    pub(crate) same_version: bool,
+    #[serde(default)]
+    pub(crate) strict: bool,
+    #[serde(default)]
+    pub(crate) memory: MemoryHandover,
+    #[serde(default)]
+    pub(crate) way: Choice,
+}
+
+/// Releases by service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeploySet {
+    #[serde(deserialize_with = "unique::map")]
+    pub(crate) releases: BTreeMap<String, String>,
+    pub(crate) probation_ms: u64,
+    pub(crate) handover_ms: u64,
+    #[serde(default)]
+    pub(crate) allow_downgrade: bool,
+    #[serde(default)]
+    pub(crate) same_version: bool,
+    #[serde(default)]
+    pub(crate) strict: bool,
+    #[serde(default)]
+    pub(crate) memory: MemoryHandover,
+}
+
+/// A topology, by its absolute path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Apply {
+    pub(crate) topology: String,
+    pub(crate) probation_ms: u64,
+    pub(crate) handover_ms: u64,
+    #[serde(default)]
+    pub(crate) allow_downgrade: bool,
+    #[serde(default)]
+    pub(crate) same_version: bool,
+    #[serde(default)]
+    pub(crate) strict: bool,
+    #[serde(default)]
+    pub(crate) memory: MemoryHandover,
+}
+
+/// A topology, by its absolute path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlanApply {
+    pub(crate) topology: String,
+    #[serde(default)]
+    pub(crate) allow_downgrade: bool,
+    #[serde(default)]
+    pub(crate) same_version: bool,
+    #[serde(default)]
+    pub(crate) strict: bool,
+}
+
+/// A release for a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) service: String,
+    pub(crate) release: String,
+    #[serde(default)]
+    pub(crate) allow_downgrade: bool,
+    #[serde(default)]
+    pub(crate) same_version: bool,
+    #[serde(default)]
+    pub(crate) strict: bool,
+    #[serde(default)]
+    pub(crate) way: Choice,
 }
 
 /// What the host says to a line.

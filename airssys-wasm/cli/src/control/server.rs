@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::claim::Claim;
 use super::connections::{Connection, Connections};
 use super::feed::Feed;
+use super::handle::Work;
 use super::host::Host;
 use super::protocol::{Hello, MAX_LINE, Refusal, Reply, Request, Stopped, VERSION};
 use super::wire::{Line, Lines, write};
@@ -120,20 +121,17 @@ async fn serve(host: Arc<Host>, stream: UnixStream, connection: Connection) {
         // Whoever stops waits for the end of this, so that the word of it is written before the host goes.
         let _stopping = host.stopped.subscribe();
         let request = serde_json::from_slice(&line).map_err(|error| Refusal::new("bad-request", error));
-        let reply = match request {
-            Ok(request) if Feed::is_one(&request) => match Feed::open(&host, request) {
-                Ok(feed) => match tell_all(feed, &mut lines, &mut to, &host).await {
-                    true => Reply::Ok(Value::Null),
-                    false => return,
-                },
-                Err(refusal) => Reply::Error(refusal),
-            },
-            Ok(request) => tokio::select! {
+        let reply = match request.map(|request: Request| (request.patience(), handle::work(&host, request))) {
+            Ok((patience, Work::Answer(answer))) => tokio::select! {
                 biased;
-                reply = answer(&host, request) => reply,
+                reply = within(patience, answer) => reply,
                 () = lines.gone() => return,
             },
-            Err(refusal) => Reply::Error(refusal),
+            Ok((_, Work::Lines(Ok(feed)))) => match tell_all(feed, &mut lines, &mut to, &host).await {
+                true => Reply::Ok(Value::Null),
+                false => return,
+            },
+            Ok((_, Work::Lines(Err(refusal)))) | Err(refusal) => Reply::Error(refusal),
         };
         connection.working(false);
         if !write(&mut to, &reply, PATIENCE).await {
@@ -189,10 +187,10 @@ async fn tell_all(mut feed: Feed<'_>, lines: &mut Lines, to: &mut OwnedWriteHalf
     }
 }
 
-async fn answer(host: &Host, request: Request) -> Reply {
-    let answered = match handle::limit(&request) {
-        None => handle::handle(host, request).await,
-        Some(limit) => timeout(limit, handle::handle(host, request))
+async fn within(patience: Option<Duration>, answer: impl Future<Output = Result<Value, Refusal>>) -> Reply {
+    let answered = match patience {
+        None => answer.await,
+        Some(patience) => timeout(patience, answer)
             .await
             .unwrap_or_else(|_| Err(Refusal::new("timeout", "the host did not come to it in time"))),
     };
