@@ -140,6 +140,50 @@ fn a_signal_before_the_end_of_the_input_is_a_failure_and_is_told() {
 }
 
 #[test]
+fn a_reader_that_stalls_holds_up_no_signal_and_no_stop() {
+    let desk = Desk::with(ECHO);
+    // Far more than a pipe and the host keep for one who does not read.
+    desk.write("in", "a line of some length, so that no pipe holds all answers\n".repeat(200_000));
+    let run = ["run", "--input", "echo=in", "--data", ".airssys"];
+    for stop in [None, Some("TERM")] {
+        let mut running = Running::start(desk.command(&run));
+        let mut stdout = running.child.stdout.take().unwrap();
+        let mut first = [0];
+        stdout.read_exact(&mut first).unwrap();
+        until_it_stalls(&desk);
+        match stop {
+            Some(signal) => running.signal(signal),
+            None => assert!(desk.command(&["stop"]).status().unwrap().success()),
+        }
+        // Nobody has read a byte since then.
+        let (ended, said) = running.end();
+        assert_eq!(ended, Some(1), "{said}");
+        assert!(said.contains("stopping in order") && said.contains("error[AR303]"), "{said}");
+        assert!(said.contains("the last ones are lost"), "{said}");
+        // What is in the pipe is whole to where it ends.
+        let mut there = String::new();
+        stdout.read_to_string(&mut there).unwrap();
+        let lines: Vec<&str> = there.split('\n').collect();
+        assert!(lines.len() > 100 && lines[..lines.len() - 1].iter().all(|line| line.ends_with("answers")));
+    }
+}
+
+/// Until a host whose answers nobody reads handles no more messages.
+fn until_it_stalls(desk: &Desk) {
+    let handled = || {
+        let services = desk.run(&["ps", "--json"]).well().stdout;
+        serde_json::from_str::<serde_json::Value>(&services).unwrap()[0]["handled"].as_u64().unwrap()
+    };
+    let mut last = (0, 0);
+    // It has come to nothing more in many looks, each of which takes it longer than thousands of messages.
+    while last.1 < 20 {
+        let now = handled();
+        last = if now == last.0 && now > 0 { (now, last.1 + 1) } else { (now, 0) };
+        assert!(now < 200_000, "it stalls nowhere");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
     let desk = Desk::with(ECHO);
     desk.write("in", "a line of some length, so that no pipe holds all answers\n".repeat(20_000));

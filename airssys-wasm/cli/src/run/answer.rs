@@ -1,12 +1,13 @@
 //! Prints answers as they come, and counts them.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io;
 
 use airssys_wasm::error::CallError;
 use airssys_wasm::message::Answer;
 use serde::Serialize;
 
+use super::stdout::Stdout;
 use crate::output::{json_text, ok_json, printable};
 
 /// What became of the lines.
@@ -36,44 +37,22 @@ impl Tally {
     }
 }
 
-/// Where answers go: stdout.
+/// Answers as text, and how many of which kind there were.
 pub(super) struct Sink {
-    to: BufWriter<Stdout>,
+    pub(super) to: Stdout,
     json: bool,
     pub(super) tally: Tally,
 }
 
 impl Sink {
-    pub(super) fn new(json: bool) -> Self {
-        Self { to: BufWriter::with_capacity(1 << 16, io::stdout()), json, tally: Tally::default() }
+    pub(super) fn new(json: bool) -> io::Result<Self> {
+        Ok(Self { to: Stdout::begin()?, json, tally: Tally::default() })
     }
 
-    /// Writes the answer to line number `line`. It may stay in a buffer until [`Sink::flush`].
-    pub(super) fn answer(&mut self, line: u64, answer: &Answer) -> io::Result<()> {
+    /// Takes the answer to line number `line`.
+    pub(super) fn answer(&mut self, line: u64, answer: &Answer) {
         self.tally.count(answer);
-        let text = if self.json { as_json(line, answer) } else { as_text(line, answer) };
-        writeln!(self.to, "{text}")
-    }
-
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
-
-    /// Writes what comes after all answers. That nobody reads it is no failure.
-    pub(super) fn last_line(&mut self, line: &str) -> io::Result<()> {
-        match writeln!(self.to, "{line}") {
-            Ok(()) => self.flush_last(),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            failed => failed,
-        }
-    }
-
-    /// Writes all that is left. That nobody reads it is no failure.
-    pub(super) fn flush_last(&mut self) -> io::Result<()> {
-        match self.to.flush() {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
-        }
+        self.to.line(&if self.json { as_json(line, answer) } else { as_text(line, answer) });
     }
 }
 

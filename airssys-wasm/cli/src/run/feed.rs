@@ -81,26 +81,30 @@ impl<'a> Feed<'a> {
         let mut ended = pin!(self.runtime.ended());
         let mut end = None;
         loop {
-            while let Some(Some((at, answer))) = self.calls.next().now_or_never() {
-                self.answered(at, &answer, sink)?;
+            while !sink.to.is_full()
+                && let Some(Some((at, answer))) = self.calls.next().now_or_never()
+            {
+                self.answered(at, &answer, sink);
             }
-            sink.flush()?;
             if self.calls.is_empty()
                 && let Some(end) = end.take()
             {
                 return Ok(end);
             }
-            let free = end.is_none() && !self.posting && self.calls.len() < self.concurrency;
+            // Answers that nobody reads hold up the lines, and nothing else.
+            let room = !sink.to.is_full();
+            let free = room && end.is_none() && !self.posting && self.calls.len() < self.concurrency;
             tokio::select! {
                 biased;
                 () = signals.first() => return Ok(End::Interrupted),
                 reason = &mut ended => {
                     return Ok(End::TreeEnded { reason: reason.to_string(), normal: reason.is_normal() });
                 }
-                Some((at, answer)) = self.calls.next() => self.answered(at, &answer, sink)?,
+                sent = sink.to.send(), if sink.to.waits() => sent?,
+                Some((at, answer)) = self.calls.next(), if room => self.answered(at, &answer, sink),
                 () = self.posted.notified(), if self.posting => self.posting = false,
                 line = self.lines.next(), if free => match line {
-                    Some(Ok(line)) => self.launch(line, sink)?,
+                    Some(Ok(line)) => self.launch(line, sink),
                     Some(Err(error)) => end = Some(End::InputFailed(error)),
                     None => end = Some(End::Done),
                 },
@@ -108,23 +112,22 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn answered(&mut self, at: u64, answer: &Answer, sink: &mut Sink) -> io::Result<()> {
+    fn answered(&mut self, at: u64, answer: &Answer, sink: &mut Sink) {
         if at == self.at && self.posting {
             // It never got there, or was faster than the word of it.
             self.posting = false;
         }
-        sink.answer(at, answer)
+        sink.answer(at, answer);
     }
 
     /// Waits for those under way, and begins none.
-    pub(super) async fn finish(&mut self, sink: &mut Sink) -> io::Result<()> {
+    pub(super) async fn finish(&mut self, sink: &mut Sink) {
         while let Some((at, answer)) = self.calls.next().await {
-            sink.answer(at, &answer)?;
+            sink.answer(at, &answer);
         }
-        sink.flush()
     }
 
-    fn launch(&mut self, line: Line, sink: &mut Sink) -> io::Result<()> {
+    fn launch(&mut self, line: Line, sink: &mut Sink) {
         self.at += 1;
         let at = self.at;
         let body = match line {
@@ -141,6 +144,5 @@ impl<'a> Feed<'a> {
         self.calls.push(Box::pin(async move {
             (at, runtime.call_in_order(&target, body, patience, || posted.notify_one()).await)
         }));
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod gave_up;
 mod input;
 mod lines;
 mod signals;
+mod stdout;
 mod summary;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use self::feed::{End, Feed};
 use self::gave_up::GaveUp;
 use self::input::{Input, InputSpec};
 use self::signals::Signals;
+use self::stdout::Stdout;
 use self::summary::Summary;
 use crate::commands::in_one_line;
 use crate::control::{Claim, Control};
@@ -36,7 +38,7 @@ use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 const BLOCKING_THREADS: usize = 64;
 /// How often it is asked whether the mesh has settled.
 const SETTLING: Duration = Duration::from_millis(5);
-/// How long threads that do not end are waited for, when all is told.
+/// How long threads and tasks that do not end are waited for, when all is told.
 const PARTING: Duration = Duration::from_secs(1);
 
 /// Runs a mesh: to the end of an input, or until SIGINT, SIGTERM or `airssys stop`.
@@ -194,7 +196,13 @@ async fn session(
         }
     };
     let begun = Instant::now();
-    let mut sink = Sink::new(args.json);
+    let mut sink = match Sink::new(args.json) {
+        Ok(sink) => sink,
+        Err(error) => {
+            runtime.shutdown().await;
+            return Err(Problem::Output(error).into());
+        }
+    };
     let mut feed = input.map(|input| Feed::new(&runtime, input, args.timeout, usize::from(args.concurrency)));
     let end = match &mut feed {
         Some(feed) => feed.run(&mut sink, &mut signals).await,
@@ -218,11 +226,12 @@ async fn session(
     if let Some(feed) = &mut feed
         && matches!(end, End::Interrupted | End::TreeEnded { .. })
     {
-        // The end of the tree answered those that were under way. What cannot be written now is said by the summary's own writing.
-        let _told_below = feed.finish(&mut sink).await;
+        // The end of the tree answered those that were under way.
+        feed.finish(&mut sink).await;
     }
     let summary = Summary::new(topology, &runtime, feed.is_some().then_some(&sink.tally), took, &stopped);
-    let told = if matches!(end, End::NobodyReads) { Ok(()) } else { tell(args.json, &mut sink, &summary) };
+    let told =
+        if matches!(end, End::NobodyReads) { Ok(()) } else { tell(args.json, sink.to, &mut signals, &summary).await };
     tell_killed(&stopped);
     verdict(end, feed.is_some(), topology, &runtime)?;
     told?;
@@ -268,13 +277,14 @@ async fn settle(runtime: &Runtime, patience: Duration, signals: &mut Signals) ->
     }
 }
 
-fn tell(json: bool, sink: &mut Sink, summary: &Summary) -> Result<(), Problem> {
+async fn tell(json: bool, mut stdout: Stdout, signals: &mut Signals, summary: &Summary) -> Result<(), Problem> {
     if json {
-        let line = serde_json::to_string(&serde_json::json!({ "summary": summary })).map_err(Problem::Json)?;
-        return sink.last_line(&line).map_err(Problem::Output);
+        stdout.line(&serde_json::to_string(&serde_json::json!({ "summary": summary })).map_err(Problem::Json)?);
     }
-    sink.flush_last().map_err(Problem::Output)?;
-    note_lines(summary.text().trim_end());
+    stdout.end(signals).await.map_err(Problem::Output)?;
+    if !json {
+        note_lines(summary.text().trim_end());
+    }
     Ok(())
 }
 
