@@ -5,7 +5,7 @@ use std::process::ChildStdout;
 
 use airssys_tests::command::Desk;
 use airssys_tests::shifter;
-use airssys_wasm::events::Kind;
+use airssys_wasm::events::{Event, Happening, Kind};
 use serde_json::{Value, json};
 
 use super::control::{Raw, stop, up};
@@ -153,16 +153,149 @@ fn a_reader_that_is_killed_leaves_its_place_to_the_next_one() {
 }
 
 #[test]
-fn the_book_tells_every_kind_and_no_other() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../mdbook/src/operating.md");
-    let page = std::fs::read_to_string(page).unwrap();
+fn who_follows_ends_quietly_when_nobody_reads_any_more_also_where_nothing_happens() {
+    let desk = Desk::with(&mesh());
+    let running = up(&desk, &[]);
+    for lines in [0, 1] {
+        for what in [&["events", "--follow"][..], &["events", "--follow", "--json"], &["events"]] {
+            let mut following = Running::start(desk.command(what));
+            let mut stdout = BufReader::new(following.child.stdout.take().unwrap()).lines();
+            for line in stdout.by_ref().take(lines) {
+                assert!(line.unwrap().contains("started"));
+            }
+            drop(stdout);
+            assert_eq!(following.end(), (Some(0), String::new()), "{what:?} after {lines} lines");
+        }
+    }
+    let mut nothing = Running::start(desk.command(&["events", "--follow", "--kind", "gave-up"]));
+    drop(nothing.child.stdout.take());
+    assert_eq!(nothing.end(), (Some(0), String::new()));
+    let mut logs = Running::start(desk.command(&["logs", "--follow", "nobody"]));
+    drop(logs.child.stdout.take());
+    assert_eq!(logs.end(), (Some(0), String::new()));
+    stop(&desk, running);
+}
+
+/// An event of each kind, with all that it can have.
+fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
+    let text = str::to_owned;
+    let shop = Some("shop");
+    vec![
+        (shop, Happening::Started { actor: text("shop#1"), incarnation: 1 }),
+        (
+            shop,
+            Happening::Ended {
+                actor: text("shop#1"),
+                incarnation: 1,
+                reason: text("trap"),
+                detail: Some(text("trap: unreachable in shop::price")),
+            },
+        ),
+        (shop, Happening::Restarted { actor: text("shop#1"), incarnation: 2 }),
+        (shop, Happening::SetAside { actor: text("shop/alice"), for_ms: 30_000 }),
+        (None, Happening::GaveUp { supervisor: text("mesh/back"), child: text("mesh/back/store") }),
+        (shop, Happening::Swapped { actor: text("shop"), sha256: "3b7a9c41".repeat(8) }),
+        (
+            shop,
+            Happening::Deployment {
+                state: text("baking"),
+                release: text("shop@1.1.0"),
+                step: Some(1),
+                steps: Some(3),
+                reason: None,
+            },
+        ),
+        (
+            shop,
+            Happening::Deployment {
+                state: text("rolled-back"),
+                release: text("shop@1.1.0"),
+                step: None,
+                steps: None,
+                reason: Some(text("shop crashed on probation: trap: unreachable")),
+            },
+        ),
+        (
+            None,
+            Happening::Apply {
+                state: text("undone"),
+                changes: 2,
+                reason: Some(text("shop: init failed: no catalogue")),
+            },
+        ),
+        (
+            shop,
+            Happening::DeadLetter {
+                id: 12,
+                to: text("shop/alice"),
+                sender: Some(text("till")),
+                delivery: text("send"),
+                reason: text("crashed"),
+                detail: Some(text("trap: unreachable in shop::price")),
+            },
+        ),
+        (
+            shop,
+            Happening::Denied {
+                actor: text("shop"),
+                operation: text("send"),
+                target: text("vault"),
+                missing: text("no grant of service shop allows it"),
+            },
+        ),
+        (
+            shop,
+            Happening::LimitReached { limit: text("mailbox"), detail: text("the mailbox of shop is full"), times: 17 },
+        ),
+    ]
+}
+
+/// As `airssys events --json` prints it.
+fn line((number, (service, what)): (usize, (Option<&str>, Happening))) -> String {
+    let mut event = json!({ "number": number + 1, "at": "2026-05-04T09:12:40.118Z" });
+    let fields = event.as_object_mut().unwrap();
+    fields.extend(service.map(|service| ("service".to_owned(), json!(service))));
+    fields.extend(serde_json::to_value(what).unwrap().as_object().unwrap().clone());
+    let event: Event = serde_json::from_value(event).unwrap();
+    serde_json::to_value(event).unwrap().to_string()
+}
+
+#[test]
+fn the_book_tells_every_kind_and_no_other_with_a_line_of_each() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../mdbook/src/operating.md");
+    let page = std::fs::read_to_string(file).unwrap();
+    let kinds: Vec<Kind> = Kind::all().collect();
+    let mut shown: Vec<Kind> = one_of_each().iter().map(|(_, what)| what.kind()).collect();
+    shown.dedup();
+    assert_eq!(shown, kinds, "each kind has a line");
+
+    let lines: Vec<String> = one_of_each().into_iter().enumerate().map(line).collect();
+    let above = "<!-- a line of each kind -->\n```json\n";
+    let (before, rest) = page.split_once(above).unwrap();
+    let (block, after) = rest.split_once("```\n").unwrap();
+    let renewed = format!("{}\n{}\n", lines.join("\n"), r#"{"kind":"lost","events":3}"#);
+    if std::env::var_os("AIRSSYS_RENEW_BOOK").is_some() {
+        std::fs::write(file, format!("{before}{above}{renewed}```\n{after}")).unwrap();
+    } else {
+        assert_eq!(block, renewed, "renew it with AIRSSYS_RENEW_BOOK=1");
+    }
+
+    // The table has the same kinds, with the fields that the lines have.
     let (_, table) = page.split_once("| kind | what happened | what it has |\n|---|---|---|\n").unwrap();
-    let rows = table.lines().take_while(|line| line.starts_with('|'));
-    let told: Vec<(&str, &str)> = rows
-        .map(|row| {
-            let mut cells = row.split('|').map(str::trim).skip(1);
-            (cells.next().unwrap().trim_matches('`'), cells.next().unwrap())
-        })
-        .collect();
-    assert_eq!(told, Kind::all().map(|kind| (kind.name(), kind.about())).collect::<Vec<_>>());
+    for (row, kind) in table.lines().take_while(|line| line.starts_with('|')).zip(&kinds) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!((cells[1].trim_matches('`'), cells[2]), (kind.name(), kind.about()));
+        let mut has = std::collections::BTreeSet::new();
+        for line in &lines {
+            let event: Value = serde_json::from_str(line).unwrap();
+            if event["kind"] == kind.name() {
+                has.extend(event.as_object().unwrap().keys().cloned());
+            }
+        }
+        let common = ["number", "at", "service", "kind"];
+        for field in has.iter().filter(|field| !common.contains(&field.as_str())) {
+            assert!(cells[3].contains(&format!("`{field}`")), "`{field}` of `{kind}` is not in the table");
+        }
+    }
+    assert_eq!(table.lines().take_while(|line| line.starts_with('|')).count(), kinds.len());
 }

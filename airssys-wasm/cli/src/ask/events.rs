@@ -1,7 +1,5 @@
 //! `airssys events`: what happened in a running host, and what happens.
 
-use std::io::{self, ErrorKind, Write};
-
 use airssys_wasm::events::{Event, Kind};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde_json::Value;
@@ -10,13 +8,13 @@ use super::HostArgs;
 use crate::control::ControlError;
 use crate::control::protocol::Request;
 use crate::explain::note;
-use crate::output::{Problem, count};
+use crate::output::{Problem, count, print_lines};
 
 /// Shows what happened in a running host: what started, ended and why, was restarted or given up, and what was deployed.
 ///
-/// A host keeps its last events in memory, 4,096 of them or 2 MiB; this prints those that are there, the oldest first, and with --follow what comes after
-/// them, as it comes. Where some gave way before they were read, a line says how many. What guests say, and what happened before the host was started, is
-/// in its log: see `airssys logs`.
+/// A host keeps events in memory, 4,096 of them or 2 MiB, of which a frequent kind pushes out itself and no rare one; this prints those that are there, the
+/// oldest first, and with --follow what comes after them, as it comes. Where some gave way before they were read, a line says how many. What guests say, and
+/// what happened before the host was started, is in its log: see `airssys logs`.
 ///
 /// With --json a line is {"number":N,"at":TIME,"service":NAME,"kind":KIND,...}, and {"kind":"lost","events":N} where events are missing.
 #[derive(Debug, clap::Args)]
@@ -49,24 +47,16 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let mut any = false;
     let listened = args.host.listen(&request, |line: Value| {
         any = true;
-        print(&if args.host.json { line.to_string() } else { text(line)? })
+        let line = if args.host.json { line.to_string() } else { text(line)? };
+        Ok(print_lines(&[line]).map_err(Problem::Output)?)
     });
     match listened {
         // It was there before.
         Err(ControlError::NoAnswer { .. }) if any && args.follow => note("the host is gone"),
-        Ok(()) if args.follow => note("the host has ended"),
-        other => return other,
+        Ok(true) if args.follow => note("the host has ended"),
+        other => drop(other?),
     }
     Ok(())
-}
-
-/// False where nobody reads any more.
-fn print(line: &str) -> Result<bool, ControlError> {
-    let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        written => Ok(written.map(|()| true).map_err(Problem::Output)?),
-    }
 }
 
 /// For people: the time, the kind, the service or `(mesh)`, and what happened.

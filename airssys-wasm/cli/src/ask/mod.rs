@@ -40,12 +40,12 @@ impl HostArgs {
         self.refused(control::ask(self.data.folder(), request))
     }
 
-    /// Asks the host something that has many lines as its answer; `each` says whether it wants more.
+    /// Asks the host something that has many lines as its answer; `each` says whether it wants more. Whether there are no more.
     fn listen<T: DeserializeOwned>(
         &self,
         request: &Request,
         each: impl FnMut(T) -> Result<bool, ControlError>,
-    ) -> Result<(), ControlError> {
+    ) -> Result<bool, ControlError> {
         self.refused(control::listen(self.data.folder(), request, each))
     }
 

@@ -1,7 +1,6 @@
 //! `airssys watch`: what changes in a running host, as it changes.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Write};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +11,7 @@ use super::{HostArgs, ps};
 use crate::control::ControlError;
 use crate::control::protocol::Request;
 use crate::explain::note;
-use crate::output::Problem;
+use crate::output::{Problem, print_lines};
 use crate::run;
 
 /// Prints what changes in the services of a running host, until it is interrupted or the host is gone.
@@ -33,7 +32,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let mut known: HashMap<String, ServiceStatus> = HashMap::new();
     let mut first = true;
-    let mut stdout = io::stdout();
     loop {
         let services: Vec<ServiceStatus> = match args.host.ask(&Request::Services {}) {
             // It was there before.
@@ -55,9 +53,8 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
             } else {
                 format!("{at}  {}", text(before.as_ref(), &service))
             };
-            match writeln!(stdout, "{line}") {
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-                written => written.map_err(Problem::Output)?,
+            if !print_lines(&[line]).map_err(Problem::Output)? {
+                return Ok(());
             }
         }
         thread::sleep(args.every);

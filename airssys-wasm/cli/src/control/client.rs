@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::ControlError;
 use super::claim::socket;
 use super::protocol::{Hello, Reply, Request, VERSION};
+use crate::output;
 
 /// How much longer than the host itself would take an answer is waited for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -34,23 +35,30 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
 }
 
 /// Asks the host with this data folder something that has many lines as its answer, and has `each` of them told, until it says no or there are no more. Waits
-/// for each without end.
+/// for each without end; of events, which are only printed, until nobody reads stdout any more. Whether there are no more.
 pub(crate) fn listen<T: DeserializeOwned>(
     data: &Path,
     request: &Request,
     mut each: impl FnMut(T) -> Result<bool, ControlError>,
-) -> Result<(), ControlError> {
+) -> Result<bool, ControlError> {
     let stream = connect(data)?;
     let mut answers = greet(&stream)?;
     stream.set_read_timeout(None).map_err(|source| ControlError::NoAnswer { source })?;
-    let mut line: Option<T> = exchange(&stream, &mut answers, request)?;
-    while let Some(told) = line {
-        if !each(told)? {
-            break;
+    let is_printed = matches!(request, Request::Events { .. });
+    let mut because = say(&stream, request)?;
+    loop {
+        if is_printed && answers.buffer().is_empty() && output::nobody_reads_before(&stream) {
+            return Ok(false);
         }
-        line = read(&mut answers, None)?;
+        match read(&mut answers, because.take())? {
+            None => return Ok(true),
+            Some(line) => {
+                if !each(line)? {
+                    return Ok(false);
+                }
+            }
+        }
     }
-    Ok(())
 }
 
 /// Says the first line to the host, and hears its own.
@@ -73,15 +81,20 @@ fn connect(data: &Path) -> Result<UnixStream, ControlError> {
 }
 
 fn exchange<T: DeserializeOwned>(
-    mut stream: &UnixStream,
+    stream: &UnixStream,
     answers: &mut BufReader<&UnixStream>,
     line: &impl Serialize,
 ) -> Result<T, ControlError> {
+    let because = say(stream, line)?;
+    read(answers, because)
+}
+
+/// Writes a line; what went wrong with that is for [`read`]. A host that refuses may do so before it has read all: its word counts, not that it stopped
+/// listening.
+fn say(mut stream: &UnixStream, line: &impl Serialize) -> Result<Option<io::Error>, ControlError> {
     let mut text = serde_json::to_vec(line).map_err(|source| ControlError::Garbled { source })?;
     text.push(b'\n');
-    // A host that refuses may do so before it has read all: its word counts, not that it stopped listening.
-    let written = stream.write_all(&text);
-    read(answers, written.err())
+    Ok(stream.write_all(&text).err())
 }
 
 /// Reads a line; where none comes, the host went away, or did so `because` of this.

@@ -1,14 +1,14 @@
 //! Waits until a log may have changed: the kernel tells, so that nobody looks again and again.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::file::folder;
+use crate::output;
 
 /// How long to wait where the kernel does not tell, since too many are told already.
 const LOOK: Duration = Duration::from_millis(100);
@@ -22,12 +22,15 @@ impl Changes {
         Self(watch(&folder(data)).ok())
     }
 
-    /// Waits until something has happened there, whatever that is.
-    pub(super) fn wait(self) {
-        let Some(inotify) = self.0 else { return std::thread::sleep(LOOK) };
-        let mut room = [MaybeUninit::uninit(); 1_024];
-        // A signal may end the wait too early, which is as good.
-        let _told = Reader::new(inotify, &mut room).next();
+    /// Waits until something has happened there, whatever that is. False where nobody reads stdout any more before that.
+    pub(super) fn wait(self) -> bool {
+        match self.0 {
+            Some(inotify) => !output::nobody_reads_before(&inotify),
+            None => {
+                std::thread::sleep(LOOK);
+                true
+            }
+        }
     }
 }
 

@@ -8,14 +8,13 @@ mod read;
 mod record;
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Write};
 
 use self::changes::Changes;
 use self::error::LogsError;
 pub(crate) use self::keep::Keep;
 use self::read::{Follow, Line};
 use crate::explain::note;
-use crate::output::DataArgs;
+use crate::output::{DataArgs, print_lines};
 
 /// Shows what the guests of a host logged and what the host did with them: starts, crashes, ends, deployments, dead letters, denials.
 ///
@@ -61,31 +60,23 @@ pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
         note(&format!("nothing is logged about `{service}`; there are lines of: {others}"));
     }
     let begin = args.tail.map_or(0, |tail| shown.len().saturating_sub(tail));
-    if !print(&shown[begin..])? {
+    if !print_lines(&shown[begin..]).map_err(LogsError::Output)? {
         return Ok(());
     }
     if !args.follow {
         return Ok(());
     }
     loop {
-        changes.wait();
+        if !changes.wait() {
+            return Ok(());
+        }
         // Before it is looked: what comes after that is a change.
         changes = Changes::of(args.data.folder());
         let mut shown = Vec::new();
         follow.take(|line| shown.extend(is_wanted(args, &line).then(|| text(args, &line))))?;
-        if !print(&shown)? {
+        if !print_lines(&shown).map_err(LogsError::Output)? {
             return Ok(());
         }
-    }
-}
-
-/// False where nobody reads any more.
-fn print(lines: &[String]) -> Result<bool, LogsError> {
-    let mut stdout = io::stdout().lock();
-    let written = lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        written => written.map(|()| true).map_err(LogsError::Output),
     }
 }
 
