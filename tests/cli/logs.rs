@@ -33,25 +33,83 @@ fn a_log_outlives_its_host_and_is_asked_by_service() {
     assert_ne!(crashed.exit, Some(0), "{crashed:#?}");
     says(&desk, "here again");
     // A thread of the host's writes it: a host that is killed before that takes its last lines along.
-    while !desk.run(&["logs", "prober"]).stdout.contains("here again") {}
+    let is_all_there = |logged: &str| logged.contains("here again") && logged.contains("is up again");
+    while !is_all_there(&desk.run(&["logs", "prober"]).stdout) {}
     running.child.kill().unwrap();
     let _killed = running.end();
 
     let prober = desk.run(&["logs", "prober"]).well().stdout;
     let place = |part: &str| prober.find(part).unwrap_or_else(|| panic!("no {part:?} in {prober}"));
-    let order = ["starts", "hello there", "crashed", "starts  child=mesh/prober  generation=2", "here again"];
-    assert!(order.map(place).is_sorted(), "{prober}");
-    assert!(prober.contains("dead letter") && !prober.contains("echo"), "{prober}");
+    // What guests say and what happens come on two ways, each in its order.
+    assert!(["hello there", "here again"].map(place).is_sorted(), "{prober}");
+    let events = [
+        "info   (host)  started: prober is up, incarnation 1",
+        "warn   (host)  dead-letter: message ",
+        "warn   (host)  ended: prober has ended, incarnation 1: trap",
+        "info   (host)  restarted: prober is up again, incarnation 2",
+    ];
+    assert!(events.map(place).is_sorted(), "{prober}");
+    for event in events {
+        let kind = event.split_once("(host)  ").unwrap().1.split(':').next().unwrap();
+        assert_eq!(prober.matches(&format!("(host)  {kind}: ")).count(), 1, "each stands there once: {prober}");
+    }
+    assert_eq!(prober.matches("  (host)  ").count(), 4, "what is told as an event is told as nothing else: {prober}");
+    assert!(!prober.contains("echo"), "{prober}");
     let echo = desk.run(&["logs", "echo"]).well().stdout;
     assert_eq!(echo.lines().count(), 1, "it was started, and that is all: {echo}");
     let last = desk.run(&["logs", "--tail", "1"]).well().stdout;
     assert!(last.contains("here again") && last.lines().count() == 1, "{last}");
+    let mut ended = 0;
     for line in desk.run(&["logs", "--json"]).well().stdout.lines() {
         let record: Value = serde_json::from_str(line).unwrap();
+        if record["fields"]["kind"] == "ended" {
+            ended += 1;
+            assert_eq!((&record["target"], &record["fields"]["reason"]), (&"airssys::event".into(), &"trap".into()));
+            assert!(record["fields"]["number"].is_u64(), "{line}");
+        }
         assert!(record["at"].is_string() && record["level"].is_string() && record["target"].is_string(), "{line}");
     }
+    assert_eq!(ended, 1);
     let none = desk.run(&["logs", "nobody"]).well();
     assert!(none.stdout.is_empty() && none.stderr.contains("`nobody`") && none.stderr.contains("prober"), "{none:#?}");
+}
+
+#[test]
+fn a_log_of_an_earlier_host_is_read_and_gone_on_with() {
+    let desk = Desk::with(&mesh());
+    let earlier = concat!(
+        r#"{"at":"2026-01-01T00:00:00.000Z","level":"info","target":"airssys_rt_shim::supervisor::executor","message":"starts","fields":{"child":"mesh/prober","generation":1}}"#,
+        "\n",
+        r#"{"at":"2026-01-01T00:00:01.000Z","level":"info","target":"airssys::guest","message":"an old word","fields":{"service":"prober"}}"#,
+        "\n",
+        r#"{"at":"2026-01-01T00:00:02.000Z","level":"debug","target":"airssys::dead","message":"dead letter","fields":{"id":7,"to":"prober","reason":"it crashed"}}"#,
+        "\n",
+    );
+    std::fs::create_dir_all(desk.path().join(".airssys/log")).unwrap();
+    desk.write(".airssys/log/host.jsonl", earlier);
+    let told = [
+        "2026-01-01T00:00:00.000Z  info   (host)  starts  child=mesh/prober  generation=1",
+        "2026-01-01T00:00:01.000Z  info   prober  an old word",
+        "2026-01-01T00:00:02.000Z  debug  (host)  dead letter  id=7  reason=it crashed  to=prober",
+    ];
+    let before = desk.run(&["logs", "prober"]).well().stdout;
+    assert_eq!(before.lines().collect::<Vec<_>>(), told);
+    let running = up(&desk);
+    let _stopped = desk.run(&["stop"]).well();
+    let _ended = running.end();
+    let after = desk.run(&["logs", "prober"]).well().stdout;
+    let after: Vec<&str> = after.lines().collect();
+    assert_eq!(after[..3], told);
+    assert!(after[3].contains("started: prober is up") && after[4].contains("ended: prober has ended"), "{after:#?}");
+}
+
+#[test]
+fn a_start_that_fails_says_in_the_log_what_happened() {
+    let desk = Desk::with(&format!("{PROBER}config = {{ init = \"fault\" }}\n"));
+    let failed = desk.run(&["run"]);
+    assert_ne!(failed.exit, Some(0), "{failed:#?}");
+    let logged = desk.run(&["logs", "prober"]).well().stdout;
+    assert!(logged.contains("ended: prober has ended, incarnation 1: "), "{logged}");
 }
 
 #[test]

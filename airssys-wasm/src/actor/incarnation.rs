@@ -333,7 +333,7 @@ impl ComponentActor {
             Ran::Crashed(crash) => Some(crash),
         };
         if let Some(crash) = crash {
-            tracing::warn!(target: "airssys::actor", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
+            tracing::warn!(target: "airssys", service = %self.identity.address(), crash = %crash, "crashed while it stopped");
             self.instance = None;
         }
     }

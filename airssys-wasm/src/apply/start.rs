@@ -25,17 +25,42 @@ use crate::events::Events;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
 use crate::router::Mesh;
+use crate::settings::MeshSettings;
 use crate::topology::folders::{self, Guarded};
 use crate::topology::{ServiceNode, Topology};
 
 /// What is not said by the topology.
-#[derive(Default)]
 pub(crate) struct StartOptions {
     pub(crate) engines: EnginesSettings,
     pub(crate) layers: Vec<Arc<dyn Layer>>,
     pub(crate) data_folder: Option<PathBuf>,
     /// Whether what was deployed is left out of account.
     pub(crate) as_written: bool,
+    /// What happens, also where that is all that ever does.
+    pub(crate) events: Arc<Events>,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        // Until the topology says how many are kept.
+        let MeshSettings { events, event_bytes, .. } = MeshSettings::default();
+        Self {
+            engines: EnginesSettings::default(),
+            layers: Vec::new(),
+            data_folder: None,
+            as_written: false,
+            events: Events::new(events, event_bytes),
+        }
+    }
+}
+
+/// Ends the events of a start that fails, or is given up, and does nothing where it goes well: then they end with the mesh.
+struct Trying(Option<Arc<Events>>);
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|events| events.end());
+    }
 }
 
 impl StartOptions {
@@ -77,6 +102,7 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
 
 /// Compiles the releases, starts the tree, and answers when all of it is up.
 pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
+    let mut trying = Trying(Some(Arc::clone(&options.events)));
     let log = Arc::new(written_down(&options)?);
     let stops = Stops::of(&log)?;
     let durable = durable_services(topology, options.data_folder.as_deref())?;
@@ -90,8 +116,10 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
     };
     let journal = states.as_ref().map(|states| states.journal.clone());
     let started = begin(options, topology, (log, stops), guarded, engines, states).await;
-    if let (Err(_), Some(journal)) = (&started, journal) {
-        journal.close().await;
+    match (&started, journal) {
+        (Ok(_), _) => trying.0 = None,
+        (Err(_), Some(journal)) => journal.close().await,
+        (Err(_), None) => {}
     }
     started
 }
@@ -134,9 +162,9 @@ async fn begin(
     };
     let next = target.services().filter_map(deployable).collect();
     let of_mesh = target.settings.mesh;
-    let events = Events::new(of_mesh.events, of_mesh.event_bytes);
-    let stack = Stack::new(options.layers, &events);
-    let mesh = Arc::new(Mesh::new(of_mesh, stack, events, Arc::clone(engines.pulse())));
+    options.events.resize(of_mesh.events, of_mesh.event_bytes);
+    let stack = Stack::new(options.layers, &options.events);
+    let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse())));
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);
     let change = Change {

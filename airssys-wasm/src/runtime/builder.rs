@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::apply::{self, Checked, RuntimeError, StartOptions};
+use crate::events::Subscription;
 use crate::middleware::Layer;
 use crate::topology::Topology;
 
@@ -51,6 +52,12 @@ impl RuntimeBuilder {
     pub fn layer(mut self, layer: impl Layer) -> Self {
         self.options.layers.push(Arc::new(layer));
         self
+    }
+
+    /// What will happen in the mesh, from the start on, also where that fails: see [`crate::events`].
+    #[must_use]
+    pub fn events(&self) -> Subscription {
+        self.options.events.subscribe()
     }
 
     /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.

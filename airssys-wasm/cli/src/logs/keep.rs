@@ -1,6 +1,6 @@
-//! Keeps the events of a host: from wherever they happen, through a bounded queue, into the file, by a thread of its own.
+//! Keeps what guests say, what happens in the mesh, and what the host warns of: through a bounded queue, into the file, by a thread of its own.
 //!
-//! Nobody waits for the disk: where the queue is full an event is lost, is counted, and the count stands in the log. Before the data folder is the
+//! What happens in the mesh comes from its events. What guests say, and what the host warns of that is no event, comes from `tracing`. Nobody waits for the disk: where the queue is full a line is lost, is counted, and the count stands in the log. Before the data folder is the
 //! host's own, nothing is kept.
 
 use std::fmt;
@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use airssys_wasm::events::{Heard, Subscription};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -21,7 +22,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// How long the end waits for a disk that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Takes events, once there is a file for them.
+/// Takes lines, once there is a file for them.
 #[derive(Clone, Default)]
 pub(crate) struct Keep(Arc<OnceLock<Arc<Lines>>>);
 
@@ -35,7 +36,7 @@ impl fmt::Debug for Keeper {
 }
 
 impl Keep {
-    /// Keeps events in this data folder from now on. Where that cannot be, it is logged: a host without a log is better than none.
+    /// Keeps lines in this data folder from now on. Where that cannot be, it is logged: a host without a log is better than none.
     pub(crate) fn begin(&self, data: &Path) -> Option<Keeper> {
         let lines = Arc::new(Lines::new(MOST_BYTES, |lost| line(&Record::of_loss(lost, now()))));
         let taken = Arc::clone(&lines);
@@ -50,6 +51,22 @@ impl Keep {
             Err(error) => {
                 tracing::warn!(target: "airssys", data = %data.display(), %error, "no log is kept");
                 None
+            }
+        }
+    }
+}
+
+impl Keeper {
+    /// Keeps what happens in a mesh, to its end.
+    pub(crate) fn follow(&self, mut events: Subscription) -> impl Future<Output = ()> + Send + 'static {
+        let lines = Arc::clone(&self.0);
+        async move {
+            while let Some(heard) = events.next().await {
+                let record = match heard {
+                    Heard::Event(event) => Record::of_event(&event),
+                    Heard::Lost(lost) => Record::of_loss(lost, now()),
+                };
+                lines.push(&line(&record));
             }
         }
     }
@@ -84,7 +101,7 @@ fn write(mut file: LogFile, lines: &Lines) {
     }
 }
 
-/// An event as it stands in the file; nothing where it cannot be written, which no event is.
+/// A record as it stands in the file; nothing where it cannot be written, which no record is.
 fn line(record: &Record) -> Vec<u8> {
     let mut line = serde_json::to_vec(record).unwrap_or_default();
     if !line.is_empty() {

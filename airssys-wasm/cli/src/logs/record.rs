@@ -1,8 +1,9 @@
-//! One event as a line of the log.
+//! One line of the log: what a guest said, an event of the mesh, or what the host warns of that is no event.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use airssys_wasm::events::{self, Happening};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -17,7 +18,7 @@ pub(crate) struct Record {
     pub(super) at: String,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub(super) level: String,
-    /// Who says it: `airssys::guest` is a guest.
+    /// Who says it: `airssys::guest` is a guest, [`EVENT`] an event.
     pub(super) target: String,
     /// What is said.
     #[serde(default)]
@@ -27,11 +28,29 @@ pub(crate) struct Record {
     pub(super) fields: BTreeMap<String, Value>,
 }
 
+/// The target of what happened in the mesh. Its fields are those of the event.
+const EVENT: &str = "airssys::event";
 /// The fields that name a service, or an actor of one.
 const NAMES: [&str; 3] = ["service", "to", "target"];
 
 impl Record {
-    /// Of an event.
+    /// Of what happened in the mesh.
+    pub(super) fn of_event(event: &events::Event) -> Self {
+        let fields = match serde_json::to_value(event) {
+            Ok(Value::Object(fields)) => fields.into_iter().filter(|(name, _)| name != "at").collect(),
+            // There is nothing in an event that JSON has not.
+            _ => BTreeMap::new(),
+        };
+        Self {
+            at: humantime::format_rfc3339_millis(event.at).to_string(),
+            level: level(&event.what).to_owned(),
+            target: EVENT.to_owned(),
+            message: event.what.to_string(),
+            fields,
+        }
+    }
+
+    /// Of what is said by a guest, or by the host.
     pub(super) fn of(event: &Event<'_>, at: String) -> Self {
         let level = match *event.metadata().level() {
             Level::ERROR => "error",
@@ -79,7 +98,14 @@ impl Record {
     pub(super) fn text(&self) -> String {
         let service = self.fields.get("service").and_then(Value::as_str);
         let who = if self.is_guests() { service.unwrap_or("?") } else { "(host)" };
-        let mut text = format!("{}  {:<5}  {}  {}", self.at, self.level, printable(who), printable(&self.message));
+        let kind = self.fields.get("kind").and_then(Value::as_str).filter(|_| self.target == EVENT);
+        let mut text = format!("{}  {:<5}  {}  ", self.at, self.level, printable(who));
+        if let Some(kind) = kind {
+            // The rest of its fields is in its message already. Writing to a string cannot fail.
+            let _ = write!(text, "{}: {}", printable(kind), printable(&self.message));
+            return text;
+        }
+        text.push_str(&printable(&self.message));
         for (name, value) in &self.fields {
             if self.is_guests() && name == "service" {
                 continue;
@@ -89,6 +115,21 @@ impl Record {
             let _ = write!(text, "  {name}={}", printable(&value));
         }
         text
+    }
+}
+
+/// How much an event matters to who reads the log.
+fn level(what: &Happening) -> &'static str {
+    match what {
+        Happening::Ended { reason, .. } if !matches!(&**reason, "normal" | "shutdown") => "warn",
+        Happening::Deployment { state, .. } if matches!(&**state, "rolled-back" | "suspended") => "warn",
+        Happening::Apply { state, .. } if state == "undone" => "warn",
+        Happening::GaveUp { .. }
+        | Happening::SetAside { .. }
+        | Happening::DeadLetter { .. }
+        | Happening::Denied { .. }
+        | Happening::LimitReached { .. } => "warn",
+        _ => "info",
     }
 }
 

@@ -135,7 +135,15 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(Problem::Threads)?;
-    let outcome = threads.block_on(session(args, builder, &topology, input, claim));
+    let outcome = threads.block_on(async {
+        let keeping = kept.as_ref().map(|keeper| tokio::spawn(keeper.follow(builder.events())));
+        let outcome = session(args, builder, &topology, input, claim).await;
+        if let Some(keeping) = keeping {
+            // The mesh has ended, and so have its events; whoever keeps the last ones is on the way.
+            let _kept_or_left = tokio::time::timeout(PARTING, keeping).await;
+        }
+        outcome
+    });
     threads.shutdown_timeout(PARTING);
     // What was said to the very end is in the log before the process is gone.
     drop(kept);
