@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
-use super::handle::{is_known, no_service, wait};
 use super::host::Host;
 use super::protocol::Refusal;
 
@@ -49,7 +48,7 @@ impl<'a> Feed<'a> {
             Refusal::new("no-such-deployment", told).hint(hint)
         })?;
         let following = deployment.follow();
-        Ok(Self { of: Of::Deployment { host, deployment, following }, _permit: wait(host)? })
+        Ok(Self { of: Of::Deployment { host, deployment, following }, _permit: host.wait()? })
     }
 
     /// The next line; none after the last one.
@@ -71,8 +70,8 @@ fn subscription(host: &Host, service: Option<String>, kinds: &[String]) -> Resul
     let mut events = host.runtime.events();
     if let Some(service) = service {
         let of_it = events.clone().of_service(&service);
-        if !is_known(host, &service) && !of_it.any_is_kept() {
-            return Err(no_service(&service));
+        if !host.is_known(&service) && !of_it.any_is_kept() {
+            return Err(Refusal::no_service(&service));
         }
         events = of_it;
     }

@@ -16,7 +16,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::SemaphorePermit;
 
 use super::feed::Feed;
 use super::host::Host;
@@ -95,7 +94,7 @@ async fn tree(host: &Host) -> Answered {
 }
 
 async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answered {
-    let (_waits, body) = (wait(host)?, bytes(&body)?);
+    let (_waits, body) = (host.wait()?, bytes(&body)?);
     match key {
         None => host.runtime.send(&to, body).await,
         Some(key) => host.runtime.send_with_key(&to, &key, body).await,
@@ -104,7 +103,7 @@ async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answe
 }
 
 async fn call(host: &Host, to: String, key: Option<String>, body: Body, timeout_ms: u64) -> Answered {
-    let (_waits, body) = (wait(host)?, bytes(&body)?);
+    let (_waits, body) = (host.wait()?, bytes(&body)?);
     let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
     let answer = match key {
         None => host.runtime.call(&to, body, patience).await,
@@ -125,7 +124,7 @@ fn dead_letter(host: &Host, id: u64) -> Answered {
 }
 
 async fn replay(host: &Host, id: u64) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     host.runtime.replay(id).await?;
     Ok(Value::Null)
 }
@@ -135,7 +134,7 @@ fn drop_letter(host: &Host, id: u64) -> Answered {
 }
 
 async fn deploy(host: &Host, asked: Deploy) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let release = found(host, asked.release).await?;
     let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
@@ -144,7 +143,7 @@ async fn deploy(host: &Host, asked: Deploy) -> Answered {
 }
 
 async fn deploy_set(host: &Host, asked: DeploySet) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let mut set = Vec::with_capacity(asked.releases.len());
     for (service, release) in asked.releases {
         set.push((service, found(host, release).await?));
@@ -156,7 +155,7 @@ async fn deploy_set(host: &Host, asked: DeploySet) -> Answered {
 }
 
 async fn apply(host: &Host, asked: Apply) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let topology = topology_at(host, asked.topology).await?;
     let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
@@ -164,7 +163,7 @@ async fn apply(host: &Host, asked: Apply) -> Answered {
 }
 
 async fn plan_apply(host: &Host, asked: PlanApply) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let topology = topology_at(host, asked.topology).await?;
     let mut options = DeployOptions::default();
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
@@ -172,7 +171,7 @@ async fn plan_apply(host: &Host, asked: PlanApply) -> Answered {
 }
 
 async fn plan(host: &Host, asked: Plan) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let release = found(host, asked.release).await?;
     let mut options = DeployOptions::default();
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
@@ -210,32 +209,32 @@ async fn state(host: &Host, service: String) -> Answered {
 fn state_value(host: &Host, service: &str, actor: &str, key: &str) -> Answered {
     let value = host.runtime.state_value(service, actor, key);
     check_size(value.as_ref().map_or(0, bytes::Bytes::len))?;
-    if value.is_none() && !is_known(host, service) {
-        return Err(no_service(service));
+    if value.is_none() && !host.is_known(service) {
+        return Err(Refusal::no_service(service));
     }
     tell(value.as_deref().map(Body::of))
 }
 
 async fn forget(host: &Host, service: String, actor: Option<String>, timeout_ms: u64) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
     tell(host.runtime.forget(&service, actor.as_deref(), patience).await?)
 }
 
 fn history(host: &Host, service: String) -> Answered {
-    if !is_known(host, &service) {
+    if !host.is_known(&service) {
         return Err(DeployError::NoSuchService { service }.into());
     }
     tell(host.runtime.history(&service))
 }
 
 async fn stop_service(host: &Host, service: String) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     tell(host.runtime.stop_service(&service).await?)
 }
 
 async fn start_service(host: &Host, service: String) -> Answered {
-    let _waits = wait(host)?;
+    let _waits = host.wait()?;
     tell(host.runtime.start_service(&service).await?)
 }
 
@@ -246,20 +245,11 @@ async fn stop(host: &Host) -> Answered {
     tell(report)
 }
 
-/// Whether the mesh has a service of this name.
-pub(super) fn is_known(host: &Host, service: &str) -> bool {
-    host.runtime.services().iter().any(|status| status.service == service)
-}
-
 fn dump(runtime: &Runtime, service: &str) -> Result<Dump, Refusal> {
-    let states = runtime.state_dump(service).ok_or_else(|| no_service(service))?;
+    let states = runtime.state_dump(service).ok_or_else(|| Refusal::no_service(service))?;
     let values = states.values().flat_map(|kept| &kept.values);
     check_size(values.map(|(key, value)| key.len() + value.len()).sum())?;
     Ok(Dump::new(service, &states))
-}
-
-pub(super) fn no_service(service: &str) -> Refusal {
-    Refusal::new("no-such-service", format!("there is no service {service:?}"))
 }
 
 fn check_size(size: usize) -> Result<(), Refusal> {
@@ -325,12 +315,6 @@ fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
 
 fn tell(data: impl Serialize) -> Answered {
     serde_json::to_value(data).map_err(|error| Refusal::new("bug", error))
-}
-
-/// A place among those that wait for a service.
-pub(super) fn wait(host: &Host) -> Result<SemaphorePermit<'_>, Refusal> {
-    let busy = |_| Refusal::new("busy", "as many requests as may be wait for services already");
-    host.waiting.try_acquire().map_err(busy)
 }
 
 fn bytes(body: &Body) -> Result<Vec<u8>, Refusal> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 
 use super::connections::MOST_CONNECTIONS;
-use super::protocol::Stopped;
+use super::protocol::{Refusal, Stopped};
 
 /// Requests at a time that have many lines as their answer, and take as long as their client likes.
 const FEEDS: usize = 8;
@@ -36,5 +36,16 @@ impl Host {
         let (mesh, data, up_since) = (mesh.to_owned(), data.to_owned(), Instant::now());
         let (stopped, waiting, feeds) = (watch::Sender::new(None), Semaphore::new(WAITING), Semaphore::new(FEEDS));
         Self { runtime, mesh, data, up_since, stop, stopped, waiting, feeds, owner }
+    }
+
+    /// A permit to wait for a service.
+    pub(super) fn wait(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let busy = |_| Refusal::new("busy", "as many requests as may be wait for services already");
+        self.waiting.try_acquire().map_err(busy)
+    }
+
+    /// Whether the mesh has a service of this name.
+    pub(super) fn is_known(&self, service: &str) -> bool {
+        self.runtime.services().iter().any(|status| status.service == service)
     }
 }

@@ -126,11 +126,10 @@ pub(crate) enum Request {
 impl Request {
     /// How long the host may work on it; none where it takes as long as the mesh says.
     pub(crate) fn patience(&self) -> Option<Duration> {
+        let most = |ms: u64| Duration::from_millis(ms).min(MAX_PATIENCE);
         match self {
             Self::Stop {} => None,
-            Self::Call { timeout_ms, .. } | Self::Forget { timeout_ms, .. } => {
-                Some(Duration::from_millis(*timeout_ms).min(MAX_PATIENCE) + QUICK)
-            }
+            Self::Call { timeout_ms, .. } | Self::Forget { timeout_ms, .. } => Some(most(*timeout_ms) + QUICK),
             Self::Deploy(_)
             | Self::Plan(_)
             | Self::DeploySet(_)
@@ -138,7 +137,6 @@ impl Request {
             | Self::StopService { .. }
             | Self::StartService { .. } => Some(COMPILING),
             Self::Apply(Apply { probation_ms, handover_ms, .. }) => {
-                let most = |ms: u64| Duration::from_millis(ms).min(MAX_PATIENCE);
                 // One that takes longer goes on, and is waited for no more.
                 Some(COMPILING + most(*probation_ms) + 2 * most(*handover_ms))
             }
@@ -257,6 +255,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(code: &str, message: impl ToString) -> Self {
         Self { code: code.to_owned(), kind: None, message: message.to_string(), hint: None }
+    }
+
+    pub(super) fn no_service(service: &str) -> Self {
+        Self::new("no-such-service", format!("there is no service {service:?}"))
     }
 
     /// The same, with what to do about it.
