@@ -1,5 +1,5 @@
-//! What two releases of one service did while both served it, counted side by side. Nobody counts where nobody
-//! compares.
+//! What two releases of one service did while both served it, counted side by side. Nothing is counted where
+//! nothing is compared.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Why what was chosen of the strategies and the gate makes no sense.
+//! Why the choice of a strategy or of a gate makes no sense.
 
 use crate::hint::Hint;
 

@@ -1,4 +1,4 @@
-//! What is chosen of the strategies and the gate, as it goes to a host: what is not said is as the host has it.
+//! The choice of a strategy and of a gate, as it is sent to a host. What it does not name has the default of the host.
 
 use std::time::Duration;
 

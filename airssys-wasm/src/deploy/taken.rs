@@ -1,4 +1,4 @@
-//! What became of one actor.
+//! What became of one actor that was to get another release.
 
 use crate::actor::Swapped;
 use crate::error::Crash;

@@ -1,4 +1,4 @@
-//! What decides whether a component can run, beside the component.
+//! What decides whether a component can run, beside the component itself: its lane, its limits and its requests.
 
 use super::contract::Lane;
 use crate::capability::Requests;

@@ -1,4 +1,4 @@
-//! Caps what an instance may grow to, and remembers a refusal.
+//! Bounds the memories and the tables of an instance, and remembers what it refused.
 
 use wasmtime::ResourceLimiter;
 

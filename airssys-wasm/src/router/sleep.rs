@@ -1,4 +1,4 @@
-//! A place whose actor sleeps while nobody sends to it, as those see it who send.
+//! A place whose actor sleeps while it has no messages, as the senders see it.
 //!
 //! Invariant: an actor with a message and without an incarnation is on its way to one. Whoever puts a message in looks
 //! at the phase afterwards, whoever puts the phase to asleep looks at the mailbox afterwards; so at least one of them

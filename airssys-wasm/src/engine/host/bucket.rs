@@ -1,4 +1,4 @@
-//! What a guest holds of its state.
+//! The handle of its state that a guest has.
 
 /// The one bucket. It has no contents of its own: those are the turn's.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The way to the thread that makes commits durable, for states and for the runtime.
+//! The channel to the thread that makes commits durable. States and the runtime send on it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};

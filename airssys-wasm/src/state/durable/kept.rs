@@ -1,4 +1,4 @@
-//! What is on disk, as it is read and put there.
+//! The states of a service as they are read from disk and written to it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The names in the file of durable states.
+//! The names of the tables and of the keys in the file of durable states.
 
 use std::path::{Path, PathBuf};
 

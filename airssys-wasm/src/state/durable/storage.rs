@@ -1,4 +1,4 @@
-//! What the file of durable states is on, held for longer than one database on it.
+//! The storage under the file of durable states. It outlives each database that is opened on it.
 //!
 //! redb stops at the first error of its storage, for good; so the database is opened anew after one. The storage is
 //! not: its lock is never let go of in between, and nobody else finds the file free.

@@ -1,4 +1,4 @@
-//! The sums that are kept with what a service has, and how both are written.
+//! The checksums that are stored with the values of a service, and how both are written.
 //!
 //! The sum of a value is over the service, the actor, the key and the value, so that one that got to another place is
 //! not taken for that place's. The record of a state says how many values there are, and adds up their sums: a value
