@@ -12,7 +12,7 @@ mod sources;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sources::{Arrow, Sources, circles};
@@ -114,6 +114,39 @@ fn no_text_of_the_libraries_has_a_hint_in_it_or_names_a_command() {
     let command: Vec<String> =
         texts::read(&root().join("airssys-wasm/cli/src")).into_iter().map(|text| text.says).collect();
     assert!(command.iter().any(|says| says.contains("`airssys ") && names_an_option(says)));
+}
+
+/// The columns that a line of a comment has at most.
+const COLUMNS: usize = 120;
+
+/// Each source file below a folder; what is built stands in `target`.
+fn source_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+            source_files(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_comment_is_wider_than_a_page() {
+    let mut files = Vec::new();
+    source_files(root(), &mut files);
+    assert!(files.len() > 300, "{} files", files.len());
+    let mut wide = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        // A row of a table is one line.
+        let row = |line: &str| line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+        let lines = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//") && !row(line));
+        let too_wide = lines.filter(|(_, line)| line.chars().count() > COLUMNS);
+        wide.extend(too_wide.map(|(at, _)| format!("{}:{}", file.display(), at + 1)));
+    }
+    assert!(wide.is_empty(), "these comments have more than {COLUMNS} columns:\n{}", wide.join("\n"));
 }
 
 /// The packages that a package depends on, directly or not, as it is built for its users.
