@@ -1,5 +1,5 @@
-//! A running mesh is brought to another topology: what did not change is not touched, nothing is lost, repeated or reordered on the way, and an error half-way
-//! leaves all as it was.
+//! A running mesh is brought to another topology: what did not change is not touched, nothing is lost, repeated or
+//! reordered on the way, and an error half-way leaves all as it was.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -154,7 +154,8 @@ fn quick() -> DeployOptions {
     options
 }
 
-/// A gate that a test opens: a shadow sees turns before its release is let in, and of a service that nobody sends to there are none.
+/// A gate that a test opens: a shadow sees turns before its release is let in, and of a service that nobody sends to
+/// there are none.
 fn when_it_is_used() -> DeployOptions {
     let mut options = quick();
     options.strategy = Strategy::Shadow(Shadow::default());
@@ -748,7 +749,8 @@ async fn an_apply_that_cannot_be_written_down_never_was() {
     applying.stop().await;
 }
 
-/// A process that is killed while it applies leaves an intent. What is in force then is decided by what state on disk is written in.
+/// A process that is killed while it applies leaves an intent. What is in force then is decided by what state on disk
+/// is written in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apply_that_is_cut_off_is_in_force_as_a_whole_or_not_at_all() {
     for (schema, expected) in [(0, CutOff::GoneBack), (1, CutOff::Finished)] {

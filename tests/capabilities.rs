@@ -1,5 +1,5 @@
-//! A guest can do nothing that was not both requested and granted, and who tries is named. What it has without a grant, time and chance, a topology
-//! can take away.
+//! A guest can do nothing that was not both requested and granted, and who tries is named. What it has without a grant,
+//! time and chance, a topology can take away.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

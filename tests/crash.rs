@@ -1,4 +1,5 @@
-//! A host that is killed with SIGKILL, at whatever moment, has on its disk all that it acknowledged, and no turn by halves.
+//! A host that is killed with SIGKILL, at whatever moment, has on its disk all that it acknowledged, and no turn by
+//! halves.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
@@ -162,7 +163,8 @@ fn what_was_acknowledged_survives_sigkill_and_no_turn_is_there_by_halves() {
                 acknowledged <= left && left <= asked,
                 "kill {kill}: {service} {actor}: {acknowledged} <= {left} <= {asked}"
             );
-            // What was not acknowledged and is there all the same counts from here on as if it had been, and what is not was never asked for.
+            // What was not acknowledged and is there all the same counts from here on as if it had been, and what is
+            // not was never asked for.
             count.asked.store(left, Ordering::SeqCst);
             count.acknowledged.store(left, Ordering::SeqCst);
         }
@@ -216,7 +218,8 @@ fn releases(desk: &Desk, topology: &str) {
     }
 }
 
-/// Kills the host over and over while one release takes over from the other, and looks at what each of the keys has on disk.
+/// Kills the host over and over while one release takes over from the other, and looks at what each of the keys has on
+/// disk.
 fn killed_over_deployments(topology: &str, keys: &[&str]) {
     let mut random = Random::told();
     let desk = Desk::with(topology);

@@ -1,7 +1,8 @@
-//! Whatever happens to the file of durable states, to the store of releases, or to what was deployed and applied, what is read is what was written, or an
-//! error that names what is damaged.
+//! Whatever happens to the file of durable states, to the store of releases, or to what was deployed and applied, what
+//! is read is what was written, or an error that names what is damaged.
 //!
-//! Each damage is made of a seed, which is told where it fails: `AIRSSYS_SEED=... cargo test -p airssys-tests --test promises damage` makes that one again.
+//! Each damage is made of a seed, which is told where it fails:
+//! `AIRSSYS_SEED=... cargo test -p airssys-tests --test promises damage` makes that one again.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
@@ -345,7 +346,8 @@ fn read_all(folders: &[PathBuf]) -> BTreeMap<PathBuf, Vec<u8>> {
     all.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
 }
 
-/// What a host leaves that was killed while one of two services that were deployed before was on probation; and what the same files were before.
+/// What a host leaves that was killed while one of two services that were deployed before was on probation; and what
+/// the same files were before.
 async fn deployed() -> (Deploying, BTreeMap<PathBuf, Vec<u8>>, BTreeMap<PathBuf, Vec<Vec<u8>>>) {
     let deploying = Deploying::start_kept(TOPOLOGY, tempfile::tempdir().unwrap()).await;
     let data = deploying.folder.path().join("data");

@@ -1,5 +1,5 @@
-//! Another release takes a service over while messages keep flowing: none is lost, none comes twice, none out of order, and it is always known which
-//! release is live.
+//! Another release takes a service over while messages keep flowing: none is lost, none comes twice, none out of order,
+//! and it is always known which release is live.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,5 +1,5 @@
-//! Whether a host can run a component is said by every door that it can come in by, and in the same words: `check`, `inspect`, `publish`, `run`, `deploy`
-//! and `apply`. What they all take runs.
+//! Whether a host can run a component is said by every door that it can come in by, and in the same words: `check`,
+//! `inspect`, `publish`, `run`, `deploy` and `apply`. What they all take runs.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,4 +1,5 @@
-//! Durable state is there after the process, exactly as it was committed; state in memory is not, and a commit that is not on disk never was.
+//! Durable state is there after the process, exactly as it was committed; state in memory is not, and a commit that is
+//! not on disk never was.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the seed, and what came of it")]

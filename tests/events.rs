@@ -1,4 +1,5 @@
-//! What happens in a mesh is told to whoever asks: each kind of event, in order, and how many were lost. Nobody waits for a reader.
+//! What happens in a mesh is told to whoever asks: each kind of event, in order, and how many were lost. Nobody waits
+//! for a reader.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,5 +1,6 @@
-//! What a release hands over to the next one: its memory, where both want that, and the state, which the next one brings over to its own schema. Whatever
-//! fails on the way, the old release goes on with the state it had, and no committed turn is discarded unless somebody asks for it.
+//! What a release hands over to the next one: its memory, where both want that, and the state, which the next one
+//! brings over to its own schema. Whatever fails on the way, the old release goes on with the state it had, and no
+//! committed turn is discarded unless somebody asks for it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

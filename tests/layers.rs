@@ -2,7 +2,8 @@
 //!
 //! The order is told in the book, under "Architecture".
 //!
-//! And that the libraries leave to the command what is the command's: their texts name no command of it, and what to do about an error is no part of a text.
+//! And that the libraries leave to the command what is the command's: their texts name no command of it, and what to do
+//! about an error is no part of a text.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

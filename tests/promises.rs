@@ -1,4 +1,5 @@
-//! What airssys promises, a module a promise. They are one program, since to link the engine takes longer than to run most of them.
+//! What airssys promises, a module a promise. They are one program, since to link the engine takes longer than to run
+//! most of them.
 
 mod apply;
 mod asking;

@@ -1,4 +1,5 @@
-//! A folder that a guest may write to comes to no more than its grant says, whatever the guest tries; and there is room again when something is removed.
+//! A folder that a guest may write to comes to no more than its grant says, whatever the guest tries; and there is room
+//! again when something is removed.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -69,7 +70,8 @@ async fn until_ok(mesh: &Mesh, command: &Command) {
     panic!("there is no room for {command:?}");
 }
 
-/// Each way to fill a folder, on its own: it is refused, the disk has no more than was granted, and there is room when what was made is removed.
+/// Each way to fill a folder, on its own: it is refused, the disk has no more than was granted, and there is room when
+/// what was made is removed.
 async fn fill(mesh: &Mesh, folder: &Path) {
     let within = |what: &str| assert!(on_disk(folder) <= MOST + SLACK, "{what}: {}", on_disk(folder));
     // Appending, in pieces and at once.

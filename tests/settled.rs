@@ -1,6 +1,8 @@
-//! Each entry into the dispatch stack is settled once, with the context that was there, whatever becomes of the turn or of the message.
+//! Each entry into the dispatch stack is settled once, with the context that was there, whatever becomes of the turn or
+//! of the message.
 //!
-//! What is asked for is made of a seed, which is told: `AIRSSYS_SEED=... cargo test -p airssys-tests --test promises settled` asks for the same again.
+//! What is asked for is made of a seed, which is told:
+//! `AIRSSYS_SEED=... cargo test -p airssys-tests --test promises settled` asks for the same again.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

@@ -1,4 +1,5 @@
-//! A release that is shown what the live one does: nothing of what it does itself gets out, and each difference is told with the message that caused it.
+//! A release that is shown what the live one does: nothing of what it does itself gets out, and each difference is told
+//! with the message that caused it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -255,7 +256,8 @@ async fn a_shadow_that_is_too_far_behind_is_given_up_and_ends_the_deployment() {
     while !matches!(deployment.progress(), Progress::Rehearsing { .. }) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // The first of them keeps the shadow. What waits for it has a bound, and so has what the turns that are not shown have written.
+    // The first of them keeps the shadow. What waits for it has a bound, and so has what the turns that are not shown
+    // have written.
     let mut sent = 0;
     while matches!(deployment.progress(), Progress::Rehearsing { .. }) {
         assert!(sent < 60, "60 MiB are written, and the shadow is not given up: {:?}", deployment.rehearsed());

@@ -1,5 +1,5 @@
-//! Each strategy of a deployment against each way in which a release can fail, under load: nothing is lost, nothing comes twice or out of order, and it is
-//! always known which release is live.
+//! Each strategy of a deployment against each way in which a release can fail, under load: nothing is lost, nothing
+//! comes twice or out of order, and it is always known which release is live.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test says so by panicking")]
 
@@ -242,7 +242,8 @@ async fn a_shadow_of_a_keyed_service_ends_on_one_release() {
     each_case(&keyed(), shadow, &SHADOWED).await;
 }
 
-/// Each strategy on a service with one actor, with a pool of them, and with one for each key, where that is something else.
+/// Each strategy on a service with one actor, with a pool of them, and with one for each key, where that is something
+/// else.
 fn everywhere() -> Vec<(String, Strategy)> {
     let last_first = || {
         let Strategy::Rolling(mut rolling) = rolling() else { unreachable!("it is rolling") };
@@ -565,7 +566,8 @@ async fn a_later_step_is_judged_by_its_own_turns() {
         number += 1;
         well(number).await;
     }
-    // From the second step on all fail on the new release. Over all turns since the beginning those would be few for long.
+    // From the second step on all fail on the new release. Over all turns since the beginning those would be few for
+    // long.
     for number in 1.. {
         probe(number).await;
         if deployment.progress().is_over() {

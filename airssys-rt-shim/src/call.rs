@@ -1,7 +1,7 @@
 //! One question, one answer, one deadline.
 //!
-//! The waiter exists before the question leaves, so an answer is never too early. A question that is dropped unanswered says
-//! so to who waits.
+//! The waiter exists before the question leaves, so an answer is never too early. A question that is dropped unanswered
+//! says so to who waits.
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;

@@ -2,22 +2,24 @@
 //!
 //! # Hot path
 //!
-//! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence and
-//!    a load while the consumer is busy).
-//! 2. [`Mailbox::take`]: one pop, one count of the room it made. The semaphore, with its mutex, sees that room only when
-//!    somebody looks for it.
+//! 1. [`Mailbox::try_send`]: one permit (a compare-and-swap), one push to a crossbeam list channel, one ring (a fence
+//!    and a load while the consumer is busy).
+//! 2. [`Mailbox::take`]: one pop, one count of the room it made. The semaphore, with its mutex, sees that room only
+//!    when somebody looks for it.
 //!
 //! Bench rows `tell` and `ask` measure both.
 //!
-//! Storage is a channel of the list kind, made at the first message: the array kind allocates its capacity up front. The
-//! bound is kept by permits (`room.rs`), which is also how a turn holds room for what it will send. Whoever holds *all*
-//! permits knows that nothing is queued and nobody is pushing, and may throw the storage away ([`Mailbox::compact`]).
-//! What a consumer is handling is in its hand (`hand.rs`).
+//! Storage is a channel of the list kind, made at the first message: the array kind allocates its capacity up front.
+//! The bound is kept by permits (`room.rs`), which is also how a turn holds room for what it will send. Whoever holds
+//! *all* permits knows that nothing is queued and nobody is pushing, and may throw the storage away
+//! ([`Mailbox::compact`]). What a consumer is handling is in its hand (`hand.rs`).
 //!
-//! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead letter.
+//! It refuses to decide what becomes of a message that does not fit: it hands it back, and the caller makes it a dead
+//! letter.
 //!
 //! Invariants: what was taken is in a hand ([`InHand`]) until its turn is over; when the turn's future is dropped or
-//! unwinds, the message goes back to the mailbox, not away. A closed mailbox is empty, and stays so until it is opened again.
+//! unwinds, the message goes back to the mailbox, not away. A closed mailbox is empty, and stays so until it is opened
+//! again.
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -45,8 +47,8 @@ mod tests;
 pub enum Sent<M> {
     /// It is queued.
     Queued,
-    /// These were dropped, the oldest first, to make room for it: one, or as many as it needs the places of. It is the last of them where that was not
-    /// enough, and queued otherwise.
+    /// These were dropped, the oldest first, to make room for it: one, or as many as it needs the places of. It is the
+    /// last of them where that was not enough, and queued otherwise.
     Evicted(Vec<M>),
     /// It was dropped, as the policy says.
     Dropped(M),
@@ -126,7 +128,11 @@ impl<M> Mailbox<M> {
     /// use airssys_rt_shim::mailbox::{Mailbox, NotSent, Overflow, Sent, Size};
     ///
     /// struct Text(&'static str, u32);
-    /// let size = Size::<Text> { bytes: |text| text.0.len(), keep: |text, places| text.1 = places, places: |text| text.1 };
+    /// let size = Size::<Text> {
+    ///     bytes: |text| text.0.len(),
+    ///     keep: |text, places| text.1 = places,
+    ///     places: |text| text.1,
+    /// };
     /// let mailbox = Mailbox::sized(4, 8, Overflow::Refuse, 1, size);
     /// assert!(mailbox.try_send(Text("five5", 0)).is_ok());
     /// assert!(matches!(mailbox.try_send(Text("four", 0)), Err(NotSent::Full(_))));
@@ -171,8 +177,8 @@ impl<M> Mailbox<M> {
         self.queue.load().as_ref().is_some_and(|queue| !queue.receiver.is_empty())
     }
 
-    /// Whether `consumer` would find something to take. What another one left is not for it: awake for that, it would keep
-    /// its thread from whoever is to take it.
+    /// Whether `consumer` would find something to take. What another one left is not for it: awake for that, it would
+    /// keep its thread from whoever is to take it.
     fn has_something_for(&self, consumer: usize) -> bool {
         self.has_queued() || self.hands.has_of(consumer)
     }
@@ -208,7 +214,8 @@ impl<M> Mailbox<M> {
     ///
     /// # Errors
     ///
-    /// [`NotSent::Full`] where the policy is to wait or to refuse and there is no room, [`NotSent::Closed`] after [`Mailbox::close`].
+    /// [`NotSent::Full`] where the policy is to wait or to refuse and there is no room, [`NotSent::Closed`] after
+    /// [`Mailbox::close`].
     pub fn try_send(&self, message: M) -> Result<Sent<M>, NotSent<M>> {
         self.try_send_by(message, Waking::Ring)
     }
@@ -237,7 +244,8 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Queues a message, waiting for room where the policy is to wait. It has no deadline of its own: the caller sets one, and may drop the future.
+    /// Queues a message, waiting for room where the policy is to wait. It has no deadline of its own: the caller sets
+    /// one, and may drop the future.
     ///
     /// # Errors
     ///
@@ -337,8 +345,9 @@ impl<M> Mailbox<M> {
         self.room.let_go();
     }
 
-    /// Gives it another size and another policy. Nothing that is queued, and no room that somebody holds, is lost: one that becomes smaller takes nothing
-    /// new until it has as little as that. Who waits for room when the policy becomes another one waits on.
+    /// Gives it another size and another policy. Nothing that is queued, and no room that somebody holds, is lost: one
+    /// that becomes smaller takes nothing new until it has as little as that. Who waits for room when the policy
+    /// becomes another one waits on.
     ///
     /// # Example
     ///
@@ -385,8 +394,8 @@ impl<M> Mailbox<M> {
         Ok(Sent::Queued)
     }
 
-    /// Drops the oldest ones until there are enough places. Where nothing is queued and others hold what is missing, the new one is dropped: those may hold
-    /// it for as long as their turns last.
+    /// Drops the oldest ones until there are enough places. Where nothing is queued and others hold what is missing,
+    /// the new one is dropped: those may hold it for as long as their turns last.
     fn push_over_oldest(&self, message: M, places: u32) -> Result<Sent<M>, NotSent<M>> {
         let mut evicted = Vec::new();
         loop {
@@ -435,7 +444,8 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be woken then.
+    /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be
+    /// woken then.
     fn run(&self, stack: usize) -> bool {
         self.consumers
             .iter()

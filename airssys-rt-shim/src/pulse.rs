@@ -1,12 +1,13 @@
 //! Deadlines that cost a timer only where they are long in coming.
 //!
-//! Most answers come within microseconds, and setting a timer for each of them would cost more than the answer: a lock and a place in the timer
-//! wheel, and, where the wheel sleeps, a system call that wakes it. So who waits first waits for the next *beat* as well, which somebody gives every few
-//! milliseconds, and sets a timer only when it comes.
+//! Most answers come within microseconds, and setting a timer for each of them would cost more than the answer: a lock
+//! and a place in the timer wheel, and, where the wheel sleeps, a system call that wakes it. So who waits first waits
+//! for the next *beat* as well, which somebody gives every few milliseconds, and sets a timer only when it comes.
 //!
 //! # Hot path
 //!
-//! [`Pulse::timeout_at`]: a place in a list, taken and given back under a short lock of two threads at most. Bench rows `ask` and `relay` have it in them.
+//! [`Pulse::timeout_at`]: a place in a list, taken and given back under a short lock of two threads at most. Bench rows
+//! `ask` and `relay` have it in them.
 //!
 //! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is.
 

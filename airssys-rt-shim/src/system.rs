@@ -78,7 +78,9 @@ impl System {
     /// let (told, news) = mpsc::channel();
     /// let listener = Listener::new(move |news| match news {
     ///     News::Up { child, .. } => told.send(format!("{} is up", child.path)).unwrap_or_default(),
-    ///     News::Ended { child, reason, .. } => told.send(format!("{} ended: {reason}", child.path)).unwrap_or_default(),
+    ///     News::Ended { child, reason, .. } => {
+    ///         told.send(format!("{} ended: {reason}", child.path)).unwrap_or_default();
+    ///     }
     ///     _ => {}
     /// });
     /// let workers = SupervisorStart::new(SupervisorSpec::new(Strategy::Dynamic))?;

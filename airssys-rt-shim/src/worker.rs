@@ -2,12 +2,12 @@
 //!
 //! # Hot path
 //!
-//! ractor gives the actor its task, its link to the supervisor, its kill signal and the catching of panics. Messages do not go through
-//! ractor: one ractor message starts [`Behavior`]'s loop, and the loop ends with the actor. Between two turns it looks at one flag, so that a stop
-//! or any other control never waits behind a backlog.
+//! ractor gives the actor its task, its link to the supervisor, its kill signal and the catching of panics. Messages do
+//! not go through ractor: one ractor message starts [`Behavior`]'s loop, and the loop ends with the actor. Between two
+//! turns it looks at one flag, so that a stop or any other control never waits behind a backlog.
 //!
-//! It refuses to decide what becomes of a message whose turn failed: that is the behavior's. It only keeps the message in hand
-//! where the turn was cut off by a panic or a kill.
+//! It refuses to decide what becomes of a message whose turn failed: that is the behavior's. It only keeps the message
+//! in hand where the turn was cut off by a panic or a kill.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -27,8 +27,8 @@ use crate::supervisor::{ChildContext, ChildError};
 
 /// Turns between two looks at the clock.
 const TURNS_A_LOOK: u32 = 16;
-/// How long a worker handles messages before it lets other tasks of its thread run. Each time it does, another thread is woken for it, which costs as
-/// much as ten turns of a small guest.
+/// How long a worker handles messages before it lets other tasks of its thread run. Each time it does, another thread
+/// is woken for it, which costs as much as ten turns of a small guest.
 const TIME_BEFORE_YIELD: Duration = Duration::from_micros(500);
 
 /// What a worker does after a turn.
@@ -47,7 +47,8 @@ pub trait Behavior: Send + Sized + 'static {
     /// What it is asked to do between two turns, besides stopping.
     type Control: Send + 'static;
 
-    /// Makes it ready, in its own task. `me` names this incarnation, for links and monitors. An error is a failed start.
+    /// Makes it ready, in its own task. `me` names this incarnation, for links and monitors. An error is a failed
+    /// start.
     fn init(&mut self, me: Pid) -> impl Future<Output = Result<(), ExitReason>> + Send;
 
     /// Handles one message. It says [`InHand::done`] when the message's fate is known.
@@ -61,7 +62,8 @@ pub trait Behavior: Send + Sized + 'static {
         true
     }
 
-    /// Told each time before it sleeps because its mailbox is empty. What comes into the mailbox meanwhile is not lost, whatever it answers.
+    /// Told each time before it sleeps because its mailbox is empty. What comes into the mailbox meanwhile is not lost,
+    /// whatever it answers.
     fn idle(&mut self) -> impl Future<Output = Flow> + Send {
         std::future::ready(Flow::Continue)
     }
@@ -155,9 +157,10 @@ pub struct WorkerStart<B: Behavior> {
 }
 
 impl<B: Behavior> WorkerStart<B> {
-    /// A worker that is consumer number `consumer` of `mailbox`. `make` makes the behavior of each incarnation and must be quick: what takes
-    /// time belongs into [`Behavior::init`]. `gone` is called when the supervisor will not start it again by itself: somebody
-    /// may still let it, which then makes another one, and may delete it, which calls it once more.
+    /// A worker that is consumer number `consumer` of `mailbox`. `make` makes the behavior of each incarnation and must
+    /// be quick: what takes time belongs into [`Behavior::init`]. `gone` is called when the supervisor will not start
+    /// it again by itself: somebody may still let it, which then makes another one, and may delete it, which calls it
+    /// once more.
     pub fn new(
         mailbox: Arc<Mailbox<B::Message>>,
         consumer: usize,
@@ -175,7 +178,8 @@ impl<B: Behavior> WorkerStart<B> {
         })
     }
 
-    /// Has `tell` called when the worker ended too often and is started again only after a while. The first caller is heard.
+    /// Has `tell` called when the worker ended too often and is started again only after a while. The first caller is
+    /// heard.
     pub fn when_set_aside(&self, tell: impl Fn(Duration) + Send + Sync + 'static) {
         let _somebody_is_told_already = self.set_aside.set(Box::new(tell));
     }
@@ -196,15 +200,17 @@ impl<B: Behavior> WorkerStart<B> {
         }
     }
 
-    /// Says that somebody waits for the next incarnation. Where none runs, because it or a supervisor above it waits for its back-off, that ends now. With the
-    /// same `once` one back-off is ended and no more, however often this is said: each start that fails counts for the supervisor.
+    /// Says that somebody waits for the next incarnation. Where none runs, because it or a supervisor above it waits
+    /// for its back-off, that ends now. With the same `once` one back-off is ended and no more, however often this is
+    /// said: each start that fails counts for the supervisor.
     pub fn hurry(&self, once: &Arc<AtomicBool>) {
         if let Some(orders) = self.current.load_full().filter(|orders| orders.is_closed()) {
             orders.context.hurry(once);
         }
     }
 
-    /// Whether no incarnation runs, and none has begun to start when `mark` returns. One that begins later finds what `mark` did.
+    /// Whether no incarnation runs, and none has begun to start when `mark` returns. One that begins later finds what
+    /// `mark` did.
     pub fn is_vacant(&self, mark: impl FnOnce()) -> bool {
         let last = self.current.load_full();
         if last.as_ref().is_some_and(|orders| !orders.is_closed()) {
@@ -315,7 +321,8 @@ struct Worker<B: Behavior> {
 
 impl<B: Behavior> Actor for Worker<B> {
     type Msg = Run;
-    /// The behavior until it begins. Boxed: ractor's futures hold it several times over, for as long as the actor lives.
+    /// The behavior until it begins. Boxed: ractor's futures hold it several times over, for as long as the actor
+    /// lives.
     type State = Option<Box<B>>;
     type Arguments = Box<B>;
 

@@ -1,7 +1,8 @@
 //! Addresses: `service`, or `service/key` for one actor of a keyed service.
 //!
-//! An address that exists is valid: it was parsed. A service name is made of ASCII letters, digits, `-`, `_` and `.`, begins
-//! with a letter or a digit, and has at most 64 characters. A key is any non-empty text of at most 256 bytes without control characters.
+//! An address that exists is valid: it was parsed. A service name is made of ASCII letters, digits, `-`, `_` and `.`,
+//! begins with a letter or a digit, and has at most 64 characters. A key is any non-empty text of at most 256 bytes
+//! without control characters.
 
 use std::fmt;
 use std::sync::Arc;

@@ -42,7 +42,8 @@ impl Fault {
     }
 }
 
-/// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text names the limit's key and what it is.
+/// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text
+/// names the limit's key and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -75,7 +76,8 @@ pub enum Crash {
         /// The limit.
         limit_elements: usize,
     },
-    /// Its memory was not made larger though its limits allow that: it has reached its own maximum, or the host has no more.
+    /// Its memory was not made larger though its limits allow that: it has reached its own maximum, or the host has no
+    /// more.
     #[error("out of memory: {detail}")]
     NoMemory {
         /// What the engine said.
@@ -110,7 +112,8 @@ pub enum Crash {
         /// The limit.
         limit_bytes: u64,
     },
-    /// `init`, the first health check, `snapshot` or `restore` returned a fault, or all of its start was not over in time.
+    /// `init`, the first health check, `snapshot` or `restore` returned a fault, or all of its start was not over in
+    /// time.
     #[error("{during} failed: {fault}")]
     Start {
         /// What it was to do then.
@@ -471,12 +474,12 @@ pub enum CallError {
     /// It was dropped before it was handled.
     #[error("dropped: {0}")]
     Dropped(String),
-    /// Nothing was done about a child. Only layers of the dispatch stack see it: what the guest is told has a type of its
-    /// own.
+    /// Nothing was done about a child. Only layers of the dispatch stack see it: what the guest is told has a type of
+    /// its own.
     #[error(transparent)]
     Supervision(SupervisionError),
-    /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the dispatch stack see it: nobody else
-    /// is there to be told.
+    /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the
+    /// dispatch stack see it: nobody else is there to be told.
     #[error("discarded: whoever asked for it is gone")]
     Discarded,
 }

@@ -1,10 +1,12 @@
-//! What to do about an error, as data. The library says what there is to do; how that is done, by a command or a call, is for whoever shows the error.
+//! What to do about an error, as data. The library says what there is to do; how that is done, by a command or a call,
+//! is for whoever shows the error.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that an operator does, and the library has no words for: a clause of a [`Hint`]. Its text is for those who have no command for it either.
+/// Something that an operator does, and the library has no words for: a clause of a [`Hint`]. Its text is for those who
+/// have no command for it either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -1,12 +1,13 @@
 //! What a folder that guests may write to may come to: an account for each such folder, and what a grant allows it.
 //!
-//! Only what grows is charged, before it grows. What was removed or cut is found when the folder is measured again, which is when it seems used up: so
-//! nothing has to be given back, and what others removed counts as well. Each file, folder and link counts [`NODE_BYTES`] and its size. A hole in a file
-//! counts as if it were filled, since it can be.
+//! Only what grows is charged, before it grows. What was removed or cut is found when the folder is measured again,
+//! which is when it seems used up: so nothing has to be given back, and what others removed counts as well. Each file,
+//! folder and link counts [`NODE_BYTES`] and its size. A hole in a file counts as if it were filled, since it can be.
 //!
-//! Invariant: what changes the folder for a guest holds the account's gate open from the look at sizes to the end of the change, and who measures holds it
-//! shut. So nothing is missed by moving it from where nobody has looked yet to where somebody has, and no size that was looked at is an old one. Making and
-//! opening a file is the exception, since that may last: an empty one for each thread may be missed.
+//! Invariant: what changes the folder for a guest holds the account's gate open from the look at sizes to the end of
+//! the change, and who measures holds it shut. So nothing is missed by moving it from where nobody has looked yet to
+//! where somebody has, and no size that was looked at is an old one. Making and opening a file is the exception, since
+//! that may last: an empty one for each thread may be missed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -24,10 +25,12 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::limits::NODE_BYTES;
 
-/// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies deeper counts as too much.
+/// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies
+/// deeper counts as too much.
 const MOST_LEVELS: usize = 128;
-/// As many files, folders and links are looked at whenever there seems to be no room: that costs about what making one of them costs. So whether a guest is
-/// refused room that is there never depends on how busy the machine is, unless the folder has more than these.
+/// As many files, folders and links are looked at whenever there seems to be no room: that costs about what making one
+/// of them costs. So whether a guest is refused room that is there never depends on how busy the machine is, unless the
+/// folder has more than these.
 const FEW: u64 = 1_024;
 /// Measuring more than that takes no more than this part of the time.
 const SHARE: u32 = 10;
@@ -161,8 +164,8 @@ impl Quota {
         Arc::ptr_eq(&self.folder.account, &other.folder.account)
     }
 
-    /// Remembers a file that was opened. Where it has no name any more, it may have lost it before that, and nobody has counted it since: so it counts
-    /// anew. Blocks.
+    /// Remembers a file that was opened. Where it has no name any more, it may have lost it before that, and nobody has
+    /// counted it since: so it counts anew. Blocks.
     ///
     /// # Errors
     ///
@@ -215,7 +218,8 @@ impl Quota {
         Err(self.full())
     }
 
-    /// Room for something that is about to be made; it is to be made while this is held. On the threads of a service, where the caller has a permit.
+    /// Room for something that is about to be made; it is to be made while this is held. On the threads of a service,
+    /// where the caller has a permit.
     ///
     /// # Errors
     ///

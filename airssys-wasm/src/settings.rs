@@ -1,4 +1,5 @@
-//! What an operator settles for a mesh and for each of its services: plain data, with its defaults. Those who act on it stand above.
+//! What an operator settles for a mesh and for each of its services: plain data, with its defaults. Those who act on it
+//! stand above.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub(crate) struct MeshSettings {
     pub(crate) reserve_timeout: Duration,
     /// Dead letters that are kept; all are counted. Default 10,000.
     pub(crate) dead_letters: usize,
-    /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default 64 MiB.
+    /// What those may have together, in bytes: bodies, keys, reasons, and 256 bytes each; the oldest ones go. Default
+    /// 64 MiB.
     pub(crate) dead_letter_bytes: usize,
     /// Events that are kept for those who read them; all are numbered. Default 4,096.
     pub(crate) events: usize,
@@ -87,9 +89,11 @@ schema! {
         max_awake: Count<usize> => max_awake: usize = 1_000, in 1..=10_000_000, by InPlace;
         /// how long an actor is idle before it falls asleep
         idle_timeout: Humane => idle_timeout: Duration = Duration::from_secs(60), in 0..=YEAR, by InPlace;
-        /// keys there may be; a message for one more is `overloaded`. A key that sleeps and has nothing to remember is forgotten and does not count
+        /// keys there may be; a message for one more is `overloaded`. A key that sleeps and has nothing to remember is
+        /// forgotten and does not count
         max_keys: Count<usize> => max_keys: usize = 1_000_000, in 1..=100_000_000, by InPlace;
-        /// restarts of one actor that are allowed within `period`; at one more, that actor alone is [set aside](concepts.md#set-aside)
+        /// restarts of one actor that are allowed within `period`; at one more, that actor alone is [set
+        /// aside](concepts.md#set-aside)
         intensity: Count<u32> => intensity: u32 = 10, in 0..=MOST_RESTARTS, by InPlace;
         /// the window in which they are counted
         period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
@@ -104,7 +108,8 @@ schema! {
     pub(crate) struct SpawnedRules, written WrittenSpawned {
         /// children there may be at a time; one more is `overloaded`
         max_children: Count<usize> => max_children: usize = 100, in 1..=10_000_000, by InPlace;
-        /// restarts of one child that are allowed within `period`; at one more, that child alone is [set aside](concepts.md#set-aside)
+        /// restarts of one child that are allowed within `period`; at one more, that child alone is [set
+        /// aside](concepts.md#set-aside)
         intensity: Count<u32> => intensity: u32 = 10, in 0..=MOST_RESTARTS, by InPlace;
         /// the window in which they are counted
         period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
@@ -192,11 +197,11 @@ schema! {
         capacity: Count<usize> => capacity: usize = 1_024, in 1..=1 << 24, by InPlace;
         /// the bytes that they may have together, in each mailbox: bodies, keys and topics, and 256 bytes each
         bytes: Bytes => bytes: usize = 16 << 20, in 1 << 10..=HELD, by InPlace;
-        /// what the messages in all mailboxes of one service may have together, where it has several: those of keys, lanes or children. One more is
-        /// `overloaded` at once
+        /// what the messages in all mailboxes of one service may have together, where it has several: those of keys,
+        /// lanes or children. One more is `overloaded` at once
         all_bytes: Bytes => all_bytes: usize = 256 << 20, in 1 << 10..=HELD, by InPlace;
-        /// what happens to one too many: `wait` (the sender waits for `reserve_timeout`, then `overloaded`), `refuse` (`overloaded` at once), `drop-newest`,
-        /// `drop-oldest`
+        /// what happens to one too many: `wait` (the sender waits for `reserve_timeout`, then `overloaded`), `refuse`
+        /// (`overloaded` at once), `drop-newest`, `drop-oldest`
         overflow: Word<Overflow> => overflow: Overflow = Overflow::Wait, by InPlace;
     }
 }

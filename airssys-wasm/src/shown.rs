@@ -1,11 +1,14 @@
-//! Text that somebody else may have chosen, as people are shown it: a guest's lines, faults and names, and what stands in the files of a release.
+//! Text that somebody else may have chosen, as people are shown it: a guest's lines, faults and names, and what stands
+//! in the files of a release.
 //!
-//! It stays one line, a terminal obeys none of it, and what is read is what is there: control characters, separators of lines, marks that turn the order
-//! of writing around and characters of no width are shown as escapes. Everything else is as it was. Data, such as JSON, is never changed by it.
+//! It stays one line, a terminal obeys none of it, and what is read is what is there: control characters, separators of
+//! lines, marks that turn the order of writing around and characters of no width are shown as escapes. Everything else
+//! is as it was. Data, such as JSON, is never changed by it.
 //!
-//! The command shows all of its lines so. The events that the library writes with `tracing` are data: those with the target `airssys::guest` have a
-//! guest's line as it is in their message, and others have guests' words in their fields, such as the text of a fault. A subscriber that writes them for
-//! people passes each text through [`Shown`] or [`Showing`] first.
+//! The command shows all of its lines so. The events that the library writes with `tracing` are data: those with the
+//! target `airssys::guest` have a guest's line as it is in their message, and others have guests' words in their
+//! fields, such as the text of a fault. A subscriber that writes them for people passes each text through [`Shown`] or
+//! [`Showing`] first.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -141,7 +144,8 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing hidden is left, what was shown is shown as itself, and it makes no difference in which pieces a text comes.
+        /// Nothing hidden is left, what was shown is shown as itself, and it makes no difference in which pieces a text
+        /// comes.
         #[test]
         fn a_text_is_shown_once_and_for_all(text in any::<String>(), at in any::<prop::sample::Index>()) {
             let once = shown(&text).into_owned();

@@ -1,4 +1,5 @@
-//! The state of services is shown with a host and without one, and put back without one only; a disk that is full is no success.
+//! The state of services is shown with a host and without one, and put back without one only; a disk that is full is no
+//! success.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

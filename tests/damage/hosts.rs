@@ -42,7 +42,8 @@ const DURABLE: &str = r#"
     release = "@echo"
 "#;
 
-/// What a host has of each service, and which ones are damaged for it; whoever is not suspended answers. None where it does not start.
+/// What a host has of each service, and which ones are damaged for it; whoever is not suspended answers. None where it
+/// does not start.
 async fn lived(folder: &Path, expected: &Services, how: &str) -> Option<(Services, BTreeSet<String>)> {
     let builder = airssys_wasm::Runtime::builder().data_folder(folder);
     let mesh = match Mesh::try_start(DURABLE, builder).await {
@@ -208,7 +209,8 @@ async fn a_key_whose_state_is_damaged_is_suspended_alone_and_goes_on_when_it_is_
     let CallError::Crashed(crash) = &refused else { panic!("{refused}") };
     assert!(crash.code() == "state-damaged" && crash.hint().is_some(), "{refused}");
 
-    // A key that is suspended keeps no release out; nobody can say whether a release starts on a state that is not there.
+    // A key that is suspended keeps no release out; nobody can say whether a release starts on a state that is not
+    // there.
     let two = deploying.release("two", "healthy");
     let deployment = runtime.deploy("counter", two.clone(), quick()).await.unwrap();
     assert_eq!(tokio::time::timeout(PATIENCE, deployment.ended()).await.unwrap(), Progress::Live);

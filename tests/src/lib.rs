@@ -119,7 +119,8 @@ pub fn read(folder: &Path, topology: &str) -> Result<Topology, ConfigError> {
     Topology::read_with(&file, Some(&folder.join("data")))
 }
 
-/// Waits until something is so. There is no other bound than [`PATIENCE`], so nothing depends on how fast the machine is.
+/// Waits until something is so. There is no other bound than [`PATIENCE`], so nothing depends on how fast the machine
+/// is.
 ///
 /// # Panics
 ///

@@ -59,8 +59,8 @@ impl<M> Hands<M> {
 
 /// The message that a consumer is handling.
 ///
-/// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the next
-/// incarnation of the same consumer.
+/// Dropped without [`InHand::done`], as happens when a turn panics or is killed, it goes back to the mailbox, for the
+/// next incarnation of the same consumer.
 pub struct InHand<'a, M> {
     hands: &'a Hands<M>,
     room: &'a Room,

@@ -1,7 +1,7 @@
 //! The room of a mailbox: how much of it is free, and who waits for some.
 //!
-//! It is counted in places. Most messages take one; one with many bytes takes several, so that the same permits bound the
-//! messages that wait and the bytes they have together, at the price of one.
+//! It is counted in places. Most messages take one; one with many bytes takes several, so that the same permits bound
+//! the messages that wait and the bytes they have together, at the price of one.
 //!
 //! Senders that wait are woken for a batch of room, not for each message taken: woken one by one they would run in
 //! lockstep with the consumer, on one thread. What is kept back is let go as soon as the consumer finds nothing more to
@@ -45,8 +45,8 @@ pub enum NoRoom {
 /// How a mailbox learns what its messages take of it.
 ///
 /// A mailbox for `capacity` messages and `bytes` bytes has `capacity` places. A message takes one for each
-/// `bytes / capacity` bytes that it has, or has begun; all of them, where it has more than `bytes`: such a message waits
-/// there alone.
+/// `bytes / capacity` bytes that it has, or has begun; all of them, where it has more than `bytes`: such a message
+/// waits there alone.
 pub struct Size<M> {
     /// How many bytes it takes.
     pub bytes: fn(&M) -> usize,

@@ -44,7 +44,8 @@ async fn a_waiting_sender_gets_the_room_that_a_take_makes() {
     assert_eq!(rest(&mailbox), [2]);
 }
 
-/// A sender that waits for room in a full mailbox of eight, from which one message is taken: too little room for a batch.
+/// A sender that waits for room in a full mailbox of eight, from which one message is taken: too little room for a
+/// batch.
 async fn waiting_for_a_batch() -> (Arc<Mailbox<u32>>, tokio::task::JoinHandle<bool>) {
     let mailbox = mailbox(8, Overflow::Wait);
     (0..8).for_each(|n| drop(mailbox.try_send(n)));
@@ -135,7 +136,8 @@ fn compacting_loses_nothing_and_refuses_while_in_use() {
     assert_eq!(rest(&mailbox), [2]);
 }
 
-/// Many senders, a consumer that now and then drops what it holds, a compactor: every message arrives once, each sender's in order.
+/// Many senders, a consumer that now and then drops what it holds, a compactor: every message arrives once, each
+/// sender's in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_senders_lose_repeat_and_reorder_nothing() {
     const SENDERS: u64 = 8;
@@ -513,7 +515,8 @@ fn senders_get_by_where_a_turn_holds_all_room_and_the_policy_becomes_to_drop_the
     assert!(mailbox.compact(), "nobody holds anything");
 }
 
-/// It waits for who held it, and who else reads here sleeps meanwhile: awake, they would take the threads that it needs.
+/// It waits for who held it, and who else reads here sleeps meanwhile: awake, they would take the threads that it
+/// needs.
 #[tokio::test]
 async fn what_one_consumer_was_cut_off_over_wakes_no_other_one() {
     let mailbox: Mailbox<u32> = Mailbox::new(8, Overflow::Wait, 2);

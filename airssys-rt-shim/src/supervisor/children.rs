@@ -1,6 +1,7 @@
 //! The children of one supervisor, in start order, with their timers.
 //!
-//! Everything here costs at most the logarithm of their number, so that ten thousand dynamic children are no worse than ten.
+//! Everything here costs at most the logarithm of their number, so that ten thousand dynamic children are no worse than
+//! ten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeBounds;

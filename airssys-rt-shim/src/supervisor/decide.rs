@@ -1,15 +1,17 @@
 //! What a supervisor does about what happens to it: decisions only, no I/O, no clock, no actor.
 //!
-//! [`decide`] takes an event and gives the actions that somebody else carries out; whatever comes of them is the next event. Time
-//! comes with the event, as the duration since an origin of the caller's choice, and [`State::next_deadline`] says when it wants to be
-//! told the time again.
+//! [`decide`] takes an event and gives the actions that somebody else carries out; whatever comes of them is the next
+//! event. Time comes with the event, as the duration since an origin of the caller's choice, and
+//! [`State::next_deadline`] says when it wants to be told the time again.
 //!
-//! Where OTP's supervisor blocks (while a child initialises or stops), this one goes on: it answers, and can be stopped. What OTP
-//! would find in its queue afterwards is kept in `deferred` and looked at in the same order. For one-for-one and dynamic
-//! supervisors only the supervisor's own start is such a stretch; there children do not wait for each other.
+//! Where OTP's supervisor blocks (while a child initialises or stops), this one goes on: it answers, and can be
+//! stopped. What OTP would find in its queue afterwards is kept in `deferred` and looked at in the same order. For
+//! one-for-one and dynamic supervisors only the supervisor's own start is such a stretch; there children do not wait
+//! for each other.
 //!
-//! Invariants: a child has at most one live incarnation; one group operation at a time; a live child that is starting with a
-//! time-out, stopping with a time-out, or killed has a timer; after [`Action::Exit`] nothing follows and nothing lives.
+//! Invariants: a child has at most one live incarnation; one group operation at a time; a live child that is starting
+//! with a time-out, stopping with a time-out, or killed has a timer; after [`Action::Exit`] nothing follows and nothing
+//! lives.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,8 +27,8 @@ pub use crate::supervisor::key::{ChildKey, Generation, ReplyId};
 use crate::supervisor::spec::{AutoShutdown, Backoff, Beyond, Strategy, SupervisorSpec};
 use crate::supervisor::window::Window;
 
-/// How long a killed child may take to be gone. A kill takes effect where the child yields next; one that does not is killed
-/// again, and after as long again it is given up: counted as killed, and left to itself.
+/// How long a killed child may take to be gone. A kill takes effect where the child yields next; one that does not is
+/// killed again, and after as long again it is given up: counted as killed, and left to itself.
 pub const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// What keeps others waiting.
@@ -380,8 +382,8 @@ impl State {
         }
     }
 
-    /// Counts a restart of one child. Where it is one too many, or it was set aside and has not run for long enough since: how many times in a row that was
-    /// before.
+    /// Counts a restart of one child. Where it is one too many, or it was set aside and has not run for long enough
+    /// since: how many times in a row that was before.
     fn count_alone(&mut self, key: ChildKey, now: Duration) -> Option<u32> {
         let fresh = self.window.fresh();
         let child = self.children.get_mut(key)?;

@@ -79,7 +79,8 @@ pub enum ChildError {
         /// Its name.
         child: ChildId,
     },
-    /// It is on its way down, or up for somebody who waits for it, and the supervisor cannot become what was wanted meanwhile.
+    /// It is on its way down, or up for somebody who waits for it, and the supervisor cannot become what was wanted
+    /// meanwhile.
     #[error("child {child} is about to stop, or to start for somebody who waits for that")]
     Unsettled {
         /// Its name.

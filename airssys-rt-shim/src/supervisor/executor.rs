@@ -157,8 +157,8 @@ impl Executor {
         }
     }
 
-    /// Where there are children of an incarnation before this one, which panicked or was killed: sees to it that they are gone, in a task of its own, and
-    /// begins after that. Whether there are any.
+    /// Where there are children of an incarnation before this one, which panicked or was killed: sees to it that they
+    /// are gone, in a task of its own, and begins after that. Whether there are any.
     fn bury_orphans(&self, myself: &ActorRef<SupervisorMsg>) -> bool {
         let orphans = self.live_actors.cells();
         if orphans.is_empty() {

@@ -41,7 +41,8 @@ pub enum AutoShutdown {
     All,
 }
 
-/// How long to wait before a child is started again: `initial`, then `factor` times as long for each failure in a row, at most `max`.
+/// How long to wait before a child is started again: `initial`, then `factor` times as long for each failure in a row,
+/// at most `max`.
 ///
 /// Waiting holds up nobody else, and a stop ends it. Restarts that wait count towards the intensity like any other.
 ///
@@ -91,12 +92,13 @@ impl Backoff {
 /// What happens when children end more often than the intensity bears.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Beyond {
-    /// Restarts are counted together, and the supervisor gives up: it stops its children and ends. OTP's way, and the default.
+    /// Restarts are counted together, and the supervisor gives up: it stops its children and ends. OTP's way, and the
+    /// default.
     #[default]
     GiveUp,
-    /// Restarts are counted for each child by itself, and one that ends too often is set aside alone: it is started again after a back-off, which grows
-    /// each time until it has run for `reset_after`. Its siblings go on, and the supervisor never gives up over it. For children that concern only
-    /// themselves, so not for a strategy with groups.
+    /// Restarts are counted for each child by itself, and one that ends too often is set aside alone: it is started
+    /// again after a back-off, which grows each time until it has run for `reset_after`. Its siblings go on, and the
+    /// supervisor never gives up over it. For children that concern only themselves, so not for a strategy with groups.
     SetAside(Backoff),
 }
 

@@ -1,8 +1,8 @@
-//! What a key or a child begins with that comes to its place: which release, and what is to be known of the states there.
-//! Pure, as `decide.rs` is, whose events decide about those who are there already.
+//! What a key or a child begins with that comes to its place: which release, and what is to be known of the states
+//! there. Pure, as `decide.rs` is, whose events decide about those who are there already.
 //!
-//! Invariant: while no deployment is under way, all begin with the release that is there. What the states of one were that
-//! sleeps is not lost before the release that brought them over is there for good.
+//! Invariant: while no deployment is under way, all begin with the release that is there. What the states of one were
+//! that sleeps is not lost before the release that brought them over is there for good.
 
 use std::collections::HashMap;
 

@@ -78,8 +78,8 @@ pub(crate) struct Tuning {
 }
 
 impl Tuning {
-    /// Those who are awake beyond a smaller bound leave as soon as they are idle and others wait. Those who are there stop
-    /// as they were to when they came.
+    /// Those who are awake beyond a smaller bound leave as soon as they are idle and others wait. Those who are there
+    /// stop as they were to when they came.
     pub(crate) async fn take(
         &self,
         multiplicity: Multiplicity,

@@ -2,13 +2,13 @@
 //! the idle ones to sleep; children that guests spawn, and tells those who monitor them.
 //!
 //! The actors are children of a dynamic supervisor. A key is transient: one that falls asleep ends normally and is
-//! forgotten by it. One that crashes is started again and counts; one that crashes too often is set aside alone, with its
-//! messages. Who comes while the supervisor does not run, because the mesh starts or the supervisor does again, waits for
-//! it. Nobody waits for the controller, and it decides nothing about messages.
+//! forgotten by it. One that crashes is started again and counts; one that crashes too often is set aside alone, with
+//! its messages. Who comes while the supervisor does not run, because the mesh starts or the supervisor does again,
+//! waits for it. Nobody waits for the controller, and it decides nothing about messages.
 //!
-//! Invariants: as many keys are awake as may be while others wait for a place, and whoever is idle then leaves. One that
-//! is set aside takes nobody's place; while it comes back there may be one more. A child that was spawned waits for the
-//! supervisor, is known to it, or is gone, and who monitors it is told.
+//! Invariants: as many keys are awake as may be while others wait for a place, and whoever is idle then leaves. One
+//! that is set aside takes nobody's place; while it comes back there may be one more. A child that was spawned waits
+//! for the supervisor, is known to it, or is gone, and who monitors it is told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
@@ -377,7 +377,8 @@ impl Controller {
     }
 }
 
-/// A child will not be started again; `reason` is why, where it is not known better. Only the first time says something.
+/// A child will not be started again; `reason` is why, where it is not known better. Only the first time says
+/// something.
 fn gone(mesh: &Mesh, roster: &Roster, child: &Arc<Place>, reason: DownReason) {
     mesh.child_is_gone(child, reason, || roster.leave(child.address()));
 }

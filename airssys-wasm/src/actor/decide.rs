@@ -46,8 +46,8 @@ pub(super) enum Event<R, S> {
     TookOver { next: R, probation: Probation<R>, saved: S },
     /// The release that is there has taken over from itself, better compiled.
     TookOverFromItself(R),
-    /// This release is to come back, in a place where somebody gives way to it or nobody is. Whether the turns since its
-    /// states were `saved` are discarded, as a person wants it.
+    /// This release is to come back, in a place where somebody gives way to it or nobody is. Whether the turns since
+    /// its states were `saved` are discarded, as a person wants it.
     GoesBack { next: R, saved: S, discard: bool },
     /// The states are about to be put back to the first of these for that, and are the second now.
     Discards { to: S, was: S },

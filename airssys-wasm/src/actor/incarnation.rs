@@ -113,8 +113,8 @@ impl ComponentActor {
         Ok(())
     }
 
-    /// Puts the states back to what they are to be before anything serves here. Where this incarnation ends over it, the
-    /// next one does it again: the place says so.
+    /// Puts the states back to what they are to be before anything serves here. Where this incarnation ends over it,
+    /// the next one does it again: the place says so.
     pub(super) async fn put_back_owed(&mut self) -> Result<(), Crash> {
         while let Some((states, discarded)) = self.live.owed() {
             if let Some(durable) = &self.identity.service.durable {

@@ -81,8 +81,8 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
-    /// While a swap goes on that somebody has ordered: whether another release serves since. Whoever ordered it tells of
-    /// that.
+    /// While a swap goes on that somebody has ordered: whether another release serves since. Whoever ordered it tells
+    /// of that.
     ordered: Option<bool>,
     /// Whether messages wait until a person has decided.
     suspended: bool,

@@ -81,8 +81,8 @@ pub(super) struct Past<S> {
     before: S,
     /// The schema of the release before that one: where a state that nobody has written to yet goes back to.
     schema: Option<u32>,
-    /// Whether the release that is there for good was put in where nobody was, and nobody has begun with it: it may have
-    /// been tried on other states than it finds.
+    /// Whether the release that is there for good was put in where nobody was, and nobody has begun with it: it may
+    /// have been tried on other states than it finds.
     is_unread: bool,
     /// What the states are put back to before anything serves here, whichever release it is. Nothing where they are as
     /// they are to be.

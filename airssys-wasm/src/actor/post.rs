@@ -28,7 +28,8 @@ impl std::fmt::Debug for Post {
 }
 
 impl Post {
-    /// Whether nobody will run here any more by himself: this one ended for good, or fell asleep, or the service takes no messages any more.
+    /// Whether nobody will run here any more by himself: this one ended for good, or fell asleep, or the service takes
+    /// no messages any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.live.is_gone() || self.live.serving().identity.mailbox.is_closed()
     }
@@ -54,8 +55,8 @@ impl Post {
         Ok(())
     }
 
-    /// Says what the next incarnation starts with, and what the states were before the release that served. Whoever runs
-    /// goes on with that after its turn.
+    /// Says what the next incarnation starts with, and what the states were before the release that served. Whoever
+    /// runs goes on with that after its turn.
     pub(crate) fn put_back(&self, before: &Arc<Serving>, saved: Before) {
         self.live.put_back(before, saved);
         let _none_runs = self.start.control(Control::Offered);

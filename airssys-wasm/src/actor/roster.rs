@@ -1,7 +1,7 @@
 //! The actors of a service that come and go: who is there, and what the others begin with when they come.
 //!
-//! What those begin with is decided in `arrivals.rs`. It is under one lock with who is there, so that a deployment misses
-//! nobody.
+//! What those begin with is decided in `arrivals.rs`. It is under one lock with who is there, so that a deployment
+//! misses nobody.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,8 +86,8 @@ impl Roster {
         self.lock().arrivals.release().clone()
     }
 
-    /// Lets the keys of a share, in ten-thousandths, wake with something else from now on, and one that is known where the
-    /// share has none; those of them who are awake with what was before.
+    /// Lets the keys of a share, in ten-thousandths, wake with something else from now on, and one that is known where
+    /// the share has none; those of them who are awake with what was before.
     pub(crate) fn let_in(&self, next: &Waking, size: u32) -> Vec<Arc<Post>> {
         // Keys may be many: those who wake do not wait for it.
         let looked_at = self.lock().arrivals.grown(size);
@@ -104,8 +104,8 @@ impl Roster {
         awake
     }
 
-    /// How many of those that are known, awake or with a state, wake with what is deployed, and how many are known. Goes
-    /// through all keys: not for a thread of the runtime's.
+    /// How many of those that are known, awake or with a state, wake with what is deployed, and how many are known.
+    /// Goes through all keys: not for a thread of the runtime's.
     pub(crate) fn share(&self) -> (usize, usize) {
         let Some(share) = self.lock().arrivals.share() else { return (0, 0) };
         let mut known = self.known(&share);
@@ -156,8 +156,8 @@ impl Roster {
         (awakened.arrivals.release().clone(), awakened.serving().cloned().collect())
     }
 
-    /// Lets all wake with a release that was there before, and with the states from then; those who are awake with another
-    /// one. The others are [`Roster::returning`].
+    /// Lets all wake with a release that was there before, and with the states from then; those who are awake with
+    /// another one. The others are [`Roster::returning`].
     pub(crate) fn restore(&self, before: &Waking) -> Vec<Arc<Post>> {
         let mut awakened = self.lock();
         awakened.arrivals.restore(before.clone());
@@ -187,8 +187,8 @@ impl Roster {
         awake.chain(awakened.arrivals.saved()).filter(|saved| !saved.is_empty()).collect()
     }
 
-    /// One actor for each schema that there are states in, the one with the first key, as if the release served it; where
-    /// nothing is stored, one with a key that is nobody's.
+    /// One actor for each schema that there are states in, the one with the first key, as if the release served it;
+    /// where nothing is stored, one with a key that is nobody's.
     pub(crate) fn samples(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Vec<Serving> {
         let Some(keyed) = self.service.directory.on_demand() else { return Vec::new() };
         let mut keys = BTreeMap::<u32, String>::new();
@@ -217,8 +217,8 @@ impl Roster {
         Serving { template: Arc::clone(template), identity: identity(&self.mesh, &self.service, own, 0, terms) }
     }
 
-    /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way; who
-    /// is awake.
+    /// Lets those wake with the better compiled one who would wake with the other, where no deployment is under way;
+    /// who is awake.
     pub(crate) fn improve(&self, hasty: &Arc<Template>, better: &Arc<Template>) -> Vec<Arc<Post>> {
         let mut awakened = self.lock();
         let release = awakened.arrivals.release_mut();
@@ -290,8 +290,8 @@ impl Roster {
         self.lock().serving().cloned().collect()
     }
 
-    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations. That, and what serves
-    /// in its place.
+    /// Lets an actor begin, with what they wake with now. `make` makes what starts its incarnations. That, and what
+    /// serves in its place.
     pub(super) fn enter(
         &self,
         own: Arc<Place>,

@@ -1,7 +1,7 @@
 //! The part of a service's keys, or children, that has a new release while the rest has the old one.
 //!
-//! Invariant: a key that is in a share is in each larger share too. A share has at least one of the keys that are known,
-//! where there are any.
+//! Invariant: a key that is in a share is in each larger share too. A share has at least one of the keys that are
+//! known, where there are any.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

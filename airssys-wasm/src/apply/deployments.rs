@@ -61,7 +61,8 @@ impl Hosted {
         self.check_runs(service)?;
         let pending = self.pending(lock, options.clone());
         let (runtime, keep, name) = (Handle::current(), self.desired.records().keep(), service.to_owned());
-        // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance to make.
+        // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance
+        // to make.
         let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
             match refused.into_iter().next() {
                 Some(refused) => Err(refused),
@@ -174,8 +175,8 @@ impl Hosted {
         }
     }
 
-    /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would take long and nothing is measured. What
-    /// is done with it `then` is done where it was compiled.
+    /// Compiles a release for the place of the live one and compares the two; by the baseline compiler where it would
+    /// take long and nothing is measured. What is done with it `then` is done where it was compiled.
     async fn prepare<T: Send + 'static>(
         &self,
         service: &str,

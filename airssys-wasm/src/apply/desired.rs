@@ -1,4 +1,5 @@
-//! What is to run of a mesh, and where that is written down: the topology in force, what was deployed, and what an operator stopped.
+//! What is to run of a mesh, and where that is written down: the topology in force, what was deployed, and what an
+//! operator stopped.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -38,8 +38,8 @@ pub enum Fate {
 /// A key whose value is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// The key as in the reference of the topology, such as `mailbox.capacity`. `actors` stands for `instances`, `partitioned` and `keyed`, `children` for
-    /// the order of a supervisor's children.
+    /// The key as in the reference of the topology, such as `mailbox.capacity`. `actors` stands for `instances`,
+    /// `partitioned` and `keyed`, `children` for the order of a supervisor's children.
     pub key: String,
     /// What it is.
     pub from: String,
@@ -136,7 +136,8 @@ fn parting(node: &ServiceNode, most: Duration) -> Vec<String> {
     std::iter::once(drained).chain(state.map(str::to_owned)).collect()
 }
 
-/// How long a service that is to stop may handle what waits for it: as long as it may take to stop, and never longer than the whole mesh may.
+/// How long a service that is to stop may handle what waits for it: as long as it may take to stop, and never longer
+/// than the whole mesh may.
 pub(crate) fn drain_time(shutdown: Shutdown, most: Duration) -> Duration {
     match shutdown {
         Shutdown::BrutalKill => Duration::ZERO,

@@ -1,7 +1,8 @@
 //! What is to run, what runs, and how the one becomes the other: a start is an apply from nothing.
 //!
-//! What is in force is written down in the data folder, so that it outlives the process ([`in_force`]). It becomes another one in one step, when all of it
-//! has come about: whoever is cut off before is back at the old one at the next start, whoever is cut off after has the new one.
+//! What is in force is written down in the data folder, so that it outlives the process ([`in_force`]). It becomes
+//! another one in one step, when all of it has come about: whoever is cut off before is back at the old one at the next
+//! start, whoever is cut off after has the new one.
 //!
 //! `difference` compares, without I/O; `desired` is what is to run, and `record` and `stopped` write it down, with what
 //! was deployed, in one log; `actual` is what runs. `prepare` finds what is wrong with an apply, and `start` with a

@@ -169,8 +169,8 @@ impl Hosted {
         Ok(Prepared { plan, change, record, announced })
     }
 
-    /// Compiles what will serve where something else does now, and gives what will serve under other rules a template of its own, since a deployment
-    /// knows releases apart by that.
+    /// Compiles what will serve where something else does now, and gives what will serve under other rules a template
+    /// of its own, since a deployment knows releases apart by that.
     async fn load_next(
         &self,
         target: &Topology,
@@ -221,8 +221,8 @@ impl Hosted {
     }
 }
 
-/// The topology with the releases that will serve: where it names the same one as before and another one was deployed since, that one stays. Which ones
-/// those are.
+/// The topology with the releases that will serve: where it names the same one as before and another one was deployed
+/// since, that one stays. Which ones those are.
 fn with_deployed(
     before: &Topology,
     topology: &Topology,

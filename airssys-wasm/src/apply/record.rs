@@ -1,7 +1,8 @@
 //! Which topology is in force, written down in the data folder.
 //!
-//! Before an apply changes anything, its intent is on disk; when all of it has come about, one write makes it the topology in force. What the deployments'
-//! own records have to say then is in that write too, and is done after it, as often as it takes.
+//! Before an apply changes anything, its intent is on disk; when all of it has come about, one write makes it the
+//! topology in force. What the deployments' own records have to say then is in that write too, and is done after it, as
+//! often as it takes.
 //!
 //! Invariant: damage is told; what is said to be in force was started, or applied, as a whole.
 
@@ -50,7 +51,8 @@ pub(super) struct Written {
     format: u32,
     pub(super) since: String,
     pub(super) topology: String,
-    /// What serves each service whose release is kept, so that it can be started again where its path is gone. Records of deployments count for more.
+    /// What serves each service whose release is kept, so that it can be started again where its path is gone. Records
+    /// of deployments count for more.
     #[serde(default, deserialize_with = "unique::map")]
     served: BTreeMap<String, Served>,
     /// Whether a host runs with it, or was killed.
@@ -101,8 +103,8 @@ pub(crate) struct Unsettled {
 }
 
 impl Unsettled {
-    /// What is to be said of a service that another release serves. One that was found by a path and is not kept may be built anew there, so that the topology
-    /// alone says which it is; another one never changes, and has a way back.
+    /// What is to be said of a service that another release serves. One that was found by a path and is not kept may be
+    /// built anew there, so that the topology alone says which it is; another one never changes, and has a way back.
     pub(crate) fn of(service: &str, from: Source, to: Source) -> Self {
         let live = to.is_for_good().then_some((from, to));
         Self { service: service.to_owned(), live }
@@ -142,8 +144,8 @@ impl Ledger {
         self.log.file().unwrap_or_default()
     }
 
-    /// Decides about an apply that was cut off: what state on disk is written in says whether there is a way back. The schema is part of the commit that
-    /// brought the state over, so it cannot lie.
+    /// Decides about an apply that was cut off: what state on disk is written in says whether there is a way back. The
+    /// schema is part of the commit that brought the state over, so it cannot lie.
     pub(super) fn decide(&self, data: &Path) -> Result<Option<CutOff>, InForceError> {
         let Some(next) = self.lock().as_ref().and_then(|written| written.next.clone()) else { return Ok(None) };
         let mut finished = false;

@@ -68,7 +68,8 @@ pub(super) fn recover<'a>(
     failed.map_or(Ok(Recovered { topology: Cow::Owned(topology), records, ledger, recoveries }), Err)
 }
 
-/// The releases that served before those that are live, as far as they can be had: without one there is no way back, and nothing else is wrong.
+/// The releases that served before those that are live, as far as they can be had: without one there is no way back,
+/// and nothing else is wrong.
 pub(super) async fn previous(
     engines: &Arc<Engines>,
     topology: &Topology,
@@ -138,8 +139,8 @@ fn is_at_its_path(named: &Release, digest: &str, release: &Release) -> bool {
     named.manifest == release.manifest && (named.seal.is_some() || bytes())
 }
 
-/// Lets the release serve that served last by the path of the topology: where it is gone, and where the host was killed and something else is there now. After
-/// an end in order, what is at the path is what is meant.
+/// Lets the release serve that served last by the path of the topology: where it is gone, and where the host was killed
+/// and something else is there now. After an end in order, what is at the path is what is meant.
 fn resume_service(
     node: &mut ServiceNode,
     Served { named, live }: &Served,
@@ -173,8 +174,8 @@ fn resume_service(
     Ok(())
 }
 
-/// Keeps the bytes of what serves from a path, so that the next start has them whatever becomes of that. Where that cannot be, such as on a full disk, it
-/// serves all the same. Each is held, by service.
+/// Keeps the bytes of what serves from a path, so that the next start has them whatever becomes of that. Where that
+/// cannot be, such as on a full disk, it serves all the same. Each is held, by service.
 pub(super) async fn keep_all<'a>(
     topology: Cow<'a, Topology>,
     keep: Option<Arc<Keep>>,

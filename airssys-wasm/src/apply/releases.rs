@@ -26,8 +26,8 @@ impl Deployable {
         Source::new(&self.node.release, self.template.digest())
     }
 
-    /// The same, with its bytes in the data folder, where there is one: so it can be started again whatever becomes of its path. Reads and writes files: not
-    /// for a runtime's thread.
+    /// The same, with its bytes in the data folder, where there is one: so it can be started again whatever becomes of
+    /// its path. Reads and writes files: not for a runtime's thread.
     pub(super) fn kept(self, keep: Option<&Keep>) -> Result<Self, StoreError> {
         let Some(keep) = keep.filter(|_| self.node.release.seal.is_none()) else { return Ok(self) };
         let (release, hold) = keep.take(&self.node.release, self.template.digest())?;
@@ -53,8 +53,8 @@ pub(super) struct Releases {
     pub(super) live: Deployable,
     /// Kept ready, so that the way back is as short as the way there.
     pub(super) previous: Option<Deployable>,
-    /// Its last deployments, the youngest last, [`FOLLOWED`] at most: whoever follows one is told how it ended, also when
-    /// others have begun since.
+    /// Its last deployments, the youngest last, [`FOLLOWED`] at most: whoever follows one is told how it ended, also
+    /// when others have begun since.
     pub(super) deployments: VecDeque<Deployment>,
     /// Whether one is under way, or about to be.
     pub(super) taken: bool,

@@ -54,7 +54,8 @@ impl Default for StartOptions {
     }
 }
 
-/// Ends the events of a start that fails, or is given up, and does nothing where it goes well: then they end with the mesh.
+/// Ends the events of a start that fails, or is given up, and does nothing where it goes well: then they end with the
+/// mesh.
 struct Trying(Option<Arc<Events>>);
 
 impl Drop for Trying {

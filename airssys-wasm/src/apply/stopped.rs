@@ -75,7 +75,8 @@ impl Stops {
         Ok(told)
     }
 
-    /// Says that a service is stopped, or that it is not any more. After this it is on disk. Waits for the disk: not for a runtime's thread.
+    /// Says that a service is stopped, or that it is not any more. After this it is on disk. Waits for the disk: not
+    /// for a runtime's thread.
     pub(super) fn set(&self, service: &str, is_stopped: bool) -> Result<(), StopsError> {
         let mut stopped = self.lock().clone();
         let is_new = match is_stopped {

@@ -1,5 +1,5 @@
-//! A release that the baseline compiler compiled is compiled again, by the optimizing one, while it serves. It then takes
-//! over from itself.
+//! A release that the baseline compiler compiled is compiled again, by the optimizing one, while it serves. It then
+//! takes over from itself.
 //!
 //! Invariant: no memory is lost over it. An instance that hands nothing over, and whose release does not say that its
 //! memory is a cache, stays; whoever starts in its place next starts with the better code.

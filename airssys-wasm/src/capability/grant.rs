@@ -28,7 +28,8 @@ pub(crate) struct FileGrant {
     pub(crate) host: PathBuf,
     /// What may be done with it.
     pub(crate) access: Access,
-    /// What may be in it for a guest to write more, in bytes; default 1 GiB. Each file, folder and link counts 4 KiB and its size.
+    /// What may be in it for a guest to write more, in bytes; default 1 GiB. Each file, folder and link counts 4 KiB
+    /// and its size.
     pub(crate) max_bytes: u64,
     /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
     pub(crate) held: Held,
@@ -61,7 +62,8 @@ impl PartialEq for Held {
 
 impl Eq for Held {}
 
-/// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address that is connected to.
+/// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address
+/// that is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketAddress {
     /// The address; none for any.
@@ -74,7 +76,8 @@ impl SocketAddress {
     /// Whether it covers `address`.
     #[must_use]
     pub(crate) fn matches(&self, address: SocketAddr) -> bool {
-        // One form of both: an IPv4 address in IPv6 clothes is that IPv4 address. Flow and scope are no part of who is meant.
+        // One form of both: an IPv4 address in IPv6 clothes is that IPv4 address. Flow and scope are no part of who is
+        // meant.
         self.ip.is_none_or(|ip| ip.to_canonical() == address.ip().to_canonical())
             && self.port.is_none_or(|port| port == address.port())
     }

@@ -1,7 +1,8 @@
 //! Who may do what: deny by default.
 //!
-//! A release *requests* in its `Component.toml`, the operator *grants* in the topology, and only what both name is allowed.
-//! Everything here is a pure decision: no I/O, no clock, no async. What cannot be parsed is an error, never an allowance.
+//! A release *requests* in its `Component.toml`, the operator *grants* in the topology, and only what both name is
+//! allowed. Everything here is a pure decision: no I/O, no clock, no async. What cannot be parsed is an error, never an
+//! allowance.
 
 mod baseline;
 mod grant;

@@ -27,8 +27,8 @@ impl Policy {
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
     ///
-    /// A subscription's target is itself a pattern. It is allowed where the same text was requested and granted, or where it has no star
-    /// and both cover it: a star is never wider than the grant.
+    /// A subscription's target is itself a pattern. It is allowed where the same text was requested and granted, or
+    /// where it has no star and both cover it: a star is never wider than the grant.
     #[must_use]
     pub(crate) fn allows(&self, operation: Operation, target: &str) -> bool {
         let (requested, granted) = self.rules(operation);

@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 use super::{ConfigError, Source};
 use crate::schema::OutOfRange;
 
-/// A number of a file that is outside of its range, with its place: in these tables of the file, or of the entry of a list that has this name.
+/// A number of a file that is outside of its range, with its place: in these tables of the file, or of the entry of a
+/// list that has this name.
 pub(crate) fn out_of_range(
     source: &Source,
     named: Option<(&str, &str)>,

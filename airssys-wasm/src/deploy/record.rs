@@ -1,6 +1,8 @@
-//! What is known of the deployments of a service: which release serves it, which one did before, and what is under way. Pure.
+//! What is known of the deployments of a service: which release serves it, which one did before, and what is under way.
+//! Pure.
 //!
-//! A host that finds an intent without an end was killed over it: what the state on disk is written in says which release it belongs to ([`decide`]).
+//! A host that finds an intent without an end was killed over it: what the state on disk is written in says which
+//! release it belongs to ([`decide`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -192,11 +194,12 @@ pub(super) fn undecided(all: &HashMap<String, Record>) -> Option<&str> {
     all.iter().find(lost).map(|(service, _)| service.as_str())
 }
 
-/// What becomes of the deployments that were cut off, given the schemas that states on disk are in, by service. Pure. Those that decide about others of
-/// their set come first, and have to be written first.
+/// What becomes of the deployments that were cut off, given the schemas that states on disk are in, by service. Pure.
+/// Those that decide about others of their set come first, and have to be written first.
 ///
-/// The schema is part of the commit that brought a state over, so it cannot lie; and a release that has begun to bring states over can always bring over the
-/// rest. Of a set all are live or none: all where one is, or has brought states over, even where others had gone back before the host was killed.
+/// The schema is part of the commit that brought a state over, so it cannot lie; and a release that has begun to bring
+/// states over can always bring over the rest. Of a set all are live or none: all where one is, or has brought states
+/// over, even where others had gone back before the host was killed.
 pub(super) fn decide(all: &HashMap<String, Record>, schemas: impl Fn(&str) -> Vec<u32>) -> Vec<(String, Ending)> {
     let brought_over: BTreeSet<&str> = all
         .iter()

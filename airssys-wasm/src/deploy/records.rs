@@ -110,7 +110,8 @@ impl Records {
         self.keep.clone()
     }
 
-    /// Forgets the bytes that no start needs any more, and nobody who runs; `others` are needed too, where their services have no record.
+    /// Forgets the bytes that no start needs any more, and nobody who runs; `others` are needed too, where their
+    /// services have no record.
     pub(crate) fn sweep(&self, others: &BTreeMap<String, Source>) {
         let Some(keep) = &self.keep else { return };
         let needed = {

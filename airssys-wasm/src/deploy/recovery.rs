@@ -43,7 +43,8 @@ pub enum Recovery {
         service: String,
         /// What serves.
         live: Source,
-        /// Another service of its set, which keeps its new release; none where it is that the state on disk is in the schema of the release.
+        /// Another service of its set, which keeps its new release; none where it is that the state on disk is in the
+        /// schema of the release.
         with: Option<String>,
     },
     /// An operator stopped the service, and it stays stopped.

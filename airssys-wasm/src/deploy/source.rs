@@ -18,7 +18,8 @@ pub struct Source {
     pub digest: String,
     /// The schema that it keeps its state in.
     pub schema: u32,
-    /// What the data folder keeps of it, so that it is found whatever lies at its path; none where it was published, or nothing is kept.
+    /// What the data folder keeps of it, so that it is found whatever lies at its path; none where it was published, or
+    /// nothing is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<Description>,
 }

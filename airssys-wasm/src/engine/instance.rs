@@ -2,8 +2,8 @@
 //!
 //! # Hot path
 //!
-//! [`Instance::handle`]: set the epoch deadline, lower the message, run, lift the answer. In the async lane the turn's deadline costs nothing until the guest
-//! first yields; only then a timer is made.
+//! [`Instance::handle`]: set the epoch deadline, lower the message, run, lift the answer. In the async lane the turn's
+//! deadline costs nothing until the guest first yields; only then a timer is made.
 //!
 //! Invariant: after a crash nothing of the store is used again.
 
@@ -54,9 +54,9 @@ pub(crate) struct Instance {
     budget_ticks: u64,
 }
 
-/// Calls an optional export in whichever lane the instance is, with a fresh budget; where the lane can be cut off, until the deadline. None where there
-/// is no such export. The bindings of the lanes have other types, so the one text is compiled for each; `name = convert!(value)` makes a value of the
-/// lane's own type.
+/// Calls an optional export in whichever lane the instance is, with a fresh budget; where the lane can be cut off,
+/// until the deadline. None where there is no such export. The bindings of the lanes have other types, so the one text
+/// is compiled for each; `name = convert!(value)` makes a value of the lane's own type.
 macro_rules! call {
     ($self:ident, $deadline:expr, $export:ident,
      ($found:ident, $store:ident $(, $argument:ident = $convert:ident!($value:expr))?) => $call:expr) => {
@@ -179,7 +179,8 @@ impl Instance {
         }
     }
 
-    /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI, randomness.
+    /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI,
+    /// randomness.
     pub(crate) fn retune(&mut self, identity: &Arc<Identity>) {
         let limits = &identity.terms.limits;
         self.budget_ticks = limits.budget_ticks();
@@ -187,7 +188,8 @@ impl Instance {
         self.turn().identity = Arc::clone(identity);
     }
 
-    /// The stack that a call of the guest takes of the thread which makes it, in bytes. In the async lane it has one of its own.
+    /// The stack that a call of the guest takes of the thread which makes it, in bytes. In the async lane it has one of
+    /// its own.
     pub(crate) fn stack(&self) -> usize {
         match self.calls {
             Calls::Async { .. } => 0,
@@ -200,7 +202,8 @@ impl Instance {
         &mut self.store.data_mut().turn
     }
 
-    /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does so for `left`.
+    /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does
+    /// so for `left`.
     pub(crate) async fn handle(
         &mut self,
         envelope: &Envelope,
@@ -332,8 +335,9 @@ impl Instance {
     }
 }
 
-/// Runs a future, for `limit` at most, and until it is cut off. The clock starts when it first has to wait, which a busy guest does within a tick: a turn that neither waits nor takes a
-/// tick looks at no clock, and one that does not wait for longer than a tick sets no timer.
+/// Runs a future, for `limit` at most, and until it is cut off. The clock starts when it first has to wait, which a
+/// busy guest does within a tick: a turn that neither waits nor takes a tick looks at no clock, and one that does not
+/// wait for longer than a tick sets no timer.
 async fn bounded<T>(
     pulse: &Pulse,
     clock: &Clock,

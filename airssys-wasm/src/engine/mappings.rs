@@ -1,8 +1,8 @@
 //! How many instances the kernel's memory mappings allow.
 //!
-//! A live instance takes up to four mappings (its memory, its image, a guard, and the stack of the async lane). A process may have
-//! `vm.max_map_count` of them, and past that `mmap` fails in whoever asks next. So the engine counts instances and refuses the one too many with
-//! an error that says why.
+//! A live instance takes up to four mappings (its memory, its image, a guard, and the stack of the async lane). A
+//! process may have `vm.max_map_count` of them, and past that `mmap` fails in whoever asks next. So the engine counts
+//! instances and refuses the one too many with an error that says why.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Why this host cannot run a component: what the component has, what is allowed or known here, and what to do about it.
+//! Why this host cannot run a component: what the component has, what is allowed or known here, and what to do about
+//! it.
 
 use std::fmt;
 
@@ -95,7 +96,8 @@ pub enum Absence {
     },
 }
 
-/// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each import, each global.
+/// The most that the engine keeps for one instance, in bytes: a record for each function that is passed on, each
+/// import, each global.
 pub(super) const MOST_RECORDS: u64 = 8 << 20;
 
 const SMALLER: &str = "make it smaller, or part it into several components";

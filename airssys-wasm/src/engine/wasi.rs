@@ -1,9 +1,9 @@
 //! The inert baseline of WASI, and what grants fill in.
 //!
-//! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log lines; clocks, and randomness, as far as the topology
-//! leaves them. It is linked for every guest, because every tool chain imports more than its programs use; for the same
-//! reason its context is made when a guest first asks for something that needs it, unless there are folders to open,
-//! which may fail.
+//! Without a grant: no folder, every socket refused, no environment, no arguments, an empty input; output becomes log
+//! lines; clocks, and randomness, as far as the topology leaves them. It is linked for every guest, because every tool
+//! chain imports more than its programs use; for the same reason its context is made when a guest first asks for
+//! something that needs it, unless there are folders to open, which may fail.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,7 +94,8 @@ fn with_folders(identity: &Arc<Identity>, time: Time) -> Result<WasiCtx, Crash> 
     Ok(wasi.build())
 }
 
-/// A guest's stdout or stderr: whole lines become log lines. What is left without an end of line is written when the instance goes.
+/// A guest's stdout or stderr: whole lines become log lines. What is left without an end of line is written when the
+/// instance goes.
 struct GuestOutput {
     lines: Arc<Lines>,
 }

@@ -15,12 +15,13 @@ const OVERHEAD_BYTES: usize = size_of::<Event>() + 32;
 
 /// Something that happened in a mesh.
 ///
-/// As JSON it is one object: `number`, `at` (RFC 3339), `service`, `kind`, and what its kind has. Names and words in it are stable; a kind may get more
-/// fields, and there may be more kinds.
+/// As JSON it is one object: `number`, `at` (RFC 3339), `service`, `kind`, and what its kind has. Names and words in it
+/// are stable; a kind may get more fields, and there may be more kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// Its number: 1 for the first one of a mesh, and one more each time. Of two events, the one with the lower number was published first.
+    /// Its number: 1 for the first one of a mesh, and one more each time. Of two events, the one with the lower number
+    /// was published first.
     pub number: u64,
     /// When it was published.
     #[serde(with = "rfc3339")]
@@ -42,8 +43,8 @@ impl Event {
 
 /// What happened. Texts are one line each, in which nothing is obeyed by a terminal, and no longer than 1 KiB.
 ///
-/// An `actor` is called as in the tree: `shop`, `shop#1` for a member of a pool, `shop/alice` for that of a key; a supervisor by all names from the root
-/// down to it, such as `mesh/back`.
+/// An `actor` is called as in the tree: `shop`, `shop#1` for a member of a pool, `shop/alice` for that of a key; a
+/// supervisor by all names from the root down to it, such as `mesh/back`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -61,35 +62,39 @@ pub enum Happening {
         actor: String,
         /// Its incarnation.
         incarnation: u64,
-        /// `normal`, `shutdown`, `killed`, `panicked`, `failed`, or the word for the crash, such as `trap` or `out-of-memory`.
+        /// `normal`, `shutdown`, `killed`, `panicked`, `failed`, or the word for the crash, such as `trap` or
+        /// `out-of-memory`.
         reason: String,
         /// More about it, where there is more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
-    /// An actor or a supervisor is up again: its supervisor started it after it had ended, or a sibling of its group had.
+    /// An actor or a supervisor is up again: its supervisor started it after it had ended, or a sibling of its group
+    /// had.
     Restarted {
         /// Which one.
         actor: String,
         /// Its incarnation.
         incarnation: u64,
     },
-    /// An actor that comes and goes has ended too often, and is started again only after a while; what is sent to it waits.
+    /// An actor that comes and goes has ended too often, and is started again only after a while; what is sent to it
+    /// waits.
     SetAside {
         /// Which one.
         actor: String,
         /// How long that is, in milliseconds.
         for_ms: u64,
     },
-    /// A supervisor ends, since a child of it was to be started again once too often. What was above it decides what is next.
+    /// A supervisor ends, since a child of it was to be started again once too often. What was above it decides what is
+    /// next.
     GaveUp {
         /// The supervisor; the mesh itself where it is the root.
         supervisor: String,
         /// The child.
         child: String,
     },
-    /// Another release, or the same one with other settings, serves in the place of an actor from now on: it took over, went back, or stands in for another
-    /// one.
+    /// Another release, or the same one with other settings, serves in the place of an actor from now on: it took over,
+    /// went back, or stands in for another one.
     Swapped {
         /// The address of the actor; that of its service for a member of a pool.
         actor: String,
@@ -98,7 +103,8 @@ pub enum Happening {
     },
     /// A deployment has begun, or has come to another state.
     Deployment {
-        /// `switching`, with which it begins, `rehearsing`, `baking`, `probation`, `live`, `rolled-back` or `suspended`.
+        /// `switching`, with which it begins, `rehearsing`, `baking`, `probation`, `live`, `rolled-back` or
+        /// `suspended`.
         state: String,
         /// The release that is to serve.
         release: String,
@@ -150,8 +156,9 @@ pub enum Happening {
         /// Which grant or request is missing.
         missing: String,
     },
-    /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is published once a second at most; of what
-    /// stays full (`files`, `max_keys`, `subscriptions`) once, until there was room again.
+    /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is
+    /// published once a second at most; of what stays full (`files`, `max_keys`, `subscriptions`) once, until there was
+    /// room again.
     LimitReached {
         /// The key of the limit, such as `memory` or `mailbox`.
         limit: String,

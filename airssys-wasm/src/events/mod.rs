@@ -1,21 +1,25 @@
-//! What happens in a mesh that is rare and worth knowing: actors that start and end, releases that take over, messages that die, limits that are reached.
+//! What happens in a mesh that is rare and worth knowing: actors that start and end, releases that take over, messages
+//! that die, limits that are reached.
 //!
-//! Whoever publishes writes into a ring that is bounded in events and bytes. Where it is full, the oldest event gives way of the kind that has most of it
-//! (`ring.rs`): keys that wake and sleep all day push out each other, and not the deployment of the morning. Whoever reads has a place in it, and is told
-//! how many events of its kinds gave way before that. Nobody waits for a reader, and no reader for another one.
+//! Whoever publishes writes into a ring that is bounded in events and bytes. Where it is full, the oldest event gives
+//! way of the kind that has most of it (`ring.rs`): keys that wake and sleep all day push out each other, and not the
+//! deployment of the morning. Whoever reads has a place in it, and is told how many events of its kinds gave way before
+//! that. Nobody waits for a reader, and no reader for another one.
 //!
 //! # What it costs
 //!
-//! A turn that goes well publishes nothing. Where something is published, the event is allocated, and one lock is taken for a push, and for the drop of
-//! what has no room any more: the texts of an event are bounded, so that is little. A reader holds the same lock while it looks at 64 events at most, and
-//! takes references out, never copies. So the lock is held for about a microsecond, whoever holds it and whatever the reader does with what it read.
+//! A turn that goes well publishes nothing. Where something is published, the event is allocated, and one lock is taken
+//! for a push, and for the drop of what has no room any more: the texts of an event are bounded, so that is little. A
+//! reader holds the same lock while it looks at 64 events at most, and takes references out, never copies. So the lock
+//! is held for about a microsecond, whoever holds it and whatever the reader does with what it read.
 //!
 //! # Order
 //!
-//! Numbers are given under that lock, without gaps: the order of the ring is the order in which events were published, and times never run backwards as
-//! long as the clock does not. What one actor causes is published by that actor or by its supervisor: it is `started` or `restarted` before its first
-//! turn, and has `ended` before the next incarnation begins to start; what happens in its turns stands between. The states of one deployment stand in the
-//! order in which they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
+//! Numbers are given under that lock, without gaps: the order of the ring is the order in which events were published,
+//! and times never run backwards as long as the clock does not. What one actor causes is published by that actor or by
+//! its supervisor: it is `started` or `restarted` before its first turn, and has `ended` before the next incarnation
+//! begins to start; what happens in its turns stands between. The states of one deployment stand in the order in which
+//! they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
 
 mod event;
 mod reached;
@@ -67,8 +71,8 @@ impl Events {
         self.news.notify_waiters();
     }
 
-    /// Publishes that a service has reached a limit, unless that was published less than a second ago: it is counted then. That costs no allocation, since
-    /// whoever reaches a limit may do so again at once. Whether it was published.
+    /// Publishes that a service has reached a limit, unless that was published less than a second ago: it is counted
+    /// then. That costs no allocation, since whoever reaches a limit may do so again at once. Whether it was published.
     pub(crate) fn reach(&self, service: &str, limit: &'static str, detail: impl Display) -> bool {
         let times = self.reached.lock().unwrap_or_else(PoisonError::into_inner).count(service, limit, Instant::now());
         if let Some(times) = times {
@@ -99,12 +103,14 @@ impl Events {
 pub enum Heard {
     /// This happened.
     Event(Arc<Event>),
-    /// So many events of the kinds that are read gave way before they were: whoever reads was too slow for them, or came too late. They count whichever
-    /// service they were about. They stand before the next event that is told; some of them may stand before those that were told last.
+    /// So many events of the kinds that are read gave way before they were: whoever reads was too slow for them, or
+    /// came too late. They count whichever service they were about. They stand before the next event that is told; some
+    /// of them may stand before those that were told last.
     Lost(u64),
 }
 
-/// Reads the events of a mesh, from [`crate::Runtime::events`]. It holds up nobody, and keeps nothing alive but the ring.
+/// Reads the events of a mesh, from [`crate::Runtime::events`]. It holds up nobody, and keeps nothing alive but the
+/// ring.
 ///
 /// # Example
 ///
@@ -275,7 +281,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is published between two looks of a reader: what it is told and what it has lost are all events of its kind, once, in order.
+        /// Whatever is published between two looks of a reader: what it is told and what it has lost are all events of
+        /// its kind, once, in order.
         #[test]
         fn nothing_is_told_twice_or_left_out_unsaid(most in 1_usize..200, rounds in prop::collection::vec((0_usize..300, 0_usize..300), 1..8)) {
             let events = Events::new(most, 1 << 20);

@@ -1,5 +1,5 @@
-//! Limits that were reached a short while ago, so that whoever reaches one a million times a second is told of once. And what stays full, so that it is told
-//! of once until there was room again.
+//! Limits that were reached a short while ago, so that whoever reaches one a million times a second is told of once.
+//! And what stays full, so that it is told of once until there was room again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

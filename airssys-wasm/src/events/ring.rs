@@ -1,6 +1,8 @@
-//! The events that are kept: bounded together, and each kind apart, so that a frequent one does not push out a rare one.
+//! The events that are kept: bounded together, and each kind apart, so that a frequent one does not push out a rare
+//! one.
 //!
-//! Invariant: a class gives way only while it has more than an equal share of what there is room for, in events or in bytes.
+//! Invariant: a class gives way only while it has more than an equal share of what there is room for, in events or in
+//! bytes.
 
 use std::array;
 use std::cmp::Reverse;
@@ -9,7 +11,8 @@ use std::sync::Arc;
 
 use super::event::{Event, Happening, KINDS, Kind};
 
-/// The classes of events: each kind is one, and keys and children that come and go in order, which may be thousands a second, are two more.
+/// The classes of events: each kind is one, and keys and children that come and go in order, which may be thousands a
+/// second, are two more.
 const CLASSES: usize = KINDS.len() + 2;
 /// A key or a child has started.
 const CAME: usize = KINDS.len();
@@ -129,7 +132,8 @@ impl Ring {
         (self.kept, self.bytes)
     }
 
-    /// Makes the oldest event give way of the class that has most of what is short; of two that have as much, of the one whose oldest is older.
+    /// Makes the oldest event give way of the class that has most of what is short; of two that have as much, of the
+    /// one whose oldest is older.
     fn shrink(&mut self) {
         loop {
             let largest = match (self.kept > self.most, self.bytes > self.most_bytes) {
@@ -179,7 +183,8 @@ impl Passed {
             let mut lost = 0;
             for at in classes(kinds) {
                 let class = &ring.classes[at];
-                // What is lost of one class is told before what came after it of another one, and after what came before it.
+                // What is lost of one class is told before what came after it of another one, and after what came
+                // before it.
                 if self.0[at] < class.gone && class.last_gone < before {
                     lost += class.gone - std::mem::replace(&mut self.0[at], class.gone);
                 }

@@ -12,17 +12,18 @@ use crate::error::CallError;
 /// A verdict that is still to come, of a layer that asks somebody before it lets a message on.
 ///
 /// Whoever sends or calls waits for it: a call until its deadline, and then it has timed out; a send for the
-/// `reserve_timeout` of the topology, and then it is rejected in the layer's name. When the mesh is over, it is told that
-/// the service is stopped. Whoever goes away is not waited for: the future is dropped, and the layers are told that the
-/// message was discarded.
+/// `reserve_timeout` of the topology, and then it is rejected in the layer's name. When the mesh is over, it is told
+/// that the service is stopped. Whoever goes away is not waited for: the future is dropped, and the layers are told
+/// that the message was discarded.
 ///
-/// Nothing else can wait: a publication, a subscription, what is done to children, what the host brings to a mailbox, and
-/// everything in the sync lane. There nobody looks at the future: the message does not go on, and is rejected in the
-/// layer's name. [`Context::may_wait`](super::Context::may_wait) says before which it is, so that a layer can decide by
-/// what it knows already.
+/// Nothing else can wait: a publication, a subscription, what is done to children, what the host brings to a mailbox,
+/// and everything in the sync lane. There nobody looks at the future: the message does not go on, and is rejected in
+/// the layer's name. [`Context::may_wait`](super::Context::may_wait) says before which it is, so that a layer can
+/// decide by what it knows already.
 ///
-/// This wait is in no graph of who waits for whom. A layer that asks a service of the same mesh must let its own question
-/// pass, and that service must not call whoever it is asked about: else they wait for each other until the deadline.
+/// This wait is in no graph of who waits for whom. A layer that asks a service of the same mesh must let its own
+/// question pass, and that service must not call whoever it is asked about: else they wait for each other until the
+/// deadline.
 ///
 /// # Example
 ///

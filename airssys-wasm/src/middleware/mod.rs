@@ -1,11 +1,13 @@
 //! The dispatch stack: what every message passes, whoever sends it.
 //!
-//! Layers run by priority, highest first. [`Layer::before`] may let the message on, answer it, or turn it away; when its outcome is known,
-//! the layers that it came to are asked in reverse, [`Layer::on_error`] where it is an error, [`Layer::after`] always. Every answer is obeyed.
+//! Layers run by priority, highest first. [`Layer::before`] may let the message on, answer it, or turn it away; when
+//! its outcome is known, the layers that it came to are asked in reverse, [`Layer::on_error`] where it is an error,
+//! [`Layer::after`] always. Every answer is obeyed.
 //!
-//! A send's outcome is its acceptance by the mailbox, a call's the answer. What a turn asks for is let on or not when it asks, and its outcome is known
-//! when the turn commits or is discarded: then it is [`CallError::Discarded`]. What the host itself brings to a mailbox comes here as well, as
-//! [`Operation::Deliver`], where it is put in: the message of a timer, a notice that a child ended, each subscriber's copy of a publication.
+//! A send's outcome is its acceptance by the mailbox, a call's the answer. What a turn asks for is let on or not when
+//! it asks, and its outcome is known when the turn commits or is discarded: then it is [`CallError::Discarded`]. What
+//! the host itself brings to a mailbox comes here as well, as [`Operation::Deliver`], where it is put in: the message
+//! of a timer, a notice that a child ended, each subscriber's copy of a publication.
 //!
 //! A layer that has to wait for its verdict says so by [`Verdict::Later`]. Sends and calls wait for it, where whoever
 //! asks can wait. Nothing else does, and is turned away: see [`Later`].
@@ -15,7 +17,8 @@
 //! One virtual call a layer and hook; no allocation, no lock, and no await but for a layer that answers later. Bench
 //! rows `tell` and `ask` have it in them.
 //!
-//! Invariant: [`Layer::after`] is called once for each [`Layer::before`], with the context that was there, whatever becomes of the message.
+//! Invariant: [`Layer::after`] is called once for each [`Layer::before`], with the context that was there, whatever
+//! becomes of the message.
 
 mod authorize;
 mod deadline;
@@ -207,7 +210,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Its name in logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics) and 700 (trace).
+    /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics) and 700
+    /// (trace).
     fn priority(&self) -> i32;
 
     /// Before the message goes on. It may change the body. What it has to wait for it waits for in a [`Later`].
@@ -215,7 +219,8 @@ pub trait Layer: Send + Sync + 'static {
         Verdict::Continue
     }
 
-    /// When the outcome is final: once for each [`Layer::before`]. A message that is sent again is settled with its error, and begins anew.
+    /// When the outcome is final: once for each [`Layer::before`]. A message that is sent again is settled with its
+    /// error, and begins anew.
     fn after(&self, _context: &Context<'_>, _outcome: &Answer) {}
 
     /// When the outcome is an error, before it is final.

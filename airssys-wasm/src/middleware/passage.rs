@@ -24,8 +24,8 @@ pub(crate) struct Passage<'a> {
     waited: bool,
 }
 
-/// A message that the layers let on, put aside until its outcome is known: what its context has beside what is borrowed, which the one who put it aside
-/// says again. To be settled by [`Entry::passage`].
+/// A message that the layers let on, put aside until its outcome is known: what its context has beside what is
+/// borrowed, which the one who put it aside says again. To be settled by [`Entry::passage`].
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Entry {

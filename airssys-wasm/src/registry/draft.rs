@@ -25,8 +25,8 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// There is none; the manifest is wrong, or missing: a published release has a name and a version; the binary is no component, or none of the
-    /// world that the manifest names.
+    /// There is none; the manifest is wrong, or missing: a published release has a name and a version; the binary is no
+    /// component, or none of the world that the manifest names.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let Found { component, manifest, source } = Found::at(path)?;
         let Some(source) = source else {

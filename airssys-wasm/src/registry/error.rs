@@ -80,7 +80,8 @@ pub enum StoreError {
         /// The lock.
         path: PathBuf,
     },
-    /// A file that the data folder keeps of a release is not what was kept, and the same bytes are not where they came from.
+    /// A file that the data folder keeps of a release is not what was kept, and the same bytes are not where they came
+    /// from.
     #[error(
         "{} is damaged: {}, and should have that of its name",
         .file.display(), Has(.found)

@@ -1,13 +1,13 @@
-//! What serves from a path, kept in the data folder: its binary and its `Component.toml`, under their digests. So it can always be started again, whatever
-//! becomes of the path.
+//! What serves from a path, kept in the data folder: its binary and its `Component.toml`, under their digests. So it
+//! can always be started again, whatever becomes of the path.
 //!
 //! ```text
 //! DATA/kept/DIGEST.wasm    binaries, by their SHA-256
 //! DATA/kept/DIGEST.toml    descriptions
 //! ```
 //!
-//! It refuses to give out what is not what its name says: that is an error, unless the same bytes are still at the path. What is published is in the
-//! store already, and is not kept here.
+//! It refuses to give out what is not what its name says: that is an error, unless the same bytes are still at the
+//! path. What is published is in the store already, and is not kept here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -64,7 +64,8 @@ impl Keep {
         Self { folder: data.join(FOLDER), changing: Mutex::default() }
     }
 
-    /// Keeps a release that was found by a path, whose component has this digest, and holds it. Reads and writes files: not for a runtime's thread.
+    /// Keeps a release that was found by a path, whose component has this digest, and holds it. Reads and writes files:
+    /// not for a runtime's thread.
     ///
     /// # Errors
     ///
@@ -91,8 +92,8 @@ impl Keep {
         Ok((Release { kept: Some(kept), ..release.clone() }, hold))
     }
 
-    /// The release that was found at this path and has these digests, and no other one. What is damaged here is mended where the same bytes are still at the
-    /// path. Reads files: not for a runtime's thread.
+    /// The release that was found at this path and has these digests, and no other one. What is damaged here is mended
+    /// where the same bytes are still at the path. Reads files: not for a runtime's thread.
     ///
     /// # Errors
     ///
@@ -118,7 +119,8 @@ impl Keep {
         Ok(Release { description: Some(text.into()), kept: Some(kept), ..Release::of(component, manifest) })
     }
 
-    /// Removes what nobody needs and nobody holds; `needed` are the digests of binaries and descriptions. What cannot be removed now is left for the next time.
+    /// Removes what nobody needs and nobody holds; `needed` are the digests of binaries and descriptions. What cannot
+    /// be removed now is left for the next time.
     pub(crate) fn sweep(&self, needed: &BTreeSet<String>) -> Result<(), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         for name in files::names(&self.folder)? {

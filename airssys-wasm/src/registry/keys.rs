@@ -1,7 +1,7 @@
 //! Who vouches for a release: Ed25519 keys, signatures, and the question whether somebody who is trusted has signed.
 //!
-//! What is signed is a text of a kind of its own, over the digests of the binary and of the manifest. So a signature is for exactly one release, and
-//! no signature that was given for something else can stand for it.
+//! What is signed is a text of a kind of its own, over the digests of the binary and of the manifest. So a signature is
+//! for exactly one release, and no signature that was given for something else can stand for it.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};

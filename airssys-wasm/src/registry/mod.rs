@@ -1,4 +1,5 @@
-//! Releases: a component's binary and its `Component.toml`, found by a path, or published in a store under their digests.
+//! Releases: a component's binary and its `Component.toml`, found by a path, or published in a store under their
+//! digests.
 
 mod digest;
 mod draft;
@@ -81,7 +82,8 @@ impl Seal {
 }
 
 impl Release {
-    /// Finds a release: a folder with a `Component.toml`, or a `.wasm` file, whose description is then `NAME.toml` beside it, if there is one.
+    /// Finds a release: a folder with a `Component.toml`, or a `.wasm` file, whose description is then `NAME.toml`
+    /// beside it, if there is one.
     ///
     /// # Errors
     ///
@@ -95,7 +97,8 @@ impl Release {
         Self { component, manifest, seal: None, description: None, kept: None, gone: None }
     }
 
-    /// In the place of one that is not there, which is no error where what was live is known: see [`crate::topology::Topology::read_to_start`].
+    /// In the place of one that is not there, which is no error where what was live is known: see
+    /// [`crate::topology::Topology::read_to_start`].
     pub(crate) fn missing(path: PathBuf, why: ConfigError) -> Self {
         let manifest = Manifest::of_bare_file(&path);
         Self { gone: Some(Box::new(why)), ..Self::of(path, manifest) }
@@ -116,8 +119,8 @@ impl Release {
         self.seal.as_ref().map(|seal| seal.binary).or_else(|| self.kept.as_ref().map(|kept| kept.digest))
     }
 
-    /// Says to all processes that this release is needed for as long as the answer lives: [`Store::remove`] and [`Store::retention`] then spare it, and
-    /// so does the host that keeps it.
+    /// Says to all processes that this release is needed for as long as the answer lives: [`Store::remove`] and
+    /// [`Store::retention`] then spare it, and so does the host that keeps it.
     ///
     /// # Errors
     ///

@@ -6,10 +6,11 @@
 //! airssys mark 1 0000000000000007 SUM                    counter.json.mark
 //! ```
 //!
-//! The sum is over the names of the file and of its folder, the number, and the bytes of what is said. So a bit that fell over is noticed, and so is a file
-//! that lies in the place of another. The number rises with each write, and the mark beside the file has it too: an older copy, which fits together, is
-//! noticed by that. The mark is written after the file and never synced: after a power cut it may be older than the file, and is then worth less; it is
-//! never newer.
+//! The sum is over the names of the file and of its folder, the number, and the bytes of what is said. So a bit that
+//! fell over is noticed, and so is a file that lies in the place of another. The number rises with each write, and the
+//! mark beside the file has it too: an older copy, which fits together, is noticed by that. The mark is written after
+//! the file and never synced: after a power cut it may be older than the file, and is then worth less; it is never
+//! newer.
 //!
 //! A file without this frame, as still earlier versions wrote them, is read as it is. A file that is gone was
 //! forgotten, and that is no damage.
@@ -89,7 +90,8 @@ pub(crate) fn marked(path: &Path) -> Option<u64> {
     (sum == mark_sum(path, number)).then_some(number)
 }
 
-/// Marks that so much was written. Always of the same length, so a write that is cut off leaves a text with a wrong sum.
+/// Marks that so much was written. Always of the same length, so a write that is cut off leaves a text with a wrong
+/// sum.
 pub(crate) fn mark(path: &Path, number: u64) {
     let text = format!("{MARK} {number:016x} {:016x}\n", mark_sum(path, number));
     let written = || -> io::Result<()> {

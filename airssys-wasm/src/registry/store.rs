@@ -6,9 +6,10 @@
 //! DATA/releases/lock                         held by the one who changes something
 //! ```
 //!
-//! What is published never changes. A release is there when its record is, and that is written last; so a writer that is killed leaves a release or
-//! none, and blobs that nobody names, which the next change sweeps away. What is read is compared with its digest, and never given out where it
-//! differs. Readers take no lock and write nothing, so a data folder that cannot be written to can be read.
+//! What is published never changes. A release is there when its record is, and that is written last; so a writer that
+//! is killed leaves a release or none, and blobs that nobody names, which the next change sweeps away. What is read is
+//! compared with its digest, and never given out where it differs. Readers take no lock and write nothing, so a data
+//! folder that cannot be written to can be read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -102,12 +103,13 @@ impl Store {
         Ok(Self { folder })
     }
 
-    /// Publishes a release. Publishing the same again does nothing, but for adding signatures, and for mending a blob that was damaged.
+    /// Publishes a release. Publishing the same again does nothing, but for adding signatures, and for mending a blob
+    /// that was damaged.
     ///
     /// # Errors
     ///
-    /// The version is there with other bytes; its record is damaged; somebody else holds the lock; the file system refuses. Then the release is not
-    /// there, or as it was.
+    /// The version is there with other bytes; its record is damaged; somebody else holds the lock; the file system
+    /// refuses. Then the release is not there, or as it was.
     pub fn publish(&self, draft: &Draft) -> Result<Published, StoreError> {
         let lock = self.lock()?;
         self.sweep(&lock);
@@ -169,8 +171,8 @@ impl Store {
         }
     }
 
-    /// The release that a text names: `NAME@VERSION`, or `NAME` for the newest. A version such as `2.0.0-rc.1` is the newest only where there are no
-    /// others.
+    /// The release that a text names: `NAME@VERSION`, or `NAME` for the newest. A version such as `2.0.0-rc.1` is the
+    /// newest only where there are no others.
     ///
     /// # Errors
     ///
@@ -240,8 +242,8 @@ impl Store {
         }
     }
 
-    /// Removes a release, also one that is damaged. It is in use where the caller says so, such as for a rollback, or where a running mesh of any process
-    /// holds it.
+    /// Removes a release, also one that is damaged. It is in use where the caller says so, such as for a rollback, or
+    /// where a running mesh of any process holds it.
     ///
     /// # Errors
     ///
@@ -265,8 +267,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what nobody needs any more: of each name, the newest `keep` versions stay, those that were published within `keep_for`, those in use, and
-    /// what is damaged. Answers with those removed.
+    /// Removes what nobody needs any more: of each name, the newest `keep` versions stay, those that were published
+    /// within `keep_for`, those in use, and what is damaged. Answers with those removed.
     ///
     /// # Errors
     ///
@@ -328,7 +330,8 @@ impl Store {
         Ok(true)
     }
 
-    /// What was found may have been made by one who was killed before it was there for good: no record may name it before it is.
+    /// What was found may have been made by one who was killed before it was there for good: no record may name it
+    /// before it is.
     fn settle(&self) -> Result<(), StoreError> {
         let (blobs, index) = (self.blobs(), self.index());
         files::make_folder(&index)?;
@@ -423,7 +426,8 @@ impl Store {
         Ok(Release { seal: Some(seal), ..Release::of(component, manifest) })
     }
 
-    /// Removes what killed writers left: unfinished files, and blobs that no record names. What cannot be removed now is left for the next time.
+    /// Removes what killed writers left: unfinished files, and blobs that no record names. What cannot be removed now
+    /// is left for the next time.
     fn sweep(&self, _lock: &Lock) {
         if let Err(error) = self.try_sweep() {
             warn!(%error, "cannot remove what an earlier change of the releases left");

@@ -29,7 +29,8 @@ pub(crate) enum Caller<'a> {
     Host(Option<&'a (dyn Fn() + Sync)>),
 }
 
-/// Until when a caller waits, and when that was reckoned: a look at the clock is a twentieth of a whole call, so nobody takes another.
+/// Until when a caller waits, and when that was reckoned: a look at the clock is a twentieth of a whole call, so nobody
+/// takes another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Until {
     pub(crate) now: Instant,
@@ -140,7 +141,8 @@ impl Mesh {
         passage.has_waited().then(|| self.now(Arc::clone(target), key))
     }
 
-    /// The body for one passage of the stack. It is kept for another one only where a layer may ask for that, since sharing it is an allocation.
+    /// The body for one passage of the stack. It is kept for another one only where a layer may ask for that, since
+    /// sharing it is an allocation.
     fn passing(&self, body: &mut Bytes) -> Bytes {
         if self.stack.may_retry() { body.clone() } else { std::mem::take(body) }
     }
@@ -184,8 +186,8 @@ impl Mesh {
         }
     }
 
-    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never longer
-    /// than `reserve_timeout`. An actor that sleeps is run here where there is a `stack` for it, in bytes.
+    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never
+    /// longer than `reserve_timeout`. An actor that sleeps is run here where there is a `stack` for it, in bytes.
     async fn post(
         &self,
         target: &Arc<Place>,

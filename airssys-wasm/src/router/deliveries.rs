@@ -1,5 +1,5 @@
-//! What the host itself delivers: each subscriber's copy of a publication, what timers say, and notices. Each passes the
-//! dispatch stack once more, in the host's name, when it is put into its mailbox.
+//! What the host itself delivers: each subscriber's copy of a publication, what timers say, and notices. Each passes
+//! the dispatch stack once more, in the host's name, when it is put into its mailbox.
 
 use std::sync::Arc;
 
@@ -87,7 +87,8 @@ impl Mesh {
         let delivered = target.inbox.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
         let outcome = match delivered {
             Ok(()) => Ok(None),
-            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and monitors.
+            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and
+            // monitors.
             Err(NotSent::Full(envelope)) if target.inbox.mailbox().overflow() != Overflow::Refuse => {
                 let (mesh, entry) = (Arc::clone(self), passage.put_aside());
                 tokio::spawn(async move {

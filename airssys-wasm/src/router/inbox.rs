@@ -1,9 +1,10 @@
-//! The way to the mailbox of one place: takes room, puts a message in, gives what that pushes out to who buries it, and wakes who reads there.
+//! The way to the mailbox of one place: takes room, puts a message in, gives what that pushes out to who buries it, and
+//! wakes who reads there.
 //!
 //! # Hot path
 //!
-//! `Inbox::try_deliver`: the service's bound where it has one, the mailbox's permit and push, a look at the phase of an actor that may sleep. Bench rows
-//! `tell`, `ask`, `relay`.
+//! `Inbox::try_deliver`: the service's bound where it has one, the mailbox's permit and push, a look at the phase of an
+//! actor that may sleep. Bench rows `tell`, `ask`, `relay`.
 //!
 //! It refuses to decide what becomes of a message that does not fit: it hands it back.
 
@@ -47,7 +48,8 @@ impl Held {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// Room for so many bytes more; none where there are too many. Where there is nothing yet, there is room for anything.
+    /// Room for so many bytes more; none where there are too many. Where there is nothing yet, there is room for
+    /// anything.
     fn take(&self, bytes: usize) -> Option<Room> {
         Room::take_many(&self.bytes, bytes, self.most.load(Ordering::Relaxed))
     }
@@ -136,7 +138,8 @@ impl Inbox {
         }
     }
 
-    /// Whether nobody is awake there, nothing waits, and nobody has a way to the mailbox but who asks. It is not listed any more then.
+    /// Whether nobody is awake there, nothing waits, and nobody has a way to the mailbox but who asks. It is not listed
+    /// any more then.
     pub(super) fn nothing_comes(&mut self) -> bool {
         let is_asleep = self.sleeper.as_mut().is_some_and(Sleeper::unlist_alone);
         is_asleep && Arc::get_mut(&mut self.mailbox).is_some_and(|mailbox| mailbox.is_empty() && !mailbox.is_closed())
@@ -173,8 +176,9 @@ impl Inbox {
         self.pushed(pushed, bury)
     }
 
-    /// Puts a message in, waiting for room where the policy is to wait: until then, or for as long as it takes. An actor
-    /// that sleeps is run here where there is a `stack` for it, in bytes; so whoever says one is about to sleep itself.
+    /// Puts a message in, waiting for room where the policy is to wait: until then, or for as long as it takes. An
+    /// actor that sleeps is run here where there is a `stack` for it, in bytes; so whoever says one is about to sleep
+    /// itself.
     ///
     /// # Errors
     ///
@@ -213,7 +217,8 @@ impl Inbox {
         has_part && self.mailbox.overflow() == Overflow::Wait
     }
 
-    /// Takes room for a message of so many bytes. Where the policy is to wait, waits for it until then; with no such time it does not wait.
+    /// Takes room for a message of so many bytes. Where the policy is to wait, waits for it until then; with no such
+    /// time it does not wait.
     ///
     /// # Errors
     ///

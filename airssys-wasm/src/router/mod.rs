@@ -6,8 +6,9 @@
 //!
 //! # Hot path
 //!
-//! `Mesh::send` and `Mesh::call` from the host, `Mesh::reserve` and `Mesh::deliver` for turns: a hash look-up, the stack,
-//! one allocation for the envelope, the mailbox. A call adds a oneshot and a timer. Bench rows `tell`, `ask`, `relay`.
+//! `Mesh::send` and `Mesh::call` from the host, `Mesh::reserve` and `Mesh::deliver` for turns: a hash look-up, the
+//! stack, one allocation for the envelope, the mailbox. A call adds a oneshot and a timer. Bench rows `tell`, `ask`,
+//! `relay`.
 //!
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
@@ -248,8 +249,9 @@ impl Mesh {
         self.topics.unsubscribe(pattern, target);
     }
 
-    /// Ends all that a child had: its mailbox, what it subscribed to, its timers; then its name is free, and who monitors
-    /// it is told. `first` is done before that. Nothing happens the second time, when the name may be another one's.
+    /// Ends all that a child had: its mailbox, what it subscribed to, its timers; then its name is free, and who
+    /// monitors it is told. `first` is done before that. Nothing happens the second time, when the name may be another
+    /// one's.
     pub(crate) fn child_is_gone(&self, target: &Arc<Place>, reason: DownReason, first: impl FnOnce()) {
         let Some(child) = target.child().filter(|child| child.leaves()) else { return };
         first();

@@ -1,7 +1,7 @@
 //! The places of a keyed service: one a key, made when somebody first sends to it.
 //!
-//! A key is forgotten only when the table has the one and only way to its place. So there are never two places of one key, and a new one finds nothing that
-//! the old one had.
+//! A key is forgotten only when the table has the one and only way to its place. So there are never two places of one
+//! key, and a new one finds nothing that the old one had.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,8 @@ const LOOKED_AT_WHERE_FULL: usize = 64;
 #[derive(Debug)]
 pub(crate) struct OnDemand {
     places: Names<Arc<Place>>,
-    /// Those that may be forgotten: they were made, or fell asleep, since they were last looked at. No more than there are keys.
+    /// Those that may be forgotten: they were made, or fell asleep, since they were last looked at. No more than there
+    /// are keys.
     asleep: Mutex<VecDeque<Box<str>>>,
     pub(super) maker: Maker,
     durable: Option<Arc<ServiceStates>>,
@@ -65,7 +66,8 @@ impl OnDemand {
         self.known(key).is_some() || self.durable.as_ref().is_some_and(|durable| durable.has(key))
     }
 
-    /// The place of a key, made at the first question. Where there are as many as may be, those go first of whom there is nothing to remember.
+    /// The place of a key, made at the first question. Where there are as many as may be, those go first of whom there
+    /// is nothing to remember.
     pub(crate) fn find_or_make(&self, key: &str) -> Result<Arc<Place>, Misaddressed> {
         match self.try_find_or_make(key) {
             Err(Misaddressed::TooManyKeys) => {
@@ -112,13 +114,15 @@ impl OnDemand {
         Ok(Arc::new(Place::whole(inbox, States::one(durable, key, Some(&self.maker.together)))))
     }
 
-    /// A place that nobody can address and whose state is empty: a release can be tried in it where there is no key yet.
+    /// A place that nobody can address and whose state is empty: a release can be tried in it where there is no key
+    /// yet.
     pub(crate) fn nobody(&self) -> Result<Arc<Place>, Misaddressed> {
         self.make(NOBODY, None)
     }
 
-    /// Forgets those that sleep and of whom there is nothing to remember: no state, no message, and nobody who has a way to them, as a sender has, a timer,
-    /// a subscription and a monitor. Looks at no more than `most` that may be such, the ones first that were not looked at for longest.
+    /// Forgets those that sleep and of whom there is nothing to remember: no state, no message, and nobody who has a
+    /// way to them, as a sender has, a timer, a subscription and a monitor. Looks at no more than `most` that may be
+    /// such, the ones first that were not looked at for longest.
     pub(crate) fn forget(&self, most: usize) {
         let looked_at: Vec<Box<str>> = {
             let mut asleep = self.lock_asleep();

@@ -1,4 +1,5 @@
-//! A place of a service: an address, the inbox there, and the state of who reads there. It is older and younger than any actor.
+//! A place of a service: an address, the inbox there, and the state of who reads there. It is older and younger than
+//! any actor.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +77,8 @@ impl Place {
         std::ptr::eq(self.inbox.common(), common)
     }
 
-    /// The key that a message to it keeps. The address of a lane has none, and so it is there that the one which chose the lane is kept: it chooses the state.
+    /// The key that a message to it keeps. The address of a lane has none, and so it is there that the one which chose
+    /// the lane is kept: it chooses the state.
     pub(crate) fn lane_key<'a>(&self, in_address: Option<&'a str>, key: Option<&'a str>) -> Option<&'a str> {
         match &self.role {
             Role::Lane(..) => in_address.or(key),

@@ -70,7 +70,8 @@ impl Asked {
 pub(crate) enum Resolved {
     /// There is somebody.
     Place(Arc<Place>),
-    /// A key that nobody was ever sent anything under. It gets its place when a message for it was allowed, not when somebody tries.
+    /// A key that nobody was ever sent anything under. It gets its place when a message for it was allowed, not when
+    /// somebody tries.
     NewKey { service: Arc<Service>, address: Address, made: OnceLock<Arc<Place>> },
 }
 
@@ -229,8 +230,8 @@ impl Service {
         all
     }
 
-    /// Whether none of its actors has a message or is in a turn, and nobody has room in its mailboxes for one that is about to come. Gives back what storage
-    /// they have.
+    /// Whether none of its actors has a message or is in a turn, and nobody has room in its mailboxes for one that is
+    /// about to come. Gives back what storage they have.
     pub(crate) fn is_drained(&self) -> bool {
         let mut nothing_comes = true;
         self.directory.each(|place| {

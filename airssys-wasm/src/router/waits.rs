@@ -1,10 +1,11 @@
 //! Who waits for whom: finds the call that would close a cycle, before it leaves.
 //!
-//! A node is one consumer of one mailbox: it runs one turn at a time, and a turn waits for one call at a time. A call to a lane waits for
-//! *any* of its consumers. It is a deadlock when each of them waits, over whatever way, for the caller: its own call chain's cycle and a
-//! crossing of unrelated ones are the same thing here.
+//! A node is one consumer of one mailbox: it runs one turn at a time, and a turn waits for one call at a time. A call
+//! to a lane waits for *any* of its consumers. It is a deadlock when each of them waits, over whatever way, for the
+//! caller: its own call chain's cycle and a crossing of unrelated ones are the same thing here.
 //!
-//! One mutex, held for a walk along waiting actors. It is taken by calls out of turns only, twice each, and such a call costs two wake-ups anyway.
+//! One mutex, held for a walk along waiting actors. It is taken by calls out of turns only, twice each, and such a call
+//! costs two wake-ups anyway.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -77,7 +78,8 @@ impl Waits {
     }
 }
 
-/// Whether each of `target` is `node`, or waits for it in the end. One that was visited is on the way already, and adds nothing.
+/// Whether each of `target` is `node`, or waits for it in the end. One that was visited is on the way already, and adds
+/// nothing.
 fn all_wait_for(waiting: &Graph, target: &Nodes, node: Node, visited: &mut Vec<Node>) -> bool {
     target.0.clone().map(Node).all(|member| {
         if member == node || visited.contains(&member) {

@@ -23,17 +23,19 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Keeps durable state, what was deployed and which topology is in force in this folder, and finds published releases there. One mesh at a time has it.
+    /// Keeps durable state, what was deployed and which topology is in force in this folder, and finds published
+    /// releases there. One mesh at a time has it.
     ///
-    /// The topology that is started is the one in force from then on. Who wants to go on with what was applied last asks [`crate::apply::in_force`] before.
+    /// The topology that is started is the one in force from then on. Who wants to go on with what was applied last
+    /// asks [`crate::apply::in_force`] before.
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.data_folder = Some(folder.into());
         self
     }
 
-    /// Starts with the releases that the topology names, whatever was deployed, and writes no deployment down. Otherwise a service starts with the
-    /// release that was live last.
+    /// Starts with the releases that the topology names, whatever was deployed, and writes no deployment down.
+    /// Otherwise a service starts with the release that was live last.
     #[must_use]
     pub fn as_written(mut self) -> Self {
         self.options.as_written = true;
@@ -69,7 +71,8 @@ impl RuntimeBuilder {
         apply::check(self.options, topology).await
     }
 
-    /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with several threads.
+    /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with
+    /// several threads.
     ///
     /// # Errors
     ///

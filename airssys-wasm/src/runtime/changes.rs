@@ -11,8 +11,9 @@ use crate::registry::Release;
 use crate::topology::Topology;
 
 impl Runtime {
-    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator granted and configured. It answers when
-    /// the release is compiled; the rest can be followed with the [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
+    /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator
+    /// granted and configured. It answers when the release is compiled; the rest can be followed with the
+    /// [`Deployment`]. Where nobody waits for that answer any more, it goes on all the same.
     ///
     /// # Example
     ///
@@ -53,8 +54,9 @@ impl Runtime {
         self.hosted.deploy(service, release, options).await
     }
 
-    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the services are switched, those that are called
-    /// before those who call them; then they are on probation together. Where one goes back, all do. It answers when all are switched, or go back.
+    /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the
+    /// services are switched, those that are called before those who call them; then they are on probation together.
+    /// Where one goes back, all do. It answers when all are switched, or go back.
     ///
     /// # Errors
     ///
@@ -76,14 +78,15 @@ impl Runtime {
         self.hosted.plan(service, release, options).await
     }
 
-    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a rollback would bring back.
+    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a
+    /// rollback would bring back.
     #[must_use]
     pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
         self.hosted.ungranted(service, release)
     }
 
-    /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready. Where a deployment is under way, that is
-    /// cancelled.
+    /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready.
+    /// Where a deployment is under way, that is cancelled.
     ///
     /// # Errors
     ///
@@ -92,8 +95,9 @@ impl Runtime {
         self.hosted.rollback(service, options)
     }
 
-    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it was before the live one brought it
-    /// over, with the turns that were committed since discarded. Also the way out of [`Progress::Suspended`](crate::deploy::Progress::Suspended).
+    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it
+    /// was before the live one brought it over, with the turns that were committed since discarded. Also the way out of
+    /// [`Progress::Suspended`](crate::deploy::Progress::Suspended).
     ///
     /// # Errors
     ///
@@ -127,7 +131,8 @@ impl Runtime {
         self.hosted.deployment_status(deployment)
     }
 
-    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data folder. At most 100.
+    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data
+    /// folder. At most 100.
     #[must_use]
     pub fn history(&self, service: &str) -> Vec<Ended> {
         self.hosted.desired.records().history(service)
@@ -154,11 +159,13 @@ impl Runtime {
         self.hosted.plan_apply(topology, options).await
     }
 
-    /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is changed in place where that can be, and
-    /// otherwise by a deployment, or by stopping and starting the service; what is gone handles what waits for it and stops, last of all. What did not
-    /// change is not touched: it keeps its instances and its mailboxes. [`ChangeMode`](crate::apply::ChangeMode) says which change is made how.
+    /// Brings the mesh to another topology, which is in force then. What is new starts, in order; what changed is
+    /// changed in place where that can be, and otherwise by a deployment, or by stopping and starting the service; what
+    /// is gone handles what waits for it and stops, last of all. What did not change is not touched: it keeps its
+    /// instances and its mailboxes. [`ChangeMode`](crate::apply::ChangeMode) says which change is made how.
     ///
-    /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody waits for it any more.
+    /// It answers when all of it has come about, the probation of what was deployed included. It goes on where nobody
+    /// waits for it any more.
     ///
     /// # Example
     ///
@@ -201,8 +208,9 @@ impl Runtime {
         self.hosted.desired.in_force()
     }
 
-    /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed and started again on the same data
-    /// folder; without one until the host ends. Messages to it are refused; what waits for it becomes dead letters. It answers when the service has stopped.
+    /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed
+    /// and started again on the same data folder; without one until the host ends. Messages to it are refused; what
+    /// waits for it becomes dead letters. It answers when the service has stopped.
     ///
     /// # Example
     ///
@@ -226,7 +234,8 @@ impl Runtime {
         self.hosted.stop_service(service).await
     }
 
-    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is done.
+    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is
+    /// done.
     ///
     /// # Errors
     ///
@@ -235,11 +244,13 @@ impl Runtime {
         self.hosted.start_service(service).await
     }
 
-    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as one step, and what its instance knows.
-    /// It is there as a whole or not at all, whenever the host ends. Also one that is set aside because it crashed too often, or suspended, is let in again.
+    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as
+    /// one step, and what its instance knows. It is there as a whole or not at all, whenever the host ends. Also one
+    /// that is set aside because it crashed too often, or suspended, is let in again.
     ///
-    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is waited for. Where
-    /// it is not over within `patience` it is cut off, as a crash. The instance is not told to stop. A release that is on its way back, or comes back later, finds no state from before.
+    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is
+    /// waited for. Where it is not over within `patience` it is cut off, as a crash. The instance is not told to stop.
+    /// A release that is on its way back, or comes back later, finds no state from before.
     ///
     /// # Example
     ///
@@ -254,7 +265,8 @@ impl Runtime {
     /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
     /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
     /// let file = folder.path().join("airssys.toml");
-    /// std::fs::write(&file, "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n")?;
+    /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n";
+    /// std::fs::write(&file, text)?;
     /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
     /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
     /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;

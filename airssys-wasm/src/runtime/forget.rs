@@ -1,7 +1,8 @@
 //! Drops what a service, or one key of it, remembers, while the mesh runs.
 //!
-//! Whoever runs on the state does it itself, between two turns or instead of a start, and begins anew. Where nobody runs it is done from here, and whoever
-//! starts meanwhile waits for it. So no turn sees a part of the state, and none that was begun before it writes after it.
+//! Whoever runs on the state does it itself, between two turns or instead of a start, and begins anew. Where nobody
+//! runs it is done from here, and whoever starts meanwhile waits for it. So no turn sees a part of the state, and none
+//! that was begun before it writes after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +152,8 @@ impl Hosted {
         let no_apply = self.change_alone().ok_or(ForgetError::UnderWay)?;
         let found = self.find_to_forget(service, key)?;
         let address = address(service, &found.told.actor);
-        // In a task of its own: who waits may be cut off, and is not to leave an order behind that is carried out without a word in the log.
+        // In a task of its own: who waits may be cut off, and is not to leave an order behind that is carried out
+        // without a word in the log.
         let forgetting = tokio::spawn(async move {
             let _no_apply = no_apply;
             found.forget(patience).await

@@ -72,7 +72,8 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
-    /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its policy says.
+    /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its
+    /// policy says.
     ///
     /// # Example
     ///
@@ -153,8 +154,9 @@ impl Runtime {
         self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
     }
 
-    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message is in the mailbox, and what is sent
-    /// after that comes after it. Where it never gets there, only the answer says so; where a layer has it tried again, it is told again.
+    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message
+    /// is in the mailbox, and what is sent after that comes after it. Where it never gets there, only the answer says
+    /// so; where a layer has it tried again, it is told again.
     ///
     /// # Errors
     ///
@@ -204,7 +206,8 @@ impl Runtime {
         self.hosted.actual.mesh.announce(topic, body.into())
     }
 
-    /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all. None where no such service runs.
+    /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all.
+    /// None where no such service runs.
     ///
     /// # Example
     ///
@@ -257,8 +260,8 @@ impl Runtime {
         self.hosted.actual.mesh.take_dead_letter(id)
     }
 
-    /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It goes as a new message that the
-    /// host sends and nobody waits for, whatever it was before.
+    /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It
+    /// goes as a new message that the host sends and nobody waits for, whatever it was before.
     ///
     /// # Errors
     ///
@@ -289,20 +292,23 @@ impl Runtime {
         self.hosted.services()
     }
 
-    /// How many bytes all durable states of the data folder have together, keys and values, with services that have left the topology; and the most that
-    /// they may have, where there is a bound. None where no service has had durable state since the start.
+    /// How many bytes all durable states of the data folder have together, keys and values, with services that have
+    /// left the topology; and the most that they may have, where there is a bound. None where no service has had
+    /// durable state since the start.
     #[must_use]
     pub fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
         self.hosted.durable_bytes()
     }
 
-    /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the state.
+    /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the
+    /// state.
     #[must_use]
     pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         self.hosted.state(service)
     }
 
-    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None where there is no such service.
+    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None
+    /// where there is no such service.
     ///
     /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
     #[must_use]
@@ -378,7 +384,8 @@ impl Runtime {
         self.hosted.actual.supervisors.ended().await
     }
 
-    /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that wait are dead letters then.
+    /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that
+    /// wait are dead letters then.
     pub async fn shutdown(&self) -> ShutdownReport {
         self.hosted.shutdown().await
     }

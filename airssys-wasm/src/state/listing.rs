@@ -1,7 +1,8 @@
 //! Goes through the keys of a state, a page at a time.
 //!
-//! A cursor stands for the key that its page ended with, and not for a number of keys: so who deletes or sets keys between two pages misses none and gets
-//! none twice. It is a hash of that key, the same wherever the same turn runs. The key may be gone by then, so a state knows those that it gave out last.
+//! A cursor stands for the key that its page ended with, and not for a number of keys: so who deletes or sets keys
+//! between two pages misses none and gets none twice. It is a hash of that key, the same wherever the same turn runs.
+//! The key may be gone by then, so a state knows those that it gave out last.
 //!
 //! Invariant: a cursor that nobody knows any more is an error, and never another place.
 

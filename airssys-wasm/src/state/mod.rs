@@ -1,9 +1,10 @@
 //! The private state of a service: committed values, and what the turn that runs now would change.
 //!
-//! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a disk.
+//! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a
+//! disk.
 //!
-//! Invariant: committed values change only when a turn commits, all at once. What is committed and what a turn sees is never larger than its bound,
-//! keys and values together.
+//! Invariant: committed values change only when a turn commits, all at once. What is committed and what a turn sees is
+//! never larger than its bound, keys and values together.
 
 mod committed;
 pub mod durable;
@@ -132,7 +133,8 @@ impl State {
         self.lock().commits
     }
 
-    /// How many commits there were since the host started with it, also before it was forgotten, and how often it was. It never goes back.
+    /// How many commits there were since the host started with it, also before it was forgotten, and how often it was.
+    /// It never goes back.
     pub(crate) fn age(&self) -> u64 {
         let committed = self.lock();
         committed.forgotten + committed.commits
@@ -143,13 +145,15 @@ impl State {
         self.lock().turns()
     }
 
-    /// What its age was when it was forgotten last, and one more; 0 where it never was. So it was forgotten since it had some age where this is more.
+    /// What its age was when it was forgotten last, and one more; 0 where it never was. So it was forgotten since it
+    /// had some age where this is more.
     pub(crate) fn forgotten(&self) -> u64 {
         self.lock().forgotten
     }
 
-    /// Begins to make it what it was before anybody had written to it, where it was not forgotten since `known`, which [`State::forgotten`] said. Where it is in
-    /// memory only, that is done when this returns. Otherwise it comes after all that is on its way to the disk, and takes that along.
+    /// Begins to make it what it was before anybody had written to it, where it was not forgotten since `known`, which
+    /// [`State::forgotten`] said. Where it is in memory only, that is done when this returns. Otherwise it comes after
+    /// all that is on its way to the disk, and takes that along.
     ///
     /// Nobody may run a turn on it now. Who starts waits for it as for what a turn before has left behind.
     pub(crate) fn forget(self: &Arc<Self>, known: u64) -> Option<Saving> {
@@ -223,7 +227,8 @@ impl State {
         Some(Crash::StateDamaged { detail: detail.as_ref().to_owned() })
     }
 
-    /// Begins to save what the turn over the message `id` wrote, where this state is durable; no writes are left then. `rest` happens after that.
+    /// Begins to save what the turn over the message `id` wrote, where this state is durable; no writes are left then.
+    /// `rest` happens after that.
     pub(crate) fn save(self: &Arc<Self>, writes: &mut Transaction, id: u64, schema: u32, rest: Rest) -> Option<Saving> {
         let home = self.home.as_ref()?;
         let (done, outcome) = oneshot::channel();
@@ -258,7 +263,8 @@ impl Transaction {
         }
     }
 
-    /// Sets a key, where the whole state then has `most` bytes at most, and there is room for it in the file where it is durable.
+    /// Sets a key, where the whole state then has `most` bytes at most, and there is room for it in the file where it
+    /// is durable.
     ///
     /// # Errors
     ///
@@ -329,7 +335,8 @@ impl Transaction {
         Ok(new)
     }
 
-    /// A page of the keys in order, those after the page that gave the `cursor`; and the cursor of the next page. None and 0 are the beginning.
+    /// A page of the keys in order, those after the page that gave the `cursor`; and the cursor of the next page. None
+    /// and 0 are the beginning.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@ use super::durable::KeptState;
 use super::{State, Transaction};
 use crate::error::Crash;
 
-/// What a state was before it was brought over to another schema. The values are shared with the state as long as both have them.
+/// What a state was before it was brought over to another schema. The values are shared with the state as long as both
+/// have them.
 #[derive(Debug)]
 pub(crate) struct Saved {
     state: Arc<State>,
@@ -89,7 +90,8 @@ impl Saved {
 }
 
 impl State {
-    /// Makes this state what another one was, on disk too where it is there. Nothing happens where nobody had written to that one.
+    /// Makes this state what another one was, on disk too where it is there. Nothing happens where nobody had written
+    /// to that one.
     pub(crate) async fn take_over(self: &Arc<Self>, other: KeptState) -> Result<(), Crash> {
         let KeptState { values, commits, schema } = other;
         if commits == 0 {

@@ -8,7 +8,8 @@ use crate::limits::{FOLDER_BYTES, Limits, NODE_BYTES};
 use crate::schema::{ChangeMode, Key, OutOfRange, Schema, Unit, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
 
-/// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what its number may be (`in`), what it means.
+/// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what its
+/// number may be (`in`), what it means.
 macro_rules! keys {
     ($($key:literal: $kind:literal, $default:literal $(, by $way:ident)? $(, in $unit:ident $ends:expr)?, $meaning:literal;)+) => {
         &[$(

@@ -18,7 +18,8 @@ use crate::settings::{
     BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Terms, WrittenBackoff,
 };
 
-/// The declared tree. It is read from the text of an `airssys.toml`, and is right as a whole: nothing changes it after that.
+/// The declared tree. It is read from the text of an `airssys.toml`, and is right as a whole: nothing changes it after
+/// that.
 ///
 /// # Example
 ///
@@ -66,11 +67,14 @@ pub(crate) struct TopologySettings {
     pub(crate) mesh: MeshSettings,
     /// How long the whole tree has to stop; default 30 s.
     pub(crate) shutdown_timeout: Duration,
-    /// From how many bytes on a component that is deployed is compiled by the baseline compiler first, and by the other one while it serves; default 4 MiB.
+    /// From how many bytes on a component that is deployed is compiled by the baseline compiler first, and by the other
+    /// one while it serves; default 4 MiB.
     pub(crate) baseline_from: u64,
-    /// How many bytes all durable states of the data folder may have together, keys and values; default none, for no bound.
+    /// How many bytes all durable states of the data folder may have together, keys and values; default none, for no
+    /// bound.
     pub(crate) durable_bytes: Option<u64>,
-    /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty list trusts nobody.
+    /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty
+    /// list trusts nobody.
     pub(crate) trusted_keys: Option<Vec<PublicKey>>,
 }
 
@@ -94,7 +98,8 @@ schema! {
         shutdown_timeout: Humane => shutdown_timeout, in MILLISECOND..=YEAR, by InPlace;
         /// dead letters that are kept; all are counted
         dead_letters: Count<usize> => mesh.dead_letters, in 0..=100_000_000, by InPlace;
-        /// the bytes that those may have together; beyond that the oldest ones are removed: see [what the host may hold](#what-the-host-may-hold)
+        /// the bytes that those may have together; beyond that the oldest ones are removed: see [what the host may
+        /// hold](#what-the-host-may-hold)
         dead_letter_bytes: Bytes => mesh.dead_letter_bytes, in 0..=HELD, by InPlace;
         /// events that are kept for those who read them: see [events](operating.md#events)
         events: Count<usize> => mesh.events, in 0..=100_000_000, by InPlace;
@@ -104,11 +109,14 @@ schema! {
         timers: Count<usize> => mesh.timers, in 0..=100_000_000, by InPlace;
         /// what those may carry together
         timer_bytes: Bytes => mesh.timer_bytes, in 0..=HELD, by InPlace;
-        /// from which size on a component that is deployed is compiled by the baseline compiler first: see [deploying](operating.md#large-components)
+        /// from which size on a component that is deployed is compiled by the baseline compiler first: see
+        /// [deploying](operating.md#large-components)
         baseline_from: Bytes => baseline_from, by InPlace;
-        /// what all durable states of the data folder may have together, keys and values: see [how much there may be](state.md#how-much-there-may-be)
+        /// what all durable states of the data folder may have together, keys and values: see [how much there may
+        /// be](state.md#how-much-there-may-be)
         durable_state: Bytes => durable_bytes, by InPlace, default "none: no bound";
-        /// only releases that one of these keys signed are loaded: see [signatures](releases.md#signatures). An empty list trusts nobody
+        /// only releases that one of these keys signed are loaded: see [signatures](releases.md#signatures). An empty
+        /// list trusts nobody
         trusted_keys: Vec<Spanned<String>> => trusted_keys, by InPlace, default "none: all releases are loaded";
     }
 }
@@ -128,7 +136,8 @@ schema! {
     /// What a supervisor does when a child ends.
     #[derive(Debug, Clone, PartialEq)]
     pub(crate) struct RootSpec, written WrittenFlags {
-        /// who is restarted with a child: `one-for-one` (no other), `one-for-all` (all siblings), `rest-for-one` (those after it)
+        /// who is restarted with a child: `one-for-one` (no other), `one-for-all` (all siblings), `rest-for-one` (those
+        /// after it)
         strategy: Word<Strategy> => strategy: Strategy = Strategy::OneForOne, by InPlace;
         /// restarts that are allowed within `period`; at one more, the supervisor gives up. 0 is legal
         intensity: Count<u32> => intensity: u32 = 1, in 0..=MOST_RESTARTS, by InPlace;
@@ -136,7 +145,8 @@ schema! {
         period: Humane => period: Duration = Duration::from_secs(5), in MILLISECOND..=YEAR, by InPlace;
         /// how long to wait before a restart
         backoff: WrittenBackoff => backoff: Option<Backoff> = None, by InPlace, default "none: at once";
-        /// whether the supervisor ends when significant children have ended by themselves: `never`, `any` (the first), `all` (the last)
+        /// whether the supervisor ends when significant children have ended by themselves: `never`, `any` (the first),
+        /// `all` (the last)
         auto_shutdown: Word<AutoShutdown> => auto_shutdown: AutoShutdown = AutoShutdown::Never, by InPlace;
     }
 }
@@ -254,8 +264,8 @@ impl Topology {
         }
     }
 
-    /// Shows each service to whoever may change some of them. One that is not changed stays shared with whoever has it too: copies of all of them are a part
-    /// of what an idle actor takes.
+    /// Shows each service to whoever may change some of them. One that is not changed stays shared with whoever has it
+    /// too: copies of all of them are a part of what an idle actor takes.
     pub(crate) fn each_service(&mut self, mut change: impl FnMut(&mut Arc<ServiceNode>)) {
         fn each(nodes: &mut [Node], change: &mut impl FnMut(&mut Arc<ServiceNode>)) {
             for node in nodes {
@@ -327,8 +337,8 @@ impl ServiceNode {
         }
     }
 
-    /// The same service, served by another release: the operator's grants and configuration stay, the limits are those of the new release as the
-    /// operator changed them.
+    /// The same service, served by another release: the operator's grants and configuration stay, the limits are those
+    /// of the new release as the operator changed them.
     #[must_use]
     pub(crate) fn with_release(&self, release: Release) -> Self {
         let mut limits = Limits::default();

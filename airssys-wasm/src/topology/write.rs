@@ -1,5 +1,5 @@
-//! A topology as the text of an `airssys.toml` again: what is read from it means the same. Every key is written, so that a default that becomes another
-//! one later changes nothing.
+//! A topology as the text of an `airssys.toml` again: what is read from it means the same. Every key is written, so
+//! that a default that becomes another one later changes nothing.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Where the random numbers of an instance come from, as the topology has it: from the machine, from a seed, or from nowhere.
+//! Where the random numbers of an instance come from, as the topology has it: from the machine, from a seed, or from
+//! nowhere.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -94,8 +95,8 @@ impl std::fmt::Debug for Machine {
     }
 }
 
-/// The digests of a seed, an address and a counter, one after the other: the same on each machine and in each version of the host, and what one
-/// actor draws says nothing of what another does.
+/// The digests of a seed, an address and a counter, one after the other: the same on each machine and in each version
+/// of the host, and what one actor draws says nothing of what another does.
 #[derive(Debug)]
 pub(crate) struct Seeded {
     start: Sha256,

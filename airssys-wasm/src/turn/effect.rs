@@ -16,7 +16,8 @@ use crate::router::place::{Place, Watcher};
 use crate::router::service::Service;
 use crate::router::{Alarm, Outgoing};
 
-/// What a turn holds back until it commits. What the layers let on keeps its entry, which is settled when that leaves or is forgotten.
+/// What a turn holds back until it commits. What the layers let on keeps its entry, which is settled when that leaves
+/// or is forgotten.
 pub(crate) enum Effect {
     Send(Box<Outgoing>),
     Publish {

@@ -1,4 +1,5 @@
-//! What a guest asks of its host, and what it is told: plain values, which the door compares, and which can be written down.
+//! What a guest asks of its host, and what it is told: plain values, which the door compares, and which can be written
+//! down.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,13 +1,16 @@
-//! A turn, and the one door between a guest and its host: all that a guest asks for comes here as a [`HostCall`], and is answered with a [`Reply`].
+//! A turn, and the one door between a guest and its host: all that a guest asks for comes here as a [`HostCall`], and
+//! is answered with a [`Reply`].
 //!
-//! [`Turn::perform`] asks the script first, where two releases are compared: it is read back to the one that is only shown its message, and written down
-//! for it by the other one. Then the call is carried out: through the layers, and as an effect that is held back until the turn commits where it is one.
+//! [`Turn::perform`] asks the script first, where two releases are compared: it is read back to the one that is only
+//! shown its message, and written down for it by the other one. Then the call is carried out: through the layers, and
+//! as an effect that is held back until the turn commits where it is one.
 //!
 //! It knows nothing of wasmtime: `engine/` makes these values of what a guest says, and the other way round.
 //!
 //! # Hot path
 //!
-//! A turn that is not compared looks at one pointer, and moves what the guest handed over. Nothing is allocated but what is held back.
+//! A turn that is not compared looks at one pointer, and moves what the guest handed over. Nothing is allocated but
+//! what is held back.
 //!
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
@@ -134,7 +137,8 @@ impl Turn {
         reply
     }
 
-    /// The door, for what is waited for elsewhere. Where it is read back, it is waited for as well, so that what is compared takes as long as it takes.
+    /// The door, for what is waited for elsewhere. Where it is read back, it is waited for as well, so that what is
+    /// compared takes as long as it takes.
     ///
     /// # Errors
     ///
@@ -207,7 +211,8 @@ impl Turn {
         self.identity.mesh.permit(self.identity.origin(self.trace), operation, target, body)
     }
 
-    /// Tells the stack that what it let on cannot be held back, and gives what it makes of that: it may make another error of it, or none.
+    /// Tells the stack that what it let on cannot be held back, and gives what it makes of that: it may make another
+    /// error of it, or none.
     fn refuse(&self, target: &str, entry: Entry, error: impl Into<CallError>) -> Outcome {
         self.identity.mesh.settle(self.identity.origin(self.trace), target, entry, Err(error.into()))
     }
@@ -218,8 +223,9 @@ impl Turn {
         !self.writes.is_empty() && self.state.as_ref().is_some_and(|state| state.is_durable())
     }
 
-    /// Begins to save what the turn over the message `id` wrote, where its state is durable and it wrote something. The other effects go along: they
-    /// leave when it is saved, also where nobody waits for that any more. Nothing is left to commit then.
+    /// Begins to save what the turn over the message `id` wrote, where its state is durable and it wrote something. The
+    /// other effects go along: they leave when it is saved, also where nobody waits for that any more. Nothing is left
+    /// to commit then.
     pub(crate) fn save(&mut self, id: u64) -> Option<Saving> {
         if !self.has_to_save() {
             return None;
@@ -232,7 +238,8 @@ impl Turn {
         self.state.as_ref()?.save(&mut self.writes, id, schema, Box::new(move || held.leave()))
     }
 
-    /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save, [`Turn::save`] has done that.
+    /// Makes what the turn did happen: state first, then the rest in order. Where there is something to save,
+    /// [`Turn::save`] has done that.
     pub(crate) fn commit(&mut self) {
         self.effect_bytes = 0;
         if let Some(state) = &self.state {

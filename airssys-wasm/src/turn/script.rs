@@ -1,5 +1,5 @@
-//! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another one that is shown the same message.
-//! Nothing that is asked while a script is read gets out.
+//! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another
+//! one that is shown the same message. Nothing that is asked while a script is read gets out.
 
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
@@ -26,13 +26,15 @@ pub(super) enum Asked {
     Nobody,
     /// It is told this, and nothing is carried out.
     Told(Reply),
-    /// It is carried out, and this is written down with the reply. Boxed: a turn that is not compared does not carry it around.
+    /// It is carried out, and this is written down with the reply. Boxed: a turn that is not compared does not carry it
+    /// around.
     Writes(Box<HostCall>),
 }
 
 impl Script {
-    /// What is to be done about a call of this guest. What a guest has from itself alone is in no script. What it waits for becomes ready in
-    /// the order in which it did for the live one, where that waited for as many; to wait otherwise is no difference.
+    /// What is to be done about a call of this guest. What a guest has from itself alone is in no script. What it waits
+    /// for becomes ready in the order in which it did for the live one, where that waited for as many; to wait
+    /// otherwise is no difference.
     #[cold]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
         match (self, call.scope()) {
@@ -63,7 +65,8 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Adds a line. Beyond [`SCRIPT_BYTES`] there is no script of this turn: a guest may ask as often as it likes, also for what it is refused.
+    /// Adds a line. Beyond [`SCRIPT_BYTES`] there is no script of this turn: a guest may ask as often as it likes, also
+    /// for what it is refused.
     pub(super) fn push(&mut self, asked: HostCall, told: Reply) {
         self.bytes = self.bytes.saturating_add(asked.bytes() + told.bytes() + OVERHEAD_BYTES);
         if self.bytes > SCRIPT_BYTES {

@@ -1,7 +1,7 @@
 //! Children of one's own.
 //!
-//! Everything is held back until the commit. What could fail then is taken or looked at now: the grant, the name, the place among the children, the
-//! room for a notice. Nothing in it waits.
+//! Everything is held back until the commit. What could fail then is taken or looked at now: the grant, the name, the
+//! place among the children, the room for a notice. Nothing in it waits.
 
 use std::sync::Arc;
 

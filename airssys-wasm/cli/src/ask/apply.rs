@@ -1,4 +1,5 @@
-//! `airssys apply`: a host is brought to an edited topology. Where none runs, the topology is what the next one starts with.
+//! `airssys apply`: a host is brought to an edited topology. Where none runs, the topology is what the next one starts
+//! with.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +17,16 @@ use crate::output::{self, CacheArgs, Problem};
 
 /// Brings a running host to an edited topology, which is in force then: also at the next start.
 ///
-/// What is new starts, in order. What changed is changed in place where that can be: limits, grants, mailboxes, restart rules, the rules of supervisors.
-/// Otherwise it is deployed between two messages (releases, configuration, memory, folders, clocks), or the service handles what waits for it, is stopped and
-/// is started (another supervisor, another number of actors, another place for its state). What is gone handles what waits for it, at most as long as its
+/// What is new starts, in order. What changed is changed in place where that can be: limits, grants, mailboxes, restart
+/// rules, the rules of supervisors. Otherwise it is deployed between two messages (releases, configuration, memory,
+/// folders, clocks), or the service handles what waits for it, is stopped and is started (another supervisor, another
+/// number of actors, another place for its state). What is gone handles what waits for it, at most as long as its
 /// `shutdown` says, and stops, last of all. What did not change is not touched.
 ///
-/// The file is looked at as a whole first. Where anything is wrong with it, or something does not come about, all is as it was before, and the command ends
-/// with 1. It ends with 0 when all has come about, the probation of what was deployed included. A release that was deployed by `airssys deploy` stays as
-/// long as the topology names the same one as before.
+/// The file is looked at as a whole first. Where anything is wrong with it, or something does not come about, all is as
+/// it was before, and the command ends with 1. It ends with 0 when all has come about, the probation of what was
+/// deployed included. A release that was deployed by `airssys deploy` stays as long as the topology names the same one
+/// as before.
 ///
 /// Where no host runs, the topology is compiled and checked, and the next start is with it.
 #[derive(Debug, clap::Args)]

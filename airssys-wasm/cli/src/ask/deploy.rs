@@ -23,13 +23,14 @@ use crate::run;
 
 /// Lets another release take a service of a running host over.
 ///
-/// The service keeps its address, its mailbox and its state, and messages keep flowing: none is lost, repeated or reordered. The release is compiled and
-/// started beside the one that serves, and takes over between two messages. It is on probation then: where it crashes meanwhile, the release before comes
-/// back by itself, with the message that it crashed on. The command ends when the probation does: with 0 where the new release is live, with 1 where the
-/// one before is.
+/// The service keeps its address, its mailbox and its state, and messages keep flowing: none is lost, repeated or
+/// reordered. The release is compiled and started beside the one that serves, and takes over between two messages. It
+/// is on probation then: where it crashes meanwhile, the release before comes back by itself, with the message that it
+/// crashed on. The command ends when the probation does: with 0 where the new release is live, with 1 where the one
+/// before is.
 ///
-/// A release is refused that has no newer version than the live one, or lacks an export of it, or has it with another type. `--plan` says so without
-/// deploying anything.
+/// A release is refused that has no newer version than the live one, or lacks an export of it, or has it with another
+/// type. `--plan` says so without deploying anything.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy carts carts@2.0.0 --strategy canary --steps 1,10,50 --bake 1m\n  airssys deploy pricing pricing@1.1.0 --strategy shadow --samples 10000\n  airssys deploy --set release-set.toml"
@@ -41,7 +42,8 @@ pub(crate) struct Args {
     /// A published release, or the file or folder of one.
     #[arg(value_name = "NAME@VERSION|FILE|FOLDER", required_unless_present = "set")]
     release: Option<String>,
-    /// Several services at once, all or none: a TOML file with a line `SERVICE = "NAME@VERSION"` for each, or the file or folder of a release, from this one.
+    /// Several services at once, all or none: a TOML file with a line `SERVICE = "NAME@VERSION"` for each, or the file
+    /// or folder of a release, from this one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "release", "plan"])]
     set: Option<PathBuf>,
     /// Says what would change, and changes nothing; ends with 1 where the release would be refused.
@@ -66,16 +68,18 @@ pub(crate) struct Args {
 
 /// Brings back the release that served before the one that is live.
 ///
-/// It was kept ready, so this takes no longer than the switch itself. Where a deployment is under way, it is cancelled instead. What was committed meanwhile
-/// stays: where the live release brought the state over to another schema, the one before has to bring it back, and the rollback fails where it does not.
-/// Only what was live since the host was started can come back.
+/// It was kept ready, so this takes no longer than the switch itself. Where a deployment is under way, it is cancelled
+/// instead. What was committed meanwhile stays: where the live release brought the state over to another schema, the
+/// one before has to bring it back, and the rollback fails where it does not. Only what was live since the host was
+/// started can come back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys rollback pricing\n  airssys rollback ledger --restore-state")]
 pub(crate) struct RollbackArgs {
     /// The service.
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// Puts the state back to what it was before the live release brought it over, and discards the turns that were committed since; says how many.
+    /// Puts the state back to what it was before the live release brought it over, and discards the turns that were
+    /// committed since; says how many.
     #[arg(long)]
     restore_state: bool,
     #[command(flatten)]
@@ -89,11 +93,13 @@ pub(super) struct Times {
     /// How long a crash of the new release, or a failed health check, brings the old one back.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = run::timeout)]
     probation: Duration,
-    /// How long an actor has to come to the end of its message and let the new release take over. Then its turn is cut off, as a crash, and the new release has
-    /// as long again. With `--keep-memory` nothing is cut off: the live release stays.
+    /// How long an actor has to come to the end of its message and let the new release take over. Then its turn is cut
+    /// off, as a crash, and the new release has as long again. With `--keep-memory` nothing is cut off: the live
+    /// release stays.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run::some_time)]
     handover_deadline: Duration,
-    /// Lets the live release stay where it cannot hand its memory over. Without it the new one begins without that memory then, and that is told.
+    /// Lets the live release stay where it cannot hand its memory over. Without it the new one begins without that
+    /// memory then, and that is told.
     #[arg(long, conflicts_with = "without_memory")]
     keep_memory: bool,
     /// Does not ask the live release for its memory: the new one begins with its own.
@@ -168,7 +174,8 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     follow(&args.host, &request, |_| State::Live, &ungranted)
 }
 
-/// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request itself, the deployment says.
+/// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request
+/// itself, the deployment says.
 fn tell_ungranted(host: &HostArgs, releases: BTreeMap<String, Option<String>>) -> Vec<Ungranted> {
     let request = Request::Ungranted { releases };
     let found: Vec<Ungranted> = host.quietly(&request).unwrap_or_default();
@@ -250,7 +257,8 @@ fn follow_set(host: &HostArgs, ungranted: &[Ungranted], request: &Request) -> Re
     Ok(())
 }
 
-/// Which of a set is told as the reason. One that went back because another one did only says so, and the other one says why.
+/// Which of a set is told as the reason. One that went back because another one did only says so, and the other one
+/// says why.
 fn culprit(set: &[Deployment]) -> Option<&Deployment> {
     let wrong = set.iter().filter(|deployment| deployment.state != State::Live);
     wrong.min_by_key(|deployment| deployment.because_of.is_some())
@@ -343,7 +351,8 @@ fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, Contr
     }
 }
 
-/// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each message.
+/// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each
+/// message.
 fn place(deployment: &Deployment) -> (State, Option<usize>, bool, Option<Waits>) {
     (deployment.state, deployment.step, deployment.have == Some(0), deployment.waits)
 }

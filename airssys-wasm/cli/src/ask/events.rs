@@ -10,13 +10,16 @@ use crate::control::protocol::Request;
 use crate::explain::note;
 use crate::output::{Problem, count, print_lines};
 
-/// Shows what happened in a running host: what started, ended and why, was restarted or given up, and what was deployed.
+/// Shows what happened in a running host: what started, ended and why, was restarted or given up, and what was
+/// deployed.
 ///
-/// A host keeps events in memory, 4,096 of them or 2 MiB, of which a frequent kind pushes out itself and no rare one; this prints those that are there, the
-/// oldest first, and with --follow what comes after them, as it comes. Where some gave way before they were read, a line says how many. What guests say, and
-/// what happened before the host was started, is in its log: see `airssys logs`.
+/// A host keeps events in memory, 4,096 of them or 2 MiB, of which a frequent kind pushes out itself and no rare one;
+/// this prints those that are there, the oldest first, and with --follow what comes after them, as it comes. Where some
+/// gave way before they were read, a line says how many. What guests say, and what happened before the host was
+/// started, is in its log: see `airssys logs`.
 ///
-/// With --json a line is {"number":N,"at":TIME,"service":NAME,"kind":KIND,...}, and {"kind":"lost","events":N} where events are missing.
+/// With --json a line is {"number":N,"at":TIME,"service":NAME,"kind":KIND,...}, and {"kind":"lost","events":N} where
+/// events are missing.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys events\n  airssys events payments --follow\n  airssys events --kind ended --kind restarted --json"

@@ -1,4 +1,5 @@
-//! The commands that speak to a running host, one module each. Each asks one question over the control socket and prints the answer.
+//! The commands that speak to a running host, one module each. Each asks one question over the control socket and
+//! prints the answer.
 
 pub(crate) mod apply;
 pub(crate) mod dead_letters;
@@ -40,7 +41,8 @@ impl HostArgs {
         self.refused(control::ask(self.data.folder(), request))
     }
 
-    /// Asks the host something that has many lines as its answer; `each` says whether it wants more. Whether there are no more.
+    /// Asks the host something that has many lines as its answer; `each` says whether it wants more. Whether there are
+    /// no more.
     fn listen<T: DeserializeOwned>(
         &self,
         request: &Request,

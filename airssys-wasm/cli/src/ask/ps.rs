@@ -13,8 +13,12 @@ pub(super) const COLUMNS: [&str; 8] =
 
 /// Lists the services of a running host.
 ///
-/// queued: messages that wait. handled, faulted, crashed: turns that committed, returned a fault, crashed. started: instances that were started, the first
-/// ones included. A stopped one was stopped by an operator (`airssys stop SERVICE`). Messages to a suspended one wait, or those to some of its keys: a release came back from a deployment and cannot read the state, or durable state is damaged, and then what is damaged is told below. Of a keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them. denied, rejected: messages to it that were not let through, or found no room.
+/// queued: messages that wait. handled, faulted, crashed: turns that committed, returned a fault, crashed. started:
+/// instances that were started, the first ones included. A stopped one was stopped by an operator
+/// (`airssys stop SERVICE`). Messages to a suspended one wait, or those to some of its keys: a release came back from a
+/// deployment and cannot read the state, or durable state is damaged, and then what is damaged is told below. Of a
+/// keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them.
+/// denied, rejected: messages to it that were not let through, or found no room.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
 pub(crate) struct Args {

@@ -16,8 +16,8 @@ use crate::run;
 
 /// Prints what changes in the services of a running host, until it is interrupted or the host is gone.
 ///
-/// First a line for each service as it is, then one for each that has changed since the last look. With --json a line is
-/// {"at":TIME,"service":{...}}, with the service as in `airssys ps --json`.
+/// First a line for each service as it is, then one for each that has changed since the last look. With --json a line
+/// is {"at":TIME,"service":{...}}, with the service as in `airssys ps --json`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys watch --every 200ms")]
 pub(crate) struct Args {

@@ -20,7 +20,8 @@ const MAX_ANSWER: u64 = 64 << 20;
 
 /// Asks the host with this data folder.
 ///
-/// The stop is waited for without end, and then until the host has let go of the folder: the next host can have it at once.
+/// The stop is waited for without end, and then until the host has let go of the folder: the next host can have it at
+/// once.
 pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result<T, ControlError> {
     let stream = connect(data)?;
     let mut answers = greet(&stream)?;
@@ -34,8 +35,9 @@ pub(crate) fn ask<T: DeserializeOwned>(data: &Path, request: &Request) -> Result
     Ok(answer)
 }
 
-/// Asks the host with this data folder something that has many lines as its answer, and has `each` of them told, until it says no or there are no more. Waits
-/// for each without end; of events, which are only printed, until nobody reads stdout any more. Whether there are no more.
+/// Asks the host with this data folder something that has many lines as its answer, and has `each` of them told, until
+/// it says no or there are no more. Waits for each without end; of events, which are only printed, until nobody reads
+/// stdout any more. Whether there are no more.
 pub(crate) fn listen<T: DeserializeOwned>(
     data: &Path,
     request: &Request,
@@ -89,8 +91,8 @@ fn exchange<T: DeserializeOwned>(
     read(answers, because)
 }
 
-/// Writes a line; what went wrong with that is for [`read`]. A host that refuses may do so before it has read all: its word counts, not that it stopped
-/// listening.
+/// Writes a line; what went wrong with that is for [`read`]. A host that refuses may do so before it has read all: its
+/// word counts, not that it stopped listening.
 fn say(mut stream: &UnixStream, line: &impl Serialize) -> Result<Option<io::Error>, ControlError> {
     let mut text = serde_json::to_vec(line).map_err(|source| ControlError::Garbled { source })?;
     text.push(b'\n');

@@ -1,7 +1,8 @@
-//! The requests that have many lines as their answer: each line is `{"ok":...}`, and the one after the last is `{"ok":null}`.
+//! The requests that have many lines as their answer: each line is `{"ok":...}`, and the one after the last is
+//! `{"ok":null}`.
 //!
-//! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is bounded and shared. What gave way in it
-//! meanwhile is told as lost.
+//! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is
+//! bounded and shared. What gave way in it meanwhile is told as lost.
 
 use airssys_wasm::deploy::{Deployment, Following};
 use airssys_wasm::events::{Heard, Kind, Subscription};

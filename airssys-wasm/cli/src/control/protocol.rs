@@ -1,8 +1,9 @@
 //! What is said over the control socket: one JSON object a line, each way.
 //!
 //! The client's first line is `{"airssys":1}`. Each line of the client has one line of the host: `{"ok":...}` or
-//! `{"error":{"code":...,"message":...,"hint":...}}`; to some there are as many lines as there is to say, and
-//! then `{"ok":null}`. To add a request: a variant of [`Request`] here, a row in `handle.rs` that says what is done for it, its subcommand in `ask/`.
+//! `{"error":{"code":...,"message":...,"hint":...}}`; to some there are as many lines as there is to say, and then
+//! `{"ok":null}`. To add a request: a variant of [`Request`] here, a row in `handle.rs` that says what is done for it,
+//! its subcommand in `ask/`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,9 +66,11 @@ pub(crate) enum Request {
     ReplayDeadLetter { id: u64 },
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
-    /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is an absolute path, or `NAME@VERSION`.
+    /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is
+    /// an absolute path, or `NAME@VERSION`.
     Deploy(Deploy),
-    /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they were, or are back. `releases` has a release by service.
+    /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they
+    /// were, or are back. `releases` has a release by service.
     DeploySet(DeploySet),
     /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
     Apply(Apply),
@@ -75,13 +78,14 @@ pub(crate) enum Request {
     PlanApply(PlanApply),
     /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan(Plan),
-    /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not granted; `null` is what a rollback brings back.
+    /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not
+    /// granted; `null` is what a rollback brings back.
     Ungranted {
         #[serde(deserialize_with = "unique::map")]
         releases: BTreeMap<String, Option<String>>,
     },
-    /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state` discards the turns that were committed since the live
-    /// release brought the state over.
+    /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state`
+    /// discards the turns that were committed since the live release brought the state over.
     Rollback {
         service: String,
         probation_ms: u64,
@@ -93,19 +97,21 @@ pub(crate) enum Request {
     },
     /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
-    /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there, as
-    /// it is and each time that it has come further, until it is over.
+    /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there,
+    /// as it is and each time that it has come further, until it is over.
     FollowDeployment { service: String, number: u64 },
     /// Answers [`Dump`].
     State { service: String },
-    /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state only.
+    /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state
+    /// only.
     StateValue { service: String, actor: String, key: String },
-    /// Answers [`Forgotten`] when what the service remembers is dropped; `actor` is the key of one of its actors, or of a pool's messages.
+    /// Answers [`Forgotten`] when what the service remembers is dropped; `actor` is the key of one of its actors, or of
+    /// a pool's messages.
     Forget { service: String, actor: Option<String>, timeout_ms: u64 },
     /// Answers [`Forgotten`]: what [`Request::Forget`] would drop. Changes nothing.
     PlanForget { service: String, actor: Option<String> },
-    /// Answers many lines: an `airssys_wasm::events::Event` each, or `{"kind":"lost","events":N}`. Those that are kept, and with `follow` those that come, until
-    /// the host ends. No `kinds` are all kinds.
+    /// Answers many lines: an `airssys_wasm::events::Event` each, or `{"kind":"lost","events":N}`. Those that are kept,
+    /// and with `follow` those that come, until the host ends. No `kinds` are all kinds.
     Events {
         service: Option<String>,
         #[serde(default)]
@@ -115,7 +121,8 @@ pub(crate) enum Request {
     },
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
-    /// Answers `airssys_wasm::ServiceStop` when the service has stopped. It stays so, also when the host starts again, until [`Request::StartService`].
+    /// Answers `airssys_wasm::ServiceStop` when the service has stopped. It stays so, also when the host starts again,
+    /// until [`Request::StartService`].
     StopService { service: String },
     /// Answers `airssys_wasm::ServiceStop` when the service is up.
     StartService { service: String },
@@ -354,7 +361,8 @@ pub(crate) struct DumpedState {
 impl Dump {
     /// What is written here. Another number is refused.
     pub(crate) const FORMAT: u32 = 1;
-    /// The highest number of commits that is taken: a host counts on from there, one a turn, and never comes to the end of 64 bits.
+    /// The highest number of commits that is taken: a host counts on from there, one a turn, and never comes to the end
+    /// of 64 bits.
     const MOST_COMMITS: u64 = i64::MAX.unsigned_abs();
 
     pub(crate) fn new(service: &str, states: &BTreeMap<Box<str>, KeptState>) -> Self {

@@ -1,4 +1,5 @@
-//! The host's side: who may come in, how long anything takes, and that no client holds up the mesh, another client, or the stop.
+//! The host's side: who may come in, how long anything takes, and that no client holds up the mesh, another client, or
+//! the stop.
 
 use std::io;
 use std::sync::Arc;

@@ -22,7 +22,8 @@ impl Changes {
         Self(watch(&folder(data)).ok())
     }
 
-    /// Waits until something has happened there, whatever that is. False where nobody reads stdout any more before that.
+    /// Waits until something has happened there, whatever that is. False where nobody reads stdout any more before
+    /// that.
     pub(super) fn wait(self) -> bool {
         match self.0 {
             Some(inotify) => !output::nobody_reads_before(&inotify),

@@ -1,7 +1,9 @@
-//! Keeps what guests say, what happens in the mesh, and what the host warns of: through a bounded queue, into the file, by a thread of its own.
+//! Keeps what guests say, what happens in the mesh, and what the host warns of: through a bounded queue, into the file,
+//! by a thread of its own.
 //!
-//! What happens in the mesh comes from its events. What guests say, and what the host warns of that is no event, comes from `tracing`. Nobody waits for the disk: where the queue is full a line is lost, is counted, and the count stands in the log. Before the data folder is the
-//! host's own, nothing is kept.
+//! What happens in the mesh comes from its events. What guests say, and what the host warns of that is no event, comes
+//! from `tracing`. Nobody waits for the disk: where the queue is full a line is lost, is counted, and the count stands
+//! in the log. Before the data folder is the host's own, nothing is kept.
 
 use std::fmt;
 use std::path::Path;
@@ -36,7 +38,8 @@ impl fmt::Debug for Keeper {
 }
 
 impl Keep {
-    /// Keeps lines in this data folder from now on. Where that cannot be, it is logged: a host without a log is better than none.
+    /// Keeps lines in this data folder from now on. Where that cannot be, it is logged: a host without a log is better
+    /// than none.
     pub(crate) fn begin(&self, data: &Path) -> Option<Keeper> {
         let lines = Arc::new(Lines::new(MOST_BYTES, |lost| line(&Record::of_loss(lost, now()))));
         let taken = Arc::clone(&lines);
@@ -94,7 +97,8 @@ fn now() -> String {
 fn write(mut file: LogFile, lines: &Lines) {
     while let Some(taken) = lines.take() {
         if file.write(&taken.bytes).is_err() {
-            // The disk is full, say: no reason to keep a mesh waiting. The next line that can be written says how much is missing.
+            // The disk is full, say: no reason to keep a mesh waiting. The next line that can be written says how much
+            // is missing.
             lines.lose(taken.lines);
         }
         lines.done(taken.bytes.len());

@@ -1,4 +1,5 @@
-//! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host need run.
+//! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host
+//! need run.
 
 mod changes;
 mod error;
@@ -16,10 +17,12 @@ use self::read::{Follow, Line};
 use crate::explain::note;
 use crate::output::{DataArgs, print_lines};
 
-/// Shows what the guests of a host logged and what the host did with them: starts, crashes, ends, deployments, dead letters, denials.
+/// Shows what the guests of a host logged and what the host did with them: starts, crashes, ends, deployments, dead
+/// letters, denials.
 ///
-/// The log is kept in the data folder, in two files of 8 MiB at most, and is there also when the host has ended. A line is a time, a level, the
-/// service or `(host)`, and what was said. What is logged to stderr is another matter: see `airssys run --log`.
+/// The log is kept in the data folder, in two files of 8 MiB at most, and is there also when the host has ended. A line
+/// is a time, a level, the service or `(host)`, and what was said. What is logged to stderr is another matter: see
+/// `airssys run --log`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys logs\n  airssys logs payments --follow\n  airssys logs payments --tail 20 --json"

@@ -86,7 +86,8 @@ impl Record {
         self.fields.get("service").and_then(Value::as_str).filter(|_| self.is_guests())
     }
 
-    /// The services that it is about: `shop` of `shop/alice` and of `shop#2`; of a child, each step from the root down, as one of them is the service.
+    /// The services that it is about: `shop` of `shop/alice` and of `shop#2`; of a child, each step from the root down,
+    /// as one of them is the service.
     pub(super) fn services(&self) -> impl Iterator<Item = &str> {
         let named = |name: &str| self.fields.get(name).and_then(Value::as_str);
         let services = NAMES.iter().filter_map(move |name| named(name)?.split('/').next());

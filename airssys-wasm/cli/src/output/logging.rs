@@ -17,8 +17,9 @@ use crate::logs::Keep;
 const VARIABLE: &str = "AIRSSYS_LOG";
 /// What is logged where nobody says.
 const DEFAULT: &str = "warn,airssys::guest=info";
-/// What is kept in the data folder, whatever is logged to stderr: what guests say, and what the host says that is no event of the mesh. The rest is told by
-/// the events, and would stand there twice: what supervisors do and how actors end, denials, dead letters, full folders, and that a topology was applied.
+/// What is kept in the data folder, whatever is logged to stderr: what guests say, and what the host says that is no
+/// event of the mesh. The rest is told by the events, and would stand there twice: what supervisors do and how actors
+/// end, denials, dead letters, full folders, and that a topology was applied.
 const KEPT: &str = "warn,airssys=info,airssys_rt_shim=error,airssys::actor=error,airssys::audit=off,airssys::dead=off,airssys::limit=off,airssys::apply=warn";
 
 /// What is logged.

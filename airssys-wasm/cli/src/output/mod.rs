@@ -1,4 +1,5 @@
-//! What the subcommands share: how they print, what they log, the problems they can have with a mesh, and the codes they end with.
+//! What the subcommands share: how they print, what they log, the problems they can have with a mesh, and the codes
+//! they end with.
 
 mod body;
 mod cache;
@@ -32,8 +33,8 @@ pub(crate) use release::ReleaseLine;
 pub(crate) use table::table;
 pub(crate) use topology::{TopologyArgs, USUAL as TOPOLOGY, actors, file as topology_file};
 
-/// Writes a result for people to stdout, with an end of line: what a guest put into it no terminal obeys, and the ends of lines in it are the caller's.
-/// That nobody reads it is no failure; a full disk is one.
+/// Writes a result for people to stdout, with an end of line: what a guest put into it no terminal obeys, and the ends
+/// of lines in it are the caller's. That nobody reads it is no failure; a full disk is one.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
     print_data(&shown_lines(text))
 }

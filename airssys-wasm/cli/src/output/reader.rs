@@ -16,8 +16,8 @@ pub(crate) fn print_lines<L: AsRef<str>>(lines: &[L]) -> io::Result<bool> {
     }
 }
 
-/// Waits until there is something to read from `other`. True where the reader of stdout goes away before that: then there is nobody to print it for, and a
-/// write would say so only when there is something to write.
+/// Waits until there is something to read from `other`. True where the reader of stdout goes away before that: then
+/// there is nobody to print it for, and a write would say so only when there is something to write.
 pub(crate) fn nobody_reads_before(other: impl AsFd) -> bool {
     let stdout = io::stdout();
     loop {

@@ -9,7 +9,8 @@ use crate::output::{self, DataArgs, Problem, ReleaseLine};
 
 /// Lists the published releases, the newest version of each name last.
 ///
-/// It looks at the records. `airssys inspect NAME@VERSION` also compares the binary and the manifest with their digests.
+/// It looks at the records. `airssys inspect NAME@VERSION` also compares the binary and the manifest with their
+/// digests.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys releases\n  airssys releases pricing --json")]
 pub(crate) struct Args {

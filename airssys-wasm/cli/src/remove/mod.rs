@@ -7,8 +7,8 @@ use semver::Version;
 use crate::explain::say;
 use crate::output::{DataArgs, Problem};
 
-/// Removes a published release, also one that is damaged. One that a running mesh uses, or that the next one in this data folder starts with or can go
-/// back to, is not removed.
+/// Removes a published release, also one that is damaged. One that a running mesh uses, or that the next one in this
+/// data folder starts with or can go back to, is not removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys remove pricing@1.2.0")]
 pub(crate) struct Args {

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::explain::note;
 use crate::output::{self, DataArgs, Problem, ReleaseLine};
 
-/// Removes old releases: of each name the newest versions stay, those that were published lately, and those that a running mesh uses,
-/// or that the next one in this data folder starts with or can go back to.
+/// Removes old releases: of each name the newest versions stay, those that were published lately, and those that a
+/// running mesh uses, or that the next one in this data folder starts with or can go back to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys retain --keep 5 --keep-for 30d")]
 pub(crate) struct Args {

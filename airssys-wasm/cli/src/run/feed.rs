@@ -1,6 +1,7 @@
 //! Sends the lines of an input, so many at a time, in their order.
 //!
-//! Order: a line is begun when the message of the line before is in its mailbox, or will never be. Only the waiting for answers is side by side.
+//! Order: a line is begun when the message of the line before is in its mailbox, or will never be. Only the waiting for
+//! answers is side by side.
 
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};

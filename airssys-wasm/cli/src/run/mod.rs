@@ -1,8 +1,9 @@
 //! `airssys run`: a mesh, from its topology to its ordered end.
 //!
-//! What can be wrong with the arguments is found before anything starts. Then, in this order: start, feed or serve, let what is under way settle, stop the
-//! tree, tell what happened. It ends by itself where there is an input; else SIGINT, SIGTERM or the control socket ends it. A second signal ends the process
-//! at once. The data folder is held from before the start to the very end.
+//! What can be wrong with the arguments is found before anything starts. Then, in this order: start, feed or serve, let
+//! what is under way settle, stop the tree, tell what happened. It ends by itself where there is an input; else SIGINT,
+//! SIGTERM or the control socket ends it. A second signal ends the process at once. The data folder is held from before
+//! the start to the very end.
 
 mod answer;
 mod error;
@@ -34,7 +35,8 @@ use crate::control::{Claim, Control};
 use crate::explain::{note, note_lines};
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 
-/// As many threads at a time for what blocks and has none of its own: the files of guests have, and what the mesh does itself.
+/// As many threads at a time for what blocks and has none of its own: the files of guests have, and what the mesh does
+/// itself.
 const BLOCKING_THREADS: usize = 64;
 /// How often it is asked whether the mesh has settled.
 const SETTLING: Duration = Duration::from_millis(5);
@@ -43,20 +45,22 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// Runs a mesh: to the end of an input, or until SIGINT, SIGTERM or `airssys stop`.
 ///
-/// A mesh that serves can be looked at and spoken to meanwhile, by `airssys ps` and its like, through a socket in its data folder. With --input there is
-/// such a socket only where --data names the folder.
+/// A mesh that serves can be looked at and spoken to meanwhile, by `airssys ps` and its like, through a socket in its
+/// data folder. With --input there is such a socket only where --data names the folder.
 ///
-/// The first run in a data folder makes the topology the one in force there. A later one starts with what is in force, also where the file was edited
-/// meanwhile: it says what is different, and `airssys apply` brings that in. A service that another release was deployed to starts with that release, also
-/// after a crash of the host; the run says so.
+/// The first run in a data folder makes the topology the one in force there. A later one starts with what is in force,
+/// also where the file was edited meanwhile: it says what is different, and `airssys apply` brings that in. A service
+/// that another release was deployed to starts with that release, also after a crash of the host; the run says so.
 ///
-/// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it comes, with the number of its
-/// line. A line is sent as it is, as bytes, without its end of line. When all are answered and nothing is under way in the mesh any more (timers that
-/// are set do not count), the tree is stopped in order, and a summary ends the run. A line that is refused, too long or not answered in time
-/// is an error of that line only.
+/// With --input, each line is a call. Lines are sent in their order, several at a time; each answer is printed as it
+/// comes, with the number of its line. A line is sent as it is, as bytes, without its end of line. When all are
+/// answered and nothing is under way in the mesh any more (timers that are set do not count), the tree is stopped in
+/// order, and a summary ends the run. A line that is refused, too long or not answered in time is an error of that line
+/// only.
 ///
-/// With --json each answer is a line {"line":N,"ok":ANSWER} or {"line":N,"error":{"code":...,"message":...}}, and the last line is
-/// {"summary":{...}}. An answer that is JSON stands there as it is, other text as a string, other bytes as {"line":N,"ok_hex":"..."}.
+/// With --json each answer is a line {"line":N,"ok":ANSWER} or {"line":N,"error":{"code":...,"message":...}}, and the
+/// last line is {"summary":{...}}. An answer that is JSON stands there as it is, other text as a string, other bytes as
+/// {"line":N,"ok_hex":"..."}.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys run examples/shop/airssys.toml\n  airssys run examples/shop --input gateway=orders.jsonl --json\n  echo hello | airssys run --input echo=-"
@@ -150,7 +154,8 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     outcome
 }
 
-/// The topology that runs: what is in force in the data folder, and where nothing is, what is written. Where the two differ, that is said.
+/// The topology that runs: what is in force in the data folder, and where nothing is, what is written. Where the two
+/// differ, that is said.
 fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
     let Some(found) = apply::in_force(data)? else {

@@ -1,4 +1,5 @@
-//! stdout of a run: written by a thread of its own, so that a reader who stops reading holds up the lines that are sent, and no signal.
+//! stdout of a run: written by a thread of its own, so that a reader who stops reading holds up the lines that are
+//! sent, and no signal.
 //!
 //! Nothing is lost but what nobody reads in [`PARTING`] after a signal.
 

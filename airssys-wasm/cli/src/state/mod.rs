@@ -1,7 +1,8 @@
 //! `airssys state`: what services have committed, to be looked at, copied and put back.
 //!
-//! Where a host runs it is asked, and answers for state in memory too. Where none runs, durable state is read from the data folder. So it is where state is
-//! to be forgotten. It is only put back where none runs: a host has it in memory, and would write its own over it.
+//! Where a host runs it is asked, and answers for state in memory too. Where none runs, durable state is read from the
+//! data folder. So it is where state is to be forgotten. It is only put back where none runs: a host has it in memory,
+//! and would write its own over it.
 
 mod error;
 mod forget;
@@ -55,7 +56,8 @@ enum What {
         /// The key of the value.
         #[arg(value_name = "KEY")]
         value: String,
-        /// Of which actor of a keyed service, or of which messages of a partitioned pool; none where the service has one state only.
+        /// Of which actor of a keyed service, or of which messages of a partitioned pool; none where the service has
+        /// one state only.
         #[arg(long = "key", value_name = "ACTOR", default_value = "")]
         actor: String,
         /// Print it as JSON: {"text":...} or {"hex":...}.
@@ -79,10 +81,12 @@ enum What {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Drops what a service remembers, or one key of it, where its state is what makes it crash. It asks before it does.
+    /// Drops what a service remembers, or one key of it, where its state is what makes it crash. It asks before it
+    /// does.
     ///
-    /// A host that runs on the data folder does it: on disk and in memory, as one step, and the service or the key begins anew. One that crashed too often is
-    /// let in again. What waits in its mailbox is handled on the empty state. A turn that runs is waited for. Without a host it is dropped from the folder.
+    /// A host that runs on the data folder does it: on disk and in memory, as one step, and the service or the key
+    /// begins anew. One that crashed too often is let in again. What waits in its mailbox is handled on the empty
+    /// state. A turn that runs is waited for. Without a host it is dropped from the folder.
     #[command(
         after_help = "Examples:\n  airssys state forget carts/alice\n  airssys state forget ledger --plan\n  airssys state forget carts/alice --yes"
     )]
@@ -162,7 +166,8 @@ fn dump(service: &str, data: &Path) -> Result<(Dump, Result<(), StateError>), St
     }
 }
 
-/// What of a service's state is damaged, as the host that runs says: it does without that, and nobody is to take what it has for all.
+/// What of a service's state is damaged, as the host that runs says: it does without that, and nobody is to take what
+/// it has for all.
 fn sound_in_host(service: &str, data: &Path) -> Result<Result<(), StateError>, StateCommandError> {
     let services: Vec<ServiceStatus> = control::ask(data, &Request::Services {})?;
     let found = services.into_iter().find(|found| found.service == service);

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use crate::{Encode, Fault, Payload};
 
-/// What a handler may return: a value that serde can write, [`Payload`] or `Option<Payload>` for raw bytes, `()` for nothing, or a
-/// [`Result`](crate::Result) of one of those.
+/// What a handler may return: a value that serde can write, [`Payload`] or `Option<Payload>` for raw bytes, `()` for
+/// nothing, or a [`Result`](crate::Result) of one of those.
 ///
-/// It is implemented for all of these; there is no need to implement it. `Kind` tells the ways apart and is always inferred.
+/// It is implemented for all of these; there is no need to implement it. `Kind` tells the ways apart and is always
+/// inferred.
 ///
 /// # Example
 ///
@@ -37,7 +38,8 @@ pub trait Answer<Kind> {
     fn answer(self) -> Result<Option<Payload>, Fault>;
 }
 
-/// The kinds. They exist because `serde` may, for all that the compiler knows, one day write a `Result` with a [`Fault`] in it.
+/// The kinds. They exist because `serde` may, for all that the compiler knows, one day write a `Result` with a
+/// [`Fault`] in it.
 pub(crate) mod kind {
     /// A value, written as JSON.
     #[derive(Debug)]

@@ -21,8 +21,9 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// Why a message was not handled.
 ///
-/// Returning one is an ordinary answer: the effects of the turn are discarded, the instance lives on, and so does what the handler changed in
-/// its own memory. Errors of this crate become one by `?`; of any other error `.map_err(Fault::internal)?` makes one.
+/// Returning one is an ordinary answer: the effects of the turn are discarded, the instance lives on, and so does what
+/// the handler changed in its own memory. Errors of this crate become one by `?`; of any other error
+/// `.map_err(Fault::internal)?` makes one.
 ///
 /// # Example
 ///
@@ -149,7 +150,8 @@ impl From<EncodeError> for Fault {
     }
 }
 
-/// What may be better later is [`Fault::Unavailable`]; the rest, such as a grant that is missing, is [`Fault::Internal`].
+/// What may be better later is [`Fault::Unavailable`]; the rest, such as a grant that is missing, is
+/// [`Fault::Internal`].
 impl From<SendError> for Fault {
     fn from(error: SendError) -> Self {
         match error {
@@ -159,8 +161,8 @@ impl From<SendError> for Fault {
     }
 }
 
-/// The fault of the one called is passed on as it is; a crash, a denial or an unreadable answer is [`Fault::Internal`]; the rest may be better
-/// later.
+/// The fault of the one called is passed on as it is; a crash, a denial or an unreadable answer is [`Fault::Internal`];
+/// the rest may be better later.
 impl From<CallError> for Fault {
     fn from(error: CallError) -> Self {
         match error {
@@ -172,7 +174,8 @@ impl From<CallError> for Fault {
     }
 }
 
-/// What may be better later is [`Fault::Unavailable`]; the rest, such as a grant that is missing, is [`Fault::Internal`].
+/// What may be better later is [`Fault::Unavailable`]; the rest, such as a grant that is missing, is
+/// [`Fault::Internal`].
 impl From<SupervisionError> for Fault {
     fn from(error: SupervisionError) -> Self {
         match error {

@@ -2,8 +2,8 @@
 //!
 //! # Hot path
 //!
-//! Every message of every Rust guest passes `turn`: take the message apart (moves, no copies), decode (JSON only where the handler asks for a
-//! type), handle, encode. With `Payload` on both sides nothing is copied or allocated here.
+//! Every message of every Rust guest passes `turn`: take the message apart (moves, no copies), decode (JSON only where
+//! the handler asks for a type), handle, encode. With `Payload` on both sides nothing is copied or allocated here.
 
 use std::cell::RefCell;
 

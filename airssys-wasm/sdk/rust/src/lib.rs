@@ -1,7 +1,8 @@
 //! Write airssys components in Rust.
 //!
-//! A component is an actor: it handles one message at a time, keeps state, and sends messages to others. This crate gives it typed messages
-//! (serde, as JSON on the wire), state, calls, topics, timers, children, configuration and log lines. It asks for no `unsafe` and no knowledge of WIT.
+//! A component is an actor: it handles one message at a time, keeps state, and sends messages to others. This crate
+//! gives it typed messages (serde, as JSON on the wire), state, calls, topics, timers, children, configuration and log
+//! lines. It asks for no `unsafe` and no knowledge of WIT.
 //!
 //! # Example
 //!
@@ -23,14 +24,15 @@
 //!
 //! # What a turn is
 //!
-//! The handling of one message is a turn. State writes, sends, publishes, timers and what is done to children are held back; they happen together when the
-//! handler returns `Ok`, and not at all when it returns a [`Fault`], panics, or takes too long. Not undone are: what the handler changed in
-//! its own memory (after a fault; a panic ends the instance), the turns of those it [`call`]ed, and [`Timer::cancel`].
+//! The handling of one message is a turn. State writes, sends, publishes, timers and what is done to children are held
+//! back; they happen together when the handler returns `Ok`, and not at all when it returns a [`Fault`], panics, or
+//! takes too long. Not undone are: what the handler changed in its own memory (after a fault; a panic ends the
+//! instance), the turns of those it [`call`]ed, and [`Timer::cancel`].
 //!
 //! # In tests
 //!
-//! Handlers are plain functions and can be called in unit tests on the host. What asks the runtime (sending, state, configuration, log)
-//! panics there.
+//! Handlers are plain functions and can be called in unit tests on the host. What asks the runtime (sending, state,
+//! configuration, log) panics there.
 
 extern crate self as airssys_sdk;
 
@@ -50,8 +52,8 @@ mod supervision;
 ///
 /// # A function
 ///
-/// It takes the message (any type that serde can read, or `Payload` for raw bytes), or nothing; besides, where it asks for it, `&Context`. It
-/// returns a value that serde can write, `Payload`, `()`, or a `Result` of one of those.
+/// It takes the message (any type that serde can read, or `Payload` for raw bytes), or nothing; besides, where it asks
+/// for it, `&Context`. It returns a value that serde can write, `Payload`, `()`, or a `Result` of one of those.
 ///
 /// ```
 /// use airssys_sdk::prelude::*;
@@ -67,7 +69,8 @@ mod supervision;
 ///
 /// # A struct
 ///
-/// What it holds in memory lasts until the instance ends: by a crash, a stop or an upgrade. What must last belongs into `state`.
+/// What it holds in memory lasts until the instance ends: by a crash, a stop or an upgrade. What must last belongs into
+/// `state`.
 ///
 /// | method | when | without it |
 /// |---|---|---|
@@ -80,9 +83,10 @@ mod supervision;
 /// | `fn restore(&mut self, snapshot: S) -> Result<()>` | it took over, and the release before handed this over | what was handed over is lost |
 /// | `fn migrate(from: u32) -> Result<()>` | before `init`, where the state was stored under another `state_schema` | such a state is refused |
 ///
-/// `init` may also return `Self`, `stop` may leave the reason away, `check` and `snapshot` may take `&mut self`. A component exports what it has:
-/// `init` or `stop` make it export `lifecycle`, `check` makes it export `health`, `down` `monitoring`, the last three `upgrade`. A
-/// snapshot is any type that serde can write and, in the release that takes it, read; `Payload` for raw bytes.
+/// `init` may also return `Self`, `stop` may leave the reason away, `check` and `snapshot` may take `&mut self`. A
+/// component exports what it has: `init` or `stop` make it export `lifecycle`, `check` makes it export `health`, `down`
+/// `monitoring`, the last three `upgrade`. A snapshot is any type that serde can write and, in the release that takes
+/// it, read; `Payload` for raw bytes.
 ///
 /// ```
 /// use airssys_sdk::prelude::*;
@@ -105,8 +109,8 @@ mod supervision;
 ///
 /// # Another release takes over
 ///
-/// A counter that keeps its memory over a deployment, and whose state was kept under another name by releases with `state_schema = 0`; its own
-/// `Component.toml` says `state_schema = 1`:
+/// A counter that keeps its memory over a deployment, and whose state was kept under another name by releases with
+/// `state_schema = 0`; its own `Component.toml` says `state_schema = 1`:
 ///
 /// ```
 /// use airssys_sdk::prelude::*;

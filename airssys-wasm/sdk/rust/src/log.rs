@@ -1,6 +1,7 @@
 //! Log lines, which the host marks with the service's name. They are written at once, whatever becomes of the turn.
 //!
-//! Use the macros: [`trace!`](crate::trace), [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn!), [`error!`](crate::error).
+//! Use the macros: [`trace!`](crate::trace), [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn!),
+//! [`error!`](crate::error).
 
 use std::borrow::Cow;
 use std::fmt::Arguments;

@@ -1,7 +1,7 @@
 //! Messages to other services: send, call, publish, and to oneself later.
 //!
-//! Everything but [`call`] and [`Timer::cancel`] is held back until the turn commits. Each is checked by the host against what this service
-//! was granted.
+//! Everything but [`call`] and [`Timer::cancel`] is held back until the turn commits. Each is checked by the host
+//! against what this service was granted.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::bindings::actor::airssys::actor::{messaging as host, types as wit};
 use crate::{Decode, DecodeError, Encode, EncodeError, Fault};
 
-/// Where a message goes: an address (`"ledger"`, `"cart/alice"`), or an address with the key that chooses the lane of a partitioned pool.
+/// Where a message goes: an address (`"ledger"`, `"cart/alice"`), or an address with the key that chooses the lane of a
+/// partitioned pool.
 ///
 /// # Example
 ///
@@ -73,8 +74,8 @@ pub fn send<'a>(to: impl Into<Target<'a>>, body: &(impl Encode + ?Sized)) -> Res
     Ok(host::send(to, key, &body.encode()?)?)
 }
 
-/// Sends a message and waits for the answer, at most `timeout` (counted in milliseconds, rounded up) and never longer than what is left
-/// of this turn. It leaves at once and is not undone when this turn fails.
+/// Sends a message and waits for the answer, at most `timeout` (counted in milliseconds, rounded up) and never longer
+/// than what is left of this turn. It leaves at once and is not undone when this turn fails.
 ///
 /// # Example
 ///
@@ -119,8 +120,8 @@ pub fn publish(topic: &str, body: &(impl Encode + ?Sized)) -> Result<(), SendErr
     Ok(host::publish(topic, &body.encode()?)?)
 }
 
-/// Subscribes this service to the topics that match, when the turn commits. `*` stands for one segment, a last `**` for one or more. It lasts until
-/// it is taken back, also across a restart; subscribing twice is subscribing once.
+/// Subscribes this service to the topics that match, when the turn commits. `*` stands for one segment, a last `**` for
+/// one or more. It lasts until it is taken back, also across a restart; subscribing twice is subscribing once.
 ///
 /// # Example
 ///
@@ -156,8 +157,8 @@ pub fn unsubscribe(pattern: &str) -> Result<(), SendError> {
     Ok(host::unsubscribe(pattern)?)
 }
 
-/// Sends a message to this service itself, `delay` (in milliseconds, rounded up) after the commit. The timer belongs to the service: it outlives a
-/// restart.
+/// Sends a message to this service itself, `delay` (in milliseconds, rounded up) after the commit. The timer belongs to
+/// the service: it outlives a restart.
 ///
 /// # Example
 ///
@@ -203,7 +204,8 @@ pub fn self_address() -> String {
 pub struct Timer(u64);
 
 impl Timer {
-    /// Cancels it at once, also when the turn fails later. Returns whether it was still to come; after that it never arrives.
+    /// Cancels it at once, also when the turn fails later. Returns whether it was still to come; after that it never
+    /// arrives.
     ///
     /// # Example
     ///
@@ -262,7 +264,8 @@ pub enum SendError {
     Denied(String),
     /// No service has this address, or the text is not an address.
     NoSuchService(String),
-    /// The receiver's mailbox is full, or this turn holds as many effects, or this service as many timers or subscriptions, as it may.
+    /// The receiver's mailbox is full, or this turn holds as many effects, or this service as many timers or
+    /// subscriptions, as it may.
     Overloaded,
     /// The body is larger than a message may be.
     TooLarge {

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 /// Raw bytes, for those who do not want JSON. Passed on as they are, without a copy.
 ///
-/// It goes wherever a value goes: as a handler's message or answer, as what is sent, called with, published or kept in state.
+/// It goes wherever a value goes: as a handler's message or answer, as what is sent, called with, published or kept in
+/// state.
 ///
 /// # Example
 ///

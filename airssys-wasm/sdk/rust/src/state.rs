@@ -1,7 +1,8 @@
 //! The state of this service: a private key-value store that survives restarts and upgrades.
 //!
-//! Transactional by turn: what a turn writes, it reads back at once, and everybody else sees it when the turn commits, or never. Values are JSON;
-//! a value of type [`Payload`](crate::Payload) is raw bytes. A stateless pool has no state: [`StateError::NoState`].
+//! Transactional by turn: what a turn writes, it reads back at once, and everybody else sees it when the turn commits,
+//! or never. Values are JSON; a value of type [`Payload`](crate::Payload) is raw bytes. A stateless pool has no state:
+//! [`StateError::NoState`].
 
 use std::cell::RefCell;
 use std::fmt;
@@ -95,8 +96,8 @@ pub fn exists(key: &str) -> Result<bool, StateError> {
 
 /// Adds to a counter and returns what it is then. A key without a value counts from 0.
 ///
-/// A counter is not kept as JSON, but as eight bytes, the lowest first (a little-endian `u64`). So what [`set`] has written is no counter, and [`get`] does
-/// not read one: `increment(key, 0)` does.
+/// A counter is not kept as JSON, but as eight bytes, the lowest first (a little-endian `u64`). So what [`set`] has
+/// written is no counter, and [`get`] does not read one: `increment(key, 0)` does.
 ///
 /// # Example
 ///
@@ -109,7 +110,8 @@ pub fn exists(key: &str) -> Result<bool, StateError> {
 ///
 /// # Errors
 ///
-/// Where the store cannot be written, the value is no counter, or the sum is more than a `u64` holds; the text names the key. The value is as it was then.
+/// Where the store cannot be written, the value is no counter, or the sum is more than a `u64` holds; the text names
+/// the key. The value is as it was then.
 pub fn increment(key: &str, delta: u64) -> Result<u64, StateError> {
     with(|bucket| atomics::increment(bucket, key, delta))
 }
@@ -137,8 +139,8 @@ pub fn keys() -> Result<Vec<String>, StateError> {
     Ok(keys)
 }
 
-/// Does something with each key, in order, a page of keys in memory at a time. Keys may be set and deleted meanwhile: one that is there all the time is
-/// neither left out nor seen twice.
+/// Does something with each key, in order, a page of keys in memory at a time. Keys may be set and deleted meanwhile:
+/// one that is there all the time is neither left out nor seen twice.
 ///
 /// # Example
 ///

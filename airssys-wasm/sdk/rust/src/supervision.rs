@@ -1,15 +1,16 @@
 //! Children of one's own: spawn, stop, monitor, link.
 //!
-//! Everything is held back until the turn commits. Each is checked by the host against what this service was granted: `spawn = ["worker/*"]`, under
-//! `[requests]` of its `Component.toml` and in the topology.
+//! Everything is held back until the turn commits. Each is checked by the host against what this service was granted:
+//! `spawn = ["worker/*"]`, under `[requests]` of its `Component.toml` and in the topology.
 
 use std::fmt;
 
 use crate::bindings::monitoring::exports::airssys::actor::monitoring as told;
 use crate::bindings::supervision::airssys::actor::supervision as host;
 
-/// Starts a child of `service`, whose actors are spawned, under this name when the turn commits; its address. Name and place are taken now. What this turn
-/// sends to the child arrives; a [`call`](crate::call) in this turn does not find it yet.
+/// Starts a child of `service`, whose actors are spawned, under this name when the turn commits; its address. Name and
+/// place are taken now. What this turn sends to the child arrives; a [`call`](crate::call) in this turn does not find
+/// it yet.
 ///
 /// # Example
 ///
@@ -49,8 +50,8 @@ pub fn spawn(service: &str, name: &str) -> Result<String, SupervisionError> {
     Ok(host::spawn(service, name)?)
 }
 
-/// Stops a child in order when the turn commits. It may finish its turn and say good-bye within the `shutdown` time-out of its service; what waits in its
-/// mailbox is a dead letter.
+/// Stops a child in order when the turn commits. It may finish its turn and say good-bye within the `shutdown` time-out
+/// of its service; what waits in its mailbox is a dead letter.
 ///
 /// # Example
 ///
@@ -68,9 +69,9 @@ pub fn stop(child: &str) -> Result<(), SupervisionError> {
     Ok(host::stop(child)?)
 }
 
-/// Has this component's `down` called, once, when the child ends: the incarnation of it that runs when the turn commits, or the next one where none runs.
-/// Where there is no such child, `down` is called at once. Monitoring twice is monitoring once. It lasts until it is told or taken back, also across a restart
-/// of this service.
+/// Has this component's `down` called, once, when the child ends: the incarnation of it that runs when the turn
+/// commits, or the next one where none runs. Where there is no such child, `down` is called at once. Monitoring twice
+/// is monitoring once. It lasts until it is told or taken back, also across a restart of this service.
 ///
 /// # Example
 ///
@@ -101,8 +102,9 @@ pub fn demonitor(child: &str) -> Result<(), SupervisionError> {
     Ok(host::demonitor(child)?)
 }
 
-/// Ties this actor's life to the child's, when the turn commits: when one ends other than by its own exit with status 0, the other is ended at once with
-/// the same reason. Their supervisors decide who is started again; the link is not there any more then. Linking twice is linking once.
+/// Ties this actor's life to the child's, when the turn commits: when one ends other than by its own exit with status
+/// 0, the other is ended at once with the same reason. Their supervisors decide who is started again; the link is not
+/// there any more then. Linking twice is linking once.
 ///
 /// # Example
 ///
@@ -129,7 +131,8 @@ pub struct Down {
     pub child: String,
     /// Why it ended.
     pub reason: DownReason,
-    /// Whether its supervisor has started it again. Then a monitor of it is a new one; where it is false, its name is free.
+    /// Whether its supervisor has started it again. Then a monitor of it is a new one; where it is false, its name is
+    /// free.
     pub restarted: bool,
 }
 
@@ -206,7 +209,8 @@ pub enum SupervisionError {
     NoSuchChild(String),
     /// There is a child of this name already, or another turn is about to spawn it.
     Taken,
-    /// The service has as many children as it may, or this turn holds as many effects, or this service as many monitors, as it may.
+    /// The service has as many children as it may, or this turn holds as many effects, or this service as many
+    /// monitors, as it may.
     Overloaded,
     /// This component has no `down`, so that it could not be told.
     Deaf,

@@ -1,5 +1,5 @@
-//! Keys that come and go in any order while deployments begin and end, beside a naive model: which release is there, which
-//! one is tried, and of each key what was brought over and by whom.
+//! Keys that come and go in any order while deployments begin and end, beside a naive model: which release is there,
+//! which one is tried, and of each key what was brought over and by whom.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! A place with one state, in a world in which everything happens in any order: incarnations are killed wherever they
 //! wait, releases do not start or cannot bring states over, deployments are carried out, given up and taken back, keys
-//! sleep, a person has states forgotten or put back, and some are damaged from the first. What the world says in the end is compared with a naive model: one
-//! release, and a count of the turns that are to be seen.
+//! sleep, a person has states forgotten or put back, and some are damaged from the first. What the world says in the
+//! end is compared with a naive model: one release, and a count of the turns that are to be seen.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::cell::{Cell, RefCell};

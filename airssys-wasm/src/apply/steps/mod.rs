@@ -1,8 +1,8 @@
 //! Carries an apply out, step by step, and undoes what it did where a step fails.
 //!
-//! First what can be undone without a trace: what is new starts, what changes in place does, what is deployed proves itself. Then what costs a service its
-//! instances: those that are stopped and started. Then the one write that makes the new topology the one in force. Last of all, what is gone stops, which
-//! nobody could undo.
+//! First what can be undone without a trace: what is new starts, what changes in place does, what is deployed proves
+//! itself. Then what costs a service its instances: those that are stopped and started. Then the one write that makes
+//! the new topology the one in force. Last of all, what is gone stops, which nobody could undo.
 
 mod end;
 mod services;

@@ -1,4 +1,5 @@
-//! The services that are there, from one topology to another: under the instances that run, by a deployment, or stopped and started.
+//! The services that are there, from one topology to another: under the instances that run, by a deployment, or stopped
+//! and started.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,8 @@ impl Steps<'_> {
         self.hosted.actual.releases.live(service)
     }
 
-    /// The rules that are no part of what a release runs under: the shape of the mailboxes, and how the actors of a keyed service come and go.
+    /// The rules that are no part of what a release runs under: the shape of the mailboxes, and how the actors of a
+    /// keyed service come and go.
     pub(super) async fn put_rules(&self, service: &str, next: &Deployable) -> Result<(), Failed> {
         let Some(Standing { placed, .. }) = self.standing.get(service) else { return Ok(()) };
         placed.service.reshape(next.node.shape);
@@ -51,7 +53,8 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Puts other terms under the release that serves, and waits until each actor goes by them. A turn that is not over at the handover deadline is cut off.
+    /// Puts other terms under the release that serves, and waits until each actor goes by them. A turn that is not over
+    /// at the handover deadline is cut off.
     pub(super) async fn retune(&mut self, service: &str, next: &Deployable) -> Result<(), Failed> {
         let Some(Standing { placed, .. }) = self.standing.get(service).cloned() else { return Ok(()) };
         let terms: Arc<Terms> = Arc::new(next.node.terms());
@@ -61,7 +64,8 @@ impl Steps<'_> {
         for post in posts {
             post.live.retune(&terms);
             let (done, answer) = oneshot::channel();
-            // Who does not run starts with them; who starts goes by them before its first message, and may be long in coming to it.
+            // Who does not run starts with them; who starts goes by them before its first message, and may be long in
+            // coming to it.
             if post.order(Control::Retune(done)).is_ok() && !post.live.is_starting() {
                 answers.push((post, answer));
             }
@@ -94,7 +98,8 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Deploys what an instance is made with, all of it or nothing: those that are called before those who call them, and on probation together.
+    /// Deploys what an instance is made with, all of it or nothing: those that are called before those who call them,
+    /// and on probation together.
     pub(super) async fn deploy(&mut self) -> Result<(), Failed> {
         let set = self.services(|fate, way| fate == Fate::Changed && way == ChangeMode::Deployment);
         let mut nexts = Vec::with_capacity(set.len());
@@ -162,7 +167,8 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Stops a service and starts it as another one under the same name. Its new mailboxes take what is sent meanwhile, and its old ones are handled first.
+    /// Stops a service and starts it as another one under the same name. Its new mailboxes take what is sent meanwhile,
+    /// and its old ones are handled first.
     pub(super) async fn restart(&mut self, service: &str) -> Result<(), Failed> {
         let next = self.next(service)?;
         let above = supervisor_of(&self.change.target, service).unwrap_or_default();

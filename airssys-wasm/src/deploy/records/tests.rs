@@ -53,7 +53,8 @@ fn a_deployment_that_was_cut_off_goes_the_way_of_the_state() {
 fn of_a_set_that_was_cut_off_all_are_live_or_none() {
     let services = ["pricing", "inventory", "gateway"];
     let set = || Some(SetId { first: "pricing".to_owned(), after: 0 });
-    // How many ends were written, from that of the first, and whether each is live; and whose state is on disk in the schema of its new release.
+    // How many ends were written, from that of the first, and whether each is live; and whose state is on disk in the
+    // schema of its new release.
     let cases: [(usize, bool, Option<&str>); 9] = [
         (0, true, None),
         (0, true, Some("gateway")),

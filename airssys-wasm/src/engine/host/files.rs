@@ -1,4 +1,5 @@
-//! `wasi:filesystem`: wasmtime's own, on the threads of the guest's service, with a look for room before something is opened.
+//! `wasi:filesystem`: wasmtime's own, on the threads of the guest's service, with a look for room before something is
+//! opened.
 //!
 //! And what is neither a file nor a folder is not opened: see `is_special`.
 
@@ -38,7 +39,8 @@ macro_rules! on_threads {
     }};
 }
 
-/// The same, where it makes so many bytes more in a folder that has a bound; and no other change of that folder is missed while it is measured.
+/// The same, where it makes so many bytes more in a folder that has a bound; and no other change of that folder is
+/// missed while it is measured.
 macro_rules! with_room {
     ($guest:ident, $quota:expr, $bytes:expr, $function:ident ( $($argument:expr),* )) => {{
         let threads = $guest.file_threads();
@@ -108,7 +110,8 @@ impl HostDescriptor for Guest {
         let is_gone = matches!(&opened, Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)));
         if is_gone && open.contains(OpenFlags::CREATE) {
             let threads = self.file_threads();
-            // The folder is not kept from being measured meanwhile: what is there when it is opened may be a pipe after all, and keep it so for good.
+            // The folder is not kept from being measured meanwhile: what is there when it is opened may be a pipe after
+            // all, and keep it so for good.
             let make = async {
                 drop(quota.room(NODE_BYTES).await?);
                 self.filesystem().open_at(at, flags, path, open, with).await
@@ -342,7 +345,8 @@ impl Guest {
         Arc::clone(self.turn.identity.service.file_threads.get_or_init(FileThreads::new))
     }
 
-    /// What a listing of this folder takes, in bytes; none where that is more than this. What cannot be listed takes nothing, and listing it says why.
+    /// What a listing of this folder takes, in bytes; none where that is more than this. What cannot be listed takes
+    /// nothing, and listing it says why.
     async fn listing(&mut self, folder: &Resource<Descriptor>, most_bytes: usize) -> FsResult<Option<usize>> {
         let Descriptor::Dir(folder) = self.table.get(folder)? else { return Ok(Some(0)) };
         let folder = Arc::clone(&folder.dir);
@@ -383,8 +387,8 @@ impl Guest {
         self.quotas.get(&of.rep()).cloned()
     }
 
-    /// Of two folders, where they are or lie in the same granted one. Between others nothing is moved, as if they were different file systems: how much
-    /// that is would have to be counted first.
+    /// Of two folders, where they are or lie in the same granted one. Between others nothing is moved, as if they were
+    /// different file systems: how much that is would have to be counted first.
     fn quota_of_both(&mut self, one: &Resource<Descriptor>, other: &Resource<Descriptor>) -> FsResult<Option<Quota>> {
         match (self.quota(one), self.quota(other)) {
             (Some(one), Some(other)) if !one.is_same(&other) => Err(ErrorCode::CrossDevice.into()),
@@ -434,8 +438,8 @@ fn tell_full(identity: &Identity, name: &str, most_bytes: u64) -> bool {
     told
 }
 
-/// Whether it is a pipe, a device or a socket. To open one may block for good, and a thread of the host with it. What cannot be looked at cannot be opened
-/// either, and opening it says why.
+/// Whether it is a pipe, a device or a socket. To open one may block for good, and a thread of the host with it. What
+/// cannot be looked at cannot be opened either, and opening it says why.
 fn is_special(kind: DescriptorType) -> bool {
     use DescriptorType::{Directory, RegularFile, SymbolicLink};
     !matches!(kind, Directory | RegularFile | SymbolicLink)

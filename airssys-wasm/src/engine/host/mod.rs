@@ -44,7 +44,8 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
     bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
-/// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own files in front, and a look for room before something is opened.
+/// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own
+/// files in front, and a look for room before something is opened.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     use wasmtime_wasi::p2::bindings::cli::environment;
     use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};

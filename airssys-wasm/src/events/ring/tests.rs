@@ -73,8 +73,8 @@ impl Reader {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is published and read in whatever order: the ring is bounded, no class is pushed out of its share by others, and each reader is told
-    /// each event of its kinds, in order, or that it is lost.
+    /// Whatever is published and read in whatever order: the ring is bounded, no class is pushed out of its share by
+    /// others, and each reader is told each event of its kinds, in order, or that it is lost.
     #[test]
     fn a_frequent_event_pushes_out_no_rare_one_and_what_is_lost_is_counted(
         most in 1_usize..300,

@@ -15,8 +15,8 @@ pub struct Sales {
     pub sold: usize,
     /// Answers that say no, by reason. That is final.
     pub refused: BTreeMap<Reason, usize>,
-    /// Answers that are a fault, by its kind: the order is not settled. Never counted with the refusals, as both know the word `unavailable`, and only here
-    /// it means that asking again may help.
+    /// Answers that are a fault, by its kind: the order is not settled. Never counted with the refusals, as both know
+    /// the word `unavailable`, and only here it means that asking again may help.
     pub faulted: BTreeMap<&'static str, usize>,
     /// Askings that left the customer without an answer, by what was said instead.
     pub unanswered: BTreeMap<&'static str, usize>,

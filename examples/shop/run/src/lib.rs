@@ -1,4 +1,5 @@
-//! The shop as a program that embeds the runtime: opens the mesh of `airssys.toml`, sells, and holds the books of each service against the others.
+//! The shop as a program that embeds the runtime: opens the mesh of `airssys.toml`, sells, and holds the books of each
+//! service against the others.
 //!
 //! [`orders`] writes the input, [`Shop`] runs it, [`check`] is the pure part that says whether the books agree.
 //!

@@ -1,4 +1,5 @@
-//! Runs the shop and prints what happens: the tree as it starts, crashes and restarts, what the snoop was told, and the table.
+//! Runs the shop and prints what happens: the tree as it starts, crashes and restarts, what the snoop was told, and the
+//! table.
 //!
 //! Exit codes: 0 where the books agree, 1 where they do not or the shop does not open, 2 for wrong usage.
 

@@ -1,7 +1,7 @@
 //! The input: a few thousand orders as JSON lines, good and bad, the same ones for the same seed.
 //!
-//! Says beside the lines what must become of them. Only those in a hurry are left open: whether the shop was quicker than its customer's patience depends on the machine,
-//! and either end is right.
+//! Says beside the lines what must become of them. Only those in a hurry are left open: whether the shop was quicker
+//! than its customer's patience depends on the machine, and either end is right.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,8 @@ const NAMES: [&str; 8] = ["Ada", "Béatrice", "Chen", "Dagný", "Emeka", "Farah"
 const OVERSIZED_NOTE_BYTES: usize = 4_200;
 /// The gateway cuts a name at 24 bytes, which is in the middle of the ö, and panics: each time, so it is a dead letter.
 const POISONOUS_NAME: &str = "Wilhelmina Charlotte Bröms";
-/// It cuts a note at 32 bytes, which is in the middle of the ü, after the card was charged: once, and then undoes the order.
+/// It cuts a note at 32 bytes, which is in the middle of the ü, after the card was charged: once, and then undoes the
+/// order.
 const POISONOUS_NOTE: &str = "please ring twice at the back Tür";
 /// Less than `payments` takes over a slow card.
 const CARD_PATIENCE_MS: u64 = 40;
@@ -197,7 +198,8 @@ fn number(orders: &mut [Order]) {
     }
 }
 
-/// Says some orders again: half of them at once, so that both are under way together, half somewhere later. Then uses some ids for other orders.
+/// Says some orders again: half of them at once, so that both are under way together, half somewhere later. Then uses
+/// some ids for other orders.
 fn add_repeats(dice: &mut Dice, orders: &[Order], lines: &mut Vec<Vec<u8>>) {
     // A dead letter has no answer that could be repeated; who is in a hurry repeats anyhow.
     let repeatable: Vec<&Order> =

@@ -1,6 +1,7 @@
 //! Other releases take over while the shop is open: one that nobody has tested goes back by itself, two stay.
 //!
-//! Meanwhile trucks send numbered notes to the inventory, so that it can be said of each whether it came, once, and in order.
+//! Meanwhile trucks send numbered notes to the inventory, so that it can be said of each whether it came, once, and in
+//! order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

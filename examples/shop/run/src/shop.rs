@@ -164,7 +164,8 @@ impl Shop {
         self.ask("snoop", &()).await
     }
 
-    /// Asks everybody for what they know. Each of them has handled all of its messages by then: an order's messages are in the mailboxes before its answer leaves.
+    /// Asks everybody for what they know. Each of them has handled all of its messages by then: an order's messages are
+    /// in the mailboxes before its answer leaves.
     ///
     /// # Errors
     ///
@@ -220,7 +221,8 @@ impl Shop {
     }
 }
 
-/// One customer with one line: asks, and asks again while it is not known what became of the order. The id makes that harmless.
+/// One customer with one line: asks, and asks again while it is not known what became of the order. The id makes that
+/// harmless.
 async fn buy(runtime: &Runtime, line: Vec<u8>) -> (Option<String>, Vec<Seen>) {
     let Line { id, hurry_ms } = serde_json::from_slice(&line).unwrap_or_default();
     let mut patience = hurry_ms.map_or(PATIENCE, Duration::from_millis);
@@ -288,7 +290,8 @@ impl Sales {
     }
 }
 
-/// Whether that leaves the customer without knowing whether the order was or will be handled. A dead letter of a crash is known to have done nothing.
+/// Whether that leaves the customer without knowing whether the order was or will be handled. A dead letter of a crash
+/// is known to have done nothing.
 fn is_open(seen: &Seen) -> bool {
     match seen {
         Seen::Settled(_) | Seen::TurnedAway(_) => false,

@@ -1,8 +1,8 @@
-//! One of several releases of a counter that hand their memory over and bring each other's state over. Which one it is stands in [`VARIANT`], which a test
-//! overwrites in the built binary.
+//! One of several releases of a counter that hand their memory over and bring each other's state over. Which one it is
+//! stands in [`VARIANT`], which a test overwrites in the built binary.
 //!
-//! Schema 0 keeps the count as it is, under `handled`; schema 1 and later ones keep it doubled, under `doubled`. A state to which somebody called `marked`
-//! has sent is one that a release can be told to fail over, and over no other.
+//! Schema 0 keeps the count as it is, under `handled`; schema 1 and later ones keep it doubled, under `doubled`. A
+//! state to which somebody called `marked` has sent is one that a release can be told to fail over, and over no other.
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
-//! Has children, and does with them what it is told. It understands the commands of `prober-protocol` that are about children, and a few of the others.
+//! Has children, and does with them what it is told. It understands the commands of `prober-protocol` that are about
+//! children, and a few of the others.
 //!
 //! Invariant: an error of the host never ends the turn by itself. It is answered, by name; only `fail` makes a fault.
 
@@ -35,7 +36,8 @@ impl Overseer {
         self.outcome(command)
     }
 
-    /// Writes down what it is told. Where it is told `again` by its configuration, it monitors those that are started again.
+    /// Writes down what it is told. Where it is told `again` by its configuration, it monitors those that are started
+    /// again.
     fn down(&mut self, down: Down) -> Result<()> {
         let reason = match &down.reason {
             DownReason::Normal => "normal".to_owned(),

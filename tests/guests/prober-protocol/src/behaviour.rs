@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 /// The value of the configuration keys `init`, `stop` and `health`: `MODE` or `MODE@ADDRESS:FROM-TO`.
 ///
-/// Without a condition the mode always applies. With one it applies from the FROM-th to the TO-th time (from 1; TO may be left away) that any
-/// instance of the service comes there, and at all other times the prober is well. The times are counted by the prober at ADDRESS,
-/// in its state, under the key `init of SERVICE` (or `stop of`, `health of`), by a call: so a failure does not undo the count.
+/// Without a condition the mode always applies. With one it applies from the FROM-th to the TO-th time (from 1; TO may
+/// be left away) that any instance of the service comes there, and at all other times the prober is well. The times are
+/// counted by the prober at ADDRESS, in its state, under the key `init of SERVICE` (or `stop of`, `health of`), by a
+/// call: so a failure does not undo the count.
 ///
 /// # Example
 ///
@@ -42,7 +43,8 @@ pub enum Mode {
     Hang,
     /// `sleep:MS`: sleeps, and then all is well.
     Sleep(u64),
-    /// `send:ADDRESS`: sends the command `record` to the address, with the text `init SERVICE` (or `stop`, `health`), and then all is well.
+    /// `send:ADDRESS`: sends the command `record` to the address, with the text `init SERVICE` (or `stop`, `health`),
+    /// and then all is well.
     Send(String),
     /// `call:ADDRESS`: calls the same, and then all is well.
     Call(String),

@@ -1,7 +1,8 @@
 //! What the prober can be told, and what it answers. Plain types, for the guest and for the tests on the host.
 //!
-//! A message to the prober is one [`Command`] as JSON; its answer is one [`Outcome`] as JSON, but for [`Command::Quiet`] (no body at all) and
-//! [`Command::HugeAnswer`] (no JSON). What is no command is answered with the fault `invalid`.
+//! A message to the prober is one [`Command`] as JSON; its answer is one [`Outcome`] as JSON, but for
+//! [`Command::Quiet`] (no body at all) and [`Command::HugeAnswer`] (no JSON). What is no command is answered with the
+//! fault `invalid`.
 //!
 //! How it starts, stops and feels is chosen by configuration values; see [`Behaviour`].
 
@@ -133,8 +134,9 @@ pub enum Command {
     },
     /// Stop a child.
     Stop(String),
-    /// Monitor a child. What is told is recorded in state under the key `downs`, as a list of `{child, reason, restarted}`; the reason is `normal`,
-    /// `stopped`, `killed`, `no-child`, or `crashed/` and the word for the crash.
+    /// Monitor a child. What is told is recorded in state under the key `downs`, as a list of
+    /// `{child, reason, restarted}`; the reason is `normal`, `stopped`, `killed`, `no-child`, or `crashed/` and the
+    /// word for the crash.
     Monitor(String),
     /// Take the monitor of a child back.
     Demonitor(String),
@@ -158,8 +160,8 @@ pub enum Command {
     Busy(u64),
     /// Sleep for this long, in milliseconds.
     Sleep(u64),
-    /// Wait for one of two timers, of which one is over at once and the other one never; chance says in which order they stand. Sends which one it
-    /// was to this address, as a [`Command::Record`].
+    /// Wait for one of two timers, of which one is over at once and the other one never; chance says in which order
+    /// they stand. Sends which one it was to this address, as a [`Command::Record`].
     Race(String),
     /// Take this many MiB, write to every page of them and keep them; the error `out-of-memory` where they are refused.
     Allocate(usize),
@@ -172,7 +174,8 @@ pub enum Command {
         /// How many.
         messages: u64,
     },
-    /// Write state without end, in values of 256 KiB under new keys, until that is refused; answers how many were written.
+    /// Write state without end, in values of 256 KiB under new keys, until that is refused; answers how many were
+    /// written.
     FloodState,
     /// Answer this many bytes (each an `x`, no JSON).
     HugeAnswer(usize),
@@ -244,7 +247,8 @@ pub enum Command {
         /// How many.
         count: usize,
     },
-    /// Make files of so many bytes until it gets no more, take the name of each away and keep it open; answers a [`Held`].
+    /// Make files of so many bytes until it gets no more, take the name of each away and keep it open; answers a
+    /// [`Held`].
     HoldNameless {
         /// The path of each.
         path: String,
@@ -400,10 +404,12 @@ pub enum Outcome {
 /// Which error the prober was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// By name. Sending: `denied`, `no-such-service`, `overloaded`, `too-large`, `stopped`, `unwritable`. Calling: the same after `not-sent/`, and `timeout`,
-    /// `deadlock`, `fault/invalid`, `fault/refused`, `fault/unavailable`, `fault/internal`, `crashed`, `dropped`, `unreadable`. State: `no-state`,
-    /// `state-denied`, `store`, `unreadable`, `unwritable`. Files, folders and standard streams: `io/` and the name of Rust's `ErrorKind`. Sockets: `socket/` and the name
-    /// of WASI's error code. Memory: `out-of-memory`. Configuration: `config`. Children: `denied`, `no-such-child`, `taken`, `overloaded`, `deaf`.
+    /// By name. Sending: `denied`, `no-such-service`, `overloaded`, `too-large`, `stopped`, `unwritable`. Calling: the
+    /// same after `not-sent/`, and `timeout`, `deadlock`, `fault/invalid`, `fault/refused`, `fault/unavailable`,
+    /// `fault/internal`, `crashed`, `dropped`, `unreadable`. State: `no-state`, `state-denied`, `store`, `unreadable`,
+    /// `unwritable`. Files, folders and standard streams: `io/` and the name of Rust's `ErrorKind`. Sockets: `socket/`
+    /// and the name of WASI's error code. Memory: `out-of-memory`. Configuration: `config`. Children: `denied`,
+    /// `no-such-child`, `taken`, `overloaded`, `deaf`.
     pub name: String,
     /// What it says for people.
     pub text: String,

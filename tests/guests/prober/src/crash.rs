@@ -61,7 +61,8 @@ fn unreachable() {
 
 fn divide_by_zero() {
     let zero = black_box(0_u32);
-    // SAFETY: none, on purpose: this takes away Rust's own check, so that the instruction traps. The compiler cannot see that it is zero.
+    // SAFETY: none, on purpose: this takes away Rust's own check, so that the instruction traps. The compiler cannot
+    // see that it is zero.
     unsafe { std::hint::assert_unchecked(zero != 0) };
     black_box(black_box(1_u32) / zero);
 }
@@ -72,8 +73,8 @@ fn out_of_bounds() {
     black_box(unsafe { beyond.read_volatile() });
 }
 
-/// Not a tail call, and nothing that could be gathered up into a loop: each level needs the one below before it rotates. Keeps nothing in linear memory,
-/// so that it is the call stack that ends.
+/// Not a tail call, and nothing that could be gathered up into a loop: each level needs the one below before it
+/// rotates. Keeps nothing in linear memory, so that it is the call stack that ends.
 #[inline(never)]
 fn deeper(level: u64) -> u64 {
     if level == u64::MAX {

@@ -110,7 +110,8 @@ impl Prober {
     }
 }
 
-/// The commands that need nothing of the instance. Those that do are answered by the caller, as are the ones without an outcome.
+/// The commands that need nothing of the instance. Those that do are answered by the caller, as are the ones without an
+/// outcome.
 fn obey(command: Command) -> Told {
     match command {
         Command::Echo(value) => Ok(value),

@@ -1,5 +1,5 @@
-//! One of several releases of a counter. Which one it is stands in [`VARIANT`], which a test overwrites in the built binary: so that the releases
-//! differ in their bytes and in what they do, and in nothing else.
+//! One of several releases of a counter. Which one it is stands in [`VARIANT`], which a test overwrites in the built
+//! binary: so that the releases differ in their bytes and in what they do, and in nothing else.
 
 use std::hint::black_box;
 

@@ -1,7 +1,7 @@
 //! The `component` macro of airssys-sdk. Use it through that crate, which documents it.
 //!
-//! It looks at names and signatures only, never at types, and writes calls of the SDK's glue. It puts no `unsafe` into a guest: the exports
-//! come from the SDK's own macros.
+//! It looks at names and signatures only, never at types, and writes calls of the SDK's glue. It puts no `unsafe` into
+//! a guest: the exports come from the SDK's own macros.
 
 mod function;
 mod signature;

@@ -17,7 +17,8 @@ fn service(durable: Option<&Arc<ServiceStates>>) -> Service {
     Service::new(of, &Arc::default()).0
 }
 
-/// Its actor was killed while it waited for the disk. What it told others leaves when the commit is there, so what it wrote has to be there too.
+/// Its actor was killed while it waited for the disk. What it told others leaves when the commit is there, so what it
+/// wrote has to be there too.
 #[tokio::test]
 async fn a_commit_that_is_on_its_way_is_carried_over() {
     let folder = tempfile::tempdir().unwrap();

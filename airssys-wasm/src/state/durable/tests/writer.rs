@@ -84,7 +84,8 @@ fn all(states: &ServiceStates) -> BTreeMap<Box<str>, KeptState> {
     all
 }
 
-/// At every write and sync in turn the disk fails, once or some times, with one state that was there before and two that were not.
+/// At every write and sync in turn the disk fails, once or some times, with one state that was there before and two
+/// that were not.
 #[tokio::test]
 async fn a_commit_that_fails_never_was_and_the_next_one_goes_well_when_the_disk_does() {
     let mut seed = seed();

@@ -2,16 +2,17 @@
 //!
 //! Three things make it hold, whatever crashes:
 //!
-//! - What an order decides leaves by `send` and stands in `state`: the entry in the books, what is to be taken back, the answer for the next time.
-//!   All of it happens together when the turn commits, or not at all.
-//! - What was done by `call` on the way is not undone by a turn that fails. So where this handler finds that it was begun before (`attempt`), it takes
-//!   back what that turn may have done, and refuses.
-//! - Whatever is not a clear yes or no is taken back. Taking back names the order and not the deed: where the deed was not done, it never will be.
+//! - What an order decides leaves by `send` and stands in `state`: the entry in the books, what is to be taken back,
+//!   the answer for the next time. All of it happens together when the turn commits, or not at all.
+//! - What was done by `call` on the way is not undone by a turn that fails. So where this handler finds that it was
+//!   begun before (`attempt`), it takes back what that turn may have done, and refuses.
+//! - Whatever is not a clear yes or no is taken back. Taking back names the order and not the deed: where the deed was
+//!   not done, it never will be.
 //!
 //! Orders of one id must come one after the other: it is a partitioned pool, and the id is the key.
 //!
-//! What it does not do: settle an order that it answered `unavailable` (there was no room to send), or over which it crashed twice. Such an order is
-//! neither sold nor undone until it is asked for again.
+//! What it does not do: settle an order that it answered `unavailable` (there was no room to send), or over which it
+//! crashed twice. Such an order is neither sold nor undone until it is asked for again.
 
 use airssys_sdk::prelude::*;
 use shop_model::{BookRequest, Entry, Goods, Order, Outcome, Quote, Reason, Settled, StockRequest, TillRequest};
@@ -103,16 +104,16 @@ fn sell(order: &Order) -> Result<Outcome> {
     }
 }
 
-/// Takes back whatever the order has done or may yet do. These messages leave at the commit, together with the refusal, and come after the calls of this
-/// turn: messages of one sender to one address stay in order.
+/// Takes back whatever the order has done or may yet do. These messages leave at the commit, together with the refusal,
+/// and come after the calls of this turn: messages of one sender to one address stay in order.
 fn undo(order: &Order, reason: Reason) -> Result<Outcome> {
     send("inventory", &StockRequest::Release { order: order.id.clone() })?;
     send("payments", &TillRequest::Void { order: order.id.clone() })?;
     Ok(Outcome::Refused(reason))
 }
 
-/// Cuts a text at so many bytes. The bug is left in on purpose, as it is one that is made: in the middle of a character it panics. For a name that is before
-/// anything was done; for a note, after the card was charged.
+/// Cuts a text at so many bytes. The bug is left in on purpose, as it is one that is made: in the middle of a character
+/// it panics. For a name that is before anything was done; for a note, after the card was charged.
 fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.len().min(bytes)]
 }

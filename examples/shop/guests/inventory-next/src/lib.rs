@@ -1,4 +1,5 @@
-//! The next release of the inventory: it keeps with each article what is put aside of it, and brings over what the release before has stored.
+//! The next release of the inventory: it keeps with each article what is put aside of it, and brings over what the
+//! release before has stored.
 
 use airssys_sdk::prelude::*;
 use shop_model::{Goods, Notes, Stock, StockRequest};

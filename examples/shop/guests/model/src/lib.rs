@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Money, in cents. A sum that does not fit is a crash, never a wrong sum.
 pub type Cents = u64;
 
-/// One line of the input. Its id is idempotent: whoever does not know what became of an order sends the same line again.
+/// One line of the input. Its id is idempotent: whoever does not know what became of an order sends the same line
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
@@ -231,7 +232,8 @@ pub struct Books {
     pub entries: BTreeMap<String, Entry>,
     /// The sum of what was sold, counted entry by entry as they came.
     pub cents: Cents,
-    /// How often something else was to be entered for an order that stands there already. Anything but 0 is a bug of the gateway.
+    /// How often something else was to be entered for an order that stands there already. Anything but 0 is a bug of
+    /// the gateway.
     pub conflicts: u64,
 }
 

@@ -17,7 +17,8 @@ const SLOW: Duration = Duration::from_millis(120);
 #[derive(Serialize, Deserialize)]
 enum Payment {
     Charged(Cents),
-    /// With what was paid back. Also where nothing was charged: a charge that comes later than its voiding charges nothing.
+    /// With what was paid back. Also where nothing was charged: a charge that comes later than its voiding charges
+    /// nothing.
     Voided(Cents),
 }
 

@@ -1,4 +1,5 @@
-//! A release of pricing that somebody should have tested: it crashes over every order that is cheaper by the half-dozen.
+//! A release of pricing that somebody should have tested: it crashes over every order that is cheaper by the
+//! half-dozen.
 
 use airssys_sdk::prelude::*;
 use shop_model::{Cents, Quote};

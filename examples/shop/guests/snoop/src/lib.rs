@@ -1,7 +1,7 @@
 //! Tries everything that it was not granted, whenever it is asked, and tells what it was told.
 //!
-//! Messages are refused by a typed error that names the grant that is missing. Of the outside world it sees nothing at all: no folder is open to it, no
-//! variable is set, and a socket is refused.
+//! Messages are refused by a typed error that names the grant that is missing. Of the outside world it sees nothing at
+//! all: no folder is open to it, no variable is set, and a socket is refused.
 
 use airssys_sdk::prelude::*;
 use shop_model::{Attempt, BookRequest, Books, TillRequest, Verdict};
