@@ -299,7 +299,7 @@ fn a_number_that_means_nothing_is_refused_of_a_topology_that_is_in_no_file_too()
         ("`dead_letters` is ", "[settings]\ndead_letters = 9223372036854775807"),
         ("`max_children` is 0", "spawned.max_children = 0"),
     ] {
-        let told = Topology::parse(text(settings), folder.path()).map(drop).unwrap_err().to_string();
+        let told = told!(Topology::parse(text(settings), folder.path()).map(drop).unwrap_err());
         assert!(told.contains(says) && told.contains("hint: "), "{says}: {told}");
     }
 }

@@ -2,7 +2,8 @@
 //! start.
 //!
 //! ```text
-//! DATA/desired/taking-over          what an earlier version had, until all of its files are gone; then it gets the name of the log
+//! DATA/desired/taking-over          what an earlier version had, until all of its files are gone;
+//!                                   then it gets the name of the log
 //! DATA/topology/in-force.json       what an earlier version had, sealed: which topology is in force,
 //! DATA/topology/stopped.json        and which services an operator stopped
 //! DATA/deployments/                 and what was deployed
