@@ -911,9 +911,12 @@ impl World {
             }
             Some(_) => assert_eq!(self.actor, Some(None), "{seed}: it serves and is suspended"),
         }
-        // And a person can get out of that.
+        // And a person can get out of that: with the states that there were, unless the release never had those (it was
+        // passed over a place that another one had written to), and else by having them forgotten.
         match why {
-            Some(Suspended::Unreadable { saved, .. }) => {
+            Some(Suspended::Unreadable { saved, .. })
+                if saved.written().is_none_or(|saved| self.place.serving.brings_over(saved.schema)) =>
+            {
                 let way = Way::Back(self.place.serving, saved, true);
                 self.takes_over(Offer { id: u64::MAX, way }).ok().unwrap();
             }
