@@ -80,12 +80,15 @@ impl Bench {
     /// A release of a guest whose turns run in this lane.
     fn release(&self, guest: &str, lane: Lane) -> PathBuf {
         let built = self.guest(guest);
-        if lane == Lane::Async {
-            return built;
-        }
-        let release = self.releases.path().join(format!("{guest}-sync.wasm"));
-        let manifest = std::fs::read_to_string(built.with_extension("toml")).expect("a Component.toml");
-        std::fs::write(release.with_extension("toml"), format!("lane = \"sync\"\n{manifest}")).expect("written");
+        // None of the guests has a manifest of its own.
+        let (lane, requests) = match (lane, guest) {
+            (Lane::Async, "relay") => ("async", "[requests]\ncall = [\"echo\"]\n"),
+            (Lane::Async, _) => return built,
+            (Lane::Sync, _) => ("sync", ""),
+        };
+        let release = self.releases.path().join(format!("{guest}-{lane}.wasm"));
+        let manifest = format!("name = \"{guest}\"\nversion = \"0.1.0\"\nlane = \"{lane}\"\n{requests}");
+        std::fs::write(release.with_extension("toml"), manifest).expect("written");
         std::fs::copy(built, &release).expect("copied");
         release
     }
