@@ -210,6 +210,8 @@ async fn the_release_before_comes_back_from_one_that_hands_nothing_over() {
         assert_eq!(mesh.count().await, who("two", 2), "{way}");
         let refused = mesh.runtime.rollback("counter", keeps_memory()).unwrap().ended().await;
         assert!(matches!(refused, Progress::RolledBack { reason: Setback::NoMemory(_) }), "{way}: {refused:?}");
+        // Where that ended its instance it starts again, and who is not there yet has no memory to lose.
+        assert_eq!(mesh.runtime.health("counter", PATIENCE).await, Some(Ok(())), "{way}");
         let back = mesh.runtime.rollback("counter", quick()).unwrap();
         assert_eq!(back.ended().await, Progress::Live, "{way}");
         began_without_memory(&mesh, &back, way, code);
