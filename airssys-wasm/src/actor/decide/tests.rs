@@ -16,9 +16,10 @@ use crate::error::Crash;
 
 const ORDERS: u64 = 100_000;
 const STEPS: u64 = 100;
-/// Where the orders begin, unless `AIRSSYS_SEED` says it. Not drawn anew each time yet: of eight million other orders
-/// three end otherwise, each with a person's restore of a place that is suspended. They begin with 3848706401023,
-/// 9817341839146 and 13073427307574. Whether the place is wrong there or the model has yet to be found out.
+/// Where the orders begin, unless `AIRSSYS_SEED` says it. Not drawn anew each time yet: of a few million other orders
+/// these end otherwise, each with a person's restore. Where 27404209906617 begins, the place is wrong: turns that were
+/// discarded already are counted once more. Whether it is the place or the model where these begin has yet to be found
+/// out: 27404206319841, 3848706401023, 9817341839146 and 13073427307574.
 const SEED: u64 = 27_404_206_400_000;
 
 /// SplitMix64.
@@ -248,8 +249,6 @@ struct World {
     turns: u64,
     /// Those that there were before a person wanted some discarded, as long as that is not done.
     undiscarded: Option<u64>,
-    /// Whether a person ever wanted that.
-    has_discarded: bool,
     /// Whether nothing fails any more.
     is_calm: bool,
 }
@@ -277,7 +276,6 @@ impl World {
             serves,
             turns: 0,
             undiscarded: None,
-            has_discarded: false,
             is_calm: false,
         }
     }
@@ -613,7 +611,6 @@ impl World {
                 let action = self.place.decide(Event::Discards { to: states.clone(), was });
                 assert!(matches!(action, Action::GoOn), "{}: {action:?}", self.seed);
                 // A person wants that.
-                self.has_discarded = true;
                 self.turns = states.written().map_or(self.turns, |to| if to.is_forgotten() { 0 } else { to.turns });
             }
             self.killed()?;
@@ -848,7 +845,6 @@ impl World {
     /// Nobody is there for a person's order, and whoever starts next carries it out.
     fn passes_back(&mut self, Order { next, saved, .. }: Order) {
         self.undiscarded = self.undiscarded.or(Some(self.turns));
-        self.has_discarded = true;
         self.turns = saved.written().map_or(self.turns, |to| if to.is_forgotten() { 0 } else { to.turns });
         self.place.decide(Event::GoesBack { next, saved, discard: true });
         self.serves = next;
@@ -908,10 +904,7 @@ impl World {
         };
         for saved in unreadable.into_iter().chain(past.before()).filter_map(|kept| kept.0.as_ref()) {
             if !saved.is_forgotten() && saved.turns > 0 {
-                // Those that a person has discarded before are told once more where older states are kept as well.
-                let (told, seen) = (saved.turns_since(), self.turns - saved.turns);
-                let is_so = told == seen || self.has_discarded && told > seen;
-                assert!(is_so, "{seed}: {told} turns would be discarded, of {seen}");
+                assert_eq!(saved.turns_since(), self.turns - saved.turns, "{seed}: so many turns would be discarded");
             }
         }
         let serves = |by: Option<Option<Toy>>| by.flatten().map(|by| by.name);
@@ -923,12 +916,9 @@ impl World {
             }
             Some(_) => assert_eq!(self.actor, Some(None), "{seed}: it serves and is suspended"),
         }
-        // And a person can get out of that: with the states that there were, unless the release never had those (it was
-        // passed over a place that another one had written to), and else by having them forgotten.
+        // And a person can get out of that.
         match why {
-            Some(Suspended::Unreadable { saved, .. })
-                if saved.written().is_none_or(|saved| self.place.serving.brings_over(saved.schema)) =>
-            {
+            Some(Suspended::Unreadable { saved, .. }) => {
                 let way = Way::Back(self.place.serving, saved, true);
                 self.takes_over(Offer { id: u64::MAX, way }).ok().unwrap();
             }
