@@ -177,6 +177,8 @@ async fn nobody_waits_for_longer_than_they_may() {
     // Whoever is served waits no longer than that; it may just be able to say so.
     let _either = asking.mesh.runtime.call("asker", call(60_000).bytes(), brief).await;
     assert_eq!(asking.settled(3).await, ["call goal timeout"; 3]);
+    let status = asking.mesh.status("goal");
+    assert_eq!((status.accepted, status.rejected), (0, 3), "none of them came to its mailbox");
 
     let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &send()).await else { panic!("it is refused") };
     let late = "policy rejected it: it has not decided within the `reserve_timeout`";

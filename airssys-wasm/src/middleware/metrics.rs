@@ -49,9 +49,11 @@ impl Layer for Recorder {
         let Some(metrics) = context.metrics else { return };
         let counter = match outcome {
             Err(CallError::NotSent(SendError::Denied(_))) => &metrics.denied,
-            Err(CallError::NotSent(_) | CallError::Supervision(_) | CallError::Deadlock) => &metrics.rejected,
             // As if it had never been asked for.
             Err(CallError::Discarded) => return,
+            // Whatever a layer says, or if it says nothing in time: it came to no mailbox.
+            Err(_) if !context.let_on => &metrics.rejected,
+            Err(CallError::NotSent(_) | CallError::Supervision(_) | CallError::Deadlock) => &metrics.rejected,
             _ => &metrics.accepted,
         };
         Metrics::count(counter);

@@ -79,6 +79,8 @@ pub struct Context<'a> {
     /// The message from outside that it came of; 0 for a new one.
     pub trace: u64,
     may_wait: bool,
+    /// Whether all layers let it on.
+    let_on: bool,
     when: Option<Instant>,
     attributes: Vec<(&'static str, Box<str>)>,
 }
@@ -95,6 +97,7 @@ impl<'a> Context<'a> {
             deadline: None,
             trace: 0,
             may_wait: false,
+            let_on: false,
             when: None,
             attributes: Vec::new(),
         }

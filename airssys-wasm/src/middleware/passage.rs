@@ -147,6 +147,7 @@ impl<'a> Passage<'a> {
                 verdict => return self.heed(verdict, body),
             }
         }
+        self.context.let_on = true;
         Said::On
     }
 
@@ -254,6 +255,7 @@ impl Entry {
         let Self { operation, when, attributes, depth } = self;
         let mut context = Context::new(who, operation, target);
         (context.metrics, context.trace, context.when, context.attributes) = (metrics, trace, when, attributes);
+        context.let_on = true;
         let mut passage = Passage::new(stack, context);
         passage.depth = depth;
         passage
