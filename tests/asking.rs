@@ -31,6 +31,13 @@ struct AskPolicy {
     mesh: Arc<OnceLock<Weak<Runtime>>>,
     held: watch::Receiver<bool>,
     seen: Arc<Mutex<Seen>>,
+    /// Whom it asks about a target, and what.
+    question: fn(&str) -> (&'static str, Command),
+}
+
+/// The question of the example.
+fn ask_policy(target: &str) -> (&'static str, Command) {
+    ("policy", Command::Get(target.to_owned()))
 }
 
 impl AskPolicy {
@@ -54,17 +61,17 @@ impl Layer for AskPolicy {
             return Verdict::Continue;
         }
         let (mesh, mut held) = (self.mesh.get().cloned().unwrap_or_default(), self.held.clone());
-        let question = Command::Get(context.target.to_owned()).bytes();
+        let (whom, question) = (self.question)(context.target);
         self.seen.lock().unwrap().asked += 1;
         Verdict::Later(Later::new(async move {
             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
             let _let_go = held.wait_for(|held| !held).await.is_ok();
             let Some(mesh) = mesh.upgrade() else { return no("the mesh is not up".to_owned()) };
-            match mesh.call("policy", question, PATIENCE).await.map(Option::unwrap_or_default) {
+            match mesh.call(whom, question.bytes(), PATIENCE).await.map(Option::unwrap_or_default) {
                 Ok(answer) if serde_json::from_slice(&answer).ok() == Some(Outcome::Ok(json!(true))) => {
                     Verdict::Continue
                 }
-                Ok(_) => no("there is no rule for it".to_owned()),
+                Ok(answer) => no(why_not(&answer)),
                 Err(error) => no(error.to_string()),
             }
         }))
@@ -76,6 +83,13 @@ impl Layer for AskPolicy {
             let settled = format!("{} {} {how}", context.operation.name(), context.target);
             self.seen.lock().unwrap().settled.push(settled);
         }
+    }
+}
+
+fn why_not(answer: &[u8]) -> String {
+    match serde_json::from_slice(answer) {
+        Ok(Outcome::Err(refusal)) => format!("it is told {}", refusal.name),
+        _ => "there is no rule for it".to_owned(),
     }
 }
 
@@ -101,6 +115,8 @@ const TOPOLOGY: &str = r#"
     [[service]]
     name = "policy"
     release = "@prober"
+    [service.grants]
+    call = ["asker"]
 "#;
 
 struct Asking {
@@ -111,8 +127,12 @@ struct Asking {
 
 impl Asking {
     async fn start(topology: &str) -> Self {
+        Self::start_with(topology, ask_policy).await
+    }
+
+    async fn start_with(topology: &str, question: fn(&str) -> (&'static str, Command)) -> Self {
         let held = watch::Sender::new(false);
-        let layer = AskPolicy { mesh: Arc::default(), held: held.subscribe(), seen: Arc::default() };
+        let layer = AskPolicy { mesh: Arc::default(), held: held.subscribe(), seen: Arc::default(), question };
         let mesh = Mesh::try_start(topology, Runtime::builder().layer(layer.clone())).await.unwrap();
         layer.mesh.set(Arc::downgrade(&mesh.runtime)).unwrap();
         Self { mesh, held, layer }
@@ -275,5 +295,35 @@ async fn what_cannot_wait_is_turned_away_in_the_layers_name() {
     let reason = letters.last().unwrap().reason.to_string();
     assert!(reason.starts_with("rejected: policy: it has to wait"), "{reason}");
     asking.held.send_replace(false);
+    asking.mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
+    let asking = Asking::start_with(TOPOLOGY, |_| ("asker", Command::Count)).await;
+    let told = "policy rejected it: deadlock: the one called waits for the caller";
+    for command in [call(60_000), send()] {
+        let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &command).await else { panic!("it is refused") };
+        assert!(refusal.text.contains(told), "{refusal:?}");
+    }
+    assert_eq!(asking.settled(2).await, ["call goal rejected", "send goal rejected"]);
+    asking.mesh.until("nothing else came to it", |mesh| mesh.status("asker").handled == 2).await;
+    assert_eq!(asking.mesh.status("asker").accepted, 2);
+    asking.mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_layer_asks_is_told_that_who_it_calls_waits_for_it() {
+    let asking = Asking::start_with(TOPOLOGY, |_| {
+        ("policy", Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 60_000 })
+    })
+    .await;
+    for command in [call(60_000), send()] {
+        let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &command).await else { panic!("it is refused") };
+        assert!(refusal.text.contains("policy rejected it: it is told deadlock"), "{refusal:?}");
+    }
+    // Nobody waits for the layer here, so that it may ask whom it likes.
+    asking.mesh.tell("goal", &Command::Count).await.unwrap_err();
+    asking.mesh.until("it is asked", |mesh| mesh.status("asker").handled == 3).await;
     asking.mesh.stop().await;
 }

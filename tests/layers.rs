@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 13] = [
     &["address", "blocking", "hex", "hint", "operation", "schema", "shown", "unique"],
     &["limits"],
     &["config_file", "error", "file_threads", "quota"],
-    &["capability", "events", "message", "state"],
+    &["capability", "events", "message", "state", "waits"],
     &["middleware", "settings"],
     &["router"],
     &["turn"],

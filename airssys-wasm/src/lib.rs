@@ -28,6 +28,7 @@ pub mod state;
 pub mod topology;
 mod turn;
 pub mod unique;
+mod waits;
 
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;

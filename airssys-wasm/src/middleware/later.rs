@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Verdict;
 use crate::error::CallError;
+use crate::waits::Node;
 
 /// A verdict that is still to come, of a layer that asks somebody before it lets a message on.
 ///
@@ -21,9 +22,10 @@ use crate::error::CallError;
 /// the layer's name. [`Context::may_wait`](super::Context::may_wait) says before which it is, so that a layer can
 /// decide by what it knows already.
 ///
-/// This wait is in no graph of who waits for whom. A layer that asks a service of the same mesh must let its own
-/// question pass, and that service must not call whoever it is asked about: else they wait for each other until the
-/// deadline.
+/// A layer that asks a service of the same mesh must let its own question pass. Whom it asks may be waiting for it: a
+/// call to whoever waits for its verdict fails with [`CallError::Deadlock`], of the layer as well as of the service
+/// that it asks. That holds for what is called in the future itself, and of several calls at once the others know the
+/// first; what it has another task call is waited for until the deadline.
 ///
 /// # Example
 ///
@@ -76,6 +78,11 @@ impl Later {
     /// What this future says.
     pub fn new(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
         Self(Box::pin(verdict))
+    }
+
+    /// The same, which calls in the name of this layer.
+    pub(super) fn within(self, layer: Node) -> Self {
+        Self::new(layer.within(self))
     }
 
     /// The same in a task of its own, which ends when this is dropped: the stack of a turn is a guest's, and small.

@@ -37,7 +37,7 @@ pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
 pub use later::Later;
 pub(crate) use metrics::{Metrics, Recorder};
-pub(crate) use passage::{Entry, Outcome, Passage, Settled};
+pub(crate) use passage::{Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use trace::Trace;
 
 use crate::address::Address;
@@ -45,6 +45,7 @@ use crate::capability::{Operation, Policy};
 use crate::error::CallError;
 use crate::events::Events;
 use crate::message::Answer;
+use crate::waits::Waits;
 
 #[cfg(test)]
 mod tests;
@@ -239,6 +240,8 @@ pub(crate) struct Stack {
     extended: bool,
     /// Whether the mesh is over, so that nobody waits for a layer any more.
     closed: watch::Sender<bool>,
+    /// Who waits for whom, also over a layer.
+    pub(crate) waits: Arc<Waits>,
 }
 
 impl Stack {
@@ -258,7 +261,7 @@ impl Stack {
         layers.extend(extra);
         // Stable: of equal priority, the built-in one first, then in the order given.
         layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority()));
-        Self { layers: layers.into(), extended, closed: watch::Sender::new(false) }
+        Self { layers: layers.into(), extended, closed: watch::Sender::new(false), waits: Arc::default() }
     }
 
     /// Turns those away who wait for a layer, now and from now on.

@@ -8,6 +8,7 @@ use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError, SupervisionError};
 use crate::message::Answer;
+use crate::waits::Node;
 
 /// How often a layer may ask for a retry of one message.
 const MAX_RETRIES: u32 = 3;
@@ -33,6 +34,12 @@ pub(crate) struct Entry {
     when: Option<Instant>,
     attributes: Vec<(&'static str, Box<str>)>,
     depth: usize,
+}
+
+/// Who waits for a layer, where that is a node of the graph of who waits for whom, and until when.
+pub(crate) struct Patience {
+    pub(crate) who: Option<Node>,
+    pub(crate) until: Instant,
 }
 
 /// What the layers that were asked say of a message.
@@ -80,33 +87,38 @@ impl<'a> Passage<'a> {
         }
     }
 
-    /// [`Passage::enter`], for one who waits where a layer has to wait, until the deadline that is asked for then.
+    /// [`Passage::enter`], for one who waits where a layer has to wait, as is asked for then.
     #[inline]
     pub(crate) async fn enter_waiting(
         &mut self,
         body: &mut Bytes,
-        deadline: impl FnOnce() -> Instant,
+        patience: impl FnOnce() -> Patience,
     ) -> Result<(), Answer> {
         self.context.may_wait = true;
         match self.ask(body) {
             Said::On => Ok(()),
             Said::Out(outcome) => Err(outcome),
             // Boxed, so that what need not wait does not carry it around.
-            Said::Later(later) => Box::pin(self.wait(later, body, deadline())).await,
+            Said::Later(later) => Box::pin(self.wait(later, body, patience())).await,
         }
     }
 
-    async fn wait(&mut self, later: Later, body: &mut Bytes, deadline: Instant) -> Result<(), Answer> {
+    async fn wait(&mut self, later: Later, body: &mut Bytes, patience: Patience) -> Result<(), Answer> {
         self.waited = true;
+        let waits = &self.stack.waits;
+        let layer = waits.layer();
+        // Nobody waits for a layer that is new, and it for nobody: this closes no circle.
+        let _waiting = patience.who.and_then(|who| waits.wait(who, &layer).ok().flatten());
         let is_of_a_turn = matches!(self.context.who, Who::Service { .. });
         let mut closed = self.stack.closed.subscribe();
-        let mut late = std::pin::pin!(tokio::time::sleep_until(deadline));
+        let mut late = std::pin::pin!(tokio::time::sleep_until(patience.until));
         let mut said = Said::Later(later);
         loop {
             said = match said {
                 Said::On => return Ok(()),
                 Said::Out(outcome) => return Err(outcome),
                 Said::Later(later) => {
+                    let later = later.within(layer.nth(0));
                     let later = if is_of_a_turn { later.apart() } else { later };
                     tokio::select! {
                         // The deadline first: it ends those as well who always ask once more.

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::place::Place;
 use super::service::Resolved;
-use super::waits::Node;
 use super::{Mesh, Origin, misaddressed, stopped};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::events::Events;
 use crate::message::{Answer, Delivery, Envelope};
-use crate::middleware::{Context, Outcome, Passage, Settled};
+use crate::middleware::{Context, Outcome, Passage, Patience, Settled};
+use crate::waits::Node;
 
 /// Who waits for an answer.
 #[derive(Clone, Copy)]
@@ -99,11 +99,14 @@ impl Mesh {
                 Passage::new(&self.stack, context)
             };
             let mut passing = self.passing(&mut body);
-            let latest = || match wanted {
-                Wanted::Answer(_, until) => until.deadline,
-                Wanted::Receipt => Instant::now() + self.reserve_timeout(),
+            let patience = || Patience {
+                who: wanted.node().or_else(|| self.waits.calling_layer()),
+                until: match wanted {
+                    Wanted::Answer(_, until) => until.deadline,
+                    Wanted::Receipt => Instant::now() + self.reserve_timeout(),
+                },
             };
-            let outcome = match passage.enter_waiting(&mut passing, latest).await {
+            let outcome = match passage.enter_waiting(&mut passing, patience).await {
                 Err(outcome) => outcome,
                 Ok(()) => match fitting(&self.events, &resolved, to, &passing) {
                     Err(error) => Err(CallError::NotSent(error)),
@@ -156,9 +159,13 @@ impl Mesh {
         body: Bytes,
         deadline: Instant,
     ) -> Answer {
-        let _waiting = match caller {
-            Caller::Turn(node) => Some(self.waits.wait(node, target.inbox.nodes()).map_err(|_| CallError::Deadlock)?),
-            Caller::Host(_) => None,
+        let who = match caller {
+            Caller::Turn(node) => Some(node),
+            Caller::Host(_) => self.waits.calling_layer(),
+        };
+        let _waiting = match who {
+            Some(node) => self.waits.wait(node, target.inbox.nodes()).map_err(|_| CallError::Deadlock)?,
+            None => None,
         };
         let (reply, mut waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
         let envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), body);
@@ -237,6 +244,14 @@ impl Wanted<'_> {
         match self {
             Self::Receipt => Operation::Send,
             Self::Answer(..) => Operation::Call,
+        }
+    }
+
+    /// The turn that waits, where it is one.
+    fn node(self) -> Option<Node> {
+        match self {
+            Self::Answer(Caller::Turn(node), _) => Some(node),
+            Self::Answer(Caller::Host(_), _) | Self::Receipt => None,
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
-use crate::middleware::{Context, Entry, Outcome, Passage};
+use crate::middleware::{Context, Entry, Outcome, Passage, Patience};
+use crate::waits::Node;
 
 /// A send that was allowed, with its room; it leaves at the commit.
 pub(crate) struct Outgoing {
@@ -26,13 +27,20 @@ pub(crate) struct Outgoing {
     entry: Entry,
 }
 
+/// A turn that may wait: its own mailbox, and where it is in the graph of who waits for whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiter<'a> {
+    pub(crate) mailbox: &'a Mailbox,
+    pub(crate) node: Node,
+}
+
 impl Mesh {
     /// Takes a turn's send through the stack and takes room for it. Waits only where there is a `waiter`, and never for
     /// room in that one's own mailbox.
     pub(crate) async fn reserve(
         &self,
         origin: Origin<'_>,
-        waiter: Option<&Mailbox>,
+        waiter: Option<Waiter<'_>>,
         resolved: Result<Resolved, SendError>,
         to: &str,
         key: Option<&str>,
@@ -40,7 +48,10 @@ impl Mesh {
     ) -> Result<Option<Outgoing>, SendError> {
         let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
         let entered = match waiter {
-            Some(_) => passage.enter_waiting(&mut body, || Instant::now() + self.reserve_timeout()).await,
+            Some(Waiter { node, .. }) => {
+                let patience = || Patience { who: Some(node), until: Instant::now() + self.reserve_timeout() };
+                passage.enter_waiting(&mut body, patience).await
+            }
             None => passage.enter(&mut body),
         };
         let outcome = match entered {
@@ -69,9 +80,9 @@ impl Mesh {
         passage.end(outcome).sent().map(|()| None)
     }
 
-    async fn room(&self, target: &Arc<Place>, waiter: Option<&Mailbox>, bytes: usize) -> Result<Reserved, SendError> {
+    async fn room(&self, target: &Arc<Place>, waiter: Option<Waiter<'_>>, bytes: usize) -> Result<Reserved, SendError> {
         // Nobody else could make room in one's own mailbox while one's turn waits.
-        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const **target.inbox.mailbox(), own));
+        let waits = waiter.is_some_and(|own| !std::ptr::eq(&raw const **target.inbox.mailbox(), own.mailbox));
         let until = waits.then_some(|| Instant::now() + self.reserve_timeout());
         target.inbox.reserve(bytes, until).await.map_err(|problem| match problem {
             NoRoom::Full => self.overloaded(target),

@@ -15,11 +15,11 @@ use airssys_rt_shim::mailbox::{self, NoRoom, NotSent, Overflow, Reservation, Sen
 use tokio::time::{Instant, timeout_at};
 
 use super::sleep::Sleeper;
-use super::waits::{Nodes, Waits};
 use crate::address::Address;
 use crate::message::{DeadReason, Envelope, Room};
 use crate::middleware::Metrics;
 use crate::settings::MailboxShape;
+use crate::waits::{Nodes, Waits};
 
 /// A mailbox of the mesh. Envelopes are boxed, so that a slot of the queue is one word.
 pub(crate) type Mailbox = mailbox::Mailbox<Box<Envelope>>;

@@ -29,7 +29,6 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod topics;
-pub(crate) mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,7 +45,6 @@ use self::inbox::Mailbox;
 use self::place::{Misaddressed, Place};
 use self::service::{Resolved, Service};
 use self::topics::Topics;
-use self::waits::Waits;
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
 use crate::error::{NotFound, SendError};
@@ -54,9 +52,10 @@ use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
 use crate::middleware::{Stack, Who};
 use crate::settings::MeshSettings;
+use crate::waits::Waits;
 
 pub(crate) use self::calls::{Caller, Until};
-pub(crate) use self::held::Outgoing;
+pub(crate) use self::held::{Outgoing, Waiter};
 
 /// A timer's load: who set it, and what it says.
 #[derive(Debug)]
@@ -107,11 +106,11 @@ impl Origin<'_> {
 impl Mesh {
     pub(crate) fn new(settings: MeshSettings, stack: Stack, events: Arc<Events>, pulse: Arc<Pulse>) -> Self {
         Self {
+            waits: Arc::clone(&stack.waits),
             reserve_timeout: AtomicU64::new(nanoseconds(settings.reserve_timeout)),
             services: ArcSwap::default(),
             stack,
             topics: Topics::default(),
-            waits: Arc::default(),
             pulse,
             timers: Timers::new(settings.most_timers()),
             events,

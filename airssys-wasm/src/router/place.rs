@@ -8,10 +8,10 @@ use super::child::{self, Child};
 use super::inbox::{Common, Inbox};
 use super::sleep::Sleeper;
 use super::states::States;
-use super::waits::Waits;
 use crate::address::Address;
 use crate::settings::MailboxShape;
 use crate::state::{State, Together};
+use crate::waits::Waits;
 
 /// What the controller of children is asked for.
 pub(crate) type Ask = child::Ask<Arc<Place>>;

@@ -13,7 +13,6 @@ use super::place::{Ask, Maker, Misaddressed, Place};
 use super::sleep::Wakes;
 use super::spawned::Spawned;
 use super::states::States;
-use super::waits::Waits;
 use crate::address::{Address, MAX_KEY};
 use crate::events::Events;
 use crate::file_threads::FileThreads;
@@ -22,6 +21,7 @@ use crate::middleware::Metrics;
 use crate::settings::{MailboxShape, Multiplicity};
 use crate::state::durable::ServiceStates;
 use crate::state::{State, Together};
+use crate::waits::Waits;
 
 /// A named place in the mesh.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use crate::middleware::Who;
 use crate::router::inbox::Mailbox;
 use crate::router::place::Place;
 use crate::router::service::Service;
-use crate::router::waits::Node;
 use crate::router::{Mesh, Origin};
 use crate::settings::Terms;
+use crate::waits::Node;
 
 /// Who a guest is in the mesh, and the rules it runs under. The same for all its turns.
 #[derive(Debug, Clone)]

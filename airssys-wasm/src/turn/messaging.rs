@@ -16,7 +16,7 @@ use crate::error::{NotFound, SendError};
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
 use crate::router::service::Resolved;
-use crate::router::{Caller, Until};
+use crate::router::{Caller, Until, Waiter};
 
 impl Turn {
     pub(super) async fn send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
@@ -27,7 +27,7 @@ impl Turn {
         // A child that this turn spawns is found by nobody else yet.
         let resolved =
             identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Resolved::Place).ok_or(error));
-        let waiter = self.may_wait.then_some(&*identity.mailbox);
+        let waiter = self.may_wait.then_some(Waiter { mailbox: &identity.mailbox, node: identity.node });
         let held = identity.mesh.reserve(identity.origin(self.trace), waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {
             self.hold_back(Effect::Send(Box::new(outgoing)), bytes);
