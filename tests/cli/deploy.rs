@@ -132,7 +132,7 @@ fn each_strategy_is_at_hand_and_an_option_of_another_one_is_refused() {
     assert!(ran.exit == Some(2) && ran.stderr.contains("no longer a number of messages"), "{}", ran.stderr);
     let before = "{\"request\":\"plan\",\"service\":\"counter\",\"release\":\"two.wasm\",\"way\":{\"strategy\":\"shadow\",\"tolerate\":3}}";
     let refused = Raw::welcome(&desk).ask(before)["error"].clone();
-    assert_eq!(refused["code"], json!("bad-strategy"), "{refused}");
+    assert_eq!(refused["code"], json!("bad-request"), "{refused}");
     assert!(refused["message"].as_str().unwrap().contains("such as 1%"), "{refused}");
     let plan = ["deploy", "counter", "two.wasm", "--strategy", "shadow", "--tolerate", "1%", "--plan"];
     let _planned = desk.run(&plan).well();

@@ -6,9 +6,6 @@ use crate::hint::Hint;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadChoice {
-    /// Not a strategy.
-    #[error("there is no such strategy")]
-    Strategy,
     /// Not a batch, which is written `2` or `25%`.
     #[error("{0:?} is no part of a service: a number of actors such as 2, or a share such as 25%, was expected")]
     Batch(String),
@@ -36,7 +33,6 @@ impl BadChoice {
     #[must_use]
     pub fn hint(&self) -> Option<Hint> {
         let hint = match self {
-            Self::Strategy => "in-place, rolling, blue-green, canary or shadow",
             // They say it themselves.
             Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
             Self::Steps => "such as 1,10,50",

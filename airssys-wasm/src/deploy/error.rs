@@ -1,5 +1,6 @@
 //! Why a deployment was not begun, and what to do about that.
 
+use super::bad_choice::BadChoice;
 use super::ungranted::Ungranted;
 use crate::engine::TemplateError;
 use crate::hint::{Act, Hint};
@@ -131,6 +132,9 @@ pub enum DeployError {
         /// Which, and what it may be.
         out: OutOfRange,
     },
+    /// The strategy or the gate of the options makes no sense.
+    #[error(transparent)]
+    Choice(#[from] BadChoice),
     /// A guest may write to where it lies.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -164,6 +168,7 @@ impl DeployError {
             Self::NotGranted(_) => "not-granted",
             Self::NotKept { .. } => "not-kept",
             Self::Range { .. } => "range",
+            Self::Choice(_) => "bad-strategy",
             Self::Folder(_) => "folder",
             Self::Release { .. } => "release",
         }
@@ -196,6 +201,7 @@ impl DeployError {
             }
             Self::NotGranted(found) => found.line.clone().into(),
             Self::Range { out } => out.hint().into(),
+            Self::Choice(bad) => return bad.hint(),
             Self::Untrusted { source, .. } => source.hint(),
             Self::NotKept { source, .. } => return source.hint(),
             Self::Folder(error) => error.hint(),

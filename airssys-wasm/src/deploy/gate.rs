@@ -8,24 +8,30 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::bad_choice::BadChoice;
+use super::json::{milliseconds, percent};
 use super::seen::Seen;
 use super::setback::Setback;
 
 /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or
 /// more of it, is let in.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Gate {
-    /// How long each step lasts at least; default 10 s. A rolling deployment has its own.
+    /// How long each step lasts at least; default 10 s. A rolling deployment has its own. In milliseconds in JSON.
+    #[serde(rename = "bake_ms", with = "milliseconds")]
     pub bake: Duration,
     /// How many turns each of the two releases must have been seen over in each step; default 100.
     pub samples: u64,
-    /// How long a step waits for them; default 10 min. Then it is as `no_traffic` says.
+    /// How long a step waits for them; default 10 min. Then it is as `no_traffic` says. In milliseconds in JSON.
+    #[serde(rename = "patience_ms", with = "milliseconds")]
     pub patience: Duration,
     /// What becomes of a step that has waited for so long; default [`NoTraffic::Hold`].
     pub no_traffic: NoTraffic,
     /// By how much the share of the new release's turns that fail may be larger than that of the old one's; default
     /// 0.01. One failed turn alone decides nothing: where it is more than that share, the step waits for more turns.
+    /// In percent in JSON.
+    #[serde(with = "percent")]
     pub errors: f64,
     /// How many times as long as the old one's the new release's turns may take, at the 95th percentile; default 1.5.
     /// One millisecond more is always allowed: below that the machine's noise decides. Not looked at where one of the

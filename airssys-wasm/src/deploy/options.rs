@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::DeployError;
 use super::gate::Gate;
+use super::rollout;
 use super::strategy::Strategy;
 use crate::actor::MemoryHandover;
 use crate::schema::{MILLISECOND, Range, nanoseconds};
@@ -53,8 +54,10 @@ impl Default for DeployOptions {
 }
 
 impl DeployOptions {
-    /// Refuses times that have passed before anything begins, or that no clock has.
+    /// Refuses times that have passed before anything begins, or that no clock has, and a strategy or a gate that makes
+    /// no sense.
     pub(crate) fn check(&self) -> Result<(), DeployError> {
+        rollout::check(&self.strategy, &self.gate)?;
         let bake = match &self.strategy {
             Strategy::Rolling(rolling) => rolling.bake,
             _ => self.gate.bake,

@@ -7,8 +7,9 @@ use super::seen::Compared;
 use super::setback::Setback;
 use crate::error::Crash;
 
-/// Where a deployment is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a deployment is. As JSON it is an object: its name as `state`, and what it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Progress {
     /// The new release is being made ready, or takes over actor by actor.
@@ -49,12 +50,14 @@ pub enum Progress {
     /// It is over, and the old release is live, as before.
     RolledBack {
         /// Why.
+        #[serde(rename = "setback")]
         reason: Setback,
     },
     /// It is over, the old release came back, and it cannot read the state that the new one left. Messages wait. Deploy
     /// a release that can, or go back with [`crate::Runtime::restore_state`], which discards turns.
     Suspended {
         /// Why the new release is not live.
+        #[serde(rename = "setback")]
         reason: Setback,
         /// Why the old one does not serve.
         crash: Crash,
@@ -64,6 +67,37 @@ pub enum Progress {
 }
 
 impl Progress {
+    /// The word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Switching { .. } => "switching",
+            Self::Rehearsing { .. } => "rehearsing",
+            Self::Baking { .. } => "baking",
+            Self::Probation => "probation",
+            Self::Live => "live",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Suspended { .. } => "suspended",
+        }
+    }
+
+    /// Why the new release is not live, where that is so.
+    #[must_use]
+    pub fn setback(&self) -> Option<&Setback> {
+        match self {
+            Self::RolledBack { reason } | Self::Suspended { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// That in words.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Suspended { reason, crash, .. } => Some(format!("{reason}; and the one before: {crash}")),
+            other => other.setback().map(ToString::to_string),
+        }
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self) -> bool {

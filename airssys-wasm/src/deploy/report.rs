@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Progress, State};
+use super::Progress;
 use crate::events::{Events, Happening, text};
 
 /// Where a deployment says how far it is. One task says it.
@@ -52,23 +52,17 @@ impl Report {
     fn publish(&self, progress: &Progress) {
         let Some(events) = &self.events else { return };
         let (step, steps) = place(progress).1.unzip();
-        let reason = match progress {
-            Progress::RolledBack { reason } => Some(text(reason)),
-            Progress::Suspended { reason, crash, .. } => {
-                Some(text(format_args!("{reason}; and the one before: {crash}")))
-            }
-            _ => None,
-        };
-        let (state, release) = (progress.state().name().to_owned(), text(&self.release));
+        let reason = progress.reason().map(text);
+        let (state, release) = (progress.name().to_owned(), text(&self.release));
         events.publish(Some(&self.service), Happening::Deployment { state, release, step, steps, reason });
     }
 }
 
-/// The state and the step.
-fn place(progress: &Progress) -> (State, Option<(usize, usize)>) {
+/// The word for where it is, and the step.
+fn place(progress: &Progress) -> (&'static str, Option<(usize, usize)>) {
     let step = match progress {
         Progress::Baking { step, steps, .. } => Some((*step, *steps)),
         _ => None,
     };
-    (progress.state(), step)
+    (progress.name(), step)
 }

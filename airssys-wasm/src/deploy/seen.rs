@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::json::microseconds;
+
 /// What is known of one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Seen {
@@ -18,21 +20,6 @@ pub struct Seen {
     /// The 95th percentile of what a turn took, up to an eighth more. In microseconds in JSON.
     #[serde(rename = "p95_us", with = "microseconds")]
     pub p95: Duration,
-}
-
-/// A length of time as JSON has it: in microseconds, and parts of them.
-mod microseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(time.as_secs_f64() * 1e6)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(deserializer)? / 1e6).map_err(serde::de::Error::custom)
-    }
 }
 
 impl Seen {

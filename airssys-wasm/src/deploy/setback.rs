@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::json::milliseconds;
 use super::seen::Seen;
 use crate::error::{Crash, Fault};
 use crate::hint::{Act, Hint};
@@ -9,7 +12,8 @@ use crate::limits::SHADOW_BYTES;
 use crate::schema::size_text;
 
 /// Why the old release is live.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Setback {
     /// The new one did not start.
@@ -20,6 +24,7 @@ pub enum Setback {
     NoMemory(Crash),
     /// An actor did not come to the end of its turn, or does not run.
     #[error("an actor did not let it take over within {}; its turn is long, or it does not come to start", humantime::format_duration(*.0))]
+    #[serde(rename = "no-handover-ms", with = "milliseconds")]
     NoHandover(Duration),
     /// An actor was stopped meanwhile, or had been, and is not started again.
     #[error("an actor is stopped")]
@@ -69,6 +74,7 @@ pub enum Setback {
     #[error("there were too few turns to compare the two releases within {}", humantime::format_duration(*.patience))]
     TooFew {
         /// For how long it waited.
+        #[serde(rename = "patience_ms", with = "milliseconds")]
         patience: Duration,
     },
     /// It cannot be written down, and would not outlive the process.

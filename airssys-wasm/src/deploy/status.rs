@@ -2,50 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compared, Deployment, Progress, Setback, Waits};
+use super::{Deployment, Progress, Setback};
 use crate::hint::{Act, Hint};
-
-/// Where a deployment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// See [`Progress::Switching`].
-    Switching,
-    /// See [`Progress::Rehearsing`].
-    Rehearsing,
-    /// See [`Progress::Baking`].
-    Baking,
-    /// See [`Progress::Probation`].
-    Probation,
-    /// See [`Progress::Live`].
-    Live,
-    /// See [`Progress::RolledBack`].
-    RolledBack,
-    /// See [`Progress::Suspended`].
-    Suspended,
-}
-
-impl State {
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Switching => "switching",
-            Self::Rehearsing => "rehearsing",
-            Self::Baking => "baking",
-            Self::Probation => "probation",
-            Self::Live => "live",
-            Self::RolledBack => "rolled-back",
-            Self::Suspended => "suspended",
-        }
-    }
-
-    /// Whether it is over.
-    #[must_use]
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Live | Self::RolledBack | Self::Suspended)
-    }
-}
 
 /// What was found when the release was shown what the live one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,29 +39,12 @@ pub struct Status {
     /// The service.
     pub service: String,
     /// Where it is.
-    pub state: State,
-    /// While it bakes: the step that was made last, from 1.
-    #[serde(default)]
-    pub step: Option<usize>,
-    /// While it bakes: how many there are.
-    #[serde(default)]
-    pub steps: Option<usize>,
-    /// While it bakes: how many keys, or members of a pool, have it.
-    #[serde(default)]
-    pub have: Option<usize>,
-    /// While it bakes: how many there are.
-    #[serde(default)]
-    pub of: Option<usize>,
-    /// How the two releases do in this step, while they are compared.
-    #[serde(default)]
-    pub compared: Option<Compared>,
-    /// Where the time of a step is over and it has seen too few turns.
-    #[serde(default)]
-    pub waits: Option<Waits>,
+    #[serde(flatten)]
+    pub progress: Progress,
     /// What was found, where it was in the shadow.
     #[serde(default)]
     pub rehearsed: Option<Differing>,
-    /// Why it was rolled back.
+    /// Why it was rolled back, in words.
     pub reason: Option<String>,
     /// What to do about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,25 +79,27 @@ impl Deployment {
         let (rehearsed, left_out) = (self.rehearsed(), self.left_out());
         let (progress, (before, next)) = (self.progress(), &*self.digests);
         let live = if progress == Progress::Live { next } else { before };
-        let mut status = Status {
+        let hint = match progress.setback() {
+            Some(Setback::Stopped) => Some(Act::Start { service: self.service.to_string() }.into()),
+            setback => setback.and_then(Setback::hint),
+        };
+        let because_of = match progress.setback() {
+            Some(Setback::OfTheSet { service, .. }) => Some(service.clone()),
+            _ => None,
+        };
+        Status {
             number: self.number,
             service: self.service.to_string(),
-            state: State::Live,
-            step: None,
-            steps: None,
-            have: None,
-            of: None,
-            compared: None,
-            waits: None,
+            reason: progress.reason(),
+            hint,
+            because_of,
+            progress,
             rehearsed: (rehearsed.compared > 0).then(|| Differing {
                 compared: rehearsed.compared,
                 skipped: rehearsed.skipped,
                 differing: rehearsed.differing,
                 differences: rehearsed.differences.iter().map(ToString::to_string).collect(),
             }),
-            reason: None,
-            hint: None,
-            because_of: None,
             notes: left_out.notes(),
             passed_over: left_out.passed_over,
             without_memory: left_out.without_memory.map(|lost| Lost {
@@ -168,56 +111,6 @@ impl Deployment {
             waited: self.waited(),
             turns_to_discard,
             live: Some(live.clone()),
-        };
-        status.see(progress);
-        status
-    }
-}
-
-impl Progress {
-    /// Which state it is in.
-    #[must_use]
-    pub fn state(&self) -> State {
-        match self {
-            Self::Switching { .. } => State::Switching,
-            Self::Rehearsing { .. } => State::Rehearsing,
-            Self::Baking { .. } => State::Baking,
-            Self::Probation => State::Probation,
-            Self::Live => State::Live,
-            Self::RolledBack { .. } => State::RolledBack,
-            Self::Suspended { .. } => State::Suspended,
-        }
-    }
-}
-
-impl Status {
-    fn see(&mut self, progress: Progress) {
-        self.state = progress.state();
-        match progress {
-            Progress::Rehearsing { compared, waits } => (self.compared, self.waits) = (compared, waits),
-            Progress::Baking { step, steps, have, of, compared, waits } => {
-                (self.step, self.steps, self.have, self.of) = (Some(step), Some(steps), Some(have), Some(of));
-                (self.compared, self.waits) = (compared, waits);
-            }
-            Progress::RolledBack { reason } => {
-                self.reason = Some(reason.to_string());
-                self.because(reason);
-            }
-            Progress::Suspended { reason, crash, .. } => {
-                self.reason = Some(format!("{reason}; and the one before: {crash}"));
-                self.because(reason);
-            }
-            Progress::Switching { .. } | Progress::Probation | Progress::Live => {}
-        }
-    }
-
-    fn because(&mut self, reason: Setback) {
-        self.hint = match &reason {
-            Setback::Stopped => Some(Act::Start { service: self.service.clone() }.into()),
-            reason => reason.hint(),
-        };
-        if let Setback::OfTheSet { service, .. } = reason {
-            self.because_of = Some(service);
         }
     }
 }

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::bad_choice::BadChoice;
+use super::json::{milliseconds, percent};
 use crate::settings::{ALL, Multiplicity};
 
-/// How the new release comes to the actors of a service.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// How the new release comes to the actors of a service. As JSON it is an object: its name as `strategy`, and its
+/// options.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "strategy", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Strategy {
     /// One actor straight after the other.
@@ -24,12 +29,14 @@ pub enum Strategy {
 }
 
 /// A deployment after a rehearsal.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Shadow {
     /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first
     /// difference is the end of it. With more, one difference alone decides nothing: where it is more than that share,
     /// it waits for more messages, and [`super::Gate::samples`] are compared at least.
+    #[serde(with = "share")]
     pub tolerate: f64,
 }
 
@@ -60,7 +67,8 @@ impl Shadow {
 }
 
 /// A deployment of some actors at a time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rolling {
     /// How many at a time; default 1 actor.
@@ -69,7 +77,8 @@ pub struct Rolling {
     pub max_unavailable: usize,
     /// Whether it begins with the last actor of the pool; default false.
     pub last_first: bool,
-    /// How long each batch is watched; default 5 s.
+    /// How long each batch is watched; default 5 s. In milliseconds in JSON.
+    #[serde(rename = "bake_ms", with = "milliseconds")]
     pub bake: Duration,
     /// Whether each batch is compared with the rest, which the old release serves, before the next one; default false.
     pub compare: bool,
@@ -88,7 +97,8 @@ impl Default for Rolling {
 }
 
 /// A deployment to a share of the keys first.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Canary {
     /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a share
@@ -103,7 +113,8 @@ impl Default for Canary {
 }
 
 /// A part of the actors of a service.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Portion {
     /// So many.
     Actors(usize),
@@ -120,6 +131,50 @@ impl std::str::FromStr for Portion {
             None => text.trim().parse().ok().filter(|actors| *actors > 0).map(Self::Actors),
         };
         found.ok_or_else(|| BadChoice::Batch(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Portion {
+    type Error = BadChoice;
+
+    fn try_from(text: String) -> Result<Self, BadChoice> {
+        text.parse()
+    }
+}
+
+impl From<Portion> for String {
+    fn from(portion: Portion) -> Self {
+        match portion {
+            Portion::Actors(actors) => actors.to_string(),
+            Portion::Percent(percent) => format!("{percent}%"),
+        }
+    }
+}
+
+/// What a shadow tolerates, as it is written.
+mod share {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Shadow;
+
+    /// Clients once said a number of messages; of those only 0 is a share.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Share(String),
+        Messages(u64),
+    }
+
+    pub(super) fn serialize<S: Serializer>(share: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{}%", super::percent::of(*share)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        let text = match Said::deserialize(from)? {
+            Said::Share(text) => text,
+            Said::Messages(messages) => messages.to_string(),
+        };
+        Shadow::tolerating(&text).map(|shadow| shadow.tolerate).map_err(de::Error::custom)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use airssys_wasm::address::is_service_name;
 use airssys_wasm::deploy::{
-    Choice, Compared, MemoryHandover, NoTraffic, Plan, State, Status as Deployment, Ungranted, Waits,
+    Compared, MemoryHandover, NoTraffic, Plan, Progress, Rollout, Status as Deployment, Ungranted, Waits,
 };
 use airssys_wasm::registry::Reference;
 use serde::Serialize;
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
     let ((probation_ms, handover_ms), memory) = (args.times.milliseconds(), args.times.memory());
     let (allow_downgrade, same_version, strict) = (args.allow_downgrade, args.same_version, args.strict);
     let way = args.strategy.way();
-    if args.set.is_some() && way.as_ref() != Ok(&Choice::default()) {
+    if args.set.is_some() && way.as_ref() != Ok(&Rollout::default()) {
         let told = "a set has no strategy and no gate: its services are switched in place, and then no release before serves beside a new one to compare it with";
         let hint = "without these options, after the releases were tried one by one, as with --strategy shadow";
         return Err(Refusal::new("bad-strategy", told).hint(hint).into());
@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         memory,
         way,
     });
-    follow(&args.host, &request, |_| State::Live, &ungranted)
+    follow(&args.host, &request, is_live, &ungranted)
 }
 
 /// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request
@@ -260,8 +260,12 @@ fn follow_set(host: &HostArgs, ungranted: &[Ungranted], request: &Request) -> Re
 /// Which of a set is told as the reason. One that went back because another one did only says so, and the other one
 /// says why.
 fn culprit(set: &[Deployment]) -> Option<&Deployment> {
-    let wrong = set.iter().filter(|deployment| deployment.state != State::Live);
+    let wrong = set.iter().filter(|deployment| !is_live(deployment));
     wrong.min_by_key(|deployment| deployment.because_of.is_some())
+}
+
+fn is_live(deployment: &Deployment) -> bool {
+    deployment.progress == Progress::Live
 }
 
 fn plan(host: &HostArgs, request: &Request) -> Result<(), ControlError> {
@@ -285,7 +289,7 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
     if let (true, Some(last)) = (args.restore_state, &under_way) {
         note(&format!("{}: discards {} committed turns", args.service, last.turns_to_discard));
     }
-    let under_way = under_way.filter(|last| !args.restore_state && !last.state.is_over());
+    let under_way = under_way.filter(|last| !args.restore_state && !last.progress.is_over());
     let restore_state = args.restore_state;
     let request = Request::Rollback { service: args.service.clone(), probation_ms, handover_ms, restore_state, memory };
     let ungranted = match under_way {
@@ -293,7 +297,10 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
         None => tell_ungranted(&args.host, BTreeMap::from([(args.service.clone(), None)])),
     };
     let cancelled = under_way.map(|last| last.number);
-    let wanted = |begun: &Deployment| if cancelled == Some(begun.number) { State::RolledBack } else { State::Live };
+    let wanted = |ended: &Deployment| match cancelled == Some(ended.number) {
+        true => matches!(ended.progress, Progress::RolledBack { .. }),
+        false => is_live(ended),
+    };
     follow(&args.host, &request, wanted, &ungranted)
 }
 
@@ -301,16 +308,14 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<(), ControlError> {
 fn follow(
     host: &HostArgs,
     request: &Request,
-    wanted: impl FnOnce(&Deployment) -> State,
+    wanted: impl FnOnce(&Deployment) -> bool,
     ungranted: &[Ungranted],
 ) -> Result<(), ControlError> {
-    let begun = host.ask(request)?;
-    let wanted = wanted(&begun);
-    let deployment = wait(host, begun)?;
+    let deployment = wait(host, host.ask(request)?)?;
     if host.json {
         output::print_json(&told(&deployment, ungranted))?;
     }
-    if deployment.state != wanted {
+    if !wanted(&deployment) {
         return Err(not_as_wanted(&deployment).into());
     }
     if !host.json {
@@ -321,13 +326,13 @@ fn follow(
 
 /// Waits for the end of a deployment, and says where it is as it comes further.
 fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, ControlError> {
-    if deployment.state.is_over() {
+    if deployment.progress.is_over() {
         return Ok(deployment);
     }
     let (mut told, mut compared) = (None, None);
     let (service, number) = (deployment.service.clone(), deployment.number);
     host.listen(&Request::FollowDeployment { service: service.clone(), number }, |now: Deployment| {
-        if now.state.is_over() {
+        if now.progress.is_over() {
             deployment = now;
             return Ok(false);
         }
@@ -339,10 +344,10 @@ fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, Contr
             note(&format!("{service}: {}", how_far(&now)));
             told = at;
         }
-        compared = now.compared.or(compared);
+        compared = looked_at(&now.progress).0.or(compared);
         Ok(true)
     })?;
-    match deployment.state.is_over() {
+    match deployment.progress.is_over() {
         true => Ok(deployment),
         false => {
             let told = "is told no more, and is not over: the mesh has ended";
@@ -353,22 +358,30 @@ fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, Contr
 
 /// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each
 /// message.
-fn place(deployment: &Deployment) -> (State, Option<usize>, bool, Option<Waits>) {
-    (deployment.state, deployment.step, deployment.have == Some(0), deployment.waits)
+fn place(deployment: &Deployment) -> (&'static str, Option<usize>, bool, Option<Waits>) {
+    let (step, none_yet) = match &deployment.progress {
+        Progress::Baking { step, have, .. } => (Some(*step), *have == 0),
+        _ => (None, false),
+    };
+    (deployment.progress.name(), step, none_yet, looked_at(&deployment.progress).1)
+}
+
+/// How the two releases do, and what is waited for, where they are compared.
+fn looked_at(progress: &Progress) -> (Option<Compared>, Option<Waits>) {
+    match progress {
+        Progress::Rehearsing { compared, waits } | Progress::Baking { compared, waits, .. } => (*compared, *waits),
+        _ => (None, None),
+    }
 }
 
 /// Where it is.
 fn how_far(deployment: &Deployment) -> String {
-    let mut now = deployment.state.name().to_owned();
-    if let (Some(step), Some(steps)) = (deployment.step, deployment.steps) {
-        now.push_str(&format!(", step {step} of {steps}"));
+    let mut now = deployment.progress.name().to_owned();
+    if let Progress::Baking { step, steps, have, of, .. } = &deployment.progress {
+        let next = if *have == 0 { ": the first that comes gets it" } else { "" };
+        now.push_str(&format!(", step {step} of {steps}, {have} of {of} have it{next}"));
     }
-    if let (Some(have), Some(of)) = (deployment.have, deployment.of) {
-        let next = if have == 0 { ": the first that comes gets it" } else { "" };
-        now.push_str(&format!(", {have} of {of} have it{next}"));
-    }
-    if let Some(waits) = &deployment.waits {
-        let Waits { samples, no_traffic, held } = waits;
+    if let Some(Waits { samples, no_traffic, held }) = looked_at(&deployment.progress).1 {
         now.push_str(&format!(", waits for {samples} turns of each release"));
         now.push_str(&match (no_traffic, held) {
             (_, true) => format!("; `airssys rollback {}` cancels it", deployment.service),
@@ -401,8 +414,8 @@ pub(super) fn in_words(notes: &[String]) -> String {
 
 fn as_wanted(deployment: &Deployment) -> String {
     let Deployment { service, live, waited, pause_us, .. } = deployment;
-    match deployment.state {
-        State::Live => {
+    match deployment.progress {
+        Progress::Live => {
             let live = live.as_deref().unwrap_or_default();
             let shown = deployment.rehearsed.as_ref().map_or_else(String::new, |found| {
                 format!("; it was shown {} messages, {} more came too fast", found.compared, found.skipped)
@@ -420,11 +433,11 @@ fn as_wanted(deployment: &Deployment) -> String {
 fn not_as_wanted(deployment: &Deployment) -> Refusal {
     let service = &deployment.service;
     let why = deployment.reason.as_deref().unwrap_or_default();
-    match deployment.state {
-        State::Live => {
+    match deployment.progress {
+        Progress::Live => {
             Refusal::new("too-late", format!("{service}: the new release was live before it could be cancelled"))
         }
-        State::Suspended => {
+        Progress::Suspended { .. } => {
             let told = format!("{service} is suspended, its messages wait: {why}");
             let hint = format!(
                 "deploy a release that reads the state, or discard {} committed turns with `airssys rollback {service} --restore-state`",
@@ -441,13 +454,13 @@ fn not_as_wanted(deployment: &Deployment) -> Refusal {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::{Deployment, culprit};
 
-    fn deployment(service: &str, state: &str, reason: Option<&str>, because_of: Option<&str>) -> Deployment {
+    fn deployment(service: &str, state: &str, setback: Value, because_of: Option<&str>) -> Deployment {
         let told = json!({
-            "service": service, "state": state, "reason": reason, "because_of": because_of, "pause_us": 0.0, "live": null
+            "service": service, "state": state, "setback": setback, "because_of": because_of, "pause_us": 0.0, "live": null
         });
         serde_json::from_value(told).unwrap()
     }
@@ -456,11 +469,11 @@ mod tests {
     fn who_went_back_first_is_told_whatever_the_reasons_say() {
         let quoting = "the new release did not start: internal: counter, of the same set, is gone";
         let set = [
-            deployment("counter", "rolled-back", Some("it was undone"), Some("other")),
-            deployment("other", "rolled-back", Some(quoting), None),
+            deployment("counter", "rolled-back", json!("cancelled"), Some("other")),
+            deployment("other", "rolled-back", json!({ "not-recorded": quoting }), None),
         ];
         assert_eq!(culprit(&set).unwrap().service, "other");
-        let set = [deployment("counter", "live", None, None)];
+        let set = [deployment("counter", "live", Value::Null, None)];
         assert!(culprit(&set).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::{BadChoice, Choice, NoTraffic, Portion, Shadow as Tolerated, Tolerate};
+use airssys_wasm::deploy::{self, BadChoice, Gate, NoTraffic, Portion, Rollout};
 
 use crate::control::protocol::Refusal;
 use crate::run;
@@ -30,7 +30,7 @@ pub(super) struct Strategy {
     strategy: Name,
     /// Rolling: how many actors at a time, or which share of them or of the keys [default: 1].
     #[arg(long, value_name = "N|PERCENT%", value_parser = portion)]
-    batch: Option<String>,
+    batch: Option<Portion>,
     /// Rolling: how many of a batch may be between two releases at the same moment [default: 1].
     #[arg(long, value_name = "N")]
     max_unavailable: Option<usize>,
@@ -38,7 +38,7 @@ pub(super) struct Strategy {
     #[arg(long)]
     last_first: bool,
     /// Canary: the shares, in percent; 100 is added [default: 1,10,50,100].
-    #[arg(long, value_name = "PERCENT,...", value_delimiter = ',')]
+    #[arg(long, value_name = "PERCENT,...", value_parser = number, value_delimiter = ',')]
     steps: Vec<f64>,
     /// Rolling, canary, shadow: how long each step is looked at, at least [default: 10s; rolling: 5s].
     #[arg(long, value_name = "TIME", value_parser = run::timeout)]
@@ -56,24 +56,29 @@ pub(super) struct Strategy {
     #[arg(long, value_name = "promote|hold|back", value_parser = no_traffic)]
     no_traffic: Option<NoTraffic>,
     /// Canary, shadow, rolling: by how many percent of the turns more may fail than with the old release [default: 1].
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = number)]
     errors: Option<f64>,
     /// Canary, shadow, rolling: how many times as long as with the old release a turn may take, at the 95th percentile
     /// [default: 1.5]. Looked at over 20 turns at least.
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = number)]
     latency: Option<f64>,
     /// Shadow: over how many percent of the messages the two releases may differ, such as 1% [default: 0%: one
     /// difference is enough].
     #[arg(long, value_name = "PERCENT%", value_parser = share)]
-    tolerate: Option<String>,
+    tolerate: Option<deploy::Shadow>,
 }
 
-fn portion(text: &str) -> Result<String, String> {
-    text.parse::<Portion>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+fn portion(text: &str) -> Result<Portion, String> {
+    text.parse().map_err(|error: BadChoice| error.to_string())
 }
 
-fn share(text: &str) -> Result<String, String> {
-    Tolerated::tolerating(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+fn share(text: &str) -> Result<deploy::Shadow, String> {
+    deploy::Shadow::tolerating(text).map_err(|error| error.to_string())
+}
+
+/// A number that JSON has a word for.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| "a number was expected".to_owned())
 }
 
 fn no_traffic(text: &str) -> Result<NoTraffic, String> {
@@ -82,8 +87,8 @@ fn no_traffic(text: &str) -> Result<NoTraffic, String> {
 
 impl Strategy {
     /// As it goes to the host; refused where something is said of another strategy.
-    pub(super) fn way(&self) -> Result<Choice, Refusal> {
-        use Name::{BlueGreen, Canary, InPlace, Rolling, Shadow};
+    pub(super) fn way(&self) -> Result<Rollout, Refusal> {
+        use Name::{Canary, Rolling, Shadow};
         const COMPARING: &[Name] = &[Rolling, Canary, Shadow];
         let said: [(&str, bool, &[Name]); 11] = [
             ("--batch", self.batch.is_some(), &[Rolling]),
@@ -98,15 +103,9 @@ impl Strategy {
             ("--latency", self.latency.is_some(), COMPARING),
             ("--tolerate", self.tolerate.is_some(), &[Shadow]),
         ];
-        let name = match self.strategy {
-            InPlace => "in-place",
-            Rolling => "rolling",
-            BlueGreen => "blue-green",
-            Canary => "canary",
-            Shadow => "shadow",
-        };
+        let way = Rollout { strategy: self.chosen(), gate: self.gate() };
         if let Some((option, ..)) = said.iter().find(|(_, said, of)| *said && !of.contains(&self.strategy)) {
-            let told = format!("{option} says nothing to --strategy {name}");
+            let told = format!("{option} says nothing to --strategy {}", way.strategy.name());
             return Err(Refusal::new("bad-strategy", told).hint("`airssys deploy --help` lists what does"));
         }
         if self.latency.is_some()
@@ -115,20 +114,45 @@ impl Strategy {
             let told = format!("--latency is looked at over 20 turns at least, and --samples is {samples}");
             return Err(Refusal::new("bad-strategy", told).hint("--samples 20, or without --latency"));
         }
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Ok(Choice {
-            strategy: name.to_owned(),
-            batch: self.batch.clone(),
-            max_unavailable: self.max_unavailable,
-            last_first: self.last_first,
-            steps: self.steps.clone(),
-            bake_ms: self.bake.map(milliseconds),
-            samples: self.samples,
-            patience_ms: self.patience.map(milliseconds),
-            no_traffic: self.no_traffic.map(|policy| policy.name().to_owned()),
-            errors: self.errors,
-            latency: self.latency,
-            tolerate: self.tolerate.clone().map(Tolerate::Share),
-        })
+        Ok(way)
+    }
+
+    fn chosen(&self) -> deploy::Strategy {
+        match self.strategy {
+            Name::InPlace => deploy::Strategy::InPlace,
+            Name::BlueGreen => deploy::Strategy::BlueGreen,
+            Name::Shadow => deploy::Strategy::Shadow(self.tolerate.clone().unwrap_or_default()),
+            Name::Canary => {
+                let mut canary = deploy::Canary::default();
+                if !self.steps.is_empty() {
+                    canary.steps.clone_from(&self.steps);
+                }
+                deploy::Strategy::Canary(canary)
+            }
+            Name::Rolling => {
+                let mut rolling = deploy::Rolling::default();
+                rolling.batch = self.batch.unwrap_or(rolling.batch);
+                rolling.max_unavailable = self.max_unavailable.unwrap_or(rolling.max_unavailable);
+                rolling.last_first = self.last_first;
+                rolling.bake = self.bake.unwrap_or(rolling.bake);
+                rolling.compare = self.samples.is_some()
+                    || self.patience.is_some()
+                    || self.no_traffic.is_some()
+                    || self.errors.is_some()
+                    || self.latency.is_some();
+                deploy::Strategy::Rolling(rolling)
+            }
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        let mut gate = Gate::default();
+        gate.bake = self.bake.unwrap_or(gate.bake);
+        gate.samples = self.samples.unwrap_or(gate.samples);
+        gate.patience = self.patience.unwrap_or(gate.patience);
+        gate.no_traffic = self.no_traffic.unwrap_or(gate.no_traffic);
+        gate.errors = self.errors.map_or(gate.errors, |percent| percent / 100.0);
+        gate.latency = self.latency.unwrap_or(gate.latency);
+        gate
     }
 }

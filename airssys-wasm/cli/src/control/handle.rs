@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::ApplyError;
-use airssys_wasm::deploy::{Choice, DeployError, DeployOptions, MemoryHandover, Strategy};
+use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Rollout, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
@@ -138,7 +138,7 @@ async fn deploy(host: &Host, asked: Deploy) -> Answered {
     let release = found(host, asked.release).await?;
     let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
-    go(&asked.way, &mut options)?;
+    go(asked.way, &mut options);
     tell(host.runtime.deployment_status(&host.runtime.deploy(&asked.service, release, options).await?))
 }
 
@@ -175,7 +175,7 @@ async fn plan(host: &Host, asked: Plan) -> Answered {
     let release = found(host, asked.release).await?;
     let mut options = DeployOptions::default();
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
-    go(&asked.way, &mut options)?;
+    go(asked.way, &mut options);
     tell(host.runtime.plan(&asked.service, release, options).await?)
 }
 
@@ -300,17 +300,14 @@ fn bear(options: &mut DeployOptions, allow_downgrade: bool, same_version: bool, 
 }
 
 /// What a client says of the strategy. Invariant: whatever it says, no time is longer than [`MAX_PATIENCE`].
-fn go(choice: &Choice, options: &mut DeployOptions) -> Result<(), Refusal> {
-    let chosen =
-        choice.checked().map_err(|error| Refusal::new("bad-strategy", &error).hinted(error.hint().as_ref()))?;
-    (options.strategy, options.gate) = chosen;
+fn go(way: Rollout, options: &mut DeployOptions) {
+    (options.strategy, options.gate) = (way.strategy, way.gate);
     for time in [&mut options.gate.bake, &mut options.gate.patience] {
         *time = MAX_PATIENCE.min(*time);
     }
     if let Strategy::Rolling(rolling) = &mut options.strategy {
         rolling.bake = MAX_PATIENCE.min(rolling.bake);
     }
-    Ok(())
 }
 
 fn tell(data: impl Serialize) -> Answered {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::deploy::{Choice, MemoryHandover, PlanRefusal};
+use airssys_wasm::deploy::{MemoryHandover, PlanRefusal, Rollout};
 use airssys_wasm::hint::Hint;
 use airssys_wasm::state::durable::KeptState;
 use airssys_wasm::unique;
@@ -169,7 +169,7 @@ pub(crate) struct Deploy {
     #[serde(default)]
     pub(crate) memory: MemoryHandover,
     #[serde(default)]
-    pub(crate) way: Choice,
+    pub(crate) way: Rollout,
 }
 
 /// Releases by service.
@@ -233,7 +233,7 @@ pub(crate) struct Plan {
     #[serde(default)]
     pub(crate) strict: bool,
     #[serde(default)]
-    pub(crate) way: Choice,
+    pub(crate) way: Rollout,
 }
 
 /// What the host says to a line.
