@@ -16,6 +16,7 @@ use airssys_wasm::ApplyError;
 use airssys_wasm::apply::{ApplyPlan, ChangeMode, CutOff, in_force};
 use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::{Runtime, RuntimeBuilder};
 use prober_protocol::{Command, Outcome};
 use serde_json::{Value, json};

@@ -10,6 +10,7 @@ use airssys_tests::{Mesh, PATIENCE, until};
 use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use airssys_wasm::middleware::{Context, Later, Layer, Verdict};
 use bytes::Bytes;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use airssys_tests::{Mesh, PATIENCE, guest, heir, log, overseer_and_workers, shifter, told, with_guests};
 use airssys_wasm::apply::ChangeMode;
 use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};

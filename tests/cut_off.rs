@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, heir, shifter, with_guests};
 use airssys_wasm::deploy::{DeployOptions, MemoryHandover, Progress, Setback};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};

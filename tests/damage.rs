@@ -23,6 +23,7 @@ use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::random::{self, Random};
 use airssys_tests::{PATIENCE, shifter, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::{Draft, Store, StoreError};
 use airssys_wasm::state::durable::{KeptState, StateError, StateFile, Survey};
 
@@ -229,7 +230,7 @@ fn same_or_named(expected: &Services, survey: &Survey, folder: &Path, how: &str)
 fn is_told(error: &StateError) -> bool {
     matches!(error, StateError::Damaged { .. } | StateError::OlderCopy { .. } | StateError::NewerFormat { .. })
         && error.to_string().contains("state.redb")
-        && !error.hint().is_empty()
+        && error.hint().is_some_and(|hint| !hint.is_empty())
 }
 
 #[test]

@@ -12,7 +12,7 @@ use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::in_the_way::InTheWay;
 use airssys_tests::{Mesh, PATIENCE, log, shifter, until};
 use airssys_wasm::deploy::{DeployError, Progress, Recovery, Setback};
-use airssys_wasm::hint::Act;
+use airssys_wasm::hint::{Act, Hinted};
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
 use serde_json::{Value, json};

@@ -9,6 +9,7 @@ use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use airssys_wasm::middleware::{Context, Layer, Recovery, Verdict};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};

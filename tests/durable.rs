@@ -13,6 +13,7 @@ use std::time::Duration;
 use airssys_tests::{Mesh, PATIENCE, shifter, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::Release;
 use airssys_wasm::{Runtime, RuntimeError};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, heir, keeping, read};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, MemoryHandover, Progress, Setback};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
 

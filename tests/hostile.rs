@@ -12,6 +12,7 @@ use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::{Footprint, Mesh, PATIENCE, footprint, heir};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, Crash, Fault, SendError};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Flooded, Outcome, Trap};

@@ -6,6 +6,7 @@
 
 use airssys_tests::{Mesh, PATIENCE, footprint};
 use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Coded;
 use prober_protocol::{Command, Flooded, Outcome, Trap};
 use serde_json::json;
 

@@ -14,6 +14,7 @@ use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, Stored, Strategy,
 };
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use serde_json::{Value, json};

@@ -18,6 +18,7 @@ use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::deploy::DeployOptions;
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use airssys_wasm::middleware::{Context, Later, Layer, Recovery, Verdict, Who};
 use airssys_wasm::registry::Release;

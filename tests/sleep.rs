@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use airssys_wasm::hint::Coded;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE};

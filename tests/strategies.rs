@@ -14,6 +14,7 @@ use airssys_wasm::deploy::{
 };
 use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::error::{Crash, Stage};
+use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 

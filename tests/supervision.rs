@@ -15,6 +15,7 @@ use std::time::Duration;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::Runtime;
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::hint::Coded;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
 

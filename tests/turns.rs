@@ -4,6 +4,7 @@
 
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::error::{CallError, Crash, Fault};
+use airssys_wasm::hint::Coded;
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::json;
 

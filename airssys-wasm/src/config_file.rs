@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use crate::hint::Hint;
+use crate::hint::{Hint, Hinted};
 
 /// Something wrong in a file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +42,10 @@ impl ConfigError {
     pub(crate) fn whole(path: &Path, what: impl Into<String>, hint: impl Into<Hint>) -> Self {
         Self { path: path.to_owned(), at: None, what: what.into(), hint: hint.into() }
     }
+}
 
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for ConfigError {
+    fn hint(&self) -> Option<Hint> {
         self.hint.clone().some()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AddressError};
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::operation::Operation;
 use crate::schema::size_text;
 
@@ -29,10 +29,8 @@ pub enum Fault {
     Internal(String),
 }
 
-impl Fault {
-    /// A stable word for the kind.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for Fault {
+    fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
@@ -171,18 +169,6 @@ impl Crash {
         Self::Start { during: Stage::Start, fault }
     }
 
-    /// What to do about it, where it is not the component that is to be mended.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
-        match self {
-            Self::StateDamaged { .. } => Some(Hint::from(Act::VerifyState).words("; ").act(Act::LoadState)),
-            Self::NoInstance { .. } => {
-                Some("raise vm.max_map_count (sysctl), or let fewer keyed actors be awake".into())
-            }
-            _ => None,
-        }
-    }
-
     /// The key of the limit that is why, where one is.
     pub(crate) fn limit(&self) -> Option<&'static str> {
         Some(match self {
@@ -196,10 +182,10 @@ impl Crash {
             _ => return None,
         })
     }
+}
 
-    /// A stable word for the kind.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for Crash {
+    fn code(&self) -> &'static str {
         match self {
             Self::Trap { .. } => "trap",
             Self::StackOverflow { .. } => "stack-overflow",
@@ -215,6 +201,19 @@ impl Crash {
             Self::StateDamaged { .. } => "state-damaged",
             Self::NoInstance { .. } => "no-instance",
             Self::Host { .. } => "host",
+        }
+    }
+}
+
+impl Hinted for Crash {
+    /// What to do about it, where it is not the component that is to be mended.
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::StateDamaged { .. } => Some(Hint::from(Act::VerifyState).words("; ").act(Act::LoadState)),
+            Self::NoInstance { .. } => {
+                Some("raise vm.max_map_count (sysctl), or let fewer keyed actors be awake".into())
+            }
+            _ => None,
         }
     }
 }
@@ -361,9 +360,15 @@ impl fmt::Display for NotFound {
 }
 
 impl SendError {
-    /// A stable word for the kind.
+    /// Whether trying again later may help.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Overloaded { .. })
+    }
+}
+
+impl Coded for SendError {
+    fn code(&self) -> &'static str {
         match self {
             Self::Denied(_) => "denied",
             Self::Address(_) | Self::NoSuchService { .. } => "no-such-service",
@@ -372,12 +377,6 @@ impl SendError {
             Self::Stopped { .. } => "stopped",
             Self::Rejected { .. } => "rejected",
         }
-    }
-
-    /// Whether trying again later may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Overloaded { .. })
     }
 }
 
@@ -400,10 +399,8 @@ pub enum SupervisionError {
     Deaf,
 }
 
-impl SupervisionError {
-    /// A stable word for the kind.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for SupervisionError {
+    fn code(&self) -> &'static str {
         match self {
             Self::NotSent(error) => error.code(),
             Self::Taken { .. } => "taken",
@@ -439,10 +436,8 @@ pub enum ReplayError {
     NotSent(#[from] SendError),
 }
 
-impl ReplayError {
-    /// A stable word for the kind.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for ReplayError {
+    fn code(&self) -> &'static str {
         match self {
             Self::NoSuchLetter { .. } => "no-such-letter",
             Self::Handled { .. } => "handled",
@@ -493,10 +488,8 @@ impl From<SupervisionError> for CallError {
     }
 }
 
-impl CallError {
-    /// A stable word for the kind.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for CallError {
+    fn code(&self) -> &'static str {
         match self {
             Self::NotSent(error) => error.code(),
             Self::Timeout => "timeout",

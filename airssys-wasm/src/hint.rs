@@ -1,5 +1,7 @@
-//! What to do about an error, as data. The library says what there is to do; how that is done, by a command or a call,
-//! is for whoever shows the error.
+//! What an error says beside its text: a word that stays the same ([`Coded`]), and what to do about it ([`Hinted`]).
+//!
+//! What to do is data. The library says what there is to do; how that is done, by a command or a call, is for whoever
+//! shows the error.
 
 use std::fmt;
 
@@ -222,6 +224,42 @@ impl Hint {
         });
         parts.collect()
     }
+}
+
+/// An error that says what to do about it.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::hint::Hinted;
+/// use airssys_wasm::topology::Topology;
+///
+/// let error = Topology::parse("name = 7", ".".as_ref()).unwrap_err();
+/// println!("{error}");
+/// if let Some(hint) = error.hint() {
+///     println!("hint: {hint}");
+/// }
+/// ```
+pub trait Hinted {
+    /// What to do about it; none where there is nothing that the text does not say.
+    #[must_use]
+    fn hint(&self) -> Option<Hint>;
+}
+
+/// What has a stable word for programs: texts change, these do not.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::Fault;
+/// use airssys_wasm::hint::Coded;
+///
+/// assert_eq!(Fault::Refused("sold out".to_owned()).code(), "refused");
+/// ```
+pub trait Coded {
+    /// The word, such as `no-such-service`.
+    #[must_use]
+    fn code(&self) -> &'static str;
 }
 
 impl fmt::Display for Hint {

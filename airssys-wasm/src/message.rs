@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::error::{CallError, Crash, Fault};
+use crate::hint::Coded;
 use crate::limits::OVERHEAD_BYTES;
 
 /// What the one called says: an answer, which may be empty, or why there is none.
@@ -186,10 +187,8 @@ pub enum DeadReason {
     Rejected(String),
 }
 
-impl DeadReason {
-    /// A stable word for it.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for DeadReason {
+    fn code(&self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Overflow => "overflow",

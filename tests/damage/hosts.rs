@@ -10,6 +10,7 @@ use airssys_tests::{Mesh, PATIENCE, told};
 use airssys_wasm::RuntimeError;
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
+use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::state::durable::{KeptState, StateFile};
 use serde_json::json;
 

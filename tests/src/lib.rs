@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::error::{CallError, SendError};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ServiceStatus};
 use prober_protocol::{Command, Outcome};

@@ -6,7 +6,7 @@ use super::record_error::{InForceError, StopsError};
 use crate::config_file::ConfigError;
 use crate::deploy::{DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::registry::Untrusted;
 use crate::state::durable::StateError;
 use crate::topology::FolderError;
@@ -89,18 +89,16 @@ pub enum RuntimeError {
     Start(#[from] SystemError),
 }
 
-impl RuntimeError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for RuntimeError {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Engine(error) => return error.hint(),
             Self::Release { source, .. } => return source.hint(),
-            Self::Untrusted { source, .. } => source.hint(),
+            Self::Untrusted { source, .. } => return source.hint(),
             Self::NameTaken { .. } => "names are unique in a mesh".into(),
             Self::TooManyInstances { .. } => "raise vm.max_map_count (sysctl), or lower `instances`".into(),
             Self::NoDataFolder { .. } => "name one, or leave `state` of the service out".into(),
-            Self::State(error) => error.hint(),
+            Self::State(error) => return error.hint(),
             Self::Record(error) => return error.hint(),
             Self::InForce(error) => return error.hint(),
             Self::Stops(error) => return error.hint(),
@@ -108,7 +106,7 @@ impl RuntimeError {
             Self::DeployedGone { .. } => {
                 Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
             }
-            Self::Folder(error) => error.hint(),
+            Self::Folder(error) => return error.hint(),
             Self::Start(_) => return None,
         };
         Some(hint)
@@ -166,27 +164,26 @@ impl From<DeployError> for ApplyError {
     }
 }
 
-impl ApplyError {
+impl Coded for ApplyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::UnderWay => "under-way",
+            Self::Refused { .. } | Self::Runtime(_) => "refused",
+            Self::InForce(_) => "not-recorded",
+            Self::Undone { .. } => "undone",
+        }
+    }
+}
+
+impl Hinted for ApplyError {
     /// What to do about it; where it would be refused, about the first reason.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::UnderWay => Some("wait until it has ended".into()),
             Self::Refused { refusals } => refusals.first()?.hint.clone(),
             Self::Runtime(error) => error.hint(),
             Self::InForce(error) => error.hint(),
             Self::Undone { .. } => None,
-        }
-    }
-
-    /// A stable word for it.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::UnderWay => "under-way",
-            Self::Refused { .. } | Self::Runtime(_) => "refused",
-            Self::InForce(_) => "not-recorded",
-            Self::Undone { .. } => "undone",
         }
     }
 }

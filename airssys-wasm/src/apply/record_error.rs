@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config_file::ConfigError;
 use crate::deploy::RecordError;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 use crate::registry::StoreError;
 use crate::registry::log;
 use crate::state::durable::StateError;
@@ -62,10 +62,8 @@ pub enum InForceError {
     },
 }
 
-impl InForceError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for InForceError {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::File(error) => error.hint(),
             Self::Damaged { record, .. } => {
@@ -73,8 +71,8 @@ impl InForceError {
                 Some(log::remedy(record.as_deref(), loses).act(Act::ForgetDeployed))
             }
             Self::Unusable(_) => Some(without_it()),
-            Self::NotText(error) => Some(error.hint()),
-            Self::State(error) => Some(error.hint()),
+            Self::NotText(error) => error.hint(),
+            Self::State(error) => error.hint(),
             Self::Record(error) => error.hint(),
             Self::Stops(error) => error.hint(),
             Self::Twice { .. } => Some(
@@ -110,10 +108,8 @@ pub enum StopsError {
     },
 }
 
-impl StopsError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for StopsError {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::File(error) => error.hint(),
             Self::Damaged { record, .. } => {

@@ -10,7 +10,7 @@ use super::hosted::Hosted;
 use super::record_error::StopsError;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 
 /// Why a service was not stopped, or not started.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +38,19 @@ pub enum StopError {
     },
 }
 
-impl StopError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Coded for StopError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::UnderWay => "under-way",
+            Self::NotKept(_) => "not-kept",
+            Self::NotStarted { .. } => "not-started",
+        }
+    }
+}
+
+impl Hinted for StopError {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoSuchService { .. } => Some(Act::ListServices.into()),
             Self::UnderWay => Some("try again when it is over".into()),
@@ -49,17 +58,6 @@ impl StopError {
             Self::NotStarted { service, .. } => {
                 Some(Hint::from(Act::ReadLog { service: service.clone() }).words("; deploy a release that does"))
             }
-        }
-    }
-
-    /// A stable word for it.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoSuchService { .. } => "no-such-service",
-            Self::UnderWay => "under-way",
-            Self::NotKept(_) => "not-kept",
-            Self::NotStarted { .. } => "not-started",
         }
     }
 }

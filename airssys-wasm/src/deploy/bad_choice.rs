@@ -1,6 +1,6 @@
 //! Why the choice of a strategy or of a gate makes no sense.
 
-use crate::hint::Hint;
+use crate::hint::{Hint, Hinted};
 
 /// What was chosen makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,10 +28,9 @@ pub enum BadChoice {
     Latency,
 }
 
-impl BadChoice {
+impl Hinted for BadChoice {
     /// What to say instead.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             // They say it themselves.
             Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,

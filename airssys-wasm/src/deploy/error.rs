@@ -3,7 +3,7 @@
 use super::bad_choice::BadChoice;
 use super::ungranted::Ungranted;
 use crate::engine::TemplateError;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::limits::OutOfRange;
 use crate::registry::{StoreError, Untrusted};
 use crate::topology::FolderError;
@@ -148,10 +148,8 @@ pub enum DeployError {
     },
 }
 
-impl DeployError {
-    /// A stable word for it.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Coded for DeployError {
+    fn code(&self) -> &'static str {
         match self {
             Self::NoSuchService { .. } => "no-such-service",
             Self::Stopped { .. } => "stopped",
@@ -175,10 +173,8 @@ impl DeployError {
     }
 }
 
-impl DeployError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for DeployError {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::NoSuchService { .. } => Act::ListServices.into(),
             Self::Stopped { service } => Act::Start { service: service.clone() }.into(),
@@ -202,9 +198,9 @@ impl DeployError {
             Self::NotGranted(found) => found.line.clone().into(),
             Self::Range { out } => out.hint().into(),
             Self::Choice(bad) => return bad.hint(),
-            Self::Untrusted { source, .. } => source.hint(),
+            Self::Untrusted { source, .. } => return source.hint(),
             Self::NotKept { source, .. } => return source.hint(),
-            Self::Folder(error) => error.hint(),
+            Self::Folder(error) => return error.hint(),
             Self::Release { source, .. } => return source.hint(),
             Self::AlreadyLive { .. } => return None,
         };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::intent::{Intent, SetId};
 use super::recovery::Recovery;
 use super::source::Source;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 use crate::registry::StoreError;
 use crate::registry::log;
 
@@ -279,10 +279,9 @@ pub enum RecordError {
     },
 }
 
-impl RecordError {
+impl Hinted for RecordError {
     /// What to do about it, and what is lost by that.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::File(error) => return error.hint(),
             Self::Damaged { path, record, .. } => {

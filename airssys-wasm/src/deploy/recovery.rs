@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::intent::Step;
 use super::source::Source;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 
 /// What a start found in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +74,8 @@ pub enum Recovery {
     },
 }
 
-impl Recovery {
-    /// What can be done about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for Recovery {
+    fn hint(&self) -> Option<Hint> {
         let brings_in = |service: &str, written: &Path| {
             Hint::from(Act::Deploy { service: service.to_owned(), release: written.display().to_string() })
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::json::milliseconds;
 use super::seen::Seen;
 use crate::error::{Crash, Fault};
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 use crate::limits::SHADOW_BYTES;
 use crate::schema::size_text;
 
@@ -93,10 +93,8 @@ pub enum Setback {
     Cancelled,
 }
 
-impl Setback {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for Setback {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoMemory(_) => Some(Act::DoWithoutMemory.into()),
             Self::Behind { .. } => Some("try it with less traffic, or with another strategy".into()),

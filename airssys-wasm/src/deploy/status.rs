@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Deployment, Progress, Setback};
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 
 /// What was found when the release was shown what the live one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

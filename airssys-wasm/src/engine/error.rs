@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::obstacle::Obstacle;
-use crate::hint::Hint;
+use crate::hint::{Hint, Hinted};
 
 /// A component that cannot be hosted.
 #[derive(Debug, thiserror::Error)]
@@ -69,14 +69,19 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+    /// An error where there is an obstacle.
+    pub(crate) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
+        if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
+    }
+}
+
+impl Hinted for TemplateError {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoComponent { hint, .. } => Some(hint.clone()),
             Self::Invalid { .. } => Some("build it again".into()),
             Self::Unsupported { obstacles, .. } => {
-                let mut hints: Vec<Hint> = obstacles.iter().map(Obstacle::hint).collect();
+                let mut hints: Vec<Hint> = obstacles.iter().filter_map(Obstacle::hint).collect();
                 hints.dedup();
                 hints.into_iter().reduce(Hint::and)
             }
@@ -84,11 +89,6 @@ impl TemplateError {
             Self::Engine(error) => error.hint(),
             _ => None,
         }
-    }
-
-    /// An error where there is an obstacle.
-    pub(crate) fn of(path: &Path, obstacles: Vec<Obstacle>) -> Result<(), Self> {
-        if obstacles.is_empty() { Ok(()) } else { Err(Self::Unsupported { path: path.to_owned(), obstacles }) }
     }
 }
 
@@ -142,10 +142,8 @@ pub enum EngineError {
     Clock(#[source] std::io::Error),
 }
 
-impl EngineError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Hinted for EngineError {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Config { .. } => Some(
                 "let there be fewer of them, or lower `memory`, `memories`, `tables`, `table_elements` or `stack` of their limits; or is the address space limited (ulimit -v)?"

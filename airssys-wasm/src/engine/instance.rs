@@ -26,6 +26,7 @@ use super::limiter::Limiter;
 use super::template::Template;
 use super::wasi::Wasi;
 use crate::error::{Crash, Fault, Stage};
+use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
 use crate::turn::{Clock, Identity, Turn};

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::contract::HANDLER;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::limits::{Limits, MOST_SYNC_STACK, OutOfRange};
 use crate::schema::{Schema, size_text};
 
@@ -107,10 +107,9 @@ fn is_beyond_range(key: &str, takes: u64) -> bool {
     Limits::KEYS.iter().any(|known| known.key == key && known.check(takes).is_some())
 }
 
-impl Obstacle {
+impl Coded for Obstacle {
     /// A stable name, such as `AC105`.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+    fn code(&self) -> &'static str {
         match self {
             Self::Import { .. } => "AC105",
             Self::NoHandler { .. } | Self::Export { .. } => "AC106",
@@ -119,10 +118,10 @@ impl Obstacle {
             Self::Feature { .. } | Self::Unknown { .. } => "AC110",
         }
     }
+}
 
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
+impl Hinted for Obstacle {
+    fn hint(&self) -> Option<Hint> {
         let words = match self {
             Self::Feature { name } => {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
@@ -155,14 +154,14 @@ impl Obstacle {
                 "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned()
             }
             Self::NoHandler { found } if found.is_empty() => {
-                return Hint::from(Act::WriteNew).words(", or export the handler interface");
+                return Some(Hint::from(Act::WriteNew).words(", or export the handler interface"));
             }
             Self::NoHandler { .. } | Self::Export { .. } | Self::Import { why: Absence::Shape { .. }, .. } => {
                 "build it with the SDK that belongs to this host".to_owned()
             }
             Self::Unknown { .. } => "build it without what the engine names".to_owned(),
         };
-        words.into()
+        Some(words.into())
     }
 }
 

@@ -9,6 +9,7 @@ use airssys_rt_shim::supervisor::{Listener, Named, News};
 use super::event::text;
 use super::{Events, Happening};
 use crate::error::Crash;
+use crate::hint::Coded;
 
 impl Events {
     /// Publishes what is told of a tree.

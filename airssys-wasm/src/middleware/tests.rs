@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
 use crate::events::Events;
+use crate::hint::Coded;
 use crate::message::Answer;
 
 type Log = Arc<Mutex<Vec<String>>>;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Digest, Reference, ReferenceError};
 use crate::config_file::ConfigError;
 use crate::engine::TemplateError;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 
 /// Why a release is not published, found or removed.
 #[derive(Debug, thiserror::Error)]
@@ -139,9 +139,15 @@ fn io_hint(error: &io::Error) -> Hint {
 }
 
 impl StoreError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+    /// For [`Result::map_err`]: what was done, to which file.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+impl Hinted for StoreError {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Reference(_) => "write NAME@VERSION, such as pricing@1.2.0".into(),
             Self::Manifest(error) => return error.hint(),
@@ -164,11 +170,5 @@ impl StoreError {
             Self::File { source, .. } => io_hint(source),
         };
         Some(hint)
-    }
-
-    /// For [`Result::map_err`]: what was done, to which file.
-    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { action, path, source }
     }
 }

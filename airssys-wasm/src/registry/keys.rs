@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Release, Seal};
 use crate::hex;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 
 /// What stands before the digests in what is signed.
 const DOMAIN: &[u8] = b"airssys release signature, version 1\0";
@@ -80,17 +80,15 @@ pub enum KeyError {
     Random(io::Error),
 }
 
-impl KeyError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
-        match self {
+impl Hinted for KeyError {
+    fn hint(&self) -> Option<Hint> {
+        Some(match self {
             Self::Public { .. } => Act::MakeKey.into(),
             Self::Secret { .. } => Act::NameKey.into(),
             Self::Exists { .. } => Hint::from("a key is never overwritten: ").act(Act::NewFile),
             Self::File { .. } => "look at the path and its permissions".into(),
             Self::Random(_) => "look at the system's /dev/urandom".into(),
-        }
+        })
     }
 }
 
@@ -120,15 +118,13 @@ pub enum Untrusted {
     },
 }
 
-impl Untrusted {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
-        match self {
+impl Hinted for Untrusted {
+    fn hint(&self) -> Option<Hint> {
+        Some(match self {
             Self::NotPublished { .. } => Act::PublishSigned.into(),
             Self::Unsigned { .. } => Act::Sign.into(),
             Self::OtherKeys { .. } => "sign it with a trusted key, or add its key to `trusted_keys`".into(),
-        }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::place::Place;
 use super::{Mesh, Origin, stopped};
 use crate::error::{CallError, ReplayError};
 use crate::events::{Happening, text};
+use crate::hint::Coded;
 use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
 
 impl Mesh {

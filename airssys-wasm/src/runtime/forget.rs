@@ -14,7 +14,7 @@ use crate::actor::{Placed, Post};
 use crate::apply::Hosted;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::router::directory::{Directory, Keys};
 use crate::router::place::{Misaddressed, Place};
 use crate::router::service::Service;
@@ -99,10 +99,23 @@ pub enum ForgetError {
     },
 }
 
-impl ForgetError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<Hint> {
+impl Coded for ForgetError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::NoSuchKey { .. } => "no-such-key",
+            Self::NeedsKey { .. } => "needs-key",
+            Self::TakesNoKey { .. } => "takes-no-key",
+            Self::NoState { .. } => "no-state",
+            Self::UnderWay => "under-way",
+            Self::Late { .. } => "timeout",
+            Self::NotDurable { .. } => "not-durable",
+        }
+    }
+}
+
+impl Hinted for ForgetError {
+    fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::NoSuchService { .. } => Act::ListServices.into(),
             Self::NoSuchKey { service, .. } => Act::DumpState { service: service.clone() }.into(),
@@ -114,21 +127,6 @@ impl ForgetError {
             Self::NotDurable { .. } => return None,
         };
         Some(hint)
-    }
-
-    /// A stable word for it.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoSuchService { .. } => "no-such-service",
-            Self::NoSuchKey { .. } => "no-such-key",
-            Self::NeedsKey { .. } => "needs-key",
-            Self::TakesNoKey { .. } => "takes-no-key",
-            Self::NoState { .. } => "no-state",
-            Self::UnderWay => "under-way",
-            Self::Late { .. } => "timeout",
-            Self::NotDurable { .. } => "not-durable",
-        }
     }
 }
 

@@ -78,6 +78,8 @@ impl Runtime {
     /// # Example
     ///
     /// ```
+    /// use airssys_wasm::hint::Coded;
+    ///
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -240,6 +242,8 @@ impl Runtime {
     /// # Example
     ///
     /// ```
+    /// use airssys_wasm::hint::Coded;
+    ///
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::tree::{ServiceNode, Topology};
 use crate::capability::{Access, Held};
-use crate::hint::Hint;
+use crate::hint::{Hint, Hinted};
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
 
@@ -79,16 +79,14 @@ pub enum FolderError {
     },
 }
 
-impl FolderError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
-        match self {
+impl Hinted for FolderError {
+    fn hint(&self) -> Option<Hint> {
+        let hint = match self {
             Self::Open { .. } => "make it, or leave the grant out",
             Self::Diverted { .. } => "write the path without it, or look who made it",
             Self::OfTheHost { .. } => "grant a folder that has nothing of the host in it",
-        }
-        .into()
+        };
+        Some(hint.into())
     }
 }
 

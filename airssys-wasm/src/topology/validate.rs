@@ -16,7 +16,7 @@ use super::{range, written};
 use crate::address::{Address, is_service_name};
 use crate::capability::Baseline;
 use crate::config_file::{ConfigError, Source, parse_all};
-use crate::hint::Act;
+use crate::hint::{Act, Hinted};
 use crate::registry::{PublicKey, Reference, Release, Store};
 use crate::schema::Schema;
 use crate::settings::{Keeping, KeyedRules, Multiplicity, SpawnedRules, WrittenSpawned};

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
 use crate::capability::{Access, Randomness};
-use crate::hint::Hint;
+use crate::hint::{Hint, Hinted};
 use crate::schema::{Schema, Words, size_text};
 use crate::settings::{Keeping, Multiplicity};
 
@@ -17,11 +17,9 @@ use crate::settings::{Keeping, Multiplicity};
 #[error("the path {} is no UTF-8, and cannot be written into a topology", .0.display())]
 pub struct NotText(pub PathBuf);
 
-impl NotText {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
-        "give it another name".into()
+impl Hinted for NotText {
+    fn hint(&self) -> Option<Hint> {
+        Some("give it another name".into())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use airssys_wasm::ApplyError;
 use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Rollout, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
+use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
 use airssys_wasm::topology::Topology;

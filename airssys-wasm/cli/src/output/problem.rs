@@ -8,6 +8,7 @@ use airssys_wasm::apply::InForceError;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::deploy::Ungranted;
 use airssys_wasm::engine::{EngineError, Obstacle, TemplateError};
+use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::state::durable::StateError;
 
@@ -192,8 +193,8 @@ impl Explain for Problem {
             Self::Store(error) => return error.hint().as_ref().map(told),
             Self::InForce(error) => return error.hint().as_ref().map(told),
             Self::Config(error) => return error.hint().as_ref().map(told),
-            Self::Key(error) => return Some(told(&error.hint())),
-            Self::State(error) => return Some(told(&error.hint())),
+            Self::Key(error) => return error.hint().as_ref().map(told),
+            Self::State(error) => return error.hint().as_ref().map(told),
             Self::OtherMesh { .. } => {
                 "give it a folder of its own with --data, or start over in this one with `airssys run --as-written`"
             }

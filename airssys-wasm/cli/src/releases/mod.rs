@@ -1,5 +1,6 @@
 //! `airssys releases`: what is published.
 
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::Listing;
 use serde::Serialize;
 

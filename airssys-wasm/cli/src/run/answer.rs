@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use serde::Serialize;
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airssys_wasm::apply::ApplyPlan;
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, apply};
 

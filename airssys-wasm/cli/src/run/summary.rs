@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use airssys_wasm::hint::Coded;
 use airssys_wasm::topology::{Actors, Topology};
 use airssys_wasm::{Runtime, ServiceStatus};
 use serde::Serialize;

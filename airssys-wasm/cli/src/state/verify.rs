@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::apply;
+use airssys_wasm::hint::Hinted;
 use airssys_wasm::state::durable::{Damage, StateFile, Survey};
 use serde::Serialize;
 

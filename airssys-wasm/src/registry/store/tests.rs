@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{Published, Store, doomed};
 use crate::config_file::Source;
+use crate::hint::Hinted;
 use crate::registry::{Digest, Draft, Manifest, Record, Seal, SecretKey, StoreError};
 
 /// What an error says, and what it says to do.

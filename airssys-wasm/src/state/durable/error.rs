@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::hint::{Act, Hint};
+use crate::hint::{Act, Hint, Hinted};
 
 /// Why durable state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -54,26 +54,6 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Hint {
-        match self {
-            Self::InUse { .. } => "one host at a time runs on a data folder; stop it, or name another folder".into(),
-            Self::NewerFormat { .. } => "use the airssys that wrote it, or a newer one".into(),
-            Self::Damaged { .. } => Hint::from(Act::VerifyState)
-                .words("; or put a copy of it back, or move the file away to begin with empty state"),
-            Self::OlderCopy { path, .. } => {
-                let mark = path.with_extension("mark");
-                format!(
-                    "where a copy was put back on purpose, remove the file `{}`; otherwise put the newest copy back",
-                    mark.display()
-                )
-                .into()
-            }
-            Self::File { .. } => "is the disk full, or is the folder another user's?".into(),
-        }
-    }
-
     /// What went wrong while `what` was tried with the file `path`.
     pub(super) fn of<E: Into<redb::Error>>(what: &'static str, path: &Path) -> impl Fn(E) -> Self {
         move |error| {
@@ -89,5 +69,25 @@ impl StateError {
                 other => Self::Damaged { path, detail: other.to_string() },
             }
         }
+    }
+}
+
+impl Hinted for StateError {
+    fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::InUse { .. } => "one host at a time runs on a data folder; stop it, or name another folder".into(),
+            Self::NewerFormat { .. } => "use the airssys that wrote it, or a newer one".into(),
+            Self::Damaged { .. } => Hint::from(Act::VerifyState)
+                .words("; or put a copy of it back, or move the file away to begin with empty state"),
+            Self::OlderCopy { path, .. } => {
+                let mark = path.with_extension("mark");
+                format!(
+                    "where a copy was put back on purpose, remove the file `{}`; otherwise put the newest copy back",
+                    mark.display()
+                )
+                .into()
+            }
+            Self::File { .. } => "is the disk full, or is the folder another user's?".into(),
+        })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::error::{CallError, Fault};
-use airssys_wasm::hint::Hint;
+use airssys_wasm::hint::{Coded, Hint, Hinted};
 use airssys_wasm::message::{Answer, DeadLetter};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{ExitReason, Runtime, RuntimeError, ServiceStatus};
