@@ -36,7 +36,7 @@ macro_rules! carry_out {
             }
         }
     };
-    // The door knows nothing of what waits there: see `Turn::perform_elsewhere`.
+    // The door knows nothing of what waits there: see `Turn::ask_elsewhere`.
     (@$when:ident elsewhere $kind:ident) => { Reply::Waits };
     (@wait now $kind:ident($done:expr)) => { Reply::$kind($done) };
     (@wait $waits:ident $kind:ident($done:expr)) => { Reply::$kind($done.await) };

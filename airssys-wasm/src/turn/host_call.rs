@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::awaited::Awaited;
 use super::chance::NoRandomness;
 use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
@@ -140,13 +141,13 @@ macro_rules! table {
             /// The variables of its environment.
             Environment
                 Own, ("read its environment"), now Pairs(turn.environment.clone());
-            /// Which of so many are ready; waits until one is.
-            Poll { of: u32 }
-                Order, ("wait for one of {of}"), elsewhere Ready;
+            /// Which of these are ready; waits until one is.
+            Poll { of: Vec<Awaited> }
+                Order, ("wait for one of {}", of.len()), elsewhere Ready;
             /// Waits until it is ready.
-            Block
+            Block { on: Awaited }
                 Order, ("wait"), elsewhere Nothing;
-            IsReady
+            IsReady { is: Awaited }
                 Order, ("ask whether something is ready"), elsewhere Readiness;
         }
     };
@@ -251,13 +252,22 @@ pub(crate) enum StateError {
 pub(crate) struct WrongKind(Reply);
 
 impl HostCall {
-    /// Whether the other one asks the same. For how long it would wait for an answer makes no difference.
+    /// Whether the other one asks the same. For how long it would wait for an answer makes no difference, nor in which
+    /// order it names what it waits for.
     pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (
                 Self::Call { to, key, body, timeout_ms: _ },
                 Self::Call { to: other_to, key: other_key, body: other_body, timeout_ms: _ },
             ) => (to, key, body) == (other_to, other_key, other_body),
+            (Self::Poll { of }, Self::Poll { of: other_of }) => {
+                let sorted = |of: &[Awaited]| {
+                    let mut of = of.to_vec();
+                    of.sort_unstable();
+                    of
+                };
+                of == other_of || of.len() == other_of.len() && sorted(of) == sorted(other_of)
+            }
             (one, other) => one == other,
         }
     }
@@ -282,10 +292,16 @@ trait Kept {
     }
 }
 
-impl Kept for u32 {}
 impl Kept for u64 {}
 impl Kept for Option<u64> {}
 impl Kept for Level {}
+impl Kept for Awaited {}
+
+impl Kept for Vec<Awaited> {
+    fn kept(&self) -> usize {
+        size_of_val(&self[..])
+    }
+}
 
 impl Kept for String {
     fn kept(&self) -> usize {
@@ -314,6 +330,20 @@ impl Reply {
             Self::Child(Ok(child)) => child.len(),
             Self::Ready(places) => size_of_val(&places[..]),
             _ => 0,
+        }
+    }
+
+    /// What somebody is told who asks the same in other words: by name what is ready, where that stands at other
+    /// places.
+    pub(super) fn in_words_of(self, asker: &HostCall, asked: &HostCall) -> Self {
+        match (self, asker, asked) {
+            (Self::Ready(ready), HostCall::Poll { of }, HostCall::Poll { of: asked_of }) if of != asked_of => {
+                let names: Vec<&Awaited> =
+                    ready.iter().filter_map(|place| asked_of.get(usize::try_from(*place).ok()?)).collect();
+                let is_ready = |(place, name): (u32, &Awaited)| names.contains(&name).then_some(place);
+                Self::Ready((0..).zip(of).filter_map(is_ready).collect())
+            }
+            (told, ..) => told,
         }
     }
 }

@@ -14,6 +14,7 @@
 //!
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
+mod awaited;
 mod carry_out;
 mod chance;
 mod clock;
@@ -33,17 +34,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+pub(crate) use self::awaited::Maker;
 pub(crate) use self::chance::NoRandomness;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::host_call::{HostCall, Level, Reply, StateError};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::log::write_line;
-pub(crate) use self::script::{Line, Reading, Script, Writing};
+pub(crate) use self::script::{Asked, Line, Reading, Script, Writing};
 pub(crate) use self::time::Time;
 
+use self::awaited::Names;
 use self::chance::Chance;
 use self::effect::{Effect, Held, forget, leave};
-use self::script::Asked;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
@@ -137,26 +139,46 @@ impl Turn {
         reply
     }
 
-    /// The door, for what is waited for elsewhere. Where it is read back, it is waited for as well, so that what is
-    /// compared takes as long as it takes.
-    ///
-    /// # Errors
-    ///
-    /// What went wrong there.
+    /// The door, for what is done elsewhere, before it is done: to be followed by [`Turn::told_elsewhere`]. Where it is
+    /// read back it is done as well, so that what is compared takes as long as it takes.
     #[inline]
-    pub(crate) async fn perform_elsewhere<E>(
-        &mut self,
-        call: HostCall,
-        waiting: impl Future<Output = Result<Reply, E>>,
-    ) -> Result<Reply, E> {
-        let asked = self.ask_script(&call);
-        let reply = waiting.await?;
-        match asked {
-            Asked::Nobody => {}
-            Asked::Told(told) => return Ok(told),
-            Asked::Writes(asked) => self.write_down(*asked, &reply),
+    pub(crate) fn ask_elsewhere(&mut self, call: impl FnOnce(&mut Names) -> HostCall) -> Asked {
+        match self.script.as_deref_mut() {
+            None => Asked::Nobody,
+            Some(script) => {
+                let call = call(script.names());
+                script.ask(&call, &self.identity)
+            }
         }
-        Ok(reply)
+    }
+
+    /// What a guest is told, where this is what came of it.
+    #[inline]
+    pub(crate) fn told_elsewhere(&mut self, asked: Asked, found: Reply) -> Reply {
+        match asked {
+            Asked::Nobody => found,
+            Asked::Told(told) => told,
+            Asked::Writes(asked) => {
+                self.write_down(*asked, &found);
+                found
+            }
+        }
+    }
+
+    /// Names what was made to be waited for, by its number in the guest's table.
+    #[inline]
+    pub(crate) fn name_pollable(&mut self, pollable: u32, made_by: Maker) {
+        if let Some(script) = self.script.as_deref_mut() {
+            script.names().made(pollable, made_by);
+        }
+    }
+
+    /// It is gone.
+    #[inline]
+    pub(crate) fn forget_pollable(&mut self, pollable: u32) {
+        if let Some(script) = self.script.as_deref_mut() {
+            script.names().forget(pollable);
+        }
     }
 
     #[inline]

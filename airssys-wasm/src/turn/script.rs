@@ -1,6 +1,7 @@
 //! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another
 //! one that is shown the same message. Nothing that is asked while a script is read gets out.
 
+use super::awaited::Names;
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
 use crate::error::{CallError, SendError};
@@ -21,7 +22,7 @@ pub(crate) enum Script {
 }
 
 /// What a script makes of a call.
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// Nothing: the call is carried out.
     Nobody,
     /// It is told this, and nothing is carried out.
@@ -33,7 +34,7 @@ pub(super) enum Asked {
 
 impl Script {
     /// What is to be done about a call of this guest. What a guest has from itself alone is in no script. What it waits
-    /// for becomes ready in the order in which it did for the live one, where that waited for as many; to wait
+    /// for becomes ready in the order in which it did for the live one, where that waited for the same; to wait
     /// otherwise is no difference.
     #[cold]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
@@ -45,6 +46,14 @@ impl Script {
                 Some(denial) => reading.deny(call, denial),
                 None => reading.tell(call),
             }),
+        }
+    }
+
+    /// How this turn names what it waits for.
+    pub(super) fn names(&mut self) -> &mut Names {
+        match self {
+            Self::Written(writing) => &mut writing.names,
+            Self::Read(reading) => &mut reading.names,
         }
     }
 }
@@ -62,6 +71,7 @@ fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
 pub(crate) struct Writing {
     lines: Vec<Line>,
     bytes: usize,
+    names: Names,
 }
 
 impl Writing {
@@ -92,6 +102,7 @@ pub(crate) struct Reading {
     differences: Vec<String>,
     /// Those that are not told.
     more: usize,
+    names: Names,
 }
 
 impl Reading {
@@ -114,7 +125,8 @@ impl Reading {
         if call.scope() == Scope::Mesh {
             self.used.push(at);
         }
-        self.lines.get_mut(at)?.take().map(|(_, told)| told)
+        let (asked, told) = self.lines.get_mut(at)?.take()?;
+        Some(told.in_words_of(call, &asked))
     }
 
     /// What it is told that it may not do.
@@ -164,23 +176,49 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use super::super::awaited::{Awaited, Maker};
     use super::{HostCall, Reading, Reply};
+
+    fn poll(of: &[u32]) -> HostCall {
+        HostCall::Poll { of: of.iter().map(|number| Awaited { made_by: Maker::Duration, number: *number }).collect() }
+    }
+
+    fn ready(places: &[u32]) -> Reply {
+        Reply::Ready(places.to_vec())
+    }
+
+    fn send() -> HostCall {
+        HostCall::Send { to: "a".to_owned(), key: None, body: bytes::Bytes::new() }
+    }
 
     #[test]
     fn waiting_otherwise_is_no_difference() {
-        let ready = |places: &[u32]| Reply::Ready(places.to_vec());
-        let send = || HostCall::Send { to: "a".to_owned(), key: None, body: bytes::Bytes::new() };
         let lines = vec![
-            (HostCall::Poll { of: 2 }, ready(&[1])),
+            (poll(&[0, 1]), ready(&[1])),
             (send(), Reply::Sent(Ok(()))),
-            (HostCall::Poll { of: 2 }, ready(&[0, 1])),
-            (HostCall::Block, Reply::Nothing(())),
+            (poll(&[0, 1]), ready(&[0, 1])),
+            (HostCall::Block { on: Awaited { made_by: Maker::Duration, number: 0 } }, Reply::Nothing(())),
         ];
         let mut reading = Reading::new(lines);
-        let mut polled = |of| reading.find(&HostCall::Poll { of }).and_then(|told| told.ready().ok());
-        assert_eq!((polled(2), polled(3), polled(2)), (Some(vec![1]), None, Some(vec![0, 1])));
-        assert!(polled(2).is_none(), "each is read back once");
+        let mut polled = |of: &[u32]| reading.find(&poll(of)).and_then(|told| told.ready().ok());
+        assert_eq!((polled(&[0, 1]), polled(&[0, 1, 2])), (Some(vec![1]), None));
+        assert_eq!((polled(&[0, 2]), polled(&[0, 0])), (None, None), "as many, and not the same");
+        assert_eq!((polled(&[0, 1]), polled(&[0, 1])), (Some(vec![0, 1]), None), "each is read back once");
         assert!(reading.find(&send()).is_some());
         assert_eq!(reading.differences(), Vec::<String>::new(), "nor is to wait less often, or at another time");
+    }
+
+    #[test]
+    fn what_is_ready_is_told_by_its_name_wherever_it_stands() {
+        let polled = |of: &[u32], places: &[u32], asks: &[u32]| {
+            let told = Reading::new(vec![(poll(of), ready(places))]).find(&poll(asks));
+            told.and_then(|told| told.ready().ok())
+        };
+        assert_eq!(polled(&[0, 1], &[0], &[1, 0]), Some(vec![1]));
+        assert_eq!(polled(&[3, 1, 2], &[0, 2], &[1, 2, 3]), Some(vec![1, 2]));
+        // What stands there twice is ready twice.
+        assert_eq!(polled(&[0, 1, 0], &[0, 2], &[1, 0, 0]), Some(vec![1, 2]));
+        // No release can say what is not there; if it does, nothing is ready by it.
+        assert_eq!(polled(&[0, 1], &[7], &[1, 0]), Some(vec![]));
     }
 }

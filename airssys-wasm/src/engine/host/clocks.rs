@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::{self, Datetime};
 
 use crate::engine::guest::Guest;
-use crate::turn::HostCall;
+use crate::turn::{HostCall, Maker};
 
 impl wall_clock::Host for Guest {
     fn now(&mut self) -> wasmtime::Result<Datetime> {
@@ -30,10 +30,14 @@ impl monotonic_clock::Host for Guest {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.clocks().subscribe_instant(when)
+        let pollable = self.clocks().subscribe_instant(when)?;
+        self.turn.name_pollable(pollable.rep(), Maker::Instant);
+        Ok(pollable)
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.clocks().subscribe_duration(duration)
+        let pollable = self.clocks().subscribe_duration(duration)?;
+        self.turn.name_pollable(pollable.rep(), Maker::Duration);
+        Ok(pollable)
     }
 }

@@ -62,8 +62,10 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    poll::add_to_linker(linker)?;
+    resources::add_to_linker(linker)?;
     linker.allow_shadowing(false);
-    resources::add_to_linker(linker)
+    Ok(())
 }
 
 impl async_lane::airssys::actor::types::Host for Guest {}

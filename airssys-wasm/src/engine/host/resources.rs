@@ -21,13 +21,6 @@ type Answer<T, E> = wasmtime::Result<(Result<T, E>,)>;
 
 /// Puts these functions in front of those that are linked.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    sockets(linker)?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
     type Datagrams = (Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>);
     linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?.func_wrap(

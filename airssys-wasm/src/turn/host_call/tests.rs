@@ -9,10 +9,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{HostCall, Level, NoRandomness, Reply, StateError};
+use super::{Awaited, HostCall, Level, NoRandomness, Reply, StateError};
 use crate::address::{Address, AddressError};
 use crate::capability::Operation;
 use crate::error::{CallError, Crash, Denied, Fault, NotFound, SendError, Stage, SupervisionError};
+use crate::turn::Maker;
 
 /// Makes a function that draws any value of an enum. It does not compile where it leaves a variant out.
 macro_rules! any_of {
@@ -204,6 +205,7 @@ fn what_is_written_down_is_what_is_read() {
         HostCall::StateKeys { cursor: Some(7) },
         HostCall::AllConfig,
         HostCall::Log { level: Level::Warn, line: "a\nb".to_owned() },
+        HostCall::Poll { of: vec![Awaited { made_by: Maker::TcpSocket, number: 3 }] },
     ] {
         let written = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<HostCall>(&written).unwrap(), call, "{written}");

@@ -160,8 +160,9 @@ pub enum Command {
     Busy(u64),
     /// Sleep for this long, in milliseconds.
     Sleep(u64),
-    /// Wait for one of two timers, of which one is over at once and the other one never; chance says in which order
-    /// they stand. Sends which one it was to this address, as a [`Command::Record`].
+    /// Wait for one of two timers, of which one is over at once and the other one never; chance says which one, and in
+    /// which order they are waited for. Sends which one it was, in the order in which they were made, to this address,
+    /// as a [`Command::Record`].
     Race(String),
     /// Take this many MiB, write to every page of them and keep them; the error `out-of-memory` where they are refused.
     Allocate(usize),

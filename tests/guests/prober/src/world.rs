@@ -62,12 +62,16 @@ pub(crate) fn ask(command: Command) -> Told {
 
 /// Waits for one of two timers, and tells which it was.
 fn race(to: &str) -> Told {
-    let mut timers = [0, u64::MAX].map(monotonic_clock::subscribe_duration);
-    if get_random_u64() % 2 == 0 {
-        timers.reverse();
+    let chance = get_random_u64();
+    let mut durations = [0, u64::MAX];
+    if chance % 2 == 0 {
+        durations.reverse();
     }
-    let ready = poll::poll(&[&timers[0], &timers[1]]);
-    send(to, &Command::Record(json!(ready)).value()).name()?;
+    let [first, second] = durations.map(monotonic_clock::subscribe_duration);
+    let is_turned = chance / 2 % 2 == 0;
+    let ready = if is_turned { poll::poll(&[&second, &first]) } else { poll::poll(&[&first, &second]) };
+    let won: Vec<u32> = ready.into_iter().map(|place| if is_turned { 1 - place } else { place }).collect();
+    send(to, &Command::Record(json!(won)).value()).name()?;
     Ok(Value::Null)
 }
 
