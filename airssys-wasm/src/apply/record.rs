@@ -219,16 +219,17 @@ impl Ledger {
         written.map_or(Ok(()), |written| self.write(Written { next: None, ..written }))
     }
 
-    /// Lets the records of deployments say what a commit said.
+    /// Lets the records of deployments, which are in the same log, say what a commit said.
     pub(crate) fn finish(&self, records: &Records) -> Result<(), InForceError> {
         let Some(written) = self.lock().clone().filter(|written| !written.unsettled.is_empty()) else { return Ok(()) };
-        for Unsettled { service, live } in &written.unsettled {
-            match live {
-                Some((from, to)) => records.adopt(service, from, to)?,
-                None => records.drop_service(service)?,
-            }
-        }
-        self.write(Written { unsettled: Vec::new(), ..written })
+        let settled = Written { unsettled: Vec::new(), ..written.clone() };
+        let came_to = written.unsettled.iter().map(|unsettled| {
+            let live = unsettled.live.as_ref().map(|(from, to)| (from, to));
+            (unsettled.service.as_str(), live)
+        });
+        records.conclude(came_to, (Key::Topology, self.log.text(&settled)?))?;
+        *self.lock() = Some(settled);
+        Ok(())
     }
 
     /// After this it is on disk.

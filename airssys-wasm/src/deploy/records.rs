@@ -4,7 +4,7 @@
 //!
 //! Invariant: damage is told; what is said to be live was live, and proved.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -165,22 +165,35 @@ impl Records {
         Ok(recoveries)
     }
 
-    /// Lets another release be live that proved itself in an apply. Once more changes nothing.
-    pub(crate) fn adopt(&self, service: &str, from: &Source, to: &Source) -> Result<(), RecordError> {
-        let mut record = self.get(service).unwrap_or_else(|| Record::new(from));
-        if record.live == *to {
-            return Ok(());
+    /// Lets the releases be live, from which to which, that proved themselves in an apply, and forgets the services
+    /// that have none; with it a record of the same log is written, which says that this is done. Once more changes
+    /// nothing. All of it is one write, however many services there are.
+    pub(crate) fn conclude<'a>(
+        &self,
+        came_to: impl IntoIterator<Item = (&'a str, Option<(&'a Source, &'a Source)>)>,
+        done: (Key, String),
+    ) -> Result<(), RecordError> {
+        let (mut adopted, mut gone, mut adds) = (Vec::new(), HashSet::new(), Vec::new());
+        for (service, live) in came_to {
+            let Some((from, to)) = live else {
+                gone.insert(service);
+                continue;
+            };
+            let mut record = self.get(service).unwrap_or_else(|| Record::new(from));
+            if record.live == *to {
+                continue;
+            }
+            record.enter(service, now(), from, to, None)?;
+            record.previous = Some(from.clone());
+            record.live = to.clone();
+            adds.push((Key::End(service.to_owned()), self.log.text(&record.end())?));
+            adopted.push((service.to_owned(), record));
         }
-        record.enter(service, now(), from, to, None)?;
-        record.previous = Some(from.clone());
-        record.live = to.clone();
-        self.write(service, record)
-    }
-
-    /// Forgets a service.
-    pub(crate) fn drop_service(&self, service: &str) -> Result<(), RecordError> {
-        self.log.forget(|of| of.and_then(service_of) == Some(service))?;
-        self.all().remove(service);
+        adds.push(done);
+        self.log.change(|of| of.and_then(service_of).is_some_and(|service| gone.contains(service)), adds)?;
+        let mut all = self.all();
+        all.retain(|service, _| !gone.contains(service.as_str()));
+        all.extend(adopted);
         Ok(())
     }
 

@@ -102,6 +102,33 @@ fn a_service_that_gets_its_old_state_back_keeps_the_release_before_its_own() {
     assert_eq!(records.get("counter").unwrap().previous, Some(source("first", 0)));
 }
 
+/// What says that an apply is concluded.
+fn done() -> (Key, String) {
+    (Key::Topology, "0".to_owned())
+}
+
+#[test]
+fn what_an_apply_came_to_is_one_write_however_many_services_it_is_about() {
+    let data = tempfile::tempdir().unwrap();
+    let records = open(data.path()).unwrap();
+    let names: Vec<String> = (0..20).map(|number| format!("service{number}")).collect();
+    for service in &names {
+        page(&records, service, &source("old", 0), &source("new", 0)).prove(Vec::new()).unwrap();
+    }
+    // Each record that is written has a number of its own, and so has each that a new file takes over.
+    let written = || log::synced(&Log::path(data.path())).unwrap();
+    let before = written();
+    let (from, to) = (source("new", 0), source("newer", 0));
+    let came_to = names.iter().enumerate().map(|(at, service)| (service.as_str(), (at < 3).then_some((&from, &to))));
+    records.conclude(came_to, done()).unwrap();
+    assert_eq!(written() - before, 3 * 2 + 1, "two ends of each that is there, and what says that it is done");
+    let found: BTreeMap<String, Source> =
+        open(data.path()).unwrap().each().into_iter().map(|(service, record)| (service, record.live)).collect();
+    assert_eq!(found, names.iter().take(3).map(|service| (service.clone(), to.clone())).collect());
+    records.conclude(names.iter().take(3).map(|service| (service.as_str(), Some((&from, &to)))), done()).unwrap();
+    assert_eq!(written() - before, 3 * 2 + 2, "once more changes nothing");
+}
+
 #[test]
 fn a_service_that_is_dropped_is_forgotten_with_what_is_under_way() {
     let data = tempfile::tempdir().unwrap();
@@ -111,14 +138,15 @@ fn a_service_that_is_dropped_is_forgotten_with_what_is_under_way() {
         page.begin(None).unwrap();
         page.prove(Vec::new()).unwrap();
         page.begin(None).unwrap();
-        records.drop_service("counter").unwrap();
+        records.conclude([("counter", None)], done()).unwrap();
         assert_eq!((records.get("counter"), open(data.path()).unwrap().get("counter")), (None, None));
     }
     let records = open(data.path()).unwrap();
     page(&records, "counter", &source("older", 0), &source("old", 0)).begin(None).unwrap();
     let record = open(data.path()).unwrap().get("counter").unwrap();
     assert_eq!((record.live.digest.as_str(), record.under_way.is_some()), ("older", true), "it was cut off");
-    records.adopt("counter", &source("older", 0), &source("old", 0)).unwrap();
+    let live = (&source("older", 0), &source("old", 0));
+    records.conclude([("counter", Some(live))], done()).unwrap();
     assert_eq!(open(data.path()).unwrap().get("counter").unwrap().under_way, None);
 }
 
@@ -211,7 +239,8 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
     let record = Record { ended: MOST_ENDED, history: Vec::new(), ..again() };
     page.records.write("counter", record).unwrap();
     let records = open(data.path()).unwrap();
-    let told = records.adopt("counter", &source("new", 0), &source("newer", 0)).unwrap_err();
+    let live = (&source("new", 0), &source("newer", 0));
+    let told = records.conclude([("counter", Some(live))], done()).unwrap_err();
     assert!(matches!(told, RecordError::Full { ended: MOST_ENDED, .. }), "{told}");
     // No host can have written it.
     for (key, value) in [

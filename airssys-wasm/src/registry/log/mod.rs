@@ -203,9 +203,13 @@ impl Log {
     /// It cannot be written, and does not count.
     pub(crate) fn add(&self, of: Key, value: &impl Serialize) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        let path = inner.path.clone().unwrap_or_default();
-        let value = serde_json::to_string(value).map_err(|error| StoreError::file("write", &path)(error.into()))?;
+        let value = inner.text(value)?;
         inner.add(of, value)
+    }
+
+    /// The text of a value, for [`Log::change`].
+    pub(crate) fn text(&self, value: &impl Serialize) -> Result<String, StoreError> {
+        self.lock().text(value)
     }
 
     /// Drops all records of some names, also those that are damaged; none stands for one of which it is not known what
@@ -215,14 +219,31 @@ impl Log {
     ///
     /// It cannot be written; then all is as it was.
     pub(crate) fn forget(&self, which: impl Fn(Option<&Key>) -> bool) -> Result<bool, StoreError> {
+        self.change(which, Vec::new())
+    }
+
+    /// [`Log::forget`], and adds records: all of it in one write. Whether anything was dropped.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written; then all is as it was.
+    pub(crate) fn change(
+        &self,
+        drops: impl Fn(Option<&Key>) -> bool,
+        adds: Vec<(Key, String)>,
+    ) -> Result<bool, StoreError> {
         let mut inner = self.lock();
         let (mut entries, mut lost) = (inner.entries.clone(), inner.lost.clone());
-        entries.retain(|of, _| !which(Some(of)));
-        lost.retain(|lost| !which(lost.of.as_ref()));
-        if (entries.len(), lost.len()) == (inner.entries.len(), inner.lost.len()) {
-            return Ok(false);
+        entries.retain(|of, _| !drops(Some(of)));
+        lost.retain(|lost| !drops(lost.of.as_ref()));
+        let drops_some = (entries.len(), lost.len()) != (inner.entries.len(), inner.lost.len());
+        if !drops_some && adds.len() < 2 {
+            return adds.into_iter().try_for_each(|(of, value)| inner.add(of, value)).map(|()| false);
         }
-        inner.write_anew(entries, lost).map(|()| true)
+        for (number, (of, value)) in (inner.last + 1..).zip(adds) {
+            enter(&mut entries, of, number, value.into());
+        }
+        inner.write_anew(entries, lost).map(|()| drops_some)
     }
 
     /// Writes all of it to a file of another name.
@@ -235,7 +256,7 @@ impl Log {
 }
 
 /// The number of the last record that is known to have been there.
-fn synced(path: &Path) -> Option<u64> {
+pub(crate) fn synced(path: &Path) -> Option<u64> {
     sealed::marked(path).filter(|number| *number <= line::MOST)
 }
 
@@ -245,6 +266,11 @@ impl Inner {
         let Some(of) = &lost.of else { return true };
         let last = |of: &Key| self.entries.get(of).and_then(|all| all.back()).map_or(0, |(number, _)| *number);
         lost.number > last(of) && of.ended_by().is_none_or(|end| lost.number > last(&end))
+    }
+
+    fn text(&self, value: &impl Serialize) -> Result<String, StoreError> {
+        let path = || self.path.clone().unwrap_or_default();
+        serde_json::to_string(value).map_err(|error| StoreError::file("write", &path())(error.into()))
     }
 
     fn add(&mut self, of: Key, value: String) -> Result<(), StoreError> {
