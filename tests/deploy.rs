@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::in_the_way::InTheWay;
-use airssys_tests::{Mesh, PATIENCE, log, shifter, until};
+use airssys_tests::{Mesh, PATIENCE, log, shifter, told, until};
 use airssys_wasm::deploy::{DeployError, Progress, Recovery, Setback};
 use airssys_wasm::hint::{Act, Hinted};
 use airssys_wasm::registry::Release;
@@ -337,6 +337,13 @@ async fn a_set_of_services_is_live_as_a_whole_or_not_at_all() {
     ];
     let refused = deploying.runtime.deploy_set(set, quick()).await.unwrap_err();
     assert!(matches!(&refused, DeployError::Release { service, .. } if service == "counter"), "{refused}");
+    // A gate would have nothing to compare.
+    let set = vec![("sibling".to_owned(), deploying.release("three", "healthy"))];
+    let mut judged = quick();
+    judged.gate.errors = 0.5;
+    let refused = told!(deploying.runtime.deploy_set(set, judged).await.unwrap_err());
+    assert!(refused.starts_with("sibling cannot be deployed behind a gate: "), "{refused}");
+    assert!(refused.ends_with("hint: without one, after each release was tried alone, as in a shadow"), "{refused}");
     let again = deploying.runtime.deploy("sibling", deploying.release("three", "healthy"), quick()).await.unwrap();
     assert_eq!(again.ended().await, Progress::Live);
     deploying.stop().await;

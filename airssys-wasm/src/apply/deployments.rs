@@ -11,8 +11,8 @@ use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
 use crate::capability::{Operation, Policy};
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Page, Plan, Progress, Records, Restore, SetId, Stored, Strategy,
-    Unfit,
+    self, DeployError, DeployOptions, Deployment, Gate, Page, Plan, Progress, Records, Restore, SetId, Stored,
+    Strategy, Unfit,
 };
 use crate::engine::{Engines, Tier};
 use crate::registry::{Release, verify};
@@ -79,13 +79,17 @@ impl Hosted {
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
         options.check()?;
+        let unfit = |strategy, why, instead| {
+            let service = set.first().map(|(service, _)| service.clone()).unwrap_or_default();
+            Err(DeployError::Unfit { service, strategy, why, instead })
+        };
         if options.strategy != Strategy::InPlace {
-            return Err(DeployError::Unfit {
-                service: set.first().map(|(service, _)| service.clone()).unwrap_or_default(),
-                strategy: options.strategy.name(),
-                why: "the services of a set are switched one straight after the other",
-                instead: "in-place",
-            });
+            let why = "the services of a set are switched one straight after the other";
+            return unfit(options.strategy.name(), why, "in-place");
+        }
+        if options.gate != Gate::default() {
+            let why = "the services of a set are switched as a whole, and no release before is left to compare with";
+            return unfit("behind a gate", why, "without one, after each release was tried alone, as in a shadow");
         }
         let mut prepared = Vec::with_capacity(set.len());
         for (service, release) in set {

@@ -30,16 +30,16 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// The strategy cannot keep its promise for the service.
+    /// The strategy, or a gate, cannot keep its promise for the service.
     #[error("{service} cannot be deployed {strategy}: {why}")]
     Unfit {
         /// The service.
         service: String,
-        /// The strategy.
+        /// The strategy, or that there is a gate.
         strategy: &'static str,
         /// Why not.
         why: &'static str,
-        /// Which one can.
+        /// What can.
         instead: &'static str,
     },
     /// It is live already.

@@ -31,7 +31,8 @@ pub struct DeployOptions {
     pub strict: bool,
     /// In which order the actors get it; default: one straight after the other.
     pub strategy: Strategy,
-    /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show.
+    /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show. A set has
+    /// none.
     pub gate: Gate,
     /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins
     /// without it, and [`LeftOut`](super::LeftOut) says so.

@@ -56,7 +56,8 @@ impl Runtime {
 
     /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the
     /// services are switched, those that are called before those who call them; then they are on probation together.
-    /// Where one goes back, all do. It answers when all are switched, or go back.
+    /// Where one goes back, all do. It answers when all are switched, or go back. A set has neither a strategy nor a
+    /// gate: other ones than the defaults are refused.
     ///
     /// # Errors
     ///
