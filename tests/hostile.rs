@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command as Program;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use airssys_tests::deploying::{Deploying, quick};
-use airssys_tests::{Footprint, Mesh, PATIENCE, footprint, heir};
+use airssys_tests::{Footprint, Mesh, PATIENCE, footprint, heir, until};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, Crash, Fault, SendError};
 use airssys_wasm::hint::Coded;
@@ -17,6 +18,7 @@ use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Flooded, Outcome, Trap};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 const MEBI: u64 = 1 << 20;
@@ -310,16 +312,15 @@ async fn a_pipe_in_a_granted_folder_is_refused_and_holds_no_thread() {
     mesh.stop().await;
 }
 
-/// A name that is a link to a pipe and to a file by turns, so that now and then a pipe is opened where a file was
-/// looked at: the host cannot tell in time.
-fn change_places(folder: &Path, stop: &AtomicBool) {
-    for target in ["pipe", "plain"].into_iter().cycle() {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        std::os::unix::fs::symlink(target, folder.join("next")).unwrap();
-        std::fs::rename(folder.join("next"), folder.join("link")).unwrap();
-    }
+/// A file that whoever opens it waits for, until this is dropped or `fs.lease-break-time` (45 s) has passed: the one
+/// way without a device to have a file that hangs for sure.
+fn leased(path: &Path) -> std::fs::File {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    #[allow(unsafe_code, reason = "the standard library knows no leases")]
+    // SAFETY: the file is open, and the call takes two numbers.
+    let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) };
+    assert_eq!(taken, 0, "{}", std::io::Error::last_os_error());
+    file
 }
 
 #[test]
@@ -336,54 +337,40 @@ fn files_that_hang_hold_the_threads_of_their_service_and_of_nobody_else() {
     let (release, hung) = std::sync::mpsc::channel::<()>();
     let _hanging = runtime.spawn_blocking(move || hung.recv());
     let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe");
-    assert!(Program::new("mkfifo").arg(&pipe).status().unwrap().success());
-    std::fs::write(folder.path().join("plain"), "seen").unwrap();
-    let stop = AtomicBool::new(false);
-    thread::scope(|threads| {
-        threads.spawn(|| change_places(folder.path(), &stop));
-        runtime.block_on(async {
-            let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());
-            let limits = "limits = { turn_deadline = \"300ms\" }\n";
-            let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n");
-            let root = "name = \"m\"\n[root]\nintensity = 1000\n";
-            let text = format!("{root}{}{limits}{files}{}{files}", service("reader"), service("sibling"));
-            let mesh = tokio::time::timeout(PATIENCE, Mesh::start(&text)).await.unwrap();
-            let read = |to: &'static str, name: &str| {
-                let command = Command::ReadFile(format!("/in/{name}"));
-                let mesh = &mesh;
-                async move { mesh.ask(to, &command).await }
-            };
-            let before = footprint();
-            let mut held = 0;
-            while held < THREADS {
-                match read("reader", "link").await {
-                    Err(CallError::Crashed(Crash::Deadline { .. })) => held += 1,
-                    Ok(_) => {}
-                    other => panic!("{other:?}"),
-                }
+    for file in ["hangs", "plain"] {
+        std::fs::write(folder.path().join(file), "seen").unwrap();
+    }
+    runtime.block_on(async {
+        // Who has a lease is told by a signal that somebody waits for it, which would end the process.
+        let _is_told = signal(SignalKind::io()).unwrap();
+        let files = format!("[service.grants]\nfiles = {{ \"/in\" = {{ host = {:?} }} }}\n", folder.path());
+        let limits = "limits = { turn_deadline = \"300ms\" }\n";
+        let service = |name: &str| format!("[[service]]\nname = {name:?}\nrelease = \"@prober\"\n");
+        let root = "name = \"m\"\n[root]\nintensity = 1000\n";
+        let text = format!("{root}{}{limits}{files}{}{files}", service("reader"), service("sibling"));
+        let mesh = tokio::time::timeout(PATIENCE, Mesh::start(&text)).await.unwrap();
+        let read = async |to: &str, name: &str| mesh.ask(to, &Command::ReadFile(format!("/in/{name}"))).await;
+        let before = footprint();
+        let lease = leased(&folder.path().join("hangs"));
+        // Each of its turns leaves a thread behind. Whatever it opens when it has no more waits for one of these, and
+        // its turn ends typed; turn by turn, and no thread more is held.
+        for name in std::iter::repeat_n("hangs", THREADS).chain(["plain"; 3]) {
+            match read("reader", name).await {
+                Err(CallError::Crashed(Crash::Deadline { .. })) => {}
+                other => panic!("{name}: {other:?}"),
             }
-            stop.store(true, Ordering::Relaxed);
-            // Whatever it opens now waits for one of its threads, and its turn ends typed; turn by turn, and no thread
-            // more is held.
-            for _ in 0..3 {
-                match read("reader", "plain").await {
-                    Err(CallError::Crashed(Crash::Deadline { .. })) => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-            let during = footprint();
-            assert!(during.threads <= before.threads + THREADS + 4, "{before:?} {during:?}");
-            // It answers otherwise, and its sibling reads.
-            mesh.ok("reader", &Command::Count).await;
-            for _ in 0..20 {
-                assert_eq!(mesh.ok("sibling", &Command::ReadFile("/in/plain".into())).await, json!("seen"));
-            }
-            // What hung is there again: the threads are the reader's as before.
-            let _somebody_writes = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-            while !matches!(read("reader", "plain").await, Ok(Outcome::Ok(_))) {}
-            mesh.stop().await;
-        });
+        }
+        let during = footprint();
+        assert!(during.threads <= before.threads + THREADS + 4, "{before:?} {during:?}");
+        // It answers otherwise, and its sibling reads.
+        mesh.ok("reader", &Command::Count).await;
+        for _ in 0..20 {
+            assert_eq!(mesh.ok("sibling", &Command::ReadFile("/in/plain".into())).await, json!("seen"));
+        }
+        // What hung is there again: the threads are the reader's as before.
+        drop(lease);
+        until("it reads again", async || matches!(read("reader", "plain").await, Ok(Outcome::Ok(_)))).await;
+        mesh.stop().await;
     });
     drop(release);
 }
