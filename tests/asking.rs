@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use airssys_tests::{Mesh, PATIENCE, until};
+use airssys_tests::{Mesh, PATIENCE, asker_and_goal, until};
 use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::error::{CallError, SendError};
@@ -94,31 +94,25 @@ fn why_not(answer: &[u8]) -> String {
     }
 }
 
-const TOPOLOGY: &str = r#"
-    name = "asking"
-    [settings]
-    reserve_timeout = "60s"
-    [root]
-    intensity = 1000
-    [[service]]
-    name = "asker"
-    release = "@prober"
-    shutdown = "50ms"
-    [service.grants]
-    send = ["goal"]
-    call = ["goal"]
-    publish = ["news"]
-    [[service]]
-    name = "goal"
-    release = "@prober"
-    [service.grants]
-    subscribe = ["news"]
-    [[service]]
-    name = "policy"
-    release = "@prober"
-    [service.grants]
-    call = ["asker"]
-"#;
+/// Of which an actor that asks is killed at the end of the mesh, as it waits for a layer.
+const ASKER: &str = "shutdown = \"50ms\"";
+
+fn topology(reserve_timeout: &str, asker: &str) -> String {
+    let text = format!(
+        r#"
+        name = "asking"
+        [settings]
+        reserve_timeout = "{reserve_timeout}"
+        [root]
+        intensity = 1000
+        [[service]]
+        name = "policy"
+        release = "@prober"
+        grants = {{ call = ["asker"] }}
+        "#
+    );
+    text + &asker_and_goal(asker, &["news", "other"])
+}
 
 struct Asking {
     mesh: Mesh,
@@ -167,7 +161,7 @@ fn code(refused: Result<(), SendError>) -> (&'static str, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_about_goes_on_where_the_answer_is_yes() {
-    let asking = Asking::start(TOPOLOGY).await;
+    let asking = Asking::start(&topology("60s", ASKER)).await;
     let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &call(5_000)).await else { panic!("it is refused") };
     let named = "policy rejected it: there is no rule for it";
     assert_eq!((refusal.name.as_str(), refusal.text.contains(named)), ("not-sent/denied", true), "{refusal:?}");
@@ -188,7 +182,7 @@ async fn what_is_asked_about_goes_on_where_the_answer_is_yes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_for_longer_than_they_may() {
-    let asking = Asking::start(&TOPOLOGY.replace("\"60s\"", "\"20ms\"")).await;
+    let asking = Asking::start(&topology("20ms", ASKER)).await;
     asking.allow("goal").await;
     asking.held.send_replace(true);
     let brief = Duration::from_millis(50);
@@ -216,8 +210,8 @@ async fn nobody_waits_for_longer_than_they_may() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_waits_for_any_more_is_discarded() {
-    let limits = "shutdown = \"50ms\"\n    limits = { turn_deadline = \"1s\" }";
-    let asking = Asking::start(&TOPOLOGY.replace("shutdown = \"50ms\"", limits)).await;
+    let limits = "limits = { turn_deadline = \"1s\" }";
+    let asking = Asking::start(&topology("60s", &format!("{ASKER}\n{limits}"))).await;
     asking.allow("goal").await;
     asking.held.send_replace(true);
     let caller = tokio::spawn({
@@ -239,7 +233,7 @@ async fn what_nobody_waits_for_any_more_is_discarded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mesh_that_stops_waits_for_no_layer() {
-    let asking = Asking::start(TOPOLOGY).await;
+    let asking = Asking::start(&topology("60s", ASKER)).await;
     asking.held.send_replace(true);
     let runtime = || Arc::clone(&asking.mesh.runtime);
     let (calls, sends) = (runtime(), runtime());
@@ -269,8 +263,7 @@ async fn what_cannot_wait_is_turned_away_in_the_layers_name() {
     release = "@prober"
     spawned = {}
     "#;
-    let topology = TOPOLOGY.replace("subscribe = [\"news\"]", "subscribe = [\"news\", \"other\"]") + sync;
-    let asking = Asking::start(&topology).await;
+    let asking = Asking::start(&(topology("60s", ASKER) + sync)).await;
     for target in ["goal", "news", "worker/a"] {
         asking.allow(target).await;
     }
@@ -301,7 +294,7 @@ async fn what_cannot_wait_is_turned_away_in_the_layers_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
-    let asking = Asking::start_with(TOPOLOGY, |_| ("asker", Command::Count)).await;
+    let asking = Asking::start_with(&topology("60s", ASKER), |_| ("asker", Command::Count)).await;
     let told = "policy rejected it: deadlock: the one called waits for the caller";
     for command in [call(60_000), send()] {
         let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &command).await else { panic!("it is refused") };
@@ -315,7 +308,7 @@ async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_a_layer_asks_is_told_that_who_it_calls_waits_for_it() {
-    let asking = Asking::start_with(TOPOLOGY, |_| {
+    let asking = Asking::start_with(&topology("60s", ASKER), |_| {
         ("policy", Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 60_000 })
     })
     .await;

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, asker_and_goal};
 use airssys_wasm::Runtime;
 use airssys_wasm::capability::Operation;
 use airssys_wasm::error::CallError;
@@ -72,27 +72,11 @@ fn layer(notes: &Notes, name: &'static str, priority: i32, target: &'static str)
     Told { name, priority, target, notes: Arc::clone(notes), before: |_, _| None, on_error: |_| Recovery::Continue }
 }
 
-const TOPOLOGY: &str = r#"
-    name = "layers"
-    [root]
-    intensity = 1000
-    [[service]]
-    name = "asker"
-    release = "@prober"
-    [service.grants]
-    send = ["goal"]
-    call = ["goal"]
-    publish = ["news"]
-    [[service]]
-    name = "goal"
-    release = "@prober"
-    [service.grants]
-    subscribe = ["news", "secrets"]
-"#;
-
 async fn mesh(layers: impl IntoIterator<Item = Told>) -> Mesh {
     let builder = layers.into_iter().fold(Runtime::builder(), |builder, layer| builder.layer(layer));
-    Mesh::try_start(TOPOLOGY, builder).await.unwrap_or_else(|error| panic!("{error}"))
+    let topology =
+        "name = \"layers\"\n[root]\nintensity = 1000\n".to_owned() + &asker_and_goal("", &["news", "secrets"]);
+    Mesh::try_start(&topology, builder).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn call(body: &Command) -> Command {

@@ -169,6 +169,29 @@ pub fn overseer_and_workers(overseer: &str, worker: &str) -> String {
     )
 }
 
+/// The text of two probers: one that asks, with more keys of its own, and one that is asked, to which the first may
+/// send and make calls. The first may publish `news`; the second may subscribe to these topics.
+#[must_use]
+pub fn asker_and_goal(asker: &str, subscribes: &[&str]) -> String {
+    format!(
+        r#"
+        [[service]]
+        name = "asker"
+        release = "@prober"
+        {asker}
+        [service.grants]
+        send = ["goal"]
+        call = ["goal"]
+        publish = ["news"]
+        [[service]]
+        name = "goal"
+        release = "@prober"
+        [service.grants]
+        subscribe = {subscribes:?}
+        "#
+    )
+}
+
 impl Mesh {
     /// Starts a mesh. In the text, `release = "@prober"` names a test guest.
     ///
