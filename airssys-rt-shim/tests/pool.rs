@@ -105,9 +105,10 @@ impl Pool {
         pool
     }
 
-    /// Until both sleep.
+    /// Until both sleep: the time of these tests goes on only where nobody has anything to do.
     async fn asleep(&self) {
-        until(|| self.inbox.is_quiet()).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(self.inbox.is_quiet());
     }
 
     /// Orders the first member something, and waits until that has begun.
@@ -133,15 +134,6 @@ impl Pool {
     async fn end(self) {
         assert!(self.system.shutdown(SECOND).await.is_clean());
     }
-}
-
-async fn until(so: impl Fn() -> bool) {
-    let all = async {
-        while !so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(60 * SECOND, all).await.expect("it becomes so");
 }
 
 async fn soon<T>(answer: oneshot::Receiver<T>) -> T {
@@ -195,7 +187,7 @@ async fn a_member_that_was_killed_in_its_sleep_is_passed_by() {
     let pool = Pool::start().await;
     let first = pool.first.lock().unwrap().clone().unwrap();
     first.exit(ExitReason::Killed);
-    until(|| first.watch().has_ended()).await;
+    tokio::time::timeout(60 * SECOND, first.monitor()).await.expect("it ends");
     assert_eq!(soon(pool.ask()).await, 1);
     pool.end().await;
 }
