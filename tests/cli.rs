@@ -37,6 +37,8 @@ mod state;
 mod stops;
 #[path = "cli/strict.rs"]
 mod strict;
+#[path = "cli/typed.rs"]
+mod typed;
 
 use airssys_tests::command::Desk;
 use airssys_tests::guest;

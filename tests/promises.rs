@@ -36,3 +36,4 @@ mod supervision;
 mod takeover;
 mod tiers;
 mod turns;
+mod typed;

@@ -27,11 +27,12 @@ pub mod shown;
 pub mod state;
 pub mod topology;
 mod turn;
+mod typed;
 pub mod unique;
 mod waits;
 
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use apply::{ApplyError, Checked, RuntimeError, ServiceStop, StopError, StopsError};
+pub use apply::{ApplyError, Checked, InvokeError, RuntimeError, ServiceStop, StopError, StopsError};
 pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};

@@ -16,6 +16,7 @@ use crate::address::Address;
 use crate::error::{CallError, Crash, Fault};
 use crate::hint::Coded;
 use crate::limits::OVERHEAD_BYTES;
+use crate::typed::FunctionType;
 
 /// What the one called says: an answer, which may be empty, or why there is none.
 pub type Answer = Result<Option<Bytes>, CallError>;
@@ -39,6 +40,8 @@ pub(crate) struct Envelope {
     pub(crate) deadline: Option<Instant>,
     /// How often its handling was begun and cut off.
     pub(crate) attempt: u32,
+    /// The function that it calls, where it is no message of bytes: the body is a block of its arguments then.
+    pub(crate) function: Option<Arc<FunctionType>>,
     /// What the sender wrote.
     pub(crate) body: Bytes,
     /// How many places it takes of its mailbox.

@@ -64,7 +64,7 @@ use tokio::time::Instant;
 
 use self::start::commit;
 use self::watch::Watching;
-use crate::engine::{Engines, Instance, Ran};
+use crate::engine::{Answered, Engines, Instance, Ran};
 use crate::error::{CallError, Crash};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
@@ -145,7 +145,12 @@ impl Behavior for ComponentActor {
             watching.end(begun, &hand, left, &ran, instance.turn());
         }
         match ran {
-            Ran::Done(answer) => {
+            Ran::Done(Answered { body, commits: false }) => {
+                instance.turn().discard();
+                self.handled(hand, Ok(body));
+                Flow::Continue
+            }
+            Ran::Done(Answered { body: answer, .. }) => {
                 let turn = instance.turn();
                 if turn.has_to_save() {
                     // Boxed: a turn that waits for no disk does not carry the wait around.

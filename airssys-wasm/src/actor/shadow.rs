@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::serving::Serving;
 use super::tally::Tally;
-use crate::engine::{Engines, Instance, Ran, Template};
+use crate::engine::{Answered, Engines, Instance, Ran, Template};
 use crate::error::Fault;
 use crate::limits::{REASON_BYTES, SHADOW_BYTES};
 use crate::message::{Answer, Delivery, Envelope};
@@ -134,7 +134,7 @@ struct Lived {
     envelope: Envelope,
     /// For how long somebody waited for the answer when it began.
     left: Duration,
-    answer: Result<Option<Bytes>, Fault>,
+    answer: Result<Answered, Fault>,
     writes: Transaction,
     asked: Vec<Line>,
     /// What was written before it by turns that are not shown.
@@ -214,7 +214,7 @@ impl Shadow {
         &mut self,
         hand: &InHand<'_, Box<Envelope>>,
         left: Duration,
-        ran: &Ran<Option<Bytes>>,
+        ran: &Ran<Answered>,
         turn: &mut Turn,
     ) -> bool {
         let Some(Script::Written(writing)) = turn.script.take().map(|script| *script) else { return true };
@@ -225,10 +225,10 @@ impl Shadow {
             Ran::Crashed(_) => return true,
         };
         // What failed wrote nothing.
-        let writes = if answer.is_ok() { turn.writes.clone() } else { Transaction::default() };
+        let writes = if ran.commits() { turn.writes.clone() } else { Transaction::default() };
         let key: Box<str> = turn.key.clone().unwrap_or_default();
         let shown = writing.finish().zip(copy(hand)).and_then(|((asked, asked_bytes), envelope)| {
-            let answered = answer.as_ref().ok().and_then(Option::as_ref).map_or(REASON_BYTES, Bytes::len);
+            let answered = answer.as_ref().map_or(REASON_BYTES, |answer| answer.body.as_ref().map_or(0, Bytes::len));
             let bytes = asked_bytes + envelope.bytes() + answered + writes.bytes() + self.unseen_bytes;
             Some((asked, envelope, self.place(bytes)?))
         });
@@ -293,6 +293,7 @@ fn copy(envelope: &Envelope) -> Option<Envelope> {
         },
         deadline: None,
         attempt: envelope.attempt,
+        function: envelope.function.clone(),
         body: envelope.body.clone(),
         places: 0,
         _room: None,
@@ -365,7 +366,7 @@ impl Stage {
         turn.script = Some(Box::new(Script::Read(Reading::new(asked))));
         let begun = std::time::Instant::now();
         let ran = instance.handle(envelope, left, deadline).await;
-        self.tally.count(begun.elapsed(), !matches!(ran, Ran::Done(_)));
+        self.tally.count(begun.elapsed(), !ran.commits());
         let turn = instance.turn();
         let writes = std::mem::take(&mut turn.writes);
         let differences = match turn.script.take().map(|script| *script) {
@@ -417,17 +418,17 @@ impl Stage {
 
 /// What a shadow did with a message.
 struct Played {
-    answer: Result<Option<Bytes>, Fault>,
+    answer: Result<Answered, Fault>,
     writes: Transaction,
     differences: Vec<String>,
 }
 
 impl Played {
     /// In what it differs from the live turn.
-    fn differs(self, answer: &Result<Option<Bytes>, Fault>, writes: &Transaction) -> Vec<String> {
-        let said = |answer: &Result<Option<Bytes>, Fault>| match answer {
-            Ok(None) => "nothing".to_owned(),
-            Ok(Some(body)) => beginning(body),
+    fn differs(self, answer: &Result<Answered, Fault>, writes: &Transaction) -> Vec<String> {
+        let said = |answer: &Result<Answered, Fault>| match answer {
+            Ok(Answered { body: None, .. }) => "nothing".to_owned(),
+            Ok(Answered { body: Some(body), .. }) => beginning(body),
             Err(fault) => format!("the fault {fault}"),
         };
         let mut what = self.differences;
@@ -435,7 +436,8 @@ impl Played {
             what.push(format!("it answers {} instead of {}", said(&self.answer), said(answer)));
         }
         // What failed writes nothing.
-        if self.answer.is_ok() && answer.is_ok() {
+        let commits = |answer: &Result<Answered, Fault>| answer.as_ref().is_ok_and(|answer| answer.commits);
+        if commits(&self.answer) && commits(answer) {
             what.extend(self.writes.differences(writes));
         }
         what

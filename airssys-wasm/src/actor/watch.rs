@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::serving::Serving;
 use super::shadow::{Rehearsal, Shadow};
 use super::tally::Tally;
-use crate::engine::{Ran, Template};
+use crate::engine::{Answered, Ran, Template};
 use crate::message::Envelope;
 use crate::turn::{Script, Turn, Writing};
 
@@ -130,7 +130,7 @@ impl Watching {
         begun: Instant,
         hand: &InHand<'_, Box<Envelope>>,
         left: Duration,
-        ran: &Ran<Option<Bytes>>,
+        ran: &Ran<Answered>,
         turn: &mut Turn,
     ) {
         let (took, crashed) = (begun.elapsed(), matches!(ran, Ran::Crashed(_)));
@@ -140,8 +140,8 @@ impl Watching {
         }
         match stand_in {
             StandIn::No if self.tolerates && crashed => self.crashed = Some(took),
-            StandIn::No => self.tally.count(took, !matches!(ran, Ran::Done(_))),
-            StandIn::For(took) if matches!(ran, Ran::Done(_)) => self.tally.outdo(took),
+            StandIn::No => self.tally.count(took, !ran.commits()),
+            StandIn::For(took) if ran.commits() => self.tally.outdo(took),
             // What the release before crashes over as well says nothing about the new one.
             StandIn::For(took) if !crashed => self.tally.count(took, true),
             StandIn::For(_) | StandIn::Over => {}

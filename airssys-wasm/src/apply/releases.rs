@@ -102,6 +102,11 @@ impl LiveReleases {
     }
 
     /// The release that serves a service, and its rules.
+    /// The code that is live of a service.
+    pub(super) fn template(&self, service: &str) -> Option<Arc<Template>> {
+        self.look(service, |releases| Arc::clone(&releases.live.template))
+    }
+
     pub(super) fn live(&self, service: &str) -> Option<Deployable> {
         self.look(service, |releases| releases.live.clone())
     }

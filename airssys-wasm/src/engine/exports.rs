@@ -8,6 +8,7 @@ use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, Com
 use wasmparser::types::TypesRef;
 
 use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
+use super::functions::is_typed;
 use super::obstacle::Obstacle;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
@@ -84,7 +85,7 @@ pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
 /// names of all that it exports.
 pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> {
     let mut wrong = Vec::new();
-    if !exports.iter().any(|name| name == HANDLER) {
+    if !exports.iter().any(|name| name == HANDLER || is_typed(name)) {
         let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
         wrong.push(Obstacle::NoHandler { found });
     }

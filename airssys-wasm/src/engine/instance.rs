@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmtime::component::Val;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::async_lane::airssys::actor::types as wit;
+use super::block;
 use super::class::{Engines, HOST_STACK, permit};
 use super::crash::classify;
+use super::functions::Functions;
 use super::guest::Guest;
 use super::host::messaging::fault_from_wit;
 use super::host::resources;
@@ -30,6 +33,7 @@ use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
 use crate::turn::{Clock, Identity, Turn};
+use crate::typed::FunctionType;
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
@@ -45,6 +49,22 @@ pub(crate) enum Ran<T> {
     Crashed(Crash),
 }
 
+/// What a guest answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// The answer itself, which may be empty.
+    pub(crate) body: Option<Bytes>,
+    /// Whether what the turn did is to happen: not where a function of its own type returned an error.
+    pub(crate) commits: bool,
+}
+
+impl Ran<Answered> {
+    /// Whether what the turn did is to happen.
+    pub(crate) fn commits(&self) -> bool {
+        matches!(self, Self::Done(Answered { commits: true, .. }))
+    }
+}
+
 /// A live instance.
 pub(crate) struct Instance {
     store: Store<Guest>,
@@ -52,6 +72,9 @@ pub(crate) struct Instance {
     clock: Clock,
     cut: Arc<Cut>,
     calls: Calls,
+    /// Its exports, for those that are called by their own types.
+    exports: wasmtime::component::Instance,
+    functions: Functions,
     budget_ticks: u64,
 }
 
@@ -156,20 +179,21 @@ impl Instance {
                 });
                 store.set_epoch_deadline(1);
                 let instance = template.pre.instantiate_async(&mut store).await;
-                instance.and_then(|instance| found.load(&mut store, &instance)).map(Calls::Async)
+                instance.and_then(|instance| Ok((Calls::Async(found.load(&mut store, &instance)?), instance)))
             }
             Exports::Sync(found) => {
                 // Nobody else can end it: it does not give its thread back.
                 store.set_epoch_deadline(budget_ticks.min(start_ticks).saturating_add(1));
                 let instance = template.pre.instantiate(&mut store);
-                instance.and_then(|instance| found.load(&mut store, &instance)).map(Calls::Sync)
+                instance.and_then(|instance| Ok((Calls::Sync(found.load(&mut store, &instance)?), instance)))
             }
         };
         match made {
-            Ok(calls) => {
+            Ok((calls, exports)) => {
                 let clock = store.data().turn.clock.clone();
                 let cut = Arc::clone(&store.data().turn.identity.cut);
-                Ok(Self { store, pulse: Arc::clone(engines.pulse()), clock, cut, calls, budget_ticks })
+                let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
+                Ok(Self { store, pulse, clock, cut, calls, exports, functions, budget_ticks })
             }
             Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
                 (Crash::Budget { .. }, Exports::Sync(_)) if start_ticks < budget_ticks => {
@@ -205,12 +229,11 @@ impl Instance {
 
     /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does
     /// so for `left`.
-    pub(crate) async fn handle(
-        &mut self,
-        envelope: &Envelope,
-        left: Duration,
-        deadline: Duration,
-    ) -> Ran<Option<Bytes>> {
+    pub(crate) async fn handle(&mut self, envelope: &Envelope, left: Duration, deadline: Duration) -> Ran<Answered> {
+        if let Some(function) = &envelope.function {
+            // Boxed: a message of bytes does not carry the future of a typed one around.
+            return Box::pin(self.invoke(function, &envelope.body, deadline)).await;
+        }
         let delivery = match &envelope.delivery {
             Delivery::Send => wit::Delivery::Send,
             Delivery::Call(_) => wit::Delivery::Call(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
@@ -229,25 +252,71 @@ impl Instance {
         };
         let ended = match &self.calls {
             Calls::Async(calls) => {
+                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
                 renew(&mut self.store, self.budget_ticks);
                 // Pinned here, so that the large future is not moved from hand to hand.
-                let handled = pin!(calls.handler.airssys_actor_handler().call_handle(&mut self.store, message));
+                let handled = pin!(handler.airssys_actor_handler().call_handle(&mut self.store, message));
                 bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
             Calls::Sync(calls) => {
+                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
                 renew_sync(&mut self.store);
-                Ok(calls.handler.airssys_actor_handler().call_handle(&mut self.store, message))
+                Ok(handler.airssys_actor_handler().call_handle(&mut self.store, message))
             }
         };
-        self.ran(ended, deadline, |answer| answer.map(Bytes::from))
+        self.ran(ended, deadline, |answer| Answered { body: answer.map(Bytes::from), commits: true })
+    }
+
+    /// Why a message of bytes is not for this guest.
+    #[cold]
+    fn handles_none(&self) -> Fault {
+        let functions: Vec<String> = self.functions.iter().map(|function| function.ty.path()).collect();
+        Fault::Invalid(format!("it handles no messages of bytes, and is called by {}", functions.join(", ")))
+    }
+
+    /// Calls a function by its own type, with the arguments of a block.
+    async fn invoke(&mut self, ty: &Arc<FunctionType>, arguments: &[u8], deadline: Duration) -> Ran<Answered> {
+        let invalid = |detail: String| Ran::Fault(Fault::Invalid(detail));
+        let found = self.functions.find(ty);
+        let Some(function) = found.and_then(|found| self.exports.get_func(&mut self.store, found.index)) else {
+            return invalid(format!("this release has no function {} of the type {ty}", ty.path()));
+        };
+        let arguments = match block::lift_arguments(ty, arguments) {
+            Ok(arguments) => arguments,
+            Err(malformed) => return invalid(malformed.to_string()),
+        };
+        let mut result = [Val::Bool(false)];
+        let results = if ty.result.is_some() { &mut result[..] } else { &mut [] };
+        let ended = match &self.calls {
+            Calls::Async(_) => {
+                renew(&mut self.store, self.budget_ticks);
+                let called = pin!(function.call_async(&mut self.store, &arguments, results));
+                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+            }
+            Calls::Sync(_) => {
+                renew_sync(&mut self.store);
+                Ok(function.call(&mut self.store, &arguments, results))
+            }
+        };
+        let [result] = result;
+        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
+            Ran::Done(()) => {}
+            Ran::Fault(fault) => return Ran::Fault(fault),
+            Ran::Crashed(crash) => return Ran::Crashed(crash),
+        }
+        let commits = !matches!(result, Val::Result(Err(_)));
+        match ty.result.as_ref().map(|laid| block::lower_result(laid, &result)).transpose() {
+            Ok(body) => Ran::Done(Answered { body, commits }),
+            Err(mismatch) => Ran::Crashed(Crash::Host { detail: mismatch.to_string() }),
+        }
     }
 
     /// Tells the guest that a child ended which it monitors.
-    async fn down(&mut self, down: &Down, deadline: Duration) -> Ran<Option<Bytes>> {
+    async fn down(&mut self, down: &Down, deadline: Duration) -> Ran<Answered> {
         let told = call!(self, deadline, monitoring, (found, store, notice = notice!(down)) =>
             found.airssys_actor_monitoring().call_down(store, &notice));
         match told {
-            Some(ended) => self.ran(ended, deadline, |()| None),
+            Some(ended) => self.ran(ended, deadline, |()| Answered { body: None, commits: true }),
             None => {
                 let deaf = format!("{} ended, and this release exports no `monitoring` to be told by", down.child);
                 Ran::Fault(Fault::Unavailable(deaf))

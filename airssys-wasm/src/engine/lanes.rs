@@ -4,20 +4,22 @@
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
 
-use super::contract::{HEALTH, LIFECYCLE, Lane, MONITORING, UPGRADE};
+use super::contract::{HANDLER, HEALTH, LIFECYCLE, Lane, MONITORING, UPGRADE};
 use super::guest::Guest;
 
 /// What both lanes have, with the types of one.
 macro_rules! lane {
     ($lane:ident) => {
         pub(super) mod $lane {
-            use super::{Component, Guest, HEALTH, Instance, InstancePre, LIFECYCLE, MONITORING, Store, UPGRADE};
+            use super::{
+                Component, Guest, HANDLER, HEALTH, Instance, InstancePre, LIFECYCLE, MONITORING, Store, UPGRADE,
+            };
             use crate::engine::bindings::$lane::{self as bindings, health, lifecycle, monitoring, upgrade};
 
             /// Where the exports are.
             #[derive(Clone)]
             pub(in super::super) struct Found {
-                pub(in super::super) handler: bindings::ActorIndices,
+                pub(in super::super) handler: Option<bindings::ActorIndices>,
                 pub(in super::super) lifecycle: Option<lifecycle::WithLifecycleIndices>,
                 pub(in super::super) health: Option<health::WithHealthIndices>,
                 pub(in super::super) upgrade: Option<upgrade::WithUpgradeIndices>,
@@ -26,7 +28,7 @@ macro_rules! lane {
 
             /// The exports of one instance.
             pub(in super::super) struct Loaded {
-                pub(in super::super) handler: bindings::Actor,
+                pub(in super::super) handler: Option<bindings::Actor>,
                 pub(in super::super) lifecycle: Option<lifecycle::WithLifecycle>,
                 pub(in super::super) health: Option<health::WithHealth>,
                 pub(in super::super) upgrade: Option<upgrade::WithUpgrade>,
@@ -40,7 +42,7 @@ macro_rules! lane {
                 ) -> wasmtime::Result<Self> {
                     let has = |name: &str| component.get_export_index(None, name).is_some();
                     Ok(Self {
-                        handler: bindings::ActorIndices::new(pre)?,
+                        handler: has(HANDLER).then(|| bindings::ActorIndices::new(pre)).transpose()?,
                         lifecycle: has(LIFECYCLE).then(|| lifecycle::WithLifecycleIndices::new(pre)).transpose()?,
                         health: has(HEALTH).then(|| health::WithHealthIndices::new(pre)).transpose()?,
                         upgrade: has(UPGRADE).then(|| upgrade::WithUpgradeIndices::new(pre)).transpose()?,
@@ -54,7 +56,7 @@ macro_rules! lane {
                     instance: &Instance,
                 ) -> wasmtime::Result<Loaded> {
                     Ok(Loaded {
-                        handler: self.handler.load(&mut *store, instance)?,
+                        handler: self.handler.as_ref().map(|at| at.load(&mut *store, instance)).transpose()?,
                         lifecycle: self.lifecycle.as_ref().map(|at| at.load(&mut *store, instance)).transpose()?,
                         health: self.health.as_ref().map(|at| at.load(&mut *store, instance)).transpose()?,
                         upgrade: self.upgrade.as_ref().map(|at| at.load(&mut *store, instance)).transpose()?,
@@ -88,6 +90,14 @@ impl Exports {
             Lane::Async => Self::Async(async_lane::Found::find(component, pre)?),
             Lane::Sync => Self::Sync(sync_lane::Found::find(component, pre)?),
         })
+    }
+
+    /// Whether its guests handle messages of bytes.
+    pub(super) fn handler(&self) -> bool {
+        match self {
+            Self::Async(found) => found.handler.is_some(),
+            Self::Sync(found) => found.handler.is_some(),
+        }
     }
 
     /// Whether its guests are told of the ends of those they monitor.

@@ -15,6 +15,7 @@ use super::class::{Engines, Tier};
 use super::contract::Lane;
 use super::error::TemplateError;
 use super::facts::Facts;
+use super::functions::Functions;
 use super::guest::Guest;
 use super::imports;
 use super::inspection::Inspection;
@@ -29,6 +30,7 @@ pub(crate) struct Template {
     pub(super) engine: Engine,
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
+    pub(super) functions: Functions,
     digest: String,
     tier: Tier,
     /// Made where two releases are compared: the one that is live is, again and again.
@@ -132,7 +134,8 @@ impl Template {
         let invalid =
             |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
         let exports = Exports::find(&component, &pre, lane).map_err(invalid)?;
-        Ok(Self { engine, pre, exports, digest, tier, interface: OnceLock::new() })
+        let functions = Functions::of(&component);
+        Ok(Self { engine, pre, exports, functions, digest, tier, interface: OnceLock::new() })
     }
 
     /// How well it is compiled.
@@ -144,6 +147,16 @@ impl Template {
     /// Whether its guests hand something over to the release that takes over, and take it over: they export `upgrade`.
     pub(crate) fn hands_over(&self) -> bool {
         self.exports.upgrade()
+    }
+
+    /// Whether its guests handle messages of bytes: they export the handler.
+    pub(crate) fn takes_bytes(&self) -> bool {
+        self.exports.handler()
+    }
+
+    /// The functions that are called by their own types.
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     /// What it imports and exports. The first time it takes as long as there are types to read.

@@ -18,6 +18,7 @@ use crate::error::{CallError, SendError};
 use crate::events::Events;
 use crate::message::{Answer, Delivery, Envelope};
 use crate::middleware::{Context, Outcome, Passage, Patience, Settled};
+use crate::typed::FunctionType;
 use crate::waits::Node;
 
 /// Who waits for an answer.
@@ -37,13 +38,26 @@ pub(crate) struct Until {
     pub(crate) deadline: Instant,
 }
 
+/// What is said to who is called: bytes, or the arguments of a function as a block.
+pub(crate) struct Said<'a> {
+    pub(crate) function: Option<&'a Arc<FunctionType>>,
+    pub(crate) body: Bytes,
+}
+
+impl From<Bytes> for Said<'_> {
+    fn from(body: Bytes) -> Self {
+        Self { function: None, body }
+    }
+}
+
 /// What is wanted of who is addressed.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
     /// That it has the message.
     Receipt,
     /// An answer.
-    Answer(Caller<'a>, Until),
+    /// Of the function, where it is no message of bytes.
+    Answer(Caller<'a>, Until, Option<&'a Arc<FunctionType>>),
 }
 
 impl Mesh {
@@ -65,10 +79,10 @@ impl Mesh {
         caller: Caller<'_>,
         to: &str,
         key: Option<&str>,
-        body: Bytes,
+        said: Said<'_>,
         until: Until,
     ) -> Answer {
-        self.pass(origin, Wanted::Answer(caller, until), to, key, body).await.answer
+        self.pass(origin, Wanted::Answer(caller, until, said.function), to, key, said.body).await.answer
     }
 
     /// Takes a message through the stack, as often as a layer wants it.
@@ -81,7 +95,7 @@ impl Mesh {
         key: Option<&str>,
         mut body: Bytes,
     ) -> Outcome {
-        if let Wanted::Answer(Caller::Host(_), _) = wanted {
+        if let Wanted::Answer(Caller::Host(_), ..) = wanted {
             // Who asks and asks need not wait for anything: others are to run now and then.
             consume_budget().await;
         }
@@ -90,7 +104,7 @@ impl Mesh {
             let resolved = self.resolve(to, key);
             let mut passage = {
                 let mut context = context(&origin, wanted.operation(), to, &resolved);
-                if let Wanted::Answer(_, until) = wanted {
+                if let Wanted::Answer(_, until, _) = wanted {
                     context.deadline = Some(until.deadline);
                     if retries == 0 {
                         context.came(until.now);
@@ -102,7 +116,7 @@ impl Mesh {
             let patience = || Patience {
                 who: wanted.node().or_else(|| self.waits.calling_layer()),
                 until: match wanted {
-                    Wanted::Answer(_, until) => until.deadline,
+                    Wanted::Answer(_, until, _) => until.deadline,
                     Wanted::Receipt => Instant::now() + self.reserve_timeout(),
                 },
             };
@@ -115,8 +129,9 @@ impl Mesh {
                         let target = moved.as_ref().unwrap_or(target);
                         let key = target.lane_key(split(to).1, key);
                         match wanted {
-                            Wanted::Answer(caller, until) => {
-                                self.ask(origin, caller, target, key, passing, until.deadline).await
+                            Wanted::Answer(caller, until, function) => {
+                                let said = Said { function, body: passing };
+                                self.ask(origin, caller, target, key, said, until.deadline).await
                             }
                             Wanted::Receipt => {
                                 let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
@@ -156,7 +171,7 @@ impl Mesh {
         caller: Caller<'_>,
         target: &Arc<Place>,
         key: Option<&str>,
-        body: Bytes,
+        said: Said<'_>,
         deadline: Instant,
     ) -> Answer {
         let who = match caller {
@@ -168,7 +183,8 @@ impl Mesh {
             None => None,
         };
         let (reply, mut waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
-        let envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), body);
+        let mut envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), said.body);
+        envelope.function = said.function.cloned();
         // Who calls sleeps until it is answered, so it may as well run who answers; unless somebody wants to know
         // that the message is in its mailbox.
         let stack = match caller {
@@ -232,6 +248,7 @@ impl Mesh {
             delivery,
             deadline,
             attempt: 0,
+            function: None,
             body,
             places: 0,
             _room: None,
@@ -250,8 +267,8 @@ impl Wanted<'_> {
     /// The turn that waits, where it is one.
     fn node(self) -> Option<Node> {
         match self {
-            Self::Answer(Caller::Turn(node), _) => Some(node),
-            Self::Answer(Caller::Host(_), _) | Self::Receipt => None,
+            Self::Answer(Caller::Turn(node), ..) => Some(node),
+            Self::Answer(Caller::Host(_), ..) | Self::Receipt => None,
         }
     }
 }

@@ -54,7 +54,7 @@ use crate::middleware::{Stack, Who};
 use crate::settings::MeshSettings;
 use crate::waits::Waits;
 
-pub(crate) use self::calls::{Caller, Until};
+pub(crate) use self::calls::{Caller, Said, Until};
 pub(crate) use self::held::{Outgoing, Waiter};
 
 /// A timer's load: who set it, and what it says.

@@ -19,7 +19,7 @@ use airssys_rt_shim::system::ShutdownReport;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::apply::Hosted;
+use crate::apply::{Hosted, InvokeError};
 use crate::error::{Fault, ReplayError, SendError};
 use crate::events::Subscription;
 use crate::message::{Answer, DeadLetter};
@@ -184,7 +184,58 @@ impl Runtime {
     ) -> impl Future<Output = Answer> {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
-        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body, until)
+        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body.into(), until)
+    }
+
+    /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
+    /// written in [WAVE](https://docs.rs/wasm-wave), the text of WIT's values, and so is the result; none where the
+    /// function has no result. Where several interfaces of the service have a function of that name, the interface
+    /// stands before it: `acme:shop/pricing#quote(...)`.
+    ///
+    /// A result that is an error is an answer as well. What the turn did is discarded then.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: the text is no call of a function there, or the call has no answer.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
+    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// // A component that exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
+    /// let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
+    /// let runtime = Runtime::builder().start(&Topology::parse(text, folder.path())?).await?;
+    /// let sum = runtime.invoke("sums", None, "add(2, 3)", Duration::from_secs(5)).await?;
+    /// assert_eq!(sum.as_deref(), Some("5"));
+    /// assert!(!runtime.takes_bytes("sums"));
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn invoke(
+        &self,
+        to: &str,
+        key: Option<&str>,
+        call: &str,
+        patience: Duration,
+    ) -> Result<Option<String>, InvokeError> {
+        self.hosted.invoke(to, key, call, patience).await
+    }
+
+    /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
+    /// alone: see [`Runtime::invoke`].
+    #[must_use]
+    pub fn takes_bytes(&self, service: &str) -> bool {
+        self.hosted.takes_bytes(service)
     }
 
     /// Publishes to all services that subscribe to the topic; where none does, nothing happens.

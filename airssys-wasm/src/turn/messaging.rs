@@ -43,7 +43,7 @@ impl Turn {
         let asked = now.checked_add(Duration::from_millis(timeout_ms)).unwrap_or(latest).min(latest);
         let deadline = self.deadline.map_or(asked, |served| served.min(asked));
         let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
-        identity.mesh.call(origin, caller, to, key, body, Until { now, deadline }).await
+        identity.mesh.call(origin, caller, to, key, body.into(), Until { now, deadline }).await
     }
 
     pub(super) fn publish(&mut self, topic: String, mut body: Bytes) -> Result<(), SendError> {

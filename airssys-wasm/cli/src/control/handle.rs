@@ -12,7 +12,7 @@ use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{ForgetError, Runtime, StopError, TreeNode};
+use airssys_wasm::{ForgetError, InvokeError, Runtime, StopError, TreeNode};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -106,6 +106,12 @@ async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answe
 async fn call(host: &Host, to: String, key: Option<String>, body: Body, timeout_ms: u64) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
     let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+    if !host.runtime.takes_bytes(&to) {
+        // Its functions are called by their own types, which text says.
+        let text = String::from_utf8_lossy(&body);
+        let result = host.runtime.invoke(&to, key.as_deref(), &text, patience).await?;
+        return tell(result.as_deref().map(|result| Body::of(result.as_bytes())));
+    }
     let answer = match key {
         None => host.runtime.call(&to, body, patience).await,
         Some(key) => host.runtime.call_with_key(&to, &key, body, patience).await,
@@ -421,6 +427,15 @@ impl From<SendError> for Refusal {
 impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
         Self::new(error.code(), error)
+    }
+}
+
+impl From<InvokeError> for Refusal {
+    fn from(error: InvokeError) -> Self {
+        match error {
+            InvokeError::Call(error) => error.into(),
+            other => Self::new(other.code(), &other),
+        }
     }
 }
 

@@ -1,0 +1,66 @@
+//! Calls of functions by their own types, from outside of the mesh.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::hosted::Hosted;
+use crate::address::split;
+use crate::engine::{self, NoCall, Template};
+use crate::error::{CallError, NotFound, SendError};
+use crate::hint::Coded;
+use crate::router::{Caller, Origin, Said, Until};
+
+/// Why a call of a function has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// What was written is no call of a function of the service. Nothing was sent.
+    #[error(transparent)]
+    NoCall(#[from] NoCall),
+    /// The call was made.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Coded for InvokeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoCall(_) => "no-call",
+            Self::Call(error) => error.code(),
+        }
+    }
+}
+
+impl Hosted {
+    /// Whether a service takes messages of bytes; one that is not there does, and whoever sends is told.
+    pub(crate) fn takes_bytes(&self, service: &str) -> bool {
+        self.template(service).is_none_or(|template| template.takes_bytes())
+    }
+
+    /// Calls a function that is written in WAVE; its result in WAVE, where it has one.
+    pub(crate) async fn invoke(
+        &self,
+        to: &str,
+        key: Option<&str>,
+        call: &str,
+        patience: Duration,
+    ) -> Result<Option<String>, InvokeError> {
+        let now = Instant::now();
+        let Some(template) = self.template(to) else {
+            let unknown = SendError::NoSuchService { address: to.to_owned(), why: NotFound::Unknown };
+            return Err(CallError::NotSent(unknown).into());
+        };
+        let (function, arguments) = template.functions().read_call(call)?;
+        let until = Until { now, deadline: now + patience };
+        let (caller, mesh) = (Caller::Host(None), &self.actual.mesh);
+        let said = Said { function: Some(&function), body: arguments };
+        let answer = mesh.call(Origin::HOST, caller, to, key, said, until).await?;
+        Ok(engine::result_text(&function, answer.as_deref()))
+    }
+
+    fn template(&self, to: &str) -> Option<Arc<Template>> {
+        self.actual.releases.template(split(to).0)
+    }
+}

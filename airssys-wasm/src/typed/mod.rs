@@ -1,0 +1,174 @@
+//! The types of values and functions, by their structure, as the component model has them: what a typed message is
+//! made by, and read by.
+//!
+//! A value crosses as a **block**: the canonical ABI's own layout, with each place of a string or a list counted from
+//! the begin of the block instead of from that of a memory. So a block can be kept, measured and sent as any other body
+//! is, and its types say how to read it; none of them stands in it. `engine/block.rs` makes blocks and reads them.
+
+mod layout;
+
+use std::fmt;
+
+pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
+
+/// The type of a value. Two that are equal are the same type, whatever they are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ValueType {
+    Bool,
+    S8,
+    U8,
+    S16,
+    U16,
+    S32,
+    U32,
+    S64,
+    U64,
+    F32,
+    F64,
+    Char,
+    String,
+    /// Any number of one type.
+    List(Box<Laid>),
+    /// Its fields, in order.
+    Record(Vec<(Box<str>, Laid)>),
+    /// What it is made of, in order.
+    Tuple(Vec<Laid>),
+    /// Its cases, in order, and what each of them carries.
+    Variant(Vec<(Box<str>, Option<Laid>)>),
+    /// Its cases, in order.
+    Enum(Vec<Box<str>>),
+    /// Its flags, the lowest bit first.
+    Flags(Vec<Box<str>>),
+    /// One, or none.
+    Option(Box<Laid>),
+    /// What it carries where all is well, and where it is not.
+    Result(Option<Box<Laid>>, Option<Box<Laid>>),
+}
+
+/// A type, and how a value of it lies in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Laid {
+    pub(crate) ty: ValueType,
+    pub(crate) layout: Layout,
+}
+
+/// A function that a component exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionType {
+    /// The interface that it stands in, with its version; none where the component exports it by itself.
+    pub(crate) interface: Option<Box<str>>,
+    /// Its name there.
+    pub(crate) name: Box<str>,
+    /// Its parameters, as the fields of a record.
+    pub(crate) params: Laid,
+    /// What it returns, where it returns something.
+    pub(crate) result: Option<Laid>,
+}
+
+impl From<ValueType> for Laid {
+    fn from(ty: ValueType) -> Self {
+        let layout = Layout::of(&ty);
+        Self { ty, layout }
+    }
+}
+
+impl FunctionType {
+    /// Its parameters with their types.
+    pub(crate) fn params(&self) -> &[(Box<str>, Laid)] {
+        match &self.params.ty {
+            ValueType::Record(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// Whether a block made for the one is what the other one reads, and the answer as well: they have the same name
+    /// and the same types. The versions of their interfaces may differ.
+    pub(crate) fn takes_calls_of(&self, other: &Self) -> bool {
+        let bare = |of: &Self| of.interface.as_deref().map(|name| name.split('@').next().unwrap_or(name).to_owned());
+        (&self.name, &self.params, &self.result) == (&other.name, &other.params, &other.result)
+            && bare(self) == bare(other)
+    }
+
+    /// `interface#name`, or the name alone.
+    pub(crate) fn path(&self) -> String {
+        match &self.interface {
+            Some(interface) => format!("{interface}#{}", self.name),
+            None => self.name.to_string(),
+        }
+    }
+}
+
+/// As it is written in WIT.
+impl fmt::Display for FunctionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: func(", self.name)?;
+        separated(f, self.params(), |f, (name, laid)| write!(f, "{name}: {laid}"))?;
+        f.write_str(")")?;
+        self.result.as_ref().map_or(Ok(()), |result| write!(f, " -> {result}"))
+    }
+}
+
+impl fmt::Display for Laid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let braced = |f: &mut fmt::Formatter<'_>, what: &str, names: &[Box<str>]| {
+            write!(f, "{what} {{ ")?;
+            separated(f, names, |f, name| f.write_str(name))?;
+            f.write_str(" }")
+        };
+        match &self.ty {
+            ValueType::Bool => f.write_str("bool"),
+            ValueType::S8 => f.write_str("s8"),
+            ValueType::U8 => f.write_str("u8"),
+            ValueType::S16 => f.write_str("s16"),
+            ValueType::U16 => f.write_str("u16"),
+            ValueType::S32 => f.write_str("s32"),
+            ValueType::U32 => f.write_str("u32"),
+            ValueType::S64 => f.write_str("s64"),
+            ValueType::U64 => f.write_str("u64"),
+            ValueType::F32 => f.write_str("f32"),
+            ValueType::F64 => f.write_str("f64"),
+            ValueType::Char => f.write_str("char"),
+            ValueType::String => f.write_str("string"),
+            ValueType::List(of) => write!(f, "list<{of}>"),
+            ValueType::Option(of) => write!(f, "option<{of}>"),
+            ValueType::Record(fields) => {
+                f.write_str("record { ")?;
+                separated(f, fields, |f, (name, laid)| write!(f, "{name}: {laid}"))?;
+                f.write_str(" }")
+            }
+            ValueType::Tuple(types) => {
+                f.write_str("tuple<")?;
+                separated(f, types, |f, laid| write!(f, "{laid}"))?;
+                f.write_str(">")
+            }
+            ValueType::Variant(cases) => {
+                f.write_str("variant { ")?;
+                separated(f, cases, |f, (name, carries)| match carries {
+                    Some(laid) => write!(f, "{name}({laid})"),
+                    None => f.write_str(name),
+                })?;
+                f.write_str(" }")
+            }
+            ValueType::Enum(names) => braced(f, "enum", names),
+            ValueType::Flags(names) => braced(f, "flags", names),
+            ValueType::Result(None, None) => f.write_str("result"),
+            ValueType::Result(Some(ok), None) => write!(f, "result<{ok}>"),
+            ValueType::Result(None, Some(error)) => write!(f, "result<_, {error}>"),
+            ValueType::Result(Some(ok), Some(error)) => write!(f, "result<{ok}, {error}>"),
+        }
+    }
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    all: &[T],
+    mut each: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (at, one) in all.iter().enumerate() {
+        if at > 0 {
+            f.write_str(", ")?;
+        }
+        each(f, one)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! A component that exports functions of its own is a service: no SDK, no handler. A call of one is a message as any
+//! other is, and its values come back as they went.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use airssys_tests::{Mesh, PATIENCE};
+use airssys_wasm::InvokeError;
+use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Coded;
+use airssys_wasm::message::DeadReason;
+
+const SHOP: &str = "name = \"m\"\n[[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n";
+
+async fn invoke(mesh: &Mesh, call: &str) -> Result<Option<String>, InvokeError> {
+    mesh.runtime.invoke("pricing", None, call, PATIENCE).await
+}
+
+async fn result(mesh: &Mesh, call: &str) -> String {
+    invoke(mesh, call).await.unwrap_or_else(|error| panic!("{call}: {error}")).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn functions_of_a_component_that_never_heard_of_us_are_called() {
+    let mesh = Mesh::start(SHOP).await;
+    let order = "{sku: \"book\", qty: 2, extras: {gift, insured}, note: some(\"für dich\")}";
+    assert_eq!(
+        result(&mesh, &format!("quote({order})")).await,
+        "ok({cents: 3250, currency: eur, lines: [(\"book\", 2500), (\"für dich\", 300), (\"insurance\", 450)]})"
+    );
+    // A result that is an error is an answer.
+    assert_eq!(result(&mesh, "quote({sku: \"car\", qty: 1, extras: {}})").await, "err(unknown-sku(\"car\"))");
+    assert_eq!(result(&mesh, "quote({sku: \"pen\", qty: 101, extras: {}})").await, "err(too-many(101))");
+    assert_eq!(invoke(&mesh, "ping()").await, Ok(None));
+    assert_eq!(mesh.status("pricing").handled, 4);
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_went() {
+    let mesh = Mesh::start(SHOP).await;
+    for values in [
+        "true, -128, 65535, -2147483648, 18446744073709551615, 0.5, -1.5, '€', [0, 255], [none, some(\"a\")], ok(\"\"), (1, -9223372036854775808, \"z\")",
+        "false, 127, 0, 0, 0, inf, nan, '\\u{10ffff}', [], [], err(7), (0, 0, \"\")",
+    ] {
+        assert_eq!(result(&mesh, &format!("mirror({values})")).await, format!("({values})"));
+    }
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
+    let mesh = Mesh::start(SHOP).await;
+    let no = async |call: &str| invoke(&mesh, call).await.unwrap_err().to_string();
+    assert_eq!(
+        no("price(1)").await,
+        "there is no function `price`; it exports ping, crash, acme:shop/pricing@1.0.0#quote, acme:shop/pricing@1.0.0#mirror"
+    );
+    for (call, place) in [("quote({sku: 1})", "at character 13: "), ("acme:shop/pricing#quote(", "at character 25: ")] {
+        let said = no(call).await;
+        assert!(said.starts_with(place), "{call}: {said}");
+    }
+    assert_eq!((mesh.status("pricing").handled, mesh.status("pricing").faulted), (0, 0));
+    // Neither is a message of bytes.
+    let refused = mesh.runtime.call("pricing", "hello", PATIENCE).await.unwrap_err();
+    assert!(refused.to_string().contains("acme:shop/pricing@1.0.0#quote"), "{refused}");
+    mesh.runtime.send("pricing", "hello").await.unwrap();
+    mesh.until("the message is a dead letter", |mesh| !mesh.dead().is_empty()).await;
+    assert!(matches!(&mesh.runtime.dead_letters().1[0].reason, DeadReason::Fault(_)));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_trap_in_a_function_is_a_crash_as_any_other() {
+    let mesh = Mesh::start(SHOP).await;
+    match invoke(&mesh, "crash(\"on purpose\")").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "trap"),
+        other => panic!("{other:?}"),
+    }
+    mesh.until("it serves again", |mesh| mesh.status("pricing").started == 2).await;
+    assert_eq!(invoke(&mesh, "ping()").await, Ok(None));
+    mesh.stop().await;
+}
