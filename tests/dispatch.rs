@@ -11,7 +11,7 @@ use airssys_wasm::capability::Operation;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
-use airssys_wasm::middleware::{Context, Layer, Recovery, Verdict};
+use airssys_wasm::middleware::{Context, ErrorVerdict, Layer, Verdict};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ struct Told {
     target: &'static str,
     notes: Notes,
     before: fn(Operation, &mut Vec<u8>) -> Option<Verdict>,
-    on_error: fn(&CallError) -> Recovery,
+    on_error: fn(&CallError) -> ErrorVerdict,
 }
 
 impl Told {
@@ -59,9 +59,9 @@ impl Layer for Told {
         }
     }
 
-    fn on_error(&self, context: &Context<'_>, error: &CallError) -> Recovery {
+    fn on_error(&self, context: &Context<'_>, error: &CallError) -> ErrorVerdict {
         if context.target != self.target {
-            return Recovery::Continue;
+            return ErrorVerdict::Continue;
         }
         self.note(context, &format!("on {}", error.code()));
         (self.on_error)(error)
@@ -69,7 +69,7 @@ impl Layer for Told {
 }
 
 fn layer(notes: &Notes, name: &'static str, priority: i32, target: &'static str) -> Told {
-    Told { name, priority, target, notes: Arc::clone(notes), before: |_, _| None, on_error: |_| Recovery::Continue }
+    Told { name, priority, target, notes: Arc::clone(notes), before: |_, _| None, on_error: |_| ErrorVerdict::Continue }
 }
 
 async fn mesh(layers: impl IntoIterator<Item = Told>) -> Mesh {
@@ -147,11 +147,11 @@ async fn what_a_layer_says_before_is_obeyed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_layer_says_of_an_error_is_obeyed() {
     for (recovery, outcome, crashes) in [
-        ((|_| Recovery::Continue) as fn(&CallError) -> Recovery, "crashed", 1),
-        (|_| Recovery::Replace(CallError::Timeout), "timeout", 1),
-        (|_| Recovery::Stop, "crashed", 1),
-        (|_| Recovery::Suppress, "", 1),
-        (|_| Recovery::Retry, "crashed", 4),
+        ((|_| ErrorVerdict::Continue) as fn(&CallError) -> ErrorVerdict, "crashed", 1),
+        (|_| ErrorVerdict::Replace(CallError::Timeout), "timeout", 1),
+        (|_| ErrorVerdict::Stop, "crashed", 1),
+        (|_| ErrorVerdict::Suppress, "", 1),
+        (|_| ErrorVerdict::Retry, "crashed", 4),
     ] {
         let notes = Notes::default();
         let inner = Told { on_error: recovery, ..layer(&notes, "inner", 10, "goal") };
@@ -164,7 +164,7 @@ async fn what_a_layer_says_of_an_error_is_obeyed() {
         assert_eq!(mesh.status("goal").crashed, crashes, "{outcome}");
         let asked_outer = take(&notes).iter().filter(|note| note.starts_with("outer on ")).count();
         let expected = match recovery(&CallError::Timeout) {
-            Recovery::Stop | Recovery::Suppress => 0,
+            ErrorVerdict::Stop | ErrorVerdict::Suppress => 0,
             _ => 1,
         };
         assert_eq!(asked_outer, expected, "{outcome}");
@@ -179,9 +179,10 @@ async fn a_denial_is_never_retried_and_nothing_comes_of_suppressing_it() {
         Operation::Send => Command::Send { to: "asker".into(), key: None, body: Command::Count.value() },
         _ => Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 5_000 },
     };
-    for (on_error, name) in
-        [((|_| Recovery::Retry) as fn(&CallError) -> Recovery, Some("denied")), (|_| Recovery::Suppress, None)]
-    {
+    for (on_error, name) in [
+        ((|_| ErrorVerdict::Retry) as fn(&CallError) -> ErrorVerdict, Some("denied")),
+        (|_| ErrorVerdict::Suppress, None),
+    ] {
         let notes = Notes::default();
         // Above the check, so that they see its denials.
         let above = |name, target| Told { on_error, ..layer(&notes, name, 2_000, target) };

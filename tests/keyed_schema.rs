@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, quick};
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::deploy::{
-    Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, Stored, Strategy,
+    Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, StateFate, Strategy,
 };
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
@@ -154,7 +154,7 @@ async fn the_plan_says_so_and_what_cannot_be_kept_is_refused() {
     let mesh = start(WAKEFUL, "healthy").await;
     let mut options = quick();
     let plan = mesh.runtime.plan("counter", release(&mesh, "two", "healthy", 1), options.clone()).await.unwrap();
-    assert_eq!((plan.state_schema.state, plan.refusals.len()), (Stored::MigratedByKey, 0));
+    assert_eq!((plan.state_schema.state, plan.refusals.len()), (StateFate::MigratedByKey, 0));
     for (strategy, instead) in
         [(Strategy::Canary(Canary::default()), "rolling"), (Strategy::Shadow(Shadow::default()), "in-place")]
     {

@@ -20,7 +20,7 @@ use airssys_wasm::deploy::DeployOptions;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
-use airssys_wasm::middleware::{Context, Later, Layer, Recovery, Verdict, Who};
+use airssys_wasm::middleware::{Context, ErrorVerdict, Later, Layer, Verdict, Who};
 use airssys_wasm::registry::Release;
 use bytes::Bytes;
 use prober_protocol::{Command, FaultKind, Trap};
@@ -122,13 +122,13 @@ impl Layer for Fickle {
         }
     }
 
-    fn on_error(&self, _: &Context<'_>, _: &CallError) -> Recovery {
+    fn on_error(&self, _: &Context<'_>, _: &CallError) -> ErrorVerdict {
         match self.0.fetch_add(1, Ordering::Relaxed) % 9 {
-            2 => Recovery::Retry,
-            4 => Recovery::Suppress,
-            6 => Recovery::Stop,
-            8 => Recovery::Replace(CallError::NotSent(SendError::Stopped { service: "fickle".into() })),
-            _ => Recovery::Continue,
+            2 => ErrorVerdict::Retry,
+            4 => ErrorVerdict::Suppress,
+            6 => ErrorVerdict::Stop,
+            8 => ErrorVerdict::Replace(CallError::NotSent(SendError::Stopped { service: "fickle".into() })),
+            _ => ErrorVerdict::Continue,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter, told};
 use airssys_wasm::deploy::{
-    Canary, DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Shadow, Strategy, Waits,
+    Canary, DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Shadow, Strategy, TooFewTurns,
 };
 use airssys_wasm::engine::{Obstacle, TemplateError};
 use airssys_wasm::error::{Crash, Stage};
@@ -509,7 +509,7 @@ async fn what_becomes_of_a_step_that_nobody_uses_is_a_policy() {
         let release = deploying.release("two", "healthy");
         let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
         if no_traffic == NoTraffic::Hold {
-            let waits = Waits { samples: 50, no_traffic, held: true };
+            let waits = TooFewTurns { samples: 50, no_traffic, held: true };
             let holds = |progress: &Progress| match progress {
                 Progress::Baking { step: 1, waits: told, .. } | Progress::Rehearsing { waits: told, .. } => {
                     *told == Some(waits)

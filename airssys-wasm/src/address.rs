@@ -94,7 +94,7 @@ impl Address {
     /// # Errors
     ///
     /// [`AddressError::Key`].
-    pub fn with_key(&self, key: &str) -> Result<Self, AddressError> {
+    pub(crate) fn with_key(&self, key: &str) -> Result<Self, AddressError> {
         if is_key(key) {
             Ok(Self { text: format!("{}/{key}", self.service()).into(), service: self.service })
         } else {

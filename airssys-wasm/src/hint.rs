@@ -145,9 +145,9 @@ impl fmt::Display for Act {
 /// ```
 /// use airssys_wasm::hint::{Act, Hint};
 ///
-/// let hint = Hint::from("give it a newer version, or ").act(Act::AllowDowngrade);
-/// assert_eq!(hint.to_string(), "give it a newer version, or allow a downgrade");
-/// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "give it a newer version, or say `--old`");
+/// let hint = Hint::from(Act::AllowDowngrade);
+/// assert_eq!(hint.to_string(), "allow a downgrade");
+/// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "say `--old`");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -188,13 +188,13 @@ impl Hint {
 
     /// The hint, where there is one.
     #[must_use]
-    pub fn some(self) -> Option<Self> {
+    pub(crate) fn some(self) -> Option<Self> {
         if self.is_empty() { None } else { Some(self) }
     }
 
     /// Both, one after the other.
     #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         if !self.is_empty() && !other.is_empty() {
             self.0.push(Part::Words("; ".to_owned()));
         }
@@ -204,14 +204,14 @@ impl Hint {
 
     /// The same, and then this.
     #[must_use]
-    pub fn act(mut self, act: Act) -> Self {
+    pub(crate) fn act(mut self, act: Act) -> Self {
         self.0.push(Part::Act(act));
         self
     }
 
     /// The same, and then these words.
     #[must_use]
-    pub fn words(mut self, words: impl Into<String>) -> Self {
+    pub(crate) fn words(mut self, words: impl Into<String>) -> Self {
         self.0.push(Part::Words(words.into()));
         self
     }

@@ -38,18 +38,6 @@ pub enum ChangeMode {
 }
 
 impl ChangeMode {
-    /// Its name, as in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::InPlace => "in-place",
-            Self::Deployment => "deployment",
-            Self::Restart => "restart",
-            Self::StartOrStop => "start-or-stop",
-            Self::NotRunning => "not-running",
-        }
-    }
-
     /// As the tables of the book say it.
     fn told(self) -> &'static str {
         match self {

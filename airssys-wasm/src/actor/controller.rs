@@ -30,7 +30,7 @@ use crate::error::Crash;
 use crate::message::{DeadReason, DownReason};
 use crate::router::Mesh;
 use crate::router::place::{Ask, Place};
-use crate::router::service::{Asked, Service};
+use crate::router::service::{Asks, Service};
 use crate::router::sleep::Sleeper;
 use crate::settings::Multiplicity;
 
@@ -48,12 +48,12 @@ pub(crate) struct Controller {
     standing: watch::Receiver<Standing>,
     /// How the actors come and go.
     rules: watch::Receiver<Coming>,
-    asked: Asked,
-    waits: Waits,
+    asked: Asks,
+    waits: Pending,
 }
 
 /// Those who wait, those who may have to leave, and what is heard of them.
-struct Waits {
+struct Pending {
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
     /// Those who are to start.
     waiting: VecDeque<Arc<Place>>,
@@ -65,7 +65,7 @@ struct Waits {
     wakings: u64,
 }
 
-impl Default for Waits {
+impl Default for Pending {
     fn default() -> Self {
         Self {
             news: mpsc::unbounded_channel(),
@@ -128,7 +128,7 @@ async fn tick(sweep: &mut Option<Interval>) {
 pub(super) fn supervisor(
     spec: &ServiceSpec,
     rules: Coming,
-    asked: Asked,
+    asked: Asks,
     (mesh, engines, service): (&Arc<Mesh>, &Arc<Engines>, &Arc<Service>),
 ) -> (ChildSpec, Controller, Tuning) {
     let (told, heard) = watch::channel(rules);
@@ -146,7 +146,7 @@ pub(super) fn supervisor(
         supervisor,
         rules: heard,
         asked,
-        waits: Waits::default(),
+        waits: Pending::default(),
     };
     let child = ChildSpec::supervisor(spec.address.as_str(), Arc::clone(&start) as Arc<dyn StartChild>);
     let child = match spec.multiplicity {

@@ -15,14 +15,14 @@ use super::before::Before;
 use super::decide::Event;
 use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
-use super::swap::{Held, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped, tell};
+use super::swap::{HeldInstance, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped, tell};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault, Stage};
 use crate::middleware::Metrics;
 use crate::state::{NO_MESSAGE, State};
 
 /// What served before, and why nothing of its memory was handed over where it was to.
-type Left = (Option<Box<Held>>, Option<Crash>);
+type Left = (Option<Box<HeldInstance>>, Option<Crash>);
 
 impl ComponentActor {
     /// Lets what is offered to the place take over, where it still is.
@@ -122,7 +122,7 @@ impl ComponentActor {
         };
         let watch = self.live.took_over(Arc::clone(next), probation, saved);
         let old = self.serve_watched(next, instance, watch);
-        let old = old.map(|instance| Box::new(Held { instance, commits }));
+        let old = old.map(|instance| Box::new(HeldInstance { instance, commits }));
         Metrics::count(&self.identity.service.metrics.started);
         Ok((old, without_memory))
     }
@@ -172,13 +172,13 @@ impl ComponentActor {
         next: Arc<Serving>,
         saved: Before,
         discard: bool,
-        held: Option<Box<Held>>,
+        held: Option<Box<HeldInstance>>,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
         // It goes back also where nothing can be handed over.
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.states.commits();
-        let old = self.instance.take().map(|instance| Box::new(Held { instance, commits }));
+        let old = self.instance.take().map(|instance| Box::new(HeldInstance { instance, commits }));
         self.live.happens(Event::GoesBack { next: Arc::clone(&next), saved, discard });
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => {

@@ -46,7 +46,7 @@ pub use shadow::{Divergence, Rehearsed};
 pub(crate) use spec::ServiceSpec;
 pub(crate) use start::{Prepared, start};
 pub use swap::MemoryHandover;
-pub(crate) use swap::{End, Held, NotSwapped, Ordered, Swap, SwapKind, Swapped};
+pub(crate) use swap::{End, HeldInstance, NotSwapped, Ordered, Swap, SwapKind, Swapped};
 pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 

@@ -102,7 +102,7 @@ pub(crate) enum SwapKind {
         /// Put back in any case.
         discard: bool,
         /// What served before, where it was kept.
-        held: Option<Box<Held>>,
+        held: Option<Box<HeldInstance>>,
     },
     /// To the release that is there, which begins anew on a state that nobody has written to. The instance that serves
     /// is dropped without a good-bye.
@@ -115,7 +115,7 @@ pub(crate) enum SwapKind {
 }
 
 /// An instance that served, with what its service had committed then: it knows of nothing that came after.
-pub(crate) struct Held {
+pub(crate) struct HeldInstance {
     pub(super) instance: Instance,
     pub(super) commits: u64,
 }
@@ -138,7 +138,7 @@ impl From<Crash> for NotSwapped {
 /// A switch that happened.
 pub(crate) struct Swapped {
     /// What served before. Dropped by who asked, not by the actor, which has messages waiting.
-    pub(crate) old: Option<Box<Held>>,
+    pub(crate) old: Option<Box<HeldInstance>>,
     /// For how long the actor took no message over it.
     pub(crate) pause: Duration,
     /// How many messages were in its mailbox then.

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::check::{check_found, check_trust};
 use super::error::RuntimeError;
-use crate::engine::{Asked, Engines, Lane, Template, TemplateError};
+use crate::engine::{Demands, Engines, Lane, Template, TemplateError};
 use crate::limits::InstanceLimits;
 use crate::registry::Hold;
 use crate::topology::{ServiceNode, Topology};
@@ -67,7 +67,7 @@ pub(super) async fn compile<T: Send + 'static>(
     let compiler = engines.compiler().clone();
     let make = move |engines: &Engines, service: &ServiceNode, found| {
         let (manifest, limits) = (&service.release.manifest, &service.limits);
-        let asked = Asked { lane: manifest.lane, limits, requests: &manifest.requests };
+        let asked = Demands { lane: manifest.lane, limits, requests: &manifest.requests };
         Template::make(engines, service.release.binary(), found, asked, soon).map(then)
     };
     // What is compiled already takes no longer than its files are read.
@@ -75,7 +75,7 @@ pub(super) async fn compile<T: Send + 'static>(
         let release = &service.release;
         let expected = release.expected().map(|digest| digest.to_string());
         let manifest = &release.manifest;
-        let asked = Asked { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
+        let asked = Demands { lane: manifest.lane, limits: &service.limits, requests: &manifest.requests };
         let found = Template::find(&engines, release.binary(), expected.as_deref(), asked)?;
         Ok(if found.is_compiled() {
             Ok(make(&engines, &service, found)?)

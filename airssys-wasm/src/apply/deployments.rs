@@ -11,7 +11,7 @@ use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
 use crate::capability::{Operation, Policy};
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Gate, Page, Plan, Progress, Records, Restore, SetId, Stored,
+    self, DeployError, DeployOptions, Deployment, Gate, Page, Plan, Progress, Records, Restore, SetId, StateFate,
     Strategy, Unfit,
 };
 use crate::engine::{Engines, Tier};
@@ -30,8 +30,8 @@ pub(super) fn compare(
     let policy = next.node.terms().policy;
     let reaches_out = policy.has_sockets() || policy.files().next().is_some();
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
-    if plan.state_schema.state == Stored::Migrated && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
-        plan.state_schema.state = Stored::MigratedByKey;
+    if plan.state_schema.state == StateFate::Migrated && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
+        plan.state_schema.state = StateFate::MigratedByKey;
     }
     if let Err(Unfit { why, instead }) = options.strategy.fits(live.node.multiplicity, migrates, reaches_out) {
         let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };

@@ -37,7 +37,7 @@ pub enum Fate {
 
 /// A key whose value is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct ChangedKey {
     /// The key as in the reference of the topology, such as `mailbox.capacity`. `actors` stands for `instances`,
     /// `partitioned` and `keyed`, `children` for the order of a supervisor's children.
     pub key: String,
@@ -61,7 +61,7 @@ pub struct Difference {
     /// How all of it is brought about: the most that one of its settings takes.
     pub way: ChangeMode,
     /// The keys that differ, where it changed.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<ChangedKey>,
     /// What goes with it, for people.
     pub notes: Vec<String>,
 }
@@ -184,7 +184,7 @@ fn simple(subject: Subject, name: &str, fate: Fate, notes: Vec<String>) -> Diffe
 }
 
 /// None where no setting differs.
-fn changed(subject: Subject, name: &str, settings: Vec<Setting>) -> Option<Difference> {
+fn changed(subject: Subject, name: &str, settings: Vec<ChangedKey>) -> Option<Difference> {
     let way = settings.iter().map(|setting| setting.way).max()?;
     let notes = match (subject, way) {
         (Subject::Service, ChangeMode::Restart) => {
@@ -202,12 +202,12 @@ fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
     let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| ChangeMode::InPlace);
     if from.name != to.name {
         let (from, to) = (from.name.clone(), to.name.clone());
-        settings.push(Setting { key: "name".to_owned(), from, to, way: ChangeMode::NotRunning });
+        settings.push(ChangedKey { key: "name".to_owned(), from, to, way: ChangeMode::NotRunning });
     }
     changed(Subject::Mesh, &to.name, settings)
 }
 
-fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Setting> {
+fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<ChangedKey> {
     // What differs is not written anywhere: a path that cannot be is as good as another.
     let told = |node: &ServiceNode| {
         let mut table = write::service(node).unwrap_or_default();
@@ -232,16 +232,16 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Set
     }
     let mut settings = compared(&before, &after, way);
     if actors.0 != actors.1 {
-        settings.push(Setting { key: "actors".to_owned(), from: actors.0, to: actors.1, way: ChangeMode::Restart });
+        settings.push(ChangedKey { key: "actors".to_owned(), from: actors.0, to: actors.1, way: ChangeMode::Restart });
     }
     if from.keeping != to.keeping && !settings.iter().any(|setting| setting.key == "state") {
         let told = |node: &ServiceNode| if node.keeping == Keeping::Durable { "durable" } else { "memory" }.to_owned();
-        settings.push(Setting { key: "state".to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart });
+        settings.push(ChangedKey { key: "state".to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart });
     }
     if other_release && !settings.iter().any(|setting| setting.key == "release") {
         let named = to.named.display().to_string();
         let changed = format!("{named}, which is another one now");
-        settings.push(Setting { key: "release".to_owned(), from: named, to: changed, way: ChangeMode::Deployment });
+        settings.push(ChangedKey { key: "release".to_owned(), from: named, to: changed, way: ChangeMode::Deployment });
     }
     settings
 }
@@ -268,13 +268,13 @@ fn way(key: &str) -> ChangeMode {
     keys.iter().find(|known| known.key == key).and_then(|known| known.way).unwrap_or(ChangeMode::InPlace)
 }
 
-fn moved(key: &str, from: &[&str], to: &[&str]) -> Option<Setting> {
+fn moved(key: &str, from: &[&str], to: &[&str]) -> Option<ChangedKey> {
     let told = |above: &[&str]| if above.is_empty() { "the root".to_owned() } else { above.join("/") };
-    (from != to).then(|| Setting { key: key.to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart })
+    (from != to).then(|| ChangedKey { key: key.to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart })
 }
 
 /// Children that are in both and stand in another order.
-fn order(from: &[Node], to: &[Node]) -> Option<Setting> {
+fn order(from: &[Node], to: &[Node]) -> Option<ChangedKey> {
     let names = |nodes: &[Node]| -> Vec<String> { nodes.iter().map(|node| node.name().to_owned()).collect() };
     let (from, to) = (names(from), names(to));
     let both: BTreeSet<&String> = from.iter().filter(|name| to.contains(name)).collect();
@@ -282,11 +282,11 @@ fn order(from: &[Node], to: &[Node]) -> Option<Setting> {
         names.iter().filter(|name| both.contains(name)).map(String::as_str).collect::<Vec<_>>().join(", ")
     };
     let (from, to) = (told(&from), told(&to));
-    (from != to).then(|| Setting { key: "children".to_owned(), from, to, way: ChangeMode::InPlace })
+    (from != to).then(|| ChangedKey { key: "children".to_owned(), from, to, way: ChangeMode::InPlace })
 }
 
 /// The keys whose values differ, in order.
-fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> ChangeMode) -> Vec<Setting> {
+fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> ChangeMode) -> Vec<ChangedKey> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     flatten("", from, &mut before);
     flatten("", to, &mut after);
@@ -295,7 +295,7 @@ fn compared(from: &Table, to: &Table, way: impl Fn(&str) -> ChangeMode) -> Vec<S
     let told =
         |values: &BTreeMap<String, String>, key: &String| values.get(key).cloned().unwrap_or_else(|| "none".to_owned());
     differ
-        .map(|key| Setting { key: key.clone(), from: told(&before, key), to: told(&after, key), way: way(key) })
+        .map(|key| ChangedKey { key: key.clone(), from: told(&before, key), to: told(&after, key), way: way(key) })
         .collect()
 }
 

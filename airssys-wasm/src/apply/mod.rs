@@ -38,7 +38,7 @@ mod tree;
 mod verify;
 
 pub use crate::schema::ChangeMode;
-pub use difference::{Difference, Fate, Setting, Subject};
+pub use difference::{ChangedKey, Difference, Fate, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;
 pub use in_force::{InForce, forget, forget_record, in_force, needed, put_in_force};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::difference::{Difference, Setting, Subject, differences};
+use super::difference::{ChangedKey, Difference, Subject, differences};
 use crate::deploy::{DeployError, PlanRefusal, Ungranted, ungranted};
 use crate::error::Crash;
 use crate::hint::Act;
@@ -64,7 +64,7 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
     let refused =
         differences.iter().flat_map(|found| &found.settings).filter(|setting| setting.way == ChangeMode::NotRunning);
     refused
-        .map(|Setting { key, from, to, .. }| PlanRefusal {
+        .map(|ChangedKey { key, from, to, .. }| PlanRefusal {
             code: "other-mesh".to_owned(),
             message: format!("the {key} of the mesh is {from}, and cannot become {to}"),
             hint: Some(Act::OtherFolder.into()),

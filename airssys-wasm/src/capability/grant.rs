@@ -32,35 +32,35 @@ pub(crate) struct FileGrant {
     /// and its size.
     pub(crate) max_bytes: u64,
     /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
-    pub(crate) held: Held,
+    pub(crate) held: FolderHandle,
 }
 
 impl FileGrant {
     /// A folder that is not opened yet, with the default bound.
     #[must_use]
     pub(crate) fn new(host: impl Into<PathBuf>, access: Access) -> Self {
-        Self { host: host.into(), access, max_bytes: FOLDER_BYTES, held: Held::default() }
+        Self { host: host.into(), access, max_bytes: FOLDER_BYTES, held: FolderHandle::default() }
     }
 }
 
 /// A handle of a folder. From its opening on it is that folder, whatever is at its path.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Held(pub(crate) Option<Arc<Folder>>);
+pub(crate) struct FolderHandle(pub(crate) Option<Arc<Folder>>);
 
-impl Held {
+impl FolderHandle {
     /// A path that leads to the folder and to no other, for as long as it is held; none where it was never opened.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         self.0.as_ref().map(|folder| format!("/proc/self/fd/{}", folder.handle.as_raw_fd()).into())
     }
 }
 
-impl PartialEq for Held {
+impl PartialEq for FolderHandle {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Held {}
+impl Eq for FolderHandle {}
 
 /// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address
 /// that is connected to.

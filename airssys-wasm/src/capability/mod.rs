@@ -12,7 +12,7 @@ pub(crate) mod spelling;
 
 pub(crate) use baseline::{Baseline, Clocks, Randomness};
 pub use grant::Requests;
-pub(crate) use grant::{Access, FileGrant, Grants, Held, SocketAddress};
+pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants, SocketAddress};
 pub(crate) use pattern::{Pattern, PatternError};
 pub use policy::Policy;
 

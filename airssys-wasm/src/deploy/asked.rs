@@ -15,7 +15,7 @@ pub struct Capability {
 
 /// A capability that is newly asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct CapabilityRequest {
     /// Which.
     #[serde(flatten)]
     pub capability: Capability,
@@ -36,10 +36,10 @@ pub enum Granted {
 }
 
 /// All that is asked for, as it is written, and how much of it is granted.
-pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<Asked> {
+pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityRequest> {
     let mut all = Vec::new();
     let mut ask = |kind: &str, target: String, granted| {
-        all.push(Asked { capability: Capability { kind: kind.to_owned(), target }, granted });
+        all.push(CapabilityRequest { capability: Capability { kind: kind.to_owned(), target }, granted });
     };
     for (operation, wanted, given) in [
         (Operation::Send, &requests.send, &grants.send),

@@ -63,8 +63,7 @@ impl Deployment {
     }
 
     /// What it is a deployment of.
-    #[must_use]
-    pub fn service(&self) -> &str {
+    pub(crate) fn service(&self) -> &str {
         &self.service
     }
 

@@ -12,7 +12,7 @@ use super::health::{Health, Rounds, Told};
 use super::order::Order;
 use super::running::Running;
 use super::seen::Seen;
-use super::{Compared, Progress, Setback, Strategy, Waits};
+use super::{Compared, Progress, Setback, Strategy, TooFewTurns};
 use crate::actor::{Counts, Watch};
 
 /// How often each actor is asked for its health over a probation, and the time between two of those at least and at
@@ -204,7 +204,7 @@ impl Running<'_> {
             _ if over => gate.last_word(old, new),
             _ => Verdict::Unknown,
         };
-        let waits = (verdict == Verdict::Unknown && time_is_over).then(|| Waits {
+        let waits = (verdict == Verdict::Unknown && time_is_over).then(|| TooFewTurns {
             samples: gate.samples,
             no_traffic: gate.no_traffic,
             held: over && gate.no_traffic == NoTraffic::Hold,

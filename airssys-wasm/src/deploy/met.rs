@@ -23,47 +23,46 @@ pub struct LeftOut {
     /// The actors that do not run: members that ended for good, and those whose group waits for another one before they
     /// are started. What is started there starts with the new release.
     pub passed_over: Vec<String>,
-    /// The actors that were to get the memory of the release before, and did not.
-    pub without_memory: Option<WithoutMemory>,
-    /// The keys and children that start neither with the new release nor with the one before. They stay as they are,
-    /// and start with the new one next.
-    pub sick: Option<Sick>,
+    /// The actors that were to get the memory of the release before, and did not; and what happened when it was to be
+    /// handed over.
+    pub without_memory: Option<Affected>,
+    /// The keys and children that start neither with the new release nor with the one before; and why not with the new
+    /// one. They stay as they are, and start with the new one next.
+    pub sick: Option<Affected>,
     /// The actors whose turn was cut off, since it was not over at the handover deadline.
-    pub cut_off: Option<CutOff>,
+    pub cut_off: Option<Affected>,
 }
 
-/// Actors that start with neither release.
+/// Actors that the same happened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sick {
+pub struct Affected {
     /// How many.
     pub actors: usize,
     /// The first of them.
     pub first: String,
-    /// Why it does not start with the new one.
-    pub crash: Crash,
+    /// Why, where a release crashed there.
+    pub crash: Option<Crash>,
 }
 
-/// Actors whose turn was cut off for the release that took over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CutOff {
-    /// How many.
-    pub actors: usize,
-    /// The first of them.
-    pub first: String,
-}
+impl Affected {
+    /// One more of them.
+    fn count(all: &mut Option<Self>, actor: &str, crash: Option<&Crash>) {
+        let first = || Self { actors: 0, first: actor.to_owned(), crash: crash.cloned() };
+        all.get_or_insert_with(first).actors += 1;
+    }
 
-/// Actors whose new release began without the memory of the one before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WithoutMemory {
-    /// How many.
-    pub actors: usize,
-    /// The first of them.
-    pub first: String,
-    /// What happened there when the memory was to be handed over.
-    pub crash: Crash,
+    /// How they are called in a note.
+    fn names(&self) -> String {
+        match self.actors {
+            1 => self.first.clone(),
+            actors => format!("{} and {} more", self.first, actors - 1),
+        }
+    }
+
+    fn why(&self) -> String {
+        self.crash.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
 }
 
 impl LeftOut {
@@ -76,24 +75,18 @@ impl LeftOut {
                 self.passed_over.join(", ")
             )
         });
-        let without_memory = self.without_memory.as_ref().map(|WithoutMemory { actors, first, crash }| {
-            let others = and_more(*actors);
-            format!("{first}{others} took over without the memory of the release before: {crash}")
+        let without_memory = self.without_memory.as_ref().map(|affected| {
+            format!("{} took over without the memory of the release before: {}", affected.names(), affected.why())
         });
-        let cut_off = self.cut_off.as_ref().map(|CutOff { actors, first }| {
-            let others = and_more(*actors);
-            format!("cut off the turn of {first}{others}, which was not over at the handover deadline")
+        let cut_off = self.cut_off.as_ref().map(|affected| {
+            format!("cut off the turn of {}, which was not over at the handover deadline", affected.names())
         });
-        let sick = self.sick.as_ref().map(|Sick { actors, first, crash }| {
-            let others = and_more(*actors);
-            format!("{first}{others} did not start, and does not with the release before either: {crash}; it starts with the new release next")
+        let sick = self.sick.as_ref().map(|affected| {
+            let (names, why) = (affected.names(), affected.why());
+            format!("{names} did not start, and does not with the release before either: {why}; it starts with the new release next")
         });
         passed_over.into_iter().chain(sick).chain(without_memory).chain(cut_off).collect()
     }
-}
-
-fn and_more(actors: usize) -> String {
-    if actors == 1 { String::new() } else { format!(" and {} more", actors - 1) }
 }
 
 impl Met {
@@ -110,22 +103,13 @@ impl Met {
         let swapped = match taken {
             Taken::Switched(swapped) => swapped,
             Taken::PassedOver => return self.lock_left_out().passed_over.push(actor.to_owned()),
-            Taken::Sick(crash) => {
-                let mut left_out = self.lock_left_out();
-                let first = || Sick { actors: 0, first: actor.to_owned(), crash: crash.clone() };
-                left_out.sick.get_or_insert_with(first).actors += 1;
-                return;
-            }
+            Taken::Sick(crash) => return Affected::count(&mut self.lock_left_out().sick, actor, Some(crash)),
         };
         if let Some(crash) = &swapped.without_memory {
-            let mut left_out = self.lock_left_out();
-            let first = || WithoutMemory { actors: 0, first: actor.to_owned(), crash: crash.clone() };
-            left_out.without_memory.get_or_insert_with(first).actors += 1;
+            Affected::count(&mut self.lock_left_out().without_memory, actor, Some(crash));
         }
         if swapped.cut_off {
-            let mut left_out = self.lock_left_out();
-            let first = || CutOff { actors: 0, first: actor.to_owned() };
-            left_out.cut_off.get_or_insert_with(first).actors += 1;
+            Affected::count(&mut self.lock_left_out().cut_off, actor, None);
         }
         let pause_ns = u64::try_from(swapped.pause.as_nanos()).unwrap_or(u64::MAX);
         self.pause_ns.fetch_max(pause_ns, Ordering::Relaxed);

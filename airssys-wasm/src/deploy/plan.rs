@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Asked, Capability, asked};
-use super::settings::{Setting, differences};
+use super::asked::{Capability, CapabilityRequest, asked};
+use super::settings::{ChangedSetting, differences};
 use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
 use crate::engine::interface::{Items, Structure, track};
@@ -43,18 +43,18 @@ pub struct Plan {
     /// What it offers.
     pub exports: Changes,
     /// The capabilities that it asks for and the live one does not.
-    pub requests_added: Vec<Asked>,
+    pub requests_added: Vec<CapabilityRequest>,
     /// All that it asks for and is not granted, whether the live one asks for it or not; none where all of it is.
     #[serde(default)]
     pub ungranted: Option<Ungranted>,
     /// Those that it does not ask for any more.
     pub requests_removed: Vec<Capability>,
     /// Limits, lane and engine class that differ.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<ChangedSetting>,
     /// The schema of its state.
     pub state_schema: Schemas,
     /// What becomes of the guest's memory.
-    pub memory: Memory,
+    pub memory: MemoryFate,
     /// The services that may send to it or call it now: requested, and granted. Only they can notice that it changes.
     pub reached_by: Vec<Reach>,
     /// Whether it is the very release that is live.
@@ -83,20 +83,12 @@ pub struct Changes {
     /// Gone.
     pub removed: Vec<String>,
     /// There still, and not the same.
-    pub changed: Vec<Change>,
-}
-
-impl Changes {
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
-    }
+    pub changed: Vec<ChangedItem>,
 }
 
 /// Something that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct ChangedItem {
     /// Which.
     pub item: String,
     /// The first difference, and the way to it.
@@ -113,13 +105,13 @@ pub struct Schemas {
     /// Of the new one.
     pub to: u32,
     /// What becomes of what is stored.
-    pub state: Stored,
+    pub state: StateFate,
 }
 
 /// What becomes of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stored {
+pub enum StateFate {
     /// It stays as it is: both have the same schema.
     Kept,
     /// The new release's `migrate` brings it over.
@@ -143,7 +135,7 @@ pub struct Reach {
 /// What becomes of what the guest has in its memory beside its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Memory {
+pub enum MemoryFate {
     /// The live release's `snapshot` goes to the new one's `restore`.
     HandedOver,
     /// It is gone: one of the two does not export `upgrade`.
@@ -220,7 +212,8 @@ pub(crate) fn plan(
     }
     let asked_before = asked(&from.manifest.requests, grants);
     let asks = asked(&to.manifest.requests, grants);
-    let is_in = |all: &[Asked], one: &Asked| all.iter().any(|other| other.capability == one.capability);
+    let is_in =
+        |all: &[CapabilityRequest], one: &CapabilityRequest| all.iter().any(|other| other.capability == one.capability);
     let requests_removed =
         asked_before.iter().filter(|one| !is_in(&asks, one)).map(|one| one.capability.clone()).collect();
     let plan = Plan {
@@ -237,15 +230,15 @@ pub(crate) fn plan(
             from: schemas.0,
             to: schemas.1,
             state: match to.hands_over() {
-                _ if schemas.0 == schemas.1 => Stored::Kept,
-                true => Stored::Migrated,
-                false => Stored::Unreadable,
+                _ if schemas.0 == schemas.1 => StateFate::Kept,
+                true => StateFate::Migrated,
+                false => StateFate::Unreadable,
             },
         },
         memory: match from.manifest.memory {
-            _ if from.hands_over() && to.hands_over() => Memory::HandedOver,
-            registry::Memory::Cache => Memory::Cache,
-            _ => Memory::StartsAnew,
+            _ if from.hands_over() && to.hands_over() => MemoryFate::HandedOver,
+            registry::Memory::Cache => MemoryFate::Cache,
+            _ => MemoryFate::StartsAnew,
         },
         reached_by: Vec::new(),
         no_op,
@@ -309,7 +302,7 @@ fn compare(from: &Items, to: &Items) -> Changes {
                 if name != interface {
                     let (_, version) = name.split_once('@').unwrap_or_default();
                     let difference = format!("has the version {version}");
-                    changes.changed.push(Change { item: interface.to_owned(), difference, retyped: false });
+                    changes.changed.push(ChangedItem { item: interface.to_owned(), difference, retyped: false });
                 }
                 compare_items((interface, items), (name, now), &mut changes);
             }
@@ -334,7 +327,7 @@ fn compare_items((interface, had): (&str, &Named<'_>), (new, has): (&str, &Named
     for (name, before) in had {
         match has.get(name) {
             None => changes.removed.push(label(interface, name)),
-            Some(now) => changes.changed.extend(before.difference(now).map(|difference| Change {
+            Some(now) => changes.changed.extend(before.difference(now).map(|difference| ChangedItem {
                 item: label(interface, name),
                 difference,
                 retyped: true,

@@ -24,7 +24,7 @@ pub enum Progress {
         /// How the two releases do, when it was looked at.
         compared: Option<Compared>,
         /// That its time is over, and what it waits for.
-        waits: Option<Waits>,
+        waits: Option<TooFewTurns>,
     },
     /// Some actors, or a share of the keys, serve with it, and are looked at before more do.
     Baking {
@@ -41,7 +41,7 @@ pub enum Progress {
         /// How the two releases do in this step, where they are compared.
         compared: Option<Compared>,
         /// That its time is over, and what it waits for.
-        waits: Option<Waits>,
+        waits: Option<TooFewTurns>,
     },
     /// All actors serve with it, on probation.
     Probation,
@@ -107,7 +107,7 @@ impl Progress {
 
 /// A step whose time is over, and which has seen too few turns to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waits {
+pub struct TooFewTurns {
     /// For how many turns of each release it waits.
     pub samples: u64,
     /// What becomes of it where they do not come.

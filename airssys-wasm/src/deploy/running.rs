@@ -11,7 +11,7 @@ use super::met::Met;
 use super::order::{Order, Posts};
 use super::report::Report;
 use super::switch::Failed;
-use crate::actor::{Control, Held, Post, Prepared, Rehearsal, Serving, Waking, Watch};
+use crate::actor::{Control, HeldInstance, Post, Prepared, Rehearsal, Serving, Waking, Watch};
 use crate::error::Crash;
 
 pub(super) struct Running<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Running<'a> {
     /// An instance for the first actor, or why there is none.
     pub(super) first: Option<Result<Prepared, Crash>>,
     /// What served before, where it is kept until the probation is over.
-    pub(super) held: Vec<Option<Box<Held>>>,
+    pub(super) held: Vec<Option<Box<HeldInstance>>>,
     pub(super) setback: Option<Setback>,
     /// Who is told that it is off probation, where it is one of a set, and what says what becomes of it then.
     pub(super) joined: Option<Joined>,

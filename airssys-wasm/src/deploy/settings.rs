@@ -9,7 +9,7 @@ use crate::schema::{Schema, size_text};
 
 /// A setting that would become another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct ChangedSetting {
     /// Which: a key of `limits`, `lane`, or `engine class`, the size of the slots that its instances live in.
     pub name: String,
     /// What it is.
@@ -19,10 +19,10 @@ pub struct Setting {
 }
 
 /// Those that differ. The limits are those of each release as the operator has changed them.
-pub(super) fn differences(from: (Lane, &Limits), to: (Lane, &Limits)) -> Vec<Setting> {
+pub(super) fn differences(from: (Lane, &Limits), to: (Lane, &Limits)) -> Vec<ChangedSetting> {
     let pairs = told(from.0, from.1).into_iter().zip(told(to.0, to.1));
     let differ = pairs.filter(|((_, from), (_, to))| from != to);
-    differ.map(|((name, from), (_, to))| Setting { name, from, to }).collect()
+    differ.map(|((name, from), (_, to))| ChangedSetting { name, from, to }).collect()
 }
 
 /// The limits as one writes them, and what else there is.

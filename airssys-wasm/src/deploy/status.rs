@@ -20,7 +20,7 @@ pub struct Differing {
 
 /// Actors that began without the memory of the release before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
+pub struct WithoutMemory {
     /// How many.
     pub actors: usize,
     /// One of them.
@@ -57,7 +57,7 @@ pub struct Status {
     pub passed_over: Vec<String>,
     /// Those that began without the memory of the release before.
     #[serde(default)]
-    pub without_memory: Option<Lost>,
+    pub without_memory: Option<WithoutMemory>,
     /// The two above in words.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -102,10 +102,10 @@ impl Deployment {
             }),
             notes: left_out.notes(),
             passed_over: left_out.passed_over,
-            without_memory: left_out.without_memory.map(|lost| Lost {
+            without_memory: left_out.without_memory.map(|lost| WithoutMemory {
                 actors: lost.actors,
                 first: lost.first,
-                why: lost.crash.to_string(),
+                why: lost.crash.map(|crash| crash.to_string()).unwrap_or_default(),
             }),
             pause_us: self.pause().as_secs_f64() * 1e6,
             waited: self.waited(),

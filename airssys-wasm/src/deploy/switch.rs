@@ -14,8 +14,8 @@ use super::order::{Order, Posts, Restore};
 use super::taken::Taken;
 use super::{Setback, Strategy};
 use crate::actor::{
-    Before, End, Held, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap, SwapKind,
-    Swapped, start,
+    Before, End, HeldInstance, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap,
+    SwapKind, Swapped, start,
 };
 use crate::error::Crash;
 use crate::router::place::Place;
@@ -205,7 +205,7 @@ impl Order {
     }
 
     /// At once where it runs, and otherwise when it starts again.
-    pub(super) async fn revert_one(&self, post: &Post, before: &Arc<Serving>, mut held: Option<Box<Held>>) {
+    pub(super) async fn revert_one(&self, post: &Post, before: &Arc<Serving>, mut held: Option<Box<HeldInstance>>) {
         let until = Instant::now() + self.options.handover_deadline;
         let saved = post.live.saved_on_trial();
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::asked::{Asked, Granted, asked};
+use super::asked::{CapabilityRequest, Granted, asked};
 use crate::capability::{FileGrant, Grants, Requests};
 use crate::topology::{ServiceNode, write};
 
@@ -16,7 +16,7 @@ pub struct Ungranted {
     /// The name and version of the release that asks.
     pub release: String,
     /// What it asks for.
-    pub requests: Vec<Asked>,
+    pub requests: Vec<CapabilityRequest>,
     /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER` and
     /// `VALUE` are for the operator to say.
     pub line: String,
@@ -38,8 +38,9 @@ impl std::fmt::Display for Ungranted {
 /// needs no grant.
 pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
     let (manifest, itself) = (&node.release.manifest, node.address.as_str());
-    let free =
-        |one: &Asked| one.capability.target == itself && ["send", "call"].contains(&one.capability.kind.as_str());
+    let free = |one: &CapabilityRequest| {
+        one.capability.target == itself && ["send", "call"].contains(&one.capability.kind.as_str())
+    };
     let mut requests = asked(&manifest.requests, &node.grants);
     requests.retain(|one| one.granted != Granted::All && !free(one));
     if requests.is_empty() {

@@ -6,7 +6,7 @@ use crate::limits::Limits;
 
 /// What a release asks of its host before it runs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct Demands<'a> {
     pub(crate) lane: Lane,
     pub(crate) limits: &'a Limits,
     pub(crate) requests: &'a Requests,

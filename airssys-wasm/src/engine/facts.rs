@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::anatomy::Anatomy;
-use super::asked::Asked;
+use super::asked::Demands;
 use super::beyond::beyond;
 use super::exports::{self, Exported};
 use super::needs::Needs;
@@ -44,7 +44,7 @@ impl Facts {
 
     /// Whether nothing is in the way that can be told without the binary. Where something is, [`super::Inspection`]
     /// says all of it.
-    pub(super) fn allow(&self, Asked { lane, limits, .. }: Asked<'_>) -> bool {
+    pub(super) fn allow(&self, Demands { lane, limits, .. }: Demands<'_>) -> bool {
         beyond(&self.needs, limits, lane).is_empty() && exports::wrong(&self.exported, &self.anatomy.exports).is_empty()
     }
 }

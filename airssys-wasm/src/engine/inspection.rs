@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use super::anatomy::Anatomy;
-use super::asked::Asked;
+use super::asked::Demands;
 use super::beyond::{beyond, out_of_range};
 use super::binary::check_component;
 use super::error::TemplateError;
@@ -44,7 +44,7 @@ impl Inspection {
     /// # Errors
     ///
     /// It is no component, or a damaged one.
-    pub(crate) fn of(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
+    pub(crate) fn of(bytes: &[u8], path: &Path, asked: Demands<'_>) -> Result<Self, TemplateError> {
         check_component(bytes, path)?;
         if let Some(inspection) = Self::of_too_large(bytes) {
             return Ok(inspection);
@@ -66,7 +66,7 @@ impl Inspection {
     }
 
     /// Looks at a component that is compiled already: the bodies of its functions were validated then.
-    pub(super) fn of_compiled(bytes: &[u8], path: &Path, asked: Asked<'_>) -> Result<Self, TemplateError> {
+    pub(super) fn of_compiled(bytes: &[u8], path: &Path, asked: Demands<'_>) -> Result<Self, TemplateError> {
         if let Some(inspection) = Self::of_too_large(bytes) {
             return Ok(inspection);
         }
@@ -80,7 +80,7 @@ impl Inspection {
         Some(Self { anatomy: Anatomy::default(), needs: None, obstacles, exported: Vec::new() })
     }
 
-    fn of_valid(bytes: &[u8], path: &Path, asked: Asked<'_>, types: &Types) -> Result<Self, TemplateError> {
+    fn of_valid(bytes: &[u8], path: &Path, asked: Demands<'_>, types: &Types) -> Result<Self, TemplateError> {
         let anatomy = Anatomy::of(bytes, path)?;
         let (needs, mut obstacles) = match Needs::of(bytes) {
             Ok((needs, misfits)) => {
@@ -118,7 +118,7 @@ fn invalid(path: &Path, detail: impl ToString) -> TemplateError {
 }
 
 /// The imports that are not there.
-fn missing(bytes: &[u8], Asked { lane, requests, .. }: Asked<'_>) -> wasmtime::Result<Vec<Obstacle>> {
+fn missing(bytes: &[u8], Demands { lane, requests, .. }: Demands<'_>) -> wasmtime::Result<Vec<Obstacle>> {
     static HOST: OnceLock<(Engine, Linkers)> = OnceLock::new();
     let (engine, linkers) = match HOST.get() {
         Some(host) => host,

@@ -36,7 +36,7 @@ mod template;
 mod time;
 mod wasi;
 
-pub(crate) use asked::Asked;
+pub(crate) use asked::Demands;
 pub(crate) use binary::{check_component, read_component};
 pub(crate) use class::{Engines, EnginesSettings, PoolShape, slot};
 pub use class::{Tier, plain_engine};

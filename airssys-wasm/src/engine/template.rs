@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-use super::asked::Asked;
+use super::asked::Demands;
 use super::beyond::out_of_range;
 use super::binary::read_component;
 use super::cache::CachedCode;
@@ -65,7 +65,7 @@ impl Template {
         engines: &Engines,
         path: &Path,
         expected: Option<&str>,
-        asked: Asked<'_>,
+        asked: Demands<'_>,
     ) -> Result<Found, TemplateError> {
         let bytes = read_component(path)?;
         let digest = hex::encode(&Sha256::digest(&bytes));
@@ -105,7 +105,7 @@ impl Template {
         engines: &Engines,
         path: &Path,
         Found { bytes, digest, engine, kept, facts }: Found,
-        Asked { lane, limits, requests }: Asked<'_>,
+        Demands { lane, limits, requests }: Demands<'_>,
         soon: bool,
     ) -> Result<Self, TemplateError> {
         let baseline = match &kept {

@@ -89,7 +89,7 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A message that comes to the stack now.
     #[must_use]
-    pub fn new(who: Who<'a>, operation: Operation, target: &'a str) -> Self {
+    pub(crate) fn new(who: Who<'a>, operation: Operation, target: &'a str) -> Self {
         Self {
             who,
             operation,
@@ -116,7 +116,7 @@ impl<'a> Context<'a> {
     }
 
     /// When it came to the stack. The clock is read at the first question.
-    pub fn when(&mut self) -> Instant {
+    pub(crate) fn when(&mut self) -> Instant {
         *self.when.get_or_insert_with(Instant::now)
     }
 
@@ -157,7 +157,7 @@ pub enum Verdict {
 
 /// What a layer says of an error.
 #[derive(Debug)]
-pub enum Recovery {
+pub enum ErrorVerdict {
     /// The next layer may say something.
     Continue,
     /// This error instead; the next layer is asked about it.
@@ -228,8 +228,8 @@ pub trait Layer: Send + Sync + 'static {
     fn after(&self, _context: &Context<'_>, _outcome: &Answer) {}
 
     /// When the outcome is an error, before it is final.
-    fn on_error(&self, _context: &Context<'_>, _error: &CallError) -> Recovery {
-        Recovery::Continue
+    fn on_error(&self, _context: &Context<'_>, _error: &CallError) -> ErrorVerdict {
+        ErrorVerdict::Continue
     }
 }
 

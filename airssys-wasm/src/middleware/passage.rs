@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Context, Later, Metrics, Recovery, Stack, Verdict, Who};
+use super::{Context, ErrorVerdict, Later, Metrics, Stack, Verdict, Who};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError, SupervisionError};
@@ -213,18 +213,18 @@ impl<'a> Passage<'a> {
         for layer in entered.iter().rev() {
             let Err(error) = &outcome else { break };
             match layer.on_error(&self.context, error) {
-                Recovery::Continue => {}
-                Recovery::Replace(error) => {
+                ErrorVerdict::Continue => {}
+                ErrorVerdict::Replace(error) => {
                     self.by = Some(layer.name());
                     outcome = Err(error);
                 }
-                Recovery::Suppress => outcome = Ok(None),
-                Recovery::Retry if retries < MAX_RETRIES && !is_denial(error) => {
+                ErrorVerdict::Suppress => outcome = Ok(None),
+                ErrorVerdict::Retry if retries < MAX_RETRIES && !is_denial(error) => {
                     again = true;
                     break;
                 }
-                Recovery::Retry => {}
-                Recovery::Stop => break,
+                ErrorVerdict::Retry => {}
+                ErrorVerdict::Stop => break,
             }
         }
         for layer in entered.iter().rev() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{Context, Later, Layer, Passage, Recovery, Settled, Stack, Verdict, Who};
+use super::{Context, ErrorVerdict, Later, Layer, Passage, Settled, Stack, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
@@ -20,7 +20,7 @@ struct Told {
     priority: i32,
     log: Log,
     before: fn(&mut Context<'_>, &mut Bytes) -> Verdict,
-    on_error: fn(&CallError) -> Recovery,
+    on_error: fn(&CallError) -> ErrorVerdict,
 }
 
 impl Layer for Told {
@@ -42,14 +42,20 @@ impl Layer for Told {
         self.log.lock().unwrap().push(format!("{} after {outcome}", self.name));
     }
 
-    fn on_error(&self, _: &Context<'_>, error: &CallError) -> Recovery {
+    fn on_error(&self, _: &Context<'_>, error: &CallError) -> ErrorVerdict {
         self.log.lock().unwrap().push(format!("{} on {}", self.name, error.code()));
         (self.on_error)(error)
     }
 }
 
 fn layer(log: &Log, name: &'static str, priority: i32) -> Told {
-    Told { name, priority, log: Arc::clone(log), before: |_, _| Verdict::Continue, on_error: |_| Recovery::Continue }
+    Told {
+        name,
+        priority,
+        log: Arc::clone(log),
+        before: |_, _| Verdict::Continue,
+        on_error: |_| ErrorVerdict::Continue,
+    }
 }
 
 /// Sends through `outer` and `inner`, the mailbox answering `outcome`.
@@ -90,10 +96,10 @@ fn a_layer_that_handles_or_rejects_keeps_the_inner_ones_out() {
 fn every_answer_to_an_error_is_obeyed() {
     let failed: Answer = Err(CallError::Timeout);
     for (recovery, outcome, asked_outer) in [
-        ((|_| Recovery::Continue) as fn(&CallError) -> Recovery, failed.clone(), Some("outer on timeout")),
-        (|_| Recovery::Replace(CallError::Deadlock), Err(CallError::Deadlock), Some("outer on deadlock")),
-        (|_| Recovery::Suppress, Ok(None), None),
-        (|_| Recovery::Stop, failed.clone(), None),
+        ((|_| ErrorVerdict::Continue) as fn(&CallError) -> ErrorVerdict, failed.clone(), Some("outer on timeout")),
+        (|_| ErrorVerdict::Replace(CallError::Deadlock), Err(CallError::Deadlock), Some("outer on deadlock")),
+        (|_| ErrorVerdict::Suppress, Ok(None), None),
+        (|_| ErrorVerdict::Stop, failed.clone(), None),
     ] {
         let log = Log::default();
         let inner = Told { on_error: recovery, ..layer(&log, "inner", 1) };
@@ -106,14 +112,14 @@ fn every_answer_to_an_error_is_obeyed() {
 #[test]
 fn a_retry_is_bounded_and_a_denial_never_retried() {
     let log = Log::default();
-    let inner = Told { on_error: |_| Recovery::Retry, ..layer(&log, "inner", 1) };
+    let inner = Told { on_error: |_| ErrorVerdict::Retry, ..layer(&log, "inner", 1) };
     assert_eq!(pass(layer(&log, "outer", 9), inner, &Err(CallError::Timeout)), Err(CallError::Timeout));
     assert_eq!(log.lock().unwrap().iter().filter(|line| *line == "inner before").count(), 4);
 
     let denied = Policy::default().denial("a", Operation::Send, "b");
     let denied: Answer = Err(CallError::NotSent(SendError::Denied(Box::new(denied))));
     let log = Log::default();
-    let inner = Told { on_error: |_| Recovery::Retry, ..layer(&log, "inner", 1) };
+    let inner = Told { on_error: |_| ErrorVerdict::Retry, ..layer(&log, "inner", 1) };
     assert_eq!(pass(layer(&log, "outer", 9), inner, &denied), denied);
     assert_eq!(log.lock().unwrap().iter().filter(|line| *line == "inner before").count(), 1);
 }
@@ -180,7 +186,7 @@ fn a_layer_is_named_by_what_it_turns_away_or_replaces() {
     };
     let rejects = Told { before: |_, _| Verdict::Reject(CallError::Timeout), ..layer(&log, "inner", 1) };
     assert_eq!(sent(layer(&log, "outer", 9), rejects, Ok(None)), "inner rejected it: no answer within the deadline");
-    let replaces = Told { on_error: |_| Recovery::Replace(CallError::Timeout), ..layer(&log, "outer", 9) };
+    let replaces = Told { on_error: |_| ErrorVerdict::Replace(CallError::Timeout), ..layer(&log, "outer", 9) };
     let full = || Err(SendError::Overloaded { what: "it".to_owned() }.into());
     assert_eq!(sent(replaces, layer(&log, "inner", 1), full()), "outer rejected it: no answer within the deadline");
     assert_eq!(sent(layer(&log, "outer", 9), layer(&log, "inner", 1), full()), "it is full", "no layer's");

@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::capability::{Access, Requests, spelling};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source, parse_all};
-use crate::engine::{Asked, Inspection, Lane, TemplateError};
+use crate::engine::{Demands, Inspection, Lane, TemplateError};
 use crate::limits::{Limits, WrittenLimits};
 use crate::schema::{Number, Schema};
 
@@ -224,7 +224,7 @@ impl Manifest {
     pub(super) fn inspect(&self, component: &[u8], path: &Path) -> Result<Inspection, TemplateError> {
         let mut limits = Limits::default();
         self.limits.apply(&mut limits);
-        Inspection::of(component, path, Asked { lane: self.lane, limits: &limits, requests: &self.requests })
+        Inspection::of(component, path, Demands { lane: self.lane, limits: &limits, requests: &self.requests })
     }
 
     /// Whether it says which version it is: a binary without a description has 0.0.0, which is neither older nor newer

@@ -216,7 +216,7 @@ impl Store {
     /// # Errors
     ///
     /// It cannot be read.
-    pub fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
+    pub(crate) fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
         let Listing { releases, mut damaged } = self.releases()?;
         for record in releases {
             match self.get(&record.name, &record.version) {
@@ -233,7 +233,7 @@ impl Store {
     /// # Errors
     ///
     /// It is damaged, or of a newer format.
-    pub fn record(&self, release: &Reference) -> Result<Option<Record>, StoreError> {
+    pub(crate) fn record(&self, release: &Reference) -> Result<Option<Record>, StoreError> {
         let Some(path) = self.record_path(release) else { return Ok(None) };
         match fs::read(&path) {
             Ok(bytes) => Record::of_bytes(&bytes, release, &path).map(Some),

@@ -33,12 +33,12 @@ const SIZE: Size<Box<Envelope>> = Size {
 
 /// How many bytes there are of something, and may be.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ByteBound {
     bytes: Arc<AtomicUsize>,
     most: AtomicUsize,
 }
 
-impl Held {
+impl ByteBound {
     pub(crate) fn new(most: usize) -> Self {
         Self { bytes: Arc::default(), most: AtomicUsize::new(most) }
     }
@@ -61,7 +61,7 @@ pub(crate) struct Common {
     /// The largest message it takes, in bytes: of its terms the one that senders look at.
     pub(crate) message_bytes: AtomicU64,
     /// What the messages of all its mailboxes have together, where it has several.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<ByteBound>,
     /// What it counts.
     pub(crate) metrics: Arc<Metrics>,
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::child::NoChild;
 use super::directory::{Directory, Lanes};
-use super::inbox::{Common, Held};
+use super::inbox::{ByteBound, Common};
 use super::on_demand::OnDemand;
 use super::place::{Ask, Maker, Misaddressed, Place};
 use super::sleep::Wakes;
@@ -42,14 +42,14 @@ pub(crate) struct Service {
 }
 
 /// What the controller of a service is asked for whose actors come and go.
-pub(crate) enum Asked {
+pub(crate) enum Asks {
     /// Whom to wake.
     Wakes(mpsc::UnboundedReceiver<Address>),
     /// Whom to start, to stop and to tell.
     Children(mpsc::UnboundedReceiver<Ask>),
 }
 
-impl Asked {
+impl Asks {
     /// The next thing; none when the service is gone. Nothing is lost where this is dropped.
     pub(crate) async fn next(&mut self, directory: &Directory) -> Option<Ask> {
         match self {
@@ -127,13 +127,13 @@ pub(crate) struct ServiceShape<'a> {
 
 impl Service {
     /// A service with its mailboxes, and what its controller is asked for, where its actors come and go.
-    pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Option<Asked>) {
+    pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Option<Asks>) {
         let ServiceShape { address, multiplicity, shape, limits, durable } = of;
         let has_several = !matches!(multiplicity, Multiplicity::One | Multiplicity::Stateless { .. });
         let metrics = Arc::<Metrics>::default();
         let common = Arc::new(Common {
             message_bytes: limits.message_bytes.into(),
-            held: has_several.then(|| Held::new(shape.all_bytes)),
+            held: has_several.then(|| ByteBound::new(shape.all_bytes)),
             metrics: Arc::clone(&metrics),
         });
         let together = Together::new(address.clone(), limits.all_state_bytes);
@@ -155,13 +155,13 @@ impl Service {
             }
             Multiplicity::Keyed(rules) => {
                 let (controller, wakes) = Wakes::new();
-                asked = Some(Asked::Wakes(wakes));
+                asked = Some(Asks::Wakes(wakes));
                 let on_demand = OnDemand::new(maker, rules.max_keys, durable.cloned(), controller);
                 Directory::OnDemand(Box::new(on_demand))
             }
             Multiplicity::Spawned(rules) => {
                 let (spawned, asks) = Spawned::new(maker, rules.max_children);
-                asked = Some(Asked::Children(asks));
+                asked = Some(Asks::Children(asks));
                 Directory::Spawned(Box::new(spawned))
             }
         };

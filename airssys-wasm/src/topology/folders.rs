@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, readlinkat
 use rustix::io::Errno;
 
 use super::tree::{ServiceNode, Topology};
-use crate::capability::{Access, Held};
+use crate::capability::{Access, FolderHandle};
 use crate::hint::{Hint, Hinted};
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
@@ -157,7 +157,7 @@ pub(crate) fn hold<'a>(
     held: impl IntoIterator<Item = &'a Arc<ServiceNode>>,
     guarded: &[Guarded],
 ) -> Result<Vec<FolderNote>, FolderError> {
-    let mut folders: HashMap<GrantedFolder, Held> = HashMap::new();
+    let mut folders: HashMap<GrantedFolder, FolderHandle> = HashMap::new();
     for node in held {
         for (granted, _, held) in grants(node).filter(|(_, _, held)| held.0.is_some()) {
             folders.insert(granted, held.clone());
@@ -252,7 +252,7 @@ fn nearest(path: &Path) -> Option<(ResolvedPath, bool)> {
     whole.ancestors().find_map(|path| Some((walk(path, &HashMap::new()).ok()?, path == whole)))
 }
 
-fn grants(node: &ServiceNode) -> impl Iterator<Item = (GrantedFolder, Access, &Held)> {
+fn grants(node: &ServiceNode) -> impl Iterator<Item = (GrantedFolder, Access, &FolderHandle)> {
     node.grants.files.iter().map(|(guest, file)| {
         let granted =
             GrantedFolder { service: node.address.to_string(), guest: guest.clone(), host: file.host.clone() };
@@ -263,7 +263,7 @@ fn grants(node: &ServiceNode) -> impl Iterator<Item = (GrantedFolder, Access, &H
 fn open(
     all: &[(GrantedFolder, Access)],
     guarded: &[Guarded],
-    folders: &mut HashMap<GrantedFolder, Held>,
+    folders: &mut HashMap<GrantedFolder, FolderHandle>,
 ) -> Result<Vec<FolderNote>, FolderError> {
     let cannot = |granted: &GrantedFolder, errno: Errno| FolderError::Open {
         granted: granted.to_string(),
@@ -291,8 +291,8 @@ fn open(
             Ok(resolved) => resolved,
             // It was opened when that was its path.
             Err(_) if folders.contains_key(granted) => continue,
-            Err(Lost::Errno(errno)) => return Err(cannot(granted, errno)),
-            Err(Lost::Diverted { by, through }) => {
+            Err(Unreached::Errno(errno)) => return Err(cannot(granted, errno)),
+            Err(Unreached::Diverted { by, through }) => {
                 let writable = writable.get(&through).unwrap_or(granted).to_string();
                 return Err(FolderError::Diverted { granted: granted.to_string(), by, writable });
             }
@@ -321,18 +321,18 @@ fn open(
         }
         let mut steps = resolved.steps;
         let folder = steps.pop().map(|step| Arc::new(Folder::new(step.folder, step.id)));
-        folders.entry(granted.clone()).or_insert(Held(folder));
+        folders.entry(granted.clone()).or_insert(FolderHandle(folder));
     }
     Ok(notes)
 }
 
 /// Why a path leads nowhere.
-enum Lost {
+enum Unreached {
     Errno(Errno),
     Diverted { by: String, through: Id },
 }
 
-impl From<Errno> for Lost {
+impl From<Errno> for Unreached {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
     }
@@ -374,7 +374,7 @@ fn step(
 }
 
 /// Opens a folder one name at a time, each in the one before.
-fn walk(path: &Path, writable: &HashMap<Id, GrantedFolder>) -> Result<ResolvedPath, Lost> {
+fn walk(path: &Path, writable: &HashMap<Id, GrantedFolder>) -> Result<ResolvedPath, Unreached> {
     let path = std::path::absolute(path).map_err(|_| Errno::NOENT)?;
     let mut resolved =
         ResolvedPath { steps: vec![step(CWD, OsStr::new("/"), None, writable)?], indirect: false, is_whole: true };
@@ -388,7 +388,7 @@ fn walk(path: &Path, writable: &HashMap<Id, GrantedFolder>) -> Result<ResolvedPa
         if is_up || is_link {
             resolved.indirect = true;
             if let Some(through) = here.within {
-                return Err(Lost::Diverted { by: name.to_string_lossy().into_owned(), through });
+                return Err(Unreached::Diverted { by: name.to_string_lossy().into_owned(), through });
             }
         }
         if is_up {

@@ -162,20 +162,20 @@ pub(super) fn forget(identity: &Identity, trace: u64, effects: &mut Vec<Effect>)
 }
 
 /// The effects of a turn whose state is being saved. Dropped, none of them has been.
-pub(super) struct Held {
+pub(super) struct HeldEffects {
     pub(super) identity: Arc<Identity>,
     pub(super) trace: u64,
     pub(super) key: Option<Box<str>>,
     pub(super) effects: Vec<Effect>,
 }
 
-impl Held {
+impl HeldEffects {
     pub(super) fn leave(mut self) {
         leave(&self.identity, self.trace, self.key.as_deref(), &mut self.effects);
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldEffects {
     fn drop(&mut self) {
         forget(&self.identity, self.trace, &mut self.effects);
     }

@@ -217,11 +217,11 @@ replies! {
     /// About the child of this address.
     child: Child(Result<String, SupervisionError>);
     /// The state was opened, or written to.
-    kept: Kept(Result<(), StateError>);
+    kept: Kept(Result<(), StateRefused>);
     value: Value(#[serde(with = "optional_octets")] Option<Bytes>);
-    number: Number(Result<u64, StateError>);
+    number: Number(Result<u64, StateRefused>);
     /// A page of keys, and the cursor of the next one.
-    keys: Keys(Result<(Vec<String>, Option<u64>), StateError>);
+    keys: Keys(Result<(Vec<String>, Option<u64>), StateRefused>);
     text: Text(Option<String>);
     pairs: Pairs(Vec<(String, String)>);
     /// Since 1970.
@@ -237,7 +237,7 @@ replies! {
 
 /// Why nothing was done about the state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub(crate) enum StateError {
+pub(crate) enum StateRefused {
     #[error("the turns of this service have no state")]
     NoState,
     #[error("a guest has its own state alone")]

@@ -37,15 +37,15 @@ use tokio::time::Instant;
 pub(crate) use self::awaited::Maker;
 pub(crate) use self::chance::NoRandomness;
 pub(crate) use self::clock::Clock;
-pub(crate) use self::host_call::{HostCall, Level, Reply, StateError};
+pub(crate) use self::host_call::{HostCall, Level, Reply, StateRefused};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::log::write_line;
-pub(crate) use self::script::{Asked, Line, Reading, Script, Writing};
+pub(crate) use self::script::{Line, Reading, Script, Scripted, Writing};
 pub(crate) use self::time::Time;
 
 use self::awaited::Names;
 use self::chance::Chance;
-use self::effect::{Effect, Held, forget, leave};
+use self::effect::{Effect, HeldEffects, forget, leave};
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
@@ -113,9 +113,9 @@ impl Turn {
     #[inline]
     pub(crate) async fn perform(&mut self, call: HostCall) -> Reply {
         let asked = match self.ask_script(&call) {
-            Asked::Nobody => None,
-            Asked::Told(told) => return told,
-            Asked::Writes(asked) => Some(asked),
+            Scripted::Nobody => None,
+            Scripted::Told(told) => return told,
+            Scripted::Writes(asked) => Some(asked),
         };
         let reply = self.carry_out(call).await;
         if let Some(asked) = asked {
@@ -128,9 +128,9 @@ impl Turn {
     #[inline]
     pub(crate) fn perform_now(&mut self, call: HostCall) -> Reply {
         let asked = match self.ask_script(&call) {
-            Asked::Nobody => None,
-            Asked::Told(told) => return told,
-            Asked::Writes(asked) => Some(asked),
+            Scripted::Nobody => None,
+            Scripted::Told(told) => return told,
+            Scripted::Writes(asked) => Some(asked),
         };
         let reply = self.carry_out_now(call);
         if let Some(asked) = asked {
@@ -142,9 +142,9 @@ impl Turn {
     /// The door, for what is done elsewhere, before it is done: to be followed by [`Turn::told_elsewhere`]. Where it is
     /// read back it is done as well, so that what is compared takes as long as it takes.
     #[inline]
-    pub(crate) fn ask_elsewhere(&mut self, call: impl FnOnce(&mut Names) -> HostCall) -> Asked {
+    pub(crate) fn ask_elsewhere(&mut self, call: impl FnOnce(&mut Names) -> HostCall) -> Scripted {
         match self.script.as_deref_mut() {
-            None => Asked::Nobody,
+            None => Scripted::Nobody,
             Some(script) => {
                 let call = call(script.names());
                 script.ask(&call, &self.identity)
@@ -154,11 +154,11 @@ impl Turn {
 
     /// What a guest is told, where this is what came of it.
     #[inline]
-    pub(crate) fn told_elsewhere(&mut self, asked: Asked, found: Reply) -> Reply {
+    pub(crate) fn told_elsewhere(&mut self, asked: Scripted, found: Reply) -> Reply {
         match asked {
-            Asked::Nobody => found,
-            Asked::Told(told) => told,
-            Asked::Writes(asked) => {
+            Scripted::Nobody => found,
+            Scripted::Told(told) => told,
+            Scripted::Writes(asked) => {
                 self.write_down(*asked, &found);
                 found
             }
@@ -182,9 +182,9 @@ impl Turn {
     }
 
     #[inline]
-    fn ask_script(&mut self, call: &HostCall) -> Asked {
+    fn ask_script(&mut self, call: &HostCall) -> Scripted {
         match self.script.as_deref_mut() {
-            None => Asked::Nobody,
+            None => Scripted::Nobody,
             Some(script) => script.ask(call, &self.identity),
         }
     }
@@ -255,7 +255,8 @@ impl Turn {
         self.effect_bytes = 0;
         let effects = std::mem::take(&mut self.effects);
         // Allocates, which nobody notices who waits for a disk.
-        let held = Held { identity: Arc::clone(&self.identity), trace: self.trace, key: self.key.clone(), effects };
+        let held =
+            HeldEffects { identity: Arc::clone(&self.identity), trace: self.trace, key: self.key.clone(), effects };
         let schema = self.identity.terms.schema;
         self.state.as_ref()?.save(&mut self.writes, id, schema, Box::new(move || held.leave()))
     }

@@ -22,7 +22,7 @@ pub(crate) enum Script {
 }
 
 /// What a script makes of a call.
-pub(crate) enum Asked {
+pub(crate) enum Scripted {
     /// Nothing: the call is carried out.
     Nobody,
     /// It is told this, and nothing is carried out.
@@ -37,12 +37,12 @@ impl Script {
     /// for becomes ready in the order in which it did for the live one, where that waited for the same; to wait
     /// otherwise is no difference.
     #[cold]
-    pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Asked {
+    pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Scripted {
         match (self, call.scope()) {
-            (_, Scope::Own) => Asked::Nobody,
-            (Self::Written(_), _) => Asked::Writes(Box::new(call.clone())),
-            (Self::Read(reading), Scope::Order) => reading.find(call).map_or(Asked::Nobody, Asked::Told),
-            (Self::Read(reading), Scope::Mesh) => Asked::Told(match denial(call, who) {
+            (_, Scope::Own) => Scripted::Nobody,
+            (Self::Written(_), _) => Scripted::Writes(Box::new(call.clone())),
+            (Self::Read(reading), Scope::Order) => reading.find(call).map_or(Scripted::Nobody, Scripted::Told),
+            (Self::Read(reading), Scope::Mesh) => Scripted::Told(match denial(call, who) {
                 Some(denial) => reading.deny(call, denial),
                 None => reading.tell(call),
             }),

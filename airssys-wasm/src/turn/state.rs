@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 
-use super::{StateError, Turn};
+use super::{StateRefused, Turn};
 
 impl Turn {
-    pub(super) fn open_state(&self, name: &str) -> Result<(), StateError> {
+    pub(super) fn open_state(&self, name: &str) -> Result<(), StateRefused> {
         match name {
             "" | "default" if self.state.is_some() => Ok(()),
-            "" | "default" => Err(StateError::NoState),
-            _ => Err(StateError::NotItsOwn),
+            "" | "default" => Err(StateRefused::NoState),
+            _ => Err(StateRefused::NotItsOwn),
         }
     }
 
@@ -19,11 +19,11 @@ impl Turn {
         self.state.as_ref().and_then(|state| self.writes.get(state, key))
     }
 
-    pub(super) fn set_state(&mut self, key: &str, value: Bytes) -> Result<(), StateError> {
+    pub(super) fn set_state(&mut self, key: &str, value: Bytes) -> Result<(), StateRefused> {
         let most = self.identity.terms.limits.state_bytes;
-        let Some(state) = &self.state else { return Err(StateError::NoState) };
+        let Some(state) = &self.state else { return Err(StateRefused::NoState) };
         let written = self.writes.set(state, key, value, most);
-        written.map_err(|full| StateError::Failed(format!("cannot set the key {key:?}: {full}")))
+        written.map_err(|full| StateRefused::Failed(format!("cannot set the key {key:?}: {full}")))
     }
 
     pub(super) fn delete_state(&mut self, key: &str) {
@@ -32,14 +32,14 @@ impl Turn {
         }
     }
 
-    pub(super) fn increment_state(&mut self, key: &str, by: u64) -> Result<u64, StateError> {
+    pub(super) fn increment_state(&mut self, key: &str, by: u64) -> Result<u64, StateRefused> {
         let most = self.identity.terms.limits.state_bytes;
-        let Some(state) = &self.state else { return Err(StateError::NoState) };
-        self.writes.increment(state, key, by, most).map_err(|error| StateError::Failed(error.to_string()))
+        let Some(state) = &self.state else { return Err(StateRefused::NoState) };
+        self.writes.increment(state, key, by, most).map_err(|error| StateRefused::Failed(error.to_string()))
     }
 
-    pub(super) fn state_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StateError> {
-        let Some(state) = &self.state else { return Err(StateError::NoState) };
-        self.writes.keys(state, cursor).map_err(|unknown| StateError::Failed(unknown.to_string()))
+    pub(super) fn state_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StateRefused> {
+        let Some(state) = &self.state else { return Err(StateRefused::NoState) };
+        self.writes.keys(state, cursor).map_err(|unknown| StateRefused::Failed(unknown.to_string()))
     }
 }

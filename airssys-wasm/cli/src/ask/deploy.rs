@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use airssys_wasm::address::is_service_name;
 use airssys_wasm::deploy::{
-    Compared, MemoryHandover, NoTraffic, Plan, Progress, Rollout, Status as Deployment, Ungranted, Waits,
+    Compared, MemoryHandover, NoTraffic, Plan, Progress, Rollout, Status as Deployment, TooFewTurns, Ungranted,
 };
 use airssys_wasm::registry::Reference;
 use serde::Serialize;
@@ -358,7 +358,7 @@ fn wait(host: &HostArgs, mut deployment: Deployment) -> Result<Deployment, Contr
 
 /// What is told when it changes: not how many keys have it, nor how they do, which changes with each key and each
 /// message.
-fn place(deployment: &Deployment) -> (&'static str, Option<usize>, bool, Option<Waits>) {
+fn place(deployment: &Deployment) -> (&'static str, Option<usize>, bool, Option<TooFewTurns>) {
     let (step, none_yet) = match &deployment.progress {
         Progress::Baking { step, have, .. } => (Some(*step), *have == 0),
         _ => (None, false),
@@ -367,7 +367,7 @@ fn place(deployment: &Deployment) -> (&'static str, Option<usize>, bool, Option<
 }
 
 /// How the two releases do, and what is waited for, where they are compared.
-fn looked_at(progress: &Progress) -> (Option<Compared>, Option<Waits>) {
+fn looked_at(progress: &Progress) -> (Option<Compared>, Option<TooFewTurns>) {
     match progress {
         Progress::Rehearsing { compared, waits } | Progress::Baking { compared, waits, .. } => (*compared, *waits),
         _ => (None, None),
@@ -381,7 +381,7 @@ fn how_far(deployment: &Deployment) -> String {
         let next = if *have == 0 { ": the first that comes gets it" } else { "" };
         now.push_str(&format!(", step {step} of {steps}, {have} of {of} have it{next}"));
     }
-    if let Some(Waits { samples, no_traffic, held }) = looked_at(&deployment.progress).1 {
+    if let Some(TooFewTurns { samples, no_traffic, held }) = looked_at(&deployment.progress).1 {
         now.push_str(&format!(", waits for {samples} turns of each release"));
         now.push_str(&match (no_traffic, held) {
             (_, true) => format!("; `airssys rollback {}` cancels it", deployment.service),

@@ -1,6 +1,6 @@
 //! What a deployment would change, for people.
 
-use airssys_wasm::deploy::{Capability, Changes, Granted, Memory, Party, Plan, Stored, Ungranted};
+use airssys_wasm::deploy::{Capability, Changes, Granted, MemoryFate, Party, Plan, StateFate, Ungranted};
 
 use crate::explain::note_lines;
 
@@ -25,19 +25,19 @@ pub(crate) fn text(plan: &Plan) -> String {
     block(&mut text, "settings", settings.collect());
     let schema = plan.state_schema;
     let state = match schema.state {
-        Stored::Kept => None,
-        Stored::Migrated => Some("the release migrates it"),
-        Stored::MigratedByKey => {
+        StateFate::Kept => None,
+        StateFate::Migrated => Some("the release migrates it"),
+        StateFate::MigratedByKey => {
             Some("the release migrates it key by key, those that are awake now and the others when they wake")
         }
-        Stored::Unreadable => Some("it has no `migrate`, and does not start where something is stored"),
+        StateFate::Unreadable => Some("it has no `migrate`, and does not start where something is stored"),
     };
     let state = state.map(|what| format!("~ schema {} becomes {}: {what}", schema.from, schema.to));
     block(&mut text, "state", state.into_iter().collect());
     let memory = match plan.memory {
-        Memory::HandedOver => "is handed over",
-        Memory::StartsAnew => "starts anew",
-        Memory::Cache => "is a cache, and starts anew",
+        MemoryFate::HandedOver => "is handed over",
+        MemoryFate::StartsAnew => "starts anew",
+        MemoryFate::Cache => "is a cache, and starts anew",
     };
     block(&mut text, "memory", vec![memory.to_owned()]);
     let reached = plan.reached_by.iter().map(|reach| format!("{}: {}", reach.service, reach.by.join(", ")));

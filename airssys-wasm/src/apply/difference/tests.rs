@@ -53,7 +53,10 @@ fn short(difference: &Difference) -> String {
     let settings: Vec<String> = difference
         .settings
         .iter()
-        .map(|of| format!("{} {} -> {} [{}]", of.key, of.from, of.to, of.way.name()))
+        .map(|of| {
+            let way = serde_json::to_value(of.way).unwrap();
+            format!("{} {} -> {} [{}]", of.key, of.from, of.to, way.as_str().unwrap())
+        })
         .collect();
     let most = difference.settings.iter().map(|of| of.way).max().unwrap_or(ChangeMode::StartOrStop);
     assert_eq!(difference.way, most);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Changes, DeployOptions, Memory, Side, Stored, UPGRADE, asked, broken, compare, plan};
+use super::{Changes, DeployOptions, MemoryFate, Side, StateFate, UPGRADE, asked, broken, compare, plan};
 use crate::capability::{Access, FileGrant, Grants, Operation, Policy, Requests};
 use crate::deploy::asked::Granted;
 use crate::engine::Interface;
@@ -167,7 +167,7 @@ fn only_a_newer_version_follows() {
             let options = DeployOptions { allow_downgrade, same_version, ..DeployOptions::default() };
             let (plan, errors) = plan("s", &from, &to, &Grants::default(), &options);
             assert_eq!(plan.refusals.len(), errors.len());
-            assert_eq!((plan.no_op, plan.memory), (false, Memory::StartsAnew));
+            assert_eq!((plan.no_op, plan.memory), (false, MemoryFate::StartsAnew));
             plan.refusals.into_iter().map(|refusal| refusal.code).collect::<String>()
         };
         assert_eq!(codes(false, false), code, "{} {}", old.version, new.version);
@@ -187,9 +187,9 @@ fn memory_is_handed_over_where_both_export_upgrade() {
     let with = |exports| Interface { imports: Items::default(), exports };
     let upgrade = || with(interface(UPGRADE, "", ""));
     for (old, new, expected) in [
-        (upgrade(), upgrade(), Memory::HandedOver),
-        (upgrade(), with(Items::default()), Memory::StartsAnew),
-        (with(Items::default()), upgrade(), Memory::StartsAnew),
+        (upgrade(), upgrade(), MemoryFate::HandedOver),
+        (upgrade(), with(Items::default()), MemoryFate::StartsAnew),
+        (with(Items::default()), upgrade(), MemoryFate::StartsAnew),
     ] {
         let from = side(&manifest, "a", old);
         let to = side(&manifest, "b", new);
@@ -261,10 +261,10 @@ fn an_older_schema_has_to_be_asked_for_and_what_has_no_migrate_reads_no_other() 
     let with = |exports| Interface { imports: Items::default(), exports };
     let (upgrade, plain) = (|| with(interface(UPGRADE, "", "")), Interface::default);
     for (from, to, new, refused, state) in [
-        (1, 1, plain(), false, Stored::Kept),
-        (0, 1, upgrade(), false, Stored::Migrated),
-        (0, 1, plain(), false, Stored::Unreadable),
-        (2, 1, upgrade(), true, Stored::Migrated),
+        (1, 1, plain(), false, StateFate::Kept),
+        (0, 1, upgrade(), false, StateFate::Migrated),
+        (0, 1, plain(), false, StateFate::Unreadable),
+        (2, 1, upgrade(), true, StateFate::Migrated),
     ] {
         let of = |schema| Manifest { state_schema: schema, ..manifest("0.0.0") };
         let (old_manifest, new_manifest) = (of(from), of(to));
@@ -346,7 +346,7 @@ fn items() -> impl Strategy<Value = Items> {
 proptest! {
         #[test]
         fn every_interface_is_compatible_with_itself(items in items()) {
-            prop_assert!(compare(&items, &items).is_empty());
+            prop_assert_eq!(compare(&items, &items), Changes::default());
         }
 
         #[test]

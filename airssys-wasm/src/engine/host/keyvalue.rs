@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::bucket::Bucket;
 use crate::engine::bindings::async_lane::wasi::keyvalue::{atomics, batch, store};
 use crate::engine::guest::Guest;
-use crate::turn::{HostCall, StateError};
+use crate::turn::{HostCall, StateRefused};
 
 type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 
@@ -87,10 +87,10 @@ impl Guest {
     }
 }
 
-fn to_wit(error: StateError) -> store::Error {
+fn to_wit(error: StateRefused) -> store::Error {
     match error {
-        StateError::NoState => store::Error::NoSuchStore,
-        StateError::NotItsOwn => store::Error::AccessDenied,
-        StateError::Failed(why) => store::Error::Other(why),
+        StateRefused::NoState => store::Error::NoSuchStore,
+        StateRefused::NotItsOwn => store::Error::AccessDenied,
+        StateRefused::Failed(why) => store::Error::Other(why),
     }
 }

@@ -32,7 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 pub(crate) use self::key::{HISTORY, Key};
-use self::scan::{Entries, Lost, Scan, enter, scan};
+use self::scan::{Entries, LostRecord, Scan, enter, scan};
 use super::{StoreError, files, sealed};
 use crate::hint::{Act, Hint};
 
@@ -62,7 +62,7 @@ struct Inner {
     /// What that one is of.
     last_of: Option<Key>,
     entries: Entries,
-    lost: Vec<Lost>,
+    lost: Vec<LostRecord>,
     /// Where it ends too early: the number of the last record, and that of the one which should be.
     behind: Option<(u64, u64)>,
     /// Where the next record goes; none where the file has to be written anew first.
@@ -189,8 +189,8 @@ impl Log {
         let of = |(key, all): (&Key, &VecDeque<(u64, Box<str>)>)| {
             let (Key::End(service), Some((oldest, _))) = (key, all.front()) else { return None };
             // What is older than a whole history is forgotten.
-            let is_kept = |lost: &&Lost| all.len() < key.most() || lost.number > *oldest;
-            let is_gap = |lost: &&Lost| lost.of.as_ref() == Some(key) && is_kept(lost) && !inner.counts(lost);
+            let is_kept = |lost: &&LostRecord| all.len() < key.most() || lost.number > *oldest;
+            let is_gap = |lost: &&LostRecord| lost.of.as_ref() == Some(key) && is_kept(lost) && !inner.counts(lost);
             Some((service.clone(), inner.lost.iter().filter(is_gap).count()))
         };
         inner.entries.iter().filter_map(of).filter(|(_, lost)| *lost > 0).collect()
@@ -262,7 +262,7 @@ pub(crate) fn synced(path: &Path) -> Option<u64> {
 
 impl Inner {
     /// Whether a lost record was the last one of what it was of.
-    fn counts(&self, lost: &Lost) -> bool {
+    fn counts(&self, lost: &LostRecord) -> bool {
         let Some(of) = &lost.of else { return true };
         let last = |of: &Key| self.entries.get(of).and_then(|all| all.back()).map_or(0, |(number, _)| *number);
         lost.number > last(of) && of.ended_by().is_none_or(|end| lost.number > last(&end))
@@ -300,7 +300,7 @@ impl Inner {
     }
 
     /// Writes these into a new file, which takes the place of the old one.
-    fn write_anew(&mut self, entries: Entries, lost: Vec<Lost>) -> Result<(), StoreError> {
+    fn write_anew(&mut self, entries: Entries, lost: Vec<LostRecord>) -> Result<(), StoreError> {
         let Some(path) = self.path.clone() else {
             (self.entries, self.lost) = (entries, lost);
             return Ok(());
@@ -328,7 +328,7 @@ impl Inner {
 
     /// A new file: these records, in order, and room; empty where there are none. Gaps in what nobody needs are not
     /// told again.
-    fn bytes(&self, entries: &Entries, lost: &[Lost]) -> Vec<u8> {
+    fn bytes(&self, entries: &Entries, lost: &[LostRecord]) -> Vec<u8> {
         let mut all: Vec<(u64, Option<&Key>, Option<&str>)> = Vec::new();
         for (of, records) in entries {
             all.extend(records.iter().map(|(number, value)| (*number, Some(of), Some(&**value))));

@@ -10,7 +10,7 @@ pub(super) type Entries = BTreeMap<Key, VecDeque<(u64, Box<str>)>>;
 
 /// A record that was written and cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(super) struct LostRecord {
     pub(super) number: u64,
     /// What it was of, where that is known.
     pub(super) of: Option<Key>,
@@ -28,7 +28,7 @@ pub(super) struct Scan {
     /// What that was of.
     pub(super) last_of: Option<Key>,
     pub(super) entries: Entries,
-    pub(super) lost: Vec<Lost>,
+    pub(super) lost: Vec<LostRecord>,
     /// Where it ends too early: the number of the last record, and that of the one which should be.
     pub(super) behind: Option<(u64, u64)>,
     /// Where the last record ends, in bytes.
@@ -60,7 +60,7 @@ pub(super) fn scan(bytes: &[u8], synced: Option<u64>) -> Scan {
     let Some((last, (newest, _))) = lines.last_key_value() else {
         // Such a file is never made.
         let last = synced.unwrap_or_default();
-        let lost = vec![Lost { number: last, of: None }];
+        let lost = vec![LostRecord { number: last, of: None }];
         return Scan { last, lost, behind: synced.map(|synced| (0, synced)), newer, ..Scan::default() };
     };
     let (last, packed) = (*last, newest.packed);
@@ -76,7 +76,7 @@ pub(super) fn scan(bytes: &[u8], synced: Option<u64>) -> Scan {
         (scan.last, scan.last_of) = (number, line.of.clone());
         match (line.said, line.of) {
             (Said::Whole(value), Some(of)) => enter(&mut scan.entries, of, number, value.into()),
-            (_, of) => scan.lost.push(Lost { number, of }),
+            (_, of) => scan.lost.push(LostRecord { number, of }),
         }
     }
     if synced > scan.last {
@@ -93,10 +93,10 @@ impl Scan {
     fn miss(&mut self, number: u64, before: Option<Key>) {
         let missing = number.saturating_sub(self.last + 1);
         if missing > 1 {
-            self.lost.push(Lost { number: number - 2, of: None });
+            self.lost.push(LostRecord { number: number - 2, of: None });
         }
         if missing > 0 {
-            self.lost.push(Lost { number: number - 1, of: before });
+            self.lost.push(LostRecord { number: number - 1, of: before });
         }
     }
 }

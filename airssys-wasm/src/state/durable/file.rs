@@ -40,7 +40,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// One commit, as it goes to disk.
-pub(super) struct Change<'a> {
+pub(super) struct DiskCommit<'a> {
     pub(super) service: &'a str,
     pub(super) actor: &'a str,
     pub(super) record: Record,
@@ -373,13 +373,13 @@ impl StateFile {
     }
 
     /// Makes all changes as one step, and syncs.
-    pub(super) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<(), StateError> {
+    pub(super) fn write<'a>(&self, changes: impl Iterator<Item = DiskCommit<'a>>) -> Result<(), StateError> {
         self.sound(|| {
             let writing = self.writing()?;
             {
                 let mut table = writing.open_table(STATES_TABLE).map_err(self.error("write"))?;
                 let (mut full_key, mut summed) = (String::new(), Vec::new());
-                for Change { service, actor, record, writes, sums } in changes {
+                for DiskCommit { service, actor, record, writes, sums } in changes {
                     record.put(&mut table, service, actor).map_err(self.error("write"))?;
                     let mut sums = sums.iter();
                     for (key, value) in writes {

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use super::StateError;
 use super::budget::Budget;
-use super::file::{Change, StateFile};
+use super::file::{DiskCommit, StateFile};
 use super::kept::LoadedService;
 use super::sums::{Record, Sums, of_value};
 use crate::state::saving::OnDisk;
@@ -321,7 +321,7 @@ fn agree(file: &mut StateFile, all: &[Before]) -> Result<(), StateError> {
     let sums: Vec<Vec<u64>> = changed.iter().map(|before| before.sums()).collect();
     file.write(changed.into_iter().zip(&sums).map(|(before, sums)| {
         let Before { service, actor, record, values } = before;
-        Change { service, actor, record: *record, writes: values, sums }
+        DiskCommit { service, actor, record: *record, writes: values, sums }
     }))
 }
 
@@ -359,10 +359,10 @@ impl Summed {
     }
 
     /// What the commit is on disk.
-    fn change<'a>(&self, save: &'a Save, all: &'a [u64]) -> Option<Change<'a>> {
+    fn change<'a>(&self, save: &'a Save, all: &'a [u64]) -> Option<DiskCommit<'a>> {
         let home = save.state.home.as_ref()?;
         let sums = all.get(self.sums.clone()).unwrap_or_default();
-        Some(Change {
+        Some(DiskCommit {
             service: &home.service,
             actor: &home.actor,
             record: self.record,

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{Awaited, HostCall, Level, NoRandomness, Reply, StateError};
+use super::{Awaited, HostCall, Level, NoRandomness, Reply, StateRefused};
 use crate::address::{Address, AddressError};
 use crate::capability::Operation;
 use crate::error::{CallError, Crash, Denied, Fault, NotFound, SendError, Stage, SupervisionError};
@@ -132,10 +132,10 @@ any_of!(supervision_error: SupervisionError {
     Deaf => Just(SupervisionError::Deaf),
 });
 
-any_of!(state_error: StateError {
-    NoState => Just(StateError::NoState),
-    NotItsOwn => Just(StateError::NotItsOwn),
-    Failed => text().prop_map(StateError::Failed),
+any_of!(state_error: StateRefused {
+    NoState => Just(StateRefused::NoState),
+    NotItsOwn => Just(StateRefused::NotItsOwn),
+    Failed => text().prop_map(StateRefused::Failed),
 });
 
 any_of!(no_randomness: NoRandomness {
