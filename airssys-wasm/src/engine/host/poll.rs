@@ -2,6 +2,10 @@
 //!
 //! It stands in front of wasmtime's own, which does the waiting; and so do the functions that make what is waited for,
 //! so that a turn which is compared can name it.
+//!
+//! What reads and writes a stream is wasmtime's own, and is not written down: a turn that is compared never waits
+//! there. Files and sockets keep a release out of the shadow; what is left is an input that is at its end, and an
+//! output that takes all at once.
 
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
