@@ -32,19 +32,22 @@ struct AskPolicy {
     mesh: Arc<OnceLock<Weak<Runtime>>>,
     held: watch::Receiver<bool>,
     seen: Arc<Mutex<Seen>>,
-    /// Whom it asks about a target, and what.
-    question: fn(&str) -> (&'static str, Command),
+    question: Question,
 }
 
+/// Whom to ask about a target, and what; none where it is let on.
+type Question = fn(&str) -> Option<(&'static str, Command)>;
+
 /// The question of the example.
-fn ask_policy(target: &str) -> (&'static str, Command) {
-    ("policy", Command::Get(target.to_owned()))
+fn ask_policy(target: &str) -> Option<(&'static str, Command)> {
+    let is_asked_about = ["goal", "news"].contains(&target) || target.starts_with("worker/");
+    is_asked_about.then(|| ("policy", Command::Get(target.to_owned())))
 }
 
 impl AskPolicy {
-    fn looks_at(context: &Context<'_>) -> bool {
-        let is_sent_to_a_child = context.operation == Operation::Send && context.target.starts_with("worker/");
-        ["goal", "news"].contains(&context.target) || is_sent_to_a_child
+    fn question(&self, context: &Context<'_>) -> Option<(&'static str, Command)> {
+        let is_child = context.target.starts_with("worker/");
+        (context.operation == Operation::Send || !is_child).then(|| (self.question)(context.target)).flatten()
     }
 }
 
@@ -58,11 +61,8 @@ impl Layer for AskPolicy {
     }
 
     fn before(&self, context: &mut Context<'_>, _: &mut Bytes) -> Verdict {
-        if !Self::looks_at(context) {
-            return Verdict::Continue;
-        }
+        let Some((whom, question)) = self.question(context) else { return Verdict::Continue };
         let (mesh, mut held) = (self.mesh.get().cloned().unwrap_or_default(), self.held.clone());
-        let (whom, question) = (self.question)(context.target);
         self.seen.lock().unwrap().asked += 1;
         Verdict::Later(Later::new(async move {
             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
@@ -79,7 +79,7 @@ impl Layer for AskPolicy {
     }
 
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
-        if Self::looks_at(context) {
+        if self.question(context).is_some() {
             let how = outcome.as_ref().map_or_else(CallError::code, |_| "ok");
             let settled = format!("{} {} {how}", context.operation.name(), context.target);
             self.seen.lock().unwrap().settled.push(settled);
@@ -125,7 +125,7 @@ impl Asking {
         Self::start_with(topology, ask_policy).await
     }
 
-    async fn start_with(topology: &str, question: fn(&str) -> (&'static str, Command)) -> Self {
+    async fn start_with(topology: &str, question: Question) -> Self {
         let held = watch::Sender::new(false);
         let layer = AskPolicy { mesh: Arc::default(), held: held.subscribe(), seen: Arc::default(), question };
         let mesh = Mesh::try_start(topology, Runtime::builder().layer(layer.clone())).await.unwrap();
@@ -292,13 +292,22 @@ async fn what_cannot_wait_is_turned_away_in_the_layers_name() {
     asking.mesh.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
-    let asking = Asking::start_with(&topology("60s", ASKER), |_| ("asker", Command::Count)).await;
-    let told = "policy rejected it: deadlock: the one called waits for the caller";
+/// Asks of both ways to wait for a layer, and gives why nothing went on.
+async fn refused(asking: &Asking) -> [String; 2] {
+    let mut refusals = Vec::new();
     for command in [call(60_000), send()] {
         let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &command).await else { panic!("it is refused") };
-        assert!(refusal.text.contains(told), "{refusal:?}");
+        refusals.push(refusal.text);
+    }
+    refusals.try_into().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
+    let question: Question = |target| (target == "goal").then_some(("asker", Command::Count));
+    let asking = Asking::start_with(&topology("60s", ASKER), question).await;
+    for why in refused(&asking).await {
+        assert!(why.contains("policy rejected it: deadlock: the one called waits for the caller"), "{why}");
     }
     assert_eq!(asking.settled(2).await, ["call goal rejected", "send goal rejected"]);
     asking.mesh.until("nothing else came to it", |mesh| mesh.status("asker").handled == 2).await;
@@ -308,16 +317,31 @@ async fn a_layer_that_asks_who_waits_for_it_is_told_so_and_not_kept_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_a_layer_asks_is_told_that_who_it_calls_waits_for_it() {
-    let asking = Asking::start_with(&topology("60s", ASKER), |_| {
-        ("policy", Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 60_000 })
-    })
-    .await;
-    for command in [call(60_000), send()] {
-        let Ok(Outcome::Err(refusal)) = asking.mesh.ask("asker", &command).await else { panic!("it is refused") };
-        assert!(refusal.text.contains("policy rejected it: it is told deadlock"), "{refusal:?}");
+    let question: Question = |target| {
+        let back = Command::Call { to: "asker".into(), key: None, body: Command::Count.value(), timeout_ms: 60_000 };
+        (target == "goal").then_some(("policy", back))
+    };
+    let asking = Asking::start_with(&topology("60s", ASKER), question).await;
+    for why in refused(&asking).await {
+        assert!(why.contains("policy rejected it: it is told deadlock"), "{why}");
     }
     // Nobody waits for the layer here, so that it may ask whom it likes.
     asking.mesh.tell("goal", &Command::Count).await.unwrap_err();
     asking.mesh.until("it is asked", |mesh| mesh.status("asker").handled == 3).await;
+    asking.mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_keeps_the_question_of_a_layer_waiting_is_on_the_way_as_well() {
+    let question: Question = |target| match target {
+        "goal" => Some(("policy", Command::Count)),
+        "policy" => Some(("asker", Command::Count)),
+        _ => None,
+    };
+    let asking = Asking::start_with(&topology("60s", ASKER), question).await;
+    for why in refused(&asking).await {
+        assert!(why.contains("policy rejected it: policy rejected it: deadlock"), "{why}");
+    }
+    assert_eq!(asking.mesh.status("policy").accepted, 0);
     asking.mesh.stop().await;
 }
