@@ -50,7 +50,7 @@ pub(crate) const MOST_SYNC_STACK: u64 = 1 << 20;
 schema! {
     /// The limits of one service.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Limits, written #[derive(Eq)] WrittenLimits {
+    pub struct Limits, written #[derive(Default, Eq)] WrittenLimits {
         /// linear memory of an instance, all its memories together. It also chooses the engine class: slots of 2 MiB,
         /// 32 MiB or 4 GiB
         memory: Bytes => memory_bytes: u64 = 32 << 20, in 0..=GUEST, by Deployment,

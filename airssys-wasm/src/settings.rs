@@ -84,7 +84,7 @@ pub(crate) enum Multiplicity {
 schema! {
     /// The bounds of a keyed service.
     #[derive(Debug, Clone, Copy, PartialEq)]
-    pub(crate) struct KeyedRules, written WrittenKeyed {
+    pub(crate) struct KeyedRules, written #[derive(Default)] WrittenKeyed {
         /// actors that may be awake at a time
         max_awake: Count<usize> => max_awake: usize = 1_000, in 1..=10_000_000, by InPlace;
         /// how long an actor is idle before it falls asleep
@@ -105,7 +105,7 @@ schema! {
 schema! {
     /// The bounds of a service whose actors are spawned.
     #[derive(Debug, Clone, Copy, PartialEq)]
-    pub(crate) struct SpawnedRules, written WrittenSpawned {
+    pub(crate) struct SpawnedRules, written #[derive(Default)] WrittenSpawned {
         /// children there may be at a time; one more is `overloaded`
         max_children: Count<usize> => max_children: usize = 100, in 1..=10_000_000, by InPlace;
         /// restarts of one child that are allowed within `period`; at one more, that child alone is [set
@@ -130,7 +130,7 @@ pub(crate) const ASIDE: Backoff = Backoff {
 };
 
 schema! {
-    of Backoff, written #[derive(Copy)] WrittenBackoff {
+    of Backoff, written #[derive(Default, Copy)] WrittenBackoff {
         /// the first wait
         initial: Humane => initial, in 0..=YEAR, by InPlace, kind "time, above 0";
         /// how much longer each further wait is
@@ -139,23 +139,6 @@ schema! {
         max: Humane => max, in 0..=YEAR, by InPlace, kind "time, at least `initial`";
         /// a child that ran this long starts over with `initial`
         reset_after: Humane => reset_after, in 0..=YEAR, by InPlace;
-    }
-}
-
-/// A back-off within another table: what is left out is as it was.
-impl Written<Backoff> for WrittenBackoff {
-    const KIND: &'static str = "table";
-
-    fn put(&self, field: &mut Backoff) {
-        field.take(self);
-    }
-
-    fn value(field: &Backoff) -> Option<Value> {
-        Some(Value::Table(field.table()))
-    }
-
-    fn numbers(field: &Backoff, key: &'static Key, all: &mut Vec<Number>) {
-        all.extend(field.numbers().into_iter().map(|number| number.within(key)));
     }
 }
 
@@ -192,7 +175,7 @@ impl Words for Overflow {
 schema! {
     /// The shape of a mailbox.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct MailboxShape, written WrittenShape {
+    pub(crate) struct MailboxShape, written #[derive(Default)] WrittenShape {
         /// messages that may wait, in each mailbox. Memory is taken when they come
         capacity: Count<usize> => capacity: usize = 1_024, in 1..=1 << 24, by InPlace;
         /// the bytes that they may have together, in each mailbox: bodies, keys and topics, and 256 bytes each

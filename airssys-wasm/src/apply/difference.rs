@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::capability::Grants;
 use crate::limits::Limits;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
-use crate::topology::{Node, ServiceNode, Topology, keys, write};
+use crate::topology::{Node, ServiceNode, Topology};
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -89,7 +90,7 @@ pub(crate) fn differences_with(
                     found.push(simple(Subject::Supervisor, name, Fate::Added, Vec::new()));
                     continue;
                 };
-                let mut settings = compared(&write::supervisor(old), &write::supervisor(node), |_| ChangeMode::InPlace);
+                let mut settings = compared(&old.table(), &node.table(), |_| ChangeMode::InPlace);
                 settings.extend(moved("parent", above, &entry.above));
                 settings.extend(order(&old.children, &node.children));
                 found.extend(changed(Subject::Supervisor, name, settings));
@@ -208,9 +209,8 @@ fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
 }
 
 fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<ChangedKey> {
-    // What differs is not written anywhere: a path that cannot be is as good as another.
     let told = |node: &ServiceNode| {
-        let mut table = write::service(node).unwrap_or_default();
+        let mut table = node.table();
         for key in ["instances", "partitioned"] {
             table.remove(key);
         }
@@ -233,10 +233,6 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Cha
     let mut settings = compared(&before, &after, way);
     if actors.0 != actors.1 {
         settings.push(ChangedKey { key: "actors".to_owned(), from: actors.0, to: actors.1, way: ChangeMode::Restart });
-    }
-    if from.keeping != to.keeping && !settings.iter().any(|setting| setting.key == "state") {
-        let told = |node: &ServiceNode| if node.keeping == Keeping::Durable { "durable" } else { "memory" }.to_owned();
-        settings.push(ChangedKey { key: "state".to_owned(), from: told(from), to: told(to), way: ChangeMode::Restart });
     }
     if other_release && !settings.iter().any(|setting| setting.key == "release") {
         let named = to.named.display().to_string();
@@ -262,8 +258,8 @@ fn way(key: &str) -> ChangeMode {
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let (keys, key) = match first {
         "limits" => (Limits::KEYS, second),
-        "grants" => (keys::GRANTS, second),
-        first => (keys::SERVICE, first),
+        "grants" => (Grants::KEYS, second),
+        first => (ServiceNode::KEYS, first),
     };
     keys.iter().find(|known| known.key == key).and_then(|known| known.way).unwrap_or(ChangeMode::InPlace)
 }

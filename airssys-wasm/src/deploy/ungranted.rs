@@ -6,7 +6,8 @@ use toml::{Table, Value};
 
 use super::asked::{CapabilityRequest, Granted, asked};
 use crate::capability::{FileGrant, Grants, Requests};
-use crate::topology::{ServiceNode, write};
+use crate::schema::Schema;
+use crate::topology::ServiceNode;
 
 /// The requests of a service's release that are not granted, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +92,6 @@ fn line(node: &ServiceNode) -> String {
         Value::Table(all) => !all.is_empty(),
         _ => true,
     };
-    // A path that is no UTF-8 stood in no topology.
-    let grants: Table =
-        write::grants(node).unwrap_or_default().into_iter().filter(|(_, value)| is_said(value)).collect();
+    let grants: Table = node.grants.table().into_iter().filter(|(_, value)| is_said(value)).collect();
     format!("grants = {}", Value::Table(grants))
 }

@@ -33,11 +33,6 @@ impl Key {
         Self { key, kind, range: None, default: Some(default), way, meaning, past: None }
     }
 
-    /// The same, of a number that may be so much.
-    pub(crate) const fn within(self, unit: Unit, least: u64, most: u64) -> Self {
-        Self { range: Some(Range { key: self.key, unit, least, most }), ..self }
-    }
-
     /// By what a number of this key is outside of what it may be.
     pub(crate) fn check(&self, is: u64) -> Option<OutOfRange> {
         self.range.and_then(|range| range.check(is))
@@ -56,7 +51,7 @@ impl Key {
 #[derive(Debug, Clone)]
 pub(crate) struct Number {
     /// The tables that the key stands in, the outermost first, below the one that was asked.
-    pub(crate) tables: Vec<&'static str>,
+    pub(crate) tables: Vec<String>,
     pub(crate) key: &'static Key,
     pub(crate) is: u64,
 }
@@ -67,8 +62,8 @@ impl Number {
     }
 
     /// The same, of a table within another one.
-    pub(crate) fn within(mut self, key: &'static Key) -> Self {
-        self.tables.insert(0, key.key);
+    pub(crate) fn within(mut self, table: &str) -> Self {
+        self.tables.insert(0, table.to_owned());
         self
     }
 

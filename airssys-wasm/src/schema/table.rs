@@ -43,8 +43,9 @@ pub(crate) const fn unit_of<W: Written<F>, F, T>(_field: fn(&T) -> &F) -> Option
 /// `schema! { of T, written W { ... } }` does without the struct, and the rows name fields of `T`.
 ///
 /// A row: what it means (also what the book says), the key, how it is written, the field, its type and its default,
-/// what a number may be (`in`), how it is changed while a host runs (`by`), what the book calls its type (`kind`) and
-/// its default (`default`) where that does not follow, and what happens past it (`past`).
+/// whether it may not be left out (`needed`, and what the book says of that), what a number may be (`in`), how it is
+/// changed while a host runs (`by`), what the book calls its type (`kind`) and its default (`default`) where that does
+/// not follow, and what happens past it (`past`).
 macro_rules! schema {
     (
         $(#[$meta:meta])*
@@ -88,17 +89,35 @@ macro_rules! schema {
             $(
                 $(#[doc = $text:literal])+
                 $key:ident: $kind:ty => $($field:ident).+
-                    $(, in $range:expr)? $(, by $way:ident)? $(, kind $told:literal)? $(, default $default:literal)?
-                    $(, past $past:literal)?;
+                    $(, needed $needed:literal)? $(, in $range:expr)? $(, by $way:ident)? $(, kind $told:literal)?
+                    $(, default $default:literal)? $(, past $past:literal)?;
             )+
         }
     ) => {
         #[doc = concat!("What a file says of [`", stringify!($of), "`]; what it does not say is left as it was.")]
         $(#[$written_meta])*
-        #[derive(Debug, Clone, Default, PartialEq, ::serde::Deserialize)]
-        #[serde(deny_unknown_fields, default)]
+        #[derive(Debug, Clone, PartialEq, ::serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub(crate) struct $written {
-            $(pub(crate) $key: Option<$kind>,)+
+            $(pub(crate) $key: $crate::schema::schema!(@held [$($needed)?] $kind),)+
+        }
+
+        /// Within another table: what is left out is as it was.
+        impl $crate::schema::Written<$of> for $written {
+            const KIND: &'static str = "table";
+
+            fn put(&self, field: &mut $of) {
+                $crate::schema::Schema::take(field, self);
+            }
+
+            fn value(field: &$of) -> Option<::toml::Value> {
+                Some($crate::schema::Schema::table(field).into())
+            }
+
+            fn numbers(field: &$of, key: &'static $crate::schema::Key, all: &mut Vec<$crate::schema::Number>) {
+                let numbers = $crate::schema::Schema::numbers(field).into_iter();
+                all.extend(numbers.map(|number| number.within(key.key)));
+            }
         }
 
         impl $crate::schema::Schema for $of {
@@ -113,7 +132,7 @@ macro_rules! schema {
                         $crate::schema::unit_of::<$kind, _, _>(|of: &$of| &of.$($field).+),
                         $crate::schema::schema!(@some [$((*($range).start(), *($range).end()))?]),
                     ),
-                    default: $crate::schema::schema!(@some [$($default)?]),
+                    default: $crate::schema::schema!(@some [$($needed)? $($default)?]),
                     way: $crate::schema::schema!(@some [$($crate::schema::ChangeMode::$way)?]),
                     meaning: concat!($($text),+),
                     past: $crate::schema::schema!(@some [$($past)?]),
@@ -124,7 +143,7 @@ macro_rules! schema {
 
             fn take(&mut self, written: &$written) {
                 $(
-                    if let Some(written) = &written.$key {
+                    if let Some(written) = $crate::schema::schema!(@said [$($needed)?] written.$key) {
                         $crate::schema::Written::put(written, &mut self.$($field).+);
                     }
                 )+
@@ -132,7 +151,7 @@ macro_rules! schema {
 
             fn names(written: &$written, key: &str) -> bool {
                 match key {
-                    $(stringify!($key) => written.$key.is_some(),)+
+                    $(stringify!($key) => $crate::schema::schema!(@said [$($needed)?] written.$key).is_some(),)+
                     _ => false,
                 }
             }
@@ -159,6 +178,10 @@ macro_rules! schema {
             }
         }
     };
+    (@held [] $kind:ty) => { Option<$kind> };
+    (@held [$needed:literal] $kind:ty) => { $kind };
+    (@said [] $written:expr) => { $written.as_ref() };
+    (@said [$needed:literal] $written:expr) => { Some(&$written) };
     (@some []) => { None };
     (@some [$value:expr]) => { Some($value) };
     (@or [] { $other:expr }) => { $other };

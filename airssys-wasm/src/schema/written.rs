@@ -1,11 +1,12 @@
 //! The values of keys as they are written: numbers, sizes, times, words.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use toml::Value;
+use toml::{Spanned, Table, Value};
 
 use super::key::{Key, Number};
 use super::range::{LONGEST, Unit, amount, nanoseconds};
@@ -153,15 +154,69 @@ impl Written<Duration> for Humane {
     }
 }
 
-impl Written<f64> for f64 {
-    const KIND: &'static str = "number";
+/// Values that are written as they are.
+macro_rules! plain {
+    ($($of:ty: $kind:literal;)+) => {
+        $(impl Written<$of> for $of {
+            const KIND: &'static str = $kind;
 
-    fn put(&self, field: &mut f64) {
-        *field = *self;
+            fn put(&self, field: &mut $of) {
+                field.clone_from(self);
+            }
+
+            fn value(field: &$of) -> Option<Value> {
+                Some(field.clone().into())
+            }
+        })+
+    };
+}
+
+plain! {
+    bool: "true or false";
+    f64: "number";
+    String: "text";
+}
+
+/// A value whose place in the file is kept.
+impl<F, W: Written<F>> Written<F> for Spanned<W> {
+    const KIND: &'static str = W::KIND;
+    const UNIT: Option<Unit> = W::UNIT;
+
+    fn put(&self, field: &mut F) {
+        self.get_ref().put(field);
     }
 
-    fn value(field: &f64) -> Option<Value> {
-        Some((*field).into())
+    fn value(field: &F) -> Option<Value> {
+        W::value(field)
+    }
+
+    fn numbers(field: &F, key: &'static Key, all: &mut Vec<Number>) {
+        W::numbers(field, key, all);
+    }
+}
+
+/// Texts with names of somebody's choice.
+impl<W: Written<String>> Written<BTreeMap<String, String>> for BTreeMap<String, W> {
+    const KIND: &'static str = "table of texts";
+
+    fn put(&self, field: &mut BTreeMap<String, String>) {
+        field.clear();
+        self.iter().for_each(|(name, written)| written.put(field.entry(name.clone()).or_default()));
+    }
+
+    fn value(field: &BTreeMap<String, String>) -> Option<Value> {
+        Some(field.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect::<Table>().into())
+    }
+}
+
+/// Texts that mean something. Those who have the file read them and put them there, as they can say where one is wrong.
+impl<T: ToString> Written<Vec<T>> for Vec<Spanned<String>> {
+    const KIND: &'static str = "list of texts";
+
+    fn put(&self, _field: &mut Vec<T>) {}
+
+    fn value(field: &Vec<T>) -> Option<Value> {
+        Some(field.iter().map(ToString::to_string).collect::<Vec<_>>().into())
     }
 }
 

@@ -17,16 +17,17 @@ pub(super) fn grants(
     names: &BTreeMap<&str, Named<'_>>,
     asked: &written::Grants,
 ) -> Result<Grants, ConfigError> {
-    check_spawned(source, written, names, &asked.spawn)?;
+    let said = |list: &'_ Option<Vec<Spanned<String>>>| list.clone().unwrap_or_default();
+    check_spawned(source, written, names, &said(&asked.spawn))?;
     Ok(Grants {
-        send: addresses(source, names, &asked.send)?,
-        call: addresses(source, names, &asked.call)?,
-        publish: parse_all(source, &asked.publish)?,
-        subscribe: parse_all(source, &asked.subscribe)?,
-        spawn: addresses(source, names, &asked.spawn)?,
-        files: files(source, &asked.files)?,
-        environment: environment(source, &asked.environment)?,
-        sockets: parse_all(source, &asked.sockets)?,
+        send: addresses(source, names, &said(&asked.send))?,
+        call: addresses(source, names, &said(&asked.call))?,
+        publish: parse_all(source, &said(&asked.publish))?,
+        subscribe: parse_all(source, &said(&asked.subscribe))?,
+        spawn: addresses(source, names, &said(&asked.spawn))?,
+        files: asked.files.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| files(source, asked))?,
+        environment: asked.environment.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
+        sockets: parse_all(source, &said(&asked.sockets))?,
     })
 }
 
@@ -84,14 +85,15 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
         let what = format!("the granted folder {} is not there", host.display());
         return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
     }
-    if file.access == Access::ReadWrite && lies_in(&source.path, &host) {
+    let access = file.access.unwrap_or(Access::Read);
+    if access == Access::ReadWrite && lies_in(&source.path, &host) {
         let what = format!("the granted folder {} may be written to, and this file lies in it", host.display());
         let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
         return Err(source.error(&file.host.span(), what, hint));
     }
-    let mut grant = FileGrant::new(host, file.access);
+    let mut grant = FileGrant::new(host, access);
     if let Some(max) = &file.max {
-        if file.access == Access::Read {
+        if access == Access::Read {
             let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");
             return Err(source.error(&max.span(), what, "leave it out, or write `access = \"read-write\"`"));
         }

@@ -5,14 +5,14 @@
 mod declared;
 pub(crate) mod folders;
 mod grants;
-pub(crate) mod keys;
+mod keys;
 mod most;
 mod names;
 pub(crate) mod range;
 mod read;
 mod tree;
 mod validate;
-pub(crate) mod write;
+mod write;
 mod written;
 
 pub use declared::{Actors, DeclaredService, Intensity};

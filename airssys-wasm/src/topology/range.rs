@@ -1,13 +1,9 @@
 //! Whether each number of a topology is within its range, and where in the file the one stands that is not.
 
-use airssys_rt_shim::child::Shutdown;
-
-use super::keys;
-use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
+use super::tree::{Node, Topology};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
-use crate::schema::{OutOfRange, Range, Schema, Words, nanoseconds};
-use crate::settings::Multiplicity;
+use crate::schema::{OutOfRange, Schema};
 
 /// A number of a topology is outside of its range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,57 +31,30 @@ pub(crate) enum Whose {
 
 /// Finds the first number of a topology that is outside of its range.
 pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
-    all(&Whose::Settings, &[], &topology.settings)?;
-    all(&Whose::Root, &[], &topology.root)?;
+    all(&Whose::Settings, &topology.settings)?;
+    all(&Whose::Root, &topology.root)?;
     topology.children.iter().try_for_each(node)
 }
 
 fn node(node: &Node) -> Result<(), RangeError> {
     match node {
-        Node::Supervisor(node) => supervisor(node),
-        Node::Service(node) => service(node),
-    }
-}
-
-fn supervisor(node: &SupervisorNode) -> Result<(), RangeError> {
-    let whose = Whose::Supervisor(node.name.clone());
-    all(&whose, &[], &node.flags)?;
-    shutdown(&whose, node.shutdown)?;
-    node.children.iter().try_for_each(self::node)
-}
-
-fn shutdown(whose: &Whose, shutdown: Shutdown) -> Result<(), RangeError> {
-    shutdown.time().map_or(Ok(()), |time| one(whose, &[], Range::time("shutdown", 0).check(nanoseconds(time))))
-}
-
-fn service(node: &ServiceNode) -> Result<(), RangeError> {
-    let whose = Whose::Service(node.address.to_string());
-    one(&whose, &[], keys::check(keys::SERVICE, "retries", node.retries.into()))?;
-    shutdown(&whose, node.shutdown)?;
-    match &node.multiplicity {
-        Multiplicity::One => {}
-        Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances } => {
-            let instances = u64::try_from(*instances).unwrap_or(u64::MAX);
-            one(&whose, &[], keys::check(keys::SERVICE, "instances", instances))?;
+        Node::Supervisor(node) => {
+            all(&Whose::Supervisor(node.name.clone()), &**node)?;
+            node.children.iter().try_for_each(self::node)
         }
-        Multiplicity::Keyed(rules) => all(&whose, &["keyed"], rules)?,
-        Multiplicity::Spawned(rules) => all(&whose, &["spawned"], rules)?,
+        Node::Service(node) => {
+            let whose = Whose::Service(node.address.to_string());
+            all(&whose, &**node)?;
+            // Those of the release as well, which the topology does not name.
+            all(&whose, &node.limits).map_err(|error| RangeError { tables: vec!["limits".to_owned()], ..error })
+        }
     }
-    all(&whose, &["mailbox"], &node.shape)?;
-    for (guest, file) in &node.grants.files {
-        one(&whose, &["grants", "files", guest], keys::check(keys::FILES, "max", file.max_bytes))?;
-    }
-    all(&whose, &["limits"], &node.limits)
 }
 
 /// The numbers of one table.
-fn all<T: Schema>(whose: &Whose, tables: &[&str], of: &T) -> Result<(), RangeError> {
-    of.numbers().iter().try_for_each(|number| one(whose, &[tables, &number.tables].concat(), number.check()))
-}
-
-fn one(whose: &Whose, tables: &[&str], out: Option<OutOfRange>) -> Result<(), RangeError> {
-    let tables = tables.iter().map(ToString::to_string).collect();
-    out.map_or(Ok(()), |out| Err(RangeError { whose: whose.clone(), tables, out }))
+fn all(whose: &Whose, of: &impl Schema) -> Result<(), RangeError> {
+    let out = of.numbers().into_iter().find_map(|number| Some((number.check()?, number.tables)));
+    out.map_or(Ok(()), |(out, tables)| Err(RangeError { whose: whose.clone(), tables, out }))
 }
 
 impl RangeError {

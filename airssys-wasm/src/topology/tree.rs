@@ -91,7 +91,7 @@ impl Default for TopologySettings {
 }
 
 schema! {
-    of TopologySettings, written WrittenSettings {
+    of TopologySettings, written #[derive(Default)] WrittenSettings {
         /// how long a send or a call waits for room in a full mailbox whose policy is to wait
         reserve_timeout: Humane => mesh.reserve_timeout, in 0..=YEAR, by InPlace;
         /// how long the whole tree has to stop. The last quarter of it, at most 2 s, is kept for killing what did not
@@ -121,21 +121,21 @@ schema! {
     }
 }
 
-/// What is wrong with one of them is told with its place, by those who have the file: they put them there.
+/// A list that may be left out.
 impl Written<Option<Vec<PublicKey>>> for Vec<Spanned<String>> {
     const KIND: &'static str = "list of public keys";
 
     fn put(&self, _field: &mut Option<Vec<PublicKey>>) {}
 
     fn value(field: &Option<Vec<PublicKey>>) -> Option<Value> {
-        field.as_ref().map(|keys| Value::Array(keys.iter().map(|key| key.to_string().into()).collect()))
+        field.as_ref().and_then(Self::value)
     }
 }
 
 schema! {
     /// What a supervisor does when a child ends.
     #[derive(Debug, Clone, PartialEq)]
-    pub(crate) struct RootSpec, written WrittenFlags {
+    pub(crate) struct RootSpec, written #[derive(Default)] WrittenFlags {
         /// who is restarted with a child: `one-for-one` (no other), `one-for-all` (all siblings), `rest-for-one` (those
         /// after it)
         strategy: Word<Strategy> => strategy: Strategy = Strategy::OneForOne, by InPlace;
@@ -216,6 +216,19 @@ pub(crate) struct SupervisorNode {
     pub(crate) significant: bool,
     /// Its children, in the order in which they start.
     pub(crate) children: Vec<Node>,
+}
+
+impl Default for SupervisorNode {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            flags: RootSpec::default(),
+            restart: Restart::Permanent,
+            shutdown: Shutdown::SUPERVISOR,
+            significant: false,
+            children: Vec::new(),
+        }
+    }
 }
 
 /// A service in the tree.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use airssys_rt_shim::child::{Restart, Shutdown};
+use airssys_rt_shim::child::Restart;
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff};
 use toml::Spanned;
 
@@ -14,11 +14,10 @@ use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::{range, written};
 use crate::address::{Address, is_service_name};
-use crate::capability::Baseline;
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::hint::{Act, Hinted};
 use crate::registry::{PublicKey, Reference, Release, Store};
-use crate::schema::Schema;
+use crate::schema::{Count, Schema};
 use crate::settings::{Keeping, KeyedRules, Multiplicity, SpawnedRules, WrittenSpawned};
 
 #[cfg(test)]
@@ -81,18 +80,12 @@ fn supervisor(
     parents_auto_shutdown: AutoShutdown,
 ) -> Result<SupervisorNode, ConfigError> {
     let value = entry.get_ref();
-    let mut flags = RootSpec::default();
-    flags.take(&value.flags());
-    check_flags(source, &value.name.span(), &flags)?;
-    check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
-    Ok(SupervisorNode {
-        name: value.name.get_ref().clone(),
-        restart: value.restart.0,
-        shutdown: value.shutdown.map_or(Shutdown::SUPERVISOR, |word| word.0),
-        significant: value.significant,
-        children: children(source, releases, written, names, Some(value.name.get_ref()), flags.auto_shutdown)?,
-        flags,
-    })
+    let mut node = SupervisorNode::default();
+    node.take(value);
+    check_flags(source, &value.name.span(), &node.flags)?;
+    check_significant(source, &value.name, node.significant, node.restart, parents_auto_shutdown)?;
+    node.children = children(source, releases, written, names, Some(&node.name), node.flags.auto_shutdown)?;
+    Ok(node)
 }
 
 /// What a supervisor would refuse of how long the actors of a service are set aside is refused here.
@@ -132,22 +125,18 @@ fn service(
     parents_auto_shutdown: AutoShutdown,
 ) -> Result<ServiceNode, ConfigError> {
     let value = entry.get_ref();
-    check_significant(source, &value.name, value.significant, value.restart.0, parents_auto_shutdown)?;
+    let restart = value.restart.unwrap_or_default().0;
+    check_significant(source, &value.name, value.significant == Some(true), restart, parents_auto_shutdown)?;
     let address = Address::of_service(value.name.get_ref()).map_err(|_| bad_name(source, &value.name))?;
     let mut node = ServiceNode::new(address, found(source, releases, &value.release)?);
+    node.take(value);
     node.named = named(source, value.release.get_ref());
-    node.own_limits = value.limits.clone();
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
-    node.shape.take(&value.mailbox);
-    node.grants = grants(source, written, names, &value.grants)?;
-    node.baseline = Baseline { clocks: value.clocks.0, randomness: value.randomness.0 };
-    node.retries = value.retries;
-    node.config.clone_from(&value.config);
-    node.keeping = keeping(source, value, node.multiplicity)?;
-    node.restart = value.restart.0;
-    node.shutdown = value.shutdown.map_or(Shutdown::WORKER, |word| word.0);
-    node.significant = value.significant;
+    if let Some(asked) = &value.grants {
+        node.grants = grants(source, written, names, asked)?;
+    }
+    check_keeping(source, value, node.multiplicity)?;
     Ok(node)
 }
 
@@ -198,8 +187,9 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
     if let Some(spawned) = &value.spawned {
         return spawned_rules(source, value, spawned).map(Multiplicity::Spawned);
     }
+    let partitioned = value.partitioned == Some(true);
     if let Some(keyed) = &value.keyed {
-        if value.instances.is_some() || value.partitioned {
+        if value.instances.is_some() || partitioned {
             return Err(source.error(
                 &keyed.span(),
                 "a service is either keyed or a pool",
@@ -211,8 +201,8 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
         check_backoff(source, &keyed.span(), rules.backoff)?;
         return Ok(Multiplicity::Keyed(rules));
     }
-    let Some(instances) = value.instances else {
-        if value.partitioned {
+    let Some(Count(instances)) = value.instances else {
+        if partitioned {
             return Err(source.error(
                 &value.name.span(),
                 "a partitioned pool needs `instances`",
@@ -222,7 +212,7 @@ fn multiplicity(source: &Source, value: &written::Service) -> Result<Multiplicit
         return Ok(Multiplicity::One);
     };
     match instances {
-        instances if value.partitioned => Ok(Multiplicity::Partitioned { instances }),
+        instances if partitioned => Ok(Multiplicity::Partitioned { instances }),
         1 => Ok(Multiplicity::One),
         instances => Ok(Multiplicity::Stateless { instances }),
     }
@@ -233,14 +223,14 @@ fn spawned_rules(
     value: &written::Service,
     spawned: &Spanned<WrittenSpawned>,
 ) -> Result<SpawnedRules, ConfigError> {
-    if value.keyed.is_some() || value.instances.is_some() || value.partitioned {
+    if value.keyed.is_some() || value.instances.is_some() || value.partitioned == Some(true) {
         return Err(source.error(
             &spawned.span(),
             "the actors of a service are spawned, or it is keyed or a pool",
             "leave `keyed`, `instances` and `partitioned` out, or `spawned`",
         ));
     }
-    if value.significant {
+    if value.significant == Some(true) {
         return Err(source.error(
             &value.name.span(),
             format!("the actors of {:?} are spawned, and none of them is significant", value.name.get_ref()),
@@ -253,8 +243,8 @@ fn spawned_rules(
     Ok(rules)
 }
 
-fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<Keeping, ConfigError> {
-    let Some(written) = &value.state else { return Ok(Keeping::default()) };
+fn check_keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<(), ConfigError> {
+    let Some(written) = &value.state else { return Ok(()) };
     let keeping = written.get_ref().0;
     if keeping == Keeping::Durable && matches!(multiplicity, Multiplicity::Stateless { .. }) {
         let what = "a pool that shares one mailbox has no state to keep";
@@ -264,5 +254,5 @@ fn keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity
         let what = "the state of a child that was spawned ends with it";
         return Err(source.error(&written.span(), what, "make it `keyed`, or leave `state` out"));
     }
-    Ok(keeping)
+    Ok(())
 }

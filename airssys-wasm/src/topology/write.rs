@@ -2,15 +2,14 @@
 //! that a default that becomes another one later changes nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use airssys_rt_shim::child::{Restart, Shutdown};
-use toml::{Table, Value};
+use toml::Value;
 
-use super::tree::{Node, ServiceNode, SupervisorNode, Topology};
-use crate::capability::{Access, Randomness};
+use super::tree::{Node, ServiceNode, Topology};
 use crate::hint::{Hint, Hinted};
-use crate::schema::{Schema, Words, size_text};
-use crate::settings::{Keeping, Multiplicity};
+use crate::registry::Reference;
+use crate::schema::Schema;
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,136 +40,47 @@ impl Topology {
     ///
     /// [`NotText`].
     pub fn to_text(&self) -> Result<String, NotText> {
+        let paths = |node: &'_ Arc<ServiceNode>| {
+            let hosts = node.grants.files.values().map(|file| file.host.clone());
+            std::iter::once(node.named.clone()).chain(hosts).collect::<Vec<_>>()
+        };
+        if let Some(path) = self.services().flat_map(paths).find(|path| absolute(path).to_str().is_none()) {
+            return Err(NotText(path));
+        }
         let mut text = format!("name = {}\n", Value::from(self.name.as_str()));
-        line(&mut text, "settings", &Value::Table(self.settings.table()));
-        line(&mut text, "root", &Value::Table(self.root.table()));
-        nodes(&mut text, &self.children, None)?;
+        line(&mut text, "settings", &self.settings.table().into());
+        line(&mut text, "root", &self.root.table().into());
+        nodes(&mut text, &self.children, None);
         Ok(text)
     }
 }
 
-fn nodes(text: &mut String, children: &[Node], parent: Option<&str>) -> Result<(), NotText> {
+fn nodes(text: &mut String, children: &[Node], parent: Option<&str>) {
     for child in children {
-        let (kind, name, above, table) = match child {
-            Node::Supervisor(node) => ("supervisor", node.name.as_str(), "parent", supervisor(node)),
-            Node::Service(node) => {
-                let mut table = service(node)?;
-                let own = node.limits.table().into_iter().filter(|(key, _)| node.own_limits.names(key)).collect();
-                table.insert("limits".to_owned(), Value::Table(own));
-                ("service", node.address.as_str(), "supervisor", table)
-            }
+        let (kind, above, mut table) = match child {
+            Node::Supervisor(node) => ("supervisor", "parent", node.table()),
+            Node::Service(node) => ("service", "supervisor", node.table()),
         };
         text.push_str(&format!("\n[[{kind}]]\n"));
-        line(text, "name", &name.into());
-        if let Some(parent) = parent {
-            line(text, above, &parent.into());
-        }
+        let first = [("name", table.remove("name")), (above, parent.map(Value::from))];
+        first.iter().for_each(|(key, value)| value.iter().for_each(|value| line(text, key, value)));
         table.iter().for_each(|(key, value)| line(text, key, value));
         if let Node::Supervisor(node) = child {
-            nodes(text, &node.children, Some(&node.name))?;
+            nodes(text, &node.children, Some(&node.name));
         }
     }
-    Ok(())
 }
 
 fn line(text: &mut String, key: &str, value: &Value) {
     text.push_str(&format!("{key} = {value}\n"));
 }
 
-pub(crate) fn supervisor(node: &SupervisorNode) -> Table {
-    let mut table = node.flags.table();
-    child(&mut table, node.restart, node.shutdown, node.significant);
-    table
-}
-
-fn child(table: &mut Table, restart: Restart, shutdown: Shutdown, significant: bool) {
-    table.insert("restart".to_owned(), restart.text().into());
-    table.insert("shutdown".to_owned(), shutdown.text().into());
-    table.insert("significant".to_owned(), significant.into());
-}
-
-/// All keys but its name, its supervisor and its limits.
-pub(crate) fn service(node: &ServiceNode) -> Result<Table, NotText> {
-    let mut table = Table::new();
-    child(&mut table, node.restart, node.shutdown, node.significant);
-    let mut set = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
-    set("release", path(&node.named)?);
-    match node.multiplicity {
-        Multiplicity::One => {}
-        Multiplicity::Stateless { instances } => set("instances", count(instances)),
-        Multiplicity::Partitioned { instances } => {
-            set("instances", count(instances));
-            set("partitioned", true.into());
-        }
-        Multiplicity::Keyed(rules) => set("keyed", rules.table().into()),
-        Multiplicity::Spawned(rules) => set("spawned", rules.table().into()),
+/// A path as one that is meant from everywhere. A published release is named by no path.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    match path.to_str() {
+        Some(text) if Reference::is_meant(text) => path.to_owned(),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     }
-    set("mailbox", node.shape.table().into());
-    set("retries", i64::from(node.retries).into());
-    if node.keeping == Keeping::Durable {
-        set("state", node.keeping.text().into());
-    }
-    set("config", Value::Table(node.config.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect()));
-    set("grants", Value::Table(grants(node)?));
-    set("clocks", node.baseline.clocks.text().into());
-    let randomness = match node.baseline.randomness {
-        // The parser takes whole numbers up to the largest that TOML has, so this is one of those.
-        Randomness::Seeded(seed) => {
-            Value::Table(Table::from_iter([("seed".to_owned(), i64::try_from(seed).unwrap_or(i64::MAX).into())]))
-        }
-        word => word.text().into(),
-    };
-    set("randomness", randomness);
-    Ok(table)
-}
-
-pub(crate) fn grants(node: &ServiceNode) -> Result<Table, NotText> {
-    let grants = &node.grants;
-    let mut table = Table::new();
-    for (key, patterns) in [
-        ("send", &grants.send),
-        ("call", &grants.call),
-        ("publish", &grants.publish),
-        ("subscribe", &grants.subscribe),
-        ("spawn", &grants.spawn),
-    ] {
-        table.insert(key.to_owned(), texts(patterns));
-    }
-    table.insert("sockets".to_owned(), texts(&grants.sockets));
-    let environment = grants.environment.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-    table.insert("environment".to_owned(), Value::Table(environment));
-    let mut files = Table::new();
-    for (guest, file) in &grants.files {
-        let access = match file.access {
-            Access::Read => "read",
-            Access::ReadWrite => "read-write",
-        };
-        let mut granted =
-            Table::from_iter([("host".to_owned(), path(&file.host)?), ("access".to_owned(), access.into())]);
-        if file.access == Access::ReadWrite {
-            granted.insert("max".to_owned(), size_text(file.max_bytes).into());
-        }
-        files.insert(guest.clone(), Value::Table(granted));
-    }
-    table.insert("files".to_owned(), Value::Table(files));
-    Ok(table)
-}
-
-fn count(count: usize) -> Value {
-    i64::try_from(count).unwrap_or(i64::MAX).into()
-}
-
-fn texts<T: ToString>(all: &[T]) -> Value {
-    Value::Array(all.iter().map(|one| one.to_string().into()).collect())
-}
-
-/// As an absolute one.
-fn path(path: &Path) -> Result<Value, NotText> {
-    // A published release is named by no path.
-    let is_path = path.to_str().is_none_or(|text| !crate::registry::Reference::is_meant(text));
-    let absolute =
-        if is_path { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() };
-    absolute.to_str().map(Value::from).ok_or_else(|| NotText(path.to_owned()))
 }
 
 #[cfg(test)]

@@ -7,16 +7,23 @@ use std::time::Duration;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use toml::Spanned;
+use toml::{Spanned, Table, Value};
 
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
-use super::tree::{WrittenFlags, WrittenSettings};
-use crate::capability::{Access, Clocks, Randomness};
+use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
+use crate::address::Address;
+use crate::capability::{self, Access, Clocks, FileGrant, Randomness};
+use crate::limits::{Limits, NODE_BYTES};
 use crate::registry::LimitsPatch;
-use crate::schema::{Bytes, Count, Humane, Word, Words, parse_time};
-use crate::settings::{Keeping, WrittenBackoff, WrittenKeyed, WrittenShape, WrittenSpawned};
+use crate::schema::{
+    Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
+};
+use crate::settings::{
+    Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, SpawnedRules, WrittenBackoff, WrittenKeyed, WrittenShape,
+    WrittenSpawned,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,88 +39,229 @@ pub(super) struct Topology {
     pub(super) services: Vec<Spanned<Service>>,
 }
 
-/// serde cannot flatten and deny unknown fields at once, so the flags of a supervisor stand here again.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Supervisor {
-    pub(super) name: Spanned<String>,
-    pub(super) parent: Option<Spanned<String>>,
-    strategy: Option<Word<Strategy>>,
-    intensity: Option<Count<u32>>,
-    period: Option<Humane>,
-    backoff: Option<WrittenBackoff>,
-    auto_shutdown: Option<Word<AutoShutdown>>,
-    #[serde(default)]
-    pub(super) restart: Word<Restart>,
-    pub(super) shutdown: Option<Word<Shutdown>>,
-    #[serde(default)]
-    pub(super) significant: bool,
-}
-
-impl Supervisor {
-    pub(super) fn flags(&self) -> WrittenFlags {
-        let Self { strategy, intensity, period, backoff, auto_shutdown, .. } = *self;
-        WrittenFlags { strategy, intensity, period, backoff, auto_shutdown }
+schema! {
+    of SupervisorNode, written Supervisor {
+        /// its name
+        name: Spanned<String> => name, needed "required", kind "name";
+        /// whose child it is
+        parent: Above => name, by Restart, kind "name of a supervisor", default "the root";
+        /// as in `[root]`
+        strategy: Word<Strategy> => flags.strategy, by InPlace, default "`\"one-for-one\"`";
+        /// as in `[root]`
+        intensity: Count<u32> => flags.intensity, in 0..=MOST_RESTARTS, by InPlace, default "`1`";
+        /// as in `[root]`
+        period: Humane => flags.period, in MILLISECOND..=YEAR, by InPlace, default "`\"5s\"`";
+        /// as in `[root]`
+        backoff: WrittenBackoff => flags.backoff, by InPlace, default "none: at once";
+        /// as in `[root]`
+        auto_shutdown: Word<AutoShutdown> => flags.auto_shutdown, by InPlace, default "`\"never\"`";
+        /// whether it is started again when it ends: `permanent` (always), `transient` (unless it ended normally),
+        /// `temporary` (never)
+        restart: Word<Restart> => restart, by InPlace, default "`\"permanent\"`";
+        /// how it is stopped: `infinity` (it gets the time that its children need), `brutal-kill` (killed at once, its
+        /// children first), or a time
+        shutdown: Word<Shutdown> => shutdown, by InPlace, kind "word or time", default "`\"infinity\"`";
+        /// whether its end by itself counts for its parent's `auto_shutdown`. Not with `permanent`, and not under `never`
+        significant: bool => significant, by InPlace, default "`false`";
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Service {
-    pub(super) name: Spanned<String>,
-    pub(super) release: Spanned<PathBuf>,
-    pub(super) supervisor: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) restart: Word<Restart>,
-    pub(super) shutdown: Option<Word<Shutdown>>,
-    #[serde(default)]
-    pub(super) significant: bool,
-    pub(super) instances: Option<usize>,
-    #[serde(default)]
-    pub(super) partitioned: bool,
-    pub(super) keyed: Option<Spanned<WrittenKeyed>>,
-    pub(super) spawned: Option<Spanned<WrittenSpawned>>,
-    #[serde(default)]
-    pub(super) mailbox: WrittenShape,
-    #[serde(default)]
-    pub(super) retries: u32,
-    #[serde(default)]
-    pub(super) limits: LimitsPatch,
-    #[serde(default)]
-    pub(super) config: BTreeMap<String, String>,
-    pub(super) state: Option<Spanned<Word<Keeping>>>,
-    #[serde(default)]
-    pub(super) grants: Grants,
-    #[serde(default)]
-    pub(super) clocks: Word<Clocks>,
-    #[serde(default)]
-    pub(super) randomness: Chance,
+schema! {
+    of ServiceNode, written Service {
+        /// its address
+        name: Spanned<String> => address, needed "required", kind "name";
+        /// the component that serves it: see [how a release is found](#how-a-release-is-found)
+        release: Spanned<PathBuf> => named, needed "required", by Deployment, kind "path, or `NAME@VERSION`";
+        /// whose child it is
+        supervisor: Above => address, by Restart, kind "name of a supervisor", default "the root";
+        /// `permanent`, `transient` or `temporary`. A guest that exits with status 0 ends normally; everything else is
+        /// a failure
+        restart: Word<Restart> => restart, by InPlace, default "`\"permanent\"`";
+        /// how long it may finish its turn and run `stop` before it is killed; `brutal-kill`; `infinity`
+        shutdown: Word<Shutdown> => shutdown, by InPlace, kind "word or time", default "`\"5s\"`";
+        /// as for supervisors
+        significant: bool => significant, by InPlace, default "`false`";
+        /// the members of a pool
+        instances: Count<usize> => multiplicity, in 1..=1_024, by Restart, default "`1`";
+        /// a pool with one mailbox for each member, see below. Needs `instances`
+        partitioned: bool => multiplicity, by Restart, default "`false`";
+        /// one actor for each key, see below. Not together with `instances` or `partitioned`. Where it comes or goes,
+        /// by a restart
+        keyed: Spanned<WrittenKeyed> => multiplicity, by InPlace, default "none";
+        /// one actor for each child that a guest spawned, see below. Not together with the three above, nor with
+        /// `significant`. Where it comes or goes, by a restart
+        spawned: Spanned<WrittenSpawned> => multiplicity, by InPlace, default "none";
+        /// its size and what happens when it is full
+        mailbox: WrittenShape => shape, by InPlace, default "see below";
+        /// how often a message that crashed the service is tried again before it becomes a dead letter
+        retries: Count<u32> => retries, in 0..=1_000_000, by InPlace, default "`0`";
+        /// see [limits](#limits)
+        limits: LimitsPatch => own_limits, default "the release's";
+        /// where its state is: in `memory`, or `durable`, on disk as well: see [state that lasts](state.md). Not for a
+        /// stateless pool, nor for a service that is `spawned`. How large it may be is `state` of the [limits](#limits)
+        state: Spanned<Word<Keeping>> => keeping, by Restart, default "`\"memory\"`";
+        /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`
+        config: BTreeMap<String, String> => config, by Deployment, default "empty";
+        /// see [requests and grants](#requests-and-grants)
+        grants: Grants => grants, default "nothing";
+        /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)
+        clocks: Word<Clocks> => baseline.clocks, by Deployment, kind "word or time", default "`\"real\"`";
+        /// where its random numbers come from: see [clocks and randomness](#clocks-and-randomness)
+        randomness: Chance => baseline.randomness, by Deployment, default "`\"real\"`";
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Grants {
-    pub(super) send: Vec<Spanned<String>>,
-    pub(super) call: Vec<Spanned<String>>,
-    pub(super) publish: Vec<Spanned<String>>,
-    pub(super) subscribe: Vec<Spanned<String>>,
-    pub(super) spawn: Vec<Spanned<String>>,
-    pub(super) files: BTreeMap<String, File>,
-    pub(super) environment: BTreeMap<String, Spanned<String>>,
-    pub(super) sockets: Vec<Spanned<String>>,
+schema! {
+    // What the book says of a type is how it is asked for, and of a default, how it is granted.
+    of capability::Grants, written #[derive(Default)] Grants {
+        /// to send to these addresses
+        send: Vec<Spanned<String>> => send, by InPlace, kind "list of patterns", default "list of patterns";
+        /// to call these addresses
+        call: Vec<Spanned<String>> => call, by InPlace, kind "list of patterns", default "list of patterns";
+        /// to publish on these topics
+        publish: Vec<Spanned<String>> => publish, by InPlace, kind "list of patterns", default "list of patterns";
+        /// to subscribe to these topics
+        subscribe: Vec<Spanned<String>> => subscribe, by InPlace, kind "list of patterns", default "list of patterns";
+        /// to spawn children under these addresses, and to stop, monitor and link them
+        spawn: Vec<Spanned<String>> => spawn, by InPlace, kind "list of patterns", default "list of patterns";
+        /// a folder of the host, under the path that the guest sees
+        files: BTreeMap<String, File> => files, by Deployment, kind "`\"/data\" = \"read\"`",
+            default "`\"/data\" = { host = \"var/data\", access = \"read\" }`";
+        /// these environment variables, with the operator's values
+        environment: BTreeMap<String, Spanned<String>> => environment, by Deployment, kind "list of names",
+            default "`{ TZ = \"UTC\" }`";
+        /// to open TCP connections to these addresses, and to exchange UDP datagrams with them
+        sockets: Vec<Spanned<String>> => sockets, by Deployment, kind "list of addresses", default "list of addresses";
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    pub(super) host: Spanned<PathBuf>,
-    #[serde(default = "read")]
-    pub(super) access: Access,
-    pub(super) max: Option<Spanned<Bytes>>,
+schema! {
+    of FileGrant, written File {
+        /// the host's folder
+        host: Spanned<PathBuf> => host, needed "required";
+        /// `read` or `read-write`
+        access: Access => access, default "`\"read\"`";
+        /// what may be in the folder for a guest to write more; with `read-write` only
+        max: Spanned<Bytes> => max_bytes, in NODE_BYTES..=1 << 50;
+    }
 }
 
-fn read() -> Access {
-    Access::Read
+/// The supervisor above. It is no field: where a node stands in the tree says it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Above(pub(super) Spanned<String>);
+
+impl<F> Written<F> for Above {
+    const KIND: &'static str = "name";
+
+    fn put(&self, _field: &mut F) {}
+
+    fn value(_field: &F) -> Option<Value> {
+        None
+    }
+}
+
+/// An address is made of its name where its place is known, for the error.
+impl Written<Address> for String {
+    const KIND: &'static str = "name";
+
+    fn put(&self, _field: &mut Address) {}
+
+    fn value(field: &Address) -> Option<Value> {
+        Some(field.service().into())
+    }
+}
+
+/// The keys that say how many actors there are contradict each other, so who has the file looks at all of them: what
+/// each one says of it, and for which there is anything to say.
+macro_rules! of_multiplicity {
+    ($($kind:ty: $type:ty, $pattern:pat => $part:expr;)+) => {
+        $(impl Written<Multiplicity> for $kind {
+            const KIND: &'static str = <$kind as Written<$type>>::KIND;
+            const UNIT: Option<Unit> = <$kind as Written<$type>>::UNIT;
+
+            fn put(&self, _field: &mut Multiplicity) {}
+
+            fn value(field: &Multiplicity) -> Option<Value> {
+                let $pattern = field else { return None };
+                <$kind as Written<$type>>::value($part)
+            }
+
+            fn numbers(field: &Multiplicity, key: &'static Key, all: &mut Vec<Number>) {
+                let $pattern = field else { return };
+                <$kind as Written<$type>>::numbers($part, key, all);
+            }
+        })+
+    };
+}
+
+of_multiplicity! {
+    Count<usize>: usize, (Multiplicity::Stateless { instances } | Multiplicity::Partitioned { instances }) => instances;
+    bool: bool, Multiplicity::Partitioned { .. } => &true;
+    WrittenKeyed: KeyedRules, Multiplicity::Keyed(rules) => rules;
+    WrittenSpawned: SpawnedRules, Multiplicity::Spawned(rules) => rules;
+}
+
+impl Written<LimitsPatch> for LimitsPatch {
+    const KIND: &'static str = "table";
+
+    fn put(&self, field: &mut Self) {
+        field.clone_from(self);
+    }
+
+    fn value(field: &Self) -> Option<Value> {
+        let mut limits = Limits::default();
+        field.apply(&mut limits);
+        Some(limits.table().into_iter().filter(|(key, _)| field.names(key)).collect::<Table>().into())
+    }
+}
+
+impl Written<Self> for Access {
+    const KIND: &'static str = "word";
+
+    fn put(&self, field: &mut Self) {
+        *field = *self;
+    }
+
+    fn value(field: &Self) -> Option<Value> {
+        Value::try_from(field).ok()
+    }
+}
+
+/// Folders by the path that the guest sees. Whether each is there, those look who have the file.
+impl Written<BTreeMap<String, FileGrant>> for BTreeMap<String, File> {
+    const KIND: &'static str = "table";
+
+    fn put(&self, _field: &mut BTreeMap<String, FileGrant>) {}
+
+    fn value(field: &BTreeMap<String, FileGrant>) -> Option<Value> {
+        let granted = |file: &FileGrant| {
+            let mut table = file.table();
+            // Nobody writes there, so there is nothing to bound.
+            table.retain(|key, _| key != "max" || file.access == Access::ReadWrite);
+            Value::from(table)
+        };
+        Some(field.iter().map(|(guest, file)| (guest.clone(), granted(file))).collect::<Table>().into())
+    }
+
+    fn numbers(field: &BTreeMap<String, FileGrant>, key: &'static Key, all: &mut Vec<Number>) {
+        for (guest, file) in field {
+            all.extend(file.numbers().into_iter().map(|number| number.within(guest).within(key.key)));
+        }
+    }
+}
+
+impl Written<Self> for PathBuf {
+    const KIND: &'static str = "path";
+
+    fn put(&self, field: &mut Self) {
+        field.clone_from(self);
+    }
+
+    /// As an absolute one. What is no UTF-8 was refused before, where it is to be read again.
+    fn value(field: &Self) -> Option<Value> {
+        Some(super::write::absolute(field).to_string_lossy().into_owned().into())
+    }
 }
 
 impl Words for Restart {
@@ -158,8 +306,23 @@ impl Words for Randomness {
 }
 
 /// Randomness: a word, or a table with a seed.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Chance(pub(super) Randomness);
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Chance(Randomness);
+
+impl Written<Randomness> for Chance {
+    const KIND: &'static str = "word or table";
+
+    fn put(&self, field: &mut Randomness) {
+        *field = self.0;
+    }
+
+    fn value(field: &Randomness) -> Option<Value> {
+        let Randomness::Seeded(seed) = *field else { return Some(field.text().into()) };
+        // The parser takes whole numbers up to the largest that TOML has, so this is one of those.
+        let seed = i64::try_from(seed).unwrap_or(i64::MAX);
+        Some(Table::from_iter([("seed".to_owned(), seed.into())]).into())
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
