@@ -26,7 +26,10 @@ pub(super) fn grants(
         subscribe: parse_all(source, &said(&asked.subscribe))?,
         spawn: addresses(source, names, &said(&asked.spawn))?,
         files: asked.files.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| files(source, asked))?,
-        environment: asked.environment.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
+        environment: asked
+            .environment
+            .as_ref()
+            .map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
         sockets: parse_all(source, &said(&asked.sockets))?,
     })
 }

@@ -29,11 +29,25 @@ pub(super) fn names<'a>(
 ) -> Result<BTreeMap<&'a str, Named<'a>>, ConfigError> {
     let supervisors = written.supervisors.iter().enumerate().map(|(at, entry)| {
         let value = entry.get_ref();
-        (&value.name, Named { at: entry.span(), parent: value.parent.as_ref().map(|above| &above.0), node: NodeKind::Supervisor(at) })
+        (
+            &value.name,
+            Named {
+                at: entry.span(),
+                parent: value.parent.as_ref().map(|above| &above.0),
+                node: NodeKind::Supervisor(at),
+            },
+        )
     });
     let services = written.services.iter().enumerate().map(|(at, entry)| {
         let value = entry.get_ref();
-        (&value.name, Named { at: entry.span(), parent: value.supervisor.as_ref().map(|above| &above.0), node: NodeKind::Service(at) })
+        (
+            &value.name,
+            Named {
+                at: entry.span(),
+                parent: value.supervisor.as_ref().map(|above| &above.0),
+                node: NodeKind::Service(at),
+            },
+        )
     });
     let mut names: BTreeMap<&str, Named<'_>> = BTreeMap::new();
     for (name, named) in supervisors.chain(services) {

@@ -61,7 +61,8 @@ schema! {
         /// how it is stopped: `infinity` (it gets the time that its children need), `brutal-kill` (killed at once, its
         /// children first), or a time
         shutdown: Word<Shutdown> => shutdown, by InPlace, kind "word or time", default "`\"infinity\"`";
-        /// whether its end by itself counts for its parent's `auto_shutdown`. Not with `permanent`, and not under `never`
+        /// whether its end by itself counts for its parent's `auto_shutdown`. Not with `permanent`, and not under
+        /// `never`
         significant: bool => significant, by InPlace, default "`false`";
     }
 }

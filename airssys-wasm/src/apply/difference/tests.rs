@@ -103,7 +103,11 @@ fn each_difference_is_found_with_its_way() {
             &["~ service b: actors 1 -> 4, with one mailbox [restart]"],
         ),
         ("an actor a key", service("keyed = {}\n"), &["~ service b: actors 1 -> one a key [restart]"]),
-        ("state that is to last", service("state = \"durable\"\n"), &["~ service b: state memory -> durable [restart]"]),
+        (
+            "state that is to last",
+            service("state = \"durable\"\n"),
+            &["~ service b: state memory -> durable [restart]"],
+        ),
         (
             "another supervisor",
             BASE.replacen("supervisor = \"back\"\n", "", 1),
