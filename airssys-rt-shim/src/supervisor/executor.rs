@@ -246,7 +246,8 @@ impl Executor {
     async fn carry_out(&mut self, actions: Vec<Action>, myself: &ActorRef<SupervisorMsg>) {
         for action in actions {
             match action {
-                Action::Start { child, generation } => self.start(child, generation, myself).await,
+                // Boxed: what is heard is mostly no start, and its future is copied each time.
+                Action::Start { child, generation } => Box::pin(self.start(child, generation, myself)).await,
                 Action::Stop { child, why } => {
                     if let Some(live) = self.live.get(&child) {
                         (live.incarnation.stop)(why);

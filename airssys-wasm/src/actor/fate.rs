@@ -26,7 +26,7 @@ impl ComponentActor {
         let crashed = self.watching.as_ref().and_then(|watching| watching.crashed());
         if !stand_in && self.tolerates() {
             // The one before says whether it crashes over this message, too.
-            if self.begin_stand_in(crashed.map_or(StandIn::Over, StandIn::For)).await {
+            if Box::pin(self.begin_stand_in(crashed.map_or(StandIn::Over, StandIn::For))).await {
                 self.live.forgive(hand.id);
                 drop(hand);
                 return Flow::Continue;
@@ -35,7 +35,8 @@ impl ComponentActor {
             // The release that survives gets the message as if nobody had tried it.
             self.live.forgive(hand.id);
             drop(hand);
-            return self.go_on().await;
+            // Boxed, as the others here: most ends of an instance go on to the supervisor, and carry none of this.
+            return Box::pin(self.go_on()).await;
         }
         let again = hand.attempt < retries;
         if again {
@@ -47,7 +48,7 @@ impl ComponentActor {
         }
         if is_cut_off {
             // The try counts as for any crash; the end of this incarnation does not.
-            return self.give_way(crash).await;
+            return Box::pin(self.give_way(crash)).await;
         }
         Flow::Exit(exit_reason(crash))
     }

@@ -63,7 +63,8 @@ impl ComponentActor {
             }
             // What was begun is dropped, as where it is killed.
             if let Some(swap) = self.live.take_offer() {
-                self.take_over(*swap, None).await;
+                // Boxed, as what follows that is rare: a start is copied each time that an actor comes up.
+                Box::pin(self.take_over(*swap, None)).await;
                 if self.instance.is_some() || self.suspended {
                     return Ok(());
                 }
@@ -74,15 +75,15 @@ impl ComponentActor {
     /// Starts what is live in this place. Where that is on probation and does not start, what was there before.
     async fn start(&mut self) -> Result<(), Crash> {
         if self.live.comes_back() {
-            self.put_back_owed().await?;
+            Box::pin(self.put_back_owed()).await?;
             if self.live.returning().is_some() {
-                return self.go_back().await;
+                return Box::pin(self.go_back()).await;
             }
         }
         let serving = self.live.serving();
         match self.start_live(&serving, true).await {
             Ok(()) => Ok(()),
-            Err(crash) if self.tolerates() => match self.begin_stand_in(StandIn::Over).await {
+            Err(crash) if self.tolerates() => match Box::pin(self.begin_stand_in(StandIn::Over)).await {
                 true => {
                     self.count_failure();
                     Ok(())
@@ -90,8 +91,8 @@ impl ComponentActor {
                 // Neither starts, so that says nothing about the new one.
                 false => Err(crash),
             },
-            Err(crash) if self.is_sick().await => Err(crash),
-            Err(crash) if self.live.roll_back(&crash) => self.go_back().await,
+            Err(crash) if Box::pin(self.is_sick()).await => Err(crash),
+            Err(crash) if self.live.roll_back(&crash) => Box::pin(self.go_back()).await,
             // It was put in where nobody was, and did not see the turns that were committed there since.
             Err(crash @ Crash::Schema { .. }) if self.live.is_unread() => {
                 self.suspend(serving, crash, Before::default())

@@ -19,9 +19,10 @@ pub(crate) async fn start(engines: &Engines, serving: &Serving) -> Result<Prepar
     let limit = serving.identity.terms.limits.start_timeout;
     let until = Instant::now() + limit;
     let late = |_elapsed| Crash::late_start(limit);
-    let mut instance = timeout_at(until, make(engines, serving)).await.map_err(late)??;
+    // Boxed: whatever waits with a future copies it, and what waits with that copies it once more.
+    let mut instance = timeout_at(until, Box::pin(make(engines, serving))).await.map_err(late)??;
     let (read_at, brought_over) = bring_all_over(&mut instance, serving, until).await?;
-    timeout_at(until, begin(&mut instance, serving)).await.map_err(late)??;
+    timeout_at(until, Box::pin(begin(&mut instance, serving))).await.map_err(late)??;
     Ok(Prepared { instance, read_at, brought_over })
 }
 
@@ -104,7 +105,7 @@ async fn bring_all_over(
             let read_at = state.age();
             instance.turn().state = Some(Arc::clone(&state));
             instance.turn().key = Some(key);
-            bring_over(instance, from, terms, until).await?;
+            Box::pin(bring_over(instance, from, terms, until)).await?;
             brought_over.push(BroughtOver { state, writes: std::mem::take(&mut instance.turn().writes), read_at });
         }
         instance.turn().state = None;
@@ -114,7 +115,7 @@ async fn bring_all_over(
         let from = state.foreign(terms.schema);
         instance.turn().state = Some(state);
         if let Some(from) = from {
-            bring_over(instance, from, terms, until).await?;
+            Box::pin(bring_over(instance, from, terms, until)).await?;
         }
     }
     Ok((read_at, brought_over))
