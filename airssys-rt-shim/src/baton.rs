@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::{Handle, Id};
 use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 
@@ -32,6 +33,8 @@ const MOST_NESTED: usize = 8;
 thread_local! {
     /// How many loops senders poll on this thread.
     static NESTED: Cell<usize> = const { Cell::new(0) };
+    /// What the time was when the one who polls a loop on this thread began with that.
+    static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 type Loop = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
@@ -101,13 +104,14 @@ impl Baton {
     }
 
     /// Polls the loop, which is asleep where `is_asleep` still says so once nobody else can poll it. `stack` is what
-    /// the caller's thread has left for it, in bytes. With `false` it was not polled, and is to be woken.
-    pub(crate) fn run(&self, stack: usize, is_asleep: impl FnOnce() -> bool) -> bool {
+    /// the caller's thread has left for it, in bytes, and `now` the time. With `false` it was not polled, and is to be
+    /// woken.
+    pub(crate) fn run(&self, stack: usize, now: Instant, is_asleep: impl FnOnce() -> bool) -> bool {
         if NESTED.get() >= MOST_NESTED || self.stack.load(Ordering::Relaxed) > stack {
             return false;
         }
         let Some(mut running) = self.try_lock() else { return false };
-        let ran = self.run_held(&mut running, is_asleep);
+        let ran = self.run_held(&mut running, now, is_asleep);
         drop(running);
         // Also where it was held for a look only.
         fence(Ordering::SeqCst);
@@ -117,7 +121,7 @@ impl Baton {
         ran
     }
 
-    fn run_held(&self, running: &mut Running, is_asleep: impl FnOnce() -> bool) -> bool {
+    fn run_held(&self, running: &mut Running, now: Instant, is_asleep: impl FnOnce() -> bool) -> bool {
         let (Some(looping), Some((waker, home))) = (running.looping.as_mut(), running.home.as_ref()) else {
             return false;
         };
@@ -127,9 +131,11 @@ impl Baton {
         }
         self.is_lent.store(true, Ordering::Relaxed);
         NESTED.set(NESTED.get() + 1);
+        let outside = BEGUN.replace(Some(now));
         let mut context = Context::from_waker(waker);
         // What the sender may do before it lets others run is not for the loop to use up.
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut unconstrained(looping)).poll(&mut context)));
+        BEGUN.set(outside);
         NESTED.set(NESTED.get() - 1);
         self.is_lent.store(false, Ordering::Relaxed);
         let ended = match polled {
@@ -154,6 +160,11 @@ impl Baton {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// The time: as the sender knows it that polls the loop now, or by the clock.
+    pub(crate) fn now(&self) -> Instant {
+        if self.is_lent() { BEGUN.get() } else { None }.unwrap_or_else(Instant::now)
     }
 
     /// Whether a sender polls the loop now, who wants one turn and no more.

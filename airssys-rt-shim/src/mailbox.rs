@@ -26,6 +26,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use tokio::time::Instant;
 
 use self::hand::Hands;
 use self::room::Room;
@@ -75,9 +76,10 @@ struct Consumer {
 #[derive(Clone, Copy)]
 enum Waking {
     Ring,
-    /// With so much stack, in bytes.
+    /// With so much stack, in bytes, at this time.
     Run {
         stack: usize,
+        now: Instant,
     },
 }
 
@@ -103,8 +105,11 @@ struct Queue<M> {
 /// drop(hand); // a turn that did not end: the message stays
 /// assert_eq!(mailbox.take(0).unwrap().done(), "one");
 /// ```
+#[repr(C)]
 pub struct Mailbox<M> {
     room: Room,
+    /// What both sides read at each message is on no line of the cache that one of them writes.
+    _apart: [u64; 7],
     size: Size<M>,
     queue: ArcSwapOption<Queue<M>>,
     consumers: Box<[Consumer]>,
@@ -142,6 +147,7 @@ impl<M> Mailbox<M> {
     pub fn sized(capacity: usize, bytes: usize, overflow: Overflow, consumers: usize, size: Size<M>) -> Self {
         Self {
             room: Room::new(capacity, bytes, overflow),
+            _apart: [0; 7],
             size,
             queue: ArcSwapOption::empty(),
             consumers: (0..consumers.max(1)).map(|_| Consumer::default()).collect(),
@@ -222,13 +228,13 @@ impl<M> Mailbox<M> {
 
     /// [`Mailbox::try_send`] for one who is about to wait for what comes of it: a consumer that sleeps is not woken but
     /// run here, until it has handled one message or has to wait itself; then it goes on in its own task. `stack` is
-    /// what this thread has left for that, in bytes.
+    /// what this thread has left for that, in bytes, and `now` the time, for which the consumer need not look again.
     ///
     /// # Errors
     ///
     /// As [`Mailbox::try_send`].
-    pub fn try_send_and_run(&self, message: M, stack: usize) -> Result<Sent<M>, NotSent<M>> {
-        self.try_send_by(message, Waking::Run { stack })
+    pub fn try_send_and_run(&self, message: M, stack: usize, now: Instant) -> Result<Sent<M>, NotSent<M>> {
+        self.try_send_by(message, Waking::Run { stack, now })
     }
 
     fn try_send_by(&self, message: M, waking: Waking) -> Result<Sent<M>, NotSent<M>> {
@@ -284,7 +290,7 @@ impl<M> Mailbox<M> {
     }
 
     fn hand(&self, consumer: usize, message: M, adopted: bool) -> InHand<'_, M> {
-        InHand::new((&self.hands, &self.room, self.bell(consumer)), consumer, message, adopted)
+        InHand::new((&self.hands, &self.room, self.consumer(consumer)), consumer, message, adopted)
     }
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.
@@ -382,7 +388,7 @@ impl<M> Mailbox<M> {
             return Err(NotSent::Closed(unsent.into_inner()));
         }
         // With a fence inside: either `close` sees this message, or this thread sees that it closed.
-        let ran = matches!(waking, Waking::Run { stack } if self.run(stack));
+        let ran = matches!(waking, Waking::Run { stack, now } if self.run(stack, now));
         if !ran {
             self.ring();
         }
@@ -446,10 +452,10 @@ impl<M> Mailbox<M> {
 
     /// Runs a consumer that sleeps, on this thread, until it has handled one message or has to wait; none is left to be
     /// woken then.
-    fn run(&self, stack: usize) -> bool {
-        self.consumers
-            .iter()
-            .any(|Consumer { bell, baton }| bell.waits_for_message() && baton.run(stack, || bell.waits_for_message()))
+    fn run(&self, stack: usize, now: Instant) -> bool {
+        self.consumers.iter().any(|Consumer { bell, baton }| {
+            bell.waits_for_message() && baton.run(stack, now, || bell.waits_for_message())
+        })
     }
 
     /// What a closed mailbox holds; none where it was opened again meanwhile.

@@ -84,26 +84,37 @@ impl Pulse {
         interrupt: impl FnOnce() -> I,
     ) -> Result<T, Early<I::Output>> {
         let mut future = pin!(future);
-        let (mut ask, mut at) = (Some(deadline), None);
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Ok(output);
+        }
+        // Boxed, so that what need not wait carries nothing around for it: a future is copied when it is made.
+        Box::pin(self.wait(deadline(), future, interrupt)).await
+    }
+
+    /// Goes on with a future that had to wait when it was polled just now.
+    async fn wait<T, I: Future>(
+        &self,
+        at: Instant,
+        mut future: Pin<&mut impl Future<Output = T>>,
+        interrupt: impl FnOnce() -> I,
+    ) -> Result<T, Early<I::Output>> {
         let early = {
             let mut beat = pin!(self.0.notified());
+            let mut was_polled = true;
             poll_fn(|context| {
-                if let Poll::Ready(output) = future.as_mut().poll(context) {
+                if !std::mem::take(&mut was_polled)
+                    && let Poll::Ready(output) = future.as_mut().poll(context)
+                {
                     return Poll::Ready(Some(output));
-                }
-                if let Some(ask) = ask.take() {
-                    at = Some(ask());
                 }
                 beat.as_mut().poll(context).map(|()| None)
             })
             .await
         };
-        match (early, at) {
-            (Some(output), _) => Ok(output),
-            // Boxed, so that those who wait for less than a beat carry neither a timer nor the interrupt around: a
-            // future is copied when it is made.
-            (None, Some(at)) => Box::pin(until(at, future, interrupt())).await,
-            (None, None) => unreachable!("the beat is waited for after the deadline was asked for"),
+        match early {
+            Some(output) => Ok(output),
+            // Boxed again: nearly all that waits does so for less than a beat, without a timer and the interrupt.
+            None => Box::pin(until(at, future, interrupt())).await,
         }
     }
 }

@@ -336,14 +336,13 @@ impl<B: Behavior> Actor for Worker<B> {
             // However it ends, also where it is killed.
             let _closes = Closing(self);
             let me = self.orders.context.pid(myself.get_cell(), self.exit.clone());
-            let mut life = Life {
+            let life = Life {
                 mailbox: Arc::clone(&self.mailbox),
                 consumer: self.consumer,
                 orders: Arc::clone(&self.orders),
                 behavior: *behavior,
             };
-            // A block: what an async function takes by value is in its future twice.
-            let looping = Box::pin(async move { life.live(me).await });
+            let looping = Box::pin(life.live(me));
             let reason = self.mailbox.baton(self.consumer).keep(looping).await;
             self.orders.finished.store(matches!(reason, ExitReason::Normal), Ordering::Release);
             self.exit.set(reason);
@@ -362,79 +361,90 @@ struct Life<B: Behavior> {
 }
 
 impl<B: Behavior> Life<B> {
-    async fn live(&mut self, me: Pid) -> ExitReason {
-        let Self { mailbox, consumer, orders, behavior } = self;
-        let (consumer, baton) = (*consumer, mailbox.baton(*consumer));
-        // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
-        if let Err(reason) = Box::pin(behavior.init(me)).await {
-            return reason;
-        }
-        orders.context.ready();
-        let (mut turns, mut since) = (0_u32, None);
-        loop {
-            if orders.any() {
-                // An order may be long, and the last thing that it takes messages for.
-                mailbox.pass_on();
-                if baton.is_lent() {
-                    // Orders may be long, and whoever polls this has nothing to do with them.
-                    tokio::task::yield_now().await;
-                }
-                match orders.take() {
-                    Some(Order::Stop(reason)) => {
-                        Box::pin(behavior.stop(reason)).await;
-                        return ExitReason::Shutdown;
+    /// No async function: what one of those takes by value is in its future twice.
+    fn live(mut self, me: Pid) -> impl Future<Output = ExitReason> + Send {
+        async move {
+            let Self { mailbox, consumer, orders, behavior } = &mut self;
+            let (consumer, baton) = (*consumer, mailbox.baton(*consumer));
+            // What runs rarely is boxed, so that an idle actor keeps room for a turn only.
+            if let Err(reason) = Box::pin(behavior.init(me)).await {
+                return reason;
+            }
+            orders.context.ready();
+            let (mut turns, mut since) = (0_u32, None);
+            // Whether there was nothing more to take when a sender had its turn.
+            let mut is_done = false;
+            loop {
+                if orders.any() {
+                    // An order may be long, and the last thing that it takes messages for.
+                    mailbox.pass_on();
+                    if baton.is_lent() {
+                        // Orders may be long, and whoever polls this has nothing to do with them.
+                        tokio::task::yield_now().await;
                     }
-                    Some(Order::Control(control)) => {
-                        if let Flow::Exit(reason) = Box::pin(behavior.control(control)).await {
+                    match orders.take() {
+                        Some(Order::Stop(reason)) => {
+                            Box::pin(behavior.stop(reason)).await;
+                            return ExitReason::Shutdown;
+                        }
+                        Some(Order::Control(control)) => {
+                            if let Flow::Exit(reason) = Box::pin(behavior.control(control)).await {
+                                return reason;
+                            }
+                        }
+                        None => {}
+                    }
+                    continue;
+                }
+                if !behavior.takes_messages() {
+                    mailbox.wait_for(consumer, || orders.any()).await;
+                    continue;
+                }
+                let taken = if std::mem::take(&mut is_done) { None } else { mailbox.take(consumer) };
+                match taken {
+                    Some(hand) => {
+                        let mut turn = pin!(behavior.turn(hand));
+                        let flow = poll_fn(|cx| {
+                            let polled = turn.as_mut().poll(cx);
+                            if polled.is_pending() {
+                                // It may be long until the next take.
+                                mailbox.let_go();
+                            }
+                            polled
+                        });
+                        if let Flow::Exit(reason) = flow.await {
                             return reason;
                         }
-                    }
-                    None => {}
-                }
-                continue;
-            }
-            if !behavior.takes_messages() {
-                mailbox.wait_for(consumer, || orders.any()).await;
-                continue;
-            }
-            match mailbox.take(consumer) {
-                Some(hand) => {
-                    let mut turn = pin!(behavior.turn(hand));
-                    let flow = poll_fn(|cx| {
-                        let polled = turn.as_mut().poll(cx);
-                        if polled.is_pending() {
-                            // It may be long until the next take.
-                            mailbox.let_go();
+                        if baton.is_lent() {
+                            if orders.any() || !mailbox.is_empty() {
+                                // Whoever polls this wanted one turn.
+                                tokio::task::yield_now().await;
+                            } else {
+                                mailbox.let_go();
+                                is_done = true;
+                            }
+                            continue;
                         }
-                        polled
-                    });
-                    if let Flow::Exit(reason) = flow.await {
-                        return reason;
-                    }
-                    if baton.is_lent() {
-                        if orders.any() || !mailbox.is_empty() {
-                            // Whoever polls this wanted one turn.
-                            tokio::task::yield_now().await;
-                        }
-                        continue;
-                    }
-                    turns += 1;
-                    if turns == TURNS_A_LOOK {
-                        turns = 0;
-                        let now = Instant::now();
-                        if now.duration_since(*since.get_or_insert(now)) >= TIME_BEFORE_YIELD {
-                            since = None;
-                            tokio::task::yield_now().await;
+                        turns += 1;
+                        if turns == TURNS_A_LOOK {
+                            turns = 0;
+                            let now = Instant::now();
+                            if now.duration_since(*since.get_or_insert(now)) >= TIME_BEFORE_YIELD {
+                                since = None;
+                                // Who waits for room is to wait for no longer than this, also where turns are long.
+                                mailbox.let_go();
+                                tokio::task::yield_now().await;
+                            }
                         }
                     }
-                }
-                None => {
-                    if let Flow::Exit(reason) = behavior.idle().await {
-                        return reason;
+                    None => {
+                        if let Flow::Exit(reason) = behavior.idle().await {
+                            return reason;
+                        }
+                        baton.takes_stack(behavior.stack());
+                        mailbox.wait(consumer, || orders.any()).await;
+                        (turns, since) = (0, None);
                     }
-                    baton.takes_stack(behavior.stack());
-                    mailbox.wait(consumer, || orders.any()).await;
-                    (turns, since) = (0, None);
                 }
             }
         }

@@ -17,6 +17,7 @@ use airssys_rt_shim::supervisor::{Strategy, SupervisorSpec};
 use airssys_rt_shim::system::System;
 use airssys_rt_shim::worker::{Behavior, Flow, WorkerStart};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// More than any turn here takes.
 const STACK: usize = 64 << 10;
@@ -80,7 +81,7 @@ impl Behavior for Server {
                     None => 0,
                     Some(next) => {
                         let (reply, answered) = oneshot::channel();
-                        next.try_send_and_run(Ask::Chain(rest, reply), 0).unwrap();
+                        next.try_send_and_run(Ask::Chain(rest, reply), 0, Instant::now()).unwrap();
                         answered.await.unwrap() + 1
                     }
                 };
@@ -180,7 +181,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
 /// Asks and looks whether there is an answer, without letting anybody else run.
 fn asked_at_once<T>(inbox: &Inbox, stack: usize, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Poll<T> {
     let (reply, answer) = oneshot::channel();
-    assert!(matches!(inbox.try_send_and_run(ask(reply), stack), Ok(Sent::Queued)));
+    assert!(matches!(inbox.try_send_and_run(ask(reply), stack, Instant::now()), Ok(Sent::Queued)));
     poll_once(async { answer.await.unwrap() })
 }
 
@@ -199,7 +200,7 @@ async fn a_thread_with_less_stack_than_a_turn_takes_wakes_the_worker_instead() {
     let place = Place::new(STACK);
     let system = start(&[&place]).await;
     let (reply, answer) = oneshot::channel();
-    place.inbox.try_send_and_run(Ask::Count(reply), STACK - 1).unwrap();
+    place.inbox.try_send_and_run(Ask::Count(reply), STACK - 1, Instant::now()).unwrap();
     let mut answer = pin!(answer);
     assert!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(answer.await, Ok(1));
@@ -217,7 +218,7 @@ async fn a_turn_that_waits_goes_on_without_who_asked() {
         let (inbox, go) = (Arc::clone(&place.inbox), Arc::clone(&go));
         async move {
             let (reply, answer) = oneshot::channel();
-            inbox.try_send_and_run(Ask::Wait(go, reply), 0).unwrap();
+            inbox.try_send_and_run(Ask::Wait(go, reply), 0, Instant::now()).unwrap();
             answer.await
         }
     });
@@ -237,9 +238,9 @@ async fn what_panics_or_fails_ends_alone_and_is_started_again() {
     let place = Place::new(0);
     let system = start(&[&place]).await;
     // The panic is not of who sends.
-    assert!(place.inbox.try_send_and_run(Ask::Panic, 0).is_ok());
+    assert!(place.inbox.try_send_and_run(Ask::Panic, 0, Instant::now()).is_ok());
     place.started(2).await;
-    assert!(place.inbox.try_send_and_run(Ask::Fail, 0).is_ok());
+    assert!(place.inbox.try_send_and_run(Ask::Fail, 0, Instant::now()).is_ok());
     place.started(3).await;
     let children = system.root().which_children().await.unwrap();
     assert_eq!(children[0].restarts, 2);
@@ -255,7 +256,7 @@ async fn a_kill_ends_the_turn_and_leaves_the_message_for_the_next_one() {
     let (reply, mut answer) = oneshot::channel();
     let go = Arc::new(Notify::new());
     // It begins in this task, and is killed in its own.
-    place.inbox.try_send_and_run(Ask::Wait(Arc::clone(&go), reply), 0).unwrap();
+    place.inbox.try_send_and_run(Ask::Wait(Arc::clone(&go), reply), 0, Instant::now()).unwrap();
     place.hung.notified().await;
     place.pid().exit(ExitReason::Killed);
     place.hung.notified().await;
@@ -274,7 +275,7 @@ async fn an_order_is_for_the_worker_itself() {
     place.start.control(told).unwrap();
     // Whoever asks meanwhile runs no order.
     let (reply, answer) = oneshot::channel();
-    place.inbox.try_send_and_run(Ask::Count(reply), 0).unwrap();
+    place.inbox.try_send_and_run(Ask::Count(reply), 0, Instant::now()).unwrap();
     assert!(ordered.try_recv().is_err());
     assert_eq!(answer.await, Ok(1));
     assert!(ordered.try_recv().is_ok(), "it was asked first");
@@ -289,7 +290,7 @@ async fn one_asks_another_through_all_of_them_and_beyond_a_depth_they_are_woken(
     let answered = asked_at_once(&places[0].inbox, 0, |reply| Ask::Chain(inboxes(3), reply));
     assert_eq!(answered, Poll::Ready(3));
     let (reply, answer) = oneshot::channel();
-    places[0].inbox.try_send_and_run(Ask::Chain(inboxes(19), reply), 0).unwrap();
+    places[0].inbox.try_send_and_run(Ask::Chain(inboxes(19), reply), 0, Instant::now()).unwrap();
     assert_eq!(answer.await, Ok(19));
     assert!(system.shutdown(SECOND).await.is_clean());
 }
@@ -307,7 +308,7 @@ async fn many_at_a_time_are_each_answered_once() {
                 let mut last = 0;
                 for _ in 0..EACH / 100 {
                     let (reply, answer) = oneshot::channel();
-                    inbox.try_send_and_run(Ask::Count(reply), 0).unwrap();
+                    inbox.try_send_and_run(Ask::Count(reply), 0, Instant::now()).unwrap();
                     let counted = answer.await.unwrap();
                     assert!(counted > last, "{asker}: {counted} after {last}");
                     last = counted;
@@ -338,10 +339,12 @@ async fn a_pool_that_fails_now_and_then_answers_all_the_same() {
             tokio::spawn(async move {
                 for number in 0..EACH {
                     if number % 10 == 0 {
-                        inbox.try_send_and_run(if number % 20 == 0 { Ask::Fail } else { Ask::Panic }, 0).unwrap();
+                        inbox
+                            .try_send_and_run(if number % 20 == 0 { Ask::Fail } else { Ask::Panic }, 0, Instant::now())
+                            .unwrap();
                     }
                     let (reply, answer) = oneshot::channel();
-                    inbox.try_send_and_run(Ask::Count(reply), 0).unwrap();
+                    inbox.try_send_and_run(Ask::Count(reply), 0, Instant::now()).unwrap();
                     tokio::time::timeout(60 * SECOND, answer).await.expect("an answer").unwrap();
                 }
             })
@@ -364,7 +367,7 @@ fn a_thread_of_another_runtime_wakes_the_worker() {
     let here = std::thread::current().id();
     let ask = || {
         let (reply, answer) = oneshot::channel();
-        place.inbox.try_send_and_run(Ask::Where(reply), 0).unwrap();
+        place.inbox.try_send_and_run(Ask::Where(reply), 0, Instant::now()).unwrap();
         answer
     };
     let (thread, adopted) = ask().blocking_recv().unwrap();

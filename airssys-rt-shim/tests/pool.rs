@@ -15,6 +15,7 @@ use airssys_rt_shim::supervisor::{Strategy, SupervisorSpec};
 use airssys_rt_shim::system::System;
 use airssys_rt_shim::worker::{Behavior, Flow, WorkerStart};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -127,7 +128,7 @@ impl Pool {
     /// Who answers whoever asks and runs it, in the same poll.
     fn ask_and_run(&self) -> Poll<usize> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.try_send_and_run(reply, 0).unwrap();
+        self.inbox.try_send_and_run(reply, 0, Instant::now()).unwrap();
         pin!(answer).poll(&mut Context::from_waker(Waker::noop())).map(Result::unwrap)
     }
 

@@ -4,8 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
+use super::Consumer;
 use super::room::Room;
-use crate::doorbell::Doorbell;
 
 /// What consumers held when their turns were cut off, each with the number of its consumer. Cold.
 pub(super) struct Hands<M> {
@@ -64,7 +66,7 @@ impl<M> Hands<M> {
 pub struct InHand<'a, M> {
     hands: &'a Hands<M>,
     room: &'a Room,
-    bell: &'a Doorbell,
+    of: &'a Consumer,
     consumer: usize,
     message: Option<M>,
     adopted: bool,
@@ -72,18 +74,24 @@ pub struct InHand<'a, M> {
 
 impl<'a, M> InHand<'a, M> {
     pub(super) fn new(
-        (hands, room, bell): (&'a Hands<M>, &'a Room, &'a Doorbell),
+        (hands, room, of): (&'a Hands<M>, &'a Room, &'a Consumer),
         consumer: usize,
         message: M,
         adopted: bool,
     ) -> Self {
-        Self { hands, room, bell, consumer, message: Some(message), adopted }
+        Self { hands, room, of, consumer, message: Some(message), adopted }
     }
 
     /// Whether a former incarnation held it already and did not finish.
     #[must_use]
     pub fn adopted(&self) -> bool {
         self.adopted
+    }
+
+    /// The time, for the beginning of its turn. Where a sender runs it here, that sender has looked at the clock already.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.of.baton.now()
     }
 
     /// Ends its stay: it was handled, or becomes a dead letter.
@@ -122,6 +130,6 @@ impl<M> Drop for InHand<'_, M> {
         self.hands.put(self.consumer, message);
         // Who was cut off takes nothing for a while, as long as its restart lasts.
         self.room.let_go();
-        self.bell.ring();
+        self.of.bell.ring();
     }
 }

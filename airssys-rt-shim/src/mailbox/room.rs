@@ -5,16 +5,13 @@
 //!
 //! Senders that wait are woken for a batch of room, not for each message taken: woken one by one they would run in
 //! lockstep with the consumer, on one thread. What is kept back is let go as soon as the consumer finds nothing more to
-//! take, or its turn has to wait ([`Room::let_go`]).
+//! take, its turn has to wait, or it has run for a while ([`Room::let_go`]).
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
-
-/// The most room that is kept back from those who wait for it.
-const MOST_KEPT_BACK: usize = 256;
 
 /// What happens to a message for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,23 +59,27 @@ impl<M> Size<M> {
 }
 
 /// The room of one mailbox.
+///
+/// In this order: what a sender writes at each message and what the consumer does are on different lines of the cache,
+/// with what hardly anybody looks at between them. On one line each would wait for the other one's core.
+#[repr(C)]
 pub(super) struct Room {
-    capacity: AtomicUsize,
+    free: Semaphore,
     /// The bytes of one place.
     place_bytes: AtomicUsize,
     /// An [`Overflow`], by its place in [`POLICIES`].
     overflow: AtomicUsize,
-    free: Semaphore,
-    /// Room that takes made and the semaphore does not know of yet.
-    made: AtomicUsize,
-    /// Senders that wait for room.
-    pub(super) waiting: AtomicUsize,
-    /// Told to those when it closes, or has another shape.
+    closed: AtomicBool,
+    /// Told to senders that wait for room when it closes, or has another shape.
     changed: Notify,
     /// Held while room goes from `made` to the semaphore, so that whoever finds neither there waits instead of reading
     /// "full". In it: the room that is to go and is still taken, since the mailbox became smaller.
     moving: Mutex<usize>,
-    closed: AtomicBool,
+    capacity: AtomicUsize,
+    /// Senders that wait for room.
+    pub(super) waiting: AtomicUsize,
+    /// Room that takes made and the semaphore does not know of yet.
+    made: AtomicUsize,
 }
 
 /// Rounded up: the places together have less than one byte each too many.
@@ -94,15 +95,15 @@ impl Room {
     pub(super) fn new(capacity: usize, bytes: usize, overflow: Overflow) -> Self {
         let capacity = bounded(capacity);
         Self {
-            capacity: AtomicUsize::new(capacity),
+            free: Semaphore::new(capacity),
             place_bytes: AtomicUsize::new(place_bytes(capacity, bytes)),
             overflow: AtomicUsize::new(overflow as usize),
-            free: Semaphore::new(capacity),
-            made: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             changed: Notify::new(),
             moving: Mutex::default(),
-            closed: AtomicBool::new(false),
+            capacity: AtomicUsize::new(capacity),
+            waiting: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
         }
     }
 
@@ -193,7 +194,7 @@ impl Room {
     /// Gives places back, which those who wait see when there is a batch of them, or when [`Room::let_go`] is said.
     pub(super) fn give_back(&self, places: u32) {
         let made = self.made.fetch_add(places as usize, Ordering::SeqCst) + places as usize;
-        let batch = (self.capacity() / 2).clamp(1, MOST_KEPT_BACK);
+        let batch = (self.capacity() / 2).max(1);
         if made >= batch && self.waiting.load(Ordering::SeqCst) > 0 {
             self.move_made(&mut self.moving.lock().unwrap_or_else(PoisonError::into_inner));
         }

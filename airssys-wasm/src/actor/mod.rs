@@ -54,14 +54,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_rt_shim::child::StopReason;
-use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::link::Pid;
-use airssys_rt_shim::mailbox::InHand;
-use airssys_rt_shim::worker::{Behavior, Flow};
-use bytes::Bytes;
-use tokio::time::Instant;
-
 use self::start::commit;
 use self::watch::Watching;
 use crate::engine::{Answered, Engines, Instance, Ran};
@@ -69,6 +61,12 @@ use crate::error::{CallError, Crash};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::turn::Identity;
+use airssys_rt_shim::child::StopReason;
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::link::Pid;
+use airssys_rt_shim::mailbox::InHand;
+use airssys_rt_shim::worker::{Behavior, Flow};
+use bytes::Bytes;
 
 /// The message that a turn is about.
 type Hand<'a> = InHand<'a, Box<Envelope>>;
@@ -94,8 +92,8 @@ impl Behavior for ComponentActor {
     type Message = Box<Envelope>;
     type Control = Control;
 
-    async fn init(&mut self, me: Pid) -> Result<(), ExitReason> {
-        self.come_up(me).await
+    fn init(&mut self, me: Pid) -> impl Future<Output = Result<(), ExitReason>> {
+        self.come_up(me)
     }
 
     fn takes_messages(&self) -> bool {
@@ -163,10 +161,10 @@ impl Behavior for ComponentActor {
             Ran::Fault(fault) => {
                 instance.turn().discard();
                 Metrics::count(&self.identity.service.metrics.faulted);
-                let envelope = *hand.done();
+                let envelope = hand.done();
                 match envelope.delivery {
                     Delivery::Call(_) => mesh.answer(envelope, Err(CallError::Fault(fault))),
-                    _ => mesh.bury(envelope, DeadReason::Fault(fault)),
+                    _ => mesh.bury(*envelope, DeadReason::Fault(fault)),
                 }
                 Flow::Continue
             }
@@ -234,8 +232,8 @@ impl ComponentActor {
             }
         }
         let left = match hand.deadline {
-            // The one look at the clock that a turn takes, and only a turn that somebody waits for.
-            Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+            // The one look at the clock that a turn takes, and only a turn that somebody waits for and does not run.
+            Some(deadline) => match deadline.checked_duration_since(hand.now()) {
                 Some(left) if !left.is_zero() => left,
                 _expired => {
                     mesh.bury(*hand.done(), DeadReason::Expired);
@@ -272,7 +270,7 @@ impl ComponentActor {
     #[inline(always)]
     fn handled(&self, hand: Hand<'_>, answer: Answer) {
         Metrics::count(&self.identity.service.metrics.handled);
-        let envelope = *hand.done();
+        let envelope = hand.done();
         if let Delivery::Call(_) = envelope.delivery {
             self.identity.mesh.answer(envelope, answer);
         }

@@ -37,7 +37,7 @@ pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
 pub use later::Later;
 pub(crate) use metrics::{Metrics, Recorder};
-pub(crate) use passage::{Entry, Outcome, Passage, Patience, Settled};
+pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use trace::Trace;
 
 use crate::address::Address;

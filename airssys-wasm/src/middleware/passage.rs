@@ -43,10 +43,13 @@ pub(crate) struct Patience {
 }
 
 /// What the layers that were asked say of a message.
-enum Said {
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// It goes on.
     On,
     /// This is the outcome to settle.
     Out(Answer),
+    /// A layer is to be waited for, by [`Passage::wait`].
     Later(Later),
 }
 
@@ -81,29 +84,40 @@ impl<'a> Passage<'a> {
     #[inline]
     pub(crate) fn enter(&mut self, body: &mut Bytes) -> Result<(), Answer> {
         match self.ask(body) {
-            Said::On => Ok(()),
-            Said::Out(outcome) => Err(outcome),
-            Said::Later(_) => Err(Err(self.rejected("it has to wait for its verdict, and here nobody can wait"))),
+            Entered::On => Ok(()),
+            Entered::Out(outcome) => Err(outcome),
+            Entered::Later(_) => Err(Err(self.rejected("it has to wait for its verdict, and here nobody can wait"))),
         }
     }
 
-    /// [`Passage::enter`], for one who waits where a layer has to wait, as is asked for then.
+    /// [`Passage::enter`], for one who waits where a layer has to wait.
+    #[inline]
+    pub(crate) fn try_enter(&mut self, body: &mut Bytes) -> Entered {
+        self.context.may_wait = true;
+        self.ask(body)
+    }
+
+    /// [`Passage::try_enter`], and waits where a layer has to wait, as is asked for then.
     #[inline]
     pub(crate) async fn enter_waiting(
         &mut self,
         body: &mut Bytes,
         patience: impl FnOnce() -> Patience,
     ) -> Result<(), Answer> {
-        self.context.may_wait = true;
-        match self.ask(body) {
-            Said::On => Ok(()),
-            Said::Out(outcome) => Err(outcome),
+        match self.try_enter(body) {
+            Entered::On => Ok(()),
+            Entered::Out(outcome) => Err(outcome),
             // Boxed, so that what need not wait does not carry it around.
-            Said::Later(later) => Box::pin(self.wait(later, body, patience())).await,
+            Entered::Later(later) => Box::pin(self.wait(later, body, patience())).await,
         }
     }
 
-    async fn wait(&mut self, later: Later, body: &mut Bytes, patience: Patience) -> Result<(), Answer> {
+    /// Waits for a layer, and for those after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Passage::enter`].
+    pub(crate) async fn wait(&mut self, later: Later, body: &mut Bytes, patience: Patience) -> Result<(), Answer> {
         self.waited = true;
         let waits = &self.stack.waits;
         let layer = waits.layer();
@@ -112,19 +126,19 @@ impl<'a> Passage<'a> {
         let is_of_a_turn = matches!(self.context.who, Who::Service { .. });
         let mut closed = self.stack.closed.subscribe();
         let mut late = std::pin::pin!(tokio::time::sleep_until(patience.until));
-        let mut said = Said::Later(later);
+        let mut said = Entered::Later(later);
         loop {
             said = match said {
-                Said::On => return Ok(()),
-                Said::Out(outcome) => return Err(outcome),
-                Said::Later(later) => {
+                Entered::On => return Ok(()),
+                Entered::Out(outcome) => return Err(outcome),
+                Entered::Later(later) => {
                     let later = later.within(layer.nth(0));
                     let later = if is_of_a_turn { later.apart() } else { later };
                     tokio::select! {
                         // The deadline first: it ends those as well who always ask once more.
                         biased;
-                        () = &mut late => Said::Out(Err(self.late())),
-                        _ = closed.wait_for(|closed| *closed) => Said::Out(Err(self.stopped())),
+                        () = &mut late => Entered::Out(Err(self.late())),
+                        _ = closed.wait_for(|closed| *closed) => Entered::Out(Err(self.stopped())),
                         verdict = later => self.heed(verdict, body),
                     }
                 }
@@ -143,6 +157,11 @@ impl<'a> Passage<'a> {
         }
     }
 
+    /// The time, for the one who takes it on: as the layers know it, where none kept it waiting.
+    pub(crate) fn now(&mut self) -> Instant {
+        if self.waited { Instant::now() } else { self.context.when() }
+    }
+
     /// Whether a layer kept it waiting, so that what it goes to may have changed.
     pub(crate) fn has_waited(&self) -> bool {
         self.waited
@@ -150,7 +169,7 @@ impl<'a> Passage<'a> {
 
     /// Asks the layers that were not asked yet.
     #[inline]
-    fn ask(&mut self, body: &mut Bytes) -> Said {
+    fn ask(&mut self, body: &mut Bytes) -> Entered {
         let stack = self.stack;
         while let Some(layer) = stack.layers.get(self.depth) {
             self.depth += 1;
@@ -160,19 +179,19 @@ impl<'a> Passage<'a> {
             }
         }
         self.context.let_on = true;
-        Said::On
+        Entered::On
     }
 
     /// Does what the layer that was asked last says.
-    fn heed(&mut self, verdict: Verdict, body: &mut Bytes) -> Said {
+    fn heed(&mut self, verdict: Verdict, body: &mut Bytes) -> Entered {
         match verdict {
             Verdict::Continue => self.ask(body),
-            Verdict::Handled(answer) => Said::Out(Ok(answer)),
+            Verdict::Handled(answer) => Entered::Out(Ok(answer)),
             Verdict::Reject(error) => {
                 self.by = self.asked_last();
-                Said::Out(Err(error))
+                Entered::Out(Err(error))
             }
-            Verdict::Later(later) => Said::Later(later),
+            Verdict::Later(later) => Entered::Later(later),
         }
     }
 

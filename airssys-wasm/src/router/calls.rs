@@ -17,9 +17,9 @@ use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::events::Events;
 use crate::message::{Answer, Delivery, Envelope};
-use crate::middleware::{Context, Outcome, Passage, Patience, Settled};
+use crate::middleware::{Context, Entered, Later, Outcome, Passage, Patience, Settled};
 use crate::typed::FunctionType;
-use crate::waits::Node;
+use crate::waits::{Deadlock, Node, Waiting};
 
 /// Who waits for an answer.
 #[derive(Clone, Copy)]
@@ -55,96 +55,229 @@ impl From<Bytes> for Said<'_> {
 enum Wanted<'a> {
     /// That it has the message.
     Receipt,
-    /// An answer.
-    /// Of the function, where it is no message of bytes.
+    /// An answer: of the function, where it is no message of bytes.
     Answer(Caller<'a>, Until, Option<&'a Arc<FunctionType>>),
+}
+
+/// What does not change while a message is sent again.
+#[derive(Clone, Copy)]
+struct Dispatch<'a> {
+    origin: Origin<'a>,
+    wanted: Wanted<'a>,
+    to: &'a str,
+    key: Option<&'a str>,
+}
+
+/// Who asked, and waits for the answer; a turn is in the graph of who waits for whom until then.
+struct Asked<'a> {
+    waiter: Waiter<Answer>,
+    _waiting: Option<Waiting<'a>>,
+}
+
+/// What a message waits for.
+enum WaitsFor<'a> {
+    /// A layer, with the body as those before it left it.
+    Layer(Later, Bytes),
+    /// Room in its mailbox.
+    Room(Box<Envelope>, Arc<Place>, Option<Asked<'a>>),
+    /// Its answer.
+    Answer(Asked<'a>),
+}
+
+/// A message that has to wait.
+struct Unsettled<'a> {
+    passage: Passage<'a>,
+    step: WaitsFor<'a>,
 }
 
 impl Mesh {
     /// Sends; waits for room as the mailbox's policy says, at most `reserve_timeout`.
-    pub(crate) async fn send(
-        &self,
-        origin: Origin<'_>,
-        to: &str,
-        key: Option<&str>,
+    pub(crate) fn send<'a>(
+        &'a self,
+        origin: Origin<'a>,
+        to: &'a str,
+        key: Option<&'a str>,
         body: Bytes,
-    ) -> Result<(), SendError> {
-        self.pass(origin, Wanted::Receipt, to, key, body).await.sent()
+    ) -> impl Future<Output = Result<(), SendError>> {
+        self.pass(Dispatch { origin, wanted: Wanted::Receipt, to, key }, body, Outcome::sent)
     }
 
     /// Calls and waits for the answer.
-    pub(crate) async fn call(
-        &self,
-        origin: Origin<'_>,
-        caller: Caller<'_>,
-        to: &str,
-        key: Option<&str>,
-        said: Said<'_>,
+    pub(crate) fn call<'a>(
+        &'a self,
+        origin: Origin<'a>,
+        caller: Caller<'a>,
+        to: &'a str,
+        key: Option<&'a str>,
+        said: Said<'a>,
         until: Until,
-    ) -> Answer {
-        self.pass(origin, Wanted::Answer(caller, until, said.function), to, key, said.body).await.answer
+    ) -> impl Future<Output = Answer> {
+        let wanted = Wanted::Answer(caller, until, said.function);
+        self.pass(Dispatch { origin, wanted, to, key }, said.body, |outcome| outcome.answer)
     }
 
-    /// Takes a message through the stack, as often as a layer wants it.
-    #[inline(always)]
-    async fn pass(
-        &self,
-        origin: Origin<'_>,
-        wanted: Wanted<'_>,
-        to: &str,
-        key: Option<&str>,
+    /// Takes a message through the stack, as often as a layer wants it, to what is made `of` its outcome.
+    ///
+    /// A future is copied when it is made, with all that it has room for. So what need not wait, as nearly all does,
+    /// has none of its own, what has to wait is boxed, and nothing here is an async function: one of those has its
+    /// arguments in it twice.
+    #[allow(clippy::manual_async_fn, reason = "see above")]
+    fn pass<'a, T>(
+        &'a self,
+        dispatch: Dispatch<'a>,
         mut body: Bytes,
-    ) -> Outcome {
-        if let Wanted::Answer(Caller::Host(_), ..) = wanted {
-            // Who asks and asks need not wait for anything: others are to run now and then.
-            consume_budget().await;
+        of: impl FnOnce(Outcome) -> T,
+    ) -> impl Future<Output = T> {
+        async move {
+            if let Wanted::Answer(Caller::Host(_), ..) = dispatch.wanted {
+                // Who asks and asks need not wait for anything: others are to run now and then.
+                consume_budget().await;
+            }
+            let mut retries = 0;
+            loop {
+                let resolved = self.resolve(dispatch.to, dispatch.key);
+                let settled = match self.try_pass(dispatch, &resolved, self.passing(&mut body), retries) {
+                    Ok(settled) => settled,
+                    Err(unsettled) => Box::pin(self.wait(dispatch, &resolved, unsettled, retries)).await,
+                };
+                match settled {
+                    Settled::Done(outcome) => return of(outcome),
+                    Settled::Retry => retries += 1,
+                }
+            }
         }
-        let mut retries = 0;
+    }
+
+    /// Takes a message through the stack once, where nothing has to wait.
+    #[inline]
+    #[allow(clippy::result_large_err, reason = "what waits goes from here into its box, and nearly nothing waits")]
+    fn try_pass<'a>(
+        &'a self,
+        dispatch: Dispatch<'a>,
+        resolved: &'a Result<Resolved, SendError>,
+        mut body: Bytes,
+        retries: u32,
+    ) -> Result<Settled, Unsettled<'a>> {
+        let mut context = context(&dispatch.origin, dispatch.wanted.operation(), dispatch.to, resolved);
+        if let Wanted::Answer(_, until, _) = dispatch.wanted {
+            context.deadline = Some(until.deadline);
+            if retries == 0 {
+                context.came(until.now);
+            }
+        }
+        let mut passage = Passage::new(&self.stack, context);
+        let tried = match passage.try_enter(&mut body) {
+            Entered::On => self.forward(dispatch, &mut passage, resolved, body),
+            Entered::Out(outcome) => Ok(outcome),
+            Entered::Later(later) => Err(WaitsFor::Layer(later, body)),
+        };
+        match tried {
+            Ok(outcome) => Ok(passage.settle(outcome, retries)),
+            Err(step) => Err(Unsettled { passage, step }),
+        }
+    }
+
+    /// Goes on with a message that has to wait, to its outcome.
+    async fn wait<'a>(
+        &'a self,
+        dispatch: Dispatch<'a>,
+        resolved: &'a Result<Resolved, SendError>,
+        Unsettled { mut passage, mut step }: Unsettled<'a>,
+        retries: u32,
+    ) -> Settled {
         loop {
-            let resolved = self.resolve(to, key);
-            let mut passage = {
-                let mut context = context(&origin, wanted.operation(), to, &resolved);
-                if let Wanted::Answer(_, until, _) = wanted {
-                    context.deadline = Some(until.deadline);
-                    if retries == 0 {
-                        context.came(until.now);
+            let tried = match step {
+                WaitsFor::Layer(later, mut body) => {
+                    let until = dispatch.wanted.deadline().unwrap_or_else(|| Instant::now() + self.reserve_timeout());
+                    let patience = Patience { who: dispatch.wanted.node(self), until };
+                    match passage.wait(later, &mut body, patience).await {
+                        Ok(()) => self.forward(dispatch, &mut passage, resolved, body),
+                        Err(outcome) => Ok(outcome),
                     }
                 }
-                Passage::new(&self.stack, context)
-            };
-            let mut passing = self.passing(&mut body);
-            let patience = || Patience {
-                who: wanted.node().or_else(|| self.waits.calling_layer()),
-                until: match wanted {
-                    Wanted::Answer(_, until, _) => until.deadline,
-                    Wanted::Receipt => Instant::now() + self.reserve_timeout(),
-                },
-            };
-            let outcome = match passage.enter_waiting(&mut passing, patience).await {
-                Err(outcome) => outcome,
-                Ok(()) => match fitting(&self.events, &resolved, to, &passing) {
-                    Err(error) => Err(CallError::NotSent(error)),
-                    Ok(target) => {
-                        let moved = self.kept_waiting(&passage, target, key);
-                        let target = moved.as_ref().unwrap_or(target);
-                        let key = target.lane_key(split(to).1, key);
-                        match wanted {
-                            Wanted::Answer(caller, until, function) => {
-                                let said = Said { function, body: passing };
-                                self.ask(origin, caller, target, key, said, until.deadline).await
-                            }
-                            Wanted::Receipt => {
-                                let envelope = self.envelope(origin, target, key, Delivery::Send, None, passing);
-                                self.post(target, envelope, None, None).await.map(|()| None).map_err(CallError::NotSent)
-                            }
-                        }
+                WaitsFor::Room(envelope, target, asked) => {
+                    let patience = Instant::now() + self.reserve_timeout();
+                    let until = dispatch.wanted.deadline().map_or(patience, |deadline| deadline.min(patience));
+                    let bury = |envelope, reason| self.bury(envelope, reason);
+                    match target.inbox.deliver_in_time(envelope, Some(until), bury).await {
+                        Ok(()) => self.posted(dispatch, asked),
+                        Err(refused) => Ok(Err(self.refused(&target, &refused).into())),
                     }
-                },
+                }
+                WaitsFor::Answer(Asked { waiter, _waiting }) => {
+                    // A call has a deadline.
+                    let deadline = dispatch.wanted.deadline().unwrap_or_else(Instant::now);
+                    Ok(answered(waiter.wait_until(deadline, &self.pulse).await))
+                }
             };
-            match passage.settle(outcome, retries) {
-                Settled::Done(outcome) => return outcome,
-                Settled::Retry => retries += 1,
+            match tried {
+                Ok(outcome) => return passage.settle(outcome, retries),
+                Err(next) => step = next,
             }
+        }
+    }
+
+    /// Puts a message into its mailbox that the layers let on. Its outcome, where that is known at once.
+    #[inline]
+    fn forward<'a>(
+        &'a self,
+        dispatch: Dispatch<'a>,
+        passage: &mut Passage<'_>,
+        resolved: &Result<Resolved, SendError>,
+        body: Bytes,
+    ) -> Result<Answer, WaitsFor<'a>> {
+        let Dispatch { origin, wanted, to, key } = dispatch;
+        let target = match fitting(&self.events, resolved, to, &body) {
+            Ok(target) => target,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let moved = self.kept_waiting(passage, target, key);
+        let target = moved.as_ref().unwrap_or(target);
+        let lane_key = target.lane_key(split(to).1, key);
+        let (delivery, asked, run) = match wanted {
+            Wanted::Receipt => (Delivery::Send, None, None),
+            Wanted::Answer(caller, ..) => {
+                let waiting = match wanted.node(self).map(|node| self.waits.wait(node, target.inbox.nodes())) {
+                    Some(Ok(waiting)) => waiting,
+                    Some(Err(Deadlock)) => return Ok(Err(CallError::Deadlock)),
+                    None => None,
+                };
+                let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
+                let run = caller.stack().map(|stack| (stack, passage.now()));
+                (Delivery::Call(reply), Some(Asked { waiter, _waiting: waiting }), run)
+            }
+        };
+        let mut envelope = self.envelope(origin, target, lane_key, delivery, wanted.deadline(), body);
+        if let Wanted::Answer(_, _, function) = wanted {
+            envelope.function = function.cloned();
+        }
+        match target.inbox.put(envelope, run, |envelope, reason| self.bury(envelope, reason)) {
+            Ok(()) => self.posted(dispatch, asked),
+            Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) => {
+                Err(WaitsFor::Room(envelope, Arc::clone(target), asked))
+            }
+            Err(refused) => Ok(Err(self.refused(target, &refused).into())),
+        }
+    }
+
+    /// What comes next of a message that is in its mailbox.
+    #[inline]
+    fn posted<'a>(&self, dispatch: Dispatch<'_>, asked: Option<Asked<'a>>) -> Result<Answer, WaitsFor<'a>> {
+        let Some(mut asked) = asked else { return Ok(Ok(None)) };
+        if let Wanted::Answer(Caller::Host(Some(posted)), ..) = dispatch.wanted {
+            posted();
+        }
+        match asked.waiter.now() {
+            // Who was run here has answered already.
+            Some(said) => Ok(answered(said)),
+            None => Err(WaitsFor::Answer(asked)),
+        }
+    }
+
+    fn refused(&self, target: &Arc<Place>, refused: &NotSent<Box<Envelope>>) -> SendError {
+        match refused {
+            NotSent::Full(_) => self.overloaded(target),
+            NotSent::Closed(_) => stopped(target),
         }
     }
 
@@ -165,70 +298,6 @@ impl Mesh {
         if self.stack.may_retry() { body.clone() } else { std::mem::take(body) }
     }
 
-    async fn ask(
-        &self,
-        origin: Origin<'_>,
-        caller: Caller<'_>,
-        target: &Arc<Place>,
-        key: Option<&str>,
-        said: Said<'_>,
-        deadline: Instant,
-    ) -> Answer {
-        let who = match caller {
-            Caller::Turn(node) => Some(node),
-            Caller::Host(_) => self.waits.calling_layer(),
-        };
-        let _waiting = match who {
-            Some(node) => self.waits.wait(node, target.inbox.nodes()).map_err(|_| CallError::Deadlock)?,
-            None => None,
-        };
-        let (reply, mut waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
-        let mut envelope = self.envelope(origin, target, key, Delivery::Call(reply), Some(deadline), said.body);
-        envelope.function = said.function.cloned();
-        // Who calls sleeps until it is answered, so it may as well run who answers; unless somebody wants to know
-        // that the message is in its mailbox.
-        let stack = match caller {
-            // Its own stack is a guest's.
-            Caller::Turn(_) => Some(0),
-            Caller::Host(None) => Some(stacker::remaining_stack().unwrap_or(0)),
-            Caller::Host(Some(_)) => None,
-        };
-        self.post(target, envelope, Some(deadline), stack).await?;
-        if let Caller::Host(Some(posted)) = caller {
-            posted();
-        }
-        let answered = match waiter.now() {
-            Some(answered) => answered,
-            // Boxed: who was run here has answered already, and a future is copied when it is made.
-            None => Box::pin(waiter.wait_until(deadline, &self.pulse)).await,
-        };
-        match answered {
-            Ok(answer) => answer,
-            Err(Unanswered::Timeout) => Err(CallError::Timeout),
-            Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),
-        }
-    }
-
-    /// Puts a message into its mailbox, waiting for room where the policy is to wait: until `deadline`, and never
-    /// longer than `reserve_timeout`. An actor that sleeps is run here where there is a `stack` for it, in bytes.
-    async fn post(
-        &self,
-        target: &Arc<Place>,
-        envelope: Box<Envelope>,
-        deadline: Option<Instant>,
-        stack: Option<usize>,
-    ) -> Result<(), SendError> {
-        let until = || {
-            let patience = Instant::now() + self.reserve_timeout();
-            Some(deadline.map_or(patience, |deadline| deadline.min(patience)))
-        };
-        let posted = target.inbox.deliver(envelope, stack, until, |envelope, reason| self.bury(envelope, reason)).await;
-        posted.map_err(|refused| match refused {
-            NotSent::Full(_) => self.overloaded(target),
-            NotSent::Closed(_) => stopped(target),
-        })
-    }
-
     pub(super) fn envelope(
         &self,
         origin: Origin<'_>,
@@ -239,20 +308,25 @@ impl Mesh {
         body: Bytes,
     ) -> Box<Envelope> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        Box::new(Envelope {
-            id,
-            trace: if origin.trace == 0 { id } else { origin.trace },
-            sender: origin.sender(),
-            target: target.address().clone(),
-            key: key.map(Into::into),
-            delivery,
-            deadline,
-            attempt: 0,
-            function: None,
-            body,
-            places: 0,
-            _room: None,
-        })
+        // Written where it stays, and not copied there.
+        let place = Box::new_uninit();
+        Box::write(
+            place,
+            Envelope {
+                id,
+                trace: if origin.trace == 0 { id } else { origin.trace },
+                sender: origin.sender(),
+                target: target.address().clone(),
+                key: key.map(Into::into),
+                delivery,
+                deadline,
+                attempt: 0,
+                function: None,
+                body,
+                places: 0,
+                _room: None,
+            },
+        )
     }
 }
 
@@ -264,12 +338,41 @@ impl Wanted<'_> {
         }
     }
 
-    /// The turn that waits, where it is one.
-    fn node(self) -> Option<Node> {
+    /// Who waits, in the graph of who waits for whom: the turn, or the layer in whose future the host is asked.
+    fn node(self, mesh: &Mesh) -> Option<Node> {
         match self {
             Self::Answer(Caller::Turn(node), ..) => Some(node),
-            Self::Answer(Caller::Host(_), ..) | Self::Receipt => None,
+            Self::Answer(Caller::Host(_), ..) | Self::Receipt => mesh.waits.calling_layer(),
         }
+    }
+
+    /// Until when somebody waits for an answer; none where nobody does.
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Receipt => None,
+            Self::Answer(_, until, _) => Some(until.deadline),
+        }
+    }
+}
+
+impl Caller<'_> {
+    /// The stack that it has for who is called, in bytes. It sleeps until it is answered, so it may as well run who
+    /// answers; unless it wants to know that the message is in its mailbox.
+    fn stack(self) -> Option<usize> {
+        match self {
+            // Its own stack is a guest's.
+            Self::Turn(_) => Some(0),
+            Self::Host(None) => Some(stacker::remaining_stack().unwrap_or(0)),
+            Self::Host(Some(_)) => None,
+        }
+    }
+}
+
+fn answered(said: Result<Answer, Unanswered>) -> Answer {
+    match said {
+        Ok(answer) => answer,
+        Err(Unanswered::Timeout) => Err(CallError::Timeout),
+        Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),
     }
 }
 

@@ -15,11 +15,12 @@ use crate::message::{Answer, DeadLetter, DeadReason, Delivery, Envelope};
 
 impl Mesh {
     /// Answers a call. An answer that nobody waits for any more is a dead letter.
-    pub(crate) fn answer(&self, mut envelope: Envelope, answer: Answer) {
+    #[allow(clippy::boxed_local, reason = "it is dropped where it is, and not copied for that")]
+    pub(crate) fn answer(&self, mut envelope: Box<Envelope>, answer: Answer) {
         let Delivery::Call(reply) = std::mem::replace(&mut envelope.delivery, Delivery::Send) else { return };
         if let Err(late) = reply.answer(answer) {
             envelope.body = late.ok().flatten().unwrap_or_default();
-            self.die(envelope, "call", DeadReason::LateAnswer);
+            self.die(*envelope, "call", DeadReason::LateAnswer);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use airssys_rt_shim::mailbox::{NotSent, Overflow};
+use airssys_rt_shim::mailbox::NotSent;
 use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
 
@@ -89,13 +89,13 @@ impl Mesh {
             Ok(()) => Ok(None),
             // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and
             // monitors.
-            Err(NotSent::Full(envelope)) if target.inbox.mailbox().overflow() != Overflow::Refuse => {
+            Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) => {
                 let (mesh, entry) = (Arc::clone(self), passage.put_aside());
                 tokio::spawn(async move {
                     let (address, metrics) = (target.address().as_str(), Some(&*target.inbox.common().metrics));
                     let passage = entry.passage(&mesh.stack, Who::Host, address, metrics, trace);
                     let bury = |envelope, reason| mesh.bury(envelope, reason);
-                    let delivered = target.inbox.deliver(envelope, None, || None, bury).await;
+                    let delivered = target.inbox.deliver_in_time(envelope, None, bury).await;
                     let outcome = delivered
                         .map(|()| None)
                         .map_err(|refused| mesh.bury_refused(&target, refused, DeadReason::Overflow));

@@ -158,45 +158,42 @@ impl Inbox {
         self.put(envelope, None, bury)
     }
 
-    /// [`Inbox::try_deliver`]; an actor that sleeps is run here where there is a `stack` for it, in bytes.
-    fn put(
+    /// [`Inbox::try_deliver`]; an actor that sleeps is run here where there is a stack for it, in bytes, and whoever has
+    /// that says what the time is. So whoever says it is about to sleep itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inbox::try_deliver`].
+    pub(super) fn put(
         &self,
         mut envelope: Box<Envelope>,
-        stack: Option<usize>,
+        run: Option<(usize, Instant)>,
         bury: impl Fn(Envelope, DeadReason),
     ) -> Result<(), NotSent<Box<Envelope>>> {
         match self.part(envelope.bytes()) {
             Ok(part) => envelope._room = part,
             Err(_full) => return Err(NotSent::Full(envelope)),
         }
-        let pushed = match stack {
-            Some(stack) => self.mailbox.try_send_and_run(envelope, stack),
+        let pushed = match run {
+            Some((stack, now)) => self.mailbox.try_send_and_run(envelope, stack, now),
             None => self.mailbox.try_send(envelope),
         };
         self.pushed(pushed, bury)
     }
 
-    /// Puts a message in, waiting for room where the policy is to wait: until then, or for as long as it takes. An
-    /// actor that sleeps is run here where there is a `stack` for it, in bytes; so whoever says one is about to sleep
-    /// itself.
+    /// Puts a message in for which there was no room, once there is some: until then, or however long it takes. Only
+    /// where it [may wait](Inbox::may_wait).
     ///
     /// # Errors
     ///
     /// As [`Inbox::try_deliver`].
-    pub(crate) async fn deliver(
+    pub(crate) async fn deliver_in_time(
         &self,
         envelope: Box<Envelope>,
-        stack: Option<usize>,
-        until: impl FnOnce() -> Option<Instant>,
+        until: Option<Instant>,
         bury: impl Fn(Envelope, DeadReason),
     ) -> Result<(), NotSent<Box<Envelope>>> {
-        let envelope = match self.put(envelope, stack, &bury) {
-            Err(NotSent::Full(envelope)) if self.may_wait(&envelope) => envelope,
-            settled => return settled,
-        };
-        // Boxed: nearly all find room, and do not carry around what it takes to wait.
-        let room = Box::pin(self.wait_for_room(envelope.bytes(), until())).await;
-        match room {
+        match self.wait_for_room(envelope.bytes(), until).await {
             Ok(room) => self.pushed(room.send(envelope), bury),
             Err(NoRoom::Full) => Err(NotSent::Full(envelope)),
             Err(NoRoom::Closed) => Err(NotSent::Closed(envelope)),
@@ -212,7 +209,7 @@ impl Inbox {
     }
 
     /// Whether waiting could make room: of what all mailboxes of the service may hold it has its part.
-    fn may_wait(&self, envelope: &Envelope) -> bool {
+    pub(super) fn may_wait(&self, envelope: &Envelope) -> bool {
         let has_part = self.common.held.is_none() || envelope._room.is_some();
         has_part && self.mailbox.overflow() == Overflow::Wait
     }
