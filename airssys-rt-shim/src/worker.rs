@@ -377,6 +377,7 @@ impl<B: Behavior> Life<B> {
             loop {
                 if orders.any() {
                     // An order may be long, and the last thing that it takes messages for.
+                    is_done = false;
                     mailbox.pass_on();
                     if baton.is_lent() {
                         // Orders may be long, and whoever polls this has nothing to do with them.
