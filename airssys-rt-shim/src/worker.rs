@@ -361,7 +361,7 @@ struct Life<B: Behavior> {
 }
 
 impl<B: Behavior> Life<B> {
-    /// No async function: what one of those takes by value is in its future twice.
+    #[allow(clippy::manual_async_fn, reason = "what an async function takes by value is in its future twice")]
     fn live(mut self, me: Pid) -> impl Future<Output = ExitReason> + Send {
         async move {
             let Self { mailbox, consumer, orders, behavior } = &mut self;
