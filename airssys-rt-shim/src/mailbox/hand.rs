@@ -88,7 +88,7 @@ impl<'a, M> InHand<'a, M> {
         self.adopted
     }
 
-    /// The time, for the beginning of its turn. Where a sender runs it here, that sender has looked at the clock already.
+    /// The time at the beginning of its turn. Where a sender runs it, that one has looked at the clock already.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.of.baton.now()

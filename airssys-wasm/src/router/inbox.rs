@@ -158,8 +158,8 @@ impl Inbox {
         self.put(envelope, None, bury)
     }
 
-    /// [`Inbox::try_deliver`]; an actor that sleeps is run here where there is a stack for it, in bytes, and whoever has
-    /// that says what the time is. So whoever says it is about to sleep itself.
+    /// [`Inbox::try_deliver`]; an actor that sleeps is run here where there is a stack for it, in bytes, with the time.
+    /// So whoever says those is about to sleep itself.
     ///
     /// # Errors
     ///
