@@ -290,7 +290,8 @@ impl<M> Mailbox<M> {
     }
 
     fn hand(&self, consumer: usize, message: M, adopted: bool) -> InHand<'_, M> {
-        InHand::new((&self.hands, &self.room, self.consumer(consumer)), consumer, message, adopted)
+        let Consumer { bell, baton } = self.consumer(consumer);
+        InHand::new((&self.hands, &self.room), (bell, baton), consumer, message, adopted)
     }
 
     /// Sleeps until there is something to take, or `attention` says that there is something else to do.

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Consumer;
 use super::room::Room;
+use crate::baton::Baton;
+use crate::doorbell::Doorbell;
 
 /// What consumers held when their turns were cut off, each with the number of its consumer. Cold.
 pub(super) struct Hands<M> {
@@ -66,7 +67,8 @@ impl<M> Hands<M> {
 pub struct InHand<'a, M> {
     hands: &'a Hands<M>,
     room: &'a Room,
-    of: &'a Consumer,
+    bell: &'a Doorbell,
+    baton: &'a Baton,
     consumer: usize,
     message: Option<M>,
     adopted: bool,
@@ -74,12 +76,13 @@ pub struct InHand<'a, M> {
 
 impl<'a, M> InHand<'a, M> {
     pub(super) fn new(
-        (hands, room, of): (&'a Hands<M>, &'a Room, &'a Consumer),
+        (hands, room): (&'a Hands<M>, &'a Room),
+        (bell, baton): (&'a Doorbell, &'a Baton),
         consumer: usize,
         message: M,
         adopted: bool,
     ) -> Self {
-        Self { hands, room, of, consumer, message: Some(message), adopted }
+        Self { hands, room, bell, baton, consumer, message: Some(message), adopted }
     }
 
     /// Whether a former incarnation held it already and did not finish.
@@ -91,7 +94,7 @@ impl<'a, M> InHand<'a, M> {
     /// The time at the beginning of its turn. Where a sender runs it, that one has looked at the clock already.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.of.baton.now()
+        self.baton.now()
     }
 
     /// Ends its stay: it was handled, or becomes a dead letter.
@@ -130,6 +133,6 @@ impl<M> Drop for InHand<'_, M> {
         self.hands.put(self.consumer, message);
         // Who was cut off takes nothing for a while, as long as its restart lasts.
         self.room.let_go();
-        self.of.bell.ring();
+        self.bell.ring();
     }
 }
