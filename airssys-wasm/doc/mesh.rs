@@ -18,3 +18,17 @@ async fn echo(keys: &str) -> Result<(airssys_wasm::Runtime, tempfile::TempDir), 
     let topology = airssys_wasm::topology::Topology::parse(text, folder.path())?;
     Ok((airssys_wasm::Runtime::builder().start(&topology).await?, folder))
 }
+
+/// Runs an example on such a mesh, and in its folder.
+#[allow(dead_code)]
+pub fn mesh(
+    keys: &str,
+    example: impl AsyncFnOnce(&airssys_wasm::Runtime, &std::path::Path) -> Result<(), Box<dyn std::error::Error>>,
+) {
+    let host = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    host.block_on(async {
+        let (runtime, folder) = echo(keys).await.unwrap();
+        example(&runtime, folder.path()).await.unwrap();
+        runtime.shutdown().await;
+    });
+}

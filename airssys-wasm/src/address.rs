@@ -12,6 +12,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The longest service name, in bytes.
 pub(crate) const MAX_SERVICE_NAME: usize = 64;
 /// The longest key, in bytes.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::address::{Address, MAX_KEY};
+///
+/// assert!(format!("carts/{}", "k".repeat(MAX_KEY)).parse::<Address>().is_ok());
+/// assert!(format!("carts/{}", "k".repeat(MAX_KEY + 1)).parse::<Address>().is_err());
+/// ```
 pub const MAX_KEY: usize = 256;
 
 /// A named place in the mesh, or one actor of a keyed one. Cheap to clone.
@@ -19,12 +28,13 @@ pub const MAX_KEY: usize = 256;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::address::Address;
+/// use airssys_wasm::address::{Address, AddressError};
 ///
-/// let address: Address = "carts/alice".parse().unwrap();
-/// assert_eq!(address.service(), "carts");
-/// assert_eq!(address.key(), Some("alice"));
-/// assert!("/alice".parse::<Address>().is_err());
+/// let address: Address = "carts/alice".parse()?;
+/// assert_eq!((address.service(), address.key()), ("carts", Some("alice")));
+/// assert_eq!(address.as_str(), "carts/alice");
+/// assert!(matches!("/alice".parse::<Address>(), Err(AddressError::Service { .. })));
+/// # Ok::<_, AddressError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
@@ -33,6 +43,15 @@ pub struct Address {
 }
 
 /// A text that is no address.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::address::{Address, AddressError};
+///
+/// let error = "carts/".parse::<Address>().unwrap_err();
+/// assert_eq!(error, AddressError::Key { key: String::new() });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -54,6 +73,14 @@ pub enum AddressError {
 }
 
 /// Whether `name` can be the name of a service.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::address::is_service_name;
+///
+/// assert!(is_service_name("carts-v2") && !is_service_name("carts/alice"));
+/// ```
 #[must_use]
 pub fn is_service_name(name: &str) -> bool {
     (1..=MAX_SERVICE_NAME).contains(&name.len())
@@ -77,6 +104,15 @@ pub(crate) fn split(address: &str) -> (&str, Option<&str>) {
 
 impl Address {
     /// The address of a whole service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::address::Address;
+    ///
+    /// assert_eq!(Address::of_service("carts")?.key(), None);
+    /// # Ok::<_, airssys_wasm::address::AddressError>(())
+    /// ```
     ///
     /// # Errors
     ///

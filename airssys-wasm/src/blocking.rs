@@ -14,6 +14,17 @@ use tokio::task::JoinHandle;
 const MOST: usize = 16;
 
 /// Runs something that blocks, on a thread of the host's own. To be called on a runtime.
+///
+/// # Example
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let bytes = airssys_wasm::blocking::spawn(|| std::fs::read("Cargo.toml")).await??;
+/// assert!(!bytes.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     static OWN: OnceLock<Option<Runtime>> = OnceLock::new();
     let make = || Builder::new_current_thread().max_blocking_threads(MOST).thread_name("airssys-own").build().ok();

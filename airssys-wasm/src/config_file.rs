@@ -12,6 +12,16 @@ use serde::de::DeserializeOwned;
 use crate::hint::{Hint, Hinted};
 
 /// Something wrong in a file that people write.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::config_file::ConfigError;
+/// use airssys_wasm::topology::Topology;
+///
+/// let error: ConfigError = Topology::parse("name = \"shop\"\nnmae = 7", ".".as_ref()).unwrap_err();
+/// assert!(error.at.is_some() && error.what.contains("nmae"), "{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {

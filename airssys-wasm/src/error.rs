@@ -12,6 +12,16 @@ use crate::operation::Operation;
 use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::Fault;
+/// use airssys_wasm::hint::Coded;
+///
+/// let fault = Fault::Refused("sold out".to_owned());
+/// assert_eq!((fault.code(), fault.to_string().as_str()), ("refused", "refused: sold out"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
@@ -42,6 +52,17 @@ impl Coded for Fault {
 
 /// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text
 /// names the limit's key and what it is.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{Crash, Fault, Stage};
+/// use airssys_wasm::hint::Coded;
+///
+/// let crash = Crash::Start { during: Stage::Init, fault: Fault::Internal("no such table".to_owned()) };
+/// assert_eq!(crash.code(), "start");
+/// assert!(crash.to_string().contains("init"), "{crash}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -262,6 +283,23 @@ impl fmt::Display for At<'_> {
 }
 
 /// A capability that was needed and not granted.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{Denied, SendError};
+///
+/// /// Who is to be told of it: the operator, where a grant is missing.
+/// fn missing(error: &SendError) -> Option<&str> {
+///     match error {
+///         SendError::Denied(denied) => {
+///             let Denied { missing, .. } = &**denied;
+///             Some(missing)
+///         }
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{who} may not {operation} {target}: {missing}")]
 pub struct Denied {
@@ -276,6 +314,19 @@ pub struct Denied {
 }
 
 /// Why a message did not leave. Nothing was sent.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::error::{NotFound, SendError};
+///
+/// let error = runtime.send("nobody", "hello").await.unwrap_err();
+/// assert!(matches!(error, SendError::NoSuchService { why: NotFound::Unknown, .. }), "{error}");
+/// assert!(!error.is_transient());
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -381,6 +432,17 @@ impl Coded for SendError {
 }
 
 /// Why nothing was done about a child.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{CallError, SupervisionError};
+///
+/// /// Whether a child of that name runs already.
+/// fn is_taken(error: &CallError) -> bool {
+///     matches!(error, CallError::Supervision(SupervisionError::Taken { .. }))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -416,6 +478,18 @@ impl From<AddressError> for SupervisionError {
 }
 
 /// Why a dead letter was not sent again. It stays where it was.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::error::ReplayError;
+///
+/// let error = runtime.replay(7).await.unwrap_err();
+/// assert!(matches!(error, ReplayError::NoSuchLetter { .. }), "{error}");
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
@@ -447,6 +521,24 @@ impl Coded for ReplayError {
 }
 
 /// Why a call has no answer.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::error::{CallError, Fault};
+///
+/// let told = match runtime.call("echo", "hello", Duration::from_secs(5)).await {
+///     Ok(answer) => answer.unwrap_or_default(),
+///     Err(CallError::Fault(Fault::Refused(why))) => why.into(),
+///     Err(error) => return Err(error.into()),
+/// };
+/// assert_eq!(told, "hello");
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

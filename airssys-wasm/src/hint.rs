@@ -9,6 +9,22 @@ use serde::{Deserialize, Serialize};
 
 /// Something that an operator does, and the library has no words for: a clause of a [`Hint`]. Its text is for those who
 /// have no command for it either.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::hint::{Act, Hint};
+///
+/// /// What the acts are called in a program of your own.
+/// fn told(hint: &Hint) -> String {
+///     hint.told(|act| match act {
+///         Act::Start { service } => format!("press START beside {service}"),
+///         other => other.to_string(),
+///     })
+/// }
+///
+/// assert_eq!(told(&Act::Start { service: "shop".to_owned() }.into()), "press START beside shop");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -146,6 +162,7 @@ impl fmt::Display for Act {
 /// use airssys_wasm::hint::{Act, Hint};
 ///
 /// let hint = Hint::from(Act::AllowDowngrade);
+/// assert!(!hint.is_empty());
 /// assert_eq!(hint.to_string(), "allow a downgrade");
 /// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "say `--old`");
 /// ```

@@ -19,6 +19,18 @@ use crate::limits::OVERHEAD_BYTES;
 use crate::typed::FunctionType;
 
 /// What the one called says: an answer, which may be empty, or why there is none.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::message::Answer;
+///
+/// fn bytes(answer: Answer) -> usize {
+///     answer.ok().flatten().map_or(0, |body| body.len())
+/// }
+///
+/// assert_eq!(bytes(Ok(Some("hello".into()))), 5);
+/// ```
 pub type Answer = Result<Option<Bytes>, CallError>;
 
 /// A message under way.
@@ -166,6 +178,17 @@ impl Envelope {
 }
 
 /// Why a message became a dead letter.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::message::{DeadLetter, DeadReason};
+///
+/// /// Whether it is worth sending it again as it is.
+/// fn may_be_replayed(letter: &DeadLetter) -> bool {
+///     !matches!(letter.reason, DeadReason::Poisoned(_) | DeadReason::Expired)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeadReason {
@@ -225,6 +248,20 @@ impl fmt::Display for DeadReason {
 }
 
 /// A message that was accepted and could not be handled.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::message::DeadLetter;
+///
+/// let letter: Option<DeadLetter> = runtime.take_dead_letter(1);
+/// if let Some(letter) = letter {
+///     println!("{} was for {}: {}", letter.id, letter.target, letter.reason);
+/// }
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {

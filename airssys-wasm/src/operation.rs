@@ -5,6 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a service wants to do with a target.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::capability::Operation;
+///
+/// assert_eq!(Operation::Publish.name(), "publish");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {

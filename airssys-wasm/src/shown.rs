@@ -35,6 +35,19 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// A writer that passes on what [`Shown`] would make of the text.
+///
+/// # Example
+///
+/// ```
+/// use std::fmt::Write;
+///
+/// use airssys_wasm::shown::Showing;
+///
+/// let mut line = Showing(String::new());
+/// write!(line, "paid\n")?;
+/// assert_eq!(line.0, "paid\\n");
+/// # Ok::<_, std::fmt::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Showing<W>(
     /// Where it goes.
@@ -48,6 +61,14 @@ impl<W: Write> Write for Showing<W> {
 }
 
 /// [`Shown`] as a string; the text itself where nothing in it is to be escaped.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::shown::shown;
+///
+/// assert_eq!(shown("paid\n"), "paid\\n");
+/// ```
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
     escaped(text, is_hidden)

@@ -9,6 +9,22 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// For `#[serde(deserialize_with)]`.
 ///
+/// # Example
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Prices {
+///     #[serde(deserialize_with = "airssys_wasm::unique::map")]
+///     each: BTreeMap<String, u32>,
+/// }
+///
+/// assert_eq!(serde_json::from_str::<Prices>(r#"{"each": {"tea": 3}}"#)?.each["tea"], 3);
+/// assert!(serde_json::from_str::<Prices>(r#"{"each": {"tea": 3, "tea": 4}}"#).is_err());
+/// # Ok::<_, serde_json::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// It is no map, or has a key twice.

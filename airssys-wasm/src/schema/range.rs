@@ -22,6 +22,15 @@ pub(crate) enum Unit {
 }
 
 /// A number with what it counts.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::limits::{Amount, Limits};
+///
+/// let memory = Limits::default().amounts().find(|(key, _)| *key == "memory");
+/// assert!(matches!(memory, Some((_, Amount::Bytes(_)))));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
     /// Of things.
@@ -75,6 +84,21 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// A number that is not within its range.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::DeployError;
+/// use airssys_wasm::limits::OutOfRange;
+///
+/// /// What is out of range, where that is why a deployment was refused.
+/// fn out_of_range(error: &DeployError) -> Option<&OutOfRange> {
+///     match error {
+///         DeployError::Range { out } => Some(out),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfRange {
     range: Range,
