@@ -3,7 +3,7 @@
 
 /// A folder with `echo.wasm` in it, which is removed when this is dropped.
 #[allow(dead_code)]
-fn folder() -> Result<tempfile::TempDir, Box<dyn std::error::Error>> {
+pub fn folder() -> Result<tempfile::TempDir, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
     std::fs::write(folder.path().join("echo.wasm"), echo)?;

@@ -56,6 +56,18 @@ impl std::fmt::Display for Divergence {
 }
 
 /// What was found so far.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Deployment, Divergence};
+///
+/// fn tell(deployment: &Deployment) {
+///     for Divergence { message, what, .. } in deployment.rehearsed().differences {
+///         println!("over message {message}: {}", what.join(", "));
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rehearsed {
     /// The turns that were compared.

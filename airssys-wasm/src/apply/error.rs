@@ -12,6 +12,23 @@ use crate::state::durable::StateError;
 use crate::topology::FolderError;
 
 /// Why a mesh does not run.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::{Runtime, RuntimeError};
+/// use airssys_wasm::topology::Topology;
+///
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = doc::folder()?;
+/// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nstate = \"durable\"\n";
+/// let topology = Topology::parse(text, folder.path())?;
+/// let error = Runtime::builder().start(&topology).await.err().ok_or("it has no data folder")?;
+/// assert!(matches!(error, RuntimeError::NoDataFolder { .. }), "{error}");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
@@ -114,6 +131,23 @@ impl Hinted for RuntimeError {
 }
 
 /// Why a topology was not applied. All is as it was before, except for what [`ApplyError::Undone`] says.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::ApplyError;
+/// use airssys_wasm::deploy::DeployOptions;
+/// use airssys_wasm::topology::Topology;
+///
+/// let other = Topology::parse("name = \"other\"\n[[supervisor]]\nname = \"later\"\n", ".".as_ref())?;
+/// let Err(ApplyError::Refused { refusals }) = runtime.apply(other, DeployOptions::default()).await else {
+///     panic!("another name is another mesh");
+/// };
+/// assert_eq!(refusals.len(), 1);
+/// # Ok(()) });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {

@@ -13,6 +13,21 @@ use crate::hint::Coded;
 use crate::router::{Caller, Origin, Said, Until};
 
 /// Why a call of a function has no answer.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::InvokeError;
+/// use airssys_wasm::engine::NoCall;
+///
+/// let error = runtime.invoke("echo", None, "add(2, 3)", Duration::from_secs(5)).await.unwrap_err();
+/// assert!(matches!(error, InvokeError::NoCall(NoCall::Unknown { .. })), "{error}");
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {

@@ -8,6 +8,38 @@
 //! was deployed, in one log; `actual` is what runs. `prepare` finds what is wrong with an apply, and `start` with a
 //! start; `steps` carries either out, and undoes what it did where a step fails. `deployments` lets another release
 //! take a service over, and `stops` stops one, with nothing else changed.
+//!
+//! # Example
+//!
+//! What is in force in a data folder, while no host runs on it:
+//!
+//! ```
+//! use std::collections::HashMap;
+//!
+//! use airssys_wasm::apply::{self, ApplyPlan, InForce};
+//! use airssys_wasm::topology::Topology;
+//!
+//! # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+//! # let folder = doc::folder()?;
+//! # let folder = folder.path();
+//! let data = folder.join("data");
+//! let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+//! let topology = Topology::parse(text, folder)?;
+//! let mut plan = ApplyPlan::at_rest(None, &topology);
+//! plan.refuse_ungranted();
+//! assert!(plan.refusals.is_empty());
+//!
+//! apply::put_in_force(&data, &topology, &HashMap::new())?;
+//! let Some(InForce { topology, cut_off, .. }) = apply::in_force(&data)? else { panic!("it is in force") };
+//! assert_eq!((topology.name(), cut_off), ("example", None));
+//! assert!(apply::damage(&data)?.is_empty() && apply::damaged_releases(&data)?.is_empty());
+//! assert!(apply::needed(&data)?.is_empty(), "no published release is needed");
+//!
+//! apply::forget_record(&data, "topology")?;
+//! assert!(apply::in_force(&data)?.is_none());
+//! apply::forget(&data)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod actual;
 mod change;

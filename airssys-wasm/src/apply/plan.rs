@@ -73,6 +73,20 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
 }
 
 /// What an apply has changed.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::apply::Applied;
+/// use airssys_wasm::deploy::DeployOptions;
+///
+/// let same = runtime.in_force().as_ref().clone();
+/// let Applied { plan, left_over, .. } = runtime.apply(same, DeployOptions::default()).await?;
+/// assert!(plan.differences.is_empty() && left_over.is_empty());
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Applied {

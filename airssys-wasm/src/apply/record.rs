@@ -24,6 +24,17 @@ use crate::unique;
 const FORMAT: u32 = 1;
 
 /// What became of an apply that was cut off.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::apply::{CutOff, InForce};
+///
+/// /// Whether an apply that the end of a host cut off is to be made again.
+/// fn is_to_be_made_again(found: &InForce) -> bool {
+///     found.cut_off == Some(CutOff::GoneBack)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CutOff {

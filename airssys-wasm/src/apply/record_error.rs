@@ -11,6 +11,18 @@ use crate::state::durable::StateError;
 use crate::topology::NotText;
 
 /// The topology in force cannot be read, written, or used.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::apply::{self, InForceError};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// let error = apply::forget_record(data, "topology").unwrap_err();
+/// assert!(matches!(error, InForceError::NoRecord { .. }), "{error}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InForceError {
@@ -90,6 +102,17 @@ pub(super) fn without_it() -> Hint {
 }
 
 /// Which services an operator stopped cannot be read or written.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::{StopError, StopsError};
+///
+/// /// Whether a stop failed because what is written of stops cannot be read.
+/// fn is_damaged(error: &StopError) -> bool {
+///     matches!(error, StopError::NotKept(StopsError::Damaged { .. }))
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopsError {

@@ -71,6 +71,17 @@ impl StartOptions {
 }
 
 /// A topology that could be started.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::{Checked, Runtime};
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// let Checked { instances, ungranted, .. } = Runtime::builder().check(&runtime.in_force()).await?;
+/// assert_eq!((instances, ungranted.len()), (1, 0));
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checked {

@@ -13,6 +13,18 @@ use crate::actor::Placed;
 use crate::hint::{Act, Coded, Hint, Hinted};
 
 /// Why a service was not stopped, or not started.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::StopError;
+///
+/// let error = runtime.stop_service("nobody").await.unwrap_err();
+/// assert!(matches!(error, StopError::NoSuchService { .. }));
+/// # Ok(()) });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {

@@ -139,6 +139,22 @@ impl serde::Serialize for SocketAddress {
 }
 
 /// What a release asks for.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::Release;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # std::fs::write(folder.join("cart.wasm"), wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?)?;
+/// let text = "name = \"cart\"\nversion = \"1.0.0\"\n[requests]\ncall = [\"pricing\"]\n";
+/// std::fs::write(folder.join("cart.toml"), text)?;
+/// let requests = Release::find(&folder.join("cart.wasm"))?.inspect()?.requests;
+/// let call = requests.by_key().into_iter().find(|(key, _)| *key == "call");
+/// assert_eq!(call, Some(("call", vec!["pricing".to_owned()])));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Requests {
     /// Addresses it sends to.

@@ -8,6 +8,21 @@ use crate::error::Denied;
 use crate::operation::Operation;
 
 /// What a service may do: requested and granted. The default allows nothing.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::capability::Policy;
+/// use airssys_wasm::middleware::Who;
+///
+/// /// What a layer knows of who sends: its address, and what it may do.
+/// fn sender<'a>(who: &Who<'a>) -> Option<(&'a str, &'a Policy)> {
+///     match *who {
+///         Who::Service { address, policy } => Some((address.as_str(), policy)),
+///         Who::Host => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     requests: Requests,

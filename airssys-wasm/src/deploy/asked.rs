@@ -24,6 +24,21 @@ pub struct CapabilityRequest {
 }
 
 /// How much of a request the topology grants.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{CapabilityRequest, Granted};
+///
+/// fn told(request: &CapabilityRequest) -> String {
+///     let granted = match request.granted {
+///         Granted::All => "granted",
+///         Granted::Part => "granted in part",
+///         Granted::Nothing => "not granted",
+///     };
+///     format!("{} {}: {granted}", request.capability.kind, request.capability.target)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Granted {

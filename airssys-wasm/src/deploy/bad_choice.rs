@@ -3,6 +3,14 @@
 use crate::hint::{Hint, Hinted};
 
 /// What was chosen makes no sense.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{BadChoice, Portion};
+///
+/// assert!(matches!("none".parse::<Portion>(), Err(BadChoice::Batch(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadChoice {

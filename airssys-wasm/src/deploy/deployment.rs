@@ -12,6 +12,35 @@ use super::setback::Setback;
 use crate::actor::Rehearsed;
 
 /// A deployment that is under way, or over.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, folder| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::deploy::{Affected, DeployOptions, LeftOut, Progress, Setback};
+/// use airssys_wasm::registry::Release;
+///
+/// let mut next = Release::find(&folder.join("echo.wasm"))?;
+/// next.manifest.version = "1.1.0".parse()?;
+/// let deployment = runtime.deploy("echo", next, DeployOptions::default()).await?;
+/// assert_eq!(deployment.switched().await, Progress::Probation);
+/// assert!(deployment.pause() < Duration::from_secs(5) && deployment.waited() == 0);
+/// assert_eq!(deployment.rehearsed().compared, 0, "it was in nobody's shadow");
+/// let LeftOut { cut_off, .. } = deployment.left_out();
+/// assert_eq!(cut_off.map(|Affected { actors, .. }| actors), None);
+/// assert!(deployment.left_out().notes().is_empty());
+///
+/// let mut following = deployment.follow();
+/// deployment.cancel();
+/// assert_eq!(deployment.ended().await.setback(), Some(&Setback::Cancelled));
+/// while let Some(progress) = following.next().await {
+///     println!("{}", progress.name());
+/// }
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Deployment {
     pub(super) number: u64,
@@ -24,6 +53,18 @@ pub struct Deployment {
 }
 
 /// How far a deployment is, each time that it is further.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::Following;
+///
+/// async fn tell(mut following: Following) {
+///     while let Some(progress) = following.next().await {
+///         println!("{}", progress.name());
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Following(watch::Receiver<Progress>);
 

@@ -9,6 +9,20 @@ use crate::registry::{StoreError, Untrusted};
 use crate::topology::FolderError;
 
 /// Why a deployment was not begun. Nothing has changed.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, folder| {
+/// use airssys_wasm::deploy::{DeployError, DeployOptions};
+/// use airssys_wasm::registry::Release;
+///
+/// let same = Release::find(&folder.join("echo.wasm"))?;
+/// let error = runtime.deploy("echo", same, DeployOptions::default()).await.err().ok_or("it is live")?;
+/// assert!(matches!(error, DeployError::AlreadyLive { .. }), "{error}");
+/// # Ok(()) });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {

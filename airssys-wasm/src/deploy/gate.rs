@@ -14,6 +14,17 @@ use super::setback::Setback;
 
 /// What the new release of a canary, of a shadow, or of a rolling deployment that compares, has to show before it, or
 /// more of it, is let in.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Gate, NoTraffic};
+///
+/// let mut gate = Gate::default();
+/// gate.samples = 100;
+/// gate.no_traffic = NoTraffic::Back;
+/// assert_eq!(gate.no_traffic.name(), "back");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

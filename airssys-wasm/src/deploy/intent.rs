@@ -21,6 +21,20 @@ pub(super) struct Intent {
 }
 
 /// How far a deployment came that goes by steps.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Recovery, Step};
+///
+/// /// How far a deployment had come that the end of a host cut off.
+/// fn came_to(recovery: &Recovery) -> Option<&Step> {
+///     match recovery {
+///         Recovery::RolledBack { step, .. } => step.as_ref(),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {

@@ -10,6 +10,24 @@ use crate::actor::MemoryHandover;
 use crate::schema::{MILLISECOND, Range, nanoseconds};
 
 /// How a deployment goes about it.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use airssys_wasm::deploy::{Canary, DeployOptions, MemoryHandover, Rolling, Strategy};
+///
+/// let mut options = DeployOptions::default();
+/// options.probation = Duration::from_secs(60);
+/// options.memory = MemoryHandover::Required;
+/// let mut canary = Canary::default();
+/// canary.steps = vec![5.0, 50.0];
+/// options.strategy = Strategy::Canary(canary);
+/// assert_eq!(options.strategy.name(), "canary");
+///
+/// options.strategy = Strategy::Rolling(Rolling::default());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeployOptions {

@@ -8,6 +8,25 @@ use super::setback::Setback;
 use crate::error::Crash;
 
 /// Where a deployment is. As JSON it is an object: its name as `state`, and what it has.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Compared, Progress, TooFewTurns};
+///
+/// /// One line for each state, and what it waits for.
+/// fn told(progress: &Progress) -> String {
+///     let name = progress.name();
+///     match progress {
+///         Progress::Baking { waits: Some(TooFewTurns { samples, .. }), .. } => format!("{name}: {samples} more"),
+///         Progress::Baking { compared: Some(Compared { new, .. }), .. } => format!("{name}: {} failed", new.failed),
+///         over if over.is_over() => format!("{name}, and over"),
+///         _ => name.to_owned(),
+///     }
+/// }
+///
+/// assert_eq!(told(&Progress::Live), "live, and over");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 #[non_exhaustive]

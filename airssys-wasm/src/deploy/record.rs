@@ -243,6 +243,21 @@ pub(super) fn decide(all: &HashMap<String, Record>, schemas: impl Fn(&str) -> Ve
 }
 
 /// A record that cannot be used.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::RuntimeError;
+/// use airssys_wasm::deploy::RecordError;
+///
+/// /// The record that has to be put back or forgotten.
+/// fn damaged(error: &RuntimeError) -> Option<&str> {
+///     match error {
+///         RuntimeError::Record(RecordError::Damaged { record, .. }) => record.as_deref(),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::json::microseconds;
 
 /// What is known of one release.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::Seen;
+///
+/// fn told(seen: &Seen) -> String {
+///     format!("{} of {} turns failed; 95 of 100 took at most {:?}", seen.failed, seen.turns, seen.p95)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// Its turns.

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Description, Digest, Keep, Release, Store};
 
 /// A release, as it can be found again.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Ended, Source};
+///
+/// fn served(ended: &Ended) -> &Source {
+///     if ended.live { &ended.to } else { &ended.from }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {

@@ -6,6 +6,18 @@ use super::{Deployment, Progress, Setback};
 use crate::hint::{Act, Hint, Hinted};
 
 /// What was found when the release was shown what the live one does.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Differing, Status};
+///
+/// fn told(status: &Status) -> String {
+///     let none = || "nothing was compared".to_owned();
+///     let told = |Differing { compared, differing, .. }: &Differing| format!("{differing} of {compared} differ");
+///     status.rehearsed.as_ref().map_or_else(none, told)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Differing {
     /// The messages that were compared.
@@ -19,6 +31,17 @@ pub struct Differing {
 }
 
 /// Actors that began without the memory of the release before.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Status, WithoutMemory};
+///
+/// fn told(status: &Status) -> Option<String> {
+///     let WithoutMemory { actors, first, why } = status.without_memory.as_ref()?;
+///     Some(format!("{actors} actors, such as {first}: {why}"))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithoutMemory {
     /// How many.

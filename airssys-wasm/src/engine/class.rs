@@ -76,6 +76,18 @@ impl Demand {
 }
 
 /// How well a release is compiled.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::engine::Tier;
+///
+/// let status = &runtime.services()[0];
+/// assert!(matches!(status.tier, Tier::Baseline | Tier::Optimized));
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -12,6 +12,18 @@ pub(super) const SUPERVISION: &str = "airssys:actor/supervision";
 pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
 /// How a release's guests are called.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::engine::Lane;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("echo.wasm"), b"")?;
+/// let release = airssys_wasm::registry::Release::find(&folder.path().join("echo.wasm"))?;
+/// assert_eq!(release.manifest.lane, Lane::Async, "the default");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lane {

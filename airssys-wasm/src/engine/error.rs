@@ -6,6 +6,19 @@ use super::obstacle::Obstacle;
 use crate::hint::{Hint, Hinted};
 
 /// A component that cannot be hosted.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::engine::TemplateError;
+/// use airssys_wasm::registry::Release;
+///
+/// # let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("echo.wasm"), "(component)")?;
+/// let release = Release::find(&folder.path().join("echo.wasm"))?;
+/// assert!(matches!(release.inspect(), Err(TemplateError::NoComponent { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
@@ -102,6 +115,18 @@ impl std::fmt::Display for Told<'_> {
 }
 
 /// The engines cannot be made.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::RuntimeError;
+/// use airssys_wasm::engine::EngineError;
+///
+/// /// Whether less memory for each instance would help.
+/// fn is_too_much(error: &RuntimeError) -> bool {
+///     matches!(error, RuntimeError::Engine(EngineError::Config { .. } | EngineError::TooLarge { .. }))
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {

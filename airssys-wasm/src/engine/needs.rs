@@ -11,6 +11,16 @@ use super::obstacle::Obstacle;
 use super::{features, segments};
 
 /// What one instance of a component takes when it starts.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::engine::Needs;
+///
+/// fn told(needs: &Needs) -> String {
+///     format!("{} KiB in {} memories", needs.memory_bytes / 1024, needs.memories)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -9,6 +9,16 @@ use crate::limits::{Limits, MOST_SYNC_STACK, OutOfRange};
 use crate::schema::{Schema, size_text};
 
 /// One thing that keeps a host from running a component.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::engine::{Absence, Obstacle};
+/// use airssys_wasm::hint::Coded;
+///
+/// let obstacle = Obstacle::Import { import: "acme:db/store@1.0.0".to_owned(), why: Absence::Unknown };
+/// assert_eq!(obstacle.code(), "AC105");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {

@@ -17,6 +17,17 @@ const OVERHEAD_BYTES: usize = size_of::<Event>() + 32;
 ///
 /// As JSON it is one object: `number`, `at` (RFC 3339), `service`, `kind`, and what its kind has. Names and words in it
 /// are stable; a kind may get more fields, and there may be more kinds.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::events::Event;
+///
+/// let text = r#"{"number":7,"at":"2026-01-01T00:00:00Z","kind":"started","actor":"shop","incarnation":1}"#;
+/// let event: Event = serde_json::from_str(text)?;
+/// assert_eq!((event.number, event.what.kind().name()), (7, "started"));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
@@ -45,6 +56,17 @@ impl Event {
 ///
 /// An `actor` is called as in the tree: `shop`, `shop#1` for a member of a pool, `shop/alice` for that of a key; a
 /// supervisor by all names from the root down to it, such as `mesh/back`.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::events::Happening;
+///
+/// /// What is to wake somebody up.
+/// fn is_grave(what: &Happening) -> bool {
+///     matches!(what, Happening::GaveUp { .. } | Happening::SetAside { .. })
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -170,6 +192,17 @@ pub enum Happening {
 }
 
 /// What kind of event it is.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::events::{Kind, NoSuchKind};
+///
+/// let kind: Kind = "gave-up".parse()?;
+/// assert_eq!((kind, kind.name()), (Kind::GaveUp, "gave-up"));
+/// assert!(Kind::all().any(|known| known == kind) && !kind.about().is_empty());
+/// # Ok::<_, NoSuchKind>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {

@@ -193,6 +193,18 @@ impl Subscription {
     }
 
     /// The next event that is there already, or how many were lost.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let events = runtime.events().of_service("echo");
+    /// assert!(events.any_is_kept(), "it has started");
+    /// let mut from_now_on = events.from_now_on();
+    /// assert_eq!(from_now_on.try_next(), None);
+    /// # Ok(()) });
+    /// ```
     pub fn try_next(&mut self) -> Option<Heard> {
         let Self { events, passed, service, kinds } = self;
         let wants = |event: &Event| service.is_none() || event.service == *service;

@@ -51,6 +51,19 @@ use crate::waits::Waits;
 mod tests;
 
 /// Who wants something.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::middleware::{Context, Who};
+///
+/// fn sender(context: &Context<'_>) -> String {
+///     match context.who {
+///         Who::Host => "the host".to_owned(),
+///         Who::Service { address, .. } => address.to_string(),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Who<'a> {
     /// The host, which may do everything: the topology is the operator's word already.
@@ -65,6 +78,32 @@ pub enum Who<'a> {
 }
 
 /// One message at the stack: who, what, when, and what layers leave for each other.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::middleware::{Context, Layer, Verdict};
+/// use bytes::Bytes;
+///
+/// struct Tenant;
+///
+/// impl Layer for Tenant {
+///     fn name(&self) -> &'static str {
+///         "tenant"
+///     }
+///
+///     fn priority(&self) -> i32 {
+///         600
+///     }
+///
+///     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
+///         if context.is_counted() && context.may_wait() && context.attribute("tenant").is_none() {
+///             context.set_attribute("tenant", "acme");
+///         }
+///         Verdict::Continue
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Who sends.
@@ -143,6 +182,19 @@ impl<'a> Context<'a> {
 }
 
 /// What a layer says before a message goes on.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{CallError, SendError};
+/// use airssys_wasm::middleware::Verdict;
+///
+/// fn at_most(bytes: usize, most: usize) -> Verdict {
+///     let reason = format!("{bytes} bytes");
+///     let rejected = SendError::Rejected { layer: "sizes".into(), reason };
+///     if bytes <= most { Verdict::Continue } else { Verdict::Reject(CallError::NotSent(rejected)) }
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Verdict {
     /// It goes on.
@@ -156,6 +208,21 @@ pub enum Verdict {
 }
 
 /// What a layer says of an error.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::CallError;
+/// use airssys_wasm::middleware::ErrorVerdict;
+///
+/// /// What is lost on its way is sent once more.
+/// fn on_error(error: &CallError) -> ErrorVerdict {
+///     match error {
+///         CallError::Dropped(_) => ErrorVerdict::Retry,
+///         _ => ErrorVerdict::Continue,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub enum ErrorVerdict {
     /// The next layer may say something.

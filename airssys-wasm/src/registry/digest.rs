@@ -29,6 +29,14 @@ const BLOCK: usize = 1 << 16;
 pub struct Digest([u8; 32]);
 
 /// A text that is no digest.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Digest, NoDigest};
+///
+/// assert!(matches!("sha256".parse::<Digest>(), Err(NoDigest { .. })));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 digest has 64 lower-case hexadecimal digits")]
 pub struct NoDigest;

@@ -12,6 +12,15 @@ use crate::engine::{check_component, read_component};
 const MAX_MANIFEST: usize = 1 << 20;
 
 /// A component and its `Component.toml` as they will be published, byte by byte.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Draft, StoreError};
+///
+/// let nothing = Draft::read("no-such-folder".as_ref());
+/// assert!(matches!(nothing, Err(StoreError::Manifest(_))));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Draft {
     pub(super) binary: Vec<u8>,

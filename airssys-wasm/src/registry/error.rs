@@ -9,6 +9,19 @@ use crate::engine::TemplateError;
 use crate::hint::{Act, Hint, Hinted};
 
 /// Why a release is not published, found or removed.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::hint::Hinted;
+/// use airssys_wasm::registry::{Store, StoreError};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// let error = Store::open(data)?.resolve("pricing@1.2.0").unwrap_err();
+/// assert!(matches!(error, StoreError::NoSuchRelease { .. }) && error.hint().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -6,6 +6,20 @@ use crate::engine::{Needs, Obstacle, TemplateError, read_component};
 use crate::limits::Limits;
 
 /// What [`Release::inspect`] found.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Inspected, Release};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// let Inspected { needs, obstacles, .. } = Release::find(&folder.path().join("echo.wasm"))?.inspect()?;
+/// assert!(obstacles.is_empty());
+/// assert_eq!(needs.map(|needs| needs.memory_bytes), Some(65_536));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Inspected {

@@ -27,13 +27,50 @@ const SECRET: &str = "airssys-secret-key:ed25519:";
 const MAX_KEY_FILE: u64 = 1024;
 
 /// A key that others know one by. Written as `ed25519:` and 64 hexadecimal digits.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{PublicKey, SecretKey};
+///
+/// let public = SecretKey::generate()?.public();
+/// let text = public.to_string();
+/// assert!(text.starts_with("ed25519:"));
+/// assert_eq!(text.parse::<PublicKey>()?, public);
+/// # Ok::<_, airssys_wasm::registry::KeyError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; 32]);
 
 /// A key that signs. It is never shown.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{KeyError, SecretKey};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let file = folder.path().join("release.key");
+/// let key = SecretKey::generate()?;
+/// key.write_new(&file)?;
+/// assert_eq!(SecretKey::read(&file)?.public(), key.public());
+/// assert!(matches!(key.write_new(&file), Err(KeyError::Exists { .. })));
+/// # Ok::<_, KeyError>(())
+/// ```
 pub struct SecretKey(SigningKey);
 
 /// A signature of a release, and whose it is.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{PublicKey, Signature};
+///
+/// /// Who signed, of those who are trusted.
+/// fn trusted<'a>(signatures: &'a [Signature], keys: &[PublicKey]) -> Option<&'a Signature> {
+///     signatures.iter().find(|signature| keys.contains(&signature.key))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
@@ -44,6 +81,14 @@ pub struct Signature {
 }
 
 /// A text or a file that holds no key.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{KeyError, PublicKey};
+///
+/// assert!(matches!("ed25519:12".parse::<PublicKey>(), Err(KeyError::Public { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -93,6 +138,18 @@ impl Hinted for KeyError {
 }
 
 /// Why a release may not be used where only some keys are trusted.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::RuntimeError;
+/// use airssys_wasm::registry::Untrusted;
+///
+/// /// Whether a signature would help.
+/// fn needs_a_signature(error: &RuntimeError) -> bool {
+///     matches!(error, RuntimeError::Untrusted { source: Untrusted::Unsigned { .. }, .. })
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Untrusted {

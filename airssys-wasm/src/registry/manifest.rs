@@ -15,6 +15,20 @@ use crate::limits::{Limits, WrittenLimits};
 use crate::schema::{Number, Schema};
 
 /// A `Component.toml` that was understood.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::engine::Lane;
+/// use airssys_wasm::registry::{Manifest, Memory};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("Component.toml");
+/// std::fs::write(&file, "name = \"pricing\"\nversion = \"1.2.0\"\nlane = \"sync\"\n")?;
+/// let manifest = Manifest::read(&file)?;
+/// assert_eq!((manifest.lane, manifest.memory, manifest.state_schema), (Lane::Sync, Memory::Own, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// The component's name.

@@ -1,5 +1,33 @@
 //! Releases: a component's binary and its `Component.toml`, found by a path, or published in a store under their
 //! digests.
+//!
+//! # Example
+//!
+//! A release is signed, published, and found again:
+//!
+//! ```
+//! use airssys_wasm::registry::{Draft, Published, Record, Seal, SecretKey, Store};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let data = folder.path();
+//! # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+//! let manifest = "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned();
+//! let mut draft = Draft::new(binary, manifest)?;
+//! let key = SecretKey::generate()?;
+//! draft.sign(&key);
+//!
+//! let store = Store::open(data)?;
+//! let published: Published = store.publish(&draft)?;
+//! let record: &Record = published.record();
+//! assert_eq!(record.reference().to_string(), "echo@1.2.0");
+//! assert_eq!(record.signatures[0].key, key.public());
+//! assert!(record.published() <= std::time::SystemTime::now());
+//!
+//! let release = store.get("echo", &"1.2.0".parse()?)?;
+//! let seal: Seal = release.seal.ok_or("it was published")?;
+//! assert_eq!(seal.id(), record.id());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod digest;
 mod draft;
@@ -46,6 +74,20 @@ const LEVELS_UP: usize = 4;
 const ID_DOMAIN: &[u8] = b"airssys release, version 1\0";
 
 /// A release on disk.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::Release;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// let release = Release::find(&folder.path().join("echo.wasm"))?;
+/// assert_eq!(release.manifest.name, "echo");
+/// assert!(release.seal.is_none(), "it was not published");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// The component's binary.

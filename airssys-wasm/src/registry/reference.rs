@@ -29,6 +29,16 @@ pub struct Reference {
 }
 
 /// A text that names no release.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Reference, ReferenceError};
+///
+/// let ReferenceError { text, .. } = "pricing@one".parse::<Reference>().unwrap_err();
+/// assert_eq!(text, "pricing@one");
+/// assert!(Reference::is_meant("pricing@one") && !Reference::is_meant("./pricing"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} names no release: {why}")]
 pub struct ReferenceError {

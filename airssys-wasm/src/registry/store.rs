@@ -54,6 +54,22 @@ pub struct Store {
 }
 
 /// What came of publishing.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::Published;
+///
+/// fn told(published: &Published) -> String {
+///     let what = match published {
+///         Published::New(_) => "published",
+///         Published::Already(_) => "is published already",
+///         Published::Signed(_) => "has a signature more",
+///         Published::Mended(_) => "is whole again",
+///     };
+///     format!("{} {what}", published.record().reference())
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Published {
@@ -68,6 +84,18 @@ pub enum Published {
 }
 
 /// What a store holds.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Listing, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// let Listing { releases, damaged } = Store::open(data)?.releases()?;
+/// assert!(releases.is_empty() && damaged.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The releases by name and version, the newest version last. Their blobs were not looked at.
@@ -245,6 +273,18 @@ impl Store {
     /// Removes a release, also one that is damaged. It is in use where the caller says so, such as for a rollback, or
     /// where a running mesh of any process holds it.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Store, StoreError};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// let removed = Store::open(data)?.remove("pricing", &"1.2.0".parse()?, |_, _| false);
+    /// assert!(matches!(removed, Err(StoreError::NoSuchRelease { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// There is none; it is in use; somebody else holds the lock; the file system refuses.
@@ -269,6 +309,24 @@ impl Store {
 
     /// Removes what nobody needs any more: of each name, the newest `keep` versions stay, those that were published
     /// within `keep_for`, those in use, and what is damaged. Answers with those removed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::apply;
+    /// use airssys_wasm::registry::Store;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// let needed = apply::needed(data)?;
+    /// let month = Duration::from_secs(30 * 24 * 60 * 60);
+    /// let in_use = |name: &str, version: &_| needed.contains(&format!("{name}@{version}"));
+    /// let removed = Store::open(data)?.retention(3, month, in_use)?;
+    /// assert!(removed.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -10,6 +10,31 @@ use crate::middleware::Layer;
 use crate::topology::Topology;
 
 /// Makes a [`Runtime`].
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::topology::Topology;
+///
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = doc::folder()?;
+/// # let folder = folder.path();
+/// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+/// let topology = Topology::parse(text, folder)?;
+/// let (code, data) = (folder.join("code"), folder.join("data"));
+/// let builder = || Runtime::builder().code_cache(&code).data_folder(&data).max_instances(10);
+/// assert!(builder().check(&topology).await?.warnings.is_empty());
+///
+/// let builder = builder().as_written();
+/// let mut events = builder.events();
+/// let runtime = builder.start(&topology).await?;
+/// assert!(events.next().await.is_some());
+/// runtime.shutdown().await;
+/// # Ok(()) }
+/// ```
 #[derive(Default)]
 pub struct RuntimeBuilder {
     options: StartOptions,

@@ -59,6 +59,26 @@ impl Runtime {
     /// Where one goes back, all do. It answers when all are switched, or go back. A set has neither a strategy nor a
     /// gate: other ones than the defaults are refused.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::deploy::{DeployOptions, Progress};
+    /// use airssys_wasm::registry::Release;
+    ///
+    /// let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// next.manifest.version = "1.1.0".parse()?;
+    /// let mut options = DeployOptions::default();
+    /// options.probation = Duration::ZERO;
+    /// for (service, deployment) in runtime.deploy_set(vec![("echo".to_owned(), next)], options).await? {
+    ///     assert_eq!(deployment.ended().await, Progress::Live, "{service}");
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DeployError`] of the first one that is refused; nothing has changed then.
@@ -72,6 +92,39 @@ impl Runtime {
 
     /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// use airssys_wasm::deploy::{
+    ///     Capability, CapabilityRequest, ChangedItem, ChangedSetting, Changes, DeployOptions, MemoryFate, Party, Plan,
+    ///     PlanRefusal, Reach, Schemas, StateFate,
+    /// };
+    /// use airssys_wasm::registry::Release;
+    ///
+    /// let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// next.manifest.version = "1.1.0".parse()?;
+    /// let plan: Plan = runtime.plan("echo", next, DeployOptions::default()).await?;
+    ///
+    /// let Party { name, version, .. } = &plan.to;
+    /// assert_eq!((name.as_str(), version.as_deref()), ("echo", Some("1.1.0")));
+    /// // What it imports and exports, what it asks for, its limits.
+    /// let Changes { added, removed, changed } = &plan.exports;
+    /// assert!(added.is_empty() && removed.is_empty());
+    /// assert!(changed.iter().all(|ChangedItem { retyped, .. }| !retyped));
+    /// let asks = plan.requests_added.iter().map(|CapabilityRequest { capability, .. }| capability);
+    /// assert!(asks.chain(&plan.requests_removed).all(|Capability { kind, .. }| kind != "files"));
+    /// assert!(plan.settings.iter().all(|ChangedSetting { from, to, .. }| from != to));
+    /// // What becomes of its state and its memory, and who may notice.
+    /// assert!(matches!(plan.state_schema, Schemas { state: StateFate::Kept, .. }));
+    /// assert_eq!(plan.memory, MemoryFate::StartsAnew);
+    /// assert!(plan.reached_by.iter().all(|Reach { by, .. }| !by.is_empty()));
+    /// // Why it would be refused.
+    /// assert!(plan.refusals.iter().all(|PlanRefusal { code, .. }| code.is_empty()));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
@@ -81,6 +134,18 @@ impl Runtime {
 
     /// What a release would ask for in the place of the live one, and is not granted; without one, that which a
     /// rollback would bring back.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::deploy::Ungranted;
+    ///
+    /// let missing: Option<Ungranted> = runtime.ungranted("echo", None);
+    /// assert_eq!(missing, None);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<deploy::Ungranted> {
         self.hosted.ungranted(service, release)
@@ -88,6 +153,18 @@ impl Runtime {
 
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready.
     /// Where a deployment is under way, that is cancelled.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::deploy::{DeployError, DeployOptions};
+    ///
+    /// let never_deployed = runtime.rollback("echo", DeployOptions::default());
+    /// assert!(matches!(never_deployed, Err(DeployError::NoPrevious { .. })));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -100,6 +177,19 @@ impl Runtime {
     /// was before the live one brought it over, with the turns that were committed since discarded. Also the way out of
     /// [`Progress::Suspended`](crate::deploy::Progress::Suspended).
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::deploy::DeployOptions;
+    ///
+    /// // Nothing was brought over to another schema.
+    /// assert_eq!(runtime.turns_to_discard("echo"), 0);
+    /// assert!(runtime.restore_state("echo", DeployOptions::default()).is_err());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DeployError`]; nothing has changed then.
@@ -108,12 +198,43 @@ impl Runtime {
     }
 
     /// How many committed turns [`Runtime::restore_state`] would discard.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// if runtime.turns_to_discard("echo") > 0 {
+    ///     println!("to restore the state discards what was done since");
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn turns_to_discard(&self, service: &str) -> u64 {
         self.hosted.turns_to_discard(service)
     }
 
     /// The last deployment of a service, where it had one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// use airssys_wasm::deploy::{DeployOptions, Progress, Status};
+    /// use airssys_wasm::registry::Release;
+    ///
+    /// assert!(runtime.deployment("echo").is_none());
+    /// let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// next.manifest.version = "1.1.0".parse()?;
+    /// runtime.deploy("echo", next, DeployOptions::default()).await?.switched().await;
+    ///
+    /// let deployment = runtime.deployment("echo").ok_or("it has one")?;
+    /// let status: Status = runtime.deployment_status(&deployment);
+    /// assert_eq!((status.number, &status.progress), (deployment.number(), &Progress::Probation));
+    /// assert_eq!(runtime.deployments("echo").len(), 1);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn deployment(&self, service: &str) -> Option<Deployment> {
         self.hosted.deployment(service)
@@ -121,12 +242,33 @@ impl Runtime {
 
     /// The last deployments of a service, the youngest last; those that ended before others began too, 16 at most. So
     /// whoever knows the [`Deployment::number`] of one finds out how it ended.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let numbers: Vec<u64> = runtime.deployments("echo").iter().map(|deployment| deployment.number()).collect();
+    /// assert!(numbers.is_sorted());
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn deployments(&self, service: &str) -> Vec<Deployment> {
         self.hosted.deployments(service)
     }
 
     /// A deployment, as it is told: where it is, and what is live.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// for deployment in runtime.deployments("echo") {
+    ///     println!("{}", serde_json::to_string(&runtime.deployment_status(&deployment))?);
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn deployment_status(&self, deployment: &Deployment) -> deploy::Status {
         self.hosted.deployment_status(deployment)
@@ -134,24 +276,84 @@ impl Runtime {
 
     /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data
     /// folder. At most 100.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::deploy::Ended;
+    ///
+    /// for Ended { number, at, live, reason, .. } in runtime.history("echo") {
+    ///     println!("{number} at {at}: {}", if live { "live" } else { reason.as_deref().unwrap_or("rolled back") });
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn history(&self, service: &str) -> Vec<Ended> {
         self.hosted.desired.records().history(service)
     }
 
     /// What the start found in the data folder that is not as the topology says.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::hint::Hinted;
+    ///
+    /// for recovery in runtime.recoveries() {
+    ///     println!("{recovery}{}", recovery.hint().map_or_else(String::new, |hint| format!("; {hint}")));
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn recoveries(&self) -> &[Recovery] {
         &self.hosted.recoveries
     }
 
     /// The SHA-256 of the component that is live.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// use airssys_wasm::registry::Digest;
+    ///
+    /// let bytes = std::fs::read(folder.join("echo.wasm"))?;
+    /// assert_eq!(runtime.live_digest("echo"), Some(Digest::of(&bytes).to_string()));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn live_digest(&self, service: &str) -> Option<String> {
         self.hosted.live_digest(service)
     }
 
     /// What [`Runtime::apply`] would change, and why it would refuse. Compiles what is new, and changes nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// use airssys_wasm::apply::{ApplyPlan, ChangeMode, ChangedKey, Difference, Fate, Subject};
+    /// use airssys_wasm::deploy::DeployOptions;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n\
+    ///             [service.limits]\nturn_deadline = \"7s\"\n";
+    /// let edited = Topology::parse(text, folder)?;
+    /// let plan: ApplyPlan = runtime.plan_apply(&edited, DeployOptions::default()).await?;
+    /// assert!(plan.refusals.is_empty());
+    /// let [Difference { subject: Subject::Service, fate: Fate::Changed, settings, .. }] = &plan.differences[..] else {
+    ///     panic!("one service changes");
+    /// };
+    /// let ChangedKey { key, to, way, .. } = &settings[0];
+    /// assert_eq!((key.as_str(), to.as_str(), *way), ("limits.turn_deadline", "7s", ChangeMode::InPlace));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -204,6 +406,15 @@ impl Runtime {
     }
 
     /// The topology in force, as it was written.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert_eq!(runtime.in_force().name(), "example");
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn in_force(&self) -> Arc<Topology> {
         self.hosted.desired.in_force()
@@ -239,6 +450,18 @@ impl Runtime {
 
     /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is
     /// done.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::ServiceStop;
+    ///
+    /// let ServiceStop { stopped, kept, .. } = runtime.start_service("echo").await?;
+    /// assert!(!stopped && !kept, "it runs, and there is no data folder");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -288,6 +511,19 @@ impl Runtime {
     }
 
     /// What [`Runtime::forget`] would drop. Changes nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::{ForgetError, Forgotten};
+    ///
+    /// let Forgotten { values, commits, waiting, .. } = runtime.plan_forget("echo", None)?;
+    /// assert_eq!((values, commits, waiting), (0, 0, 0));
+    /// assert!(matches!(runtime.plan_forget("echo", Some("alice")), Err(ForgetError::TakesNoKey { .. })));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

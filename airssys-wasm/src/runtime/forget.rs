@@ -24,6 +24,20 @@ use crate::state::State;
 const ASK_AGAIN: Duration = Duration::from_millis(2);
 
 /// What was forgotten.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::Forgotten;
+///
+/// let Forgotten { actor, values, .. } = runtime.forget("echo", None, Duration::from_secs(5)).await?;
+/// assert_eq!((actor.as_str(), values), ("", 0));
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Forgotten {
@@ -40,6 +54,19 @@ pub struct Forgotten {
 }
 
 /// Why nothing was forgotten.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::ForgetError;
+/// use airssys_wasm::hint::Coded;
+///
+/// let error: ForgetError = runtime.plan_forget("nobody", None).unwrap_err();
+/// assert_eq!(error.code(), "no-such-service");
+/// # Ok(()) });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForgetError {

@@ -67,6 +67,21 @@ impl Runtime {
     }
 
     /// Makes one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let empty = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", ".".as_ref())?;
+    /// let runtime = Runtime::builder().start(&empty).await?;
+    /// assert!(runtime.services().is_empty());
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
@@ -125,6 +140,18 @@ impl Runtime {
     /// thread is woken for it. So calls that one task joins run one after the other that far; who wants them side by
     /// side calls from tasks of their own.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use std::time::Duration;
+    ///
+    /// let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
+    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`crate::error::CallError`], which says whether it may have been handled.
@@ -159,6 +186,20 @@ impl Runtime {
     /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message
     /// is in the mailbox, and what is sent after that comes after it. Where it never gets there, only the answer says
     /// so; where a layer has it tried again, it is told again.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// let (posted, patience) = (AtomicBool::new(false), Duration::from_secs(5));
+    /// runtime.call_in_order("echo", "hello", patience, || posted.store(true, Ordering::Relaxed)).await?;
+    /// assert!(posted.load(Ordering::Relaxed), "the next one could be sent then");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -233,6 +274,15 @@ impl Runtime {
 
     /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
     /// alone: see [`Runtime::invoke`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert!(runtime.takes_bytes("echo"));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn takes_bytes(&self, service: &str) -> bool {
         self.hosted.takes_bytes(service)
@@ -283,6 +333,19 @@ impl Runtime {
     /// What happens in the mesh, from its start on: see [`crate::events`].
     ///
     /// What is kept is bounded: events that gave way before they are read are counted and told.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::events::{Heard, Kind};
+    ///
+    /// let mut started = runtime.events().of_kinds(&[Kind::Started]);
+    /// let Some(Heard::Event(event)) = started.next().await else { panic!("something has started") };
+    /// assert_eq!(event.what.kind(), Kind::Started);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn events(&self) -> Subscription {
         self.hosted.actual.mesh.events.subscribe()
@@ -310,6 +373,19 @@ impl Runtime {
     }
 
     /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let (_, kept) = runtime.dead_letters();
+    /// for letter in kept {
+    ///     let taken = runtime.take_dead_letter(letter.id);
+    ///     assert_eq!(taken.map(|taken| taken.id), Some(letter.id), "nobody else has taken it");
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
         self.hosted.actual.mesh.take_dead_letter(id)
@@ -317,6 +393,18 @@ impl Runtime {
 
     /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It
     /// goes as a new message that the host sends and nobody waits for, whatever it was before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let (_, kept) = runtime.dead_letters();
+    /// for letter in kept {
+    ///     runtime.replay(letter.id).await?;
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -350,6 +438,15 @@ impl Runtime {
     /// How many bytes all durable states of the data folder have together, keys and values, with services that have
     /// left the topology; and the most that they may have, where there is a bound. None where no service has had
     /// durable state since the start.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert_eq!(runtime.durable_bytes(), None, "there is no durable state");
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
         self.hosted.durable_bytes()
@@ -357,6 +454,16 @@ impl Runtime {
 
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the
     /// state.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let states = runtime.state("echo");
+    /// assert!(states.values().all(|values| values.is_empty()), "it keeps nothing");
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         self.hosted.state(service)
@@ -366,12 +473,32 @@ impl Runtime {
     /// where there is no such service.
     ///
     /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// for (actor, state) in runtime.state_dump("echo").into_iter().flatten() {
+    ///     println!("{actor}: {} values after {} commits", state.values.len(), state.commits);
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, KeptState>> {
         self.hosted.state_dump(service)
     }
 
     /// One committed value of a service, by key of the actor (empty where it has one state only) and of the value.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert_eq!(runtime.state_value("echo", "", "count"), None);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
         self.hosted.state_value(service, actor, key)
@@ -396,6 +523,16 @@ impl Runtime {
     }
 
     /// The root supervisor, to stop, start and add children by hand.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let children = runtime.root().which_children().await?;
+    /// assert_eq!(children.len(), 1);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn root(&self) -> SupervisorHandle {
         self.hosted.actual.supervisors.root()
@@ -423,24 +560,69 @@ impl Runtime {
     /// Whether nothing is left to do: no message waits, no turn runs. Timers that are set do not count.
     ///
     /// It is true at one instant of the look; whoever sends meanwhile is not waited for.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use std::time::Duration;
+    ///
+    /// runtime.call("echo", "hello", Duration::from_secs(5)).await?;
+    /// while !runtime.is_quiet() {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.hosted.is_quiet()
     }
 
     /// The child for which the root supervisor gave up, one restart too many, where it did.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert_eq!(runtime.gave_up(), None);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn gave_up(&self) -> Option<String> {
         self.hosted.actual.supervisors.gave_up()
     }
 
     /// Waits until the tree has ended by itself, such as when the root gave up.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::ExitReason;
+    ///
+    /// runtime.shutdown().await;
+    /// assert!(matches!(runtime.ended().await, ExitReason::Shutdown));
+    /// # Ok(()) });
+    /// ```
     pub async fn ended(&self) -> ExitReason {
         self.hosted.actual.supervisors.ended().await
     }
 
     /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed. Messages that
     /// wait are dead letters then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// let report = runtime.shutdown().await;
+    /// assert!(report.is_clean(), "{report:?}");
+    /// # Ok(()) });
+    /// ```
     pub async fn shutdown(&self) -> ShutdownReport {
         self.hosted.shutdown().await
     }

@@ -16,6 +16,19 @@ use crate::router::service::Service;
 use crate::state::durable::KeptState;
 
 /// A service, as it is now.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::ServiceStatus;
+///
+/// runtime.send("echo", "hello").await?;
+/// let ServiceStatus { service, accepted, suspended, .. } = &runtime.services()[0];
+/// assert_eq!((service.as_str(), *accepted, *suspended), ("echo", 1, false));
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceStatus {

@@ -10,6 +10,19 @@ use crate::registry::Release;
 use crate::settings::Multiplicity;
 
 /// A service as a topology declares it.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::topology::{DeclaredService, Topology};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("echo.wasm"), b"")?;
+/// let text = "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nconfig = { tax = \"19\" }\n";
+/// let declared: Vec<DeclaredService> = Topology::parse(text, folder.path())?.declared();
+/// assert_eq!(declared[0].config["tax"], "19");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeclaredService {
@@ -28,6 +41,17 @@ pub struct DeclaredService {
 }
 
 /// How many actors serve a service, and whether a message to it names one of them by a key.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::topology::Actors;
+///
+/// /// Whether a message has to name a key.
+/// fn needs_key(actors: Actors) -> bool {
+///     matches!(actors, Actors::Keyed(_) | Actors::Spawned(_))
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Actors {
@@ -44,6 +68,20 @@ pub enum Actors {
 }
 
 /// How many restarts of its children a supervisor allows within a period; at one more, it gives up.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use airssys_wasm::topology::{Intensity, Topology};
+///
+/// let topology = Topology::parse("name = \"shop\"\n[root]\nintensity = 5\nperiod = \"10s\"\n", ".".as_ref())?;
+/// let Intensity { restarts, period, .. } = topology.intensity();
+/// assert_eq!((topology.name(), restarts, period), ("shop", 5, Duration::from_secs(10)));
+/// assert!(topology.intensity_of("nobody").is_none());
+/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Intensity {

@@ -44,6 +44,18 @@ impl fmt::Display for GrantedFolder {
 }
 
 /// Why a folder is not granted.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::RuntimeError;
+/// use airssys_wasm::topology::FolderError;
+///
+/// /// Whether a folder that is granted is to be made first.
+/// fn is_not_there(error: &RuntimeError) -> bool {
+///     matches!(error, RuntimeError::Folder(FolderError::Open { .. }))
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {

@@ -44,6 +44,13 @@ const COMPONENT: &[Key] = keys! {
 };
 
 /// Each table of keys of the two files, in markdown, under the heading that it has in the book's reference.
+///
+/// # Example
+///
+/// ```
+/// let pages = airssys_wasm::topology::reference();
+/// assert!(pages.iter().all(|(name, text)| !name.is_empty() && text.contains('|')));
+/// ```
 #[must_use]
 pub fn reference() -> Vec<(&'static str, String)> {
     const HEADS: [&str; 4] = ["key", "type", "default", "meaning"];

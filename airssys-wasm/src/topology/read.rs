@@ -9,6 +9,22 @@ use crate::config_file::{ConfigError, Source};
 impl Topology {
     /// Reads an `airssys.toml` whose releases are all found by a path. Paths in it are taken from its own folder.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), b"")?;
+    /// let file = folder.path().join("airssys.toml");
+    /// std::fs::write(&file, "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n")?;
+    /// assert_eq!(Topology::read(&file)?.name(), "shop");
+    /// // The same, with the releases of a data folder; and for a start, which does without one where it can.
+    /// assert_eq!(Topology::read_with(&file, Some(folder.path()))?.name(), "shop");
+    /// assert_eq!(Topology::read_to_start(&file, folder.path())?.name(), "shop");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first thing that is wrong, with its place: unknown keys, names and values, two owners of one name,

@@ -12,6 +12,17 @@ use crate::registry::Reference;
 use crate::schema::Schema;
 
 /// A path that is no UTF-8 cannot stand in a TOML file.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::topology::{NotText, Topology};
+///
+/// let topology = Topology::parse("name = \"shop\"\n", ".".as_ref())?;
+/// let text: Result<String, NotText> = topology.to_text();
+/// assert!(text.unwrap().contains("shop"));
+/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the path {} is no UTF-8, and cannot be written into a topology", .0.display())]
 pub struct NotText(pub PathBuf);

@@ -11,6 +11,17 @@ use super::lost::{Key, Lost, only};
 const NAMED: usize = 5;
 
 /// Something that is not what was written.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::state::durable::{Damage, Location};
+///
+/// /// The services of which something is damaged, as far as that is known.
+/// fn damaged(all: &[Damage]) -> Vec<String> {
+///     all.iter().filter_map(Damage::location).map(|Location { service, .. }| service).collect()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Damage {

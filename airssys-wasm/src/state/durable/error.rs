@@ -6,6 +6,18 @@ use std::path::{Path, PathBuf};
 use crate::hint::{Act, Hint, Hinted};
 
 /// Why durable state cannot be read or written.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::state::durable::{StateError, StateFile};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// let _open = StateFile::open(data)?;
+/// assert!(matches!(StateFile::survey(data), Err(StateError::InUse { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
