@@ -37,3 +37,4 @@ mod takeover;
 mod tiers;
 mod turns;
 mod typed;
+mod wires;

@@ -51,9 +51,10 @@ async fn values_come_back_as_they_went() {
 async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
     let mesh = Mesh::start(SHOP).await;
     let no = async |call: &str| invoke(&mesh, call).await.unwrap_err().to_string();
-    assert_eq!(
-        no("price(1)").await,
-        "there is no function `price`; it exports ping, crash, acme:shop/pricing@1.0.0#quote, acme:shop/pricing@1.0.0#mirror"
+    let said = no("price(1)").await;
+    assert!(
+        said.starts_with("there is no function `price`; it exports ping, crash, acme:shop/pricing@1.0.0#quote"),
+        "{said}"
     );
     for (call, place) in [("quote({sku: 1})", "at character 13: "), ("acme:shop/pricing#quote(", "at character 25: ")] {
         let said = no(call).await;

@@ -168,6 +168,12 @@ pub enum Crash {
         /// What was found.
         detail: String,
     },
+    /// A function that another service was to carry out failed there, and no value of its type says so.
+    #[error("{detail}")]
+    Wire {
+        /// Which wire, and what became of the call.
+        detail: String,
+    },
     /// There is no room for another live instance.
     #[error("no room for another instance: {detail}")]
     NoInstance {
@@ -220,6 +226,7 @@ impl Coded for Crash {
             Self::Exit { .. } => "exit",
             Self::NotDurable { .. } => "not-durable",
             Self::StateDamaged { .. } => "state-damaged",
+            Self::Wire { .. } => "wire",
             Self::NoInstance { .. } => "no-instance",
             Self::Host { .. } => "host",
         }

@@ -20,6 +20,8 @@ pub enum Operation {
     Send,
     /// Call an address.
     Call,
+    /// Call a function by its own type, over a wire.
+    Invoke,
     /// Publish on a topic.
     Publish,
     /// Subscribe to topics.
@@ -44,6 +46,7 @@ impl Operation {
         match self {
             Self::Send => "send",
             Self::Call => "call",
+            Self::Invoke => "invoke",
             Self::Publish => "publish",
             Self::Subscribe => "subscribe",
             Self::Spawn => "spawn",

@@ -9,6 +9,7 @@ use airssys_rt_shim::supervisor::Backoff;
 use airssys_rt_shim::timer::Most;
 use toml::Value;
 
+use crate::address::Address;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
@@ -202,10 +203,20 @@ pub(crate) struct Terms {
     pub(crate) retries: u32,
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
+    /// Which service has the functions of each interface that it imports from another one.
+    pub(crate) wires: BTreeMap<String, Address>,
     /// The schema it keeps its state in.
     pub(crate) schema: u32,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
     pub(crate) silent: bool,
+}
+
+impl Terms {
+    /// The service that has the functions of an interface: it is wired by this name, or by it without a version.
+    pub(crate) fn wired_to(&self, interface: &str) -> Option<&Address> {
+        let bare = interface.split('@').next().unwrap_or(interface);
+        self.wires.get(interface).or_else(|| self.wires.get(bare))
+    }
 }
 
 /// Where a service's state is.

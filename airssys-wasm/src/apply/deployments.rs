@@ -1,5 +1,6 @@
 //! Lets other releases take services over, one or several, and brings back those before.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -9,10 +10,10 @@ use super::desired::Desired;
 use super::hosted::Hosted;
 use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
-use crate::capability::{Operation, Policy};
+use crate::capability::Policy;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, Gate, Page, Plan, Progress, Records, Restore, SetId, StateFate,
-    Strategy, Unfit,
+    self, DeployError, DeployOptions, Deployment, End, Gate, Page, Plan, PlanRefusal, Progress, Records, Restore,
+    SetId, StateFate, Strategy, Unfit,
 };
 use crate::engine::{Engines, Tier};
 use crate::registry::{Release, verify};
@@ -47,6 +48,12 @@ pub(super) fn compare(
     (plan, refused)
 }
 
+/// The wires between these that would be broken.
+fn broken(all: &HashMap<String, Deployable>) -> Vec<DeployError> {
+    let ends: Vec<End<'_>> = all.values().map(|live| End::new(&live.node, &live.template)).collect();
+    deploy::broken_wires(&ends).into_iter().map(DeployError::Wire).collect()
+}
+
 impl Hosted {
     /// See [`crate::Runtime::deploy`].
     pub(crate) async fn deploy(
@@ -63,7 +70,8 @@ impl Hosted {
         let (runtime, keep, name) = (Handle::current(), self.desired.records().keep(), service.to_owned());
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance
         // to make.
-        let begun = self.prepare(service, live, release, &options, move |next, _plan, refused| {
+        let others = self.actual.releases.live_ones();
+        let begun = self.prepare(service, live, release, others, &options, move |next, _plan, refused| {
             match refused.into_iter().next() {
                 Some(refused) => Err(refused),
                 None => Ok(pending.begin_on(&runtime, kept(&name, next, keep.as_deref())?)),
@@ -97,19 +105,25 @@ impl Hosted {
             let (lock, live) = self.actual.releases.take(&service, |releases| Ok(releases.live.clone()))?;
             self.check_runs(&service)?;
             let (keep, name) = (self.desired.records().keep(), service.clone());
-            let prepare = self.prepare(&service, live, release, &options, move |next, _plan, refused| {
-                match refused.into_iter().next() {
-                    Some(refused) => Err(refused),
-                    None => kept(&name, next, keep.as_deref()),
-                }
-            });
+            // Their wires are looked at when all of them are there.
+            let prepare =
+                self.prepare(&service, live, release, HashMap::new(), &options, move |next, _plan, refused| {
+                    match refused.into_iter().next() {
+                        Some(refused) => Err(refused),
+                        None => kept(&name, next, keep.as_deref()),
+                    }
+                });
             let next = prepare.await??;
             prepared.push(Some((service, lock, next)));
         }
+        let nexts = prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.clone()));
+        let all = self.actual.releases.live_ones().into_iter().chain(nexts).collect();
+        if let Some(broken) = broken(&all).into_iter().next() {
+            return Err(broken);
+        }
         let policies: Vec<(String, Policy)> =
             prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.node.terms().policy)).collect();
-        let order =
-            deploy::callees_first(policies.len(), |from, to| policies[from].1.allows(Operation::Call, &policies[to].0));
+        let order = deploy::callees_first(policies.len(), |from, to| policies[from].1.may_call(&policies[to].0));
         let mut begun = deploy::Begun::default();
         let mut set = None;
         for at in order {
@@ -144,7 +158,10 @@ impl Hosted {
         let found = self.actual.releases.look(service, |found| (found.live.clone(), found.taken));
         let (live, taken) = found.ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
         let reached_by = self.actual.releases.reached_by(service);
-        let mut plan = self.prepare(service, live, release, &options, |_next, plan, _refused| plan).await?;
+        let mut plan = {
+            let others = self.actual.releases.live_ones();
+            self.prepare(service, live, release, others, &options, |_next, plan, _refused| plan).await?
+        };
         plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
@@ -186,6 +203,7 @@ impl Hosted {
         service: &str,
         live: Deployable,
         release: Release,
+        mut others: HashMap<String, Deployable>,
         options: &DeployOptions,
         then: impl FnOnce(Deployable, Plan, Vec<DeployError>) -> T + Send + 'static,
     ) -> Result<T, DeployError> {
@@ -198,7 +216,13 @@ impl Hosted {
         let soon = options.strategy.compares_nothing();
         let compared = compile(Arc::clone(&self.actual.engines), node, soon, move |template| {
             let next = Deployable { node: of, template: Arc::new(template), _hold: hold };
-            let (plan, refused) = compare(&name, &live, &next, &options);
+            let (mut plan, mut refused) = compare(&name, &live, &next, &options);
+            if !others.is_empty() {
+                others.insert(name, next.clone());
+                let broken = broken(&others);
+                plan.refusals.extend(broken.iter().map(PlanRefusal::from));
+                refused.extend(broken);
+            }
             then(next, plan, refused)
         });
         compared.await.map_err(|source| DeployError::Release { service: service.to_owned(), source })

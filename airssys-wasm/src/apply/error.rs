@@ -4,7 +4,7 @@ use airssys_rt_shim::system::SystemError;
 
 use super::record_error::{InForceError, StopsError};
 use crate::config_file::ConfigError;
-use crate::deploy::{DeployError, PlanRefusal, RecordError, Source};
+use crate::deploy::{BrokenWire, DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
 use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::registry::Untrusted;
@@ -98,6 +98,9 @@ pub enum RuntimeError {
         /// What is wrong.
         detail: String,
     },
+    /// A wire would not carry what is said over it.
+    #[error(transparent)]
+    Wire(#[from] BrokenWire),
     /// A folder is not granted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -123,6 +126,7 @@ impl Hinted for RuntimeError {
             Self::DeployedGone { .. } => {
                 Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
             }
+            Self::Wire(broken) => return broken.hint(),
             Self::Folder(error) => return error.hint(),
             Self::Start(_) => return None,
         };

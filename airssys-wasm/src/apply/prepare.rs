@@ -18,7 +18,7 @@ use super::record::{Next, SchemaChange, Unsettled};
 use super::record_error::InForceError;
 use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
-use crate::deploy::{DeployError, DeployOptions, PlanRefusal, Source};
+use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires};
 use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
 use crate::registry::Digest;
@@ -151,6 +151,11 @@ impl Hosted {
                 refusals.extend(refused.iter().map(PlanRefusal::from));
             }
         }
+        let serves =
+            |node: &'_ Arc<ServiceNode>| next.get(node.address.as_str()).or_else(|| live.get(node.address.as_str()));
+        let ends: Vec<End<'_>> =
+            target.services().filter_map(|node| Some(End::new(node, &serves(node)?.template))).collect();
+        refusals.extend(broken_wires(&ends).into_iter().map(|broken| PlanRefusal::from(&DeployError::Wire(broken))));
         let ungranted = ungranted_of(&differences, &target);
         // Of those that are deployed it is said already.
         let told = |refusals: &[PlanRefusal], text: &str| refusals.iter().any(|refusal| refusal.message == text);

@@ -141,7 +141,9 @@ impl LiveReleases {
     pub(super) fn reached_by(&self, service: &str) -> Vec<Reach> {
         let reach = |(name, releases): (&String, &Releases)| {
             let policy = releases.live.node.terms().policy;
-            let allowed = [Operation::Send, Operation::Call].into_iter().filter(|of| policy.allows(*of, service));
+            let allowed = [Operation::Send, Operation::Call, Operation::Invoke]
+                .into_iter()
+                .filter(|of| policy.allows(*of, service));
             let by: Vec<String> = allowed.map(|operation| operation.name().to_owned()).collect();
             (!by.is_empty()).then(|| Reach { service: name.clone(), by })
         };

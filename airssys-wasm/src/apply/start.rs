@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::actual::Actual;
 use super::change::Change;
 use super::check::{durable_services, engines, guarded, room};
-use super::compile::{key, load};
+use super::compile::{TemplateKey, key, load};
 use super::desired::Desired;
 use super::difference::differences;
 use super::durable::{DurableStates, opened};
@@ -19,8 +19,8 @@ use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
-use crate::deploy::{DeployOptions, Ungranted, ungranted};
-use crate::engine::{Engines, EnginesSettings};
+use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, ungranted};
+use crate::engine::{Engines, EnginesSettings, Template};
 use crate::events::Events;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
@@ -104,6 +104,7 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let engines = engines(options.engines, topology)?;
     let (instances, most_instances) = room(&engines, topology)?;
     let (templates, _holds) = load(&engines, topology).await?;
+    check_wires(topology, &templates)?;
     let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
     let digests =
         topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
@@ -136,6 +137,16 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
     started
 }
 
+/// All that is wired holds.
+fn check_wires<'a>(
+    topology: &'a Topology,
+    templates: &'a HashMap<TemplateKey, Arc<Template>>,
+) -> Result<(), RuntimeError> {
+    let end = |node: &'a Arc<ServiceNode>| Some(End::new(node, templates.get(&key(node))?));
+    let ends: Vec<End<'_>> = topology.services().filter_map(end).collect();
+    broken_wires(&ends).into_iter().next().map_or(Ok(()), |broken| Err(broken.into()))
+}
+
 /// What is written down of what is to run.
 fn written_down(options: &StartOptions) -> Result<Log, InForceError> {
     match &options.data_folder {
@@ -164,6 +175,7 @@ async fn begin(
     }
     let (mut templates, holds) = load(&engines, &target).await?;
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
+    check_wires(&target, &templates)?;
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
     let deployable = |node: &Arc<ServiceNode>| {

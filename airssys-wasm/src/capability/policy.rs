@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 use super::pattern::Pattern;
+use crate::address::Address;
 use crate::error::Denied;
 use crate::operation::Operation;
 
@@ -27,6 +28,8 @@ use crate::operation::Operation;
 pub struct Policy {
     requests: Requests,
     grants: Grants,
+    /// Those whose functions it may call.
+    wires: Vec<Address>,
 }
 
 fn any(patterns: &[Pattern], target: &str) -> bool {
@@ -37,7 +40,13 @@ impl Policy {
     /// The intersection of what is requested and what is granted.
     #[must_use]
     pub(crate) fn new(requests: Requests, grants: Grants) -> Self {
-        Self { requests, grants }
+        Self { requests, grants, wires: Vec::new() }
+    }
+
+    /// The same with wires to these: a wire is all that its function needs to be called.
+    #[must_use]
+    pub(crate) fn wired(self, wires: impl IntoIterator<Item = Address>) -> Self {
+        Self { wires: wires.into_iter().collect(), ..self }
     }
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
@@ -46,8 +55,16 @@ impl Policy {
     /// where it has no star and both cover it: a star is never wider than the grant.
     #[must_use]
     pub(crate) fn allows(&self, operation: Operation, target: &str) -> bool {
+        if operation == Operation::Invoke {
+            return self.wires.iter().any(|wire| wire.as_str() == target);
+        }
         let (requested, granted) = self.rules(operation);
         covers(requested, operation, target) && covers(granted, operation, target)
+    }
+
+    /// Whether this service may be called, in one way or another.
+    pub(crate) fn may_call(&self, service: &str) -> bool {
+        self.allows(Operation::Call, service) || self.allows(Operation::Invoke, service)
     }
 
     /// Says why `operation` on `target` is not allowed. Off the hot path.
@@ -55,7 +72,9 @@ impl Policy {
     pub(crate) fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
         let (requested, _) = self.rules(operation);
         let grant = operation.grant();
-        let missing = if covers(requested, operation, target) {
+        let missing = if operation == Operation::Invoke {
+            format!("no wire to {target:?} under the wires of service {who:?} in the topology")
+        } else if covers(requested, operation, target) {
             format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
         } else {
             format!(
@@ -75,7 +94,7 @@ impl Policy {
             Operation::Spawn | Operation::Stop | Operation::Monitor | Operation::Link => {
                 (&requests.spawn, &grants.spawn)
             }
-            Operation::Deliver => (&[], &[]),
+            Operation::Invoke | Operation::Deliver => (&[], &[]),
         }
     }
 

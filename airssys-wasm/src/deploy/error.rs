@@ -2,6 +2,7 @@
 
 use super::bad_choice::BadChoice;
 use super::ungranted::Ungranted;
+use super::wires::BrokenWire;
 use crate::engine::TemplateError;
 use crate::hint::{Act, Coded, Hint, Hinted};
 use crate::limits::OutOfRange;
@@ -129,6 +130,9 @@ pub enum DeployError {
         /// Each export that is gone or has another type, and how it differs.
         broken: Vec<String>,
     },
+    /// A wire from or to the service would not carry what is said over it.
+    #[error(transparent)]
+    Wire(#[from] BrokenWire),
     /// It asks for more than is granted, and that was not to be.
     #[error("{0}")]
     NotGranted(Box<Ungranted>),
@@ -177,6 +181,7 @@ impl Coded for DeployError {
             Self::SameVersion { .. } => "same-version",
             Self::OlderSchema { .. } => "older-schema",
             Self::Incompatible { .. } => "incompatible",
+            Self::Wire(_) => "wire",
             Self::NotGranted(_) => "not-granted",
             Self::NotKept { .. } => "not-kept",
             Self::Range { .. } => "range",
@@ -209,6 +214,7 @@ impl Hinted for DeployError {
             Self::Incompatible { .. } => {
                 "export it as it was beside what is new, or make it a service of its own".into()
             }
+            Self::Wire(broken) => return broken.hint(),
             Self::NotGranted(found) => found.line.clone().into(),
             Self::Range { out } => out.hint().into(),
             Self::Choice(bad) => return bad.hint(),

@@ -46,6 +46,7 @@ mod switch;
 mod taken;
 mod tier;
 mod ungranted;
+mod wires;
 
 pub(crate) use anew::begin_anew;
 pub use asked::{Capability, CapabilityRequest, Granted};
@@ -78,5 +79,7 @@ pub use strategy::{Canary, Portion, Rolling, Shadow, Strategy};
 pub(crate) use tier::tier_up;
 pub use ungranted::Ungranted;
 pub(crate) use ungranted::ungranted;
+pub use wires::BrokenWire;
+pub(crate) use wires::{End, broken as broken_wires};
 
 pub use crate::actor::{Divergence, MemoryHandover, Rehearsed};

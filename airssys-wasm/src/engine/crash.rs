@@ -6,6 +6,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::guest::Guest;
 use super::limiter::Refused;
+use super::wires::WireFailed;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};
 use crate::turn::NoRandomness;
@@ -31,6 +32,9 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
             // Most guests run into `unreachable` when they are refused memory.
             trap => refused(guest).unwrap_or_else(|| Crash::Trap { trap: name(*trap), at: function(error) }),
         };
+    }
+    if let Some(failed) = error.downcast_ref::<WireFailed>() {
+        return Crash::Wire { detail: cut(failed.to_string(), REASON_BYTES) };
     }
     if let Some(none) = error.downcast_ref::<NoRandomness>() {
         return Crash::Trap { trap: none.to_string(), at: function(error) };

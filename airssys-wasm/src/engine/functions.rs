@@ -172,6 +172,17 @@ fn is_called(ty: &FunctionType, name: &str) -> bool {
 
 /// A function, where it can be called from outside: all that it takes and returns are plain values.
 fn read(component: &Component, interface: Option<&str>, name: &str, item: ComponentFunc) -> Option<Function> {
+    let ty = Arc::new(function_type(interface, name, &item)?);
+    let within = match interface {
+        Some(interface) => Some(component.get_export_index(None, interface)?),
+        None => None,
+    };
+    let index = component.get_export_index(within.as_ref(), name)?;
+    Some(Function { ty, item, index })
+}
+
+/// The type of a function; none where not all that it takes and returns are plain values.
+pub(super) fn function_type(interface: Option<&str>, name: &str, item: &ComponentFunc) -> Option<FunctionType> {
     if item.async_() {
         return None;
     }
@@ -180,18 +191,8 @@ fn read(component: &Component, interface: Option<&str>, name: &str, item: Compon
         Some(ty) => Some(laid(&ty)?),
         None => None,
     };
-    let within = match interface {
-        Some(interface) => Some(component.get_export_index(None, interface)?),
-        None => None,
-    };
-    let index = component.get_export_index(within.as_ref(), name)?;
-    let ty = FunctionType {
-        interface: interface.map(Into::into),
-        name: name.into(),
-        params: ValueType::Record(params).into(),
-        result,
-    };
-    Some(Function { ty: Arc::new(ty), item, index })
+    let (interface, name) = (interface.map(Into::into), name.into());
+    Some(FunctionType { interface, name, params: ValueType::Record(params).into(), result })
 }
 
 /// A type of the engine as ours; none where values of it belong to an instance, or are no plain values.

@@ -9,6 +9,7 @@ use super::contract::{CONTRACT, Lane, MESSAGING, SUPERVISION};
 use super::guest::Guest;
 use super::interface::track;
 use super::obstacle::{Absence, Obstacle};
+use super::wires::{self, is_foreign};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the
 /// same WASI.
@@ -81,7 +82,10 @@ pub(super) fn missing(
         return vec![absent(import, Absence::Waits)];
     }
     let Err(error) = linker.instantiate_pre(component) else { return Vec::new() };
-    let unknown = ty.imports(engine).filter_map(|(name, _)| Some(absent(name, absence(name, supervises)?)));
+    let wired = wires::of(engine, &ty);
+    let is_wired = |name: &str| wired.iter().any(|import| *import.interface == *name);
+    let others = ty.imports(engine).filter(|(name, _)| !is_wired(name));
+    let unknown = others.filter_map(|(name, _)| Some(absent(name, absence(name, supervises)?)));
     let unknown: Vec<Obstacle> = unknown.collect();
     if !unknown.is_empty() {
         return unknown;
@@ -103,6 +107,7 @@ fn absence(import: &str, supervises: bool) -> Option<Absence> {
             (known.starts_with(SUPERVISION) && !supervises).then_some(Absence::NotRequested)
         }
         Some(known) => Some(Absence::Version { known: (*known).to_owned() }),
+        None if is_foreign(import) => Some(Absence::NotPlain),
         None => Some(Absence::Unknown),
     }
 }
@@ -115,7 +120,8 @@ fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
         }
         _ => false,
     };
-    (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
+    is_foreign(name)
+        || (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
         || (name.starts_with(MESSAGING) && calls())
 }
 

@@ -24,6 +24,7 @@ use super::imports;
 use super::linkers::Linkers;
 use super::needs::Needs;
 use super::obstacle::Obstacle;
+use super::wires;
 
 /// What there is to say of a component before it is compiled.
 #[derive(Debug, Clone)]
@@ -131,5 +132,6 @@ fn missing(bytes: &[u8], Demands { lane, requests, .. }: Demands<'_>) -> wasmtim
     let supervises = !requests.spawn.is_empty();
     let linker = linkers.get(engine, lane, supervises)?;
     let component = Component::new(engine, imports::importing(bytes)?)?;
+    let linker = wires::linked(&linker, &wires::of(engine, &component.component_type()))?;
     Ok(imports::missing(&linker, engine, &component, lane, supervises))
 }

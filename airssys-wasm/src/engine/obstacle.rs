@@ -97,6 +97,9 @@ pub enum Absence {
     },
     /// It is linked only where the release requests `spawn`.
     NotRequested,
+    /// It is another service's affair, and has a function whose values cannot cross: resources, streams or futures, or
+    /// it is `async`.
+    NotPlain,
     /// It can wait, and the sync lane cannot.
     Waits,
     /// It is there, and is not what the component expects.
@@ -157,6 +160,9 @@ impl Hinted for Obstacle {
             Self::Import { why: Absence::Unknown, import } => format!(
                 "it needs a host that has {import}; leave the import out, or wait for a version of airssys that has it"
             ),
+            Self::Import { why: Absence::NotPlain, .. } => {
+                "make its functions take and return values without resources, streams and futures".to_owned()
+            }
             Self::Import { why: Absence::NotRequested, .. } => {
                 "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
             }
@@ -219,6 +225,9 @@ impl fmt::Display for Absence {
             }
             Self::Version { known } => write!(f, "which is of another version: this host has {known}"),
             Self::NotRequested => f.write_str("which it does not request"),
+            Self::NotPlain => f.write_str(
+                "which is no interface of plain values alone, and nothing else crosses from one service to another",
+            ),
             Self::Waits => f.write_str("which can wait, and the sync lane cannot"),
             Self::Shape { detail } => write!(f, "which this host has in another shape: {detail}"),
         }

@@ -21,6 +21,7 @@ use super::imports;
 use super::inspection::Inspection;
 use super::interface::Interface;
 use super::lanes::Exports;
+use super::wires::{self, Import};
 use crate::hex;
 use crate::limits::Limits;
 
@@ -31,6 +32,7 @@ pub(crate) struct Template {
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
     pub(super) functions: Functions,
+    imports: Vec<Import>,
     digest: String,
     tier: Tier,
     /// Made where two releases are compared: the one that is live is, again and again.
@@ -130,12 +132,13 @@ impl Template {
                 (engine, component, Tier::Optimized)
             }
         };
-        let pre = link(engines, &engine, &component, lane, !requests.spawn.is_empty(), path)?;
+        let imports = wires::of(&engine, &component.component_type());
+        let pre = link(engines, &component, lane, !requests.spawn.is_empty(), &imports, path)?;
         let invalid =
             |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
         let exports = Exports::find(&component, &pre, lane).map_err(invalid)?;
         let functions = Functions::of(&component);
-        Ok(Self { engine, pre, exports, functions, digest, tier, interface: OnceLock::new() })
+        Ok(Self { engine, pre, exports, functions, imports, digest, tier, interface: OnceLock::new() })
     }
 
     /// How well it is compiled.
@@ -157,6 +160,11 @@ impl Template {
     /// The functions that are called by their own types.
     pub(crate) fn functions(&self) -> &Functions {
         &self.functions
+    }
+
+    /// What it imports from other services.
+    pub(crate) fn imports(&self) -> &[Import] {
+        &self.imports
     }
 
     /// What it imports and exports. The first time it takes as long as there are types to read.
@@ -197,15 +205,17 @@ impl std::fmt::Debug for Template {
 
 fn link(
     engines: &Engines,
-    engine: &Engine,
     component: &Component,
     lane: Lane,
     supervises: bool,
+    wired: &[Import],
     path: &Path,
 ) -> Result<InstancePre<Guest>, TemplateError> {
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
+    let engine = component.engine();
     let linker = engines.linkers().get(engine, lane, supervises).map_err(invalid)?;
+    let linker = wires::linked(&linker, wired).map_err(invalid)?;
     TemplateError::of(path, imports::missing(&linker, engine, component, lane, supervises))?;
     linker.instantiate_pre(component).map_err(invalid)
 }

@@ -152,7 +152,7 @@ impl<'a> Passage<'a> {
 
     fn late(&mut self) -> CallError {
         match self.context.operation {
-            Operation::Call => CallError::Timeout,
+            Operation::Call | Operation::Invoke => CallError::Timeout,
             _ => self.rejected("it has not decided within the `reserve_timeout`"),
         }
     }

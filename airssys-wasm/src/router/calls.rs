@@ -334,6 +334,7 @@ impl Wanted<'_> {
     fn operation(self) -> Operation {
         match self {
             Self::Receipt => Operation::Send,
+            Self::Answer(_, _, Some(_)) => Operation::Invoke,
             Self::Answer(..) => Operation::Call,
         }
     }

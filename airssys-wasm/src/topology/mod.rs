@@ -12,6 +12,7 @@ pub(crate) mod range;
 mod read;
 mod tree;
 mod validate;
+mod wires;
 mod write;
 mod written;
 

@@ -256,6 +256,8 @@ pub(crate) struct ServiceNode {
     pub(crate) retries: u32,
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
+    /// Which service has the functions of each interface that it imports from another one.
+    pub(crate) wires: BTreeMap<String, Address>,
     /// Where its state is; default in memory.
     pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
@@ -329,6 +331,7 @@ impl ServiceNode {
             own_limits: LimitsPatch::default(),
             retries: 0,
             config: BTreeMap::new(),
+            wires: BTreeMap::new(),
             keeping: Keeping::Memory,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
@@ -340,11 +343,13 @@ impl ServiceNode {
     #[must_use]
     pub(crate) fn terms(&self) -> Terms {
         Terms {
-            policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone()),
+            policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone())
+                .wired(self.wires.values().cloned()),
             baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,
             config: self.config.clone(),
+            wires: self.wires.clone(),
             schema: self.release.manifest.state_schema,
             silent: false,
         }

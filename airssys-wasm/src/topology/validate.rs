@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::grants::{from_file, grants};
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
+use super::wires::wires;
 use super::{range, written};
 use crate::address::{Address, is_service_name};
 use crate::config_file::{ConfigError, Source, parse_all};
@@ -135,6 +136,9 @@ fn service(
     node.multiplicity = multiplicity(source, value)?;
     if let Some(asked) = &value.grants {
         node.grants = grants(source, written, names, asked)?;
+    }
+    if let Some(asked) = &value.wires {
+        node.wires = wires(source, names, asked)?;
     }
     check_keeping(source, value, node.multiplicity)?;
     Ok(node)

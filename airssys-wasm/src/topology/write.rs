@@ -145,6 +145,7 @@ mod tests {
         state = "durable"
         clocks = "1ms 5us"
         randomness = { seed = 42 }
+        wires = { "acme:shop/pricing" = "keyed/one", "acme:shop/stock@1.0.0" = "pool" }
         config = { "a b" = "quoted \" and\nnew", c = "" }
         [service.limits]
         memory = "1234567B"

@@ -103,6 +103,9 @@ schema! {
         state: Spanned<Word<Keeping>> => keeping, by Restart, default "`\"memory\"`";
         /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`
         config: BTreeMap<String, String> => config, by Deployment, default "empty";
+        /// which service has the functions of each interface that it imports from another one, such as
+        /// `{ "acme:shop/pricing" = "pricing" }`: see [wires](typed.md#wires)
+        wires: BTreeMap<String, Spanned<String>> => wires, by InPlace, default "none";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)
@@ -214,6 +217,17 @@ impl Written<LimitsPatch> for LimitsPatch {
         let mut limits = Limits::default();
         field.apply(&mut limits);
         Some(limits.table().into_iter().filter(|(key, _)| field.names(key)).collect::<Table>().into())
+    }
+}
+
+/// Where each of them leads is told with its place where it is wrong, by those who have the file: they put them there.
+impl Written<BTreeMap<String, Address>> for BTreeMap<String, Spanned<String>> {
+    const KIND: &'static str = "table";
+
+    fn put(&self, _field: &mut BTreeMap<String, Address>) {}
+
+    fn value(field: &BTreeMap<String, Address>) -> Option<Value> {
+        Some(field.iter().map(|(of, to)| (of.clone(), Value::from(to.as_str()))).collect::<Table>().into())
     }
 }
 

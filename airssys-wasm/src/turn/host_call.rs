@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::error::{SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
 use crate::shown::beginning;
+use crate::typed::FunctionType;
 
 /// Makes of the table of calls what a call is, what it takes, whose it is and how it is told.
 macro_rules! calls {
@@ -88,6 +90,9 @@ macro_rules! table {
             Call { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes, timeout_ms: u64 }
                 Mesh(Call: to), ("call {} with {}", At(to, key), beginning(body)),
                 waits Answer(turn.call(&to, key.as_deref(), body, timeout_ms));
+            Invoke { to: String, #[serde(with = "shared")] function: Arc<FunctionType>, #[serde(with = "octets")] body: Bytes }
+                Mesh(Invoke: to), ("call {} of {to} with {}", function.path(), beginning(body)),
+                waits Answer(turn.invoke(&to, &function, body));
             Publish { topic: String, #[serde(with = "octets")] body: Bytes }
                 Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
             Subscribe { pattern: String }
@@ -315,6 +320,9 @@ impl Kept for Option<String> {
     }
 }
 
+/// Shared with all that call it.
+impl Kept for Arc<FunctionType> {}
+
 impl Kept for Bytes {
     fn kept(&self) -> usize {
         self.len()
@@ -359,6 +367,23 @@ mod octets {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
         Vec::deserialize(deserializer).map(Bytes::from)
+    }
+}
+
+/// What is shared as what it is.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::typed::FunctionType;
+
+    pub(super) fn serialize<S: Serializer>(function: &Arc<FunctionType>, to: S) -> Result<S::Ok, S::Error> {
+        (**function).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<FunctionType>, D::Error> {
+        FunctionType::deserialize(from).map(Arc::new)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A send takes its way through the dispatch stack and its room now, and leaves at the commit. A call leaves now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::timer::{Most, TimerId};
@@ -16,7 +17,8 @@ use crate::error::{NotFound, SendError};
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
 use crate::router::service::Resolved;
-use crate::router::{Caller, Until, Waiter};
+use crate::router::{Caller, Said, Until, Waiter};
+use crate::typed::FunctionType;
 
 impl Turn {
     pub(super) async fn send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
@@ -36,14 +38,24 @@ impl Turn {
     }
 
     pub(super) async fn call(&self, to: &str, key: Option<&str>, body: Bytes, timeout_ms: u64) -> Answer {
+        self.ask(to, key, body.into(), Duration::from_millis(timeout_ms)).await
+    }
+
+    /// Calls a function by its own type. It has as long as the turn has.
+    pub(super) async fn invoke(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+        let said = Said { function: Some(function), body };
+        self.ask(to, None, said, self.identity.terms.limits.turn_deadline).await
+    }
+
+    async fn ask(&self, to: &str, key: Option<&str>, said: Said<'_>, timeout: Duration) -> Answer {
         is_address(to, key)?;
         let identity = &self.identity;
         let now = Instant::now();
         let latest = self.clock.begun(now) + identity.terms.limits.turn_deadline;
-        let asked = now.checked_add(Duration::from_millis(timeout_ms)).unwrap_or(latest).min(latest);
+        let asked = now.checked_add(timeout).unwrap_or(latest).min(latest);
         let deadline = self.deadline.map_or(asked, |served| served.min(asked));
         let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
-        identity.mesh.call(origin, caller, to, key, body.into(), Until { now, deadline }).await
+        identity.mesh.call(origin, caller, to, key, said, Until { now, deadline }).await
     }
 
     pub(super) fn publish(&mut self, topic: String, mut body: Bytes) -> Result<(), SendError> {

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 pub(crate) use self::awaited::Maker;
 pub(crate) use self::chance::NoRandomness;
 pub(crate) use self::clock::Clock;
-pub(crate) use self::host_call::{HostCall, Level, Reply, StateRefused};
+pub(crate) use self::host_call::{HostCall, Level, Reply, StateRefused, WrongKind};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::log::write_line;
 pub(crate) use self::script::{Line, Reading, Script, Scripted, Writing};

@@ -9,10 +9,13 @@ mod layout;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
 
 /// The type of a value. Two that are equal are the same type, whatever they are called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ValueType {
     Bool,
     S8,
@@ -46,14 +49,16 @@ pub(crate) enum ValueType {
 }
 
 /// A type, and how a value of it lies in a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ValueType", into = "ValueType")]
 pub(crate) struct Laid {
     pub(crate) ty: ValueType,
     pub(crate) layout: Layout,
 }
 
 /// A function that a component exports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct FunctionType {
     /// The interface that it stands in, with its version; none where the component exports it by itself.
     pub(crate) interface: Option<Box<str>>,
@@ -69,6 +74,12 @@ impl From<ValueType> for Laid {
     fn from(ty: ValueType) -> Self {
         let layout = Layout::of(&ty);
         Self { ty, layout }
+    }
+}
+
+impl From<Laid> for ValueType {
+    fn from(laid: Laid) -> Self {
+        laid.ty
     }
 }
 

@@ -13,7 +13,7 @@ use crate::apply::difference::{Fate, drain_time};
 use crate::apply::plan::Failed;
 use crate::apply::releases::Deployable;
 use crate::apply::tree::supervisor_of;
-use crate::capability::{Operation, Policy};
+use crate::capability::Policy;
 use crate::deploy::{self, Begun, Progress, SetId};
 use crate::error::Crash;
 use crate::router::service::Service;
@@ -113,7 +113,7 @@ impl Steps<'_> {
             nexts.push((service, next));
         }
         let policies: Vec<Policy> = nexts.iter().map(|(_, next)| next.node.terms().policy).collect();
-        let order = deploy::callees_first(nexts.len(), |from, to| policies[from].allows(Operation::Call, &nexts[to].0));
+        let order = deploy::callees_first(nexts.len(), |from, to| policies[from].may_call(&nexts[to].0));
         let options = self.change.options.clone();
         let mut begun = Begun::default();
         let mut set = None;

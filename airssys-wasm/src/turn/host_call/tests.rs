@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::address::{Address, AddressError};
 use crate::capability::Operation;
 use crate::error::{CallError, Crash, Denied, Fault, NotFound, SendError, Stage, SupervisionError};
 use crate::turn::Maker;
+use crate::typed::{FunctionType, Laid, ValueType};
 
 /// Makes a function that draws any value of an enum. It does not compile where it leaves a variant out.
 macro_rules! any_of {
@@ -37,9 +39,29 @@ fn address() -> impl Strategy<Value = Address> {
     "[a-z][a-z0-9.-]{0,9}(/[a-z /]{1,9})?".prop_map(|text| text.parse().unwrap())
 }
 
+/// One with a type of each kind.
+fn function() -> FunctionType {
+    let laid = Laid::from;
+    let case = |name: &str| Box::<str>::from(name);
+    let all = ValueType::Record(vec![
+        (case("flags"), laid(ValueType::Flags(vec![case("a"), case("b")]))),
+        (case("enum"), laid(ValueType::Enum(vec![case("a")]))),
+        (case("list"), laid(ValueType::List(Box::new(laid(ValueType::U64))))),
+        (case("tuple"), laid(ValueType::Tuple(vec![laid(ValueType::Char), laid(ValueType::String)]))),
+    ]);
+    let either = ValueType::Variant(vec![(case("none"), None), (case("some"), Some(laid(ValueType::F32)))]);
+    FunctionType {
+        interface: Some(case("acme:shop/pricing@1.0.0")),
+        name: case("quote"),
+        params: laid(all),
+        result: Some(laid(ValueType::Result(Some(Box::new(laid(ValueType::Option(Box::new(laid(either)))))), None))),
+    }
+}
+
 any_of!(operation: Operation {
     Send => Just(Operation::Send),
     Call => Just(Operation::Call),
+    Invoke => Just(Operation::Invoke),
     Publish => Just(Operation::Publish),
     Subscribe => Just(Operation::Subscribe),
     Spawn => Just(Operation::Spawn),
@@ -93,6 +115,7 @@ any_of!(crash: Crash {
     Exit => any::<i32>().prop_map(|status| Crash::Exit { status }),
     NotDurable => text().prop_map(|detail| Crash::NotDurable { detail }),
     StateDamaged => text().prop_map(|detail| Crash::StateDamaged { detail }),
+    Wire => text().prop_map(|detail| Crash::Wire { detail }),
     NoInstance => text().prop_map(|detail| Crash::NoInstance { detail }),
     Host => text().prop_map(|detail| Crash::Host { detail }),
 });
@@ -201,6 +224,7 @@ fn what_is_written_down_is_what_is_read() {
     for call in [
         HostCall::Send { to: to.clone(), key: key.clone(), body: body.clone() },
         HostCall::Call { to, key, body: body.clone(), timeout_ms: u64::MAX },
+        HostCall::Invoke { to: "pricing".to_owned(), function: Arc::new(function()), body: body.clone() },
         HostCall::SetState { key: "k".to_owned(), value: body },
         HostCall::StateKeys { cursor: Some(7) },
         HostCall::AllConfig,

@@ -59,6 +59,16 @@ impl Guest for Shop {
         Ok(Price { cents: lines.iter().map(|(_, cents)| cents).sum(), currency: Currency::Eur, lines })
     }
 
+    #[allow(clippy::panic, reason = "it is asked to")]
+    fn audit(reason: String) -> u32 {
+        panic!("{reason}")
+    }
+
+    #[allow(clippy::panic, reason = "it is asked to")]
+    fn inspect(reason: String) -> Result<u32, String> {
+        panic!("{reason}")
+    }
+
     fn mirror(
         a: bool,
         b: i8,

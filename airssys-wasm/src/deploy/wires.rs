@@ -1,0 +1,182 @@
+//! Whether what services import from each other is what those they are wired to export.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::engine::{Template, track};
+use crate::hint::{Act, Hint, Hinted};
+use crate::topology::ServiceNode;
+
+/// One end of wires: a service, and the release that serves it or is to.
+pub(crate) struct End<'a> {
+    service: &'a str,
+    /// Where each of its imports leads.
+    wires: &'a BTreeMap<String, Address>,
+    template: &'a Template,
+}
+
+impl<'a> End<'a> {
+    /// A service as it is, or is to be, with the code that serves it then.
+    pub(crate) fn new(node: &'a ServiceNode, template: &'a Template) -> Self {
+        Self { service: node.address.as_str(), wires: &node.wires, template }
+    }
+}
+
+/// A wire that would not carry what is said over it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokenWire {
+    /// Nobody is named for an import.
+    #[error("{service} imports {interface}, and no wire leads from there to a service that exports it")]
+    Missing {
+        /// The service that imports it.
+        service: String,
+        /// The interface.
+        interface: String,
+        /// The services that export it.
+        exported_by: Vec<String>,
+    },
+    /// It is not imported.
+    #[error("{service} has a wire for {interface} to {to}, and imports no such interface")]
+    Unused {
+        /// The service with the wire.
+        service: String,
+        /// The interface.
+        interface: String,
+        /// Where the wire leads.
+        to: String,
+    },
+    /// The other end is none of the mesh's services.
+    #[error("{service} is wired to {to} for {interface}, and there is no service {to}")]
+    NoService {
+        /// The service that imports it.
+        service: String,
+        /// The interface.
+        interface: String,
+        /// Where the wire leads.
+        to: String,
+    },
+    /// The other end does not export it, or in a version that is not compatible.
+    #[error("{service} calls {function} of {to}, which exports no such function{}", Instead(.instead.as_deref()))]
+    NoFunction {
+        /// The service that calls it.
+        service: String,
+        /// The function, with its interface.
+        function: String,
+        /// The other end.
+        to: String,
+        /// A version of it that the other end has.
+        instead: Option<String>,
+    },
+    /// The two ends have it with other types.
+    #[error("{service} calls {function} of {to} as `{wanted}`, and {to} has it as `{found}`")]
+    OtherType {
+        /// The service that calls it.
+        service: String,
+        /// The function, with its interface.
+        function: String,
+        /// The other end.
+        to: String,
+        /// The type that is called.
+        wanted: String,
+        /// The type that is there.
+        found: String,
+    },
+}
+
+struct Instead<'a>(Option<&'a str>);
+
+impl std::fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(function) => write!(f, "; it has {function}, which is another version"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Hinted for BrokenWire {
+    fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::Missing { service, interface, exported_by } => match exported_by.first() {
+                Some(to) => format!("add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}").into(),
+                None => "add a service that exports it, and a wire to that".into(),
+            },
+            Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
+            Self::NoService { .. } => Act::ListServices.into(),
+            Self::NoFunction { .. } | Self::OtherType { .. } => {
+                "wire it to a service that has the function, or build the two against one version of the interface"
+                    .into()
+            }
+        })
+    }
+}
+
+/// The wires between these services that are broken.
+pub(crate) fn broken(all: &[End<'_>]) -> Vec<BrokenWire> {
+    all.iter().flat_map(|end| broken_of(end, all)).collect()
+}
+
+fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
+    let mut broken = Vec::new();
+    let imports = end.template.imports();
+    let is_for = |wire: &str, interface: &str| wire == interface || interface.split('@').next() == Some(wire);
+    for (wire, to) in end.wires {
+        if !imports.iter().any(|import| is_for(wire, &import.interface)) {
+            let (service, interface, to) = (end.service.to_owned(), wire.clone(), to.to_string());
+            broken.push(BrokenWire::Unused { service, interface, to });
+        }
+    }
+    for import in imports.iter().filter(|import| !import.functions.is_empty()) {
+        let interface = &*import.interface;
+        let exact = end.wires.get(interface);
+        let Some(to) = exact.or_else(|| end.wires.iter().find(|(wire, _)| is_for(wire, interface)).map(|(_, to)| to))
+        else {
+            let exports = |other: &&End<'_>| {
+                let functions = other.template.functions();
+                import.functions.iter().all(|wanted| functions.iter().any(|found| found.ty.takes_calls_of(wanted)))
+            };
+            let exported_by = all.iter().filter(exports).map(|other| other.service.to_owned()).collect();
+            let (service, interface) = (end.service.to_owned(), interface.to_owned());
+            broken.push(BrokenWire::Missing { service, interface, exported_by });
+            continue;
+        };
+        match all.iter().find(|other| other.service == to.service()) {
+            Some(other) => broken.extend(unlike(end, other, import)),
+            None => {
+                let (service, interface, to) = (end.service.to_owned(), interface.to_owned(), to.to_string());
+                broken.push(BrokenWire::NoService { service, interface, to });
+            }
+        }
+    }
+    broken
+}
+
+/// What the other end does not have of an import, or otherwise.
+fn unlike(end: &End<'_>, other: &End<'_>, import: &crate::engine::Import) -> Vec<BrokenWire> {
+    let (service, to) = (|| end.service.to_owned(), || other.service.to_owned());
+    let wrong = import.functions.iter().filter_map(|wanted| {
+        let interface = wanted.interface.as_deref().unwrap_or_default();
+        let bare = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
+        let of_name = |found: &&crate::engine::Function| {
+            found.ty.name == wanted.name && found.ty.interface.as_deref().map(bare) == Some(bare(interface))
+        };
+        let named: Vec<_> = other.template.functions().iter().filter(of_name).collect();
+        let of_version = |found: &&&crate::engine::Function| {
+            found.ty.interface.as_deref().is_some_and(|there| track(there) == track(interface))
+        };
+        let Some(found) = named.iter().find(of_version) else {
+            let instead = named.first().map(|found| found.ty.path());
+            return Some(BrokenWire::NoFunction { service: service(), function: wanted.path(), to: to(), instead });
+        };
+        let (wanted_type, found_type) = (wanted.to_string(), found.ty.to_string());
+        (!found.ty.takes_calls_of(wanted)).then(|| BrokenWire::OtherType {
+            service: service(),
+            function: wanted.path(),
+            to: to(),
+            wanted: wanted_type,
+            found: found_type,
+        })
+    });
+    wrong.collect()
+}

@@ -1,0 +1,125 @@
+//! What a component imports that no host has: the functions of other services, which the operator wires to them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::types::{Component as ComponentType, ComponentItem};
+use wasmtime::component::{Linker, Val};
+
+use super::block;
+use super::contract::CONTRACT;
+use super::functions::function_type;
+use super::guest::Guest;
+use crate::error::CallError;
+use crate::message::Answer;
+use crate::turn::{HostCall, WrongKind};
+use crate::typed::{FunctionType, Laid, ValueType};
+
+/// An interface that is imported from another service.
+#[derive(Debug, Clone)]
+pub(crate) struct Import {
+    /// Its name, with its version.
+    pub(crate) interface: Box<str>,
+    /// Its functions. An interface of types alone has none.
+    pub(crate) functions: Vec<Arc<FunctionType>>,
+}
+
+/// A function that another service was to carry out, and there is no value that says so.
+#[derive(Debug, thiserror::Error)]
+#[error("its wire {interface}#{function} to {to} failed: {why}")]
+pub(super) struct WireFailed {
+    interface: String,
+    function: String,
+    to: String,
+    why: CallError,
+}
+
+/// Whether an import is another service's affair: an interface that is neither WASI's nor the contract's.
+pub(super) fn is_foreign(import: &str) -> bool {
+    import.contains(':') && !import.starts_with("wasi:") && !import.starts_with(CONTRACT)
+}
+
+/// What a component imports from other services, as far as its values can cross: an import that is missing here has a
+/// function whose values cannot.
+pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
+    let foreign = ty.imports(engine).filter(|(name, _)| is_foreign(name));
+    let read = foreign.filter_map(|(name, item)| {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { return None };
+        let mut functions = Vec::new();
+        for (inner, item) in instance.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(function) => {
+                    functions.push(Arc::new(function_type(Some(name), inner, &function)?));
+                }
+                ComponentItem::Type(_) => {}
+                _ => return None,
+            }
+        }
+        Some(Import { interface: name.into(), functions })
+    });
+    read.collect()
+}
+
+/// A linker that has these as well: each function becomes a call of the service that it is wired to.
+pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmtime::Result<Cow<'a, Linker<Guest>>> {
+    if imports.is_empty() {
+        return Ok(Cow::Borrowed(linker));
+    }
+    let mut linker = linker.clone();
+    for Import { interface, functions } in imports {
+        let mut instance = linker.instance(interface)?;
+        for function in functions {
+            let called = Arc::clone(function);
+            instance.func_new_async(&function.name, move |mut store, _, arguments, results| {
+                let called = Arc::clone(&called);
+                Box::new(async move { call(store.data_mut(), &called, arguments, results).await })
+            })?;
+        }
+    }
+    Ok(Cow::Owned(linker))
+}
+
+/// Calls the service that the function is wired to, and waits for its answer.
+async fn call(
+    guest: &mut Guest,
+    function: &Arc<FunctionType>,
+    arguments: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    let to = guest.turn.identity.terms.wired_to(function.interface.as_deref().unwrap_or_default());
+    let to = to.map(ToString::to_string).unwrap_or_default();
+    let body = block::lower_arguments(function, arguments)?;
+    let invoke = HostCall::Invoke { to: to.clone(), function: Arc::clone(function), body };
+    let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
+    let value = match answer? {
+        Ok(body) => match (&function.result, body) {
+            (Some(laid), Some(body)) => Some(block::lift_result(laid, &body)?),
+            (None, _) => None,
+            (Some(_), None) => return Err(failed(function, to, CallError::Dropped("it answered nothing".to_owned()))),
+        },
+        Err(why) => match function.result.as_ref().and_then(|laid| failure(laid, &why)) {
+            Some(value) => Some(value),
+            None => return Err(failed(function, to, why)),
+        },
+    };
+    if let (Some(result), Some(value)) = (results.first_mut(), value) {
+        *result = value;
+    }
+    Ok(())
+}
+
+fn failed(function: &FunctionType, to: String, why: CallError) -> wasmtime::Error {
+    let interface = function.interface.as_deref().unwrap_or_default().to_owned();
+    WireFailed { interface, function: function.name.to_string(), to, why }.into()
+}
+
+/// That a call failed as a value of the function's own type: where its error is a text.
+fn failure(laid: &Laid, why: &CallError) -> Option<Val> {
+    match &laid.ty {
+        ValueType::Result(_, Some(error)) if error.ty == ValueType::String => {
+            Some(Val::Result(Err(Some(Box::new(Val::String(why.to_string()))))))
+        }
+        _ => None,
+    }
+}

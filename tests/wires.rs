@@ -1,0 +1,125 @@
+//! What a component imports from another one is carried out by the service that it is wired to: by a message as any
+//! other, which neither side knows of.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use airssys_tests::{Mesh, PATIENCE, builder, guest, read};
+use airssys_wasm::deploy::{DeployOptions, Progress};
+use airssys_wasm::error::CallError;
+use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::registry::Release;
+use airssys_wasm::{InvokeError, Runtime};
+use tempfile::TempDir;
+
+const WIRED: &str = "name = \"m\"\n[root]\nintensity = 100\n\
+    [[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n\
+    [[service]]\nname = \"till\"\nrelease = \"@till\"\nwires = { \"acme:shop/pricing\" = \"pricing\" }\n";
+
+async fn invoke(runtime: &Runtime, call: &str) -> Result<Option<String>, InvokeError> {
+    runtime.invoke("till", None, call, PATIENCE).await
+}
+
+async fn result(mesh: &Mesh, call: &str) -> String {
+    invoke(&mesh.runtime, call).await.unwrap_or_else(|error| panic!("{call}: {error}")).unwrap_or_default()
+}
+
+/// Why a mesh of these services does not start.
+async fn refused(topology: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let topology = read(folder.path(), topology).unwrap();
+    let error = builder().start(&topology).await.err().unwrap();
+    (error.to_string(), error.hint().map(|hint| hint.to_string()).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn one_component_calls_another_by_its_own_types() {
+    let mesh = Mesh::start(WIRED).await;
+    assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
+    assert_eq!(result(&mesh, "checkout(\"car\", 1)").await, "err(\"we do not have car\")");
+    assert_eq!(result(&mesh, "checkout(\"pen\", 101)").await, "err(\"101 are too many\")");
+    assert_eq!(result(&mesh, "values-come-back([])").await, "true");
+    let many = vec!["255"; 5_000].join(", ");
+    assert_eq!(result(&mesh, &format!("values-come-back([{many}])")).await, "true");
+    // Messages as any others.
+    assert_eq!((mesh.status("till").handled, mesh.status("pricing").handled), (5, 5));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_at_the_other_end_is_told_where_a_value_can_and_traps_where_none_can() {
+    let mesh = Mesh::start(WIRED).await;
+    let told = result(&mesh, "inspect()").await;
+    assert!(told.starts_with("err(\"the one called crashed: trap"), "{told}");
+    assert_eq!((mesh.status("till").crashed, mesh.status("pricing").crashed), (0, 1));
+    match invoke(&mesh.runtime, "audit()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => {
+            assert_eq!(crash.code(), "wire");
+            let said = crash.to_string();
+            assert!(
+                said.starts_with("its wire acme:shop/pricing@1.0.0#audit to pricing failed: the one called"),
+                "{said}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    mesh.until("both serve again", |mesh| mesh.status("till").started == 2 && mesh.status("pricing").started == 3)
+        .await;
+    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_wire_that_does_not_hold_is_refused_before_anything_runs() {
+    let (said, hint) = refused(&WIRED.replace("wires = { \"acme:shop/pricing\" = \"pricing\" }\n", "")).await;
+    assert_eq!(said, "till imports acme:shop/pricing@1.0.0, and no wire leads from there to a service that exports it");
+    assert!(hint.contains("\"acme:shop/pricing@1.0.0\" = \"pricing\""), "{hint}");
+    let (said, _) = refused(&WIRED.replace("acme:shop/pricing", "acme:shop/stock")).await;
+    assert!(said.contains("a wire for acme:shop/stock to pricing, and imports no such interface"), "{said}");
+    let (said, _) = refused(&WIRED.replace("= \"pricing\" }", "= \"till\" }")).await;
+    assert!(
+        said.contains("till calls acme:shop/pricing@1.0.0#quote of till, which exports no such function"),
+        "{said}"
+    );
+    let second = of_version("pricing", "2.0.0");
+    let path = format!("{:?}", second.path().join("pricing.wasm"));
+    let (said, _) = refused(&WIRED.replace("\"@pricing\"", &path)).await;
+    assert!(said.contains("; it has acme:shop/pricing@2.0.0#quote, which is another version"), "{said}");
+}
+
+/// A guest built against another version of the interface, in a folder of its own. The versions have the same length,
+/// so their bytes are changed in the binary.
+fn of_version(name: &str, version: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(guest(name).parent().unwrap().join(format!("target/airssys/{name}.wasm"))).unwrap();
+    let (built, other) = ("acme:shop/pricing@1.0.0", format!("acme:shop/pricing@{version}"));
+    let at: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(built.as_bytes())).collect();
+    assert!(!at.is_empty() && built.len() == other.len());
+    at.iter().for_each(|at| bytes[*at..*at + other.len()].copy_from_slice(other.as_bytes()));
+    std::fs::write(folder.path().join(format!("{name}.wasm")), bytes).unwrap();
+    folder
+}
+
+fn release(folder: &TempDir, name: &str) -> Release {
+    Release::find(&folder.path().join(format!("{name}.wasm"))).unwrap()
+}
+
+#[tokio::test]
+async fn a_release_that_would_break_a_wire_is_refused_and_one_that_holds_it_takes_over() {
+    let mesh = Mesh::start(WIRED).await;
+    let mut anyway = DeployOptions::default();
+    anyway.allow_downgrade = true;
+    for (service, says) in [
+        ("pricing", "pricing: the release does not export what the live one does"),
+        ("till", "till calls acme:shop/pricing@2.0.0#quote of pricing, which exports no such function; it has"),
+    ] {
+        let broken = of_version(service, "2.0.0");
+        let error = mesh.runtime.deploy(service, release(&broken, service), anyway.clone()).await.unwrap_err();
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
+    assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
+    let newer = of_version("pricing", "1.2.0");
+    let deployment = mesh.runtime.deploy("pricing", release(&newer, "pricing"), anyway).await.unwrap();
+    assert_eq!(deployment.switched().await, Progress::Probation);
+    assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
+    mesh.stop().await;
+}
