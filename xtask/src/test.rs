@@ -10,7 +10,7 @@ use crate::{guests, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
-    let mut steps = Steps::of(10);
+    let mut steps = Steps::of(11);
     progress::line(&steps.next("the standard interfaces under wit/deps"));
     wit::check(&root())?;
     cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<(), Error> {
     // The shim's tests want another tokio than all the others; apart, nobody compiles the engine twice for it.
     let most = ["--workspace", "--exclude", "airssys-rt-shim"];
     // The tests run the command as people do, so it has to be there.
-    cargo(&steps.next("building the tests"), &[&["build"], &most[..], &["--bins", "--tests"]].concat())?;
+    cargo(&steps.next("building the tests"), &[&["build"], &most[..], &["--bins", "--tests", "--benches"]].concat())?;
     let run: &[&str] = if has_nextest() {
         &["nextest", "run", "--no-fail-fast"]
     } else {
@@ -35,6 +35,8 @@ pub(crate) fn run() -> Result<(), Error> {
     };
     cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
     cargo(&steps.next("tests"), &[run, &most[..]].concat())?;
+    // Without optimisation the bench does all of its rows once, and measures nothing.
+    cargo(&steps.next("the rows of the bench"), &[&["test"], &most[..], &["--bench", "rows"]].concat())?;
     cargo(
         &steps.next("tests in the documentation"),
         &["test", "--workspace", "--exclude", "airssys-rt-shim", "--doc"],

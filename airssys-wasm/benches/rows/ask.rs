@@ -9,13 +9,13 @@ use std::time::Instant;
 use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 
-use crate::Bench;
 use crate::floor::{Floor, Plain};
 use crate::host::{self, body};
 use crate::measure::{Latencies, interleaved, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const QUESTIONS: usize = 20_000;
+const QUESTIONS: usize = times(20_000);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mesh = host::start(bench, vec![host::service(bench, "echo", "echo", lane)]).await;

@@ -16,13 +16,13 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::Bench;
 use crate::host::{self, body};
 use crate::measure::{interleaved, nanos_each, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
 /// Turns of each actor.
-const TURNS: usize = 100;
+const TURNS: usize = times(100);
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("values");
 
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {

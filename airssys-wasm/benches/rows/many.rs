@@ -12,17 +12,17 @@ use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 use tokio::sync::Mutex;
 
-use crate::Bench;
 use crate::child::{Measuring, serve};
 use crate::floor::{Floor, Owned, Plain};
 use crate::host::{self, body};
 use crate::measure::{Series, nanos_each};
 use crate::report::Row;
 use crate::tell;
+use crate::{Bench, times};
 
-pub(crate) const ACTORS: usize = 10_000;
+pub(crate) const ACTORS: usize = times(10_000);
 /// How often each gets one in a round.
-const PASSES: usize = 30;
+const PASSES: usize = times(30);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let [mut ours, mut sum, mut floor] =

@@ -6,15 +6,15 @@
 
 use airssys_wasm::engine::Lane;
 
-use crate::Bench;
 use crate::child::{Measuring, serve};
 use crate::floor::Floor;
 use crate::host;
 use crate::measure::Series;
 use crate::report::Row;
+use crate::{Bench, times};
 
-const FEW: usize = 100;
-const MANY: usize = 2_100;
+const FEW: usize = times(100);
+const MANY: usize = times(2_100);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mut series = Series::default();

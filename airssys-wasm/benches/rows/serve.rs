@@ -18,15 +18,15 @@ use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, 
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
-use crate::Bench;
 use crate::floor::Floor;
 use crate::host;
 use crate::measure::{Latencies, interleaved, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const LARGE: usize = 12 << 20;
+const LARGE: usize = times(12 << 20);
 /// Deployments of `serve/cached` a round.
-const DEPLOYMENTS: usize = 50;
+const DEPLOYMENTS: usize = 2 * times(25);
 
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let large = large(bench).await;

@@ -8,13 +8,13 @@ use std::time::Instant;
 use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 
-use crate::Bench;
 use crate::floor::{Floor, Plain};
 use crate::host;
 use crate::measure::{interleaved, nanos_each, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const ACTORS: usize = 200;
+const ACTORS: usize = times(200);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mesh = host::start(bench, host::services(bench, ACTORS, "echo", lane)).await;

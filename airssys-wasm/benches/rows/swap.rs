@@ -15,18 +15,19 @@ use airssys_wasm::deploy::{DeployError, DeployOptions, Progress};
 use airssys_wasm::engine::Lane;
 use airssys_wasm::registry::Release;
 
-use crate::Bench;
 use crate::floor::Floor;
 use crate::host::{self, body};
 use crate::measure::{Latencies, interleaved, nanos_each, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const SWAPS: usize = 200;
+/// As often there as back.
+const SWAPS: usize = 2 * times(100);
 /// Messages that wait, and how often.
-const WAITING: usize = 10_000;
-const SWAPS_WAITING: usize = 10;
+const WAITING: usize = times(10_000);
+const SWAPS_WAITING: usize = times(10);
 /// Messages of `swap/continuous`, and the time between two deployments.
-const MESSAGES: usize = 1_000_000;
+const MESSAGES: usize = times(1_000_000);
 const EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {

@@ -10,16 +10,16 @@ use std::time::Instant;
 use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 
-use crate::Bench;
 use crate::floor::{Floor, Plain};
 use crate::host::{self, body};
 use crate::measure::{interleaved, nanos_each, series};
 use crate::report::Row;
+use crate::{Bench, times};
 
 /// Messages in a burst; a mailbox of the host holds 1,024.
-const BURST: usize = 5_000;
+const BURST: usize = times(5_000);
 /// Bursts in a round.
-const BURSTS: usize = 20;
+const BURSTS: usize = times(20);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mesh = host::start(bench, vec![host::service(bench, "echo", "echo", lane)]).await;

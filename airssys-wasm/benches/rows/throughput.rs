@@ -8,12 +8,12 @@ use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 use tokio::task::JoinSet;
 
-use crate::Bench;
 use crate::host::{self, body};
 use crate::measure::{nanos_each, on_a_worker};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const MESSAGES: usize = 200_000;
+const MESSAGES: usize = times(200_000);
 
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mut rows = Vec::new();

@@ -9,14 +9,14 @@ use std::time::Instant;
 use airssys_wasm::Runtime;
 use airssys_wasm::engine::Lane;
 
-use crate::Bench;
 use crate::ask::latency_rows;
 use crate::floor::Floor;
 use crate::host::{self, PATIENCE, body};
 use crate::measure::{Latencies, interleaved};
 use crate::report::Row;
+use crate::{Bench, times};
 
-const TRAPS: usize = 500;
+const TRAPS: usize = times(500);
 /// What the guest traps over.
 const TRAP: &[u8] = b"trap";
 
