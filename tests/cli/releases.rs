@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use airssys_tests::command::{Desk, Ran};
 use airssys_tests::guest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::signals::Running;
 
@@ -55,6 +55,80 @@ fn what_is_published_is_listed_inspected_checked_and_run() {
     let _refused = desk.run(&["inspect", "echo@1.0.0"]).refused(2, "AS102", &["echo@1.0.0", "airssys publish"]);
     let _refused = desk.run(&["remove", "echo@1.0.0"]).refused(2, "AS102", &["echo@1.0.0"]);
     let _refused = desk.run(&["remove", "echo"]).refused(2, "AS101", &["echo", "NAME@VERSION"]);
+}
+
+/// A component that has, needs and asks for everything there is.
+#[test]
+fn an_inspection_shows_all_that_a_component_asks_for() {
+    const DESCRIPTION: &str = r#"
+        name = "all"
+        version = "1.2.3"
+        description = "Wants everything"
+        memory = "cache"
+        state_schema = 7
+        [requests]
+        send = ["to/*"]
+        call = ["called"]
+        publish = ["out/x"]
+        subscribe = ["in/*"]
+        spawn = ["child/*"]
+        files = { "/in" = "read", "/out" = "read-write" }
+        environment = ["TZ"]
+        sockets = ["127.0.0.1:80"]
+        [limits]
+        effects = 11
+        effect_bytes = "12KiB"
+        timers = 13
+        timer_bytes = "14KiB"
+        subscriptions = 15
+        monitors = 16
+        resources = 17
+        all_state = "18KiB"
+    "#;
+    let desk = Desk::new();
+    let echo = include_str!("../../airssys-wasm/doc/echo.wat").trim_end();
+    let echo = echo.replacen("(component", "(component (import \"airssys:actor/supervision@0.1.0\" (instance))", 1);
+    let optional = ["lifecycle", "health", "upgrade", "monitoring"];
+    let exports = optional.map(|name| format!("(export \"airssys:actor/{name}@0.1.0\" (instance $handler))")).concat();
+    let wat = format!("{} {exports})", echo.strip_suffix(')').unwrap());
+    desk.write("all.wasm", wat::parse_str(wat).unwrap());
+    desk.write("all.toml", DESCRIPTION);
+    // It has no such functions, so it cannot run here; all of it is shown before that is said.
+    let inspect = |options: &[&str]| desk.run(&[&["inspect", "all.wasm"], options].concat()).stdout;
+    let shown = inspect(&[]);
+    let words = [
+        "messages, lifecycle, health, upgrade, monitoring",
+        "schema 7",
+        "a cache",
+        "to send to to/*",
+        "to call called",
+        "to publish on out/x",
+        "to subscribe to in/*",
+        "to spawn child/*",
+        "folders /in",
+        "/out",
+        "environment TZ",
+        "connections to 127.0.0.1:80",
+        "effects a turn 11 of 12.0 KiB",
+        "timers 13 of 14.0 KiB",
+        "subscriptions 15",
+        "monitors 16",
+        "resources 17",
+        "all states 18.0 KiB",
+        "airssys:actor/supervision@0.1.0",
+    ];
+    let missing: Vec<&str> = words.into_iter().filter(|words| !shown.contains(words)).collect();
+    assert!(missing.is_empty(), "{missing:?} in {shown}");
+
+    let told: Value = serde_json::from_str(&inspect(&["--json"])).unwrap();
+    assert_eq!(told["optional"], json!(optional));
+    let requests = json!({
+        "send": ["to/*"], "call": ["called"], "publish": ["out/x"], "subscribe": ["in/*"], "spawn": ["child/*"],
+        "files": { "/in": "read", "/out": "read-write" }, "environment": ["TZ"], "sockets": ["127.0.0.1:80"],
+    });
+    assert_eq!(told["requests"], requests);
+    let limits = [("effects", 11), ("subscriptions", 15), ("monitors", 16), ("resources", 17)];
+    assert!(limits.iter().all(|(key, is)| told["limits"][*key] == *is), "{}", told["limits"]);
 }
 
 #[test]
