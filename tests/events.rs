@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, overseer_and_workers};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, SendError};
@@ -253,6 +253,102 @@ async fn the_most_keys_are_told_as_a_limit() {
         airssys_tests::until("there is a place again", async || mesh.ask("a/2", &set).await.is_ok()).await;
     };
     is_told_once_until_there_was_room(&mesh, "max_keys", refuse, free).await;
+    mesh.stop().await;
+}
+
+/// An overseer with these limits, and a service whose actors it may spawn.
+async fn overseer(limits: &str) -> Mesh {
+    let services = overseer_and_workers(&format!("limits = {{ {limits} }}"), "spawned = { max_children = 2 }");
+    Mesh::start(&format!("name = \"mesh\"\n[root]\nintensity = 9\n{services}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_children_are_told_as_a_limit() {
+    let mesh = overseer("").await;
+    let spawn = |name: &str| Command::Spawn { service: "worker".to_owned(), name: name.to_owned() };
+    mesh.ok("overseer", &Command::Do(vec![spawn("a"), spawn("b")])).await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]);
+    for _ in 0..50 {
+        assert_eq!(mesh.refused("overseer", &spawn("c")).await, "overloaded");
+    }
+    let full = told(&mut events).await;
+    let expected = [("limit", json!("max_children")), ("service", json!("worker")), ("times", json!(1))];
+    assert!(expected.iter().all(|(field, value)| full[*field] == *value), "{full}");
+    assert!(full["detail"].as_str().unwrap().contains("2 children"), "{full}");
+    assert_eq!(events.try_next(), None, "once");
+    mesh.stop().await;
+}
+
+/// A turn of this service in which the last one of these is refused is told of once, as this limit.
+async fn is_told(mesh: Mesh, service: &str, turn: Vec<Command>, refusal: &str, limit: &str) {
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]);
+    let outcomes = mesh.ok(service, &Command::Do(turn)).await;
+    let outcomes = outcomes.as_array().unwrap();
+    assert_eq!(outcomes.last().unwrap()["err"]["name"], refusal, "{outcomes:?}");
+    assert!(outcomes[..outcomes.len() - 1].iter().all(|outcome| outcome.get("err").is_none()), "{outcomes:?}");
+    let reached = told(&mut events).await;
+    let expected = [("limit", json!(limit)), ("service", json!(service)), ("times", json!(1))];
+    assert!(expected.iter().all(|(field, value)| reached[*field] == *value), "{reached}");
+    assert!(reached["detail"].as_str().unwrap().starts_with(&format!("{service}: ")), "{reached}");
+    assert_eq!(events.try_next(), None, "once");
+    mesh.stop().await;
+}
+
+/// A prober with these limits.
+async fn prober(limits: &str) -> Mesh {
+    let service = format!("[[service]]\nname = \"a\"\nrelease = \"@prober\"\nlimits = {{ {limits} }}\n");
+    Mesh::start(&format!("name = \"mesh\"\n{service}")).await
+}
+
+fn later(bytes: usize) -> Command {
+    Command::SendBytesAfter { delay_ms: 1_000_000, bytes }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_timers_are_told_as_a_limit() {
+    let many = vec![later(1), later(1), later(1)];
+    is_told(prober("timers = 2").await, "a", many, "overloaded", "timers").await;
+    let large = vec![later(700), later(700)];
+    is_told(prober("timer_bytes = \"1KiB\"").await, "a", large, "overloaded", "timer_bytes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_monitors_are_told_as_a_limit() {
+    let monitors = ["a", "b", "c"].map(|name| Command::Monitor(format!("worker/{name}"))).to_vec();
+    is_told(overseer("monitors = 2").await, "overseer", monitors, "overloaded", "monitors").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_effects_of_a_turn_are_told_as_a_limit() {
+    let many = vec![later(1), later(1), later(1)];
+    is_told(prober("effects = 2").await, "a", many, "overloaded", "effects").await;
+    let large = vec![later(700), later(700)];
+    is_told(prober("effect_bytes = \"1KiB\"").await, "a", large, "overloaded", "effect_bytes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_a_message_or_a_state_is_told_as_a_limit() {
+    is_told(prober("message = \"1KiB\"").await, "a", vec![later(1_025)], "too-large", "message").await;
+    let set = |text: &str| Command::Set { key: "k".to_owned(), value: json!(text) };
+    let values = vec![set("short"), set(&"x".repeat(200))];
+    is_told(prober("state = \"100B\"").await, "a", values, "store", "state").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_a_guest_is_refused_is_told_where_it_goes_on_without() {
+    let grow = vec![Command::Allocate(64)];
+    is_told(prober("memory = \"8MiB\"").await, "a", grow, "out-of-memory", "memory").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_log_that_is_cut_is_told_as_a_limit() {
+    let mesh = prober("log_line = \"16B\"").await;
+    let mut events = mesh.runtime.events().of_kinds(&[Kind::LimitReached]);
+    mesh.ok("a", &Command::Stdout("0123456789abcdef".to_owned())).await;
+    assert_eq!(events.try_next(), None, "this one fits");
+    mesh.ok("a", &Command::Stdout("0123456789abcdef0".to_owned())).await;
+    let cut = told(&mut events).await;
+    assert_eq!((&cut["limit"], &cut["times"]), (&json!("log_line"), &json!(1)));
     mesh.stop().await;
 }
 

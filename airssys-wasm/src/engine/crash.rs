@@ -41,6 +41,7 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         let trap = format!("too many resources of WASI at a time: the limit `resources` is {}", limits.resources);
+        guest.turn.identity.reach("resources", &trap);
         return Crash::Trap { trap, at: function(error) };
     }
     if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {

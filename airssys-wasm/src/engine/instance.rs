@@ -381,6 +381,10 @@ impl Instance {
         deadline: Duration,
         done: impl FnOnce(T) -> U,
     ) -> Ran<U> {
+        if let (Ok(Ok(_)), Some(limit)) = (&ended, self.store.data().limiter.refused_limit()) {
+            // One that ends for it says so itself.
+            self.store.data().turn.identity.reach(limit, "was refused more, and went on");
+        }
         match ended {
             Ok(Ok(Ok(value))) => Ran::Done(done(value)),
             Ok(Ok(Err(fault))) => Ran::Fault(fault_from_wit(fault)),

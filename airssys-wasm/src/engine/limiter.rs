@@ -46,6 +46,17 @@ impl Limiter {
     }
 }
 
+impl Limiter {
+    /// The key of the limit for which this turn was refused something last.
+    pub(crate) fn refused_limit(&self) -> Option<&'static str> {
+        match self.refused.as_ref()? {
+            Refused::Memory => Some("memory"),
+            Refused::Elements => Some("table_elements"),
+            Refused::Growth(_) => None,
+        }
+    }
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = grow(&mut self.memory_there, current, desired, self.memory_bytes);

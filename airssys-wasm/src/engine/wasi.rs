@@ -115,10 +115,10 @@ impl GuestOutput {
 
 impl Lines {
     fn write(&self, bytes: &[u8]) {
-        let most = self.identity.terms.limits.log_line_bytes;
+        // What is over the limit is cut, not kept; one byte more says that it was.
+        let most = self.identity.terms.limits.log_line_bytes.saturating_add(1);
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            // What is over the limit is cut, not kept.
             let room = most.saturating_sub(partial.len());
             let (text, whole) = match piece.strip_suffix(b"\n") {
                 Some(text) => (text, true),
@@ -135,9 +135,8 @@ impl Lines {
         if self.identity.terms.silent {
             return partial.clear();
         }
-        let most = self.identity.terms.limits.log_line_bytes;
         let line = String::from_utf8_lossy(partial);
-        write_line(self.identity.address().as_str(), self.level, line.trim_end_matches('\r'), most);
+        write_line(&self.identity, self.level, line.trim_end_matches('\r'));
         partial.clear();
     }
 }

@@ -179,8 +179,8 @@ pub enum Happening {
         missing: String,
     },
     /// A limit was reached, and something is refused, dropped or ended for it. Of one limit of one service this is
-    /// published once a second at most; of what stays full (`files`, `max_keys`, `subscriptions`) once, until there was
-    /// room again.
+    /// published once a second at most; of what stays full (`files`, `max_keys`, `max_children`, `subscriptions`)
+    /// once, until there was room again.
     LimitReached {
         /// The key of the limit, such as `memory` or `mailbox`.
         limit: String,

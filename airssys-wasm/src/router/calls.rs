@@ -406,7 +406,9 @@ pub(super) fn fitting<'a>(
     let found = resolved.as_ref().map_err(Clone::clone)?;
     let (size_bytes, limit_bytes) = (body.len() as u64, found.common().message_bytes.load(Ordering::Relaxed));
     if size_bytes > limit_bytes {
-        return Err(SendError::TooLarge { size_bytes, limit_bytes });
+        let error = SendError::TooLarge { size_bytes, limit_bytes };
+        events.reach(found.address().service(), "message", format_args!("{to} is sent too much: {error}"));
+        return Err(error);
     }
     found.place().map_err(|problem| {
         found.tell(&problem, events);

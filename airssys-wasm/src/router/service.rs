@@ -223,6 +223,13 @@ impl Service {
         self.directory.spawned().map(|children| children.reserve(name))
     }
 
+    /// Tells that there are as many children as may be.
+    pub(crate) fn tell_of_too_many_children(&self, events: &Events) {
+        if let Some(children) = self.directory.spawned() {
+            children.tell_full(events);
+        }
+    }
+
     /// Whether none of its actors has a message, or is in a turn.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut all = true;

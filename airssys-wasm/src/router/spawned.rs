@@ -9,6 +9,7 @@ use super::names::Names;
 use super::place::{Ask, Maker, Place, Watcher};
 use super::states::States;
 use crate::address::Address;
+use crate::events::{Events, Full};
 
 /// All children of a service.
 #[derive(Debug)]
@@ -17,12 +18,14 @@ pub(crate) struct Spawned {
     places: Arc<Names<Arc<Place>>>,
     pub(super) maker: Maker,
     asks: Asks<Arc<Place>>,
+    /// Whether it was told that no more may be spawned.
+    full: Full,
 }
 
 impl Spawned {
     pub(super) fn new(maker: Maker, most: usize) -> (Self, mpsc::UnboundedReceiver<Ask>) {
         let (asks, asked) = mpsc::unbounded_channel();
-        (Self { places: Arc::new(Names::new(0, most)), maker, asks }, asked)
+        (Self { places: Arc::new(Names::new(0, most)), maker, asks, full: Full::default() }, asked)
     }
 
     /// The place of the child of this name that was spawned.
@@ -40,6 +43,7 @@ impl Spawned {
         if !self.places.take() {
             return Err(NoChild::TooMany);
         }
+        self.full.has_room();
         let child = Child::new(address.clone(), &self.asks, &self.places);
         let states = States::one(None, name, Some(&self.maker.together));
         let place = Arc::new(Place::of_child(self.maker.inbox(address, 1, None), states, child));
@@ -50,6 +54,13 @@ impl Spawned {
     /// Tells one who monitors a child that there is none.
     pub(crate) fn tell_absent(&self, child: Address, watcher: Watcher) {
         tell_absent(&self.asks, child, watcher);
+    }
+
+    /// Tells that there are as many as may be.
+    pub(super) fn tell_full(&self, events: &Events) {
+        let service = self.maker.service.service();
+        let detail = format_args!("{service} has {} children, and another one is asked for", self.len());
+        self.full.reached(|| events.reach(service, "max_children", detail));
     }
 
     pub(super) fn bound(&self, most: usize) {

@@ -34,6 +34,17 @@ pub(crate) enum Full {
     },
 }
 
+impl Full {
+    /// The key of the limit.
+    pub(crate) fn limit(self) -> &'static str {
+        match self {
+            Self::State { .. } => "state",
+            Self::Service { .. } => "all_state",
+            Self::Together { .. } => "durable_state",
+        }
+    }
+}
+
 /// A value that cannot be incremented: it is not eight bytes, the sum does not fit, or there is no room for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IncrementError {

@@ -1,5 +1,6 @@
 //! Who a guest is.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -37,6 +38,15 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn address(&self) -> &Address {
         self.own.address()
+    }
+
+    /// Tells that it has reached a limit; not of one that is only shown what another one does.
+    #[cold]
+    pub(crate) fn reach(&self, limit: &'static str, detail: impl Display) {
+        if !self.terms.silent {
+            let own = self.address();
+            self.mesh.events.reach(own.service(), limit, format_args!("{own}: {detail}"));
+        }
     }
 
     /// It, as the sender of what comes of the message `trace`.

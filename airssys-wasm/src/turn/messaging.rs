@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_rt_shim::timer::{Most, TimerId};
+use airssys_rt_shim::timer::{Most, TimerId, TooManyTimers};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -107,7 +107,11 @@ impl Turn {
         let limits = &identity.terms.limits;
         let most = Most { timers: limits.timers, bytes: limits.timer_bytes };
         let reserved = identity.mesh.timers.reserve(identity.address(), OVERHEAD_BYTES + bytes, most);
-        let id = reserved.map_err(|full| SendError::Overloaded { what: full.to_string() })?;
+        let id = reserved.map_err(|full| {
+            let limit = if matches!(full, TooManyTimers::Number { .. }) { "timers" } else { "timer_bytes" };
+            identity.reach(limit, full);
+            SendError::Overloaded { what: full.to_string() }
+        })?;
         self.hold_back(Effect::Timer { id, delay: Duration::from_millis(delay_ms), body }, bytes);
         Ok(id.0)
     }
@@ -128,7 +132,12 @@ impl Turn {
 
     fn is_message(&self, body: &Bytes) -> Result<(), SendError> {
         let (size_bytes, limit_bytes) = (body.len() as u64, self.identity.terms.limits.message_bytes);
-        if size_bytes > limit_bytes { Err(SendError::TooLarge { size_bytes, limit_bytes }) } else { Ok(()) }
+        if size_bytes <= limit_bytes {
+            return Ok(());
+        }
+        let error = SendError::TooLarge { size_bytes, limit_bytes };
+        self.identity.reach("message", &error);
+        Err(error)
     }
 }
 

@@ -207,12 +207,17 @@ impl Turn {
         if alone > limits.effect_bytes {
             // No turn has room for it, however often that is tried.
             let (size_bytes, limit_bytes) = (bytes as u64, limits.effect_bytes as u64);
+            self.identity.reach("effect_bytes", format_args!("asks for an effect of {bytes} bytes in a turn"));
             return Err(SendError::TooLarge { size_bytes, limit_bytes });
         }
         let held = self.effect_bytes.saturating_add(alone);
         if self.effects.len() < limits.effects && held <= limits.effect_bytes {
             Ok(())
         } else {
+            let (count, bytes) = (self.effects.len(), self.effect_bytes);
+            let limit = if count < limits.effects { "effect_bytes" } else { "effects" };
+            let detail = format_args!("a turn holds back {count} effects of {bytes} bytes, and asks for another one");
+            self.identity.reach(limit, detail);
             Err(SendError::Overloaded { what: "the set of effects of this turn".to_owned() })
         }
     }

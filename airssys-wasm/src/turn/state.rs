@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use super::{StateRefused, Turn};
+use crate::state::IncrementError;
 
 impl Turn {
     pub(super) fn open_state(&self, name: &str) -> Result<(), StateRefused> {
@@ -23,7 +24,10 @@ impl Turn {
         let most = self.identity.terms.limits.state_bytes;
         let Some(state) = &self.state else { return Err(StateRefused::NoState) };
         let written = self.writes.set(state, key, value, most);
-        written.map_err(|full| StateRefused::Failed(format!("cannot set the key {key:?}: {full}")))
+        written.map_err(|full| {
+            self.identity.reach(full.limit(), full);
+            StateRefused::Failed(format!("cannot set the key {key:?}: {full}"))
+        })
     }
 
     pub(super) fn delete_state(&mut self, key: &str) {
@@ -35,7 +39,13 @@ impl Turn {
     pub(super) fn increment_state(&mut self, key: &str, by: u64) -> Result<u64, StateRefused> {
         let most = self.identity.terms.limits.state_bytes;
         let Some(state) = &self.state else { return Err(StateRefused::NoState) };
-        self.writes.increment(state, key, by, most).map_err(|error| StateRefused::Failed(error.to_string()))
+        let written = self.writes.increment(state, key, by, most);
+        written.map_err(|error| {
+            if let IncrementError::Full(full) = error {
+                self.identity.reach(full.limit(), full);
+            }
+            StateRefused::Failed(error.to_string())
+        })
     }
 
     pub(super) fn state_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StateRefused> {

@@ -87,6 +87,7 @@ impl Turn {
             Some(Ok(child)) => Ok(child),
             Some(Err(NoChild::Taken)) => Err(SupervisionError::Taken { child: address }),
             Some(Err(NoChild::TooMany)) => {
+                family.tell_of_too_many_children(&self.identity.mesh.events);
                 let what = format!("the set of children of {}", family.address);
                 Err(SendError::Overloaded { what }.into())
             }
@@ -97,6 +98,7 @@ impl Turn {
     fn monitor_room(&self) -> Result<Room, SupervisionError> {
         let most = self.identity.terms.limits.monitors;
         Room::take(&self.identity.monitors, most).ok_or_else(|| {
+            self.identity.reach("monitors", format_args!("has {most} monitors, and asks for another one"));
             let what = format!("the set of {most} monitors of {}", self.identity.address());
             SendError::Overloaded { what }.into()
         })
