@@ -353,6 +353,23 @@ async fn a_line_of_the_log_that_is_cut_is_told_as_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_who_stops_and_starts_a_service_is_told() {
+    let text = "name = \"mesh\"\n[[service]]\nname = \"a\"\nrelease = \"@prober\"\n";
+    let mesh = Mesh::start(text).await;
+    let kinds = [Kind::Operator, Kind::Started, Kind::Ended];
+    let mut events = mesh.runtime.events().of_kinds(&kinds).from_now_on();
+    let kept = mesh.runtime.stop_service("a").await.unwrap().kept;
+    let operator = |state: &str| json!({ "kind": "operator", "service": "a", "state": state, "kept": kept });
+    assert_eq!(told(&mut events).await, operator("stopped"));
+    assert_eq!(told(&mut events).await["reason"], json!("shutdown"));
+    mesh.runtime.start_service("a").await.unwrap();
+    assert_eq!(told(&mut events).await, operator("started"));
+    assert_eq!(told(&mut events).await["kind"], json!("started"));
+    assert_eq!(events.try_next(), None);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_does_not_read_loses_events_is_told_how_many_and_holds_up_nobody() {
     let file = |folder: &std::path::Path| {
         let file = folder.join("airssys.toml");

@@ -223,6 +223,7 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
                 reason: Some(text("shop: init failed: no catalogue")),
             },
         ),
+        (shop, Happening::Operator { state: text("stopped"), kept: true }),
         (
             shop,
             Happening::DeadLetter {

@@ -10,6 +10,7 @@ use super::hosted::Hosted;
 use super::record_error::StopsError;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
+use crate::events::Happening;
 use crate::hint::{Act, Coded, Hint, Hinted};
 
 /// Why a service was not stopped, or not started.
@@ -102,13 +103,13 @@ impl Hosted {
         let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
         let (placed, supervisor) = self.standing(service)?;
         let kept = self.note_stop(service, true).await?;
+        self.tell_operator(service, "stopped", kept);
         hold(&placed, true);
         for child in placed.children.iter().rev() {
             // Where its supervisor does not run, it starts nothing of it when it does.
             let _stopped_or_not_there = supervisor.terminate_child(child.id.as_str()).await;
             child.start.gone();
         }
-        tracing::info!(target: "airssys", service, "stopped by an operator");
         Ok(ServiceStop { service: service.to_owned(), stopped: true, kept })
     }
 
@@ -122,6 +123,7 @@ impl Hosted {
         let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
         let (placed, supervisor) = self.standing(service)?;
         let kept = self.note_stop(service, false).await?;
+        self.tell_operator(service, "started", kept);
         hold(&placed, false);
         for child in &placed.children {
             let started = match supervisor.restart_child(child.id.as_str()).await {
@@ -135,8 +137,13 @@ impl Hosted {
                 Err(source) => return Err(StopError::NotStarted { service: service.to_owned(), source }),
             }
         }
-        tracing::info!(target: "airssys", service, "started by an operator");
         Ok(ServiceStop { service: service.to_owned(), stopped: false, kept })
+    }
+
+    /// Before its actors end or start, so that whoever reads of those knows why.
+    fn tell_operator(&self, service: &str, state: &str, kept: bool) {
+        let what = Happening::Operator { state: state.to_owned(), kept };
+        self.actual.mesh.events.publish(Some(service), what);
     }
 
     /// A service, and the supervisor that it is under.

@@ -150,6 +150,13 @@ pub enum Happening {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// An operator has a service stopped, or started again. What its actors do about that follows.
+    Operator {
+        /// `stopped` or `started`.
+        state: String,
+        /// Whether that outlives the host.
+        kept: bool,
+    },
     /// A message was accepted and could not be handled, or its answer came too late.
     DeadLetter {
         /// The number of the message, by which the letter is found.
@@ -222,6 +229,8 @@ pub enum Kind {
     Deployment,
     /// [`Happening::Apply`].
     Apply,
+    /// [`Happening::Operator`].
+    Operator,
     /// [`Happening::DeadLetter`].
     DeadLetter,
     /// [`Happening::Denied`].
@@ -231,7 +240,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 11] = [
+pub(super) const KINDS: [(Kind, &str, &str); 12] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -248,6 +257,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 11] = [
     (Kind::Swapped, "swapped", "another release serves in the place of an actor"),
     (Kind::Deployment, "deployment", "a deployment has begun, or has come to another state"),
     (Kind::Apply, "apply", "an edited topology is applied, was applied, or was undone"),
+    (Kind::Operator, "operator", "an operator has a service stopped, or started again"),
     (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
     (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
@@ -312,6 +322,7 @@ impl Happening {
             Self::Swapped { .. } => Kind::Swapped,
             Self::Deployment { .. } => Kind::Deployment,
             Self::Apply { .. } => Kind::Apply,
+            Self::Operator { .. } => Kind::Operator,
             Self::DeadLetter { .. } => Kind::DeadLetter,
             Self::Denied { .. } => Kind::Denied,
             Self::LimitReached { .. } => Kind::LimitReached,
@@ -329,6 +340,7 @@ impl Happening {
             Self::Swapped { actor, sha256 } => actor.len() + sha256.len(),
             Self::Deployment { state, release, reason, .. } => state.len() + release.len() + optional(reason),
             Self::Apply { state, reason, .. } => state.len() + optional(reason),
+            Self::Operator { state, .. } => state.len(),
             Self::DeadLetter { to, sender, delivery, reason, detail, .. } => {
                 to.len() + optional(sender) + delivery.len() + reason.len() + optional(detail)
             }
@@ -369,6 +381,10 @@ impl Display for Happening {
                 let them = if *changes == 1 { "change" } else { "changes" };
                 write!(f, "{state}, {changes} {them}")?;
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
+            Self::Operator { state, kept } => {
+                let until = if *kept { "" } else { ", until the host ends" };
+                write!(f, "{state} by an operator{until}")
             }
             Self::DeadLetter { id, to, sender, delivery, reason, detail } => {
                 let (sender, why) = (sender.as_deref().unwrap_or("(host)"), detail.as_ref().unwrap_or(reason));
