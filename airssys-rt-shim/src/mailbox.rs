@@ -88,6 +88,23 @@ struct Queue<M> {
     receiver: Receiver<M>,
 }
 
+/// The queue as a consumer keeps it at hand while it is awake, so that it need not be looked for at each message.
+///
+/// One that was put away meanwhile is empty for good: that is done only when nothing is in it and nobody is on the way.
+pub(crate) struct Near<M>(Option<Arc<Queue<M>>>);
+
+impl<M> Default for Near<M> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<M> Near<M> {
+    fn take(&self) -> Option<M> {
+        self.0.as_ref()?.receiver.try_recv().ok()
+    }
+}
+
 /// A bounded queue with a place for the message that is being handled.
 ///
 /// # Example
@@ -270,14 +287,18 @@ impl<M> Mailbox<M> {
 
     /// Takes the next message: first what a cut-off turn of this consumer left, then the queue in order.
     pub fn take(&self, consumer: usize) -> Option<InHand<'_, M>> {
+        self.take_near(consumer, &mut Near::default())
+    }
+
+    /// [`Mailbox::take`], for a consumer that keeps the queue at hand while it is awake.
+    pub(crate) fn take_near(&self, consumer: usize, near: &mut Near<M>) -> Option<InHand<'_, M>> {
         if let Some(message) = self.hands.take(consumer) {
             return Some(self.hand(consumer, message, true));
         }
-        let message = {
-            let queue = self.queue.load();
-            queue.as_ref().and_then(|queue| queue.receiver.try_recv().ok())
-        };
-        let Some(message) = message else {
+        let Some(message) = near.take().or_else(|| {
+            near.0 = self.queue.load_full();
+            near.take()
+        }) else {
             self.let_go();
             return None;
         };

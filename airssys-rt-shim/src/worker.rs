@@ -22,7 +22,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use crate::child::{Incarnation, StartChild, Starting, StopReason};
 use crate::exit::{ExitReason, ExitSlot, Failure};
 use crate::link::Pid;
-use crate::mailbox::{InHand, Mailbox};
+use crate::mailbox::{InHand, Mailbox, Near};
 use crate::supervisor::{ChildContext, ChildError};
 
 /// Turns between two looks at the clock.
@@ -372,6 +372,7 @@ impl<B: Behavior> Life<B> {
             }
             orders.context.ready();
             let (mut turns, mut since) = (0_u32, None);
+            let mut near = Near::default();
             // Whether there was nothing more to take when a sender had its turn.
             let mut is_done = false;
             loop {
@@ -401,7 +402,7 @@ impl<B: Behavior> Life<B> {
                     mailbox.wait_for(consumer, || orders.any()).await;
                     continue;
                 }
-                let taken = if std::mem::take(&mut is_done) { None } else { mailbox.take(consumer) };
+                let taken = if std::mem::take(&mut is_done) { None } else { mailbox.take_near(consumer, &mut near) };
                 match taken {
                     Some(hand) => {
                         let mut turn = pin!(behavior.turn(hand));
@@ -443,6 +444,8 @@ impl<B: Behavior> Life<B> {
                             return reason;
                         }
                         baton.takes_stack(behavior.stack());
+                        // A queue that is empty for long is put away.
+                        near = Near::default();
                         mailbox.wait(consumer, || orders.any()).await;
                         (turns, since) = (0, None);
                     }

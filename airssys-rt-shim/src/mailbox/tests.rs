@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{Mailbox, NoRoom, NotSent, Overflow, Sent, Size};
+use super::{Mailbox, Near, NoRoom, NotSent, Overflow, Sent, Size};
 
 fn mailbox(capacity: usize, overflow: Overflow) -> Arc<Mailbox<u32>> {
     Arc::new(Mailbox::new(capacity, overflow, 1))
@@ -136,6 +136,17 @@ fn compacting_loses_nothing_and_refuses_while_in_use() {
     assert_eq!(rest(&mailbox), [2]);
 }
 
+#[test]
+fn a_consumer_finds_what_comes_after_its_queue_was_put_away() {
+    let (mailbox, mut near) = (mailbox(2, Overflow::Refuse), Near::default());
+    for message in 0..3 {
+        assert_eq!(mailbox.try_send(message), Ok(Sent::Queued));
+        assert_eq!(mailbox.take_near(0, &mut near).map(super::InHand::done), Some(message));
+        assert!(mailbox.take_near(0, &mut near).is_none());
+        assert!(mailbox.compact());
+    }
+}
+
 /// Many senders, a consumer that now and then drops what it holds, a compactor: every message arrives once, each
 /// sender's in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -161,10 +172,11 @@ async fn many_senders_lose_repeat_and_reorder_nothing() {
             }
         });
     }
-    let mut next = HashMap::new();
+    let (mut next, mut near) = (HashMap::new(), Near::default());
     for taken in 0..SENDERS * EACH {
         let hand = loop {
-            if let Some(hand) = mailbox.take(0) {
+            // As often over a queue that the compactor has put away.
+            if let Some(hand) = mailbox.take_near(0, &mut near) {
                 break hand;
             }
             mailbox.wait(0, || false).await;
