@@ -3,10 +3,12 @@
 //! The order is told in the book, under "Architecture".
 //!
 //! And that the libraries leave to the command what is the command's: their texts name no command of it, and what to do
-//! about an error is no part of a text.
+//! about an error is no part of a text. And that whoever embeds the host library finds an example of each part of it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+#[path = "layers/examples.rs"]
+mod examples;
 #[path = "layers/sources.rs"]
 mod sources;
 #[path = "layers/texts.rs"]
@@ -115,6 +117,14 @@ fn no_text_of_the_libraries_has_a_hint_in_it_or_names_a_command() {
     let command: Vec<String> =
         texts::read(&root().join("airssys-wasm/cli/src")).into_iter().map(|text| text.says).collect();
     assert!(command.iter().any(|says| says.contains("`airssys ") && names_an_option(says)));
+}
+
+#[test]
+fn an_example_shows_whatever_the_host_library_shows_to_others() {
+    let pages = examples::read(&root().join("airssys-wasm/src"));
+    assert!(examples::shown(&pages) > 200, "most of it was not read");
+    let without = examples::without_example(&pages);
+    assert!(without.is_empty(), "these are in no example:\n{}", without.join("\n"));
 }
 
 /// The columns that a line of a comment has at most.

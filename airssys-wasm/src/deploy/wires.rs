@@ -23,6 +23,21 @@ impl<'a> End<'a> {
 }
 
 /// A wire that would not carry what is said over it.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::RuntimeError;
+/// use airssys_wasm::deploy::BrokenWire;
+///
+/// /// The services that could be wired to, where a wire is missing.
+/// fn candidates(error: &RuntimeError) -> &[String] {
+///     match error {
+///         RuntimeError::Wire(BrokenWire::Missing { exported_by, .. }) => exported_by,
+///         _ => &[],
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokenWire {

@@ -75,6 +75,33 @@ impl RuntimeBuilder {
     }
 
     /// Adds a layer to the dispatch stack.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::error::CallError;
+    /// use airssys_wasm::middleware::{Context, ErrorVerdict, Layer};
+    ///
+    /// struct Tells;
+    ///
+    /// impl Layer for Tells {
+    ///     fn name(&self) -> &'static str {
+    ///         "tells"
+    ///     }
+    ///
+    ///     fn priority(&self) -> i32 {
+    ///         500
+    ///     }
+    ///
+    ///     fn on_error(&self, context: &Context<'_>, error: &CallError) -> ErrorVerdict {
+    ///         println!("{}: {error}", context.target);
+    ///         ErrorVerdict::Continue
+    ///     }
+    /// }
+    ///
+    /// let builder = Runtime::builder().layer(Tells);
+    /// ```
     #[must_use]
     pub fn layer(mut self, layer: impl Layer) -> Self {
         self.options.layers.push(Arc::new(layer));

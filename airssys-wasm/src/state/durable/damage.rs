@@ -19,7 +19,7 @@ const NAMED: usize = 5;
 ///
 /// /// The services of which something is damaged, as far as that is known.
 /// fn damaged(all: &[Damage]) -> Vec<String> {
-///     all.iter().filter_map(Damage::location).map(|Location { service, .. }| service).collect()
+///     all.iter().filter_map(|damage| damage.location()).map(|Location { service, .. }| service).collect()
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
