@@ -137,3 +137,74 @@ impl Deployment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::{Setback, Status};
+    use crate::deploy::{Compared, NoTraffic, Progress, Seen, TooFewTurns};
+    use crate::error::{Crash, Fault};
+
+    /// All of them, one after the other. Does not compile where one is left out.
+    fn next(setback: Option<&Setback>) -> Option<Setback> {
+        let trap = || Crash::Trap { trap: "unreachable".to_owned(), at: None };
+        let old = Seen { turns: 100, failed: 1, p95: Duration::from_micros(250), ..Seen::default() };
+        let new = Seen { failed: 50, ..old };
+        Some(match setback {
+            None => Setback::NotStarted(trap()),
+            Some(Setback::NotStarted(_)) => {
+                Setback::NoMemory(Crash::Deadline { deadline: Duration::from_millis(1_500) })
+            }
+            Some(Setback::NoMemory(_)) => Setback::NoHandover(Duration::from_millis(30)),
+            Some(Setback::NoHandover(_)) => Setback::Stopped,
+            Some(Setback::Stopped) => Setback::Crashed(trap()),
+            Some(Setback::Crashed(_)) => Setback::Unwell(Fault::Refused("ill".to_owned())),
+            Some(Setback::Unwell(_)) => Setback::Failing { old, new },
+            Some(Setback::Failing { .. }) => Setback::Slow { old, new },
+            Some(Setback::Slow { .. }) => Setback::Differs { compared: 3, differing: 1, first: "one".to_owned() },
+            Some(Setback::Differs { .. }) => Setback::Behind { compared: 7 },
+            Some(Setback::Behind { .. }) => Setback::TooFew { patience: Duration::from_secs(600) },
+            Some(Setback::TooFew { .. }) => Setback::NotRecorded("no room".to_owned()),
+            Some(Setback::NotRecorded(_)) => {
+                Setback::OfTheSet { service: "other".to_owned(), why: "it was cancelled".to_owned() }
+            }
+            Some(Setback::OfTheSet { .. }) => Setback::Cancelled,
+            Some(Setback::Cancelled) => return None,
+        })
+    }
+
+    #[test]
+    fn where_a_deployment_is_is_read_as_it_is_written() {
+        let side = Seen { turns: 9, ..Seen::default() };
+        let compared = Some(Compared { old: side, new: side });
+        let waits = Some(TooFewTurns { samples: 100, no_traffic: NoTraffic::Hold, held: true });
+        let mut all = vec![
+            Progress::Switching { switched: 1, actors: 4 },
+            Progress::Rehearsing { compared, waits: None },
+            Progress::Baking { step: 1, steps: 3, have: 2, of: 8, compared: None, waits },
+            Progress::Probation,
+            Progress::Live,
+        ];
+        let setbacks = std::iter::successors(next(None), |setback| next(Some(setback)));
+        for reason in setbacks {
+            let crash = Crash::Host { detail: "gone".to_owned() };
+            all.push(Progress::Suspended { reason: reason.clone(), crash, turns: 12 });
+            all.push(Progress::RolledBack { reason });
+        }
+        for progress in all {
+            let mut told = serde_json::to_value(&progress).unwrap();
+            assert_eq!(told["state"], json!(progress.name()), "{told}");
+            let status = json!({ "service": "a", "reason": null, "pause_us": 0.5, "live": null });
+            told.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+            let status: Status = serde_json::from_value(told.clone()).unwrap();
+            assert_eq!(status.progress, progress, "{told}");
+            let again: Value = serde_json::to_value(&status).unwrap();
+            assert!(told.as_object().unwrap().iter().all(|(key, value)| again[key] == *value), "{told} {again}");
+        }
+    }
+}
