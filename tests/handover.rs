@@ -373,6 +373,46 @@ async fn a_suspended_service_goes_on_with_the_state_from_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_that_were_discarded_are_not_counted_again() {
+    let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
+    mesh.count().await;
+    assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
+    mesh.count().await;
+    let deployment = mesh.on_probation(mesh.release("three", "healthy", 2)).await;
+    for _ in 0..3 {
+        assert_eq!(mesh.count().await.0, "three");
+    }
+    deployment.cancel();
+    let end = deployment.ended().await;
+    assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 3, .. }), "{end:?}");
+    assert_eq!(mesh.runtime.restore_state("counter", quick()).unwrap().ended().await, Progress::Live);
+    // What there was before the second release can be had back still, for the one turn that it has.
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 1);
+    mesh.number = 2;
+    assert_eq!(mesh.count().await.0, "two");
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 2);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_service_whose_release_does_not_start_either_stays_suspended() {
+    let mut mesh = Handover::start(TOPOLOGY, "starts-once").await;
+    mesh.count().await;
+    let deployment = mesh.on_probation(mesh.release("two", "healthy", 1)).await;
+    mesh.count().await;
+    deployment.cancel();
+    let end = deployment.ended().await;
+    assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 1, .. }), "{end:?}");
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    assert!(matches!(end, Progress::Suspended { reason: Setback::NotStarted(_), turns: 1, .. }), "{end:?}");
+    assert!(mesh.status("counter").suspended);
+    assert_eq!(mesh.state(), holds("doubled", 4), "no turn is discarded");
+    assert_eq!(mesh.deploy(mesh.release("three", "healthy", 1)).await, Progress::Live);
+    assert_eq!(mesh.count().await.0, "three");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_suspended_service_goes_on_with_stays_when_another_release_was_tried() {
     let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
     mesh.count().await;

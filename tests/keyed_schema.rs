@@ -392,6 +392,50 @@ async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_that_the_release_before_cannot_read_are_not_put_back() {
+    let mesh = start(TWO, "healthy").await;
+    each(&mesh, &["a"], 1, "one").await;
+    // The second release cannot read this one, and nobody notices while it sleeps.
+    assert_eq!(answers(&mesh, "z", "marked", 1).await, "one");
+    each(&mesh, &["b", "c"], 1, "one").await;
+    assert_eq!(deploy(&mesh, release(&mesh, "two", "marked-fails", 1)).await, Progress::Live);
+    assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
+    each(&mesh, &["a", "b", "c"], 2, "three").await;
+    assert_eq!(answers(&mesh, "z", "marked", 2).await, "three");
+    let before = mesh.runtime.state("counter");
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let Progress::RolledBack { reason: Setback::NotStarted(crash) } = end else { panic!("{end:?}") };
+    assert!(crash.to_string().contains("fails in marked"), "{crash}");
+    assert_eq!(mesh.runtime.state("counter"), before, "nothing was put back");
+    assert!(!mesh.status("counter").suspended);
+    each(&mesh, &["a", "b", "c"], 3, "three").await;
+    assert_eq!(answers(&mesh, "z", "marked", 3).await, "three");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_fails_at_one_key_discards_the_turns_of_none() {
+    let mesh = start(WAKEFUL, "starts-once").await;
+    each(&mesh, &["last"], 1, "one").await;
+    assert_eq!(deploy(&mesh, release(&mesh, "two", "healthy", 1)).await, Progress::Live);
+    // These have nothing to go back to, so the release before starts there, and not where it was once.
+    let others = ["a", "b", "c", "d", "e", "f", "g"];
+    each(&mesh, &others, 1, "two").await;
+    each(&mesh, &["last"], 2, "two").await;
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 8);
+    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
+    assert_eq!(mesh.runtime.turns_to_discard("counter"), 8, "what was put back is there again");
+    each(&mesh, &others, 2, "two").await;
+    each(&mesh, &["last"], 3, "two").await;
+    for key in others {
+        assert_eq!(kept(&mesh, key), holds("doubled", 4), "{key}");
+    }
+    assert_eq!(kept(&mesh, "last"), holds("doubled", 6));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_may_sleep_through_several_deployments() {
     let mesh = start(TWO, "healthy").await;
     const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];

@@ -104,7 +104,8 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
     /// All begin with a release that was there before, and with the states from then.
     pub(super) fn restore(&mut self, before: W) {
         self.phase = Phase::Restoring(before);
-        self.change_asleep(Past::restore);
+        let schema = self.release.schema();
+        self.change_asleep(|past| past.restore(schema));
     }
 
     /// All begin with what was deployed, for good. Whether that was on trial, and those are to be told who are there.
@@ -119,6 +120,7 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
             }
             Phase::Restoring(before) => {
                 (self.release, self.schema_before) = (before, None);
+                self.change_asleep(Past::are_discarded);
                 false
             }
         }
@@ -150,7 +152,7 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
     /// One goes, of whose place this is known.
     pub(super) fn ends(&mut self, address: &str, place: P, mut past: Past<S>) {
         match self.phase {
-            Phase::Restoring(_) => past.restore(),
+            Phase::Restoring(_) => past.restore(self.release.schema()),
             Phase::Trial { .. } => {}
             // It was about to be told.
             Phase::Settled => past.take_back(self.release.schema()),

@@ -23,6 +23,13 @@ impl FromIterator<Saved> for Before {
     }
 }
 
+impl Before {
+    /// How many turns putting them back discards.
+    pub(crate) fn turns_since(&self) -> u64 {
+        self.iter().map(Saved::turns_since).sum()
+    }
+}
+
 impl Deref for Before {
     type Target = [Saved];
 
@@ -49,6 +56,10 @@ impl Kept for Before {
 
     fn is_foreign(&self, schema: u32) -> bool {
         self.iter().any(|saved| saved.is_foreign(schema))
+    }
+
+    fn has_turns_since(&self) -> bool {
+        self.turns_since() > 0
     }
 
     fn close(&self) {

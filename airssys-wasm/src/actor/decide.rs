@@ -53,8 +53,10 @@ pub(super) enum Event<R, S> {
     Discards { to: S, was: S },
     /// The states were put back to this.
     ArePutBack(S),
-    /// Turns are not discarded after all: what was there before goes on with its states as they were.
-    NotDiscarded,
+    /// Turns are not discarded after all: what was there before, which is this, goes on with its states as they were.
+    NotDiscarded(R),
+    /// Turns are discarded for good.
+    Discarded,
     /// This release came back, and serves.
     IsBack(R),
     /// This release cannot read the states that there are; what they were before.
@@ -103,14 +105,12 @@ pub(super) struct State<R, S> {
     /// What the states were that a release brings over which takes over at this moment: where the incarnation is killed
     /// while it waits for the disk, the next one is of the release that is there, and puts them back.
     under_way: Option<S>,
-    /// What was there before a release came back for which turns are discarded, as long as that is not done.
-    instead: Option<R>,
 }
 
 impl<R: Release, S: Kept> State<R, S> {
     /// A place that a release is put into, with what is known of the place.
     pub(super) fn new(serving: R, probation: Option<Probation<R>>, past: Past<S>) -> Self {
-        Self { serving, probation, past, under_way: None, instead: None }
+        Self { serving, probation, past, under_way: None }
     }
 
     /// What is to be done now that this happened.
@@ -140,15 +140,24 @@ impl<R: Release, S: Kept> State<R, S> {
             Event::GoesBack { next, saved, discard } => self.go_back(next, saved, discard),
             Event::Discards { to, was } => so(self.past.discards(&to, was)),
             Event::ArePutBack(states) => so(self.past.are_put_back(&states)),
-            Event::NotDiscarded => self.not_discarded(),
+            Event::NotDiscarded(instead) => match self.past.keep() {
+                true => {
+                    // The other one may be there at this moment, and has to give way to it.
+                    self.past.has_to_begin();
+                    self.serve(instead)
+                }
+                false => Action::Nothing,
+            },
+            Event::Discarded => {
+                self.past.are_discarded();
+                Action::GoOn
+            }
             // Another one may have been put in while it started.
             Event::IsBack(back) if back.has_code_of(&self.serving) => {
-                self.instead = None;
                 self.past.is_back();
                 Action::GoOn
             }
             Event::CannotRead { by, crash, saved } if by.has_code_of(&self.serving) => {
-                self.instead = None;
                 self.past.suspend(Suspended::Unreadable { crash, saved });
                 Action::Wait
             }
@@ -189,28 +198,18 @@ impl<R: Release, S: Kept> State<R, S> {
     fn try_out(&mut self, next: R, probation: Probation<R>, saved: S) -> Action<R> {
         self.past.breaks_off(self.under_way.take());
         self.past.try_out(probation.before.schema(), saved);
-        (self.probation, self.instead) = (Some(probation), None);
+        self.probation = Some(probation);
         self.serve(next)
     }
 
     fn go_back(&mut self, next: R, saved: S, discard: bool) -> Action<R> {
         self.past.breaks_off(self.under_way.take());
-        if discard {
-            self.instead = self.instead.take().or_else(|| Some(self.serving.clone()));
-            self.past.discard(saved, !next.has_code_of(&self.serving));
-        } else {
-            self.instead = None;
-            self.past.go_back(saved);
+        match discard {
+            true => self.past.discard(saved, self.serving.schema(), !next.has_code_of(&self.serving)),
+            false => self.past.go_back(saved),
         }
         self.probation = None;
         self.serve(next)
-    }
-
-    fn not_discarded(&mut self) -> Action<R> {
-        let (true, Some(instead)) = (self.past.keep(), self.instead.take()) else { return Action::Nothing };
-        // The other one may be starting at this moment, and has to give way to it.
-        self.past.has_to_begin();
-        self.serve(instead)
     }
 
     fn serve(&mut self, next: R) -> Action<R> {

@@ -69,7 +69,7 @@ impl ComponentActor {
                 Err(Crash::Host { detail: "another release serves here".to_owned() }.into())
             }
             SwapKind::Same { .. } => self.forth(&next, prepared, None, memory, until).await,
-            SwapKind::Back { saved, discard, held } => self.back(next, saved, discard, held, until).await,
+            SwapKind::Back { saved, instead, held } => self.back(next, saved, instead, held, until).await,
             SwapKind::Afresh { state, known } => self.forget(&state, known).await,
         };
         let serves = self.ordered.take().unwrap_or_default();
@@ -91,6 +91,10 @@ impl ComponentActor {
         memory: MemoryHandover,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
+        if self.live.owed().is_some() {
+            // It was to give way to what was there before, and to its states.
+            self.instance = None;
+        }
         if self.instance.is_none() {
             // A start that was cut off may have left something on its way to the disk, or not have come to something.
             if let Some(durable) = &self.identity.service.durable {
@@ -171,7 +175,7 @@ impl ComponentActor {
         &mut self,
         next: Arc<Serving>,
         saved: Before,
-        discard: bool,
+        instead: Option<Arc<Serving>>,
         held: Option<Box<HeldInstance>>,
         until: Instant,
     ) -> Result<Left, NotSwapped> {
@@ -179,6 +183,9 @@ impl ComponentActor {
         let (snapshot, mut without_memory) = self.memory(&next, MemoryHandover::WherePossible, until).await?;
         let commits = self.identity.own.states.commits();
         let old = self.instance.take().map(|instance| Box::new(HeldInstance { instance, commits }));
+        let discard = instead.is_some();
+        // Where it does not come to serve either, what is there is asked anew whether it can.
+        self.suspended = false;
         self.live.happens(Event::GoesBack { next: Arc::clone(&next), saved, discard });
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => {
@@ -187,9 +194,9 @@ impl ComponentActor {
             }
             None => {
                 let came = self.go_back().await;
-                if came.is_err() {
+                if let (Err(_), Some(instead)) = (&came, instead) {
                     // What is told as failed has discarded nothing.
-                    self.live.happens(Event::NotDiscarded);
+                    self.live.happens(Event::NotDiscarded(instead));
                 }
                 came?;
             }

@@ -1,5 +1,6 @@
 //! How an instance comes to serve in a place, and what becomes of the actor when it ends over no message.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use super::before::Before;
 use super::decide::Event;
 use super::serving::Serving;
-use super::start::{commit, start};
+use super::start::{commit, reads, start};
 use super::swap::tell;
 use super::watch::{StandIn, Watch};
 use super::{ComponentActor, exit_reason};
@@ -95,7 +96,7 @@ impl ComponentActor {
             Err(crash) if self.live.roll_back(&crash) => Box::pin(self.go_back()).await,
             // It was put in where nobody was, and did not see the turns that were committed there since.
             Err(crash @ Crash::Schema { .. }) if self.live.is_unread() => {
-                self.suspend(serving, crash, Before::default())
+                self.suspend(serving, crash, Before::default()).await
             }
             Err(crash) => Err(crash),
         }
@@ -117,19 +118,19 @@ impl ComponentActor {
     /// Puts the states back to what they are to be before anything serves here. Where this incarnation ends over it,
     /// the next one does it again: the place says so.
     pub(super) async fn put_back_owed(&mut self) -> Result<(), Crash> {
-        while let Some((states, discarded)) = self.live.owed() {
+        while let Some((states, spares_turns)) = self.live.owed() {
             if let Some(durable) = &self.identity.service.durable {
                 durable.settle().await;
             }
-            let written = || states.iter().filter(|saved| saved.is_written());
-            if discarded.is_some() {
-                let was = written().map(Saved::now).collect();
+            if let Some(schema) = self.live.discards_for() {
+                let was = states.iter().map(|saved| saved.now(schema)).collect();
                 if !self.live.happens(Event::Discards { to: states.clone(), was }) {
                     // Not after all.
                     continue;
                 }
             }
-            for saved in written() {
+            let written = states.iter().filter(|saved| saved.is_written());
+            for saved in written.filter(|saved| !spares_turns || saved.turns_since() == 0) {
                 saved.put_back().await?;
             }
             self.live.happens(Event::ArePutBack(states));
@@ -139,27 +140,28 @@ impl ComponentActor {
 
     /// Starts the release that came back into this place. Where turns are discarded for it that is done. Otherwise the
     /// states are put back to what they were before the other one brought them over, where no turn was committed since,
-    /// and else the release has to bring them back itself. Where it cannot, nothing serves.
+    /// and else the release has to bring them back itself. Where it cannot, nothing serves; where turns were to be
+    /// discarded for it, that is a start that failed, like any other.
     pub(super) async fn go_back(&mut self) -> Result<(), Crash> {
         self.put_back_owed().await?;
-        let (serving, discarded) = (self.live.serving(), self.live.discarded());
+        let (serving, discards) = (self.live.serving(), self.live.discards_for().is_some());
         let saved = self.live.returning().unwrap_or_default();
         if let Some(durable) = &self.identity.service.durable {
             durable.settle().await;
         }
-        let written = saved.iter().filter(|saved| discarded.is_none() && saved.is_written());
+        let written = saved.iter().filter(|saved| !discards && saved.is_written());
         let (put_back, brings_back): (Vec<_>, Vec<_>) = written.partition(|saved| saved.turns_since() == 0);
-        let was = discarded.unwrap_or_else(|| put_back.iter().map(|saved| saved.now()).collect());
+        let was: Vec<Saved> = put_back.iter().map(|saved| saved.now(saved.schema())).collect();
         for saved in &put_back {
             saved.put_back().await?;
         }
         // What it brings back itself was in its own schema before.
         match self.start_live(&serving, brings_back.is_empty()).await {
-            Err(crash @ Crash::Schema { .. }) => {
-                for was in was.iter() {
+            Err(crash @ Crash::Schema { .. }) if !discards => {
+                for was in was {
                     was.put_back().await?;
                 }
-                self.suspend(serving, crash, saved)
+                self.suspend(serving, crash, saved).await
             }
             Err(crash) => Err(crash),
             Ok(()) => {
@@ -169,10 +171,12 @@ impl ComponentActor {
         }
     }
 
-    /// Serves nothing from now on, since the release that is live here cannot read the states, and says so.
-    fn suspend(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
+    /// Serves nothing from now on, since the release that is live here cannot read the states, and says so. What they
+    /// can be put back to is what it can read: it may be there over one that never read them.
+    async fn suspend(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
         self.instance = None;
-        let saved = if self.live.is_unread() { unread(&by) } else { saved };
+        let reads = !saved.is_empty() && reads(&self.engines, &by, slice::from_ref(&saved)).await.is_ok();
+        let saved = if reads { saved } else { unread(&by) };
         if !self.live.happens(Event::CannotRead { by, crash: crash.clone(), saved }) {
             // Another release was put in meanwhile, and starts next.
             return Err(crash);

@@ -204,17 +204,22 @@ impl Live {
         self.lock().release.past().returning().cloned()
     }
 
-    /// What the states are put back to before anything serves here, and what they were where turns are discarded for
-    /// that; none where they are as they are to be.
-    pub(super) fn owed(&self) -> Option<(Before, Option<Before>)> {
+    /// What the states are put back to before anything serves here, and whether only where no turn was committed since;
+    /// none where they are as they are to be.
+    pub(super) fn owed(&self) -> Option<(Before, bool)> {
         let here = self.lock();
         let past = here.release.past();
-        Some((past.owed()?.clone(), past.discarded().cloned()))
+        Some((past.owed()?.clone(), past.spares_turns()))
     }
 
-    /// What the states were where turns are discarded for the release that comes back; none where none are.
-    pub(super) fn discarded(&self) -> Option<Before> {
-        self.lock().release.past().discarded().cloned()
+    /// The schema of the release that was there, where turns are to be discarded for the one that comes back.
+    pub(super) fn discards_for(&self) -> Option<u32> {
+        self.lock().release.past().discards_for()
+    }
+
+    /// Turns are discarded for good.
+    pub(crate) fn are_discarded(&self) {
+        self.happens(Event::Discarded);
     }
 
     /// Whether a release of this code is here, and has nothing to come back to.
@@ -224,7 +229,7 @@ impl Live {
     }
 
     /// Whether something is to be done with the states before a release starts here as on any other day.
-    pub(super) fn comes_back(&self) -> bool {
+    pub(crate) fn comes_back(&self) -> bool {
         let here = self.lock();
         let past = here.release.past();
         past.returning().is_some() || past.owed().is_some()

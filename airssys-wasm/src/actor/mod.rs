@@ -44,7 +44,7 @@ pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::{Divergence, Rehearsed};
 pub(crate) use spec::ServiceSpec;
-pub(crate) use start::{Prepared, start};
+pub(crate) use start::{Prepared, reads, start};
 pub use swap::MemoryHandover;
 pub(crate) use swap::{End, HeldInstance, NotSwapped, Ordered, Swap, SwapKind, Swapped};
 pub(crate) use tally::Counts;

@@ -17,6 +17,8 @@ pub(super) trait Kept: Clone + Default {
     fn is_foreign(&self, schema: u32) -> bool;
     /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
     fn close(&self);
+    /// Whether turns were committed since.
+    fn has_turns_since(&self) -> bool;
 }
 
 /// How the release of a place stands.
@@ -36,8 +38,9 @@ enum Phase<S> {
     },
     /// It was there before another one, is to be there again, and has yet to begin.
     Returning(Returning<S>),
-    /// Nothing serves. Boxed: few ever are.
-    Suspended(Box<Suspended<S>>),
+    /// It was there before another one and is there again, and the turns since are discarded, as long as nobody says
+    /// that they are not after all.
+    Restored(Box<Discard<S>>),
 }
 
 /// How a release comes back.
@@ -54,6 +57,8 @@ struct Returning<S> {
 struct Discard<S> {
     /// What the states were, as far as they are not that any more.
     was: S,
+    /// The schema of the one that was there.
+    schema: u32,
     /// What the one that was there had yet to come back to.
     awaited: S,
     /// Whether another release comes back: what the states were before the one that was there is of no use then.
@@ -77,6 +82,8 @@ pub(super) enum Suspended<S> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Past<S> {
     phase: Phase<S>,
+    /// Why nothing serves, where nothing does. Boxed: few ever are.
+    suspended: Option<Box<Suspended<S>>>,
     /// What the states were before the release that is there for good brought them over.
     before: S,
     /// The schema of the release before that one: where a state that nobody has written to yet goes back to.
@@ -87,6 +94,8 @@ pub(super) struct Past<S> {
     /// What the states are put back to before anything serves here, whichever release it is. Nothing where they are as
     /// they are to be.
     owed: S,
+    /// Whether they are not where turns were committed since.
+    spares_turns: bool,
 }
 
 impl<S: Kept> Phase<S> {
@@ -101,9 +110,9 @@ impl<S: Kept> Past<S> {
         let nothing_else = match &self.phase {
             Phase::Settled => true,
             Phase::Trial { saved, .. } => saved.is_empty(),
-            Phase::Returning(_) | Phase::Suspended(_) => false,
+            Phase::Returning(_) | Phase::Restored(_) => false,
         };
-        self.before.is_empty() && self.owed.is_empty() && nothing_else
+        self.before.is_empty() && self.owed.is_empty() && self.suspended.is_none() && nothing_else
     }
 
     /// What the states were before the release that is there for good brought them over; none where they are on the way
@@ -137,10 +146,10 @@ impl<S: Kept> Past<S> {
         }
     }
 
-    /// What the states were where turns are discarded for the release that comes back; none where none are.
-    pub(super) fn discarded(&self) -> Option<&S> {
+    /// The schema of the release that was there, where turns are to be discarded for the one that comes back.
+    pub(super) fn discards_for(&self) -> Option<u32> {
         match &self.phase {
-            Phase::Returning(Returning { discard: Some(discard), .. }) => Some(&discard.was),
+            Phase::Returning(Returning { discard: Some(discard), .. }) => Some(discard.schema),
             _ => None,
         }
     }
@@ -160,10 +169,7 @@ impl<S: Kept> Past<S> {
 
     /// Why nothing serves, where nothing does.
     pub(super) fn suspended(&self) -> Option<&Suspended<S>> {
-        match &self.phase {
-            Phase::Suspended(why) => Some(why),
-            _ => None,
-        }
+        self.suspended.as_deref()
     }
 
     /// Somebody begins here, after a release with the schema `before`; on trial, where another one was there in the
@@ -175,30 +181,51 @@ impl<S: Kept> Past<S> {
         self.schema = before;
     }
 
-    /// The release before comes back, and with it the states from before.
-    pub(super) fn restore(&mut self) {
+    /// The release before comes back over one with this schema, and with it the states from before.
+    pub(super) fn restore(&mut self, schema: u32) {
         if let Some(saved) = self.before().cloned() {
-            self.discard(saved, true);
+            self.discard(saved, schema, true);
         }
     }
 
-    /// Turns were to be discarded, and are not after all. Whether they were to be.
+    /// Whether the states are put back to what is [`Past::owed`] only where no turn was committed since.
+    pub(super) fn spares_turns(&self) -> bool {
+        self.spares_turns
+    }
+
+    /// Turns were to be discarded, or are, and are not after all: what was there before goes on. Whether they were to
+    /// be. Where the other release has committed turns since, those are kept, and what it discarded is gone.
     pub(super) fn keep(&mut self) -> bool {
-        match std::mem::take(&mut self.phase) {
-            Phase::Returning(Returning { saved, discard: Some(discard) }) => {
-                if !saved.is_empty() {
-                    self.owed = discard.was;
-                }
-                if !discard.awaited.is_empty() {
-                    self.phase = Phase::returning(discard.awaited);
-                }
-                true
+        let (discard, is_to_be) = match std::mem::take(&mut self.phase) {
+            Phase::Returning(Returning { saved, discard: Some(discard) }) => (discard, !saved.is_empty()),
+            Phase::Restored(discard) => {
+                self.spares_turns = !discard.was.is_empty();
+                (discard, true)
             }
             phase => {
                 self.phase = phase;
-                false
+                return false;
             }
+        };
+        let Discard { was, awaited, .. } = *discard;
+        let back_to = if awaited.is_empty() && self.spares_turns { was.clone() } else { awaited };
+        if !back_to.is_empty() {
+            self.phase = Phase::returning(back_to);
         }
+        if is_to_be {
+            self.owed = was;
+        }
+        true
+    }
+
+    /// The turns are discarded for good: nobody wants them back any more.
+    pub(super) fn are_discarded(&mut self) {
+        self.end_discard();
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Restored(_) => Phase::Settled,
+            Phase::Returning(Returning { saved, .. }) => Phase::returning(saved),
+            phase => phase,
+        };
     }
 
     /// The release before, with this schema, goes on: a state that the other one has brought over goes back to it.
@@ -230,10 +257,7 @@ impl<S: Kept> Past<S> {
         let now = match &mut self.phase {
             Phase::Settled => None,
             Phase::Trial { saved, .. } | Phase::Returning(Returning { saved, .. }) => Some(saved),
-            Phase::Suspended(why) => match &mut **why {
-                Suspended::Unreadable { saved, .. } => Some(saved),
-                Suspended::Damaged(_) => None,
-            },
+            Phase::Restored(discard) => Some(&mut discard.was),
         };
         for saved in now.into_iter().chain([&mut self.before, &mut self.owed]) {
             if saved.is_forgotten() {
@@ -247,7 +271,7 @@ impl<S: Kept> Past<S> {
         // The release before had not come to that yet, and has to when it is there again.
         let saved = self.awaited().unwrap_or(saved);
         self.end_discard();
-        self.phase = Phase::Trial { before, saved, is_unread: false };
+        (self.phase, self.suspended) = (Phase::Trial { before, saved, is_unread: false }, None);
     }
 
     /// Nobody has begun with the release that is tried out.
@@ -259,12 +283,12 @@ impl<S: Kept> Past<S> {
 
     /// Somebody begins, and the state may be damaged. Whether anything may serve.
     pub(super) fn begins(&mut self, damage: Option<Crash>) -> bool {
-        match (&self.phase, damage) {
+        match (self.suspended(), damage) {
             (_, Some(damage)) => self.suspend(Suspended::Damaged(damage)),
-            (Phase::Suspended(why), None) if matches!(**why, Suspended::Damaged(_)) => self.resume(),
+            (Some(Suspended::Damaged(_)), None) => self.resume(),
             _ => {}
         }
-        !matches!(self.phase, Phase::Suspended(_))
+        self.suspended.is_none()
     }
 
     /// Whoever is there has yet to begin, and who runs gives way to it.
@@ -278,24 +302,25 @@ impl<S: Kept> Past<S> {
     pub(super) fn go_back(&mut self, saved: S) {
         let saved = if saved.is_empty() { self.awaited().unwrap_or_default() } else { saved };
         self.end_discard();
-        self.phase = Phase::returning(saved);
+        (self.phase, self.suspended) = (Phase::returning(saved), None);
     }
 
-    /// A release comes back, another one or the same, and the turns since are discarded.
-    pub(super) fn discard(&mut self, to: S, is_other: bool) {
+    /// A release comes back over one with this schema, another one or the same, and the turns since are discarded.
+    pub(super) fn discard(&mut self, to: S, schema: u32, is_other: bool) {
         let discard = match std::mem::take(&mut self.phase) {
             // The same once more, after who was to do it ended.
             Phase::Returning(Returning { discard: Some(discard), .. }) => discard,
             phase => {
                 self.phase = phase;
-                let was = if to.is_empty() { S::default() } else { std::mem::take(&mut self.owed) };
-                Box::new(Discard { was, awaited: self.awaited().unwrap_or_default(), is_other })
+                let is_over = to.is_empty() || self.spares_turns && self.owed.has_turns_since();
+                let was = if is_over { S::default() } else { std::mem::take(&mut self.owed) };
+                Box::new(Discard { was, schema, awaited: self.awaited().unwrap_or_default(), is_other })
             }
         };
         if !to.is_empty() {
-            self.owed = to.clone();
+            (self.owed, self.spares_turns) = (to.clone(), false);
         }
-        self.phase = Phase::Returning(Returning { saved: to, discard: Some(discard) });
+        (self.phase, self.suspended) = (Phase::Returning(Returning { saved: to, discard: Some(discard) }), None);
     }
 
     /// Whether these are what the states are to be put back to.
@@ -315,14 +340,18 @@ impl<S: Kept> Past<S> {
     pub(super) fn are_put_back(&mut self, states: &S) -> bool {
         let are_owed = self.owed.is(states);
         if are_owed {
-            self.owed = S::default();
+            (self.owed, self.spares_turns) = (S::default(), false);
         }
         are_owed
     }
 
     /// Whether the release before the one that was there comes back, and its states with it.
     fn is_used_up(&self) -> bool {
-        matches!(&self.phase, Phase::Returning(Returning { discard: Some(discard), .. }) if discard.is_other)
+        match &self.phase {
+            Phase::Returning(Returning { discard: Some(discard), .. }) => discard.is_other,
+            Phase::Restored(_) => true,
+            _ => false,
+        }
     }
 
     /// Whatever comes now, turns were discarded for good.
@@ -346,12 +375,9 @@ impl<S: Kept> Past<S> {
 
     /// What the states were that the release here has yet to come back to, and no turns are discarded for.
     fn awaited(&self) -> Option<S> {
-        let saved = match &self.phase {
-            Phase::Returning(Returning { saved, discard: None }) => saved,
-            Phase::Suspended(why) => match &**why {
-                Suspended::Unreadable { saved, .. } => saved,
-                Suspended::Damaged(_) => return None,
-            },
+        let saved = match (&self.phase, self.suspended()) {
+            (Phase::Returning(Returning { saved, discard: None }), _)
+            | (Phase::Settled, Some(Suspended::Unreadable { saved, .. })) => saved,
             _ => return None,
         };
         saved.close();
@@ -365,31 +391,34 @@ impl<S: Kept> Past<S> {
             && self.awaited().is_none()
         {
             self.end_discard();
-            self.phase = Phase::returning(saved);
+            (self.phase, self.suspended) = (Phase::returning(saved), None);
         }
     }
 
+    /// Nothing serves. One on trial stays on trial: the release before has its own states to come back to.
     pub(super) fn suspend(&mut self, why: Suspended<S>) {
         self.end_discard();
-        (self.phase, self.owed) = (Phase::Suspended(Box::new(why)), S::default());
+        if let Phase::Returning(_) | Phase::Restored(_) = self.phase {
+            self.phase = Phase::Settled;
+        }
+        (self.suspended, self.owed, self.spares_turns) = (Some(Box::new(why)), S::default(), false);
     }
 
     /// What was suspended comes back when somebody begins here next.
     pub(super) fn resume(&mut self) {
-        self.phase = match std::mem::take(&mut self.phase) {
-            Phase::Suspended(why) => match *why {
-                Suspended::Unreadable { saved, .. } => Phase::returning(saved),
-                Suspended::Damaged(_) => Phase::Settled,
-            },
-            phase => phase,
-        };
+        if let (Some(Suspended::Unreadable { saved, .. }), Phase::Settled) =
+            (self.suspended.take().map(|why| *why), &self.phase)
+        {
+            self.phase = Phase::returning(saved);
+        }
     }
 
     /// It has begun.
     pub(super) fn is_back(&mut self) {
-        if let Phase::Returning(_) = self.phase {
-            self.end_discard();
-            self.phase = Phase::Settled;
-        }
+        self.phase = match std::mem::take(&mut self.phase) {
+            Phase::Returning(Returning { discard: Some(discard), .. }) if discard.is_other => Phase::Restored(discard),
+            Phase::Returning(_) => Phase::Settled,
+            phase => phase,
+        };
     }
 }

@@ -62,10 +62,10 @@ impl Post {
         let _none_runs = self.start.control(Control::Offered);
     }
 
-    /// Says that the turns are not discarded which were to be, where that has not happened: what was there before goes
-    /// on.
-    pub(crate) fn keep_turns(&self) {
-        self.live.happens(Event::NotDiscarded);
+    /// Says that turns are not discarded which were to be: what was there before goes on. Whoever runs gives way to
+    /// that after its turn.
+    pub(crate) fn keep_turns(&self, before: &Arc<Serving>) {
+        self.live.happens(Event::NotDiscarded(Arc::clone(before)));
         let _none_runs = self.start.control(Control::Offered);
     }
 

@@ -250,8 +250,9 @@ impl Roster {
     /// Lets all wake with what was deployed, for good.
     pub(crate) fn adopt(&self) {
         let mut awakened = self.lock();
-        if awakened.arrivals.adopt() {
-            awakened.posts.values().for_each(|post| post.live.adopt());
+        match awakened.arrivals.adopt() {
+            true => awakened.posts.values().for_each(|post| post.live.adopt()),
+            false => awakened.posts.values().for_each(|post| post.live.are_discarded()),
         }
     }
 

@@ -81,6 +81,26 @@ impl Prepared {
     }
 }
 
+/// Whether a release can bring these states over, where they are in another schema. What it makes of them is thrown
+/// away.
+pub(crate) async fn reads(engines: &Engines, serving: &Serving, saved: &[Before]) -> Result<(), Crash> {
+    let terms = &serving.identity.terms;
+    let saved = saved.iter().flat_map(|saved| saved.iter());
+    let foreign: Vec<&Saved> = saved.filter(|saved| saved.is_written() && saved.schema() != terms.schema).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let limit = terms.limits.start_timeout;
+    let late = |_elapsed| Crash::late_start(limit);
+    let mut instance = timeout_at(Instant::now() + limit, make(engines, serving)).await.map_err(late)??;
+    for saved in foreign {
+        instance.turn().state = Some(Arc::new(saved.copy()));
+        bring_over(&mut instance, saved.schema(), terms, Instant::now() + limit).await?;
+        instance.turn().discard();
+    }
+    Ok(())
+}
+
 async fn make(engines: &Engines, serving: &Serving) -> Result<Instance, Crash> {
     if let Some(durable) = &serving.identity.service.durable {
         durable.settle().await;

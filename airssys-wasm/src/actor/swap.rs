@@ -99,8 +99,8 @@ pub(crate) enum SwapKind {
     Back {
         /// What the states were before; put back where no turn was committed since.
         saved: Before,
-        /// Put back in any case.
-        discard: bool,
+        /// Where they are put back in any case: what goes on where that is not to be.
+        instead: Option<Arc<Serving>>,
         /// What served before, where it was kept.
         held: Option<Box<HeldInstance>>,
     },

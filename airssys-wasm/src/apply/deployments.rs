@@ -10,6 +10,7 @@ use super::desired::Desired;
 use super::hosted::Hosted;
 use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
+use crate::actor::Before;
 use crate::capability::Policy;
 use crate::deploy::{
     self, DeployError, DeployOptions, Deployment, End, Gate, Page, Plan, PlanRefusal, Progress, Records, Restore,
@@ -267,9 +268,9 @@ impl Hosted {
         let posts = self.actual.actors(service);
         let unreadable = posts.unreadable();
         if !unreadable.is_empty() {
-            return unreadable.into_iter().map(|(_, turns)| turns).sum();
+            return unreadable.iter().map(|(_, saved)| saved.turns_since()).sum();
         }
-        posts.saved().iter().flat_map(|saved| saved.iter()).map(crate::state::Saved::turns_since).sum()
+        posts.saved().iter().map(Before::turns_since).sum()
     }
 
     /// See [`crate::Runtime::deployment`].

@@ -8,12 +8,11 @@ use super::DeployOptions;
 use super::intent::Step;
 use super::record::RecordError;
 use super::records::Page;
-use crate::actor::{Before, Live, Post, Prepared, Roster};
+use crate::actor::{Before, Post, Prepared, Roster, Serving};
 use crate::engine::{Engines, Template};
 use crate::error::Crash;
 use crate::events::Events;
 use crate::settings::Terms;
-use crate::state::Saved;
 
 /// What is to be deployed, and where.
 pub(crate) struct Order {
@@ -62,15 +61,22 @@ impl Posts {
         }
     }
 
-    /// Why actors do not serve whose release cannot read their states, and how many turns putting those back discards.
-    pub(crate) fn unreadable(&self) -> Vec<(Crash, u64)> {
-        let unreadable = |live: &Live| {
-            let (crash, saved) = live.unreadable()?;
-            Some((crash, saved.iter().map(Saved::turns_since).sum()))
-        };
+    /// Why actors do not serve whose release cannot read their states, and what those can be put back to.
+    pub(crate) fn unreadable(&self) -> Vec<(Crash, Before)> {
         match self {
-            Self::Fixed(posts) => posts.iter().filter_map(|post| unreadable(&post.live)).collect(),
-            Self::Keyed(roster) => roster.awake().iter().filter_map(|post| unreadable(&post.live)).collect(),
+            Self::Fixed(posts) => posts.iter().filter_map(|post| post.live.unreadable()).collect(),
+            Self::Keyed(roster) => roster.awake().iter().filter_map(|post| post.live.unreadable()).collect(),
+        }
+    }
+
+    /// One of the actors, as if the release served it; none where there is none.
+    pub(super) fn sample(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Option<Serving> {
+        match self {
+            Self::Fixed(posts) => Some(posts.first()?.live.serving().with(template, terms)),
+            Self::Keyed(roster) => match roster.awake().first() {
+                Some(post) => Some(post.live.serving().with(template, terms)),
+                None => roster.nobody(template, terms),
+            },
         }
     }
 

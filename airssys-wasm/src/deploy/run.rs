@@ -253,20 +253,20 @@ impl Running<'_> {
     fn gone_back(&mut self) -> Progress {
         let reason = self.setback.take().unwrap_or(Setback::Cancelled);
         let suspended = self.order.posts.unreadable();
-        let turns = suspended.iter().map(|(_, turns)| turns).sum();
+        let turns = suspended.iter().map(|(_, saved)| saved.turns_since()).sum();
         match suspended.into_iter().next() {
             Some((crash, _)) => Progress::Suspended { reason, crash, turns },
             None => Progress::RolledBack { reason },
         }
     }
 
-    /// The new release is live, for good: what the states were before it is what they can be put back to now.
+    /// The new release is live, for good: what the states were before it is what they can be put back to now. Where
+    /// they were put back for it, that is forgotten.
     fn adopt(&self) {
         match &self.order.posts {
             Posts::Keyed(roster) => roster.adopt(),
             Posts::Fixed(posts) if self.order.restore.is_none() => posts.iter().for_each(|post| post.live.adopt()),
-            // Whoever had his states put back has forgotten them.
-            Posts::Fixed(_) => {}
+            Posts::Fixed(posts) => posts.iter().for_each(|post| post.live.are_discarded()),
         }
     }
 }

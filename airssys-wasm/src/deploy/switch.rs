@@ -15,7 +15,7 @@ use super::taken::Taken;
 use super::{Setback, Strategy};
 use crate::actor::{
     Before, End, HeldInstance, MemoryHandover, NotSwapped, Ordered, Post, Prepared, Probation, Roster, Serving, Swap,
-    SwapKind, Swapped, start,
+    SwapKind, Swapped, reads, start,
 };
 use crate::error::Crash;
 use crate::router::place::Place;
@@ -158,7 +158,7 @@ impl Order {
             let (told, crashes) = mpsc::unbounded_channel();
             let probation = || Probation { before: Arc::clone(&before), failed: told.clone() };
             let kind = match &put_back {
-                Some(saved) => SwapKind::Back { saved: saved.clone(), discard: true, held: None },
+                Some(saved) => SwapKind::Back { saved: saved.clone(), instead: Some(Arc::clone(&before)), held: None },
                 None => SwapKind::Forward(probation()),
             };
             let swap = Swap::new(Arc::clone(&next), prepared, kind, self.options.memory, until);
@@ -167,14 +167,20 @@ impl Order {
                     forward(crashes, actor, failed);
                     return Ok(Some(swapped));
                 }
-                Some(Err(NotSwapped::Failed(crash))) => return Err(Setback::NotStarted(crash)),
-                Some(Err(NotSwapped::NoMemory(crash))) => return Err(Setback::NoMemory(crash)),
+                Some(Err(NotSwapped::Failed(crash))) => break Setback::NotStarted(crash),
+                Some(Err(NotSwapped::NoMemory(crash))) => break Setback::NoMemory(crash),
                 // Where somebody has just started it, it is asked like any other.
                 None if matches!(self.posts, Posts::Fixed(_))
                     && pass_over(post, &next, put_back.as_ref(), probation()) =>
                 {
                     forward(crashes, actor, failed);
-                    return if starts { self.start_again(post, until).await.map(Some) } else { Ok(None) };
+                    if !starts {
+                        return Ok(None);
+                    }
+                    match self.start_again(post, until).await {
+                        Ok(swapped) => return Ok(Some(swapped)),
+                        Err(why) => break why,
+                    }
                 }
                 // The incarnation that had the order ended with it.
                 None if post.is_closed() => break Setback::Stopped,
@@ -183,9 +189,19 @@ impl Order {
             }
         };
         if put_back.is_some() {
-            post.keep_turns();
+            self.keep_turns(post, &before).await;
         }
         Err(setback)
+    }
+
+    /// Lets what was there before go on where turns were to be discarded, with its states as they were. Whether those
+    /// can be read is known when this returns.
+    async fn keep_turns(&self, post: &Post, before: &Arc<Serving>) {
+        let until = Instant::now() + self.options.handover_deadline;
+        post.keep_turns(before);
+        while post.live.comes_back() && !post.is_closed() && Instant::now() < until {
+            sleep(ASK_AGAIN).await;
+        }
     }
 
     /// What the states of an actor are put back to, where they are.
@@ -206,10 +222,13 @@ impl Order {
 
     /// At once where it runs, and otherwise when it starts again.
     pub(super) async fn revert_one(&self, post: &Post, before: &Arc<Serving>, mut held: Option<Box<HeldInstance>>) {
+        if self.restore.is_some() {
+            return self.keep_turns(post, before).await;
+        }
         let until = Instant::now() + self.options.handover_deadline;
         let saved = post.live.saved_on_trial();
         while !Arc::ptr_eq(&post.live.serving().template, &before.template) {
-            let kind = SwapKind::Back { saved: saved.clone(), discard: false, held: held.take() };
+            let kind = SwapKind::Back { saved: saved.clone(), instead: None, held: held.take() };
             let swap = Swap::new(Arc::clone(before), None, kind, MemoryHandover::WherePossible, until);
             match self.hand_over(post, swap, "the release before").await {
                 Some(Ok(Swapped { old, .. })) => drop(old),
@@ -273,6 +292,9 @@ impl Order {
     /// away what it makes of it: its keys may all be asleep, and then nobody else would see that it does not start, or
     /// cannot read them.
     pub(super) async fn try_states(&self) -> Result<(), Setback> {
+        if let Some(restore) = self.restore {
+            return self.try_saved(restore).await;
+        }
         let Posts::Keyed(roster) = &self.posts else { return Ok(()) };
         if !self.starts_at_once() {
             return Ok(());
@@ -292,6 +314,17 @@ impl Order {
             drop(start(&self.engines, &nobody).await.map_err(Setback::NotStarted)?);
         }
         Ok(())
+    }
+
+    /// Lets the release that comes back bring over copies of the states that are put back. One that cannot read them is
+    /// refused before anything is put back.
+    async fn try_saved(&self, restore: Restore) -> Result<(), Setback> {
+        let saved: Vec<Before> = match restore {
+            Restore::Suspended => self.posts.unreadable().into_iter().map(|(_, saved)| saved).collect(),
+            Restore::BroughtOver => self.posts.saved(),
+        };
+        let Some(sample) = self.posts.sample(&self.template, &self.terms) else { return Ok(()) };
+        reads(&self.engines, &sample, &saved).await.map_err(Setback::NotStarted)
     }
 
     /// Wakes those who sleep and whose state is to be put back, or brought back: it is so before the end is told. Who

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::lineage::Lineage;
 use super::listing::Listed;
 use crate::limits::OVERHEAD_BYTES;
 
@@ -14,8 +15,8 @@ pub(super) struct Committed {
     pub(super) bytes: usize,
     /// How many commits have changed something.
     pub(super) commits: u64,
-    /// How many of them brought the state over to another schema or back, and are no turns.
-    pub(super) brought_over: u64,
+    /// The turns among them that are not discarded: others brought the state over to another schema, or put it back.
+    pub(super) turns: Lineage,
     /// The schema of the release that wrote last; none where nobody has written.
     pub(super) schema: Option<u32>,
     /// Where listings of its keys go on.
@@ -27,17 +28,12 @@ pub(super) struct Committed {
 impl Committed {
     /// Makes it what it was before anybody had written to it.
     pub(super) fn forget(&mut self) {
-        *self = Self { forgotten: self.forgotten + self.commits + 1, ..Self::default() };
+        let forgotten = self.forgotten + self.commits + 1;
+        *self = Self { forgotten, turns: Lineage::anew(forgotten), ..Self::default() };
     }
 
     pub(super) fn size(&self, key: &str) -> usize {
         self.values.get(key).map_or(0, |value| key.len() + value.len())
-    }
-
-    /// How many turns were committed since the host started with it. A number that never goes back, and no count: it
-    /// jumps where the state is forgotten.
-    pub(super) fn turns(&self) -> u64 {
-        self.forgotten + self.commits - self.brought_over
     }
 
     /// Makes all these writes, by a release that writes in this schema.

@@ -9,6 +9,7 @@
 mod committed;
 pub mod durable;
 mod full;
+mod lineage;
 mod listing;
 mod saved;
 mod saving;
@@ -26,6 +27,7 @@ use tokio::sync::oneshot;
 use self::committed::Committed;
 use self::durable::{Budget, KeptState, LostStates, Sums};
 pub(crate) use self::full::{Full, IncrementError};
+pub(crate) use self::lineage::Lineage;
 pub(crate) use self::listing::UnknownCursor;
 pub(crate) use self::saved::Saved;
 pub(crate) use self::saving::{NO_MESSAGE, Saving};
@@ -116,6 +118,13 @@ impl State {
         Self { committed: Mutex::new(committed), home: Some(Box::new(home)), together: None }
     }
 
+    /// One in memory with these values.
+    fn of(values: BTreeMap<Box<str>, Bytes>, schema: u32) -> Self {
+        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let committed = Committed { values, bytes, schema: Some(schema), ..Committed::default() };
+        Self { committed: Mutex::new(committed), home: None, together: None }
+    }
+
     /// An empty one in memory, which counts together with the others of its service.
     pub(crate) fn among(together: Option<&Arc<Together>>) -> Arc<Self> {
         Arc::new(Self { committed: Mutex::default(), home: None, together: together.cloned() })
@@ -140,9 +149,9 @@ impl State {
         committed.forgotten + committed.commits
     }
 
-    /// Two of these differ by the turns that were committed between, where it was not forgotten.
-    fn turns(&self) -> u64 {
-        self.lock().turns()
+    /// The turns that are behind it. Their number jumps where it is forgotten.
+    fn turns(&self) -> Lineage {
+        self.lock().turns.clone()
     }
 
     /// What its age was when it was forgotten last, and one more; 0 where it never was. So it was forgotten since it
@@ -380,13 +389,17 @@ impl Transaction {
         if self.is_empty() {
             return;
         }
-        let Self { writes, forgets, taken, brought_over, .. } = std::mem::take(self);
+        let Self { writes, forgets, taken, brought_over, back_to, .. } = std::mem::take(self);
         let mut committed = state.lock();
         let counted = committed.counted();
         if forgets {
             committed.forget();
         } else {
-            committed.brought_over += u64::from(brought_over);
+            match back_to {
+                Some(to) => committed.turns = to.put_back(&committed.turns, committed.forgotten),
+                None if brought_over => {}
+                None => committed.turns.grow(),
+            }
             committed.change(writes, schema);
         }
         if let Some(together) = &state.together {

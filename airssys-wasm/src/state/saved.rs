@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::durable::KeptState;
-use super::{State, Transaction};
+use super::{Lineage, State, Transaction};
 use crate::error::Crash;
 
 /// What a state was before it was brought over to another schema. The values are shared with the state as long as both
@@ -19,8 +19,10 @@ pub(crate) struct Saved {
     schema: u32,
     /// The state's age then.
     at: u64,
-    /// Its turns by then, and what its first start wrote. It may not have come to that.
-    after: AtomicU64,
+    /// Its turns by then.
+    turns: Lineage,
+    /// How many more those are with what the first start of who brought it over wrote: it may not have come to that.
+    more: AtomicU64,
 }
 
 impl Saved {
@@ -33,25 +35,34 @@ impl Saved {
             values: committed.values.clone(),
             schema: committed.schema.unwrap_or(unwritten),
             at: committed.forgotten + committed.commits,
-            after: (committed.turns() + commits).into(),
+            turns: committed.turns.clone(),
+            more: commits.into(),
         }
     }
 
     /// A state as it was before anybody had written to it, in this schema.
     pub(crate) fn nothing(state: &Arc<State>, schema: u32) -> Self {
-        let (values, at) = (BTreeMap::new(), state.age());
-        Self { state: Arc::clone(state), values, schema, at, after: AtomicU64::default() }
+        let (values, turns) = (BTreeMap::new(), Lineage::default());
+        Self { state: Arc::clone(state), values, schema, at: state.age(), turns, more: AtomicU64::default() }
     }
 
-    /// How many turns have been committed since, or since it was forgotten.
+    /// How many turns have been committed since, or since it was forgotten, and are not discarded.
     pub(crate) fn turns_since(&self) -> u64 {
-        let after = self.after.load(Ordering::Relaxed).max(self.state.forgotten());
-        self.state.turns().saturating_sub(after)
+        let now = self.state.turns();
+        now.turns().saturating_sub(self.common(&now).max(self.state.forgotten()))
+    }
+
+    /// How many turns it has in common with what the state is now.
+    fn common(&self, now: &Lineage) -> u64 {
+        self.turns.clone().and(self.more.load(Ordering::Relaxed)).common(now)
     }
 
     /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
     pub(crate) fn close(&self) {
-        self.after.fetch_min(self.state.turns(), Ordering::Relaxed);
+        // Where its turns are discarded at this moment, that was said before.
+        if let Some(more) = self.common(&self.state.turns()).checked_sub(self.turns.turns()) {
+            self.more.store(more, Ordering::Relaxed);
+        }
     }
 
     /// Whether the state was forgotten since. What it was does not come back then: it is put back to nothing.
@@ -69,14 +80,25 @@ impl Saved {
         self.state.commits() > 0
     }
 
-    /// What the state is now, before it is put back.
-    pub(crate) fn now(&self) -> Self {
-        Self::before(&self.state, self.schema, 0)
+    /// What the state is now, before it is put back; see [`Saved::before`].
+    pub(crate) fn now(&self, unwritten: u32) -> Self {
+        Self::before(&self.state, unwritten, 0)
     }
 
-    /// Makes the state what it was.
+    /// The schema that it is in.
+    pub(crate) fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    /// A state in memory that is what this one is to be again.
+    pub(crate) fn copy(&self) -> State {
+        let values = if self.is_forgotten() { BTreeMap::new() } else { self.values.clone() };
+        State::of(values, self.schema)
+    }
+
+    /// Makes the state what it was. The turns since are discarded.
     pub(crate) async fn put_back(&self) -> Result<(), Crash> {
-        let was = self.now();
+        let was = self.now(self.schema);
         let mut writes = Transaction {
             writes: was.values.keys().map(|key| (key.clone(), None)).collect(),
             ..Transaction::default()
@@ -85,6 +107,7 @@ impl Saved {
             writes.writes.extend(self.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         }
         writes.bring_over();
+        writes.back_to = Some(Box::new(self.turns.clone()));
         writes.make(&self.state, self.schema).await
     }
 }
@@ -97,7 +120,8 @@ impl State {
         if commits == 0 {
             return Ok(());
         }
-        let whole = Saved { state: Arc::clone(self), values, schema, at: self.age(), after: AtomicU64::default() };
+        let (state, at, turns, more) = (Arc::clone(self), self.age(), self.turns(), AtomicU64::default());
+        let whole = Saved { state, values, schema, at, turns, more };
         whole.put_back().await
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::lineage::Lineage;
 use super::together::Taken;
 use crate::limits::OVERHEAD_BYTES;
 use crate::shown::beginning;
@@ -17,6 +18,8 @@ pub(crate) struct Transaction {
     pub(super) removed: usize,
     /// Whether it brings the state over to another schema, and is one also where it writes nothing.
     pub(super) brought_over: bool,
+    /// Where it makes the state again what it was: which turns were behind it then. Those since are discarded by it.
+    pub(super) back_to: Option<Box<Lineage>>,
     /// Whether it makes the state what it was before anybody had written to it. It writes nothing else.
     pub(super) forgets: bool,
     /// The room that it has among the states of its service.

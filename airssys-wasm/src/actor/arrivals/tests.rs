@@ -55,6 +55,10 @@ impl Kept for Was {
         self.0.is_some()
     }
 
+    fn has_turns_since(&self) -> bool {
+        false
+    }
+
     fn close(&self) {}
 }
 
@@ -179,7 +183,7 @@ fn who_comes_while_all_is_restored_begins_with_the_release_and_the_state_from_th
     assert!(arrivals.is_returning("keyed/a"));
     let (with, past) = arrivals.begins("keyed/a");
     assert_eq!(with, Toy(0));
-    assert_eq!((past.returning(), past.discarded().is_some()), (Some(&Was(Some(0))), true));
+    assert_eq!((past.returning(), past.discards_for().is_some()), (Some(&Was(Some(0))), true));
     // Given up, nothing is discarded.
     arrivals.ends("keyed/a", 1, past);
     arrivals.take_back();
