@@ -71,6 +71,20 @@ async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_call_that_died_says_what_it_was_and_is_sent_again_as_it_was() {
+    let mesh = Mesh::start(SHOP).await;
+    let _crashed = invoke(&mesh, "crash(\"on \\\"purpose\\\"\")").await.unwrap_err();
+    let letter = mesh.runtime.dead_letters().1.remove(0);
+    assert_eq!(letter.call.as_deref(), Some("crash(\"on \\\"purpose\\\"\")"));
+    mesh.runtime.replay(letter.id).await.unwrap();
+    mesh.until("it crashed over it again", |mesh| mesh.status("pricing").crashed == 2).await;
+    mesh.until("it is there again", |mesh| mesh.dead().len() == 1).await;
+    let again = mesh.runtime.dead_letters().1.remove(0);
+    assert_eq!((again.call, again.delivery), (letter.call, "send"));
+    mesh.stop().await;
+}
+
+#[tokio::test]
 async fn a_trap_in_a_function_is_a_crash_as_any_other() {
     let mesh = Mesh::start(SHOP).await;
     match invoke(&mesh, "crash(\"on purpose\")").await {

@@ -285,6 +285,11 @@ pub struct DeadLetter {
     pub at: SystemTime,
     /// What the sender wrote.
     pub body: Bytes,
+    /// What was called, as it is written in WAVE, where it was a function of the service's own; of an answer that came
+    /// too late, the result.
+    pub call: Option<String>,
+    /// The function, whose arguments are the body then.
+    pub(crate) function: Option<Arc<FunctionType>>,
 }
 
 impl DeadLetter {
@@ -298,7 +303,7 @@ impl DeadLetter {
 impl Serialize for DeadLetter {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut letter = serializer.serialize_struct("DeadLetter", 9)?;
+        let mut letter = serializer.serialize_struct("DeadLetter", 10)?;
         letter.serialize_field("id", &self.id)?;
         letter.serialize_field("trace", &self.trace)?;
         letter.serialize_field("sender", &self.sender)?;
@@ -307,6 +312,7 @@ impl Serialize for DeadLetter {
         letter.serialize_field("delivery", self.delivery)?;
         letter.serialize_field("attempt", &self.attempt)?;
         letter.serialize_field("reason", &self.reason.to_string())?;
+        letter.serialize_field("call", &self.call)?;
         letter.serialize_field("body", &String::from_utf8_lossy(&self.body))?;
         letter.end()
     }

@@ -10,6 +10,7 @@ use crate::address::split;
 use crate::engine::{self, NoCall, Template};
 use crate::error::{CallError, NotFound, SendError};
 use crate::hint::Coded;
+use crate::message::{DeadLetter, DeadReason};
 use crate::router::{Caller, Origin, Said, Until};
 
 /// Why a call of a function has no answer.
@@ -75,7 +76,27 @@ impl Hosted {
         Ok(engine::result_text(&function, answer.as_deref()))
     }
 
+    /// The dead letters: how many there were, and those that are kept.
+    pub(crate) fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
+        let (total, letters) = self.actual.mesh.dead_letters();
+        (total, letters.into_iter().map(told).collect())
+    }
+
+    /// Takes a dead letter out of the store.
+    pub(crate) fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
+        self.actual.mesh.take_dead_letter(id).map(told)
+    }
+
     fn template(&self, to: &str) -> Option<Arc<Template>> {
         self.actual.releases.template(split(to).0)
     }
+}
+
+/// A dead letter with what it says as text, where it is about a function.
+fn told(letter: DeadLetter) -> DeadLetter {
+    let call = letter.function.as_deref().and_then(|function| match letter.reason {
+        DeadReason::LateAnswer => engine::result_text(function, Some(&letter.body)),
+        _ => engine::call_text(function, &letter.body),
+    });
+    DeadLetter { call, ..letter }
 }

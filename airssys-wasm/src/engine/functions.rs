@@ -157,6 +157,13 @@ pub(crate) fn result_text(ty: &FunctionType, answer: Option<&[u8]>) -> Option<St
     Some(value.to_wave().unwrap_or_else(|error| format!("a value without a text: {error}")))
 }
 
+/// A call as it is written in WAVE; none where the block is none of its arguments.
+pub(crate) fn call_text(ty: &FunctionType, block: &[u8]) -> Option<String> {
+    let arguments = block::lift_arguments(ty, block).ok()?;
+    let texts: Vec<String> = arguments.iter().map(|value| value.to_wave().ok()).collect::<Option<_>>()?;
+    Some(format!("{}({})", ty.path(), texts.join(", ")))
+}
+
 fn is_called(ty: &FunctionType, name: &str) -> bool {
     match name.rsplit_once('#') {
         None => *ty.name == *name,

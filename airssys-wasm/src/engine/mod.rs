@@ -45,7 +45,7 @@ pub use contract::Lane;
 pub(crate) use contract::UPGRADE;
 pub use error::{EngineError, TemplateError};
 pub use functions::NoCall;
-pub(crate) use functions::{Function, result_text};
+pub(crate) use functions::{Function, call_text, result_text};
 pub(crate) use imports::is_contract;
 pub(crate) use inspection::Inspection;
 pub(crate) use instance::{Answered, Instance, Ran};

@@ -55,8 +55,8 @@ impl From<Bytes> for Said<'_> {
 enum Wanted<'a> {
     /// That it has the message.
     Receipt,
-    /// An answer: of the function, where it is no message of bytes.
-    Answer(Caller<'a>, Until, Option<&'a Arc<FunctionType>>),
+    /// An answer.
+    Answer(Caller<'a>, Until),
 }
 
 /// What does not change while a message is sent again.
@@ -66,6 +66,8 @@ struct Dispatch<'a> {
     wanted: Wanted<'a>,
     to: &'a str,
     key: Option<&'a str>,
+    /// The function that is called, where it is no message of bytes.
+    function: Option<&'a Arc<FunctionType>>,
 }
 
 /// Who asked, and waits for the answer; a turn is in the graph of who waits for whom until then.
@@ -97,9 +99,10 @@ impl Mesh {
         origin: Origin<'a>,
         to: &'a str,
         key: Option<&'a str>,
-        body: Bytes,
+        said: Said<'a>,
     ) -> impl Future<Output = Result<(), SendError>> {
-        self.pass(Dispatch { origin, wanted: Wanted::Receipt, to, key }, body, Outcome::sent)
+        let dispatch = Dispatch { origin, wanted: Wanted::Receipt, to, key, function: said.function };
+        self.pass(dispatch, said.body, Outcome::sent)
     }
 
     /// Calls and waits for the answer.
@@ -112,8 +115,8 @@ impl Mesh {
         said: Said<'a>,
         until: Until,
     ) -> impl Future<Output = Answer> {
-        let wanted = Wanted::Answer(caller, until, said.function);
-        self.pass(Dispatch { origin, wanted, to, key }, said.body, |outcome| outcome.answer)
+        let wanted = Wanted::Answer(caller, until);
+        self.pass(Dispatch { origin, wanted, to, key, function: said.function }, said.body, |outcome| outcome.answer)
     }
 
     /// Takes a message through the stack, as often as a layer wants it, to what is made `of` its outcome.
@@ -158,8 +161,8 @@ impl Mesh {
         mut body: Bytes,
         retries: u32,
     ) -> Result<Settled, Unsettled<'a>> {
-        let mut context = context(&dispatch.origin, dispatch.wanted.operation(), dispatch.to, resolved);
-        if let Wanted::Answer(_, until, _) = dispatch.wanted {
+        let mut context = context(&dispatch.origin, dispatch.operation(), dispatch.to, resolved);
+        if let Wanted::Answer(_, until) = dispatch.wanted {
             context.deadline = Some(until.deadline);
             if retries == 0 {
                 context.came(until.now);
@@ -226,7 +229,7 @@ impl Mesh {
         resolved: &Result<Resolved, SendError>,
         body: Bytes,
     ) -> Result<Answer, WaitsFor<'a>> {
-        let Dispatch { origin, wanted, to, key } = dispatch;
+        let Dispatch { origin, wanted, to, key, function } = dispatch;
         let target = match fitting(&self.events, resolved, to, &body) {
             Ok(target) => target,
             Err(error) => return Ok(Err(error.into())),
@@ -248,9 +251,7 @@ impl Mesh {
             }
         };
         let mut envelope = self.envelope(origin, target, lane_key, delivery, wanted.deadline(), body);
-        if let Wanted::Answer(_, _, function) = wanted {
-            envelope.function = function.cloned();
-        }
+        envelope.function = function.cloned();
         match target.inbox.put(envelope, run, |envelope, reason| self.bury(envelope, reason)) {
             Ok(()) => self.posted(dispatch, asked),
             Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) => {
@@ -330,15 +331,17 @@ impl Mesh {
     }
 }
 
-impl Wanted<'_> {
-    fn operation(self) -> Operation {
-        match self {
-            Self::Receipt => Operation::Send,
-            Self::Answer(_, _, Some(_)) => Operation::Invoke,
-            Self::Answer(..) => Operation::Call,
+impl Dispatch<'_> {
+    fn operation(&self) -> Operation {
+        match (self.function, self.wanted) {
+            (Some(_), _) => Operation::Invoke,
+            (None, Wanted::Receipt) => Operation::Send,
+            (None, Wanted::Answer(..)) => Operation::Call,
         }
     }
+}
 
+impl Wanted<'_> {
     /// Who waits, in the graph of who waits for whom: the turn, or the layer in whose future the host is asked.
     fn node(self, mesh: &Mesh) -> Option<Node> {
         match self {
@@ -351,7 +354,7 @@ impl Wanted<'_> {
     fn deadline(self) -> Option<Instant> {
         match self {
             Self::Receipt => None,
-            Self::Answer(_, until, _) => Some(until.deadline),
+            Self::Answer(_, until) => Some(until.deadline),
         }
     }
 }

@@ -7,7 +7,7 @@ use airssys_rt_shim::dead_letter::DeadLetters;
 use airssys_rt_shim::mailbox::NotSent;
 
 use super::place::Place;
-use super::{Mesh, Origin, stopped};
+use super::{Mesh, Origin, Said, stopped};
 use crate::error::{CallError, ReplayError};
 use crate::events::{Happening, text};
 use crate::hint::Coded;
@@ -65,7 +65,7 @@ impl Mesh {
 
     /// Keeps a dead letter, and tells of it.
     fn die(&self, envelope: Envelope, delivery: &'static str, reason: DeadReason) {
-        let Envelope { id, trace, sender, target, key, attempt, body, .. } = envelope;
+        let Envelope { id, trace, sender, target, key, attempt, function, body, .. } = envelope;
         let what = Happening::DeadLetter {
             id,
             to: text(&target),
@@ -76,7 +76,22 @@ impl Mesh {
         };
         let service = target.clone();
         let at = SystemTime::now();
-        self.dead.push(DeadLetter { id, trace, sender, target, key, delivery, attempt, reason, at, body });
+        // What it says as text is for whoever looks at it.
+        let call = None;
+        self.dead.push(DeadLetter {
+            id,
+            trace,
+            sender,
+            target,
+            key,
+            delivery,
+            attempt,
+            reason,
+            at,
+            body,
+            call,
+            function,
+        });
         self.events.publish(Some(service.service()), what);
     }
 
@@ -97,8 +112,9 @@ impl Mesh {
         if letter.reason == DeadReason::LateAnswer {
             return Err(ReplayError::Handled { id });
         }
-        let (to, key, body) = (letter.target.as_str(), letter.key.as_deref(), letter.body.clone());
-        self.send(Origin::HOST, to, key, body).await?;
+        let (to, key) = (letter.target.as_str(), letter.key.as_deref());
+        let said = Said { function: letter.function.as_ref(), body: letter.body.clone() };
+        self.send(Origin::HOST, to, key, said).await?;
         taken.letter = None;
         Ok(())
     }

@@ -28,7 +28,7 @@ async fn what_is_refused_at_its_commit_is_told_as_what_it_is() {
         let resolved = mesh.resolve("one", None);
         let reserved = mesh.reserve(Origin::HOST, None, resolved, "one", None, Bytes::new()).await;
         let outgoing = reserved.unwrap().unwrap();
-        mesh.send(Origin::HOST, "one", None, Bytes::new()).await.unwrap();
+        mesh.send(Origin::HOST, "one", None, Bytes::new().into()).await.unwrap();
         match then {
             Some(overflow) => service.reshape(MailboxShape { capacity: 1, overflow, ..MailboxShape::default() }),
             None => mesh.retire(&service),

@@ -110,7 +110,7 @@ impl Runtime {
     ///
     /// [`SendError`]; nothing was sent then.
     pub async fn send(&self, to: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, None, body.into()).await
+        self.hosted.actual.mesh.send(Origin::HOST, to, None, body.into().into()).await
     }
 
     /// [`Runtime::send`] with a partition key.
@@ -131,7 +131,7 @@ impl Runtime {
     ///
     /// [`SendError`].
     pub async fn send_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, Some(key), body.into()).await
+        self.hosted.actual.mesh.send(Origin::HOST, to, Some(key), body.into().into()).await
     }
 
     /// Sends a message and waits for the answer.
@@ -369,7 +369,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
-        self.hosted.actual.mesh.dead_letters()
+        self.hosted.dead_letters()
     }
 
     /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
@@ -388,7 +388,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
-        self.hosted.actual.mesh.take_dead_letter(id)
+        self.hosted.take_dead_letter(id)
     }
 
     /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It

@@ -97,6 +97,7 @@ fn from(letter: &LetterHead) -> String {
 fn show(letter: &Letter) -> String {
     let head = &letter.head;
     let body = match &letter.body {
+        _ if letter.call.is_some() => printable(letter.call.as_deref().unwrap_or_default()),
         Body::Text(text) => printable(text),
         Body::Hex(hex) => format!("hex {hex}"),
     };

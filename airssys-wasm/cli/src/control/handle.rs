@@ -387,7 +387,7 @@ fn at(time: SystemTime) -> String {
 }
 
 fn letter(letter: &DeadLetter) -> Letter {
-    Letter { head: head(letter), trace: letter.trace, body: Body::of(&letter.body) }
+    Letter { head: head(letter), trace: letter.trace, body: Body::of(&letter.body), call: letter.call.clone() }
 }
 
 impl From<ApplyError> for Refusal {

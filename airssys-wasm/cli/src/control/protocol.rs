@@ -457,6 +457,9 @@ pub(crate) struct Letter {
     /// The message from outside that it came of.
     pub(crate) trace: u64,
     pub(crate) body: Body,
+    /// The function that was called, with its arguments, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) call: Option<String>,
 }
 
 /// How the tree stopped.
