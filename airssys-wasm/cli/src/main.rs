@@ -23,6 +23,7 @@ mod remove;
 mod retain;
 mod run;
 mod state;
+mod wit;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -69,6 +70,7 @@ enum Command {
     Logs(logs::Args),
     Start(ask::start::Args),
     Stop(ask::stop::Args),
+    Wit(wit::Args),
     Completions(completions::Args),
 }
 
@@ -116,6 +118,7 @@ fn command() -> ExitCode {
         Command::Logs(args) => logs::run(&args).map_err(Into::into),
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
+        Command::Wit(args) => wit::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! Calls of functions by their own types, from outside of the mesh.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,11 @@ impl Hosted {
     /// Takes a dead letter out of the store.
     pub(crate) fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
         self.actual.mesh.take_dead_letter(id).map(told)
+    }
+
+    /// The component file of the release that serves a service now.
+    pub(crate) fn component(&self, service: &str) -> Option<PathBuf> {
+        self.actual.releases.live(service).map(|live| live.node.release.binary().to_owned())
     }
 
     fn template(&self, to: &str) -> Option<Arc<Template>> {

@@ -10,6 +10,7 @@ pub use forget::{ForgetError, Forgotten};
 pub use status::ServiceStatus;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -286,6 +287,22 @@ impl Runtime {
     #[must_use]
     pub fn takes_bytes(&self, service: &str) -> bool {
         self.hosted.takes_bytes(service)
+    }
+
+    /// The component file of the release that serves a service now; none where there is no such service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert!(runtime.component("echo").is_some_and(|path| path.is_file()));
+    /// assert_eq!(runtime.component("nobody"), None);
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn component(&self, service: &str) -> Option<PathBuf> {
+        self.hosted.component(service)
     }
 
     /// Publishes to all services that subscribe to the topic; where none does, nothing happens.

@@ -97,7 +97,9 @@ impl Explain for ControlError {
 /// What to do about the codes that are known here, where the host says nothing about it.
 fn refused(refusal: &Refusal) -> Option<&'static str> {
     Some(match refusal.code.as_str() {
-        "no-call" => "write it as NAME(VALUE, ...), with quotes around it for the shell, such as 'add(2, 3)'",
+        "no-call" => {
+            "write it as NAME(VALUE, ...), with quotes around it for the shell, such as 'add(2, 3)'; `airssys wit --service SERVICE` shows its functions"
+        }
         "no-such-service" => "`airssys ps` lists the services",
         "undone" => "the host's log tells more; mend what did not come about, and apply it again",
         "refused" => "nothing has changed; `airssys check FILE` looks at the same things without a host",

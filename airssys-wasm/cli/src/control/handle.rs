@@ -50,6 +50,7 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::Tree {} => later(tree(host)),
         Request::Send { to, key, body } => later(send(host, to, key, body)),
         Request::Call { to, key, body, timeout_ms } => later(call(host, to, key, body, timeout_ms)),
+        Request::Component { service } => at_once(component(host, &service)),
         Request::Emit { topic, body } => at_once(emit(host, &topic, &body)),
         Request::DeadLetters { limit } => at_once(tell(letters(host, limit))),
         Request::DeadLetter { id } => at_once(dead_letter(host, id)),
@@ -117,6 +118,11 @@ async fn call(host: &Host, to: String, key: Option<String>, body: Body, timeout_
         Some(key) => host.runtime.call_with_key(&to, &key, body, patience).await,
     }?;
     tell(answer.as_deref().map(Body::of))
+}
+
+fn component(host: &Host, service: &str) -> Answered {
+    let path = host.runtime.component(service).ok_or_else(|| Refusal::no_service(service))?;
+    tell(path)
 }
 
 fn emit(host: &Host, topic: &str, body: &Body) -> Answered {

@@ -56,6 +56,8 @@ pub(crate) enum Request {
     Send { to: String, key: Option<String>, body: Body },
     /// Answers the service's answer: a [`Body`], or `null` where it has none.
     Call { to: String, key: Option<String>, body: Body, timeout_ms: u64 },
+    /// Answers the path of the component that serves it now.
+    Component { service: String },
     /// Answers `null`.
     Emit { topic: String, body: Body },
     /// Answers [`Letters`]: the youngest, at most so many.
