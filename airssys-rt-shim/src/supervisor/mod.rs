@@ -34,6 +34,7 @@ mod record;
 mod report;
 mod spec;
 mod start;
+mod steps;
 mod window;
 
 #[cfg(test)]

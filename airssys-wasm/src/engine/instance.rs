@@ -18,7 +18,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::async_lane::airssys::actor::types as wit;
 use super::block;
-use super::class::{Engines, HOST_STACK, permit};
+use super::class::{Engines, permit};
 use super::crash::classify;
 use super::functions::Functions;
 use super::guest::Guest;
@@ -26,6 +26,7 @@ use super::host::messaging::fault_from_wit;
 use super::host::resources;
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
+use super::pool::HOST_STACK;
 use super::template::Template;
 use super::wasi::Wasi;
 use crate::error::{Crash, Fault, Stage};

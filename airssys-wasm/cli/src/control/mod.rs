@@ -8,6 +8,7 @@
 mod claim;
 mod client;
 mod connections;
+mod dump;
 mod error;
 mod feed;
 mod handle;

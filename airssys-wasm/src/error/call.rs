@@ -1,0 +1,173 @@
+//! Why a call has no answer, a child is not started or stopped, or a dead letter stays where it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::crash::Crash;
+use super::fault::Fault;
+use super::send::SendError;
+use crate::address::{Address, AddressError};
+use crate::hint::Coded;
+
+/// Why nothing was done about a child.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{CallError, SupervisionError};
+///
+/// /// Whether a child of that name runs already.
+/// fn is_taken(error: &CallError) -> bool {
+///     matches!(error, CallError::Supervision(SupervisionError::Taken { .. }))
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SupervisionError {
+    /// It may not be done, there is no such child, or no room.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// The name is taken.
+    #[error("there is a child {child} already")]
+    Taken {
+        /// Its address.
+        child: Address,
+    },
+    /// The guest could not be told.
+    #[error("this component exports no `monitoring`, and cannot be told")]
+    Deaf,
+}
+
+impl Coded for SupervisionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotSent(error) => error.code(),
+            Self::Taken { .. } => "taken",
+            Self::Deaf => "deaf",
+        }
+    }
+}
+
+impl From<AddressError> for SupervisionError {
+    fn from(error: AddressError) -> Self {
+        Self::NotSent(error.into())
+    }
+}
+
+/// Why a dead letter was not sent again. It stays where it was.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::error::ReplayError;
+///
+/// let error = runtime.replay(7).await.unwrap_err();
+/// assert!(matches!(error, ReplayError::NoSuchLetter { .. }), "{error}");
+/// # Ok(()) });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It is not kept, or not any more.
+    #[error("no dead letter {id} is kept")]
+    NoSuchLetter {
+        /// The id.
+        id: u64,
+    },
+    /// Only its answer is dead; to send that would make no sense.
+    #[error("message {id} was handled; its answer came too late, and that is what is kept")]
+    Handled {
+        /// The id.
+        id: u64,
+    },
+    /// It did not leave.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
+impl Coded for ReplayError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchLetter { .. } => "no-such-letter",
+            Self::Handled { .. } => "handled",
+            Self::NotSent(error) => error.code(),
+        }
+    }
+}
+
+/// Why a call has no answer.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::error::{CallError, Fault};
+///
+/// let told = match runtime.call("echo", "hello", Duration::from_secs(5)).await {
+///     Ok(answer) => answer.unwrap_or_default(),
+///     Err(CallError::Fault(Fault::Refused(why))) => why.into(),
+///     Err(error) => return Err(error.into()),
+/// };
+/// assert_eq!(told, "hello");
+/// # Ok(()) });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CallError {
+    /// It never left.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// No answer came in time. Whether it was, is or will be handled is not known.
+    #[error("no answer within the deadline")]
+    Timeout,
+    /// The one called, or somebody it waits for, waits for the caller. It never left.
+    #[error("deadlock: the one called waits for the caller")]
+    Deadlock,
+    /// The one called answered with a fault.
+    #[error(transparent)]
+    Fault(Fault),
+    /// The one called crashed over it.
+    #[error("the one called crashed: {0}")]
+    Crashed(Crash),
+    /// It was dropped before it was handled.
+    #[error("dropped: {0}")]
+    Dropped(String),
+    /// Nothing was done about a child. Only layers of the dispatch stack see it: what the guest is told has a type of
+    /// its own.
+    #[error(transparent)]
+    Supervision(SupervisionError),
+    /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the
+    /// dispatch stack see it: nobody else is there to be told.
+    #[error("discarded: whoever asked for it is gone")]
+    Discarded,
+}
+
+impl From<SupervisionError> for CallError {
+    fn from(error: SupervisionError) -> Self {
+        match error {
+            SupervisionError::NotSent(error) => Self::NotSent(error),
+            other => Self::Supervision(other),
+        }
+    }
+}
+
+impl Coded for CallError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotSent(error) => error.code(),
+            Self::Timeout => "timeout",
+            Self::Deadlock => "deadlock",
+            Self::Fault(_) => "fault",
+            Self::Crashed(_) => "crashed",
+            Self::Dropped(_) => "dropped",
+            Self::Supervision(error) => error.code(),
+            Self::Discarded => "discarded",
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a guest says when it does not do what it was asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hint::Coded;
+
+/// Why a guest's handler returned an error. An ordinary answer.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::Fault;
+/// use airssys_wasm::hint::Coded;
+///
+/// let fault = Fault::Refused("sold out".to_owned());
+/// assert_eq!((fault.code(), fault.to_string().as_str()), ("refused", "refused: sold out"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The message makes no sense to it.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// It was understood, and the answer is no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Something that it needs was not there.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// It failed in a way that it did not foresee.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Coded for Fault {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
