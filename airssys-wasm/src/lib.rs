@@ -1,4 +1,38 @@
 //! Hosts WebAssembly components as supervised actors.
+//!
+//! A [`topology::Topology`] says which services there are and what each may do. [`Runtime::builder`] starts it, and the
+//! [`Runtime`] sends, calls, deploys and stops.
+//!
+//! | for | see |
+//! |---|---|
+//! | what runs, and who may do what | [`topology`], [`limits`], [`capability`] |
+//! | messages, and why one has no answer | [`message`], [`error`], [`address`] |
+//! | another release, another topology | [`deploy`], [`apply`] |
+//! | releases, signatures, the store | [`registry`], [`engine`] |
+//! | what happens, and layers round it | [`events`], [`middleware`] |
+//! | state on disk, while no host runs | [`state::durable`] |
+//! | showing all of that to people | [`hint`], [`shown`], [`config_file`] |
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use airssys_wasm::Runtime;
+//! use airssys_wasm::topology::Topology;
+//!
+//! # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = doc::folder()?;
+//! # let folder = folder.path();
+//! let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+//! let runtime = Runtime::builder().start(&Topology::parse(text, folder)?).await?;
+//! let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
+//! assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
+//! runtime.shutdown().await;
+//! # Ok(()) }
+//! ```
 
 mod actor;
 pub mod address;

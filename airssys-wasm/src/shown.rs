@@ -50,7 +50,7 @@ impl fmt::Display for Shown<'_> {
 /// ```
 #[derive(Debug)]
 pub struct Showing<W>(
-    /// Where it goes.
+    /// What it writes to.
     pub W,
 );
 

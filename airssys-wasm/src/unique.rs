@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// For `#[serde(deserialize_with)]`.
+/// Reads a map, and refuses one in which a key stands twice: for `#[serde(deserialize_with)]`.
 ///
 /// # Example
 ///

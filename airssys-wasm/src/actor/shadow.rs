@@ -55,7 +55,7 @@ impl std::fmt::Display for Divergence {
     }
 }
 
-/// What was found so far.
+/// What comparing a release in the shadow with the live one has found so far.
 ///
 /// # Example
 ///
@@ -77,7 +77,7 @@ pub struct Rehearsed {
     pub skipped: u64,
     /// The actors whose shadow was given up, because it was too far behind.
     pub behind: u64,
-    /// Those that differ.
+    /// The turns over which the two differ.
     pub differing: u64,
     /// The first of them, at most 16.
     pub differences: Vec<Divergence>,

@@ -36,15 +36,15 @@ pub enum Fate {
     Changed,
 }
 
-/// A key whose value is another one.
+/// A key of the topology whose value changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedKey {
     /// The key as in the reference of the topology, such as `mailbox.capacity`. `actors` stands for `instances`,
     /// `partitioned` and `keyed`, `children` for the order of a supervisor's children.
     pub key: String,
-    /// What it is.
+    /// Its value now.
     pub from: String,
-    /// What it would be.
+    /// Its value afterwards.
     pub to: String,
     /// How that is brought about.
     pub way: ChangeMode,
@@ -59,11 +59,11 @@ pub struct Difference {
     pub name: String,
     /// What happened to it.
     pub fate: Fate,
-    /// How all of it is brought about: the most that one of its settings takes.
+    /// How all of it is brought about: as the one of its settings needs that takes the most with it.
     pub way: ChangeMode,
     /// The keys that differ, where it changed.
     pub settings: Vec<ChangedKey>,
-    /// What goes with it, for people.
+    /// What happens besides, as sentences: such as what becomes of its state.
     pub notes: Vec<String>,
 }
 

@@ -76,13 +76,13 @@ pub enum RuntimeError {
     /// The durable state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// What was deployed cannot be read.
+    /// The records of deployments in the data folder cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Which topology is in force cannot be read or written.
+    /// The record of the topology in force cannot be read or written.
     #[error(transparent)]
     InForce(#[from] InForceError),
-    /// Which services an operator stopped cannot be read.
+    /// The record of the services that an operator stopped cannot be read.
     #[error(transparent)]
     Stops(#[from] StopsError),
     /// A release that the topology names is not there, and nothing is known that served in its place.
@@ -155,10 +155,10 @@ impl Hinted for RuntimeError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// One at a time.
+    /// Another apply is under way: there is one at a time.
     #[error("an apply is under way")]
     UnderWay,
-    /// It would be refused.
+    /// Its plan has refusals, and nothing was begun.
     #[error("{}", .refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>().join("\n"))]
     Refused {
         /// Why.
@@ -167,10 +167,10 @@ pub enum ApplyError {
     /// A release of it cannot be hosted, is not trusted, or there is no room for it.
     #[error(transparent)]
     Runtime(Box<RuntimeError>),
-    /// It cannot be written down, and would not outlive the process.
+    /// The new topology cannot be written to the data folder, and would not outlive the host.
     #[error(transparent)]
     InForce(#[from] InForceError),
-    /// Something did not come about, and what had was undone.
+    /// A step of it failed, and the steps before that one were undone.
     #[error("{step}: {why}; everything is as it was before{}", Left(.left))]
     Undone {
         /// What did not come about.

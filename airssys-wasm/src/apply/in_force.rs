@@ -16,7 +16,7 @@ use crate::topology::{ServiceNode, Topology};
 #[cfg(test)]
 mod tests;
 
-/// What is in force.
+/// The topology in force in a data folder.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InForce {
@@ -24,7 +24,7 @@ pub struct InForce {
     pub topology: Topology,
     /// Since when, in UTC, by RFC 3339.
     pub since: String,
-    /// Which of the two it is, where an apply was cut off by the end of the host.
+    /// Where the end of a host cut an apply off: whether this is the topology from before it or the new one.
     pub cut_off: Option<CutOff>,
 }
 

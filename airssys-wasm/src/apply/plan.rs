@@ -23,7 +23,7 @@ pub struct ApplyPlan {
     /// Services that a release serves which was deployed, and which stays, since the topology names the same one as
     /// before: what serves, by service.
     pub deployed: Vec<(String, String)>,
-    /// What those that are touched ask for and are not granted.
+    /// What the releases of the services that change ask for and are not granted.
     #[serde(default)]
     pub ungranted: Vec<Ungranted>,
     /// Why it would be refused; empty where it would not.
@@ -31,7 +31,7 @@ pub struct ApplyPlan {
 }
 
 impl ApplyPlan {
-    /// Refuses it where a service asks for more than it is granted.
+    /// Adds a refusal for each service whose release asks for more than it is granted.
     pub fn refuse_ungranted(&mut self) {
         let not_granted = self.ungranted.iter().map(|found| DeployError::NotGranted(Box::new(found.clone())));
         self.refusals.extend(not_granted.map(|error| PlanRefusal::from(&error)).collect::<Vec<_>>());
@@ -90,11 +90,11 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Applied {
-    /// What was to be changed, and is.
+    /// The plan, all of which was carried out.
     pub plan: ApplyPlan,
     /// Messages that services which were stopped had not handled in time, by service. Each is a dead letter.
     pub left_over: Vec<(String, usize)>,
-    /// What was gone on without, by service: members of a pool that do not run, memory that was not handed over.
+    /// What it went on without, as sentences: members of a pool that do not run, memory that was not handed over.
     #[serde(default)]
     pub notes: Vec<String>,
 }

@@ -10,7 +10,7 @@ use crate::registry::log;
 use crate::state::durable::StateError;
 use crate::topology::NotText;
 
-/// The topology in force cannot be read, written, or used.
+/// Why the record of what is in force in a data folder cannot be read, written, or used.
 ///
 /// # Example
 ///
@@ -45,13 +45,13 @@ pub enum InForceError {
     /// It cannot be written as text.
     #[error(transparent)]
     NotText(#[from] NotText),
-    /// Durable state, which says how far an apply came that was cut off.
+    /// The durable state cannot be read, which says how far an apply came that was cut off.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The records of deployments.
+    /// The records of deployments cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Which services are stopped.
+    /// The record of the services that are stopped cannot be read or written.
     #[error(transparent)]
     Stops(#[from] StopsError),
     /// An earlier version has written beside what this one has.

@@ -70,7 +70,7 @@ impl StartOptions {
     }
 }
 
-/// A topology that could be started.
+/// What was found of a topology that could be started.
 ///
 /// # Example
 ///
@@ -91,7 +91,7 @@ pub struct Checked {
     pub most_instances: usize,
     /// The SHA-256 of each service's component, by the service's name.
     pub digests: HashMap<String, String>,
-    /// What is allowed of the granted folders, and worth a second look.
+    /// Granted folders that are allowed and may be a mistake, such as one that lies within another one.
     pub warnings: Vec<String>,
     /// What the releases ask for and are not granted.
     pub ungranted: Vec<Ungranted>,

@@ -38,10 +38,10 @@ pub enum StopError {
     /// The mesh is being brought to another topology, or another service is being stopped or started.
     #[error("an apply, or another stop or start, is under way")]
     UnderWay,
-    /// It cannot be written down, and would not outlive the host. Nothing was stopped or started.
+    /// It cannot be written to the data folder, and would not outlive the host. Nothing was stopped or started.
     #[error(transparent)]
     NotKept(#[from] StopsError),
-    /// It did not start. It counts as stopped by nobody: the next start of the host starts it.
+    /// It was to start and did not. It no longer counts as stopped: the next start of the host starts it.
     #[error("{service} does not start: {source}")]
     NotStarted {
         /// The service.

@@ -9,7 +9,7 @@ use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddr
 pub struct Capability {
     /// The key: `send`, `files` ...
     pub kind: String,
-    /// What is written there.
+    /// What is written under it: an address, a topic, a folder ...
     pub target: String,
 }
 

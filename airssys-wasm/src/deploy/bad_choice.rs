@@ -2,7 +2,7 @@
 
 use crate::hint::{Hint, Hinted};
 
-/// What was chosen makes no sense.
+/// Why a strategy or a gate makes no sense.
 ///
 /// # Example
 ///

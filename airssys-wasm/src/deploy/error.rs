@@ -33,13 +33,13 @@ pub enum DeployError {
         /// What was asked for.
         service: String,
     },
-    /// Nobody runs who could take a release over, and nobody will.
+    /// The service is stopped: none of its actors runs that could switch to the release.
     #[error("{service} is stopped")]
     Stopped {
         /// The service.
         service: String,
     },
-    /// One at a time.
+    /// Another deployment of the service is under way: there is one at a time.
     #[error("a deployment of {service} is under way")]
     UnderWay {
         /// The service.
@@ -69,7 +69,7 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// The state was not brought over to another schema.
+    /// There is no state to restore: the live release did not bring it over to another schema.
     #[error("{service} has no state from before to go back to: the live release did not bring it over")]
     NoSavedState {
         /// The service.
@@ -133,7 +133,7 @@ pub enum DeployError {
     /// A wire from or to the service would not carry what is said over it.
     #[error(transparent)]
     Wire(#[from] BrokenWire),
-    /// It asks for more than is granted, and that was not to be.
+    /// It asks for more than is granted, and the options say that this is refused.
     #[error("{0}")]
     NotGranted(Box<Ungranted>),
     /// Its bytes cannot be kept in the data folder, so that it could not be started again.
@@ -144,7 +144,7 @@ pub enum DeployError {
         /// Why not.
         source: Box<StoreError>,
     },
-    /// A time of the options is none.
+    /// A time of the options is out of its range.
     #[error("{out}")]
     Range {
         /// Which, and what it may be.
@@ -153,7 +153,7 @@ pub enum DeployError {
     /// The strategy or the gate of the options makes no sense.
     #[error(transparent)]
     Choice(#[from] BadChoice),
-    /// A guest may write to where it lies.
+    /// It lies in a folder that a guest may write to.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The release cannot be hosted.

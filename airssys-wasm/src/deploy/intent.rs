@@ -20,7 +20,7 @@ pub(super) struct Intent {
     pub(super) set: Option<SetId>,
 }
 
-/// How far a deployment came that goes by steps.
+/// The step at which a deployment in steps was cut off.
 ///
 /// # Example
 ///
@@ -42,7 +42,7 @@ pub struct Step {
     pub strategy: String,
     /// The step that it was about to make, from 1.
     pub step: usize,
-    /// All of them.
+    /// How many steps it has.
     pub steps: usize,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Met {
     left_out: Mutex<LeftOut>,
 }
 
-/// What a deployment went on without, since what was there before is stopped or sick.
+/// The actors of a service that a deployment could not treat like the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
@@ -66,7 +66,7 @@ impl Affected {
 }
 
 impl LeftOut {
-    /// A sentence for each.
+    /// The same as sentences.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let passed_over = (!self.passed_over.is_empty()).then(|| {

@@ -63,7 +63,7 @@ pub struct Plan {
     pub refusals: Vec<PlanRefusal>,
 }
 
-/// One of the two releases.
+/// One of the two releases that a plan compares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// Its name.
@@ -86,14 +86,14 @@ pub struct Changes {
     pub changed: Vec<ChangedItem>,
 }
 
-/// Something that is not what it was.
+/// An import or an export that both releases have, and not alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedItem {
-    /// Which.
+    /// Its name.
     pub item: String,
-    /// The first difference, and the way to it.
+    /// The first difference, and where in its type that is.
     pub difference: String,
-    /// Whether it is another type; else it has another version, of the same kind.
+    /// Whether its type is another one; otherwise only its version is.
     pub retyped: bool,
 }
 

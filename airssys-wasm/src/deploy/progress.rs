@@ -127,9 +127,9 @@ impl Progress {
 /// A step whose time is over, and which has seen too few turns to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TooFewTurns {
-    /// For how many turns of each release it waits.
+    /// How many turns of each release it has to see.
     pub samples: u64,
-    /// What becomes of it where they do not come.
+    /// What happens to it where they do not come before its patience ends.
     pub no_traffic: NoTraffic,
     /// Whether its patience is over as well: it goes on when there is traffic, or when somebody cancels it.
     pub held: bool,

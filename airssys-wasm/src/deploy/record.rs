@@ -29,11 +29,11 @@ pub struct Ended {
     pub at: String,
     /// What served before.
     pub from: Source,
-    /// What was to.
+    /// What was to serve.
     pub to: Source,
     /// Whether it is live since.
     pub live: bool,
-    /// Why not.
+    /// Why it is not live, where it is not.
     pub reason: Option<String>,
     /// What it went on without: members that do not run, memory that was not handed over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,7 +6,7 @@ use super::intent::Step;
 use super::source::Source;
 use crate::hint::{Act, Hint, Hinted};
 
-/// What a start found in the data folder.
+/// Something that a start found in the data folder and that is not as the topology says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {

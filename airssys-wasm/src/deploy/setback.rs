@@ -77,7 +77,7 @@ pub enum Setback {
         #[serde(rename = "patience_ms", with = "milliseconds")]
         patience: Duration,
     },
-    /// It cannot be written down, and would not outlive the process.
+    /// Its end cannot be written to the data folder, and would not outlive the host.
     #[error("it cannot be written down: {0}")]
     NotRecorded(String),
     /// Another one of the same set is not live.
@@ -88,7 +88,7 @@ pub enum Setback {
         /// Why.
         why: String,
     },
-    /// Somebody wanted so.
+    /// Somebody cancelled it.
     #[error("it was cancelled")]
     Cancelled,
 }

@@ -7,7 +7,7 @@ use crate::engine::{Lane, slot};
 use crate::limits::Limits;
 use crate::schema::{Schema, size_text};
 
-/// A setting that would become another.
+/// A limit, the lane or the engine class, where the two releases differ in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedSetting {
     /// Which: a key of `limits`, `lane`, or `engine class`, the size of the slots that its instances live in.

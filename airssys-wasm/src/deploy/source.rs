@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::{Description, Digest, Keep, Release, Store};
 
-/// A release, as it can be found again.
+/// Where a release was found, and the digest by which it is known again.
 ///
 /// # Example
 ///

@@ -81,7 +81,7 @@ pub struct Status {
     /// Those that began without the memory of the release before.
     #[serde(default)]
     pub without_memory: Option<WithoutMemory>,
-    /// The two above in words.
+    /// What it went on without, as sentences.
     #[serde(default)]
     pub notes: Vec<String>,
     /// The longest that an actor took no message over the switch, in microseconds.

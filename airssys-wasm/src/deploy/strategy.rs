@@ -28,7 +28,7 @@ pub enum Strategy {
     Shadow(Shadow),
 }
 
-/// A deployment after a rehearsal.
+/// A deployment in place, after the release was shown what the live one does.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

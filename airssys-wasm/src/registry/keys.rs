@@ -153,7 +153,7 @@ impl Hinted for KeyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Untrusted {
-    /// It was found by a path: nothing holds it to anything.
+    /// It was found by a path, and so has no signature that could be looked at.
     #[error("{release} is no published release, and only those that a trusted key signed may be used")]
     NotPublished {
         /// The component's file.

@@ -94,7 +94,7 @@ pub struct Release {
     pub component: PathBuf,
     /// What its `Component.toml` says; the defaults where it has none.
     pub manifest: Manifest,
-    /// What it is held to, where it was published; none where it was found by a path.
+    /// The digests and signatures that it was published with; none where it was found by a path.
     pub seal: Option<Seal>,
     /// The text of its `Component.toml`, where it was found by a path and has one.
     pub(crate) description: Option<Arc<str>>,
@@ -107,11 +107,11 @@ pub struct Release {
 /// The digests of a published release, and who vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
-    /// Of the binary.
+    /// The SHA-256 of the binary.
     pub binary: Digest,
-    /// Of the manifest.
+    /// The SHA-256 of the manifest.
     pub manifest: Digest,
-    /// Over both.
+    /// The signatures of both digests.
     pub signatures: Vec<Signature>,
 }
 

@@ -49,7 +49,7 @@ struct Marked {
 }
 
 impl Record {
-    /// The release's id: it is of the binary and the manifest.
+    /// The release's id: a digest of the digests of its binary and its manifest.
     #[must_use]
     pub fn id(&self) -> Digest {
         self.seal().id()

@@ -53,7 +53,7 @@ pub struct Store {
     folder: PathBuf,
 }
 
-/// What came of publishing.
+/// What publishing a release has changed.
 ///
 /// # Example
 ///

@@ -132,8 +132,8 @@ impl Runtime {
         self.hosted.plan(service, release, options).await
     }
 
-    /// What a release would ask for in the place of the live one, and is not granted; without one, that which a
-    /// rollback would bring back.
+    /// What a release would ask for in the place of the live one and is not granted; none where all of it is. Without a
+    /// release: the same of the one that a rollback would bring back.
     ///
     /// # Example
     ///

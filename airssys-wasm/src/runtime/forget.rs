@@ -49,7 +49,7 @@ pub struct Forgotten {
     pub values: usize,
     /// How many commits had changed it.
     pub commits: u64,
-    /// How many messages wait for it, and are handled on what is empty now.
+    /// How many messages wait for the actor. They are handled with its state empty.
     pub waiting: usize,
 }
 
@@ -105,7 +105,7 @@ pub enum ForgetError {
     /// The mesh is being brought to another topology.
     #[error("an apply is under way")]
     UnderWay,
-    /// Its actor did not come to it, though its turn was cut off.
+    /// Its actor did not drop it in time, although its turn was cut off.
     #[error(
         "{address} did not come to the end of its turn within {}, also when that was cut off, and nothing was forgotten",
         humantime::format_duration(*.patience)

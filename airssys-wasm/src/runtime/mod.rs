@@ -67,7 +67,7 @@ impl Runtime {
         Self { hosted: Arc::new(hosted) }
     }
 
-    /// Makes one.
+    /// The settings of a new mesh, which [`RuntimeBuilder::start`] starts.
     ///
     /// # Example
     ///

@@ -42,7 +42,7 @@ pub struct ServiceStatus {
     pub accepted: u64,
     /// Messages to it that were denied.
     pub denied: u64,
-    /// Messages to it that did not leave for another reason.
+    /// Messages to it that were not accepted for another reason, such as a full mailbox.
     pub rejected: u64,
     /// Turns that committed.
     pub handled: u64,
@@ -52,7 +52,7 @@ pub struct ServiceStatus {
     pub crashed: u64,
     /// Instances that were started.
     pub started: u64,
-    /// How well the release is compiled that is live.
+    /// How well the live release is compiled.
     pub tier: Tier,
     /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot
     /// read the state ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.

@@ -30,11 +30,11 @@ pub struct DeclaredService {
     pub name: String,
     /// How the topology names its release: a path, or `NAME@VERSION`.
     pub named: PathBuf,
-    /// The release that this is.
+    /// That release, as it was found.
     pub release: Release,
     /// How many actors serve it.
     pub actors: Actors,
-    /// What it may take.
+    /// Its limits: those of its release, and what the topology says instead.
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: BTreeMap<String, String>,

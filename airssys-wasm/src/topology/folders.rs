@@ -77,7 +77,7 @@ pub enum FolderError {
         /// The grant to write through which it goes.
         writable: String,
     },
-    /// It holds, or is held by, what the host stands on.
+    /// It has files of the host itself in it, or lies in a folder of them.
     #[error(
         "the granted folder {granted} and {what}, {}, lie one in the other", .path.display()
     )]

@@ -25,7 +25,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Damage {
-    /// Something that no state can be named for.
+    /// A part of the file that belongs to no state alone.
     File {
         /// What.
         detail: String,

@@ -14,7 +14,7 @@ pub struct KeptState {
     pub values: BTreeMap<Box<str>, Bytes>,
     /// How many commits have changed it.
     pub commits: u64,
-    /// The version of what the values mean, as the guest sees it.
+    /// The version of the shape of the values: [`crate::registry::Manifest::state_schema`] of who wrote them.
     pub schema: u32,
 }
 
