@@ -373,6 +373,9 @@ impl<B: Behavior> Life<B> {
             orders.context.ready();
             let (mut turns, mut since) = (0_u32, None);
             let mut near = Near::default();
+            // Whether it handled many messages since it slept: who sends those may be about as quick, and would have to
+            // wake it all the time.
+            let mut is_busy = false;
             // Whether there was nothing more to take when a sender had its turn.
             let mut is_done = false;
             loop {
@@ -429,7 +432,7 @@ impl<B: Behavior> Life<B> {
                         }
                         turns += 1;
                         if turns == TURNS_A_LOOK {
-                            turns = 0;
+                            (turns, is_busy) = (0, true);
                             let now = Instant::now();
                             if now.duration_since(*since.get_or_insert(now)) >= TIME_BEFORE_YIELD {
                                 since = None;
@@ -439,6 +442,7 @@ impl<B: Behavior> Life<B> {
                             }
                         }
                     }
+                    None if is_busy && near.soon() => {}
                     None => {
                         if let Flow::Exit(reason) = behavior.idle().await {
                             return reason;
@@ -447,7 +451,7 @@ impl<B: Behavior> Life<B> {
                         // A queue that is empty for long is put away.
                         near = Near::default();
                         mailbox.wait(consumer, || orders.any()).await;
-                        (turns, since) = (0, None);
+                        (turns, since, is_busy) = (0, None, false);
                     }
                 }
             }
