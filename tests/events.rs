@@ -3,7 +3,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
+use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, quick};
 use airssys_tests::{Mesh, PATIENCE, overseer_and_workers};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::Progress;
@@ -104,6 +104,28 @@ async fn a_key_that_crashes_too_often_is_set_aside() {
     let expected = json!({ "kind": "set-aside", "service": "a", "actor": "a/k\\u{202e}", "for_ms": 3_600_000 });
     assert_eq!(aside, expected, "what a caller chose is shown, and nothing obeys it");
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_takes_over_is_told_of_before_what_comes_of_it() {
+    let deploying = Deploying::start(TOPOLOGY).await;
+    let one = json!(deploying.runtime.live_digest("counter").unwrap());
+    // Somebody always waits for an answer: the new release crashes before whoever ordered it has looked.
+    let load = Load::start(&deploying);
+    load.more(10).await;
+    for round in 0..10 {
+        let mut events = deploying.runtime.events().of_kinds(&[Kind::Swapped]).from_now_on();
+        let mut options = quick();
+        options.probation = PATIENCE;
+        let bad = deploying.release(&format!("bad {round}"), "crashes-on-1");
+        let deployment = deploying.runtime.deploy("counter", bad, options).await.unwrap();
+        assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }));
+        let (there, back) = (told(&mut events).await, told(&mut events).await);
+        assert!(there["sha256"] != one && back["sha256"] == one, "{there}\n{back}");
+        assert_eq!(events.try_next(), None);
+    }
+    load.end(&deploying).await;
+    deploying.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

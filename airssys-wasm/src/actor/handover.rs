@@ -15,7 +15,7 @@ use super::before::Before;
 use super::decide::Event;
 use super::serving::{Probation, Serving};
 use super::start::{Prepared, commit, start};
-use super::swap::{HeldInstance, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped, tell};
+use super::swap::{HeldInstance, MemoryHandover, NotSwapped, Swap, SwapKind, Swapped};
 use crate::engine::{Engines, Ran};
 use crate::error::{Crash, Fault, Stage};
 use crate::middleware::Metrics;
@@ -56,7 +56,6 @@ impl ComponentActor {
             return;
         }
         let begun = Instant::now();
-        self.ordered = Some(false);
         let waiting = self.identity.mailbox.len();
         let was_cut_off = cut_off.is_some();
         let lost = cut_off.filter(|_| {
@@ -72,14 +71,11 @@ impl ComponentActor {
             SwapKind::Back { saved, instead, held } => self.back(next, saved, instead, held, until).await,
             SwapKind::Afresh { state, known } => self.forget(&state, known).await,
         };
-        let serves = self.ordered.take().unwrap_or_default();
         let swapped = swapped.map(|(old, without_memory)| {
             let without_memory = without_memory.or(lost);
-            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off, serves }
+            Swapped { old, pause: begun.elapsed(), waiting, without_memory, cut_off: was_cut_off }
         });
-        if answer.send(swapped).is_err() && serves {
-            tell(&self.live.serving());
-        }
+        let _nobody_waits_any_more = answer.send(swapped);
     }
 
     /// To a release that is on probation then, or to the same one again.

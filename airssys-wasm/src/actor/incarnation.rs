@@ -14,11 +14,11 @@ use super::before::Before;
 use super::decide::Event;
 use super::serving::Serving;
 use super::start::{commit, reads, start};
-use super::swap::tell;
 use super::watch::{StandIn, Watch};
 use super::{ComponentActor, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault, Stage};
+use crate::events::{Happening, text};
 use crate::middleware::Metrics;
 use crate::state::{NO_MESSAGE, Saved};
 use crate::turn::Identity;
@@ -208,11 +208,10 @@ impl ComponentActor {
         watch: Option<Arc<Watch>>,
     ) -> Option<Instance> {
         if !Arc::ptr_eq(&self.identity, &serving.identity) {
-            match &mut self.ordered {
-                // What is published here would take as long as the rest of the pause.
-                Some(serves) => *serves = true,
-                None => tell(serving),
-            }
+            let Serving { template, identity } = &**serving;
+            let (actor, sha256) = (text(identity.address()), template.digest().to_owned());
+            // Here, where it happens: whoever ordered it may be gone before he looks at the answer.
+            identity.mesh.events.publish(Some(identity.address().service()), Happening::Swapped { actor, sha256 });
         }
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);

@@ -79,9 +79,6 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
-    /// While a swap goes on that somebody has ordered: whether another release serves since. Whoever ordered it tells
-    /// of that.
-    ordered: Option<bool>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
     /// Where turns are counted and shown, while two releases are compared.
@@ -210,7 +207,7 @@ impl ComponentActor {
         live.enters();
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = identity.own.has_state_per_key();
-        Self { engines, live, identity, state_per_key, instance: None, ordered: None, suspended: false, watching: None }
+        Self { engines, live, identity, state_per_key, instance: None, suspended: false, watching: None }
     }
 
     /// A message and for how long somebody waits for its answer; none where it met its fate without a turn.

@@ -14,7 +14,6 @@ use super::serving::{Probation, Serving};
 use super::start::Prepared;
 use crate::engine::Instance;
 use crate::error::Crash;
-use crate::events::{Happening, text};
 use crate::state::State;
 
 /// A release that is to take an actor's place: made, initialised and checked, with its effects held back.
@@ -41,7 +40,7 @@ impl Swap {
     ) -> (Box<Self>, Ordered) {
         let (answer, answered) = oneshot::channel();
         let claim = Arc::<Claim>::default();
-        let ordered = Ordered { claim: Arc::clone(&claim), next: Arc::clone(&next), answered };
+        let ordered = Ordered { claim: Arc::clone(&claim), answered };
         (Box::new(Self { next, prepared, kind, memory, until, claim, answer }), ordered)
     }
 }
@@ -52,38 +51,22 @@ pub(crate) type End = Option<Result<Swapped, NotSwapped>>;
 /// The side of whoever ordered a swap.
 pub(crate) struct Ordered {
     pub(super) claim: Arc<Claim>,
-    next: Arc<Serving>,
     answered: oneshot::Receiver<Result<Swapped, NotSwapped>>,
 }
 
 impl Ordered {
     /// Its end, where that comes by then.
     pub(crate) async fn ends_by(&mut self, until: Instant) -> Option<End> {
-        timeout_at(until, &mut self.answered).await.ok().map(|answered| self.told(answered.ok()))
+        timeout_at(until, &mut self.answered).await.ok().map(Result::ok)
     }
 
     /// Withdraws it. Where somebody is carrying it out at this moment, its end.
-    pub(crate) async fn withdraw(mut self) -> End {
+    pub(crate) async fn withdraw(self) -> End {
         if self.claim.withdraw() {
             return None;
         }
-        let answered = (&mut self.answered).await.ok();
-        self.told(answered)
+        self.answered.await.ok()
     }
-
-    /// Whoever ordered it says that it happened, before anything else: the actor has messages waiting.
-    fn told(&self, end: End) -> End {
-        if let Some(Ok(Swapped { serves: true, .. })) = end {
-            tell(&self.next);
-        }
-        end
-    }
-}
-
-/// Tells that a release serves in a place from now on.
-pub(super) fn tell(Serving { template, identity }: &Serving) {
-    let (actor, sha256) = (text(identity.address()), template.digest().to_owned());
-    identity.mesh.events.publish(Some(identity.address().service()), Happening::Swapped { actor, sha256 });
 }
 
 /// What a swap is for.
@@ -147,15 +130,12 @@ pub(crate) struct Swapped {
     pub(crate) without_memory: Option<Crash>,
     /// Whether a turn of the one before was cut off for it.
     pub(crate) cut_off: bool,
-    /// Whether another release serves since, or the same under other rules. Whoever ordered it tells of that, and the
-    /// actor where nobody waits any more.
-    pub(crate) serves: bool,
 }
 
 impl Swapped {
     /// Nobody took messages there who could have paused.
     pub(crate) fn without_pause() -> Self {
-        Self { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false, serves: false }
+        Self { old: None, pause: Duration::ZERO, waiting: 0, without_memory: None, cut_off: false }
     }
 }
 
