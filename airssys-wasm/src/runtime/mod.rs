@@ -2,7 +2,9 @@
 
 mod builder;
 mod changes;
+mod deployments;
 mod forget;
+mod messages;
 mod status;
 
 pub use builder::RuntimeBuilder;
@@ -10,7 +12,6 @@ pub use forget::{ForgetError, Forgotten};
 pub use status::ServiceStatus;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,10 @@ use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::supervisor::{SupervisorHandle, TreeNode};
 use airssys_rt_shim::system::ShutdownReport;
 use bytes::Bytes;
-use tokio::time::Instant;
 
-use crate::apply::{Hosted, InvokeError};
-use crate::error::{Fault, ReplayError, SendError};
+use crate::apply::Hosted;
+use crate::error::Fault;
 use crate::events::Subscription;
-use crate::message::{Answer, DeadLetter};
-use crate::router::{Caller, Origin, Until};
 use crate::state::durable::KeptState;
 
 /// A running mesh.
@@ -88,244 +86,6 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
-    /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its
-    /// policy says.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use airssys_wasm::hint::Coded;
-    ///
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("").await?;
-    /// runtime.send("echo", "hello").await?;
-    /// let nobody = runtime.send("nobody", "hello").await.unwrap_err();
-    /// assert_eq!(nobody.code(), "no-such-service");
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent then.
-    pub async fn send(&self, to: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, None, body.into().into()).await
-    }
-
-    /// [`Runtime::send`] with a partition key.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
-    /// runtime.send_with_key("echo", "alice", "hello").await?;
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`].
-    pub async fn send_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, Some(key), body.into().into()).await
-    }
-
-    /// Sends a message and waits for the answer.
-    ///
-    /// A service that sleeps is run in the task that calls, until its turn ends, waits, or has taken a tick of 2 ms: no
-    /// thread is woken for it. So calls that one task joins run one after the other that far; who wants them side by
-    /// side calls from tasks of their own.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use std::time::Duration;
-    ///
-    /// let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
-    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`crate::error::CallError`], which says whether it may have been handled.
-    pub async fn call(&self, to: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.ask(Caller::Host(None), to, None, body.into(), patience).await
-    }
-
-    /// [`Runtime::call`] with a partition key.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
-    /// use std::time::Duration;
-    ///
-    /// let answer = runtime.call_with_key("echo", "alice", "hello", Duration::from_secs(5)).await?;
-    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`crate::error::CallError`].
-    pub async fn call_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
-    }
-
-    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message
-    /// is in the mailbox, and what is sent after that comes after it. Where it never gets there, only the answer says
-    /// so; where a layer has it tried again, it is told again.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use std::sync::atomic::{AtomicBool, Ordering};
-    /// use std::time::Duration;
-    ///
-    /// let (posted, patience) = (AtomicBool::new(false), Duration::from_secs(5));
-    /// runtime.call_in_order("echo", "hello", patience, || posted.store(true, Ordering::Relaxed)).await?;
-    /// assert!(posted.load(Ordering::Relaxed), "the next one could be sent then");
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`crate::error::CallError`].
-    pub async fn call_in_order(
-        &self,
-        to: &str,
-        body: impl Into<Bytes>,
-        patience: Duration,
-        posted: impl Fn() + Sync,
-    ) -> Answer {
-        self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
-    }
-
-    /// No async function: each has its callee's future in it, and copies it when it makes it.
-    fn ask<'a>(
-        &'a self,
-        caller: Caller<'a>,
-        to: &'a str,
-        key: Option<&'a str>,
-        body: Bytes,
-        patience: Duration,
-    ) -> impl Future<Output = Answer> {
-        let now = Instant::now();
-        let until = Until { now, deadline: now + patience };
-        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body.into(), until)
-    }
-
-    /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
-    /// written in [WAVE](https://docs.rs/wasm-wave), the text of WIT's values, and so is the result; none where the
-    /// function has no result. Where several interfaces of the service have a function of that name, the interface
-    /// stands before it: `acme:shop/pricing#quote(...)`.
-    ///
-    /// A result that is an error is an answer as well. What the turn did is discarded then.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: the text is no call of a function there, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
-    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
-    /// use std::time::Duration;
-    ///
-    /// use airssys_wasm::Runtime;
-    /// use airssys_wasm::topology::Topology;
-    ///
-    /// // A component that exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
-    /// let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
-    /// let runtime = Runtime::builder().start(&Topology::parse(text, folder.path())?).await?;
-    /// let sum = runtime.invoke("sums", None, "add(2, 3)", Duration::from_secs(5)).await?;
-    /// assert_eq!(sum.as_deref(), Some("5"));
-    /// assert!(!runtime.takes_bytes("sums"));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    pub async fn invoke(
-        &self,
-        to: &str,
-        key: Option<&str>,
-        call: &str,
-        patience: Duration,
-    ) -> Result<Option<String>, InvokeError> {
-        self.hosted.invoke(to, key, call, patience).await
-    }
-
-    /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
-    /// alone: see [`Runtime::invoke`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.takes_bytes("echo"));
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn takes_bytes(&self, service: &str) -> bool {
-        self.hosted.takes_bytes(service)
-    }
-
-    /// The component file of the release that serves a service now; none where there is no such service.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.component("echo").is_some_and(|path| path.is_file()));
-    /// assert_eq!(runtime.component("nobody"), None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn component(&self, service: &str) -> Option<PathBuf> {
-        self.hosted.component(service)
-    }
-
-    /// Publishes to all services that subscribe to the topic; where none does, nothing happens.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("").await?;
-    /// runtime.publish("orders/placed", "7")?;
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`], where a layer of the stack says no.
-    pub fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.announce(topic, body.into())
-    }
-
     /// Asks every actor of a service how it is, between two of its turns; the first that is not well answers for all.
     /// None where no such service runs.
     ///
@@ -366,68 +126,6 @@ impl Runtime {
     #[must_use]
     pub fn events(&self) -> Subscription {
         self.hosted.actual.mesh.events.subscribe()
-    }
-
-    /// The dead letters: how many there were, and those that are kept, oldest first.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use airssys_wasm::hint::Coded;
-    ///
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("").await?;
-    /// let (all, kept) = runtime.dead_letters();
-    /// assert_eq!(all, 0, "{:?}", kept.first().map(|letter| (letter.id, letter.reason.code())));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
-        self.hosted.dead_letters()
-    }
-
-    /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// let (_, kept) = runtime.dead_letters();
-    /// for letter in kept {
-    ///     let taken = runtime.take_dead_letter(letter.id);
-    ///     assert_eq!(taken.map(|taken| taken.id), Some(letter.id), "nobody else has taken it");
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
-        self.hosted.take_dead_letter(id)
-    }
-
-    /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It
-    /// goes as a new message that the host sends and nobody waits for, whatever it was before.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// let (_, kept) = runtime.dead_letters();
-    /// for letter in kept {
-    ///     runtime.replay(letter.id).await?;
-    /// }
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ReplayError`]; nothing was sent then, and the letter is kept.
-    pub async fn replay(&self, id: u64) -> Result<(), ReplayError> {
-        self.hosted.actual.mesh.replay(id).await
     }
 
     /// All services as they are now, by name.
