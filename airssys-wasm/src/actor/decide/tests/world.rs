@@ -227,7 +227,12 @@ impl World {
 
     /// The order is given up.
     pub(super) fn keeps_turns(&mut self, order: Order) {
-        if self.are_kept(order.before.0) {
+        let is_kept = self.are_kept(order.before.0);
+        // Of the same release there is nothing to go back to when it has come to serve.
+        let is_other = !order.before.0.has_code_of(&order.next);
+        let is_well = !self.data.borrow().is_damaged;
+        assert!(is_kept || !is_other || !is_well, "{}: turns are discarded over an order that failed", self.seed);
+        if is_kept {
             (self.model.serves, self.previous) = order.before;
         }
     }
