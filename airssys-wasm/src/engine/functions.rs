@@ -8,6 +8,7 @@ use wasmtime::component::{Component, ComponentExportIndex, Val, wasm_wave};
 
 use super::block;
 use super::contract::CONTRACT;
+use super::interface::is_left_behind;
 use crate::typed::{FunctionType, Laid, ValueType};
 
 /// A function that is exported.
@@ -80,7 +81,7 @@ impl Functions {
                 ComponentItem::ComponentFunc(function) => {
                     found.extend(read(component, None, name, function));
                 }
-                ComponentItem::ComponentInstance(instance) => {
+                ComponentItem::ComponentInstance(instance) if !is_left_behind(engine, name, &item.ty) => {
                     for (inner, item) in instance.exports(engine) {
                         if let ComponentItem::ComponentFunc(function) = item.ty {
                             found.extend(read(component, Some(name), inner, function));

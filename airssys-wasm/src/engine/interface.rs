@@ -40,6 +40,19 @@ pub(crate) struct Part {
     pub(crate) structure: Option<Structure>,
 }
 
+/// Whether an export is nothing that its author wrote, but what componentize-py leaves in every component: the function
+/// that it called to initialise the interpreter before it wrote the binary. Nobody is to call it again, and a release
+/// in another language has none. It is known by its shape, since its name is a usual word.
+pub(super) fn is_left_behind(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
+    let ComponentItem::ComponentInstance(interface) = item else { return false };
+    let mut functions = interface.exports(engine).filter_map(|(name, item)| match item.ty {
+        ComponentItem::ComponentFunc(function) => Some((name, function)),
+        _ => None,
+    });
+    let (Some(("init", init)), None) = (functions.next(), functions.next()) else { return false };
+    name == "exports" && init.params().map(|(name, _)| name).eq(["app-name", "symbols", "stub-wasi"])
+}
+
 /// The names that a versioned interface shares with those that are compatible by their version: `a:b/c@0.2` for
 /// `a:b/c@0.2.6`. The same rule as the linker's: a version before 1.0.0 changes with its second number, one before
 /// 0.1.0 and a pre-release is like no other.
@@ -111,12 +124,13 @@ impl Interface {
         let (engine, ty) = (component.engine(), component.component_type());
         let mut reader = Reader { engine, resources: Vec::new() };
         // What an item is called must be known before the functions that use it are read.
-        for (name, item) in ty.imports(engine).chain(ty.exports(engine)) {
+        let exports = || ty.exports(engine).filter(|(name, item)| !is_left_behind(engine, name, &item.ty));
+        for (name, item) in ty.imports(engine).chain(exports()) {
             reader.name_resources(name, &item.ty);
         }
         let mut read = Self::default();
         ty.imports(engine).for_each(|(name, item)| reader.items(name, &item.ty, &mut read.imports));
-        ty.exports(engine).for_each(|(name, item)| reader.items(name, &item.ty, &mut read.exports));
+        exports().for_each(|(name, item)| reader.items(name, &item.ty, &mut read.exports));
         read
     }
 }
@@ -296,6 +310,26 @@ mod tests {
         assert!(before.is_some());
         assert_eq!(before, open(&import("0.2.6", "one")));
         assert_ne!(before, open(&import("0.2.0", "two")));
+    }
+
+    #[test]
+    fn what_a_tool_chain_left_behind_is_no_part_of_it_and_what_only_is_called_so_is() {
+        let exported = |exported: &str, parameters: [&str; 3]| {
+            let parameters = parameters.map(|name| format!(r#"(param "{name}" u32)"#)).concat();
+            let text = format!(
+                r#"(component
+                    (core module $m (func (export "init") (param i32 i32 i32)))
+                    (core instance $c (instantiate $m))
+                    (func $init {parameters} (canon lift (core func $c "init")))
+                    (instance $i (export "init" (func $init)))
+                    (export "{exported}" (instance $i)))"#
+            );
+            Interface::of_text(&text).exports.len()
+        };
+        let left = ["app-name", "symbols", "stub-wasi"];
+        assert_eq!(exported("exports", left), 0);
+        assert_eq!(exported("others", left), 1);
+        assert_eq!(exported("exports", ["app-name", "seed", "stub-wasi"]), 1);
     }
 
     #[test]
