@@ -22,6 +22,7 @@ mod gates;
 mod handover;
 mod held_back;
 mod keyed_schema;
+mod languages;
 mod no_deadlock;
 mod quota;
 mod registry;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use airssys_tests::pricing::CALLS;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::InvokeError;
 use airssys_wasm::error::CallError;
@@ -15,35 +16,13 @@ async fn invoke(mesh: &Mesh, call: &str) -> Result<Option<String>, InvokeError> 
     mesh.runtime.invoke("pricing", None, call, PATIENCE).await
 }
 
-async fn result(mesh: &Mesh, call: &str) -> String {
-    invoke(mesh, call).await.unwrap_or_else(|error| panic!("{call}: {error}")).unwrap_or_default()
-}
-
 #[tokio::test]
 async fn functions_of_a_component_that_never_heard_of_us_are_called() {
     let mesh = Mesh::start(SHOP).await;
-    let order = "{sku: \"book\", qty: 2, extras: {gift, insured}, note: some(\"für dich\")}";
-    assert_eq!(
-        result(&mesh, &format!("quote({order})")).await,
-        "ok({cents: 3250, currency: eur, lines: [(\"book\", 2500), (\"für dich\", 300), (\"insurance\", 450)]})"
-    );
-    // A result that is an error is an answer.
-    assert_eq!(result(&mesh, "quote({sku: \"car\", qty: 1, extras: {}})").await, "err(unknown-sku(\"car\"))");
-    assert_eq!(result(&mesh, "quote({sku: \"pen\", qty: 101, extras: {}})").await, "err(too-many(101))");
-    assert_eq!(invoke(&mesh, "ping()").await, Ok(None));
-    assert_eq!(mesh.status("pricing").handled, 4);
-    mesh.stop().await;
-}
-
-#[tokio::test]
-async fn values_come_back_as_they_went() {
-    let mesh = Mesh::start(SHOP).await;
-    for values in [
-        "true, -128, 65535, -2147483648, 18446744073709551615, 0.5, -1.5, '€', [0, 255], [none, some(\"a\")], ok(\"\"), (1, -9223372036854775808, \"z\")",
-        "false, 127, 0, 0, 0, inf, nan, '\\u{10ffff}', [], [], err(7), (0, 0, \"\")",
-    ] {
-        assert_eq!(result(&mesh, &format!("mirror({values})")).await, format!("({values})"));
+    for (call, answer) in CALLS {
+        assert_eq!(invoke(&mesh, call).await, Ok(answer.map(str::to_owned)), "{call}");
     }
+    assert_eq!(mesh.status("pricing").handled, CALLS.len() as u64);
     mesh.stop().await;
 }
 

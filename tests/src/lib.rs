@@ -8,6 +8,7 @@ pub mod command;
 pub mod deploying;
 pub mod in_the_way;
 pub mod log;
+pub mod pricing;
 pub mod random;
 
 use std::path::{Path, PathBuf};
@@ -50,7 +51,21 @@ pub struct Mesh {
 /// It is not built.
 #[must_use]
 pub fn guest(name: &str) -> PathBuf {
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    guest_of("guests", name)
+}
+
+/// The folder of a guest in Python, such as `pricing`.
+///
+/// # Panics
+///
+/// It is not built.
+#[must_use]
+pub fn python(name: &str) -> PathBuf {
+    guest_of("guests-python", name)
+}
+
+fn guest_of(workspace: &str, name: &str) -> PathBuf {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join(workspace);
     let built = guests.join("target/airssys").join(format!("{name}.wasm"));
     assert!(built.is_file(), "{} is not there; run `cargo xtask guests`", built.display());
     guests.join(name)

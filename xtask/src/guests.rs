@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
-use crate::{progress, root, toolchain};
+use crate::{progress, python, root, toolchain};
 
-/// Builds the guests of the tests, and of the examples that there are.
-pub(crate) fn build(profile: &str) -> Result<(), Error> {
+/// Builds the guests of the tests, and of the examples that there are; the names of those in Python that cannot be
+/// built here.
+pub(crate) fn build(profile: &str) -> Result<Vec<&'static str>, Error> {
     let airssys = command(profile)?;
     let folders = folders(&root())?;
     for folder in &folders {
@@ -20,7 +21,7 @@ pub(crate) fn build(profile: &str) -> Result<(), Error> {
         let label = format!("building the guests of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
         build_in(&airssys, folder, &label)?;
     }
-    Ok(())
+    python::build(&root(), &target_dir()?)
 }
 
 /// Builds the guests of one workspace.

@@ -7,6 +7,7 @@ mod demo;
 mod error;
 mod guests;
 mod progress;
+mod python;
 mod soak;
 mod test;
 mod toolchain;
@@ -22,7 +23,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo                      build examples/shop, optimised, and run it on its real input
   test                      every check and every test
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
-  guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchain where it is missing
+  guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchains where they are missing
                             (NAME: the cargo profile of the airssys command that builds them; default dev)
   bench [--json FILE] [--rounds N] [--check] [NAME]...
                             measure the host beside plain wasmtime and ractor, in release mode (NAME: a row, or what rows begin
@@ -49,8 +50,8 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
         ["test"] => test::run(),
         ["soak"] => soak::run(soak::ROUNDS),
         ["soak", "--rounds", rounds] => soak::run(rounds.parse().map_err(|_| Error::Usage)?),
-        ["guests"] => guests::build("dev"),
-        ["guests", "--profile", profile] => guests::build(profile),
+        ["guests"] => guests::build("dev").map(drop),
+        ["guests", "--profile", profile] => guests::build(profile).map(drop),
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Error::Usage),
     }

@@ -8,6 +8,9 @@ use crate::error::Error;
 use crate::progress::{self, Steps};
 use crate::{guests, root, wit};
 
+/// The tests that need guests in Python.
+const OF_PYTHON: &str = "languages::";
+
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
     let mut steps = Steps::of(11);
@@ -15,7 +18,7 @@ pub(crate) fn run() -> Result<(), Error> {
     wit::check(&root())?;
     cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
     progress::line(&steps.next("guests"));
-    guests::build("dev")?;
+    let without = guests::build("dev")?;
     let folder = root();
     for guests in ["tests/guests", "examples/shop"] {
         let manifest = folder.join(guests).join("Cargo.toml");
@@ -34,7 +37,8 @@ pub(crate) fn run() -> Result<(), Error> {
         &["test", "--no-fail-fast", "--lib", "--bins", "--tests"]
     };
     cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
-    cargo(&steps.next("tests"), &[run, &most[..]].concat())?;
+    let left_out: &[&str] = if without.is_empty() { &[] } else { &["--", "--skip", OF_PYTHON] };
+    cargo(&steps.next("tests"), &[run, &most[..], left_out].concat())?;
     // Without optimisation the bench does all of its rows once, and measures nothing.
     cargo(&steps.next("the rows of the bench"), &[&["test"], &most[..], &["--bench", "rows"]].concat())?;
     cargo(
@@ -43,7 +47,28 @@ pub(crate) fn run() -> Result<(), Error> {
     )?;
     cargo(&steps.next("tests in the shim's documentation"), &["test", "--package", "airssys-rt-shim", "--doc"])?;
     let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
-    show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    if !without.is_empty() {
+        say_what_did_not_run(&most)?;
+    }
+    Ok(())
+}
+
+/// Last of all, so that nobody overlooks it: how many tests did not run for want of guests in Python, and which.
+fn say_what_did_not_run(chosen: &[&str]) -> Result<(), Error> {
+    let list = ["--quiet", "--test", "promises", "--", "--list", OF_PYTHON];
+    let mut listing = command(&[&["test"], chosen, &list[..]].concat())?;
+    let program = "cargo test --list".to_owned();
+    let output = listing.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let names: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    if !output.status.success() || names.is_empty() {
+        let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::Failed { program, status: output.status, output: output_text });
+    }
+    progress::line(&format!("{} tests did not run, since their guests in Python cannot be built here:", names.len()));
+    names.iter().for_each(|name| progress::line(&format!("  {name}")));
+    Ok(())
 }
 
 fn has_nextest() -> bool {

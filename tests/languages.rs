@@ -1,0 +1,162 @@
+//! In which language a component is written nobody can tell by what it answers: one in Python is a service as one in
+//! Rust is, also in the middle of the other's work.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use airssys_tests::deploying::quick;
+use airssys_tests::pricing::CALLS;
+use airssys_tests::{Mesh, PATIENCE, guest, log, python, until};
+use airssys_wasm::deploy::{Deployment, Progress};
+use airssys_wasm::error::CallError;
+use airssys_wasm::hint::Coded;
+use airssys_wasm::registry::Release;
+use airssys_wasm::{InvokeError, Runtime};
+use tokio::task::JoinHandle;
+
+/// A service in Rust that calls another one, of which it does not know what it is written in.
+fn shop(pricing: &Path) -> String {
+    format!(
+        "name = \"m\"\n[root]\nintensity = 100\n[settings]\nreserve_timeout = \"60s\"\n\
+         [[service]]\nname = \"pricing\"\nrelease = {pricing:?}\n\
+         [[service]]\nname = \"till\"\nrelease = \"@till\"\nwires = {{ \"acme:shop/pricing\" = \"pricing\" }}\n"
+    )
+}
+
+async fn invoke(runtime: &Runtime, service: &str, call: &str) -> Result<Option<String>, InvokeError> {
+    runtime.invoke(service, None, call, PATIENCE).await
+}
+
+#[tokio::test]
+async fn one_in_python_answers_as_one_in_rust() {
+    let mesh = Mesh::start(&shop(&python("pricing"))).await;
+    for (call, answer) in CALLS {
+        assert_eq!(invoke(&mesh.runtime, "pricing", call).await, Ok(answer.map(str::to_owned)), "{call}");
+    }
+    assert_eq!(mesh.status("pricing").handled, CALLS.len() as u64);
+    // What it exports is what was written, and no more than that.
+    let said = invoke(&mesh.runtime, "pricing", "price(1)").await.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "there is no function `price`; it exports ping, crash, acme:shop/pricing@1.0.0#quote, \
+         acme:shop/pricing@1.0.0#mirror, acme:shop/pricing@1.0.0#audit, acme:shop/pricing@1.0.0#inspect"
+    );
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn one_in_rust_calls_one_in_python_over_a_wire() {
+    let mesh = Mesh::start(&shop(&python("pricing"))).await;
+    for (call, answer) in CHECKOUTS {
+        assert_eq!(invoke(&mesh.runtime, "till", call).await, Ok(Some(answer.to_owned())), "{call}");
+    }
+    let many = vec!["255"; 5_000].join(", ");
+    let same = invoke(&mesh.runtime, "till", &format!("values-come-back([{many}])")).await;
+    assert_eq!(same, Ok(Some("true".to_owned())));
+    let told = invoke(&mesh.runtime, "till", "inspect()").await.unwrap().unwrap();
+    assert!(told.starts_with("err(\"the one called crashed: trap"), "{told}");
+    mesh.until("it serves again", |mesh| mesh.status("pricing").started == 2).await;
+    assert_eq!(invoke(&mesh.runtime, "till", "checkout(\"book\", 2)").await, Ok(Some("ok(2800)".to_owned())));
+    assert_eq!(mesh.status("till").crashed, 0);
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn an_exception_in_python_is_a_crash_as_any_other_and_its_traceback_is_logged() {
+    log::listen();
+    let topology = shop(&python("pricing")).replace("\"pricing\"\nrelease", "\"raises\"\nrelease");
+    let mesh = Mesh::start(&topology.replace("= \"pricing\" }", "= \"raises\" }")).await;
+    match invoke(&mesh.runtime, "raises", "crash(\"on purpose\")").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "trap"),
+        other => panic!("{other:?}"),
+    }
+    mesh.until("it serves again", |mesh| mesh.status("raises").started == 2).await;
+    assert_eq!(invoke(&mesh.runtime, "raises", "ping()").await, Ok(None));
+    let lines = log::of("airssys::guest", "raises");
+    assert!(lines.iter().any(|(_, line)| line["message"] == "RuntimeError: on purpose"), "{lines:?}");
+    mesh.stop().await;
+}
+
+const CHECKOUTS: [(&str, &str); 4] = [
+    ("checkout(\"book\", 2)", "ok(2800)"),
+    ("checkout(\"car\", 1)", "err(\"we do not have car\")"),
+    ("checkout(\"pen\", 101)", "err(\"101 are too many\")"),
+    ("values-come-back([0, 255])", "true"),
+];
+
+/// Callers of both services, who call one function after the other and look at every answer.
+struct Callers {
+    over: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    callers: Vec<JoinHandle<()>>,
+}
+
+impl Callers {
+    fn start(mesh: &Mesh) -> Self {
+        let (over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let own = CALLS.map(|(call, answer)| ("pricing", call, answer));
+        let wired = CHECKOUTS.map(|(call, answer)| ("till", call, Some(answer)));
+        let calls: Vec<_> = own.into_iter().chain(wired).collect();
+        let caller = |first: usize| {
+            let (runtime, over, answered) = (Arc::clone(&mesh.runtime), Arc::clone(&over), Arc::clone(&answered));
+            let calls = calls.clone();
+            tokio::spawn(async move {
+                for (service, call, answer) in calls.iter().cycle().skip(first) {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    assert_eq!(invoke(&runtime, service, call).await, Ok(answer.map(str::to_owned)), "{call}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let callers = (0..4).map(|number| caller(3 * number)).collect();
+        Self { over, answered, callers }
+    }
+
+    /// Waits until so many more calls were answered as they should be.
+    async fn more(&self, calls: u64) {
+        let all = self.answered.load(Ordering::Relaxed) + calls;
+        let failed = || self.callers.iter().any(JoinHandle::is_finished);
+        until("so many calls are answered", async || failed() || self.answered.load(Ordering::Relaxed) >= all).await;
+        assert!(!failed(), "an answer was wrong or missing");
+    }
+
+    /// Ends them; how many calls were answered.
+    async fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        for caller in self.callers {
+            caller.await.unwrap();
+        }
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+async fn deploy(mesh: &Mesh, folder: &Path) -> Deployment {
+    let mut options = quick();
+    options.allow_downgrade = true;
+    mesh.runtime.deploy("pricing", Release::find(folder).unwrap(), options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_service_goes_from_rust_to_python_and_back_while_calls_go_on() {
+    let mesh = Mesh::start(&shop(&guest("pricing"))).await;
+    let rust = mesh.runtime.live_digest("pricing").unwrap();
+    let callers = Callers::start(&mesh);
+    callers.more(200).await;
+    assert_eq!(deploy(&mesh, &python("pricing")).await.ended().await, Progress::Live);
+    assert_ne!(mesh.runtime.live_digest("pricing").unwrap(), rust);
+    callers.more(200).await;
+    assert_eq!(deploy(&mesh, &guest("pricing")).await.ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.live_digest("pricing").unwrap(), rust);
+    callers.more(200).await;
+    let answered = callers.end().await;
+    // A call of the till is one of its turns, and one of the service that it calls.
+    let (till, pricing) = (mesh.status("till"), mesh.status("pricing"));
+    assert_eq!((till.crashed, pricing.crashed, mesh.dead()), (0, 0, Vec::new()));
+    assert!(pricing.handled == answered && till.handled < answered, "{answered} calls, {till:?}, {pricing:?}");
+    mesh.stop().await;
+}
