@@ -313,3 +313,6 @@ fn lift_carried(ty: &ValueType, of: Option<&Laid>, block: &[u8], at: usize) -> O
         Some(laid) => Some(Some(Box::new(lift(laid, block, at + ty.carried_at())?))),
     }
 }
+
+#[cfg(test)]
+mod tests;
