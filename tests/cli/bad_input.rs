@@ -57,14 +57,29 @@ fn a_file_of_a_gigabyte_is_refused_before_it_is_read() {
 
 #[test]
 fn an_import_that_nobody_provides_is_named() {
-    let desk = desk_with(&component(r#"(component (import "acme:shop/pricing" (instance (export "price" (func)))))"#));
-    let says = &["bad.wasm", "acme:shop/pricing", "nobody provides"];
+    let desk = desk_with(&component(r#"(component (import "price" (func)))"#));
+    let says = &["bad.wasm", "price", "nobody provides"];
     for subcommand in ["check", "run"] {
         let _refused = desk.run(&[subcommand]).refused(2, "AC105", says);
     }
     // What it is is told all the same.
     let ran = desk.run(&["inspect", "bad.wasm"]).refused(2, "AC105", says);
-    assert!(ran.stdout.contains("acme:shop/pricing") && ran.stdout.contains("a mesh cannot host it"), "{ran:#?}");
+    assert!(ran.stdout.contains("price") && ran.stdout.contains("a mesh cannot host it"), "{ran:#?}");
+}
+
+#[test]
+fn what_one_service_imports_from_another_is_wired_or_refused() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"till\"\nrelease = \"@till\"\n";
+    let desk = Desk::with(topology);
+    for subcommand in ["check", "run"] {
+        let says = &["till imports acme:shop/pricing@1.0.0", "no wire", "add a service that exports it"];
+        let _refused = desk.run(&[subcommand]).refused(2, "AT103", says);
+    }
+    // Without a mesh it is nothing wrong.
+    let inspected = desk.run(&["inspect", guest("till").to_str().unwrap()]).well();
+    assert!(inspected.stdout.contains("acme:shop/pricing@1.0.0"), "{inspected:#?}");
+    let desk = Desk::with(&format!("{topology}wires = {{ \"acme:shop/pricing\" = \"pricing\" }}\n"));
+    let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml:5", "there is no service \"pricing\""]);
 }
 
 #[test]

@@ -156,6 +156,7 @@ impl Explain for Problem {
             Self::InForce(error) | Self::Runtime(RuntimeError::InForce(error)) => in_force_code(error),
             Self::OtherMesh { .. } => "AR109",
             Self::NotGranted(_) => "AT102",
+            Self::Runtime(RuntimeError::Wire(_)) => "AT103",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
             Self::Runtime(RuntimeError::Record(_)) => "AR111",
             Self::Runtime(RuntimeError::Stops(_)) => "AR112",
@@ -213,7 +214,8 @@ impl Explain for Problem {
                 | RuntimeError::NoRelease(_)
                 | RuntimeError::NameTaken { .. }
                 | RuntimeError::Untrusted { .. }
-                | RuntimeError::Folder(_),
+                | RuntimeError::Folder(_)
+                | RuntimeError::Wire(_),
             )
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
             | Self::NoVersion { .. }
