@@ -6,6 +6,7 @@
 use airssys_tests::pricing::CALLS;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::InvokeError;
+use airssys_wasm::engine::Value;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadReason;
@@ -46,6 +47,28 @@ async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
     mesh.runtime.send("pricing", "hello").await.unwrap();
     mesh.until("the message is a dead letter", |mesh| !mesh.dead().is_empty()).await;
     assert!(matches!(&mesh.runtime.dead_letters().1[0].reason, DeadReason::Fault(_)));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_is_called_with_values() {
+    let mesh = Mesh::start(SHOP).await;
+    let quote = mesh.runtime.function("pricing", "acme:shop/pricing#quote").unwrap();
+    let named = |name: &str, value| (name.to_owned(), value);
+    let order = |qty| {
+        Value::Record(vec![
+            named("sku", Value::String("pen".to_owned())),
+            named("qty", qty),
+            named("extras", Value::Flags(Vec::new())),
+            named("note", Value::Option(None)),
+        ])
+    };
+    let call = async |order| mesh.runtime.call_typed(&quote, None, &[order], PATIENCE).await;
+    let Ok(Some(Value::Result(Ok(Some(price))))) = call(order(Value::U32(3))).await else { panic!("no price") };
+    assert!(matches!(&*price, Value::Record(fields) if fields[0] == named("cents", Value::U64(297))), "{price:?}");
+    let refused = call(order(Value::U8(3))).await.unwrap_err();
+    assert!(refused.to_string().starts_with("`order`: record { sku: string, qty: u32"), "{refused}");
+    assert_eq!(mesh.runtime.function("pricing", "price").unwrap_err().code(), "no-call");
     mesh.stop().await;
 }
 

@@ -68,5 +68,5 @@ mod waits;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use apply::{ApplyError, Checked, InvokeError, RuntimeError, ServiceStop, StopError, StopsError};
+pub use apply::{ApplyError, Checked, InvokeError, RuntimeError, ServiceStop, StopError, StopsError, TypedFunction};
 pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};

@@ -1,18 +1,21 @@
 //! Calls of functions by their own types, from outside of the mesh.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::hosted::Hosted;
 use crate::address::split;
-use crate::engine::{self, NoCall, Template};
+use crate::engine::{self, NoCall, Template, Value};
 use crate::error::{CallError, NotFound, SendError};
 use crate::hint::Coded;
-use crate::message::{DeadLetter, DeadReason};
+use crate::message::{Answer, DeadLetter, DeadReason};
 use crate::router::{Caller, Origin, Said, Until};
+use crate::typed::FunctionType;
 
 /// Why a call of a function has no answer.
 ///
@@ -50,6 +53,21 @@ impl Coded for InvokeError {
     }
 }
 
+/// A function that a service exports by its own type: see [`crate::Runtime::function`].
+///
+/// Shown as text, it is its type as it is written in WIT.
+#[derive(Debug, Clone)]
+pub struct TypedFunction {
+    to: Box<str>,
+    ty: Arc<FunctionType>,
+}
+
+impl fmt::Display for TypedFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ty)
+    }
+}
+
 impl Hosted {
     /// Whether a service takes messages of bytes; one that is not there does, and whoever sends is told.
     pub(crate) fn takes_bytes(&self, service: &str) -> bool {
@@ -64,17 +82,49 @@ impl Hosted {
         call: &str,
         patience: Duration,
     ) -> Result<Option<String>, InvokeError> {
+        let (ty, arguments) = self.served(to)?.functions().read_call(call)?;
+        let answer = self.call_block(to, key, &ty, arguments, patience).await?;
+        Ok(engine::result_text(&ty, answer.as_deref()))
+    }
+
+    /// The function of this name that a service exports.
+    pub(crate) fn function(&self, to: &str, name: &str) -> Result<TypedFunction, InvokeError> {
+        let ty = Arc::clone(&self.served(to)?.functions().named(name)?.ty);
+        Ok(TypedFunction { to: to.into(), ty })
+    }
+
+    /// Calls a function with values; its result, where it has one.
+    pub(crate) async fn call_typed(
+        &self,
+        TypedFunction { to, ty }: &TypedFunction,
+        key: Option<&str>,
+        arguments: &[Value],
+        patience: Duration,
+    ) -> Result<Option<Value>, InvokeError> {
+        let block = engine::lower_arguments(ty, arguments).map_err(NoCall::from)?;
+        let answer = self.call_block(to, key, ty, block, patience).await?;
+        let result = ty.result.as_ref().zip(answer).map(|(laid, block)| engine::lift_result(laid, &block));
+        result.transpose().map_err(|error| CallError::Dropped(error.to_string()).into())
+    }
+
+    fn call_block<'a>(
+        &'a self,
+        to: &'a str,
+        key: Option<&'a str>,
+        ty: &'a Arc<FunctionType>,
+        arguments: Bytes,
+        patience: Duration,
+    ) -> impl Future<Output = Answer> {
         let now = Instant::now();
-        let Some(template) = self.template(to) else {
-            let unknown = SendError::NoSuchService { address: to.to_owned(), why: NotFound::Unknown };
-            return Err(CallError::NotSent(unknown).into());
-        };
-        let (function, arguments) = template.functions().read_call(call)?;
         let until = Until { now, deadline: now + patience };
-        let (caller, mesh) = (Caller::Host(None), &self.actual.mesh);
-        let said = Said { function: Some(&function), body: arguments };
-        let answer = mesh.call(Origin::HOST, caller, to, key, said, until).await?;
-        Ok(engine::result_text(&function, answer.as_deref()))
+        let said = Said { function: Some(ty), body: arguments };
+        self.actual.mesh.call(Origin::HOST, Caller::Host(None), to, key, said, until)
+    }
+
+    /// The code that serves a service.
+    fn served(&self, to: &str) -> Result<Arc<Template>, CallError> {
+        self.template(to)
+            .ok_or_else(|| SendError::NoSuchService { address: to.to_owned(), why: NotFound::Unknown }.into())
     }
 
     /// The dead letters: how many there were, and those that are kept.

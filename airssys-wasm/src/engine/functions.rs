@@ -36,6 +36,12 @@ pub enum NoCall {
         /// What is wrong there.
         detail: String,
     },
+    /// An argument is none of its type, or there are more or fewer.
+    #[error("{detail}")]
+    Arguments {
+        /// Which one, what is wanted, and what it is.
+        detail: String,
+    },
     /// It names no function.
     #[error("there is no function `{name}`{}", There(.there))]
     Unknown {
@@ -52,6 +58,12 @@ pub enum NoCall {
         /// Those that are called so.
         which: Vec<String>,
     },
+}
+
+impl From<block::Mismatch> for NoCall {
+    fn from(mismatch: block::Mismatch) -> Self {
+        Self::Arguments { detail: mismatch.to_string() }
+    }
 }
 
 struct There<'a>(&'a [String]);
@@ -146,8 +158,7 @@ impl Functions {
         let function = self.named(&name)?;
         let types: Vec<Type> = function.item.params().map(|(_, ty)| ty).collect();
         let arguments: Vec<Val> = call.to_wasm_params(&types).map_err(|error| wrong(&error))?;
-        let block = block::lower_arguments(&function.ty, &arguments);
-        let block = block.map_err(|mismatch| NoCall::Text { at: 1, detail: mismatch.to_string() })?;
+        let block = block::lower_arguments(&function.ty, &arguments)?;
         Ok((Arc::clone(&function.ty), block))
     }
 }

@@ -40,6 +40,7 @@ mod wires;
 
 pub(crate) use asked::Demands;
 pub(crate) use binary::{check_component, read_component};
+pub(crate) use block::{lift_result, lower_arguments};
 pub use class::plain_engine;
 pub(crate) use class::{Engines, EnginesSettings};
 pub use contract::Lane;
@@ -57,3 +58,6 @@ pub use pool::Tier;
 pub(crate) use pool::{PoolShape, slot};
 pub(crate) use template::Template;
 pub(crate) use wires::Import;
+
+/// A value of a component's own types.
+pub use wasmtime::component::Val as Value;

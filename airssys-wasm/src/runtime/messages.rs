@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::apply::InvokeError;
+use crate::apply::{InvokeError, TypedFunction};
+use crate::engine::Value;
 use crate::error::{ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::router::{Caller, Origin, Until};
@@ -196,6 +197,55 @@ impl Runtime {
         patience: Duration,
     ) -> Result<Option<String>, InvokeError> {
         self.hosted.invoke(to, key, call, patience).await
+    }
+
+    /// A function that a service exports by its own type, to be called with values: `quote`, or with its interface
+    /// before it, `acme:shop/pricing#quote`. It is called also when another release has taken over, where that has it
+    /// with the same types; otherwise the call is answered with the fault `invalid`. See [`Runtime::call_typed`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: there is no such service, or no such function, or several.
+    pub fn function(&self, service: &str, name: &str) -> Result<TypedFunction, InvokeError> {
+        self.hosted.function(service, name)
+    }
+
+    /// Calls a function with values, and waits for `patience` for its result; none where the function has none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
+    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
+    /// # let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
+    /// # let topology = airssys_wasm::topology::Topology::parse(text, folder.path())?;
+    /// # let runtime = airssys_wasm::Runtime::builder().start(&topology).await?;
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::engine::Value;
+    ///
+    /// let add = runtime.function("sums", "add")?;
+    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
+    /// let sum = runtime.call_typed(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
+    /// assert_eq!(sum, Some(Value::U32(5)));
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn call_typed(
+        &self,
+        function: &TypedFunction,
+        key: Option<&str>,
+        arguments: &[Value],
+        patience: Duration,
+    ) -> Result<Option<Value>, InvokeError> {
+        self.hosted.call_typed(function, key, arguments, patience).await
     }
 
     /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
