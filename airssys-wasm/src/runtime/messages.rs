@@ -229,9 +229,10 @@ impl Runtime {
     /// # let runtime = airssys_wasm::Runtime::builder().start(&topology).await?;
     /// use std::time::Duration;
     ///
+    /// use airssys_wasm::TypedFunction;
     /// use airssys_wasm::engine::Value;
     ///
-    /// let add = runtime.function("sums", "add")?;
+    /// let add: TypedFunction = runtime.function("sums", "add")?;
     /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
     /// let sum = runtime.call_typed(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
     /// assert_eq!(sum, Some(Value::U32(5)));
