@@ -78,6 +78,8 @@ fn what_one_service_imports_from_another_is_wired_or_refused() {
     // Without a mesh it is nothing wrong.
     let inspected = desk.run(&["inspect", guest("till").to_str().unwrap()]).well();
     assert!(inspected.stdout.contains("acme:shop/pricing@1.0.0"), "{inspected:#?}");
+    assert!(inspected.stdout.contains("calls of its own functions"), "{inspected:#?}");
+    assert!(!inspected.stdout.contains("cannot host"), "{inspected:#?}");
     let desk = Desk::with(&format!("{topology}wires = {{ \"acme:shop/pricing\" = \"pricing\" }}\n"));
     let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml:5", "there is no service \"pricing\""]);
 }

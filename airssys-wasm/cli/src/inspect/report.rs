@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::output;
 
-/// The interface without which a mesh cannot host a component.
+/// The interface by which a component takes messages of bytes.
 const HANDLER: &str = "airssys:actor/handler@";
 /// The optional interfaces of the contract.
 const OPTIONAL: [&str; 4] = ["lifecycle", "health", "upgrade", "monitoring"];
@@ -90,6 +90,9 @@ impl Report {
             _ => "its own: no instance is replaced without need that does not hand it over",
         };
         let role = match (self.handles_messages, self.optional.as_slice()) {
+            (false, _) if self.obstacles.is_empty() => {
+                "calls of its own functions, and no messages of bytes".to_owned()
+            }
             (false, _) => "no airssys:actor/handler: a mesh cannot host it".to_owned(),
             (true, []) => "messages".to_owned(),
             (true, optional) => format!("messages, {}", optional.join(", ")),
