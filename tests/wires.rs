@@ -123,3 +123,24 @@ async fn a_release_that_would_break_a_wire_is_refused_and_one_that_holds_it_take
     assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
     mesh.stop().await;
 }
+
+#[tokio::test]
+async fn an_apply_changes_where_a_wire_leads_while_both_ends_run() {
+    let mesh = Mesh::start(WIRED).await;
+    let other = "[[service]]\nname = \"other\"\nrelease = \"@pricing\"\n";
+    let moved = format!("{}{other}", WIRED.replace("= \"pricing\" }", "= \"other\" }"));
+    let cut = WIRED.replace("wires = { \"acme:shop/pricing\" = \"pricing\" }\n", "");
+    let cut = read(mesh.folder.path(), &cut).unwrap();
+    let plan = mesh.runtime.plan_apply(&cut, DeployOptions::default()).await.unwrap();
+    let says = "till imports acme:shop/pricing@1.0.0, and no wire leads from there to a service that exports it";
+    assert_eq!(plan.refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>(), [says]);
+    assert!(mesh.runtime.apply(cut, DeployOptions::default()).await.is_err());
+    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
+    let moved = read(mesh.folder.path(), &moved).unwrap();
+    mesh.runtime.apply(moved, DeployOptions::default()).await.unwrap();
+    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
+    let handled = |service: &str| mesh.status(service).handled;
+    // The instance that calls is the one that was there.
+    assert_eq!((handled("pricing"), handled("other"), mesh.status("till").started), (1, 1, 1));
+    mesh.stop().await;
+}
