@@ -29,6 +29,7 @@ mod swap;
 mod tell;
 mod throughput;
 mod trap;
+mod typed;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -118,6 +119,7 @@ const GROUPS: &[Group] = &[
     Group { name: "ask/async", measure: |bench| Box::pin(ask::rows(bench, Lane::Async)) },
     Group { name: "ask/sync", measure: |bench| Box::pin(ask::rows(bench, Lane::Sync)) },
     Group { name: "relay", measure: |bench| Box::pin(relay::rows(bench)) },
+    Group { name: "typed", measure: |bench| Box::pin(typed::rows(bench)) },
     Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },
     Group { name: "spawn/sync", measure: |bench| Box::pin(spawn::rows(bench, Lane::Sync)) },
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },

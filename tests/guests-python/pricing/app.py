@@ -8,6 +8,7 @@ from wit_world.exports import Pricing as PricingExports
 from wit_world.exports.pricing import (
     Currency,
     Extras,
+    Line,
     Order,
     Price,
     Problem_Closed,
@@ -40,6 +41,12 @@ class Pricing(PricingExports):
         if Extras.INSURED in order.extras:
             lines.append(("insurance", 450))
         return Price(sum(cents for _, cents in lines), Currency.EUR, lines)
+
+    def same(self, line: Line) -> Line:
+        return line
+
+    def carry(self, bytes: bytes) -> bytes:
+        return bytes
 
     def audit(self, reason: str) -> int:
         raise RuntimeError(reason)

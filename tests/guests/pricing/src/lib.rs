@@ -10,7 +10,7 @@ mod bindings {
 bindings::export!(Shop with_types_in bindings);
 
 use bindings::Guest as World;
-use bindings::exports::acme::shop::pricing::{Currency, Extras, Guest, Order, Price, Problem};
+use bindings::exports::acme::shop::pricing::{Currency, Extras, Guest, Line, Order, Price, Problem};
 
 struct Shop;
 
@@ -57,6 +57,14 @@ impl Guest for Shop {
             lines.push(("insurance".to_owned(), 450));
         }
         Ok(Price { cents: lines.iter().map(|(_, cents)| cents).sum(), currency: Currency::Eur, lines })
+    }
+
+    fn same(line: Line) -> Line {
+        line
+    }
+
+    fn carry(bytes: Vec<u8>) -> Vec<u8> {
+        bytes
     }
 
     #[allow(clippy::panic, reason = "it is asked to")]

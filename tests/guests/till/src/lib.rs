@@ -9,7 +9,7 @@ mod bindings {
 
 bindings::export!(Till with_types_in bindings);
 
-use bindings::Guest;
+use bindings::{Guest, Line};
 use bindings::acme::shop::pricing::{self, Extras, Order, Problem};
 
 struct Till;
@@ -56,6 +56,15 @@ impl Guest for Till {
             Err(7),
             (1, i64::MIN, "z".to_owned()),
         )
+    }
+
+    fn same(line: Line) -> Line {
+        pricing::same(&line)
+    }
+
+    fn carry(count: u32) -> u32 {
+        let back = pricing::carry(&vec![7; count as usize]);
+        back.len() as u32
     }
 
     fn audit() -> u32 {
