@@ -42,7 +42,8 @@ async fn one_in_python_answers_as_one_in_rust() {
     assert_eq!(
         said,
         "there is no function `price`; it exports ping, crash, acme:shop/pricing@1.0.0#quote, \
-         acme:shop/pricing@1.0.0#mirror, acme:shop/pricing@1.0.0#audit, acme:shop/pricing@1.0.0#inspect"
+         acme:shop/pricing@1.0.0#mirror, acme:shop/pricing@1.0.0#same, acme:shop/pricing@1.0.0#carry, \
+         acme:shop/pricing@1.0.0#audit, acme:shop/pricing@1.0.0#inspect"
     );
     mesh.stop().await;
 }

@@ -14,20 +14,8 @@ use bindings::exports::acme::shop::pricing::{Currency, Extras, Guest, Line, Orde
 
 struct Shop;
 
-type Mirrored = (
-    bool,
-    i8,
-    u16,
-    i32,
-    u64,
-    f32,
-    f64,
-    char,
-    Vec<u8>,
-    Vec<Option<String>>,
-    Result<String, u8>,
-    (u8, i64, String),
-);
+type Mirrored =
+    (bool, i8, u16, i32, u64, f32, f64, char, Vec<u8>, Vec<Option<String>>, Result<String, u8>, (u8, i64, String));
 
 impl World for Shop {
     fn ping() {}

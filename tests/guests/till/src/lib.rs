@@ -9,8 +9,8 @@ mod bindings {
 
 bindings::export!(Till with_types_in bindings);
 
-use bindings::{Guest, Line};
 use bindings::acme::shop::pricing::{self, Extras, Order, Problem};
+use bindings::{Guest, Line};
 
 struct Till;
 
@@ -28,20 +28,8 @@ impl Guest for Till {
     fn values_come_back(bytes: Vec<u8>) -> bool {
         let texts = [None, Some("a".to_owned()), Some(String::new())];
         let result: Result<&str, u8> = Err(7);
-        let back = pricing::mirror(
-            true,
-            -1,
-            2,
-            -3,
-            u64::MAX,
-            0.25,
-            -1e300,
-            '€',
-            &bytes,
-            &texts,
-            result,
-            (1, i64::MIN, "z"),
-        );
+        let back =
+            pricing::mirror(true, -1, 2, -3, u64::MAX, 0.25, -1e300, '€', &bytes, &texts, result, (1, i64::MIN, "z"));
         back == (
             true,
             -1,
