@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use airssys_tests::pricing::CALLS;
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, builder};
 use airssys_wasm::InvokeError;
 use airssys_wasm::engine::Value;
 use airssys_wasm::error::CallError;
@@ -95,5 +95,38 @@ async fn a_trap_in_a_function_is_a_crash_as_any_other() {
     }
     mesh.until("it serves again", |mesh| mesh.status("pricing").started == 2).await;
     assert_eq!(invoke(&mesh, "ping()").await, Ok(None));
+    mesh.stop().await;
+}
+
+/// Returns eight thousand lists that are all the same 64 KiB of its memory: half a gigabyte, if anybody copied it.
+const BOMB: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 3)
+        (func (export "bomb") (result i32) (local $at i32)
+            (loop $next
+                (i32.store offset=65540 (local.get $at) (i32.const 65536))
+                (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 64000))))
+            (i32.store (i32.const 131072) (i32.const 65536))
+            (i32.store (i32.const 131076) (i32.const 8000))
+            (i32.const 131072))
+        (func (export "fine") (result i32) (i32.const 7)))
+    (core instance $i (instantiate $m))
+    (func (export "bomb") (result (list (list u8)))
+        (canon lift (core func $i "bomb") (memory $i "memory")))
+    (func (export "fine") (result u32) (canon lift (core func $i "fine"))))"#;
+
+#[tokio::test]
+async fn a_result_that_would_fill_the_host_ends_its_instance_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let bomb = wat::parse_str(BOMB).unwrap();
+    let topology = "name = \"m\"\n[[service]]\nname = \"pricing\"\nrelease = \"bomb.wasm\"\n";
+    let mesh = Mesh::start_in(folder, topology, &[("bomb", &bomb)], builder()).await;
+    match invoke(&mesh, "bomb()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "oversized"),
+        other => panic!("{other:?}"),
+    }
+    mesh.until("it serves again", |mesh| mesh.status("pricing").started == 2).await;
+    assert_eq!(invoke(&mesh, "fine()").await, Ok(Some("7".to_owned())));
     mesh.stop().await;
 }
