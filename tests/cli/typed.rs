@@ -13,6 +13,8 @@ fn a_function_is_called_by_its_own_types() {
     let said = desk.run(&["call", "pricing", "quote({sku: \"book\", qty: 2, extras: {}})"]).well();
     assert_eq!(said.stdout, "ok({cents: 2500, currency: eur, lines: [(\"book\", 2500)]})\n");
     assert_eq!(desk.run(&["call", "pricing", "ping()"]).well().stdout, "ok\n");
+    assert_eq!(desk.run(&["send", "pricing", "ping()"]).well().stdout, "sent to pricing\n");
+    let _refused = desk.run(&["send", "pricing", "pong()"]).refused(1, "AH201", &["no-call"]);
     // Told by its place, and by what there is.
     let _refused = desk.run(&["call", "pricing", "quote({sku: 7})"]).refused(1, "AH201", &["no-call", "character 13"]);
     let _refused =

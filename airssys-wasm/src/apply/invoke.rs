@@ -87,6 +87,13 @@ impl Hosted {
         Ok(engine::result_text(&ty, answer.as_deref()))
     }
 
+    /// Calls a function that is written in WAVE, and waits until the call is in the mailbox.
+    pub(crate) async fn cast(&self, to: &str, key: Option<&str>, call: &str) -> Result<(), InvokeError> {
+        let (ty, arguments) = self.served(to)?.functions().read_call(call)?;
+        let said = Said { function: Some(&ty), body: arguments };
+        Ok(self.actual.mesh.send(Origin::HOST, to, key, said).await.map_err(CallError::from)?)
+    }
+
     /// The function of this name that a service exports.
     pub(crate) fn function(&self, to: &str, name: &str) -> Result<TypedFunction, InvokeError> {
         let ty = Arc::clone(&self.served(to)?.functions().named(name)?.ty);

@@ -151,7 +151,12 @@ impl Functions {
         let wrong = |error: &wasm_wave::parser::ParserError| {
             let byte = before.len() + error.span().start;
             let at = text.get(..byte).map_or(0, |so_far| so_far.chars().count()) + 1;
-            NoCall::Text { at, detail: error.to_string() }
+            // Its own text counts bytes, of a part of what was written.
+            let detail = match error.detail() {
+                Some(detail) => format!("{}: {detail}", error.kind()),
+                None => error.kind().to_string(),
+            };
+            NoCall::Text { at, detail }
         };
         let call = wasm_wave::untyped::UntypedFuncCall::parse(rest).map_err(|error| wrong(&error))?;
         let name = format!("{before}{}", call.name());

@@ -199,6 +199,33 @@ impl Runtime {
         self.hosted.invoke(to, key, call, patience).await
     }
 
+    /// [`Runtime::invoke`], whose result nobody waits for: it answers when the call is in the mailbox, as
+    /// [`Runtime::send`] does. A call that fails is a dead letter then; a result that is an error is none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]; nothing was sent then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
+    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
+    /// # let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
+    /// # let topology = airssys_wasm::topology::Topology::parse(text, folder.path())?;
+    /// # let runtime = airssys_wasm::Runtime::builder().start(&topology).await?;
+    /// runtime.cast("sums", None, "add(2, 3)").await?;
+    /// assert_eq!(runtime.services()[0].accepted, 1);
+    /// # runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn cast(&self, to: &str, key: Option<&str>, call: &str) -> Result<(), InvokeError> {
+        self.hosted.cast(to, key, call).await
+    }
+
     /// A function that a service exports by its own type, to be called with values: `quote`, or with its interface
     /// before it, `acme:shop/pricing#quote`. It is called also when another release has taken over, where that has it
     /// with the same types; otherwise the call is answered with the fault `invalid`. See [`Runtime::call_typed`].

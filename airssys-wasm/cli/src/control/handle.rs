@@ -97,6 +97,10 @@ async fn tree(host: &Host) -> Answered {
 
 async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
+    if !host.runtime.takes_bytes(&to) {
+        host.runtime.cast(&to, key.as_deref(), &String::from_utf8_lossy(&body)).await?;
+        return Ok(Value::Null);
+    }
     match key {
         None => host.runtime.send(&to, body).await,
         Some(key) => host.runtime.send_with_key(&to, &key, body).await,
