@@ -169,25 +169,15 @@ impl Runtime {
     /// # Example
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
-    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
     /// use std::time::Duration;
     ///
-    /// use airssys_wasm::Runtime;
-    /// use airssys_wasm::topology::Topology;
-    ///
-    /// // A component that exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
-    /// let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
-    /// let runtime = Runtime::builder().start(&Topology::parse(text, folder.path())?).await?;
-    /// let sum = runtime.invoke("sums", None, "add(2, 3)", Duration::from_secs(5)).await?;
+    /// // Its component exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
+    /// let sum = runtime.invoke("adder", None, "add(2, 3)", Duration::from_secs(5)).await?;
     /// assert_eq!(sum.as_deref(), Some("5"));
-    /// assert!(!runtime.takes_bytes("sums"));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
+    /// assert!(!runtime.takes_bytes("adder"));
+    /// # Ok(()) });
     /// ```
     pub async fn invoke(
         &self,
@@ -209,18 +199,11 @@ impl Runtime {
     /// # Example
     ///
     /// ```
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
-    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
-    /// # let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
-    /// # let topology = airssys_wasm::topology::Topology::parse(text, folder.path())?;
-    /// # let runtime = airssys_wasm::Runtime::builder().start(&topology).await?;
-    /// runtime.cast("sums", None, "add(2, 3)").await?;
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// runtime.cast("adder", None, "add(2, 3)").await?;
     /// assert_eq!(runtime.services()[0].accepted, 1);
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub async fn cast(&self, to: &str, key: Option<&str>, call: &str) -> Result<(), InvokeError> {
         self.hosted.cast(to, key, call).await
@@ -246,25 +229,18 @@ impl Runtime {
     /// # Example
     ///
     /// ```
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let adder = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/adder.wat"))?;
-    /// # std::fs::write(folder.path().join("adder.wasm"), adder)?;
-    /// # let text = "name = \"example\"\n[[service]]\nname = \"sums\"\nrelease = \"adder.wasm\"\n";
-    /// # let topology = airssys_wasm::topology::Topology::parse(text, folder.path())?;
-    /// # let runtime = airssys_wasm::Runtime::builder().start(&topology).await?;
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
     /// use std::time::Duration;
     ///
     /// use airssys_wasm::TypedFunction;
     /// use airssys_wasm::engine::Value;
     ///
-    /// let add: TypedFunction = runtime.function("sums", "add")?;
+    /// let add: TypedFunction = runtime.function("adder", "add")?;
     /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
     /// let sum = runtime.call_typed(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
     /// assert_eq!(sum, Some(Value::U32(5)));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub async fn call_typed(
         &self,
