@@ -144,3 +144,37 @@ async fn an_apply_changes_where_a_wire_leads_while_both_ends_run() {
     assert_eq!((handled("pricing"), handled("other"), mesh.status("till").started), (1, 1, 1));
     mesh.stop().await;
 }
+
+/// Has an interface in two versions, which are no part of each other: the first one answers 1, the second one 2.
+const TWO_VERSIONS: &str = r#"(component
+    (core module $m
+        (func (export "one") (result i32) (i32.const 1))
+        (func (export "two") (result i32) (i32.const 2)))
+    (core instance $c (instantiate $m))
+    (func $one (result u32) (canon lift (core func $c "one")))
+    (func $two (result u32) (canon lift (core func $c "two")))
+    (instance $first (export "f" (func $one)))
+    (instance $second (export "f" (func $two)))
+    (export "a:b/c@1.0.0" (instance $first))
+    (export "a:b/c@2.0.0" (instance $second)))"#;
+
+/// Was built against the second one.
+const OF_THE_SECOND: &str = r#"(component
+    (import "a:b/c@2.0.0" (instance $i (export "f" (func (result u32)))))
+    (core func $f (canon lower (func $i "f")))
+    (core module $m
+        (import "i" "f" (func $f (result i32)))
+        (func (export "g") (result i32) (call $f)))
+    (core instance $c (instantiate $m (with "i" (instance (export "f" (func $f))))))
+    (func (export "g") (result u32) (canon lift (core func $c "g"))))"#;
+
+#[tokio::test]
+async fn of_two_versions_with_the_same_types_the_one_is_called_that_was_imported() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"both\"\nrelease = \"both.wasm\"\n\
+        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\nwires = { \"a:b/c\" = \"both\" }\n";
+    let (both, till) = (wat::parse_str(TWO_VERSIONS).unwrap(), wat::parse_str(OF_THE_SECOND).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, topology, &[("both", &both), ("till", &till)], builder()).await;
+    assert_eq!(result(&mesh, "g()").await, "2");
+    mesh.stop().await;
+}

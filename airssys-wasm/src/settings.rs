@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
+use crate::typed::unversioned;
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
@@ -211,11 +212,15 @@ pub(crate) struct Terms {
     pub(crate) silent: bool,
 }
 
+/// Where the wire for an interface leads: it has the interface's name, or that without a version.
+pub(crate) fn wired_to<'a>(wires: &'a BTreeMap<String, Address>, interface: &str) -> Option<&'a Address> {
+    wires.get(interface).or_else(|| wires.get(unversioned(interface)))
+}
+
 impl Terms {
-    /// The service that has the functions of an interface: it is wired by this name, or by it without a version.
+    /// The service that has the functions of an interface: see [`wired_to`].
     pub(crate) fn wired_to(&self, interface: &str) -> Option<&Address> {
-        let bare = interface.split('@').next().unwrap_or(interface);
-        self.wires.get(interface).or_else(|| self.wires.get(bare))
+        wired_to(&self.wires, interface)
     }
 }
 

@@ -22,11 +22,12 @@ use super::asked::{Capability, CapabilityRequest, asked};
 use super::settings::{ChangedSetting, differences};
 use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
-use crate::engine::interface::{Items, Structure, track};
+use crate::engine::interface::{Items, Structure};
 use crate::engine::{Interface, UPGRADE, is_contract};
 use crate::hint::{Coded, Hint, Hinted};
 use crate::limits::Limits;
 use crate::registry::{self, Manifest};
+use crate::typed::compatible;
 
 /// What a deployment would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,7 +292,7 @@ fn compare(from: &Items, to: &Items) -> Changes {
     let mut changes = Changes::default();
     let mut met = Vec::new();
     for (&interface, items) in &had {
-        let same = |name: &&&str| track(name) == track(interface);
+        let same = |name: &&&str| compatible(name, interface);
         let version = |name: &&&str| name.split_once('@').and_then(|(_, version)| semver::Version::parse(version).ok());
         let found = has
             .get_key_value(interface)

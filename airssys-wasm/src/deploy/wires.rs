@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::address::Address;
-use crate::engine::{Template, track};
+use crate::engine::{Import, Template};
 use crate::hint::{Act, Hint, Hinted};
+use crate::settings::wired_to;
 use crate::topology::ServiceNode;
+use crate::typed::{FunctionType, unversioned};
 
 /// One end of wires: a service, and the release that serves it or is to.
 pub(crate) struct End<'a> {
@@ -135,7 +137,7 @@ pub(crate) fn broken(all: &[End<'_>]) -> Vec<BrokenWire> {
 fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let mut broken = Vec::new();
     let imports = end.template.imports();
-    let is_for = |wire: &str, interface: &str| wire == interface || interface.split('@').next() == Some(wire);
+    let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
     for (wire, to) in end.wires {
         if !imports.iter().any(|import| is_for(wire, &import.interface)) {
             let (service, interface, to) = (end.service.to_owned(), wire.clone(), to.to_string());
@@ -144,9 +146,7 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     }
     for import in imports.iter().filter(|import| !import.functions.is_empty()) {
         let interface = &*import.interface;
-        let exact = end.wires.get(interface);
-        let Some(to) = exact.or_else(|| end.wires.iter().find(|(wire, _)| is_for(wire, interface)).map(|(_, to)| to))
-        else {
+        let Some(to) = wired_to(end.wires, interface) else {
             let exports = |other: &&End<'_>| {
                 let functions = other.template.functions();
                 import.functions.iter().all(|wanted| functions.iter().any(|found| found.ty.takes_calls_of(wanted)))
@@ -168,20 +168,14 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
 }
 
 /// What the other end does not have of an import, or otherwise.
-fn unlike(end: &End<'_>, other: &End<'_>, import: &crate::engine::Import) -> Vec<BrokenWire> {
+fn unlike(end: &End<'_>, other: &End<'_>, import: &Import) -> Vec<BrokenWire> {
     let (service, to) = (|| end.service.to_owned(), || other.service.to_owned());
     let wrong = import.functions.iter().filter_map(|wanted| {
-        let interface = wanted.interface.as_deref().unwrap_or_default();
-        let bare = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
-        let of_name = |found: &&crate::engine::Function| {
-            found.ty.name == wanted.name && found.ty.interface.as_deref().map(bare) == Some(bare(interface))
-        };
-        let named: Vec<_> = other.template.functions().iter().filter(of_name).collect();
-        let of_version = |found: &&&crate::engine::Function| {
-            found.ty.interface.as_deref().is_some_and(|there| track(there) == track(interface))
-        };
-        let Some(found) = named.iter().find(of_version) else {
-            let instead = named.first().map(|found| found.ty.path());
+        let functions = || other.template.functions().iter();
+        let Some(found) = functions().find(|found| found.ty.is_called_as(wanted)) else {
+            let bare = |ty: &FunctionType| ty.interface.as_deref().map(|name| unversioned(name).to_owned());
+            let instead = functions().find(|found| found.ty.name == wanted.name && bare(&found.ty) == bare(wanted));
+            let instead = instead.map(|found| found.ty.path());
             return Some(BrokenWire::NoFunction { service: service(), function: wanted.path(), to: to(), instead });
         };
         let (wanted_type, found_type) = (wanted.to_string(), found.ty.to_string());

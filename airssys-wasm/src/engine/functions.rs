@@ -9,7 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, Val, wasm_wave};
 use super::block;
 use super::contract::CONTRACT;
 use super::interface::is_left_behind;
-use crate::typed::{FunctionType, Laid, ValueType};
+use crate::typed::{FunctionType, Laid, ValueType, unversioned};
 
 /// A function that is exported.
 pub(crate) struct Function {
@@ -186,10 +186,7 @@ fn is_called(ty: &FunctionType, name: &str) -> bool {
         None => *ty.name == *name,
         Some((interface, function)) => {
             *ty.name == *function
-                && ty
-                    .interface
-                    .as_deref()
-                    .is_some_and(|full| full == interface || full.split('@').next() == Some(interface))
+                && ty.interface.as_deref().is_some_and(|full| full == interface || unversioned(full) == interface)
         }
     }
 }

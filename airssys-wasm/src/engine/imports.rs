@@ -7,9 +7,9 @@ use wasmtime::component::{Component, Linker};
 
 use super::contract::{CONTRACT, Lane, MESSAGING, SUPERVISION};
 use super::guest::Guest;
-use super::interface::track;
 use super::obstacle::{Absence, Obstacle};
 use super::wires::{self, is_foreign};
+use crate::typed::{compatible, unversioned};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the
 /// same WASI.
@@ -100,10 +100,8 @@ pub(super) fn missing(
 
 /// Why an interface is not there, by its name alone.
 fn absence(import: &str, supervises: bool) -> Option<Absence> {
-    let bare = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
-    let wanted = bare(import);
-    match KNOWN.iter().find(|known| bare(known) == wanted) {
-        Some(known) if track(known) == track(import) => {
+    match KNOWN.iter().find(|known| unversioned(known) == unversioned(import)) {
+        Some(known) if compatible(known, import) => {
             (known.starts_with(SUPERVISION) && !supervises).then_some(Absence::NotRequested)
         }
         Some(known) => Some(Absence::Version { known: (*known).to_owned() }),

@@ -7,6 +7,8 @@ use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{Component, ResourceType};
 use wasmtime::{Engine, ExternType};
 
+use crate::typed::track;
+
 /// All imports and exports of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Interface {
@@ -51,20 +53,6 @@ pub(super) fn is_left_behind(engine: &Engine, name: &str, item: &ComponentItem) 
     });
     let (Some(("init", init)), None) = (functions.next(), functions.next()) else { return false };
     name == "exports" && init.params().map(|(name, _)| name).eq(["app-name", "symbols", "stub-wasi"])
-}
-
-/// The names that a versioned interface shares with those that are compatible by their version: `a:b/c@0.2` for
-/// `a:b/c@0.2.6`. The same rule as the linker's: a version before 1.0.0 changes with its second number, one before
-/// 0.1.0 and a pre-release is like no other.
-#[must_use]
-pub(crate) fn track(name: &str) -> Cow<'_, str> {
-    let Some((bare, version)) = name.split_once('@') else { return Cow::Borrowed(name) };
-    match semver::Version::parse(version) {
-        Ok(version) if !version.pre.is_empty() => Cow::Borrowed(name),
-        Ok(version) if version.major != 0 => Cow::Owned(format!("{bare}@{}", version.major)),
-        Ok(version) if version.minor != 0 => Cow::Owned(format!("{bare}@0.{}", version.minor)),
-        _ => Cow::Borrowed(name),
-    }
 }
 
 impl Structure {
@@ -273,23 +261,7 @@ fn core(ty: &ExternType) -> Structure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Interface, track};
-
-    #[test]
-    fn versions_are_compatible_as_for_the_linker() {
-        for (name, expected) in [
-            ("a", "a"),
-            ("a:b/c", "a:b/c"),
-            ("a:b/c@1.2.3", "a:b/c@1"),
-            ("a:b/c@2.1.2+abc", "a:b/c@2"),
-            ("a:b/c@0.2.6", "a:b/c@0.2"),
-            ("a:b/c@0.0.1", "a:b/c@0.0.1"),
-            ("a:b/c@1.0.0-rc.1", "a:b/c@1.0.0-rc.1"),
-            ("a:b/c@x", "a:b/c@x"),
-        ] {
-            assert_eq!(track(name), expected);
-        }
-    }
+    use super::Interface;
 
     #[test]
     fn resources_are_told_apart_by_their_names() {

@@ -6,12 +6,14 @@
 //! is, and its types say how to read it; none of them stands in it. `engine/block.rs` makes blocks and reads them.
 
 mod layout;
+mod versions;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
+pub(crate) use self::versions::{compatible, track, unversioned};
 
 /// The type of a value. Two that are equal are the same type, whatever they are called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,11 +95,19 @@ impl FunctionType {
     }
 
     /// Whether a block made for the one is what the other one reads, and the answer as well: they have the same name
-    /// and the same types. The versions of their interfaces may differ.
+    /// and the same types, in compatible versions of their interface.
     pub(crate) fn takes_calls_of(&self, other: &Self) -> bool {
-        let bare = |of: &Self| of.interface.as_deref().map(|name| name.split('@').next().unwrap_or(name).to_owned());
-        (&self.name, &self.params, &self.result) == (&other.name, &other.params, &other.result)
-            && bare(self) == bare(other)
+        self.is_called_as(other) && (&self.params, &self.result) == (&other.params, &other.result)
+    }
+
+    /// Whether it has the name of the other one, in a compatible version of its interface.
+    pub(crate) fn is_called_as(&self, other: &Self) -> bool {
+        let same_interface = match (self.interface.as_deref(), other.interface.as_deref()) {
+            (None, None) => true,
+            (Some(one), Some(other)) => compatible(one, other),
+            _ => false,
+        };
+        same_interface && self.name == other.name
     }
 
     /// `interface#name`, or the name alone.
