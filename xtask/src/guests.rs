@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
+use crate::left_out::LeftOut;
 use crate::{progress, python, root, toolchain};
 
-/// Builds the guests of the tests, and of the examples that there are; the names of those in Python that cannot be
-/// built here.
-pub(crate) fn build(profile: &str) -> Result<Vec<&'static str>, Error> {
+/// Builds the guests of the tests, and of the examples that there are; the languages that cannot be built here.
+pub(crate) fn build(profile: &str) -> Result<Vec<LeftOut>, Error> {
     let airssys = command(profile)?;
     let folders = folders(&root())?;
     for folder in &folders {
@@ -21,7 +21,7 @@ pub(crate) fn build(profile: &str) -> Result<Vec<&'static str>, Error> {
         let label = format!("building the guests of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
         build_in(&airssys, folder, &label)?;
     }
-    python::build(&root(), &target_dir()?)
+    Ok(python::build(&root(), &target_dir()?)?.into_iter().collect())
 }
 
 /// Builds the guests of one workspace.

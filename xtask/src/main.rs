@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod error;
 mod guests;
+mod left_out;
 mod progress;
 mod python;
 mod soak;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::left_out::LeftOut;
 use crate::progress;
 
 /// What builds them, and in which version: another one would make other binaries.
@@ -21,13 +22,15 @@ const FOLDER: &str = "tests/guests-python";
 /// module `app`.
 const GUESTS: [(&str, &str, &str); 1] = [("pricing", "tests/guests/pricing/wit", "shop")];
 
-/// Builds those whose sources have changed; the names of those that cannot be built here, since the tool is missing
-/// and cannot be installed.
+/// The tests that need them.
+const LEFT_OUT: LeftOut = LeftOut { name: "Python", tests: &["languages::", "::python::"] };
+
+/// Builds those whose sources have changed. Where the tool is missing and cannot be installed, they are left out.
 ///
 /// # Errors
 ///
 /// A source is wrong; or the tool is missing where `CI` is set, where nothing is left out.
-pub(crate) fn build(root: &Path, target: &Path) -> Result<Vec<&'static str>, Error> {
+pub(crate) fn build(root: &Path, target: &Path) -> Result<Option<LeftOut>, Error> {
     let mut tool = None;
     let mut missing = Vec::new();
     for (name, wit, world) in GUESTS {
@@ -45,7 +48,7 @@ pub(crate) fn build(root: &Path, target: &Path) -> Result<Vec<&'static str>, Err
             }
         }
     }
-    let Some(Err(error)) = tool else { return Ok(missing) };
+    let Some(Err(error)) = tool else { return Ok(None) };
     let reason = error.to_string();
     let error =
         Error::NoToolchain { reason, remedy: "install python3 with its venv, and let pip reach its index".to_owned() };
@@ -55,7 +58,7 @@ pub(crate) fn build(root: &Path, target: &Path) -> Result<Vec<&'static str>, Err
     let told = error.told();
     let told = told.strip_prefix("error: ").unwrap_or(&told);
     progress::line(&format!("not built in {FOLDER}, and tests are left out: {}: {told}", missing.join(", ")));
-    Ok(missing)
+    Ok(Some(LEFT_OUT))
 }
 
 /// The tool, in a folder of the target folder. Installed where it is missing.

@@ -5,11 +5,9 @@
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
+use crate::left_out::LeftOut;
 use crate::progress::{self, Steps};
 use crate::{guests, root, wit};
-
-/// The tests that need guests in Python.
-const OF_PYTHON: &str = "languages::";
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
@@ -37,8 +35,9 @@ pub(crate) fn run() -> Result<(), Error> {
         &["test", "--no-fail-fast", "--lib", "--bins", "--tests"]
     };
     cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
-    let left_out: &[&str] = if without.is_empty() { &[] } else { &["--", "--skip", OF_PYTHON] };
-    cargo(&steps.next("tests"), &[run, &most[..], left_out].concat())?;
+    let skipped = without.iter().flat_map(|language| language.tests).flat_map(|tests| ["--skip", tests]);
+    let left_out: Vec<&str> = if without.is_empty() { Vec::new() } else { ["--"].into_iter().chain(skipped).collect() };
+    cargo(&steps.next("tests"), &[run, &most[..], &left_out].concat())?;
     // Without optimisation the bench does all of its rows once, and measures nothing.
     cargo(&steps.next("the rows of the bench"), &[&["test"], &most[..], &["--bench", "rows"]].concat())?;
     cargo(
@@ -49,15 +48,16 @@ pub(crate) fn run() -> Result<(), Error> {
     let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
     show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
     if !without.is_empty() {
-        say_what_did_not_run(&most)?;
+        say_what_did_not_run(&most, &without)?;
     }
     Ok(())
 }
 
-/// Last of all, so that nobody overlooks it: how many tests did not run for want of guests in Python, and which.
-fn say_what_did_not_run(chosen: &[&str]) -> Result<(), Error> {
-    let list = ["--quiet", "--test", "promises", "--", "--list", OF_PYTHON];
-    let mut listing = command(&[&["test"], chosen, &list[..]].concat())?;
+/// Last of all, so that nobody overlooks it: how many tests did not run for want of guests in a language, and which.
+fn say_what_did_not_run(chosen: &[&str], without: &[LeftOut]) -> Result<(), Error> {
+    let list = ["--quiet", "--test", "promises", "--", "--list"];
+    let tests: Vec<&str> = without.iter().flat_map(|language| language.tests).copied().collect();
+    let mut listing = command(&[&["test"], chosen, &list[..], &tests].concat())?;
     let program = "cargo test --list".to_owned();
     let output = listing.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -66,7 +66,9 @@ fn say_what_did_not_run(chosen: &[&str]) -> Result<(), Error> {
         let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(Error::Failed { program, status: output.status, output: output_text });
     }
-    progress::line(&format!("{} tests did not run, since their guests in Python cannot be built here:", names.len()));
+    let languages: Vec<&str> = without.iter().map(|language| language.name).collect();
+    let languages = languages.join(", ");
+    progress::line(&format!("{} tests did not run, since guests in {languages} cannot be built here:", names.len()));
     names.iter().for_each(|name| progress::line(&format!("  {name}")));
     Ok(())
 }
