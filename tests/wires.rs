@@ -178,3 +178,108 @@ async fn of_two_versions_with_the_same_types_the_one_is_called_that_was_imported
     assert_eq!(result(&mesh, "g()").await, "2");
     mesh.stop().await;
 }
+
+/// [`WIRED`], where the wire has more to say.
+fn wired(more: &str) -> String {
+    WIRED.replace("= \"pricing\" }", &format!("= {{ to = \"pricing\", {more} }} }}"))
+}
+
+#[tokio::test]
+async fn a_wire_may_have_a_value_for_an_end_that_cannot_answer() {
+    let mesh = Mesh::start(&wired("on_failure = { value = { audit = \"7\" } }")).await;
+    assert_eq!(result(&mesh, "audit()").await, "7");
+    // Of another function nothing was said.
+    let told = result(&mesh, "inspect()").await;
+    assert!(told.starts_with("err(\"the one called crashed: trap"), "{told}");
+    mesh.runtime.stop_service("pricing").await.unwrap();
+    assert_eq!(result(&mesh, "audit()").await, "7");
+    let _started = mesh.runtime.start_service("pricing").await.unwrap();
+    let one_for_all = wired("on_failure = { value = \"err(\\\"closed\\\")\" }");
+    let (said, _) = refused(&one_for_all).await;
+    assert!(said.contains("`on_failure` has no value of acme:shop/pricing@1.0.0#"), "{said}");
+    let other = wired("on_failure = { value = { inspect = \"ok(9)\" } }");
+    let other = read(mesh.folder.path(), &other).unwrap();
+    let plan = mesh.runtime.plan_apply(&other, DeployOptions::default()).await.unwrap();
+    let changed = plan.differences.iter().flat_map(|found| &found.settings);
+    let changed: Vec<_> = changed.map(|key| (&*key.key, &*key.from, &*key.to)).collect();
+    let key = |function: &str| format!("wires.acme:shop/pricing.on_failure.value.{function}");
+    assert_eq!(changed, [(&*key("audit"), "7", "none"), (&*key("inspect"), "none", "ok(9)")]);
+    mesh.runtime.apply(other, DeployOptions::default()).await.unwrap();
+    assert_eq!(result(&mesh, "inspect()").await, "ok(9)");
+    assert_eq!((mesh.status("till").started, mesh.status("till").crashed), (1, 0));
+    assert!(invoke(&mesh.runtime, "audit()").await.is_err());
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_in_place_of_a_result_that_is_none_is_refused_with_its_character() {
+    for (value, says) in [
+        ("{ audit = \"seven\" }", "#audit: \"seven\" is no u32: at character 1: "),
+        ("{ audit = \"7, 8\" }", "#audit: \"7, 8\" is no u32: at character 2: "),
+        ("{ quote = \"err(shut)\" }", "character 5: "),
+        ("{ quotes = \"7\" }", "acme:shop/pricing@1.0.0#quotes: it is not imported"),
+    ] {
+        let (said, hint) = refused(&wired(&format!("on_failure = {{ value = {value} }}"))).await;
+        assert!(said.starts_with("till is wired to pricing, and `on_failure` has no value of acme:shop/"), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(hint.contains("leave `on_failure` out"), "{hint}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let error = read(folder.path(), &wired("on_failure = \"again\"")).unwrap_err();
+    assert!(error.to_string().contains("\"again\" is nothing to do about a failure: it is retry, or a"), "{error}");
+}
+
+/// Has a function that does this, and an interface with it.
+fn answering(what: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (core module $m (func (export "f") (result i32) ({what})))
+            (core instance $c (instantiate $m))
+            (func $f (result u32) (canon lift (core func $c "f")))
+            (instance $i (export "f" (func $f)))
+            (export "a:b/c@2.0.0" (instance $i)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_is_tried_again_is_answered_when_the_other_end_can() {
+    let topology = "name = \"m\"\n[root]\nintensity = 100000\n\
+        [[service]]\nname = \"sick\"\nrelease = \"sick.wasm\"\n\
+        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\nlimits = { turn_deadline = \"60s\" }\n\
+        wires = { \"a:b/c\" = { to = \"sick\", on_failure = \"retry\" } }\n";
+    let (sick, till) = (answering("unreachable"), wat::parse_str(OF_THE_SECOND).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, topology, &[("sick", &sick), ("till", &till)], builder()).await;
+    let runtime = mesh.runtime.clone();
+    let asked = tokio::spawn(async move { invoke(&runtime, "g()").await });
+    mesh.until("it was tried again", |mesh| mesh.status("sick").crashed > 2).await;
+    std::fs::write(mesh.folder.path().join("well.wasm"), answering("i32.const 2")).unwrap();
+    mesh.runtime.deploy("sick", release(&mesh.folder, "well"), DeployOptions::default()).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().as_deref(), Some("2"));
+    // Nor is it told that one is stopped, before the caller has no time left.
+    mesh.runtime.stop_service("sick").await.unwrap();
+    let (asked, started) = tokio::join!(biased; invoke(&mesh.runtime, "g()"), mesh.runtime.start_service("sick"));
+    assert!(started.is_ok());
+    assert_eq!(asked.unwrap().as_deref(), Some("2"));
+    assert_eq!(mesh.status("till").started, 1);
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_tried_again_ends_with_the_time_of_the_turn() {
+    let topology = "name = \"m\"\n[root]\nintensity = 100000\n\
+        [[service]]\nname = \"sick\"\nrelease = \"sick.wasm\"\n\
+        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\nlimits = { turn_deadline = \"50ms\" }\n\
+        wires = { \"a:b/c\" = { to = \"sick\", on_failure = \"retry\" } }\n";
+    let (sick, till) = (answering("unreachable"), wat::parse_str(OF_THE_SECOND).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, topology, &[("sick", &sick), ("till", &till)], builder()).await;
+    match invoke(&mesh.runtime, "g()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => {
+            assert!(["wire", "deadline"].contains(&crash.code()), "{crash}")
+        }
+        other => panic!("{other:?}"),
+    }
+    mesh.stop().await;
+}

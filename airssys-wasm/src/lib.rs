@@ -64,6 +64,7 @@ mod turn;
 mod typed;
 pub mod unique;
 mod waits;
+mod wire;
 
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;

@@ -9,11 +9,11 @@ use airssys_rt_shim::supervisor::Backoff;
 use airssys_rt_shim::timer::Most;
 use toml::Value;
 
-use crate::address::Address;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
-use crate::typed::unversioned;
+use crate::typed::FunctionType;
+use crate::wire::{Wire, Wires, wire_of};
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
@@ -205,22 +205,17 @@ pub(crate) struct Terms {
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
     /// Which service has the functions of each interface that it imports from another one.
-    pub(crate) wires: BTreeMap<String, Address>,
+    pub(crate) wires: Wires,
     /// The schema it keeps its state in.
     pub(crate) schema: u32,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
     pub(crate) silent: bool,
 }
 
-/// Where the wire for an interface leads: it has the interface's name, or that without a version.
-pub(crate) fn wired_to<'a>(wires: &'a BTreeMap<String, Address>, interface: &str) -> Option<&'a Address> {
-    wires.get(interface).or_else(|| wires.get(unversioned(interface)))
-}
-
 impl Terms {
-    /// The service that has the functions of an interface: see [`wired_to`].
-    pub(crate) fn wired_to(&self, interface: &str) -> Option<&Address> {
-        wired_to(&self.wires, interface)
+    /// The wire of a function that is imported.
+    pub(crate) fn wire(&self, function: &FunctionType) -> Option<&Wire> {
+        wire_of(&self.wires, function.interface.as_deref()?)
     }
 }
 

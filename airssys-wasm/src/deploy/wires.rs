@@ -1,19 +1,16 @@
 //! Whether what services import from each other is what those they are wired to export.
 
-use std::collections::BTreeMap;
-
-use crate::address::Address;
 use crate::engine::{Import, Template};
 use crate::hint::{Act, Hint, Hinted};
-use crate::settings::wired_to;
 use crate::topology::ServiceNode;
 use crate::typed::{FunctionType, unversioned};
+use crate::wire::{Wire, Wires, wire_of};
 
 /// One end of wires: a service, and the release that serves it or is to.
 pub(crate) struct End<'a> {
     service: &'a str,
     /// Where each of its imports leads.
-    wires: &'a BTreeMap<String, Address>,
+    wires: &'a Wires,
     template: &'a Template,
 }
 
@@ -99,6 +96,18 @@ pub enum BrokenWire {
         /// The type that is there.
         found: String,
     },
+    /// What is to be there in place of a result is none.
+    #[error("{service} is wired to {to}, and `on_failure` has no value of {function}: {why}")]
+    NoValue {
+        /// The service that calls it.
+        service: String,
+        /// The function, with its interface.
+        function: String,
+        /// The other end.
+        to: String,
+        /// The text, and the character where it is wrong.
+        why: String,
+    },
 }
 
 struct Instead<'a>(Option<&'a str>);
@@ -120,6 +129,7 @@ impl Hinted for BrokenWire {
                 None => "add a service that exports it, and a wire to that".into(),
             },
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
+            Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
             Self::NoService { .. } => Act::ListServices.into(),
             Self::NoFunction { .. } | Self::OtherType { .. } => {
                 "wire it to a service that has the function, or build the two against one version of the interface"
@@ -138,15 +148,15 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let mut broken = Vec::new();
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
-    for (wire, to) in end.wires {
-        if !imports.iter().any(|import| is_for(wire, &import.interface)) {
-            let (service, interface, to) = (end.service.to_owned(), wire.clone(), to.to_string());
+    for (name, wire) in end.wires {
+        if !imports.iter().any(|import| is_for(name, &import.interface)) {
+            let (service, interface, to) = (end.service.to_owned(), name.clone(), wire.to.to_string());
             broken.push(BrokenWire::Unused { service, interface, to });
         }
     }
     for import in imports.iter().filter(|import| !import.functions.is_empty()) {
         let interface = &*import.interface;
-        let Some(to) = wired_to(end.wires, interface) else {
+        let Some(wire) = wire_of(end.wires, interface) else {
             let exports = |other: &&End<'_>| {
                 let functions = other.template.functions();
                 import.functions.iter().all(|wanted| functions.iter().any(|found| found.ty.takes_calls_of(wanted)))
@@ -156,15 +166,34 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
             broken.push(BrokenWire::Missing { service, interface, exported_by });
             continue;
         };
-        match all.iter().find(|other| other.service == to.service()) {
+        broken.extend(without_value(end, wire, import));
+        match all.iter().find(|other| other.service == wire.to.service()) {
             Some(other) => broken.extend(unlike(end, other, import)),
             None => {
-                let (service, interface, to) = (end.service.to_owned(), interface.to_owned(), to.to_string());
+                let (service, interface, to) = (end.service.to_owned(), interface.to_owned(), wire.to.to_string());
                 broken.push(BrokenWire::NoService { service, interface, to });
             }
         }
     }
     broken
+}
+
+/// The functions of an import for which the wire has a value where they fail, and it is none of their types.
+fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire> {
+    let no_value = |function: String, why: String| {
+        let (service, to) = (end.service.to_owned(), wire.to.to_string());
+        BrokenWire::NoValue { service, function, to, why }
+    };
+    let is_imported = |name: &str| import.functions.iter().any(|function| *function.name == *name);
+    let unknown = wire.on_failure.named().filter(|name| !is_imported(name));
+    let unknown = unknown.map(|name| no_value(format!("{}#{name}", import.interface), "it is not imported".to_owned()));
+    let wrong = import.functions.iter().filter_map(|function| {
+        let text = wire.on_failure.value_of(function)?;
+        let why = import.reads(function, text).err()?;
+        let wanted = function.result.as_ref().map_or_else(String::new, |laid| format!("is no {laid}: "));
+        Some(no_value(function.path(), format!("{text:?} {wanted}{why}")))
+    });
+    unknown.chain(wrong).collect()
 }
 
 /// What the other end does not have of an import, or otherwise.

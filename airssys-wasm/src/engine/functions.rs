@@ -66,6 +66,20 @@ impl From<block::Mismatch> for NoCall {
     }
 }
 
+impl NoCall {
+    /// What is wrong with a text from this byte of it on.
+    fn of_text(text: &str, from: usize, error: &wasm_wave::parser::ParserError) -> Self {
+        let so_far = text.get(..from + error.span().start);
+        let at = so_far.map_or(0, |so_far| so_far.chars().count()) + 1;
+        // Its own text counts bytes, of a part of what was written.
+        let detail = match error.detail() {
+            Some(detail) => format!("{}: {detail}", error.kind()),
+            None => error.kind().to_string(),
+        };
+        Self::Text { at, detail }
+    }
+}
+
 struct There<'a>(&'a [String]);
 
 impl std::fmt::Display for There<'_> {
@@ -148,16 +162,7 @@ impl Functions {
             Some(at) => (text.get(..=at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
             None => ("", text),
         };
-        let wrong = |error: &wasm_wave::parser::ParserError| {
-            let byte = before.len() + error.span().start;
-            let at = text.get(..byte).map_or(0, |so_far| so_far.chars().count()) + 1;
-            // Its own text counts bytes, of a part of what was written.
-            let detail = match error.detail() {
-                Some(detail) => format!("{}: {detail}", error.kind()),
-                None => error.kind().to_string(),
-            };
-            NoCall::Text { at, detail }
-        };
+        let wrong = |error: &wasm_wave::parser::ParserError| NoCall::of_text(text, before.len(), error);
         let call = wasm_wave::untyped::UntypedFuncCall::parse(rest).map_err(|error| wrong(&error))?;
         let name = format!("{before}{}", call.name());
         let function = self.named(&name)?;
@@ -166,6 +171,15 @@ impl Functions {
         let block = block::lower_arguments(&function.ty, &arguments)?;
         Ok((Arc::clone(&function.ty), block))
     }
+}
+
+/// A value of this type that is written in WAVE.
+///
+/// # Errors
+///
+/// [`NoCall::Text`].
+pub(super) fn read_value(ty: &Type, text: &str) -> Result<Val, NoCall> {
+    wasm_wave::from_str(ty, text).map_err(|error| NoCall::of_text(text, 0, &error))
 }
 
 /// The result of a call as it is written in WAVE; none where the function has none.

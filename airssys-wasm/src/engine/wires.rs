@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use wasmtime::Engine;
-use wasmtime::component::types::{Component as ComponentType, ComponentItem};
+use wasmtime::component::types::{Component as ComponentType, ComponentItem, Type};
 use wasmtime::component::{Linker, Val};
 
 use super::block;
 use super::contract::CONTRACT;
-use super::functions::function_type;
+use super::functions::{NoCall, function_type, read_value};
 use super::guest::Guest;
 use crate::error::CallError;
 use crate::message::Answer;
@@ -23,6 +23,23 @@ pub(crate) struct Import {
     pub(crate) interface: Box<str>,
     /// Its functions. An interface of types alone has none.
     pub(crate) functions: Vec<Arc<FunctionType>>,
+    /// What each of them returns, as the engine's own type, by which text is read.
+    results: Vec<Option<Type>>,
+}
+
+impl Import {
+    /// Whether this is a value that the function returns, as it is written in WAVE.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn reads(&self, function: &FunctionType, text: &str) -> Result<(), NoCall> {
+        let ty = self.functions.iter().position(|own| **own == *function).and_then(|at| self.results.get(at));
+        match ty.and_then(Option::as_ref) {
+            Some(ty) => read_value(ty, text).map(drop),
+            None => Err(NoCall::Arguments { detail: "it returns nothing".to_owned() }),
+        }
+    }
 }
 
 /// A function that another service was to carry out, and there is no value that says so.
@@ -46,17 +63,18 @@ pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
     let foreign = ty.imports(engine).filter(|(name, _)| is_foreign(name));
     let read = foreign.filter_map(|(name, item)| {
         let ComponentItem::ComponentInstance(instance) = item.ty else { return None };
-        let mut functions = Vec::new();
+        let (mut functions, mut results) = (Vec::new(), Vec::new());
         for (inner, item) in instance.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => {
                     functions.push(Arc::new(function_type(Some(name), inner, &function)?));
+                    results.push(function.results().next());
                 }
                 ComponentItem::Type(_) => {}
                 _ => return None,
             }
         }
-        Some(Import { interface: name.into(), functions })
+        Some(Import { interface: name.into(), functions, results })
     });
     read.collect()
 }
@@ -67,13 +85,13 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
         return Ok(Cow::Borrowed(linker));
     }
     let mut linker = linker.clone();
-    for Import { interface, functions } in imports {
+    for Import { interface, functions, results } in imports {
         let mut instance = linker.instance(interface)?;
-        for function in functions {
-            let called = Arc::clone(function);
+        for (function, result) in functions.iter().zip(results) {
+            let (called, result) = (Arc::clone(function), result.clone());
             instance.func_new_async(&function.name, move |mut store, _, arguments, results| {
-                let called = Arc::clone(&called);
-                Box::new(async move { call(store.data_mut(), &called, arguments, results).await })
+                let (called, result) = (Arc::clone(&called), result.clone());
+                Box::new(async move { call(store.data_mut(), &called, result.as_ref(), arguments, results).await })
             })?;
         }
     }
@@ -84,11 +102,11 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
 async fn call(
     guest: &mut Guest,
     function: &Arc<FunctionType>,
+    result: Option<&Type>,
     arguments: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
-    let to = guest.turn.identity.terms.wired_to(function.interface.as_deref().unwrap_or_default());
-    let to = to.map(ToString::to_string).unwrap_or_default();
+    let to = guest.turn.identity.terms.wire(function).map(|wire| wire.to.to_string()).unwrap_or_default();
     let body = block::lower_arguments(function, arguments)?;
     let invoke = HostCall::Invoke { to: to.clone(), function: Arc::clone(function), body };
     let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
@@ -98,7 +116,7 @@ async fn call(
             (None, _) => None,
             (Some(_), None) => return Err(failed(function, to, CallError::Dropped("it answered nothing".to_owned()))),
         },
-        Err(why) => match function.result.as_ref().and_then(|laid| failure(laid, &why)) {
+        Err(why) => match failure(guest, function, result, &why) {
             Some(value) => Some(value),
             None => return Err(failed(function, to, why)),
         },
@@ -114,8 +132,15 @@ fn failed(function: &FunctionType, to: String, why: CallError) -> wasmtime::Erro
     WireFailed { interface, function: function.name.to_string(), to, why }.into()
 }
 
-/// That a call failed as a value of the function's own type: where its error is a text.
-fn failure(laid: &Laid, why: &CallError) -> Option<Val> {
+/// That a call failed as a value of the function's own type: the one that the operator chose, or the error where that
+/// is a text.
+fn failure(guest: &Guest, function: &FunctionType, result: Option<&Type>, why: &CallError) -> Option<Val> {
+    let wire = guest.turn.identity.terms.wire(function).filter(|_| why.is_outage());
+    let instead = wire.and_then(|wire| read_value(result?, wire.on_failure.value_of(function)?).ok());
+    instead.or_else(|| told(function.result.as_ref()?, why))
+}
+
+fn told(laid: &Laid, why: &CallError) -> Option<Val> {
     match &laid.ty {
         ValueType::Result(_, Some(error)) if error.ty == ValueType::String => {
             Some(Val::Result(Err(Some(Box::new(Val::String(why.to_string()))))))

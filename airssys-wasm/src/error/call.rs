@@ -148,6 +148,18 @@ pub enum CallError {
     Discarded,
 }
 
+impl CallError {
+    /// Whether the one called could not answer, as things were: the same call may have an answer later. It may have
+    /// been carried out all the same.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Crashed(_) | Self::Dropped(_) | Self::Timeout => true,
+            Self::NotSent(error) => matches!(error, SendError::Overloaded { .. } | SendError::Stopped { .. }),
+            Self::Deadlock | Self::Fault(_) | Self::Supervision(_) | Self::Discarded => false,
+        }
+    }
+}
+
 impl From<SupervisionError> for CallError {
     fn from(error: SupervisionError) -> Self {
         match error {

@@ -8,6 +8,7 @@ use crate::capability::{FileGrant, Grants};
 use crate::limits::{FOLDER_BYTES, Limits};
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
+use crate::wire::Wire;
 
 /// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what it
 /// means.
@@ -69,6 +70,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `mailbox`", of::<MailboxShape>()),
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),
+        ("### `wires`", told(Wire::KEYS)),
         ("## `Component.toml`", told(COMPONENT)),
         ("## Limits", of::<Limits>()),
         ("## Requests and grants", markdown(["key", "asked for", "granted", "allows"], Grants::KEYS, &Table::new())),

@@ -17,6 +17,7 @@ use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEA
 use crate::settings::{
     BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Terms, WrittenBackoff,
 };
+use crate::wire::Wires;
 
 /// The declared tree. It is read from the text of an `airssys.toml`, and is right as a whole: nothing changes it after
 /// that.
@@ -257,7 +258,7 @@ pub(crate) struct ServiceNode {
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
     /// Which service has the functions of each interface that it imports from another one.
-    pub(crate) wires: BTreeMap<String, Address>,
+    pub(crate) wires: Wires,
     /// Where its state is; default in memory.
     pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
@@ -331,7 +332,7 @@ impl ServiceNode {
             own_limits: LimitsPatch::default(),
             retries: 0,
             config: BTreeMap::new(),
-            wires: BTreeMap::new(),
+            wires: Wires::new(),
             keeping: Keeping::Memory,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
@@ -344,7 +345,7 @@ impl ServiceNode {
     pub(crate) fn terms(&self) -> Terms {
         Terms {
             policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone())
-                .wired(self.wires.values().cloned()),
+                .wired(self.wires.values().map(|wire| wire.to.clone())),
             baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,

@@ -7,30 +7,32 @@ use toml::Spanned;
 use super::names::{Named, NodeKind};
 use crate::address::Address;
 use crate::config_file::{ConfigError, Source};
+use crate::wire::{OnFailure, TextOr, Wire, Wires, WrittenWire};
 
 /// The wires of a service: each leads from an interface to a service that is there.
 pub(super) fn wires(
     source: &Source,
     names: &BTreeMap<&str, Named<'_>>,
-    written: &BTreeMap<String, Spanned<String>>,
-) -> Result<BTreeMap<String, Address>, ConfigError> {
-    let wire = |(interface, to): (&String, &Spanned<String>)| {
+    written: &BTreeMap<String, Spanned<TextOr<WrittenWire>>>,
+) -> Result<Wires, ConfigError> {
+    let wire = |(interface, written): (&String, &Spanned<TextOr<WrittenWire>>)| {
+        let wrong = |what: String, hint: &str| source.error(&written.span(), what, hint);
         if !is_interface(interface) {
             let what = format!("{interface:?} is no interface that another service could have");
-            return Err(source.error(
-                &to.span(),
-                what,
-                "write it as the component imports it, such as \"acme:shop/pricing\"",
-            ));
+            return Err(wrong(what, "write it as the component imports it, such as \"acme:shop/pricing\""));
         }
-        let address: Address = to.get_ref().parse().map_err(|error: crate::address::AddressError| {
-            source.error(&to.span(), error.to_string(), "write `service`, or `service/key` where it is keyed")
+        let (to, on_failure) = match written.get_ref() {
+            TextOr::Text(to) => (to, OnFailure::default()),
+            TextOr::Table(wire) => (&wire.to, wire.on_failure.clone().unwrap_or_default()),
+        };
+        let to: Address = to.parse().map_err(|error: crate::address::AddressError| {
+            wrong(error.to_string(), "write `service`, or `service/key` where it is keyed")
         })?;
-        match names.get(address.service()).map(|found| found.node) {
-            Some(NodeKind::Service(_)) => Ok((interface.clone(), address)),
+        match names.get(to.service()).map(|found| found.node) {
+            Some(NodeKind::Service(_)) => Ok((interface.clone(), Wire { to, on_failure })),
             Some(NodeKind::Supervisor(_)) | None => {
-                let what = format!("there is no service {:?} to wire {interface:?} to", address.service());
-                Err(source.error(&to.span(), what, "name one of the [[service]] entries"))
+                let what = format!("there is no service {:?} to wire {interface:?} to", to.service());
+                Err(wrong(what, "name one of the [[service]] entries"))
             }
         }
     };

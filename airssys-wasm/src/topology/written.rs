@@ -24,6 +24,7 @@ use crate::settings::{
     Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, SpawnedRules, WrittenBackoff, WrittenKeyed, WrittenShape,
     WrittenSpawned,
 };
+use crate::wire::{TextOr, Wires, WrittenWire};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,8 +105,8 @@ schema! {
         /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`
         config: BTreeMap<String, String> => config, by Deployment, default "empty";
         /// which service has the functions of each interface that it imports from another one, such as
-        /// `{ "acme:shop/pricing" = "pricing" }`: see [wires](typed.md#wires)
-        wires: BTreeMap<String, Spanned<String>> => wires, by InPlace, default "none";
+        /// `{ "acme:shop/pricing" = "pricing" }`: see [`wires`](#wires)
+        wires: BTreeMap<String, Spanned<TextOr<WrittenWire>>> => wires, by InPlace, default "none";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)
@@ -172,7 +173,7 @@ impl Written<Address> for String {
     fn put(&self, _field: &mut Address) {}
 
     fn value(field: &Address) -> Option<Value> {
-        Some(field.service().into())
+        Some(field.as_str().into())
     }
 }
 
@@ -221,13 +222,13 @@ impl Written<LimitsPatch> for LimitsPatch {
 }
 
 /// Where each of them leads is told with its place where it is wrong, by those who have the file: they put them there.
-impl Written<BTreeMap<String, Address>> for BTreeMap<String, Spanned<String>> {
+impl Written<Wires> for BTreeMap<String, Spanned<TextOr<WrittenWire>>> {
     const KIND: &'static str = "table";
 
-    fn put(&self, _field: &mut BTreeMap<String, Address>) {}
+    fn put(&self, _field: &mut Wires) {}
 
-    fn value(field: &BTreeMap<String, Address>) -> Option<Value> {
-        Some(field.iter().map(|(of, to)| (of.clone(), Value::from(to.as_str()))).collect::<Table>().into())
+    fn value(field: &Wires) -> Option<Value> {
+        Some(field.iter().map(|(of, wire)| (of.clone(), Value::from(wire.table()))).collect::<Table>().into())
     }
 }
 

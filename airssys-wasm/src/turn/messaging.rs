@@ -13,12 +13,13 @@ use super::Turn;
 use super::effect::Effect;
 use crate::address::{AddressError, MAX_KEY, MAX_SERVICE_NAME};
 use crate::capability::{Operation, Pattern, PatternError};
-use crate::error::{NotFound, SendError};
+use crate::error::{CallError, NotFound, SendError};
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
 use crate::router::service::Resolved;
 use crate::router::{Caller, Said, Until, Waiter};
 use crate::typed::FunctionType;
+use crate::wire::{BETWEEN_TRIES, OnFailure};
 
 impl Turn {
     pub(super) async fn send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
@@ -43,17 +44,43 @@ impl Turn {
 
     /// Calls a function by its own type. It has as long as the turn has.
     pub(super) async fn invoke(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+        let terms = &self.identity.terms;
+        if terms.wire(function).is_some_and(|wire| wire.on_failure == OnFailure::Retry) {
+            // A future has room for all that it may wait for, and the one of every call is not to have more.
+            return Box::pin(self.persist(to, function, body)).await;
+        }
         let said = Said { function: Some(function), body };
-        self.ask(to, None, said, self.identity.terms.limits.turn_deadline).await
+        self.ask(to, None, said, terms.limits.turn_deadline).await
+    }
+
+    /// Calls a function until it is answered, or there is no time left for another try. Where the one called ended over
+    /// it, it may have been carried out already.
+    async fn persist(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+        for failures in 0.. {
+            let said = Said { function: Some(function), body: body.clone() };
+            let answer = self.ask(to, None, said, self.identity.terms.limits.turn_deadline).await;
+            let now = Instant::now();
+            let again = now + BETWEEN_TRIES.delay(failures);
+            if !matches!(&answer, Err(why) if why.is_outage()) || again >= self.latest(now) {
+                return answer;
+            }
+            tokio::time::sleep_until(again).await;
+        }
+        Err(CallError::Timeout)
+    }
+
+    /// When the turn has to be over, and whoever waits for it has stopped waiting.
+    fn latest(&self, now: Instant) -> Instant {
+        let latest = self.clock.begun(now) + self.identity.terms.limits.turn_deadline;
+        self.deadline.map_or(latest, |served| served.min(latest))
     }
 
     async fn ask(&self, to: &str, key: Option<&str>, said: Said<'_>, timeout: Duration) -> Answer {
         is_address(to, key)?;
         let identity = &self.identity;
         let now = Instant::now();
-        let latest = self.clock.begun(now) + identity.terms.limits.turn_deadline;
-        let asked = now.checked_add(timeout).unwrap_or(latest).min(latest);
-        let deadline = self.deadline.map_or(asked, |served| served.min(asked));
+        let latest = self.latest(now);
+        let deadline = now.checked_add(timeout).unwrap_or(latest).min(latest);
         let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
         identity.mesh.call(origin, caller, to, key, said, Until { now, deadline }).await
     }
