@@ -1,5 +1,7 @@
-//! In which language a component is written nobody can tell by what it answers: one in Python is a service as one in
+//! In which language a component is written nobody can tell by what it answers: one in any other is a service as one in
 //! Rust is, also in the middle of the other's work.
+//!
+//! Each language has a module of its own, of the same tests; those are left out where its guests cannot be built.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use airssys_tests::deploying::quick;
 use airssys_tests::pricing::CALLS;
-use airssys_tests::{Mesh, PATIENCE, guest, log, python, until};
+use airssys_tests::{Mesh, PATIENCE, guest, guest_in, log, until};
 use airssys_wasm::deploy::{Deployment, Progress};
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
@@ -30,9 +32,41 @@ async fn invoke(runtime: &Runtime, service: &str, call: &str) -> Result<Option<S
     runtime.invoke(service, None, call, PATIENCE).await
 }
 
-#[tokio::test]
-async fn one_in_python_answers_as_one_in_rust() {
-    let mesh = Mesh::start(&shop(&python("pricing"))).await;
+/// The tests of a language.
+macro_rules! language {
+    ($module:ident, $raised:expr) => {
+        mod $module {
+            const NAME: &str = stringify!($module);
+
+            #[tokio::test]
+            async fn it_answers_as_one_in_rust() {
+                super::it_answers_as_one_in_rust(NAME).await;
+            }
+
+            #[tokio::test]
+            async fn one_in_rust_calls_it_over_a_wire() {
+                super::one_in_rust_calls_it_over_a_wire(NAME).await;
+            }
+
+            #[tokio::test]
+            async fn a_crash_in_it_is_one_as_any_other_and_what_it_printed_is_logged() {
+                super::a_crash_is_one_as_any_other_and_what_it_printed_is_logged(NAME, $raised).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_running_service_goes_from_rust_to_it_and_back_while_calls_go_on() {
+                super::a_running_service_goes_from_rust_to_it_and_back_while_calls_go_on(NAME).await;
+            }
+        }
+    };
+}
+
+language!(python, "RuntimeError: on purpose");
+language!(javascript, "on purpose");
+language!(c, "on purpose");
+
+async fn it_answers_as_one_in_rust(language: &str) {
+    let mesh = Mesh::start(&shop(&guest_in(language, "pricing"))).await;
     for (call, answer) in CALLS {
         assert_eq!(invoke(&mesh.runtime, "pricing", call).await, Ok(answer.map(str::to_owned)), "{call}");
     }
@@ -48,9 +82,8 @@ async fn one_in_python_answers_as_one_in_rust() {
     mesh.stop().await;
 }
 
-#[tokio::test]
-async fn one_in_rust_calls_one_in_python_over_a_wire() {
-    let mesh = Mesh::start(&shop(&python("pricing"))).await;
+async fn one_in_rust_calls_it_over_a_wire(language: &str) {
+    let mesh = Mesh::start(&shop(&guest_in(language, "pricing"))).await;
     for (call, answer) in CHECKOUTS {
         assert_eq!(invoke(&mesh.runtime, "till", call).await, Ok(Some(answer.to_owned())), "{call}");
     }
@@ -65,19 +98,22 @@ async fn one_in_rust_calls_one_in_python_over_a_wire() {
     mesh.stop().await;
 }
 
-#[tokio::test]
-async fn an_exception_in_python_is_a_crash_as_any_other_and_its_traceback_is_logged() {
+async fn a_crash_is_one_as_any_other_and_what_it_printed_is_logged(language: &str, printed: &str) {
     log::listen();
-    let topology = shop(&python("pricing")).replace("\"pricing\"\nrelease", "\"raises\"\nrelease");
-    let mesh = Mesh::start(&topology.replace("= \"pricing\" }", "= \"raises\" }")).await;
-    match invoke(&mesh.runtime, "raises", "crash(\"on purpose\")").await {
+    // Other tests in this process have a `pricing` as well.
+    let name = format!("raises-{language}");
+    let topology =
+        shop(&guest_in(language, "pricing")).replace("\"pricing\"\nrelease", &format!("\"{name}\"\nrelease"));
+    let mesh = Mesh::start(&topology.replace("= \"pricing\" }", &format!("= \"{name}\" }}"))).await;
+    match invoke(&mesh.runtime, &name, "crash(\"on purpose\")").await {
         Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "trap"),
         other => panic!("{other:?}"),
     }
-    mesh.until("it serves again", |mesh| mesh.status("raises").started == 2).await;
-    assert_eq!(invoke(&mesh.runtime, "raises", "ping()").await, Ok(None));
-    let lines = log::of("airssys::guest", "raises");
-    assert!(lines.iter().any(|(_, line)| line["message"] == "RuntimeError: on purpose"), "{lines:?}");
+    mesh.until("it serves again", |mesh| mesh.status(&name).started == 2).await;
+    assert_eq!(invoke(&mesh.runtime, &name, "ping()").await, Ok(None));
+    let lines = log::of("airssys::guest", &name);
+
+    assert!(lines.iter().any(|(_, line)| line["message"] == printed), "{lines:?}");
     mesh.stop().await;
 }
 
@@ -142,13 +178,12 @@ async fn deploy(mesh: &Mesh, folder: &Path) -> Deployment {
     mesh.runtime.deploy("pricing", Release::find(folder).unwrap(), options).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_running_service_goes_from_rust_to_python_and_back_while_calls_go_on() {
+async fn a_running_service_goes_from_rust_to_it_and_back_while_calls_go_on(language: &str) {
     let mesh = Mesh::start(&shop(&guest("pricing"))).await;
     let rust = mesh.runtime.live_digest("pricing").unwrap();
     let callers = Callers::start(&mesh);
     callers.more(200).await;
-    assert_eq!(deploy(&mesh, &python("pricing")).await.ended().await, Progress::Live);
+    assert_eq!(deploy(&mesh, &guest_in(language, "pricing")).await.ended().await, Progress::Live);
     assert_ne!(mesh.runtime.live_digest("pricing").unwrap(), rust);
     callers.more(200).await;
     assert_eq!(deploy(&mesh, &guest("pricing")).await.ended().await, Progress::Live);

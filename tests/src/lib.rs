@@ -54,14 +54,14 @@ pub fn guest(name: &str) -> PathBuf {
     guest_of("guests", name)
 }
 
-/// The folder of a guest in Python, such as `pricing`.
+/// The folder of a guest in another language, such as `python`.
 ///
 /// # Panics
 ///
 /// It is not built.
 #[must_use]
-pub fn python(name: &str) -> PathBuf {
-    guest_of("guests-python", name)
+pub fn guest_in(language: &str, name: &str) -> PathBuf {
+    guest_of(&format!("guests-{language}"), name)
 }
 
 fn guest_of(workspace: &str, name: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -20,15 +21,23 @@ pub(crate) enum Error {
     Unreadable { path: String, source: io::Error },
     /// A copy is not what it was copied from.
     Differs { path: String, from: String },
+    /// A guest is wrong, which no program told us.
+    NotBuilt { guest: String, reason: String },
     /// There is no way to build guests here.
     NoToolchain { reason: String, remedy: String },
 }
 
 impl Error {
+    /// What reading or writing this file or folder failed with.
+    pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.display().to_string();
+        move |source| Self::Unreadable { path, source }
+    }
+
     /// For a person: what, why, and what to do.
     pub(crate) fn told(&self) -> String {
         let hint = match self {
-            Self::Usage | Self::Failed { .. } => return format!("error: {self}"),
+            Self::Usage | Self::Failed { .. } | Self::NotBuilt { .. } => return format!("error: {self}"),
             Self::NotRun { .. } => "is it installed, and on PATH?",
             Self::TooSlow { .. } => "is the network there? Try again",
             Self::Unreadable { .. } => "look at the path and its permissions",
@@ -51,6 +60,7 @@ impl fmt::Display for Error {
             }
             Self::Unreadable { path, source } => write!(f, "cannot read `{path}`: {source}"),
             Self::Differs { path, from } => write!(f, "`{path}` is not what {from} has"),
+            Self::NotBuilt { guest, reason } => write!(f, "`{guest}` cannot be built: {reason}"),
             Self::NoToolchain { reason, .. } => write!(f, "guests cannot be built here: {reason}"),
         }
     }

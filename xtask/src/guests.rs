@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
-use crate::left_out::LeftOut;
-use crate::{progress, python, root, toolchain};
+use crate::language::Language;
+use crate::{c, javascript, progress, python, root, toolchain};
 
-/// Builds the guests of the tests, and of the examples that there are; the languages that cannot be built here.
-pub(crate) fn build(profile: &str) -> Result<Vec<LeftOut>, Error> {
+/// The languages besides Rust.
+const LANGUAGES: [&Language; 3] = [&python::LANGUAGE, &javascript::LANGUAGE, &c::LANGUAGE];
+
+/// Builds the guests of the tests, and of the examples that there are; the languages of which none can be built here.
+pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {
     let airssys = command(profile)?;
     let folders = folders(&root())?;
     for folder in &folders {
@@ -21,7 +24,13 @@ pub(crate) fn build(profile: &str) -> Result<Vec<LeftOut>, Error> {
         let label = format!("building the guests of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
         build_in(&airssys, folder, &label)?;
     }
-    Ok(python::build(&root(), &target_dir()?)?.into_iter().collect())
+    let mut without = Vec::new();
+    for language in LANGUAGES {
+        if !language.build(&root(), &target_dir()?)? {
+            without.push(language);
+        }
+    }
+    Ok(without)
 }
 
 /// Builds the guests of one workspace.

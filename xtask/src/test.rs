@@ -5,7 +5,7 @@
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
-use crate::left_out::LeftOut;
+use crate::language::Language;
 use crate::progress::{self, Steps};
 use crate::{guests, root, wit};
 
@@ -35,9 +35,9 @@ pub(crate) fn run() -> Result<(), Error> {
         &["test", "--no-fail-fast", "--lib", "--bins", "--tests"]
     };
     cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
-    let skipped = without.iter().flat_map(|language| language.tests).flat_map(|tests| ["--skip", tests]);
-    let left_out: Vec<&str> = if without.is_empty() { Vec::new() } else { ["--"].into_iter().chain(skipped).collect() };
-    cargo(&steps.next("tests"), &[run, &most[..], &left_out].concat())?;
+    let tests = without.iter().map(|language| language.tests()).collect::<Vec<_>>();
+    let skipped = tests.iter().flat_map(|tests| ["--skip", tests]).collect::<Vec<_>>();
+    cargo(&steps.next("tests"), &[run, &most[..], &["--"], &skipped].concat())?;
     // Without optimisation the bench does all of its rows once, and measures nothing.
     cargo(&steps.next("the rows of the bench"), &[&["test"], &most[..], &["--bench", "rows"]].concat())?;
     cargo(
@@ -47,29 +47,27 @@ pub(crate) fn run() -> Result<(), Error> {
     cargo(&steps.next("tests in the shim's documentation"), &["test", "--package", "airssys-rt-shim", "--doc"])?;
     let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
     show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
-    if !without.is_empty() {
-        say_what_did_not_run(&most, &without)?;
-    }
-    Ok(())
+    say_what_did_not_run(&most, &without)
 }
 
 /// Last of all, so that nobody overlooks it: how many tests did not run for want of guests in a language, and which.
-fn say_what_did_not_run(chosen: &[&str], without: &[LeftOut]) -> Result<(), Error> {
-    let list = ["--quiet", "--test", "promises", "--", "--list"];
-    let tests: Vec<&str> = without.iter().flat_map(|language| language.tests).copied().collect();
-    let mut listing = command(&[&["test"], chosen, &list[..], &tests].concat())?;
-    let program = "cargo test --list".to_owned();
-    let output = listing.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let names: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(": test")).collect();
-    if !output.status.success() || names.is_empty() {
-        let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Error::Failed { program, status: output.status, output: output_text });
+fn say_what_did_not_run(chosen: &[&str], without: &[&Language]) -> Result<(), Error> {
+    for language in without {
+        let tests = language.tests();
+        let list = ["--quiet", "--test", "promises", "--", "--list", &tests];
+        let mut listing = command(&[&["test"], chosen, &list[..]].concat())?;
+        let program = "cargo test --list".to_owned();
+        let output = listing.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let names: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+        if !output.status.success() || names.is_empty() {
+            let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Failed { program, status: output.status, output: output_text });
+        }
+        let (number, name) = (names.len(), language.name);
+        progress::line(&format!("{number} tests did not run, since their guests in {name} cannot be built here:"));
+        names.iter().for_each(|name| progress::line(&format!("  {name}")));
     }
-    let languages: Vec<&str> = without.iter().map(|language| language.name).collect();
-    let languages = languages.join(", ");
-    progress::line(&format!("{} tests did not run, since guests in {languages} cannot be built here:", names.len()));
-    names.iter().for_each(|name| progress::line(&format!("  {name}")));
     Ok(())
 }
 

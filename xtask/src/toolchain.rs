@@ -76,15 +76,40 @@ fn found(success: bool, said: &str) -> Found {
 }
 
 fn apt(reason: &str, missing: &str) -> Result<(), Error> {
-    let packages = packages(missing);
+    install(reason, "rustup has not got its targets", &packages(missing), |packages| match packages {
+        Some(packages) => format!("{}, or {packages}", rustup_remedy()),
+        None => rustup_remedy(),
+    })
+}
+
+/// Makes sure that there is a node and an npm, which build guests in JavaScript.
+pub(crate) fn ensure_node() -> Result<(), Error> {
+    let missing = |program: &str| Command::new(program).arg("--version").output().is_err();
+    let Some(program) = ["node", "npm"].into_iter().find(|program| missing(program)) else {
+        return Ok(());
+    };
+    let reason = format!("there is no {program}");
+    install(&reason, &reason, &["nodejs", "npm"], |packages| {
+        packages.unwrap_or_else(|| "install node (20 or newer) and npm".to_owned())
+    })
+}
+
+/// Installs packages of Debian's, where this is Debian and we are root. `remedy` says what to do otherwise; it is given
+/// the command that would do it, where there is one.
+fn install(
+    reason: &str,
+    said: &str,
+    packages: &[&str],
+    remedy: impl Fn(Option<String>) -> String,
+) -> Result<(), Error> {
     let none = |remedy: String| Error::NoToolchain { reason: reason.to_owned(), remedy };
     if !Path::new("/etc/debian_version").exists() {
-        return Err(none(rustup_remedy()));
+        return Err(none(remedy(None)));
     }
     if !is_root() {
-        return Err(none(format!("{}, or `sudo apt-get install {}`", rustup_remedy(), packages.join(" "))));
+        return Err(none(remedy(Some(format!("`sudo apt-get install {}`", packages.join(" "))))));
     }
-    progress::line(&format!("rustup has not got its targets; installing Debian's packages: {}", packages.join(" ")));
+    progress::line(&format!("{said}; installing Debian's packages: {}", packages.join(" ")));
     progress::run("apt-get update", apt_get().arg("update"), Some(APT_LIMIT))?;
     let install = ["install", "-y", "--no-install-recommends"];
     progress::run("apt-get install", apt_get().args(install).args(packages), Some(APT_LIMIT))

@@ -1,0 +1,205 @@
+//! Guests in other languages than Rust: for each language one tool, and guests that are built again only where what
+//! they are made of has changed.
+//!
+//! Where a tool is missing and cannot be installed, the guests of its language are left out, and said so; where `CI` is
+//! set, nothing is left out.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::progress;
+use crate::tool::{self, Tool};
+
+/// A language, and the guests that are written in it.
+pub(crate) struct Language {
+    /// As people write it.
+    pub(crate) name: &'static str,
+    /// As files are called: its guests are in `tests/guests-NAME`, and tests that need them in modules of this name.
+    pub(crate) module: &'static str,
+    pub(crate) tool: Tool,
+    /// What to do where the tool cannot be installed.
+    pub(crate) remedy: &'static str,
+    pub(crate) guests: &'static [Guest],
+    /// Builds one with the tool, whose folder is given.
+    pub(crate) build: fn(&Path, &Building) -> Result<(), Error>,
+}
+
+/// A guest.
+pub(crate) struct Guest {
+    /// The name of its folder, and of its component.
+    pub(crate) name: &'static str,
+    /// The folder of its interface, and which world of it.
+    pub(crate) wit: &'static str,
+    pub(crate) world: &'static str,
+    /// Folders that it is made of besides its own.
+    pub(crate) with: &'static [&'static str],
+}
+
+/// A guest that is built.
+pub(crate) struct Building {
+    pub(crate) source: PathBuf,
+    pub(crate) wit: PathBuf,
+    pub(crate) world: &'static str,
+    with: Vec<PathBuf>,
+    /// A folder for what is made on the way; empty at first.
+    pub(crate) between: PathBuf,
+    pub(crate) component: PathBuf,
+    /// What the component was built from. A copy of it: that is small, and says what it is.
+    built_from: PathBuf,
+    /// What is said while it is built.
+    pub(crate) label: String,
+}
+
+impl Language {
+    /// What the names of all tests have in them that need its guests.
+    pub(crate) fn tests(&self) -> String {
+        format!("::{}::", self.module)
+    }
+
+    /// Builds those guests whose sources have changed; whether all are there now.
+    ///
+    /// # Errors
+    ///
+    /// A source is wrong; or the tool is missing where `CI` is set.
+    pub(crate) fn build(&self, root: &Path, target: &Path) -> Result<bool, Error> {
+        let mut tool = None;
+        let mut missing = Vec::new();
+        for guest in self.guests {
+            let building = Building::of(root, self.module, guest);
+            let inputs = building.inputs(&self.tool)?;
+            if building.is_built_from(&inputs) {
+                continue;
+            }
+            match tool.get_or_insert_with(|| self.tool.installed(root, &target.join(self.module))) {
+                Ok(folder) => {
+                    building.begin()?;
+                    (self.build)(folder, &building)?;
+                    write(&building.built_from, &inputs)?;
+                }
+                Err(_) => {
+                    // A test is not to run with what was built of other sources.
+                    building.forget()?;
+                    missing.push(guest.name);
+                }
+            }
+        }
+        let Some(Err(error)) = tool else { return Ok(true) };
+        let error = Error::NoToolchain { reason: error.to_string(), remedy: self.remedy.to_owned() };
+        if std::env::var_os("CI").is_some() {
+            return Err(error);
+        }
+        let told = error.told();
+        let told = told.strip_prefix("error: ").unwrap_or(&told);
+        let names = missing.join(", ");
+        progress::line(&format!("not built in {}, and tests are left out: {names}: {told}", self.name));
+        Ok(false)
+    }
+}
+
+impl Building {
+    fn of(root: &Path, module: &str, guest: &Guest) -> Self {
+        let folder = root.join("tests").join(format!("guests-{module}"));
+        let built = folder.join("target").join("airssys");
+        let file = |ending: &str| built.join(format!("{}.{ending}", guest.name));
+        Self {
+            source: folder.join(guest.name),
+            wit: root.join(guest.wit),
+            world: guest.world,
+            with: guest.with.iter().map(|folder| root.join(folder)).collect(),
+            between: file("between"),
+            component: file("wasm"),
+            built_from: file("built-from"),
+            label: format!("building tests/guests-{module}/{}", guest.name),
+        }
+    }
+
+    /// All that the component depends on, as one text.
+    fn inputs(&self, tool: &Tool) -> Result<String, Error> {
+        let mut all = format!("{} {}, world {}\n", tool.name, tool.version, self.world);
+        for folder in [&self.source, &self.wit].into_iter().chain(&self.with) {
+            for file in files(folder)? {
+                let bytes = std::fs::read(&file).map_err(Error::unreadable(&file))?;
+                let name = file.strip_prefix(folder).unwrap_or(&file).display();
+                all.push_str(&format!("=== {name}\n{}", String::from_utf8_lossy(&bytes)));
+            }
+        }
+        Ok(all)
+    }
+
+    fn is_built_from(&self, inputs: &str) -> bool {
+        self.component.is_file() && std::fs::read_to_string(&self.built_from).is_ok_and(|found| found == inputs)
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        self.forget()?;
+        tool::empty(&self.between)
+    }
+
+    /// Removes what says that it is built, and with that what was built.
+    fn forget(&self) -> Result<(), Error> {
+        for file in [&self.built_from, &self.component] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::unreadable(file)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files of a folder and of those in it, in order. Not what tools leave there.
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::unreadable(folder))? {
+        let path = entry.map_err(Error::unreadable(folder))?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_file() {
+            files.push(path);
+        } else if name != "node_modules" && name != "__pycache__" {
+            files.extend(self::files(&path)?);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+pub(crate) fn write(file: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
+    std::fs::write(file, bytes).map_err(Error::unreadable(file))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    const GUEST: Guest = Guest { name: "pricing", wit: "wit", world: "shop", with: &["sdk"] };
+    const TOOL: Tool = Tool { name: "hammer", version: "1.0.0", lock: "", install: |_, _| Ok(()) };
+
+    #[test]
+    fn a_guest_is_built_again_only_when_what_it_is_made_of_has_changed() {
+        let root = std::env::temp_dir().join(format!("airssys-language-{}", std::process::id()));
+        let guest = Building::of(&root, "python", &GUEST);
+        for folder in [guest.source.clone(), guest.wit.clone(), root.join("sdk/deep")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        guest.begin().unwrap();
+        write(&guest.source.join("app.py"), "pass").unwrap();
+        write(&guest.component, "built").unwrap();
+        let inputs = guest.inputs(&TOOL).unwrap();
+        assert!(!guest.is_built_from(&inputs), "nothing says from what it was built");
+        write(&guest.built_from, &inputs).unwrap();
+        assert!(guest.is_built_from(&guest.inputs(&TOOL).unwrap()));
+        for changed in [guest.wit.join("a.wit"), root.join("sdk/deep/a.py"), guest.source.join("b.py")] {
+            write(&changed, "another").unwrap();
+            assert!(!guest.is_built_from(&guest.inputs(&TOOL).unwrap()), "{}", changed.display());
+            std::fs::remove_file(changed).unwrap();
+        }
+        let newer = Tool { version: "1.0.1", ..TOOL };
+        assert!(!guest.is_built_from(&guest.inputs(&newer).unwrap()), "another tool");
+        guest.forget().unwrap();
+        assert!(!guest.is_built_from(&inputs), "what is not there is not built");
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}
