@@ -1,5 +1,7 @@
 //! Values of the engine made into blocks, and blocks read into such values again; see `typed/`.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use wasmtime::component::Val;
 
@@ -98,12 +100,49 @@ fn shown(value: &Val) -> String {
 }
 
 /// A block that is being made.
-struct Block(Vec<u8>);
+#[derive(Default)]
+pub(super) struct Block(Vec<u8>);
 
 impl Block {
     /// With room for one of these at its begin.
     fn of(laid: &Laid) -> Self {
-        Self(vec![0; laid.layout.size])
+        Self::with_room(laid.layout.size)
+    }
+
+    /// So many bytes of it are there, and zero.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self(vec![0; bytes])
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    /// These at its end; where they begin.
+    pub(super) fn append(&mut self, bytes: &[u8], align: usize) -> usize {
+        let at = align_to(self.0.len(), align);
+        // Once, for both.
+        self.0.reserve(at - self.0.len() + bytes.len());
+        self.0.resize(at, 0);
+        self.0.extend_from_slice(bytes);
+        at
+    }
+
+    /// Makes a part of it zero.
+    pub(super) fn clear(&mut self, part: Range<usize>) {
+        if let Some(part) = self.0.get_mut(part) {
+            part.fill(0);
+        }
+    }
+
+    /// Puts these there; none where it ends before.
+    pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
+        self.0.get_mut(at..at.checked_add(bytes.len())?)?.copy_from_slice(bytes);
+        Some(())
     }
 
     /// Room at its end; where that begins.
@@ -113,13 +152,13 @@ impl Block {
         at
     }
 
-    fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) -> Option<()> {
+    pub(super) fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) -> Option<()> {
         *self.0.get_mut(at..)?.first_chunk_mut()? = bytes;
         Some(())
     }
 
     /// Says which case it is.
-    fn put_case(&mut self, at: usize, case: usize, cases: usize) -> Option<()> {
+    pub(super) fn put_case(&mut self, at: usize, case: usize, cases: usize) -> Option<()> {
         let [one, two, three, four] = u32::try_from(case).ok()?.to_le_bytes();
         match discriminant_bytes(cases) {
             1 => self.put(at, [one]),
@@ -129,7 +168,7 @@ impl Block {
     }
 
     /// Says where something lies, and how many there are.
-    fn put_place(&mut self, at: usize, place: usize, many: usize) -> Option<()> {
+    pub(super) fn put_place(&mut self, at: usize, place: usize, many: usize) -> Option<()> {
         self.put(at, u32::try_from(place).ok()?.to_le_bytes())?;
         self.put(at + 4, u32::try_from(many).ok()?.to_le_bytes())
     }
@@ -150,8 +189,7 @@ impl Block {
             (ValueType::F64, Val::Float64(value)) => self.put(at, value.to_le_bytes()),
             (ValueType::Char, Val::Char(value)) => self.put(at, u32::from(*value).to_le_bytes()),
             (ValueType::String, Val::String(text)) => {
-                let place = self.room(text.len(), 1);
-                self.0.get_mut(place..)?.copy_from_slice(text.as_bytes());
+                let place = self.append(text.as_bytes(), 1);
                 self.put_place(at, place, text.len())
             }
             (ValueType::List(of), Val::List(values)) => self.lower_list(of, values, at),
@@ -224,16 +262,22 @@ impl Block {
     }
 }
 
-fn bytes<const N: usize>(block: &[u8], at: usize) -> Option<[u8; N]> {
+impl From<Block> for Vec<u8> {
+    fn from(block: Block) -> Self {
+        block.0
+    }
+}
+
+pub(super) fn bytes<const N: usize>(block: &[u8], at: usize) -> Option<[u8; N]> {
     block.get(at..)?.first_chunk().copied()
 }
 
-fn number(block: &[u8], at: usize) -> Option<usize> {
+pub(super) fn number(block: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(bytes(block, at)?)).ok()
 }
 
 /// Which case it is.
-fn case(block: &[u8], at: usize, cases: usize) -> Option<usize> {
+pub(super) fn case(block: &[u8], at: usize, cases: usize) -> Option<usize> {
     let case = match discriminant_bytes(cases) {
         1 => u8::from_le_bytes(bytes(block, at)?).into(),
         2 => u16::from_le_bytes(bytes(block, at)?).into(),
@@ -315,4 +359,4 @@ fn lift_carried(ty: &ValueType, of: Option<&Laid>, block: &[u8], at: usize) -> O
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -125,9 +125,8 @@ impl Functions {
     }
 
     /// The one that takes calls of this type.
-    pub(super) fn find(&self, ty: &Arc<FunctionType>) -> Option<&Function> {
-        let same = self.iter().find(|function| Arc::ptr_eq(&function.ty, ty));
-        same.or_else(|| self.iter().find(|function| function.ty.takes_calls_of(ty)))
+    pub(super) fn find(&self, ty: &FunctionType) -> Option<&Function> {
+        self.iter().find(|function| function.ty.takes_calls_of(ty))
     }
 
     /// The one of this name: its own, or that with its interface before it, with or without a version.

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmtime::component::Val;
+use wasmtime::component::Func;
 use wasmtime::{Store, UpdateDeadline};
 
+use super::abi::{self, Given, Taken};
 use super::bindings::async_lane::airssys::actor::types as wit;
-use super::block;
 use super::class::{Engines, permit};
 use super::crash::classify;
 use super::functions::Functions;
@@ -34,10 +34,13 @@ use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
 use crate::turn::{Clock, Identity, Turn};
-use crate::typed::FunctionType;
+use crate::typed::{FunctionType, ValueType};
 
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
+
+/// How many of the types that an instance was called by it remembers.
+const MOST_FOUND: usize = 32;
 
 /// How a call of a guest ended.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) struct Instance {
     /// Its exports, for those that are called by their own types.
     exports: wasmtime::component::Instance,
     functions: Functions,
+    /// Those that were called, by the types of those that call them.
+    found: Vec<(Arc<FunctionType>, Func)>,
     budget_ticks: u64,
 }
 
@@ -194,7 +199,8 @@ impl Instance {
                 let clock = store.data().turn.clock.clone();
                 let cut = Arc::clone(&store.data().turn.identity.cut);
                 let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
-                Ok(Self { store, pulse, clock, cut, calls, exports, functions, budget_ticks })
+                let found = Vec::new();
+                Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, budget_ticks })
             }
             Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
                 (Crash::Budget { .. }, Exports::Sync(_)) if start_ticks < budget_ticks => {
@@ -275,41 +281,47 @@ impl Instance {
         Fault::Invalid(format!("it handles no messages of bytes, and is called by {}", functions.join(", ")))
     }
 
+    /// The function that takes calls of this type. Who calls over a wire has a type of its own, and each call has the
+    /// same one: so types are compared once.
+    fn find(&mut self, ty: &Arc<FunctionType>) -> Option<Func> {
+        if let Some((_, function)) = self.found.iter().find(|(known, _)| Arc::ptr_eq(known, ty)) {
+            return Some(*function);
+        }
+        let function = self.functions.find(ty)?;
+        let function = self.exports.get_func(&mut self.store, function.index)?;
+        // Each release of each caller has its own: an instance that outlives many of them forgets.
+        if self.found.len() == MOST_FOUND {
+            self.found.clear();
+        }
+        self.found.push((Arc::clone(ty), function));
+        Some(function)
+    }
+
     /// Calls a function by its own type, with the arguments of a block.
     async fn invoke(&mut self, ty: &Arc<FunctionType>, arguments: &[u8], deadline: Duration) -> Ran<Answered> {
-        let invalid = |detail: String| Ran::Fault(Fault::Invalid(detail));
-        let found = self.functions.find(ty);
-        let Some(function) = found.and_then(|found| self.exports.get_func(&mut self.store, found.index)) else {
-            return invalid(format!("this release has no function {} of the type {ty}", ty.path()));
+        let Some(function) = self.find(ty).map(abi::typed) else {
+            let detail = format!("this release has no function {} of the type {ty}", ty.path());
+            return Ran::Fault(Fault::Invalid(detail));
         };
-        let arguments = match block::lift_arguments(ty, arguments) {
-            Ok(arguments) => arguments,
-            Err(malformed) => return invalid(malformed.to_string()),
-        };
-        let mut result = [Val::Bool(false)];
-        let results = if ty.result.is_some() { &mut result[..] } else { &mut [] };
         let ended = match &self.calls {
             Calls::Async(_) => {
                 renew(&mut self.store, self.budget_ticks);
-                let called = pin!(function.call_async(&mut self.store, &arguments, results));
+                let called = pin!(function.call_async(&mut self.store, Given(arguments)));
                 bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
             }
             Calls::Sync(_) => {
                 renew_sync(&mut self.store);
-                Ok(function.call(&mut self.store, &arguments, results))
+                Ok(function.call(&mut self.store, Given(arguments)))
             }
         };
-        let [result] = result;
-        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
-            Ran::Done(()) => {}
-            Ran::Fault(fault) => return Ran::Fault(fault),
-            Ran::Crashed(crash) => return Ran::Crashed(crash),
-        }
-        let commits = !matches!(result, Val::Result(Err(_)));
-        match ty.result.as_ref().map(|laid| block::lower_result(laid, &result)).transpose() {
-            Ok(body) => Ran::Done(Answered { body, commits }),
-            Err(mismatch) => Ran::Crashed(Crash::Host { detail: mismatch.to_string() }),
-        }
+        self.ran(ended.map(|ended| ended.map(Ok)), deadline, |Taken(block)| match &ty.result {
+            // The case of a result stands at its begin, and 1 is an error.
+            Some(laid) => {
+                let commits = !(matches!(laid.ty, ValueType::Result(..)) && block.first() == Some(&1));
+                Answered { body: Some(block.into()), commits }
+            }
+            None => Answered { body: None, commits: true },
+        })
     }
 
     /// Tells the guest that a child ended which it monitors.

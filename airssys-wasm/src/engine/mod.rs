@@ -2,6 +2,7 @@
 //!
 //! It never runs a guest by itself: `actor/` does. It never decides: what is linked follows from the policy.
 
+mod abi;
 mod anatomy;
 mod asked;
 mod beyond;

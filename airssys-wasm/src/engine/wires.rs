@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::Engine;
 use wasmtime::component::types::{Component as ComponentType, ComponentItem, Type};
 use wasmtime::component::{Linker, Val};
 
-use super::block;
 use super::contract::CONTRACT;
 use super::functions::{NoCall, function_type, read_value};
 use super::guest::Guest;
+use super::{abi, block};
 use crate::error::CallError;
 use crate::message::Answer;
 use crate::turn::{HostCall, WrongKind};
@@ -89,42 +90,34 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
         let mut instance = linker.instance(interface)?;
         for (function, result) in functions.iter().zip(results) {
             let (called, result) = (Arc::clone(function), result.clone());
-            instance.func_new_async(&function.name, move |mut store, _, arguments, results| {
+            abi::define(&mut instance, function, move |mut store, arguments| {
                 let (called, result) = (Arc::clone(&called), result.clone());
-                Box::new(async move { call(store.data_mut(), &called, result.as_ref(), arguments, results).await })
+                Box::pin(async move { call(store.data_mut(), &called, result.as_ref(), arguments.into()).await })
             })?;
         }
     }
     Ok(Cow::Owned(linker))
 }
 
-/// Calls the service that the function is wired to, and waits for its answer.
+/// Calls the service that the function is wired to, and waits for its answer, which is empty where it has no result.
 async fn call(
     guest: &mut Guest,
     function: &Arc<FunctionType>,
     result: Option<&Type>,
-    arguments: &[Val],
-    results: &mut [Val],
-) -> wasmtime::Result<()> {
+    body: Bytes,
+) -> wasmtime::Result<Bytes> {
     let to = guest.turn.identity.terms.wire(function).map(|wire| wire.to.to_string()).unwrap_or_default();
-    let body = block::lower_arguments(function, arguments)?;
     let invoke = HostCall::Invoke { to: to.clone(), function: Arc::clone(function), body };
     let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
-    let value = match answer? {
-        Ok(body) => match (&function.result, body) {
-            (Some(laid), Some(body)) => Some(block::lift_result(laid, &body)?),
-            (None, _) => None,
-            (Some(_), None) => return Err(failed(function, to, CallError::Dropped("it answered nothing".to_owned()))),
+    match (answer?, &function.result) {
+        (Ok(_), None) => Ok(Bytes::new()),
+        (Ok(Some(body)), Some(_)) => Ok(body),
+        (Ok(None), Some(_)) => Err(failed(function, to, CallError::Dropped("it answered nothing".to_owned()))),
+        (Err(why), laid) => match laid.as_ref().and_then(|laid| failure(guest, function, laid, result, &why)) {
+            Some(block) => Ok(block),
+            None => Err(failed(function, to, why)),
         },
-        Err(why) => match failure(guest, function, result, &why) {
-            Some(value) => Some(value),
-            None => return Err(failed(function, to, why)),
-        },
-    };
-    if let (Some(result), Some(value)) = (results.first_mut(), value) {
-        *result = value;
     }
-    Ok(())
 }
 
 fn failed(function: &FunctionType, to: String, why: CallError) -> wasmtime::Error {
@@ -134,10 +127,16 @@ fn failed(function: &FunctionType, to: String, why: CallError) -> wasmtime::Erro
 
 /// That a call failed as a value of the function's own type: the one that the operator chose, or the error where that
 /// is a text.
-fn failure(guest: &Guest, function: &FunctionType, result: Option<&Type>, why: &CallError) -> Option<Val> {
+fn failure(
+    guest: &Guest,
+    function: &FunctionType,
+    laid: &Laid,
+    result: Option<&Type>,
+    why: &CallError,
+) -> Option<Bytes> {
     let wire = guest.turn.identity.terms.wire(function).filter(|_| why.is_outage());
     let instead = wire.and_then(|wire| read_value(result?, wire.on_failure.value_of(function)?).ok());
-    instead.or_else(|| told(function.result.as_ref()?, why))
+    block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
 }
 
 fn told(laid: &Laid, why: &CallError) -> Option<Val> {

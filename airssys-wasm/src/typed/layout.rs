@@ -74,6 +74,23 @@ impl Layout {
 }
 
 impl ValueType {
+    /// As how many values of a core function it is passed, where these are not too many.
+    ///
+    /// Source: the same, "Flattening".
+    pub(crate) fn flats(&self) -> usize {
+        let carried = |carried: Option<&Laid>| carried.map_or(0, |laid| laid.ty.flats());
+        match self {
+            Self::String | Self::List(_) => 2,
+            Self::Record(fields) => fields.iter().map(|(_, laid)| laid.ty.flats()).sum(),
+            Self::Tuple(types) => types.iter().map(|laid| laid.ty.flats()).sum(),
+            Self::Variant(cases) => 1 + cases.iter().map(|(_, laid)| carried(laid.as_ref())).max().unwrap_or(0),
+            Self::Option(of) => 1 + of.ty.flats(),
+            Self::Result(ok, error) => 1 + carried(ok.as_deref()).max(carried(error.as_deref())),
+            Self::Flags(names) => names.len().div_ceil(32),
+            _ => 1,
+        }
+    }
+
     /// Where in a variant, an option or a result what it carries begins.
     pub(crate) fn carried_at(&self) -> usize {
         let aligns = |carried: Option<&Laid>| carried.map_or(1, |laid| laid.layout.align);

@@ -32,7 +32,8 @@ fn any_type() -> impl Strategy<Value = ValueType> {
         Just(ValueType::String),
         // More than one byte says which of them it is.
         prop_oneof![1..4_usize, Just(300)].prop_map(|count| ValueType::Enum(names(count))),
-        prop_oneof![1..40_usize, Just(70)].prop_map(|count| ValueType::Flags(names(count))),
+        // A component has no more in one.
+        (1..=32_usize).prop_map(|count| ValueType::Flags(names(count))),
     ];
     plain.prop_recursive(4, 24, 4, |inner| {
         let laid = inner.prop_map(Laid::from).boxed();
@@ -90,7 +91,7 @@ fn value(laid: &Laid, draw: &mut impl FnMut() -> u64) -> Val {
 }
 
 /// A type, and a value of it.
-fn any_value() -> impl Strategy<Value = (Laid, Val)> {
+pub(in crate::engine) fn any_value() -> impl Strategy<Value = (Laid, Val)> {
     (any_type(), vec(any::<u64>(), 1..32)).prop_map(|(ty, numbers)| {
         let laid = Laid::from(ty);
         let mut numbers = numbers.into_iter().cycle();

@@ -1,0 +1,94 @@
+//! What the engine's own types say of how a value lies in memory, and of how it is passed.
+
+use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
+
+use crate::typed::{Layout, align_to, discriminant_bytes};
+
+/// The types of a component.
+#[derive(Clone, Copy)]
+pub(super) struct Types<'a>(pub(super) &'a ComponentTypes);
+
+/// A variant, an option, a result or an enum.
+#[derive(Clone, Copy)]
+pub(super) struct Cases {
+    pub(super) count: usize,
+    /// Where what it carries begins.
+    pub(super) carried_at: usize,
+}
+
+impl Cases {
+    /// How many bytes say which case it is.
+    pub(super) fn bytes(self) -> usize {
+        discriminant_bytes(self.count)
+    }
+}
+
+impl<'a> Types<'a> {
+    pub(super) fn layout(self, ty: InterfaceType) -> Layout {
+        let abi = self.0.canonical_abi(&ty);
+        Layout { size: abi.size32 as usize, align: abi.align32 as usize }
+    }
+
+    /// How many values of a core function it is passed as; none where these are very many.
+    pub(super) fn flats(self, ty: InterfaceType) -> Option<usize> {
+        self.0.canonical_abi(&ty).flat_count.map(usize::from)
+    }
+
+    /// The parts of a record or a tuple that begins there, and where each lies.
+    pub(super) fn parts(self, ty: InterfaceType, mut at: usize) -> impl Iterator<Item = (InterfaceType, usize)> + 'a {
+        let (fields, types) = match ty {
+            InterfaceType::Record(index) => (&*self.0[index].fields, &[][..]),
+            InterfaceType::Tuple(index) => (&[][..], &*self.0[index].types),
+            _ => (&[][..], &[][..]),
+        };
+        fields.iter().map(|field| field.ty).chain(types.iter().copied()).map(move |part| {
+            let layout = self.layout(part);
+            let place = align_to(at, layout.align);
+            at = place + layout.size;
+            (part, place)
+        })
+    }
+
+    pub(super) fn cases(self, ty: InterfaceType) -> Option<Cases> {
+        let (count, info) = match ty {
+            InterfaceType::Variant(index) => (self.0[index].cases.len(), &self.0[index].info),
+            InterfaceType::Enum(index) => (self.0[index].names.len(), &self.0[index].info),
+            InterfaceType::Option(index) => (2, &self.0[index].info),
+            InterfaceType::Result(index) => (2, &self.0[index].info),
+            _ => return None,
+        };
+        Some(Cases { count, carried_at: info.payload_offset32 as usize })
+    }
+
+    /// What a case carries, where it carries something.
+    pub(super) fn carried(self, ty: InterfaceType, case: usize) -> Option<InterfaceType> {
+        match (ty, case) {
+            (InterfaceType::Variant(index), _) => *self.0[index].cases.get_index(case)?.1,
+            (InterfaceType::Option(index), 1) => Some(self.0[index].ty),
+            (InterfaceType::Result(index), 0) => self.0[index].ok,
+            (InterfaceType::Result(index), 1) => self.0[index].err,
+            _ => None,
+        }
+    }
+
+    /// Whether any bytes are a value of it, and all of them belong to it: they are copied, and that is all.
+    pub(super) fn is_plain(self, ty: InterfaceType) -> bool {
+        match ty {
+            InterfaceType::S8
+            | InterfaceType::U8
+            | InterfaceType::S16
+            | InterfaceType::U16
+            | InterfaceType::S32
+            | InterfaceType::U32
+            | InterfaceType::S64
+            | InterfaceType::U64
+            | InterfaceType::Float32
+            | InterfaceType::Float64 => true,
+            InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
+                let all: usize = self.parts(ty, 0).map(|(part, _)| self.layout(part).size).sum();
+                all == self.layout(ty).size && self.parts(ty, 0).all(|(part, _)| self.is_plain(part))
+            }
+            _ => false,
+        }
+    }
+}
