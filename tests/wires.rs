@@ -283,3 +283,31 @@ async fn a_call_that_is_tried_again_ends_with_the_time_of_the_turn() {
     }
     mesh.stop().await;
 }
+
+#[tokio::test]
+async fn a_wire_carries_the_functions_that_it_names_and_no_other() {
+    let mesh = Mesh::start(&wired("functions = [\"quote\"]")).await;
+    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
+    let told = result(&mesh, "inspect()").await;
+    assert!(told.contains("till may not invoke pricing: its wire does not carry"), "{told}");
+    match invoke(&mesh.runtime, "audit()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "wire", "{crash}"),
+        other => panic!("{other:?}"),
+    }
+    // Nothing of that came to the other end.
+    assert_eq!((mesh.status("pricing").handled, mesh.status("pricing").denied), (1, 2));
+    let more = read(mesh.folder.path(), &wired("functions = [\"quote\", \"inspect\"]")).unwrap();
+    let plan = mesh.runtime.plan_apply(&more, DeployOptions::default()).await.unwrap();
+    let changed = &plan.differences[0].settings[0];
+    let told = (&*changed.key, &*changed.from, &*changed.to);
+    assert_eq!(told, ("wires.acme:shop/pricing.functions", "quote", "quote, inspect"));
+    mesh.runtime.apply(more, DeployOptions::default()).await.unwrap();
+    assert!(result(&mesh, "inspect()").await.starts_with("err(\"the one called crashed: trap"));
+    mesh.stop().await;
+    let (said, hint) = refused(&wired("functions = [\"quotes\"]")).await;
+    assert_eq!(
+        said,
+        "till may call acme:shop/pricing@1.0.0#quotes over its wire to pricing, and imports no such function"
+    );
+    assert!(hint.contains("leave `functions` out"), "{hint}");
+}

@@ -13,7 +13,7 @@ use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
 use crate::typed::FunctionType;
-use crate::wire::{Wire, Wires, wire_of};
+use crate::wire::Wire;
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
@@ -204,8 +204,6 @@ pub(crate) struct Terms {
     pub(crate) retries: u32,
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
-    /// Which service has the functions of each interface that it imports from another one.
-    pub(crate) wires: Wires,
     /// The schema it keeps its state in.
     pub(crate) schema: u32,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
@@ -215,7 +213,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// The wire of a function that is imported.
     pub(crate) fn wire(&self, function: &FunctionType) -> Option<&Wire> {
-        wire_of(&self.wires, function.interface.as_deref()?)
+        self.policy.wire(function)
     }
 }
 

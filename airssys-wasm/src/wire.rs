@@ -8,7 +8,7 @@ use airssys_rt_shim::supervisor::Backoff;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use toml::{Table, Value};
+use toml::{Spanned, Table, Value};
 
 use crate::address::Address;
 use crate::schema::{Written, schema};
@@ -18,6 +18,8 @@ schema! {
     of Wire, written WrittenWire {
         /// the service that has the functions; `service/key` where it is keyed
         to: String => to, needed "required", by InPlace, kind "address";
+        /// the functions that may be called over it
+        functions: Vec<Spanned<String>> => functions, by InPlace, default "all that the component imports";
         /// what the caller gets where the other end cannot answer: see [when the other end
         /// fails](typed.md#when-the-other-end-fails)
         on_failure: OnFailure => on_failure, by InPlace, default "it is told, or traps";
@@ -29,8 +31,17 @@ schema! {
 pub(crate) struct Wire {
     /// Who has them.
     pub(crate) to: Address,
+    /// The functions that may be called; none means all.
+    pub(crate) functions: Vec<String>,
     /// What the caller gets where the other end cannot answer.
     pub(crate) on_failure: OnFailure,
+}
+
+impl Wire {
+    /// Whether a function of this name may be called over it.
+    pub(crate) fn carries(&self, function: &str) -> bool {
+        self.functions.is_empty() || self.functions.iter().any(|own| own == function)
+    }
 }
 
 /// How long a call that is tried again waits before it is.

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 use super::pattern::Pattern;
-use crate::address::Address;
+use crate::address::split;
 use crate::error::Denied;
 use crate::operation::Operation;
+use crate::typed::FunctionType;
+use crate::wire::{Wire, Wires, wire_of};
 
 /// What a service may do: requested and granted. The default allows nothing.
 ///
@@ -28,8 +30,8 @@ use crate::operation::Operation;
 pub struct Policy {
     requests: Requests,
     grants: Grants,
-    /// Those whose functions it may call.
-    wires: Vec<Address>,
+    /// Where the functions lead that it may call.
+    wires: Wires,
 }
 
 fn any(patterns: &[Pattern], target: &str) -> bool {
@@ -40,13 +42,24 @@ impl Policy {
     /// The intersection of what is requested and what is granted.
     #[must_use]
     pub(crate) fn new(requests: Requests, grants: Grants) -> Self {
-        Self { requests, grants, wires: Vec::new() }
+        Self { requests, grants, wires: Wires::new() }
     }
 
-    /// The same with wires to these: a wire is all that its function needs to be called.
+    /// The same with these wires: a wire is all that its functions need to be called.
     #[must_use]
-    pub(crate) fn wired(self, wires: impl IntoIterator<Item = Address>) -> Self {
-        Self { wires: wires.into_iter().collect(), ..self }
+    pub(crate) fn wired(self, wires: Wires) -> Self {
+        Self { wires, ..self }
+    }
+
+    /// The wire of a function that is imported.
+    pub(crate) fn wire(&self, function: &FunctionType) -> Option<&Wire> {
+        wire_of(&self.wires, function.interface.as_deref()?)
+    }
+
+    /// Whether a function of `target` may be called. Allocates nothing.
+    #[must_use]
+    pub(crate) fn allows_function(&self, target: &str, function: &FunctionType) -> bool {
+        self.wire(function).is_some_and(|wire| wire.to.as_str() == target && wire.carries(&function.name))
     }
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
@@ -56,7 +69,7 @@ impl Policy {
     #[must_use]
     pub(crate) fn allows(&self, operation: Operation, target: &str) -> bool {
         if operation == Operation::Invoke {
-            return self.wires.iter().any(|wire| wire.as_str() == target);
+            return self.wires.values().any(|wire| wire.to.service() == split(target).0);
         }
         let (requested, granted) = self.rules(operation);
         covers(requested, operation, target) && covers(granted, operation, target)
@@ -72,15 +85,27 @@ impl Policy {
     pub(crate) fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
         let (requested, _) = self.rules(operation);
         let grant = operation.grant();
-        let missing = if operation == Operation::Invoke {
-            format!("no wire to {target:?} under the wires of service {who:?} in the topology")
-        } else if covers(requested, operation, target) {
+        let missing = if covers(requested, operation, target) {
             format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
         } else {
             format!(
                 "not requested: add {target:?} to `{grant}` under [requests] in its Component.toml, and grant it in the topology"
             )
         };
+        Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
+    }
+
+    /// Says why a function of `target` may not be called. Off the hot path.
+    #[must_use]
+    pub(crate) fn function_denial(&self, who: &str, target: &str, function: &FunctionType) -> Denied {
+        let missing = match self.wire(function).filter(|wire| wire.to.as_str() == target) {
+            Some(_) => format!(
+                "its wire does not carry {:?}: add it to `functions` of the wire of service {who:?} in the topology",
+                function.name
+            ),
+            None => format!("no wire to {target:?} under the wires of service {who:?} in the topology"),
+        };
+        let operation = Operation::Invoke;
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 

@@ -96,6 +96,16 @@ pub enum BrokenWire {
         /// The type that is there.
         found: String,
     },
+    /// A function that may be called over it is not imported.
+    #[error("{service} may call {function} over its wire to {to}, and imports no such function")]
+    NotImported {
+        /// The service with the wire.
+        service: String,
+        /// The function, with its interface.
+        function: String,
+        /// The other end.
+        to: String,
+    },
     /// What is to be there in place of a result is none.
     #[error("{service} is wired to {to}, and `on_failure` has no value of {function}: {why}")]
     NoValue {
@@ -128,6 +138,7 @@ impl Hinted for BrokenWire {
                 Some(to) => format!("add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}").into(),
                 None => "add a service that exports it, and a wire to that".into(),
             },
+            Self::NotImported { .. } => "name one that it imports, or leave `functions` out for all of them".into(),
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
             Self::NoService { .. } => Act::ListServices.into(),
@@ -166,9 +177,15 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
             broken.push(BrokenWire::Missing { service, interface, exported_by });
             continue;
         };
+        let unknown = wire.functions.iter().filter(|name| import.functions.iter().all(|own| *own.name != ***name));
+        broken.extend(unknown.map(|name| BrokenWire::NotImported {
+            service: end.service.to_owned(),
+            function: format!("{interface}#{name}"),
+            to: wire.to.to_string(),
+        }));
         broken.extend(without_value(end, wire, import));
         match all.iter().find(|other| other.service == wire.to.service()) {
-            Some(other) => broken.extend(unlike(end, other, import)),
+            Some(other) => broken.extend(unlike(end, other, wire, import)),
             None => {
                 let (service, interface, to) = (end.service.to_owned(), interface.to_owned(), wire.to.to_string());
                 broken.push(BrokenWire::NoService { service, interface, to });
@@ -197,9 +214,11 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
 }
 
 /// What the other end does not have of an import, or otherwise.
-fn unlike(end: &End<'_>, other: &End<'_>, import: &Import) -> Vec<BrokenWire> {
+fn unlike(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire> {
     let (service, to) = (|| end.service.to_owned(), || other.service.to_owned());
-    let wrong = import.functions.iter().filter_map(|wanted| {
+    // What may not be called need not be there.
+    let called = import.functions.iter().filter(|function| wire.carries(&function.name));
+    let wrong = called.filter_map(|wanted| {
         let functions = || other.template.functions().iter();
         let Some(found) = functions().find(|found| found.ty.is_called_as(wanted)) else {
             let bare = |ty: &FunctionType| ty.interface.as_deref().map(|name| unversioned(name).to_owned());

@@ -8,8 +8,9 @@ use tracing::warn;
 use super::{Context, Layer, Metrics, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
-use crate::error::{CallError, SendError};
+use crate::error::{CallError, Denied, SendError};
 use crate::events::{Events, Happening, text};
+use crate::typed::FunctionType;
 
 /// The capability check. A service may always write to itself.
 #[derive(Debug)]
@@ -19,9 +20,21 @@ pub(crate) struct Authorize {
 }
 
 impl Authorize {
-    /// Whether the service of this address may do this under its policy.
-    pub(crate) fn allows(address: &Address, policy: &Policy, operation: Operation, target: &str) -> bool {
-        policy.allows(operation, target) || (target == address.as_str() && operation.is_free_to_oneself())
+    /// Why the service of this address may not do this under its policy; none where it may.
+    pub(crate) fn nothing(address: &Address, policy: &Policy, operation: Operation, target: &str) -> Option<Denied> {
+        let may = policy.allows(operation, target) || (target == address.as_str() && operation.is_free_to_oneself());
+        (!may).then(|| policy.denial(address.service(), operation, target))
+    }
+
+    /// Why it may not call this function; none where it may.
+    pub(crate) fn no_function(
+        address: &Address,
+        policy: &Policy,
+        target: &str,
+        function: &FunctionType,
+    ) -> Option<Denied> {
+        let may = policy.allows_function(target, function);
+        (!may).then(|| policy.function_denial(address.service(), target, function))
     }
 }
 
@@ -36,14 +49,15 @@ impl Layer for Authorize {
 
     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
         let Who::Service { address, policy } = context.who else { return Verdict::Continue };
-        if Self::allows(address, policy, context.operation, context.target) {
-            return Verdict::Continue;
-        }
+        let denied = match context.function {
+            Some(function) => Self::no_function(address, policy, context.target, function),
+            None => Self::nothing(address, policy, context.operation, context.target),
+        };
+        let Some(denied) = denied else { return Verdict::Continue };
         // The layer that counts comes after this one, and never sees it.
         if let Some(metrics) = context.metrics {
             Metrics::count(&metrics.denied);
         }
-        let denied = policy.denial(address.service(), context.operation, context.target);
         warn!(
             target: "airssys::audit",
             service = %address, operation = %denied.operation, target = %denied.target, missing = %denied.missing, "denied"

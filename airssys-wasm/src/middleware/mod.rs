@@ -45,6 +45,7 @@ use crate::capability::{Operation, Policy};
 use crate::error::CallError;
 use crate::events::Events;
 use crate::message::Answer;
+use crate::typed::FunctionType;
 use crate::waits::Waits;
 
 #[cfg(test)]
@@ -112,6 +113,8 @@ pub struct Context<'a> {
     pub operation: Operation,
     /// To whom, or on which topic.
     pub target: &'a str,
+    /// The function that is called, where it is called by its own type.
+    pub(crate) function: Option<&'a FunctionType>,
     /// Where the target counts its messages; none for a topic.
     pub(crate) metrics: Option<&'a Metrics>,
     /// When nobody wants it any more.
@@ -133,6 +136,7 @@ impl<'a> Context<'a> {
             who,
             operation,
             target,
+            function: None,
             metrics: None,
             deadline: None,
             trace: 0,

@@ -162,6 +162,7 @@ impl Mesh {
         retries: u32,
     ) -> Result<Settled, Unsettled<'a>> {
         let mut context = context(&dispatch.origin, dispatch.operation(), dispatch.to, resolved);
+        context.function = dispatch.function.map(|function| &**function);
         if let Wanted::Answer(_, until) = dispatch.wanted {
             context.deadline = Some(until.deadline);
             if retries == 0 {

@@ -344,13 +344,11 @@ impl ServiceNode {
     #[must_use]
     pub(crate) fn terms(&self) -> Terms {
         Terms {
-            policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone())
-                .wired(self.wires.values().map(|wire| wire.to.clone())),
+            policy: Policy::new(self.release.manifest.requests.clone(), self.grants.clone()).wired(self.wires.clone()),
             baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,
             config: self.config.clone(),
-            wires: self.wires.clone(),
             schema: self.release.manifest.state_schema,
             silent: false,
         }

@@ -21,15 +21,18 @@ pub(super) fn wires(
             let what = format!("{interface:?} is no interface that another service could have");
             return Err(wrong(what, "write it as the component imports it, such as \"acme:shop/pricing\""));
         }
-        let (to, on_failure) = match written.get_ref() {
-            TextOr::Text(to) => (to, OnFailure::default()),
-            TextOr::Table(wire) => (&wire.to, wire.on_failure.clone().unwrap_or_default()),
+        let (to, functions, on_failure) = match written.get_ref() {
+            TextOr::Text(to) => (to, Vec::new(), OnFailure::default()),
+            TextOr::Table(WrittenWire { to, functions, on_failure }) => {
+                (to, functions.clone().unwrap_or_default(), on_failure.clone().unwrap_or_default())
+            }
         };
+        let functions = functions.into_iter().map(Spanned::into_inner).collect();
         let to: Address = to.parse().map_err(|error: crate::address::AddressError| {
             wrong(error.to_string(), "write `service`, or `service/key` where it is keyed")
         })?;
         match names.get(to.service()).map(|found| found.node) {
-            Some(NodeKind::Service(_)) => Ok((interface.clone(), Wire { to, on_failure })),
+            Some(NodeKind::Service(_)) => Ok((interface.clone(), Wire { to, functions, on_failure })),
             Some(NodeKind::Supervisor(_)) | None => {
                 let what = format!("there is no service {:?} to wire {interface:?} to", to.service());
                 Err(wrong(what, "name one of the [[service]] entries"))

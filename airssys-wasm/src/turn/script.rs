@@ -60,10 +60,15 @@ impl Script {
 
 /// Why this guest may not do this; none where it may. Nobody audits it: nothing would happen.
 fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
-    let (operation, target) = call.permission()?;
     let (policy, address) = (&who.terms.policy, who.address());
-    (!Authorize::allows(address, policy, operation, &target))
-        .then(|| SendError::Denied(Box::new(policy.denial(address.service(), operation, &target))))
+    let denied = match call {
+        HostCall::Invoke { to, function, .. } => Authorize::no_function(address, policy, to, function),
+        _ => {
+            let (operation, target) = call.permission()?;
+            Authorize::nothing(address, policy, operation, &target)
+        }
+    };
+    Some(SendError::Denied(Box::new(denied?)))
 }
 
 /// A script that is written.
