@@ -311,3 +311,41 @@ async fn a_wire_carries_the_functions_that_it_names_and_no_other() {
     );
     assert!(hint.contains("leave `functions` out"), "{hint}");
 }
+
+/// Has the function of the one interface, and calls that of the other one for it.
+fn passes_on(own: &str, other: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (import "{other}" (instance $i (export "f" (func (result u32)))))
+            (core func $f (canon lower (func $i "f")))
+            (core module $m
+                (import "i" "f" (func $f (result i32)))
+                (func (export "f") (result i32) (call $f)))
+            (core instance $c (instantiate $m (with "i" (instance (export "f" (func $f))))))
+            (func $g (result u32) (canon lift (core func $c "f")))
+            (instance $own (export "f" (func $g)))
+            (export "{own}" (instance $own)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn wires_in_a_circle_are_told_and_a_call_that_closes_it_fails_with_deadlock() {
+    let service = |name: &str, import: &str, to: &str| {
+        format!("[[service]]\nname = \"{name}\"\nrelease = \"{name}.wasm\"\nwires = {{ \"{import}\" = \"{to}\" }}\n")
+    };
+    let topology = format!("name = \"m\"\n{}{}", service("till", "a:b/x", "pricing"), service("pricing", "a:b/y", "till"));
+    let (till, pricing) = (passes_on("a:b/y", "a:b/x"), passes_on("a:b/x", "a:b/y"));
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, &topology, &[("till", &till), ("pricing", &pricing)], builder()).await;
+    let same = read(mesh.folder.path(), &topology).unwrap();
+    let says = "the wires pricing -> till -> pricing are a circle: a call that closes it while the others wait fails \
+        with `deadlock`";
+    assert_eq!(builder().check(&same).await.unwrap().warnings, [says]);
+    assert_eq!(mesh.runtime.plan_apply(&same, DeployOptions::default()).await.unwrap().warnings, [says]);
+    match invoke(&mesh.runtime, "f()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => assert!(crash.to_string().contains("deadlock"), "{crash}"),
+        other => panic!("{other:?}"),
+    }
+    mesh.stop().await;
+}

@@ -26,6 +26,9 @@ pub struct ApplyPlan {
     /// What the releases of the services that change ask for and are not granted.
     #[serde(default)]
     pub ungranted: Vec<Ungranted>,
+    /// What is allowed and may be a mistake: wires in a circle.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Why it would be refused; empty where it would not.
     pub refusals: Vec<PlanRefusal>,
 }
@@ -48,7 +51,8 @@ impl ApplyPlan {
         let refusals = refused_ways(&differences);
         let found = ungranted_of(&differences, topology);
         let (mesh, deployed) = (topology.name.clone(), Vec::new());
-        Self { mesh, differences, untouched, deployed, ungranted: found, refusals }
+        let warnings = topology.circles().iter().map(ToString::to_string).collect();
+        Self { mesh, differences, untouched, deployed, ungranted: found, warnings, refusals }
     }
 }
 

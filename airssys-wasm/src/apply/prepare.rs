@@ -170,7 +170,9 @@ impl Hosted {
         let record = record(&before, topology, &live, &next, &differences)?;
         let change =
             Change { before, written: topology.clone(), target, differences: differences.clone(), next, options };
-        let plan = ApplyPlan { mesh: topology.name.clone(), differences, untouched, deployed, ungranted, refusals };
+        let warnings = change.target.circles().iter().map(ToString::to_string).collect();
+        let mesh = topology.name.clone();
+        let plan = ApplyPlan { mesh, differences, untouched, deployed, ungranted, warnings, refusals };
         Ok(Prepared { plan, change, record, announced })
     }
 

@@ -91,7 +91,7 @@ pub struct Checked {
     pub most_instances: usize,
     /// The SHA-256 of each service's component, by the service's name.
     pub digests: HashMap<String, String>,
-    /// Granted folders that are allowed and may be a mistake, such as one that lies within another one.
+    /// What is allowed and may be a mistake: a granted folder that lies within another one, wires in a circle.
     pub warnings: Vec<String>,
     /// What the releases ask for and are not granted.
     pub ungranted: Vec<Ungranted>,
@@ -108,7 +108,8 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
     let digests =
         topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
-    let warnings = folders.iter().map(ToString::to_string).collect();
+    let circles = topology.circles();
+    let warnings = folders.iter().map(ToString::to_string).chain(circles.iter().map(ToString::to_string)).collect();
     let ungranted = topology.services().filter_map(|node| ungranted(node)).collect();
     Ok(Checked { instances, most_instances, digests, warnings, ungranted })
 }
@@ -176,6 +177,7 @@ async fn begin(
     let (mut templates, holds) = load(&engines, &target).await?;
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
     check_wires(&target, &templates)?;
+    target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
     let deployable = |node: &Arc<ServiceNode>| {

@@ -2,6 +2,7 @@
 //! `folders` opens what is granted of the disk; `range` says whether each number is one that means something, `most`
 //! what all of them allow together, and `declared` what there is for those who only look.
 
+mod circles;
 mod declared;
 pub(crate) mod folders;
 mod grants;

@@ -27,6 +27,9 @@ pub(crate) fn text(plan: &ApplyPlan) -> String {
             text.push_str(&format!("  {head}{}\n", printable(line)));
         }
     }
+    for warning in &plan.warnings {
+        text.push_str(&format!("  warning: {}\n", printable(warning)));
+    }
     for refusal in &plan.refusals {
         // What to do about it is told with the error.
         text.push_str(&format!("  refused   {}: {}\n", refusal.code, printable(&refusal.message)));
