@@ -334,7 +334,8 @@ async fn wires_in_a_circle_are_told_and_a_call_that_closes_it_fails_with_deadloc
     let service = |name: &str, import: &str, to: &str| {
         format!("[[service]]\nname = \"{name}\"\nrelease = \"{name}.wasm\"\nwires = {{ \"{import}\" = \"{to}\" }}\n")
     };
-    let topology = format!("name = \"m\"\n{}{}", service("till", "a:b/x", "pricing"), service("pricing", "a:b/y", "till"));
+    let topology =
+        format!("name = \"m\"\n{}{}", service("till", "a:b/x", "pricing"), service("pricing", "a:b/y", "till"));
     let (till, pricing) = (passes_on("a:b/y", "a:b/x"), passes_on("a:b/x", "a:b/y"));
     let folder = tempfile::tempdir().unwrap();
     let mesh = Mesh::start_in(folder, &topology, &[("till", &till), ("pricing", &pricing)], builder()).await;
