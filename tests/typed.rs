@@ -5,11 +5,24 @@
 
 use airssys_tests::pricing::CALLS;
 use airssys_tests::{Mesh, PATIENCE, builder};
-use airssys_wasm::InvokeError;
 use airssys_wasm::engine::Value;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadReason;
+use airssys_wasm::{InvokeError, Written};
+
+mod bindings {
+    #![allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
+    wasmtime::component::bindgen!({
+        path: "guests/pricing/wit",
+        world: "acme:shop/shop",
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+    });
+}
+use bindings::exports::acme::shop::pricing::{Currency, Extras, Line, Order, Price, Problem};
+
+// `bindgen!` derives nothing for flags.
+airssys_wasm::flags!(Extras { GIFT, EXPRESS, INSURED });
 
 const SHOP: &str = "name = \"m\"\n[[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n";
 
@@ -24,6 +37,20 @@ async fn functions_of_a_component_that_never_heard_of_us_are_called() {
         assert_eq!(invoke(&mesh, call).await, Ok(answer.map(str::to_owned)), "{call}");
     }
     assert_eq!(mesh.status("pricing").handled, CALLS.len() as u64);
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn values_of_every_type_come_back_in_json() {
+    let mesh = Mesh::start(SHOP).await;
+    for values in [
+        r#"[true,-128,65535,-2147483648,18446744073709551615,0.1,-1.5,"€",[0,255],[null,"a"],{"ok":""},[1,-9223372036854775808,"z"]]"#,
+        r#"[false,127,0,0,9007199254740993,"Infinity","NaN","\u0001",[],[],{"err":7},[0,0,""]]"#,
+    ] {
+        let call = Written::Json { function: "mirror", arguments: values };
+        let answer = mesh.runtime.invoke_json("pricing", None, call, PATIENCE).await;
+        assert_eq!(answer.map(Option::unwrap_or_default).as_deref(), Ok(values));
+    }
     mesh.stop().await;
 }
 
@@ -51,6 +78,33 @@ async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_function_is_called_with_the_types_of_its_interface() {
+    let mesh = Mesh::start(SHOP).await;
+    let quote = mesh.runtime.function("pricing", "quote").unwrap().typed::<(Order,), Result<Price, Problem>>().unwrap();
+    let ask = async |sku: &str, qty, extras| {
+        let order = Order { sku: sku.to_owned(), qty, extras, note: Some("für dich".to_owned()) };
+        mesh.runtime.call_typed(&quote, None, &(order,), PATIENCE).await.unwrap()
+    };
+    let line = |text: &str, cents| (text.to_owned(), cents);
+    let lines = vec![line("book", 2500), line("für dich", 300), line("insurance", 450)];
+    let price = Price { cents: 3250, currency: Currency::Eur, lines };
+    assert_eq!(ask("book", 2, Extras::GIFT | Extras::INSURED).await, Ok(price));
+    assert_eq!(ask("car", 1, Extras::empty()).await, Err(Problem::UnknownSku("car".to_owned())));
+    assert_eq!(ask("", 1, Extras::empty()).await, Err(Problem::Closed));
+    let same = mesh.runtime.function("pricing", "same").unwrap().typed::<(Line,), Line>().unwrap();
+    let line = Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.1, h: '€', name: "a line".to_owned() };
+    let back = mesh.runtime.call_typed(&same, None, &(line.clone(),), PATIENCE).await;
+    assert_eq!(back, Ok(line));
+    let ping = mesh.runtime.function("pricing", "ping").unwrap().typed::<(), ()>().unwrap();
+    assert_eq!(mesh.runtime.call_typed(&ping, None, &(), PATIENCE).await, Ok(()));
+    // Types that differ are told before anything is called.
+    let differs = mesh.runtime.function("pricing", "same").unwrap().typed::<(Order,), Line>().unwrap_err();
+    let InvokeError::Misfit(misfit) = differs else { panic!("{differs}") };
+    assert_eq!((misfit.at(), mesh.status("pricing").handled), ("/line/a", 5));
+    mesh.stop().await;
+}
+
+#[tokio::test]
 async fn a_function_is_called_with_values() {
     let mesh = Mesh::start(SHOP).await;
     let quote = mesh.runtime.function("pricing", "acme:shop/pricing#quote").unwrap();
@@ -63,7 +117,7 @@ async fn a_function_is_called_with_values() {
             named("note", Value::Option(None)),
         ])
     };
-    let call = async |order| mesh.runtime.call_typed(&quote, None, &[order], PATIENCE).await;
+    let call = async |order| mesh.runtime.call_values(&quote, None, &[order], PATIENCE).await;
     let Ok(Some(Value::Result(Ok(Some(price))))) = call(order(Value::U32(3))).await else { panic!("no price") };
     assert!(matches!(&*price, Value::Record(fields) if fields[0] == named("cents", Value::U64(297))), "{price:?}");
     let refused = call(order(Value::U8(3))).await.unwrap_err();

@@ -69,5 +69,11 @@ mod wire;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use apply::{ApplyError, Checked, InvokeError, RuntimeError, ServiceStop, StopError, StopsError, TypedFunction};
+pub use apply::{
+    ApplyError, Checked, Function, InvokeError, RuntimeError, ServiceStop, StopError, StopsError, TypedFunction,
+    Written,
+};
 pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};
+pub use typed::Misfit;
+#[doc(hidden)]
+pub use typed::typed_flags;

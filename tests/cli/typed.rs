@@ -38,3 +38,44 @@ fn a_function_is_called_by_its_own_types() {
     desk.write("junk.wasm", "not a component");
     let _refused = desk.run(&["wit", "junk.wasm"]).refused(2, "AC103", &["junk.wasm"]);
 }
+
+#[test]
+fn a_function_is_called_in_json_and_answers_in_it() {
+    let topology = format!("name = \"shop\"\n[[service]]\nname = \"pricing\"\nrelease = {:?}\n", guest("pricing"));
+    let desk = Desk::with(&topology);
+    let host = up(&desk, &[]);
+    let order = r#"{"sku":"book","qty":2,"extras":["gift","insured"],"note":"für dich"}"#;
+    let price = r#"{"ok":{"cents":3250,"currency":"eur","lines":[["book",2500],["für dich",300],["insurance",450]]}}"#;
+    // In order, or by the names of the parameters; from stdin as well.
+    for arguments in [format!("[{order}]"), format!("{{\"order\":{order}}}")] {
+        assert_eq!(desk.run(&["call", "pricing", "quote", &arguments]).well().stdout, format!("{price}\n"));
+        let piped = desk.run_with(&["call", "pricing", "acme:shop/pricing#quote", "-"], &arguments).well();
+        assert_eq!(piped.stdout, format!("{price}\n"));
+    }
+    // --json means what it means everywhere: the answer is JSON.
+    let enveloped = format!("{{\"ok\":{price}}}\n");
+    let in_json = desk.run(&["call", "pricing", "quote", "--json", &format!("[{order}]")]).well();
+    assert_eq!(in_json.stdout, enveloped);
+    let wave = r#"quote({sku: "book", qty: 2, extras: {gift, insured}, note: some("für dich")})"#;
+    assert_eq!(desk.run(&["call", "pricing", wave, "--json"]).well().stdout, enveloped);
+    let car = desk.run(&["call", "pricing", "quote", r#"[{"sku":"car","qty":1,"extras":[]}]"#]).well();
+    assert_eq!(car.stdout, "{\"err\":{\"unknown-sku\":\"car\"}}\n");
+    assert_eq!(desk.run(&["call", "pricing", "ping", "[]"]).well().stdout, "ok\n");
+    assert_eq!(desk.run(&["call", "pricing", "ping", "{}", "--json"]).well().stdout, "{\"ok\":null}\n");
+    assert_eq!(desk.run(&["send", "pricing", "ping", "[]"]).well().stdout, "sent to pricing\n");
+    // What is wrong is told by its place: a pointer where it is JSON, the line and the column where it is none.
+    for (arguments, told) in [
+        (r#"[{"sku":"a","qty":"2","extras":[]}]"#, r#"/0/qty: u32 is wanted, and it is "2""#),
+        (r#"[{"sku":"a","qty":4294967296,"extras":[]}]"#, "/0/qty: u32 is wanted, and it is 4294967296"),
+        (r#"{"order":{"sku":"a","extras":[]}}"#, "/order/qty: u32 is wanted, and it is missing"),
+        (r#"[{"sku":"a","qty":1,"extras":["gold"]}]"#, r#"/0/extras/0: enum { gift, express, insured } is wanted"#),
+        (r#"[{"sku":"a","qty":1,"qty":2,"extras":[]}]"#, "/0/qty: it is there twice"),
+        (r#"[{"sku":"a","qty":1,"extras":[],"colour":1}]"#, "/0/colour: "),
+        ("[]", "1 argument wanted, and 0 found"),
+        ("[{\n  \"sku\" \"a\"}]", "line 2, column 9: "),
+    ] {
+        let _refused = desk.run(&["call", "pricing", "quote", arguments]).refused(1, "AH201", &["no-call", told]);
+    }
+    let _refused = desk.run(&["send", "pricing", "price", "[]"]).refused(1, "AH201", &["there is no function `price`"]);
+    stop(&desk, host);
+}

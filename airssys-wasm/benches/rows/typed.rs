@@ -11,13 +11,16 @@ mod bindings {
         path: "../tests/guests/pricing/wit",
         world: "acme:shop/shop",
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
     });
 }
+
+airssys_wasm::flags!(bindings::exports::acme::shop::pricing::Extras { GIFT, EXPRESS, INSURED });
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use airssys_wasm::engine::{Lane, Value, plain_engine};
+use airssys_wasm::engine::{Lane, plain_engine};
 use airssys_wasm::{Runtime, TypedFunction};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use wasmtime::Store;
@@ -40,13 +43,15 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
         host::service(bench, "till", "till", Lane::Async).with("wires = { \"acme:shop/pricing\" = \"pricing\" }");
     let mesh = host::start(bench, vec![host::service(bench, "pricing", "pricing", Lane::Async), till]).await;
     let function = |service: &str, name: &str| mesh.function(service, name).expect("a function");
-    let (same, passed, carried) = (function("pricing", "same"), function("till", "same"), function("till", "carry"));
+    let same = function("pricing", "same").typed().expect("its types");
+    let passed = function("till", "same").typed().expect("its types");
+    let carried = function("till", "carry").typed().expect("its types");
     let (_clock, engine) = plain_engine(bench.max_instances).expect("an engine");
     let component = Component::from_file(&engine, bench.guest("pricing")).expect("a component");
     let second = Plain::start(&component, None).await;
     let first = Plain::start(&component, Some(second.clone())).await;
 
-    let ours = |function: &TypedFunction| call(Arc::clone(&mesh), function.clone());
+    let ours = |function: &TypedFunction<(Line,), Line>| call(Arc::clone(&mesh), function.clone());
     let rounds = interleaved(bench, || ours(&same), || rpc(second.clone())).await;
     let mut rows = latency_rows("typed/call", 1.3, &rounds);
     let rounds = interleaved(bench, || ours(&passed), || rpc(first.clone())).await;
@@ -64,41 +69,24 @@ fn line() -> Line {
     Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name: "a line of an order".to_owned() }
 }
 
-/// The same as the host takes it.
-fn value() -> Value {
-    let Line { a, b, c, d, e, f, g, h, name } = line();
-    let fields = [
-        ("a", Value::Bool(a)),
-        ("b", Value::U8(b)),
-        ("c", Value::S16(c)),
-        ("d", Value::U32(d)),
-        ("e", Value::S64(e)),
-        ("f", Value::Float32(f)),
-        ("g", Value::Float64(g)),
-        ("h", Value::Char(h)),
-        ("name", Value::String(name)),
-    ];
-    Value::Record(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-async fn call(mesh: Arc<Runtime>, function: TypedFunction) -> Latencies {
+async fn call(mesh: Arc<Runtime>, function: TypedFunction<(Line,), Line>) -> Latencies {
     let mut latencies = Latencies::with_capacity(CALLS);
     for _ in 0..CALLS {
         let begun = Instant::now();
-        let result = mesh.call_typed(&function, None, &[value()], PATIENCE).await.expect("a result");
+        let result = mesh.call_typed(&function, None, &(line(),), PATIENCE).await.expect("a result");
         latencies.since(begun);
-        assert!(result.is_some());
+        assert_eq!(result.b, 2);
     }
     latencies.sorted()
 }
 
-async fn carry(mesh: Arc<Runtime>, function: TypedFunction) -> Latencies {
+async fn carry(mesh: Arc<Runtime>, function: TypedFunction<(u32,), u32>) -> Latencies {
     let mut latencies = Latencies::with_capacity(LONG_CALLS);
     for _ in 0..LONG_CALLS {
         let begun = Instant::now();
-        let result = mesh.call_typed(&function, None, &[Value::U32(LONG)], PATIENCE).await.expect("a result");
+        let result = mesh.call_typed(&function, None, &(LONG,), PATIENCE).await.expect("a result");
         latencies.since(begun);
-        assert_eq!(result, Some(Value::U32(LONG)));
+        assert_eq!(result, LONG);
     }
     latencies.sorted()
 }

@@ -1,11 +1,14 @@
 //! Calls of functions by their own types, from outside of the mesh.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::hosted::Hosted;
@@ -15,7 +18,10 @@ use crate::error::{CallError, NotFound, SendError};
 use crate::hint::Coded;
 use crate::message::{Answer, DeadLetter, DeadReason};
 use crate::router::{Caller, Origin, Said, Until};
-use crate::typed::FunctionType;
+use crate::typed::{
+    FunctionType, Misfit, NoJson, arguments_of_json, check_arguments, check_result, read_result, result_as_json,
+    write_arguments,
+};
 
 /// Why a call of a function has no answer.
 ///
@@ -39,15 +45,73 @@ pub enum InvokeError {
     /// What was written is no call of a function of the service. Nothing was sent.
     #[error(transparent)]
     NoCall(#[from] NoCall),
+    /// Its arguments are no JSON. Nothing was sent.
+    #[error("line {line}, column {column}: {detail}")]
+    NoJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong there.
+        detail: String,
+    },
+    /// An argument is not of its type. Nothing was sent.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
     /// The call was made.
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
+impl From<NoJson> for InvokeError {
+    fn from(error: NoJson) -> Self {
+        match error {
+            NoJson::Text { line, column, detail } => Self::NoJson { line, column, detail },
+            NoJson::Misfit(misfit) => Self::Misfit(misfit),
+        }
+    }
+}
+
+/// A call as it is written: in [WAVE](https://docs.rs/wasm-wave) such as `quote({sku: "a", qty: 2})`, or its arguments
+/// in JSON.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::adder(async |runtime| {
+/// use std::time::Duration;
+///
+/// use airssys_wasm::Written;
+///
+/// for call in ["add(2, 3)".into(), Written::Json { function: "add", arguments: r#"{"a": 2, "b": 3}"# }] {
+///     assert_eq!(runtime.invoke("adder", None, call, Duration::from_secs(5)).await?.as_deref(), Some("5"));
+/// }
+/// # Ok(()) });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written<'a> {
+    /// The function and its arguments.
+    Wave(&'a str),
+    /// The arguments apart: a list, or an object by the names of the parameters.
+    Json {
+        /// Its name; its interface may stand before it.
+        function: &'a str,
+        /// All of them.
+        arguments: &'a str,
+    },
+}
+
+impl<'a> From<&'a str> for Written<'a> {
+    fn from(call: &'a str) -> Self {
+        Self::Wave(call)
+    }
+}
+
 impl Coded for InvokeError {
     fn code(&self) -> &'static str {
         match self {
-            Self::NoCall(_) => "no-call",
+            Self::NoCall(_) | Self::NoJson { .. } | Self::Misfit(_) => "no-call",
             Self::Call(error) => error.code(),
         }
     }
@@ -57,14 +121,68 @@ impl Coded for InvokeError {
 ///
 /// Shown as text, it is its type as it is written in WIT.
 #[derive(Debug, Clone)]
-pub struct TypedFunction {
+pub struct Function {
     to: Box<str>,
     ty: Arc<FunctionType>,
 }
 
-impl fmt::Display for TypedFunction {
+/// A [`Function`] with its types in Rust: see [`Function::typed`].
+pub struct TypedFunction<Args, Ret> {
+    function: Function,
+    types: PhantomData<fn(&Args) -> Ret>,
+}
+
+impl Function {
+    /// The same function, called with values of Rust: a tuple of its arguments, and its result; `()` where it has none.
+    /// Both are types of serde: a record is a struct, a variant or an enum an enum, flags as [`crate::flags!`] has
+    /// them, a `result` a `Result`. Names are compared without hyphens, underscores and case. So the types that
+    /// wasmtime's `bindgen!` makes will do, with `additional_derives: [serde::Serialize, serde::Deserialize]`.
+    ///
+    /// The types are compared here, once, and not with each call.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError::Misfit`]: where they differ.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// use airssys_wasm::{Function, TypedFunction};
+    ///
+    /// let add: Function = runtime.function("adder", "add")?;
+    /// let _add: TypedFunction<(u32, u32), u32> = add.typed()?;
+    /// let differs = add.typed::<(u32, u64), u32>().unwrap_err();
+    /// assert_eq!(differs.to_string(), "/b: it is u32, and u64 in Rust");
+    /// # Ok(()) });
+    /// ```
+    pub fn typed<Args, Ret>(&self) -> Result<TypedFunction<Args, Ret>, InvokeError>
+    where
+        Args: Serialize + DeserializeOwned,
+        Ret: DeserializeOwned,
+    {
+        check_arguments::<Args>(&self.ty)?;
+        check_result::<Ret>(&self.ty)?;
+        Ok(TypedFunction { function: self.clone(), types: PhantomData })
+    }
+}
+
+impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.ty)
+    }
+}
+
+impl<Args, Ret> Clone for TypedFunction<Args, Ret> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), types: PhantomData }
+    }
+}
+
+impl<Args, Ret> fmt::Debug for TypedFunction<Args, Ret> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.function.fmt(f)
     }
 }
 
@@ -74,36 +192,61 @@ impl Hosted {
         self.template(service).is_none_or(|template| template.takes_bytes())
     }
 
-    /// Calls a function that is written in WAVE; its result in WAVE, where it has one.
+    /// Calls a function; its result in WAVE, where it has one.
     pub(crate) async fn invoke(
         &self,
         to: &str,
         key: Option<&str>,
-        call: &str,
+        call: Written<'_>,
         patience: Duration,
     ) -> Result<Option<String>, InvokeError> {
-        let (ty, arguments) = self.served(to)?.functions().read_call(call)?;
+        let (ty, arguments) = self.read_call(to, call)?;
         let answer = self.call_block(to, key, &ty, arguments, patience).await?;
         Ok(engine::result_text(&ty, answer.as_deref()))
     }
 
-    /// Calls a function that is written in WAVE, and waits until the call is in the mailbox.
-    pub(crate) async fn cast(&self, to: &str, key: Option<&str>, call: &str) -> Result<(), InvokeError> {
-        let (ty, arguments) = self.served(to)?.functions().read_call(call)?;
+    /// Calls a function; its result in JSON, where it has one.
+    pub(crate) async fn invoke_json(
+        &self,
+        to: &str,
+        key: Option<&str>,
+        call: Written<'_>,
+        patience: Duration,
+    ) -> Result<Option<String>, InvokeError> {
+        let (ty, arguments) = self.read_call(to, call)?;
+        let answer = self.call_block(to, key, &ty, arguments, patience).await?;
+        result_as_json(&ty, answer.as_deref()).map_err(|error| CallError::Dropped(error.to_string()).into())
+    }
+
+    /// Calls a function, and waits until the call is in the mailbox.
+    pub(crate) async fn cast(&self, to: &str, key: Option<&str>, call: Written<'_>) -> Result<(), InvokeError> {
+        let (ty, arguments) = self.read_call(to, call)?;
         let said = Said { function: Some(&ty), body: arguments };
         Ok(self.actual.mesh.send(Origin::HOST, to, key, said).await.map_err(CallError::from)?)
     }
 
+    fn read_call(&self, to: &str, call: Written<'_>) -> Result<(Arc<FunctionType>, Bytes), InvokeError> {
+        let served = self.served(to)?;
+        Ok(match call {
+            Written::Wave(text) => served.functions().read_call(text)?,
+            Written::Json { function, arguments } => {
+                let ty = Arc::clone(&served.functions().named(function)?.ty);
+                let block = arguments_of_json(&ty, arguments)?;
+                (ty, block)
+            }
+        })
+    }
+
     /// The function of this name that a service exports.
-    pub(crate) fn function(&self, to: &str, name: &str) -> Result<TypedFunction, InvokeError> {
+    pub(crate) fn function(&self, to: &str, name: &str) -> Result<Function, InvokeError> {
         let ty = Arc::clone(&self.served(to)?.functions().named(name)?.ty);
-        Ok(TypedFunction { to: to.into(), ty })
+        Ok(Function { to: to.into(), ty })
     }
 
     /// Calls a function with values; its result, where it has one.
-    pub(crate) async fn call_typed(
+    pub(crate) async fn call_values(
         &self,
-        TypedFunction { to, ty }: &TypedFunction,
+        Function { to, ty }: &Function,
         key: Option<&str>,
         arguments: &[Value],
         patience: Duration,
@@ -112,6 +255,19 @@ impl Hosted {
         let answer = self.call_block(to, key, ty, block, patience).await?;
         let result = ty.result.as_ref().zip(answer).map(|(laid, block)| engine::lift_result(laid, &block));
         result.transpose().map_err(|error| CallError::Dropped(error.to_string()).into())
+    }
+
+    /// Calls a function with values of Rust.
+    pub(crate) async fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
+        &self,
+        TypedFunction { function: Function { to, ty }, .. }: &TypedFunction<Args, Ret>,
+        key: Option<&str>,
+        arguments: &Args,
+        patience: Duration,
+    ) -> Result<Ret, InvokeError> {
+        let block = write_arguments(ty, arguments)?;
+        let answer = self.call_block(to, key, ty, block, patience).await?;
+        read_result(ty, answer.as_deref()).map_err(|error| CallError::Dropped(error.to_string()).into())
     }
 
     fn call_block<'a>(

@@ -74,7 +74,7 @@ pub use difference::{ChangedKey, Difference, Fate, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;
 pub use in_force::{InForce, forget, forget_record, in_force, needed, put_in_force};
-pub use invoke::{InvokeError, TypedFunction};
+pub use invoke::{Function, InvokeError, TypedFunction, Written};
 pub use plan::{Applied, ApplyPlan};
 pub use record::CutOff;
 pub use record_error::{InForceError, StopsError};

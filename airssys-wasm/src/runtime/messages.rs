@@ -1,14 +1,11 @@
 //! What is sent to the services of a mesh, and what could not be delivered.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::apply::{InvokeError, TypedFunction};
-use crate::engine::Value;
 use crate::error::{ReplayError, SendError};
 use crate::message::{Answer, DeadLetter};
 use crate::router::{Caller, Origin, Until};
@@ -153,135 +150,6 @@ impl Runtime {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
         self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body.into(), until)
-    }
-
-    /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
-    /// written in [WAVE](https://docs.rs/wasm-wave), the text of WIT's values, and so is the result; none where the
-    /// function has no result. Where several interfaces of the service have a function of that name, the interface
-    /// stands before it: `acme:shop/pricing#quote(...)`.
-    ///
-    /// A result that is an error is an answer as well. What the turn did is discarded then.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: the text is no call of a function there, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use std::time::Duration;
-    ///
-    /// // Its component exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
-    /// let sum = runtime.invoke("adder", None, "add(2, 3)", Duration::from_secs(5)).await?;
-    /// assert_eq!(sum.as_deref(), Some("5"));
-    /// assert!(!runtime.takes_bytes("adder"));
-    /// # Ok(()) });
-    /// ```
-    pub async fn invoke(
-        &self,
-        to: &str,
-        key: Option<&str>,
-        call: &str,
-        patience: Duration,
-    ) -> Result<Option<String>, InvokeError> {
-        self.hosted.invoke(to, key, call, patience).await
-    }
-
-    /// [`Runtime::invoke`], whose result nobody waits for: it answers when the call is in the mailbox, as
-    /// [`Runtime::send`] does. A call that fails is a dead letter then; a result that is an error is none.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]; nothing was sent then.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// runtime.cast("adder", None, "add(2, 3)").await?;
-    /// assert_eq!(runtime.services()[0].accepted, 1);
-    /// # Ok(()) });
-    /// ```
-    pub async fn cast(&self, to: &str, key: Option<&str>, call: &str) -> Result<(), InvokeError> {
-        self.hosted.cast(to, key, call).await
-    }
-
-    /// A function that a service exports by its own type, to be called with values: `quote`, or with its interface
-    /// before it, `acme:shop/pricing#quote`. It is called also when another release has taken over, where that has it
-    /// with the same types; otherwise the call is answered with the fault `invalid`. See [`Runtime::call_typed`].
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: there is no such service, or no such function, or several.
-    pub fn function(&self, service: &str, name: &str) -> Result<TypedFunction, InvokeError> {
-        self.hosted.function(service, name)
-    }
-
-    /// Calls a function with values, and waits for `patience` for its result; none where the function has none.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use std::time::Duration;
-    ///
-    /// use airssys_wasm::TypedFunction;
-    /// use airssys_wasm::engine::Value;
-    ///
-    /// let add: TypedFunction = runtime.function("adder", "add")?;
-    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
-    /// let sum = runtime.call_typed(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
-    /// assert_eq!(sum, Some(Value::U32(5)));
-    /// # Ok(()) });
-    /// ```
-    pub async fn call_typed(
-        &self,
-        function: &TypedFunction,
-        key: Option<&str>,
-        arguments: &[Value],
-        patience: Duration,
-    ) -> Result<Option<Value>, InvokeError> {
-        self.hosted.call_typed(function, key, arguments, patience).await
-    }
-
-    /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
-    /// alone: see [`Runtime::invoke`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.takes_bytes("echo"));
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn takes_bytes(&self, service: &str) -> bool {
-        self.hosted.takes_bytes(service)
-    }
-
-    /// The component file of the release that serves a service now; none where there is no such service.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.component("echo").is_some_and(|path| path.is_file()));
-    /// assert_eq!(runtime.component("nobody"), None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn component(&self, service: &str) -> Option<PathBuf> {
-        self.hosted.component(service)
     }
 
     /// Publishes to all services that subscribe to the topic; where none does, nothing happens.

@@ -4,6 +4,7 @@ mod builder;
 mod changes;
 mod deployments;
 mod forget;
+mod functions;
 mod messages;
 mod status;
 

@@ -3,17 +3,33 @@
 //!
 //! A value crosses as a **block**: the canonical ABI's own layout, with each place of a string or a list counted from
 //! the begin of the block instead of from that of a memory. So a block can be kept, measured and sent as any other body
-//! is, and its types say how to read it; none of them stands in it. `engine/block.rs` makes blocks and reads them.
+//! is, and its types say how to read it; none of them stands in it. `engine/block.rs` makes blocks of the engine's
+//! values and reads them; `write.rs` and `read.rs` do so of values of Rust, and of JSON.
 
+mod flags;
+mod json;
 mod layout;
+mod misfit;
+mod named;
+mod read;
+mod samples;
+mod space;
 mod versions;
+mod write;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::flags::typed_flags;
+pub(crate) use self::json::{NoJson, arguments_of_json, result_as_json};
 pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
+pub use self::misfit::Misfit;
+pub(crate) use self::named::same_name;
+pub(crate) use self::read::read_result;
+pub(crate) use self::samples::{check_arguments, check_result};
 pub(crate) use self::versions::{compatible, track, unversioned};
+pub(crate) use self::write::write_arguments;
 
 /// The type of a value. Two that are equal are the same type, whatever they are called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,10 @@ use crate::run;
 ///
 /// It ends when the message is in the mailbox.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  airssys send ledger '{\"order\":7}'\n  airssys send carts/alice - < cart.json")]
+#[command(
+    after_help = "Examples:\n  airssys send ledger '{\"order\":7}'\n  airssys send carts/alice - < cart.json\n  \
+                        airssys send pricing 'audit(\"monthly\")'"
+)]
 pub(crate) struct SendArgs {
     #[command(flatten)]
     to: To,
@@ -25,8 +28,13 @@ pub(crate) struct SendArgs {
 ///
 /// The answer is printed as a line. With --json it is {"ok":ANSWER}: an answer that is JSON stands there as it is,
 /// other text as a string, other bytes as {"ok_hex":"..."}.
+///
+/// A service that exports functions of its own is called by them: by one text in WAVE, or by a name and its arguments
+/// in JSON. The result is in the same notation, and with --json always in JSON.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  airssys call echo hello\n  airssys call pricing - --timeout 1s < order.json")]
+#[command(after_help = "Examples:\n  airssys call echo hello\n  airssys call ledger - --timeout 1s < order.json\n  \
+                        airssys call pricing 'quote({sku: \"book\", qty: 2})'\n  \
+                        airssys call pricing quote '[{\"sku\":\"book\",\"qty\":2}]'")]
 pub(crate) struct CallArgs {
     #[command(flatten)]
     to: To,
@@ -59,12 +67,26 @@ struct To {
     /// The service, or service/key.
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// The message; `-` reads it from stdin, as bytes, to its end.
-    #[arg(value_name = "BODY")]
+    /// The message; `-` reads it from stdin, as bytes, to its end. Before ARGUMENTS it is the name of a function.
+    #[arg(value_name = "BODY|FUNCTION")]
     body: String,
+    /// The arguments of the function in JSON: a list, or an object by the names of its parameters; `-` reads them from
+    /// stdin.
+    #[arg(value_name = "ARGUMENTS")]
+    arguments: Option<String>,
     /// The partition key.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+}
+
+impl To {
+    /// The function that is named, where there are arguments, and the body.
+    fn said(&self) -> Result<(Option<String>, Body), ControlError> {
+        Ok(match &self.arguments {
+            None => (None, read(&self.body)?),
+            Some(arguments) => (Some(self.body.clone()), read(arguments)?),
+        })
+    }
 }
 
 pub(crate) fn patience(text: &str) -> Result<Duration, String> {
@@ -74,16 +96,19 @@ pub(crate) fn patience(text: &str) -> Result<Duration, String> {
 
 /// Runs `send`.
 pub(crate) fn send(args: &SendArgs) -> Result<(), ControlError> {
-    let To { service, body, key } = &args.to;
-    let request = Request::Send { to: service.clone(), key: key.clone(), body: read(body)? };
+    let To { service, key, .. } = &args.to;
+    let (function, body) = args.to.said()?;
+    let request = Request::Send { to: service.clone(), key: key.clone(), function, body };
     args.host.tell(&request, |(): &()| format!("sent to {service}"))
 }
 
 /// Runs `call`.
 pub(crate) fn call(args: &CallArgs) -> Result<(), ControlError> {
-    let To { service, body, key } = &args.to;
+    let To { service, key, .. } = &args.to;
     let timeout_ms = u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request::Call { to: service.clone(), key: key.clone(), body: read(body)?, timeout_ms };
+    let (function, body) = args.to.said()?;
+    let json = args.host.json || function.is_some();
+    let request = Request::Call { to: service.clone(), key: key.clone(), function, body, timeout_ms, json };
     let answer: Option<Body> = args.host.ask(&request)?;
     let answer = answer.as_ref().and_then(Body::bytes);
     if args.host.json {

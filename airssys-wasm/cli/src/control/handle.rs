@@ -12,7 +12,7 @@ use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Reference, Release, Store};
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{ForgetError, InvokeError, Runtime, StopError, TreeNode};
+use airssys_wasm::{ForgetError, InvokeError, Runtime, StopError, TreeNode, Written};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -48,8 +48,10 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::Status {} => at_once(tell(status(host))),
         Request::Services {} => at_once(tell(runtime.services())),
         Request::Tree {} => later(tree(host)),
-        Request::Send { to, key, body } => later(send(host, to, key, body)),
-        Request::Call { to, key, body, timeout_ms } => later(call(host, to, key, body, timeout_ms)),
+        Request::Send { to, key, function, body } => later(send(host, to, key, function, body)),
+        Request::Call { to, key, function, body, timeout_ms, json } => {
+            later(call(host, Called { to, key, function, body, json }, timeout_ms))
+        }
         Request::Component { service } => at_once(component(host, &service)),
         Request::Emit { topic, body } => at_once(emit(host, &topic, &body)),
         Request::DeadLetters { limit } => at_once(tell(letters(host, limit))),
@@ -95,10 +97,11 @@ async fn tree(host: &Host) -> Answered {
     tell(host.runtime.tree().await.iter().map(child).collect::<Vec<_>>())
 }
 
-async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answered {
+async fn send(host: &Host, to: String, key: Option<String>, function: Option<String>, body: Body) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
-    if !host.runtime.takes_bytes(&to) {
-        host.runtime.cast(&to, key.as_deref(), &String::from_utf8_lossy(&body)).await?;
+    if function.is_some() || !host.runtime.takes_bytes(&to) {
+        let text = String::from_utf8_lossy(&body);
+        host.runtime.cast(&to, key.as_deref(), written(function.as_deref(), &text)).await?;
         return Ok(Value::Null);
     }
     match key {
@@ -108,20 +111,38 @@ async fn send(host: &Host, to: String, key: Option<String>, body: Body) -> Answe
     Ok(Value::Null)
 }
 
-async fn call(host: &Host, to: String, key: Option<String>, body: Body, timeout_ms: u64) -> Answered {
+/// What is called.
+struct Called {
+    to: String,
+    key: Option<String>,
+    function: Option<String>,
+    body: Body,
+    json: bool,
+}
+
+async fn call(host: &Host, Called { to, key, function, body, json }: Called, timeout_ms: u64) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
     let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
-    if !host.runtime.takes_bytes(&to) {
+    if function.is_some() || !host.runtime.takes_bytes(&to) {
         // Its functions are called by their own types, which text says.
         let text = String::from_utf8_lossy(&body);
-        let result = host.runtime.invoke(&to, key.as_deref(), &text, patience).await?;
-        return tell(result.as_deref().map(|result| Body::of(result.as_bytes())));
+        let call = written(function.as_deref(), &text);
+        let result = if json {
+            host.runtime.invoke_json(&to, key.as_deref(), call, patience).await
+        } else {
+            host.runtime.invoke(&to, key.as_deref(), call, patience).await
+        };
+        return tell(result?.as_deref().map(|result| Body::of(result.as_bytes())));
     }
     let answer = match key {
         None => host.runtime.call(&to, body, patience).await,
         Some(key) => host.runtime.call_with_key(&to, &key, body, patience).await,
     }?;
     tell(answer.as_deref().map(Body::of))
+}
+
+fn written<'a>(function: Option<&'a str>, text: &'a str) -> Written<'a> {
+    function.map_or(Written::Wave(text), |function| Written::Json { function, arguments: text })
 }
 
 fn component(host: &Host, service: &str) -> Answered {

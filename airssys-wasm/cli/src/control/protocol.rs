@@ -52,10 +52,26 @@ pub(crate) enum Request {
     Services {},
     /// Answers a list of [`Child`].
     Tree {},
-    /// Answers `null` when the message is in its mailbox.
-    Send { to: String, key: Option<String>, body: Body },
-    /// Answers the service's answer: a [`Body`], or `null` where it has none.
-    Call { to: String, key: Option<String>, body: Body, timeout_ms: u64 },
+    /// Answers `null` when the message is in its mailbox. With a `function`, the body is its arguments in JSON.
+    Send {
+        to: String,
+        key: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        function: Option<String>,
+        body: Body,
+    },
+    /// Answers the service's answer: a [`Body`], or `null` where it has none. With a `function`, the body is its
+    /// arguments in JSON. The result of a function is in JSON with `json`.
+    Call {
+        to: String,
+        key: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        function: Option<String>,
+        body: Body,
+        timeout_ms: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        json: bool,
+    },
     /// Answers the path of the component that serves it now.
     Component { service: String },
     /// Answers `null`.
@@ -384,7 +400,8 @@ mod tests {
 
     #[test]
     fn a_request_is_one_line_and_what_it_does_not_know_it_refuses() {
-        let call = Request::Call { to: "a".into(), key: None, body: Body::of(b"x\n"), timeout_ms: 5 };
+        let body = Body::of(b"x\n");
+        let call = Request::Call { to: "a".into(), key: None, function: None, body, timeout_ms: 5, json: false };
         let line = r#"{"request":"call","to":"a","key":null,"body":{"text":"x\n"},"timeout_ms":5}"#;
         assert_eq!(serde_json::to_string(&call).unwrap(), line);
         assert_eq!(serde_json::from_str::<Request>(line).unwrap(), call);
@@ -410,7 +427,7 @@ mod tests {
         }
         for byte in [0, b'"', b'x', 0xff] {
             let body = Body::of(&vec![byte; MAX_BODY]);
-            let send = Request::Send { to: "a".repeat(320), key: Some("\u{1}".repeat(256)), body };
+            let send = Request::Send { to: "a".repeat(320), key: Some("\u{1}".repeat(256)), function: None, body };
             assert!(serde_json::to_string(&send).unwrap().len() < MAX_LINE);
         }
     }

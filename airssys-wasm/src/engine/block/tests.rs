@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use wasmtime::component::Val;
 
-use super::{Laid, ValueType, lift_result, lower_result};
+use super::{Laid, ValueType, lift_result, lower_arguments, lower_result};
+
+mod notations;
 
 fn names(count: usize) -> Vec<Box<str>> {
     (0..count).map(|at| format!("name-{at}").into()).collect()
