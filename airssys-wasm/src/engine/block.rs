@@ -139,12 +139,6 @@ impl Block {
         }
     }
 
-    /// Puts these there; none where it ends before.
-    pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
-        self.0.get_mut(at..at.checked_add(bytes.len())?)?.copy_from_slice(bytes);
-        Some(())
-    }
-
     /// Room at its end; where that begins.
     fn room(&mut self, bytes: usize, align: usize) -> usize {
         let at = align_to(self.0.len(), align);

@@ -106,21 +106,25 @@ async fn call(
     result: Option<&Type>,
     body: Bytes,
 ) -> wasmtime::Result<Bytes> {
-    let to = guest.turn.identity.terms.wire(function).map(|wire| wire.to.to_string()).unwrap_or_default();
-    let invoke = HostCall::Invoke { to: to.clone(), function: Arc::clone(function), body };
+    let invoke = HostCall::Invoke { to: wired_to(guest, function), function: Arc::clone(function), body };
     let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
     match (answer?, &function.result) {
         (Ok(_), None) => Ok(Bytes::new()),
         (Ok(Some(body)), Some(_)) => Ok(body),
-        (Ok(None), Some(_)) => Err(failed(function, to, CallError::Dropped("it answered nothing".to_owned()))),
+        (Ok(None), Some(_)) => Err(failed(guest, function, CallError::Dropped("it answered nothing".to_owned()))),
         (Err(why), laid) => match laid.as_ref().and_then(|laid| failure(guest, function, laid, result, &why)) {
             Some(block) => Ok(block),
-            None => Err(failed(function, to, why)),
+            None => Err(failed(guest, function, why)),
         },
     }
 }
 
-fn failed(function: &FunctionType, to: String, why: CallError) -> wasmtime::Error {
+fn wired_to(guest: &Guest, function: &FunctionType) -> String {
+    guest.turn.identity.terms.wire(function).map(|wire| wire.to.to_string()).unwrap_or_default()
+}
+
+fn failed(guest: &Guest, function: &FunctionType, why: CallError) -> wasmtime::Error {
+    let to = wired_to(guest, function);
     let interface = function.interface.as_deref().unwrap_or_default().to_owned();
     WireFailed { interface, function: function.name.to_string(), to, why }.into()
 }

@@ -29,15 +29,19 @@ pub(super) fn unflatten(
     at: usize,
 ) -> Result<(), NoValue> {
     let flat = |index: usize| flats.get(index).ok_or(NoValue::Type);
-    let size = types.layout(ty).size;
     match ty {
         InterfaceType::Bool => block.put(at, [u8::from(flat(0)?.get_i32() != 0)]),
         InterfaceType::Float32 => block.put(at, flat(0)?.get_f32().to_le_bytes()),
         InterfaceType::Float64 => block.put(at, flat(0)?.get_f64().to_le_bytes()),
         InterfaceType::U64 | InterfaceType::S64 => block.put(at, flat(0)?.get_u64().to_le_bytes()),
-        InterfaceType::S8 | InterfaceType::U8 | InterfaceType::S16 | InterfaceType::U16 => {
-            // What it does not hold is not looked at.
-            flat(0)?.get_u32().to_le_bytes().get(..size).and_then(|bytes| block.overwrite(at, bytes))
+        // What they do not hold is not looked at.
+        InterfaceType::S8 | InterfaceType::U8 => {
+            let [one, ..] = flat(0)?.get_u32().to_le_bytes();
+            block.put(at, [one])
+        }
+        InterfaceType::S16 | InterfaceType::U16 => {
+            let [one, two, ..] = flat(0)?.get_u32().to_le_bytes();
+            block.put(at, [one, two])
         }
         InterfaceType::S32 | InterfaceType::U32 | InterfaceType::Char => {
             block.put(at, flat(0)?.get_u32().to_le_bytes())
@@ -47,15 +51,20 @@ pub(super) fn unflatten(
         }
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut from = 0;
-            for (part, at) in types.parts(ty, at) {
-                unflatten(types, part, flats.get(from..).unwrap_or_default(), block, at)?;
-                from += types.flats(part).ok_or(NoValue::Type)?;
+            for part in types.parts(ty, at) {
+                unflatten(types, part.ty, flats.get(from..).unwrap_or_default(), block, part.at)?;
+                from += part.flats;
             }
             Some(())
         }
         InterfaceType::Flags(_) => {
-            let bytes: Vec<u8> = flats.iter().flat_map(|flat| flat.get_u32().to_le_bytes()).take(size).collect();
-            block.overwrite(at, &bytes)
+            let flags = block.bytes_mut().get_mut(at..).and_then(|rest| rest.get_mut(..types.layout(ty).size));
+            flags.map(|flags| {
+                // 32 of them are one value.
+                for (flags, flat) in flags.chunks_mut(4).zip(flats) {
+                    flags.iter_mut().zip(flat.get_u32().to_le_bytes()).for_each(|(byte, set)| *byte = set);
+                }
+            })
         }
         _ => {
             let cases = types.cases(ty).ok_or(NoValue::Type)?;
@@ -82,7 +91,7 @@ pub(super) fn settle(
     at: usize,
 ) -> wasmtime::Result<()> {
     let types = Types(cx.types);
-    let end = at + types.layout(ty).size;
+    let end = |types: Types<'_>| at + types.layout(ty).size;
     match ty {
         InterfaceType::Bool => {
             let is_true = block.bytes().get(at).is_some_and(|byte| *byte != 0);
@@ -96,16 +105,16 @@ pub(super) fn settle(
         InterfaceType::List(index) => settle_list(cx, types.0[index].element, block, at)?,
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut between = at;
-            for (part, place) in types.parts(ty, at) {
-                block.clear(between..place);
-                settle(cx, part, block, place)?;
-                between = place + types.layout(part).size;
+            for part in types.parts(ty, at) {
+                block.clear(between..part.at);
+                settle(cx, part.ty, block, part.at)?;
+                between = part.end;
             }
-            block.clear(between..end);
+            block.clear(between..end(types));
         }
         InterfaceType::Flags(index) => {
             let names = types.0[index].names.len();
-            block.clear(at + names.div_ceil(8)..end);
+            block.clear(at + names.div_ceil(8)..end(types));
             if let Some(last) = block.bytes_mut().get_mut(at + names / 8).filter(|_| names % 8 != 0) {
                 *last &= (1 << (names % 8)) - 1;
             }
@@ -120,7 +129,7 @@ pub(super) fn settle(
                 settle(cx, carried, block, place)?;
                 between = place + types.layout(carried).size;
             }
-            block.clear(between..end);
+            block.clear(between..end(types));
         }
     }
     Ok(())

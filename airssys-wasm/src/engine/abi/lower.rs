@@ -59,9 +59,9 @@ pub(super) fn flatten<T>(
         }
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut from = 0;
-            for (part, at) in types.parts(ty, at) {
-                flatten(cx, part, block, at, flats.get_mut(from..).unwrap_or_default())?;
-                from += types.flats(part).ok_or(NoValue::Type)?;
+            for part in types.parts(ty, at) {
+                flatten(cx, part.ty, block, part.at, flats.get_mut(from..).unwrap_or_default())?;
+                from += part.flats;
             }
             return Ok(());
         }
@@ -103,7 +103,7 @@ fn point<T>(
             write(cx, to + 4, &many.to_le_bytes())
         }
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
-            types.parts(ty, 0).try_for_each(|(part, place)| point(cx, part, block, at + place, to + place))
+            types.parts(ty, 0).try_for_each(|part| point(cx, part.ty, block, at + part.at, to + part.at))
         }
         _ => {
             let Some(cases) = types.cases(ty) else { return Ok(()) };

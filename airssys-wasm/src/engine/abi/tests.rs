@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use wasmtime::component::{Component, Instance, Linker, Val};
 use wasmtime::{Config, Engine, Store, StoreContextMut};
 
-use super::super::block::tests::any_value;
+use super::super::block::tests::{any_type, any_value};
 use super::super::block::{lift_result, lower_result};
 use super::{Answer, Answering, Given, Taken, define, typed};
 use crate::typed::{FunctionType, Laid, ValueType};
@@ -150,6 +150,27 @@ fn echo(seen: Seen) -> impl Answer<()> {
     move |_: StoreContextMut<'_, ()>, block: Vec<u8>| answer(&seen, block)
 }
 
+/// A component whose `g` returns what lies at the begin of its memory, of a type that is returned so.
+fn returns(laid: &Laid, memory: &[u8]) -> String {
+    let (mut types, mut named) = (String::new(), 0);
+    let ty = text(laid, &mut |ty| {
+        named += 1;
+        write!(types, "(type $t{named} {ty}) (export $n{named} \"t{named}\" (type $t{named}))").unwrap();
+        format!("$n{named}")
+    });
+    let data: String = memory.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!(
+        r#"(component
+            {types}
+            (core module $m
+                (memory (export "memory") 1)
+                (data (i32.const 0) "{data}")
+                (func (export "g") (result i32) (i32.const 0)))
+            (core instance $m (instantiate $m))
+            (func (export "g") (result {ty}) (canon lift (core func $m "g") (memory $m "memory"))))"#
+    )
+}
+
 /// `f` answers with what it is given: as a block, or as the engine's own value, where it keeps a copy.
 fn instance(component: &Component, laid: &Laid, as_block: bool) -> (Store<()>, Instance, Seen) {
     let seen = Seen::default();
@@ -198,11 +219,34 @@ fn crosses(engine: &Engine, laid: &Laid, value: &Val, encoding: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn a_value_crosses_as_the_engine_has_it_cross((laid, value) in any_value(), encoding in 0..3_usize) {
         // Few components are not of the first one.
         crosses(&engine(), &laid, &value, ["utf8", "utf16", "latin1+utf16"][encoding]);
+    }
+
+    #[test]
+    fn what_lies_in_a_memory_is_read_as_the_engine_reads_it_or_refused_as_well(
+        ty in any_type(),
+        // Small numbers are cases and places more often than any are.
+        memory in proptest::collection::vec(prop_oneof![4 => Just(0), 3 => 0..4_u8, 1 => any::<u8>()], 256),
+    ) {
+        let laid = Laid::from(ty);
+        prop_assume!(core_types(&laid.ty).len() > 1);
+        let component = wat::parse_str(returns(&laid, &memory)).unwrap();
+        let component = Component::new(&engine(), component).unwrap();
+        let (mut store, instance, _) = instance(&component, &laid, true);
+        let g = instance.get_func(&mut store, "g").unwrap();
+        let typed = typed(g);
+        let ours = typed.call_async(&mut store, Given(&[])).now_or_never().unwrap();
+        let (mut store, instance, _) = self::instance(&component, &laid, true);
+        let g = instance.get_func(&mut store, "g").unwrap();
+        let mut value = [Val::Bool(false)];
+        match g.call_async(&mut store, &[], &mut value).now_or_never().unwrap() {
+            Ok(()) => prop_assert_eq!(ours.unwrap().0, lower_result(&laid, &value[0]).unwrap()),
+            Err(_) => prop_assert!(ours.is_err()),
+        }
     }
 }

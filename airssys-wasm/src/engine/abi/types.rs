@@ -8,6 +8,16 @@ use crate::typed::{Layout, align_to, discriminant_bytes};
 #[derive(Clone, Copy)]
 pub(super) struct Types<'a>(pub(super) &'a ComponentTypes);
 
+/// A part of a record or of a tuple.
+pub(super) struct Part {
+    pub(super) ty: InterfaceType,
+    /// Where it begins, and where it ends.
+    pub(super) at: usize,
+    pub(super) end: usize,
+    /// How many values of a core function it is passed as.
+    pub(super) flats: usize,
+}
+
 /// A variant, an option, a result or an enum.
 #[derive(Clone, Copy)]
 pub(super) struct Cases {
@@ -24,6 +34,7 @@ impl Cases {
 }
 
 impl<'a> Types<'a> {
+    #[inline]
     pub(super) fn layout(self, ty: InterfaceType) -> Layout {
         let abi = self.0.canonical_abi(&ty);
         Layout { size: abi.size32 as usize, align: abi.align32 as usize }
@@ -34,18 +45,20 @@ impl<'a> Types<'a> {
         self.0.canonical_abi(&ty).flat_count.map(usize::from)
     }
 
-    /// The parts of a record or a tuple that begins there, and where each lies.
-    pub(super) fn parts(self, ty: InterfaceType, mut at: usize) -> impl Iterator<Item = (InterfaceType, usize)> + 'a {
+    /// The parts of a record or a tuple that begins there.
+    #[inline]
+    pub(super) fn parts(self, ty: InterfaceType, mut at: usize) -> impl Iterator<Item = Part> + 'a {
         let (fields, types) = match ty {
             InterfaceType::Record(index) => (&*self.0[index].fields, &[][..]),
             InterfaceType::Tuple(index) => (&[][..], &*self.0[index].types),
             _ => (&[][..], &[][..]),
         };
-        fields.iter().map(|field| field.ty).chain(types.iter().copied()).map(move |part| {
-            let layout = self.layout(part);
-            let place = align_to(at, layout.align);
-            at = place + layout.size;
-            (part, place)
+        fields.iter().map(|field| field.ty).chain(types.iter().copied()).map(move |ty| {
+            let abi = self.0.canonical_abi(&ty);
+            let begin = align_to(at, abi.align32 as usize);
+            at = begin + abi.size32 as usize;
+            // What has very many lies in memory.
+            Part { ty, at: begin, end: at, flats: abi.flat_count.unwrap_or(u8::MAX).into() }
         })
     }
 
@@ -85,8 +98,8 @@ impl<'a> Types<'a> {
             | InterfaceType::Float32
             | InterfaceType::Float64 => true,
             InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
-                let all: usize = self.parts(ty, 0).map(|(part, _)| self.layout(part).size).sum();
-                all == self.layout(ty).size && self.parts(ty, 0).all(|(part, _)| self.is_plain(part))
+                let all: usize = self.parts(ty, 0).map(|part| part.end - part.at).sum();
+                all == self.layout(ty).size && self.parts(ty, 0).all(|part| self.is_plain(part.ty))
             }
             _ => false,
         }

@@ -17,7 +17,7 @@ fn names(count: usize) -> Vec<Box<str>> {
 }
 
 /// A type of at most so many levels, of which each has few parts.
-fn any_type() -> impl Strategy<Value = ValueType> {
+pub(in crate::engine) fn any_type() -> impl Strategy<Value = ValueType> {
     let plain = prop_oneof![
         Just(ValueType::Bool),
         Just(ValueType::S8),
