@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use airssys_tests::{Mesh, PATIENCE, guest, log, until};
+use airssys_tests::{Mesh, PATIENCE, guest, guest_in, log, until};
 use airssys_wasm::Runtime;
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::hint::Coded;
@@ -12,6 +12,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Language {
     Rust,
+    JavaScript,
+    C,
 }
 
 impl Language {
@@ -19,6 +21,8 @@ impl Language {
     fn guest(self) -> PathBuf {
         match self {
             Self::Rust => guest("conformance"),
+            Self::C => guest_in("c", "conformance"),
+            Self::JavaScript => guest_in("javascript", "conformance"),
         }
     }
 }
@@ -31,6 +35,8 @@ macro_rules! table {
             crate::conformance::suite::Behaviour { more: $more, steps: vec![$($step),*] }
         })*
         cells! { rust Rust: $($name)* }
+        cells! { c C: $($name)* }
+        cells! { javascript JavaScript: $($name)* }
     };
 }
 

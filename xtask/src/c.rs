@@ -14,20 +14,27 @@ use wit_component::ComponentEncoder;
 
 use crate::error::Error;
 use crate::language::{Building, Guest, Language, files, write};
-use crate::progress;
 use crate::tool::Tool;
+use crate::{progress, root};
 
 pub(crate) const LANGUAGE: Language = Language {
     name: "C",
     module: "c",
     tool: Tool { name: "ziglang", version: "0.15.1", lock: "", install: Tool::by_pip },
     remedy: "install python3 with its venv, and let pip reach its index",
-    guests: &[Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[] }],
+    guests: &[
+        Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[] },
+        Guest { name: "conformance", wit: "airssys-wasm/sdk/c/wit", world: "service", with: &[SDK, CONTRACT] },
+    ],
+    recipe: include_str!("c.rs"),
     build,
 };
 
+const SDK: &str = "airssys-wasm/sdk/c";
+const CONTRACT: &str = "wit";
+
 /// As small as it gets, a component rather than a program with a `main`, and without a warning.
-const FLAGS: [&str; 7] = ["-target", "wasm32-wasi", "-mexec-model=reactor", "-Os", "-std=c17", "-Wall", "-Werror"];
+const FLAGS: [&str; 7] = ["-target", "wasm32-wasi", "-mexec-model=reactor", "-Os", "-std=gnu17", "-Wall", "-Werror"];
 
 fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
     bindings(guest).map_err(|reason| wrong(guest, "no bindings can be made of its interface", &reason))?;
@@ -35,8 +42,9 @@ fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
     let mut compiling = Command::new(tool.join("bin").join("python"));
     // Its C library, which it compiles itself, once.
     compiling.env("ZIG_GLOBAL_CACHE_DIR", tool.join("cache")).env("ZIG_LOCAL_CACHE_DIR", tool.join("cache"));
-    compiling.args(["-m", "ziglang", "cc"]).args(FLAGS).arg("-I").arg(&guest.between).arg("-o").arg(&module);
-    for folder in [&guest.source, &guest.between] {
+    compiling.args(["-m", "ziglang", "cc"]).args(FLAGS).arg("-o").arg(&module);
+    for folder in [&guest.source, &guest.between].into_iter().chain(&guest.with) {
+        compiling.arg("-I").arg(folder);
         let built = files(folder)?.into_iter().filter(|file| file.extension().is_some_and(|is| is == "c" || is == "o"));
         compiling.args(built);
     }
@@ -50,6 +58,7 @@ fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
 fn bindings(guest: &Building) -> Result<(), String> {
     let mut made = Files::default();
     let mut resolve = Resolve::default();
+    resolve.push_dir(root().join(CONTRACT)).map_err(all)?;
     let (package, _) = resolve.push_dir(&guest.wit).map_err(all)?;
     let world = resolve.select_world(&[package], Some(guest.world)).map_err(all)?;
     wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut made).map_err(all)?;

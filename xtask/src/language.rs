@@ -20,6 +20,8 @@ pub(crate) struct Language {
     /// What to do where the tool cannot be installed.
     pub(crate) remedy: &'static str,
     pub(crate) guests: &'static [Guest],
+    /// How one is built, as text: the source of `build`.
+    pub(crate) recipe: &'static str,
     /// Builds one with the tool, whose folder is given.
     pub(crate) build: fn(&Path, &Building) -> Result<(), Error>,
 }
@@ -40,14 +42,21 @@ pub(crate) struct Building {
     pub(crate) source: PathBuf,
     pub(crate) wit: PathBuf,
     pub(crate) world: &'static str,
-    with: Vec<PathBuf>,
+    pub(crate) with: Vec<PathBuf>,
     /// A folder for what is made on the way; empty at first.
     pub(crate) between: PathBuf,
     pub(crate) component: PathBuf,
-    /// What the component was built from. A copy of it: that is small, and says what it is.
-    built_from: PathBuf,
+    here: Built,
+    /// The same once more in the target folder, which may be older than the checkout and outlive it.
+    kept: Built,
     /// What is said while it is built.
     pub(crate) label: String,
+}
+
+/// A component, and what it was built from. A copy of that: it is small, and says what it is.
+struct Built {
+    component: PathBuf,
+    from: PathBuf,
 }
 
 impl Language {
@@ -65,20 +74,26 @@ impl Language {
         let mut tool = None;
         let mut missing = Vec::new();
         for guest in self.guests {
-            let building = Building::of(root, self.module, guest);
-            let inputs = building.inputs(&self.tool)?;
-            if building.is_built_from(&inputs) {
+            let building = Building::of(root, target, self.module, guest);
+            let inputs = building.inputs(&self.tool, self.recipe)?;
+            if building.here.is_from(&inputs) {
+                continue;
+            }
+            if building.kept.is_from(&inputs) {
+                building.kept.copy_to(&building.here)?;
                 continue;
             }
             match tool.get_or_insert_with(|| self.tool.installed(root, &target.join(self.module))) {
                 Ok(folder) => {
-                    building.begin()?;
+                    building.here.forget()?;
+                    tool::empty(&building.between)?;
                     (self.build)(folder, &building)?;
-                    write(&building.built_from, &inputs)?;
+                    write(&building.here.from, &inputs)?;
+                    building.here.copy_to(&building.kept)?;
                 }
                 Err(_) => {
                     // A test is not to run with what was built of other sources.
-                    building.forget()?;
+                    building.here.forget()?;
                     missing.push(guest.name);
                 }
             }
@@ -97,25 +112,26 @@ impl Language {
 }
 
 impl Building {
-    fn of(root: &Path, module: &str, guest: &Guest) -> Self {
+    fn of(root: &Path, target: &Path, module: &str, guest: &Guest) -> Self {
         let folder = root.join("tests").join(format!("guests-{module}"));
         let built = folder.join("target").join("airssys");
-        let file = |ending: &str| built.join(format!("{}.{ending}", guest.name));
+        let here = Built::of(&built, guest.name);
         Self {
             source: folder.join(guest.name),
             wit: root.join(guest.wit),
             world: guest.world,
             with: guest.with.iter().map(|folder| root.join(folder)).collect(),
-            between: file("between"),
-            component: file("wasm"),
-            built_from: file("built-from"),
+            between: built.join(format!("{}.between", guest.name)),
+            component: here.component.clone(),
+            here,
+            kept: Built::of(&target.join(module).join("guests"), guest.name),
             label: format!("building tests/guests-{module}/{}", guest.name),
         }
     }
 
     /// All that the component depends on, as one text.
-    fn inputs(&self, tool: &Tool) -> Result<String, Error> {
-        let mut all = format!("{} {}, world {}\n", tool.name, tool.version, self.world);
+    fn inputs(&self, tool: &Tool, recipe: &str) -> Result<String, Error> {
+        let mut all = format!("{} {}, world {}\n{recipe}", tool.name, tool.version, self.world);
         for folder in [&self.source, &self.wit].into_iter().chain(&self.with) {
             for file in files(folder)? {
                 let bytes = std::fs::read(&file).map_err(Error::unreadable(&file))?;
@@ -125,19 +141,32 @@ impl Building {
         }
         Ok(all)
     }
+}
 
-    fn is_built_from(&self, inputs: &str) -> bool {
-        self.component.is_file() && std::fs::read_to_string(&self.built_from).is_ok_and(|found| found == inputs)
+impl Built {
+    fn of(folder: &Path, name: &str) -> Self {
+        let file = |ending: &str| folder.join(format!("{name}.{ending}"));
+        Self { component: file("wasm"), from: file("built-from") }
     }
 
-    fn begin(&self) -> Result<(), Error> {
-        self.forget()?;
-        tool::empty(&self.between)
+    fn is_from(&self, inputs: &str) -> bool {
+        self.component.is_file() && std::fs::read_to_string(&self.from).is_ok_and(|found| found == inputs)
+    }
+
+    /// What says that it is built comes last: a copy that was cut off is none.
+    fn copy_to(&self, to: &Self) -> Result<(), Error> {
+        to.forget()?;
+        let folder = to.component.parent().unwrap_or(&to.component);
+        std::fs::create_dir_all(folder).map_err(Error::unreadable(folder))?;
+        for (from, to) in [(&self.component, &to.component), (&self.from, &to.from)] {
+            std::fs::copy(from, to).map_err(Error::unreadable(from))?;
+        }
+        Ok(())
     }
 
     /// Removes what says that it is built, and with that what was built.
     fn forget(&self) -> Result<(), Error> {
-        for file in [&self.built_from, &self.component] {
+        for file in [&self.from, &self.component] {
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::unreadable(file)(error));
@@ -180,26 +209,29 @@ mod tests {
     #[test]
     fn a_guest_is_built_again_only_when_what_it_is_made_of_has_changed() {
         let root = std::env::temp_dir().join(format!("airssys-language-{}", std::process::id()));
-        let guest = Building::of(&root, "python", &GUEST);
-        for folder in [guest.source.clone(), guest.wit.clone(), root.join("sdk/deep")] {
+        let guest = Building::of(&root, &root.join("target"), "python", &GUEST);
+        for folder in [guest.source.clone(), guest.wit.clone(), root.join("sdk/deep"), guest.between.clone()] {
             std::fs::create_dir_all(folder).unwrap();
         }
-        guest.begin().unwrap();
         write(&guest.source.join("app.py"), "pass").unwrap();
         write(&guest.component, "built").unwrap();
-        let inputs = guest.inputs(&TOOL).unwrap();
-        assert!(!guest.is_built_from(&inputs), "nothing says from what it was built");
-        write(&guest.built_from, &inputs).unwrap();
-        assert!(guest.is_built_from(&guest.inputs(&TOOL).unwrap()));
+        let inputs = guest.inputs(&TOOL, "hit it").unwrap();
+        assert!(!guest.here.is_from(&inputs), "nothing says from what it was built");
+        write(&guest.here.from, &inputs).unwrap();
+        assert!(guest.here.is_from(&guest.inputs(&TOOL, "hit it").unwrap()));
         for changed in [guest.wit.join("a.wit"), root.join("sdk/deep/a.py"), guest.source.join("b.py")] {
             write(&changed, "another").unwrap();
-            assert!(!guest.is_built_from(&guest.inputs(&TOOL).unwrap()), "{}", changed.display());
+            assert!(!guest.here.is_from(&guest.inputs(&TOOL, "hit it").unwrap()), "{}", changed.display());
             std::fs::remove_file(changed).unwrap();
         }
         let newer = Tool { version: "1.0.1", ..TOOL };
-        assert!(!guest.is_built_from(&guest.inputs(&newer).unwrap()), "another tool");
-        guest.forget().unwrap();
-        assert!(!guest.is_built_from(&inputs), "what is not there is not built");
+        assert!(!guest.here.is_from(&guest.inputs(&newer, "hit it").unwrap()), "another tool");
+        assert!(!guest.here.is_from(&guest.inputs(&TOOL, "hit it twice").unwrap()), "another way to build it");
+        guest.here.copy_to(&guest.kept).unwrap();
+        guest.here.forget().unwrap();
+        assert!(!guest.here.is_from(&inputs), "what is not there is not built");
+        guest.kept.copy_to(&guest.here).unwrap();
+        assert!(guest.here.is_from(&inputs), "a new clone over the same target folder builds nothing");
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const LANGUAGE: Language = Language {
     tool: Tool { name: "componentize-py", version: "0.25.1", lock: "", install: Tool::by_pip },
     remedy: "install python3 with its venv, and let pip reach its index",
     guests: &[Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[] }],
+    recipe: include_str!("python.rs"),
     build,
 };
 

@@ -1,51 +1,157 @@
 #!/usr/bin/env node
-// Makes a component of a module in JavaScript or TypeScript: it is bundled with all that it imports, and what imports
-// the world has stays as it is.
+// Makes a component of a module in JavaScript or TypeScript. The module is bundled with all that it imports, also from
+// npm; what it imports from the world stays as it is.
+//
+// A module that exports `handle` is a service by the contract of airssys, and its world is made of what it exports.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { componentize } from "@bytecodealliance/componentize-js";
 import { rolldown } from "rolldown";
 
-const USAGE = "usage: airssys-js SOURCE --wit FOLDER --world NAME --output COMPONENT";
+const USAGE = `usage: airssys-js SOURCE --output COMPONENT [--wit FOLDER --world NAME] [--contract FOLDER]
 
+  --wit, --world   an interface of one's own: what it exports by itself, or what it imports and exports besides being a
+                   service of airssys
+  --contract       the folder of the contract, where that is not in the checkout that this stands in`;
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const OURS = { airssys: join(HERE, "index.js"), "airssys/children": join(HERE, "children.js") };
 /** Nothing that a world imports is a file: `acme:shop/pricing`. */
-const OF_THE_WORLD = /^[a-z][a-z0-9-]*:[a-z]/;
+const OF_THE_WORLD = /^(?!node:)[a-z][a-z0-9-]*:[a-z]/;
+/** What a module may export, by the interface that it goes to. */
+const EXPORTS = {
+  handler: ["handle"],
+  lifecycle: ["init", "stop"],
+  health: ["check"],
+  upgrade: ["snapshot", "restore", "migrate"],
+  monitoring: ["down"],
+};
+const ENTRY = "airssys:entry";
+const SUPERVISION = "airssys:actor/supervision@0.1.0";
 
-/** One file of all modules. */
-async function bundled(source, folder) {
+/** One file of all modules: its text, what it exports, and what it imports from the world. */
+async function bundled(input, entry) {
   const bundle = await rolldown({
-    input: resolve(source),
-    external: (name) => OF_THE_WORLD.test(name) && !name.startsWith("node:"),
+    input,
+    external: (name) => name !== ENTRY && OF_THE_WORLD.test(name),
     platform: "neutral",
-    logLevel: "warn",
+    resolve: { mainFields: ["module", "main"], conditionNames: ["import", "default"] },
+    checks: { eval: false },
+    plugins: [
+      {
+        name: "airssys",
+        resolveId: (id) => (id === ENTRY ? ENTRY : OURS[id]),
+        load: (id) => (id === ENTRY ? entry : null),
+      },
+    ],
   });
-  const file = join(folder, "bundle.js");
-  await bundle.write({ file, format: "esm" });
+  const { output } = await bundle.generate({ format: "esm", codeSplitting: false });
   await bundle.close();
-  return file;
+  return output[0];
+}
+
+/** The module that makes the contract's exports of the service's functions. */
+function entryOf(source, interfaces) {
+  const lines = interfaces.map((name) => `export const ${name} = exporting.${name}(service);`);
+  const from = (file) => JSON.stringify(file);
+  return [
+    `import * as exporting from ${from(join(HERE, "exporting.js"))};`,
+    `import * as service from ${from(source)};`,
+    `export * from ${from(source)};`,
+    ...lines,
+  ].join("\n");
+}
+
+/** A folder with the contract, with one's own interface where there is one, and the world of the service. */
+async function worldOf(folder, interfaces, supervises, { contract, wit, world }) {
+  const deps = join(folder, "wit", "deps");
+  await mkdir(deps, { recursive: true });
+  const optional = interfaces.filter((name) => name !== "handler");
+  const included = ["actor", ...optional.map((name) => `with-${name}`)].map((name) => `airssys:actor/${name}@0.1.0`);
+  if (supervises) included.push("airssys:actor/with-supervision@0.1.0");
+  await withDependencies(contract, join(deps, "airssys-actor"), deps);
+  if (wit) {
+    const own = join(deps, "own");
+    await withDependencies(wit, own, deps);
+    included.push(await nameOf(own, world));
+  }
+  const text = ["package airssys:made;", "world service {", ...included.map((name) => `  include ${name};`), "}"];
+  await writeFile(join(folder, "wit", "world.wit"), text.join("\n"));
+  return { witPath: join(folder, "wit"), worldName: "service" };
+}
+
+/** A package to `own`, and those that it depends on beside it: of dependencies there is one level. */
+async function withDependencies(from, own, deps) {
+  await cp(from, own, { recursive: true, filter: (path) => path !== join(from, "deps") });
+  await cp(join(from, "deps"), deps, { recursive: true, force: false }).catch((error) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** `acme:shop/till@1.0.0`, for the world `till` of the package in a folder. */
+async function nameOf(folder, world) {
+  for (const file of (await readdir(folder)).filter((name) => name.endsWith(".wit"))) {
+    const text = await readFile(join(folder, file), "utf8");
+    const found = /^\s*package\s+([^@;\s]+)(@[^;\s]+)?\s*;/m.exec(text);
+    if (found) return `${found[1]}/${world}${found[2] ?? ""}`;
+  }
+  throw new Error(`no file in ${folder} begins with \`package\``);
+}
+
+/** Types are looked at where there are some, and then left out of what is built. */
+async function checkTypes(source, folder) {
+  if (!/\.[cm]?ts$/.test(source)) return;
+  const paths = Object.fromEntries(Object.entries(OURS).map(([name, file]) => [name, [file.replace(/js$/, "d.ts")]]));
+  const how = { noEmit: true, strict: true, target: "es2022", module: "esnext", moduleResolution: "bundler", paths };
+  const project = join(folder, "tsconfig.json");
+  // Beside the source stand declarations of what it imports from its world.
+  const declared = join(dirname(source), "*.d.ts");
+  await writeFile(project, JSON.stringify({ compilerOptions: { ...how, types: [] }, include: [source, declared] }));
+  const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+  const checked = spawnSync(process.execPath, [tsc, "--project", project], { encoding: "utf8" });
+  if (checked.status !== 0) throw new Error(`its types are wrong:\n${checked.stdout}${checked.stderr}`);
+}
+
+async function build(source, values, folder) {
+  await checkTypes(source, folder);
+  const found = await bundled(source);
+  let made = found;
+  let world = { witPath: values.wit && resolve(values.wit), worldName: values.world };
+  if (found.exports.includes("handle")) {
+    const interfaces = Object.keys(EXPORTS).filter((name) => EXPORTS[name].some((own) => found.exports.includes(own)));
+    made = await bundled(ENTRY, entryOf(source, interfaces));
+    world = await worldOf(folder, interfaces, found.imports.includes(SUPERVISION), values);
+  } else if (!values.world) {
+    throw new Error(`${source} exports no \`handle\`, and no --world says what it exports instead`);
+  }
+  const sourcePath = join(folder, "bundle.js");
+  await writeFile(sourcePath, made.code);
+  // A service has no HTTP of its own: `fetch` would bring its imports along.
+  const { component } = await componentize({ sourcePath, ...world, disableFeatures: ["http", "fetch-event"] });
+  await writeFile(values.output, component);
 }
 
 async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { wit: { type: "string" }, world: { type: "string" }, output: { type: "string", short: "o" } },
+    options: {
+      wit: { type: "string" },
+      world: { type: "string" },
+      contract: { type: "string", default: resolve(HERE, "../../../wit") },
+      output: { type: "string", short: "o" },
+    },
   });
-  const [source] = positionals;
-  if (positionals.length !== 1 || !values.wit || !values.world || !values.output) throw new Error(USAGE);
+  if (positionals.length !== 1 || !values.output || !values.wit !== !values.world) throw new Error(USAGE);
   const folder = await mkdtemp(join(tmpdir(), "airssys-js-"));
   try {
-    const { component } = await componentize({
-      sourcePath: await bundled(source, folder),
-      witPath: resolve(values.wit),
-      worldName: values.world,
-      // A service has no HTTP of its own: `fetch` would bring its imports along.
-      disableFeatures: ["http", "fetch-event"],
-    });
-    await writeFile(values.output, component);
+    await build(resolve(positionals[0]), values, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
