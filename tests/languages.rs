@@ -6,18 +6,16 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use airssys_tests::calling::Callers;
 use airssys_tests::deploying::quick;
 use airssys_tests::pricing::CALLS;
-use airssys_tests::{Mesh, PATIENCE, guest, guest_in, log, until};
+use airssys_tests::{Mesh, PATIENCE, guest, guest_in, log};
 use airssys_wasm::deploy::{Deployment, Progress};
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::{InvokeError, Runtime};
-use tokio::task::JoinHandle;
 
 /// A service in Rust that calls another one, of which it does not know what it is written in.
 fn shop(pricing: &Path) -> String {
@@ -124,52 +122,11 @@ const CHECKOUTS: [(&str, &str); 4] = [
     ("values-come-back([0, 255])", "true"),
 ];
 
-/// Callers of both services, who call one function after the other and look at every answer.
-struct Callers {
-    over: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    callers: Vec<JoinHandle<()>>,
-}
-
-impl Callers {
-    fn start(mesh: &Mesh) -> Self {
-        let (over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let own = CALLS.map(|(call, answer)| ("pricing", call, answer));
-        let wired = CHECKOUTS.map(|(call, answer)| ("till", call, Some(answer)));
-        let calls: Vec<_> = own.into_iter().chain(wired).collect();
-        let caller = |first: usize| {
-            let (runtime, over, answered) = (Arc::clone(&mesh.runtime), Arc::clone(&over), Arc::clone(&answered));
-            let calls = calls.clone();
-            tokio::spawn(async move {
-                for (service, call, answer) in calls.iter().cycle().skip(first) {
-                    if over.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    assert_eq!(invoke(&runtime, service, call).await, Ok(answer.map(str::to_owned)), "{call}");
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        };
-        let callers = (0..4).map(|number| caller(3 * number)).collect();
-        Self { over, answered, callers }
-    }
-
-    /// Waits until so many more calls were answered as they should be.
-    async fn more(&self, calls: u64) {
-        let all = self.answered.load(Ordering::Relaxed) + calls;
-        let failed = || self.callers.iter().any(JoinHandle::is_finished);
-        until("so many calls are answered", async || failed() || self.answered.load(Ordering::Relaxed) >= all).await;
-        assert!(!failed(), "an answer was wrong or missing");
-    }
-
-    /// Ends them; how many calls were answered.
-    async fn end(self) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        for caller in self.callers {
-            caller.await.unwrap();
-        }
-        self.answered.load(Ordering::Relaxed)
-    }
+/// Callers of both services.
+fn callers(mesh: &Mesh) -> Callers {
+    let own = CALLS.map(|(call, answer)| ("pricing", call.to_owned(), answer.map(str::to_owned)));
+    let wired = CHECKOUTS.map(|(call, answer)| ("till", call.to_owned(), Some(answer.to_owned())));
+    Callers::start(mesh, own.into_iter().chain(wired).collect())
 }
 
 async fn deploy(mesh: &Mesh, folder: &Path) -> Deployment {
@@ -181,7 +138,7 @@ async fn deploy(mesh: &Mesh, folder: &Path) -> Deployment {
 async fn a_running_service_goes_from_rust_to_it_and_back_while_calls_go_on(language: &str) {
     let mesh = Mesh::start(&shop(&guest("pricing"))).await;
     let rust = mesh.runtime.live_digest("pricing").unwrap();
-    let callers = Callers::start(&mesh);
+    let callers = callers(&mesh);
     callers.more(200).await;
     assert_eq!(deploy(&mesh, &guest_in(language, "pricing")).await.ended().await, Progress::Live);
     assert_ne!(mesh.runtime.live_digest("pricing").unwrap(), rust);

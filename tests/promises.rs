@@ -25,6 +25,7 @@ mod held_back;
 mod keyed_schema;
 mod languages;
 mod no_deadlock;
+mod npm;
 mod quota;
 mod registry;
 mod settled;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+pub mod calling;
 pub mod command;
 pub mod deploying;
 pub mod in_the_way;
@@ -110,8 +111,11 @@ pub fn builder() -> RuntimeBuilder {
     cached(Runtime::builder())
 }
 
+/// Beside the tests, in the target folder, which may outlive a checkout: an interpreter takes longer to compile than
+/// all the tests of it to run.
 fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
-    builder.code_cache(Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target/code"))
+    let own = std::env::current_exe().expect("the file of the tests");
+    builder.code_cache(own.parent().and_then(Path::parent).expect("the target folder").join("code-of-guests"))
 }
 
 /// [`builder`], with the data in the folder of the topology.
