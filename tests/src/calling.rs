@@ -30,7 +30,11 @@ impl Callers {
                     if over.load(Ordering::Relaxed) {
                         break;
                     }
-                    assert_eq!(runtime.invoke(service, None, call.as_str(), PATIENCE).await, Ok(answer.clone()), "{call}");
+                    assert_eq!(
+                        runtime.invoke(service, None, call.as_str(), PATIENCE).await,
+                        Ok(answer.clone()),
+                        "{call}"
+                    );
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             })
