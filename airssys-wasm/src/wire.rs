@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Table, Value};
 
 use crate::address::Address;
-use crate::schema::{Written, schema};
+use crate::schema::{Schema, Written, schema};
 use crate::typed::{FunctionType, unversioned};
 
 schema! {
@@ -35,9 +35,23 @@ pub(crate) struct Wire {
     pub(crate) functions: Vec<String>,
     /// What the caller gets where the other end cannot answer.
     pub(crate) on_failure: OnFailure,
+    /// Whether nobody wrote it, and it made itself.
+    pub(crate) made: bool,
 }
 
 impl Wire {
+    /// As a plan tells it and a file says it. No file has one that made itself.
+    pub(crate) fn value(&self) -> Value {
+        if self.made { self.told().into() } else { self.table().into() }
+    }
+
+    /// Where it leads, for people.
+    pub(crate) fn told(&self) -> String {
+        let made = if self.made { ", by itself" } else { "" };
+        let some = if self.functions.is_empty() { "" } else { ": " };
+        format!("{}{made}{some}{}", self.to, self.functions.join(", "))
+    }
+
     /// Whether a function of this name may be called over it.
     pub(crate) fn carries(&self, function: &str) -> bool {
         self.functions.is_empty() || self.functions.iter().any(|own| own == function)

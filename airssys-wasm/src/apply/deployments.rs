@@ -1,6 +1,6 @@
 //! Lets other releases take services over, one or several, and brings back those before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -53,6 +53,15 @@ pub(super) fn compare(
 fn broken(all: &HashMap<String, Deployable>) -> Vec<DeployError> {
     let ends: Vec<End<'_>> = all.values().map(|live| End::new(&live.node, &live.template)).collect();
     deploy::broken_wires(&ends).into_iter().map(DeployError::Wire).collect()
+}
+
+/// Lets the wires of this service make themselves as its release needs them. Those of others stay as they are.
+fn wire_itself(service: &str, all: &mut HashMap<String, Deployable>) {
+    let ends: Vec<End<'_>> = all.values().map(|live| End::new(&live.node, &live.template)).collect();
+    let Some(wires) = deploy::made_wires(&ends).remove(service) else { return };
+    if let Some(next) = all.get_mut(service) {
+        next.node = Arc::new(ServiceNode { wires, ..ServiceNode::clone(&next.node) });
+    }
 }
 
 impl Hosted {
@@ -118,7 +127,13 @@ impl Hosted {
             prepared.push(Some((service, lock, next)));
         }
         let nexts = prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.clone()));
-        let all = self.actual.releases.live_ones().into_iter().chain(nexts).collect();
+        let mut all: HashMap<String, Deployable> = self.actual.releases.live_ones().into_iter().chain(nexts).collect();
+        for (service, _, next) in prepared.iter_mut().flatten() {
+            wire_itself(service, &mut all);
+            if let Some(wired) = all.get(service.as_str()) {
+                *next = wired.clone();
+            }
+        }
         if let Some(broken) = broken(&all).into_iter().next() {
             return Err(broken);
         }
@@ -216,10 +231,12 @@ impl Hosted {
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
         let soon = options.strategy.compares_nothing();
         let compared = compile(Arc::clone(&self.actual.engines), node, soon, move |template| {
-            let next = Deployable { node: of, template: Arc::new(template), _hold: hold };
+            let mut next = Deployable { node: of, template: Arc::new(template), _hold: hold };
             let (mut plan, mut refused) = compare(&name, &live, &next, &options);
             if !others.is_empty() {
-                others.insert(name, next.clone());
+                others.insert(name.clone(), next.clone());
+                wire_itself(&name, &mut others);
+                next = others.get(&name).cloned().unwrap_or(next);
                 let broken = broken(&others);
                 plan.refusals.extend(broken.iter().map(PlanRefusal::from));
                 refused.extend(broken);
@@ -292,6 +309,15 @@ impl Hosted {
     /// How well the live release of a service is compiled.
     pub(crate) fn tier(&self, service: &str) -> Option<Tier> {
         self.actual.releases.look(service, |found| found.live.template.tier())
+    }
+
+    /// Where the wires of a service lead, for people.
+    pub(crate) fn wires(&self, service: &str) -> BTreeMap<String, String> {
+        let told = |found: &mut Releases| {
+            let wires = found.live.node.wires.iter();
+            wires.map(|(interface, wire)| (interface.clone(), wire.told())).collect()
+        };
+        self.actual.releases.look(service, told).unwrap_or_default()
     }
 
     /// See [`crate::Runtime::live_digest`].

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology};
+use crate::wire::Wires;
 use airssys_rt_shim::child::Shutdown;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -118,6 +119,23 @@ pub(crate) fn differences_with(
         }
     }));
     found
+}
+
+/// Says of a service that it has other wires, since some made themselves.
+pub(super) fn rewired(differences: &mut Vec<Difference>, service: &str, from: &Wires, to: &Wires) {
+    let table = |wires: &Wires| {
+        let each = wires.iter().map(|(of, wire)| (of.clone(), wire.value()));
+        Table::from_iter([("wires".to_owned(), Value::Table(each.collect()))])
+    };
+    let settings = compared(&table(from), &table(to), |_| ChangeMode::InPlace);
+    match differences.iter_mut().find(|found| found.subject == Subject::Service && found.name == service) {
+        Some(found) if found.fate == Fate::Added => {
+            let told = settings.into_iter().map(|setting| format!("{} is {}", setting.key, setting.to));
+            found.notes.extend(told);
+        }
+        Some(found) => found.settings.extend(settings),
+        None => differences.extend(changed(Subject::Service, service, settings)),
+    }
 }
 
 /// What becomes of a service that is gone.

@@ -10,7 +10,7 @@ use super::change::{Announced, Change, Prepared};
 use super::check::{check_found, check_trust, durable_services, room};
 use super::compile::{hold, key, load_one};
 use super::deployments::compare;
-use super::difference::{Difference, Fate, Subject, differences_with};
+use super::difference::{Difference, Fate, Subject, differences_with, rewired};
 use super::error::{ApplyError, RuntimeError};
 use super::hosted::Hosted;
 use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
@@ -18,12 +18,13 @@ use super::record::{Next, SchemaChange, Unsettled};
 use super::record_error::InForceError;
 use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
-use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires};
+use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires, made_wires};
 use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
 use crate::registry::Digest;
 use crate::schema::ChangeMode;
 use crate::topology::{ServiceNode, Topology, folders};
+use crate::wire::{Wires, wire_of};
 
 impl Hosted {
     /// See [`crate::Runtime::plan_apply`].
@@ -111,6 +112,7 @@ impl Hosted {
         let live = self.actual.releases.live_ones();
         let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);
+        keep_made(&mut target, &live);
         // A grant that stays keeps the folder that it has.
         let notes = folders::hold(&mut target, live.values().map(|live| &live.node), self.desired.guarded());
         for note in notes.map_err(RuntimeError::from)? {
@@ -140,7 +142,8 @@ impl Hosted {
         durable_services(&target, self.desired.data_folder())?;
         room(&self.actual.engines, &target)?;
         let announced = Announced::new(&self.actual.engines, &target, &differences, &live)?;
-        let next = self.load_next(&target, &differences, &live, &others).await?;
+        let mut next = self.load_next(&target, &differences, &live, &others).await?;
+        wire_by_themselves(&mut target, &mut differences, &live, &mut next);
         let mut refusals = refused_ways(&differences);
         for (service, next) in &next {
             if let Some(live) = live.get(service) {
@@ -151,11 +154,8 @@ impl Hosted {
                 refusals.extend(refused.iter().map(PlanRefusal::from));
             }
         }
-        let serves =
-            |node: &'_ Arc<ServiceNode>| next.get(node.address.as_str()).or_else(|| live.get(node.address.as_str()));
-        let ends: Vec<End<'_>> =
-            target.services().filter_map(|node| Some(End::new(node, &serves(node)?.template))).collect();
-        refusals.extend(broken_wires(&ends).into_iter().map(|broken| PlanRefusal::from(&DeployError::Wire(broken))));
+        let broken = broken_wires(&ends(&target, &live, &next));
+        refusals.extend(broken.into_iter().map(|broken| PlanRefusal::from(&DeployError::Wire(broken))));
         let ungranted = ungranted_of(&differences, &target);
         // Of those that are deployed it is said already.
         let told = |refusals: &[PlanRefusal], text: &str| refusals.iter().any(|refusal| refusal.message == text);
@@ -248,6 +248,51 @@ fn with_deployed(
         }
     });
     (target, deployed)
+}
+
+/// The services of a topology with the code that will serve them.
+fn ends<'a>(
+    target: &'a Topology,
+    live: &'a HashMap<String, Deployable>,
+    next: &'a HashMap<String, Deployable>,
+) -> Vec<End<'a>> {
+    let serves = |name: &str| next.get(name).or_else(|| live.get(name));
+    target.services().filter_map(|node| Some(End::new(node, &serves(node.address.as_str())?.template))).collect()
+}
+
+/// Wires that made themselves are there until it is known which ones there will be.
+fn keep_made(target: &mut Topology, live: &HashMap<String, Deployable>) {
+    let with_made = |node: &Arc<ServiceNode>| {
+        let live = &live.get(node.address.as_str())?.node;
+        let made = live.wires.iter().filter(|(of, wire)| wire.made && wire_of(&node.wires, of).is_none());
+        let made: Wires = made.map(|(of, wire)| (of.clone(), wire.clone())).collect();
+        (!made.is_empty()).then(|| (node.address.to_string(), node.wires.clone().into_iter().chain(made).collect()))
+    };
+    let wires = target.services().filter_map(with_made).collect();
+    target.wire(wires);
+}
+
+/// Lets wires make themselves as it will be, and says of which services they are other ones than before.
+fn wire_by_themselves(
+    target: &mut Topology,
+    differences: &mut Vec<Difference>,
+    live: &HashMap<String, Deployable>,
+    next: &mut HashMap<String, Deployable>,
+) {
+    let made = made_wires(&ends(target, live, next));
+    for node in target.services() {
+        if let Some(wires) = made.get(node.address.as_str()) {
+            rewired(differences, node.address.as_str(), &node.wires, wires);
+        }
+    }
+    let names: Vec<String> = made.keys().cloned().collect();
+    target.wire(made);
+    for node in target.services().filter(|node| names.iter().any(|name| name == node.address.as_str())) {
+        let service = node.address.to_string();
+        if let Some(serves) = next.get(&service).or_else(|| live.get(&service)).cloned() {
+            next.insert(service, Deployable { node: Arc::clone(node), ..serves });
+        }
+    }
 }
 
 /// Whether a service's release is the one that serves it, whatever it is called.

@@ -19,7 +19,7 @@ use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
-use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, ungranted};
+use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
 use crate::engine::{Engines, EnginesSettings, Template};
 use crate::events::Events;
 use crate::middleware::{Layer, Stack};
@@ -104,7 +104,7 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let engines = engines(options.engines, topology)?;
     let (instances, most_instances) = room(&engines, topology)?;
     let (templates, _holds) = load(&engines, topology).await?;
-    check_wires(topology, &templates)?;
+    let topology = &wired(topology.clone(), &templates)?;
     let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
     let digests =
         topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
@@ -138,14 +138,17 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
     started
 }
 
-/// All that is wired holds.
-fn check_wires<'a>(
-    topology: &'a Topology,
-    templates: &'a HashMap<TemplateKey, Arc<Template>>,
-) -> Result<(), RuntimeError> {
-    let end = |node: &'a Arc<ServiceNode>| Some(End::new(node, templates.get(&key(node))?));
-    let ends: Vec<End<'_>> = topology.services().filter_map(end).collect();
-    broken_wires(&ends).into_iter().next().map_or(Ok(()), |broken| Err(broken.into()))
+/// The topology with the wires that make themselves; all that is wired holds.
+fn wired(
+    mut topology: Topology,
+    templates: &HashMap<TemplateKey, Arc<Template>>,
+) -> Result<Topology, RuntimeError> {
+    fn ends<'a>(topology: &'a Topology, templates: &'a HashMap<TemplateKey, Arc<Template>>) -> Vec<End<'a>> {
+        topology.services().filter_map(|node| Some(End::new(node, templates.get(&key(node))?))).collect()
+    }
+    let made = made_wires(&ends(&topology, templates));
+    topology.wire(made);
+    broken_wires(&ends(&topology, templates)).into_iter().next().map_or(Ok(topology), |broken| Err(broken.into()))
 }
 
 /// What is written down of what is to run.
@@ -176,7 +179,7 @@ async fn begin(
     }
     let (mut templates, holds) = load(&engines, &target).await?;
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
-    check_wires(&target, &templates)?;
+    let target = wired(target.into_owned(), &templates)?;
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
@@ -197,7 +200,7 @@ async fn begin(
         before: Arc::new(nothing.clone()),
         written: topology.clone(),
         differences: differences(&nothing, topology),
-        target: target.into_owned(),
+        target,
         next,
         options: DeployOptions::default(),
     };

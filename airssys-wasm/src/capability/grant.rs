@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::pattern::Pattern;
 use crate::limits::FOLDER_BYTES;
 use crate::quota::Folder;
+use crate::typed::FunctionType;
 
 /// What may be done with a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -218,6 +219,17 @@ pub(crate) struct Grants {
     pub(crate) environment: BTreeMap<String, String>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub(crate) sockets: Vec<SocketAddress>,
+}
+
+impl Grants {
+    /// Whether a wire to a service may make itself for this function: the service may be called, or this part of it:
+    /// `pricing`, `pricing#quote`, `pricing#acme:shop/pricing`, `pricing#acme:shop/pricing#quote`.
+    pub(crate) fn allow_function(&self, service: &str, function: &FunctionType) -> bool {
+        self.call.iter().any(|grant| match grant.as_str().split_once('#') {
+            Some((of, part)) => of == service && (function.is_called(part) || function.is_of(part)),
+            None => grant.matches(service),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod health;
 mod intent;
 mod json;
 mod look;
+mod made;
 mod met;
 mod options;
 mod order;
@@ -80,6 +81,7 @@ pub(crate) use tier::tier_up;
 pub use ungranted::Ungranted;
 pub(crate) use ungranted::ungranted;
 pub use wires::BrokenWire;
+pub(crate) use made::made as made_wires;
 pub(crate) use wires::{End, broken as broken_wires};
 
 pub use crate::actor::{Divergence, MemoryHandover, Rehearsed};

@@ -1,23 +1,26 @@
 //! Whether what services import from each other is what those they are wired to export.
 
+use super::made::exporters;
 use crate::engine::{Import, Template};
 use crate::hint::{Act, Hint, Hinted};
 use crate::topology::ServiceNode;
 use crate::typed::{FunctionType, unversioned};
-use crate::wire::{Wire, Wires, wire_of};
+use crate::wire::{Wire, wire_of};
 
 /// One end of wires: a service, and the release that serves it or is to.
 pub(crate) struct End<'a> {
-    service: &'a str,
-    /// Where each of its imports leads.
-    wires: &'a Wires,
-    template: &'a Template,
+    pub(super) node: &'a ServiceNode,
+    pub(super) template: &'a Template,
 }
 
 impl<'a> End<'a> {
     /// A service as it is, or is to be, with the code that serves it then.
     pub(crate) fn new(node: &'a ServiceNode, template: &'a Template) -> Self {
-        Self { service: node.address.as_str(), wires: &node.wires, template }
+        Self { node, template }
+    }
+
+    fn service(&self) -> String {
+        self.node.address.to_string()
     }
 }
 
@@ -43,6 +46,16 @@ pub enum BrokenWire {
     /// Nobody is named for an import.
     #[error("{service} imports {interface}, and no wire leads from there to a service that exports it")]
     Missing {
+        /// The service that imports it.
+        service: String,
+        /// The interface.
+        interface: String,
+        /// The services that export it.
+        exported_by: Vec<String>,
+    },
+    /// Nobody is named for an import, and several could be meant.
+    #[error("{service} imports {interface}, and no wire says whose: {} export it", .exported_by.join(" and "))]
+    Ambiguous {
         /// The service that imports it.
         service: String,
         /// The interface.
@@ -135,9 +148,16 @@ impl Hinted for BrokenWire {
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Missing { service, interface, exported_by } => match exported_by.first() {
-                Some(to) => format!("add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}").into(),
+                Some(to) => {
+                    let wire = format!("add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}");
+                    format!("{wire}, or {to:?} to `call` under its grants: it is wired by itself then").into()
+                }
                 None => "add a service that exports it, and a wire to that".into(),
             },
+            Self::Ambiguous { service, interface, exported_by } => {
+                let to = exported_by.first().map_or("", String::as_str);
+                format!("say which: add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}").into()
+            }
             Self::NotImported { .. } => "name one that it imports, or leave `functions` out for all of them".into(),
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
@@ -159,35 +179,34 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let mut broken = Vec::new();
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
-    for (name, wire) in end.wires {
+    for (name, wire) in &end.node.wires {
         if !imports.iter().any(|import| is_for(name, &import.interface)) {
-            let (service, interface, to) = (end.service.to_owned(), name.clone(), wire.to.to_string());
+            let (service, interface, to) = (end.service(), name.clone(), wire.to.to_string());
             broken.push(BrokenWire::Unused { service, interface, to });
         }
     }
     for import in imports.iter().filter(|import| !import.functions.is_empty()) {
         let interface = &*import.interface;
-        let Some(wire) = wire_of(end.wires, interface) else {
-            let exports = |other: &&End<'_>| {
-                let functions = other.template.functions();
-                import.functions.iter().all(|wanted| functions.iter().any(|found| found.ty.takes_calls_of(wanted)))
-            };
-            let exported_by = all.iter().filter(exports).map(|other| other.service.to_owned()).collect();
-            let (service, interface) = (end.service.to_owned(), interface.to_owned());
-            broken.push(BrokenWire::Missing { service, interface, exported_by });
+        let exported_by = || exporters(end.node, import, all);
+        let Some(wire) = wire_of(&end.node.wires, interface) else {
+            broken.push(unwired(end, import, exported_by()));
             continue;
         };
+        if wire.made && exported_by().len() > 1 {
+            broken.push(unwired(end, import, exported_by()));
+            continue;
+        }
         let unknown = wire.functions.iter().filter(|name| import.functions.iter().all(|own| *own.name != ***name));
         broken.extend(unknown.map(|name| BrokenWire::NotImported {
-            service: end.service.to_owned(),
+            service: end.service(),
             function: format!("{interface}#{name}"),
             to: wire.to.to_string(),
         }));
         broken.extend(without_value(end, wire, import));
-        match all.iter().find(|other| other.service == wire.to.service()) {
+        match all.iter().find(|other| other.node.address.as_str() == wire.to.service()) {
             Some(other) => broken.extend(unlike(end, other, wire, import)),
             None => {
-                let (service, interface, to) = (end.service.to_owned(), interface.to_owned(), wire.to.to_string());
+                let (service, interface, to) = (end.service(), interface.to_owned(), wire.to.to_string());
                 broken.push(BrokenWire::NoService { service, interface, to });
             }
         }
@@ -195,10 +214,21 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     broken
 }
 
+/// An import that nobody wired, and that did not wire itself.
+fn unwired(end: &End<'_>, import: &Import, exported_by: Vec<&ServiceNode>) -> BrokenWire {
+    let (service, interface) = (end.service(), import.interface.to_string());
+    let mut exported_by: Vec<String> = exported_by.into_iter().map(|node| node.address.to_string()).collect();
+    exported_by.sort_unstable();
+    match exported_by.len() {
+        0 | 1 => BrokenWire::Missing { service, interface, exported_by },
+        _ => BrokenWire::Ambiguous { service, interface, exported_by },
+    }
+}
+
 /// The functions of an import for which the wire has a value where they fail, and it is none of their types.
 fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire> {
     let no_value = |function: String, why: String| {
-        let (service, to) = (end.service.to_owned(), wire.to.to_string());
+        let (service, to) = (end.service(), wire.to.to_string());
         BrokenWire::NoValue { service, function, to, why }
     };
     let is_imported = |name: &str| import.functions.iter().any(|function| *function.name == *name);
@@ -215,7 +245,7 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
 
 /// What the other end does not have of an import, or otherwise.
 fn unlike(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire> {
-    let (service, to) = (|| end.service.to_owned(), || other.service.to_owned());
+    let (service, to) = (|| end.service(), || other.service());
     // What may not be called need not be there.
     let called = import.functions.iter().filter(|function| wire.carries(&function.name));
     let wrong = called.filter_map(|wanted| {

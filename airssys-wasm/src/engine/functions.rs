@@ -9,7 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, Val, wasm_wave};
 use super::block;
 use super::contract::CONTRACT;
 use super::interface::is_left_behind;
-use crate::typed::{FunctionType, Laid, ValueType, unversioned};
+use crate::typed::{FunctionType, Laid, ValueType};
 
 /// A function that is exported.
 pub(crate) struct Function {
@@ -135,7 +135,7 @@ impl Functions {
     ///
     /// There is none, or more than one.
     pub(crate) fn named(&self, name: &str) -> Result<&Function, NoCall> {
-        let mut named = self.iter().filter(|function| is_called(&function.ty, name));
+        let mut named = self.iter().filter(|function| function.ty.is_called(name));
         let Some(found) = named.next() else {
             let there = self.iter().map(|function| function.ty.path()).collect();
             return Err(NoCall::Unknown { name: name.to_owned(), there });
@@ -192,16 +192,6 @@ pub(crate) fn call_text(ty: &FunctionType, block: &[u8]) -> Option<String> {
     let arguments = block::lift_arguments(ty, block).ok()?;
     let texts: Vec<String> = arguments.iter().map(|value| value.to_wave().ok()).collect::<Option<_>>()?;
     Some(format!("{}({})", ty.path(), texts.join(", ")))
-}
-
-fn is_called(ty: &FunctionType, name: &str) -> bool {
-    match name.rsplit_once('#') {
-        None => *ty.name == *name,
-        Some((interface, function)) => {
-            *ty.name == *function
-                && ty.interface.as_deref().is_some_and(|full| full == interface || unversioned(full) == interface)
-        }
-    }
 }
 
 /// A function, where it can be called from outside: all that it takes and returns are plain values.

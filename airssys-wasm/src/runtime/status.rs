@@ -66,6 +66,9 @@ pub struct ServiceStatus {
     /// Whether an operator stopped it.
     #[serde(default)]
     pub stopped: bool,
+    /// Where the interfaces lead that it imports from other services, as it is told to people.
+    #[serde(default)]
+    pub wires: BTreeMap<String, String>,
 }
 
 impl Hosted {
@@ -95,6 +98,7 @@ impl Hosted {
             ServiceStatus {
                 set_aside: placed.and_then(|placed| placed.roster.as_ref()).map_or(0, |roster| roster.set_aside()),
                 stopped: self.desired.is_stopped(address),
+                wires: self.wires(address),
                 ..status(service, tier, placed.is_some_and(|placed| is_suspended(placed)))
             }
         };
@@ -180,5 +184,6 @@ fn status(service: &Service, tier: Tier, suspended: bool) -> ServiceStatus {
         damage,
         set_aside: 0,
         stopped: false,
+        wires: BTreeMap::new(),
     }
 }

@@ -20,11 +20,11 @@ pub(super) fn grants(
     let said = |list: &'_ Option<Vec<Spanned<String>>>| list.clone().unwrap_or_default();
     check_spawned(source, written, names, &said(&asked.spawn))?;
     Ok(Grants {
-        send: addresses(source, names, &said(&asked.send))?,
-        call: addresses(source, names, &said(&asked.call))?,
+        send: addresses(source, names, &said(&asked.send), split_address)?,
+        call: addresses(source, names, &said(&asked.call), split_function)?,
         publish: parse_all(source, &said(&asked.publish))?,
         subscribe: parse_all(source, &said(&asked.subscribe))?,
-        spawn: addresses(source, names, &said(&asked.spawn))?,
+        spawn: addresses(source, names, &said(&asked.spawn), split_address)?,
         files: asked.files.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| files(source, asked))?,
         environment: asked
             .environment
@@ -39,9 +39,10 @@ fn addresses(
     source: &Source,
     names: &BTreeMap<&str, Named<'_>>,
     texts: &[Spanned<String>],
+    service_of: fn(&str) -> &str,
 ) -> Result<Vec<Pattern>, ConfigError> {
     for text in texts {
-        let (service, _) = split(text.get_ref());
+        let service = service_of(text.get_ref());
         let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
         if !service.contains('*') && !known {
             let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
@@ -49,6 +50,18 @@ fn addresses(
         }
     }
     parse_all(source, texts)
+}
+
+fn split_address(text: &str) -> &str {
+    split(text).0
+}
+
+/// What may be called is a service, a key of it, or some of its functions: `pricing#quote`.
+fn split_function(text: &str) -> &str {
+    match text.split_once('#') {
+        Some((service, _)) if !service.contains('/') => service,
+        _ => split_address(text),
+    }
 }
 
 /// Children are spawned only under a service whose actors are.

@@ -1,6 +1,6 @@
 //! A topology that was understood: names resolved, releases found, nothing contradictory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -292,6 +292,15 @@ impl Topology {
             }
         }
         each(&mut self.children, &mut change);
+    }
+
+    /// Gives these services these wires.
+    pub(crate) fn wire(&mut self, mut wires: HashMap<String, Wires>) {
+        self.each_service(|node| {
+            if let Some(wires) = wires.remove(node.address.as_str()) {
+                *node = Arc::new(ServiceNode { wires, ..ServiceNode::clone(node) });
+            }
+        });
     }
 
     /// All services, in the order in which they start.

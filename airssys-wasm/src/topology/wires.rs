@@ -32,7 +32,7 @@ pub(super) fn wires(
             wrong(error.to_string(), "write `service`, or `service/key` where it is keyed")
         })?;
         match names.get(to.service()).map(|found| found.node) {
-            Some(NodeKind::Service(_)) => Ok((interface.clone(), Wire { to, functions, on_failure })),
+            Some(NodeKind::Service(_)) => Ok((interface.clone(), Wire { to, functions, on_failure, made: false })),
             Some(NodeKind::Supervisor(_)) | None => {
                 let what = format!("there is no service {:?} to wire {interface:?} to", to.service());
                 Err(wrong(what, "name one of the [[service]] entries"))

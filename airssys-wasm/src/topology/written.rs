@@ -121,7 +121,7 @@ schema! {
     of capability::Grants, written #[derive(Default)] Grants {
         /// to send to these addresses
         send: Vec<Spanned<String>> => send, by InPlace, kind "list of patterns", default "list of patterns";
-        /// to call these addresses
+        /// to call these addresses; `"pricing#quote"` is that [function](typed.md#wires-that-make-themselves) alone
         call: Vec<Spanned<String>> => call, by InPlace, kind "list of patterns", default "list of patterns";
         /// to publish on these topics
         publish: Vec<Spanned<String>> => publish, by InPlace, kind "list of patterns", default "list of patterns";
@@ -228,7 +228,7 @@ impl Written<Wires> for BTreeMap<String, Spanned<TextOr<WrittenWire>>> {
     fn put(&self, _field: &mut Wires) {}
 
     fn value(field: &Wires) -> Option<Value> {
-        Some(field.iter().map(|(of, wire)| (of.clone(), Value::from(wire.table()))).collect::<Table>().into())
+        Some(field.iter().map(|(of, wire)| (of.clone(), wire.value())).collect::<Table>().into())
     }
 }
 

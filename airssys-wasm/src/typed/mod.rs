@@ -126,6 +126,19 @@ impl FunctionType {
         same_interface && self.name == other.name
     }
 
+    /// Whether it is called this: its name, with its interface before it or without, which has its version or not.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        match name.rsplit_once('#') {
+            None => *self.name == *name,
+            Some((interface, function)) => *self.name == *function && self.is_of(interface),
+        }
+    }
+
+    /// Whether this is its interface, with the version or without.
+    pub(crate) fn is_of(&self, interface: &str) -> bool {
+        self.interface.as_deref().is_some_and(|full| full == interface || unversioned(full) == interface)
+    }
+
     /// `interface#name`, or the name alone.
     pub(crate) fn path(&self) -> String {
         match &self.interface {

@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 8] =
 /// (`airssys stop SERVICE`). Messages to a suspended one wait, or those to some of its keys: a release came back from a
 /// deployment and cannot read the state, or durable state is damaged, and then what is damaged is told below. Of a
 /// keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them.
-/// denied, rejected: messages to it that were not let through, or found no room.
+/// denied, rejected: messages to it that were not let through, or found no room. Below stands where each wire leads.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
 pub(crate) struct Args {
@@ -35,6 +35,12 @@ fn text(services: &[ServiceStatus]) -> String {
     let rows: Vec<Vec<String>> =
         std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(services.iter().map(row)).collect();
     let mut text = output::table(&rows);
+    for of in services {
+        for (interface, to) in &of.wires {
+            let wire = format!("{} calls {interface} of {to}", of.service);
+            text.push_str(&format!("{}\n", output::printable(&wire)));
+        }
+    }
     for damage in output::damage(services) {
         text.push_str(&format!("\n{damage}\n"));
     }
