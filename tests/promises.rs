@@ -38,6 +38,7 @@ mod strategies;
 mod supervision;
 mod takeover;
 mod tiers;
+mod traffic;
 mod turns;
 mod typed;
 mod wires;

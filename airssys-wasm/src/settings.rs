@@ -12,7 +12,6 @@ use toml::Value;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
-use crate::typed::FunctionType;
 use crate::wire::Wire;
 
 /// Below, Cranelift takes less than about two seconds.
@@ -211,9 +210,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// The wire of a function that is imported.
-    pub(crate) fn wire(&self, function: &FunctionType) -> Option<&Wire> {
-        self.policy.wire(function)
+    /// The wire of an import, by what the component calls it.
+    pub(crate) fn wire(&self, import: &str) -> Option<&Wire> {
+        self.policy.wire(import)
     }
 }
 

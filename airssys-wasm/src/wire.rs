@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Table, Value};
 
-use crate::address::Address;
+use crate::address::{Address, split};
 use crate::schema::{Schema, Written, schema};
 use crate::typed::{FunctionType, unversioned};
 
@@ -18,6 +18,9 @@ schema! {
     of Wire, written WrittenWire {
         /// the service that has the functions; `service/key` where it is keyed
         to: String => to, needed "required", by InPlace, kind "address";
+        /// the parameter whose value is the key, where `to` is keyed, or a pool with lanes: see [keys and
+        /// lanes](typed.md#keys-and-lanes)
+        key: String => key, by InPlace, default "none";
         /// the functions that may be called over it
         functions: Vec<Spanned<String>> => functions, by InPlace, default "all that the component imports";
         /// what the caller gets where the other end cannot answer: see [when the other end
@@ -31,6 +34,8 @@ schema! {
 pub(crate) struct Wire {
     /// Who has them.
     pub(crate) to: Address,
+    /// The parameter whose value is the key of who is called.
+    pub(crate) key: Option<String>,
     /// The functions that may be called; none means all.
     pub(crate) functions: Vec<String>,
     /// What the caller gets where the other end cannot answer.
@@ -40,6 +45,14 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// Whether calls over it go to this address, as it is told to the layers: that of a lane is that of its service.
+    pub(crate) fn leads_to(&self, target: &str) -> bool {
+        match self.key {
+            Some(_) => split(target).0 == self.to.service(),
+            None => target == self.to.as_str() || target == self.to.service(),
+        }
+    }
+
     /// As a plan tells it and a file says it. No file has one that made itself.
     pub(crate) fn value(&self) -> Value {
         if self.made { self.told().into() } else { self.table().into() }

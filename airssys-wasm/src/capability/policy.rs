@@ -51,15 +51,22 @@ impl Policy {
         Self { wires, ..self }
     }
 
-    /// The wire of a function that is imported.
-    pub(crate) fn wire(&self, function: &FunctionType) -> Option<&Wire> {
-        wire_of(&self.wires, function.interface.as_deref()?)
+    /// The wire of an import, by what the component calls it.
+    pub(crate) fn wire(&self, import: &str) -> Option<&Wire> {
+        wire_of(&self.wires, import)
+    }
+
+    /// The wires over which a function of `target` may have been meant: who calls it does not say by which name of its
+    /// own.
+    fn wires_to(&self, target: &str, function: &FunctionType) -> impl Iterator<Item = &Wire> {
+        let of = move |name: &str| !name.contains(':') || function.is_of(name);
+        self.wires.iter().filter(move |(name, wire)| of(name) && wire.leads_to(target)).map(|(_, wire)| wire)
     }
 
     /// Whether a function of `target` may be called. Allocates nothing.
     #[must_use]
     pub(crate) fn allows_function(&self, target: &str, function: &FunctionType) -> bool {
-        self.wire(function).is_some_and(|wire| wire.to.as_str() == target && wire.carries(&function.name))
+        self.wires_to(target, function).any(|wire| wire.carries(&function.name))
     }
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
@@ -98,7 +105,7 @@ impl Policy {
     /// Says why a function of `target` may not be called. Off the hot path.
     #[must_use]
     pub(crate) fn function_denial(&self, who: &str, target: &str, function: &FunctionType) -> Denied {
-        let missing = match self.wire(function).filter(|wire| wire.to.as_str() == target) {
+        let missing = match self.wires_to(target, function).next() {
             Some(_) => format!(
                 "its wire does not carry {:?}: add it to `functions` of the wire of service {who:?} in the topology",
                 function.name

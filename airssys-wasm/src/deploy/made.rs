@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::wires::End;
+use super::ends::End;
 use crate::engine::Import;
 use crate::settings::Multiplicity;
 use crate::topology::ServiceNode;
@@ -23,11 +23,11 @@ fn wires(end: &End<'_>, all: &[End<'_>]) -> Wires {
     let mut wires: Wires = end.node.wires.clone();
     wires.retain(|_, wire| !wire.made);
     for import in end.template.imports().iter().filter(|import| !import.functions.is_empty()) {
-        if wire_of(&wires, &import.interface).is_none()
+        if wire_of(&wires, &import.name).is_none()
             && let [only] = exporters(end.node, import, all)[..]
             && let Some(wire) = wire(end.node, import, only)
         {
-            wires.insert(import.interface.to_string(), wire);
+            wires.insert(import.name.to_string(), wire);
         }
     }
     wires
@@ -58,5 +58,5 @@ fn wire(from: &ServiceNode, import: &Import, to: &ServiceNode) -> Option<Wire> {
         true => Vec::new(),
         false => granted.iter().map(|function| function.name.to_string()).collect(),
     };
-    Some(Wire { to: to.address.clone(), functions, on_failure: OnFailure::default(), made: true })
+    Some(Wire { to: to.address.clone(), key: None, functions, on_failure: OnFailure::default(), made: true })
 }

@@ -16,6 +16,7 @@ mod batch;
 mod decide;
 mod deployment;
 pub(crate) mod earlier;
+mod ends;
 mod error;
 mod gate;
 mod health;
@@ -82,6 +83,7 @@ pub use ungranted::Ungranted;
 pub(crate) use ungranted::ungranted;
 pub use wires::BrokenWire;
 pub(crate) use made::made as made_wires;
-pub(crate) use wires::{End, broken as broken_wires};
+pub(crate) use ends::End;
+pub(crate) use wires::broken as broken_wires;
 
 pub use crate::actor::{Divergence, MemoryHandover, Rehearsed};

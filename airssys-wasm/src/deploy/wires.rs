@@ -1,28 +1,15 @@
 //! Whether what services import from each other is what those they are wired to export.
 
+use std::sync::Arc;
+
+use super::ends::End;
 use super::made::exporters;
-use crate::engine::{Import, Template};
+use crate::engine::Import;
 use crate::hint::{Act, Hint, Hinted};
+use crate::settings::Multiplicity;
 use crate::topology::ServiceNode;
 use crate::typed::{FunctionType, unversioned};
 use crate::wire::{Wire, wire_of};
-
-/// One end of wires: a service, and the release that serves it or is to.
-pub(crate) struct End<'a> {
-    pub(super) node: &'a ServiceNode,
-    pub(super) template: &'a Template,
-}
-
-impl<'a> End<'a> {
-    /// A service as it is, or is to be, with the code that serves it then.
-    pub(crate) fn new(node: &'a ServiceNode, template: &'a Template) -> Self {
-        Self { node, template }
-    }
-
-    fn service(&self) -> String {
-        self.node.address.to_string()
-    }
-}
 
 /// A wire that would not carry what is said over it.
 ///
@@ -109,6 +96,18 @@ pub enum BrokenWire {
         /// The type that is there.
         found: String,
     },
+    /// It has a key for one that has none, or none for one that has keys, or it is none that a function has.
+    #[error("{service} is wired to {to} for {interface}, {why}")]
+    Key {
+        /// The service that imports it.
+        service: String,
+        /// The interface.
+        interface: String,
+        /// Where the wire leads.
+        to: String,
+        /// What is wrong with the key.
+        why: String,
+    },
     /// A function that may be called over it is not imported.
     #[error("{service} may call {function} over its wire to {to}, and imports no such function")]
     NotImported {
@@ -158,6 +157,10 @@ impl Hinted for BrokenWire {
                 let to = exported_by.first().map_or("", String::as_str);
                 format!("say which: add `wires = {{ {interface:?} = {to:?} }}` to the service {service:?}").into()
             }
+            Self::Key { .. } => {
+                "a service with keys is wired with one, as `service/key`, or by a parameter of the functions, with `key`"
+                    .into()
+            }
             Self::NotImported { .. } => "name one that it imports, or leave `functions` out for all of them".into(),
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
@@ -180,7 +183,7 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
     for (name, wire) in &end.node.wires {
-        if !imports.iter().any(|import| is_for(name, &import.interface)) {
+        if !imports.iter().any(|import| is_for(name, &import.name)) {
             let (service, interface, to) = (end.service(), name.clone(), wire.to.to_string());
             broken.push(BrokenWire::Unused { service, interface, to });
         }
@@ -188,7 +191,7 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     for import in imports.iter().filter(|import| !import.functions.is_empty()) {
         let interface = &*import.interface;
         let exported_by = || exporters(end.node, import, all);
-        let Some(wire) = wire_of(&end.node.wires, interface) else {
+        let Some(wire) = wire_of(&end.node.wires, &import.name) else {
             broken.push(unwired(end, import, exported_by()));
             continue;
         };
@@ -204,7 +207,10 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
         }));
         broken.extend(without_value(end, wire, import));
         match all.iter().find(|other| other.node.address.as_str() == wire.to.service()) {
-            Some(other) => broken.extend(unlike(end, other, wire, import)),
+            Some(other) => {
+                broken.extend(unlike(end, other, wire, import));
+                broken.extend(misaddressed(end, other, wire, import));
+            }
             None => {
                 let (service, interface, to) = (end.service(), interface.to_owned(), wire.to.to_string());
                 broken.push(BrokenWire::NoService { service, interface, to });
@@ -216,7 +222,7 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
 
 /// An import that nobody wired, and that did not wire itself.
 fn unwired(end: &End<'_>, import: &Import, exported_by: Vec<&ServiceNode>) -> BrokenWire {
-    let (service, interface) = (end.service(), import.interface.to_string());
+    let (service, interface) = (end.service(), import.name.to_string());
     let mut exported_by: Vec<String> = exported_by.into_iter().map(|node| node.address.to_string()).collect();
     exported_by.sort_unstable();
     match exported_by.len() {
@@ -241,6 +247,32 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
         Some(no_value(function.path(), format!("{text:?} {wanted}{why}")))
     });
     unknown.chain(wrong).collect()
+}
+
+/// What is wrong with the key of a wire.
+fn misaddressed(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) -> Option<BrokenWire> {
+    let has_keys = match other.node.multiplicity {
+        Multiplicity::One | Multiplicity::Stateless { .. } => Some(false),
+        // Without one it is some lane.
+        Multiplicity::Partitioned { .. } => None,
+        Multiplicity::Keyed(_) | Multiplicity::Spawned(_) => Some(true),
+    };
+    let no_param = |key: &String| {
+        let called = import.functions.iter().filter(|function| wire.carries(&function.name));
+        let wrong = |function: &Arc<FunctionType>| Some((function.name.clone(), function.key_param(key).err()?));
+        called.filter_map(wrong).next()
+    };
+    let is_keyed = wire.key.is_some() || wire.to.key().is_some();
+    let why = match (has_keys, is_keyed) {
+        (Some(false), true) => "which has no keys".to_owned(),
+        (Some(true), false) => "which has an actor a key, and no key is said".to_owned(),
+        _ => {
+            let (function, why) = no_param(wire.key.as_ref()?)?;
+            format!("by a key, and {function} {why}")
+        }
+    };
+    let (service, interface) = (end.service(), import.interface.to_string());
+    Some(BrokenWire::Key { service, interface, to: wire.to.to_string(), why })
 }
 
 /// What the other end does not have of an import, or otherwise.

@@ -4,14 +4,14 @@ use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, Parser, ValidPayload, Validator, WasmFeatures};
 
 /// What the engine takes. wasmtime is built without its collector, threads and async components; the rest is its
-/// default.
+/// default, and that an interface is imported several times, by names.
 pub(super) fn ours() -> WasmFeatures {
     let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::CM_ASYNC;
-    (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL) - without
+    (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_IMPLEMENTS) - without
 }
 
 /// The names that people know proposals by. Those that need others come after them.
-const NAMES: [(&str, WasmFeatures); 22] = [
+const NAMES: [(&str, WasmFeatures); 21] = [
     ("exceptions", WasmFeatures::EXCEPTIONS),
     ("threads (shared memory)", WasmFeatures::THREADS),
     ("garbage collection (gc)", WasmFeatures::GC_TYPES),
@@ -32,7 +32,6 @@ const NAMES: [(&str, WasmFeatures); 22] = [
     ("threads in components", WasmFeatures::CM_THREADING),
     ("gc in components", WasmFeatures::CM_GC),
     ("64-bit components", WasmFeatures::CM64),
-    ("`implements` in components", WasmFeatures::CM_IMPLEMENTS),
     ("version suffixes in components", WasmFeatures::CM_CANON_NAMES),
 ];
 

@@ -77,13 +77,13 @@ pub(super) fn missing(
     let ty = component.component_type();
     let absent = |import: &str, why: Absence| Obstacle::Import { import: import.to_owned(), why };
     if lane == Lane::Sync
-        && let Some((import, _)) = ty.imports(engine).find(|(name, item)| needs_to_wait(engine, name, &item.ty))
+        && let Some((import, _)) = ty.imports(engine).find(|(name, item)| needs_to_wait(engine, wires::interface(name, item), &item.ty))
     {
         return vec![absent(import, Absence::Waits)];
     }
     let Err(error) = linker.instantiate_pre(component) else { return Vec::new() };
     let wired = wires::of(engine, &ty);
-    let is_wired = |name: &str| wired.iter().any(|import| *import.interface == *name);
+    let is_wired = |name: &str| wired.iter().any(|import| *import.name == *name);
     let others = ty.imports(engine).filter(|(name, _)| !is_wired(name));
     let unknown = others.filter_map(|(name, _)| Some(absent(name, absence(name, supervises)?)));
     let unknown: Vec<Obstacle> = unknown.collect();

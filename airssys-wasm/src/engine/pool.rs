@@ -102,6 +102,7 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
         // guest.
         .concurrency_support(false)
         .wasm_component_model(true)
+        .wasm_component_model_implements(true)
         .epoch_interruption(true)
         .max_wasm_stack(stack_bytes)
         .async_stack_size(stack_bytes.saturating_add(HOST_STACK))

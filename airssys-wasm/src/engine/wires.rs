@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wasmtime::Engine;
-use wasmtime::component::types::{Component as ComponentType, ComponentItem, Type};
+use wasmtime::component::types::{Component as ComponentType, ComponentExtern, ComponentItem, Type};
 use wasmtime::component::{Linker, Val};
 
 use super::contract::CONTRACT;
@@ -20,7 +20,9 @@ use crate::typed::{FunctionType, Laid, ValueType};
 /// An interface that is imported from another service.
 #[derive(Debug, Clone)]
 pub(crate) struct Import {
-    /// Its name, with its version.
+    /// What the component calls it: the interface, or a name of its own, where it imports that several times.
+    pub(crate) name: Arc<str>,
+    /// The interface, with its version.
     pub(crate) interface: Box<str>,
     /// Its functions. An interface of types alone has none.
     pub(crate) functions: Vec<Arc<FunctionType>>,
@@ -53,6 +55,11 @@ pub(super) struct WireFailed {
     why: CallError,
 }
 
+/// The interface that an import is of, whatever it is called.
+pub(super) fn interface<'a>(name: &'a str, item: &ComponentExtern<'a>) -> &'a str {
+    item.implements.unwrap_or(name)
+}
+
 /// Whether an import is another service's affair: an interface that is neither WASI's nor the contract's.
 pub(super) fn is_foreign(import: &str) -> bool {
     import.contains(':') && !import.starts_with("wasi:") && !import.starts_with(CONTRACT)
@@ -61,21 +68,22 @@ pub(super) fn is_foreign(import: &str) -> bool {
 /// What a component imports from other services, as far as its values can cross: an import that is missing here has a
 /// function whose values cannot.
 pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
-    let foreign = ty.imports(engine).filter(|(name, _)| is_foreign(name));
+    let foreign = ty.imports(engine).filter(|(name, item)| is_foreign(interface(name, item)));
     let read = foreign.filter_map(|(name, item)| {
+        let interface = interface(name, &item);
         let ComponentItem::ComponentInstance(instance) = item.ty else { return None };
         let (mut functions, mut results) = (Vec::new(), Vec::new());
         for (inner, item) in instance.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => {
-                    functions.push(Arc::new(function_type(Some(name), inner, &function)?));
+                    functions.push(Arc::new(function_type(Some(interface), inner, &function)?));
                     results.push(function.results().next());
                 }
                 ComponentItem::Type(_) => {}
                 _ => return None,
             }
         }
-        Some(Import { interface: name.into(), functions, results })
+        Some(Import { name: name.into(), interface: interface.into(), functions, results })
     });
     read.collect()
 }
@@ -86,13 +94,15 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
         return Ok(Cow::Borrowed(linker));
     }
     let mut linker = linker.clone();
-    for Import { interface, functions, results } in imports {
-        let mut instance = linker.instance(interface)?;
+    for Import { name, functions, results, .. } in imports {
+        let mut instance = linker.instance(name)?;
         for (function, result) in functions.iter().zip(results) {
-            let (called, result) = (Arc::clone(function), result.clone());
+            let (wire, called, result) = (Arc::clone(name), Arc::clone(function), result.clone());
             abi::define(&mut instance, function, move |mut store, arguments| {
-                let (called, result) = (Arc::clone(&called), result.clone());
-                Box::pin(async move { call(store.data_mut(), &called, result.as_ref(), arguments.into()).await })
+                let (wire, called, result) = (Arc::clone(&wire), Arc::clone(&called), result.clone());
+                Box::pin(
+                    async move { call(store.data_mut(), &wire, &called, result.as_ref(), arguments.into()).await },
+                )
             })?;
         }
     }
@@ -102,29 +112,32 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
 /// Calls the service that the function is wired to, and waits for its answer, which is empty where it has no result.
 async fn call(
     guest: &mut Guest,
+    wire: &str,
     function: &Arc<FunctionType>,
     result: Option<&Type>,
     body: Bytes,
 ) -> wasmtime::Result<Bytes> {
-    let invoke = HostCall::Invoke { to: wired_to(guest, function), function: Arc::clone(function), body };
+    // Nearly always it is called as its interface.
+    let name = (function.interface.as_deref() != Some(wire)).then(|| wire.to_owned());
+    let invoke = HostCall::Invoke { to: wired_to(guest, wire), name, function: Arc::clone(function), body };
     let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
     match (answer?, &function.result) {
         (Ok(_), None) => Ok(Bytes::new()),
         (Ok(Some(body)), Some(_)) => Ok(body),
-        (Ok(None), Some(_)) => Err(failed(guest, function, CallError::Dropped("it answered nothing".to_owned()))),
-        (Err(why), laid) => match laid.as_ref().and_then(|laid| failure(guest, function, laid, result, &why)) {
+        (Ok(None), Some(_)) => Err(failed(guest, wire, function, CallError::Dropped("it answered nothing".to_owned()))),
+        (Err(why), laid) => match laid.as_ref().and_then(|laid| failure(guest, wire, function, laid, result, &why)) {
             Some(block) => Ok(block),
-            None => Err(failed(guest, function, why)),
+            None => Err(failed(guest, wire, function, why)),
         },
     }
 }
 
-fn wired_to(guest: &Guest, function: &FunctionType) -> String {
-    guest.turn.identity.terms.wire(function).map(|wire| wire.to.to_string()).unwrap_or_default()
+fn wired_to(guest: &Guest, wire: &str) -> String {
+    guest.turn.identity.terms.wire(wire).map(|wire| wire.to.to_string()).unwrap_or_default()
 }
 
-fn failed(guest: &Guest, function: &FunctionType, why: CallError) -> wasmtime::Error {
-    let to = wired_to(guest, function);
+fn failed(guest: &Guest, wire: &str, function: &FunctionType, why: CallError) -> wasmtime::Error {
+    let to = wired_to(guest, wire);
     let interface = function.interface.as_deref().unwrap_or_default().to_owned();
     WireFailed { interface, function: function.name.to_string(), to, why }.into()
 }
@@ -133,12 +146,13 @@ fn failed(guest: &Guest, function: &FunctionType, why: CallError) -> wasmtime::E
 /// is a text.
 fn failure(
     guest: &Guest,
+    wire: &str,
     function: &FunctionType,
     laid: &Laid,
     result: Option<&Type>,
     why: &CallError,
 ) -> Option<Bytes> {
-    let wire = guest.turn.identity.terms.wire(function).filter(|_| why.is_outage());
+    let wire = guest.turn.identity.terms.wire(wire).filter(|_| why.is_outage());
     let instead = wire.and_then(|wire| read_value(result?, wire.on_failure.value_of(function)?).ok());
     block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
 }

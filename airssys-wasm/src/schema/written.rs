@@ -177,6 +177,19 @@ plain! {
     String: "text";
 }
 
+/// A text that may be left out.
+impl Written<Option<String>> for String {
+    const KIND: &'static str = "text";
+
+    fn put(&self, field: &mut Option<String>) {
+        *field = Some(self.clone());
+    }
+
+    fn value(field: &Option<String>) -> Option<Value> {
+        field.as_deref().map(Value::from)
+    }
+}
+
 /// A value whose place in the file is kept.
 impl<F, W: Written<F>> Written<F> for Spanned<W> {
     const KIND: &'static str = W::KIND;

@@ -90,9 +90,9 @@ macro_rules! table {
             Call { to: String, key: Option<String>, #[serde(with = "octets")] body: Bytes, timeout_ms: u64 }
                 Mesh(Call: to), ("call {} with {}", At(to, key), beginning(body)),
                 waits Answer(turn.call(&to, key.as_deref(), body, timeout_ms));
-            Invoke { to: String, #[serde(with = "shared")] function: Arc<FunctionType>, #[serde(with = "octets")] body: Bytes }
+            Invoke { to: String, name: Option<String>, #[serde(with = "shared")] function: Arc<FunctionType>, #[serde(with = "octets")] body: Bytes }
                 Mesh(Invoke: to), ("call {} of {to} with {}", function.path(), beginning(body)),
-                waits Answer(turn.invoke(&to, &function, body));
+                waits Answer(turn.invoke(&to, name.as_deref(), &function, body));
             Publish { topic: String, #[serde(with = "octets")] body: Bytes }
                 Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
             Subscribe { pattern: String }

@@ -42,10 +42,21 @@ impl Turn {
         self.ask(to, key, body.into(), Duration::from_millis(timeout_ms)).await
     }
 
-    /// Calls a function by its own type. It has as long as the turn has.
-    pub(super) async fn invoke(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+    /// Calls a function by its own type, which the guest imports by this name, or by that of its interface. It has as
+    /// long as the turn has.
+    pub(super) async fn invoke(&self, to: &str, name: Option<&str>, function: &Arc<FunctionType>, body: Bytes) -> Answer {
         let terms = &self.identity.terms;
-        if terms.wire(function).is_some_and(|wire| wire.on_failure == OnFailure::Retry) {
+        let wire = name.or(function.interface.as_deref()).and_then(|import| terms.wire(import));
+        let keyed = match wire.and_then(|wire| Some((wire, wire.key.as_deref()?))) {
+            // Without a key it is one of nobody, and told so.
+            Some((wire, key)) => {
+                let key = function.key_argument(key, &body).unwrap_or_default();
+                Some(format!("{}/{key}", wire.to.service()))
+            }
+            None => None,
+        };
+        let to = keyed.as_deref().unwrap_or(to);
+        if wire.is_some_and(|wire| wire.on_failure == OnFailure::Retry) {
             // A future has room for all that it may wait for, and the one of every call is not to have more.
             return Box::pin(self.persist(to, function, body)).await;
         }

@@ -6,6 +6,7 @@
 //! is, and its types say how to read it; none of them stands in it. `engine/block.rs` makes blocks of the engine's
 //! values and reads them; `write.rs` and `read.rs` do so of values of Rust, and of JSON.
 
+mod argument;
 mod flags;
 mod json;
 mod layout;

@@ -224,7 +224,7 @@ fn what_is_written_down_is_what_is_read() {
     for call in [
         HostCall::Send { to: to.clone(), key: key.clone(), body: body.clone() },
         HostCall::Call { to, key, body: body.clone(), timeout_ms: u64::MAX },
-        HostCall::Invoke { to: "pricing".to_owned(), function: Arc::new(function()), body: body.clone() },
+        HostCall::Invoke { to: "pricing".to_owned(), name: None, function: Arc::new(function()), body: body.clone() },
         HostCall::SetState { key: "k".to_owned(), value: body },
         HostCall::StateKeys { cursor: Some(7) },
         HostCall::AllConfig,
