@@ -159,9 +159,7 @@ async fn every_strategy_keeps_the_calls_to_the_lanes_of_a_pool() {
 async fn every_strategy_of_one_actor_keeps_the_calls_to_it() {
     let mesh = Mesh::start(&books("", "\"ledger\"")).await;
     let senders = Senders::start(&mesh);
-    for (number, strategy) in
-        (0..).zip([Strategy::InPlace, Strategy::BlueGreen, Strategy::Shadow(Shadow::default())])
-    {
+    for (number, strategy) in (0..).zip([Strategy::InPlace, Strategy::BlueGreen, Strategy::Shadow(Shadow::default())]) {
         senders.more(100).await;
         deploy(&mesh, "ledger", number, strategy).await;
     }

@@ -382,10 +382,7 @@ async fn an_import_that_one_service_alone_exports_wires_itself_where_that_is_gra
     let changed: Vec<String> = plan.differences.iter().flat_map(|found| &found.settings).map(told).collect();
     assert_eq!(
         changed,
-        [
-            "grants.call: pricing -> *",
-            "wires.acme:shop/pricing@1.0.0: pricing, by itself -> prices, by itself"
-        ]
+        ["grants.call: pricing -> *", "wires.acme:shop/pricing@1.0.0: pricing, by itself -> prices, by itself"]
     );
     mesh.runtime.apply(other, DeployOptions::default()).await.unwrap();
     assert_eq!(wires_of(&mesh, "till"), wire("prices, by itself"));
@@ -427,7 +424,9 @@ fn having(interfaces: &[&str]) -> Vec<u8> {
         (core instance $c (instantiate $m)) (func $f (result u32) (canon lift (core func $c \"f\")))\n"
         .to_owned();
     for (at, interface) in interfaces.iter().enumerate() {
-        text.push_str(&format!("(instance $i{at} (export \"f\" (func $f))) (export {interface:?} (instance $i{at}))\n"));
+        text.push_str(&format!(
+            "(instance $i{at} (export \"f\" (func $f))) (export {interface:?} (instance $i{at}))\n"
+        ));
     }
     wat::parse_str(format!("{text})")).unwrap()
 }
@@ -439,8 +438,7 @@ async fn a_deployment_wires_what_it_imports_and_makes_no_other_wire_unclear() {
         [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\ngrants = { call = [\"*\"] }\n";
     let (one, two, till) = (having(&["a:b/x"]), having(&["a:b/y"]), passes_on("a:b/z", "a:b/x"));
     let folder = tempfile::tempdir().unwrap();
-    let mesh =
-        Mesh::start_in(folder, topology, &[("one", &one), ("two", &two), ("till", &till)], builder()).await;
+    let mesh = Mesh::start_in(folder, topology, &[("one", &one), ("two", &two), ("till", &till)], builder()).await;
     let deploy = async |service: &str, bytes: Vec<u8>| {
         std::fs::write(mesh.folder.path().join("next.wasm"), bytes).unwrap();
         mesh.runtime.deploy(service, release(&mesh.folder, "next"), quick()).await
@@ -480,8 +478,7 @@ async fn one_interface_that_is_imported_by_several_names_leads_to_several_servic
         [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\n\
         [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\n\
         wires = { primary = \"one\", secondary = { to = \"two\", on_failure = { value = \"9\" } } }\n";
-    let (one, two, till) =
-        (answering("i32.const 1"), answering("i32.const 2"), wat::parse_str(TWICE).unwrap());
+    let (one, two, till) = (answering("i32.const 1"), answering("i32.const 2"), wat::parse_str(TWICE).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let components: [(&str, &[u8]); 3] = [("one", &one), ("two", &two), ("till", &till)];
     let mesh = Mesh::start_in(folder, topology, &components, builder()).await;
@@ -495,7 +492,10 @@ async fn one_interface_that_is_imported_by_several_names_leads_to_several_servic
     let cut = topology.replace("primary = \"one\", ", "");
     let cut = read(mesh.folder.path(), &cut).unwrap();
     let refused = mesh.runtime.apply(cut, DeployOptions::default()).await.unwrap_err();
-    assert!(refused.to_string().contains("till imports primary, and no wire says whose: one and two export it"), "{refused}");
+    assert!(
+        refused.to_string().contains("till imports primary, and no wire says whose: one and two export it"),
+        "{refused}"
+    );
     mesh.stop().await;
 }
 

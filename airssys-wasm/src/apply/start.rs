@@ -139,10 +139,7 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
 }
 
 /// The topology with the wires that make themselves; all that is wired holds.
-fn wired(
-    mut topology: Topology,
-    templates: &HashMap<TemplateKey, Arc<Template>>,
-) -> Result<Topology, RuntimeError> {
+fn wired(mut topology: Topology, templates: &HashMap<TemplateKey, Arc<Template>>) -> Result<Topology, RuntimeError> {
     fn ends<'a>(topology: &'a Topology, templates: &'a HashMap<TemplateKey, Arc<Template>>) -> Vec<End<'a>> {
         topology.services().filter_map(|node| Some(End::new(node, templates.get(&key(node))?))).collect()
     }

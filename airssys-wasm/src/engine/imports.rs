@@ -77,7 +77,8 @@ pub(super) fn missing(
     let ty = component.component_type();
     let absent = |import: &str, why: Absence| Obstacle::Import { import: import.to_owned(), why };
     if lane == Lane::Sync
-        && let Some((import, _)) = ty.imports(engine).find(|(name, item)| needs_to_wait(engine, wires::interface(name, item), &item.ty))
+        && let Some((import, _)) =
+            ty.imports(engine).find(|(name, item)| needs_to_wait(engine, wires::interface(name, item), &item.ty))
     {
         return vec![absent(import, Absence::Waits)];
     }

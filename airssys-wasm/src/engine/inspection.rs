@@ -125,8 +125,7 @@ fn missing(bytes: &[u8], Demands { lane, requests, .. }: Demands<'_>) -> wasmtim
         Some(host) => host,
         None => {
             // No pool: nothing is instantiated here.
-            let engine =
-                Engine::new(Config::new().concurrency_support(false).wasm_component_model_implements(true))?;
+            let engine = Engine::new(Config::new().concurrency_support(false).wasm_component_model_implements(true))?;
             HOST.get_or_init(|| (engine, Linkers::default()))
         }
     };

@@ -100,9 +100,7 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
             let (wire, called, result) = (Arc::clone(name), Arc::clone(function), result.clone());
             abi::define(&mut instance, function, move |mut store, arguments| {
                 let (wire, called, result) = (Arc::clone(&wire), Arc::clone(&called), result.clone());
-                Box::pin(
-                    async move { call(store.data_mut(), &wire, &called, result.as_ref(), arguments.into()).await },
-                )
+                Box::pin(async move { call(store.data_mut(), &wire, &called, result.as_ref(), arguments.into()).await })
             })?;
         }
     }

@@ -44,7 +44,13 @@ impl Turn {
 
     /// Calls a function by its own type, which the guest imports by this name, or by that of its interface. It has as
     /// long as the turn has.
-    pub(super) async fn invoke(&self, to: &str, name: Option<&str>, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+    pub(super) async fn invoke(
+        &self,
+        to: &str,
+        name: Option<&str>,
+        function: &Arc<FunctionType>,
+        body: Bytes,
+    ) -> Answer {
         let terms = &self.identity.terms;
         let wire = name.or(function.interface.as_deref()).and_then(|import| terms.wire(import));
         let keyed = match wire.and_then(|wire| Some((wire, wire.key.as_deref()?))) {
