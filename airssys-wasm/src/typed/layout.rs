@@ -13,11 +13,13 @@ pub(crate) struct Layout {
 }
 
 /// The first multiple of `align` that is not smaller.
+#[inline]
 pub(crate) fn align_to(at: usize, align: usize) -> usize {
     at.next_multiple_of(align.max(1))
 }
 
 /// How many bytes say which of so many cases it is.
+#[inline]
 pub(crate) fn discriminant_bytes(cases: usize) -> usize {
     match cases {
         0..=0x100 => 1,
