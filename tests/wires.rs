@@ -567,3 +567,54 @@ async fn a_key_that_does_not_fit_the_other_end_is_refused_before_anything_runs()
     let error = read(folder.path(), &books("keyed = {}", "{ to = \"ledger/house\", key = \"customer\" }")).unwrap_err();
     assert!(error.to_string().contains("the wire to \"ledger/house\" has two keys"), "{error}");
 }
+
+#[tokio::test]
+async fn a_rollback_that_would_break_a_wire_is_refused_and_makes_its_own_wires_anew() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"one\"\nrelease = \"one.wasm\"\n\
+        [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\n\
+        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\ngrants = { call = [\"*\"] }\n";
+    let (one, two, till) = (having(&["a:b/x"]), having(&["a:b/y"]), passes_on("a:b/z", "a:b/x"));
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, topology, &[("one", &one), ("two", &two), ("till", &till)], builder()).await;
+    let next = async |service: &str, bytes: Vec<u8>| {
+        let name = format!("next-{service}");
+        std::fs::write(mesh.folder.path().join(format!("{name}.wasm")), bytes).unwrap();
+        let deployment = mesh.runtime.deploy(service, release(&mesh.folder, &name), quick()).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live);
+    };
+    next("two", having(&["a:b/y", "a:b/w"])).await;
+    next("till", passes_on("a:b/z", "a:b/w")).await;
+    assert_eq!(result(&mesh, "f()").await, "7");
+    let error = mesh.runtime.rollback("two", quick()).unwrap_err();
+    assert_eq!(error.to_string(), "till calls a:b/w#f of two, which exports no such function");
+    // An apply in between is no reason to come back with the wires of the other release.
+    let more = topology.replace("name = \"till\"\n", "name = \"till\"\nretries = 1\n");
+    let more = read(mesh.folder.path(), &more).unwrap();
+    mesh.runtime.apply(more, DeployOptions::default()).await.unwrap();
+    assert_eq!(wires_of(&mesh, "till"), [("a:b/w".to_owned(), "two, by itself".to_owned())]);
+    for service in ["till", "two"] {
+        assert_eq!(mesh.runtime.rollback(service, quick()).unwrap().ended().await, Progress::Live, "{service}");
+    }
+    assert_eq!(wires_of(&mesh, "till"), [("a:b/x".to_owned(), "one, by itself".to_owned())]);
+    assert_eq!(result(&mesh, "f()").await, "7");
+    assert_eq!((mesh.status("one").handled, mesh.status("two").handled), (1, 1));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn of_an_end_that_is_gone_the_caller_is_told_who_it_was() {
+    let gone = WIRED.replace("release = \"@pricing\"\n", "release = \"@pricing\"\nrestart = \"temporary\"\n");
+    let mesh = Mesh::start(&gone).await;
+    let told = result(&mesh, "inspect()").await;
+    assert!(told.starts_with("err(\"the one called crashed: trap"), "{told}");
+    let stopped = "err(\"service \\\"pricing\\\" is stopped\")";
+    airssys_tests::until("it is gone", async || result(&mesh, "inspect()").await == stopped).await;
+    match invoke(&mesh.runtime, "audit()").await {
+        Err(InvokeError::Call(CallError::Crashed(crash))) => {
+            let says = "its wire acme:shop/pricing@1.0.0#audit to pricing failed: service \"pricing\" is stopped";
+            assert_eq!((crash.code(), crash.to_string().as_str()), ("wire", says));
+        }
+        other => panic!("{other:?}"),
+    }
+    mesh.stop().await;
+}

@@ -246,6 +246,17 @@ impl Hosted {
         compared.await.map_err(|source| DeployError::Release { service: service.to_owned(), source })
     }
 
+    /// A release that served before, wired as things are now. No wire may break over it, on either side.
+    fn wired_again(&self, service: &str, before: Deployable) -> Result<Deployable, DeployError> {
+        let mut all = self.actual.releases.live_ones();
+        all.insert(service.to_owned(), before.clone());
+        wire_itself(service, &mut all);
+        match broken(&all).into_iter().next() {
+            Some(broken) => Err(broken),
+            None => Ok(all.remove(service).unwrap_or(before)),
+        }
+    }
+
     /// See [`crate::Runtime::rollback`].
     pub(crate) fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
@@ -257,6 +268,7 @@ impl Hosted {
             releases.previous.clone().ok_or_else(|| DeployError::NoPrevious { service: service.to_owned() })
         })?;
         self.check_runs(service)?;
+        let before = self.wired_again(service, before)?;
         Ok(self.switch(lock, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
