@@ -14,5 +14,27 @@
 #[macro_use]
 mod suite;
 
+#[path = "conformance/calls.rs"]
+mod calls;
+#[path = "conformance/children.rs"]
+mod children;
+#[path = "conformance/denials.rs"]
+mod denials;
+#[path = "conformance/ends.rs"]
+mod ends;
+#[path = "conformance/grants.rs"]
+mod grants;
+#[path = "conformance/life.rs"]
+mod life;
 #[path = "conformance/messages.rs"]
 mod messages;
+#[path = "conformance/releases.rs"]
+mod releases;
+#[path = "conformance/state.rs"]
+mod state;
+#[path = "conformance/times.rs"]
+mod times;
+#[path = "conformance/topics.rs"]
+mod topics;
+#[path = "conformance/turns.rs"]
+mod turns;

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, guest, guest_in, log, until};
 use airssys_wasm::Runtime;
+use airssys_wasm::deploy::{MemoryHandover, Progress};
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::hint::Coded;
+use airssys_wasm::registry::Release;
 use serde_json::Value;
 
 /// A language that has the guest. One that has it is added here, and to [`table`].
@@ -14,6 +17,7 @@ pub(crate) enum Language {
     Rust,
     JavaScript,
     C,
+    Python,
 }
 
 impl Language {
@@ -23,6 +27,7 @@ impl Language {
             Self::Rust => guest("conformance"),
             Self::C => guest_in("c", "conformance"),
             Self::JavaScript => guest_in("javascript", "conformance"),
+            Self::Python => guest_in("python", "conformance"),
         }
     }
 }
@@ -37,6 +42,7 @@ macro_rules! table {
         cells! { rust Rust: $($name)* }
         cells! { c C: $($name)* }
         cells! { javascript JavaScript: $($name)* }
+        cells! { python Python: $($name)* }
     };
 }
 
@@ -74,8 +80,30 @@ pub(crate) enum Step {
     Started(&'static str, u64),
     /// All that became dead letters, by their reasons.
     Dead(&'static [&'static str]),
+    /// How a service says it is: well, or the kind of a fault and what it says.
+    Health(&'static str, Option<(&'static str, &'static str)>),
+    /// This release is deployed, with this schema of its state: it lives, or the one before goes on.
+    Deploy(Who, u32, Ends),
     /// The tested service has logged this line, on this level.
     Logged(&'static str, &'static str),
+}
+
+/// Whose release is deployed.
+#[derive(Clone, Copy)]
+pub(crate) enum Who {
+    /// The one under test.
+    Tested,
+    /// One in Rust, of the same guest.
+    Peer,
+}
+
+/// How a deployment ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Ends {
+    /// The new release lives.
+    Live,
+    /// The one before goes on, and this is why.
+    Fails(&'static str),
 }
 
 /// What is answered.
@@ -132,11 +160,43 @@ async fn take(mesh: &Mesh, language: Language, step: Step) {
             mesh.until("so many letters are dead", |mesh| mesh.dead().len() >= reasons.len()).await;
             assert_eq!(mesh.dead(), reasons);
         }
+        Step::Health(service, expected) => {
+            let said = mesh.runtime.health(service, PATIENCE).await.unwrap().map_err(parts);
+            let said = said.as_ref().err().map(|(kind, reason)| (*kind, reason.as_str()));
+            assert_eq!(said, expected);
+        }
+        Step::Deploy(who, schema, ends) => deploy(mesh, language, who, schema, ends).await,
         Step::Logged(level, line) => {
             let line = named(line);
             let lines = log::of("airssys::guest", "tested");
             let found = lines.iter().any(|(on, fields)| on == level && fields["message"] == line.as_str());
             assert!(found, "no {line:?} on {level} in {lines:?}");
+        }
+    }
+}
+
+async fn deploy(mesh: &Mesh, language: Language, who: Who, schema: u32, ends: Ends) {
+    let mut release = match who {
+        Who::Tested => Release::find(&language.guest()).unwrap(),
+        // Not the very bytes of the one under test, which may be in Rust: a section that nobody reads is more.
+        Who::Peer => {
+            let built = Language::Rust.guest().with_file_name("target").join("airssys/conformance.wasm");
+            let path = mesh.folder.path().join("peer.wasm");
+            std::fs::write(&path, [&std::fs::read(built).unwrap()[..], &[0, 2, 1, b'x']].concat()).unwrap();
+            Release::find(&path).unwrap()
+        }
+    };
+    release.manifest = Release::find(&language.guest()).unwrap().manifest;
+    release.manifest.state_schema = schema;
+    let mut options = quick();
+    options.allow_downgrade = true;
+    options.memory = MemoryHandover::Required;
+    let ended = mesh.runtime.deploy("tested", release, options).await.unwrap().ended().await;
+    match ends {
+        Ends::Live => assert_eq!(ended, Progress::Live),
+        Ends::Fails(said) => {
+            let setback = ended.setback().unwrap_or_else(|| panic!("{ended:?}")).to_string();
+            assert!(matches!(ended, Progress::RolledBack { .. }) && setback.contains(said), "{ended:?}: {setback}");
         }
     }
 }
@@ -169,16 +229,19 @@ fn read(answered: Result<Option<bytes::Bytes>, CallError>) -> Told {
             Err(error) => panic!("{error}: {body:?}"),
         },
         Err(CallError::Fault(fault)) => {
-            let kind = fault.code();
-            let (Fault::Invalid(reason)
-            | Fault::Refused(reason)
-            | Fault::Unavailable(reason)
-            | Fault::Internal(reason)) = fault;
+            let (kind, reason) = parts(fault);
             Told::Fault(kind, reason)
         }
         Err(CallError::Crashed(crash)) => Told::Crashed(crash.code(), crash.to_string()),
         Err(other) => panic!("{other}"),
     }
+}
+
+/// The kind of a fault, and what it says.
+fn parts(fault: Fault) -> (&'static str, String) {
+    let kind = fault.code();
+    let (Fault::Invalid(said) | Fault::Refused(said) | Fault::Unavailable(said) | Fault::Internal(said)) = fault;
+    (kind, said)
 }
 
 impl Expected {

@@ -114,6 +114,17 @@ impl Conformance {
             Command::Fault { kind, reason } => return Err(kind.of(reason)),
             Command::Trap => panic!("told to trap"),
             Command::Exit { status } => std::process::exit(status),
+            Command::FaultIfSet { key, kind, reason } => match state::exists(&key)? {
+                true => return Err(kind.of(reason)),
+                false => Value::Null,
+            },
+            Command::TellAttempt { to } => {
+                let attempt = context.map_or(0, |context| context.attempt);
+                let body = json!({ "do": "append", "key": "attempts", "value": attempt });
+                call::<Value>(&to, &body, Duration::from_secs(60))?;
+                Value::Null
+            }
+            Command::KeepContext { key } => told(state::set(&key, &context.map_or(Value::Null, seen))),
             Command::Spin => loop {
                 std::hint::black_box(0);
             },
