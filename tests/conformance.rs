@@ -38,3 +38,5 @@ mod times;
 mod topics;
 #[path = "conformance/turns.rs"]
 mod turns;
+#[path = "conformance/upgrades.rs"]
+mod upgrades;

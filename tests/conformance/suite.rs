@@ -22,7 +22,7 @@ pub(crate) enum Language {
 
 impl Language {
     /// The folder of the guest; the test fails where it is not built.
-    fn guest(self) -> PathBuf {
+    pub(crate) fn guest(self) -> PathBuf {
         match self {
             Self::Rust => guest("conformance"),
             Self::C => guest_in("c", "conformance"),

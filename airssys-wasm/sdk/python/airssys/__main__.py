@@ -22,7 +22,7 @@ VERSION = "0.1.0"
 def contract() -> Path:
     """The folder of the contract: brought along, or that of the repository."""
     here = Path(__file__).resolve().parent
-    for folder in (here / "wit", here.parents[3] / "wit"):
+    for folder in (here / "wit", *(parent / "wit" for parent in here.parents[3:4])):
         if folder.is_dir():
             return folder
     raise SystemExit(f"error: the contract is missing\n  hint: there is no {here / 'wit'}, and no repository around it")
