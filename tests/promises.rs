@@ -19,6 +19,7 @@ mod durable;
 mod events;
 mod folders;
 mod forget;
+mod fused;
 mod gates;
 mod handover;
 mod held_back;

@@ -267,8 +267,8 @@ fn a_damaged_release_is_named_and_not_run() {
     assert!(ran.stdout.contains("echo@2.0.0") && !ran.stdout.contains("echo@1.0.0"), "{ran:#?}");
     let _well = desk.run(&["remove", "echo@1.0.0"]).well();
     assert!(desk.run(&["releases"]).well().stdout.contains("echo@2.0.0"));
-    fs::write(desk.releases().join("index/echo/2.0.0.json"), "{\"format\":2}").unwrap();
-    let _refused = desk.run(&["inspect", "echo@2.0.0"]).refused(1, "AS105", &["2.0.0.json", "the format 2", "knows 1"]);
+    fs::write(desk.releases().join("index/echo/2.0.0.json"), "{\"format\":3}").unwrap();
+    let _refused = desk.run(&["inspect", "echo@2.0.0"]).refused(1, "AS105", &["2.0.0.json", "the format 3", "knows 2"]);
 }
 
 #[test]

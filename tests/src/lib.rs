@@ -9,6 +9,7 @@ pub mod command;
 pub mod deploying;
 pub mod in_the_way;
 pub mod log;
+pub mod made;
 pub mod pricing;
 pub mod random;
 

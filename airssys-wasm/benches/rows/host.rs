@@ -36,6 +36,11 @@ impl Service {
         self
     }
 
+    /// The same, served by another release.
+    pub(crate) fn by(self, release: PathBuf) -> Self {
+        Self { release, ..self }
+    }
+
     /// What serves it.
     pub(crate) fn release(&self) -> Release {
         Release::find(&self.release).expect("a guest's release")

@@ -17,6 +17,7 @@ mod child;
 mod durable;
 mod erlang;
 mod floor;
+mod fused;
 mod host;
 mod many;
 mod measure;
@@ -120,6 +121,7 @@ const GROUPS: &[Group] = &[
     Group { name: "ask/sync", measure: |bench| Box::pin(ask::rows(bench, Lane::Sync)) },
     Group { name: "relay", measure: |bench| Box::pin(relay::rows(bench)) },
     Group { name: "typed", measure: |bench| Box::pin(typed::rows(bench)) },
+    Group { name: "typed/fused", measure: |bench| Box::pin(fused::rows(bench)) },
     Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },
     Group { name: "spawn/sync", measure: |bench| Box::pin(spawn::rows(bench, Lane::Sync)) },
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },

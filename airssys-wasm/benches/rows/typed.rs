@@ -69,7 +69,7 @@ fn line() -> Line {
     Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name: "a line of an order".to_owned() }
 }
 
-async fn call(mesh: Arc<Runtime>, function: TypedFunction<(Line,), Line>) -> Latencies {
+pub(crate) async fn call(mesh: Arc<Runtime>, function: TypedFunction<(Line,), Line>) -> Latencies {
     let mut latencies = Latencies::with_capacity(CALLS);
     for _ in 0..CALLS {
         let begun = Instant::now();

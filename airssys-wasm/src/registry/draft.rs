@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::keys::SecretKey;
 use super::manifest::{Manifest, World};
-use super::{Digest, Found, Seal, StoreError, reference};
+use super::{Digest, Found, Part, Seal, StoreError, reference};
 use crate::config_file::{ConfigError, Source};
 use crate::engine::{check_component, read_component};
 
@@ -27,6 +27,7 @@ pub struct Draft {
     pub(super) text: String,
     pub(super) manifest: Manifest,
     pub(super) seal: Seal,
+    pub(super) parts: Vec<Part>,
 }
 
 impl Draft {
@@ -71,9 +72,14 @@ impl Draft {
         match manifest.world {
             World::Actor => manifest.inspect(&binary, component)?.check(component)?,
         }
+        let parts = Part::all_of(&binary, component)?;
+        if !manifest.fuse.is_of(&parts) {
+            let what = "has a [fuse], and the binary was not fused so";
+            return Err(refused(what.to_owned(), "publish it by the path of its Component.toml"));
+        }
         let seal =
             Seal { binary: Digest::of(&binary), manifest: Digest::of(source.text.as_bytes()), signatures: Vec::new() };
-        Ok(Self { binary, text: source.text, manifest, seal })
+        Ok(Self { binary, text: source.text, manifest, seal, parts })
     }
 
     /// Signs it.

@@ -1,6 +1,6 @@
 //! What a release is, needs and asks for, without compiling it or starting anything.
 
-use super::{Digest, Release};
+use super::{Digest, Part, Release};
 use crate::capability::Requests;
 use crate::engine::{Needs, Obstacle, TemplateError, read_component};
 use crate::limits::Limits;
@@ -39,6 +39,8 @@ pub struct Inspected {
     pub limits: Limits,
     /// What an instance takes when it starts; none where the engine cannot read the component.
     pub needs: Option<Needs>,
+    /// What it was fused of, the one with its exports first; nothing where it was not.
+    pub parts: Vec<Part>,
     /// Why this host cannot run it under those limits; none where it can.
     pub obstacles: Vec<Obstacle>,
 }
@@ -67,6 +69,7 @@ impl Release {
     pub fn inspect(&self) -> Result<Inspected, TemplateError> {
         let bytes = read_component(&self.component)?;
         let found = self.manifest.inspect(&bytes, &self.component)?;
+        let parts = Part::all_of(&bytes, &self.component)?;
         let mut limits = Limits::default();
         self.manifest.limits.apply(&mut limits);
         Ok(Inspected {
@@ -78,6 +81,7 @@ impl Release {
             requests: self.manifest.requests.clone(),
             limits,
             needs: found.needs,
+            parts,
             obstacles: found.obstacles,
         })
     }

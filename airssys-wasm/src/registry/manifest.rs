@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::fuse::Fuse;
 use crate::capability::{Access, Requests, spelling};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::engine::{Demands, Inspection, Lane, TemplateError};
 use crate::limits::{Limits, WrittenLimits};
-use crate::schema::{Number, Schema};
+use crate::schema::{Count, Number, Schema};
 
 /// A `Component.toml` that was understood.
 ///
@@ -52,6 +53,8 @@ pub struct Manifest {
     pub(crate) limits: LimitsPatch,
     /// What it asks for.
     pub(crate) requests: Requests,
+    /// What is linked with its binary.
+    pub(crate) fuse: Fuse,
 }
 
 /// A world of the contract: what a component must export to be hosted.
@@ -103,6 +106,8 @@ struct Written {
     limits: LimitsPatch,
     #[serde(default)]
     requests: WrittenRequests,
+    #[serde(default)]
+    fuse: Fuse,
     /// For `airssys build` alone.
     #[serde(default, rename = "build")]
     _build: Option<toml::Table>,
@@ -145,6 +150,13 @@ impl LimitsPatch {
     /// Whether the file names the limit of this key.
     pub(crate) fn names(&self, key: &str) -> bool {
         self.0.as_ref().is_some_and(|written| Limits::names(written, key))
+    }
+
+    /// The same, which allows so many memories where the file does not say how many: each part of a fused component has
+    /// its own.
+    fn of_parts(mut self, parts: usize) -> Self {
+        self.0.get_or_insert_default().memories.get_or_insert(Count(parts));
+        self
     }
 
     /// Each limit that the description names is one that means something.
@@ -206,6 +218,7 @@ impl Manifest {
         };
         let limits = written.limits;
         limits.check(source)?;
+        let limits = if written.fuse.is_empty() { limits } else { limits.of_parts(1 + written.fuse.len()) };
         let asked = written.requests;
         Ok(Self {
             name: name.clone(),
@@ -217,6 +230,7 @@ impl Manifest {
             memory: written.memory,
             lane: written.lane,
             limits,
+            fuse: written.fuse,
             requests: Requests {
                 send: parse_all(source, &asked.send)?,
                 call: parse_all(source, &asked.call)?,
@@ -260,6 +274,7 @@ impl Manifest {
             lane: Lane::default(),
             limits: LimitsPatch::default(),
             requests: Requests::default(),
+            fuse: Fuse::default(),
         }
     }
 }

@@ -33,6 +33,7 @@ mod digest;
 mod draft;
 mod error;
 pub(crate) mod files;
+mod fuse;
 mod inspected;
 mod keep;
 mod keys;
@@ -47,6 +48,7 @@ pub use digest::{Digest, NoDigest};
 pub use draft::Draft;
 pub use error::StoreError;
 pub(crate) use files::Hold;
+pub use fuse::Part;
 pub use inspected::Inspected;
 pub(crate) use keep::{Description, Keep, KeptFiles};
 pub(crate) use keys::verify;
@@ -60,6 +62,7 @@ pub use store::{Listing, Published, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::fuse::Loose;
 use crate::config_file::{ConfigError, Source};
 use crate::hint::Act;
 
@@ -69,6 +72,9 @@ pub(crate) const MANIFEST: &str = "Component.toml";
 pub(crate) const BUILT: &str = "target/airssys";
 /// How many folders above a component's own the built file may be: a workspace has one target for all its members.
 const LEVELS_UP: usize = 4;
+
+/// How deep parts may have parts of their own, which they are fused with before.
+const MAX_FUSED: usize = 8;
 
 /// What stands before the digests in what a release's id is the digest of.
 const ID_DOMAIN: &[u8] = b"airssys release, version 1\0";
@@ -185,9 +191,29 @@ struct Found {
 
 impl Found {
     fn at(path: &Path) -> Result<Self, ConfigError> {
-        if path.is_dir() {
-            return Self::in_folder(path);
+        Self::inside(path, 0)
+    }
+
+    /// What stands at a path, fused with its parts. It is a part itself of so many that are fused.
+    fn inside(path: &Path, depth: usize) -> Result<Self, ConfigError> {
+        let found = if path.is_dir() { Self::in_folder(path)? } else { Self::of_file(path)? };
+        let fuse = &found.manifest.fuse;
+        let Some(source) = found.source.as_ref().filter(|_| !fuse.is_empty()) else { return Ok(found) };
+        if depth == MAX_FUSED {
+            let what = format!("is a part of a part, more than {MAX_FUSED} deep");
+            return Err(ConfigError::whole(&source.path, what, "are two fused with each other?"));
         }
+        let find = |path: &Path| Self::inside(path, depth + 1).map(|found| found.loose());
+        let component = fuse.fuse(&found.loose(), source, find)?;
+        Ok(Self { component, ..found })
+    }
+
+    fn loose(&self) -> Loose {
+        let version = self.manifest.has_version().then(|| self.manifest.version.clone());
+        Loose { name: self.manifest.name.clone(), version, component: self.component.clone() }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, ConfigError> {
         if !path.is_file() {
             let hint = "a release is a folder with a Component.toml, or a .wasm file";
             return Err(ConfigError::whole(path, "is not there", hint));

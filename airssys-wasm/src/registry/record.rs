@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Reference, Seal, Signature, StoreError};
+use super::{Digest, Part, Reference, Seal, Signature, StoreError};
 use crate::hint::{Act, Hint};
 
 /// The format of these files. It rises when an older program would misread one.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The format of the record of a release without parts, which a program can read that has never heard of them.
+const WITHOUT_PARTS: u32 = 1;
 
 /// A release of the store, as its index has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Record {
     pub signatures: Vec<Signature>,
     /// When it was published, in milliseconds since 1970.
     pub published_ms: u64,
+    /// What it was fused of; nothing where it was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
 }
 
 /// The file. `sum` is the digest of `record`, so that damage to any part of it is found.
@@ -79,7 +84,8 @@ impl Record {
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let filed = Filed { format: FORMAT, sum: self.sum()?, record: self.clone() };
+        let format = if self.parts.is_empty() { WITHOUT_PARTS } else { FORMAT };
+        let filed = Filed { format, sum: self.sum()?, record: self.clone() };
         let mut bytes = serde_json::to_vec(&filed)?;
         bytes.push(b'\n');
         Ok(bytes)

@@ -170,6 +170,7 @@ impl Store {
                 manifest: seal.manifest,
                 signatures: seal.signatures.clone(),
                 published_ms: Record::now_ms(),
+                parts: draft.parts.clone(),
             };
             self.write(&record)?;
             return Ok(Published::New(record));

@@ -41,6 +41,7 @@ const COMPONENT: &[Key] = keys! {
     "lane": "word", "`\"async\"`", "how its guest is called: `async`, or `sync`. See below";
     "limits": "table", "see below", "what it needs";
     "requests": "table", "nothing", "what it asks for";
+    "fuse": "table", "nothing", "which imports are satisfied by which other components, which are linked with it: `\"acme:shop/pricing\" = \"pricing.wasm\"`. See [Fusing](typed.md#fusing)";
     "build": "table", "see below", "for the build alone";
 };
 

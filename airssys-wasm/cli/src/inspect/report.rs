@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use airssys_wasm::capability::Requests;
 use airssys_wasm::engine::{Lane, Needs};
 use airssys_wasm::limits::{Amount, Limits};
-use airssys_wasm::registry::{Digest, Inspected, Memory, PublicKey, Release, Seal};
+use airssys_wasm::registry::{Digest, Inspected, Memory, Part, PublicKey, Release, Seal};
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -42,6 +42,8 @@ pub(super) struct Report {
     limits: Limits,
     /// What an instance takes when it starts; none where the engine cannot read it.
     needs: Option<Needs>,
+    /// What it was fused of, the one with its exports first; nothing where it was not.
+    parts: Vec<Part>,
     /// Why this host cannot run it; none where it can.
     obstacles: Vec<String>,
 }
@@ -49,8 +51,9 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(release: Release, inspected: Inspected) -> Self {
         let Release { component, manifest, seal, .. } = release;
-        let Inspected { sha256, size_bytes, world, imports, exports, requests, limits, needs, obstacles, .. } =
-            inspected;
+        let Inspected {
+            sha256, size_bytes, world, imports, exports, requests, limits, needs, parts, obstacles, ..
+        } = inspected;
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
         Self {
             name: manifest.name,
@@ -72,6 +75,7 @@ impl Report {
             requests,
             limits,
             needs,
+            parts,
             obstacles: obstacles.iter().map(ToString::to_string).collect(),
             imports,
             exports,
@@ -110,6 +114,7 @@ impl Report {
             ("memory", memory.to_owned()),
             ("lane", lane.to_owned()),
             ("handles", role),
+            ("fused of", self.parts.iter().map(part).collect::<Vec<_>>().join("\n            ")),
             ("imports", list(&self.imports)),
             ("exports", list(&self.exports)),
             ("asks for", list(&asked_for(&self.requests))),
@@ -120,6 +125,12 @@ impl Report {
         lines.retain(|(_, value)| !value.is_empty());
         lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
     }
+}
+
+fn part(part: &Part) -> String {
+    let version = part.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let satisfies = if part.satisfies.is_empty() { String::new() } else { format!(": {}", part.satisfies.join(", ")) };
+    format!("{}{version}, sha256 {}{satisfies}", part.name, part.sha256)
 }
 
 fn begins_with(needs: &Needs) -> String {

@@ -1,6 +1,6 @@
 //! A published release, as it is printed.
 
-use airssys_wasm::registry::{Digest, PublicKey, Record};
+use airssys_wasm::registry::{Digest, Part, PublicKey, Record};
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -19,6 +19,9 @@ pub(crate) struct ReleaseLine {
     size_bytes: u64,
     published: String,
     signed_by: Vec<PublicKey>,
+    /// What it was fused of; nothing where it was not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
 }
 
 impl ReleaseLine {
@@ -33,7 +36,22 @@ impl ReleaseLine {
             size_bytes: record.size_bytes,
             published: humantime::format_rfc3339_seconds(record.published()).to_string(),
             signed_by: record.signatures.iter().map(|signature| signature.key).collect(),
+            parts: record.parts.clone(),
         }
+    }
+
+    /// The parts of a fused one, but for the one that has its name.
+    fn fused(&self) -> String {
+        let others: Vec<String> = self
+            .parts
+            .iter()
+            .skip(1)
+            .map(|part| match &part.version {
+                Some(version) => format!("{} {version}", part.name),
+                None => part.name.clone(),
+            })
+            .collect();
+        if others.is_empty() { String::new() } else { format!("fused with {}", others.join(", ")) }
     }
 
     /// Its cells in a table for people.
@@ -48,6 +66,7 @@ impl ReleaseLine {
             ByteSize(self.size_bytes).to_string(),
             self.published.clone(),
             signed,
+            self.fused(),
         ]
     }
 }

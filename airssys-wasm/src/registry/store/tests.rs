@@ -23,7 +23,7 @@ fn draft(name: &str, version: &str, binary: &str) -> Draft {
     let seal =
         Seal { binary: Digest::of(binary.as_bytes()), manifest: Digest::of(text.as_bytes()), signatures: Vec::new() };
     let manifest = Manifest::of_source(&Source::of_text("Component.toml", &text)).unwrap();
-    Draft { binary: binary.into(), text, manifest, seal }
+    Draft { binary: binary.into(), text, manifest, seal, parts: Vec::new() }
 }
 
 fn store() -> (TempDir, Store) {
@@ -221,9 +221,9 @@ fn a_newer_format_is_not_misread() {
     let (folder, store) = store();
     publish(&store, "a", "1.0.0", "binary");
     let record = folder.path().join("releases/index/a/1.0.0.json");
-    fs::write(&record, "{\"format\":2,\"colour\":\"blue\"}").unwrap();
+    fs::write(&record, "{\"format\":3,\"colour\":\"blue\"}").unwrap();
     let said = store.resolve("a").unwrap_err().to_string();
-    assert!(said.contains("has the format 2, and this airssys knows 1"), "{said}");
+    assert!(said.contains("has the format 3, and this airssys knows 2"), "{said}");
     assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")), Err(StoreError::NewerFormat { .. })));
     assert!(matches!(store.remove("a", &version("1.0.0"), unused), Err(StoreError::NewerFormat { .. })));
     // It may name any blob: none goes.
