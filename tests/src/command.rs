@@ -72,7 +72,13 @@ impl Ran {
         self.no_panic()
     }
 
-    fn no_panic(self) -> Self {
+    /// The host did not panic.
+    ///
+    /// # Panics
+    ///
+    /// It did.
+    #[must_use]
+    pub fn no_panic(self) -> Self {
         // A guest's own panic is a line of its log; the host's begins so.
         assert!(!self.stderr.contains("a bug in airssys"), "{self:#?}");
         self

@@ -12,6 +12,7 @@ pub mod log;
 pub mod made;
 pub mod pricing;
 pub mod random;
+pub mod types;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
