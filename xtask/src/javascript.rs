@@ -19,7 +19,7 @@ pub(crate) const LANGUAGE: Language = Language {
     name: "JavaScript",
     module: "javascript",
     tool: Tool { name: "componentize-js", version: "0.23.0", lock: LOCK, install },
-    remedy: "install node (20 or newer) and npm, and let npm reach its registry",
+    remedy: toolchain::NODE_REMEDY,
     guests: &[
         Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[PACKAGE] },
         Guest { name: "versions", wit: "tests/guests-javascript/versions/wit", world: "packages", with: &[PACKAGE] },

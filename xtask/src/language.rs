@@ -99,7 +99,10 @@ impl Language {
             }
         }
         let Some(Err(error)) = tool else { return Ok(true) };
-        let error = Error::NoToolchain { reason: error.to_string(), remedy: self.remedy.to_owned() };
+        let error = match error {
+            Error::NoToolchain { .. } => error,
+            other => Error::NoToolchain { reason: other.to_string(), remedy: self.remedy.to_owned() },
+        };
         if std::env::var_os("CI").is_some() {
             return Err(error);
         }

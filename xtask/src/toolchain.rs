@@ -82,16 +82,35 @@ fn apt(reason: &str, missing: &str) -> Result<(), Error> {
     })
 }
 
+/// What guests in JavaScript are built with; Debian 12 has an older one.
+pub(crate) const NODE_REMEDY: &str = "install node (20.19 or newer) and npm, and let npm reach its registry";
+const OLDEST_NODE: (u32, u32) = (20, 19);
+
 /// Makes sure that there is a node and an npm, which build guests in JavaScript.
 pub(crate) fn ensure_node() -> Result<(), Error> {
-    let missing = |program: &str| Command::new(program).arg("--version").output().is_err();
-    let Some(program) = ["node", "npm"].into_iter().find(|program| missing(program)) else {
-        return Ok(());
+    let said = |program: &str| {
+        let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let reason = format!("there is no {program}");
-    install(&reason, &reason, &["nodejs", "npm"], |packages| {
-        packages.unwrap_or_else(|| "install node (20 or newer) and npm".to_owned())
-    })
+    for program in ["node", "npm"] {
+        if said(program).is_none() {
+            let reason = format!("there is no {program}");
+            let remedy = |packages: Option<String>| packages.unwrap_or_else(|| NODE_REMEDY.to_owned());
+            install(&reason, &reason, &["nodejs", "npm"], remedy)?;
+        }
+    }
+    match said("node").map(|version| (is_new_enough(&version), version)) {
+        Some((false, version)) => {
+            Err(Error::NoToolchain { reason: format!("node is too old: {version}"), remedy: NODE_REMEDY.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Of what `node --version` says, such as `v20.19.2`.
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST_NODE
 }
 
 /// Installs packages of Debian's, where this is Debian and we are root. `remedy` says what to do otherwise; it is given
@@ -150,6 +169,12 @@ mod tests {
         for wrong in ["error[AB104]: `a/Component.toml` is no Component.toml", "error[AB101]: no Cargo.toml", ""] {
             assert_eq!(found(false, wrong), Found::Wrong(wrong.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_node_that_is_too_old_is_known() {
+        assert!(is_new_enough("v20.19.0") && is_new_enough("v22.1.0"));
+        assert!(!is_new_enough("v20.18.9") && !is_new_enough("v18.20.4") && !is_new_enough("node"));
     }
 
     #[test]
