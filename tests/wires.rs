@@ -618,3 +618,18 @@ async fn of_an_end_that_is_gone_the_caller_is_told_who_it_was() {
     }
     mesh.stop().await;
 }
+
+#[tokio::test]
+async fn a_guest_of_a_tool_chain_imports_one_interface_by_two_names() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"town\"\nrelease = \"@ledger\"\n\
+        [[service]]\nname = \"harbour\"\nrelease = \"@ledger\"\nkeyed = {}\n\
+        [[service]]\nname = \"till\"\nrelease = \"@branches\"\n\
+        wires = { town = \"town\", harbour = { to = \"harbour\", key = \"customer\" } }\n";
+    let mesh = Mesh::start(topology).await;
+    for (in_town, customer) in [(true, "alice"), (false, "alice"), (false, "bob")] {
+        assert_eq!(result(&mesh, &format!("enter({in_town}, {customer:?}, 1, 1)")).await, "ok(1)");
+    }
+    assert_eq!((mesh.status("town").handled, mesh.status("harbour").handled), (1, 2));
+    assert_eq!((mesh.status("town").keys, mesh.status("harbour").keys), (0, 2));
+    mesh.stop().await;
+}
