@@ -3,7 +3,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, read};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
@@ -11,6 +10,9 @@ use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::Release;
 use airssys_wasm::{InvokeError, Runtime};
 use tempfile::TempDir;
+
+mod chosen;
+mod made;
 
 const WIRED: &str = "name = \"m\"\n[root]\nintensity = 100\n\
     [[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n\
@@ -352,255 +354,6 @@ async fn wires_in_a_circle_are_told_and_a_call_that_closes_it_fails_with_deadloc
     mesh.stop().await;
 }
 
-/// [`WIRED`] with this grant in place of its wire.
-fn granted(call: &str) -> String {
-    WIRED.replace("wires = { \"acme:shop/pricing\" = \"pricing\" }", &format!("grants = {{ call = [{call:?}] }}"))
-}
-
-fn wires_of(mesh: &Mesh, service: &str) -> Vec<(String, String)> {
-    mesh.status(service).wires.into_iter().collect()
-}
-
-#[tokio::test]
-async fn an_import_that_one_service_alone_exports_wires_itself_where_that_is_granted() {
-    let mesh = Mesh::start(&granted("pricing")).await;
-    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
-    let wire = |to: &str| [("acme:shop/pricing@1.0.0".to_owned(), to.to_owned())];
-    assert_eq!(wires_of(&mesh, "till"), wire("pricing, by itself"));
-    // A second one makes it unclear which is meant.
-    let second = "[[service]]\nname = \"prices\"\nrelease = \"@pricing\"\n";
-    let both = read(mesh.folder.path(), &format!("{}{second}", granted("*"))).unwrap();
-    let plan = mesh.runtime.plan_apply(&both, DeployOptions::default()).await.unwrap();
-    let says = "till imports acme:shop/pricing@1.0.0, and no wire says whose: prices and pricing export it";
-    assert_eq!(plan.refusals.iter().map(|refusal| refusal.message.as_str()).collect::<Vec<_>>(), [says]);
-    assert!(mesh.runtime.apply(both, DeployOptions::default()).await.is_err());
-    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
-    // The one in the place of the other is found, under the instance that calls.
-    let other = read(mesh.folder.path(), &granted("*").replace("name = \"pricing\"", "name = \"prices\"")).unwrap();
-    let plan = mesh.runtime.plan_apply(&other, DeployOptions::default()).await.unwrap();
-    let told = |key: &airssys_wasm::apply::ChangedKey| format!("{}: {} -> {}", key.key, key.from, key.to);
-    let changed: Vec<String> = plan.differences.iter().flat_map(|found| &found.settings).map(told).collect();
-    assert_eq!(
-        changed,
-        ["grants.call: pricing -> *", "wires.acme:shop/pricing@1.0.0: pricing, by itself -> prices, by itself"]
-    );
-    mesh.runtime.apply(other, DeployOptions::default()).await.unwrap();
-    assert_eq!(wires_of(&mesh, "till"), wire("prices, by itself"));
-    assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
-    assert_eq!((mesh.status("prices").handled, mesh.status("till").started), (1, 1));
-    // Where the grant goes, the wire goes.
-    let none = read(mesh.folder.path(), &granted("till").replace("name = \"pricing\"", "name = \"prices\"")).unwrap();
-    let refused = mesh.runtime.apply(none, DeployOptions::default()).await.unwrap_err();
-    assert!(refused.to_string().contains("no wire leads from there"), "{refused}");
-    mesh.stop().await;
-}
-
-#[tokio::test]
-async fn a_wire_that_makes_itself_carries_what_is_granted() {
-    for (grant, told, audits) in [
-        ("pricing#quote", "pricing, by itself: quote", false),
-        ("pricing#acme:shop/pricing#quote", "pricing, by itself: quote", false),
-        ("pricing#acme:shop/pricing", "pricing, by itself", true),
-        ("pricing#acme:shop/pricing@1.0.0", "pricing, by itself", true),
-    ] {
-        let mesh = Mesh::start(&granted(grant)).await;
-        assert_eq!(wires_of(&mesh, "till")[0].1, told);
-        assert_eq!(result(&mesh, "checkout(\"book\", 1)").await, "ok(1550)");
-        let crashed = result(&mesh, "inspect()").await.starts_with("err(\"the one called crashed");
-        assert_eq!(crashed, audits, "{grant}");
-        mesh.stop().await;
-    }
-    let (said, hint) = refused(&granted("till")).await;
-    assert!(said.ends_with("no wire leads from there to a service that exports it"), "{said}");
-    assert!(hint.ends_with("or \"pricing\" to `call` under its grants: it is wired by itself then"), "{hint}");
-    let folder = tempfile::tempdir().unwrap();
-    let error = read(folder.path(), &granted("pricng#quote")).unwrap_err();
-    assert!(error.to_string().contains("there is no service \"pricng\""), "{error}");
-}
-
-/// Has functions that answer this, each by itself in an interface.
-fn having(interfaces: &[&str]) -> Vec<u8> {
-    let mut text = "(component (core module $m (func (export \"f\") (result i32) (i32.const 7)))\n\
-        (core instance $c (instantiate $m)) (func $f (result u32) (canon lift (core func $c \"f\")))\n"
-        .to_owned();
-    for (at, interface) in interfaces.iter().enumerate() {
-        text.push_str(&format!(
-            "(instance $i{at} (export \"f\" (func $f))) (export {interface:?} (instance $i{at}))\n"
-        ));
-    }
-    wat::parse_str(format!("{text})")).unwrap()
-}
-
-#[tokio::test]
-async fn a_deployment_wires_what_it_imports_and_makes_no_other_wire_unclear() {
-    let topology = "name = \"m\"\n[[service]]\nname = \"one\"\nrelease = \"one.wasm\"\n\
-        [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\n\
-        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\ngrants = { call = [\"*\"] }\n";
-    let (one, two, till) = (having(&["a:b/x"]), having(&["a:b/y"]), passes_on("a:b/z", "a:b/x"));
-    let folder = tempfile::tempdir().unwrap();
-    let mesh = Mesh::start_in(folder, topology, &[("one", &one), ("two", &two), ("till", &till)], builder()).await;
-    let deploy = async |service: &str, bytes: Vec<u8>| {
-        std::fs::write(mesh.folder.path().join("next.wasm"), bytes).unwrap();
-        mesh.runtime.deploy(service, release(&mesh.folder, "next"), quick()).await
-    };
-    let refused = deploy("two", having(&["a:b/x", "a:b/y"])).await.unwrap_err();
-    let says = "till imports a:b/x, and no wire says whose: one and two export it";
-    assert_eq!(refused.to_string(), says);
-    assert_eq!(deploy("till", passes_on("a:b/z", "a:b/y")).await.unwrap().ended().await, Progress::Live);
-    assert_eq!(wires_of(&mesh, "till"), [("a:b/y".to_owned(), "two, by itself".to_owned())]);
-    assert_eq!(result(&mesh, "f()").await, "7");
-    assert_eq!((mesh.status("one").handled, mesh.status("two").handled), (0, 1));
-    // Nobody calls it any more.
-    assert_eq!(deploy("two", having(&["a:b/y", "a:b/x"])).await.unwrap().ended().await, Progress::Live);
-    mesh.stop().await;
-}
-
-/// Imports one interface twice, by names of its own, and says of each whom it calls.
-const TWICE: &str = r#"(component
-    (type $t (instance (export "f" (func (result u32)))))
-    (import "primary" (implements "a:b/c@2.0.0") (instance $i (type $t)))
-    (import "secondary" (implements "a:b/c@2.0.0") (instance $j (type $t)))
-    (core func $f (canon lower (func $i "f")))
-    (core func $g (canon lower (func $j "f")))
-    (core module $m
-        (import "i" "f" (func $f (result i32)))
-        (import "i" "g" (func $g (result i32)))
-        (func (export "first") (result i32) (call $f))
-        (func (export "second") (result i32) (call $g)))
-    (core instance $c (instantiate $m (with "i" (instance (export "f" (func $f)) (export "g" (func $g))))))
-    (func (export "first") (result u32) (canon lift (core func $c "first")))
-    (func (export "second") (result u32) (canon lift (core func $c "second"))))"#;
-
-#[tokio::test]
-async fn one_interface_that_is_imported_by_several_names_leads_to_several_services() {
-    let topology = "name = \"m\"\n[root]\nintensity = 100\n\
-        [[service]]\nname = \"one\"\nrelease = \"one.wasm\"\n\
-        [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\n\
-        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\n\
-        wires = { primary = \"one\", secondary = { to = \"two\", on_failure = { value = \"9\" } } }\n";
-    let (one, two, till) = (answering("i32.const 1"), answering("i32.const 2"), wat::parse_str(TWICE).unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let components: [(&str, &[u8]); 3] = [("one", &one), ("two", &two), ("till", &till)];
-    let mesh = Mesh::start_in(folder, topology, &components, builder()).await;
-    assert_eq!((result(&mesh, "first()").await, result(&mesh, "second()").await), ("1".to_owned(), "2".to_owned()));
-    // What is said of the one is not said of the other.
-    for service in ["one", "two"] {
-        mesh.runtime.stop_service(service).await.unwrap();
-    }
-    assert_eq!(result(&mesh, "second()").await, "9");
-    assert!(invoke(&mesh.runtime, "first()").await.is_err());
-    let cut = topology.replace("primary = \"one\", ", "");
-    let cut = read(mesh.folder.path(), &cut).unwrap();
-    let refused = mesh.runtime.apply(cut, DeployOptions::default()).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("till imports primary, and no wire says whose: one and two export it"),
-        "{refused}"
-    );
-    mesh.stop().await;
-}
-
-/// A ledger with more keys of its own, and a desk with this wire to it.
-fn books(ledger: &str, wire: &str) -> String {
-    format!(
-        "name = \"m\"\n[[service]]\nname = \"ledger\"\nrelease = \"@ledger\"\n{ledger}\n\
-         [[service]]\nname = \"desk\"\nrelease = \"@desk\"\nwires = {{ \"acme:books/ledger\" = {wire} }}\n"
-    )
-}
-
-/// The keys of the ledger that have a state.
-fn keys_of(mesh: &Mesh) -> Vec<String> {
-    let mut keys: Vec<String> = mesh.runtime.state("ledger").into_keys().collect();
-    keys.sort_unstable();
-    keys
-}
-
-async fn entered(mesh: &Mesh, call: &str) -> String {
-    mesh.runtime.invoke("desk", None, call, PATIENCE).await.unwrap_or_else(|why| panic!("{call}: {why}")).unwrap()
-}
-
-#[tokio::test]
-async fn an_argument_chooses_the_key_or_the_lane_that_is_called() {
-    let mesh = Mesh::start(&books("keyed = {}", "{ to = \"ledger\", key = \"customer\" }")).await;
-    for (customer, number) in [("alice", 1), ("bob", 1), ("alice", 2)] {
-        assert_eq!(entered(&mesh, &format!("enter({customer:?}, 7, {number})")).await, format!("ok({number})"));
-    }
-    let keys = keys_of(&mesh);
-    assert_eq!(keys, ["alice", "bob"]);
-    // What is no key is nobody's, and told so.
-    let told = entered(&mesh, "enter(\"\", 7, 1)").await;
-    assert!(told.starts_with("err(\""), "{told}");
-    // A number is a key as well, under the instance that calls.
-    let by_sender = books("keyed = {}", "{ to = \"ledger\", key = \"sender\" }");
-    let by_sender = read(mesh.folder.path(), &by_sender).unwrap();
-    mesh.runtime.apply(by_sender, DeployOptions::default()).await.unwrap();
-    assert_eq!(entered(&mesh, "enter(\"alice\", 7, 1)").await, "ok(1)");
-    let keys = keys_of(&mesh);
-    assert_eq!((keys.as_slice(), mesh.status("desk").started), (&["7".into(), "alice".into(), "bob".into()][..], 1));
-    mesh.stop().await;
-    let lanes = "instances = 4\npartitioned = true";
-    let mesh = Mesh::start(&books(lanes, "{ to = \"ledger\", key = \"customer\" }")).await;
-    assert_eq!(entered(&mesh, "enter(\"alice\", 7, 1)").await, "ok(1)");
-    assert_eq!(entered(&mesh, "enter(\"bob\", 7, 1)").await, "ok(1)");
-    let keys = keys_of(&mesh);
-    assert_eq!(keys, ["alice", "bob"]);
-    mesh.stop().await;
-    let mesh = Mesh::start(&books("keyed = {}", "\"ledger/house\"")).await;
-    assert_eq!(entered(&mesh, "enter(\"alice\", 7, 1)").await, "ok(1)");
-    assert_eq!(keys_of(&mesh), ["house"]);
-    mesh.stop().await;
-}
-
-#[tokio::test]
-async fn a_key_that_does_not_fit_the_other_end_is_refused_before_anything_runs() {
-    for (ledger, wire, says) in [
-        ("keyed = {}", "\"ledger\"", "which has an actor a key, and no key is said"),
-        ("", "\"ledger/house\"", "which has no keys"),
-        ("", "{ to = \"ledger\", key = \"customer\" }", "which has no keys"),
-        ("keyed = {}", "{ to = \"ledger\", key = \"client\" }", "by a key, and enter has no parameter \"client\""),
-    ] {
-        let (said, hint) = refused(&books(ledger, wire)).await;
-        assert_eq!(said.split_once("acme:books/ledger@1.0.0, ").unwrap().1, says);
-        assert!(said.starts_with("desk is wired to ledger"), "{said}");
-        assert!(hint.contains("with `key`"), "{hint}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let error = read(folder.path(), &books("keyed = {}", "{ to = \"ledger/house\", key = \"customer\" }")).unwrap_err();
-    assert!(error.to_string().contains("the wire to \"ledger/house\" has two keys"), "{error}");
-}
-
-#[tokio::test]
-async fn a_rollback_that_would_break_a_wire_is_refused_and_makes_its_own_wires_anew() {
-    let topology = "name = \"m\"\n[[service]]\nname = \"one\"\nrelease = \"one.wasm\"\n\
-        [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\n\
-        [[service]]\nname = \"till\"\nrelease = \"till.wasm\"\ngrants = { call = [\"*\"] }\n";
-    let (one, two, till) = (having(&["a:b/x"]), having(&["a:b/y"]), passes_on("a:b/z", "a:b/x"));
-    let folder = tempfile::tempdir().unwrap();
-    let mesh = Mesh::start_in(folder, topology, &[("one", &one), ("two", &two), ("till", &till)], builder()).await;
-    let next = async |service: &str, bytes: Vec<u8>| {
-        let name = format!("next-{service}");
-        std::fs::write(mesh.folder.path().join(format!("{name}.wasm")), bytes).unwrap();
-        let deployment = mesh.runtime.deploy(service, release(&mesh.folder, &name), quick()).await.unwrap();
-        assert_eq!(deployment.ended().await, Progress::Live);
-    };
-    next("two", having(&["a:b/y", "a:b/w"])).await;
-    next("till", passes_on("a:b/z", "a:b/w")).await;
-    assert_eq!(result(&mesh, "f()").await, "7");
-    let error = mesh.runtime.rollback("two", quick()).unwrap_err();
-    assert_eq!(error.to_string(), "till calls a:b/w#f of two, which exports no such function");
-    // An apply in between is no reason to come back with the wires of the other release.
-    let more = topology.replace("name = \"till\"\n", "name = \"till\"\nretries = 1\n");
-    let more = read(mesh.folder.path(), &more).unwrap();
-    mesh.runtime.apply(more, DeployOptions::default()).await.unwrap();
-    assert_eq!(wires_of(&mesh, "till"), [("a:b/w".to_owned(), "two, by itself".to_owned())]);
-    for service in ["till", "two"] {
-        assert_eq!(mesh.runtime.rollback(service, quick()).unwrap().ended().await, Progress::Live, "{service}");
-    }
-    assert_eq!(wires_of(&mesh, "till"), [("a:b/x".to_owned(), "one, by itself".to_owned())]);
-    assert_eq!(result(&mesh, "f()").await, "7");
-    assert_eq!((mesh.status("one").handled, mesh.status("two").handled), (1, 1));
-    mesh.stop().await;
-}
-
 #[tokio::test]
 async fn of_an_end_that_is_gone_the_caller_is_told_who_it_was() {
     let gone = WIRED.replace("release = \"@pricing\"\n", "release = \"@pricing\"\nrestart = \"temporary\"\n");
@@ -616,20 +369,5 @@ async fn of_an_end_that_is_gone_the_caller_is_told_who_it_was() {
         }
         other => panic!("{other:?}"),
     }
-    mesh.stop().await;
-}
-
-#[tokio::test]
-async fn a_guest_of_a_tool_chain_imports_one_interface_by_two_names() {
-    let topology = "name = \"m\"\n[[service]]\nname = \"town\"\nrelease = \"@ledger\"\n\
-        [[service]]\nname = \"harbour\"\nrelease = \"@ledger\"\nkeyed = {}\n\
-        [[service]]\nname = \"till\"\nrelease = \"@branches\"\n\
-        wires = { town = \"town\", harbour = { to = \"harbour\", key = \"customer\" } }\n";
-    let mesh = Mesh::start(topology).await;
-    for (in_town, customer) in [(true, "alice"), (false, "alice"), (false, "bob")] {
-        assert_eq!(result(&mesh, &format!("enter({in_town}, {customer:?}, 1, 1)")).await, "ok(1)");
-    }
-    assert_eq!((mesh.status("town").handled, mesh.status("harbour").handled), (1, 2));
-    assert_eq!((mesh.status("town").keys, mesh.status("harbour").keys), (0, 2));
     mesh.stop().await;
 }

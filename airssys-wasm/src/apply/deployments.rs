@@ -64,6 +64,19 @@ fn wire_itself(service: &str, all: &mut HashMap<String, Deployable>) {
     }
 }
 
+/// [`wire_itself`], of these.
+fn wire_themselves<'a>(
+    set: impl Iterator<Item = (&'a String, &'a mut Deployable)>,
+    all: &mut HashMap<String, Deployable>,
+) {
+    for (service, next) in set {
+        wire_itself(service, all);
+        if let Some(wired) = all.get(service.as_str()) {
+            *next = wired.clone();
+        }
+    }
+}
+
 impl Hosted {
     /// See [`crate::Runtime::deploy`].
     pub(crate) async fn deploy(
@@ -128,12 +141,7 @@ impl Hosted {
         }
         let nexts = prepared.iter().flatten().map(|(service, _, next)| (service.clone(), next.clone()));
         let mut all: HashMap<String, Deployable> = self.actual.releases.live_ones().into_iter().chain(nexts).collect();
-        for (service, _, next) in prepared.iter_mut().flatten() {
-            wire_itself(service, &mut all);
-            if let Some(wired) = all.get(service.as_str()) {
-                *next = wired.clone();
-            }
-        }
+        wire_themselves(prepared.iter_mut().flatten().map(|(service, _, next)| (&*service, next)), &mut all);
         if let Some(broken) = broken(&all).into_iter().next() {
             return Err(broken);
         }
