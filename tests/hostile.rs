@@ -2,6 +2,9 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+#[path = "hostile/answers.rs"]
+mod answers;
+
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command as Program;
