@@ -52,6 +52,11 @@ pub(crate) fn service(bench: &Bench, name: &str, guest: &str, lane: Lane) -> Ser
     Service { name: name.to_owned(), release: bench.release(guest, lane), keys: String::new() }
 }
 
+/// [`service`], of a component in this file.
+pub(crate) fn service_at(name: &str, release: &Path) -> Service {
+    Service { name: name.to_owned(), release: release.to_owned(), keys: String::new() }
+}
+
 /// Many services alike, called `s0`, `s1` and so on.
 pub(crate) fn services(bench: &Bench, count: usize, guest: &str, lane: Lane) -> Vec<Service> {
     let one = service(bench, "s0", guest, lane);

@@ -19,22 +19,23 @@ const ACTORS: usize = times(200);
 pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     let mesh = host::start(bench, host::services(bench, ACTORS, "echo", lane)).await;
     let floor = Arc::new(Floor::new(bench, "echo", lane));
-    let rounds = interleaved(bench, || start_children(Arc::clone(&mesh)), || spawn(Arc::clone(&floor))).await;
+    let rounds = interleaved(bench, || start_children(Arc::clone(&mesh), ACTORS), || spawn(Arc::clone(&floor))).await;
     host::stop(&mesh).await;
     vec![Row::new(format!("spawn/{}", crate::lane_name(lane)), "ns", 2.0, series(&rounds, |nanos| *nanos))]
 }
 
-async fn start_children(mesh: Arc<Runtime>) -> f64 {
+/// Stops so many children of the root, and starts them again; how long each takes to start.
+pub(crate) async fn start_children(mesh: Arc<Runtime>, actors: usize) -> f64 {
     let root = mesh.root();
-    for at in 0..ACTORS {
+    for at in 0..actors {
         root.terminate_child(host::name(at)).await.expect("stopped");
     }
-    let names: Vec<String> = (0..ACTORS).map(host::name).collect();
+    let names: Vec<String> = (0..actors).map(host::name).collect();
     let begun = Instant::now();
     for name in names {
         root.restart_child(name).await.expect("ready");
     }
-    nanos_each(begun.elapsed(), ACTORS)
+    nanos_each(begun.elapsed(), actors)
 }
 
 async fn spawn(floor: Arc<Floor>) -> f64 {

@@ -5,7 +5,7 @@
 //! another and back. Floor: the host's rpc through two such actors. `typed/bytes`: 64 KiB from one component to another
 //! and back. Floor: two calls of wasmtime's own bindings with that, without actors.
 
-mod bindings {
+pub(crate) mod bindings {
     #![allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
     wasmtime::component::bindgen!({
         path: "../tests/guests/pricing/wit",
@@ -65,7 +65,7 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     rows
 }
 
-fn line() -> Line {
+pub(crate) fn line() -> Line {
     Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name: "a line of an order".to_owned() }
 }
 
