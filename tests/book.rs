@@ -26,9 +26,19 @@ use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
 use airssys_wasm::topology::Topology;
 
-/// The guest of the tutorial.
 #[path = "book/greeter.rs"]
 mod greeter;
+/// The guest of the tutorial.
+#[path = "book/quote.rs"]
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "bindings are in it"
+)]
+mod quote;
 
 /// One fenced block.
 #[derive(Debug, Clone)]
@@ -397,4 +407,13 @@ fn anchor(heading: &str) -> String {
         .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
         .map(|c| if c == ' ' { '-' } else { c })
         .collect()
+}
+
+#[tokio::test]
+async fn the_call_of_the_book_is_answered() {
+    let mesh =
+        airssys_tests::Mesh::start("name = \"m\"\n[[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n").await;
+    assert_eq!(quote::ask(&mesh.runtime, "book").await.unwrap().unwrap().cents, 2800);
+    assert!(quote::ask(&mesh.runtime, "car").await.unwrap().is_err());
+    mesh.stop().await;
 }
