@@ -29,6 +29,7 @@ mod libraries;
 mod no_deadlock;
 mod npm;
 mod python_sdk;
+mod queries;
 mod quota;
 mod registry;
 mod settled;

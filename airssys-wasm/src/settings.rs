@@ -12,6 +12,7 @@ use toml::Value;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
+use crate::typed::FunctionType;
 use crate::wire::Wire;
 
 /// Below, Cranelift takes less than about two seconds.
@@ -205,11 +206,19 @@ pub(crate) struct Terms {
     pub(crate) config: BTreeMap<String, String>,
     /// The schema it keeps its state in.
     pub(crate) schema: u32,
+    /// Which of its functions are queries, and how many of those run beside its turns at a time.
+    pub(crate) queries: Vec<String>,
+    pub(crate) max_queries: usize,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
     pub(crate) silent: bool,
 }
 
 impl Terms {
+    /// Whether a function is declared to have no effects.
+    pub(crate) fn is_query(&self, function: &FunctionType) -> bool {
+        self.queries.iter().any(|name| function.is_called(name))
+    }
+
     /// The wire of an import, by what the component calls it.
     pub(crate) fn wire(&self, import: &str) -> Option<&Wire> {
         self.policy.wire(import)

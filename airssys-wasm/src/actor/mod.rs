@@ -23,6 +23,7 @@ mod past;
 mod place;
 mod post;
 mod presence;
+mod query;
 mod roster;
 mod serving;
 mod shadow;
@@ -110,6 +111,9 @@ impl Behavior for ComponentActor {
             return Flow::Exit(reason);
         }
         let Some((hand, left)) = self.admit(hand) else { return Flow::Continue };
+        if hand.function.as_ref().is_some_and(|function| self.identity.terms.is_query(function)) {
+            return Box::pin(self.query(hand, left)).await;
+        }
         let mesh = &self.identity.mesh;
         let Some(instance) = self.instance.as_mut() else {
             return Flow::Exit(ExitReason::Failed(Arc::new(Crash::Host {

@@ -9,6 +9,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use super::coming::{Coming, Tuning};
 use super::controller::{Controller, supervisor};
 use super::post::Post;
+use super::query;
 use super::roster::Roster;
 use super::spec::{ServiceSpec, identity};
 use super::{ComponentActor, Live, Serving};
@@ -82,6 +83,7 @@ impl ServiceSpec {
             });
         }
         placed.actors = posts.into();
+        service.run_beside(query::beside(engines, &placed.actors));
         placed
     }
 }

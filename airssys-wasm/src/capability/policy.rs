@@ -51,6 +51,19 @@ impl Policy {
         Self { wires, ..self }
     }
 
+    /// The same for who may have no effects, where that is another one: files are there to be read, and nobody is
+    /// connected to.
+    pub(crate) fn without_effects(&self) -> Option<Self> {
+        let Grants { files, sockets, .. } = &self.grants;
+        if sockets.is_empty() && files.values().all(|file| file.access == Access::Read) {
+            return None;
+        }
+        let mut policy = self.clone();
+        policy.grants.sockets.clear();
+        policy.grants.files.values_mut().for_each(|file| file.access = Access::Read);
+        Some(policy)
+    }
+
     /// The wire of an import, by what the component calls it.
     pub(crate) fn wire(&self, import: &str) -> Option<&Wire> {
         wire_of(&self.wires, import)

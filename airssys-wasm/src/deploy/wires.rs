@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ends::End;
 use super::made::exporters;
-use crate::engine::Import;
+use crate::engine::{Import, NoCall};
 use crate::hint::{Act, Hint, Hinted};
 use crate::settings::Multiplicity;
 use crate::topology::ServiceNode;
@@ -81,6 +81,16 @@ pub enum BrokenWire {
         to: String,
         /// A version of it that the other end has.
         instead: Option<String>,
+    },
+    /// It is to be a query, and there is no such function, or there are several.
+    #[error("{service} has a query {query:?}: {why}")]
+    NoQuery {
+        /// The service.
+        service: String,
+        /// What it names.
+        query: String,
+        /// What there is instead.
+        why: NoCall,
     },
     /// The two ends have it with other types.
     #[error("{service} calls {function} of {to} as `{wanted}`, and {to} has it as `{found}`")]
@@ -164,6 +174,7 @@ impl Hinted for BrokenWire {
             Self::NotImported { .. } => "name one that it imports, or leave `functions` out for all of them".into(),
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
+            Self::NoQuery { .. } => "name a function as the component exports it".into(),
             Self::NoService { .. } => Act::ListServices.into(),
             Self::NoFunction { .. } | Self::OtherType { .. } => {
                 "wire it to a service that has the function, or build the two against one version of the interface"
@@ -179,7 +190,7 @@ pub(crate) fn broken(all: &[End<'_>]) -> Vec<BrokenWire> {
 }
 
 fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
-    let mut broken = Vec::new();
+    let mut broken = unknown_queries(end);
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
     for (name, wire) in &end.node.wires {
@@ -273,6 +284,15 @@ fn misaddressed(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) ->
     };
     let (service, interface) = (end.service(), import.interface.to_string());
     Some(BrokenWire::Key { service, interface, to: wire.to.to_string(), why })
+}
+
+/// The queries that are none of its functions.
+fn unknown_queries(end: &End<'_>) -> Vec<BrokenWire> {
+    let unknown = end.node.queries.iter().filter_map(|query| {
+        let why = end.template.functions().named(query).err()?;
+        Some(BrokenWire::NoQuery { service: end.service(), query: query.clone(), why })
+    });
+    unknown.collect()
 }
 
 /// What the other end does not have of an import, or otherwise.

@@ -252,7 +252,14 @@ impl Mesh {
             }
         };
         let mut envelope = self.envelope(origin, target, lane_key, delivery, wanted.deadline(), body);
-        envelope.function = function.cloned();
+        if function.is_some() {
+            envelope.function = function.cloned();
+            // A query need not wait behind turns.
+            envelope = match target.inbox.run_beside(envelope) {
+                Ok(()) => return self.posted(dispatch, asked),
+                Err(waits) => waits,
+            };
+        }
         match target.inbox.put(envelope, run, |envelope, reason| self.bury(envelope, reason)) {
             Ok(()) => self.posted(dispatch, asked),
             Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) => {

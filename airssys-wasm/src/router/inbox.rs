@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use airssys_rt_shim::mailbox::{self, NoRoom, NotSent, Overflow, Reservation, Sent, Size};
 use tokio::time::{Instant, timeout_at};
 
+use super::beside::Beside;
 use super::sleep::Sleeper;
 use crate::address::Address;
 use crate::message::{DeadReason, Envelope, Room};
@@ -64,6 +65,8 @@ pub(crate) struct Common {
     pub(crate) held: Option<ByteBound>,
     /// What it counts.
     pub(crate) metrics: Arc<Metrics>,
+    /// How its queries run.
+    pub(super) beside: Beside<Inbox>,
 }
 
 /// The mailbox of one place, as those see it who send to it.
@@ -248,6 +251,15 @@ impl Inbox {
     ) -> Result<(), NotSent<Box<Envelope>>> {
         envelope._room = part;
         self.pushed(room.send(envelope), bury)
+    }
+
+    /// Runs a message beside those of the mailbox, where it is one that may be.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back where it is to wait.
+    pub(crate) fn run_beside(&self, envelope: Box<Envelope>) -> Result<(), Box<Envelope>> {
+        self.common.beside.run(self, envelope)
     }
 
     /// A message's part of what all mailboxes of the service may hold. A service with one mailbox has no such bound.

@@ -12,6 +12,7 @@
 //!
 //! Invariant: what was accepted is handled, answered, or buried. There is no fourth fate.
 
+mod beside;
 mod calls;
 pub(crate) mod child;
 mod dead;

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
+use super::beside::Beside;
 use super::child::NoChild;
 use super::directory::{Directory, Lanes};
-use super::inbox::{ByteBound, Common};
+use super::inbox::{ByteBound, Common, Inbox};
 use super::on_demand::OnDemand;
 use super::place::{Ask, Maker, Misaddressed, Place};
 use super::sleep::Wakes;
@@ -17,6 +18,7 @@ use crate::address::{Address, MAX_KEY};
 use crate::events::Events;
 use crate::file_threads::FileThreads;
 use crate::limits::Limits;
+use crate::message::Envelope;
 use crate::middleware::Metrics;
 use crate::settings::{MailboxShape, Multiplicity};
 use crate::state::durable::ServiceStates;
@@ -135,6 +137,7 @@ impl Service {
             message_bytes: limits.message_bytes.into(),
             held: has_several.then(|| ByteBound::new(shape.all_bytes)),
             metrics: Arc::clone(&metrics),
+            beside: Beside::default(),
         });
         let together = Together::new(address.clone(), limits.all_state_bytes);
         let maker = Maker::new(address.clone(), shape, waits, &common, &together);
@@ -175,6 +178,14 @@ impl Service {
             file_threads: OnceLock::new(),
         };
         (service, asked)
+    }
+
+    /// Says how its queries run beside its turns.
+    pub(crate) fn run_beside(
+        &self,
+        run: impl Fn(&Inbox, Box<Envelope>) -> Result<(), Box<Envelope>> + Send + Sync + 'static,
+    ) {
+        self.common.beside.begin(run);
     }
 
     /// Takes up those of its limits that are looked at outside of its actors.

@@ -259,6 +259,10 @@ pub(crate) struct ServiceNode {
     pub(crate) config: BTreeMap<String, String>,
     /// Which service has the functions of each interface that it imports from another one.
     pub(crate) wires: Wires,
+    /// Which of its functions are queries.
+    pub(crate) queries: Vec<String>,
+    /// How many of those run beside its turns at a time; default 4.
+    pub(crate) max_queries: usize,
     /// Where its state is; default in memory.
     pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
@@ -342,6 +346,8 @@ impl ServiceNode {
             retries: 0,
             config: BTreeMap::new(),
             wires: Wires::new(),
+            queries: Vec::new(),
+            max_queries: 4,
             keeping: Keeping::Memory,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
@@ -359,6 +365,8 @@ impl ServiceNode {
             retries: self.retries,
             config: self.config.clone(),
             schema: self.release.manifest.state_schema,
+            queries: self.queries.clone(),
+            max_queries: self.max_queries,
             silent: false,
         }
     }

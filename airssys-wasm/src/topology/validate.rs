@@ -140,6 +140,8 @@ fn service(
     if let Some(asked) = &value.wires {
         node.wires = wires(source, names, asked)?;
     }
+    // Whether there are such functions, the release says.
+    node.queries = value.queries.iter().flatten().map(|name| name.get_ref().clone()).collect();
     check_keeping(source, value, node.multiplicity)?;
     Ok(node)
 }

@@ -107,6 +107,11 @@ schema! {
         /// which service has the functions of each interface that it imports from another one, such as
         /// `{ "acme:shop/pricing" = "pricing" }`: see [`wires`](#wires)
         wires: BTreeMap<String, Spanned<TextOr<WrittenWire>>> => wires, by InPlace, default "none";
+        /// which of its functions have no effects, and need not wait behind its turns: `quote`, or with the interface
+        /// before it, `acme:shop/pricing#quote`: see [queries](typed.md#queries)
+        queries: Vec<Spanned<String>> => queries, by InPlace, default "none";
+        /// queries that run beside its turns at a time; one more waits in the mailbox
+        max_queries: Count<usize> => max_queries, in 0..=1_024, by InPlace, default "`4`";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)

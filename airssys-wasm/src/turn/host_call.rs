@@ -124,7 +124,7 @@ macro_rules! table {
             SetState { key: String, #[serde(with = "octets")] value: Bytes }
                 Own, ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
             DeleteState { key: String }
-                Own, ("delete {key}"), now Nothing(turn.delete_state(&key));
+                Own, ("delete {key}"), now Kept(turn.delete_state(&key));
             IncrementState { key: String, by: u64 }
                 Own, ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
             StateKeys { cursor: Option<u64> }

@@ -9,8 +9,8 @@
 //!
 //! # Hot path
 //!
-//! A turn that is not compared looks at one pointer, and moves what the guest handed over. Nothing is allocated but
-//! what is held back.
+//! A turn that is not compared looks at one flag and one pointer, and moves what the guest handed over. Nothing is
+//! allocated but what is held back.
 //!
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
@@ -24,6 +24,7 @@ mod host_call;
 mod identity;
 mod log;
 mod messaging;
+mod query;
 mod script;
 mod state;
 mod supervision;
@@ -78,6 +79,8 @@ pub(crate) struct Turn {
     time: Time,
     chance: Chance,
     environment: Vec<(String, String)>,
+    /// Whether it may have no effects.
+    is_query: bool,
     /// Whether its sends may wait for room.
     may_wait: bool,
     /// Whether the guest exports `monitoring`.
@@ -104,6 +107,7 @@ impl Turn {
             effects: Vec::new(),
             effect_bytes: 0,
             aside: None,
+            is_query: false,
             may_wait,
             hears,
         }
@@ -112,6 +116,11 @@ impl Turn {
     /// The door, for what may have to wait.
     #[inline]
     pub(crate) async fn perform(&mut self, call: HostCall) -> Reply {
+        if self.is_query
+            && let Some(refused) = self.refused_to_a_query(&call)
+        {
+            return refused;
+        }
         let asked = match self.ask_script(&call) {
             Scripted::Nobody => None,
             Scripted::Told(told) => return told,
@@ -127,6 +136,11 @@ impl Turn {
     /// The door, where nothing waits: what would have to is not done, and the reply says so.
     #[inline]
     pub(crate) fn perform_now(&mut self, call: HostCall) -> Reply {
+        if self.is_query
+            && let Some(refused) = self.refused_to_a_query(&call)
+        {
+            return refused;
+        }
         let asked = match self.ask_script(&call) {
             Scripted::Nobody => None,
             Scripted::Told(told) => return told,

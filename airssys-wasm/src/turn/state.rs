@@ -30,10 +30,11 @@ impl Turn {
         })
     }
 
-    pub(super) fn delete_state(&mut self, key: &str) {
+    pub(super) fn delete_state(&mut self, key: &str) -> Result<(), StateRefused> {
         if let Some(state) = &self.state {
             self.writes.delete(state, key);
         }
+        Ok(())
     }
 
     pub(super) fn increment_state(&mut self, key: &str, by: u64) -> Result<u64, StateRefused> {

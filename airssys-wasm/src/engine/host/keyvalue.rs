@@ -29,7 +29,7 @@ impl store::HostBucket for Guest {
     }
 
     fn delete(&mut self, _: Resource<Bucket>, key: String) -> Stored<()> {
-        Ok(Ok(self.turn.perform_now(HostCall::DeleteState { key }).nothing()?))
+        Ok(self.turn.perform_now(HostCall::DeleteState { key }).kept()?.map_err(to_wit))
     }
 
     fn exists(&mut self, _: Resource<Bucket>, key: String) -> Stored<bool> {
@@ -75,7 +75,9 @@ impl batch::Host for Guest {
 
     fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<()> {
         for key in keys {
-            self.turn.perform_now(HostCall::DeleteState { key }).nothing()?;
+            if let Err(error) = self.turn.perform_now(HostCall::DeleteState { key }).kept()? {
+                return Ok(Err(to_wit(error)));
+            }
         }
         Ok(Ok(()))
     }

@@ -1,0 +1,156 @@
+//! Queries: functions that are declared to have no effects. Each runs on an instance of its own, of the release that is
+//! live, on what was committed last; what it would do is refused, or discarded.
+//!
+//! A query runs beside the turns of its service where it may. Otherwise it waits in the mailbox and comes at its turn,
+//! and is no other then. Invariant: nothing of what it does is seen, and its crash is that of its instance alone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use airssys_rt_shim::worker::Flow;
+use tokio::time::Instant;
+
+use super::{ComponentActor, Hand, Post, Serving};
+use crate::engine::{Answered, Engines, Instance, Ran};
+use crate::error::{CallError, Crash, Stage};
+use crate::message::{DeadReason, Delivery, Envelope};
+use crate::middleware::Metrics;
+use crate::router::inbox::Inbox;
+use crate::settings::Terms;
+use crate::state::State;
+use crate::turn::Identity;
+
+impl ComponentActor {
+    /// Runs a query that waited in the mailbox.
+    pub(super) async fn query(&mut self, hand: Hand<'_>, left: Duration) -> Flow {
+        let serving = self.live.serving();
+        let state = serving.identity.own.states.state(hand.partition()).map(|state| state.copy());
+        let ran = run(&self.engines, &serving, &hand, left, state).await;
+        settle(&serving.identity, hand.done(), ran);
+        Flow::Continue
+    }
+}
+
+/// Runs the queries of these actors beside their turns. It does not keep them: whoever takes them away ends it.
+pub(super) fn beside(
+    engines: &Arc<Engines>,
+    actors: &Arc<[Post]>,
+) -> impl Fn(&Inbox, Box<Envelope>) -> Result<(), Box<Envelope>> + Send + Sync + 'static {
+    let (engines, actors): (_, Weak<[Post]>) = (Arc::clone(engines), Arc::downgrade(actors));
+    let running = Arc::<AtomicUsize>::default();
+    move |inbox, envelope| {
+        let found = actors.upgrade().and_then(|actors| ready(&actors, inbox, &envelope));
+        let Some((serving, state)) = found else { return Err(envelope) };
+        let most = serving.identity.terms.max_queries;
+        let Some(running) = Running::begin(&running, most) else { return Err(envelope) };
+        let engines = Arc::clone(&engines);
+        tokio::spawn(async move {
+            let left = envelope.deadline.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
+            let ran = run(&engines, &serving, &envelope, left, state).await;
+            settle(&serving.identity, envelope, ran);
+            drop(running);
+        });
+        Ok(())
+    }
+}
+
+/// What serves there now and the state as it was committed last, where the message is a query that somebody waits for,
+/// and the place is as it is to be.
+fn ready(actors: &[Post], inbox: &Inbox, envelope: &Envelope) -> Option<(Arc<Serving>, Option<State>)> {
+    let (function, Delivery::Call(_)) = (envelope.function.as_ref()?, &envelope.delivery) else { return None };
+    let post = actors.iter().find(|post| std::ptr::eq(&post.live.serving().identity.own.inbox, inbox))?;
+    let serving = post.live.serving();
+    let Identity { terms, own, me, .. } = &*serving.identity;
+    // Before the first one has started there is no state yet.
+    if !terms.is_query(function) || post.is_closed() || post.live.is_suspended() || me.load().is_none() {
+        return None;
+    }
+    let state = own.states.state(envelope.partition());
+    if own.states.damage().is_some() || state.as_ref().is_some_and(|state| state.damage().is_some()) {
+        return None;
+    }
+    // One copy, so that a query sees one commit, and none that comes while it runs.
+    let state = state.map(|state| state.copy());
+    // Another release is taking over: it brings the state over, and has the query when it serves.
+    let is_foreign = state.as_ref().is_some_and(|state| state.foreign(terms.schema).is_some());
+    (!is_foreign).then_some((serving, state))
+}
+
+/// One of those that run beside turns.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn begin(running: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |now| (now < most).then_some(now + 1);
+        running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(Arc::clone(running)))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Runs a query on an instance of its own.
+async fn run(
+    engines: &Engines,
+    serving: &Serving,
+    envelope: &Envelope,
+    left: Duration,
+    state: Option<State>,
+) -> Ran<Answered> {
+    let Identity { terms, .. } = &*serving.identity;
+    let deadline = terms.limits.turn_deadline;
+    let terms = match terms.policy.without_effects() {
+        Some(policy) => Arc::new(Terms { policy, ..(**terms).clone() }),
+        None => Arc::clone(terms),
+    };
+    // Whoever cuts off what serves the place does not mean this.
+    let identity = Identity { terms, cut: Arc::default(), ..(*serving.identity).clone() };
+    let mut instance = match Instance::new(engines, &serving.template, Arc::new(identity)).await {
+        Ok(instance) => instance,
+        Err(crash) => return Ran::Crashed(crash),
+    };
+    let turn = instance.turn();
+    turn.state = state.map(Arc::new);
+    turn.key = serving.state_per_key().then(|| envelope.partition().unwrap_or_default().into());
+    turn.trace = envelope.trace;
+    match instance.init(deadline).await {
+        Ran::Done(()) => {}
+        Ran::Fault(fault) => {
+            return Ran::Crashed(Crash::Start { during: Stage::Init, fault });
+        }
+        Ran::Crashed(crash) => return Ran::Crashed(crash),
+    }
+    let turn = instance.turn();
+    turn.deadline = envelope.deadline;
+    turn.begin_query();
+    instance.handle(envelope, left, deadline).await
+}
+
+/// What becomes of a query that has run: as of any message, but that nobody else ends over it.
+fn settle(identity: &Identity, envelope: Box<Envelope>, ran: Ran<Answered>) {
+    let (mesh, metrics) = (&identity.mesh, &identity.service.metrics);
+    match ran {
+        Ran::Done(Answered { body, .. }) => {
+            Metrics::count(&metrics.handled);
+            mesh.answer(envelope, Ok(body));
+        }
+        Ran::Fault(fault) => {
+            Metrics::count(&metrics.faulted);
+            match envelope.delivery {
+                Delivery::Call(_) => mesh.answer(envelope, Err(CallError::Fault(fault))),
+                _ => mesh.bury(*envelope, DeadReason::Fault(fault)),
+            }
+        }
+        Ran::Crashed(crash) => {
+            Metrics::count(&metrics.crashed);
+            let (service, id) = (identity.address(), envelope.id);
+            tracing::warn!(target: "airssys::actor", %service, id, %crash, "a query crashed");
+            mesh.bury(*envelope, DeadReason::Crashed(crash));
+        }
+    }
+}
