@@ -79,3 +79,30 @@ fn a_function_is_called_in_json_and_answers_in_it() {
     let _refused = desk.run(&["send", "pricing", "price", "[]"]).refused(1, "AH201", &["there is no function `price`"]);
     stop(&desk, host);
 }
+
+#[test]
+fn a_running_host_completes_its_services_and_their_functions() {
+    let topology = format!("name = \"shop\"\n[[service]]\nname = \"pricing\"\nrelease = {:?}\n", guest("pricing"));
+    let desk = Desk::with(&topology);
+    // As bash asks: the words of the line, and which of them is to be completed.
+    let complete = |line: &[&str]| {
+        let mut asked = desk.command(&["--", "airssys"]);
+        asked.args(line).env("AIRSSYS_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", line.len().to_string());
+        let said: airssys_tests::command::Ran = asked.env("_CLAP_IFS", "\n").output().unwrap().into();
+        said.well().stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Without a host there is nothing to complete with, and that is no error.
+    assert_eq!(complete(&["call", "pri"]), Vec::<String>::new());
+    let host = up(&desk, &[]);
+    assert_eq!(complete(&["call", "pri"]), ["pricing"]);
+    assert_eq!(complete(&["call", "pricing", "p"]), ["ping"]);
+    let all = complete(&["call", "pricing", ""]);
+    for function in ["ping", "crash", "quote", "mirror"] {
+        assert!(all.iter().any(|one| one == function), "{function}: {all:?}");
+    }
+    assert_eq!(complete(&["wit", "--service", "pri"]), ["pricing"]);
+    assert_eq!(complete(&["call", "nobody", "p"]), Vec::<String>::new());
+    stop(&desk, host);
+    // What `completions` prints asks so.
+    assert!(desk.run(&["completions", "bash"]).well().stdout.contains("AIRSSYS_COMPLETE"));
+}

@@ -83,6 +83,7 @@ fn after_help() -> String {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    completions::answer(Cli::command);
     let exit = bug::catching(command);
     output::stderr::end(PATIENCE);
     exit
@@ -119,7 +120,7 @@ fn command() -> ExitCode {
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Wit(args) => wit::run(&args).map_err(Into::into),
-        Command::Completions(args) => completions::run(&args, Cli::command()).map_err(Into::into),
+        Command::Completions(args) => completions::run(&args).map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

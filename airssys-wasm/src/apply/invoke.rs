@@ -237,6 +237,17 @@ impl Hosted {
         })
     }
 
+    /// The names of the functions that a service exports.
+    pub(crate) fn functions(&self, to: &str) -> Result<Vec<String>, InvokeError> {
+        let served = self.served(to)?;
+        let all = || served.functions().iter().map(|function| &function.ty);
+        let short = |ty: &Arc<FunctionType>| {
+            let is_alone = all().filter(|other| other.name == ty.name).count() == 1;
+            if is_alone { ty.name.to_string() } else { ty.path() }
+        };
+        Ok(all().map(short).collect())
+    }
+
     /// The function of this name that a service exports.
     pub(crate) fn function(&self, to: &str, name: &str) -> Result<Function, InvokeError> {
         let ty = Arc::clone(&self.served(to)?.functions().named(name)?.ty);

@@ -95,6 +95,24 @@ impl Runtime {
         self.hosted.cast(to, key, call.into()).await
     }
 
+    /// The names by which the functions of a service are called: with the interface where several have one name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: there is no such service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// assert_eq!(runtime.functions("adder")?, ["add"]);
+    /// # Ok(()) });
+    /// ```
+    pub fn functions(&self, service: &str) -> Result<Vec<String>, InvokeError> {
+        self.hosted.functions(service)
+    }
+
     /// A function that a service exports by its own type: `quote`, or with its interface before it,
     /// `acme:shop/pricing#quote`. It is called also when another release has taken over, where that has it with the
     /// same types; otherwise the call is answered with the fault `invalid`. See [`Runtime::call_typed`].

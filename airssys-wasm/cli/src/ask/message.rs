@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::HostArgs;
+use crate::completions;
 use crate::control::ControlError;
 use crate::control::protocol::{Body, MAX_BODY, MAX_PATIENCE, Request};
 use crate::output::{self, ok_json, printable};
@@ -65,10 +66,10 @@ pub(crate) struct EmitArgs {
 #[derive(Debug, clap::Args)]
 struct To {
     /// The service, or service/key.
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = completions::services())]
     service: String,
     /// The message; `-` reads it from stdin, as bytes, to its end. Before ARGUMENTS it is the name of a function.
-    #[arg(value_name = "BODY|FUNCTION")]
+    #[arg(value_name = "BODY|FUNCTION", add = completions::functions())]
     body: String,
     /// The arguments of the function in JSON: a list, or an object by the names of its parameters; `-` reads them from
     /// stdin.

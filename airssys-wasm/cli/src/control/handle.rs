@@ -53,6 +53,7 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
             later(call(host, Called { to, key, function, body, json }, timeout_ms))
         }
         Request::Component { service } => at_once(component(host, &service)),
+        Request::Functions { service } => at_once(runtime.functions(&service).map_err(Into::into).and_then(tell)),
         Request::Emit { topic, body } => at_once(emit(host, &topic, &body)),
         Request::DeadLetters { limit } => at_once(tell(letters(host, limit))),
         Request::DeadLetter { id } => at_once(dead_letter(host, id)),

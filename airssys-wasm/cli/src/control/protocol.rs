@@ -74,6 +74,8 @@ pub(crate) enum Request {
     },
     /// Answers the path of the component that serves it now.
     Component { service: String },
+    /// Answers the names by which its functions are called, as texts.
+    Functions { service: String },
     /// Answers `null`.
     Emit { topic: String, body: Body },
     /// Answers [`Letters`]: the youngest, at most so many.

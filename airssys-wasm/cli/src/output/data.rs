@@ -7,7 +7,7 @@ use airssys_wasm::registry::Store;
 use super::Problem;
 
 /// The data folder where nobody names one.
-const USUAL: &str = ".airssys";
+pub(crate) const USUAL: &str = ".airssys";
 
 /// Where what must last is kept.
 #[derive(Debug, clap::Args)]

@@ -24,7 +24,7 @@ use airssys_wasm::shown::shown_lines;
 pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
 pub(crate) use damage::damage;
-pub(crate) use data::DataArgs;
+pub(crate) use data::{DataArgs, USUAL as USUAL_DATA};
 pub(crate) use exit::{Exit, HELP as EXIT_CODES};
 pub(crate) use logging::{LogArgs, LogError};
 pub(crate) use problem::Problem;

@@ -6,6 +6,7 @@ use airssys_wasm::engine::TemplateError;
 use airssys_wasm::registry::{Reference, Release};
 use wit_component::WitPrinter;
 
+use crate::completions;
 use crate::control::protocol::Request;
 use crate::control::{self, ControlError};
 use crate::output::{self, DataArgs, Problem};
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE|FOLDER|NAME@VERSION", required_unless_present = "service", conflicts_with = "service")]
     release: Option<PathBuf>,
     /// A service of the host that runs on the data folder.
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, value_name = "SERVICE", add = completions::services())]
     service: Option<String>,
     #[command(flatten)]
     data: DataArgs,
