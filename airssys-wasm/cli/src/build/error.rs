@@ -8,10 +8,12 @@ use crate::explain::Explain;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
-    #[error("`{}` holds no Cargo.toml", .dir.display())]
+    #[error("`{}` holds no Cargo.toml, and no app.py", .dir.display())]
     NoCrate { dir: PathBuf },
     #[error("`{}` holds no guest: no crate of it has a Component.toml beside its Cargo.toml", .dir.display())]
     NoGuest { dir: PathBuf },
+    #[error("`{}` holds an app.py and no Component.toml", .dir.display())]
+    NoManifest { dir: PathBuf },
     #[error("cannot read `{}`", .file.display())]
     Unreadable { file: PathBuf, source: std::io::Error },
     #[error("`{}` is no Component.toml", .file.display())]
@@ -64,13 +66,15 @@ impl Explain for BuildError {
             Self::ExportsNothing { .. } => "AB115",
             Self::Unwritable { .. } => "AB116",
             Self::Json(_) => "AB117",
+            Self::NoManifest { .. } => "AB118",
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoCrate { .. } => "name the folder of a guest crate, or make one: `airssys new NAME`",
+            Self::NoCrate { .. } => "name the folder of a guest, or make one: `airssys new NAME`",
             Self::NoGuest { .. } => "put a Component.toml with `name` and `version` beside the Cargo.toml of the guest",
+            Self::NoManifest { .. } => "put one there, with at least: name = \"echo\" and version = \"0.1.0\"",
             Self::BadManifest { .. } => "it needs at least: name = \"echo\" and version = \"0.1.0\"",
             Self::BadName { .. } | Self::TwoOfOneName { .. } => "change `name` in Component.toml",
             Self::NotCdylib { .. } => "add to it: [lib] crate-type = [\"cdylib\"]",

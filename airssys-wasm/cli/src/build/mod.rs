@@ -1,5 +1,7 @@
 //! `airssys build`: guest source to components.
 //!
+//! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python. Nothing is installed.
+//!
 //! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a
 //! component. Writes nothing where any of it fails, and never a half-written file. Refuses what is no guest: a folder
 //! without `Component.toml`, a crate that is no `cdylib`, a binary that exports nothing.
@@ -10,25 +12,28 @@ mod error;
 mod manifest;
 mod output;
 mod project;
+mod python;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub(crate) use self::error::BuildError;
+use self::manifest::Manifest;
 use self::project::{Guest, Project};
 use self::toolchain::{Plan, Probe, Target};
 use crate::explain;
 
-/// Builds a guest crate, or every guest of a cargo workspace, to components.
+/// Builds a guest crate, every guest of a cargo workspace, or a guest in Python, to components.
 ///
-/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. Each component is written to
+/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`; one in Python has an `app.py` and its world in
+/// the folder `wit` instead. Each component is written to
 /// `DIR/target/airssys/NAME.wasm`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys build examples/shop\n  airssys build . --out echo.wasm -- --locked")]
 pub(crate) struct Args {
-    /// The folder of a guest crate, or of a cargo workspace with guests in it.
+    /// The folder of a guest, or of a cargo workspace with guests in it.
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     /// Where to write the component; only for a single guest.
@@ -43,8 +48,8 @@ pub(crate) struct Args {
     /// Print what was built as JSON, a list.
     #[arg(long)]
     json: bool,
-    /// More arguments for cargo.
-    #[arg(last = true, value_name = "CARGO ARGS")]
+    /// More arguments for cargo, or for componentize-py.
+    #[arg(last = true, value_name = "ARGS")]
     cargo_args: Vec<String>,
 }
 
@@ -61,12 +66,7 @@ struct Built {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), BuildError> {
-    let project = project::find(&args.dir)?;
-    let plans = plans(&project)?;
-    if args.check {
-        return Ok(());
-    }
-    let built = build(args, &project, plans)?;
+    let Some(built) = all(args)? else { return Ok(()) };
     if args.json {
         explain::say(&serde_json::to_string_pretty(&built).map_err(BuildError::Json)?);
         return Ok(());
@@ -76,6 +76,26 @@ pub(crate) fn run(args: &Args) -> Result<(), BuildError> {
         explain::say(&format!("{} {}: {} ({} bytes{note})", one.name, one.version, one.file.display(), one.bytes));
     }
     Ok(())
+}
+
+/// Builds what the folder holds; none where it is only to be said whether that could be built.
+fn all(args: &Args) -> Result<Option<Vec<Built>>, BuildError> {
+    if let Some(python) = python::find(&args.dir)? {
+        python.check()?;
+        if args.check {
+            return Ok(None);
+        }
+        let Manifest { name, version, .. } = &python.manifest;
+        explain::note(&format!("building {name} in Python"));
+        let file = args.out.clone().unwrap_or_else(|| python.file());
+        return write(&file, name, version, &python.build(&args.cargo_args)?).map(|built| Some(vec![built]));
+    }
+    let project = project::find(&args.dir)?;
+    let plans = plans(&project)?;
+    if args.check {
+        return Ok(None);
+    }
+    build(args, &project, plans).map(Some)
 }
 
 /// How each guest is built. Chosen before anything is built: what is missing is told at once, not after minutes.
@@ -104,16 +124,17 @@ fn build(args: &Args, project: &Project, plans: Vec<(Plan, Vec<&Guest>)>) -> Res
             components.push((guest, componentize::component(&guest.name, &module, adapt)?));
         }
     }
-    components.into_iter().map(|(guest, bytes)| write(args, project, guest, &bytes)).collect()
+    let folder = project.dir.join("target").join("airssys");
+    let written = components.into_iter().map(|(guest, bytes)| {
+        let file = args.out.clone().unwrap_or_else(|| folder.join(format!("{}.wasm", guest.name)));
+        write(&file, &guest.name, &guest.version, &bytes)
+    });
+    written.collect()
 }
 
-fn write(args: &Args, project: &Project, guest: &Guest, bytes: &[u8]) -> Result<Built, BuildError> {
-    let file = match &args.out {
-        Some(file) => file.clone(),
-        None => project.dir.join("target").join("airssys").join(format!("{}.wasm", guest.name)),
-    };
-    let changed = output::write(&file, bytes)?;
-    Ok(Built { name: guest.name.clone(), version: guest.version.clone(), file, bytes: bytes.len(), changed })
+fn write(file: &Path, name: &str, version: &semver::Version, bytes: &[u8]) -> Result<Built, BuildError> {
+    let changed = output::write(file, bytes)?;
+    Ok(Built { name: name.to_owned(), version: version.clone(), file: file.to_owned(), bytes: bytes.len(), changed })
 }
 
 fn names(guests: &[&Guest]) -> String {

@@ -40,13 +40,30 @@ const MESH: [(&str, &str); 14] = [
     ("README.md", include_str!("template/mesh/README.md.txt")),
 ];
 
+/// The same for a component in Python, which has a topology with it: its functions are called by their own types.
+const PYTHON: [(&str, &str); 6] = [
+    ("Component.toml", include_str!("template/Component.toml.txt")),
+    ("app.py", include_str!("template/python/app.py.txt")),
+    ("wit/world.wit", include_str!("template/python/world.wit.txt")),
+    ("airssys.toml", include_str!("template/python/airssys.toml.txt")),
+    (".gitignore", include_str!("template/python/gitignore.txt")),
+    ("README.md", include_str!("template/python/README.md.txt")),
+];
+
+/// What a component is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Lang {
+    Rust,
+    Python,
+}
+
 /// Makes a guest project that builds, or a mesh that runs.
 ///
 /// A project is one component. With --mesh it is a topology, two components that it starts, an input for them, and a
 /// test of the whole.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"
+    after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new pricing --lang python && airssys build pricing\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"
 )]
 pub(crate) struct Args {
     /// The name of the component and of its crate, or of the mesh.
@@ -55,6 +72,9 @@ pub(crate) struct Args {
     /// Make a whole mesh instead of one component.
     #[arg(long)]
     mesh: bool,
+    /// What the component is written in.
+    #[arg(long, value_name = "LANG", default_value = "rust", conflicts_with = "mesh")]
+    lang: Lang,
     /// Where to put it. Default: a folder of that name, here.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
@@ -103,11 +123,19 @@ impl Explain for NewError {
 pub(crate) fn run(args: &Args) -> Result<(), NewError> {
     name::check(&args.name).map_err(|reason| NewError::BadName { name: args.name.clone(), reason })?;
     let dir = args.path.clone().unwrap_or_else(|| PathBuf::from(&args.name));
-    let sdk = sdk(args.sdk.as_deref().unwrap_or(Path::new(SDK_OF_CHECKOUT)))?;
+    // That of Rust is part of the project; others need none.
+    let sdk = match args.lang {
+        Lang::Rust => sdk(args.sdk.as_deref().unwrap_or(Path::new(SDK_OF_CHECKOUT)))?,
+        Lang::Python => PathBuf::new(),
+    };
     if holds_anything(&dir) {
         return Err(NewError::NotEmpty { dir });
     }
-    let template: &[(&str, &str)] = if args.mesh { &MESH } else { &TEMPLATE };
+    let template: &[(&str, &str)] = match args.lang {
+        Lang::Rust if args.mesh => &MESH,
+        Lang::Rust => &TEMPLATE,
+        Lang::Python => &PYTHON,
+    };
     make(&dir, template, &args.name, &sdk).map_err(|source| NewError::Unwritable { dir: dir.clone(), source })?;
     let (name, folder) = (&args.name, dir.display());
     explain::say(&match args.mesh {
@@ -162,7 +190,7 @@ mod tests {
     use super::*;
 
     fn args(name: &str, dir: &Path) -> Args {
-        Args { name: name.to_owned(), mesh: false, path: Some(dir.into()), sdk: None }
+        Args { name: name.to_owned(), mesh: false, lang: Lang::Rust, path: Some(dir.into()), sdk: None }
     }
 
     #[test]
@@ -177,6 +205,11 @@ mod tests {
                 let text = std::fs::read_to_string(dir.join(path)).unwrap();
                 assert!(!text.contains("{{name}}") && !text.contains("{{sdk}}"), "{path}");
             }
+        }
+        let snake = folder.path().join("snake");
+        run(&Args { lang: Lang::Python, ..args("snake", &snake) }).unwrap();
+        for (path, _) in PYTHON {
+            assert!(!std::fs::read_to_string(snake.join(path)).unwrap().contains("{{"), "{path}");
         }
         let cargo: toml::Table = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap().parse().unwrap();
         assert_eq!(cargo["package"]["name"].as_str(), Some("price-list"));
