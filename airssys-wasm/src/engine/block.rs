@@ -94,9 +94,27 @@ fn count(arguments: usize) -> String {
     if arguments == 1 { "1 argument".to_owned() } else { format!("{arguments} arguments") }
 }
 
+/// How deep a value is that is still shown as text, which is written by a function that calls itself.
+const SHOWN_DEPTH: usize = 100;
+
 /// A value as text, where there is one.
 fn shown(value: &Val) -> String {
+    if !is_within(value, SHOWN_DEPTH) {
+        return format!("a value that is more than {SHOWN_DEPTH} deep");
+    }
     value.to_wave().unwrap_or_else(|_| "a value without a text".to_owned())
+}
+
+fn is_within(value: &Val, depth: usize) -> bool {
+    let Some(deeper) = depth.checked_sub(1) else { return false };
+    let inside = |one: &Val| is_within(one, deeper);
+    match value {
+        Val::List(all) | Val::Tuple(all) => all.iter().all(inside),
+        Val::Record(fields) => fields.iter().all(|(_, one)| inside(one)),
+        Val::Variant(_, Some(one)) | Val::Option(Some(one)) => inside(one),
+        Val::Result(Ok(Some(one)) | Err(Some(one))) => inside(one),
+        _ => true,
+    }
 }
 
 /// A block that is being made.

@@ -4,6 +4,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::abi::NoValue;
 use super::guest::Guest;
 use super::limiter::Refused;
 use super::wires::WireFailed;
@@ -35,6 +36,9 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     }
     if let Some(failed) = error.downcast_ref::<WireFailed>() {
         return Crash::Wire { detail: cut(failed.to_string(), REASON_BYTES) };
+    }
+    if let Some(no) = error.downcast_ref::<NoValue>() {
+        return Crash::Trap { trap: format!("it gave {no}"), at: None };
     }
     if let Some(none) = error.downcast_ref::<NoRandomness>() {
         return Crash::Trap { trap: none.to_string(), at: function(error) };

@@ -42,7 +42,7 @@ pub(super) struct Taken<const FLATS: usize>(pub(super) Vec<u8>);
 
 /// A component gave something that is no value of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum NoValue {
+pub(super) enum NoValue {
     #[error("a value that lies beyond the memory")]
     Beyond,
     #[error("a value at a place that is not aligned as its type is")]
