@@ -255,8 +255,14 @@ fn every_subcommand_has_an_example_and_the_exit_codes_are_told() {
 fn completions_are_there_for_each_shell() {
     let desk = Desk::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        // What it prints has the shell ask the command itself, each time.
         let script = desk.run(&["completions", shell]).well().stdout;
-        assert!(script.contains("concurrency"), "{shell}: {script}");
+        assert!(script.contains("AIRSSYS_COMPLETE"), "{shell}: {script}");
+        let mut asked = desk.command(&["--", "airssys", "run", "--conc"]);
+        asked.env("AIRSSYS_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
+        let said: airssys_tests::command::Ran = asked.output().unwrap().into();
+        let said = said.well().stdout;
+        assert!(said.contains("--concurrency"), "{shell}: {said}");
     }
 }
 
