@@ -58,8 +58,8 @@ impl Kept for Before {
         self.iter().any(|saved| saved.is_foreign(schema))
     }
 
-    fn has_turns_since(&self) -> bool {
-        self.turns_since() > 0
+    fn has_turns_to_spare(&self) -> bool {
+        self.iter().any(Saved::has_turns_to_spare)
     }
 
     fn close(&self) {

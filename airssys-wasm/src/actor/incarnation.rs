@@ -130,7 +130,7 @@ impl ComponentActor {
                 }
             }
             let written = states.iter().filter(|saved| saved.is_written());
-            for saved in written.filter(|saved| !spares_turns || saved.turns_since() == 0) {
+            for saved in written.filter(|saved| !spares_turns || !saved.has_turns_to_spare()) {
                 saved.put_back().await?;
             }
             self.live.happens(Event::ArePutBack(states));

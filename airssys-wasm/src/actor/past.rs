@@ -17,8 +17,8 @@ pub(super) trait Kept: Clone + Default {
     fn is_foreign(&self, schema: u32) -> bool;
     /// Whoever was to bring it over has, or never will: what is committed from now on are turns.
     fn close(&self);
-    /// Whether turns were committed since.
-    fn has_turns_since(&self) -> bool;
+    /// Whether turns were committed since it was discarded.
+    fn has_turns_to_spare(&self) -> bool;
 }
 
 /// How the release of a place stands.
@@ -312,7 +312,7 @@ impl<S: Kept> Past<S> {
             Phase::Returning(Returning { discard: Some(discard), .. }) => discard,
             phase => {
                 self.phase = phase;
-                let is_over = to.is_empty() || self.spares_turns && self.owed.has_turns_since();
+                let is_over = to.is_empty() || self.spares_turns && self.owed.has_turns_to_spare();
                 let was = if is_over { S::default() } else { std::mem::take(&mut self.owed) };
                 Box::new(Discard { was, schema, awaited: self.awaited().unwrap_or_default(), is_other })
             }

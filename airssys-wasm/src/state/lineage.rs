@@ -30,6 +30,11 @@ impl Lineage {
         self.turns
     }
 
+    /// How many came after it was put back last; all of them where it never was.
+    pub(crate) fn since_put_back(&self) -> u64 {
+        self.turns.saturating_sub(self.before().map_or(0, |before| before.turns))
+    }
+
     /// One turn more.
     pub(crate) fn grow(&mut self) {
         self.turns += 1;

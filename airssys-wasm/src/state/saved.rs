@@ -52,6 +52,12 @@ impl Saved {
         now.turns().saturating_sub(self.common(&now).max(self.state.forgotten()))
     }
 
+    /// Whether turns were committed since it was discarded. Those that came back with what the state was put back to
+    /// then are none: they had been discarded before.
+    pub(crate) fn has_turns_to_spare(&self) -> bool {
+        self.turns_since() > 0 && self.state.turns().since_put_back() > 0
+    }
+
     /// How many turns it has in common with what the state is now.
     fn common(&self, now: &Lineage) -> u64 {
         self.turns.clone().and(self.more.load(Ordering::Relaxed)).common(now)

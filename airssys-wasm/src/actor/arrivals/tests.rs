@@ -55,7 +55,7 @@ impl Kept for Was {
         self.0.is_some()
     }
 
-    fn has_turns_since(&self) -> bool {
+    fn has_turns_to_spare(&self) -> bool {
         false
     }
 

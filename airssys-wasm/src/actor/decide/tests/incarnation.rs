@@ -235,7 +235,7 @@ impl World {
             }
             self.killed()?;
             let spares_turns = self.place.past().spares_turns();
-            if let Some(to) = states.written().filter(|to| !spares_turns || to.turns_since() == 0) {
+            if let Some(to) = states.written().filter(|to| !spares_turns || !to.has_turns_to_spare()) {
                 to.put_back();
             }
             self.killed()?;

@@ -117,6 +117,10 @@ impl Saved {
         data.turns.turns().saturating_sub(self.turns.common(&data.turns).max(data.forgotten))
     }
 
+    pub(super) fn has_turns_to_spare(&self) -> bool {
+        self.turns_since() > 0 && self.data.borrow().turns.since_put_back() > 0
+    }
+
     pub(super) fn is_forgotten(&self) -> bool {
         self.data.borrow().forgotten > self.at
     }
@@ -165,8 +169,8 @@ impl Kept for ToyKept {
         self.0.as_ref().is_some_and(|saved| saved.data.borrow().schema.is_some_and(|found| found != schema))
     }
 
-    fn has_turns_since(&self) -> bool {
-        self.0.as_ref().is_some_and(|saved| saved.turns_since() > 0)
+    fn has_turns_to_spare(&self) -> bool {
+        self.0.as_ref().is_some_and(Saved::has_turns_to_spare)
     }
 
     /// No start here writes anything.
