@@ -14,6 +14,7 @@ use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::deploy::{
     Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, StateFate, Strategy,
 };
+use airssys_wasm::events::{Happening, Heard, Kind};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
@@ -396,8 +397,18 @@ async fn states_that_the_release_before_cannot_read_are_not_put_back() {
     let mesh = start(TWO, "healthy").await;
     each(&mesh, &["a"], 1, "one").await;
     // The second release cannot read this one, and nobody notices while it sleeps.
+    let mut ends = mesh.runtime.events().of_kinds(&[Kind::Ended]).from_now_on();
     assert_eq!(answers(&mesh, "z", "marked", 1).await, "one");
     each(&mesh, &["b", "c"], 1, "one").await;
+    // Whoever is idle leaves, and that may be one that has just answered.
+    let is_end_of_z = |heard| {
+        let Heard::Event(event) = heard else { return false };
+        matches!(&event.what, Happening::Ended { actor, .. } if actor == "counter/z")
+    };
+    let mut more = (0..100).map(|key| format!("more{key}"));
+    while !std::iter::from_fn(|| ends.try_next()).any(is_end_of_z) {
+        each(&mesh, &[&more.next().unwrap()], 1, "one").await;
+    }
     assert_eq!(deploy(&mesh, release(&mesh, "two", "marked-fails", 1)).await, Progress::Live);
     assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
     each(&mesh, &["a", "b", "c"], 2, "three").await;
