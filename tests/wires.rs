@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 mod chosen;
 mod made;
+mod unable;
 
 const WIRED: &str = "name = \"m\"\n[root]\nintensity = 100\n\
     [[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n\

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use airssys_tests::damaged::flip;
 use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::random;
 use airssys_tests::{Mesh, PATIENCE, told};
@@ -141,16 +142,6 @@ const KINDS: &str = r#"
     release = "one.wasm"
     state = "durable"
 "#;
-
-/// Flips a bit wherever the file holds this.
-fn flip(file: &Path, needle: &str) {
-    let mut bytes = fs::read(file).unwrap();
-    let needle = needle.as_bytes();
-    let found: Vec<usize> = (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
-    assert!(!found.is_empty());
-    found.into_iter().for_each(|at| bytes[at] ^= 1);
-    fs::write(file, bytes).unwrap();
-}
 
 /// Who has counted seven messages, on pages of its own.
 fn counted(service: &str, actor: &str) -> (Box<str>, KeptState) {

@@ -6,6 +6,7 @@
 
 pub mod calling;
 pub mod command;
+pub mod damaged;
 pub mod deploying;
 pub mod in_the_way;
 pub mod log;

@@ -31,7 +31,8 @@ impl ComponentActor {
             Some(swap) => self.swap(*swap, None).await,
             // Whoever ordered the way back waits for it no more.
             None if self.live.comes_back() => {
-                (self.instance, self.suspended) = (None, false);
+                self.instance = None;
+                self.suspend(false);
                 self.go_on().await
             }
             None => Flow::Continue,
@@ -135,7 +136,7 @@ impl ComponentActor {
             saving.done().await?;
         }
         self.live.forget_past();
-        self.suspended = false;
+        self.suspend(false);
         Ok((None, None))
     }
 
@@ -181,7 +182,7 @@ impl ComponentActor {
         let old = self.instance.take().map(|instance| Box::new(HeldInstance { instance, commits }));
         let discard = instead.is_some();
         // Where it does not come to serve either, what is there is asked anew whether it can.
-        self.suspended = false;
+        self.suspend(false);
         self.live.happens(Event::GoesBack { next: Arc::clone(&next), saved, discard });
         match held.filter(|held| held.commits == commits && !discard) {
             Some(held) => {

@@ -96,7 +96,7 @@ impl ComponentActor {
             Err(crash) if self.live.roll_back(&crash) => Box::pin(self.go_back()).await,
             // It was put in where nobody was, and did not see the turns that were committed there since.
             Err(crash @ Crash::Schema { .. }) if self.live.is_unread() => {
-                self.suspend(serving, crash, Before::default()).await
+                self.cannot_read(serving, crash, Before::default()).await
             }
             Err(crash) => Err(crash),
         }
@@ -161,7 +161,7 @@ impl ComponentActor {
                 for was in was {
                     was.put_back().await?;
                 }
-                self.suspend(serving, crash, saved).await
+                self.cannot_read(serving, crash, saved).await
             }
             Err(crash) => Err(crash),
             Ok(()) => {
@@ -173,7 +173,7 @@ impl ComponentActor {
 
     /// Serves nothing from now on, since the release that is live here cannot read the states, and says so. What they
     /// can be put back to is what it can read: it may be there over one that never read them.
-    async fn suspend(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
+    async fn cannot_read(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
         self.instance = None;
         let reads = !saved.is_empty() && reads(&self.engines, &by, slice::from_ref(&saved)).await.is_ok();
         let saved = if reads { saved } else { unread(&by) };
@@ -188,10 +188,16 @@ impl ComponentActor {
 
     /// Takes no message until a person has decided.
     fn wait(&mut self) {
-        self.suspended = true;
+        self.suspend(true);
         if let Some(sleeper) = self.identity.own.inbox.sleeper() {
             sleeper.controller().make_room();
         }
+    }
+
+    /// Says whether it takes messages: here, and to those who wait for its answers.
+    pub(super) fn suspend(&mut self, is_suspended: bool) {
+        self.suspended = is_suspended;
+        self.identity.own.inbox.suspend(is_suspended);
     }
 
     /// Serves with this instance from now on; the one that did before.
@@ -215,7 +221,7 @@ impl ComponentActor {
         }
         self.identity = Arc::clone(&serving.identity);
         self.identity.service.retune(&serving.identity.terms.limits);
-        self.suspended = false;
+        self.suspend(false);
         self.watching = watch.map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
     }

@@ -126,6 +126,13 @@ pub enum CallError {
     /// No answer came in time. Whether it was, is or will be handled is not known.
     #[error("no answer within the deadline")]
     Timeout,
+    /// No answer came in time, since nobody handles messages there until a person has decided what becomes of the
+    /// state.
+    #[error("no answer within the deadline: {who} is suspended, and what is sent to it waits")]
+    Suspended {
+        /// The one called.
+        who: Address,
+    },
     /// The one called, or somebody it waits for, waits for the caller. It never left.
     #[error("deadlock: the one called waits for the caller")]
     Deadlock,
@@ -153,7 +160,7 @@ impl CallError {
     /// been carried out all the same.
     pub(crate) fn is_outage(&self) -> bool {
         match self {
-            Self::Crashed(_) | Self::Dropped(_) | Self::Timeout => true,
+            Self::Crashed(_) | Self::Dropped(_) | Self::Timeout | Self::Suspended { .. } => true,
             Self::NotSent(error) => matches!(error, SendError::Overloaded { .. } | SendError::Stopped { .. }),
             Self::Deadlock | Self::Fault(_) | Self::Supervision(_) | Self::Discarded => false,
         }
@@ -174,6 +181,7 @@ impl Coded for CallError {
         match self {
             Self::NotSent(error) => error.code(),
             Self::Timeout => "timeout",
+            Self::Suspended { .. } => "suspended",
             Self::Deadlock => "deadlock",
             Self::Fault(_) => "fault",
             Self::Crashed(_) => "crashed",

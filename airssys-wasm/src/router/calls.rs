@@ -211,7 +211,7 @@ impl Mesh {
                 WaitsFor::Answer(Asked { waiter, _waiting }) => {
                     // A call has a deadline.
                     let deadline = dispatch.wanted.deadline().unwrap_or_else(Instant::now);
-                    Ok(answered(waiter.wait_until(deadline, &self.pulse).await))
+                    Ok(answered(waiter.wait_until(deadline, &self.pulse).await).map_err(|why| explained(why, resolved)))
                 }
             };
             match tried {
@@ -385,6 +385,16 @@ fn answered(said: Result<Answer, Unanswered>) -> Answer {
         Ok(answer) => answer,
         Err(Unanswered::Timeout) => Err(CallError::Timeout),
         Err(Unanswered::Dropped) => Err(CallError::Dropped("the host lost it".to_owned())),
+    }
+}
+
+/// Why there is no answer, as far as it is known where that was to come from.
+fn explained(why: CallError, asked: &Result<Resolved, SendError>) -> CallError {
+    match asked.as_ref().map(Resolved::place) {
+        Ok(Ok(place)) if why == CallError::Timeout && place.inbox.is_suspended() => {
+            CallError::Suspended { who: place.address().clone() }
+        }
+        _ => why,
     }
 }
 

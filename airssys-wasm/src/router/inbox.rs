@@ -9,7 +9,7 @@
 //! It refuses to decide what becomes of a message that does not fit: it hands it back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use airssys_rt_shim::mailbox::{self, NoRoom, NotSent, Overflow, Reservation, Sent, Size};
 use tokio::time::{Instant, timeout_at};
@@ -77,6 +77,8 @@ pub(crate) struct Inbox {
     nodes: Nodes,
     common: Arc<Common>,
     sleeper: Option<Sleeper>,
+    /// Whether nobody reads there until a person has decided.
+    suspended: AtomicBool,
 }
 
 /// Room for one message in an inbox, for [`Inbox::deliver_reserved`]. Dropped, it is given back.
@@ -100,6 +102,7 @@ impl Inbox {
             nodes: waits.nodes(consumers),
             common: Arc::clone(common),
             sleeper,
+            suspended: AtomicBool::new(false),
         }
     }
 
@@ -126,6 +129,16 @@ impl Inbox {
     /// Whether its actor is awake, where that may sleep.
     pub(crate) fn sleeper(&self) -> Option<&Sleeper> {
         self.sleeper.as_ref()
+    }
+
+    /// Says whether nobody reads there until a person has decided.
+    pub(crate) fn suspend(&self, is_suspended: bool) {
+        self.suspended.store(is_suspended, Ordering::Relaxed);
+    }
+
+    /// Whether nobody reads there until a person has decided.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Relaxed)
     }
 
     /// Whether it has no message, and its actor does nothing.

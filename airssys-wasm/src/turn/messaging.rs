@@ -21,6 +21,9 @@ use crate::router::{Caller, Said, Until, Waiter};
 use crate::typed::FunctionType;
 use crate::wire::{BETWEEN_TRIES, OnFailure};
 
+/// What a turn has left at most when a call over a wire is given up: whoever made the call is to be told, and to go on.
+const TO_GO_ON: Duration = Duration::from_millis(100);
+
 impl Turn {
     pub(super) async fn send(&mut self, to: &str, key: Option<&str>, body: Bytes) -> Result<(), SendError> {
         is_address(to, key)?;
@@ -39,11 +42,12 @@ impl Turn {
     }
 
     pub(super) async fn call(&self, to: &str, key: Option<&str>, body: Bytes, timeout_ms: u64) -> Answer {
-        self.ask(to, key, body.into(), Duration::from_millis(timeout_ms)).await
+        let timeout = Duration::from_millis(timeout_ms);
+        self.ask(to, key, body.into(), |now, latest| now.checked_add(timeout).unwrap_or(latest)).await
     }
 
     /// Calls a function by its own type, which the guest imports by this name, or by that of its interface. It has as
-    /// long as the turn has.
+    /// long as the turn has, but for some time to go on.
     pub(super) async fn invoke(
         &self,
         to: &str,
@@ -67,18 +71,19 @@ impl Turn {
             return Box::pin(self.persist(to, function, body)).await;
         }
         let said = Said { function: Some(function), body };
-        self.ask(to, None, said, terms.limits.turn_deadline).await
+        self.ask(to, None, said, to_go_on).await
     }
 
     /// Calls a function until it is answered, or there is no time left for another try. Where the one called ended over
     /// it, it may have been carried out already.
     async fn persist(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {
+        let begun = Instant::now();
+        let until = to_go_on(begun, self.latest(begun));
         for failures in 0.. {
             let said = Said { function: Some(function), body: body.clone() };
-            let answer = self.ask(to, None, said, self.identity.terms.limits.turn_deadline).await;
-            let now = Instant::now();
-            let again = now + BETWEEN_TRIES.delay(failures);
-            if !matches!(&answer, Err(why) if why.is_outage()) || again >= self.latest(now) {
+            let answer = self.ask(to, None, said, |_, _| until).await;
+            let again = Instant::now() + BETWEEN_TRIES.delay(failures);
+            if !matches!(&answer, Err(why) if why.is_outage()) || again >= until {
                 return answer;
             }
             tokio::time::sleep_until(again).await;
@@ -92,12 +97,20 @@ impl Turn {
         self.deadline.map_or(latest, |served| served.min(latest))
     }
 
-    async fn ask(&self, to: &str, key: Option<&str>, said: Said<'_>, timeout: Duration) -> Answer {
+    /// Calls, and waits until a time that is said when it is known what time it is, and when the turn has to be over;
+    /// never longer than that.
+    async fn ask(
+        &self,
+        to: &str,
+        key: Option<&str>,
+        said: Said<'_>,
+        until: impl FnOnce(Instant, Instant) -> Instant,
+    ) -> Answer {
         is_address(to, key)?;
         let identity = &self.identity;
         let now = Instant::now();
         let latest = self.latest(now);
-        let deadline = now.checked_add(timeout).unwrap_or(latest).min(latest);
+        let deadline = until(now, latest).min(latest);
         let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
         identity.mesh.call(origin, caller, to, key, said, Until { now, deadline }).await
     }
@@ -183,6 +196,13 @@ impl Turn {
         self.identity.reach("message", &error);
         Err(error)
     }
+}
+
+/// Until when a call over a wire may take in a turn that has to be over at `latest`: a tenth of what is left is kept,
+/// [`TO_GO_ON`] at most.
+fn to_go_on(now: Instant, latest: Instant) -> Instant {
+    let left = latest.saturating_duration_since(now);
+    now + (left - TO_GO_ON.min(left / 10))
 }
 
 /// What is longer than any address is not looked at any further: it would stand in errors, in the log and in the audit.

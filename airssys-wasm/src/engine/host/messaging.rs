@@ -107,7 +107,7 @@ fn to_wit(error: &SendError) -> wit::SendError {
 fn call_error_to_wit(error: &CallError) -> wit::CallError {
     match error {
         CallError::NotSent(error) => wit::CallError::NotSent(to_wit(error)),
-        CallError::Timeout => wit::CallError::Timeout,
+        CallError::Timeout | CallError::Suspended { .. } => wit::CallError::Timeout,
         CallError::Deadlock => wit::CallError::Deadlock,
         CallError::Fault(fault) => wit::CallError::Fault(fault_to_wit(fault)),
         CallError::Crashed(crash) => wit::CallError::Crashed(crash.to_string()),

@@ -141,6 +141,7 @@ any_of!(send_error: SendError {
 any_of!(call_error: CallError {
     NotSent => send_error().prop_map(CallError::NotSent),
     Timeout => Just(CallError::Timeout),
+    Suspended => address().prop_map(|who| CallError::Suspended { who }),
     Deadlock => Just(CallError::Deadlock),
     Fault => fault().prop_map(CallError::Fault),
     Crashed => crash().prop_map(CallError::Crashed),
