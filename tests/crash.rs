@@ -20,6 +20,8 @@ use airssys_tests::{PATIENCE, heir};
 use prober_protocol::Command;
 use serde_json::{Value, json};
 
+mod typed;
+
 /// How often the host is killed.
 const KILLS: u32 = 40;
 /// Those who send at the same time.
