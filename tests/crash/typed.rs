@@ -129,7 +129,8 @@ fn each_typed_call_that_was_acknowledged_is_there_once_after_sigkill() {
             sender.last = found;
         }
     }
-    let of = |wire: bool| senders.iter().filter(|sender| sender.over_a_wire == wire).map(|sender| sender.answered).sum();
+    let of =
+        |wire: bool| senders.iter().filter(|sender| sender.over_a_wire == wire).map(|sender| sender.answered).sum();
     let (direct, over_wires): (u64, u64) = (of(false), of(true));
     println!("{direct} calls of the host and {over_wires} over a wire over {KILLS} kills; {unknown} were unknown");
     assert!(direct > u64::from(KILLS) && over_wires > u64::from(KILLS), "the kills came too early to test anything");
