@@ -28,8 +28,11 @@ use crate::supervisor::{ChildContext, ChildError};
 /// Turns between two looks at the clock.
 const TURNS_A_LOOK: u32 = 16;
 /// How long a worker handles messages before it lets other tasks of its thread run. Each time it does, another thread
-/// is woken for it, which costs as much as ten turns of a small guest.
-const TIME_BEFORE_YIELD: Duration = Duration::from_micros(500);
+/// is woken for it, and goes on with cold caches while its senders run on this one. So it is longer than a small guest
+/// needs for a full mailbox of the default size (half a millisecond): a sender and its actor then take turns on one
+/// core, which carries more than two cores do that share each message (1.29 against 1.17 million a second where it
+/// was 500 microseconds, row `throughput/async/1`).
+const TIME_BEFORE_YIELD: Duration = Duration::from_millis(2);
 
 /// What a worker does after a turn.
 #[derive(Debug)]
