@@ -5,6 +5,7 @@
 // A module that exports `handle` is a service by the contract of airssys, and its world is made of what it exports.
 
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -15,11 +16,13 @@ import { parseArgs } from "node:util";
 import { componentize } from "@bytecodealliance/componentize-js";
 import { rolldown } from "rolldown";
 
-const USAGE = `usage: airssys-js SOURCE --output COMPONENT [--wit FOLDER --world NAME] [--contract FOLDER]
+const USAGE = `usage: airssys-js SOURCE --output COMPONENT [--wit FOLDER] [--world NAME] [--types FOLDER] [--contract FOLDER]
 
-  --wit, --world   an interface of one's own: what it exports by itself, or what it imports and exports besides being a
-                   service of airssys
-  --contract       the folder of the contract, where that is not in the checkout that this stands in`;
+  --wit       interfaces of one's own: what it exports by itself, or what it imports and exports besides being a service
+              of airssys
+  --world     which world of them, where there are several
+  --types     where to leave the types of that world, which are made for a module in TypeScript
+  --contract  the folder of the contract, where that is not in the checkout that this stands in`;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OURS = { airssys: join(HERE, "index.js"), "airssys/children": join(HERE, "children.js") };
@@ -95,41 +98,75 @@ async function withDependencies(from, own, deps) {
   });
 }
 
+/** All that the package in a folder says. */
+async function textOf(folder) {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".wit"));
+  return (await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")))).join("\n");
+}
+
 /** `acme:shop/till@1.0.0`, for the world `till` of the package in a folder. */
 async function nameOf(folder, world) {
-  for (const file of (await readdir(folder)).filter((name) => name.endsWith(".wit"))) {
-    const text = await readFile(join(folder, file), "utf8");
-    const found = /^\s*package\s+([^@;\s]+)(@[^;\s]+)?\s*;/m.exec(text);
-    if (found) return `${found[1]}/${world}${found[2] ?? ""}`;
-  }
-  throw new Error(`no file in ${folder} begins with \`package\``);
+  const found = /^\s*package\s+([^@;\s]+)(@[^;\s]+)?\s*;/m.exec(await textOf(folder));
+  if (!found) throw new Error(`no file in ${folder} begins with \`package\``);
+  return `${found[1]}/${world}${found[2] ?? ""}`;
+}
+
+/** The world of the package in a folder, where it has one. */
+async function onlyWorld(folder) {
+  const worlds = [...(await textOf(folder)).matchAll(/^\s*world\s+([^\s{]+)\s*\{/gm)].map((found) => found[1]);
+  if (worlds.length === 1) return worlds[0];
+  throw new Error(`${folder} has ${worlds.length ? `the worlds ${worlds.join(", ")}: name one by --world` : "no world"}`);
+}
+
+/** The types of a world, each interface a module: what it imports under its own name, what it exports in the world's. */
+async function typesOf(wit, world, folder) {
+  await rm(folder, { recursive: true, force: true });
+  const jco = join(packageOf("@bytecodealliance/jco"), "dist", "jco.js");
+  run("its interfaces have no types", jco, ["guest-types", wit, "--world-name", world, "--quiet", "--out-dir", folder]);
+  return [`import type * as world from ${JSON.stringify(await nameOf(wit, world))};`, "app satisfies typeof world;"];
 }
 
 /** Types are looked at where there are some, and then left out of what is built. */
-async function checkTypes(source, folder) {
+async function checkTypes(source, folder, { wit, world, types = join(folder, "types") }) {
   if (!/\.[cm]?ts$/.test(source)) return;
+  const lines = [`import * as app from ${JSON.stringify(source)};`];
+  if (wit) lines.push(...(await typesOf(wit, world, types)));
+  const entry = join(folder, "entry.ts");
+  await writeFile(entry, lines.join("\n"));
   const paths = Object.fromEntries(Object.entries(OURS).map(([name, file]) => [name, [file.replace(/js$/, "d.ts")]]));
   const how = { noEmit: true, strict: true, target: "es2022", module: "esnext", moduleResolution: "bundler", paths };
+  // Resources are disposable, and `console` and `TextEncoder` are among those of browsers.
+  const lib = ["es2022", "dom", "esnext.disposable"];
+  const compilerOptions = { ...how, lib, allowImportingTsExtensions: true, types: [] };
   const project = join(folder, "tsconfig.json");
-  // Beside the source stand declarations of what it imports from its world.
-  const declared = join(dirname(source), "*.d.ts");
-  await writeFile(project, JSON.stringify({ compilerOptions: { ...how, types: [] }, include: [source, declared] }));
-  const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
-  const checked = spawnSync(process.execPath, [tsc, "--project", project], { encoding: "utf8" });
-  if (checked.status !== 0) throw new Error(`its types are wrong:\n${checked.stdout}${checked.stderr}`);
+  // Beside the source stand declarations of one's own.
+  const include = [entry, join(dirname(source), "*.d.ts"), join(types, "**", "*.d.ts")];
+  await writeFile(project, JSON.stringify({ compilerOptions, include }));
+  run("its types are wrong", join(packageOf("typescript"), "bin", "tsc"), ["--project", project]);
+}
+
+/** Where a package is that this one needs. */
+function packageOf(name) {
+  const found = createRequire(import.meta.url).resolve.paths(name).map((folder) => join(folder, name));
+  return found.find((folder) => existsSync(folder)) ?? name;
+}
+
+function run(wrong, script, args) {
+  const ran = spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });
+  if (ran.status !== 0) throw new Error(`${wrong}:\n${ran.stdout}${ran.stderr}`);
 }
 
 async function build(source, values, folder) {
-  await checkTypes(source, folder);
+  await checkTypes(source, folder, values);
   const found = await bundled(source);
   let made = found;
-  let world = { witPath: values.wit && resolve(values.wit), worldName: values.world };
+  let world = { witPath: values.wit, worldName: values.world };
   if (found.exports.includes("handle")) {
     const interfaces = Object.keys(EXPORTS).filter((name) => EXPORTS[name].some((own) => found.exports.includes(own)));
     made = await bundled(ENTRY, entryOf(source, interfaces));
     world = await worldOf(folder, interfaces, found.imports.includes(SUPERVISION), values);
-  } else if (!values.world) {
-    throw new Error(`${source} exports no \`handle\`, and no --world says what it exports instead`);
+  } else if (!values.wit) {
+    throw new Error(`${source} exports no \`handle\`, and no --wit says what it exports instead`);
   }
   const sourcePath = join(folder, "bundle.js");
   await writeFile(sourcePath, made.code);
@@ -144,11 +181,16 @@ async function main() {
     options: {
       wit: { type: "string" },
       world: { type: "string" },
+      types: { type: "string" },
       contract: { type: "string", default: resolve(HERE, "../../../wit") },
       output: { type: "string", short: "o" },
+      version: { type: "boolean" },
     },
   });
-  if (positionals.length !== 1 || !values.output || !values.wit !== !values.world) throw new Error(USAGE);
+  if (values.version) return console.log(JSON.parse(await readFile(join(HERE, "package.json"), "utf8")).version);
+  if (positionals.length !== 1 || !values.output || (values.world && !values.wit)) throw new Error(USAGE);
+  for (const name of ["wit", "types"]) if (values[name]) values[name] = resolve(values[name]);
+  if (values.wit) values.world ??= await onlyWorld(values.wit);
   const folder = await mkdtemp(join(tmpdir(), "airssys-js-"));
   try {
     await build(resolve(positionals[0]), values, folder);
