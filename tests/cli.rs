@@ -17,6 +17,8 @@ mod events;
 mod forget;
 #[path = "cli/keep.rs"]
 mod keep;
+#[path = "cli/languages.rs"]
+mod languages;
 #[path = "cli/logs.rs"]
 mod logs;
 #[path = "cli/new.rs"]

@@ -6,11 +6,11 @@ use std::process::Command;
 use airssys_tests::command::{Desk, Ran, airssys};
 
 /// The target folder that the tests were built into: what is compiled there already is not compiled again.
-fn target() -> std::path::PathBuf {
+pub(super) fn target() -> std::path::PathBuf {
     airssys().ancestors().nth(2).map(Path::to_owned).unwrap()
 }
 
-fn well(command: &mut Command) -> String {
+pub(super) fn well(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -40,34 +40,6 @@ fn a_new_mesh_builds_runs_and_passes_its_own_tests() {
     for name in ["nobody_comes_in_without_a_name ... ok", "every_visitor_gets_an_answer ... ok"] {
         assert!(tests.contains(name), "{tests}");
     }
-}
-
-#[test]
-fn a_new_component_in_python_builds_runs_and_is_called() {
-    // `cargo xtask guests` has installed it there, or said that it cannot be had.
-    let python = target().join("python");
-    let tools = std::fs::read_dir(&python).into_iter().flatten().filter_map(Result::ok).map(|tool| tool.path());
-    let bin = tools.map(|tool| tool.join("bin")).find(|bin| bin.join("componentize-py").is_file());
-    let Some(bin) = bin else {
-        assert!(std::env::var_os("CI").is_none(), "no componentize-py in {}", python.display());
-        return;
-    };
-    let desk = Desk::new();
-    assert!(desk.run(&["new", "snake", "--lang", "python"]).well().stdout.contains("airssys build snake"));
-    // Nothing is installed in silence: what is missing is said, with what to do.
-    let nowhere = desk.path().join("nowhere");
-    std::fs::create_dir(&nowhere).unwrap();
-    let without: Ran = desk.command(&["build", "snake"]).env("PATH", &nowhere).output().unwrap().into();
-    let _said = without.refused(1, "AB109", &["componentize-py", "pip install componentize-py"]);
-    let path = std::env::var("PATH").unwrap_or_default();
-    let built = well(desk.command(&["build", "snake"]).env("PATH", format!("{}:{path}", bin.display())));
-    assert!(built.contains("snake 0.1.0: "), "{built}");
-    let mesh = std::fs::read_to_string(desk.path().join("snake/airssys.toml")).unwrap();
-    desk.write("airssys.toml", mesh.replace("release = \".\"", "release = \"snake\""));
-    let host = super::control::up(&desk, &[]);
-    assert_eq!(desk.run(&["call", "snake", "greet(\"Ada\")"]).well().stdout, "ok(\"Hello, Ada!\")\n");
-    assert_eq!(desk.run(&["call", "snake", "greet", "[\"\"]"]).well().stdout, "{\"err\":\"nameless\"}\n");
-    super::control::stop(&desk, host);
 }
 
 /// The blocks of the tutorial, each with its language, in order.

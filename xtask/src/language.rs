@@ -71,7 +71,8 @@ impl Language {
     ///
     /// A source is wrong; or the tool is missing where `CI` is set.
     pub(crate) fn build(&self, root: &Path, target: &Path) -> Result<bool, Error> {
-        let mut tool = None;
+        // Also where no guest is to be built: tests of the command build new components with it.
+        let tool = self.tool.installed(root, &target.join(self.module));
         let mut missing = Vec::new();
         for guest in self.guests {
             let building = Building::of(root, target, self.module, guest);
@@ -83,7 +84,7 @@ impl Language {
                 building.kept.copy_to(&building.here)?;
                 continue;
             }
-            match tool.get_or_insert_with(|| self.tool.installed(root, &target.join(self.module))) {
+            match &tool {
                 Ok(folder) => {
                     building.here.forget()?;
                     tool::empty(&building.between)?;
@@ -98,7 +99,7 @@ impl Language {
                 }
             }
         }
-        let Some(Err(error)) = tool else { return Ok(true) };
+        let Err(error) = tool else { return Ok(true) };
         let error = match error {
             Error::NoToolchain { .. } => error,
             other => Error::NoToolchain { reason: other.to_string(), remedy: self.remedy.to_owned() },
@@ -108,8 +109,8 @@ impl Language {
         }
         let told = error.told();
         let told = told.strip_prefix("error: ").unwrap_or(&told);
-        let names = missing.join(", ");
-        progress::line(&format!("not built in {}, and tests are left out: {names}: {told}", self.name));
+        let names = if missing.is_empty() { String::new() } else { format!(", and not built: {}", missing.join(", ")) };
+        progress::line(&format!("tests in {} are left out{names}: {told}", self.name));
         Ok(false)
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn build(
     };
     let status = child.wait().map_err(not_started)?;
     if !status.success() {
-        return Err(BuildError::CargoFailed { program, dir: project.dir.clone(), status, output: String::new() });
+        return Err(BuildError::ToolFailed { program, dir: project.dir.clone(), status, output: String::new() });
     }
     guests.iter().map(|guest| read(guest, &modules)).collect()
 }

@@ -8,12 +8,14 @@ use crate::explain::Explain;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
-    #[error("`{}` holds no Cargo.toml, and no app.py", .dir.display())]
+    #[error("`{}` holds no Cargo.toml, and no app.py, app.js or app.ts", .dir.display())]
     NoCrate { dir: PathBuf },
     #[error("`{}` holds no guest: no crate of it has a Component.toml beside its Cargo.toml", .dir.display())]
     NoGuest { dir: PathBuf },
-    #[error("`{}` holds an app.py and no Component.toml", .dir.display())]
-    NoManifest { dir: PathBuf },
+    #[error("`{}` holds `{program}` and no Component.toml", .dir.display())]
+    NoManifest { dir: PathBuf, program: &'static str },
+    #[error("`{}` holds `{first}` and `{second}`: which one is the component?", .dir.display())]
+    TwoPrograms { dir: PathBuf, first: &'static str, second: &'static str },
     #[error("cannot read `{}`", .file.display())]
     Unreadable { file: PathBuf, source: std::io::Error },
     #[error("`{}` is no Component.toml", .file.display())]
@@ -31,7 +33,7 @@ pub(crate) enum BuildError {
     #[error("cannot start `{program}`")]
     NotStarted { program: String, source: std::io::Error },
     #[error("`{program}` failed ({status}) in `{}`", .dir.display())]
-    CargoFailed { program: String, dir: PathBuf, status: ExitStatus, output: String },
+    ToolFailed { program: String, dir: PathBuf, status: ExitStatus, output: String },
     #[error("cargo answered something unexpected in `{}`", .dir.display())]
     CargoAnswer { dir: PathBuf, source: serde_json::Error },
     #[error("cargo built no module for `{name}`")]
@@ -59,7 +61,7 @@ impl Explain for BuildError {
             Self::OneFileForMany { .. } => "AB108",
             Self::NoToolchain { .. } => "AB109",
             Self::NotStarted { .. } => "AB110",
-            Self::CargoFailed { .. } => "AB111",
+            Self::ToolFailed { .. } => "AB111",
             Self::CargoAnswer { .. } => "AB112",
             Self::NoModule { .. } => "AB113",
             Self::NotComponent { .. } => "AB114",
@@ -67,6 +69,7 @@ impl Explain for BuildError {
             Self::Unwritable { .. } => "AB116",
             Self::Json(_) => "AB117",
             Self::NoManifest { .. } => "AB118",
+            Self::TwoPrograms { .. } => "AB119",
         }
     }
 
@@ -75,14 +78,16 @@ impl Explain for BuildError {
             Self::NoCrate { .. } => "name the folder of a guest, or make one: `airssys new NAME`",
             Self::NoGuest { .. } => "put a Component.toml with `name` and `version` beside the Cargo.toml of the guest",
             Self::NoManifest { .. } => "put one there, with at least: name = \"echo\" and version = \"0.1.0\"",
+            Self::TwoPrograms { .. } => "put each component into a folder of its own",
             Self::BadManifest { .. } => "it needs at least: name = \"echo\" and version = \"0.1.0\"",
             Self::BadName { .. } | Self::TwoOfOneName { .. } => "change `name` in Component.toml",
             Self::NotCdylib { .. } => "add to it: [lib] crate-type = [\"cdylib\"]",
             Self::OneFileForMany { .. } => "leave --out away, or name the folder of one guest",
             Self::NoToolchain { remedy, .. } => remedy,
-            Self::NotStarted { .. } => "install Rust: https://rustup.rs",
-            Self::CargoFailed { output, .. } if output.is_empty() => "what cargo printed above says why",
-            Self::CargoFailed { output, .. } => output,
+            Self::NotStarted { program, .. } if program.contains("cargo") => "install Rust: https://rustup.rs",
+            Self::NotStarted { .. } => "install it, and put it on PATH",
+            Self::ToolFailed { output, .. } if output.is_empty() => "what it printed above says why",
+            Self::ToolFailed { output, .. } => output,
             Self::NotComponent { .. } => "is airssys-sdk of the same version as this command?",
             Self::ExportsNothing { .. } => "mark its handler with #[component]",
             Self::Unreadable { .. } | Self::Unwritable { .. } => "look at the path and its permissions",

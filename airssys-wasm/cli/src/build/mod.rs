@@ -1,6 +1,7 @@
 //! `airssys build`: guest source to components.
 //!
-//! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python. Nothing is installed.
+//! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python, an `app.js` or `app.ts` JavaScript.
+//! Nothing is installed.
 //!
 //! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a
 //! component. Writes nothing where any of it fails, and never a half-written file. Refuses what is no guest: a folder
@@ -8,7 +9,10 @@
 
 mod cargo;
 mod componentize;
+mod contract;
+mod driver;
 mod error;
+mod javascript;
 mod manifest;
 mod output;
 mod project;
@@ -25,11 +29,15 @@ use self::project::{Guest, Project};
 use self::toolchain::{Plan, Probe, Target};
 use crate::explain;
 
-/// Builds a guest crate, every guest of a cargo workspace, or a guest in Python, to components.
+/// The languages besides Rust.
+const DRIVERS: [&driver::Driver; 2] = [&python::DRIVER, &javascript::DRIVER];
+
+/// Builds a guest crate, every guest of a cargo workspace, or a guest in another language, to components.
 ///
-/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`; one in Python has an `app.py` and its world in
-/// the folder `wit` instead. Each component is written to
-/// `DIR/target/airssys/NAME.wasm`.
+/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. One in Python, JavaScript or TypeScript has an
+/// `app.py`, `app.js` or `app.ts` instead, and its world in the folder `wit`. Each component is written to
+/// `DIR/target/airssys/NAME.wasm`. What it is built with has to be there: nothing is installed, and what is missing is
+/// told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  airssys build examples/shop\n  airssys build . --out echo.wasm -- --locked")]
 pub(crate) struct Args {
@@ -48,7 +56,7 @@ pub(crate) struct Args {
     /// Print what was built as JSON, a list.
     #[arg(long)]
     json: bool,
-    /// More arguments for cargo, or for componentize-py.
+    /// More arguments for cargo, componentize-py or airssys-js.
     #[arg(last = true, value_name = "ARGS")]
     cargo_args: Vec<String>,
 }
@@ -80,15 +88,15 @@ pub(crate) fn run(args: &Args) -> Result<(), BuildError> {
 
 /// Builds what the folder holds; none where it is only to be said whether that could be built.
 fn all(args: &Args) -> Result<Option<Vec<Built>>, BuildError> {
-    if let Some(python) = python::find(&args.dir)? {
-        python.check()?;
+    if let Some(source) = driver::find(&args.dir, &DRIVERS)? {
+        (source.driver.check)(&source)?;
         if args.check {
             return Ok(None);
         }
-        let Manifest { name, version, .. } = &python.manifest;
-        explain::note(&format!("building {name} in Python"));
-        let file = args.out.clone().unwrap_or_else(|| python.file());
-        return write(&file, name, version, &python.build(&args.cargo_args)?).map(|built| Some(vec![built]));
+        let Manifest { name, version, .. } = &source.manifest;
+        explain::note(&format!("building {name} from {}", source.program));
+        let file = args.out.clone().unwrap_or_else(|| source.file());
+        return write(&file, name, version, &source.build(&args.cargo_args)?).map(|built| Some(vec![built]));
     }
     let project = project::find(&args.dir)?;
     let plans = plans(&project)?;

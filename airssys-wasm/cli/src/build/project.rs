@@ -102,7 +102,7 @@ fn metadata(dir: &Path) -> Result<Metadata, BuildError> {
         .output()
         .map_err(|source| BuildError::NotStarted { program: program.to_owned(), source })?;
     if !output.status.success() {
-        return Err(BuildError::CargoFailed {
+        return Err(BuildError::ToolFailed {
             program: "cargo metadata".to_owned(),
             dir: dir.into(),
             status: output.status,

@@ -4,57 +4,62 @@
 //! that holds anything, and a name that cargo would refuse later.
 
 mod name;
+mod template;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::template::Template;
 use crate::explain::{self, Explain};
 
-/// The SDK of the checkout that this command was built from.
-const SDK_OF_CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/rust");
-
-/// What the project consists of: path and text. `{{name}}` and `{{sdk}}` are filled in.
-const TEMPLATE: [(&str, &str); 5] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
-    ("Component.toml", include_str!("template/Component.toml.txt")),
-    ("src/lib.rs", include_str!("template/lib.rs.txt")),
-    (".gitignore", include_str!("template/gitignore.txt")),
-    ("README.md", include_str!("template/README.md.txt")),
-];
-
-/// The same for a mesh: a topology, two components, an input, and a test of all of it.
-const MESH: [(&str, &str); 14] = [
-    ("Cargo.toml", include_str!("template/mesh/Cargo.toml.txt")),
-    ("airssys.toml", include_str!("template/mesh/airssys.toml.txt")),
-    ("visitors.jsonl", include_str!("template/mesh/visitors.jsonl.txt")),
-    ("greeter/Cargo.toml", include_str!("template/mesh/greeter.Cargo.toml.txt")),
-    ("greeter/Component.toml", include_str!("template/mesh/greeter.Component.toml.txt")),
-    ("greeter/src/lib.rs", include_str!("template/mesh/greeter.rs.txt")),
-    ("porter/Cargo.toml", include_str!("template/mesh/porter.Cargo.toml.txt")),
-    ("porter/Component.toml", include_str!("template/mesh/porter.Component.toml.txt")),
-    ("porter/src/lib.rs", include_str!("template/mesh/porter.rs.txt")),
-    ("check/Cargo.toml", include_str!("template/mesh/check.Cargo.toml.txt")),
-    ("check/src/lib.rs", include_str!("template/mesh/check.lib.rs.txt")),
-    ("check/tests/mesh.rs", include_str!("template/mesh/check.mesh.rs.txt")),
-    (".gitignore", include_str!("template/mesh/gitignore.txt")),
-    ("README.md", include_str!("template/mesh/README.md.txt")),
-];
-
-/// The same for a component in Python, which has a topology with it: its functions are called by their own types.
-const PYTHON: [(&str, &str); 6] = [
-    ("Component.toml", include_str!("template/Component.toml.txt")),
-    ("app.py", include_str!("template/python/app.py.txt")),
-    ("wit/world.wit", include_str!("template/python/world.wit.txt")),
-    ("airssys.toml", include_str!("template/python/airssys.toml.txt")),
-    (".gitignore", include_str!("template/python/gitignore.txt")),
-    ("README.md", include_str!("template/python/README.md.txt")),
-];
+/// The SDKs of the checkout that this command was built from.
+const SDKS_OF_CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk");
 
 /// What a component is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Lang {
     Rust,
     Python,
+    #[value(name = "javascript", alias = "js")]
+    JavaScript,
+    #[value(name = "typescript", alias = "ts")]
+    TypeScript,
+}
+
+impl Lang {
+    fn template(self) -> Template {
+        match self {
+            Self::Rust => template::RUST,
+            Self::Python => template::PYTHON,
+            Self::JavaScript => template::JAVASCRIPT,
+            Self::TypeScript => template::TYPESCRIPT,
+        }
+    }
+
+    /// The SDK that is part of the project, and how the project names it; another language needs none for a component
+    /// with an interface of its own.
+    fn sdk(self, named: Option<&Path>) -> Result<String, NewError> {
+        match self {
+            Self::Rust => {
+                let dir = sdk("rust", "Cargo.toml", "name = \"airssys-sdk\"", named)?;
+                // Quoted and escaped as TOML wants it, and as JSON does below.
+                Ok(toml::Value::String(dir.display().to_string()).to_string())
+            }
+            Self::JavaScript | Self::TypeScript => {
+                let dir = sdk("js", "package.json", "\"name\": \"airssys\"", named)?;
+                Ok(serde_json::Value::String(format!("file:{}", dir.display())).to_string())
+            }
+            Self::Python => Ok(String::new()),
+        }
+    }
+
+    /// What is to be done before the first build.
+    fn first(self) -> &'static str {
+        match self {
+            Self::Rust | Self::Python => "",
+            Self::JavaScript | Self::TypeScript => "npm install && ",
+        }
+    }
 }
 
 /// Makes a guest project that builds, or a mesh that runs.
@@ -63,7 +68,7 @@ enum Lang {
 /// test of the whole.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new pricing --lang python && airssys build pricing\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"
+    after_help = "Examples:\n  airssys new pricing && airssys build pricing\n  airssys new pricing --lang python && airssys build pricing\n  airssys new pricing --lang javascript && cd pricing && npm install && airssys build\n  airssys new hello --mesh && cd hello && airssys build && airssys run --input porter=visitors.jsonl"
 )]
 pub(crate) struct Args {
     /// The name of the component and of its crate, or of the mesh.
@@ -78,7 +83,7 @@ pub(crate) struct Args {
     /// Where to put it. Default: a folder of that name, here.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The folder of the crate airssys-sdk. Default: that of the checkout this command was built from.
+    /// The folder of the SDK for that language. Default: that of the checkout this command was built from.
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -90,8 +95,8 @@ pub(crate) enum NewError {
     BadName { name: String, reason: &'static str },
     #[error("`{}` exists and is not empty", .dir.display())]
     NotEmpty { dir: PathBuf },
-    #[error("`{}` is not the folder of airssys-sdk", .dir.display())]
-    NoSdk { dir: PathBuf },
+    #[error("`{}` is not the folder of the SDK: no {file} of it is there", .dir.display())]
+    NoSdk { dir: PathBuf, language: &'static str, file: &'static str },
     #[error("cannot make the project in `{}`", .dir.display())]
     Unwritable { dir: PathBuf, source: io::Error },
 }
@@ -108,11 +113,15 @@ impl Explain for NewError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NoSdk { language, .. } => {
+                return Some(format!(
+                    "name it with --sdk: it is `airssys-wasm/sdk/{language}` in a checkout of airssys"
+                ));
+            }
             Self::BadName { .. } => {
                 "begin with a letter and go on with letters, digits, `-` and `_`, such as `price-list`"
             }
             Self::NotEmpty { .. } => "name another folder with --path",
-            Self::NoSdk { .. } => "name it with --sdk: it is `airssys-wasm/sdk/rust` in a checkout of airssys",
             Self::Unwritable { .. } => "look at the path and its permissions",
         };
         Some(hint.to_owned())
@@ -123,35 +132,30 @@ impl Explain for NewError {
 pub(crate) fn run(args: &Args) -> Result<(), NewError> {
     name::check(&args.name).map_err(|reason| NewError::BadName { name: args.name.clone(), reason })?;
     let dir = args.path.clone().unwrap_or_else(|| PathBuf::from(&args.name));
-    // That of Rust is part of the project; others need none.
-    let sdk = match args.lang {
-        Lang::Rust => sdk(args.sdk.as_deref().unwrap_or(Path::new(SDK_OF_CHECKOUT)))?,
-        Lang::Python => PathBuf::new(),
-    };
+    let sdk = args.lang.sdk(args.sdk.as_deref())?;
     if holds_anything(&dir) {
         return Err(NewError::NotEmpty { dir });
     }
-    let template: &[(&str, &str)] = match args.lang {
-        Lang::Rust if args.mesh => &MESH,
-        Lang::Rust => &TEMPLATE,
-        Lang::Python => &PYTHON,
-    };
+    let template = if args.mesh { template::MESH } else { args.lang.template() };
     make(&dir, template, &args.name, &sdk).map_err(|source| NewError::Unwritable { dir: dir.clone(), source })?;
     let (name, folder) = (&args.name, dir.display());
-    explain::say(&match args.mesh {
-        false => format!("{name}: made. Next: airssys build {folder}"),
-        true => {
-            format!("{name}: made. Next: cd {folder} && airssys build && airssys run --input porter=visitors.jsonl")
-        }
-    });
+    let next = match args.lang.first() {
+        _ if args.mesh => format!("cd {folder} && airssys build && airssys run --input porter=visitors.jsonl"),
+        "" => format!("airssys build {folder}"),
+        first => format!("cd {folder} && {first}airssys build"),
+    };
+    explain::say(&format!("{name}: made. Next: {next}"));
     Ok(())
 }
 
-fn sdk(dir: &Path) -> Result<PathBuf, NewError> {
-    let no_sdk = || NewError::NoSdk { dir: dir.into() };
-    let found = dir.canonicalize().map_err(|_| no_sdk())?;
-    let manifest = std::fs::read_to_string(found.join("Cargo.toml")).map_err(|_| no_sdk())?;
-    if manifest.contains("name = \"airssys-sdk\"") { Ok(found) } else { Err(no_sdk()) }
+/// The folder of an SDK, by a file of it and what stands in there.
+fn sdk(language: &'static str, file: &'static str, says: &str, named: Option<&Path>) -> Result<PathBuf, NewError> {
+    let dir = named.map_or_else(|| Path::new(SDKS_OF_CHECKOUT).join(language), Path::to_owned);
+    let found = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    match std::fs::read_to_string(found.join(file)) {
+        Ok(text) if text.contains(says) => Ok(found),
+        _ => Err(NewError::NoSdk { dir, language, file }),
+    }
 }
 
 /// Also true of what is no folder, or cannot be looked into.
@@ -162,7 +166,7 @@ fn holds_anything(dir: &Path) -> bool {
     }
 }
 
-fn make(dir: &Path, template: &[(&str, &str)], name: &str, sdk: &Path) -> io::Result<()> {
+fn make(dir: &Path, template: Template, name: &str, sdk: &str) -> io::Result<()> {
     let parent = match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -170,12 +174,10 @@ fn make(dir: &Path, template: &[(&str, &str)], name: &str, sdk: &Path) -> io::Re
     std::fs::create_dir_all(parent)?;
     let beside = tempfile::Builder::new().prefix(".airssys-new-").tempdir_in(parent)?;
     let project = beside.path().join("project");
-    // Quoted and escaped as TOML wants it.
-    let sdk = toml::Value::String(sdk.display().to_string()).to_string();
     for (path, text) in template {
         let file = project.join(path);
         std::fs::create_dir_all(file.parent().unwrap_or(&project))?;
-        std::fs::write(file, text.replace("{{name}}", name).replace("{{sdk}}", &sdk))?;
+        std::fs::write(file, text.replace("{{name}}", name).replace("{{sdk}}", sdk))?;
     }
     // An empty folder in its place gives way.
     if dir.exists() {
@@ -200,16 +202,17 @@ mod tests {
         let mesh = folder.path().join("mesh");
         run(&args("price-list", &dir)).unwrap();
         run(&Args { mesh: true, ..args("hello", &mesh) }).unwrap();
-        for (dir, template) in [(&dir, &TEMPLATE[..]), (&mesh, &MESH[..])] {
+        let mut made = vec![(dir.clone(), template::RUST), (mesh, template::MESH)];
+        for lang in <Lang as clap::ValueEnum>::value_variants() {
+            let dir = folder.path().join(format!("{lang:?}"));
+            run(&Args { lang: *lang, ..args("a-b", &dir) }).unwrap();
+            made.push((dir, lang.template()));
+        }
+        for (dir, template) in made {
             for (path, _) in template {
                 let text = std::fs::read_to_string(dir.join(path)).unwrap();
-                assert!(!text.contains("{{name}}") && !text.contains("{{sdk}}"), "{path}");
+                assert!(!text.contains("{{"), "{path}");
             }
-        }
-        let snake = folder.path().join("snake");
-        run(&Args { lang: Lang::Python, ..args("snake", &snake) }).unwrap();
-        for (path, _) in PYTHON {
-            assert!(!std::fs::read_to_string(snake.join(path)).unwrap().contains("{{"), "{path}");
         }
         let cargo: toml::Table = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap().parse().unwrap();
         assert_eq!(cargo["package"]["name"].as_str(), Some("price-list"));

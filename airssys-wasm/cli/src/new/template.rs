@@ -1,0 +1,76 @@
+//! What new projects consist of: for each kind its files, path and text. `{{name}}` and `{{sdk}}` are filled in.
+
+/// The files of a project.
+pub(super) type Template = &'static [(&'static str, &'static str)];
+
+/// One component in Rust.
+pub(super) const RUST: Template = &[
+    ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
+    ("Component.toml", include_str!("template/Component.toml.txt")),
+    ("src/lib.rs", include_str!("template/lib.rs.txt")),
+    (".gitignore", include_str!("template/gitignore.txt")),
+    ("README.md", include_str!("template/README.md.txt")),
+];
+
+/// A mesh: a topology, two components, an input, and a test of all of it.
+pub(super) const MESH: Template = &[
+    ("Cargo.toml", include_str!("template/mesh/Cargo.toml.txt")),
+    ("airssys.toml", include_str!("template/mesh/airssys.toml.txt")),
+    ("visitors.jsonl", include_str!("template/mesh/visitors.jsonl.txt")),
+    ("greeter/Cargo.toml", include_str!("template/mesh/greeter.Cargo.toml.txt")),
+    ("greeter/Component.toml", include_str!("template/mesh/greeter.Component.toml.txt")),
+    ("greeter/src/lib.rs", include_str!("template/mesh/greeter.rs.txt")),
+    ("porter/Cargo.toml", include_str!("template/mesh/porter.Cargo.toml.txt")),
+    ("porter/Component.toml", include_str!("template/mesh/porter.Component.toml.txt")),
+    ("porter/src/lib.rs", include_str!("template/mesh/porter.rs.txt")),
+    ("check/Cargo.toml", include_str!("template/mesh/check.Cargo.toml.txt")),
+    ("check/src/lib.rs", include_str!("template/mesh/check.lib.rs.txt")),
+    ("check/tests/mesh.rs", include_str!("template/mesh/check.mesh.rs.txt")),
+    (".gitignore", include_str!("template/mesh/gitignore.txt")),
+    ("README.md", include_str!("template/mesh/README.md.txt")),
+];
+
+/// A component in another language has a topology with it: its functions are called by their own types.
+const WORLD: (&str, &str) = ("wit/world.wit", include_str!("template/world.wit.txt"));
+const TOPOLOGY: (&str, &str) = ("airssys.toml", include_str!("template/airssys.toml.txt"));
+const COMPONENT: (&str, &str) = ("Component.toml", include_str!("template/Component.toml.txt"));
+/// What npm and the compilers leave, and how npm is to install the SDK.
+const NPM: (&str, &str) = (".npmrc", include_str!("template/javascript/npmrc.txt"));
+const NODE_IGNORED: (&str, &str) = (".gitignore", include_str!("template/javascript/gitignore.txt"));
+
+/// One in Python.
+pub(super) const PYTHON: Template = &[
+    COMPONENT,
+    WORLD,
+    TOPOLOGY,
+    ("app.py", include_str!("template/python/app.py.txt")),
+    (".gitignore", include_str!("template/python/gitignore.txt")),
+    ("README.md", include_str!("template/python/README.md.txt")),
+];
+
+/// One in JavaScript.
+pub(super) const JAVASCRIPT: Template = &[
+    COMPONENT,
+    WORLD,
+    TOPOLOGY,
+    NPM,
+    NODE_IGNORED,
+    ("package.json", include_str!("template/javascript/package.json.txt")),
+    ("app.js", include_str!("template/javascript/app.js.txt")),
+    ("app.test.js", include_str!("template/javascript/app.test.js.txt")),
+    ("README.md", include_str!("template/javascript/README.md.txt")),
+];
+
+/// One in TypeScript.
+pub(super) const TYPESCRIPT: Template = &[
+    COMPONENT,
+    WORLD,
+    TOPOLOGY,
+    NPM,
+    NODE_IGNORED,
+    ("package.json", include_str!("template/typescript/package.json.txt")),
+    ("tsconfig.json", include_str!("template/typescript/tsconfig.json.txt")),
+    ("app.ts", include_str!("template/typescript/app.ts.txt")),
+    ("app.test.js", include_str!("template/typescript/app.test.js.txt")),
+    ("README.md", include_str!("template/typescript/README.md.txt")),
+];

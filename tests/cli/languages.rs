@@ -1,0 +1,139 @@
+//! What `airssys new --lang` makes builds as it is, is published, and answers calls; so it is in each language.
+//!
+//! What it is built with `cargo xtask guests` has installed. Where that cannot be had, the tests of the language are
+//! left out by their module.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use airssys_tests::command::{Desk, Ran};
+
+use super::new::{target, well};
+
+/// A new project in a language.
+struct New {
+    desk: Desk,
+    /// Its folder.
+    dir: PathBuf,
+    /// Where the tools are that a user would have on PATH.
+    path: OsString,
+}
+
+impl New {
+    /// Made by the command, which says what comes next.
+    fn of(lang: &str, tools: &Path, next: &str) -> Self {
+        let desk = Desk::new();
+        let said = desk.run(&["new", "hello-1", "--lang", lang]).well().stdout;
+        assert!(said.ends_with(&format!("Next: {next}\n")), "{said}");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+        Self { dir: desk.path().join("hello-1"), desk, path }
+    }
+
+    /// A program is run in its folder, to a good end.
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        well(Command::new(program).args(arguments).current_dir(&self.dir).env("PATH", &self.path))
+    }
+
+    fn build(&self) -> Ran {
+        self.desk.command(&["build", "hello-1"]).env("PATH", &self.path).output().unwrap().into()
+    }
+
+    /// Nothing is installed in silence: what is missing is told, with what to do.
+    fn is_not_built_without(&self, path: &Path, names: &[&str]) {
+        let without: Ran = self.desk.command(&["build", "hello-1"]).env("PATH", path).output().unwrap().into();
+        let _said = without.refused(1, "AB109", names);
+        let check: Ran = self.desk.command(&["build", "--check", "hello-1"]).env("PATH", path).output().unwrap().into();
+        let _said = check.refused(1, "AB109", names);
+    }
+
+    /// It is built, and published; the release answers calls, and a crash is one as any other.
+    fn is_built_published_and_called(&self) {
+        let built = self.build().well().stdout;
+        assert!(built.contains("hello-1 0.1.0: "), "{built}");
+        let _checked = well(self.desk.command(&["check"]).current_dir(&self.dir));
+        let _published = self.desk.run(&["publish", "hello-1"]).well();
+        self.desk.write("airssys.toml", "name = \"m\"\n[[service]]\nname = \"hello-1\"\nrelease = \"hello-1@0.1.0\"\n");
+        let host = super::control::up(&self.desk, &[]);
+        let call = |arguments: &[&str]| self.desk.run(&[&["call", "hello-1"], arguments].concat()).well().stdout;
+        assert_eq!(call(&["greet(\"Ada\")"]), "ok(\"Hello, Ada!\")\n");
+        assert_eq!(call(&["greet", "[\"\"]"]), "{\"err\":\"nameless\"}\n");
+        assert!(self.desk.run(&["wit", "hello-1"]).well().stdout.contains("greet: func(name: string)"));
+        super::control::stop(&self.desk, host);
+    }
+}
+
+/// The folder of the tool of a language.
+fn tool(language: &str, file: &str) -> PathBuf {
+    let tools = std::fs::read_dir(target().join(language)).unwrap().map(|tool| tool.unwrap().path());
+    let mut tools: Vec<_> = tools.filter(|tool| tool.join(file).exists()).collect();
+    assert!(
+        !tools.is_empty(),
+        "no tool with {file} in {}; run `cargo xtask guests`",
+        target().join(language).display()
+    );
+    // An older one may be left there.
+    tools.sort();
+    tools.pop().unwrap()
+}
+
+mod python {
+    use super::{New, tool};
+
+    #[test]
+    fn a_new_component_builds_is_published_and_called() {
+        let new = New::of("python", &tool("python", "bin/componentize-py").join("bin"), "airssys build hello-1");
+        new.is_not_built_without(new.desk.path(), &["componentize-py", "pip install componentize-py"]);
+        new.is_built_published_and_called();
+    }
+}
+
+mod javascript {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::{New, tool};
+
+    /// What `npm install` does in a new project, without fetching anything: node finds the package and its commands.
+    fn install(project: &Path) {
+        let package = tool("javascript", "build.mjs");
+        let commands = project.join("node_modules/.bin");
+        std::fs::create_dir_all(&commands).unwrap();
+        symlink(&package, project.join("node_modules/airssys")).unwrap();
+        symlink(package.join("build.mjs"), commands.join("airssys-js")).unwrap();
+        symlink(package.join("node_modules/.bin/tsc"), commands.join("tsc")).unwrap();
+    }
+
+    const NEXT: &str = "cd hello-1 && npm install && airssys build";
+
+    #[test]
+    fn a_new_component_builds_is_published_and_called() {
+        let new = New::of("javascript", Path::new("/nowhere"), NEXT);
+        new.is_not_built_without(new.desk.path(), &["`node`", "install node"]);
+        new.is_not_built_without(Path::new(&new.path), &["airssys-js", "npm install"]);
+        install(&new.dir);
+        assert!(new.run("npm", &["test"]).contains("pass 2"));
+        new.is_built_published_and_called();
+    }
+
+    #[test]
+    fn a_new_component_in_typescript_is_checked_builds_is_published_and_called() {
+        let new = New::of("typescript", Path::new("/nowhere"), NEXT);
+        install(&new.dir);
+        // Its types are those of its world, which nobody wrote down.
+        let app = std::fs::read_to_string(new.dir.join("app.ts")).unwrap();
+        for (right, wrong, told) in [
+            ("return `Hello, ${name}!`", "return name.length", "'number' is not assignable to type 'string'"),
+            ("\"nameless\"", "\"unnamed\"", "\"unnamed\"' is not assignable"),
+            ("const greeting:", "const greetings:", "Property 'greeting' is missing"),
+        ] {
+            assert!(app.contains(right), "{app}");
+            std::fs::write(new.dir.join("app.ts"), app.replace(right, wrong)).unwrap();
+            let _said = new.build().refused(1, "AB111", &["its types are wrong", told]);
+        }
+        std::fs::write(new.dir.join("app.ts"), app).unwrap();
+        new.is_built_published_and_called();
+        assert!(new.run("npm", &["test"]).contains("pass 2"));
+    }
+}
