@@ -26,6 +26,7 @@ mod held_back;
 mod keyed_schema;
 mod languages;
 mod libraries;
+mod mesh;
 mod no_deadlock;
 mod npm;
 mod python_sdk;

@@ -114,11 +114,20 @@ pub fn builder() -> RuntimeBuilder {
     cached(Runtime::builder())
 }
 
-/// Beside the tests, in the target folder, which may outlive a checkout: an interpreter takes longer to compile than
-/// all the tests of it to run.
 fn cached(builder: RuntimeBuilder) -> RuntimeBuilder {
+    builder.code_cache(code_cache())
+}
+
+/// Where compiled code is kept: beside the tests, in the target folder, which may outlive a checkout. An interpreter
+/// takes longer to compile than all the tests of it to run.
+///
+/// # Panics
+///
+/// The tests do not stand in a target folder.
+#[must_use]
+pub fn code_cache() -> PathBuf {
     let own = std::env::current_exe().expect("the file of the tests");
-    builder.code_cache(own.parent().and_then(Path::parent).expect("the target folder").join("code-of-guests"))
+    own.parent().and_then(Path::parent).expect("the target folder").join("code-of-guests")
 }
 
 /// [`builder`], with the data in the folder of the topology.

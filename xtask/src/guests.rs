@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::error::Error;
 use crate::language::Language;
-use crate::{c, javascript, progress, python, root, toolchain};
+use crate::{c, javascript, mesh, progress, python, root, toolchain};
 
 /// The languages besides Rust.
 const LANGUAGES: [&Language; 3] = [&python::LANGUAGE, &javascript::LANGUAGE, &c::LANGUAGE];
@@ -24,9 +24,11 @@ pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {
         let label = format!("building the guests of {}", folder.strip_prefix(root()).unwrap_or(folder).display());
         build_in(&airssys, folder, &label)?;
     }
+    let (root, target) = (root(), target_dir()?);
     let mut without = Vec::new();
     for language in LANGUAGES {
-        if !language.build(&root(), &target_dir()?)? {
+        let tested = language.build(&root, &target, &language.tested(), language.guests)?;
+        if !(mesh::build(language, &root, &target)? && tested) {
             without.push(language);
         }
     }

@@ -14,16 +14,27 @@ use crate::tool::{self, Tool};
 pub(crate) struct Language {
     /// As people write it.
     pub(crate) name: &'static str,
-    /// As files are called: its guests are in `tests/guests-NAME`, and tests that need them in modules of this name.
+    /// As files are called: the guests of the tests are in `tests/guests-NAME`, and tests that need any in modules of
+    /// this name.
     pub(crate) module: &'static str,
     pub(crate) tool: Tool,
     /// What to do where the tool cannot be installed.
     pub(crate) remedy: &'static str,
+    /// Those of the tests.
     pub(crate) guests: &'static [Guest],
     /// How one is built, as text: the source of `build`.
     pub(crate) recipe: &'static str,
     /// Builds one with the tool, whose folder is given.
     pub(crate) build: fn(&Path, &Building) -> Result<(), Error>,
+}
+
+/// Where guests stand.
+pub(crate) struct Place {
+    /// The folder in whose `target/airssys` their components are, and the one in it in which their folders are.
+    pub(crate) folder: String,
+    pub(crate) sources: &'static str,
+    /// What the folder is called in which they are kept below the target folder.
+    pub(crate) kept: &'static str,
 }
 
 /// A guest.
@@ -65,17 +76,22 @@ impl Language {
         format!("::{}::", self.module)
     }
 
+    /// Where the guests of the tests are.
+    pub(crate) fn tested(&self) -> Place {
+        Place { folder: format!("tests/guests-{}", self.module), sources: "", kept: "guests" }
+    }
+
     /// Builds those guests whose sources have changed; whether all are there now.
     ///
     /// # Errors
     ///
     /// A source is wrong; or the tool is missing where `CI` is set.
-    pub(crate) fn build(&self, root: &Path, target: &Path) -> Result<bool, Error> {
+    pub(crate) fn build(&self, root: &Path, target: &Path, place: &Place, guests: &[Guest]) -> Result<bool, Error> {
         // Also where no guest is to be built: tests of the command build new components with it.
         let tool = self.tool.installed(root, &target.join(self.module));
         let mut missing = Vec::new();
-        for guest in self.guests {
-            let building = Building::of(root, target, self.module, guest);
+        for guest in guests {
+            let building = Building::of(root, &target.join(self.module), place, guest);
             let inputs = building.inputs(&self.tool, self.recipe)?;
             if building.here.is_from(&inputs) {
                 continue;
@@ -116,20 +132,22 @@ impl Language {
 }
 
 impl Building {
-    fn of(root: &Path, target: &Path, module: &str, guest: &Guest) -> Self {
-        let folder = root.join("tests").join(format!("guests-{module}"));
+    /// `kept` is the folder of its language below the target folder.
+    fn of(root: &Path, kept: &Path, place: &Place, guest: &Guest) -> Self {
+        let folder = root.join(&place.folder);
         let built = folder.join("target").join("airssys");
         let here = Built::of(&built, guest.name);
+        let source = folder.join(place.sources).join(guest.name);
         Self {
-            source: folder.join(guest.name),
+            label: format!("building {}", source.strip_prefix(root).unwrap_or(&source).display()),
+            source,
             wit: root.join(guest.wit),
             world: guest.world,
             with: guest.with.iter().map(|folder| root.join(folder)).collect(),
             between: built.join(format!("{}.between", guest.name)),
             component: here.component.clone(),
             here,
-            kept: Built::of(&target.join(module).join("guests"), guest.name),
-            label: format!("building tests/guests-{module}/{}", guest.name),
+            kept: Built::of(&kept.join(place.kept), guest.name),
         }
     }
 
@@ -213,7 +231,8 @@ mod tests {
     #[test]
     fn a_guest_is_built_again_only_when_what_it_is_made_of_has_changed() {
         let root = std::env::temp_dir().join(format!("airssys-language-{}", std::process::id()));
-        let guest = Building::of(&root, &root.join("target"), "python", &GUEST);
+        let place = Place { folder: "tests/guests-python".to_owned(), sources: "", kept: "guests" };
+        let guest = Building::of(&root, &root.join("target/python"), &place, &GUEST);
         for folder in [guest.source.clone(), guest.wit.clone(), root.join("sdk/deep"), guest.between.clone()] {
             std::fs::create_dir_all(folder).unwrap();
         }

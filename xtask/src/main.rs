@@ -10,6 +10,7 @@ mod error;
 mod guests;
 mod javascript;
 mod language;
+mod mesh;
 mod progress;
 mod python;
 mod soak;

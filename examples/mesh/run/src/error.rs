@@ -1,0 +1,34 @@
+//! Why the mesh cannot be run.
+
+use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::deploy::DeployError;
+use airssys_wasm::hint::{Hint, Hinted};
+use airssys_wasm::{InvokeError, RuntimeError};
+
+/// Why the mesh does not open, or cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeshError {
+    /// The topology is wrong, or a guest is not built.
+    #[error("{}{}", .0, behind(.0.hint()))]
+    Topology(#[from] ConfigError),
+    /// It does not start.
+    #[error("{}{}", .0, behind(.0.hint()))]
+    Runtime(#[from] RuntimeError),
+    /// A release cannot take over.
+    #[error("{}{}", .0, behind(.0.hint()))]
+    Deploy(#[from] DeployError),
+    /// A service does not say what it knows.
+    #[error("{service}: {source}; hint: build host and guests from the same source")]
+    Silent {
+        /// Which.
+        service: &'static str,
+        /// Why not.
+        source: InvokeError,
+    },
+}
+
+/// What to do about it, behind an error.
+fn behind(hint: Option<Hint>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; hint: {hint}"))
+}
