@@ -1,6 +1,7 @@
 //! What is committed of one state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,7 +11,8 @@ use crate::limits::OVERHEAD_BYTES;
 
 #[derive(Debug, Default)]
 pub(super) struct Committed {
-    pub(super) values: BTreeMap<Box<str>, Bytes>,
+    /// Shared with whoever keeps or reads all of one commit: the next commit makes a map of its own then.
+    pub(super) values: Arc<BTreeMap<Box<str>, Bytes>>,
     /// Of all keys and values.
     pub(super) bytes: usize,
     /// How many commits have changed something.
@@ -40,14 +42,15 @@ impl Committed {
     pub(super) fn change(&mut self, writes: BTreeMap<Box<str>, Option<Bytes>>, schema: u32) {
         self.commits += 1;
         self.schema = Some(schema);
+        let values = Arc::make_mut(&mut self.values);
         for (key, value) in writes {
             let length = key.len();
             let old = match value {
                 Some(value) => {
                     self.bytes += length + value.len();
-                    self.values.insert(key, value)
+                    values.insert(key, value)
                 }
-                None => self.values.remove(&key),
+                None => values.remove(&key),
             };
             self.bytes -= old.map_or(0, |old| length + old.len());
         }

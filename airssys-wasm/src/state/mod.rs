@@ -114,12 +114,13 @@ impl State {
         let bytes = kept.bytes();
         let KeptState { values, commits, schema } = kept;
         let schema = (commits > 0).then_some(schema);
+        let values = Arc::new(values);
         let committed = Committed { values, bytes, commits, schema, ..Committed::default() };
         Self { committed: Mutex::new(committed), home: Some(Box::new(home)), together: None }
     }
 
     /// One in memory with these values.
-    fn of(values: BTreeMap<Box<str>, Bytes>, schema: u32) -> Self {
+    fn of(values: Arc<BTreeMap<Box<str>, Bytes>>, schema: u32) -> Self {
         let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
         let committed = Committed { values, bytes, schema: Some(schema), ..Committed::default() };
         Self { committed: Mutex::new(committed), home: None, together: None }
@@ -198,13 +199,13 @@ impl State {
     pub(crate) fn dump(&self) -> KeptState {
         let committed = self.lock();
         KeptState {
-            values: committed.values.clone(),
+            values: BTreeMap::clone(&committed.values),
             commits: committed.commits,
             schema: committed.schema.unwrap_or_default(),
         }
     }
 
-    /// Another state, in memory, with the same values.
+    /// Another state, in memory, with the same values. It shares them as long as none of both changes.
     pub(crate) fn copy(&self) -> Self {
         let committed = self.lock();
         let copy = Self::default();
@@ -221,7 +222,7 @@ impl State {
     /// All committed values, by key.
     #[must_use]
     pub(crate) fn snapshot(&self) -> BTreeMap<Box<str>, Bytes> {
-        self.lock().values.clone()
+        BTreeMap::clone(&self.lock().values)
     }
 
     /// Whether it is on disk as well.

@@ -15,7 +15,7 @@ use crate::error::Crash;
 #[derive(Debug)]
 pub(crate) struct Saved {
     state: Arc<State>,
-    values: BTreeMap<Box<str>, Bytes>,
+    values: Arc<BTreeMap<Box<str>, Bytes>>,
     schema: u32,
     /// The state's age then.
     at: u64,
@@ -42,7 +42,7 @@ impl Saved {
 
     /// A state as it was before anybody had written to it, in this schema.
     pub(crate) fn nothing(state: &Arc<State>, schema: u32) -> Self {
-        let (values, turns) = (BTreeMap::new(), Lineage::default());
+        let (values, turns) = (Arc::default(), Lineage::default());
         Self { state: Arc::clone(state), values, schema, at: state.age(), turns, more: AtomicU64::default() }
     }
 
@@ -98,7 +98,7 @@ impl Saved {
 
     /// A state in memory that is what this one is to be again.
     pub(crate) fn copy(&self) -> State {
-        let values = if self.is_forgotten() { BTreeMap::new() } else { self.values.clone() };
+        let values = if self.is_forgotten() { Arc::default() } else { self.values.clone() };
         State::of(values, self.schema)
     }
 
@@ -127,7 +127,7 @@ impl State {
             return Ok(());
         }
         let (state, at, turns, more) = (Arc::clone(self), self.age(), self.turns(), AtomicU64::default());
-        let whole = Saved { state, values, schema, at, turns, more };
+        let whole = Saved { state, values: Arc::new(values), schema, at, turns, more };
         whole.put_back().await
     }
 }
