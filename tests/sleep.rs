@@ -6,6 +6,7 @@ use airssys_wasm::hint::Coded;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE};
+use airssys_wasm::error::CallError;
 use prober_protocol::{Command, Trap};
 use serde_json::json;
 
@@ -49,6 +50,25 @@ async fn an_idle_actor_goes_and_its_address_mailbox_and_state_stay() {
         json!([{ "ok": 1 }, { "ok": 3 }])
     );
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_does_not_start_says_how_its_start_ended() {
+    for (config, code, says) in [
+        ("fault", "start", "init failed: unavailable: told to fail at init"),
+        ("panic", "trap", "trap: "),
+    ] {
+        let topology = topology(&format!("{{}}\nconfig = {{ init = {config:?} }}"));
+        let mesh = Mesh::start(&topology).await;
+        match mesh.ask("carts/alice", &Command::Count).await {
+            Err(CallError::Crashed(crash)) => {
+                assert_eq!(crash.code(), code, "{crash}");
+                assert!(crash.to_string().starts_with(says), "{crash}");
+            }
+            other => panic!("{other:?}"),
+        }
+        mesh.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

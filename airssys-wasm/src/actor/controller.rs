@@ -198,7 +198,7 @@ impl Controller {
         while standing != Standing::Expected && self.waits.refused != Some(standing) && self.has_room(most) {
             let Some(place) = self.waits.waiting.pop_front() else { break };
             match standing {
-                Standing::Gone => self.not_started(&place, "its supervisor is gone"),
+                Standing::Gone => self.not_started(&place, not_started("its supervisor is gone")),
                 _ => self.start(place, standing),
             }
         }
@@ -297,7 +297,7 @@ impl Controller {
             // What waits for it is buried first: it would be woken again for that.
             News::NotStarted(number, place, error) => {
                 self.waits.awake.remove(&number);
-                self.not_started(&place, &error.to_string());
+                self.not_started(&place, why_not(&error));
             }
             News::Refused(number, place, stood) => {
                 // The supervisor may have had it, and ended with it.
@@ -332,8 +332,7 @@ impl Controller {
     }
 
     /// What waits for an actor that cannot be started would wait for ever.
-    fn not_started(&self, place: &Arc<Place>, why: &str) {
-        let crash = Crash::Host { detail: format!("not started: {why}") };
+    fn not_started(&self, place: &Arc<Place>, crash: Crash) {
         if place.child().is_some() {
             // Where the supervisor had it, it has said so already.
             return gone(&self.mesh, &self.roster, place, DownReason::Crashed(crash));
@@ -375,6 +374,19 @@ impl Controller {
             }
         }
     }
+}
+
+/// Why one was not started: how its start ended, where it came to that.
+fn why_not(error: &ChildError) -> Crash {
+    let crash = match error {
+        ChildError::StartFailed(error) => error.cause.downcast_ref::<Crash>().cloned(),
+        _ => None,
+    };
+    crash.unwrap_or_else(|| not_started(error))
+}
+
+fn not_started(why: impl std::fmt::Display) -> Crash {
+    Crash::Host { detail: format!("not started: {why}") }
 }
 
 /// A child will not be started again; `reason` is why, where it is not known better. Only the first time says
