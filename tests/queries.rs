@@ -15,6 +15,8 @@ use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{InvokeError, Runtime};
 
+mod keyed;
+
 const TALLY: &str = r#"
     name = "m"
     [root]
@@ -38,10 +40,10 @@ async fn value(mesh: &Mesh, call: &str) -> String {
     invoke(&mesh.runtime, call).await.unwrap().unwrap()
 }
 
-/// Keeps the service in a turn that has written, and never ends.
-async fn occupy(mesh: &Mesh) {
+/// Keeps the service, or one of its keys, in a turn that has written, and never ends.
+async fn occupy(mesh: &Mesh, key: Option<&str>) {
     let accepted = mesh.status("tally").accepted;
-    mesh.runtime.cast("tally", None, "add-for-ever(1000)").await.unwrap();
+    mesh.runtime.cast("tally", key, "add-for-ever(1000)").await.unwrap();
     let is_in_it = |mesh: &Mesh| {
         let status = mesh.status("tally");
         status.accepted > accepted && status.queued == 0
@@ -53,7 +55,7 @@ async fn occupy(mesh: &Mesh) {
 async fn a_query_answers_while_a_turn_runs_from_what_was_committed() {
     let mesh = Mesh::start(TALLY).await;
     assert_eq!(value(&mesh, "add(7)").await, "7");
-    occupy(&mesh).await;
+    occupy(&mesh, None).await;
     for _ in 0..10 {
         assert_eq!(value(&mesh, "total()").await, "7");
     }
@@ -92,13 +94,13 @@ async fn a_query_that_waits_in_the_mailbox_is_no_other() {
 }
 
 /// Another release of the same functions: its binary says something more at its end, which nobody reads.
-fn another(mesh: &Mesh, number: u8) -> Release {
+fn another(mesh: &Mesh, number: u8, schema: u32) -> Release {
     let path = mesh.folder.path().join(format!("tally-{number}.wasm"));
     let built = guest("tally").parent().unwrap().join("target/airssys/tally.wasm");
     let mut binary = std::fs::read(built).unwrap();
     binary.extend([0, 3, 1, b'x', number]);
     std::fs::write(&path, binary).unwrap();
-    let manifest = format!("name = \"tally\"\nversion = \"1.0.{number}\"\n");
+    let manifest = format!("name = \"tally\"\nversion = \"1.0.{number}\"\nstate_schema = {schema}\n");
     std::fs::write(path.with_extension("toml"), manifest).unwrap();
     Release::find(&path).unwrap()
 }
@@ -122,7 +124,7 @@ async fn no_query_is_lost_where_another_release_takes_over() {
     for round in 0..4_u8 {
         let before = answered.load(Ordering::Relaxed);
         mesh.until("queries are answered", |_| answered.load(Ordering::Relaxed) > before + 8).await;
-        let deployment = mesh.runtime.deploy("tally", another(&mesh, round), quick()).await.unwrap();
+        let deployment = mesh.runtime.deploy("tally", another(&mesh, round, 0), quick()).await.unwrap();
         assert_eq!(deployment.ended().await, Progress::Live, "round {round}");
     }
     ends.store(true, Ordering::Relaxed);
@@ -149,4 +151,53 @@ async fn a_query_that_the_release_does_not_have_is_refused_at_the_start_and_by_a
     let _applied = mesh.runtime.apply(edited, quick()).await.unwrap();
     assert!(value(&mesh, "meddle()").await.contains("\"set: done\""));
     mesh.stop().await;
+}
+
+/// Answers 7, and has another one ask it for that.
+const ASKS_ITSELF: &str = r#"(component
+    (import "a:b/y" (instance $i (export "f" (func (result u32)))))
+    (core func $f (canon lower (func $i "f")))
+    (core module $m
+        (import "i" "f" (func $f (result i32)))
+        (func (export "asks") (result i32) (call $f))
+        (func (export "answers") (result i32) (i32.const 7)))
+    (core instance $c (instantiate $m (with "i" (instance (export "f" (func $f))))))
+    (func $asks (result u32) (canon lift (core func $c "asks")))
+    (func $answers (result u32) (canon lift (core func $c "answers")))
+    (instance $x (export "f" (func $asks)))
+    (instance $z (export "f" (func $answers)))
+    (export "a:b/x" (instance $x))
+    (export "a:b/z" (instance $z)))"#;
+
+/// Passes the question on.
+const PASSES_ON: &str = r#"(component
+    (import "a:b/z" (instance $i (export "f" (func (result u32)))))
+    (core func $f (canon lower (func $i "f")))
+    (core module $m
+        (import "i" "f" (func $f (result i32)))
+        (func (export "f") (result i32) (call $f)))
+    (core instance $c (instantiate $m (with "i" (instance (export "f" (func $f))))))
+    (func $g (result u32) (canon lift (core func $c "f")))
+    (instance $y (export "f" (func $g)))
+    (export "a:b/y" (instance $y)))"#;
+
+#[tokio::test]
+async fn a_query_of_one_that_waits_for_who_asks_is_answered_and_closes_no_circle() {
+    let topology = "name = \"m\"\n[root]\nintensity = 100\n\
+        [[service]]\nname = \"one\"\nrelease = \"one.wasm\"\nwires = { \"a:b/y\" = \"two\" }\n\
+        queries = [\"a:b/z#f\"]\n\
+        [[service]]\nname = \"two\"\nrelease = \"two.wasm\"\nwires = { \"a:b/z\" = \"one\" }\n";
+    let (one, two) = (wat::parse_str(ASKS_ITSELF).unwrap(), wat::parse_str(PASSES_ON).unwrap());
+    let components: [(&str, &[u8]); 2] = [("one", &one), ("two", &two)];
+    for (waits, topology) in
+        [(false, topology.to_owned()), (true, topology.replace("queries =", "max_queries = 0\nqueries ="))]
+    {
+        let mesh = Mesh::start_in(tempfile::tempdir().unwrap(), &topology, &components, builder()).await;
+        let answered = mesh.runtime.invoke("one", None, "a:b/x#f()", PATIENCE).await;
+        match waits {
+            false => assert_eq!(answered.unwrap().as_deref(), Some("7")),
+            true => assert!(answered.unwrap_err().to_string().contains("deadlock"), "it waits in the mailbox"),
+        }
+        mesh.stop().await;
+    }
 }

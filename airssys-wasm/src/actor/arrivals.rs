@@ -149,6 +149,19 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
         (with, past)
     }
 
+    /// What one would begin with who is not there, as long as nobody comes; none where something has to be done with its
+    /// state before.
+    pub(super) fn would_begin(&self, address: &str) -> Option<&W> {
+        if self.asleep.get(address).is_some_and(|(_, past)| past.is_to_be_put_back()) {
+            return None;
+        }
+        Some(match &self.phase {
+            Phase::Trial { next, share } if share.has(address) => next,
+            Phase::Restoring(before) => before,
+            Phase::Trial { .. } | Phase::Settled => &self.release,
+        })
+    }
+
     /// One goes, of whose place this is known.
     pub(super) fn ends(&mut self, address: &str, place: P, mut past: Past<S>) {
         match self.phase {

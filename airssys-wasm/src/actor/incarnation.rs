@@ -220,7 +220,7 @@ impl ComponentActor {
             identity.mesh.events.publish(Some(identity.address().service()), Happening::Swapped { actor, sha256 });
         }
         self.identity = Arc::clone(&serving.identity);
-        self.identity.service.retune(&serving.identity.terms.limits);
+        self.identity.service.retune(&serving.identity.terms);
         self.suspend(false);
         self.watching = watch.map(|watch| watch.begin(serving, None));
         self.instance.replace(instance)
@@ -240,7 +240,7 @@ impl ComponentActor {
             return;
         }
         self.identity = Arc::clone(&self.live.serving().identity);
-        self.identity.service.retune(&self.identity.terms.limits);
+        self.identity.service.retune(&self.identity.terms);
         if let Some(instance) = &mut self.instance {
             instance.retune(&self.identity);
         }

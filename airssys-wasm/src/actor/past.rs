@@ -115,6 +115,11 @@ impl<S: Kept> Past<S> {
         self.before.is_empty() && self.owed.is_empty() && self.suspended.is_none() && nothing_else
     }
 
+    /// Whether something is to be done with the states, or to be decided, before anything serves here.
+    pub(super) fn is_to_be_put_back(&self) -> bool {
+        self.suspended.is_some() || self.returning().is_some() || self.owed().is_some()
+    }
+
     /// What the states were before the release that is there for good brought them over; none where they are on the way
     /// back to that.
     pub(super) fn before(&self) -> Option<&S> {

@@ -55,7 +55,9 @@ impl ServiceSpec {
         if let (Some(asked), Some(rules)) = (asked, Coming::of(self.multiplicity, self.restart, self.shutdown)) {
             let (child, controller, tuning) = supervisor(self, rules, asked, (mesh, engines, &service));
             placed.children.push(child);
-            placed.roster = Some(controller.roster());
+            let roster = controller.roster();
+            service.run_beside(&self.terms, query::beside(engines, query::of_those_who_come(&roster)));
+            placed.roster = Some(roster);
             placed.tuning = Some(tuning);
             placed.controller = Some(Box::new(controller));
             return placed;
@@ -83,7 +85,7 @@ impl ServiceSpec {
             });
         }
         placed.actors = posts.into();
-        service.run_beside(query::beside(engines, &placed.actors));
+        service.run_beside(&self.terms, query::beside(engines, query::of_actors(&placed.actors)));
         placed
     }
 }

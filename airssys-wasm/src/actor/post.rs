@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 use super::decide::Event;
 use super::{Before, ComponentActor, Control, Live, Serving, Swap};
 use crate::error::Fault;
+use crate::turn::Identity;
+use crate::typed::FunctionType;
 
 /// One actor of a service, as those see it who look after the service.
 pub(crate) struct Post {
@@ -32,6 +34,17 @@ impl Post {
     /// no messages any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.live.is_gone() || self.live.serving().identity.mailbox.is_closed()
+    }
+
+    /// What serves here, where this function is a query of it that can be answered beside its turns.
+    pub(super) fn asked(&self, function: &FunctionType) -> Option<Arc<Serving>> {
+        let serving = self.live.serving();
+        let Identity { terms, me, own, .. } = &*serving.identity;
+        let is_to_wait = || self.is_closed() || self.live.is_suspended();
+        // Before the first one has started there is no state yet, but of a key, which may have slept.
+        let has_begun = || own.inbox.sleeper().is_some() || me.load().is_some();
+        let is_asked = terms.is_query(function) && !is_to_wait() && has_begun();
+        is_asked.then_some(serving)
     }
 
     /// Gives the actor an order for between two turns.

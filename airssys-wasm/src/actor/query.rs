@@ -1,8 +1,8 @@
 //! Queries: functions that are declared to have no effects. Each runs on an instance of its own, of the release that is
 //! live, on what was committed last; what it would do is refused, or discarded.
 //!
-//! A query runs beside the turns of its service where it may. Otherwise it waits in the mailbox and comes at its turn,
-//! and is no other then. Invariant: nothing of what it does is seen, and its crash is that of its instance alone.
+//! A query runs beside the turns of its place where it may, also where that is a key that sleeps and goes on sleeping.
+//! Otherwise it waits in the mailbox and comes at its turn, and is no other then. Invariant: nothing of what it does is seen, and its crash is that of its instance alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use airssys_rt_shim::worker::Flow;
 use tokio::time::Instant;
 
-use super::{ComponentActor, Hand, Post, Serving};
+use super::{ComponentActor, Hand, Post, Roster, Serving};
 use crate::engine::{Answered, Engines, Instance, Ran};
 use crate::error::{CallError, Crash, Stage};
 use crate::message::{DeadReason, Delivery, Envelope};
@@ -20,6 +20,7 @@ use crate::router::inbox::Inbox;
 use crate::settings::Terms;
 use crate::state::State;
 use crate::turn::Identity;
+use crate::typed::FunctionType;
 
 impl ComponentActor {
     /// Runs a query that waited in the mailbox.
@@ -32,16 +33,34 @@ impl ComponentActor {
     }
 }
 
-/// Runs the queries of these actors beside their turns. It does not keep them: whoever takes them away ends it.
+/// Finds what answers a query of these actors. It does not keep them: whoever takes them away ends it.
+pub(super) fn of_actors(actors: &Arc<[Post]>) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
+    let actors: Weak<[Post]> = Arc::downgrade(actors);
+    move |inbox, function| {
+        let actors = actors.upgrade()?;
+        actors.iter().find(|post| std::ptr::eq(&post.live.serving().identity.own.inbox, inbox))?.asked(function)
+    }
+}
+
+/// Finds what answers a query of those that come and go, as [`of_actors`].
+pub(super) fn of_those_who_come(roster: &Arc<Roster>) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
+    let roster = Arc::downgrade(roster);
+    move |inbox, function| roster.upgrade()?.asked(inbox.address(), function)
+}
+
+/// Runs queries beside turns, where there is something that answers them.
 pub(super) fn beside(
     engines: &Arc<Engines>,
-    actors: &Arc<[Post]>,
+    find: impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + Send + Sync + 'static,
 ) -> impl Fn(&Inbox, Box<Envelope>) -> Result<(), Box<Envelope>> + Send + Sync + 'static {
-    let (engines, actors): (_, Weak<[Post]>) = (Arc::clone(engines), Arc::downgrade(actors));
-    let running = Arc::<AtomicUsize>::default();
+    let (engines, running) = (Arc::clone(engines), Arc::<AtomicUsize>::default());
     move |inbox, envelope| {
-        let found = actors.upgrade().and_then(|actors| ready(&actors, inbox, &envelope));
-        let Some((serving, state)) = found else { return Err(envelope) };
+        let found = match (&envelope.function, &envelope.delivery) {
+            (Some(function), Delivery::Call(_)) => find(inbox, function),
+            _ => None,
+        };
+        let ready = found.and_then(|serving| Some((committed(&serving, &envelope)?, serving)));
+        let Some((state, serving)) = ready else { return Err(envelope) };
         let most = serving.identity.terms.max_queries;
         let Some(running) = Running::begin(&running, most) else { return Err(envelope) };
         let engines = Arc::clone(&engines);
@@ -55,26 +74,19 @@ pub(super) fn beside(
     }
 }
 
-/// What serves there now and the state as it was committed last, where the message is a query that somebody waits for,
-/// and the place is as it is to be.
-fn ready(actors: &[Post], inbox: &Inbox, envelope: &Envelope) -> Option<(Arc<Serving>, Option<State>)> {
-    let (function, Delivery::Call(_)) = (envelope.function.as_ref()?, &envelope.delivery) else { return None };
-    let post = actors.iter().find(|post| std::ptr::eq(&post.live.serving().identity.own.inbox, inbox))?;
-    let serving = post.live.serving();
-    let Identity { terms, own, me, .. } = &*serving.identity;
-    // Before the first one has started there is no state yet.
-    if !terms.is_query(function) || post.is_closed() || post.live.is_suspended() || me.load().is_none() {
-        return None;
-    }
+/// The state as it was committed last, where there is one; none where the query has to wait for what becomes of it.
+fn committed(serving: &Serving, envelope: &Envelope) -> Option<Option<State>> {
+    let Identity { terms, own, .. } = &*serving.identity;
     let state = own.states.state(envelope.partition());
     if own.states.damage().is_some() || state.as_ref().is_some_and(|state| state.damage().is_some()) {
         return None;
     }
     // One copy, so that a query sees one commit, and none that comes while it runs.
     let state = state.map(|state| state.copy());
-    // Another release is taking over: it brings the state over, and has the query when it serves.
+    // Another release is taking over, or a key has slept since one did: whoever serves next brings the state over, and
+    // has the query then.
     let is_foreign = state.as_ref().is_some_and(|state| state.foreign(terms.schema).is_some());
-    (!is_foreign).then_some((serving, state))
+    (!is_foreign).then_some(state)
 }
 
 /// One of those that run beside turns.

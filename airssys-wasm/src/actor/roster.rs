@@ -22,6 +22,7 @@ use crate::router::Mesh;
 use crate::router::place::Place;
 use crate::router::service::Service;
 use crate::settings::{ALL, Terms};
+use crate::typed::FunctionType;
 
 /// What the actors wake with that come and go.
 #[derive(Debug, Clone)]
@@ -312,6 +313,23 @@ impl Roster {
         let post = Arc::new(Post { live: Arc::clone(&live), name: address.clone(), start: Arc::clone(&start) });
         awakened.posts.insert(address, post);
         (start, live)
+    }
+
+    /// What answers a query of this function that is sent to a place, as it is now: what serves there, or would, where it
+    /// is a key that sleeps. None where it is no query, or something has to become of the place first.
+    pub(super) fn asked(&self, address: &Address, function: &FunctionType) -> Option<Arc<Serving>> {
+        let awakened = self.lock();
+        if let Some(post) = awakened.posts.get(address.as_str()) {
+            return post.asked(function);
+        }
+        // A child that is not there yet has no state.
+        let keyed = self.service.directory.on_demand()?;
+        let waking = awakened.arrivals.would_begin(address.as_str())?;
+        if !waking.terms.is_query(function) {
+            return None;
+        }
+        let own = keyed.known(address.key()?).filter(|own| !own.inbox.mailbox().is_closed())?;
+        Some(Arc::new(self.serving(own, &waking.template, &waking.terms)))
     }
 
     pub(super) fn leave(&self, address: &Address) {

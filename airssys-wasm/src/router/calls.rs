@@ -238,27 +238,28 @@ impl Mesh {
         let moved = self.kept_waiting(passage, target, key);
         let target = moved.as_ref().unwrap_or(target);
         let lane_key = target.lane_key(split(to).1, key);
-        let (delivery, asked, run) = match wanted {
+        let (delivery, mut asked, run) = match wanted {
             Wanted::Receipt => (Delivery::Send, None, None),
             Wanted::Answer(caller, ..) => {
-                let waiting = match wanted.node(self).map(|node| self.waits.wait(node, target.inbox.nodes())) {
-                    Some(Ok(waiting)) => waiting,
-                    Some(Err(Deadlock)) => return Ok(Err(CallError::Deadlock)),
-                    None => None,
-                };
                 let (reply, waiter): (ReplyTo<Answer>, Waiter<Answer>) = call::call();
                 let run = caller.stack().map(|stack| (stack, passage.now()));
-                (Delivery::Call(reply), Some(Asked { waiter, _waiting: waiting }), run)
+                (Delivery::Call(reply), Some(Asked { waiter, _waiting: None }), run)
             }
         };
         let mut envelope = self.envelope(origin, target, lane_key, delivery, wanted.deadline(), body);
         if function.is_some() {
             envelope.function = function.cloned();
-            // A query need not wait behind turns.
+            // A query need not wait behind turns: whoever asks waits for nobody there.
             envelope = match target.inbox.run_beside(envelope) {
                 Ok(()) => return self.posted(dispatch, asked),
                 Err(waits) => waits,
             };
+        }
+        if let (Some(asked), Some(node)) = (&mut asked, wanted.node(self)) {
+            match self.waits.wait(node, target.inbox.nodes()) {
+                Ok(waiting) => asked._waiting = waiting,
+                Err(Deadlock) => return Ok(Err(CallError::Deadlock)),
+            }
         }
         match target.inbox.put(envelope, run, |envelope, reason| self.bury(envelope, reason)) {
             Ok(()) => self.posted(dispatch, asked),

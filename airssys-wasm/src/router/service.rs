@@ -20,7 +20,7 @@ use crate::file_threads::FileThreads;
 use crate::limits::Limits;
 use crate::message::Envelope;
 use crate::middleware::Metrics;
-use crate::settings::{MailboxShape, Multiplicity};
+use crate::settings::{MailboxShape, Multiplicity, Terms};
 use crate::state::durable::ServiceStates;
 use crate::state::{State, Together};
 use crate::waits::Waits;
@@ -180,19 +180,22 @@ impl Service {
         (service, asked)
     }
 
-    /// Says how its queries run beside its turns.
+    /// Says how its queries run beside its turns, under these terms.
     pub(crate) fn run_beside(
         &self,
+        terms: &Terms,
         run: impl Fn(&Inbox, Box<Envelope>) -> Result<(), Box<Envelope>> + Send + Sync + 'static,
     ) {
         self.common.beside.begin(run);
+        self.common.beside.is_used(!terms.queries.is_empty());
     }
 
-    /// Takes up those of its limits that are looked at outside of its actors.
-    pub(crate) fn retune(&self, limits: &Limits) {
-        self.common.message_bytes.store(limits.message_bytes, Ordering::Relaxed);
+    /// Takes up those of its terms that are looked at outside of its actors.
+    pub(crate) fn retune(&self, terms: &Terms) {
+        self.common.message_bytes.store(terms.limits.message_bytes, Ordering::Relaxed);
+        self.common.beside.is_used(!terms.queries.is_empty());
         if let Some(together) = &self.together {
-            together.bound(limits.all_state_bytes);
+            together.bound(terms.limits.all_state_bytes);
         }
     }
 

@@ -110,7 +110,8 @@ schema! {
         /// which of its functions have no effects, and need not wait behind its turns: `quote`, or with the interface
         /// before it, `acme:shop/pricing#quote`: see [queries](typed.md#queries)
         queries: Vec<Spanned<String>> => queries, by InPlace, default "none";
-        /// queries that run beside its turns at a time; one more waits in the mailbox
+        /// queries that run beside its turns at a time, of all its keys or children together; one more waits in the
+        /// mailbox
         max_queries: Count<usize> => max_queries, in 0..=1_024, by InPlace, default "`4`";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";

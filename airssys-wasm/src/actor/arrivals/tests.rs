@@ -125,9 +125,11 @@ impl World {
     /// A key comes, serves with what it is given, and goes again.
     fn visit(&mut self, key: u64) {
         let address = format!("keyed/{key}");
+        let mut known = self.asleep.remove(&key).unwrap_or_default();
+        let answers = Some(self.tried.unwrap_or(self.live)).filter(|_| known.back.is_none());
+        assert_eq!(self.arrivals.would_begin(&address).copied(), answers, "whose state is to be put back answers nothing");
         let (with, past) = self.arrivals.begins(&address);
         assert_eq!(with, self.tried.unwrap_or(self.live));
-        let mut known = self.asleep.remove(&key).unwrap_or_default();
         let mut place = State::new(with, None, past);
         place.decide(Event::Begins { damage: None });
         assert_eq!(place.past().before().and_then(|saved| saved.0), known.brought_over);

@@ -70,7 +70,7 @@ impl Steps<'_> {
                 answers.push((post, answer));
             }
         }
-        placed.service.retune(&terms.limits);
+        placed.service.retune(&terms);
         let patience = self.change.options.handover_deadline;
         let deadline = humantime::format_duration(patience);
         let until = Instant::now() + patience;

@@ -17,6 +17,7 @@ bindings::export!(Tally with_types_in bindings);
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bindings::airssys::actor::messaging;
+use bindings::exports::airssys::actor::upgrade::{Fault, Guest as Upgrade};
 use bindings::exports::acme::tally::book::Guest;
 use bindings::wasi::keyvalue::{atomics, store};
 
@@ -49,6 +50,20 @@ fn told<T, E: std::fmt::Debug>(name: &str, done: Result<T, E>) -> String {
     match done {
         Ok(_) => format!("{name}: done"),
         Err(error) => format!("{name}: {error:?}"),
+    }
+}
+
+impl Upgrade for Tally {
+    fn snapshot() -> Result<Option<Vec<u8>>, Fault> {
+        Ok(None)
+    }
+
+    fn restore(_snapshot: Vec<u8>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn migrate(_from: u32) -> Result<(), Fault> {
+        Ok(())
     }
 }
 
