@@ -54,10 +54,9 @@ async fn an_idle_actor_goes_and_its_address_mailbox_and_state_stay() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_does_not_start_says_how_its_start_ended() {
-    for (config, code, says) in [
-        ("fault", "start", "init failed: unavailable: told to fail at init"),
-        ("panic", "trap", "trap: "),
-    ] {
+    for (config, code, says) in
+        [("fault", "start", "init failed: unavailable: told to fail at init"), ("panic", "trap", "trap: ")]
+    {
         let topology = topology(&format!("{{}}\nconfig = {{ init = {config:?} }}"));
         let mesh = Mesh::start(&topology).await;
         match mesh.ask("carts/alice", &Command::Count).await {

@@ -99,7 +99,8 @@ async fn what_is_on_disk_is_there_to_be_asked_before_anybody_wakes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_is_asked_beside_its_turn_as_long_as_it_is_there() {
-    let overseer = "[[service]]\n    name = \"overseer\"\n    release = \"@overseer\"\n    grants = { spawn = [\"tally/*\"] }\n";
+    let overseer =
+        "[[service]]\n    name = \"overseer\"\n    release = \"@overseer\"\n    grants = { spawn = [\"tally/*\"] }\n";
     let tally = TALLY.replace("shutdown =", "spawned = {}\n    shutdown =");
     let mesh = Mesh::start(&format!("{tally}{overseer}")).await;
     let total = async || mesh.runtime.invoke("tally", Some("a"), "total()", PATIENCE).await;

@@ -149,8 +149,7 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
         (with, past)
     }
 
-    /// What one would begin with who is not there, as long as nobody comes; none where something has to be done with its
-    /// state before.
+    /// What one would begin with who is not there; none where something has to be done with its state before.
     pub(super) fn would_begin(&self, address: &str) -> Option<&W> {
         if self.asleep.get(address).is_some_and(|(_, past)| past.is_to_be_put_back()) {
             return None;

@@ -2,7 +2,8 @@
 //! live, on what was committed last; what it would do is refused, or discarded.
 //!
 //! A query runs beside the turns of its place where it may, also where that is a key that sleeps and goes on sleeping.
-//! Otherwise it waits in the mailbox and comes at its turn, and is no other then. Invariant: nothing of what it does is seen, and its crash is that of its instance alone.
+//! Otherwise it waits in the mailbox and comes at its turn, and is no other then. Invariant: nothing of what it does is
+//! seen, and its crash is that of its instance alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -43,7 +44,9 @@ pub(super) fn of_actors(actors: &Arc<[Post]>) -> impl Fn(&Inbox, &FunctionType) 
 }
 
 /// Finds what answers a query of those that come and go, as [`of_actors`].
-pub(super) fn of_those_who_come(roster: &Arc<Roster>) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
+pub(super) fn of_those_who_come(
+    roster: &Arc<Roster>,
+) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
     let roster = Arc::downgrade(roster);
     move |inbox, function| roster.upgrade()?.asked(inbox.address(), function)
 }

@@ -315,8 +315,8 @@ impl Roster {
         (start, live)
     }
 
-    /// What answers a query of this function that is sent to a place, as it is now: what serves there, or would, where it
-    /// is a key that sleeps. None where it is no query, or something has to become of the place first.
+    /// What answers a query of this function that is sent to a place, as it is now: what serves there, or would, where
+    /// it is a key that sleeps. None where it is no query, or something has to become of the place first.
     pub(super) fn asked(&self, address: &Address, function: &FunctionType) -> Option<Arc<Serving>> {
         let awakened = self.lock();
         if let Some(post) = awakened.posts.get(address.as_str()) {

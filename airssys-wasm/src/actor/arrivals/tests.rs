@@ -127,7 +127,11 @@ impl World {
         let address = format!("keyed/{key}");
         let mut known = self.asleep.remove(&key).unwrap_or_default();
         let answers = Some(self.tried.unwrap_or(self.live)).filter(|_| known.back.is_none());
-        assert_eq!(self.arrivals.would_begin(&address).copied(), answers, "whose state is to be put back answers nothing");
+        assert_eq!(
+            self.arrivals.would_begin(&address).copied(),
+            answers,
+            "whose state is to be put back answers nothing"
+        );
         let (with, past) = self.arrivals.begins(&address);
         assert_eq!(with, self.tried.unwrap_or(self.live));
         let mut place = State::new(with, None, past);
