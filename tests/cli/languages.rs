@@ -18,6 +18,8 @@ struct New {
     dir: PathBuf,
     /// Where the tools are that a user would have on PATH.
     path: OsString,
+    /// What is installed for Python.
+    python: Option<PathBuf>,
 }
 
 impl New {
@@ -28,7 +30,7 @@ impl New {
         assert!(said.ends_with(&format!("Next: {next}\n")), "{said}");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
-        Self { dir: desk.path().join("hello-1"), desk, path }
+        Self { dir: desk.path().join("hello-1"), desk, path, python: None }
     }
 
     /// A program is run in its folder, to a good end.
@@ -37,7 +39,11 @@ impl New {
     }
 
     fn build(&self) -> Ran {
-        self.desk.command(&["build", "hello-1"]).env("PATH", &self.path).output().unwrap().into()
+        let mut build = self.desk.command(&["build", "hello-1"]);
+        if let Some(python) = &self.python {
+            build.env("PYTHONPATH", python);
+        }
+        build.env("PATH", &self.path).output().unwrap().into()
     }
 
     /// Nothing is installed in silence: what is missing is told, with what to do.
@@ -46,6 +52,16 @@ impl New {
         let _said = without.refused(1, "AB109", names);
         let check: Ran = self.desk.command(&["build", "--check", "hello-1"]).env("PATH", path).output().unwrap().into();
         let _said = check.refused(1, "AB109", names);
+    }
+
+    /// It is built, and answers a message; what the answer is.
+    fn is_served(&self) -> String {
+        let _built = self.build().well();
+        self.desk.write("airssys.toml", "name = \"m\"\n[[service]]\nname = \"hello-1\"\nrelease = \"hello-1\"\n");
+        let host = super::control::up(&self.desk, &[]);
+        let answer = self.desk.run(&["call", "hello-1", "{\"name\":\"Ada\"}"]).well().stdout;
+        super::control::stop(&self.desk, host);
+        answer
     }
 
     /// It is built, and published; the release answers calls, and a crash is one as any other.
@@ -79,6 +95,8 @@ fn tool(language: &str, file: &str) -> PathBuf {
 }
 
 mod python {
+    use std::path::Path;
+
     use super::{New, tool};
 
     #[test]
@@ -86,6 +104,48 @@ mod python {
         let new = New::of("python", &tool("python", "bin/componentize-py").join("bin"), "airssys build hello-1");
         new.is_not_built_without(new.desk.path(), &["componentize-py", "pip install componentize-py"]);
         new.is_built_published_and_called();
+    }
+
+    #[test]
+    fn without_a_world_it_is_a_service_of_the_sdk() {
+        let bin = tool("python", "bin/componentize-py").join("bin");
+        let mut new = New::of("python", &bin, "airssys build hello-1");
+        std::fs::remove_dir_all(new.dir.join("wit")).unwrap();
+        new.is_not_built_without(Path::new(&new.path), &["airssys", "pip install"]);
+        new.desk.write(
+            "hello-1/app.py",
+            "from airssys import component\n\n\n@component\ndef greet(message):\n    return message.value[\"name\"]\n",
+        );
+        new.python = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../airssys-wasm/sdk/python"));
+        assert_eq!(new.is_served(), "\"Ada\"\n");
+    }
+}
+
+mod c {
+    use super::{New, tool};
+
+    #[test]
+    fn a_new_component_builds_is_published_and_called() {
+        let bin = tool("c", "bin/wit-bindgen").join("bin");
+        let new = New::of("c", &bin, "airssys build hello-1");
+        new.is_not_built_without(new.desk.path(), &["wit-bindgen", "cargo install wit-bindgen-cli"]);
+        std::os::unix::fs::symlink(bin.join("wit-bindgen"), new.desk.path().join("wit-bindgen")).unwrap();
+        new.is_not_built_without(new.desk.path(), &["zig", "pip install ziglang"]);
+        // What the compiler says is read as it says it.
+        let app = std::fs::read_to_string(new.dir.join("app.c")).unwrap();
+        std::fs::write(new.dir.join("app.c"), app.replace("return true;", "return tru;")).unwrap();
+        let said = new.build().refused(1, "AB111", &["printed above"]).stderr;
+        assert!(said.contains("app.c:21:10: error: use of undeclared identifier 'tru'\n"), "{said}");
+        std::fs::write(new.dir.join("app.c"), app).unwrap();
+        new.is_built_published_and_called();
+    }
+
+    #[test]
+    fn without_a_world_it_is_a_service_of_the_sdk() {
+        let new = New::of("c", &tool("c", "bin/wit-bindgen").join("bin"), "airssys build hello-1");
+        std::fs::remove_dir_all(new.dir.join("wit")).unwrap();
+        new.desk.write("hello-1/app.c", "#include \"airssys.h\"\nbool airssys_handle(const airssys_message_t *message, airssys_answer_t *answer, airssys_fault_t *fault) { return airssys_answer(answer, \"7\", 1); }\n");
+        assert_eq!(new.is_served(), "7\n");
     }
 }
 
@@ -130,10 +190,20 @@ mod javascript {
         ] {
             assert!(app.contains(right), "{app}");
             std::fs::write(new.dir.join("app.ts"), app.replace(right, wrong)).unwrap();
-            let _said = new.build().refused(1, "AB111", &["its types are wrong", told]);
+            let said = new.build().refused(1, "AB111", &["airssys-js", "printed above"]);
+            assert!(said.stderr.contains("its types are wrong:\n") && said.stderr.contains(told), "{}", said.stderr);
         }
         std::fs::write(new.dir.join("app.ts"), app).unwrap();
         new.is_built_published_and_called();
         assert!(new.run("npm", &["test"]).contains("pass 2"));
+    }
+
+    #[test]
+    fn without_a_world_it_is_a_service_of_the_sdk() {
+        let new = New::of("typescript", Path::new("/nowhere"), NEXT);
+        install(&new.dir);
+        std::fs::remove_dir_all(new.dir.join("wit")).unwrap();
+        new.desk.write("hello-1/app.ts", "import type { Message } from \"airssys\";\nexport const handle = (message: Message) => message.json().name;\n");
+        assert_eq!(new.is_served(), "\"Ada\"\n");
     }
 }

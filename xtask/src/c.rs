@@ -14,14 +14,14 @@ use wit_component::ComponentEncoder;
 
 use crate::error::Error;
 use crate::language::{Building, Guest, Language, files, write};
-use crate::tool::Tool;
+use crate::tool::{LIMIT, Tool};
 use crate::{progress, root};
 
 pub(crate) const LANGUAGE: Language = Language {
     name: "C",
     module: "c",
-    tool: Tool { name: "ziglang", version: "0.15.1", lock: "", install: Tool::by_pip },
-    remedy: "install python3 with its venv, and let pip reach its index",
+    tool: Tool { name: "ziglang", version: "0.15.1", lock: WIT_BINDGEN, install },
+    remedy: "install python3 with its venv, and let pip and cargo reach their indices",
     guests: &[
         Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[] },
         Guest { name: "conformance", wit: "airssys-wasm/sdk/c/wit", world: "service", with: &[SDK, CONTRACT] },
@@ -29,6 +29,20 @@ pub(crate) const LANGUAGE: Language = Language {
     recipe: include_str!("c.rs"),
     build,
 };
+
+/// What makes bindings, for who builds components with the command: its tests do. Here the same is called as a library.
+const WIT_BINDGEN: &str = "wit-bindgen-cli@0.63.0";
+
+fn install(tool: &Tool, folder: &Path) -> Result<(), Error> {
+    tool.by_pip(folder)?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // It runs for a moment: what counts is how long it takes to compile.
+    cargo.args(["install", WIT_BINDGEN, "--locked", "--debug", "--no-default-features", "--features", "c"]);
+    let build = folder.join("build");
+    cargo.arg("--root").arg(folder).arg("--target-dir").arg(&build);
+    progress::run("cargo install wit-bindgen-cli", &mut cargo, Some(LIMIT))?;
+    std::fs::remove_dir_all(&build).map_err(Error::unreadable(&build))
+}
 
 const SDK: &str = "airssys-wasm/sdk/c";
 const CONTRACT: &str = "wit";

@@ -34,6 +34,16 @@ pub(super) fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes it beside the dependencies of another package: of those there is one level.
+pub(super) fn write_as_dependency(deps: &Path) -> io::Result<()> {
+    let own = deps.join("airssys-actor");
+    write(&own)?;
+    for name in ["config", "keyvalue"] {
+        std::fs::rename(own.join("deps").join(name), deps.join(name))?;
+    }
+    std::fs::remove_dir(own.join("deps"))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {

@@ -2,11 +2,13 @@
 //!
 //! A driver runs the tools of its language and installs none: what is missing is told, with what to do.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::error::BuildError;
 use super::manifest::{self, Manifest};
+use crate::explain;
 
 /// How components in a language are built.
 #[derive(Debug)]
@@ -70,16 +72,19 @@ impl Source {
         tempfile::tempdir().map_err(|source| BuildError::Unwritable { file: std::env::temp_dir(), source })
     }
 
-    /// Runs a tool in the folder of the component, to its end.
-    pub(super) fn run(&self, tool: &mut Command) -> Result<(), BuildError> {
+    /// Runs a tool in the folder of the component, to its end; what it printed.
+    pub(super) fn run(&self, tool: &mut Command) -> Result<String, BuildError> {
         let program = tool.get_program().to_string_lossy().into_owned();
         let output = tool.current_dir(&self.dir).stdin(Stdio::null()).output();
         let output = output.map_err(|source| BuildError::NotStarted { program: program.clone(), source })?;
-        if output.status.success() {
-            return Ok(());
-        }
         let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).trim().to_owned();
-        Err(BuildError::ToolFailed { program, dir: self.dir.clone(), status: output.status, output: said })
+        if output.status.success() {
+            return Ok(said);
+        }
+        // By itself, since it has lines: what compilers say is read with them.
+        explain::note_lines(&said);
+        let dir = self.dir.clone();
+        Err(BuildError::ToolFailed { program, dir, status: output.status, output: String::new() })
     }
 
     /// A tool that is not there, or does not run.
@@ -88,9 +93,10 @@ impl Source {
     }
 }
 
-/// What a program says of its version; none where it is not there, or does not run.
-pub(super) fn version(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+/// What a program says to an argument, such as `--version`; none where it is not there, or does not run.
+pub(super) fn says(program: &[impl AsRef<OsStr>], argument: &str) -> Option<String> {
+    let [program, arguments @ ..] = program else { return None };
+    let output = Command::new(program).args(arguments).arg(argument).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

@@ -8,7 +8,7 @@ use crate::explain::Explain;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
-    #[error("`{}` holds no Cargo.toml, and no app.py, app.js or app.ts", .dir.display())]
+    #[error("`{}` holds no Cargo.toml, and no app.py, app.js, app.ts or app.c", .dir.display())]
     NoCrate { dir: PathBuf },
     #[error("`{}` holds no guest: no crate of it has a Component.toml beside its Cargo.toml", .dir.display())]
     NoGuest { dir: PathBuf },

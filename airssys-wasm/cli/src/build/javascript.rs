@@ -19,12 +19,12 @@ fn tool(dir: &Path) -> PathBuf {
 }
 
 fn check(source: &Source) -> Result<(), BuildError> {
-    if driver::version(Path::new("node")).is_none() {
+    if driver::says(&["node"], "--version").is_none() {
         let remedy = "install node, 20.19 or newer, and npm: https://nodejs.org";
         return Err(source.missing("`node` is not on PATH, or does not run".to_owned(), remedy.to_owned()));
     }
     let tool = tool(&source.dir);
-    match driver::version(&tool) {
+    match driver::says(&[&tool], "--version") {
         Some(_) => Ok(()),
         None => Err(source.missing(
             format!("`{}` is not there, or does not run", tool.display()),
@@ -46,5 +46,8 @@ fn build(source: &Source, component: &Path, more: &[String]) -> Result<(), Build
             building.args(["--types", "target/types"]);
         }
     }
-    source.run(building.args(more))
+    if let Some(world) = &source.manifest.build.world {
+        building.args(["--world", world]);
+    }
+    source.run(building.args(more)).map(drop)
 }

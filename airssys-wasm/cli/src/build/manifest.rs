@@ -25,11 +25,13 @@ pub(super) struct Manifest {
 pub(super) struct Build {
     /// Whether the guest is built against WASI. Default: true.
     pub(super) wasi: bool,
+    /// Which world of the folder `wit`, where that has several, for a guest in another language than Rust.
+    pub(super) world: Option<String>,
 }
 
 impl Default for Build {
     fn default() -> Self {
-        Self { wasi: true }
+        Self { wasi: true, world: None }
     }
 }
 
@@ -68,6 +70,12 @@ mod tests {
     #[test]
     fn wasi_can_be_left_away() {
         assert!(!parsed("name = \"echo\"\nversion = \"0.1.0\"\n[build]\nwasi = false").unwrap().build.wasi);
+    }
+
+    #[test]
+    fn a_world_can_be_named() {
+        let manifest = parsed("name = \"echo\"\nversion = \"0.1.0\"\n[build]\nworld = \"shop\"").unwrap();
+        assert_eq!((manifest.build.world.as_deref(), manifest.build.wasi), (Some("shop"), true));
     }
 
     #[test]

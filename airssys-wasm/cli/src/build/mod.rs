@@ -1,12 +1,13 @@
 //! `airssys build`: guest source to components.
 //!
-//! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python, an `app.js` or `app.ts` JavaScript.
-//! Nothing is installed.
+//! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python, an `app.js` or `app.ts` JavaScript,
+//! an `app.c` C. Nothing is installed.
 //!
 //! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a
 //! component. Writes nothing where any of it fails, and never a half-written file. Refuses what is no guest: a folder
 //! without `Component.toml`, a crate that is no `cdylib`, a binary that exports nothing.
 
+mod c;
 mod cargo;
 mod componentize;
 mod contract;
@@ -30,12 +31,13 @@ use self::toolchain::{Plan, Probe, Target};
 use crate::explain;
 
 /// The languages besides Rust.
-const DRIVERS: [&driver::Driver; 2] = [&python::DRIVER, &javascript::DRIVER];
+const DRIVERS: [&driver::Driver; 3] = [&python::DRIVER, &javascript::DRIVER, &c::DRIVER];
 
 /// Builds a guest crate, every guest of a cargo workspace, or a guest in another language, to components.
 ///
-/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. One in Python, JavaScript or TypeScript has an
-/// `app.py`, `app.js` or `app.ts` instead, and its world in the folder `wit`. Each component is written to
+/// A guest is a crate with a `Component.toml` beside its `Cargo.toml`. One in Python, JavaScript, TypeScript or C has
+/// an `app.py`, `app.js`, `app.ts` or `app.c` instead, and its world in the folder `wit`; without that folder it is a
+/// service of the SDK. Each component is written to
 /// `DIR/target/airssys/NAME.wasm`. What it is built with has to be there: nothing is installed, and what is missing is
 /// told.
 #[derive(Debug, clap::Args)]
@@ -56,7 +58,7 @@ pub(crate) struct Args {
     /// Print what was built as JSON, a list.
     #[arg(long)]
     json: bool,
-    /// More arguments for cargo, componentize-py or airssys-js.
+    /// More arguments for cargo, componentize-py, airssys-js or zig.
     #[arg(last = true, value_name = "ARGS")]
     cargo_args: Vec<String>,
 }

@@ -1,4 +1,6 @@
-//! Components in Python: the module `app` of a folder, with the world of its folder `wit`, by componentize-py.
+//! Components in Python: the module `app` of a folder, by componentize-py, for the world in its folder `wit`.
+//!
+//! Without such a folder it is a service by the contract, and the SDK finds out which world its program needs.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,19 +11,38 @@ use super::error::BuildError;
 pub(super) const DRIVER: Driver = Driver { language: "Python", programs: &["app.py"], check, build };
 
 const TOOL: &str = "componentize-py";
+const SDK: [&str; 3] = ["python3", "-m", "airssys"];
 
 fn check(source: &Source) -> Result<(), BuildError> {
-    match driver::version(Path::new(TOOL)) {
-        Some(_) => Ok(()),
-        None => Err(source
-            .missing(format!("`{TOOL}` is not on PATH, or does not run"), format!("install it: pip install {TOOL}"))),
+    if driver::says(&[TOOL], "--version").is_none() {
+        let missing = format!("`{TOOL}` is not on PATH, or does not run");
+        return Err(source.missing(missing, format!("install it: pip install {TOOL}")));
     }
+    if !has_world(source) && driver::says(&SDK, "--help").is_none() {
+        let missing = "there is no folder `wit` for componentize-py alone, and python3 has no module `airssys`";
+        let remedy = "install the SDK: pip install PATH/airssys-wasm/sdk/python, of a checkout of airssys";
+        return Err(source.missing(missing.to_owned(), remedy.to_owned()));
+    }
+    Ok(())
+}
+
+fn has_world(source: &Source) -> bool {
+    source.dir.join("wit").is_dir()
 }
 
 fn build(source: &Source, component: &Path, more: &[String]) -> Result<(), BuildError> {
-    let mut building = Command::new(TOOL);
-    building.args(["--quiet", "--wit-path"]).arg(source.dir.join("wit")).args(["componentize", "app", "--output"]);
-    building.arg(component).arg("--python-path").arg(&source.dir).args(more);
+    let mut building;
+    if has_world(source) {
+        building = Command::new(TOOL);
+        building.args(["--quiet", "--wit-path"]).arg(source.dir.join("wit"));
+        if let Some(world) = &source.manifest.build.world {
+            building.args(["--world", world]);
+        }
+        building.args(["componentize", "app", "--output"]).arg(component).arg("--python-path").arg(&source.dir);
+    } else {
+        building = Command::new(SDK[0]);
+        building.args(&SDK[1..]).args(["build", ".", "--output"]).arg(component);
+    }
     // What it compiles it would leave beside the sources.
-    source.run(building.env("PYTHONDONTWRITEBYTECODE", "1"))
+    source.run(building.args(more).env("PYTHONDONTWRITEBYTECODE", "1")).map(drop)
 }

@@ -24,6 +24,7 @@ enum Lang {
     JavaScript,
     #[value(name = "typescript", alias = "ts")]
     TypeScript,
+    C,
 }
 
 impl Lang {
@@ -33,6 +34,7 @@ impl Lang {
             Self::Python => template::PYTHON,
             Self::JavaScript => template::JAVASCRIPT,
             Self::TypeScript => template::TYPESCRIPT,
+            Self::C => template::C,
         }
     }
 
@@ -49,14 +51,14 @@ impl Lang {
                 let dir = sdk("js", "package.json", "\"name\": \"airssys\"", named)?;
                 Ok(serde_json::Value::String(format!("file:{}", dir.display())).to_string())
             }
-            Self::Python => Ok(String::new()),
+            Self::Python | Self::C => Ok(String::new()),
         }
     }
 
     /// What is to be done before the first build.
     fn first(self) -> &'static str {
         match self {
-            Self::Rust | Self::Python => "",
+            Self::Rust | Self::Python | Self::C => "",
             Self::JavaScript | Self::TypeScript => "npm install && ",
         }
     }

@@ -74,3 +74,13 @@ pub(super) const TYPESCRIPT: Template = &[
     ("app.test.js", include_str!("template/typescript/app.test.js.txt")),
     ("README.md", include_str!("template/typescript/README.md.txt")),
 ];
+
+/// One in C.
+pub(super) const C: Template = &[
+    COMPONENT,
+    WORLD,
+    TOPOLOGY,
+    ("app.c", include_str!("template/c/app.c.txt")),
+    (".gitignore", include_str!("template/c/gitignore.txt")),
+    ("README.md", include_str!("template/c/README.md.txt")),
+];
