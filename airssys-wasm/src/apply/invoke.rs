@@ -19,8 +19,8 @@ use crate::hint::Coded;
 use crate::message::{Answer, DeadLetter, DeadReason};
 use crate::router::{Caller, Origin, Said, Until};
 use crate::typed::{
-    FunctionType, Misfit, NoJson, arguments_of_json, check_arguments, check_result, read_result, result_as_json,
-    write_arguments,
+    FunctionType, Misfit, NoJson, arguments_of_json, check_arguments, check_result, has_fields_in_order, read_result,
+    result_as_json, write_arguments,
 };
 
 /// Why a call of a function has no answer.
@@ -129,6 +129,8 @@ pub struct Function {
 /// A [`Function`] with its types in Rust: see [`Function::typed`].
 pub struct TypedFunction<Args, Ret> {
     function: Function,
+    /// Whether its result is read without the names of fields.
+    in_order: bool,
     types: PhantomData<fn(&Args) -> Ret>,
 }
 
@@ -164,7 +166,8 @@ impl Function {
     {
         check_arguments::<Args>(&self.ty)?;
         check_result::<Ret>(&self.ty)?;
-        Ok(TypedFunction { function: self.clone(), types: PhantomData })
+        let in_order = has_fields_in_order::<Ret>(&self.ty);
+        Ok(TypedFunction { function: self.clone(), in_order, types: PhantomData })
     }
 }
 
@@ -176,7 +179,7 @@ impl fmt::Display for Function {
 
 impl<Args, Ret> Clone for TypedFunction<Args, Ret> {
     fn clone(&self) -> Self {
-        Self { function: self.function.clone(), types: PhantomData }
+        Self { function: self.function.clone(), in_order: self.in_order, types: PhantomData }
     }
 }
 
@@ -271,14 +274,14 @@ impl Hosted {
     /// Calls a function with values of Rust.
     pub(crate) async fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
         &self,
-        TypedFunction { function: Function { to, ty }, .. }: &TypedFunction<Args, Ret>,
+        TypedFunction { function: Function { to, ty }, in_order, .. }: &TypedFunction<Args, Ret>,
         key: Option<&str>,
         arguments: &Args,
         patience: Duration,
     ) -> Result<Ret, InvokeError> {
         let block = write_arguments(ty, arguments)?;
         let answer = self.call_block(to, key, ty, block, patience).await?;
-        read_result(ty, answer.as_deref()).map_err(|error| CallError::Dropped(error.to_string()).into())
+        read_result(ty, answer.as_deref(), *in_order).map_err(|error| CallError::Dropped(error.to_string()).into())
     }
 
     fn call_block<'a>(

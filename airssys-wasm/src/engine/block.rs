@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use wasmtime::component::Val;
 
-use crate::typed::{FunctionType, Laid, ValueType, align_to, discriminant_bytes};
+use crate::typed::{FunctionType, Laid, ValueType, align_to, discriminant_bytes, made, scratch};
 
 /// A value is not of the type that it is to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ pub(crate) fn lower_arguments(function: &FunctionType, arguments: &[Val]) -> Res
         })?;
         at += laid.layout.size;
     }
-    Ok(block.0.into())
+    Ok(block.into_bytes())
 }
 
 /// The result of a call as a block.
@@ -62,7 +62,7 @@ pub(crate) fn lower_result(laid: &Laid, result: &Val) -> Result<Bytes, Mismatch>
         wanted: laid.to_string(),
         found: shown(result),
     })?;
-    Ok(block.0.into())
+    Ok(block.into_bytes())
 }
 
 /// The arguments of a call that a block holds.
@@ -118,7 +118,6 @@ fn is_within(value: &Val, depth: usize) -> bool {
 }
 
 /// A block that is being made.
-#[derive(Default)]
 pub(super) struct Block(Vec<u8>);
 
 impl Block {
@@ -129,7 +128,11 @@ impl Block {
 
     /// So many bytes of it are there, and zero.
     pub(super) fn with_room(bytes: usize) -> Self {
-        Self(vec![0; bytes])
+        Self(scratch(bytes))
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        made(self.0)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -152,7 +155,10 @@ impl Block {
 
     /// Makes a part of it zero.
     pub(super) fn clear(&mut self, part: Range<usize>) {
-        if let Some(part) = self.0.get_mut(part) {
+        // Mostly there is nothing between two fields.
+        if !part.is_empty()
+            && let Some(part) = self.0.get_mut(part)
+        {
             part.fill(0);
         }
     }
@@ -271,12 +277,6 @@ impl Block {
             *self.0.get_mut(at + bit / 8)? |= 1 << (bit % 8);
         }
         Some(())
-    }
-}
-
-impl From<Block> for Vec<u8> {
-    fn from(block: Block) -> Self {
-        block.0
     }
 }
 

@@ -237,9 +237,21 @@ impl Instance {
     /// Hands a message to the guest, which has `deadline` for it, waiting included. Whoever waits for the answer does
     /// so for `left`.
     pub(crate) async fn handle(&mut self, envelope: &Envelope, left: Duration, deadline: Duration) -> Ran<Answered> {
-        if let Some(function) = &envelope.function {
-            // Boxed: a message of bytes does not carry the future of a typed one around.
-            return Box::pin(self.invoke(function, &envelope.body, deadline)).await;
+        if let Some(ty) = &envelope.function {
+            let Some(function) = self.find(ty).map(abi::typed) else { return Ran::Fault(no_such_function(ty)) };
+            let ended = match &self.calls {
+                Calls::Async(_) => {
+                    renew(&mut self.store, self.budget_ticks);
+                    // Pinned here, as below.
+                    let called = pin!(function.call_async(&mut self.store, Given(&*envelope.body)));
+                    bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+                }
+                Calls::Sync(_) => {
+                    renew_sync(&mut self.store);
+                    Ok(function.call(&mut self.store, Given(&*envelope.body)))
+                }
+            };
+            return self.ran(ended.map(|ended| ended.map(Ok)), deadline, |taken| answered(ty, taken));
         }
         let delivery = match &envelope.delivery {
             Delivery::Send => wit::Delivery::Send,
@@ -295,33 +307,6 @@ impl Instance {
         }
         self.found.push((Arc::clone(ty), function));
         Some(function)
-    }
-
-    /// Calls a function by its own type, with the arguments of a block.
-    async fn invoke(&mut self, ty: &Arc<FunctionType>, arguments: &[u8], deadline: Duration) -> Ran<Answered> {
-        let Some(function) = self.find(ty).map(abi::typed) else {
-            let detail = format!("this release has no function {} of the type {ty}", ty.path());
-            return Ran::Fault(Fault::Invalid(detail));
-        };
-        let ended = match &self.calls {
-            Calls::Async(_) => {
-                renew(&mut self.store, self.budget_ticks);
-                let called = pin!(function.call_async(&mut self.store, Given(arguments)));
-                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
-            }
-            Calls::Sync(_) => {
-                renew_sync(&mut self.store);
-                Ok(function.call(&mut self.store, Given(arguments)))
-            }
-        };
-        self.ran(ended.map(|ended| ended.map(Ok)), deadline, |Taken(block)| match &ty.result {
-            // The case of a result stands at its begin, and 1 is an error.
-            Some(laid) => {
-                let commits = !(matches!(laid.ty, ValueType::Result(..)) && block.first() == Some(&1));
-                Answered { body: Some(block.into()), commits }
-            }
-            None => Answered { body: None, commits: true },
-        })
     }
 
     /// Tells the guest that a child ended which it monitors.
@@ -442,6 +427,23 @@ async fn bounded<T>(
         clock.reset();
     }
     ended
+}
+
+/// What a function that is called by its own type answers.
+fn answered(ty: &FunctionType, Taken(block): Taken<1>) -> Answered {
+    match &ty.result {
+        // The case of a result stands at its begin, and 1 is an error.
+        Some(laid) => {
+            let commits = !(matches!(laid.ty, ValueType::Result(..)) && block.first() == Some(&1));
+            Answered { body: Some(block), commits }
+        }
+        None => Answered { body: None, commits: true },
+    }
+}
+
+#[cold]
+fn no_such_function(ty: &FunctionType) -> Fault {
+    Fault::Invalid(format!("this release has no function {} of the type {ty}", ty.path()))
 }
 
 fn renew(store: &mut Store<Guest>, ticks: u64) {

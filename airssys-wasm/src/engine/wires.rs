@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::Engine;
 use wasmtime::component::types::{Component as ComponentType, ComponentExtern, ComponentItem, Type};
 use wasmtime::component::{Linker, Val};
+use wasmtime::{Engine, StoreContextMut};
 
+use super::abi::{self, Answering};
+use super::block;
 use super::contract::CONTRACT;
 use super::functions::{NoCall, function_type, read_value};
 use super::guest::Guest;
-use super::{abi, block};
 use crate::error::CallError;
 use crate::message::Answer;
 use crate::turn::{HostCall, WrongKind};
@@ -53,6 +54,21 @@ pub(super) struct WireFailed {
     function: String,
     to: String,
     why: CallError,
+}
+
+/// A function that is imported, and by which wire.
+struct Wired {
+    wire: Arc<str>,
+    function: Arc<FunctionType>,
+    /// What it returns, as the engine's own type.
+    result: Option<Type>,
+}
+
+impl abi::Answer<Guest> for Arc<Wired> {
+    fn answer<'a, R: From<Bytes>>(&self, mut store: StoreContextMut<'a, Guest>, body: Bytes) -> Answering<'a, R> {
+        let wired = Self::clone(self);
+        Box::new(async move { wired.call(store.data_mut(), body).await.map(R::from) })
+    }
 }
 
 /// The interface that an import is of, whatever it is called.
@@ -97,62 +113,50 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
     for Import { name, functions, results, .. } in imports {
         let mut instance = linker.instance(name)?;
         for (function, result) in functions.iter().zip(results) {
-            let (wire, called, result) = (Arc::clone(name), Arc::clone(function), result.clone());
-            abi::define(&mut instance, function, move |mut store, arguments| {
-                let (wire, called, result) = (Arc::clone(&wire), Arc::clone(&called), result.clone());
-                Box::pin(async move { call(store.data_mut(), &wire, &called, result.as_ref(), arguments.into()).await })
-            })?;
+            let wired = Wired { wire: Arc::clone(name), function: Arc::clone(function), result: result.clone() };
+            abi::define(&mut instance, function, Arc::new(wired))?;
         }
     }
     Ok(Cow::Owned(linker))
 }
 
-/// Calls the service that the function is wired to, and waits for its answer, which is empty where it has no result.
-async fn call(
-    guest: &mut Guest,
-    wire: &str,
-    function: &Arc<FunctionType>,
-    result: Option<&Type>,
-    body: Bytes,
-) -> wasmtime::Result<Bytes> {
-    // Nearly always it is called as its interface.
-    let name = (function.interface.as_deref() != Some(wire)).then(|| wire.to_owned());
-    let invoke = HostCall::Invoke { to: wired_to(guest, wire), name, function: Arc::clone(function), body };
-    let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
-    match (answer?, &function.result) {
-        (Ok(_), None) => Ok(Bytes::new()),
-        (Ok(Some(body)), Some(_)) => Ok(body),
-        (Ok(None), Some(_)) => Err(failed(guest, wire, function, CallError::Dropped("it answered nothing".to_owned()))),
-        (Err(why), laid) => match laid.as_ref().and_then(|laid| failure(guest, wire, function, laid, result, &why)) {
-            Some(block) => Ok(block),
-            None => Err(failed(guest, wire, function, why)),
-        },
+impl Wired {
+    /// Calls the service that the function is wired to, and waits for its answer, which is empty where it has no
+    /// result.
+    async fn call(&self, guest: &mut Guest, body: Bytes) -> wasmtime::Result<Bytes> {
+        let function = Arc::clone(&self.function);
+        // Nearly always it is called as its interface.
+        let name = (function.interface.as_deref() != Some(&*self.wire)).then(|| self.wire.to_string());
+        let invoke = HostCall::Invoke { to: self.to(guest), name, function, body };
+        let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
+        match (answer?, &self.function.result) {
+            (Ok(_), None) => Ok(Bytes::new()),
+            (Ok(Some(body)), Some(_)) => Ok(body),
+            (Ok(None), Some(_)) => Err(self.failed(guest, CallError::Dropped("it answered nothing".to_owned()))),
+            (Err(why), laid) => match laid.as_ref().and_then(|laid| self.failure(guest, laid, &why)) {
+                Some(block) => Ok(block),
+                None => Err(self.failed(guest, why)),
+            },
+        }
     }
-}
 
-fn wired_to(guest: &Guest, wire: &str) -> String {
-    guest.turn.identity.terms.wire(wire).map(|wire| wire.to.to_string()).unwrap_or_default()
-}
+    fn to(&self, guest: &Guest) -> String {
+        guest.turn.identity.terms.wire(&self.wire).map(|wire| wire.to.as_str().to_owned()).unwrap_or_default()
+    }
 
-fn failed(guest: &Guest, wire: &str, function: &FunctionType, why: CallError) -> wasmtime::Error {
-    let to = wired_to(guest, wire);
-    let interface = function.interface.as_deref().unwrap_or_default().to_owned();
-    WireFailed { interface, function: function.name.to_string(), to, why }.into()
-}
+    fn failed(&self, guest: &Guest, why: CallError) -> wasmtime::Error {
+        let interface = self.function.interface.as_deref().unwrap_or_default().to_owned();
+        WireFailed { interface, function: self.function.name.to_string(), to: self.to(guest), why }.into()
+    }
 
-/// That a call failed as a value of the function's own type: the one that the operator chose, or the error where that
-/// is a text.
-fn failure(
-    guest: &Guest,
-    wire: &str,
-    function: &FunctionType,
-    laid: &Laid,
-    result: Option<&Type>,
-    why: &CallError,
-) -> Option<Bytes> {
-    let wire = guest.turn.identity.terms.wire(wire).filter(|_| why.is_outage());
-    let instead = wire.and_then(|wire| read_value(result?, wire.on_failure.value_of(function)?).ok());
-    block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
+    /// That a call failed as a value of the function's own type: the one that the operator chose, or the error where
+    /// that is a text.
+    fn failure(&self, guest: &Guest, laid: &Laid, why: &CallError) -> Option<Bytes> {
+        let wire = guest.turn.identity.terms.wire(&self.wire).filter(|_| why.is_outage());
+        let value = wire.and_then(|wire| wire.on_failure.value_of(&self.function));
+        let instead = value.and_then(|text| read_value(self.result.as_ref()?, text).ok());
+        block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
+    }
 }
 
 fn told(laid: &Laid, why: &CallError) -> Option<Val> {

@@ -141,14 +141,15 @@ impl Runtime {
     /// assert_eq!(runtime.call_typed(&add, None, &(2, 3), Duration::from_secs(5)).await?, 5);
     /// # Ok(()) });
     /// ```
-    pub async fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
+    // No async function: it would copy the future of the one below.
+    pub fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
         &self,
         function: &TypedFunction<Args, Ret>,
         key: Option<&str>,
         arguments: &Args,
         patience: Duration,
-    ) -> Result<Ret, InvokeError> {
-        self.hosted.call_typed(function, key, arguments, patience).await
+    ) -> impl Future<Output = Result<Ret, InvokeError>> {
+        self.hosted.call_typed(function, key, arguments, patience)
     }
 
     /// [`Runtime::call_typed`] for those who do not know the types: with values of the engine; none where the function

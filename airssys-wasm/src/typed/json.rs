@@ -42,6 +42,6 @@ pub(crate) fn result_as_json(function: &FunctionType, answer: Option<&[u8]>) -> 
     if function.result.is_none() {
         return Ok(None);
     }
-    let json: Json = read_result(function, answer)?;
+    let json: Json = read_result(function, answer, false)?;
     serde_json::to_string(&json).map(Some).map_err(|error| Misfit::new(error.to_string()))
 }

@@ -12,10 +12,12 @@ pub(crate) struct Layout {
     pub(crate) align: usize,
 }
 
-/// The first multiple of `align` that is not smaller.
+/// The first multiple of `align`, a power of two, that is not smaller. Without a division, which takes longer than all
+/// else that is done for most values.
 #[inline]
 pub(crate) fn align_to(at: usize, align: usize) -> usize {
-    at.next_multiple_of(align.max(1))
+    let beyond = align.max(1) - 1;
+    (at + beyond) & !beyond
 }
 
 /// How many bytes say which of so many cases it is.

@@ -14,6 +14,7 @@ mod misfit;
 mod named;
 mod read;
 mod samples;
+mod scratch;
 mod space;
 mod versions;
 mod write;
@@ -28,7 +29,8 @@ pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
 pub use self::misfit::Misfit;
 pub(crate) use self::named::same_name;
 pub(crate) use self::read::read_result;
-pub(crate) use self::samples::{check_arguments, check_result};
+pub(crate) use self::samples::{check_arguments, check_result, has_fields_in_order};
+pub(crate) use self::scratch::{made, scratch};
 pub(crate) use self::versions::{compatible, track, unversioned};
 pub(crate) use self::write::write_arguments;
 

@@ -3,12 +3,17 @@
 use super::{Laid, ValueType};
 
 /// Whether a name of WIT is this one of Rust: `unit-price` is `unit_price` and `UnitPrice`, and `type` is `type_`.
+#[inline]
 #[must_use]
 pub(crate) fn same_name(wit: &str, rust: &str) -> bool {
+    wit == rust || same_letters(wit, rust)
+}
+
+fn same_letters(wit: &str, rust: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {
         name.bytes().filter(|byte| !matches!(byte, b'-' | b'_')).map(|byte| byte.to_ascii_lowercase())
     }
-    wit == rust || letters(wit).eq(letters(rust))
+    letters(wit).eq(letters(rust))
 }
 
 /// A case: which one it is, of how many, and what it carries.

@@ -8,24 +8,31 @@ mod found;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
-use self::compound::{Elements, Flags, Named, OneCase};
+use self::compound::{Elements, Fields, Flags, Named, OneCase};
 pub(super) use self::found::Found;
 use super::space::{character, elsewhere, place, text};
 use super::{FunctionType, Misfit, ValueType};
 
-/// The result of a call.
+/// The result of a call. Where the type of Rust [has its fields in order](super::has_fields_in_order), `in_order`
+/// spares it to look for them by name.
 ///
 /// # Errors
 ///
 /// It is of another type.
-pub(crate) fn read_result<T: DeserializeOwned>(function: &FunctionType, answer: Option<&[u8]>) -> Result<T, Misfit> {
+#[inline]
+pub(crate) fn read_result<T: DeserializeOwned>(
+    function: &FunctionType,
+    answer: Option<&[u8]>,
+    in_order: bool,
+) -> Result<T, Misfit> {
     let (block, laid) = (answer.unwrap_or_default(), function.result.as_ref());
-    T::deserialize(Found { is_strict: false, ..Found::strictly(block, laid) })
+    T::deserialize(Found { is_strict: false, in_order, ..Found::strictly(block, laid) })
 }
 
 macro_rules! numbers {
     ($($method:ident($ty:ident) $visit:ident $case:ident)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        $(#[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
             match self.ty() {
                 Some(ValueType::$case) => visitor.$visit($ty::from_le_bytes(self.number()?)),
                 _ => self.differs(stringify!($ty)),
@@ -160,7 +167,7 @@ impl<'de> Deserializer<'de> for Found<'_> {
         match self.ty() {
             Some(ValueType::Tuple(types)) if types.len() == many => visitor.visit_seq(Elements::tuple(self, types)),
             Some(ValueType::Record(fields)) if self.is_parameters && fields.len() == many => {
-                visitor.visit_seq(Elements::parameters(self, fields))
+                visitor.visit_seq(Fields::new(self, fields))
             }
             _ => self.differs(format_args!("a tuple of {many}")),
         }
@@ -189,6 +196,15 @@ impl<'de> Deserializer<'de> for Found<'_> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match self.ty() {
+            Some(ValueType::Record(fields)) if self.in_order => {
+                let is_same = |((field, _), known): (&(Box<str>, _), &&str)| super::same_name(field, known);
+                let are_same = || !self.is_strict || fields.iter().zip(known).all(is_same);
+                if fields.len() == known.len() && are_same() {
+                    visitor.visit_seq(Fields::new(self, fields))
+                } else {
+                    Err(Misfit::new(format!("the struct {name} has its fields in another order")))
+                }
+            }
             Some(ValueType::Record(fields)) => visitor.visit_map(Named::new(self, fields, Some(known))),
             _ => self.differs(format_args!("the struct {name}")),
         }

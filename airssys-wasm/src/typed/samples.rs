@@ -36,6 +36,13 @@ pub(crate) fn check_result<T: DeserializeOwned>(function: &FunctionType) -> Resu
     checked.map_err(Misfit::of_result)
 }
 
+/// Whether the result of a function is read in the order of its fields as well as by their names: what serde derives
+/// for structs whose fields stand as those of WIT do.
+pub(crate) fn has_fields_in_order<T: DeserializeOwned>(function: &FunctionType) -> bool {
+    let in_order = |block: &[u8], laid| T::deserialize(Found::strictly(block, laid).in_order()).map(drop);
+    function.result.as_ref().is_some_and(|laid| each_sample(laid, |block| in_order(block, Some(laid))).is_ok())
+}
+
 fn each_sample(laid: &Laid, mut check: impl FnMut(&[u8]) -> Result<(), Misfit>) -> Result<(), Misfit> {
     for turn in 0..turns(laid) {
         let mut space = Space::of(laid);

@@ -1,18 +1,22 @@
 //! The bytes of a block: where they are put and read, whatever they mean.
 
-use super::{Laid, Misfit, align_to, discriminant_bytes};
+use bytes::Bytes;
+
+use super::{Laid, Misfit, align_to, discriminant_bytes, made, scratch};
 
 /// A block that is being made. What is not written is zero: no option, no flag, the first case.
 pub(super) struct Space(Vec<u8>);
 
 impl Space {
     /// With room for one of these at its begin.
+    #[inline]
     pub(super) fn of(laid: &Laid) -> Self {
-        Self(vec![0; laid.layout.size])
+        Self(scratch(laid.layout.size))
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
+    #[inline]
+    pub(super) fn into_bytes(self) -> Bytes {
+        made(self.0)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -20,6 +24,7 @@ impl Space {
     }
 
     /// Room at its end for so many of a type; where that begins.
+    #[inline]
     pub(super) fn room(&mut self, many: usize, size: usize, align: usize) -> Result<usize, Misfit> {
         let at = align_to(self.0.len(), align);
         let end =
@@ -34,6 +39,7 @@ impl Space {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn put_all(&mut self, at: usize, bytes: &[u8]) -> Result<(), Misfit> {
         let place = self.0.get_mut(at..).and_then(|from| from.get_mut(..bytes.len()));
         place.ok_or_else(too_large)?.copy_from_slice(bytes);
@@ -41,6 +47,7 @@ impl Space {
     }
 
     /// Says which case it is.
+    #[inline]
     pub(super) fn put_case(&mut self, at: usize, case: usize, cases: usize) -> Result<(), Misfit> {
         let [one, two, three, four] = u32::try_from(case).map_err(|_| too_large())?.to_le_bytes();
         match discriminant_bytes(cases) {
@@ -51,6 +58,7 @@ impl Space {
     }
 
     /// Says where something lies, and how many there are.
+    #[inline]
     pub(super) fn put_place(&mut self, at: usize, place: usize, many: usize) -> Result<(), Misfit> {
         self.put(at, u32::try_from(place).map_err(|_| too_large())?.to_le_bytes())?;
         self.put(at + 4, u32::try_from(many).map_err(|_| too_large())?.to_le_bytes())
@@ -75,11 +83,13 @@ pub(super) fn bytes<const N: usize>(block: &[u8], at: usize) -> Result<[u8; N], 
     block.get(at..).and_then(|from| from.first_chunk().copied()).ok_or_else(malformed)
 }
 
+#[inline]
 fn number(block: &[u8], at: usize) -> Result<usize, Misfit> {
     usize::try_from(u32::from_le_bytes(bytes(block, at)?)).map_err(|_| malformed())
 }
 
 /// Which case it is.
+#[inline]
 pub(super) fn case(block: &[u8], at: usize, cases: usize) -> Result<usize, Misfit> {
     let case = match discriminant_bytes(cases) {
         1 => u8::from_le_bytes(bytes(block, at)?).into(),
@@ -90,6 +100,7 @@ pub(super) fn case(block: &[u8], at: usize, cases: usize) -> Result<usize, Misfi
 }
 
 /// Where a list lies whose elements have this size, and how many there are: all of it is there.
+#[inline]
 pub(super) fn place(block: &[u8], at: usize, size: usize) -> Result<(usize, usize), Misfit> {
     let (place, many) = (number(block, at)?, number(block, at + 4)?);
     let end = many.checked_mul(size).and_then(|bytes| place.checked_add(bytes));
@@ -98,15 +109,18 @@ pub(super) fn place(block: &[u8], at: usize, size: usize) -> Result<(usize, usiz
 }
 
 /// The bytes that lie elsewhere.
+#[inline]
 pub(super) fn elsewhere(block: &[u8], at: usize) -> Result<&[u8], Misfit> {
     let (place, many) = place(block, at, 1)?;
     block.get(place..place + many).ok_or_else(malformed)
 }
 
+#[inline]
 pub(super) fn text(block: &[u8], at: usize) -> Result<&str, Misfit> {
     std::str::from_utf8(elsewhere(block, at)?).map_err(|_| malformed())
 }
 
+#[inline]
 pub(super) fn character(block: &[u8], at: usize) -> Result<char, Misfit> {
     char::from_u32(u32::from_le_bytes(bytes(block, at)?)).ok_or_else(malformed)
 }

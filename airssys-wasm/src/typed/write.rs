@@ -23,12 +23,13 @@ use super::{FunctionType, Misfit, ValueType};
 pub(crate) fn write_arguments(function: &FunctionType, arguments: &(impl Serialize + ?Sized)) -> Result<Bytes, Misfit> {
     let mut space = Space::of(&function.params);
     arguments.serialize(Slot::of_parameters(&mut space, &function.params))?;
-    Ok(space.into_bytes().into())
+    Ok(space.into_bytes())
 }
 
 macro_rules! integers {
     ($($method:ident($ty:ty) $case:ident)*) => {
-        $(fn $method(self, value: $ty) -> Result<(), Misfit> {
+        $(#[inline]
+        fn $method(self, value: $ty) -> Result<(), Misfit> {
             match self.ty() {
                 Some(ValueType::$case) => self.put(value.to_le_bytes()),
                 _ => self.within()?.integer(value.into()),
@@ -59,6 +60,7 @@ impl<'a> Serializer for Slot<'a> {
         serialize_u64(u64) U64
     }
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Misfit> {
         let slot = self.within()?;
         match slot.ty() {
@@ -67,6 +69,7 @@ impl<'a> Serializer for Slot<'a> {
         }
     }
 
+    #[inline]
     fn serialize_f32(self, value: f32) -> Result<(), Misfit> {
         let slot = self.within()?;
         match slot.ty() {
@@ -76,6 +79,7 @@ impl<'a> Serializer for Slot<'a> {
         }
     }
 
+    #[inline]
     fn serialize_f64(self, value: f64) -> Result<(), Misfit> {
         let slot = self.within()?;
         match slot.ty() {
@@ -89,6 +93,7 @@ impl<'a> Serializer for Slot<'a> {
         }
     }
 
+    #[inline]
     fn serialize_char(self, value: char) -> Result<(), Misfit> {
         let slot = self.within()?;
         match slot.ty() {
@@ -97,6 +102,7 @@ impl<'a> Serializer for Slot<'a> {
         }
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), Misfit> {
         let slot = self.within()?;
         match slot.ty() {
@@ -191,6 +197,7 @@ impl<'a> Serializer for Slot<'a> {
         Elements::begin(self, many)
     }
 
+    #[inline]
     fn serialize_tuple(self, many: usize) -> Result<Elements<'a>, Misfit> {
         Elements::begin(self, Some(many))
     }
@@ -213,6 +220,7 @@ impl<'a> Serializer for Slot<'a> {
         Named::begin(self)
     }
 
+    #[inline]
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Named<'a>, Misfit> {
         Named::begin(self)
     }

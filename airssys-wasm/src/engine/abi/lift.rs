@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::{InterfaceType, LiftContext};
 use wasmtime::component::Lift;
@@ -9,15 +10,15 @@ use wasmtime_environ::component::StringEncoding;
 
 use super::super::block::{Block, case, number};
 use super::NoValue;
-use super::types::Types;
+use super::types::{Types, is_number};
 
 /// What lies there in memory, as a block.
-pub(super) fn take(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize) -> wasmtime::Result<Vec<u8>> {
+pub(super) fn take(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize) -> wasmtime::Result<Bytes> {
     let layout = Types(cx.types).layout(ty);
-    let mut block = Block::default();
+    let mut block = Block::with_room(0);
     block.append(held(cx, at, layout.size, layout.align)?, 1);
     settle(cx, ty, &mut block, 0)?;
-    Ok(block.into())
+    Ok(block.into_bytes())
 }
 
 /// Writes the values of a core function as one value that points where they do. What it does not write is zero.
@@ -107,7 +108,9 @@ pub(super) fn settle(
             let mut between = at;
             for part in types.parts(ty, at) {
                 block.clear(between..part.at);
-                settle(cx, part.ty, block, part.at)?;
+                if !is_number(part.ty) {
+                    settle(cx, part.ty, block, part.at)?;
+                }
                 between = part.end;
             }
             block.clear(between..end(types));

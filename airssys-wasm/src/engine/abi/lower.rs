@@ -30,16 +30,10 @@ pub(super) fn copy<T>(
     point(cx, ty, block, 0, to)
 }
 
-/// A value as those of a core function.
-pub(super) fn flatten<T>(
-    cx: &mut LowerContext<'_, T>,
-    ty: InterfaceType,
-    block: &[u8],
-    at: usize,
-    flats: &mut [ValRaw],
-) -> wasmtime::Result<()> {
-    let types = Types(cx.types);
-    let one = match ty {
+/// What is one value of a core function and points to nothing; none where it is something else.
+#[inline]
+fn scalar(ty: InterfaceType, block: &[u8], at: usize) -> Result<Option<ValRaw>, Malformed> {
+    Ok(Some(match ty {
         InterfaceType::Bool | InterfaceType::U8 => ValRaw::u32(u8::from_le_bytes(read(block, at)?).into()),
         InterfaceType::S8 => ValRaw::i32(i8::from_le_bytes(read(block, at)?).into()),
         InterfaceType::U16 => ValRaw::u32(u16::from_le_bytes(read(block, at)?).into()),
@@ -50,6 +44,24 @@ pub(super) fn flatten<T>(
         InterfaceType::U64 | InterfaceType::S64 => ValRaw::u64(u64::from_le_bytes(read(block, at)?)),
         InterfaceType::Float32 => ValRaw::f32(u32::from_le_bytes(read(block, at)?)),
         InterfaceType::Float64 => ValRaw::f64(u64::from_le_bytes(read(block, at)?)),
+        _ => return Ok(None),
+    }))
+}
+
+/// A value as those of a core function.
+pub(super) fn flatten<T>(
+    cx: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+    block: &[u8],
+    at: usize,
+    flats: &mut [ValRaw],
+) -> wasmtime::Result<()> {
+    if let Some(one) = scalar(ty, block, at)? {
+        *flats.first_mut().ok_or(NoValue::Type)? = one;
+        return Ok(());
+    }
+    let types = Types(cx.types);
+    let one = match ty {
         InterfaceType::String | InterfaceType::List(_) => {
             let (place, many) = lower_many(cx, ty, block, at)?;
             if let Some(flat) = flats.get_mut(1) {
@@ -60,7 +72,10 @@ pub(super) fn flatten<T>(
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut from = 0;
             for part in types.parts(ty, at) {
-                flatten(cx, part.ty, block, part.at, flats.get_mut(from..).unwrap_or_default())?;
+                match scalar(part.ty, block, part.at)? {
+                    Some(one) => *flats.get_mut(from).ok_or(NoValue::Type)? = one,
+                    None => flatten(cx, part.ty, block, part.at, flats.get_mut(from..).unwrap_or_default())?,
+                }
                 from += part.flats;
             }
             return Ok(());

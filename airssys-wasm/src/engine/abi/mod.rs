@@ -18,7 +18,6 @@ mod lower;
 mod types;
 
 use std::mem::MaybeUninit;
-use std::pin::Pin;
 
 use bytes::Bytes;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
@@ -38,7 +37,7 @@ pub(super) struct Given<B, const FLATS: usize>(pub(super) B);
 
 /// A block that was taken from a component. `FLATS` is how many values of a core function it came in: as many as the
 /// parameters are, 0 where they lie in memory, and 1 for a result, which may be the place of one.
-pub(super) struct Taken<const FLATS: usize>(pub(super) Vec<u8>);
+pub(super) struct Taken<const FLATS: usize>(pub(super) Bytes);
 
 /// A component gave something that is no value of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,18 +66,16 @@ pub(super) fn typed<'a>(function: Func) -> TypedFunc<Given<&'a [u8], MOST_FLATS>
     }
 }
 
-/// What answers a call that a component makes.
-pub(super) trait Answer<T>:
-    Fn(StoreContextMut<'_, T>, Vec<u8>) -> Answering<'_> + Clone + Send + Sync + 'static
-{
+/// What answers a call that a component makes: it is given the arguments as a block, and answers with the result as
+/// one.
+pub(super) trait Answer<T>: Send + Sync + 'static {
+    fn answer<'a, R: From<Bytes>>(&self, store: StoreContextMut<'a, T>, arguments: Bytes) -> Answering<'a, R>;
 }
 
-impl<T, F: Fn(StoreContextMut<'_, T>, Vec<u8>) -> Answering<'_> + Clone + Send + Sync + 'static> Answer<T> for F {}
+/// The result of a call. The engine wants its box: one within another would be made and moved for each call.
+pub(super) type Answering<'a, R> = Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>;
 
-/// The result of a call, as a block.
-pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<Bytes>> + Send + 'a>>;
-
-/// Defines a function that is imported: it is given its arguments as a block, and answers with its result as one.
+/// Defines a function that is imported.
 pub(super) fn define<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
     function: &FunctionType,
@@ -107,9 +104,14 @@ fn define_as<T: Send + 'static, const PARAMS: usize, const RESULTS: usize>(
     answer: impl Answer<T>,
 ) -> wasmtime::Result<()> {
     instance.func_wrap_async(name, move |store, Taken(arguments): Taken<PARAMS>| {
-        let answering = answer(store, arguments);
-        Box::new(async move { answering.await.map(Given::<Bytes, RESULTS>) })
+        answer.answer::<Given<Bytes, RESULTS>>(store, arguments)
     })
+}
+
+impl<const FLATS: usize> From<Bytes> for Given<Bytes, FLATS> {
+    fn from(block: Bytes) -> Self {
+        Self(block)
+    }
 }
 
 /// Of a type that is not known here. The engine reads the parameters of a function where they lie, in more bytes than
@@ -142,14 +144,13 @@ unsafe impl<B: AsRef<[u8]> + Send + Sync, const FLATS: usize> Lower for Given<B,
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> wasmtime::Result<()> {
         let (types, block) = (Types(cx.types), self.0.as_ref());
-        let mut flats = [ValRaw::u64(0); FLATS];
+        let flats = dst.write([ValRaw::u64(0); FLATS]);
         if types.flats(ty).is_some_and(|count| count <= FLATS) {
-            lower::flatten(cx, ty, block, 0, &mut flats)?;
+            lower::flatten(cx, ty, block, 0, flats)?;
         } else {
             let at = lower::place(cx, ty, block)?;
             *flats.first_mut().ok_or(NoValue::Type)? = ValRaw::u32(at);
         }
-        dst.write(flats);
         Ok(())
     }
 
@@ -188,7 +189,7 @@ unsafe impl<const FLATS: usize> Lift for Taken<FLATS> {
             let mut block = Block::with_room(types.layout(ty).size);
             lift::unflatten(types, ty, src, &mut block, 0)?;
             lift::settle(cx, ty, &mut block, 0)?;
-            return Ok(Self(block.into()));
+            return Ok(Self(block.into_bytes()));
         }
         let at = src.first().ok_or(NoValue::Type)?.get_u32();
         Ok(Self(lift::take(cx, ty, at as usize)?))

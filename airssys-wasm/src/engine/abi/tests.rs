@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use wasmtime::component::{Component, Instance, Linker, Val};
@@ -16,7 +17,7 @@ use super::{Answer, Answering, Given, Taken, define, typed};
 use crate::typed::{FunctionType, Laid, ValueType};
 
 /// What came from a component.
-type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
+type Seen = Arc<Mutex<Vec<Bytes>>>;
 
 /// A type as the text of components says it. Those that need a name are told to `named`, which gives them one.
 fn text(laid: &Laid, named: &mut impl FnMut(String) -> String) -> String {
@@ -142,12 +143,14 @@ fn passes_on(laid: &Laid, encoding: &str) -> String {
     )
 }
 
-fn echo(seen: Seen) -> impl Answer<()> {
-    fn answer(seen: &Seen, block: Vec<u8>) -> Answering<'static> {
-        seen.lock().unwrap().push(block.clone());
-        Box::pin(async move { Ok(block.into()) })
+/// Answers with what it is given.
+struct Echo(Seen);
+
+impl Answer<()> for Echo {
+    fn answer<'a, R: From<Bytes>>(&self, _: StoreContextMut<'a, ()>, block: Bytes) -> Answering<'a, R> {
+        self.0.lock().unwrap().push(block.clone());
+        Box::new(async move { Ok(block.into()) })
     }
-    move |_: StoreContextMut<'_, ()>, block: Vec<u8>| answer(&seen, block)
 }
 
 /// A component whose `g` returns what lies at the begin of its memory.
@@ -183,7 +186,7 @@ fn instance(component: &Component, laid: &Laid, as_block: bool) -> (Store<()>, I
     if as_block {
         let params = ValueType::Record(vec![("a".into(), laid.clone())]).into();
         let ty = FunctionType { interface: None, name: "f".into(), params, result: Some(laid.clone()) };
-        define(&mut imported, &ty, echo(Arc::clone(&seen))).unwrap();
+        define(&mut imported, &ty, Echo(Arc::clone(&seen))).unwrap();
     } else {
         imported
             .func_new("f", |_, _, arguments, results| {

@@ -53,12 +53,20 @@ impl<'a> Types<'a> {
             InterfaceType::Tuple(index) => (&[][..], &*self.0[index].types),
             _ => (&[][..], &[][..]),
         };
-        fields.iter().map(|field| field.ty).chain(types.iter().copied()).map(move |ty| {
-            let abi = self.0.canonical_abi(&ty);
-            let begin = align_to(at, abi.align32 as usize);
-            at = begin + abi.size32 as usize;
-            // What has very many lies in memory.
-            Part { ty, at: begin, end: at, flats: abi.flat_count.unwrap_or(u8::MAX).into() }
+        let (mut fields, mut types) = (fields.iter(), types.iter());
+        std::iter::from_fn(move || {
+            let ty = match fields.next() {
+                Some(field) => field.ty,
+                None => *types.next()?,
+            };
+            let (layout, flats) = match scalar_bytes(ty) {
+                Some(bytes) => (Layout { size: bytes, align: bytes }, 1),
+                // What has very many lies in memory.
+                None => (self.layout(ty), self.flats(ty).unwrap_or(u8::MAX.into())),
+            };
+            let begin = align_to(at, layout.align);
+            at = begin + layout.size;
+            Some(Part { ty, at: begin, end: at, flats })
         })
     }
 
@@ -87,7 +95,35 @@ impl<'a> Types<'a> {
     /// Whether any bytes are a value of it, and all of them belong to it: they are copied, and that is all.
     pub(super) fn is_plain(self, ty: InterfaceType) -> bool {
         match ty {
-            InterfaceType::S8
+            number if is_number(number) => true,
+            InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
+                let all: usize = self.parts(ty, 0).map(|part| part.end - part.at).sum();
+                all == self.layout(ty).size && self.parts(ty, 0).all(|part| self.is_plain(part.ty))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How many bytes it takes, where it is one value of a core function and points to nothing. The engine's own tables say
+/// so as well, and are longer on the way.
+#[inline]
+fn scalar_bytes(ty: InterfaceType) -> Option<usize> {
+    Some(match ty {
+        InterfaceType::Bool | InterfaceType::S8 | InterfaceType::U8 => 1,
+        InterfaceType::S16 | InterfaceType::U16 => 2,
+        InterfaceType::S32 | InterfaceType::U32 | InterfaceType::Float32 | InterfaceType::Char => 4,
+        InterfaceType::S64 | InterfaceType::U64 | InterfaceType::Float64 => 8,
+        _ => return None,
+    })
+}
+
+/// Whether it is a number: any bytes are one.
+#[inline]
+pub(super) fn is_number(ty: InterfaceType) -> bool {
+    matches!(
+        ty,
+        InterfaceType::S8
             | InterfaceType::U8
             | InterfaceType::S16
             | InterfaceType::U16
@@ -96,12 +132,6 @@ impl<'a> Types<'a> {
             | InterfaceType::S64
             | InterfaceType::U64
             | InterfaceType::Float32
-            | InterfaceType::Float64 => true,
-            InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
-                let all: usize = self.parts(ty, 0).map(|part| part.end - part.at).sum();
-                all == self.layout(ty).size && self.parts(ty, 0).all(|part| self.is_plain(part.ty))
-            }
-            _ => false,
-        }
-    }
+            | InterfaceType::Float64
+    )
 }

@@ -19,7 +19,6 @@ pub(super) struct Elements<'a> {
 enum Of<'a> {
     List(&'a Laid),
     Tuple(&'a [Laid]),
-    Parameters(&'a [(Box<str>, Laid)]),
 }
 
 impl<'a> Elements<'a> {
@@ -30,10 +29,6 @@ impl<'a> Elements<'a> {
     pub(super) fn tuple(found: Found<'a>, types: &'a [Laid]) -> Self {
         Self { found: found.other(None, found.at), of: Of::Tuple(types), taken: 0, many: types.len() }
     }
-
-    pub(super) fn parameters(found: Found<'a>, fields: &'a [(Box<str>, Laid)]) -> Self {
-        Self { found: found.other(None, found.at), of: Of::Parameters(fields), taken: 0, many: fields.len() }
-    }
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
@@ -43,21 +38,13 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         if self.taken == self.many {
             return Ok(None);
         }
-        let (laid, name) = match self.of {
-            Of::List(of) => (Some(of), None),
-            Of::Tuple(types) => (types.get(self.taken), None),
-            Of::Parameters(fields) => {
-                let field = fields.get(self.taken);
-                (field.map(|(_, laid)| laid), field.map(|(name, _)| name))
-            }
+        let laid = match self.of {
+            Of::List(of) => Some(of),
+            Of::Tuple(types) => types.get(self.taken),
         };
         let Some(laid) = laid else { return Ok(None) };
         let at = align_to(self.found.at, laid.layout.align);
-        let value = seed.deserialize(self.found.other(Some(laid), at));
-        let value = value.map_err(|error| match name {
-            Some(name) => error.within(name),
-            None => error.within(self.taken),
-        })?;
+        let value = seed.deserialize(self.found.other(Some(laid), at)).map_err(|error| error.within(self.taken))?;
         self.found.at = at + laid.layout.size;
         self.taken += 1;
         Ok(Some(value))
@@ -65,6 +52,35 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.many - self.taken)
+    }
+}
+
+/// The fields of a record in order.
+pub(super) struct Fields<'a> {
+    found: Found<'a>,
+    fields: std::slice::Iter<'a, (Box<str>, Laid)>,
+}
+
+impl<'a> Fields<'a> {
+    #[inline]
+    pub(super) fn new(found: Found<'a>, fields: &'a [(Box<str>, Laid)]) -> Self {
+        Self { found: found.other(None, found.at), fields: fields.iter() }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Fields<'_> {
+    type Error = Misfit;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+        let Some((name, laid)) = self.fields.next() else { return Ok(None) };
+        let at = align_to(self.found.at, laid.layout.align);
+        self.found.at = at + laid.layout.size;
+        seed.deserialize(self.found.other(Some(laid), at)).map(Some).map_err(|error| error.within(name))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.len())
     }
 }
 

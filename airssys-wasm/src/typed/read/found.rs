@@ -16,12 +16,20 @@ pub(in crate::typed) struct Found<'a> {
     pub(super) is_parameters: bool,
     /// What the type of Rust has more than this one is refused as well.
     pub(super) is_strict: bool,
+    /// Structs are given their fields in order, without names. Only where it was strictly read in this way before.
+    pub(super) in_order: bool,
 }
 
 impl<'a> Found<'a> {
     /// What the type of Rust has more is refused.
+    #[inline]
     pub(in crate::typed) fn strictly(block: &'a [u8], laid: Option<&'a Laid>) -> Self {
-        Self { block, laid, at: 0, is_parameters: false, is_strict: true }
+        Self { block, laid, at: 0, is_parameters: false, is_strict: true, in_order: false }
+    }
+
+    /// Structs are given their fields in order.
+    pub(in crate::typed) fn in_order(self) -> Self {
+        Self { in_order: true, ..self }
     }
 
     /// The same for the parameters of a function.
@@ -29,11 +37,13 @@ impl<'a> Found<'a> {
         Self { is_parameters: true, ..Self::strictly(block, Some(params)) }
     }
 
+    #[inline]
     pub(super) fn ty(&self) -> Option<&'a ValueType> {
         self.laid.map(|laid| &laid.ty)
     }
 
     /// Another value that lies in the same block.
+    #[inline]
     pub(super) fn other(&self, laid: Option<&'a Laid>, at: usize) -> Self {
         Self { laid, at, is_parameters: false, ..*self }
     }
@@ -51,6 +61,7 @@ impl<'a> Found<'a> {
     }
 
     /// The case that it is, and what that carries.
+    #[inline]
     pub(super) fn case(&self) -> Result<Option<(&'a str, Self)>, Misfit> {
         let begins = self.at + self.ty().map_or(0, ValueType::carried_at);
         let which = |cases| case(self.block, self.at, cases);

@@ -25,6 +25,7 @@ enum Of<'a> {
 }
 
 impl<'a> Elements<'a> {
+    #[inline]
     pub(super) fn begin(slot: Slot<'a>, many: Option<usize>) -> Result<Self, Misfit> {
         let slot = slot.within()?;
         let (of, at) = match slot.laid.map(|laid| &laid.ty) {
@@ -66,6 +67,7 @@ impl<'a> Elements<'a> {
         Ok(())
     }
 
+    #[inline]
     fn finish(self) -> Result<(), Misfit> {
         match &self.of {
             Of::Flags(_) => Ok(()),
@@ -126,6 +128,8 @@ elements! {
 pub(in crate::typed) struct Named<'a> {
     space: &'a mut Space,
     laid: &'a Laid,
+    /// Of a record; none of what has cases.
+    fields: &'a [(Box<str>, Laid)],
     at: usize,
     /// Those before this one are there, and the next one in order lies there: that costs no search, and no memory.
     next: (usize, usize),
@@ -136,69 +140,65 @@ pub(in crate::typed) struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
+    #[inline]
     pub(super) fn begin(slot: Slot<'a>) -> Result<Self, Misfit> {
         let slot = slot.within()?;
-        let by_name = |laid: &&Laid| {
-            matches!(
-                laid.ty,
-                ValueType::Record(_) | ValueType::Variant(_) | ValueType::Result(..) | ValueType::Option(_)
-            )
+        let (laid, fields) = match slot.laid {
+            Some(laid @ Laid { ty: ValueType::Record(fields), .. }) => (laid, &**fields),
+            Some(laid @ Laid { ty: ValueType::Variant(_) | ValueType::Result(..) | ValueType::Option(_), .. }) => {
+                (laid, &[][..])
+            }
+            _ => return slot.misfit("an object"),
         };
-        let Some(laid) = slot.laid.filter(by_name) else { return slot.misfit("an object") };
         let Slot { space, at, .. } = slot;
-        Ok(Self { space, laid, at, next: (0, at), beyond: Vec::new(), key: String::new() })
+        Ok(Self { space, laid, fields, at, next: (0, at), beyond: Vec::new(), key: String::new() })
     }
 
+    #[inline]
     fn add<T: Serialize + ?Sized>(
         &mut self,
         name: &str,
         value: &T,
         is_same: impl Fn(&str, &str) -> bool,
     ) -> Result<(), Misfit> {
-        let slot = match &self.laid.ty {
-            ValueType::Record(fields) => {
-                let (at, laid) = self.place(fields, name, is_same)?;
+        let slot = match self.fields.get(self.next.0) {
+            // As nearly all come.
+            Some((field, laid)) if self.beyond.is_empty() && is_same(field, name) => {
+                let at = align_to(self.next.1, laid.layout.align);
+                self.next = (self.next.0 + 1, at + laid.layout.size);
                 Slot::new(self.space, Some(laid), at)
             }
-            _ if self.next.0 > 0 => return Err(Misfit::new(format!("{} has one case, and there are more", self.laid))),
-            _ => {
-                self.next.0 = 1;
-                Slot::new(self.space, Some(self.laid), self.at).case_of_json(name)?
-            }
+            _ => self.place(name, is_same)?,
         };
         value.serialize(slot).map_err(|error| error.within(name))
     }
 
-    /// Where a field lies, and its type. It was not there before.
-    fn place(
-        &mut self,
-        fields: &'a [(Box<str>, Laid)],
-        name: &str,
-        is_same: impl Fn(&str, &str) -> bool,
-    ) -> Result<(usize, &'a Laid), Misfit> {
-        let (next, at) = self.next;
-        if let Some((_, laid)) = fields.get(next).filter(|(field, _)| is_same(field, name)) {
-            let at = align_to(at, laid.layout.align);
-            if !self.beyond.contains(&next) {
-                self.next = (next + 1, at + laid.layout.size);
-                return Ok((at, laid));
+    /// Where a field lies that does not come in order, or what a case carries. It was not there before.
+    #[cold]
+    fn place(&mut self, name: &str, is_same: impl Fn(&str, &str) -> bool) -> Result<Slot<'_>, Misfit> {
+        if !matches!(self.laid.ty, ValueType::Record(_)) {
+            if self.next.0 > 0 {
+                return Err(Misfit::new(format!("{} has one case, and there are more", self.laid)));
             }
+            self.next.0 = 1;
+            return Slot::new(self.space, Some(self.laid), self.at).case_of_json(name);
         }
         let mut at = self.at;
-        for (index, (field, laid)) in fields.iter().enumerate() {
+        for (index, (field, laid)) in self.fields.iter().enumerate() {
             at = align_to(at, laid.layout.align);
             if is_same(field, name) {
-                if index < next || self.beyond.contains(&index) {
+                if index < self.next.0 || self.beyond.contains(&index) {
                     return Err(Misfit::new("it is there twice").within(name));
                 }
                 self.beyond.push(index);
-                return Ok((at, laid));
+                return Ok(Slot::new(self.space, Some(laid), at));
             }
             at += laid.layout.size;
         }
         Err(Misfit::new(format!("{} has no such field", self.laid)).within(name))
     }
 
+    #[inline]
     fn finish(self) -> Result<(), Misfit> {
         let ValueType::Record(fields) = &self.laid.ty else {
             return if self.next.0 == 0 { Err(Misfit::wanted(self.laid, &"an empty object")) } else { Ok(()) };
@@ -241,10 +241,12 @@ macro_rules! named {
             type Ok = ();
             type Error = Misfit;
 
+            #[inline]
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Misfit> {
                 self.add(name, value, same_name)
             }
 
+            #[inline]
             fn end(self) -> Result<(), Misfit> {
                 self.finish()
             }

@@ -13,19 +13,23 @@ pub(in crate::typed) struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
+    #[inline]
     pub(in crate::typed) fn new(space: &'a mut Space, laid: Option<&'a Laid>, at: usize) -> Self {
         Self { space, laid, at, is_parameters: false }
     }
 
+    #[inline]
     pub(super) fn of_parameters(space: &'a mut Space, params: &'a Laid) -> Self {
         Self { space, laid: Some(params), at: 0, is_parameters: true }
     }
 
+    #[inline]
     pub(super) fn ty(&self) -> Option<&'a ValueType> {
         self.laid.map(|laid| &laid.ty)
     }
 
     /// What is in an option, where JSON says just that.
+    #[inline]
     pub(super) fn within(self) -> Result<Self, Misfit> {
         match self.laid {
             Some(laid) if matches!(laid.ty, ValueType::Option(_)) && !laid.is_nested_option() => {
@@ -35,6 +39,7 @@ impl<'a> Slot<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn put<const N: usize>(self, bytes: [u8; N]) -> Result<(), Misfit> {
         self.space.put(self.at, bytes)
     }

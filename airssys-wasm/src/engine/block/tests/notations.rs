@@ -7,8 +7,8 @@ use wasmtime::component::Val;
 
 use super::{any_value, lift_result, lower_arguments, lower_result, value};
 use crate::typed::{
-    FunctionType, Laid, ValueType, arguments_of_json, check_arguments, check_result, read_result, result_as_json,
-    write_arguments,
+    FunctionType, Laid, ValueType, arguments_of_json, check_arguments, check_result, has_fields_in_order, read_result,
+    result_as_json, write_arguments,
 };
 
 /// A value of a type.
@@ -124,9 +124,11 @@ proptest! {
     fn a_value_of_rust_is_written_as_it_was_read(value in value_of(order())) {
         let function = same(&order());
         let block = lower_result(&order(), &value).unwrap();
-        let read: Order = read_result(&function, Some(&block)).unwrap();
-        let written = write_arguments(&function, &(read,)).unwrap();
-        prop_assert_eq!(lift_result(&order(), &written).unwrap(), value);
+        for in_order in [true, false] {
+            let read: Order = read_result(&function, Some(&block), in_order).unwrap();
+            let written = write_arguments(&function, &(read,)).unwrap();
+            prop_assert_eq!(lift_result(&order(), &written).unwrap(), value.clone());
+        }
     }
 }
 
@@ -181,4 +183,41 @@ fn types_that_differ_are_told_by_where() {
     let error = check_result::<Deep>(&deep(extras(&["gift", "next-day", "gold"]))).unwrap_err();
     assert!(error.to_string().ends_with("and Extra has no case `gold` in Rust"), "{error}");
     assert_eq!(error.at(), "/A");
+}
+
+#[test]
+fn fields_are_read_in_order_only_where_they_stand_in_it() {
+    let two = |one: &str, other: &str| {
+        ValueType::Record(vec![(one.into(), ValueType::U8.into()), (other.into(), ValueType::U8.into())])
+    };
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Both {
+        a: u8,
+        b: u8,
+    }
+    // It is nothing but a map, and has no order.
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Flat {
+        #[serde(flatten)]
+        both: Both,
+    }
+    let within = |ty: ValueType| {
+        let case = |carried| ValueType::Variant(vec![("none".into(), None), ("some".into(), Some(carried))]);
+        case(Laid::from(ty))
+    };
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Within {
+        None,
+        Some(Both),
+    }
+    assert!(has_fields_in_order::<Order>(&same(&order())));
+    assert!(has_fields_in_order::<Both>(&same(&two("a", "b").into())));
+    assert!(has_fields_in_order::<Flat>(&same(&two("b", "a").into())));
+    assert!(has_fields_in_order::<Within>(&same(&within(two("a", "b")).into())));
+    assert!(!has_fields_in_order::<Both>(&same(&two("b", "a").into())));
+    assert!(!has_fields_in_order::<Within>(&same(&within(two("b", "a")).into())));
+    let swapped = same(&two("b", "a").into());
+    assert_eq!(read_result::<Both>(&swapped, Some(&[1, 2]), false).unwrap(), Both { a: 2, b: 1 });
+    assert_eq!(read_result::<Flat>(&swapped, Some(&[1, 2]), true).unwrap().both, Both { a: 2, b: 1 });
+    assert_eq!(check_result::<Both>(&swapped), Ok(()));
 }
