@@ -9,7 +9,7 @@ use std::process::Command;
 
 use airssys_tests::command::{Desk, Ran};
 
-use super::new::{target, well};
+use super::new::well;
 
 /// A new project in a language.
 struct New {
@@ -80,30 +80,26 @@ impl New {
     }
 }
 
-/// The folder of the tool of a language.
-fn tool(language: &str, file: &str) -> PathBuf {
-    let tools = std::fs::read_dir(target().join(language)).unwrap().map(|tool| tool.unwrap().path());
-    let mut tools: Vec<_> = tools.filter(|tool| tool.join(file).exists()).collect();
-    assert!(
-        !tools.is_empty(),
-        "no tool with {file} in {}; run `cargo xtask guests`",
-        target().join(language).display()
-    );
-    // An older one may be left there.
-    tools.sort();
-    tools.pop().unwrap()
-}
-
 mod python {
     use std::path::Path;
+    use std::process::Command;
 
-    use super::{New, tool};
+    use airssys_tests::tools::tool;
+
+    use super::New;
 
     #[test]
     fn a_new_component_builds_is_published_and_called() {
         let new = New::of("python", &tool("python", "bin/componentize-py").join("bin"), "airssys build hello-1");
         new.is_not_built_without(new.desk.path(), &["componentize-py", "pip install componentize-py"]);
         new.is_built_published_and_called();
+        // The types of its world are there, and it is checked against them.
+        assert!(new.run("mypy", &[]).contains("no issues found"));
+        let app = std::fs::read_to_string(new.dir.join("app.py")).unwrap();
+        std::fs::write(new.dir.join("app.py"), app.replace("return f\"Hello, {name}!\"", "return len(name)")).unwrap();
+        let mypy = Command::new("mypy").current_dir(&new.dir).env("PATH", &new.path).output().unwrap();
+        let said = String::from_utf8_lossy(&mypy.stdout);
+        assert!(said.contains("Incompatible return value type (got \"int\", expected \"str\")"), "{said}");
     }
 
     #[test]
@@ -122,7 +118,9 @@ mod python {
 }
 
 mod c {
-    use super::{New, tool};
+    use airssys_tests::tools::tool;
+
+    use super::New;
 
     #[test]
     fn a_new_component_builds_is_published_and_called() {
@@ -153,7 +151,9 @@ mod javascript {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::{New, tool};
+    use airssys_tests::tools::tool;
+
+    use super::New;
 
     /// What `npm install` does in a new project, without fetching anything: node finds the package and its commands.
     fn install(project: &Path) {

@@ -4,11 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use airssys_tests::command::{Desk, Ran, airssys};
-
-/// The target folder that the tests were built into: what is compiled there already is not compiled again.
-pub(super) fn target() -> std::path::PathBuf {
-    airssys().ancestors().nth(2).map(Path::to_owned).unwrap()
-}
+use airssys_tests::tools::target;
 
 pub(super) fn well(command: &mut Command) -> String {
     let output = command.output().unwrap();

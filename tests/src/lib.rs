@@ -13,6 +13,7 @@ pub mod log;
 pub mod made;
 pub mod pricing;
 pub mod random;
+pub mod tools;
 pub mod types;
 
 use std::path::{Path, PathBuf};

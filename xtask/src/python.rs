@@ -17,7 +17,7 @@ const FOUND_OUT: &str = "found out by the SDK";
 pub(crate) const LANGUAGE: Language = Language {
     name: "Python",
     module: "python",
-    tool: Tool { name: "componentize-py", version: "0.25.1", lock: "", install: Tool::by_pip },
+    tool: Tool { name: "componentize-py", version: "0.25.1", lock: CHECKER, install },
     remedy: "install python3 with its venv, and let pip reach its index",
     guests: &[
         Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[] },
@@ -28,6 +28,17 @@ pub(crate) const LANGUAGE: Language = Language {
     build,
 };
 
+/// What looks at types, for the tests: with all that it needs, in these versions.
+const CHECKER: &str = "mypy==2.4.1 ast_serialize==0.13.1 librt==0.17.0 mypy_extensions==1.2.0 pathspec==1.1.1 \
+                       typing_extensions==4.16.0";
+
+fn install(tool: &Tool, folder: &Path) -> Result<(), Error> {
+    tool.by_pip(folder)?;
+    let mut pip = Command::new(folder.join("bin").join("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    progress::run("pip install mypy", pip.args(CHECKER.split(' ')), Some(LIMIT))
+}
+
 fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
     // Of a copy, since what it compiles it leaves beside the sources.
     for file in files(&guest.source)? {
@@ -35,7 +46,7 @@ fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
             .map_err(Error::unreadable(&file))?;
     }
     let libraries = guest.between.join("libraries");
-    install(tool, guest, &libraries)?;
+    self::libraries(tool, guest, &libraries)?;
     let programs = tool.join("bin");
     let mut building;
     if guest.world == FOUND_OUT {
@@ -51,7 +62,7 @@ fn build(tool: &Path, guest: &Building) -> Result<(), Error> {
 }
 
 /// Installs what a guest needs: those versions, with those sums.
-fn install(tool: &Path, guest: &Building, libraries: &Path) -> Result<(), Error> {
+fn libraries(tool: &Path, guest: &Building, libraries: &Path) -> Result<(), Error> {
     tool::empty(libraries)?;
     let requirements = guest.source.join("requirements.txt");
     if !requirements.is_file() {

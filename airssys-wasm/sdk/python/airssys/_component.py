@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _log
 from ._errors import Error, Fault, Refused
@@ -20,7 +20,10 @@ from ._message import Message, Snapshot, StopReason
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-_types = interface("types")
+if TYPE_CHECKING:
+    from wit_world.imports import types as _types
+else:
+    _types = interface("types")
 
 METHODS = {
     "Handler": ("handle",),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from . import _errors as errors
 from ._host import ask, interface
 
-_config = interface("wasi_config_store")
+if TYPE_CHECKING:
+    from wit_world.imports import wasi_config_store as _config
+else:
+    _config = interface("wasi_config_store")
 
 
 class Config(Mapping[str, str]):
@@ -15,7 +19,7 @@ class Config(Mapping[str, str]):
     cannot read it."""
 
     def __getitem__(self, key: str) -> str:
-        found: str | None = ask(_config.get, errors.of_config, key)
+        found = ask(_config.get, errors.of_config, key)
         if found is None:
             raise KeyError(key)
         return found

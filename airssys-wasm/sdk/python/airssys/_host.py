@@ -1,12 +1,17 @@
-"""What componentize-py generates of the contract's imports. Where there is no host, something that says so."""
+"""What componentize-py generates of the contract's imports. Where there is no host, something that says so.
+
+A type checker sees what is generated in either case: `if TYPE_CHECKING` the modules are imported by their names."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._errors import Error, NoHost
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Absent:
@@ -27,19 +32,22 @@ def interface(name: str) -> Any:
         return _Absent(name)
 
 
-try:
-    from componentize_py_types import Err
-except ImportError:
+if TYPE_CHECKING:
+    from componentize_py_types import Err as Err
+else:
+    try:
+        from componentize_py_types import Err
+    except ImportError:
 
-    class Err(Exception):  # type: ignore[no-redef]
-        """In place of the generated one, where there is no host."""
+        class Err(Exception):
+            """In place of the generated one, where there is no host."""
 
-        value: Any
+            value: Any
 
 
-def ask(function: Callable[..., Any], kind: Callable[[Any], Error], *arguments: Any) -> Any:
+def ask(function: Callable[P, T], kind: Callable[[Any], Error], *arguments: P.args, **named: P.kwargs) -> T:
     """Asks the host; its error as an exception of this package."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except Err as error:
         raise kind(error.value) from None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from ._host import interface
 
-_log = interface("log")
+if TYPE_CHECKING:
+    from wit_world.imports import log as _log
+else:
+    _log = interface("log")
+
 TRACE = 5
 """The level below `logging.DEBUG` that the host calls `trace`."""
 

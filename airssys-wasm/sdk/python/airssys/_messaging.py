@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _errors as errors
 from ._host import ask, interface
 from ._json import decode, encode
 
-_messaging = interface("messaging")
+if TYPE_CHECKING:
+    from wit_world.imports import messaging as _messaging
+else:
+    _messaging = interface("messaging")
 
 
 def _millis(time: float | timedelta) -> int:
@@ -40,8 +43,7 @@ def call(to: str, value: Any, timeout: float | timedelta, *, key: str | None = N
 
 def call_bytes(to: str, value: Any, timeout: float | timedelta, *, key: str | None = None) -> bytes | None:
     """`call`, with the answer as it is."""
-    answer: bytes | None = ask(_messaging.call, errors.of_call, to, key, encode(value), _millis(timeout))
-    return answer
+    return ask(_messaging.call, errors.of_call, to, key, encode(value), _millis(timeout))
 
 
 def publish(topic: str, value: Any) -> None:
@@ -68,8 +70,7 @@ class Timer:
 
     def cancel(self) -> bool:
         """Cancels it at once, also when the turn fails later. Returns whether it was still to come."""
-        cancelled: bool = _messaging.cancel(self.id)
-        return cancelled
+        return _messaging.cancel(self.id)
 
 
 def send_after(delay: float | timedelta, value: Any) -> Timer:
@@ -79,5 +80,4 @@ def send_after(delay: float | timedelta, value: Any) -> Timer:
 
 def self_address() -> str:
     """This service's own address, with the key where it has one."""
-    address: str = _messaging.self_address()
-    return address
+    return _messaging.self_address()

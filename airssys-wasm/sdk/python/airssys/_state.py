@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _errors as errors
 from ._host import ask, interface
 from ._json import decode, encode
 
-_store, _atomics, _batch = interface("wasi_keyvalue_store"), interface("atomics"), interface("batch")
+if TYPE_CHECKING:
+    from wit_world.imports import atomics as _atomics, batch as _batch, wasi_keyvalue_store as _store
+else:
+    _store, _atomics, _batch = interface("wasi_keyvalue_store"), interface("atomics"), interface("batch")
 
 
 class State(MutableMapping[str, Any]):
@@ -19,9 +22,9 @@ class State(MutableMapping[str, Any]):
     raises `StateError` where the store cannot be read or written, and `NoState` in a stateless pool.
     """
 
-    _bucket: Any = None
+    _bucket: _store.Bucket | None = None
 
-    def _open(self) -> Any:
+    def _open(self) -> _store.Bucket:
         # Opened at the first use, kept for the life of the instance: opening costs a call of the host.
         if self._bucket is None:
             self._bucket = ask(_store.open, errors.of_state, "default")
@@ -29,8 +32,7 @@ class State(MutableMapping[str, Any]):
 
     def get_bytes(self, key: str) -> bytes | None:
         """A value as it is kept."""
-        found: bytes | None = ask(self._open().get, errors.of_state, key)
-        return found
+        return ask(self._open().get, errors.of_state, key)
 
     def __getitem__(self, key: str) -> Any:
         found = self.get_bytes(key)
@@ -46,12 +48,12 @@ class State(MutableMapping[str, Any]):
         ask(self._open().delete, errors.of_state, key)
 
     def __contains__(self, key: object) -> bool:
-        found: bool = ask(self._open().exists, errors.of_state, key)
-        return found
+        # What is no text is in no mapping of texts, as with a dict.
+        return isinstance(key, str) and ask(self._open().exists, errors.of_state, key)
 
     def __iter__(self) -> Iterator[str]:
         """All keys, a page in memory at a time. Keys may be set and deleted meanwhile."""
-        cursor = None
+        cursor: int | None = None
         while True:
             page = ask(self._open().list_keys, errors.of_state, cursor)
             yield from page.keys
@@ -70,8 +72,7 @@ class State(MutableMapping[str, Any]):
     def increment(self, key: str, delta: int = 1) -> int:
         """Adds to a counter and returns what it is then. A counter is kept as eight bytes, the lowest first, and not as
         JSON: `increment(key, 0)` reads it."""
-        count: int = ask(_atomics.increment, errors.of_state, self._open(), key, delta)
-        return count
+        return ask(_atomics.increment, errors.of_state, self._open(), key, delta)
 
     def get_many(self, keys: Iterable[str]) -> list[Any]:
         """The values of many keys by one call of the host, in their order; `None` where a key has none."""

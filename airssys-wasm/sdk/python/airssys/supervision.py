@@ -7,13 +7,16 @@ Everything is held back until the turn commits, and checked against what this se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _errors as errors
 from ._errors import Error, Fault, Unavailable
 from ._host import ask, interface
 
-_supervision = interface("supervision")
+if TYPE_CHECKING:
+    from wit_world.imports import supervision as _supervision
+else:
+    _supervision = interface("supervision")
 
 
 class SupervisionError(Error):
@@ -60,8 +63,7 @@ def _kind(error: Any) -> Error:
 
 def spawn(service: str, name: str) -> str:
     """Starts a child of `service` under this name when the turn commits; its address. Raises `SupervisionError`."""
-    address: str = ask(_supervision.spawn, _kind, service, name)
-    return address
+    return ask(_supervision.spawn, _kind, service, name)
 
 
 def stop(child: str) -> None:

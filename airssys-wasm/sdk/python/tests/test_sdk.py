@@ -48,6 +48,13 @@ class Components(unittest.TestCase):
                 exports_of(source)
 
 
+class State(unittest.TestCase):
+    def test_what_is_no_text_is_no_key_and_the_host_is_not_asked(self) -> None:
+        self.assertNotIn(1, airssys.state)
+        with self.assertRaises(airssys.NoHost):
+            self.assertNotIn("1", airssys.state)
+
+
 class Values(unittest.TestCase):
     def test_values_are_json_and_bytes_are_bytes(self) -> None:
         @dataclass
