@@ -79,13 +79,9 @@ fn interfaces(own: &Path, between: &Path) -> std::io::Result<PathBuf> {
 
 /// Makes the bindings; they are left where an editor finds them.
 fn bindings(source: &Source, wit: &Path) -> Result<PathBuf, BuildError> {
-    let folder = source.dir.join("target").join("bindings");
-    let unwritable = |error| BuildError::Unwritable { file: folder.clone(), source: error };
     // Those of an earlier world would be compiled as well.
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(error)),
-        _ => std::fs::create_dir_all(&folder).map_err(unwritable)?,
-    }
+    let folder = source.emptied("bindings")?;
+    let unwritable = |error| BuildError::Unwritable { file: folder.clone(), source: error };
     let mut bindgen = Command::new(BINDGEN);
     bindgen.arg("c").arg(wit).arg("--out-dir").arg(&folder);
     if let Some(world) = &source.manifest.build.world {

@@ -72,6 +72,17 @@ impl Source {
         tempfile::tempdir().map_err(|source| BuildError::Unwritable { file: std::env::temp_dir(), source })
     }
 
+    /// An empty folder below `target`, for what is left there for editors.
+    pub(super) fn emptied(&self, name: &str) -> Result<PathBuf, BuildError> {
+        let folder = self.dir.join("target").join(name);
+        let emptied = match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::create_dir_all(&folder),
+        };
+        emptied.map_err(|source| BuildError::Unwritable { file: folder.clone(), source })?;
+        Ok(folder)
+    }
+
     /// Runs a tool in the folder of the component, to its end; what it printed.
     pub(super) fn run(&self, tool: &mut Command) -> Result<String, BuildError> {
         let program = tool.get_program().to_string_lossy().into_owned();

@@ -31,18 +31,29 @@ fn has_world(source: &Source) -> bool {
 }
 
 fn build(source: &Source, component: &Path, more: &[String]) -> Result<(), BuildError> {
-    let mut building;
-    if has_world(source) {
-        building = Command::new(TOOL);
-        building.args(["--quiet", "--wit-path"]).arg(source.dir.join("wit"));
-        if let Some(world) = &source.manifest.build.world {
-            building.args(["--world", world]);
-        }
-        building.args(["componentize", "app", "--output"]).arg(component).arg("--python-path").arg(&source.dir);
-    } else {
-        building = Command::new(SDK[0]);
+    if !has_world(source) {
+        let mut building = Command::new(SDK[0]);
         building.args(&SDK[1..]).args(["build", ".", "--output"]).arg(component);
+        return run(source, building.args(more));
     }
+    // What type checkers and editors look at; what it makes for itself it leaves nowhere.
+    let bindings = source.emptied("bindings")?;
+    run(source, by_world(source).arg("bindings").arg(bindings))?;
+    let mut building = by_world(source);
+    building.args(["componentize", "app", "--output"]).arg(component).arg("--python-path").arg(&source.dir);
+    run(source, building.args(more))
+}
+
+fn by_world(source: &Source) -> Command {
+    let mut tool = Command::new(TOOL);
+    tool.args(["--quiet", "--wit-path"]).arg(source.dir.join("wit"));
+    if let Some(world) = &source.manifest.build.world {
+        tool.args(["--world", world]);
+    }
+    tool
+}
+
+fn run(source: &Source, tool: &mut Command) -> Result<(), BuildError> {
     // What it compiles it would leave beside the sources.
-    source.run(building.args(more).env("PYTHONDONTWRITEBYTECODE", "1")).map(drop)
+    source.run(tool.env("PYTHONDONTWRITEBYTECODE", "1")).map(drop)
 }

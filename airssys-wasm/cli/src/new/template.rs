@@ -44,6 +44,7 @@ pub(super) const PYTHON: Template = &[
     WORLD,
     TOPOLOGY,
     ("app.py", include_str!("template/python/app.py.txt")),
+    ("pyproject.toml", include_str!("template/python/pyproject.toml.txt")),
     (".gitignore", include_str!("template/python/gitignore.txt")),
     ("README.md", include_str!("template/python/README.md.txt")),
 ];
