@@ -1,4 +1,4 @@
-//! Enters things into a ledger. It imports that interface, and knows nothing of who has it.
+//! Enters things into a ledger. It imports the interface of one, and knows nothing of who has it.
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, reason = "the bindings are generated")]
 

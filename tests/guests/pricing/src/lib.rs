@@ -1,4 +1,4 @@
-//! Prices orders by an interface of its own: no SDK, no handler, nothing of this host's contract.
+//! Prices orders by an interface of its own: without an SDK, without a handler, with nothing of this host's contract.
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, reason = "the bindings are generated")]
 
