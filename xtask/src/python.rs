@@ -10,9 +10,9 @@ use crate::tool::{self, LIMIT, Tool};
 use crate::{progress, root};
 
 /// Our SDK.
-const SDK: &str = "airssys-wasm/sdk/python";
+pub(crate) const SDK: &str = "airssys-wasm/sdk/python";
 /// In place of a world: the SDK finds out which one a program needs.
-const FOUND_OUT: &str = "found out by the SDK";
+pub(crate) const FOUND_OUT: &str = "found out by the SDK";
 
 pub(crate) const LANGUAGE: Language = Language {
     name: "Python",

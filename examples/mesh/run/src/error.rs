@@ -26,6 +26,21 @@ pub enum MeshError {
         /// Why not.
         source: InvokeError,
     },
+    /// What a service keeps or answers is not what it is to be.
+    #[error("{service}: {key} is no number; hint: build host and guests from the same source")]
+    Unreadable {
+        /// Which.
+        service: &'static str,
+        /// Where.
+        key: String,
+    },
+}
+
+impl MeshError {
+    /// That a service does not say what it knows.
+    pub(crate) fn silent(service: &'static str) -> impl FnOnce(InvokeError) -> Self {
+        move |source| Self::Silent { service, source }
+    }
 }
 
 /// What to do about it, behind an error.

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use airssys_wasm::{InvokeError, Runtime, TypedFunction};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::MeshError;
-use crate::orders::{Expected, Order, Orders, Receipt};
+use crate::orders::{Line, Order, Problem, Receipt, Wish, Wishes};
 
 /// How many customers there are at a time.
 const CUSTOMERS: usize = 8;
@@ -20,14 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often one asks who is told to ask again.
 const ASKINGS: u32 = 3;
 
-/// `variant problem` of the desk's interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Problem {
-    UnknownSku(String),
-    Unavailable(String),
-}
+/// How many carts one has.
+const CARTS: u64 = 50;
 
+type Put = TypedFunction<(String, Line), Result<u32, String>>;
 type Place = TypedFunction<(Order,), Result<Receipt, Problem>>;
 
 /// What became of an order.
@@ -36,13 +31,20 @@ pub enum Answered {
     /// It was sold.
     Sold(Receipt),
     /// It was refused, for this reason.
-    Refused(String),
+    Refused(Problem),
     /// Nobody answered.
     Lost(String),
 }
 
-/// What was ordered and what became of it, by the order's id.
-pub(crate) type Sales = BTreeMap<String, (Order, Expected, Answered)>;
+/// What was wished and what became of it, by the order's id.
+pub(crate) type Sales = BTreeMap<String, (Wish, Answered)>;
+
+/// What a customer calls.
+struct Counter {
+    runtime: Arc<Runtime>,
+    put: Put,
+    place: Place,
+}
 
 /// Customers at work.
 #[derive(Debug)]
@@ -60,22 +62,29 @@ impl Load {
     ///
     /// The desk does not take such orders.
     pub(crate) fn begin(runtime: &Arc<Runtime>, seed: u64) -> Result<Self, MeshError> {
-        let silent = |source| MeshError::Silent { service: "desk", source };
-        let place = runtime.function("desk", "place").map_err(silent)?;
-        let place: Arc<Place> = Arc::new(place.typed().map_err(silent)?);
-        let (over, orders) = (Arc::<AtomicBool>::default(), Arc::new(Mutex::new(Orders::of(seed))));
+        let counter = Arc::new(Counter {
+            runtime: Arc::clone(runtime),
+            put: runtime.function("carts", "put").and_then(|put| put.typed()).map_err(MeshError::silent("carts"))?,
+            place: runtime
+                .function("desk", "place")
+                .and_then(|place| place.typed())
+                .map_err(MeshError::silent("desk"))?,
+        });
+        let (over, wishes) = (Arc::<AtomicBool>::default(), Arc::new(Mutex::new(Wishes::of(seed))));
         let (count, answered) = watch::channel(0);
         let mut customers = JoinSet::new();
-        for _ in 0..CUSTOMERS {
-            let (runtime, place, over) = (Arc::clone(runtime), Arc::clone(&place), Arc::clone(&over));
-            let (orders, count) = (Arc::clone(&orders), count.clone());
+        for customer in 0..CUSTOMERS {
+            let (counter, over) = (Arc::clone(&counter), Arc::clone(&over));
+            let (wishes, count) = (Arc::clone(&wishes), count.clone());
             customers.spawn(async move {
                 let mut sales = Sales::new();
                 while !over.load(Ordering::Relaxed) {
-                    let next = orders.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((order, expected)) = next else { break };
-                    let answered = buy(&runtime, &place, &order).await;
-                    sales.insert(order.id.clone(), (order, expected, answered));
+                    let next = wishes.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some(mut wish) = next else { break };
+                    // Nobody else puts anything into this cart meanwhile.
+                    wish.order.customer = format!("customer-{customer}-{}", sales.len() as u64 % CARTS);
+                    let answered = counter.buy(&wish).await;
+                    sales.insert(wish.order.id.clone(), (wish, answered));
                     count.send_modify(|count| *count += 1);
                 }
                 sales
@@ -104,18 +113,29 @@ impl Load {
     }
 }
 
-/// Places an order, and places it again while it is not known what became of it: its id makes that harmless.
-async fn buy(runtime: &Runtime, place: &Place, order: &Order) -> Answered {
-    let mut asked = 0;
-    loop {
-        asked += 1;
-        let answer = runtime.call_typed(place, Some(&order.id), &(order.clone(),), PATIENCE).await;
-        match answer {
-            Ok(Ok(receipt)) => return Answered::Sold(receipt),
-            Ok(Err(Problem::Unavailable(_))) if asked < ASKINGS => {}
-            Err(InvokeError::Call(_)) if asked < ASKINGS => {}
-            Ok(Err(problem)) => return Answered::Refused(format!("{problem:?}")),
-            Err(error) => return Answered::Lost(error.to_string()),
+impl Counter {
+    /// Fills a cart and places the order, and places it again while it is not known what became of it: its id makes
+    /// that harmless.
+    async fn buy(&self, wish: &Wish) -> Answered {
+        let customer = &wish.order.customer;
+        for line in &wish.lines {
+            let put = (customer.clone(), line.clone());
+            match self.runtime.call_typed(&self.put, Some(customer), &put, PATIENCE).await {
+                Ok(Ok(_pieces)) => {}
+                Ok(Err(error)) => return Answered::Lost(error),
+                Err(error) => return Answered::Lost(error.to_string()),
+            }
+        }
+        let (id, order) = (&wish.order.id, (wish.order.clone(),));
+        let mut asked = 0;
+        loop {
+            asked += 1;
+            match self.runtime.call_typed(&self.place, Some(id), &order, PATIENCE).await {
+                Ok(Ok(receipt)) => return Answered::Sold(receipt),
+                Ok(Err(Problem::Unavailable(_))) | Err(InvokeError::Call(_)) if asked < ASKINGS => {}
+                Ok(Err(problem)) => return Answered::Refused(problem),
+                Err(error) => return Answered::Lost(error.to_string()),
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ struct Args {
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../airssys.toml"))]
     topology: PathBuf,
     /// How many orders are placed at least, before, between and after the upgrades.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
     orders: u64,
     /// The seed of the orders.
     #[arg(long, default_value_t = 13)]
@@ -38,7 +38,8 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<bool, MeshError> {
     let cache = args.topology.with_file_name("target").join("airssys/code");
     say("The mesh starts; the first time, its components are compiled, which takes a minute.");
-    let mesh = Mesh::open(&args.topology, cache).await?;
+    let data = std::env::temp_dir().join(format!("airssys-mesh-{}", std::process::id()));
+    let mesh = Mesh::open(&args.topology, &data, cache).await?;
     say(&format!("{} services are up. Customers come in, by seed {}.", mesh.services().len(), args.seed));
     let mut load = mesh.load(args.seed)?;
     load.more(args.orders / 3).await;
@@ -56,6 +57,8 @@ async fn run(args: &Args) -> Result<bool, MeshError> {
     let flaws = check(&evidence);
     flaws.iter().for_each(|flaw| say(&format!("WRONG: {flaw}")));
     let stopped = mesh.close().await;
+    // Nobody needs it any more, and what cannot be removed is in the way of nobody.
+    let _left_behind = std::fs::remove_dir_all(data);
     if flaws.is_empty() && stopped {
         say("Each order counted once: none was lost, and none was doubled.");
     }

@@ -1,5 +1,6 @@
 //! The mesh, and what is done with it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use airssys_wasm::deploy::{DeployOptions, Deployment, Progress};
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, ServiceStatus};
+use serde::{Deserialize, Serialize};
 
 use crate::check::Evidence;
 use crate::error::MeshError;
@@ -15,6 +17,8 @@ use crate::load::Load;
 
 /// How long a new release has to show that it is sound.
 const PROBATION: Duration = Duration::from_millis(300);
+/// How long a service may take to say what it knows.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The mesh, running.
 #[derive(Debug)]
@@ -22,6 +26,15 @@ pub struct Mesh {
     runtime: Arc<Runtime>,
     /// Where the topology is.
     folder: PathBuf,
+    /// How many of each thing were there at first.
+    shelves: BTreeMap<String, u64>,
+}
+
+/// `record sum` of the books and of the report.
+#[derive(Serialize, Deserialize)]
+struct Sum {
+    orders: u64,
+    cents: u64,
 }
 
 /// What became of a release that was to take over.
@@ -34,15 +47,19 @@ pub struct Upgrade {
 }
 
 impl Mesh {
-    /// Starts it. Compiled code is kept in `code_cache`.
+    /// Starts it, with its data in `data`. Compiled code is kept in `code_cache`.
     ///
     /// # Errors
     ///
     /// [`MeshError`]; nothing runs then.
-    pub async fn open(topology: &Path, code_cache: PathBuf) -> Result<Self, MeshError> {
+    pub async fn open(topology: &Path, data: &Path, code_cache: PathBuf) -> Result<Self, MeshError> {
         let folder = topology.parent().unwrap_or(Path::new("")).to_owned();
-        let runtime = Runtime::builder().code_cache(code_cache).start(&Topology::read(topology)?).await?;
-        Ok(Self { runtime: Arc::new(runtime), folder })
+        let topology = Topology::read(topology)?;
+        let stock = topology.declared().into_iter().find(|service| service.name == "stock");
+        let shelves = stock.into_iter().flat_map(|stock| stock.config);
+        let shelves = shelves.filter_map(|(sku, count)| Some((sku, count.parse().ok()?))).collect();
+        let runtime = Runtime::builder().data_folder(data).code_cache(code_cache).start(&topology).await?;
+        Ok(Self { runtime: Arc::new(runtime), folder, shelves })
     }
 
     /// Lets customers in, who place the orders of a seed.
@@ -77,10 +94,57 @@ impl Mesh {
     ///
     /// # Errors
     ///
-    /// Somebody does not answer.
+    /// Somebody does not answer, or has kept something else than it is to keep.
     pub async fn audit(&self, load: Load) -> Result<Evidence, MeshError> {
         let sales = load.end().await;
-        Ok(Evidence { sales })
+        // What was published stands before these in the mailboxes: it was put there before the order was answered.
+        let report: Sum = self.ask("report", "today").await?;
+        let labels = self.ask("post", "printed").await?;
+        let totals: Sum = self.ask("audit", "totals").await?;
+        let counted = vec![
+            ("report", "orders", report.orders),
+            ("report", "cents", report.cents),
+            ("audit", "orders", totals.orders),
+            ("audit", "cents", totals.cents),
+            ("post", "labels", labels),
+            ("letters", "letters", self.letters().await?),
+        ];
+        let kept = |service| self.kept(service, "");
+        Ok(Evidence { sales, books: kept("audit")?, charged: kept("payments")?, taken: self.taken()?, counted })
+    }
+
+    /// Its program has no interface of its own, and is asked by a message.
+    async fn letters(&self) -> Result<u64, MeshError> {
+        let service = "letters";
+        let answer = self.runtime.call(service, Vec::new(), PATIENCE).await;
+        let answer = answer.map_err(|error| MeshError::silent(service)(error.into()))?.unwrap_or_default();
+        number(service, "its answer", &answer)
+    }
+
+    async fn ask<T: for<'de> Deserialize<'de>>(&self, service: &'static str, what: &str) -> Result<T, MeshError> {
+        let asked = async {
+            let function = self.runtime.function(service, what)?.typed::<(), T>()?;
+            self.runtime.call_typed(&function, None, &(), PATIENCE).await
+        };
+        asked.await.map_err(MeshError::silent(service))
+    }
+
+    /// The number that a service keeps for each order; `actor` is the key of one that is keyed.
+    fn kept(&self, service: &'static str, actor: &str) -> Result<BTreeMap<String, u64>, MeshError> {
+        let states = self.runtime.state(service);
+        let of_orders = states.get(actor).into_iter().flatten().filter(|(key, _)| key.starts_with("order-"));
+        of_orders.map(|(key, value)| Ok((key.to_string(), number(service, key, value)?))).collect()
+    }
+
+    /// How many pieces of each thing have left the shelves.
+    fn taken(&self) -> Result<BTreeMap<String, u64>, MeshError> {
+        let mut taken = BTreeMap::new();
+        for (sku, at_first) in &self.shelves {
+            let left = self.runtime.state_value("stock", sku, "left");
+            let left = left.map_or(Ok(*at_first), |left| number("stock", sku, &left))?;
+            taken.insert(sku.clone(), at_first.saturating_sub(left));
+        }
+        Ok(taken)
     }
 
     /// All services, as they are now.
@@ -93,6 +157,11 @@ impl Mesh {
     pub async fn close(&self) -> bool {
         self.runtime.shutdown().await.is_clean()
     }
+}
+
+fn number(service: &'static str, key: &str, text: &[u8]) -> Result<u64, MeshError> {
+    let text = String::from_utf8_lossy(text);
+    text.parse().map_err(|_no_number| MeshError::Unreadable { service, key: key.to_owned() })
 }
 
 fn options() -> DeployOptions {
