@@ -21,6 +21,7 @@ mod folders;
 mod forget;
 mod fused;
 mod gates;
+mod handles;
 mod handover;
 mod held_back;
 mod keyed_schema;

@@ -3,9 +3,11 @@
 mod call;
 mod crash;
 mod fault;
+mod handle;
 mod send;
 
 pub use call::{CallError, ReplayError, SupervisionError};
 pub use crash::{Crash, Stage};
 pub use fault::Fault;
+pub use handle::{DeadHandle, HandleDeath};
 pub use send::{Denied, NotFound, SendError};

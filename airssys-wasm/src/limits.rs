@@ -104,6 +104,9 @@ schema! {
         /// resources of WASI that an instance may have at a time: open files and folders, sockets, streams, pollables.
         /// Each file and socket is a file descriptor of the host
         resources: Count<usize> => resources: usize = 256, in 0..=1_000_000, by Deployment, past "see below";
+        /// handles that others may have of the resources of an instance at a time
+        handles: Count<usize> => handles: usize = 10_000, in 0..=1_000_000, by InPlace,
+            past "the call is answered with the fault `unavailable`";
         /// the longest log line
         log_line: Bytes => log_line_bytes: usize = 8 << 10, in 16..=16 << 20, by Deployment, past "the line is cut";
     }

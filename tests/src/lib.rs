@@ -171,9 +171,20 @@ pub async fn until(what: &str, so: impl AsyncFn() -> bool) {
 #[must_use]
 pub fn with_guests(topology: &str) -> String {
     let mut text = topology.to_owned();
-    for name in
-        ["branches", "desk", "ledger", "overseer", "pricing", "spawner", "tally", "till", "prober", "echo-wasi", "echo"]
-    {
+    for name in [
+        "branches",
+        "carts",
+        "desk",
+        "ledger",
+        "overseer",
+        "pricing",
+        "spawner",
+        "tally",
+        "till",
+        "prober",
+        "echo-wasi",
+        "echo",
+    ] {
         let marker = format!("\"@{name}\"");
         if text.contains(&marker) {
             text = text.replace(&marker, &format!("{:?}", guest(name)));

@@ -58,7 +58,7 @@ use std::time::Duration;
 use self::start::commit;
 use self::watch::Watching;
 use crate::engine::{Answered, Engines, Instance, Ran};
-use crate::error::{CallError, Crash};
+use crate::error::{CallError, Crash, DeadHandle, Fault};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
 use crate::turn::Identity;
@@ -111,8 +111,17 @@ impl Behavior for ComponentActor {
             return Flow::Exit(reason);
         }
         let Some((hand, left)) = self.admit(hand) else { return Flow::Continue };
-        if hand.function.as_ref().is_some_and(|function| self.identity.terms.is_query(function)) {
-            return Box::pin(self.query(hand, left)).await;
+        if let Some(function) = &hand.function {
+            if self.identity.terms.is_query(function) {
+                return Box::pin(self.query(hand, left)).await;
+            }
+            if function.takes_handles() {
+                let checked = self.instance.as_ref().map(|instance| instance.check_handles(function, &hand.body));
+                if let Some(Err(dead)) = checked {
+                    self.refuse(hand, dead);
+                    return Flow::Continue;
+                }
+            }
         }
         let mesh = &self.identity.mesh;
         let Some(instance) = self.instance.as_mut() else {
@@ -274,6 +283,17 @@ impl ComponentActor {
         let envelope = hand.done();
         if let Delivery::Call(_) = envelope.delivery {
             self.identity.mesh.answer(envelope, answer);
+        }
+    }
+
+    /// A message is not handled: it has a dead handle.
+    #[cold]
+    fn refuse(&self, hand: Hand<'_>, dead: DeadHandle) {
+        Metrics::count(&self.identity.service.metrics.faulted);
+        let (envelope, mesh) = (hand.done(), &self.identity.mesh);
+        match envelope.delivery {
+            Delivery::Call(_) => mesh.answer(envelope, Err(dead.into())),
+            _ => mesh.bury(*envelope, DeadReason::Fault(Fault::Invalid(dead.to_string()))),
         }
     }
 

@@ -253,7 +253,7 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
     let unknown = unknown.map(|name| no_value(format!("{}#{name}", import.interface), "it is not imported".to_owned()));
     let wrong = import.functions.iter().filter_map(|function| {
         let text = wire.on_failure.value_of(function)?;
-        let why = import.reads(function, text).err()?;
+        let why = Import::reads(function, text).err()?;
         let wanted = function.result.as_ref().map_or_else(String::new, |laid| format!("is no {laid}: "));
         Some(no_value(function.path(), format!("{text:?} {wanted}{why}")))
     });

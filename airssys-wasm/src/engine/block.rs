@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use wasmtime::component::Val;
+use wasmtime::component::{ResourceAny, Val};
 
-use crate::typed::{FunctionType, Laid, ValueType, align_to, discriminant_bytes, made, scratch};
+use crate::typed::{FunctionType, Handle, Laid, ValueType, align_to, discriminant_bytes, made, put_handle, scratch};
 
 /// A value is not of the type that it is to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +118,11 @@ fn is_within(value: &Val, depth: usize) -> bool {
 }
 
 /// A block that is being made.
-pub(super) struct Block(Vec<u8>);
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    /// The resources that it was given, of which each handle's four bytes say which one it is.
+    resources: Vec<ResourceAny>,
+}
 
 impl Block {
     /// With room for one of these at its begin.
@@ -128,28 +132,32 @@ impl Block {
 
     /// So many bytes of it are there, and zero.
     pub(super) fn with_room(bytes: usize) -> Self {
-        Self(scratch(bytes))
+        Self { bytes: scratch(bytes), resources: Vec::new() }
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
-        made(self.0)
+        made(self.bytes)
+    }
+
+    pub(super) fn into_parts(self) -> (Bytes, Vec<ResourceAny>) {
+        (made(self.bytes), self.resources)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.bytes
     }
 
     /// These at its end; where they begin.
     pub(super) fn append(&mut self, bytes: &[u8], align: usize) -> usize {
-        let at = align_to(self.0.len(), align);
+        let at = align_to(self.bytes.len(), align);
         // Once, for both.
-        self.0.reserve(at - self.0.len() + bytes.len());
-        self.0.resize(at, 0);
-        self.0.extend_from_slice(bytes);
+        self.bytes.reserve(at - self.bytes.len() + bytes.len());
+        self.bytes.resize(at, 0);
+        self.bytes.extend_from_slice(bytes);
         at
     }
 
@@ -157,7 +165,7 @@ impl Block {
     pub(super) fn clear(&mut self, part: Range<usize>) {
         // Mostly there is nothing between two fields.
         if !part.is_empty()
-            && let Some(part) = self.0.get_mut(part)
+            && let Some(part) = self.bytes.get_mut(part)
         {
             part.fill(0);
         }
@@ -165,13 +173,13 @@ impl Block {
 
     /// Room at its end; where that begins.
     fn room(&mut self, bytes: usize, align: usize) -> usize {
-        let at = align_to(self.0.len(), align);
-        self.0.resize(at + bytes, 0);
+        let at = align_to(self.bytes.len(), align);
+        self.bytes.resize(at + bytes, 0);
         at
     }
 
     pub(super) fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) -> Option<()> {
-        *self.0.get_mut(at..)?.first_chunk_mut()? = bytes;
+        *self.bytes.get_mut(at..)?.first_chunk_mut()? = bytes;
         Some(())
     }
 
@@ -210,6 +218,9 @@ impl Block {
                 let place = self.append(text.as_bytes(), 1);
                 self.put_place(at, place, text.len())
             }
+            (ValueType::Own(_) | ValueType::Borrow(_), Val::String(text)) => {
+                Handle::of_text(text)?.append(&mut self.bytes, at)
+            }
             (ValueType::List(of), Val::List(values)) => self.lower_list(of, values, at),
             (ValueType::Record(fields), Val::Record(values)) if fields.len() == values.len() => {
                 let named = fields.iter().zip(values);
@@ -244,6 +255,13 @@ impl Block {
         }
     }
 
+    /// Takes a resource, whose handle lies there.
+    pub(super) fn hold(&mut self, at: usize, resource: ResourceAny) -> Option<()> {
+        put_handle(&mut self.bytes, at, u32::try_from(self.resources.len()).ok()?)?;
+        self.resources.push(resource);
+        Some(())
+    }
+
     fn lower_list(&mut self, of: &Laid, values: &[Val], at: usize) -> Option<()> {
         let size = of.layout.size;
         let place = self.room(values.len().checked_mul(size)?, of.layout.align);
@@ -274,7 +292,7 @@ impl Block {
     fn lower_flags(&mut self, names: &[Box<str>], set: &[String], at: usize) -> Option<()> {
         for flag in set {
             let bit = names.iter().position(|name| **name == **flag)?;
-            *self.0.get_mut(at + bit / 8)? |= 1 << (bit % 8);
+            *self.bytes.get_mut(at + bit / 8)? |= 1 << (bit % 8);
         }
         Some(())
     }
@@ -317,6 +335,7 @@ fn lift(laid: &Laid, block: &[u8], at: usize) -> Option<Val> {
             let (place, many) = (number(block, at)?, number(block, at + 4)?);
             Val::String(std::str::from_utf8(block.get(place..place.checked_add(many)?)?).ok()?.to_owned())
         }
+        ValueType::Own(_) | ValueType::Borrow(_) => Val::String(Handle::read(block, at)?.to_string()),
         ValueType::List(of) => Val::List(lift_list(of, block, at)?),
         ValueType::Record(fields) => {
             let values = lift_all(fields.iter().map(|(_, laid)| laid), block, at)?;

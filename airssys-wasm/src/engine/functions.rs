@@ -3,93 +3,27 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
-use wasmtime::component::{Component, ComponentExportIndex, Val, wasm_wave};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::block;
 use super::contract::CONTRACT;
 use super::interface::is_left_behind;
-use crate::typed::{FunctionType, Laid, ValueType};
+use super::no_call::NoCall;
+use super::signature::{Resources, drop_function};
+use super::wave::Call;
+use crate::typed::FunctionType;
 
 /// A function that is exported.
 pub(crate) struct Function {
     pub(crate) ty: Arc<FunctionType>,
-    /// The engine's own types, by which text is read.
-    item: ComponentFunc,
-    /// Where it is in each instance.
-    pub(super) index: ComponentExportIndex,
+    /// Where it is in each instance; none of one that drops a handle, which each instance has by itself.
+    pub(super) index: Option<ComponentExportIndex>,
 }
 
 /// Those of a release.
 #[derive(Clone, Default)]
 pub(crate) struct Functions(Arc<[Function]>);
-
-/// Why a text is no call of a function.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoCall {
-    /// It is not written as a call is, or an argument is none of its type.
-    #[error("at character {at}: {detail}")]
-    Text {
-        /// Where, counted from 1.
-        at: usize,
-        /// What is wrong there.
-        detail: String,
-    },
-    /// An argument is none of its type, or there are more or fewer.
-    #[error("{detail}")]
-    Arguments {
-        /// Which one, what is wanted, and what it is.
-        detail: String,
-    },
-    /// It names no function.
-    #[error("there is no function `{name}`{}", There(.there))]
-    Unknown {
-        /// What it names.
-        name: String,
-        /// Those that there are.
-        there: Vec<String>,
-    },
-    /// It names several.
-    #[error("`{name}` is one of several functions: {}", .which.join(", "))]
-    Ambiguous {
-        /// What it names.
-        name: String,
-        /// Those that are called so.
-        which: Vec<String>,
-    },
-}
-
-impl From<block::Mismatch> for NoCall {
-    fn from(mismatch: block::Mismatch) -> Self {
-        Self::Arguments { detail: mismatch.to_string() }
-    }
-}
-
-impl NoCall {
-    /// What is wrong with a text from this byte of it on.
-    fn of_text(text: &str, from: usize, error: &wasm_wave::parser::ParserError) -> Self {
-        let so_far = text.get(..from + error.span().start);
-        let at = so_far.map_or(0, |so_far| so_far.chars().count()) + 1;
-        // Its own text counts bytes, of a part of what was written.
-        let detail = match error.detail() {
-            Some(detail) => format!("{}: {detail}", error.kind()),
-            None => error.kind().to_string(),
-        };
-        Self::Text { at, detail }
-    }
-}
-
-struct There<'a>(&'a [String]);
-
-impl std::fmt::Display for There<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            [] => f.write_str("; it exports none"),
-            there => write!(f, "; it exports {}", there.join(", ")),
-        }
-    }
-}
 
 /// Whether an export is called by its own type: neither by the contract's nor by one of WASI's.
 pub(super) fn is_typed(export: &str) -> bool {
@@ -99,18 +33,28 @@ pub(super) fn is_typed(export: &str) -> bool {
 impl Functions {
     /// Those of a component.
     pub(super) fn of(component: &Component) -> Self {
-        let engine = component.engine();
+        let (engine, ty) = (component.engine(), component.component_type());
+        let exports =
+            || ty.exports(engine).filter(|(name, item)| is_typed(name) && !is_left_behind(engine, name, &item.ty));
+        let (mut own, mut imported) = (Resources::default(), Resources::default());
+        exports().for_each(|(name, item)| own.read(engine, name, &item.ty));
+        ty.imports(engine).for_each(|(name, item)| imported.read(engine, name, &item.ty));
+        // What it has of others is not its to make handles of.
+        let own = own.without(&imported);
         let mut found = Vec::new();
-        let ty = component.component_type();
-        for (name, item) in ty.exports(engine).filter(|(name, _)| is_typed(name)) {
+        for (name, item) in exports() {
             match item.ty {
-                ComponentItem::ComponentFunc(function) => {
-                    found.extend(read(component, None, name, function));
-                }
-                ComponentItem::ComponentInstance(instance) if !is_left_behind(engine, name, &item.ty) => {
+                ComponentItem::ComponentFunc(function) => found.extend(read(component, &own, None, name, &function)),
+                ComponentItem::ComponentInstance(instance) => {
                     for (inner, item) in instance.exports(engine) {
-                        if let ComponentItem::ComponentFunc(function) = item.ty {
-                            found.extend(read(component, Some(name), inner, function));
+                        match item.ty {
+                            ComponentItem::ComponentFunc(function) => {
+                                found.extend(read(component, &own, Some(name), inner, &function));
+                            }
+                            ComponentItem::Resource(resource) if own.is_of(&resource, name, inner) => {
+                                found.push(Function { ty: Arc::new(drop_function(name, inner)), index: None });
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -155,30 +99,11 @@ impl Functions {
     ///
     /// [`NoCall`].
     pub(crate) fn read_call(&self, text: &str) -> Result<(Arc<FunctionType>, Bytes), NoCall> {
-        // What stands before the name is no part of WAVE's syntax.
-        let open = text.find('(').unwrap_or(text.len());
-        let (before, rest) = match text.get(..open).and_then(|name| name.rfind('#')) {
-            Some(at) => (text.get(..=at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
-            None => ("", text),
-        };
-        let wrong = |error: &wasm_wave::parser::ParserError| NoCall::of_text(text, before.len(), error);
-        let call = wasm_wave::untyped::UntypedFuncCall::parse(rest).map_err(|error| wrong(&error))?;
-        let name = format!("{before}{}", call.name());
-        let function = self.named(&name)?;
-        let types: Vec<Type> = function.item.params().map(|(_, ty)| ty).collect();
-        let arguments: Vec<Val> = call.to_wasm_params(&types).map_err(|error| wrong(&error))?;
-        let block = block::lower_arguments(&function.ty, &arguments)?;
+        let call = Call::read(text)?;
+        let function = self.named(&call.name())?;
+        let block = block::lower_arguments(&function.ty, &call.arguments(&function.ty)?)?;
         Ok((Arc::clone(&function.ty), block))
     }
-}
-
-/// A value of this type that is written in WAVE.
-///
-/// # Errors
-///
-/// [`NoCall::Text`].
-pub(super) fn read_value(ty: &Type, text: &str) -> Result<Val, NoCall> {
-    wasm_wave::from_str(ty, text).map_err(|error| NoCall::of_text(text, 0, &error))
 }
 
 /// The result of a call as it is written in WAVE; none where the function has none.
@@ -194,81 +119,19 @@ pub(crate) fn call_text(ty: &FunctionType, block: &[u8]) -> Option<String> {
     Some(format!("{}({})", ty.path(), texts.join(", ")))
 }
 
-/// A function, where it can be called from outside: all that it takes and returns are plain values.
-fn read(component: &Component, interface: Option<&str>, name: &str, item: ComponentFunc) -> Option<Function> {
-    let ty = Arc::new(function_type(interface, name, &item)?);
+/// A function, where it can be called from outside: all that it takes and returns can cross.
+fn read(
+    component: &Component,
+    resources: &Resources,
+    interface: Option<&str>,
+    name: &str,
+    item: &ComponentFunc,
+) -> Option<Function> {
+    let ty = Arc::new(resources.function(interface, name, item)?);
     let within = match interface {
         Some(interface) => Some(component.get_export_index(None, interface)?),
         None => None,
     };
     let index = component.get_export_index(within.as_ref(), name)?;
-    Some(Function { ty, item, index })
-}
-
-/// The type of a function; none where not all that it takes and returns are plain values.
-pub(super) fn function_type(interface: Option<&str>, name: &str, item: &ComponentFunc) -> Option<FunctionType> {
-    if item.async_() {
-        return None;
-    }
-    let params = item.params().map(|(name, ty)| Some((name.into(), laid(&ty)?))).collect::<Option<_>>()?;
-    let result = match item.results().next() {
-        Some(ty) => Some(laid(&ty)?),
-        None => None,
-    };
-    let (interface, name) = (interface.map(Into::into), name.into());
-    Some(FunctionType { interface, name, params: ValueType::Record(params).into(), result })
-}
-
-/// A type of the engine as ours; none where values of it belong to an instance, or are no plain values.
-fn laid(ty: &Type) -> Option<Laid> {
-    let boxed = |ty: Type| laid(&ty).map(Box::new);
-    let maybe = |ty: Option<Type>| match ty {
-        Some(ty) => Some(Some(boxed(ty)?)),
-        None => Some(None),
-    };
-    Some(
-        match ty {
-            Type::Bool => ValueType::Bool,
-            Type::S8 => ValueType::S8,
-            Type::U8 => ValueType::U8,
-            Type::S16 => ValueType::S16,
-            Type::U16 => ValueType::U16,
-            Type::S32 => ValueType::S32,
-            Type::U32 => ValueType::U32,
-            Type::S64 => ValueType::S64,
-            Type::U64 => ValueType::U64,
-            Type::Float32 => ValueType::F32,
-            Type::Float64 => ValueType::F64,
-            Type::Char => ValueType::Char,
-            Type::String => ValueType::String,
-            Type::List(list) => ValueType::List(boxed(list.ty())?),
-            Type::Record(record) => {
-                let fields = record.fields().map(|field| Some((field.name.into(), laid(&field.ty)?)));
-                ValueType::Record(fields.collect::<Option<_>>()?)
-            }
-            Type::Tuple(tuple) => ValueType::Tuple(tuple.types().map(|ty| laid(&ty)).collect::<Option<_>>()?),
-            Type::Variant(variant) => {
-                let cases = variant.cases().map(|case| {
-                    let carries = match case.ty {
-                        Some(ty) => Some(laid(&ty)?),
-                        None => None,
-                    };
-                    Some((case.name.into(), carries))
-                });
-                ValueType::Variant(cases.collect::<Option<_>>()?)
-            }
-            Type::Enum(cases) => ValueType::Enum(cases.names().map(Into::into).collect()),
-            Type::Flags(flags) => ValueType::Flags(flags.names().map(Into::into).collect()),
-            Type::Option(option) => ValueType::Option(boxed(option.ty())?),
-            Type::Result(result) => ValueType::Result(maybe(result.ok())?, maybe(result.err())?),
-            Type::FixedLengthList(_)
-            | Type::Map(_)
-            | Type::Own(_)
-            | Type::Borrow(_)
-            | Type::Future(_)
-            | Type::Stream(_)
-            | Type::ErrorContext => return None,
-        }
-        .into(),
-    )
+    Some(Function { ty, index: Some(index) })
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
+use super::handles::Handles;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
@@ -19,6 +20,8 @@ pub(crate) struct Guest {
     pub(super) ticks: u64,
     pub(super) wasi: Wasi,
     pub(super) table: ResourceTable,
+    /// The resources that others have handles of.
+    pub(super) handles: Handles,
     /// The listings of folders that are open, with what each of them has, in bytes.
     pub(super) listings: Vec<(u32, usize)>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.

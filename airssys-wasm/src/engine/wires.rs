@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::component::types::{Component as ComponentType, ComponentExtern, ComponentItem, Type};
+use wasmtime::component::types::{Component as ComponentType, ComponentExtern, ComponentItem};
 use wasmtime::component::{Linker, Val};
 use wasmtime::{Engine, StoreContextMut};
 
-use super::abi::{self, Answering};
+use super::abi::{self, Answering, Crossing};
 use super::block;
 use super::contract::CONTRACT;
-use super::functions::{NoCall, function_type, read_value};
 use super::guest::Guest;
+use super::no_call::NoCall;
+use super::signature::Resources;
+use super::wave::read_value;
 use crate::error::CallError;
 use crate::message::Answer;
 use crate::turn::{HostCall, WrongKind};
@@ -27,8 +29,6 @@ pub(crate) struct Import {
     pub(crate) interface: Box<str>,
     /// Its functions. An interface of types alone has none.
     pub(crate) functions: Vec<Arc<FunctionType>>,
-    /// What each of them returns, as the engine's own type, by which text is read.
-    results: Vec<Option<Type>>,
 }
 
 impl Import {
@@ -37,10 +37,9 @@ impl Import {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(crate) fn reads(&self, function: &FunctionType, text: &str) -> Result<(), NoCall> {
-        let ty = self.functions.iter().position(|own| **own == *function).and_then(|at| self.results.get(at));
-        match ty.and_then(Option::as_ref) {
-            Some(ty) => read_value(ty, text).map(drop),
+    pub(crate) fn reads(function: &FunctionType, text: &str) -> Result<(), NoCall> {
+        match &function.result {
+            Some(laid) => read_value(laid, text).map(drop),
             None => Err(NoCall::Arguments { detail: "it returns nothing".to_owned() }),
         }
     }
@@ -60,14 +59,16 @@ pub(super) struct WireFailed {
 struct Wired {
     wire: Arc<str>,
     function: Arc<FunctionType>,
-    /// What it returns, as the engine's own type.
-    result: Option<Type>,
 }
 
 impl abi::Answer<Guest> for Arc<Wired> {
-    fn answer<'a, R: From<Bytes>>(&self, mut store: StoreContextMut<'a, Guest>, body: Bytes) -> Answering<'a, R> {
+    fn answer<'a, R: From<Crossing>>(
+        &self,
+        mut store: StoreContextMut<'a, Guest>,
+        (body, _): Crossing,
+    ) -> Answering<'a, R> {
         let wired = Self::clone(self);
-        Box::new(async move { wired.call(store.data_mut(), body).await.map(R::from) })
+        Box::new(async move { wired.call(store.data_mut(), body).await.map(|block| R::from((block, Vec::new()))) })
     }
 }
 
@@ -84,22 +85,22 @@ pub(super) fn is_foreign(import: &str) -> bool {
 /// What a component imports from other services, as far as its values can cross: an import that is missing here has a
 /// function whose values cannot.
 pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
+    let none = Resources::default();
     let foreign = ty.imports(engine).filter(|(name, item)| is_foreign(interface(name, item)));
     let read = foreign.filter_map(|(name, item)| {
         let interface = interface(name, &item);
         let ComponentItem::ComponentInstance(instance) = item.ty else { return None };
-        let (mut functions, mut results) = (Vec::new(), Vec::new());
+        let mut functions = Vec::new();
         for (inner, item) in instance.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => {
-                    functions.push(Arc::new(function_type(Some(interface), inner, &function)?));
-                    results.push(function.results().next());
+                    functions.push(Arc::new(none.function(Some(interface), inner, &function)?));
                 }
                 ComponentItem::Type(_) => {}
                 _ => return None,
             }
         }
-        Some(Import { name: name.into(), interface: interface.into(), functions, results })
+        Some(Import { name: name.into(), interface: interface.into(), functions })
     });
     read.collect()
 }
@@ -110,10 +111,10 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
         return Ok(Cow::Borrowed(linker));
     }
     let mut linker = linker.clone();
-    for Import { name, functions, results, .. } in imports {
+    for Import { name, functions, .. } in imports {
         let mut instance = linker.instance(name)?;
-        for (function, result) in functions.iter().zip(results) {
-            let wired = Wired { wire: Arc::clone(name), function: Arc::clone(function), result: result.clone() };
+        for function in functions {
+            let wired = Wired { wire: Arc::clone(name), function: Arc::clone(function) };
             abi::define(&mut instance, function, Arc::new(wired))?;
         }
     }
@@ -146,7 +147,7 @@ impl Wired {
 
     fn failed(&self, guest: &Guest, why: CallError) -> wasmtime::Error {
         let interface = self.function.interface.as_deref().unwrap_or_default().to_owned();
-        WireFailed { interface, function: self.function.name.to_string(), to: self.to(guest), why }.into()
+        WireFailed { interface, function: self.function.spoken().into_owned(), to: self.to(guest), why }.into()
     }
 
     /// That a call failed as a value of the function's own type: the one that the operator chose, or the error where
@@ -154,7 +155,7 @@ impl Wired {
     fn failure(&self, guest: &Guest, laid: &Laid, why: &CallError) -> Option<Bytes> {
         let wire = guest.turn.identity.terms.wire(&self.wire).filter(|_| why.is_outage());
         let value = wire.and_then(|wire| wire.on_failure.value_of(&self.function));
-        let instead = value.and_then(|text| read_value(self.result.as_ref()?, text).ok());
+        let instead = value.and_then(|text| read_value(laid, text).ok());
         block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crash::Crash;
 use super::fault::Fault;
+use super::handle::DeadHandle;
 use super::send::SendError;
 use crate::address::{Address, AddressError};
 use crate::hint::Coded;
@@ -139,6 +140,9 @@ pub enum CallError {
     /// The one called answered with a fault.
     #[error(transparent)]
     Fault(Fault),
+    /// A handle that was given with it is of no resource there.
+    #[error(transparent)]
+    DeadHandle(#[from] DeadHandle),
     /// The one called crashed over it.
     #[error("the one called crashed: {0}")]
     Crashed(Crash),
@@ -162,7 +166,7 @@ impl CallError {
         match self {
             Self::Crashed(_) | Self::Dropped(_) | Self::Timeout | Self::Suspended { .. } => true,
             Self::NotSent(error) => matches!(error, SendError::Overloaded { .. } | SendError::Stopped { .. }),
-            Self::Deadlock | Self::Fault(_) | Self::Supervision(_) | Self::Discarded => false,
+            Self::Deadlock | Self::Fault(_) | Self::DeadHandle(_) | Self::Supervision(_) | Self::Discarded => false,
         }
     }
 }
@@ -184,6 +188,7 @@ impl Coded for CallError {
             Self::Suspended { .. } => "suspended",
             Self::Deadlock => "deadlock",
             Self::Fault(_) => "fault",
+            Self::DeadHandle(_) => "dead-handle",
             Self::Crashed(_) => "crashed",
             Self::Dropped(_) => "dropped",
             Self::Supervision(error) => error.code(),

@@ -20,7 +20,7 @@ impl FunctionType {
     /// key, or the block none of this function.
     pub(crate) fn key_argument(&self, name: &str, block: &[u8]) -> Option<String> {
         let mut at = 0;
-        for (own, Laid { ty, layout }) in self.params() {
+        for (own, Laid { ty, layout, .. }) in self.params() {
             at = align_to(at, layout.align);
             if **own == *name {
                 return text(ty, block, at);

@@ -40,6 +40,7 @@ impl Layout {
             ValueType::Bool | ValueType::S8 | ValueType::U8 => Self::plain(1),
             ValueType::S16 | ValueType::U16 => Self::plain(2),
             ValueType::S32 | ValueType::U32 | ValueType::F32 | ValueType::Char => Self::plain(4),
+            ValueType::Own(_) | ValueType::Borrow(_) => Self::plain(4),
             ValueType::S64 | ValueType::U64 | ValueType::F64 => Self::plain(8),
             // Where it begins, and how long it is.
             ValueType::String | ValueType::List(_) => Self { size: 8, align: 4 },

@@ -8,6 +8,7 @@
 
 mod argument;
 mod flags;
+mod handle;
 mod json;
 mod layout;
 mod misfit;
@@ -19,11 +20,13 @@ mod space;
 mod versions;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::flags::typed_flags;
+pub(crate) use self::handle::{Handle, bare_resource, put as put_handle};
 pub(crate) use self::json::{NoJson, arguments_of_json, result_as_json};
 pub(crate) use self::layout::{Layout, align_to, discriminant_bytes};
 pub use self::misfit::Misfit;
@@ -67,6 +70,10 @@ pub(crate) enum ValueType {
     Option(Box<Laid>),
     /// What it carries where all is well, and where it is not.
     Result(Option<Box<Laid>>, Option<Box<Laid>>),
+    /// A handle that is given away, of a resource by its name. Two of one name are one resource.
+    Own(Box<str>),
+    /// A handle that is lent for the call.
+    Borrow(Box<str>),
 }
 
 /// A type, and how a value of it lies in a block.
@@ -75,6 +82,8 @@ pub(crate) enum ValueType {
 pub(crate) struct Laid {
     pub(crate) ty: ValueType,
     pub(crate) layout: Layout,
+    /// Whether a value of it may hold handles of resources.
+    pub(crate) has_handles: bool,
 }
 
 /// A function that a component exports.
@@ -93,8 +102,8 @@ pub(crate) struct FunctionType {
 
 impl From<ValueType> for Laid {
     fn from(ty: ValueType) -> Self {
-        let layout = Layout::of(&ty);
-        Self { ty, layout }
+        let (layout, has_handles) = (Layout::of(&ty), ty.has_handles());
+        Self { ty, layout, has_handles }
     }
 }
 
@@ -132,8 +141,24 @@ impl FunctionType {
     /// Whether it is called this: its name, with its interface before it or without, which has its version or not.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         match name.rsplit_once('#') {
-            None => *self.name == *name,
-            Some((interface, function)) => *self.name == *function && self.is_of(interface),
+            None => self.is_named(name),
+            Some((interface, function)) => self.is_named(function) && self.is_of(interface),
+        }
+    }
+
+    /// Whether this is its name, as the component has it or as people write it.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        *self.name == *name || self.spoken() == name
+    }
+
+    /// Its name as people write it: that of a function of a resource is `cart.new` for `[constructor]cart`, `cart.add`
+    /// for `[method]cart.add` and `[static]cart.add`, and `cart.drop` for `[resource-drop]cart`.
+    pub(crate) fn spoken(&self) -> Cow<'_, str> {
+        match self.name.strip_prefix('[').and_then(|name| name.split_once(']')) {
+            Some(("constructor", resource)) => format!("{resource}.new").into(),
+            Some(("resource-drop", resource)) => format!("{resource}.drop").into(),
+            Some((_, name)) => name.into(),
+            None => (&*self.name).into(),
         }
     }
 
@@ -145,8 +170,8 @@ impl FunctionType {
     /// `interface#name`, or the name alone.
     pub(crate) fn path(&self) -> String {
         match &self.interface {
-            Some(interface) => format!("{interface}#{}", self.name),
-            None => self.name.to_string(),
+            Some(interface) => format!("{interface}#{}", self.spoken()),
+            None => self.spoken().into_owned(),
         }
     }
 }
@@ -154,7 +179,7 @@ impl FunctionType {
 /// As it is written in WIT.
 impl fmt::Display for FunctionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: func(", self.name)?;
+        write!(f, "{}: func(", self.spoken())?;
         separated(f, self.params(), |f, (name, laid)| write!(f, "{name}: {laid}"))?;
         f.write_str(")")?;
         self.result.as_ref().map_or(Ok(()), |result| write!(f, " -> {result}"))
@@ -208,6 +233,8 @@ impl fmt::Display for Laid {
             ValueType::Result(Some(ok), None) => write!(f, "result<{ok}>"),
             ValueType::Result(None, Some(error)) => write!(f, "result<_, {error}>"),
             ValueType::Result(Some(ok), Some(error)) => write!(f, "result<{ok}, {error}>"),
+            ValueType::Own(resource) => write!(f, "own<{}>", bare_resource(resource)),
+            ValueType::Borrow(resource) => write!(f, "borrow<{}>", bare_resource(resource)),
         }
     }
 }

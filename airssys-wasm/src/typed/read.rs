@@ -10,8 +10,8 @@ use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
 use self::compound::{Elements, Fields, Flags, Named, OneCase};
 pub(super) use self::found::Found;
-use super::space::{character, elsewhere, place, text};
-use super::{FunctionType, Misfit, ValueType};
+use super::space::{character, elsewhere, malformed, place, text};
+use super::{FunctionType, Handle, Misfit, ValueType};
 
 /// The result of a call. Where the type of Rust [has its fields in order](super::has_fields_in_order), `in_order`
 /// spares it to look for them by name.
@@ -76,7 +76,7 @@ impl<'de> Deserializer<'de> for Found<'_> {
             }
             ValueType::F64 => self.float(f64::from_le_bytes(self.number()?), None, visitor),
             ValueType::Char => self.deserialize_char(visitor),
-            ValueType::String => self.deserialize_str(visitor),
+            ValueType::String | ValueType::Own(_) | ValueType::Borrow(_) => self.deserialize_str(visitor),
             ValueType::List(_) | ValueType::Flags(_) => self.deserialize_seq(visitor),
             ValueType::Tuple(types) => self.deserialize_tuple(types.len(), visitor),
             ValueType::Record(_) => self.deserialize_map(visitor),
@@ -109,6 +109,9 @@ impl<'de> Deserializer<'de> for Found<'_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.ty() {
             Some(ValueType::String) => visitor.visit_str(text(self.block, self.at)?),
+            Some(ValueType::Own(_) | ValueType::Borrow(_)) => {
+                visitor.visit_str(&Handle::read(self.block, self.at).ok_or_else(malformed)?.to_string())
+            }
             _ => self.differs("a text"),
         }
     }

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use super::read::Found;
 use super::space::Space;
 use super::write::Slot;
-use super::{FunctionType, Laid, Misfit, ValueType, write_arguments};
+use super::{FunctionType, Handle, Laid, Misfit, ValueType, write_arguments};
 
 /// Whether these are the arguments of a function.
 ///
@@ -83,6 +83,7 @@ impl Serialize for Sample<'_> {
             ValueType::F32 | ValueType::F64 => serializer.serialize_f64(0.5),
             ValueType::Char => serializer.serialize_char('a'),
             ValueType::String => serializer.serialize_str("a"),
+            ValueType::Own(_) | ValueType::Borrow(_) => serializer.collect_str(&Handle { incarnation: 0, number: 0 }),
             ValueType::List(inner) => serializer.collect_seq([of(inner)]),
             ValueType::Tuple(types) => serializer.collect_seq(types.iter().map(of)),
             ValueType::Record(fields) => serializer.collect_map(fields.iter().map(|(name, laid)| (name, of(laid)))),

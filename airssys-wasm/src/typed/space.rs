@@ -64,6 +64,11 @@ impl Space {
         self.put(at + 4, u32::try_from(many).map_err(|_| too_large())?.to_le_bytes())
     }
 
+    /// Says where the rest of a handle lies.
+    pub(super) fn put_handle(&mut self, at: usize, place: usize) -> Result<(), Misfit> {
+        self.put(at, u32::try_from(place).map_err(|_| too_large())?.to_le_bytes())
+    }
+
     pub(super) fn set_bit(&mut self, at: usize, bit: usize) {
         if let Some(byte) = self.0.get_mut(at + bit / 8) {
             *byte |= 1 << (bit % 8);
@@ -75,7 +80,7 @@ fn too_large() -> Misfit {
     Misfit::new("it is more than 4 GiB")
 }
 
-fn malformed() -> Misfit {
+pub(super) fn malformed() -> Misfit {
     Misfit::new("these are not the bytes of a value of this type")
 }
 

@@ -12,8 +12,9 @@ use serde::ser::{Serialize, SerializeTuple as _, Serializer};
 use self::compound::{Elements, Named};
 pub(super) use self::slot::Slot;
 use self::slot::text;
+use super::handle::HANDLE_BYTES;
 use super::space::Space;
-use super::{FunctionType, Misfit, ValueType};
+use super::{FunctionType, Handle, Misfit, ValueType};
 
 /// The arguments of a call as a block: in order, or by the names of the parameters.
 ///
@@ -111,6 +112,14 @@ impl<'a> Serializer for Slot<'a> {
                 slot.space.put_all(place, value.as_bytes())?;
                 slot.space.put_place(slot.at, place, value.len())
             }
+            Some(ValueType::Own(_) | ValueType::Borrow(_)) => match Handle::of_text(value) {
+                Some(handle) => {
+                    let place = slot.space.room(1, HANDLE_BYTES, 1)?;
+                    slot.space.put_all(place, &handle.bytes())?;
+                    slot.space.put_handle(slot.at, place)
+                }
+                None => slot.misfit(text(value)),
+            },
             Some(ValueType::Char) => {
                 let mut characters = value.chars();
                 match (characters.next(), characters.next()) {

@@ -2,23 +2,22 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::{InterfaceType, LiftContext};
-use wasmtime::component::Lift;
+use wasmtime::component::{Lift, ResourceAny};
 use wasmtime_environ::component::StringEncoding;
 
-use super::super::block::{Block, case, number};
+use super::super::block::{Block, bytes, case, number};
 use super::NoValue;
 use super::types::{Types, is_number};
 
 /// What lies there in memory, as a block.
-pub(super) fn take(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize) -> wasmtime::Result<Bytes> {
+pub(super) fn take(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize) -> wasmtime::Result<Block> {
     let layout = Types(cx.types).layout(ty);
     let mut block = Block::with_room(0);
     block.append(held(cx, at, layout.size, layout.align)?, 1);
     settle(cx, ty, &mut block, 0)?;
-    Ok(block.into_bytes())
+    Ok(block)
 }
 
 /// Writes the values of a core function as one value that points where they do. What it does not write is zero.
@@ -44,9 +43,11 @@ pub(super) fn unflatten(
             let [one, two, ..] = flat(0)?.get_u32().to_le_bytes();
             block.put(at, [one, two])
         }
-        InterfaceType::S32 | InterfaceType::U32 | InterfaceType::Char => {
-            block.put(at, flat(0)?.get_u32().to_le_bytes())
-        }
+        InterfaceType::S32
+        | InterfaceType::U32
+        | InterfaceType::Char
+        | InterfaceType::Own(_)
+        | InterfaceType::Borrow(_) => block.put(at, flat(0)?.get_u32().to_le_bytes()),
         InterfaceType::String | InterfaceType::List(_) => {
             block.put_place(at, flat(0)?.get_u32() as usize, flat(1)?.get_u32() as usize)
         }
@@ -103,6 +104,13 @@ pub(super) fn settle(
             code.and_then(char::from_u32).ok_or(NoValue::Char)?;
         }
         InterfaceType::String => settle_text(cx, block, at)?,
+        InterfaceType::Own(_) | InterfaceType::Borrow(_) => {
+            // What is kept for it here is more than that.
+            cx.consume_fuel(2 * size_of::<ResourceAny>())?;
+            let index = u32::from_le_bytes(bytes(block.bytes(), at).ok_or(NoValue::Type)?);
+            let resource = ResourceAny::linear_lift_from_flat(cx, ty, &ValRaw::u32(index))?;
+            block.hold(at, resource).ok_or(NoValue::Type)?;
+        }
         InterfaceType::List(index) => settle_list(cx, types.0[index].element, block, at)?,
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut between = at;

@@ -1,17 +1,33 @@
 //! A block that a component is given.
 
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::{InterfaceType, LowerContext};
-use wasmtime::component::Lower;
+use wasmtime::component::{Lower, ResourceAny};
 
 use super::super::block::{Malformed, bytes, case, number};
 use super::NoValue;
 use super::types::Types;
 
+/// A block, and the resources whose handles it has.
+#[derive(Clone, Copy)]
+pub(super) struct Laden<'a> {
+    pub(super) block: &'a [u8],
+    pub(super) resources: &'a [ResourceAny],
+}
+
+impl Deref for Laden<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.block
+    }
+}
+
 /// Puts what begins a block at a place in memory that the component makes for it.
-pub(super) fn place<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, block: &[u8]) -> wasmtime::Result<u32> {
+pub(super) fn place<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, block: Laden<'_>) -> wasmtime::Result<u32> {
     let layout = Types(cx.types).layout(ty);
     let to = cx.realloc(0, 0, u32::try_from(layout.align)?, layout.size)?;
     copy(cx, ty, block, to)?;
@@ -22,7 +38,7 @@ pub(super) fn place<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, block: &
 pub(super) fn copy<T>(
     cx: &mut LowerContext<'_, T>,
     ty: InterfaceType,
-    block: &[u8],
+    block: Laden<'_>,
     to: usize,
 ) -> wasmtime::Result<()> {
     let size = Types(cx.types).layout(ty).size;
@@ -52,11 +68,11 @@ fn scalar(ty: InterfaceType, block: &[u8], at: usize) -> Result<Option<ValRaw>, 
 pub(super) fn flatten<T>(
     cx: &mut LowerContext<'_, T>,
     ty: InterfaceType,
-    block: &[u8],
+    block: Laden<'_>,
     at: usize,
     flats: &mut [ValRaw],
 ) -> wasmtime::Result<()> {
-    if let Some(one) = scalar(ty, block, at)? {
+    if let Some(one) = scalar(ty, &block, at)? {
         *flats.first_mut().ok_or(NoValue::Type)? = one;
         return Ok(());
     }
@@ -69,10 +85,11 @@ pub(super) fn flatten<T>(
             }
             ValRaw::u32(place)
         }
+        InterfaceType::Own(_) | InterfaceType::Borrow(_) => flat_of(cx, ty, resource(block, at)?)?,
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             let mut from = 0;
             for part in types.parts(ty, at) {
-                match scalar(part.ty, block, part.at)? {
+                match scalar(part.ty, &block, part.at)? {
                     Some(one) => *flats.get_mut(from).ok_or(NoValue::Type)? = one,
                     None => flatten(cx, part.ty, block, part.at, flats.get_mut(from..).unwrap_or_default())?,
                 }
@@ -90,7 +107,7 @@ pub(super) fn flatten<T>(
         }
         _ => {
             let cases = types.cases(ty).ok_or(NoValue::Type)?;
-            let case = case(block, at, cases.count).ok_or(Malformed)?;
+            let case = case(&block, at, cases.count).ok_or(Malformed)?;
             if let Some(carried) = types.carried(ty, case) {
                 flatten(cx, carried, block, at + cases.carried_at, flats.get_mut(1..).unwrap_or_default())?;
             }
@@ -106,7 +123,7 @@ pub(super) fn flatten<T>(
 fn point<T>(
     cx: &mut LowerContext<'_, T>,
     ty: InterfaceType,
-    block: &[u8],
+    block: Laden<'_>,
     at: usize,
     to: usize,
 ) -> wasmtime::Result<()> {
@@ -120,9 +137,13 @@ fn point<T>(
         InterfaceType::Record(_) | InterfaceType::Tuple(_) => {
             types.parts(ty, 0).try_for_each(|part| point(cx, part.ty, block, at + part.at, to + part.at))
         }
+        InterfaceType::Own(_) | InterfaceType::Borrow(_) => {
+            let handle = flat_of(cx, ty, resource(block, at)?)?.get_u32();
+            write(cx, to, &handle.to_le_bytes())
+        }
         _ => {
             let Some(cases) = types.cases(ty) else { return Ok(()) };
-            let case = case(block, at, cases.count).ok_or(Malformed)?;
+            let case = case(&block, at, cases.count).ok_or(Malformed)?;
             let Some(carried) = types.carried(ty, case) else { return Ok(()) };
             point(cx, carried, block, at + cases.carried_at, to + cases.carried_at)
         }
@@ -133,20 +154,16 @@ fn point<T>(
 fn lower_many<T>(
     cx: &mut LowerContext<'_, T>,
     ty: InterfaceType,
-    block: &[u8],
+    block: Laden<'_>,
     at: usize,
 ) -> wasmtime::Result<(u32, u32)> {
-    let (types, from, many) = (Types(cx.types), number(block, at), number(block, at + 4));
+    let (types, from, many) = (Types(cx.types), number(&block, at), number(&block, at + 4));
     let (from, many) = from.zip(many).ok_or(Malformed)?;
     let held = |size: usize| block.get(from..from.checked_add(many.checked_mul(size)?)?);
     let InterfaceType::List(index) = ty else {
         let text = std::str::from_utf8(held(1).ok_or(Malformed)?).map_err(|_| Malformed)?;
         // In whichever encoding the component wants.
-        let mut flats = MaybeUninit::new([ValRaw::u32(0); 2]);
-        text.linear_lower_to_flat(cx, ty, &mut flats)?;
-        // SAFETY: it was made with values.
-        #[allow(unsafe_code, reason = "the engine writes two values, of which it says so only here")]
-        let [place, many] = unsafe { flats.assume_init() };
+        let [place, many] = flat_of(cx, ty, text)?;
         return Ok((place.get_u32(), many.get_u32()));
     };
     let element = types.0[index].element;
@@ -160,6 +177,25 @@ fn lower_many<T>(
         }
     }
     Ok((u32::try_from(to)?, u32::try_from(many)?))
+}
+
+/// A value as the engine itself passes it to a core function.
+fn flat_of<T, V: Lower + ?Sized>(
+    cx: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+    value: &V,
+) -> wasmtime::Result<V::Lower> {
+    // As values, since the engine says nowhere that it writes all of them.
+    let mut flats = MaybeUninit::zeroed();
+    value.linear_lower_to_flat(cx, ty, &mut flats)?;
+    // SAFETY: it is made of `ValRaw`, which every pattern of bytes is one of.
+    #[allow(unsafe_code, reason = "the engine writes values into what is not initialised")]
+    Ok(unsafe { flats.assume_init() })
+}
+
+/// The resource whose handle lies there.
+fn resource(block: Laden<'_>, at: usize) -> Result<&ResourceAny, Malformed> {
+    number(&block, at).and_then(|which| block.resources.get(which)).ok_or(Malformed)
 }
 
 fn read<const N: usize>(block: &[u8], at: usize) -> Result<[u8; N], Malformed> {

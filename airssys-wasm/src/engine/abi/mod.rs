@@ -21,7 +21,9 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
-use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, LinkerInstance, Lower, TypedFunc};
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Func, Lift, LinkerInstance, Lower, ResourceAny, TypedFunc,
+};
 use wasmtime::{StoreContextMut, ValRaw};
 
 use self::types::Types;
@@ -29,15 +31,20 @@ use super::block::Block;
 use crate::typed::FunctionType;
 
 /// The most values of a core function by which arguments are passed; more lie in memory.
-const MOST_FLATS: usize = 16;
+pub(super) const MOST_FLATS: usize = 16;
 
 /// A block of arguments, or of a result, that a component is given. `FLATS` is the most values of a core function that
-/// it can become: [`MOST_FLATS`] for arguments, and 1, or 0, for a result.
-pub(super) struct Given<B, const FLATS: usize>(pub(super) B);
+/// it can become: [`MOST_FLATS`] for arguments, and 1, or 0, for a result. Where it has handles, their four bytes say
+/// which of the resources they are that are given with it.
+pub(super) struct Given<B, const FLATS: usize>(pub(super) B, pub(super) Vec<ResourceAny>);
 
 /// A block that was taken from a component. `FLATS` is how many values of a core function it came in: as many as the
-/// parameters are, 0 where they lie in memory, and 1 for a result, which may be the place of one.
-pub(super) struct Taken<const FLATS: usize>(pub(super) Bytes);
+/// parameters are, 0 where they lie in memory, and 1 for a result, which may be the place of one. With it are the
+/// resources whose handles it has.
+pub(super) struct Taken<const FLATS: usize>(pub(super) Bytes, pub(super) Vec<ResourceAny>);
+
+/// A block, and the resources whose handles it has.
+pub(super) type Crossing = (Bytes, Vec<ResourceAny>);
 
 /// A component gave something that is no value of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +76,7 @@ pub(super) fn typed<'a>(function: Func) -> TypedFunc<Given<&'a [u8], MOST_FLATS>
 /// What answers a call that a component makes: it is given the arguments as a block, and answers with the result as
 /// one.
 pub(super) trait Answer<T>: Send + Sync + 'static {
-    fn answer<'a, R: From<Bytes>>(&self, store: StoreContextMut<'a, T>, arguments: Bytes) -> Answering<'a, R>;
+    fn answer<'a, R: From<Crossing>>(&self, store: StoreContextMut<'a, T>, arguments: Crossing) -> Answering<'a, R>;
 }
 
 /// The result of a call. The engine wants its box: one within another would be made and moved for each call.
@@ -103,14 +110,14 @@ fn define_as<T: Send + 'static, const PARAMS: usize, const RESULTS: usize>(
     name: &str,
     answer: impl Answer<T>,
 ) -> wasmtime::Result<()> {
-    instance.func_wrap_async(name, move |store, Taken(arguments): Taken<PARAMS>| {
-        answer.answer::<Given<Bytes, RESULTS>>(store, arguments)
+    instance.func_wrap_async(name, move |store, Taken(arguments, resources): Taken<PARAMS>| {
+        answer.answer::<Given<Bytes, RESULTS>>(store, (arguments, resources))
     })
 }
 
-impl<const FLATS: usize> From<Bytes> for Given<Bytes, FLATS> {
-    fn from(block: Bytes) -> Self {
-        Self(block)
+impl<const FLATS: usize> From<Crossing> for Given<Bytes, FLATS> {
+    fn from((block, resources): Crossing) -> Self {
+        Self(block, resources)
     }
 }
 
@@ -143,7 +150,7 @@ unsafe impl<B: AsRef<[u8]> + Send + Sync, const FLATS: usize> Lower for Given<B,
         ty: InterfaceType,
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> wasmtime::Result<()> {
-        let (types, block) = (Types(cx.types), self.0.as_ref());
+        let (types, block) = (Types(cx.types), lower::Laden { block: self.0.as_ref(), resources: &self.1 });
         let flats = dst.write([ValRaw::u64(0); FLATS]);
         if types.flats(ty).is_some_and(|count| count <= FLATS) {
             lower::flatten(cx, ty, block, 0, flats)?;
@@ -160,7 +167,7 @@ unsafe impl<B: AsRef<[u8]> + Send + Sync, const FLATS: usize> Lower for Given<B,
         ty: InterfaceType,
         offset: usize,
     ) -> wasmtime::Result<()> {
-        lower::copy(cx, ty, self.0.as_ref(), offset)
+        lower::copy(cx, ty, lower::Laden { block: self.0.as_ref(), resources: &self.1 }, offset)
     }
 }
 
@@ -189,16 +196,19 @@ unsafe impl<const FLATS: usize> Lift for Taken<FLATS> {
             let mut block = Block::with_room(types.layout(ty).size);
             lift::unflatten(types, ty, src, &mut block, 0)?;
             lift::settle(cx, ty, &mut block, 0)?;
-            return Ok(Self(block.into_bytes()));
+            let (block, resources) = block.into_parts();
+            return Ok(Self(block, resources));
         }
         let at = src.first().ok_or(NoValue::Type)?.get_u32();
-        Ok(Self(lift::take(cx, ty, at as usize)?))
+        let (block, resources) = lift::take(cx, ty, at as usize)?.into_parts();
+        Ok(Self(block, resources))
     }
 
     fn linear_lift_from_memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> wasmtime::Result<Self> {
         // They are a part of the memory.
         let at = bytes.as_ptr().addr().wrapping_sub(cx.memory().as_ptr().addr());
-        Ok(Self(lift::take(cx, ty, at)?))
+        let (block, resources) = lift::take(cx, ty, at)?.into_parts();
+        Ok(Self(block, resources))
     }
 }
 

@@ -13,7 +13,7 @@ use wasmtime::{Config, Engine, Store, StoreContextMut};
 
 use super::super::block::tests::{any_type, any_value};
 use super::super::block::{lift_result, lower_result};
-use super::{Answer, Answering, Given, Taken, define, typed};
+use super::{Answer, Answering, Crossing, Given, Taken, define, typed};
 use crate::typed::{FunctionType, Laid, ValueType};
 
 /// What came from a component.
@@ -147,9 +147,9 @@ fn passes_on(laid: &Laid, encoding: &str) -> String {
 struct Echo(Seen);
 
 impl Answer<()> for Echo {
-    fn answer<'a, R: From<Bytes>>(&self, _: StoreContextMut<'a, ()>, block: Bytes) -> Answering<'a, R> {
+    fn answer<'a, R: From<Crossing>>(&self, _: StoreContextMut<'a, ()>, (block, _): Crossing) -> Answering<'a, R> {
         self.0.lock().unwrap().push(block.clone());
-        Box::new(async move { Ok(block.into()) })
+        Box::new(async move { Ok((block, Vec::new()).into()) })
     }
 }
 
@@ -212,7 +212,7 @@ fn crosses(engine: &Engine, laid: &Laid, value: &Val, encoding: &str) {
         let (mut store, instance, seen) = instance(&component, laid, as_block);
         let g = instance.get_func(&mut store, "g").unwrap();
         let typed = typed(g);
-        let Taken(back) = typed.call_async(&mut store, Given(&block)).now_or_never().unwrap().unwrap();
+        let Taken(back, _) = typed.call_async(&mut store, Given(&block, Vec::new())).now_or_never().unwrap().unwrap();
         assert_eq!(&lift_result(laid, &back).unwrap(), value);
         assert_eq!(back, block, "equal values are equal blocks");
         let mut result = [Val::Bool(false)];
@@ -246,7 +246,7 @@ proptest! {
         let (mut store, instance, _) = instance(&component, &laid, true);
         let g = instance.get_func(&mut store, "g").unwrap();
         let typed = typed(g);
-        let ours = typed.call_async(&mut store, Given(&[])).now_or_never().unwrap();
+        let ours = typed.call_async(&mut store, Given(&[], Vec::new())).now_or_never().unwrap();
         let (mut store, instance, _) = self::instance(&component, &laid, true);
         let g = instance.get_func(&mut store, "g").unwrap();
         let mut value = [Val::Bool(false)];

@@ -69,6 +69,7 @@ fn value(laid: &Laid, draw: &mut impl FnMut() -> u64) -> Val {
         ValueType::F32 => Val::Float32(f32::from_bits(draw() as u32)),
         ValueType::F64 => Val::Float64(f64::from_bits(draw())),
         ValueType::Char => Val::Char(char::from_u32(draw() as u32 % 0x11_0000).unwrap_or('\u{fffd}')),
+        ValueType::Own(_) | ValueType::Borrow(_) => Val::String(format!("{:032x}", draw())),
         ValueType::String => Val::String("ä🦀x".chars().cycle().take(draw() as usize % 9).collect()),
         ValueType::List(of) => Val::List((0..draw() % 5).map(|_| value(of, draw)).collect()),
         ValueType::Record(fields) => {

@@ -110,6 +110,8 @@ fn call_error_to_wit(error: &CallError) -> wit::CallError {
         CallError::Timeout | CallError::Suspended { .. } => wit::CallError::Timeout,
         CallError::Deadlock => wit::CallError::Deadlock,
         CallError::Fault(fault) => wit::CallError::Fault(fault_to_wit(fault)),
+        // Of a call of bytes only where a layer says so.
+        CallError::DeadHandle(dead) => wit::CallError::Fault(wit::Fault::Invalid(dead.to_string())),
         CallError::Crashed(crash) => wit::CallError::Crashed(crash.to_string()),
         CallError::Dropped(why) => wit::CallError::Dropped(why.clone()),
         // Of a call only where a layer says so.

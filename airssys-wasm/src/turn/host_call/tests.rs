@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use super::{Awaited, HostCall, Level, NoRandomness, Reply, StateRefused};
 use crate::address::{Address, AddressError};
 use crate::capability::Operation;
-use crate::error::{CallError, Crash, Denied, Fault, NotFound, SendError, Stage, SupervisionError};
+use crate::error::{
+    CallError, Crash, DeadHandle, Denied, Fault, HandleDeath, NotFound, SendError, Stage, SupervisionError,
+};
 use crate::turn::Maker;
 use crate::typed::{FunctionType, Laid, ValueType};
 
@@ -46,6 +48,8 @@ fn function() -> FunctionType {
     let all = ValueType::Record(vec![
         (case("flags"), laid(ValueType::Flags(vec![case("a"), case("b")]))),
         (case("enum"), laid(ValueType::Enum(vec![case("a")]))),
+        (case("own"), laid(ValueType::Own(case("acme:shop/carts@1#cart")))),
+        (case("borrow"), laid(ValueType::Borrow(case("acme:shop/carts@1#cart")))),
         (case("list"), laid(ValueType::List(Box::new(laid(ValueType::U64))))),
         (case("tuple"), laid(ValueType::Tuple(vec![laid(ValueType::Char), laid(ValueType::String)]))),
     ]);
@@ -138,12 +142,21 @@ any_of!(send_error: SendError {
     Rejected => (text(), text()).prop_map(|(layer, reason)| SendError::Rejected { layer: layer.into(), reason }),
 });
 
+any_of!(handle_death: HandleDeath {
+    Instance => Just(HandleDeath::Instance),
+    Unknown => Just(HandleDeath::Unknown),
+    Other => text().prop_map(|found| HandleDeath::Other { found }),
+    Given => Just(HandleDeath::Given),
+});
+
 any_of!(call_error: CallError {
     NotSent => send_error().prop_map(CallError::NotSent),
     Timeout => Just(CallError::Timeout),
     Suspended => address().prop_map(|who| CallError::Suspended { who }),
     Deadlock => Just(CallError::Deadlock),
     Fault => fault().prop_map(CallError::Fault),
+    DeadHandle => (text(), text(), handle_death())
+        .prop_map(|(service, resource, why)| CallError::DeadHandle(DeadHandle { service, resource, why })),
     Crashed => crash().prop_map(CallError::Crashed),
     Dropped => text().prop_map(CallError::Dropped),
     Discarded => Just(CallError::Discarded),
