@@ -14,7 +14,7 @@ use airssys_tests::in_the_way::InTheWay;
 use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, told, until};
 use airssys_wasm::ApplyError;
 use airssys_wasm::apply::{ApplyPlan, ChangeMode, CutOff, in_force};
-use airssys_wasm::deploy::{DeployOptions, Progress, Shadow, Strategy};
+use airssys_wasm::deploy::{DeployOptions, Progress, Strategy};
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::{Runtime, RuntimeBuilder};
@@ -159,7 +159,7 @@ fn quick() -> DeployOptions {
 /// there are none.
 fn when_it_is_used() -> DeployOptions {
     let mut options = quick();
-    options.strategy = Strategy::Shadow(Shadow::default());
+    options.strategy = Strategy::Shadow { tolerate: 0.0 };
     (options.gate.bake, options.gate.patience) = (Duration::ZERO, FOREVER);
     (options.gate.samples, options.gate.latency) = (20, f64::INFINITY);
     options

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::ConfigError;
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
 use airssys_wasm::topology::Topology;

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use airssys_tests::{Mesh, guest, log, told};
+use airssys_wasm::ConfigError;
 use airssys_wasm::Runtime;
-use airssys_wasm::config_file::ConfigError;
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::hint::{Coded, Hinted};
 use prober_protocol::{Clock, Command, Outcome, Trap};

@@ -98,7 +98,7 @@ async fn live(mesh: &Mesh, options: DeployOptions) -> Vec<String> {
 async fn live_with(mesh: &Mesh, release: Release, options: DeployOptions) -> Vec<String> {
     let deployment = mesh.runtime.deploy("sick", release, options).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
-    deployment.left_out().notes()
+    mesh.runtime.deployment_status(&deployment).notes
 }
 
 /// Ends a mesh in which one still waits for ever.

@@ -25,7 +25,7 @@ use airssys_tests::{PATIENCE, shifter, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::{Draft, Store, StoreError};
-use airssys_wasm::state::durable::{KeptState, StateError, StateFile, Survey};
+use airssys_wasm::state::{KeptState, StateError, StateFile, Survey};
 
 /// Damages of each of the three.
 const DAMAGES: u64 = 1_000;
@@ -471,14 +471,14 @@ fn a_release_is_what_was_published_or_an_error_that_names_it() {
         let mut outcome = "as it was";
         for (name, version, binary) in &all {
             let release = format!("{name}@{version}");
-            match store.get(name, &version.parse().unwrap()) {
+            match store.resolve(&release) {
                 Ok(found) => {
                     assert_eq!(fs::read(&found.component).unwrap(), *binary, "{how}: {release}");
                     assert_eq!(
                         (found.manifest.name.as_str(), found.manifest.version.to_string()),
                         (&**name, version.clone())
                     );
-                    let listed = listing.releases.iter().find(|record| record.reference().to_string() == release);
+                    let listed = listing.releases.iter().find(|record| record.to_string() == release);
                     assert_eq!(found.seal.unwrap().id(), listed.unwrap().id(), "{how}: {release}");
                 }
                 Err(error) => {
@@ -494,6 +494,6 @@ fn a_release_is_what_was_published_or_an_error_that_names_it() {
     }
     println!("{outcomes:#?}");
     for (name, version, _) in &all {
-        assert!(store.get(name, &version.parse().unwrap()).is_ok(), "all is whole again");
+        assert!(store.resolve(&format!("{name}@{version}")).is_ok(), "all is whole again");
     }
 }

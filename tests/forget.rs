@@ -15,7 +15,7 @@ use airssys_tests::{Mesh, PATIENCE, heir, log};
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::Release;
-use airssys_wasm::state::durable::{KeptState, StateFile};
+use airssys_wasm::state::{KeptState, StateFile};
 use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};

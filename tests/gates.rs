@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, counter_with, quick};
 use airssys_tests::{Mesh, PATIENCE, guest};
-use airssys_wasm::deploy::{Canary, DeployOptions, Portion, Progress, Rolling, Setback, Shadow, Strategy};
+use airssys_wasm::deploy::{DeployOptions, Portion, Progress, Rolling, Setback, Strategy};
 use airssys_wasm::registry::Release;
 use prober_protocol::{Command, Trap};
 
@@ -29,9 +29,7 @@ fn next(folder: &Path) -> Release {
 }
 
 fn canary() -> Strategy {
-    let mut canary = Canary::default();
-    canary.steps = vec![10.0, 50.0];
-    Strategy::Canary(canary)
+    Strategy::Canary { steps: vec![10.0, 50.0] }
 }
 
 fn comparing() -> Strategy {
@@ -54,7 +52,7 @@ fn gated(strategy: Strategy, errors: f64) -> DeployOptions {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_messages_crash_both_releases_can_be_upgraded() {
-    for strategy in [canary(), comparing(), Strategy::Shadow(Shadow::default())] {
+    for strategy in [canary(), comparing(), Strategy::Shadow { tolerate: 0.0 }] {
         let mesh = Mesh::start(
             "name = \"mesh\"\n[root]\nintensity = 1000000\n[[service]]\nname = \"actor\"\nrelease = \"@prober\"\ninstances = 4\n",
         )

@@ -179,11 +179,11 @@ const HANDS_NOTHING_OVER: [(&str, &str); 5] = [
 
 /// That it began without the memory of the one before, and everybody can know.
 fn began_without_memory(mesh: &Handover, deployment: &Deployment, way: &str, code: &str) {
-    let without_memory = deployment.left_out().without_memory.unwrap();
+    let without_memory = mesh.runtime.deployment_status(deployment).without_memory.unwrap();
     assert_eq!((without_memory.actors, without_memory.first.as_str()), (1, "counter"), "{way}");
     let crash = without_memory.crash.as_ref().unwrap();
     assert_eq!(crash.code(), code, "{way}: {crash}");
-    let notes = deployment.left_out().notes();
+    let notes = mesh.runtime.deployment_status(deployment).notes;
     assert!(notes.len() == 1 && notes[0].contains("without the memory"), "{way}: {notes:?}");
     assert_eq!(mesh.runtime.history("counter").last().unwrap().notes, notes, "{way}");
 }
@@ -235,7 +235,7 @@ async fn a_memory_that_nobody_wants_is_not_asked_for() {
     options.memory = MemoryHandover::Never;
     let deployment = mesh.runtime.deploy("counter", mesh.release("two", "restore-fails", 0), options).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
-    assert_eq!(deployment.left_out().without_memory, None, "as was asked for");
+    assert_eq!(mesh.runtime.deployment_status(&deployment).without_memory, None, "as was asked for");
     assert_eq!(mesh.count().await, who("two", 1));
     mesh.stop().await;
 }

@@ -276,7 +276,7 @@ async fn a_giant_snapshot_does_not_cross_to_the_host_and_its_sibling_answers() {
                 for release in both.iter().cycle().take(2 * usize::try_from(times).unwrap()) {
                     let deployment = deploying.runtime.deploy("counter", release.clone(), quick()).await.unwrap();
                     assert_eq!(deployment.ended().await, Progress::Live);
-                    let without = deployment.left_out().without_memory.unwrap();
+                    let without = deploying.runtime.deployment_status(&deployment).without_memory.unwrap();
                     let crash = without.crash.as_ref().unwrap();
                     assert_eq!(crash.code(), "oversized", "{crash}");
                     ask(&to_counter, "counter").await;

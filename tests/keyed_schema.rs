@@ -12,7 +12,7 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, quick};
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::deploy::{
-    Canary, DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Shadow, StateFate, Strategy,
+    DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, StateFate, Strategy,
 };
 use airssys_wasm::events::{Happening, Heard, Kind};
 use airssys_wasm::hint::Coded;
@@ -157,7 +157,7 @@ async fn the_plan_says_so_and_what_cannot_be_kept_is_refused() {
     let plan = mesh.runtime.plan("counter", release(&mesh, "two", "healthy", 1), options.clone()).await.unwrap();
     assert_eq!((plan.state_schema.state, plan.refusals.len()), (StateFate::MigratedByKey, 0));
     for (strategy, instead) in
-        [(Strategy::Canary(Canary::default()), "rolling"), (Strategy::Shadow(Shadow::default()), "in-place")]
+        [("canary".parse().unwrap(), "rolling"), (Strategy::Shadow { tolerate: 0.0 }, "in-place")]
     {
         options.strategy = strategy;
         let refused = mesh.runtime.deploy("counter", release(&mesh, "two", "healthy", 1), options.clone()).await;

@@ -62,7 +62,7 @@ fn check(data: &Path) -> Store {
     let listing = store.releases().unwrap();
     assert!(listing.damaged.is_empty(), "{:?}", listing.damaged);
     for record in &listing.releases {
-        let release = store.get(&record.name, &record.version).unwrap();
+        let release = store.resolve(&record.to_string()).unwrap();
         assert_eq!(release.seal.unwrap().id(), record.id());
     }
     store
@@ -97,14 +97,14 @@ fn a_publisher_that_is_killed_leaves_a_release_or_none() {
         left += usize::from(is_writing(&desk.releases()));
 
         let store = check(&data);
-        let version = format!("{number}.0.0").parse().unwrap();
-        let is_there = store.get("many", &version).is_ok();
+        let release = format!("many@{number}.0.0");
+        let is_there = store.resolve(&release).is_ok();
         published += usize::from(is_there);
         // The same again goes well, and sweeps up.
         let again = desk.run(&["publish", "many.wasm"]).well().stdout;
         assert_eq!(again.contains("published already"), is_there, "{again}");
-        let release = check(&data).get("many", &version).unwrap();
-        assert_eq!(fs::read(release.component).unwrap(), fs::read(path).unwrap());
+        let found = check(&data).resolve(&release).unwrap();
+        assert_eq!(fs::read(found.component).unwrap(), fs::read(path).unwrap());
         let _removed = store.retention(KEPT, Duration::ZERO, |_, _| false).unwrap();
         let releases = store.releases().unwrap().releases.len();
         assert_eq!(files(&desk.releases()).len(), releases * 3 + 1, "two blobs and a record each, and the lock");

@@ -74,7 +74,7 @@ async fn a_key_that_starts_with_neither_release_ends_no_deployment() {
         }
         let deployment = mesh.runtime.deploy("keys", newer(&mesh, "prober"), options()).await.unwrap();
         assert_eq!(deployment.ended().await, Progress::Live, "crashed: {crashes}");
-        let sick = deployment.left_out().sick.unwrap();
+        let sick = mesh.runtime.deployment_status(&deployment).sick.unwrap();
         assert_eq!((sick.actors, sick.first.as_str()), (1, "keys/a-sick"), "crashed: {crashes}");
         let history = mesh.runtime.history("keys");
         assert!(history.last().unwrap().notes[0].contains("keys/a-sick did not start"), "{history:?}");

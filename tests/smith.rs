@@ -184,7 +184,7 @@ fn it_is_looked_at_and_published_or_refused() {
         let toml = TOML.replace("1.0.0", &format!("1.0.{round}"));
         if let Ok(draft) = Draft::new(tried.bytes.clone(), toml) {
             let record = store.publish(&draft).unwrap().record().clone();
-            assert!(store.get("it", &record.version).unwrap().inspect().is_ok());
+            assert!(store.resolve(&record.to_string()).unwrap().inspect().is_ok());
             published += 1;
         }
         // As the whole, and as a part.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use airssys_rt_shim::child::ChildId;
 use airssys_rt_shim::supervisor::ChildStatus;
 use airssys_tests::{Mesh, PATIENCE, shifter, with_guests};
-use airssys_wasm::deploy::{Canary, DeployOptions, Progress, Rolling, Strategy};
+use airssys_wasm::deploy::{DeployOptions, Progress, Rolling, Strategy};
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Trap};
@@ -237,10 +237,14 @@ async fn members_that_ended_for_good_are_passed_over_and_told() {
             let ended = until_down(&mesh).await;
             let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(strategy.clone())).await.unwrap();
             assert_eq!(deployment.ended().await, Progress::Live, "{more} {strategy:?}");
-            assert_eq!(deployment.left_out().passed_over, [ended.as_str()], "{more} {strategy:?}");
-            assert!(deployment.left_out().notes()[0].contains(ended.as_str()));
+            assert_eq!(
+                mesh.runtime.deployment_status(&deployment).passed_over,
+                [ended.as_str()],
+                "{more} {strategy:?}"
+            );
+            assert!(mesh.runtime.deployment_status(&deployment).notes[0].contains(ended.as_str()));
             let history = mesh.runtime.history("sick");
-            assert_eq!(history.last().unwrap().notes, deployment.left_out().notes());
+            assert_eq!(history.last().unwrap().notes, mesh.runtime.deployment_status(&deployment).notes);
             mesh.runtime.root().restart_child(ended.clone()).await.unwrap();
             // Whichever member answers.
             for key in 0..40 {
@@ -274,7 +278,7 @@ async fn what_ended_by_itself_is_started_again_with_the_release_that_takes_over(
         assert!(matches!(deployment.ended().await, Progress::RolledBack { .. }), "{more}");
         let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(Strategy::InPlace)).await.unwrap();
         assert_eq!(deployment.ended().await, Progress::Live, "{more}");
-        assert_eq!(deployment.left_out().passed_over, <[String; 0]>::default(), "{more}");
+        assert_eq!(mesh.runtime.deployment_status(&deployment).passed_over, <[String; 0]>::default(), "{more}");
         assert_eq!(mesh.runtime.call("sick", who(), PATIENCE).await.unwrap().unwrap(), who());
         assert_eq!(mesh.runtime.root().count_children().await.unwrap().active, 1 + members, "{more}");
         mesh.stop().await;
@@ -378,9 +382,8 @@ async fn with_a_sick_member() -> Mesh {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_is_taken_over_whatever_one_of_its_members_does() {
-    let mut canary = Canary::default();
-    canary.steps = vec![30.0, 60.0];
-    for strategy in strategies().into_iter().chain([Strategy::Canary(canary)]) {
+    let canary = Strategy::Canary { steps: vec![30.0, 60.0] };
+    for strategy in strategies().into_iter().chain([canary]) {
         let mesh = with_a_sick_member().await;
         let mut options = options(strategy.clone());
         (options.gate.bake, options.gate.samples) = (Duration::from_millis(10), 0);
@@ -405,9 +408,8 @@ async fn a_canary_begins_with_a_member_that_runs() {
         while mesh.runtime.root().count_children().await.unwrap().active > 2 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let mut canary = Canary::default();
-        canary.steps = vec![1.0];
-        let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(Strategy::Canary(canary))).await.unwrap();
+        let canary = Strategy::Canary { steps: vec![1.0] };
+        let deployment = mesh.runtime.deploy("sick", echo(&mesh), options(canary)).await.unwrap();
         let baking = async {
             loop {
                 if let Progress::Baking { step, have, of, .. } = deployment.progress() {
@@ -439,7 +441,7 @@ async fn a_member_that_was_passed_over_goes_back_with_the_others() {
     assert_eq!(forth.ended().await, Progress::Live);
     let back = mesh.runtime.rollback("sick", options(Strategy::InPlace)).unwrap();
     assert_eq!(back.ended().await, Progress::Live);
-    assert_eq!(back.left_out().passed_over, [ended.as_str()]);
+    assert_eq!(mesh.runtime.deployment_status(&back).passed_over, [ended.as_str()]);
     mesh.runtime.root().restart_child(ended).await.unwrap();
     for _ in 0..20 {
         // Whichever member answers: an echo would say what it was told.
@@ -480,7 +482,7 @@ async fn a_set_passes_over_a_member_that_ended() {
     for (service, deployment) in mesh.runtime.deploy_set(set.to_vec(), options(Strategy::InPlace)).await.unwrap() {
         assert_eq!(deployment.ended().await, Progress::Live, "{service}");
         let expected: &[&str] = if service == "sick" { &[ended.as_str()] } else { &[] };
-        assert_eq!(deployment.left_out().passed_over, expected, "{service}");
+        assert_eq!(mesh.runtime.deployment_status(&deployment).passed_over, expected, "{service}");
     }
     mesh.stop().await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, guest, until};
 use airssys_wasm::Runtime;
-use airssys_wasm::deploy::{Canary, Portion, Progress, Rolling, Shadow, Strategy};
+use airssys_wasm::deploy::{Portion, Progress, Rolling, Strategy};
 use airssys_wasm::registry::Release;
 use tokio::task::JoinHandle;
 
@@ -118,9 +118,7 @@ fn rolling() -> Strategy {
 }
 
 fn canary() -> Strategy {
-    let mut canary = Canary::default();
-    canary.steps = vec![25.0];
-    Strategy::Canary(canary)
+    Strategy::Canary { steps: vec![25.0] }
 }
 
 /// Each end takes over in its turn, while the senders go on.
@@ -141,7 +139,7 @@ async fn goes_on(ledger: &str, wire: &str, strategies: &[Strategy]) {
 }
 
 fn all() -> [Strategy; 5] {
-    [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), Strategy::Shadow(Shadow::default())]
+    [Strategy::InPlace, rolling(), Strategy::BlueGreen, canary(), Strategy::Shadow { tolerate: 0.0 }]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,7 +157,7 @@ async fn every_strategy_keeps_the_calls_to_the_lanes_of_a_pool() {
 async fn every_strategy_of_one_actor_keeps_the_calls_to_it() {
     let mesh = Mesh::start(&books("", "\"ledger\"")).await;
     let senders = Senders::start(&mesh);
-    for (number, strategy) in (0..).zip([Strategy::InPlace, Strategy::BlueGreen, Strategy::Shadow(Shadow::default())]) {
+    for (number, strategy) in (0..).zip([Strategy::InPlace, Strategy::BlueGreen, Strategy::Shadow { tolerate: 0.0 }]) {
         senders.more(100).await;
         deploy(&mesh, "ledger", number, strategy).await;
     }

@@ -73,16 +73,8 @@ pub enum AddressError {
 }
 
 /// Whether `name` can be the name of a service.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::address::is_service_name;
-///
-/// assert!(is_service_name("carts-v2") && !is_service_name("carts/alice"));
-/// ```
 #[must_use]
-pub fn is_service_name(name: &str) -> bool {
+pub(crate) fn is_service_name(name: &str) -> bool {
     (1..=MAX_SERVICE_NAME).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))

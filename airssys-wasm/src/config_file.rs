@@ -16,7 +16,7 @@ use crate::hint::{Hint, Hinted};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::config_file::ConfigError;
+/// use airssys_wasm::ConfigError;
 /// use airssys_wasm::topology::Topology;
 ///
 /// let error: ConfigError = Topology::parse("name = \"shop\"\nnmae = 7", ".".as_ref()).unwrap_err();

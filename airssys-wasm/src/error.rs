@@ -6,7 +6,8 @@ mod fault;
 mod handle;
 mod send;
 
-pub use call::{CallError, ReplayError, SupervisionError};
+pub(crate) use call::SupervisionError;
+pub use call::{CallError, ReplayError};
 pub use crash::{Crash, Stage};
 pub use fault::Fault;
 pub use handle::{DeadHandle, HandleDeath};

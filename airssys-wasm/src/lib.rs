@@ -10,8 +10,8 @@
 //! | another release, another topology | [`deploy`], [`apply`] |
 //! | releases, signatures, the store | [`registry`], [`engine`] |
 //! | what happens, and layers round it | [`events`], [`middleware`] |
-//! | state on disk, while no host runs | [`state::durable`] |
-//! | showing all of that to people | [`hint`], [`shown`], [`config_file`] |
+//! | state on disk, while no host runs | [`state`] |
+//! | showing all of that to people | [`hint`], [`shown()`], [`ConfigError`] |
 //!
 //! # Example
 //!
@@ -37,9 +37,9 @@
 mod actor;
 pub mod address;
 pub mod apply;
-pub mod blocking;
+mod blocking;
 pub mod capability;
-pub mod config_file;
+mod config_file;
 pub mod deploy;
 pub mod engine;
 pub mod error;
@@ -57,12 +57,12 @@ mod router;
 mod runtime;
 mod schema;
 mod settings;
-pub mod shown;
+mod shown;
 pub mod state;
 pub mod topology;
 mod turn;
 mod typed;
-pub mod unique;
+mod unique;
 mod waits;
 mod wire;
 
@@ -70,10 +70,13 @@ pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
 pub use apply::{
-    ApplyError, Checked, Function, InvokeError, RuntimeError, ServiceStop, StopError, StopsError, TypedFunction,
-    Written,
+    ApplyError, Checked, Function, InvokeError, RuntimeError, ServiceStop, StopError, TypedFunction, Written,
 };
+pub use blocking::spawn as spawn_blocking;
+pub use config_file::ConfigError;
 pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};
+pub use shown::shown;
 pub use typed::Misfit;
 #[doc(hidden)]
 pub use typed::typed_flags;
+pub use unique::map as unique_map;

@@ -7,107 +7,48 @@
 //!
 //! The command shows all of its lines so. The events that the library writes with `tracing` are data: those with the
 //! target `airssys::guest` have a guest's line as it is in their message, and others have guests' words in their
-//! fields, such as the text of a fault. A subscriber that writes them for people passes each text through [`Shown`] or
-//! [`Showing`] first.
+//! fields, such as the text of a fault. A subscriber that writes them for people passes each text through [`shown()`]
+//! first.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// A text as people are shown it. Allocates nothing.
+/// A text as people are shown it; the text itself where nothing in it is to be escaped.
 ///
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::shown::Shown;
+/// use airssys_wasm::shown;
 ///
-/// assert_eq!(Shown("paid\n\u{1b}[2Jall is well").to_string(), "paid\\n\\u{1b}[2Jall is well");
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(
-    /// The text.
-    pub &'a str,
-);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_shown(f, self.0, is_hidden)
-    }
-}
-
-/// A writer that passes on what [`Shown`] would make of the text.
-///
-/// # Example
-///
-/// ```
-/// use std::fmt::Write;
-///
-/// use airssys_wasm::shown::Showing;
-///
-/// let mut line = Showing(String::new());
-/// write!(line, "paid\n")?;
-/// assert_eq!(line.0, "paid\\n");
-/// # Ok::<_, std::fmt::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Showing<W>(
-    /// What it writes to.
-    pub W,
-);
-
-impl<W: Write> Write for Showing<W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        write_shown(&mut self.0, text, is_hidden)
-    }
-}
-
-/// [`Shown`] as a string; the text itself where nothing in it is to be escaped.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::shown::shown;
-///
-/// assert_eq!(shown("paid\n"), "paid\\n");
+/// assert_eq!(shown("paid\n\u{1b}[2Jall is well"), "paid\\n\\u{1b}[2Jall is well");
 /// ```
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
-    escaped(text, is_hidden)
-}
-
-/// [`shown`] for a text of several lines whose ends are the host's own.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::shown::shown_lines;
-///
-/// assert_eq!(shown_lines("one\ntwo\r\u{202e}"), "one\ntwo\\r\\u{202e}");
-/// ```
-#[must_use]
-pub fn shown_lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |one| one != '\n' && is_hidden(one))
-}
-
-fn escaped(text: &str, hidden: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
-    if !text.contains(hidden) {
+    if !text.contains(is_hidden) {
         return text.into();
     }
-    let mut escaped = String::with_capacity(text.len() + 16);
+    let mut shown = String::with_capacity(text.len() + 16);
     // Writing to a string cannot fail.
-    let _ = write_shown(&mut escaped, text, hidden);
-    escaped.into()
+    let _ = Showing(&mut shown).write_str(text);
+    shown.into()
 }
 
-fn write_shown(to: &mut impl Write, mut text: &str, hidden: impl Fn(char) -> bool + Copy) -> fmt::Result {
-    while let Some(at) = text.find(hidden) {
-        to.write_str(&text[..at])?;
-        let mut rest = text[at..].chars();
-        for one in rest.by_ref().take(1) {
-            write!(to, "{}", one.escape_default())?;
+/// A writer that passes on what [`shown()`] would make of the text.
+#[derive(Debug)]
+pub(crate) struct Showing<W>(pub(crate) W);
+
+impl<W: Write> Write for Showing<W> {
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        while let Some(at) = text.find(is_hidden) {
+            self.0.write_str(&text[..at])?;
+            let mut rest = text[at..].chars();
+            for one in rest.by_ref().take(1) {
+                write!(self.0, "{}", one.escape_default())?;
+            }
+            text = rest.as_str();
         }
-        text = rest.as_str();
+        self.0.write_str(text)
     }
-    to.write_str(text)
 }
 
 /// Whether a character is seen as something else than itself, or not at all.
@@ -142,7 +83,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Showing, Shown, is_hidden, shown, shown_lines};
+    use super::{Showing, is_hidden, shown};
 
     #[test]
     fn what_is_hidden_or_obeyed_is_escaped_and_nothing_else() {
@@ -158,10 +99,8 @@ mod tests {
             ("\u{e0041}", "\\u{e0041}"),
         ] {
             assert_eq!(shown(text), expected);
-            assert_eq!(Shown(text).to_string(), expected);
             assert_eq!(matches!(shown(text), Cow::Borrowed(_)), text == expected, "{expected}");
         }
-        assert_eq!(shown_lines("a\nb\r\u{85}\u{2028}"), "a\nb\\r\\u{85}\\u{2028}");
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use airssys_wasm::RuntimeError;
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::{Coded, Hinted};
-use airssys_wasm::state::durable::{KeptState, StateFile};
+use airssys_wasm::state::{KeptState, StateFile};
 use serde_json::json;
 
 use super::{ALONE, Services, Spoiled, States, bases, seeds, services, spoiled};

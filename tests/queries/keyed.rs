@@ -7,7 +7,7 @@ use std::time::Duration;
 use airssys_tests::calling::Callers;
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, keeping};
-use airssys_wasm::deploy::{Canary, Portion, Progress, Rolling, Shadow, Strategy};
+use airssys_wasm::deploy::{Portion, Progress, Rolling, Strategy};
 use airssys_wasm::error::CallError;
 use airssys_wasm::{InvokeError, Runtime};
 use prober_protocol::Command;
@@ -142,12 +142,12 @@ fn load(mesh: &Mesh) -> Callers {
 }
 
 fn strategies() -> [Strategy; 5] {
-    let (mut rolling, mut canary) = (Rolling::default(), Canary::default());
+    let mut rolling = Rolling::default();
     rolling.batch = Portion::Percent(50.0);
     rolling.bake = Duration::from_millis(50);
-    canary.steps = vec![10.0, 50.0];
-    let shadow = Strategy::Shadow(Shadow::default());
-    [Strategy::InPlace, Strategy::Rolling(rolling), Strategy::BlueGreen, Strategy::Canary(canary), shadow]
+    let canary = Strategy::Canary { steps: vec![10.0, 50.0] };
+    let shadow = Strategy::Shadow { tolerate: 0.0 };
+    [Strategy::InPlace, Strategy::Rolling(rolling), Strategy::BlueGreen, canary, shadow]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

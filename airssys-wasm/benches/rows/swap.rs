@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use airssys_wasm::Runtime;
-use airssys_wasm::deploy::{DeployError, DeployOptions, Progress};
+use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Progress};
 use airssys_wasm::engine::Lane;
 use airssys_wasm::registry::Release;
 
@@ -69,7 +69,7 @@ async fn forth(mesh: Arc<Runtime>, pair: [Release; 2]) -> Latencies {
             Err(error) => panic!("{error}"),
         };
         assert_eq!(deployment.ended().await, Progress::Live);
-        latencies.push(deployment.pause());
+        latencies.push(pause(&mesh, &deployment));
     }
     latencies.sorted()
 }
@@ -114,6 +114,11 @@ async fn waiting(bench: &Bench) -> Vec<(Latencies, Latencies)> {
     rounds
 }
 
+/// For how long an actor took no message over it.
+fn pause(mesh: &Runtime, deployment: &Deployment) -> Duration {
+    Duration::from_secs_f64(mesh.deployment_status(deployment).pause_us / 1e6)
+}
+
 /// A message holds the actor up for 50 ms; meanwhile so many gather, and the other release is ordered.
 async fn gathered(mesh: Arc<Runtime>, messages: usize) -> Latencies {
     let mut latencies = Latencies::with_capacity(SWAPS_WAITING);
@@ -125,8 +130,9 @@ async fn gathered(mesh: Arc<Runtime>, messages: usize) -> Latencies {
         }
         let deployment = mesh.rollback("prober", options()).expect("there is one before");
         assert_eq!(deployment.ended().await, Progress::Live);
-        assert!(deployment.waited() >= messages * 9 / 10, "{} waited", deployment.waited());
-        latencies.push(deployment.pause());
+        let waited = mesh.deployment_status(&deployment).waited;
+        assert!(waited >= messages * 9 / 10, "{waited} waited");
+        latencies.push(pause(&mesh, &deployment));
         mesh.call("prober", command(r#""do":[]"#), Duration::from_secs(60)).await.expect("answered");
     }
     latencies.sorted()
@@ -154,7 +160,7 @@ async fn swap(mesh: Arc<Runtime>, loaded: bool) -> Latencies {
     for _ in 0..SWAPS {
         let deployment = mesh.rollback("echo", options()).expect("there is one before");
         assert_eq!(deployment.ended().await, Progress::Live);
-        latencies.push(deployment.pause());
+        latencies.push(pause(&mesh, &deployment));
     }
     over.store(true, Ordering::Relaxed);
     if let Some(load) = load {

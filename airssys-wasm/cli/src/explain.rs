@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io::Write;
 
-use airssys_wasm::shown::{shown, shown_lines};
+use airssys_wasm::shown;
 
 use crate::output::Exit;
 use crate::output::stderr::Stderr;
@@ -49,6 +49,11 @@ pub(crate) fn note_lines(lines: &str) {
 /// Lines of the result, on stdout. That nobody reads it is no failure.
 pub(crate) fn say(lines: &str) {
     let _ = writeln!(std::io::stdout(), "{}", shown_lines(lines));
+}
+
+/// Text of several lines as people are shown it; their ends are the caller's.
+pub(crate) fn shown_lines(lines: &str) -> String {
+    lines.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 fn render(error: &dyn Explain) -> String {

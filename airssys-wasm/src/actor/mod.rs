@@ -43,7 +43,7 @@ pub(crate) use post::{Post, check};
 pub(crate) use roster::{Roster, Waking};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
-pub use shadow::{Divergence, Rehearsed};
+pub use shadow::Rehearsed;
 pub(crate) use spec::ServiceSpec;
 pub(crate) use start::{Prepared, reads, start};
 pub use swap::MemoryHandover;

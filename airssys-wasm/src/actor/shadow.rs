@@ -35,40 +35,19 @@ const SHADOWS: usize = 8;
 /// How many differences are kept to be looked at.
 const KEPT: usize = 16;
 
-/// A message over which the two releases differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Divergence {
-    /// Its id.
-    pub message: u64,
-    /// Who sent it; none for the host.
-    pub sender: Option<String>,
-    /// The beginning of its body.
-    pub body: String,
-    /// In what they differ.
-    pub what: Vec<String>,
-}
-
-impl std::fmt::Display for Divergence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sender = self.sender.as_deref().unwrap_or("the host");
-        write!(f, "message {} from {sender}, {}: {}", self.message, self.body, self.what.join("; "))
-    }
-}
-
 /// What comparing a release in the shadow with the live one has found so far.
 ///
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{Deployment, Divergence};
+/// use airssys_wasm::deploy::{Rehearsed, Status};
 ///
-/// fn tell(deployment: &Deployment) {
-///     for Divergence { message, what, .. } in deployment.rehearsed().differences {
-///         println!("over message {message}: {}", what.join(", "));
-///     }
+/// fn told(status: &Status) -> Option<String> {
+///     let Rehearsed { compared, differing, .. } = status.rehearsed.as_ref()?;
+///     Some(format!("{differing} of {compared} differ"))
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Rehearsed {
     /// The turns that were compared.
     pub compared: u64,
@@ -76,11 +55,12 @@ pub struct Rehearsed {
     /// actors that have no shadow do not count.
     pub skipped: u64,
     /// The actors whose shadow was given up, because it was too far behind.
+    #[serde(default)]
     pub behind: u64,
     /// The turns over which the two differ.
     pub differing: u64,
-    /// The first of them, at most 16.
-    pub differences: Vec<Divergence>,
+    /// The first of them, at most 16: the message, its sender, and in what they differ.
+    pub differences: Vec<String>,
 }
 
 /// A release in the shadow of another one, in all places of a service.
@@ -93,7 +73,7 @@ pub(crate) struct Rehearsal {
     skipped: AtomicU64,
     behind: AtomicU64,
     differing: AtomicU64,
-    differences: Mutex<Vec<Divergence>>,
+    differences: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Rehearsal {
@@ -135,8 +115,9 @@ impl Rehearsal {
         self.differing.fetch_add(1, Ordering::Relaxed);
         let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         if differences.len() < KEPT {
-            let sender = envelope.sender.as_ref().map(ToString::to_string);
-            differences.push(Divergence { message: envelope.id, sender, body: beginning(&envelope.body), what });
+            let sender = envelope.sender.as_ref().map_or_else(|| "the host".to_owned(), ToString::to_string);
+            let (message, body, what) = (envelope.id, beginning(&envelope.body), what.join("; "));
+            differences.push(format!("message {message} from {sender}, {body}: {what}"));
         }
     }
 }

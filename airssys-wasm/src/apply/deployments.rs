@@ -312,7 +312,7 @@ impl Hosted {
 
     /// See [`crate::Runtime::deployment`].
     pub(crate) fn deployment(&self, service: &str) -> Option<Deployment> {
-        self.deployments(service).into_iter().max_by_key(Deployment::number)
+        self.deployments(service).into_iter().max_by_key(|deployment| deployment.number())
     }
 
     /// See [`crate::Runtime::deployments`].

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::record::{Ledger, Next, Served};
-use super::record_error::{InForceError, StopsError};
 use super::stopped::Stops;
+use crate::deploy::RecordError;
 use crate::deploy::Records;
 use crate::topology::Topology;
 use crate::topology::folders::Guarded;
@@ -79,27 +79,27 @@ impl Desired {
     }
 
     /// This topology was started as a whole, and this is what serves.
-    pub(super) fn started(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), InForceError> {
+    pub(super) fn started(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), RecordError> {
         self.ledger.enforce(topology, served)
     }
 
     /// An apply is about to change something.
-    pub(super) fn intend(&self, next: Next) -> Result<(), InForceError> {
+    pub(super) fn intend(&self, next: Next) -> Result<(), RecordError> {
         self.ledger.intend(next)
     }
 
     /// All of it has come about.
-    pub(super) fn commit(&self, next: Next) -> Result<(), InForceError> {
+    pub(super) fn commit(&self, next: Next) -> Result<(), RecordError> {
         self.ledger.commit(next)
     }
 
     /// It is as it was before.
-    pub(super) fn withdraw(&self) -> Result<(), InForceError> {
+    pub(super) fn withdraw(&self) -> Result<(), RecordError> {
         self.ledger.withdraw()
     }
 
     /// Lets all say the same of an apply that was committed: what is gone is neither stopped nor deployed.
-    pub(super) fn settle(&self, target: &Topology) -> Result<(), InForceError> {
+    pub(super) fn settle(&self, target: &Topology) -> Result<(), RecordError> {
         if let Err(error) = self.stops.settle(|name| target.services().any(|node| node.address.as_str() == name)) {
             tracing::error!(target: "airssys::apply", %error, "a service that is gone stays written down as stopped");
         }
@@ -114,13 +114,13 @@ impl Desired {
     }
 
     /// Says that a service is stopped, or that it is not any more; whether that outlives the host.
-    pub(super) fn stop(&self, service: &str, is_stopped: bool) -> Result<bool, StopsError> {
+    pub(super) fn stop(&self, service: &str, is_stopped: bool) -> Result<bool, RecordError> {
         self.stops.set(service, is_stopped)?;
         Ok(self.stops.is_kept())
     }
 
     /// The host has ended in order.
-    pub(super) fn rest(&self) -> Result<(), InForceError> {
+    pub(super) fn rest(&self) -> Result<(), RecordError> {
         self.ledger.rest()
     }
 }

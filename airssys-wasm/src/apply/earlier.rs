@@ -17,9 +17,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::record::Written;
-use super::record_error::{InForceError, StopsError};
 use super::stopped;
 use crate::deploy;
+use crate::deploy::RecordError;
 use crate::registry::log::{Key, Log};
 use crate::registry::sealed::{self, Unsound};
 use crate::registry::{StoreError, files};
@@ -39,8 +39,8 @@ const SAYING: [&str; 2] = [".json", ".intent"];
 ///
 /// # Errors
 ///
-/// [`InForceError`].
-pub(super) fn read(data: &Path) -> Result<Log, InForceError> {
+/// [`RecordError`].
+pub(super) fn read(data: &Path) -> Result<Log, RecordError> {
     let (log, damaged) = found(data)?;
     damaged.into_iter().next().map_or(Ok(log), Err)
 }
@@ -49,18 +49,17 @@ pub(super) fn read(data: &Path) -> Result<Log, InForceError> {
 ///
 /// # Errors
 ///
-/// [`InForceError`].
-pub(super) fn found(data: &Path) -> Result<(Log, Vec<InForceError>), InForceError> {
+/// [`RecordError`].
+pub(super) fn found(data: &Path) -> Result<(Log, Vec<RecordError>), RecordError> {
     let path = Log::path(data);
     if let Some(log) = Log::read(&path)? {
         let earlier = left(data, &SAYING)?.into_iter().next();
-        return earlier.map_or(Ok((log, Vec::new())), |earlier| Err(InForceError::Twice { earlier, path }));
+        return earlier.map_or(Ok((log, Vec::new())), |earlier| Err(RecordError::Twice { earlier, path }));
     }
     if let Some(log) = Log::read(&path.with_file_name(TAKING_OVER))? {
         return Ok((log, Vec::new()));
     }
-    let (mut records, damaged) = deploy::earlier::read(data)?;
-    let mut damaged: Vec<InForceError> = damaged.into_iter().map(InForceError::from).collect();
+    let (mut records, mut damaged) = deploy::earlier::read(data)?;
     for (key, file) in [(Key::Topology, IN_FORCE), (Key::Stopped, STOPPED)] {
         match said(&key, &data.join(FOLDER).join(file)) {
             Ok(said) => records.extend(said.map(|said| (key, said))),
@@ -74,8 +73,8 @@ pub(super) fn found(data: &Path) -> Result<(Log, Vec<InForceError>), InForceErro
 ///
 /// # Errors
 ///
-/// [`InForceError`]; then all is as it was.
-pub(super) fn take_over(data: &Path) -> Result<Log, InForceError> {
+/// [`RecordError`]; then all is as it was.
+pub(super) fn take_over(data: &Path) -> Result<Log, RecordError> {
     let path = Log::path(data);
     let taking = path.with_file_name(TAKING_OVER);
     if !is_there(&path)? && !is_there(&taking)? {
@@ -135,12 +134,12 @@ fn is_there(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// What a file of an earlier version says, in the words of this one.
-fn said(key: &Key, file: &Path) -> Result<Option<String>, InForceError> {
-    let damaged = |detail| -> InForceError {
+fn said(key: &Key, file: &Path) -> Result<Option<String>, RecordError> {
+    let damaged = |detail| -> RecordError {
         let (path, record) = (file.to_owned(), None);
         match key {
-            Key::Stopped => StopsError::Damaged { path, record, detail }.into(),
-            _ => InForceError::Damaged { path, record, detail },
+            Key::Stopped => RecordError::Stopped { path, record, detail },
+            _ => RecordError::Topology { path, record, detail },
         }
     };
     let text = match sealed::read(file) {

@@ -2,7 +2,6 @@
 
 use airssys_rt_shim::system::SystemError;
 
-use super::record_error::{InForceError, StopsError};
 use crate::config_file::ConfigError;
 use crate::deploy::{BrokenWire, DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
@@ -76,15 +75,9 @@ pub enum RuntimeError {
     /// The durable state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The records of deployments in the data folder cannot be read.
+    /// What the data folder says of the mesh cannot be read, written or used.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The record of the topology in force cannot be read or written.
-    #[error(transparent)]
-    InForce(#[from] InForceError),
-    /// The record of the services that an operator stopped cannot be read.
-    #[error(transparent)]
-    Stops(#[from] StopsError),
     /// A release that the topology names is not there, and nothing is known that served in its place.
     #[error(transparent)]
     NoRelease(ConfigError),
@@ -120,8 +113,6 @@ impl Hinted for RuntimeError {
             Self::NoDataFolder { .. } => "name one, or leave `state` of the service out".into(),
             Self::State(error) => return error.hint(),
             Self::Record(error) => return error.hint(),
-            Self::InForce(error) => return error.hint(),
-            Self::Stops(error) => return error.hint(),
             Self::NoRelease(error) => return error.hint(),
             Self::DeployedGone { .. } => {
                 Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
@@ -169,7 +160,7 @@ pub enum ApplyError {
     Runtime(Box<RuntimeError>),
     /// The new topology cannot be written to the data folder, and would not outlive the host.
     #[error(transparent)]
-    InForce(#[from] InForceError),
+    InForce(#[from] RecordError),
     /// A step of it failed, and the steps before that one were undone.
     #[error("{step}: {why}; everything is as it was before{}", Left(.left))]
     Undone {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::earlier;
 use super::record::{CutOff, Ledger, Next, Unsettled};
-use super::record_error::{InForceError, without_it};
 use crate::config_file::ConfigError;
+use crate::deploy::{RecordError, without_it};
 use crate::deploy::{Records, Source};
 use crate::registry::Reference;
 use crate::registry::log::{Key, UNKNOWN};
@@ -35,12 +35,12 @@ pub struct InForce {
 ///
 /// # Errors
 ///
-/// [`InForceError`].
-pub fn in_force(data: &Path) -> Result<Option<InForce>, InForceError> {
+/// [`RecordError`].
+pub fn in_force(data: &Path) -> Result<Option<InForce>, RecordError> {
     let ledger = Ledger::of(&Arc::new(earlier::take_over(data)?))?;
     let cut_off = ledger.decide(data)?;
     let Some(written) = ledger.lock().clone() else { return Ok(None) };
-    let topology = of_text(&ledger, &written.topology, data).map_err(InForceError::Unusable)?;
+    let topology = of_text(&ledger, &written.topology, data).map_err(RecordError::Unusable)?;
     Ok(Some(InForce { topology, since: written.since, cut_off }))
 }
 
@@ -65,8 +65,8 @@ fn of_text(ledger: &Ledger, text: &str, data: &Path) -> Result<Topology, ConfigE
 ///
 /// # Errors
 ///
-/// [`InForceError`].
-pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, String>) -> Result<(), InForceError> {
+/// [`RecordError`].
+pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, String>) -> Result<(), RecordError> {
     let log = Arc::new(earlier::take_over(data)?);
     let ledger = Ledger::of(&log)?;
     ledger.decide(data)?;
@@ -104,27 +104,22 @@ pub fn put_in_force(data: &Path, topology: &Topology, digests: &HashMap<String, 
     ledger.finish(&records)
 }
 
-/// Forgets what was applied and deployed: the next start is with the topology that it is given. Not while a mesh has
-/// the folder.
+/// Forgets what was applied and deployed: the next start is with the topology that it is given. Or one record of that,
+/// also one that is damaged, by the name that errors and [`crate::apply::damage`] have for it: `topology`, `stopped`,
+/// `deployments/SERVICE`, `intents/SERVICE`; or `unknown` for all of which nobody knows what they were of.
+///
+/// Not while a mesh has the folder.
 ///
 /// # Errors
 ///
-/// [`InForceError`]; some may be forgotten then.
-pub fn forget(data: &Path) -> Result<(), InForceError> {
-    earlier::forget(data)?;
-    let log = earlier::take_over(data)?;
-    log.forget(|of| matches!(of, Some(Key::Topology | Key::End(_) | Key::Intent(_))))?;
-    Ok(())
-}
-
-/// Forgets one record, also one that is damaged, by the name that errors and [`crate::apply::damage`] have for it:
-/// `topology`, `stopped`, `deployments/SERVICE`, `intents/SERVICE`; or `unknown` for all of which nobody knows what
-/// they were of. Not while a mesh has the folder.
-///
-/// # Errors
-///
-/// [`InForceError::NoRecord`]: there is none; it cannot be written.
-pub fn forget_record(data: &Path, record: &str) -> Result<(), InForceError> {
+/// [`RecordError`]; some may be forgotten then. [`RecordError::NoRecord`]: there is no such record.
+pub fn forget(data: &Path, record: Option<&str>) -> Result<(), RecordError> {
+    let Some(record) = record else {
+        earlier::forget(data)?;
+        let log = earlier::take_over(data)?;
+        log.forget(|of| matches!(of, Some(Key::Topology | Key::End(_) | Key::Intent(_))))?;
+        return Ok(());
+    };
     let log = earlier::take_over(data)?;
     let named: Option<Key> = record.parse().ok();
     let is_meant = |of: Option<&Key>| match (of, &named) {
@@ -138,21 +133,21 @@ pub fn forget_record(data: &Path, record: &str) -> Result<(), InForceError> {
     }
     let unknown = log.damage().contains(&None).then(|| UNKNOWN.to_owned());
     let known = log.keys().iter().map(Key::to_string).chain(unknown).collect();
-    Err(InForceError::NoRecord { record: record.to_owned(), path: log.file().unwrap_or_default(), known })
+    Err(RecordError::NoRecord { record: record.to_owned(), path: log.file().unwrap_or_default(), known })
 }
 
 /// The published releases, as `NAME@VERSION`, that a mesh with this data folder starts with, or can go back to.
 ///
 /// # Errors
 ///
-/// [`InForceError`].
-pub fn needed(data: &Path) -> Result<BTreeSet<String>, InForceError> {
+/// [`RecordError`].
+pub fn needed(data: &Path) -> Result<BTreeSet<String>, RecordError> {
     let log = Arc::new(earlier::read(data)?);
     let ledger = Ledger::of(&log)?;
     let mut needed = Records::of(&log, None)?.published();
     for text in ledger.texts() {
         // Only what a release is named by: it need not be usable.
-        let table: toml::Table = toml::from_str(&text).map_err(|error| InForceError::Damaged {
+        let table: toml::Table = toml::from_str(&text).map_err(|error| RecordError::Topology {
             path: ledger.file(),
             record: Some(Key::Topology.to_string()),
             detail: error.message().to_owned(),

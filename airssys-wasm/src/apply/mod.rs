@@ -25,19 +25,18 @@
 //! let data = folder.join("data");
 //! let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
 //! let topology = Topology::parse(text, folder)?;
-//! let mut plan = ApplyPlan::at_rest(None, &topology);
-//! plan.refuse_ungranted();
+//! let plan = ApplyPlan::at_rest(None, &topology, true);
 //! assert!(plan.refusals.is_empty());
 //!
 //! apply::put_in_force(&data, &topology, &HashMap::new())?;
 //! let Some(InForce { topology, cut_off, .. }) = apply::in_force(&data)? else { panic!("it is in force") };
 //! assert_eq!((topology.name(), cut_off), ("example", None));
-//! assert!(apply::damage(&data)?.is_empty() && apply::damaged_releases(&data)?.is_empty());
+//! assert!(apply::damage(&data)?.is_empty());
 //! assert!(apply::needed(&data)?.is_empty(), "no published release is needed");
 //!
-//! apply::forget_record(&data, "topology")?;
+//! apply::forget(&data, Some("topology"))?;
 //! assert!(apply::in_force(&data)?.is_none());
-//! apply::forget(&data)?;
+//! apply::forget(&data, None)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -57,7 +56,6 @@ mod invoke;
 mod plan;
 mod prepare;
 mod record;
-mod record_error;
 mod recover;
 mod releases;
 mod start;
@@ -73,12 +71,11 @@ pub use crate::schema::ChangeMode;
 pub use difference::{ChangedKey, Difference, Fate, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub(crate) use hosted::Hosted;
-pub use in_force::{InForce, forget, forget_record, in_force, needed, put_in_force};
+pub use in_force::{InForce, forget, in_force, needed, put_in_force};
 pub use invoke::{Function, InvokeError, TypedFunction, Written};
 pub use plan::{Applied, ApplyPlan};
 pub use record::CutOff;
-pub use record_error::{InForceError, StopsError};
 pub use start::Checked;
 pub(crate) use start::{StartOptions, check, start};
 pub use stops::{ServiceStop, StopError};
-pub use verify::{damage, damaged_releases};
+pub use verify::damage;

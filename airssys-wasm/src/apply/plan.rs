@@ -34,22 +34,19 @@ pub struct ApplyPlan {
 }
 
 impl ApplyPlan {
-    /// Adds a refusal for each service whose release asks for more than it is granted.
-    pub fn refuse_ungranted(&mut self) {
-        let not_granted = self.ungranted.iter().map(|found| DeployError::NotGranted(Box::new(found.clone())));
-        self.refusals.extend(not_granted.map(|error| PlanRefusal::from(&error)).collect::<Vec<_>>());
-    }
-
-    /// What would change where no mesh runs, at the next start; `before` is what is in force.
+    /// What would change where no mesh runs, at the next start; `before` is what is in force. Where it is strict, it is
+    /// refused for each service whose release asks for more than it is granted.
     #[must_use]
-    pub fn at_rest(before: Option<&Topology>, topology: &Topology) -> Self {
+    pub fn at_rest(before: Option<&Topology>, topology: &Topology, strict: bool) -> Self {
         let nothing = Topology::new(&topology.name);
         let differences = differences(before.unwrap_or(&nothing), topology);
         let touched = |name: &str| differences.iter().any(|found| found.name == name);
         let untouched =
             topology.services().map(|node| node.address.to_string()).filter(|name| !touched(name)).collect();
-        let refusals = refused_ways(&differences);
+        let mut refusals = refused_ways(&differences);
         let found = ungranted_of(&differences, topology);
+        let not_granted = found.iter().filter(|_| strict).map(|found| DeployError::NotGranted(Box::new(found.clone())));
+        refusals.extend(not_granted.map(|error| PlanRefusal::from(&error)));
         let (mesh, deployed) = (topology.name.clone(), Vec::new());
         let warnings = topology.circles().iter().map(ToString::to_string).collect();
         Self { mesh, differences, untouched, deployed, ungranted: found, warnings, refusals }

@@ -15,9 +15,9 @@ use super::error::{ApplyError, RuntimeError};
 use super::hosted::Hosted;
 use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
 use super::record::{Next, SchemaChange, Unsettled};
-use super::record_error::InForceError;
 use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
+use crate::deploy::RecordError;
 use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires, made_wires};
 use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
@@ -387,6 +387,6 @@ fn record(
     let serves = |node: &Arc<ServiceNode>| next.get(node.address.as_str()).or_else(|| live.get(node.address.as_str()));
     let serving = topology.services().filter_map(|node| Some((node, serves(node)?.source())));
     let served = served(serving);
-    let topology = topology.to_text().map_err(InForceError::from)?;
+    let topology = topology.to_text().map_err(RecordError::from)?;
     Ok(Next { topology, served, schemas, unsettled })
 }

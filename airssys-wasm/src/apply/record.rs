@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::record_error::InForceError;
+use crate::deploy::RecordError;
 use crate::deploy::{Records, Source};
 use crate::registry::log::{Key, Log};
 use crate::state::durable::StateFile;
@@ -135,9 +135,9 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn of(log: &Arc<Log>) -> Result<Self, InForceError> {
+    pub(super) fn of(log: &Arc<Log>) -> Result<Self, RecordError> {
         let path = || log.file().unwrap_or_default();
-        let damaged = |detail| InForceError::Damaged { path: path(), record: Some(Key::Topology.to_string()), detail };
+        let damaged = |detail| RecordError::Topology { path: path(), record: Some(Key::Topology.to_string()), detail };
         if log.damage().contains(&Some(Key::Topology)) {
             return Err(damaged(log.lost(Some(&Key::Topology))));
         }
@@ -157,7 +157,7 @@ impl Ledger {
 
     /// Decides about an apply that was cut off: what state on disk is written in says whether there is a way back. The
     /// schema is part of the commit that brought the state over, so it cannot lie.
-    pub(super) fn decide(&self, data: &Path) -> Result<Option<CutOff>, InForceError> {
+    pub(super) fn decide(&self, data: &Path) -> Result<Option<CutOff>, RecordError> {
         let Some(next) = self.lock().as_ref().and_then(|written| written.next.clone()) else { return Ok(None) };
         let mut finished = false;
         if !next.schemas.is_empty() && StateFile::path(data).is_file() {
@@ -192,7 +192,7 @@ impl Ledger {
     }
 
     /// This topology was started as a whole, and this is what serves.
-    pub(crate) fn enforce(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), InForceError> {
+    pub(crate) fn enforce(&self, topology: &Topology, served: BTreeMap<String, Served>) -> Result<(), RecordError> {
         if self.log.file().is_none() {
             return Ok(());
         }
@@ -203,13 +203,13 @@ impl Ledger {
     }
 
     /// The host has ended in order.
-    pub(crate) fn rest(&self) -> Result<(), InForceError> {
+    pub(crate) fn rest(&self) -> Result<(), RecordError> {
         let written = self.lock().clone().filter(|written| written.running);
         written.map_or(Ok(()), |written| self.write(Written { running: false, ..written }))
     }
 
     /// An apply is about to change something.
-    pub(crate) fn intend(&self, next: Next) -> Result<(), InForceError> {
+    pub(crate) fn intend(&self, next: Next) -> Result<(), RecordError> {
         let written = self.lock().clone();
         match written {
             Some(written) => self.write(Written { next: Some(next), ..written }),
@@ -219,19 +219,19 @@ impl Ledger {
     }
 
     /// All of it has come about.
-    pub(crate) fn commit(&self, next: Next) -> Result<(), InForceError> {
+    pub(crate) fn commit(&self, next: Next) -> Result<(), RecordError> {
         let running = self.is_running();
         self.write(Written { running, ..Written::new(next.topology, next.served, next.unsettled) })
     }
 
     /// It is as it was before.
-    pub(crate) fn withdraw(&self) -> Result<(), InForceError> {
+    pub(crate) fn withdraw(&self) -> Result<(), RecordError> {
         let written = self.lock().clone();
         written.map_or(Ok(()), |written| self.write(Written { next: None, ..written }))
     }
 
     /// Lets the records of deployments, which are in the same log, say what a commit said.
-    pub(crate) fn finish(&self, records: &Records) -> Result<(), InForceError> {
+    pub(crate) fn finish(&self, records: &Records) -> Result<(), RecordError> {
         let Some(written) = self.lock().clone().filter(|written| !written.unsettled.is_empty()) else { return Ok(()) };
         let settled = Written { unsettled: Vec::new(), ..written.clone() };
         let came_to = written.unsettled.iter().map(|unsettled| {
@@ -244,7 +244,7 @@ impl Ledger {
     }
 
     /// After this it is on disk.
-    fn write(&self, written: Written) -> Result<(), InForceError> {
+    fn write(&self, written: Written) -> Result<(), RecordError> {
         self.log.add(Key::Topology, &written)?;
         *self.lock() = Some(written);
         Ok(())

@@ -14,11 +14,11 @@ use super::durable::{DurableStates, opened};
 use super::earlier;
 use super::error::RuntimeError;
 use super::hosted::Hosted;
-use super::record_error::InForceError;
 use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
+use crate::deploy::RecordError;
 use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
 use crate::engine::{Engines, EnginesSettings, Template};
 use crate::events::Events;
@@ -149,7 +149,7 @@ fn wired(mut topology: Topology, templates: &HashMap<TemplateKey, Arc<Template>>
 }
 
 /// What is written down of what is to run.
-fn written_down(options: &StartOptions) -> Result<Log, InForceError> {
+fn written_down(options: &StartOptions) -> Result<Log, RecordError> {
     match &options.data_folder {
         None => Ok(Log::default()),
         // Another host may have the folder: nothing is written there.

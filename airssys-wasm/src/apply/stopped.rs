@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::record_error::StopsError;
+use crate::deploy::RecordError;
 use crate::deploy::Recovery;
 use crate::registry::log::{Key, Log};
 use crate::unique;
@@ -35,9 +35,9 @@ pub(super) struct Stops {
 }
 
 impl Stops {
-    pub(super) fn of(log: &Arc<Log>) -> Result<Self, StopsError> {
+    pub(super) fn of(log: &Arc<Log>) -> Result<Self, RecordError> {
         let path = log.file().unwrap_or_default();
-        let damaged = |detail| StopsError::Damaged { path, record: Some(Key::Stopped.to_string()), detail };
+        let damaged = |detail| RecordError::Stopped { path, record: Some(Key::Stopped.to_string()), detail };
         if log.damage().contains(&Some(Key::Stopped)) {
             return Err(damaged(log.lost(Some(&Key::Stopped))));
         }
@@ -60,7 +60,7 @@ impl Stops {
     }
 
     /// Forgets those that are not there any more; what is to be told of a start.
-    pub(super) fn settle(&self, is_there: impl Fn(&str) -> bool) -> Result<Vec<Recovery>, StopsError> {
+    pub(super) fn settle(&self, is_there: impl Fn(&str) -> bool) -> Result<Vec<Recovery>, RecordError> {
         let mut stopped = self.lock().clone();
         let told = stopped.iter().map(|(service, since)| Recovery::Stopped {
             service: service.clone(),
@@ -77,7 +77,7 @@ impl Stops {
 
     /// Says that a service is stopped, or that it is not any more. After this it is on disk. Waits for the disk: not
     /// for a runtime's thread.
-    pub(super) fn set(&self, service: &str, is_stopped: bool) -> Result<(), StopsError> {
+    pub(super) fn set(&self, service: &str, is_stopped: bool) -> Result<(), RecordError> {
         let mut stopped = self.lock().clone();
         let is_new = match is_stopped {
             true => {
@@ -89,7 +89,7 @@ impl Stops {
         if is_new { self.write(stopped) } else { Ok(()) }
     }
 
-    fn write(&self, stopped: BTreeMap<String, String>) -> Result<(), StopsError> {
+    fn write(&self, stopped: BTreeMap<String, String>) -> Result<(), RecordError> {
         let written = Written { format: FORMAT, stopped };
         self.log.add(Key::Stopped, &written)?;
         *self.lock() = written.stopped;

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::hosted::Hosted;
-use super::record_error::StopsError;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
+use crate::deploy::RecordError;
 use crate::events::Happening;
 use crate::hint::{Act, Coded, Hint, Hinted};
 
@@ -40,7 +40,7 @@ pub enum StopError {
     UnderWay,
     /// It cannot be written to the data folder, and would not outlive the host. Nothing was stopped or started.
     #[error(transparent)]
-    NotKept(#[from] StopsError),
+    NotKept(#[from] RecordError),
     /// It was to start and did not. It no longer counts as stopped: the next start of the host starts it.
     #[error("{service} does not start: {source}")]
     NotStarted {
@@ -156,7 +156,7 @@ impl Hosted {
     }
 
     /// Writes it down; whether that outlives the host.
-    async fn note_stop(&self, service: &str, is_stopped: bool) -> Result<bool, StopsError> {
+    async fn note_stop(&self, service: &str, is_stopped: bool) -> Result<bool, RecordError> {
         let service = service.to_owned();
         self.desired.write_down(move |desired| desired.stop(&service, is_stopped)).await
     }

@@ -5,22 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
 
 /// Something that is asked for under `[requests]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Capability {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilityRequest {
     /// The key: `send`, `files` ...
     pub kind: String,
     /// What is written under it: an address, a topic, a folder ...
     pub target: String,
-}
-
-/// A capability that is newly asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CapabilityRequest {
-    /// Which.
-    #[serde(flatten)]
-    pub capability: Capability,
-    /// How much of it the topology grants.
-    pub granted: Granted,
+    /// How much of it the topology grants; none where it is not asked for any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
 }
 
 /// How much of a request the topology grants.
@@ -32,11 +25,12 @@ pub struct CapabilityRequest {
 ///
 /// fn told(request: &CapabilityRequest) -> String {
 ///     let granted = match request.granted {
-///         Granted::All => "granted",
-///         Granted::Part => "granted in part",
-///         Granted::Nothing => "not granted",
+///         Some(Granted::All) => "granted",
+///         Some(Granted::Part) => "granted in part",
+///         Some(Granted::Nothing) => "not granted",
+///         None => "not asked for any more",
 ///     };
-///     format!("{} {}: {granted}", request.capability.kind, request.capability.target)
+///     format!("{} {}: {granted}", request.kind, request.target)
 /// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,7 +48,7 @@ pub enum Granted {
 pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityRequest> {
     let mut all = Vec::new();
     let mut ask = |kind: &str, target: String, granted| {
-        all.push(CapabilityRequest { capability: Capability { kind: kind.to_owned(), target }, granted });
+        all.push(CapabilityRequest { kind: kind.to_owned(), target, granted: Some(granted) });
     };
     for (operation, wanted, given) in [
         (Operation::Send, &requests.send, &grants.send),

@@ -17,6 +17,9 @@ pub enum BadChoice {
     /// Not a batch, which is written `2` or `25%`.
     #[error("{0:?} is no part of a service: a number of actors such as 2, or a share such as 25%, was expected")]
     Batch(String),
+    /// Not the name of a strategy.
+    #[error("{0:?} is no strategy: in-place, rolling, blue-green, canary or shadow was expected")]
+    Strategy(String),
     /// Not shares that grow.
     #[error("the steps of a canary are shares that grow, each more than 0 and at most 100 percent")]
     Steps,
@@ -41,7 +44,7 @@ impl Hinted for BadChoice {
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             // They say it themselves.
-            Self::Batch(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
+            Self::Batch(_) | Self::Strategy(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
             Self::Steps => "such as 1,10,50",
             Self::Errors => "such as 1",
             Self::Latency => "such as 1.5",

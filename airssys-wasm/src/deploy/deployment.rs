@@ -1,15 +1,12 @@
 //! A deployment, as those see it who follow it or want something of it.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::met::{LeftOut, Met};
+use super::met::Met;
 use super::progress::Progress;
 use super::setback::Setback;
-use crate::actor::Rehearsed;
 
 /// A deployment that is under way, or over.
 ///
@@ -20,24 +17,20 @@ use crate::actor::Rehearsed;
 /// # doc::mesh("", async |runtime, folder| {
 /// use std::time::Duration;
 ///
-/// use airssys_wasm::deploy::{Affected, DeployOptions, LeftOut, Progress, Setback};
+/// use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
 /// use airssys_wasm::registry::Release;
 ///
 /// let mut next = Release::find(&folder.join("echo.wasm"))?;
 /// next.manifest.version = "1.1.0".parse()?;
-/// let deployment = runtime.deploy("echo", next, DeployOptions::default()).await?;
-/// assert_eq!((deployment.switched().await, deployment.number()), (Progress::Probation, 1));
+/// let mut deployment = runtime.deploy("echo", next, DeployOptions::default()).await?;
+/// assert_eq!(deployment.switched().await, Progress::Probation);
 /// assert!(!deployment.progress().is_over());
-/// assert!(deployment.pause() < Duration::from_secs(5) && deployment.waited() == 0);
-/// assert_eq!(deployment.rehearsed().compared, 0, "it was in nobody's shadow");
-/// let LeftOut { cut_off, .. } = deployment.left_out();
-/// assert_eq!(cut_off.map(|Affected { actors, .. }| actors), None);
-/// assert!(deployment.left_out().notes().is_empty());
+/// let status = runtime.deployment_status(&deployment);
+/// assert_eq!((status.number, status.waited, status.cut_off), (1, 0, None));
 ///
-/// let mut following = deployment.follow();
 /// deployment.cancel();
 /// assert_eq!(deployment.ended().await.setback(), Some(&Setback::Cancelled));
-/// while let Some(progress) = following.next().await {
+/// while let Some(progress) = deployment.next().await {
 ///     println!("{}", progress.name());
 /// }
 /// # Ok(()) });
@@ -51,31 +44,6 @@ pub struct Deployment {
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) wish: mpsc::UnboundedSender<Wish>,
     pub(super) met: Arc<Met>,
-}
-
-/// How far a deployment is, each time that it is further.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::deploy::Following;
-///
-/// async fn tell(mut following: Following) {
-///     while let Some(progress) = following.next().await {
-///         println!("{}", progress.name());
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Following(watch::Receiver<Progress>);
-
-impl Following {
-    /// Where it is, when that is not what this told last; the first time at once. What it was in between is left out.
-    /// None when its end was told, or the mesh ended in the middle of it.
-    pub async fn next(&mut self) -> Option<Progress> {
-        self.0.changed().await.ok()?;
-        Some(self.0.borrow_and_update().clone())
-    }
 }
 
 /// What is wanted of a deployment.
@@ -98,9 +66,12 @@ pub(super) struct Joined {
 }
 
 impl Deployment {
-    /// Which of the deployments that this mesh has begun it is, from 1.
-    #[must_use]
-    pub fn number(&self) -> u64 {
+    /// What it went on without, so far, as sentences.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.met.lock_left_out().notes()
+    }
+
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
@@ -115,12 +86,11 @@ impl Deployment {
         self.progress.borrow().clone()
     }
 
-    /// Follows it from where it is now.
-    #[must_use]
-    pub fn follow(&self) -> Following {
-        let mut progress = self.progress.clone();
-        progress.mark_changed();
-        Following(progress)
+    /// Where it is, when that is not what this told last; the first time at once. What it was in between is left out.
+    /// None when its end was told, or the mesh ended in the middle of it. A clone tells from where this one is.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.progress.changed().await.ok()?;
+        Some(self.progress.borrow_and_update().clone())
     }
 
     /// Waits until all actors serve with the new release, or it is over.
@@ -134,31 +104,6 @@ impl Deployment {
     /// Waits until it is over.
     pub async fn ended(&self) -> Progress {
         self.wait(Progress::is_over).await
-    }
-
-    /// The longest that an actor took no message over the switch, so far: from the end of the old release's last turn
-    /// until the new one takes messages.
-    #[must_use]
-    pub fn pause(&self) -> Duration {
-        Duration::from_nanos(self.met.pause_ns.load(Ordering::Relaxed))
-    }
-
-    /// The most messages that waited in one mailbox when its actor was switched, so far.
-    #[must_use]
-    pub fn waited(&self) -> usize {
-        self.met.waiting.load(Ordering::Relaxed)
-    }
-
-    /// What was found when the new release was shown what the old one does, so far; empty where it was not.
-    #[must_use]
-    pub fn rehearsed(&self) -> Rehearsed {
-        self.met.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What it went on without, so far: members of a pool that do not run, and memory that was not handed over.
-    #[must_use]
-    pub fn left_out(&self) -> LeftOut {
-        self.met.lock_left_out().clone()
     }
 
     /// Brings the old release back. Does nothing where it is over.

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::intent::Intent;
-use super::record::{End, Ended, Record, RecordError};
+use super::record::{End, Ended, Record};
+use super::record_error::RecordError;
 use super::source::Source;
 use crate::registry::log::Key;
 use crate::registry::sealed::{self, Unsound};
@@ -128,7 +129,7 @@ fn ends(path: &Path) -> Result<Vec<End>, RecordError> {
 fn error(path: &Path, unsound: Unsound) -> RecordError {
     match unsound {
         Unsound::File(error) => RecordError::File(error),
-        Unsound::Damaged(detail) => RecordError::Damaged { path: path.to_owned(), record: None, detail },
+        Unsound::Damaged(detail) => RecordError::Deployed { path: path.to_owned(), record: None, detail },
     }
 }
 

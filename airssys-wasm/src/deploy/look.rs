@@ -223,12 +223,12 @@ impl Running<'_> {
     /// What is to be said of what the two releases did differently in a rehearsal, or did not show; its patience may be
     /// over.
     fn rehearsed(&self, over: bool) -> Verdict {
-        let (Strategy::Shadow(shadow), Some(rehearsal)) = (&self.order.options.strategy, self.rehearsal()) else {
+        let (Strategy::Shadow { tolerate }, Some(rehearsal)) = (&self.order.options.strategy, self.rehearsal()) else {
             return Verdict::Passed;
         };
         let found = rehearsal.found();
-        self.met.rehearsed(&found);
-        match self.order.options.gate.differs(shadow.tolerate, found.differing, found.compared) {
+        self.met.lock_rehearsed().clone_from(&found);
+        match self.order.options.gate.differs(*tolerate, found.differing, found.compared) {
             // What is not compared any more may be what it differs over.
             Differs::Tolerated | Differs::SoFar if found.behind > 0 => {
                 Verdict::Failed(Setback::Behind { compared: found.compared })
@@ -236,7 +236,7 @@ impl Running<'_> {
             Differs::Tolerated => Verdict::Passed,
             Differs::SoFar if !over || found.differing < 2 => Verdict::Unknown,
             Differs::SoFar | Differs::TooMuch => {
-                let first = found.differences.first().map(ToString::to_string).unwrap_or_default();
+                let first = found.differences.first().cloned().unwrap_or_default();
                 Verdict::Failed(Setback::Differs { compared: found.compared, differing: found.differing, first })
             }
         }

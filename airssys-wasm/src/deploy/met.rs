@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use super::taken::Taken;
 use crate::actor::Rehearsed;
 use crate::error::Crash;
@@ -12,43 +14,57 @@ use crate::error::Crash;
 pub(super) struct Met {
     pub(super) pause_ns: AtomicU64,
     pub(super) waiting: AtomicUsize,
-    pub(super) rehearsed: Mutex<Rehearsed>,
+    rehearsed: Mutex<Rehearsed>,
     left_out: Mutex<LeftOut>,
 }
 
 /// The actors of a service that a deployment could not treat like the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LeftOut {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeftOut {
     /// The actors that do not run: members that ended for good, and those whose group waits for another one before they
     /// are started. What is started there starts with the new release.
-    pub passed_over: Vec<String>,
+    pub(super) passed_over: Vec<String>,
     /// The actors that were to get the memory of the release before, and did not; and what happened when it was to be
     /// handed over.
-    pub without_memory: Option<Affected>,
+    pub(super) without_memory: Option<Affected>,
     /// The keys and children that start neither with the new release nor with the one before; and why not with the new
     /// one. They stay as they are, and start with the new one next.
-    pub sick: Option<Affected>,
+    pub(super) sick: Option<Affected>,
     /// The actors whose turn was cut off, since it was not over at the handover deadline.
-    pub cut_off: Option<Affected>,
+    pub(super) cut_off: Option<Affected>,
 }
 
-/// Actors that the same happened to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Actors of a service that the same happened to.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Affected, Status};
+///
+/// fn told(status: &Status) -> Option<String> {
+///     let Affected { actors, first, why, .. } = status.without_memory.as_ref()?;
+///     Some(format!("{actors} actors, such as {first}: {why}"))
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Affected {
     /// How many.
     pub actors: usize,
     /// The first of them.
     pub first: String,
-    /// Why, where a release crashed there.
+    /// Why, where a release crashed there; otherwise nothing.
+    pub why: String,
+    /// That crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crash: Option<Crash>,
 }
 
 impl Affected {
     /// One more of them.
     fn count(all: &mut Option<Self>, actor: &str, crash: Option<&Crash>) {
-        let first = || Self { actors: 0, first: actor.to_owned(), crash: crash.cloned() };
+        let why = || crash.map(ToString::to_string).unwrap_or_default();
+        let first = || Self { actors: 0, first: actor.to_owned(), why: why(), crash: crash.cloned() };
         all.get_or_insert_with(first).actors += 1;
     }
 
@@ -59,16 +75,11 @@ impl Affected {
             actors => format!("{} and {} more", self.first, actors - 1),
         }
     }
-
-    fn why(&self) -> String {
-        self.crash.as_ref().map(ToString::to_string).unwrap_or_default()
-    }
 }
 
 impl LeftOut {
     /// The same as sentences.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let passed_over = (!self.passed_over.is_empty()).then(|| {
             format!(
                 "passed over, since they do not run: {}; where they are started again, it is with the new release",
@@ -76,13 +87,13 @@ impl LeftOut {
             )
         });
         let without_memory = self.without_memory.as_ref().map(|affected| {
-            format!("{} took over without the memory of the release before: {}", affected.names(), affected.why())
+            format!("{} took over without the memory of the release before: {}", affected.names(), &affected.why)
         });
         let cut_off = self.cut_off.as_ref().map(|affected| {
             format!("cut off the turn of {}, which was not over at the handover deadline", affected.names())
         });
         let sick = self.sick.as_ref().map(|affected| {
-            let (names, why) = (affected.names(), affected.why());
+            let (names, why) = (affected.names(), &affected.why);
             format!("{names} did not start, and does not with the release before either: {why}; it starts with the new release next")
         });
         passed_over.into_iter().chain(sick).chain(without_memory).chain(cut_off).collect()
@@ -94,8 +105,8 @@ impl Met {
         self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn rehearsed(&self, found: &Rehearsed) {
-        self.rehearsed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(found);
+    pub(super) fn lock_rehearsed(&self) -> MutexGuard<'_, Rehearsed> {
+        self.rehearsed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What became of an actor of this name.

@@ -16,14 +16,12 @@ use crate::schema::{MILLISECOND, Range, nanoseconds};
 /// ```
 /// use std::time::Duration;
 ///
-/// use airssys_wasm::deploy::{Canary, DeployOptions, MemoryHandover, Rolling, Strategy};
+/// use airssys_wasm::deploy::{DeployOptions, MemoryHandover, Rolling, Strategy};
 ///
 /// let mut options = DeployOptions::default();
 /// options.probation = Duration::from_secs(60);
 /// options.memory = MemoryHandover::Required;
-/// let mut canary = Canary::default();
-/// canary.steps = vec![5.0, 50.0];
-/// options.strategy = Strategy::Canary(canary);
+/// options.strategy = Strategy::Canary { steps: vec![5.0, 50.0] };
 /// assert_eq!(options.strategy.name(), "canary");
 ///
 /// options.strategy = Strategy::Rolling(Rolling::default());
@@ -53,7 +51,7 @@ pub struct DeployOptions {
     /// none.
     pub gate: Gate,
     /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins
-    /// without it, and [`LeftOut`](super::LeftOut) says so.
+    /// without it, and [`Status::without_memory`](super::Status::without_memory) says so.
     pub memory: MemoryHandover,
 }
 

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::DeployOptions;
 use super::intent::Step;
-use super::record::RecordError;
+use super::record_error::RecordError;
 use super::records::Page;
 use crate::actor::{Before, Post, Prepared, Roster, Serving};
 use crate::engine::{Engines, Template};

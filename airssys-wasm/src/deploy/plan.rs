@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Capability, CapabilityRequest, asked};
+use super::asked::{CapabilityRequest, asked};
 use super::settings::{ChangedSetting, differences};
 use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
@@ -49,7 +49,7 @@ pub struct Plan {
     #[serde(default)]
     pub ungranted: Option<Ungranted>,
     /// Those that it does not ask for any more.
-    pub requests_removed: Vec<Capability>,
+    pub requests_removed: Vec<CapabilityRequest>,
     /// Limits, lane and engine class that differ.
     pub settings: Vec<ChangedSetting>,
     /// The schema of its state.
@@ -213,10 +213,11 @@ pub(crate) fn plan(
     }
     let asked_before = asked(&from.manifest.requests, grants);
     let asks = asked(&to.manifest.requests, grants);
-    let is_in =
-        |all: &[CapabilityRequest], one: &CapabilityRequest| all.iter().any(|other| other.capability == one.capability);
-    let requests_removed =
-        asked_before.iter().filter(|one| !is_in(&asks, one)).map(|one| one.capability.clone()).collect();
+    let is_in = |all: &[CapabilityRequest], one: &CapabilityRequest| {
+        all.iter().any(|other| (&other.kind, &other.target) == (&one.kind, &one.target))
+    };
+    let gone = asked_before.iter().filter(|one| !is_in(&asks, one));
+    let requests_removed = gone.map(|one| CapabilityRequest { granted: None, ..one.clone() }).collect();
     let plan = Plan {
         service: service.to_owned(),
         from: from.party(),

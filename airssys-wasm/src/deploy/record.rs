@@ -5,15 +5,13 @@
 //! release it belongs to ([`decide`]).
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::intent::{Intent, SetId};
+use super::record_error::RecordError;
 use super::recovery::Recovery;
 use super::source::Source;
-use crate::hint::{Act, Hint, Hinted};
-use crate::registry::StoreError;
 use crate::registry::log;
 
 /// Deployments of a service that may end: one each millisecond for 140,000 years.
@@ -240,84 +238,4 @@ pub(super) fn decide(all: &HashMap<String, Record>, schemas: impl Fn(&str) -> Ve
         .collect();
     endings.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     endings.into_iter().map(|(_, service, ending)| (service, ending)).collect()
-}
-
-/// A record that cannot be used.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::RuntimeError;
-/// use airssys_wasm::deploy::RecordError;
-///
-/// /// The record that has to be put back or forgotten.
-/// fn damaged(error: &RuntimeError) -> Option<&str> {
-///     match error {
-///         RuntimeError::Record(RecordError::Damaged { record, .. }) => record.as_deref(),
-///         _ => None,
-///     }
-/// }
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// It cannot be read or written.
-    #[error(transparent)]
-    File(#[from] StoreError),
-    /// It is not what was written, or makes no sense.
-    #[error("what was deployed cannot be known: {}: {detail}", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Which of its records, as it is named to forget it; none where the file says nothing else.
-        record: Option<String>,
-        /// What is wrong.
-        detail: String,
-    },
-    /// Ends of deployments are damaged, and not the last ones: a host goes on without them.
-    #[error("{}: of the history of {service}, {ends} of the ends cannot be read", .path.display())]
-    History {
-        /// The file.
-        path: PathBuf,
-        /// The service.
-        service: String,
-        /// How many.
-        ends: usize,
-    },
-    /// No more deployments of a service can be counted.
-    #[error("{service}: {ended} deployments have ended, and no more are counted")]
-    Full {
-        /// The service.
-        service: String,
-        /// How many.
-        ended: u64,
-    },
-}
-
-impl Hinted for RecordError {
-    /// What to do about it, and what is lost by that.
-    fn hint(&self) -> Option<Hint> {
-        let hint = match self {
-            Self::File(error) => return error.hint(),
-            Self::Damaged { path, record, .. } => {
-                let is_intent = |name: &str| name.starts_with("intents/") || name.ends_with(".intent");
-                let name = record.as_deref().or(path.to_str()).unwrap_or_default();
-                if name == log::UNKNOWN {
-                    let lost = "what it said is lost, and what was written down before of the same counts again";
-                    return Some(log::remedy(Some(name), lost));
-                }
-                let lost = if is_intent(name) {
-                    "a deployment that was cut off is then as if it had not begun"
-                } else {
-                    "the service then starts with the release that the topology names, and its history and its way back are lost"
-                };
-                log::remedy(record.as_deref(), lost).words("; ").act(Act::ForgetDeployed).words(" of all services")
-            }
-            Self::History { .. } => {
-                "there is nothing to do: nothing else is lost, and it is told until the file is written anew".into()
-            }
-            Self::Full { .. } => Act::ForgetDeployed.into(),
-        };
-        Some(hint)
-    }
 }

@@ -12,7 +12,8 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 
 use super::intent::{Intent, SetId, Step};
-use super::record::{End, Ended, Record, RecordError, decide, undecided};
+use super::record::{End, Ended, Record, decide, undecided};
+use super::record_error::RecordError;
 use super::recovery::Recovery;
 use super::source::Source;
 use crate::registry::Keep;
@@ -39,7 +40,7 @@ fn read(log: &Log) -> (HashMap<String, Record>, Vec<RecordError>) {
     let path = log.file().unwrap_or_default();
     let damaged = |of: Option<&Key>, detail: String| {
         let record = of.map_or(log::UNKNOWN.to_owned(), Key::to_string);
-        RecordError::Damaged { path: path.clone(), record: Some(record), detail }
+        RecordError::Deployed { path: path.clone(), record: Some(record), detail }
     };
     let is_own = |of: &Option<Key>| of.as_ref().is_none_or(|of| service_of(of).is_some());
     let lost: Vec<Option<Key>> = log.damage().into_iter().filter(is_own).collect();
@@ -148,7 +149,7 @@ impl Records {
         if let Some(service) = undecided(&self.all()) {
             let record = Key::End(service.to_owned());
             let detail = self.log.lost(Some(&record));
-            return Err(RecordError::Damaged {
+            return Err(RecordError::Deployed {
                 path: self.log.file().unwrap_or_default(),
                 record: Some(record.to_string()),
                 detail,

@@ -72,9 +72,9 @@ impl<'de> Deserialize<'de> for Rollout {
 
 /// Whether both make sense.
 pub(super) fn check(strategy: &Strategy, gate: &Gate) -> Result<(), BadChoice> {
-    if let Strategy::Canary(canary) = strategy {
-        let shares = canary.steps.iter().all(|share| *share > 0.0 && *share <= 100.0);
-        if !(shares && canary.steps.is_sorted()) {
+    if let Strategy::Canary { steps } = strategy {
+        let shares = steps.iter().all(|share| *share > 0.0 && *share <= 100.0);
+        if !(shares && steps.is_sorted()) {
             return Err(BadChoice::Steps);
         }
     }
@@ -92,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{BadChoice, Gate, Rollout, Strategy, check};
-    use crate::deploy::{Canary, NoTraffic, Portion, Rolling, Shadow};
+    use crate::deploy::{NoTraffic, Portion, Rolling};
 
     #[test]
     fn a_rollout_is_read_as_it_is_written() {
@@ -111,8 +111,8 @@ mod tests {
             Rollout { strategy: Strategy::BlueGreen, gate: Gate::default() },
             Rollout { strategy: Strategy::Rolling(rolling), gate: Gate::default() },
             Rollout { strategy: Strategy::Rolling(compares), gate: Gate { bake: Gate::default().bake, ..gate } },
-            Rollout { strategy: Strategy::Canary(Canary { steps: vec![1.0, 50.0] }), gate },
-            Rollout { strategy: Strategy::Shadow(Shadow { tolerate: 0.07 }), gate },
+            Rollout { strategy: Strategy::Canary { steps: vec![1.0, 50.0] }, gate },
+            Rollout { strategy: Strategy::Shadow { tolerate: 0.07 }, gate },
         ] {
             let written = serde_json::to_string(&rollout).unwrap();
             assert_eq!(serde_json::from_str::<Rollout>(&written).unwrap(), rollout, "{written}");
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let canary = |steps: &[f64]| Strategy::Canary(Canary { steps: steps.to_vec() });
+        let canary = |steps: &[f64]| Strategy::Canary { steps: steps.to_vec() };
         let well = Gate::default();
         for (strategy, gate, expected) in [
             (Strategy::InPlace, well, Ok(())),

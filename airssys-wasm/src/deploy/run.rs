@@ -51,16 +51,19 @@ pub(crate) fn begin(order: Order, number: u64, ended: impl FnOnce(&Progress) + S
         ended(&end);
         told.say(end);
     });
+    // Whoever follows it is told at once where it is.
+    let mut progress = progress;
+    progress.mark_changed();
     Deployment { number, service, digests, progress, wish, met }
 }
 
 /// Where turns are counted, where the two releases are compared.
 fn watch(order: &Order) -> Option<Arc<Watch>> {
     match &order.options.strategy {
-        Strategy::Canary(_) | Strategy::Rolling(Rolling { compare: true, .. }) => {
+        Strategy::Canary { .. } | Strategy::Rolling(Rolling { compare: true, .. }) => {
             Some(Watch::new(&order.template, None))
         }
-        Strategy::Shadow(_) => {
+        Strategy::Shadow { .. } => {
             let rehearsal = Rehearsal::new(&order.engines, &order.template, &order.terms);
             Some(Watch::new(&order.template, Some(rehearsal)))
         }
@@ -186,9 +189,9 @@ impl Running<'_> {
     async fn bake(&mut self, batches: &[usize], done: usize) -> Event {
         let gate = &self.order.options.gate;
         let (least, patience) = match &self.order.options.strategy {
-            Strategy::InPlace | Strategy::BlueGreen | Strategy::Shadow(_) => (Duration::ZERO, None),
+            Strategy::InPlace | Strategy::BlueGreen | Strategy::Shadow { .. } => (Duration::ZERO, None),
             Strategy::Rolling(Rolling { bake, compare, .. }) => (*bake, compare.then_some(gate.patience)),
-            Strategy::Canary(_) => (gate.bake, Some(gate.patience)),
+            Strategy::Canary { .. } => (gate.bake, Some(gate.patience)),
         };
         if least.is_zero() && patience.is_none() {
             return Event::Passed;

@@ -13,7 +13,7 @@ pub(crate) fn seats(posts: &Posts, strategy: &Strategy) -> Vec<usize> {
         seats.reverse();
     }
     let with_keys = match (strategy, posts.first()) {
-        (Strategy::Canary(_), Some(post)) => post.live.serving().identity.service.lanes_with_keys(),
+        (Strategy::Canary { .. }, Some(post)) => post.live.serving().identity.service.lanes_with_keys(),
         _ => Vec::new(),
     };
     let is_gone = |seat: &usize| posts.get(*seat).is_none_or(|post| post.live.is_gone());

@@ -1,56 +1,12 @@
 //! A deployment as it is told: a value of its own, which is read from its JSON again.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, Progress, Setback};
+use super::{Affected, Deployment, Progress, Rehearsed, Setback};
 use crate::hint::{Act, Hint, Hinted};
-
-/// What was found when the release was shown what the live one does.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::deploy::{Differing, Status};
-///
-/// fn told(status: &Status) -> String {
-///     let none = || "nothing was compared".to_owned();
-///     let told = |Differing { compared, differing, .. }: &Differing| format!("{differing} of {compared} differ");
-///     status.rehearsed.as_ref().map_or_else(none, told)
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Differing {
-    /// The messages that were compared.
-    pub compared: u64,
-    /// Those that were not, because the new release was behind.
-    pub skipped: u64,
-    /// Those over which the two differ.
-    pub differing: u64,
-    /// The first of them: the message, and in what.
-    pub differences: Vec<String>,
-}
-
-/// Actors that began without the memory of the release before.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::deploy::{Status, WithoutMemory};
-///
-/// fn told(status: &Status) -> Option<String> {
-///     let WithoutMemory { actors, first, why } = status.without_memory.as_ref()?;
-///     Some(format!("{actors} actors, such as {first}: {why}"))
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WithoutMemory {
-    /// How many.
-    pub actors: usize,
-    /// One of them.
-    pub first: String,
-    /// Why.
-    pub why: String,
-}
 
 /// A deployment, as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,9 +20,9 @@ pub struct Status {
     /// Where it is.
     #[serde(flatten)]
     pub progress: Progress,
-    /// What was found, where it was in the shadow.
+    /// What was found when the release was shown what the live one does, so far; none where it was not.
     #[serde(default)]
-    pub rehearsed: Option<Differing>,
+    pub rehearsed: Option<Rehearsed>,
     /// Why it was rolled back, in words.
     pub reason: Option<String>,
     /// What to do about that.
@@ -80,7 +36,14 @@ pub struct Status {
     pub passed_over: Vec<String>,
     /// Those that began without the memory of the release before.
     #[serde(default)]
-    pub without_memory: Option<WithoutMemory>,
+    pub without_memory: Option<Affected>,
+    /// The keys and children that start neither with the new release nor with the one before; and why not with the new
+    /// one. They stay as they are, and start with the new one next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sick: Option<Affected>,
+    /// Those whose turn was cut off, since it was not over at the handover deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<Affected>,
     /// What it went on without, as sentences.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -99,7 +62,8 @@ pub struct Status {
 impl Deployment {
     /// All of it that can be told; what a way back would discard, the mesh knows.
     pub(crate) fn status(&self, turns_to_discard: u64) -> Status {
-        let (rehearsed, left_out) = (self.rehearsed(), self.left_out());
+        let met = &self.met;
+        let (rehearsed, left_out) = (met.lock_rehearsed().clone(), met.lock_left_out().clone());
         let (progress, (before, next)) = (self.progress(), &*self.digests);
         let live = if progress == Progress::Live { next } else { before };
         let hint = match progress.setback() {
@@ -117,21 +81,14 @@ impl Deployment {
             hint,
             because_of,
             progress,
-            rehearsed: (rehearsed.compared > 0).then(|| Differing {
-                compared: rehearsed.compared,
-                skipped: rehearsed.skipped,
-                differing: rehearsed.differing,
-                differences: rehearsed.differences.iter().map(ToString::to_string).collect(),
-            }),
+            rehearsed: (rehearsed != Rehearsed::default()).then_some(rehearsed),
             notes: left_out.notes(),
             passed_over: left_out.passed_over,
-            without_memory: left_out.without_memory.map(|lost| WithoutMemory {
-                actors: lost.actors,
-                first: lost.first,
-                why: lost.crash.map(|crash| crash.to_string()).unwrap_or_default(),
-            }),
-            pause_us: self.pause().as_secs_f64() * 1e6,
-            waited: self.waited(),
+            without_memory: left_out.without_memory,
+            sick: left_out.sick,
+            cut_off: left_out.cut_off,
+            pause_us: Duration::from_nanos(met.pause_ns.load(Ordering::Relaxed)).as_secs_f64() * 1e6,
+            waited: met.waiting.load(Ordering::Relaxed),
             turns_to_discard,
             live: Some(live.clone()),
         }

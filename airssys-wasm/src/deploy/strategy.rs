@@ -11,7 +11,7 @@ use crate::settings::{ALL, Multiplicity};
 /// How the new release comes to the actors of a service. As JSON it is an object: its name as `strategy`, and its
 /// options.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "strategy", rename_all = "kebab-case")]
+#[serde(tag = "strategy", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Strategy {
     /// One actor straight after the other.
@@ -22,48 +22,52 @@ pub enum Strategy {
     /// All at once, when the new ones are all there and well. The old ones stay until the probation is over.
     BlueGreen,
     /// Shares of the keys, step by step, each one compared with the rest, which the old release serves.
-    Canary(Canary),
+    Canary {
+        /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a
+        /// share is its actors, at least one.
+        #[serde(default = "usual_steps")]
+        steps: Vec<f64>,
+    },
     /// In place, after it was shown what the old release does: on copies of the messages and of the state, with effects
     /// that are compared and thrown away.
-    Shadow(Shadow),
+    Shadow {
+        /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first
+        /// difference is the end of it. With more, one difference alone decides nothing: where it is more than that
+        /// share, it waits for more messages, and [`super::Gate::samples`] are compared at least. In JSON it is written
+        /// `1%`.
+        #[serde(default, with = "share")]
+        tolerate: f64,
+    },
 }
 
-/// A deployment in place, after the release was shown what the live one does.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Shadow {
-    /// Over which share of the messages the two releases may differ, from 0 to 1; default 0, with which the first
-    /// difference is the end of it. With more, one difference alone decides nothing: where it is more than that share,
-    /// it waits for more messages, and [`super::Gate::samples`] are compared at least.
-    #[serde(with = "share")]
-    pub tolerate: f64,
+fn usual_steps() -> Vec<f64> {
+    vec![1.0, 10.0, 50.0, 100.0]
 }
 
-impl Shadow {
-    /// One that tolerates so much: `1%`, or `0`.
-    ///
-    /// # Errors
-    ///
-    /// It is no share. A number of messages is none.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use airssys_wasm::deploy::Shadow;
-    ///
-    /// assert_eq!(Shadow::tolerating("2.5%")?.tolerate, 0.025);
-    /// assert!(Shadow::tolerating("3").is_err());
-    /// # Ok::<_, airssys_wasm::deploy::BadChoice>(())
-    /// ```
-    pub fn tolerating(text: &str) -> Result<Self, BadChoice> {
-        let percent = match text.trim() {
-            "0" => Some(0.0),
-            text => text.strip_suffix('%').and_then(|share| share.trim().parse().ok()),
-        };
-        let share = percent.filter(|percent: &f64| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
-        share.map(|tolerate| Self { tolerate }).ok_or_else(|| BadChoice::Tolerate(text.to_owned()))
+/// The strategy of this name, with its usual options.
+impl std::str::FromStr for Strategy {
+    type Err = BadChoice;
+
+    fn from_str(name: &str) -> Result<Self, BadChoice> {
+        match name {
+            "in-place" => Ok(Self::InPlace),
+            "rolling" => Ok(Self::Rolling(Rolling::default())),
+            "blue-green" => Ok(Self::BlueGreen),
+            "canary" => Ok(Self::Canary { steps: usual_steps() }),
+            "shadow" => Ok(Self::Shadow { tolerate: 0.0 }),
+            other => Err(BadChoice::Strategy(other.to_owned())),
+        }
     }
+}
+
+/// What a shadow tolerates: `1%`, or `0`. A number of messages is no share.
+fn tolerated(text: &str) -> Result<f64, BadChoice> {
+    let percent = match text.trim() {
+        "0" => Some(0.0),
+        text => text.strip_suffix('%').and_then(|share| share.trim().parse().ok()),
+    };
+    let share = percent.filter(|percent: &f64| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
+    share.ok_or_else(|| BadChoice::Tolerate(text.to_owned()))
 }
 
 /// A deployment of some actors at a time.
@@ -93,22 +97,6 @@ impl Default for Rolling {
             bake: Duration::from_secs(5),
             compare: false,
         }
-    }
-}
-
-/// A deployment to a share of the keys first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Canary {
-    /// The shares, in percent; default 1, 10, 50, 100. They grow; what is missing to 100 is added. Of a pool, a share
-    /// is its actors, at least one.
-    pub steps: Vec<f64>,
-}
-
-impl Default for Canary {
-    fn default() -> Self {
-        Self { steps: vec![1.0, 10.0, 50.0, 100.0] }
     }
 }
 
@@ -155,8 +143,6 @@ impl From<Portion> for String {
 mod share {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    use super::Shadow;
-
     /// Clients once said a number of messages; of those only 0 is a share.
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -174,7 +160,7 @@ mod share {
             Said::Share(text) => text,
             Said::Messages(messages) => messages.to_string(),
         };
-        Shadow::tolerating(&text).map(|shadow| shadow.tolerate).map_err(de::Error::custom)
+        super::tolerated(&text).map_err(de::Error::custom)
     }
 }
 
@@ -193,14 +179,14 @@ impl Strategy {
             Self::InPlace => "in-place",
             Self::Rolling(_) => "rolling",
             Self::BlueGreen => "blue-green",
-            Self::Canary(_) => "canary",
-            Self::Shadow(_) => "shadow",
+            Self::Canary { .. } => "canary",
+            Self::Shadow { .. } => "shadow",
         }
     }
 
     /// Whether the two releases may be compiled by two compilers: where it does not matter how long their turns take.
     pub(crate) fn compares_nothing(&self) -> bool {
-        !matches!(self, Self::Canary(_) | Self::Shadow(_) | Self::Rolling(Rolling { compare: true, .. }))
+        !matches!(self, Self::Canary { .. } | Self::Shadow { .. } | Self::Rolling(Rolling { compare: true, .. }))
     }
 
     /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema,
@@ -211,19 +197,20 @@ impl Strategy {
             (Self::Rolling(_), Multiplicity::One) => {
                 refused("one actor serves it, which is not to be parted into batches", "in-place")
             }
-            (Self::Canary(_), Multiplicity::One) => {
+            (Self::Canary { .. }, Multiplicity::One) => {
                 refused("one actor serves it, and two releases cannot share one state", "in-place")
             }
-            (Self::Shadow(_), _) if migrates => refused("the live release's state is in another schema", "in-place"),
-            (Self::Shadow(_), _) if reaches_out => refused(
+            (Self::Shadow { .. }, _) if migrates => {
+                refused("the live release's state is in another schema", "in-place")
+            }
+            (Self::Shadow { .. }, _) if reaches_out => refused(
                 "it is granted files or sockets, and what it does with them cannot be held back",
                 "canary, or in-place",
             ),
-            (Self::Canary(_), Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_) | Multiplicity::Spawned(_))
-                if migrates =>
-            {
-                refused("the state would be in two schemas at once", "rolling")
-            }
+            (
+                Self::Canary { .. },
+                Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_) | Multiplicity::Spawned(_),
+            ) if migrates => refused("the state would be in two schemas at once", "rolling"),
             (
                 Self::Rolling(Rolling { batch: Portion::Actors(_), .. }),
                 Multiplicity::Keyed(_) | Multiplicity::Spawned(_),
@@ -240,12 +227,14 @@ impl Strategy {
     pub(crate) fn batches(&self, actors: usize) -> Vec<usize> {
         let mut batches: Vec<usize> = match self {
             // Between two of them a crash is heard of.
-            Self::InPlace | Self::Shadow(_) => (1..=actors).collect(),
+            Self::InPlace | Self::Shadow { .. } => (1..=actors).collect(),
             Self::BlueGreen => vec![actors],
             Self::Rolling(Rolling { batch: Portion::Actors(batch), .. }) => {
                 (1..=actors).filter(|have| have % (*batch).max(1) == 0).collect()
             }
-            Self::Rolling(_) | Self::Canary(_) => self.shares().into_iter().map(|share| of(actors, share)).collect(),
+            Self::Rolling(_) | Self::Canary { .. } => {
+                self.shares().into_iter().map(|share| of(actors, share)).collect()
+            }
         };
         batches.push(actors);
         batches.retain(|batch| *batch > 0);
@@ -258,13 +247,13 @@ impl Strategy {
         let mut shares: Vec<u32> = match self {
             Self::InPlace
             | Self::BlueGreen
-            | Self::Shadow(_)
+            | Self::Shadow { .. }
             | Self::Rolling(Rolling { batch: Portion::Actors(_), .. }) => Vec::new(),
             Self::Rolling(Rolling { batch: Portion::Percent(share), .. }) => {
                 let each = ten_thousandths(*share).max(1);
                 (1..).map(|batch| each * batch).take_while(|share| *share < ALL).collect()
             }
-            Self::Canary(Canary { steps }) => steps.iter().map(|share| ten_thousandths(*share)).collect(),
+            Self::Canary { steps } => steps.iter().map(|share| ten_thousandths(*share)).collect(),
         };
         shares.push(ALL);
         let mut most = 0;
@@ -290,7 +279,7 @@ fn of(actors: usize, share: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Canary, Portion, Rolling, Shadow, Strategy};
+    use super::{BadChoice, Portion, Rolling, Strategy, tolerated};
     use crate::settings::{KeyedRules, Multiplicity};
 
     fn rolling(batch: &str) -> Strategy {
@@ -298,7 +287,7 @@ mod tests {
     }
 
     fn canary(steps: &[f64]) -> Strategy {
-        Strategy::Canary(Canary { steps: steps.to_vec() })
+        Strategy::Canary { steps: steps.to_vec() }
     }
 
     #[test]
@@ -345,10 +334,18 @@ mod tests {
             let said = strategy.fits(multiplicity, migrates, true).err().map(|unfit| unfit.instead);
             assert_eq!(said, instead, "{strategy:?} of {multiplicity:?}, migrates: {migrates}");
         }
-        let shadow = Strategy::Shadow(Shadow::default());
+        let shadow = Strategy::Shadow { tolerate: 0.0 };
         assert_eq!(shadow.fits(Multiplicity::One, false, false), Ok(()));
         assert_eq!(shadow.fits(Multiplicity::One, true, false).err().map(|unfit| unfit.instead), Some("in-place"));
         assert_eq!(shadow.fits(keyed, false, true).err().map(|unfit| unfit.instead), Some("canary, or in-place"));
+    }
+
+    #[test]
+    fn each_strategy_has_the_name_that_it_is_found_by() {
+        for name in ["in-place", "rolling", "blue-green", "canary", "shadow"] {
+            assert_eq!(name.parse::<Strategy>().map(|found| found.name()), Ok(name));
+        }
+        assert_eq!("sideways".parse::<Strategy>(), Err(BadChoice::Strategy("sideways".to_owned())));
     }
 
     #[test]
@@ -359,10 +356,10 @@ mod tests {
             assert!(wrong.parse::<Portion>().is_err(), "{wrong}");
         }
         for (text, share) in [("0", 0.0), ("0%", 0.0), (" 50 %", 0.5), ("100%", 1.0)] {
-            assert_eq!(Shadow::tolerating(text), Ok(Shadow { tolerate: share }), "{text}");
+            assert_eq!(tolerated(text), Ok(share), "{text}");
         }
         for wrong in ["", "1", "-1%", "101%", "x%", "NaN%", "inf%", "%"] {
-            assert!(Shadow::tolerating(wrong).is_err(), "{wrong}");
+            assert!(tolerated(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -41,7 +41,7 @@ impl Order {
     /// Whether the first thing that the new release does is to start on a state that is there. A shadow does so where
     /// that is told as a difference.
     fn starts_at_once(&self) -> bool {
-        self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow(_))
+        self.restore.is_none() && !matches!(self.options.strategy, Strategy::Shadow { .. })
     }
 
     /// Begins to make an instance for the actor that is switched first, where it is known and its state is there.

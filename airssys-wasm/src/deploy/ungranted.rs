@@ -26,8 +26,8 @@ pub struct Ungranted {
 impl std::fmt::Display for Ungranted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let each = self.requests.iter().map(|one| {
-            let part = if one.granted == Granted::Part { " (granted in part)" } else { "" };
-            format!("{} {}{part}", one.capability.kind, one.capability.target)
+            let part = if one.granted == Some(Granted::Part) { " (granted in part)" } else { "" };
+            format!("{} {}{part}", one.kind, one.target)
         });
         let all: Vec<String> = each.collect();
         let Self { service, release, .. } = self;
@@ -39,11 +39,9 @@ impl std::fmt::Display for Ungranted {
 /// needs no grant.
 pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
     let (manifest, itself) = (&node.release.manifest, node.address.as_str());
-    let free = |one: &CapabilityRequest| {
-        one.capability.target == itself && ["send", "call"].contains(&one.capability.kind.as_str())
-    };
+    let free = |one: &CapabilityRequest| one.target == itself && ["send", "call"].contains(&one.kind.as_str());
     let mut requests = asked(&manifest.requests, &node.grants);
-    requests.retain(|one| one.granted != Granted::All && !free(one));
+    requests.retain(|one| one.granted != Some(Granted::All) && !free(one));
     if requests.is_empty() {
         return None;
     }

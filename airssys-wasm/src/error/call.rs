@@ -10,21 +10,9 @@ use crate::address::{Address, AddressError};
 use crate::hint::Coded;
 
 /// Why nothing was done about a child.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::error::{CallError, SupervisionError};
-///
-/// /// Whether a child of that name runs already.
-/// fn is_taken(error: &CallError) -> bool {
-///     matches!(error, CallError::Supervision(SupervisionError::Taken { .. }))
-/// }
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum SupervisionError {
+pub(crate) enum SupervisionError {
     /// It may not be done, there is no such child, or no room.
     #[error(transparent)]
     NotSent(#[from] SendError),
@@ -37,16 +25,6 @@ pub enum SupervisionError {
     /// The guest could not be told.
     #[error("this component exports no `monitoring`, and cannot be told")]
     Deaf,
-}
-
-impl Coded for SupervisionError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NotSent(error) => error.code(),
-            Self::Taken { .. } => "taken",
-            Self::Deaf => "deaf",
-        }
-    }
 }
 
 impl From<AddressError> for SupervisionError {
@@ -149,10 +127,16 @@ pub enum CallError {
     /// It was dropped before it was handled.
     #[error("dropped: {0}")]
     Dropped(String),
-    /// Nothing was done about a child. Only layers of the dispatch stack see it: what the guest is told has a type of
-    /// its own.
-    #[error(transparent)]
-    Supervision(SupervisionError),
+    /// There is a child of this name already. Only layers of the dispatch stack see it: what the guest is told has a
+    /// type of its own.
+    #[error("there is a child {child} already")]
+    Taken {
+        /// Its address.
+        child: Address,
+    },
+    /// A guest wants to know of the end of a child, and could not be told. Only layers of the dispatch stack see it.
+    #[error("this component exports no `monitoring`, and cannot be told")]
+    Deaf,
     /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the
     /// dispatch stack see it: nobody else is there to be told.
     #[error("discarded: whoever asked for it is gone")]
@@ -166,7 +150,12 @@ impl CallError {
         match self {
             Self::Crashed(_) | Self::Dropped(_) | Self::Timeout | Self::Suspended { .. } => true,
             Self::NotSent(error) => matches!(error, SendError::Overloaded { .. } | SendError::Stopped { .. }),
-            Self::Deadlock | Self::Fault(_) | Self::DeadHandle(_) | Self::Supervision(_) | Self::Discarded => false,
+            Self::Deadlock
+            | Self::Fault(_)
+            | Self::DeadHandle(_)
+            | Self::Taken { .. }
+            | Self::Deaf
+            | Self::Discarded => false,
         }
     }
 }
@@ -175,7 +164,8 @@ impl From<SupervisionError> for CallError {
     fn from(error: SupervisionError) -> Self {
         match error {
             SupervisionError::NotSent(error) => Self::NotSent(error),
-            other => Self::Supervision(other),
+            SupervisionError::Taken { child } => Self::Taken { child },
+            SupervisionError::Deaf => Self::Deaf,
         }
     }
 }
@@ -191,7 +181,8 @@ impl Coded for CallError {
             Self::DeadHandle(_) => "dead-handle",
             Self::Crashed(_) => "crashed",
             Self::Dropped(_) => "dropped",
-            Self::Supervision(error) => error.code(),
+            Self::Taken { .. } => "taken",
+            Self::Deaf => "deaf",
             Self::Discarded => "discarded",
         }
     }

@@ -207,7 +207,7 @@ pub enum Happening {
 ///
 /// let kind: Kind = "gave-up".parse()?;
 /// assert_eq!((kind, kind.name()), (Kind::GaveUp, "gave-up"));
-/// assert!(Kind::all().any(|known| known == kind) && !kind.about().is_empty());
+/// assert!(Kind::all().any(|(known, about)| known == kind && !about.is_empty()));
 /// # Ok::<_, NoSuchKind>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -264,21 +264,15 @@ pub(super) const KINDS: [(Kind, &str, &str); 12] = [
 ];
 
 impl Kind {
-    /// All kinds.
-    pub fn all() -> impl Iterator<Item = Self> {
-        KINDS.iter().map(|(kind, ..)| *kind)
+    /// All kinds, and what each is, for people.
+    pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
+        KINDS.iter().map(|(kind, _, about)| (*kind, *about))
     }
 
     /// Its name, as it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
         KINDS[self as usize].1
-    }
-
-    /// What it is, for people.
-    #[must_use]
-    pub fn about(self) -> &'static str {
-        KINDS[self as usize].2
     }
 }
 

@@ -200,7 +200,6 @@ impl Subscription {
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
     /// let events = runtime.events().of_service("echo");
-    /// assert!(events.any_is_kept(), "it has started");
     /// let mut from_now_on = events.from_now_on();
     /// assert_eq!(from_now_on.try_next(), None);
     /// # Ok(()) });
@@ -216,13 +215,6 @@ impl Subscription {
                 Found::Nothing => return None,
             }
         }
-    }
-
-    /// Whether there is an event already that it would be told.
-    #[must_use]
-    pub fn any_is_kept(&self) -> bool {
-        let mut ahead = self.clone();
-        std::iter::from_fn(|| ahead.try_next()).any(|heard| matches!(heard, Heard::Event(_)))
     }
 
     /// Whether nothing comes any more that is not read yet.

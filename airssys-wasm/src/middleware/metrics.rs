@@ -57,7 +57,9 @@ impl Layer for Recorder {
             Err(CallError::Discarded) => return,
             // Whatever a layer says, or if it says nothing in time: it came to no mailbox.
             Err(_) if !context.let_on => &metrics.rejected,
-            Err(CallError::NotSent(_) | CallError::Supervision(_) | CallError::Deadlock) => &metrics.rejected,
+            Err(CallError::NotSent(_) | CallError::Taken { .. } | CallError::Deaf | CallError::Deadlock) => {
+                &metrics.rejected
+            }
             _ => &metrics.accepted,
         };
         Metrics::count(counter);

@@ -306,7 +306,8 @@ impl Outcome {
     /// [`Outcome::sent`], for what is done about a child.
     pub(crate) fn supervised(self) -> Result<(), SupervisionError> {
         match self.answer {
-            Err(CallError::Supervision(error)) => Err(error),
+            Err(CallError::Taken { child }) => Err(SupervisionError::Taken { child }),
+            Err(CallError::Deaf) => Err(SupervisionError::Deaf),
             _ => Ok(self.sent()?),
         }
     }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
@@ -23,23 +22,9 @@ const BLOCK: usize = 1 << 16;
 ///
 /// let digest = Digest::of(b"abc");
 /// assert!(digest.to_string().starts_with("ba7816bf"));
-/// assert_eq!(digest.to_string().parse(), Ok(digest));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
-
-/// A text that is no digest.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::registry::{Digest, NoDigest};
-///
-/// assert!(matches!("sha256".parse::<Digest>(), Err(NoDigest { .. })));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a SHA-256 digest has 64 lower-case hexadecimal digits")]
-pub struct NoDigest;
 
 impl Digest {
     /// The digest of these bytes.
@@ -63,6 +48,11 @@ impl Digest {
         }
     }
 
+    /// The one that is written so; none where it is not one.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        hex::decode(text).map(Self)
+    }
+
     /// Its bytes.
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -81,14 +71,6 @@ impl fmt::Debug for Digest {
     }
 }
 
-impl FromStr for Digest {
-    type Err = NoDigest;
-
-    fn from_str(text: &str) -> Result<Self, NoDigest> {
-        hex::decode(text).map(Self).ok_or(NoDigest)
-    }
-}
-
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -97,6 +79,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        let digest = Self::of_text(&String::deserialize(deserializer)?);
+        digest.ok_or_else(|| de::Error::custom("a SHA-256 digest has 64 lower-case hexadecimal digits"))
     }
 }

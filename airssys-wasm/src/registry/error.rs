@@ -2,8 +2,9 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use super::{Digest, Reference, ReferenceError};
+use super::{Digest, Reference, reference};
 use crate::config_file::ConfigError;
 use crate::engine::TemplateError;
 use crate::hint::{Act, Hint, Hinted};
@@ -26,8 +27,13 @@ use crate::hint::{Act, Hint, Hinted};
 #[non_exhaustive]
 pub enum StoreError {
     /// A text names no release.
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
+    #[error("{text:?} names no release: {why}")]
+    Reference {
+        /// What was there.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The manifest of what should be published is wrong, or there is nothing to publish.
     #[error(transparent)]
     Manifest(#[from] ConfigError),
@@ -159,10 +165,22 @@ impl StoreError {
     }
 }
 
+impl FromStr for Reference {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let (name, version) = text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
+        match reference::check(name, version) {
+            Ok(version) => Ok(Self { name: name.to_owned(), version }),
+            Err(why) => Err(StoreError::Reference { text: text.to_owned(), why }),
+        }
+    }
+}
+
 impl Hinted for StoreError {
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
-            Self::Reference(_) => "write NAME@VERSION, such as pricing@1.2.0".into(),
+            Self::Reference { .. } => "write NAME@VERSION, such as pricing@1.2.0".into(),
             Self::Manifest(error) => return error.hint(),
             Self::Component(error) => return error.hint(),
             Self::NoSuchRelease { known, .. } if known.is_empty() => Hint::from("there are none; ").act(Act::Publish),

@@ -73,7 +73,7 @@ impl Keep {
     pub(crate) fn take(&self, release: &Release, digest: &str) -> Result<(Release, Hold), StoreError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let rebuilt = |found: Option<Digest>| StoreError::Rebuilt { path: release.component.clone(), found };
-        let digest: Digest = digest.parse().map_err(|_| rebuilt(None))?;
+        let digest = Digest::of_text(digest).ok_or_else(|| rebuilt(None))?;
         let kept = self.kept(digest, release.description.as_deref().map(|text| Digest::of(text.as_bytes())));
         files::make_folder(&self.folder)?;
         if !is_whole(&kept.binary, digest) {
@@ -99,7 +99,8 @@ impl Keep {
     ///
     /// [`StoreError::KeptDamaged`]; the file system refuses.
     pub(crate) fn find(&self, path: &Path, digest: &str, description: &Description) -> Result<Release, StoreError> {
-        let digest: Digest = digest.parse().map_err(|_| StoreError::Rebuilt { path: path.to_owned(), found: None })?;
+        let rebuilt = || StoreError::Rebuilt { path: path.to_owned(), found: None };
+        let digest = Digest::of_text(digest).ok_or_else(rebuilt)?;
         let kept = self.kept(digest, description.sha256);
         if !is_whole(&kept.binary, digest) {
             let bytes = fs::read(path).ok().filter(|bytes| Digest::of(bytes) == digest);
@@ -147,7 +148,7 @@ impl Keep {
             }
         }
         for (path, digest, description) in needed {
-            let Ok(digest) = digest.parse() else { continue };
+            let Some(digest) = Digest::of_text(digest) else { continue };
             let kept = self.kept(digest, description.sha256);
             all.insert(kept.binary, (digest, path.to_owned()));
             all.extend(kept.text.zip(description.sha256).map(|(text, sum)| (text, (sum, path.to_owned()))));
@@ -185,7 +186,7 @@ impl Keep {
 /// What a file should have, by its name; none for one that is not kept here.
 fn digest_of(name: &str) -> Option<Digest> {
     let (digest, kind) = name.split_once('.')?;
-    [BINARY, DESCRIPTION].contains(&kind).then(|| digest.parse().ok())?
+    [BINARY, DESCRIPTION].contains(&kind).then(|| Digest::of_text(digest))?
 }
 
 fn is_whole(path: &Path, digest: Digest) -> bool {

@@ -19,11 +19,10 @@
 //! let store = Store::open(data)?;
 //! let published: Published = store.publish(&draft)?;
 //! let record: &Record = published.record();
-//! assert_eq!(record.reference().to_string(), "echo@1.2.0");
+//! assert_eq!(record.to_string(), "echo@1.2.0");
 //! assert_eq!(record.signatures[0].key, key.public());
-//! assert!(record.published() <= std::time::SystemTime::now());
 //!
-//! let release = store.get("echo", &"1.2.0".parse()?)?;
+//! let release = store.resolve("echo@1.2.0")?;
 //! let seal: Seal = release.seal.ok_or("it was published")?;
 //! assert_eq!(seal.id(), record.id());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,7 +43,7 @@ mod reference;
 pub(crate) mod sealed;
 mod store;
 
-pub use digest::{Digest, NoDigest};
+pub use digest::Digest;
 pub use draft::Draft;
 pub use error::StoreError;
 pub(crate) use files::Hold;
@@ -56,7 +55,7 @@ pub use keys::{KeyError, PublicKey, SecretKey, Signature, Untrusted};
 pub(crate) use manifest::LimitsPatch;
 pub use manifest::{Manifest, Memory};
 pub use record::Record;
-pub use reference::{Reference, ReferenceError};
+pub use reference::Reference;
 pub use store::{Listing, Published, Store};
 
 use std::path::{Path, PathBuf};

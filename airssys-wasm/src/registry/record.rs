@@ -1,5 +1,6 @@
 //! What the store knows of a release: a file a version, small, and written last.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ pub(super) const FORMAT: u32 = 2;
 /// The format of the record of a release without parts, which a program can read that has never heard of them.
 const WITHOUT_PARTS: u32 = 1;
 
-/// A release of the store, as its index has it.
+/// A release of the store, as its index has it. As text it is its name and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -53,7 +54,23 @@ struct Marked {
     format: u32,
 }
 
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
+}
+
 impl Record {
+    /// When it was published.
+    pub(super) fn published(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.published_ms)
+    }
+
+    /// Its name and version.
+    pub(super) fn reference(&self) -> Reference {
+        Reference::of(&self.name, &self.version)
+    }
+
     /// The release's id: a digest of the digests of its binary and its manifest.
     #[must_use]
     pub fn id(&self) -> Digest {
@@ -63,18 +80,6 @@ impl Record {
     /// What the release is held to.
     pub(super) fn seal(&self) -> Seal {
         Seal { binary: self.binary, manifest: self.manifest, signatures: self.signatures.clone() }
-    }
-
-    /// When it was published.
-    #[must_use]
-    pub fn published(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.published_ms)
-    }
-
-    /// Its name and version.
-    #[must_use]
-    pub fn reference(&self) -> Reference {
-        Reference::of(&self.name, &self.version)
     }
 
     /// Now, as a record has it. A clock before 1970 is wrong, and no reason to fail.

@@ -1,7 +1,6 @@
 //! How a stored release is named: `NAME@VERSION`, or `NAME` for its newest version.
 
 use std::fmt;
-use std::str::FromStr;
 
 use semver::Version;
 
@@ -18,34 +17,18 @@ const MAX_VERSION: usize = 128;
 /// use airssys_wasm::registry::Reference;
 ///
 /// let reference: Reference = "pricing@1.2.0".parse().unwrap();
-/// assert_eq!(reference.name(), "pricing");
+/// assert_eq!(reference.name, "pricing");
+/// assert!(Reference::is_meant("pricing@one") && !Reference::is_meant("./pricing"));
 /// assert!("pricing@1.2".parse::<Reference>().is_err());
-/// assert!("pricing".parse::<Reference>().unwrap().version().is_none());
+/// assert!("pricing".parse::<Reference>().unwrap().version.is_none());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Reference {
-    name: String,
-    version: Option<Version>,
-}
-
-/// A text that names no release.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::registry::{Reference, ReferenceError};
-///
-/// let ReferenceError { text, .. } = "pricing@one".parse::<Reference>().unwrap_err();
-/// assert_eq!(text, "pricing@one");
-/// assert!(Reference::is_meant("pricing@one") && !Reference::is_meant("./pricing"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} names no release: {why}")]
-pub struct ReferenceError {
-    /// What was there.
-    pub text: String,
-    /// What is wrong with it.
-    pub why: String,
+    /// Its name.
+    pub name: String,
+    /// Its version; none where the newest is meant.
+    pub version: Option<Version>,
 }
 
 impl Reference {
@@ -58,18 +41,6 @@ impl Reference {
 
     pub(super) fn of(name: &str, version: &Version) -> Self {
         Self { name: name.to_owned(), version: Some(version.clone()) }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its version; none where the newest is meant.
-    #[must_use]
-    pub fn version(&self) -> Option<&Version> {
-        self.version.as_ref()
     }
 }
 
@@ -85,18 +56,6 @@ pub(super) fn check(name: &str, version: Option<&str>) -> Result<Option<Version>
         return Err(format!("a version has at most {MAX_VERSION} characters, and this one has {}", text.len()));
     }
     text.parse().map(Some).map_err(|error| format!("{text:?} is no version: {error}"))
-}
-
-impl FromStr for Reference {
-    type Err = ReferenceError;
-
-    fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let (name, version) = text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
-        match check(name, version) {
-            Ok(version) => Ok(Self { name: name.to_owned(), version }),
-            Err(why) => Err(ReferenceError { text: text.to_owned(), why }),
-        }
-    }
 }
 
 impl fmt::Display for Reference {
@@ -120,7 +79,7 @@ mod tests {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
         let long = format!("a@1.0.0-{}", "x".repeat(128));
-        assert!(long.parse::<Reference>().unwrap_err().why.contains("at most 128"));
+        assert!(long.parse::<Reference>().unwrap_err().to_string().contains("at most 128"));
         for good in ["a", "a@1.0.0", "a.b@1.0.0-rc.1+build.5"] {
             assert_eq!(good.parse::<Reference>().unwrap().to_string(), good);
         }

@@ -67,7 +67,7 @@ pub struct Store {
 ///         Published::Signed(_) => "has a signature more",
 ///         Published::Mended(_) => "is whole again",
 ///     };
-///     format!("{} {what}", published.record().reference())
+///     format!("{} {what}", published.record())
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,12 +185,7 @@ impl Store {
         Ok(if wrote_binary || wrote_manifest { Published::Mended(record) } else { Published::Already(record) })
     }
 
-    /// A release, each byte of which was compared with its digest.
-    ///
-    /// # Errors
-    ///
-    /// There is none, or it is damaged.
-    pub fn get(&self, name: &str, version: &Version) -> Result<Release, StoreError> {
+    fn get(&self, name: &str, version: &Version) -> Result<Release, StoreError> {
         let release = Reference::of(name, version);
         let Some(record) = self.record(&release)? else { return Err(self.no_such(release)?) };
         match self.verified(&record) {
@@ -200,22 +195,22 @@ impl Store {
         }
     }
 
-    /// The release that a text names: `NAME@VERSION`, or `NAME` for the newest. A version such as `2.0.0-rc.1` is the
-    /// newest only where there are no others.
+    /// The release that a text names, each byte of which was compared with its digest: `NAME@VERSION`, or `NAME` for
+    /// the newest. A version such as `2.0.0-rc.1` is the newest only where there are no others.
     ///
     /// # Errors
     ///
-    /// The text names no release; and as [`Store::get`].
+    /// The text names no release; there is none, or it is damaged.
     pub fn resolve(&self, text: &str) -> Result<Release, StoreError> {
         let reference: Reference = text.parse()?;
-        let version = match reference.version() {
+        let version = match &reference.version {
             Some(version) => version.clone(),
-            None => match self.versions(reference.name())?.into_iter().max_by(by_age) {
+            None => match self.versions(&reference.name)?.into_iter().max_by(by_age) {
                 Some(newest) => newest,
                 None => return Err(self.no_such(reference)?),
             },
         };
-        self.get(reference.name(), &version)
+        self.get(&reference.name, &version)
     }
 
     /// What the store holds.
@@ -369,9 +364,9 @@ impl Store {
 
     /// None where no version is named, and for a name that is none: nothing leads out of the store.
     fn record_path(&self, release: &Reference) -> Option<PathBuf> {
-        let version = release.version()?.to_string();
-        super::reference::check(release.name(), Some(&version)).ok()?;
-        Some(self.index().join(release.name()).join(format!("{version}{RECORD}")))
+        let version = release.version.as_ref()?.to_string();
+        super::reference::check(&release.name, Some(&version)).ok()?;
+        Some(self.index().join(&release.name).join(format!("{version}{RECORD}")))
     }
 
     fn lock(&self) -> Result<Lock, StoreError> {
@@ -441,11 +436,11 @@ impl Store {
     }
 
     fn no_such(&self, release: Reference) -> Result<StoreError, StoreError> {
-        let versions = self.versions(release.name())?;
+        let versions = self.versions(&release.name)?;
         let known = if versions.is_empty() {
             self.names()?
         } else {
-            versions.iter().map(|version| format!("{}@{version}", release.name())).collect()
+            versions.iter().map(|version| format!("{}@{version}", &release.name)).collect()
         };
         Ok(StoreError::NoSuchRelease { release: Box::new(release), folder: self.folder.clone(), known })
     }
@@ -506,7 +501,7 @@ impl Store {
         let named: BTreeSet<Digest> = releases.iter().flat_map(|record| [record.binary, record.manifest]).collect();
         let blobs = self.blobs();
         for file in files::names(&blobs)? {
-            let orphan = file.parse().is_ok_and(|digest: Digest| !named.contains(&digest));
+            let orphan = Digest::of_text(&file).is_some_and(|digest| !named.contains(&digest));
             // Which blobs a damaged record names cannot be known: then all stay.
             if file.starts_with(UNFINISHED) || (orphan && damaged.is_empty()) {
                 files::remove(&blobs.join(file))?;

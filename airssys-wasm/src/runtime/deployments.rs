@@ -92,7 +92,7 @@ impl Runtime {
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, folder| {
     /// use airssys_wasm::deploy::{
-    ///     Capability, CapabilityRequest, ChangedItem, ChangedSetting, Changes, DeployOptions, MemoryFate, Party, Plan,
+    ///     CapabilityRequest, ChangedItem, ChangedSetting, Changes, DeployOptions, MemoryFate, Party, Plan,
     ///     PlanRefusal, Reach, Schemas, StateFate,
     /// };
     /// use airssys_wasm::registry::Release;
@@ -107,8 +107,8 @@ impl Runtime {
     /// let Changes { added, removed, changed } = &plan.exports;
     /// assert!(added.is_empty() && removed.is_empty());
     /// assert!(changed.iter().all(|ChangedItem { retyped, .. }| !retyped));
-    /// let asks = plan.requests_added.iter().map(|CapabilityRequest { capability, .. }| capability);
-    /// assert!(asks.chain(&plan.requests_removed).all(|Capability { kind, .. }| kind != "files"));
+    /// let mut asks = plan.requests_added.iter().chain(&plan.requests_removed);
+    /// assert!(asks.all(|CapabilityRequest { kind, .. }| kind != "files"));
     /// assert!(plan.settings.iter().all(|ChangedSetting { from, to, .. }| from != to));
     /// // What becomes of its state and its memory, and who may notice.
     /// assert!(matches!(plan.state_schema, Schemas { state: StateFate::Kept, .. }));
@@ -225,7 +225,7 @@ impl Runtime {
     ///
     /// let deployment = runtime.deployment("echo").ok_or("it has one")?;
     /// let status: Status = runtime.deployment_status(&deployment);
-    /// assert_eq!((status.number, &status.progress), (deployment.number(), &Progress::Probation));
+    /// assert_eq!((status.number, &status.progress), (1, &Progress::Probation));
     /// assert_eq!(runtime.deployments("echo").len(), 1);
     /// # Ok(()) });
     /// ```
@@ -242,7 +242,8 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// let numbers: Vec<u64> = runtime.deployments("echo").iter().map(|deployment| deployment.number()).collect();
+    /// let all = runtime.deployments("echo");
+    /// let numbers: Vec<u64> = all.iter().map(|known| runtime.deployment_status(known).number).collect();
     /// assert!(numbers.is_sorted());
     /// # Ok(()) });
     /// ```

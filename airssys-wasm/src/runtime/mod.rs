@@ -205,21 +205,6 @@ impl Runtime {
         self.hosted.state_dump(service)
     }
 
-    /// One committed value of a service, by key of the actor (empty where it has one state only) and of the value.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert_eq!(runtime.state_value("echo", "", "count"), None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
-        self.hosted.state_value(service, actor, key)
-    }
-
     /// The supervision tree as it is now.
     ///
     /// # Example

@@ -121,17 +121,6 @@ impl Hosted {
         Some(all)
     }
 
-    /// See [`crate::Runtime::state_value`].
-    pub(crate) fn state_value(&self, service: &str, actor: &str, key: &str) -> Option<Bytes> {
-        let mut found = None;
-        self.actual.mesh.service(service)?.each_state(|of, state| {
-            if of == actor {
-                found = state.get(key);
-            }
-        });
-        found
-    }
-
     /// See [`crate::Runtime::durable_bytes`].
     pub(crate) fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
         self.actual.journal().map(|journal| (journal.budget().bytes(), journal.budget().most()))

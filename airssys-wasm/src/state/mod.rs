@@ -1,13 +1,41 @@
 //! The private state of a service: committed values, and what the turn that runs now would change.
 //!
-//! All of it is in memory. What a service wants to last is on disk as well, see [`durable`]: reading never waits for a
+//! All of it is in memory. What a service wants to last is on disk as well, see `durable`: reading never waits for a
 //! disk.
 //!
 //! Invariant: committed values change only when a turn commits, all at once. What is committed and what a turn sees is
 //! never larger than its bound, keys and values together.
+//!
+//! # Example
+//!
+//! While no host runs:
+//!
+//! ```
+//! use airssys_wasm::state::{KeptState, StateFile, Survey};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let data = folder.path();
+//! let states = [("".into(), KeptState { commits: 3, schema: 1, ..KeptState::default() })].into();
+//! {
+//!     let mut file = StateFile::open(data)?;
+//!     file.replace("counter", &states)?;
+//!     assert_eq!(file.services()?, ["counter"]);
+//!     assert_eq!(file.read("counter")?, states);
+//!     file.compact()?;
+//! }
+//! assert!(StateFile::path(data).is_file());
+//!
+//! // Reads all of it, and says what is damaged.
+//! let survey: Survey = StateFile::survey(data)?;
+//! assert!(survey.damage.is_empty() && survey.check("counter", data).is_ok());
+//! survey.write_to(&data.join("copy.redb"))?;
+//!
+//! assert!(StateFile::open_without_damage(data)?.forget("counter", "")?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod committed;
-pub mod durable;
+pub(crate) mod durable;
 mod full;
 mod lineage;
 mod listing;
@@ -25,7 +53,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use self::committed::Committed;
-use self::durable::{Budget, KeptState, LostStates, Sums};
+use self::durable::{Budget, LostStates, Sums};
+pub use self::durable::{Damage, KeptState, StateError, StateFile, Survey};
 pub(crate) use self::full::{Full, IncrementError};
 pub(crate) use self::lineage::Lineage;
 pub(crate) use self::listing::UnknownCursor;
@@ -186,12 +215,6 @@ impl State {
     /// The schema that the values are in, where that is another one.
     pub(crate) fn foreign(&self, schema: u32) -> Option<u32> {
         self.lock().schema.filter(|found| *found != schema)
-    }
-
-    /// A committed value.
-    #[must_use]
-    pub(crate) fn get(&self, key: &str) -> Option<Bytes> {
-        self.lock().values.get(key).cloned()
     }
 
     /// All of it, as of one commit.

@@ -80,7 +80,7 @@ pub enum Actors {
 /// let Intensity { restarts, period, .. } = topology.intensity();
 /// assert_eq!((topology.name(), restarts, period), ("shop", 5, Duration::from_secs(10)));
 /// assert!(topology.intensity_of("nobody").is_none());
-/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
+/// # Ok::<(), airssys_wasm::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

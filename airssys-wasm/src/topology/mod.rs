@@ -22,4 +22,3 @@ pub use folders::FolderError;
 pub use keys::reference;
 pub use tree::Topology;
 pub(crate) use tree::{Node, RootSpec, ServiceNode, SupervisorNode};
-pub use write::NotText;

@@ -7,31 +7,9 @@ use std::sync::Arc;
 use toml::Value;
 
 use super::tree::{Node, ServiceNode, Topology};
-use crate::hint::{Hint, Hinted};
+use crate::config_file::ConfigError;
 use crate::registry::Reference;
 use crate::schema::Schema;
-
-/// A path that is no UTF-8 cannot stand in a TOML file.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::topology::{NotText, Topology};
-///
-/// let topology = Topology::parse("name = \"shop\"\n", ".".as_ref())?;
-/// let text: Result<String, NotText> = topology.to_text();
-/// assert!(text.unwrap().contains("shop"));
-/// # Ok::<(), airssys_wasm::config_file::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the path {} is no UTF-8, and cannot be written into a topology", .0.display())]
-pub struct NotText(pub PathBuf);
-
-impl Hinted for NotText {
-    fn hint(&self) -> Option<Hint> {
-        Some("give it another name".into())
-    }
-}
 
 impl Topology {
     /// The text of an `airssys.toml` that means the same. Its paths are absolute, so it may stand in any folder.
@@ -49,14 +27,15 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// [`NotText`].
-    pub fn to_text(&self) -> Result<String, NotText> {
+    /// A path is no UTF-8.
+    pub fn to_text(&self) -> Result<String, ConfigError> {
         let paths = |node: &'_ Arc<ServiceNode>| {
             let hosts = node.grants.files.values().map(|file| file.host.clone());
             std::iter::once(node.named.clone()).chain(hosts).collect::<Vec<_>>()
         };
         if let Some(path) = self.services().flat_map(paths).find(|path| absolute(path).to_str().is_none()) {
-            return Err(NotText(path));
+            let what = "is no UTF-8, and cannot be written into a topology";
+            return Err(ConfigError::whole(&path, what, "give it another name"));
         }
         let mut text = format!("name = {}\n", Value::from(self.name.as_str()));
         line(&mut text, "settings", &self.settings.table().into());

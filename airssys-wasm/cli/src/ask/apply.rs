@@ -122,12 +122,9 @@ fn at_rest(args: &Args, data: &Path, topology: &Topology) -> Result<(), ControlE
     if let Some(cut_off) = before.as_ref().and_then(|before| before.cut_off) {
         note(&cut_off.to_string());
     }
-    let mut plan = ApplyPlan::at_rest(before.as_ref().map(|before| &before.topology), topology);
+    let plan = ApplyPlan::at_rest(before.as_ref().map(|before| &before.topology), topology, args.strict);
     if !args.plan {
         plan.ungranted.iter().for_each(output::plan::tell_ungranted);
-    }
-    if args.strict {
-        plan.refuse_ungranted();
     }
     if args.plan || !plan.refusals.is_empty() {
         tell(args, &Report { running: false, plan: &plan, left_over: None, notes: &[] })?;

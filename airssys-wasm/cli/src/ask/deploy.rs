@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use airssys_wasm::address::is_service_name;
+use airssys_wasm::address::Address;
 use airssys_wasm::deploy::{
     Compared, MemoryHandover, NoTraffic, Plan, Progress, Rollout, Status as Deployment, TooFewTurns, Ungranted,
 };
@@ -227,7 +227,7 @@ fn read_set(file: &Path) -> Result<BTreeMap<String, String>, ControlError> {
     let mut releases = BTreeMap::new();
     for (service, release) in set {
         let at = Some(at(release.span()));
-        if !is_service_name(&service) {
+        if Address::of_service(&service).is_err() {
             return Err(wrong(at, &format!("{service:?} is no name of a service")).into());
         }
         if release.get_ref().is_empty() {

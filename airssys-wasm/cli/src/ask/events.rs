@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let possible = Kind::all().map(|kind| PossibleValue::new(kind.name()).help(kind.about()));
+    let possible = Kind::all().map(|(kind, about)| PossibleValue::new(kind.name()).help(about));
     PossibleValuesParser::new(possible).try_map(|name| name.parse())
 }
 

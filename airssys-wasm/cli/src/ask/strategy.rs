@@ -65,15 +65,20 @@ pub(super) struct Strategy {
     /// Shadow: over how many percent of the messages the two releases may differ, such as 1% [default: 0%: one
     /// difference is enough].
     #[arg(long, value_name = "PERCENT%", value_parser = share)]
-    tolerate: Option<deploy::Shadow>,
+    tolerate: Option<f64>,
 }
 
 fn portion(text: &str) -> Result<Portion, String> {
     text.parse().map_err(|error: BadChoice| error.to_string())
 }
 
-fn share(text: &str) -> Result<deploy::Shadow, String> {
-    deploy::Shadow::tolerating(text).map_err(|error| error.to_string())
+fn share(text: &str) -> Result<f64, String> {
+    let shadow = serde_json::json!({ "strategy": "shadow", "tolerate": text });
+    match serde_json::from_value(shadow) {
+        Ok(deploy::Strategy::Shadow { tolerate }) => Ok(tolerate),
+        Ok(_) => Ok(0.0),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A number that JSON has a word for.
@@ -121,14 +126,9 @@ impl Strategy {
         match self.strategy {
             Name::InPlace => deploy::Strategy::InPlace,
             Name::BlueGreen => deploy::Strategy::BlueGreen,
-            Name::Shadow => deploy::Strategy::Shadow(self.tolerate.clone().unwrap_or_default()),
-            Name::Canary => {
-                let mut canary = deploy::Canary::default();
-                if !self.steps.is_empty() {
-                    canary.steps.clone_from(&self.steps);
-                }
-                deploy::Strategy::Canary(canary)
-            }
+            Name::Shadow => deploy::Strategy::Shadow { tolerate: self.tolerate.unwrap_or_default() },
+            Name::Canary if self.steps.is_empty() => "canary".parse().unwrap_or_default(),
+            Name::Canary => deploy::Strategy::Canary { steps: self.steps.clone() },
             Name::Rolling => {
                 let mut rolling = deploy::Rolling::default();
                 rolling.batch = self.batch.unwrap_or(rolling.batch);

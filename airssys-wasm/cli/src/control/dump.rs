@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use airssys_wasm::state::durable::KeptState;
-use airssys_wasm::unique;
+use airssys_wasm::state::KeptState;
+use airssys_wasm::unique_map;
 use serde::{Deserialize, Serialize};
 
 /// The bytes of a message.
@@ -55,7 +55,7 @@ pub(crate) struct DumpedState {
     pub(crate) actor: String,
     pub(crate) commits: u64,
     pub(crate) schema: u32,
-    #[serde(deserialize_with = "unique::map")]
+    #[serde(deserialize_with = "unique_map")]
     pub(crate) values: BTreeMap<String, Body>,
 }
 

@@ -4,7 +4,7 @@
 //! A client may take its time: of what it has not taken, the host holds one line and its place in a ring that is
 //! bounded and shared. What gave way in it meanwhile is told as lost.
 
-use airssys_wasm::deploy::{Deployment, Following};
+use airssys_wasm::deploy::Deployment;
 use airssys_wasm::events::{Heard, Kind, Subscription};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ enum Of<'a> {
     /// What happens, and whether also what is to come.
     Events { events: Subscription, follow: bool },
     /// How far a deployment is, until it is over.
-    Deployment { host: &'a Host, deployment: Deployment, following: Following },
+    Deployment { host: &'a Host, deployment: Deployment },
 }
 
 impl<'a> Feed<'a> {
@@ -43,13 +43,13 @@ impl<'a> Feed<'a> {
     /// How far a deployment is. Whoever deploys waits for the service, so this takes a permit of those who do.
     pub(super) fn of_deployment(host: &'a Host, service: &str, number: u64) -> Result<Self, Refusal> {
         let all = host.runtime.deployments(service);
-        let deployment = all.into_iter().find(|deployment| deployment.number() == number).ok_or_else(|| {
+        let is_meant = |known: &Deployment| host.runtime.deployment_status(known).number == number;
+        let deployment = all.into_iter().find(is_meant).ok_or_else(|| {
             let told = format!("there is no deployment {number} of {service:?} among its last ones");
             let hint = format!("`airssys history {service}` tells how those before ended");
             Refusal::new("no-such-deployment", told).hint(hint)
         })?;
-        let following = deployment.follow();
-        Ok(Self { of: Of::Deployment { host, deployment, following }, _permit: host.wait()? })
+        Ok(Self { of: Of::Deployment { host, deployment }, _permit: host.wait()? })
     }
 
     /// The next line; none after the last one.
@@ -57,8 +57,8 @@ impl<'a> Feed<'a> {
         match &mut self.of {
             Of::Events { events, follow: true } => events.next().await.map(told),
             Of::Events { events, follow: false } => events.try_next().map(told),
-            Of::Deployment { host, deployment, following } => {
-                following.next().await?;
+            Of::Deployment { host, deployment } => {
+                deployment.next().await?;
                 Some(value(&host.runtime.deployment_status(deployment)))
             }
         }
@@ -70,8 +70,10 @@ fn subscription(host: &Host, service: Option<String>, kinds: &[String]) -> Resul
     let kinds = kinds.map_err(|error| Refusal::new("no-such-kind", error))?;
     let mut events = host.runtime.events();
     if let Some(service) = service {
-        let of_it = events.clone().of_service(&service);
-        if !host.is_known(&service) && !of_it.any_is_kept() {
+        let of_it = events.of_service(&service);
+        let mut ahead = of_it.clone();
+        let mut kept = std::iter::from_fn(|| ahead.try_next());
+        if !host.is_known(&service) && !kept.any(|heard| matches!(heard, Heard::Event(_))) {
             return Err(Refusal::no_service(&service));
         }
         events = of_it;

@@ -73,7 +73,7 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         }
         Request::FollowDeployment { service, number } => Work::Lines(Feed::of_deployment(host, &service, number)),
         Request::State { service } => later(state(host, service)),
-        Request::StateValue { service, actor, key } => at_once(state_value(host, &service, &actor, &key)),
+        Request::StateValue { service, actor, key } => later(state_value(host, service, actor, key)),
         Request::Forget { service, actor, timeout_ms } => later(forget(host, service, actor, timeout_ms)),
         Request::PlanForget { service, actor } => {
             at_once(runtime.plan_forget(&service, actor.as_deref()).map_err(Into::into).and_then(tell))
@@ -241,15 +241,21 @@ fn rollback(host: &Host, service: &str, options: DeployOptions, restore_state: b
 async fn state(host: &Host, service: String) -> Answered {
     let runtime = Arc::clone(&host.runtime);
     // Off the threads of the mesh: there may be much to copy.
-    let dumped = airssys_wasm::blocking::spawn(move || dump(&runtime, &service)).await;
+    let dumped = airssys_wasm::spawn_blocking(move || dump(&runtime, &service)).await;
     tell(dumped.map_err(|error| Refusal::new("bug", error))??)
 }
 
-fn state_value(host: &Host, service: &str, actor: &str, key: &str) -> Answered {
-    let value = host.runtime.state_value(service, actor, key);
+async fn state_value(host: &Host, service: String, actor: String, key: String) -> Answered {
+    let (runtime, of) = (Arc::clone(&host.runtime), service.clone());
+    // Off the threads of the mesh: there may be much to copy.
+    let found = airssys_wasm::spawn_blocking(move || {
+        let states = runtime.state(&of);
+        states.get(&actor).and_then(|state| state.get(key.as_str()).cloned())
+    });
+    let value = found.await.map_err(|error| Refusal::new("bug", error))?;
     check_size(value.as_ref().map_or(0, bytes::Bytes::len))?;
-    if value.is_none() && !host.is_known(service) {
-        return Err(Refusal::no_service(service));
+    if value.is_none() && !host.is_known(&service) {
+        return Err(Refusal::no_service(&service));
     }
     tell(value.as_deref().map(Body::of))
 }
@@ -302,14 +308,14 @@ fn check_size(size: usize) -> Result<(), Refusal> {
 /// [`find`], off the threads of the mesh.
 async fn found(host: &Host, release: String) -> Result<Release, Refusal> {
     let data = host.data.clone();
-    let found = airssys_wasm::blocking::spawn(move || find(&release, &data)).await;
+    let found = airssys_wasm::spawn_blocking(move || find(&release, &data)).await;
     found.map_err(|error| Refusal::new("bug", error))?
 }
 
 /// Reads a topology, off the threads of the mesh.
 async fn topology_at(host: &Host, path: String) -> Result<Topology, Refusal> {
     let data = host.data.clone();
-    let read = airssys_wasm::blocking::spawn(move || Topology::read_to_start(Path::new(&path), &data)).await;
+    let read = airssys_wasm::spawn_blocking(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
     read.map_err(|error| Refusal::new("bad-topology", &error).hinted(error.hint().as_ref()))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use airssys_wasm::deploy::{MemoryHandover, PlanRefusal, Rollout};
 use airssys_wasm::hint::Hint;
-use airssys_wasm::unique;
+use airssys_wasm::unique_map;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ pub(crate) enum Request {
     /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not
     /// granted; `null` is what a rollback brings back.
     Ungranted {
-        #[serde(deserialize_with = "unique::map")]
+        #[serde(deserialize_with = "unique_map")]
         releases: BTreeMap<String, Option<String>>,
     },
     /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state`
@@ -196,7 +196,7 @@ pub(crate) struct Deploy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeploySet {
-    #[serde(deserialize_with = "unique::map")]
+    #[serde(deserialize_with = "unique_map")]
     pub(crate) releases: BTreeMap<String, String>,
     pub(crate) probation_ms: u64,
     pub(crate) handover_ms: u64,

@@ -1,6 +1,6 @@
 //! The bytes of a message, for people and in JSON.
 
-use airssys_wasm::shown::shown;
+use airssys_wasm::shown;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 

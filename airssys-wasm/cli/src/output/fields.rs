@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Debug, Write};
 
-use airssys_wasm::shown::{Showing, Shown};
+use airssys_wasm::shown;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
@@ -50,7 +50,7 @@ impl Found {
         if named {
             let _ = write!(to, "{}=", field.name());
         }
-        let _ = Showing(to).write_fmt(value);
+        to.push_str(&shown(&value.to_string()));
     }
 }
 
@@ -61,7 +61,7 @@ impl Visit for Found {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "message" => self.set(field, format_args!("{}", Shown(value))),
+            "message" => self.set(field, format_args!("{value}")),
             _ => self.set(field, format_args!("{value:?}")),
         }
     }

@@ -19,8 +19,6 @@ mod topology;
 
 use std::io::{self, ErrorKind, Write};
 
-use airssys_wasm::shown::shown_lines;
-
 pub(crate) use body::{json_text, ok_json, printable};
 pub(crate) use cache::CacheArgs;
 pub(crate) use damage::damage;
@@ -36,7 +34,7 @@ pub(crate) use topology::{TopologyArgs, USUAL as TOPOLOGY, actors, file as topol
 /// Writes a result for people to stdout, with an end of line: what a guest put into it no terminal obeys, and the ends
 /// of lines in it are the caller's. That nobody reads it is no failure; a full disk is one.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
-    print_data(&shown_lines(text))
+    print_data(&crate::explain::shown_lines(text))
 }
 
 /// Writes data to stdout as it is, with an end of line; as [`print()`] otherwise.

@@ -1,6 +1,6 @@
 //! What a deployment would change, for people.
 
-use airssys_wasm::deploy::{Capability, Changes, Granted, MemoryFate, Party, Plan, StateFate, Ungranted};
+use airssys_wasm::deploy::{CapabilityRequest, Changes, Granted, MemoryFate, Party, Plan, StateFate, Ungranted};
 
 use crate::explain::note_lines;
 
@@ -12,11 +12,11 @@ pub(crate) fn text(plan: &Plan) -> String {
     block(&mut text, "imports", changes(&plan.imports));
     let added = plan.requests_added.iter().map(|asked| {
         let granted = match asked.granted {
-            Granted::All => "granted",
-            Granted::Part => "granted in part",
-            Granted::Nothing => "not granted",
+            Some(Granted::All) => "granted",
+            Some(Granted::Part) => "granted in part",
+            Some(Granted::Nothing) | None => "not granted",
         };
-        format!("+ {}: {granted}", capability(&asked.capability))
+        format!("+ {}: {granted}", capability(asked))
     });
     let removed = plan.requests_removed.iter().map(|gone| format!("- {}", capability(gone)));
     block(&mut text, "requests", added.chain(removed).collect());
@@ -51,8 +51,8 @@ pub(crate) fn text(plan: &Plan) -> String {
 /// What would be denied, and the line of the topology that grants it.
 pub(crate) fn ungranted(found: &Ungranted) -> Vec<String> {
     let each = found.requests.iter().map(|one| {
-        let part = if one.granted == Granted::Part { ", granted in part" } else { "" };
-        format!("{}{part}", capability(&one.capability))
+        let part = if one.granted == Some(Granted::Part) { ", granted in part" } else { "" };
+        format!("{}{part}", capability(one))
     });
     let head = format!("{} asks for more than is granted; each use of it is denied:", found.release);
     let mut lines: Vec<String> = std::iter::once(head).chain(each).collect();
@@ -74,7 +74,7 @@ fn party(party: &Party) -> String {
     }
 }
 
-fn capability(capability: &Capability) -> String {
+fn capability(capability: &CapabilityRequest) -> String {
     format!("{} {}", capability.kind, capability.target)
 }
 

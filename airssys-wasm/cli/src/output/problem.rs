@@ -3,14 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use airssys_wasm::ConfigError;
 use airssys_wasm::RuntimeError;
-use airssys_wasm::apply::InForceError;
-use airssys_wasm::config_file::ConfigError;
-use airssys_wasm::deploy::Ungranted;
+use airssys_wasm::deploy::{RecordError, Ungranted};
 use airssys_wasm::engine::{EngineError, Obstacle, TemplateError};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{KeyError, StoreError};
-use airssys_wasm::state::durable::StateError;
+use airssys_wasm::state::StateError;
 
 use super::Exit;
 use crate::commands::told;
@@ -32,7 +31,7 @@ pub(crate) enum Problem {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
-    InForce(#[from] InForceError),
+    Record(#[from] RecordError),
     #[error("the data folder `{}` is that of the mesh {in_force}, and the topology is that of {written}", .data.display())]
     OtherMesh { data: PathBuf, in_force: String, written: String },
     #[error("{0}")]
@@ -67,7 +66,7 @@ fn store_code(error: &StoreError) -> &'static str {
     match error {
         StoreError::Manifest(_) => "AT101",
         StoreError::Component(error) => component_code(error),
-        StoreError::Reference(_) => "AS101",
+        StoreError::Reference { .. } => "AS101",
         StoreError::NoSuchRelease { .. } => "AS102",
         StoreError::Differs { .. } => "AS103",
         StoreError::Damaged { .. } => "AS104",
@@ -81,10 +80,10 @@ fn store_code(error: &StoreError) -> &'static str {
     }
 }
 
-fn in_force_code(error: &InForceError) -> &'static str {
+fn record_code(error: &RecordError) -> &'static str {
     match error {
-        InForceError::Record(_) => "AR111",
-        InForceError::Stops(_) => "AR112",
+        RecordError::Deployed { .. } | RecordError::History { .. } | RecordError::Full { .. } => "AR111",
+        RecordError::Stopped { .. } => "AR112",
         _ => "AR108",
     }
 }
@@ -117,7 +116,7 @@ fn is_input(error: &StoreError) -> bool {
         error,
         StoreError::Manifest(_)
             | StoreError::Component(_)
-            | StoreError::Reference(_)
+            | StoreError::Reference { .. }
             | StoreError::NoSuchRelease { .. }
             | StoreError::Differs { .. }
     )
@@ -153,13 +152,11 @@ impl Explain for Problem {
             Self::Runtime(RuntimeError::TooManyInstances { .. }) => "AR103",
             Self::Runtime(RuntimeError::Start(_)) => "AR104",
             Self::State(error) | Self::Runtime(RuntimeError::State(error)) => state_code(error),
-            Self::InForce(error) | Self::Runtime(RuntimeError::InForce(error)) => in_force_code(error),
+            Self::Record(error) | Self::Runtime(RuntimeError::Record(error)) => record_code(error),
             Self::OtherMesh { .. } => "AR109",
             Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Wire(_)) => "AT103",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
-            Self::Runtime(RuntimeError::Record(_)) => "AR111",
-            Self::Runtime(RuntimeError::Stops(_)) => "AR112",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
             Self::Threads(_) => "AR106",
@@ -192,7 +189,7 @@ impl Explain for Problem {
             Self::Component(error) => return error.hint().as_ref().map(told),
             Self::Runtime(error) => return error.hint().as_ref().map(told),
             Self::Store(error) => return error.hint().as_ref().map(told),
-            Self::InForce(error) => return error.hint().as_ref().map(told),
+            Self::Record(error) => return error.hint().as_ref().map(told),
             Self::Config(error) => return error.hint().as_ref().map(told),
             Self::Key(error) => return error.hint().as_ref().map(told),
             Self::State(error) => return error.hint().as_ref().map(told),
@@ -221,7 +218,7 @@ impl Explain for Problem {
             | Self::NoVersion { .. }
             | Self::NotGranted(_) => Exit::BadInput,
             Self::Store(error) if is_input(error) => Exit::BadInput,
-            Self::Runtime(_) | Self::InForce(_) | Self::OtherMesh { .. } | Self::Cache { .. } | Self::Threads(_) => {
+            Self::Runtime(_) | Self::Record(_) | Self::OtherMesh { .. } | Self::Cache { .. } | Self::Threads(_) => {
                 Exit::CannotStart
             }
             Self::Store(_) | Self::Key(_) | Self::State(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,

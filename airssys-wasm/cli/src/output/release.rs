@@ -1,5 +1,7 @@
 //! A published release, as it is printed.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use airssys_wasm::registry::{Digest, Part, PublicKey, Record};
 use bytesize::ByteSize;
 use serde::Serialize;
@@ -26,15 +28,16 @@ pub(crate) struct ReleaseLine {
 
 impl ReleaseLine {
     pub(crate) fn new(record: &Record) -> Self {
+        let published = UNIX_EPOCH + Duration::from_millis(record.published_ms);
         Self {
-            release: record.reference().to_string(),
+            release: record.to_string(),
             name: record.name.clone(),
             version: record.version.clone(),
             id: record.id(),
             binary_sha256: record.binary,
             manifest_sha256: record.manifest,
             size_bytes: record.size_bytes,
-            published: humantime::format_rfc3339_seconds(record.published()).to_string(),
+            published: humantime::format_rfc3339_seconds(published).to_string(),
             signed_by: record.signatures.iter().map(|signature| signature.key).collect(),
             parts: record.parts.clone(),
         }

@@ -55,5 +55,5 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
         return output::print_json(&Report { outcome, release });
     }
     let table = output::table(&[release.row()]);
-    output::print(&format!("{} {says}\n{}", published.record().reference(), table.trim_end()))
+    output::print(&format!("{} {says}\n{}", published.record(), table.trim_end()))
 }

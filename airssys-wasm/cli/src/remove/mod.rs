@@ -22,10 +22,10 @@ pub(crate) struct Args {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let release = &args.release;
-    let Some(version) = release.version() else { return Err(Problem::NoVersion { name: release.name().to_owned() }) };
+    let Some(version) = &release.version else { return Err(Problem::NoVersion { name: release.name.clone() }) };
     let needed = apply::needed(args.data.folder())?;
     let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
-    args.data.store()?.remove(release.name(), version, in_use)?;
+    args.data.store()?.remove(&release.name, version, in_use)?;
     say(&format!("removed {release}"));
     Ok(())
 }

@@ -126,7 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
         // Another host may have the folder, and what was deployed to that is its own.
         builder = builder.as_written();
     } else if args.as_written {
-        apply::forget(data).map_err(Problem::from)?;
+        apply::forget(data, None).map_err(Problem::from)?;
     }
     let topology = match claim {
         Some(_) => in_force(args, written)?,
@@ -161,7 +161,7 @@ fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
     let Some(found) = apply::in_force(data)? else {
         // The first start: from then on an apply or a deployment says so.
-        ApplyPlan::at_rest(None, &written).ungranted.iter().for_each(output::plan::tell_ungranted);
+        ApplyPlan::at_rest(None, &written, false).ungranted.iter().for_each(output::plan::tell_ungranted);
         return Ok(written);
     };
     if let Some(cut_off) = found.cut_off {
@@ -171,7 +171,7 @@ fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
         let (in_force, written) = (found.topology.name().to_owned(), written.name().to_owned());
         return Err(Problem::OtherMesh { data: data.to_owned(), in_force, written });
     }
-    let differences = ApplyPlan::at_rest(Some(&found.topology), &written).differences;
+    let differences = ApplyPlan::at_rest(Some(&found.topology), &written, false).differences;
     if differences.is_empty() {
         return Ok(written);
     }

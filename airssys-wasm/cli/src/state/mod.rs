@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use airssys_wasm::ServiceStatus;
 use airssys_wasm::address::Address;
 use airssys_wasm::apply;
-use airssys_wasm::state::durable::{StateError, StateFile, Survey};
+use airssys_wasm::state::{StateError, StateFile, Survey};
 use clap::Subcommand;
 
 use self::error::StateCommandError;
@@ -221,7 +221,7 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
 fn forget_record(name: &str, data: &Path) -> Result<(), StateCommandError> {
     // As long as it is held no host starts here.
     let _alone = Claim::take(data)?;
-    apply::forget_record(data, name).map_err(Problem::from)?;
+    apply::forget(data, Some(name)).map_err(Problem::from)?;
     note(&format!("{name} is forgotten"));
     Ok(())
 }

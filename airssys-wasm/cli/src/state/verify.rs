@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::apply;
+use airssys_wasm::deploy::RecordError;
 use airssys_wasm::hint::Hinted;
-use airssys_wasm::state::durable::{Damage, StateFile, Survey};
+use airssys_wasm::state::{Damage, StateFile, Survey};
 use serde::Serialize;
 
 use super::error::StateCommandError;
@@ -22,7 +23,7 @@ struct Report {
     services: usize,
     states: usize,
     values: usize,
-    damage: Vec<Damaged>,
+    damage: Vec<Damage>,
     /// What is damaged of what was deployed and applied, and what to do about each.
     records: Vec<String>,
     /// The releases that are damaged, and what to do about each.
@@ -31,31 +32,9 @@ struct Report {
     repaired_to: Option<PathBuf>,
 }
 
-/// One damage. What cannot be known is not there; `says` is for people.
-#[derive(Serialize)]
-struct Damaged {
-    service: Option<String>,
-    actor: Option<String>,
-    key: Option<String>,
-    says: String,
-}
-
-impl Damaged {
-    fn of(damage: &Damage) -> Self {
-        // What is beside a part that cannot be read is well.
-        let location = damage.location().filter(|_| !matches!(damage, Damage::Between { .. }));
-        Self {
-            service: location.as_ref().map(|location| location.service.clone()),
-            actor: location.as_ref().map(|location| location.actor.clone()),
-            key: location.and_then(|location| location.key),
-            says: damage.to_string(),
-        }
-    }
-}
-
 /// Runs it.
 pub(super) fn run(data: &Path, repair_to: Option<&Path>, json: bool) -> Result<(), StateCommandError> {
-    let (records, releases) = (records(data)?, releases(data)?);
+    let (records, releases) = others(data)?;
     let survey = match surveyed(data) {
         // The others are there without any durable state.
         Err(StateCommandError::Nothing { .. }) if repair_to.is_none() && has_others(data) => Survey::default(),
@@ -89,16 +68,13 @@ fn has_others(data: &Path) -> bool {
     OTHERS.iter().any(|folder| data.join(folder).is_dir())
 }
 
-/// The releases that are damaged.
-fn releases(data: &Path) -> Result<Vec<String>, StateCommandError> {
-    let damaged = apply::damaged_releases(data).map_err(Problem::from)?;
-    Ok(damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect())
-}
-
-/// What is damaged of what was deployed, applied and stopped.
-fn records(data: &Path) -> Result<Vec<String>, StateCommandError> {
+/// What is damaged of what was deployed, applied and stopped, and of the releases.
+fn others(data: &Path) -> Result<(Vec<String>, Vec<String>), StateCommandError> {
     let damaged = apply::damage(data).map_err(Problem::from)?;
-    Ok(damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect())
+    let (releases, records): (Vec<_>, Vec<_>) =
+        damaged.into_iter().partition(|error| matches!(error, RecordError::Release(_)));
+    let told = |all: Vec<RecordError>| all.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect();
+    Ok((told(records), told(releases)))
 }
 
 fn report(
@@ -113,7 +89,7 @@ fn report(
         services: survey.states.len(),
         states: states().count(),
         values: states().map(|kept| kept.values.len()).sum(),
-        damage: survey.damage.iter().map(Damaged::of).collect(),
+        damage: survey.damage.clone(),
         records,
         releases,
         repaired_to: repair_to.map(Path::to_owned),

@@ -125,7 +125,7 @@ fn an_earlier_version_that_has_the_folder_again_is_told() {
     let expected = all(&take_over(data.path()).unwrap());
     earlier(data.path());
     let told = take_over(data.path()).unwrap_err();
-    assert!(matches!(told, InForceError::Twice { .. }) && told.to_string().contains("counter.json"), "{told}");
+    assert!(matches!(told, RecordError::Twice { .. }) && told.to_string().contains("counter.json"), "{told}");
     fs::remove_dir_all(data.path().join("deployments")).unwrap();
     fs::remove_dir_all(data.path().join("topology")).unwrap();
     assert_eq!(all(&take_over(data.path()).unwrap()), expected);

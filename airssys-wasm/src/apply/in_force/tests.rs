@@ -59,7 +59,7 @@ fn either_the_old_one_or_the_new_one_is_in_force_wherever_it_is_cut_off() {
         let record = Records::of(&written_down(data), Some(data)).unwrap().get("counter").unwrap();
         assert_eq!((record.live, record.previous), (source("two"), Some(source("one"))));
     }
-    forget(data).unwrap();
+    forget(data, None).unwrap();
     assert!(in_force(data).unwrap().is_none());
 }
 
@@ -81,7 +81,7 @@ fn what_makes_no_sense_is_an_error_that_says_what_to_do() {
     assert!(error.to_string().contains("/nowhere/a.wasm") && error.hint == without_it(), "{error}");
     assert_eq!(needed(data).unwrap().into_iter().collect::<Vec<_>>(), ["b@1.0.0"]);
     write("name = \"m\"\ncolour = 1\n");
-    assert!(matches!(in_force(data), Err(InForceError::Unusable(_))));
+    assert!(matches!(in_force(data), Err(RecordError::Unusable(_))));
     for (written, says) in [
         (serde_json::json!({ "format": 2 }), "missing field"),
         (serde_json::json!({ "format": 2, "since": "", "topology": "", "next": null, "unsettled": [] }), "format 2"),
@@ -89,11 +89,11 @@ fn what_makes_no_sense_is_an_error_that_says_what_to_do() {
     ] {
         written_down(data).add(Key::Topology, &written).unwrap();
         let told = in_force(data).unwrap_err();
-        assert!(matches!(&told, InForceError::Damaged { record: Some(of), .. } if of == "topology"), "{told}");
+        assert!(matches!(&told, RecordError::Topology { record: Some(of), .. } if of == "topology"), "{told}");
         let hint = told.hint().unwrap().to_string();
         assert!(told.to_string().contains(says) && hint.contains("forget the record topology"), "{told}; {hint}");
     }
-    forget_record(data, "topology").unwrap();
+    forget(data, Some("topology")).unwrap();
     assert!(in_force(data).unwrap().is_none());
 }
 
@@ -112,19 +112,19 @@ fn a_service_that_is_said_twice_is_an_error() {
 fn a_record_is_forgotten_by_its_name_and_an_unknown_one_names_those_that_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let told = forget_record(data, "topology").unwrap_err();
+    let told = forget(data, Some("topology")).unwrap_err();
     assert!(told.hint().unwrap().to_string().contains("there are none"), "{told}");
     let log = written_down(data);
     for key in ["topology", "stopped", "deployments/counter", "intents/counter", "intents/other"] {
         log.add(key.parse::<Key>().unwrap(), &1).unwrap();
     }
     for name in ["unknown", "counter", "deployments/nobody", "deployments/"] {
-        let told = forget_record(data, name).unwrap_err();
+        let told = forget(data, Some(name)).unwrap_err();
         let hint = told.hint().unwrap().to_string();
         assert!(told.to_string().contains(name) && hint.contains("deployments/counter"), "{told}; {hint}");
     }
     let left = |name: &str| {
-        forget_record(data, name).unwrap();
+        forget(data, Some(name)).unwrap();
         written_down(data).keys().iter().map(Key::to_string).collect::<Vec<_>>()
     };
     // What is under way goes with what it would end.

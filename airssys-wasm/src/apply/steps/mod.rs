@@ -23,11 +23,11 @@ use super::error::{ApplyError, RuntimeError};
 use super::hosted::Hosted;
 use super::plan::{Applied, ApplyPlan, Failed};
 use super::record::Next;
-use super::record_error::InForceError;
 use super::releases::{Deployable, DeploymentLock, Releases};
 use super::stops::hold;
 use super::tree::{service_of, supervised};
 use crate::actor::{Placed, ServiceSpec};
+use crate::deploy::RecordError;
 use crate::engine::{PoolShape, Template};
 use crate::limits::InstanceLimits;
 use crate::schema::ChangeMode;
@@ -121,7 +121,7 @@ impl<'a> Steps<'a> {
             let write = move |desired: &Desired| {
                 desired.started(&written, served)?;
                 desired.sweep();
-                Ok::<(), InForceError>(())
+                Ok::<(), RecordError>(())
             };
             started = self.hosted.desired.write_down(write).await.map_err(RuntimeError::from);
         }

@@ -146,7 +146,7 @@ impl Steps<'_> {
         for (service, deployment) in &begun {
             let end = deployment.ended().await;
             self.take_again(service)?;
-            let notes = deployment.left_out().notes();
+            let notes = deployment.notes();
             self.notes.extend(notes.into_iter().map(|note| format!("{service}: {note}")));
             if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = end {
                 // The one that went back first says why.

@@ -251,6 +251,6 @@ fn what_was_written_is_read_again_and_what_makes_no_sense_is_said() {
         let data = tempfile::tempdir().unwrap();
         open(data.path()).unwrap().log.add(key.clone(), &value).unwrap();
         let told = open(data.path()).unwrap_err();
-        assert!(matches!(&told, RecordError::Damaged { record: Some(of), .. } if *of == key.to_string()), "{told}");
+        assert!(matches!(&told, RecordError::Deployed { record: Some(of), .. } if *of == key.to_string()), "{told}");
     }
 }

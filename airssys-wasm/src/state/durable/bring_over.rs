@@ -5,7 +5,7 @@ use std::path::Path;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::StateError;
-use super::damage::{Damage, damaged};
+use super::damage::{Flaw, damaged};
 use super::layout::{OLD_STATES_TABLE, STATES_TABLE, VALUE};
 use super::location::Location;
 use super::sums::{Record, of_value, write_value};
@@ -30,7 +30,7 @@ pub(super) fn bring_over(writing: &WriteTransaction, path: &Path) -> Result<(), 
             }
             let Some(named) = key.strip_prefix(VALUE) else {
                 let read = Record::of_old_bytes(value.value());
-                record = read.ok_or_else(|| damaged(path, &[Damage::Record { of: Location::of(service, actor) }]))?;
+                record = read.ok_or_else(|| damaged(path, &[Flaw::Record { of: Location::of(service, actor) }]))?;
                 continue;
             };
             let sum = of_value(service, actor, named, value.value());

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::StateError;
 use super::location::Location;
 use super::lost::{Key, Lost, only};
@@ -10,21 +12,44 @@ use super::lost::{Key, Lost, only};
 /// Damages that one error names; there may be very many.
 const NAMED: usize = 5;
 
-/// Something that is not what was written.
+/// Something in the file of durable states that is not what was written. As text it is what was found.
 ///
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::state::durable::{Damage, Location};
+/// use airssys_wasm::state::Damage;
 ///
 /// /// The services of which something is damaged, as far as that is known.
-/// fn damaged(all: &[Damage]) -> Vec<String> {
-///     all.iter().filter_map(|damage| damage.location()).map(|Location { service, .. }| service).collect()
+/// fn damaged(all: &[Damage]) -> Vec<&str> {
+///     all.iter().filter_map(|damage| damage.service.as_deref()).collect()
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub enum Damage {
+pub struct Damage {
+    /// The service; none where it is not known, or it is not of one alone.
+    pub service: Option<String>,
+    /// The key of the actor; empty for a service's only state.
+    pub actor: Option<String>,
+    /// The key of the value; none for a state as a whole.
+    pub key: Option<String>,
+    /// What was found.
+    pub says: String,
+}
+
+impl From<&Flaw> for Damage {
+    fn from(flaw: &Flaw) -> Self {
+        // What is beside a part that cannot be read is well.
+        let location = flaw.location().filter(|_| !matches!(flaw, Flaw::Between { .. }));
+        let (service, actor, key) =
+            location.map_or((None, None, None), |of| (Some(of.service), Some(of.actor), of.key));
+        Self { service, actor, key, says: flaw.to_string() }
+    }
+}
+
+/// A damage, as whoever goes on without it has to know it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Flaw {
     /// A part of the file that belongs to no state alone.
     File {
         /// What.
@@ -63,7 +88,7 @@ pub enum Damage {
     },
 }
 
-impl fmt::Display for Damage {
+impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { detail } => f.write_str(detail),
@@ -85,10 +110,9 @@ impl fmt::Display for Damage {
     }
 }
 
-impl Damage {
+impl Flaw {
     /// Where it is, as far as that is known; for a part that cannot be read, what is before it or after it.
-    #[must_use]
-    pub fn location(&self) -> Option<Location> {
+    pub(super) fn location(&self) -> Option<Location> {
         match self {
             Self::File { .. } => None,
             Self::Between { after, before, .. } => after.as_ref().or(before.as_ref()).cloned(),
@@ -98,8 +122,7 @@ impl Damage {
     }
 
     /// Whether it may be a service's.
-    #[must_use]
-    pub(crate) fn is_of(&self, service: &str) -> bool {
+    pub(super) fn is_of(&self, service: &str) -> bool {
         match self {
             Self::File { .. } => true,
             Self::Between { services: (first, last), .. } => {
@@ -130,7 +153,7 @@ impl Damage {
 }
 
 /// The error that names what is damaged.
-pub(super) fn damaged(path: &Path, damage: &[Damage]) -> StateError {
+pub(super) fn damaged(path: &Path, damage: &[Flaw]) -> StateError {
     let mut named: Vec<String> = damage.iter().take(NAMED).map(ToString::to_string).collect();
     if damage.len() > NAMED {
         named.push(format!("and {} more", damage.len() - NAMED));

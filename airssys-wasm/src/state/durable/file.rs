@@ -118,7 +118,7 @@ impl StateFile {
             let (format, id) = about(&pages, &commit);
             refuse_newer(format, &path)?;
             if !whole || !pages.flaws.is_empty() {
-                return Err(damaged(&path, &Survey::of(&pages, &commit, false).damage));
+                return Err(damaged(&path, &Survey::of(&pages, &commit, false).flaws));
             }
             if let Some(older) = older(id, &commit, mark.as_ref().and_then(|_| Mark::beside(&path))) {
                 return Err(StateError::OlderCopy { path, detail: older });

@@ -4,13 +4,13 @@ use std::fmt;
 
 /// A state in that file, or one of its values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Location {
+pub(super) struct Location {
     /// The service.
-    pub service: String,
+    pub(super) service: String,
     /// The key of the actor; empty for a service's only state.
-    pub actor: String,
+    pub(super) actor: String,
     /// The key of the value; none for the state as a whole.
-    pub key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 impl Location {

@@ -16,7 +16,7 @@ pub(super) type Key = (String, String);
 /// The states from one key up to another one, without that; to the end where there is no other one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Lost {
+pub(super) struct Lost {
     pub(super) from: Key,
     pub(super) to: Option<Key>,
     /// What was found.

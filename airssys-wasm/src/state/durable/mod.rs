@@ -10,34 +10,6 @@
 //! Invariants: memory and disk differ only by what the thread has in hand; it is the thread that changes both, the disk
 //! first. Memory says what is true: it is what everybody was told. After a write that failed nobody knows what the disk
 //! has, so nothing more is written until it has been looked at, and what it has too much is taken back.
-//!
-//! # Example
-//!
-//! While no host runs:
-//!
-//! ```
-//! use airssys_wasm::state::durable::{KeptState, StateFile, Survey};
-//!
-//! # let folder = tempfile::tempdir()?;
-//! # let data = folder.path();
-//! let states = [("".into(), KeptState { commits: 3, schema: 1, ..KeptState::default() })].into();
-//! {
-//!     let mut file = StateFile::open(data)?;
-//!     file.replace("counter", &states)?;
-//!     assert_eq!(file.services()?, ["counter"]);
-//!     assert_eq!(file.read("counter")?, states);
-//!     file.compact()?;
-//! }
-//! assert!(StateFile::path(data).is_file());
-//!
-//! // Reads all of it, and says what is damaged.
-//! let survey: Survey = StateFile::survey(data)?;
-//! assert!(survey.damage.is_empty() && survey.check("counter", data).is_ok());
-//! survey.write_to(&data.join("copy.redb"))?;
-//!
-//! assert!(StateFile::open_without_damage(data)?.forget("counter", "")?);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod bring_over;
 mod budget;
@@ -68,8 +40,6 @@ pub(crate) use journal::Journal;
 pub use kept::KeptState;
 #[cfg(test)]
 pub(crate) use kept::LoadedService;
-pub use location::Location;
-pub use lost::Lost;
 pub(super) use lost::LostStates;
 pub(crate) use lost::told;
 pub(crate) use service_states::ServiceStates;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::StateError;
-use super::damage::{Damage, damaged};
+use super::damage::{Flaw, damaged};
 use super::file::StateFile;
 use super::kept::{KeptState, Loaded, LoadedService};
 use super::layout::{RECORD, RowKey, VALUE};
@@ -77,7 +77,7 @@ impl StateFile {
                         }
                         None => {
                             let key = Some(key.to_owned());
-                            damage.push(Damage::Value { of: Location { key, ..Location::of(service, actor) } });
+                            damage.push(Flaw::Value { of: Location { key, ..Location::of(service, actor) } });
                         }
                     },
                     None => match Record::of_bytes(service, actor, value.value()) {
@@ -85,12 +85,12 @@ impl StateFile {
                             (loaded.kept.commits, loaded.kept.schema) = (record.commits, record.schema);
                             expected = record.sums;
                         }
-                        None => damage.push(Damage::Record { of: Location::of(service, actor) }),
+                        None => damage.push(Flaw::Record { of: Location::of(service, actor) }),
                     },
                 }
             }
             compare(service, last, expected, &found, &mut damage);
-            let of = |damage: &Damage| Some(Lost::at(&damage.location()?, damage.to_string()));
+            let of = |damage: &Flaw| Some(Lost::at(&damage.location()?, damage.to_string()));
             let lost = self.lost().into_iter().chain(damage.iter().filter_map(of));
             let lost: Vec<_> = lost.filter_map(|lost| lost.keys_of(service)).collect();
             found.retain(|actor, _| !lost.iter().any(|lost| lost.has(actor)));
@@ -122,7 +122,7 @@ impl StateFile {
             };
             let record = Record::of_bytes(service, actor, found.value());
             let record =
-                record.ok_or_else(|| damaged(self.name(), &[Damage::Record { of: Location::of(service, actor) }]))?;
+                record.ok_or_else(|| damaged(self.name(), &[Flaw::Record { of: Location::of(service, actor) }]))?;
             Ok(record.commits)
         })
     }
@@ -134,12 +134,12 @@ fn compare(
     actor: Option<Box<str>>,
     expected: Sums,
     found: &BTreeMap<Box<str>, Loaded>,
-    damage: &mut Vec<Damage>,
+    damage: &mut Vec<Flaw>,
 ) {
     let Some(actor) = actor else { return };
     let sums = found.get(&actor).map(|loaded| loaded.sums).unwrap_or_default();
     if sums != expected {
         let detail = format!("it has {} values, and had {}, or they are others", sums.values(), expected.values());
-        damage.push(Damage::State { of: Location::of(service, &actor), detail });
+        damage.push(Flaw::State { of: Location::of(service, &actor), detail });
     }
 }

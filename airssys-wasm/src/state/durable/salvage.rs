@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::StateError;
-use super::damage::Damage;
+use super::damage::Flaw;
 use super::file::{LOOK_EVERY, PATIENCE, StateFile};
 use super::kept::KeptState;
 use super::lost::Lost;
@@ -76,7 +76,7 @@ impl StateFile {
         let mut survey = Survey::of(&pages, &commit, true);
         refuse_newer(survey.format, &path)?;
         if let Some(older) = older(survey.id, &commit, Mark::beside(&path)) {
-            survey.damage.push(Damage::File { detail: older });
+            survey.add(Flaw::File { detail: older });
         }
         Ok(survey)
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::StateError;
-use super::damage::{Damage, damaged};
+use super::damage::{Damage, Flaw, damaged};
 use super::kept::KeptState;
 use super::layout::{self, ABOUT, FORMAT, ID, LOST, NEWEST, OLD_STATES, RECORD, STATES, VALUE};
 use super::location::Location;
@@ -26,6 +26,7 @@ pub struct Survey {
     pub states: BTreeMap<String, BTreeMap<Box<str>, KeptState>>,
     /// What is not; empty where the file is as it was written.
     pub damage: Vec<Damage>,
+    pub(super) flaws: Vec<Flaw>,
     pub(super) format: Option<u64>,
     pub(super) id: Option<u64>,
 }
@@ -50,7 +51,7 @@ struct Seeing {
     /// Of the values as well, or of what is wrong only.
     keep: bool,
     states: BTreeMap<String, BTreeMap<Box<str>, Found>>,
-    damage: BTreeSet<Damage>,
+    damage: BTreeSet<Flaw>,
     last: Option<Location>,
     /// The hole that is not at its end yet.
     hole: Option<Hole>,
@@ -69,7 +70,7 @@ impl Survey {
     ///
     /// [`StateError::Damaged`], which names it. `data_folder` is where it was looked at.
     pub fn check(&self, service: &str, data_folder: &Path) -> Result<(), StateError> {
-        let damage: Vec<Damage> = self.damage.iter().filter(|damage| damage.is_of(service)).cloned().collect();
+        let damage: Vec<Flaw> = self.flaws.iter().filter(|flaw| flaw.is_of(service)).cloned().collect();
         if damage.is_empty() { Ok(()) } else { Err(damaged(&layout::path(data_folder), &damage)) }
     }
 
@@ -78,8 +79,8 @@ impl Survey {
         // Without sums nobody knows what beside a part that cannot be read is whole.
         self.format.filter(|format| *format >= NEWEST)?;
         let mut all = Vec::new();
-        for damage in &self.damage {
-            all.extend(damage.lost()?);
+        for flaw in &self.flaws {
+            all.extend(flaw.lost()?);
         }
         all.sort_unstable();
         all.dedup();
@@ -110,7 +111,14 @@ impl Survey {
         }
         let kept = |(actor, found): (Box<str>, Found)| (actor, found.kept);
         let states = seeing.states.into_iter().map(|(service, all)| (service, all.into_iter().map(kept).collect()));
-        Self { states: states.collect(), damage: seeing.damage.into_iter().collect(), format, id }
+        let mut survey = Self { states: states.collect(), format, id, ..Self::default() };
+        seeing.damage.into_iter().for_each(|flaw| survey.add(flaw));
+        survey
+    }
+
+    pub(super) fn add(&mut self, flaw: Flaw) {
+        self.damage.push(Damage::from(&flaw));
+        self.flaws.push(flaw);
     }
 }
 
@@ -131,13 +139,13 @@ pub(super) fn about(pages: &Pages<'_>, commit: &Commit) -> (Option<u64>, Option<
 
 impl Seeing {
     fn file(&mut self, detail: &str) {
-        self.damage.insert(Damage::File { detail: detail.to_owned() });
+        self.damage.insert(Flaw::File { detail: detail.to_owned() });
     }
 
     fn lost(&mut self, seen: &Seen<'_>) {
         let lost = if let Seen::Entry(_, bytes) = seen { Lost::of_bytes(bytes) } else { None };
         match lost {
-            Some(lost) => drop(self.damage.insert(Damage::Lost { lost })),
+            Some(lost) => drop(self.damage.insert(Flaw::Lost { lost })),
             None => self.file("what it says of states that are lost is damaged"),
         }
     }
@@ -163,7 +171,7 @@ impl Seeing {
         let Some(Hole { after, services: (first, last) }) = self.hole.take() else { return };
         let of = |location: Option<&Location>| location.map(|location| location.service.clone());
         let services = (first.or_else(|| of(after.as_ref())), last.or_else(|| of(before)));
-        self.damage.insert(Damage::Between { after, before: before.cloned(), services });
+        self.damage.insert(Flaw::Between { after, before: before.cloned(), services });
     }
 
     fn entry(&mut self, place: &[u8], bytes: &[u8], is_doubtful: bool) {
@@ -212,8 +220,8 @@ impl Seeing {
         }
         if read.is_none() {
             self.damage.insert(match value {
-                Some(key) => Damage::Value { of: location(Some(key)) },
-                None => Damage::Record { of: location(None) },
+                Some(key) => Flaw::Value { of: location(Some(key)) },
+                None => Flaw::Record { of: location(None) },
             });
         }
         if !is_doubtful {
@@ -231,7 +239,7 @@ impl Seeing {
                 let detail = match found.record {
                     None if found.is_named => continue,
                     None => {
-                        self.damage.insert(Damage::Record { of: of() });
+                        self.damage.insert(Flaw::Record { of: of() });
                         continue;
                     }
                     Some(record) if !is_old && record.sums.values() != found.sums.values() => {
@@ -245,7 +253,7 @@ impl Seeing {
                     }
                     Some(_) => continue,
                 };
-                self.damage.insert(Damage::State { of: of(), detail });
+                self.damage.insert(Flaw::State { of: of(), detail });
             }
         }
     }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::disk::{Disk, random};
+use super::lost::Lost;
 use super::writer::Pause;
-use super::{Journal, KeptState, LoadedService, Lost, ServiceStates, StateError, StateFile};
+use super::{Journal, KeptState, LoadedService, ServiceStates, StateError, StateFile};
 use crate::error::Crash;
 use crate::state::{Full, Saved, Saving, State, Transaction};
 

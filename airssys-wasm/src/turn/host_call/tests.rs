@@ -160,7 +160,8 @@ any_of!(call_error: CallError {
     Crashed => crash().prop_map(CallError::Crashed),
     Dropped => text().prop_map(CallError::Dropped),
     Discarded => Just(CallError::Discarded),
-    Supervision => supervision_error().prop_map(CallError::Supervision),
+    Taken => address().prop_map(|child| CallError::Taken { child }),
+    Deaf => Just(CallError::Deaf),
 });
 
 any_of!(supervision_error: SupervisionError {

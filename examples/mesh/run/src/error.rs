@@ -1,6 +1,6 @@
 //! Why the mesh cannot be run.
 
-use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::hint::{Hint, Hinted};
 use airssys_wasm::{InvokeError, RuntimeError};

@@ -78,7 +78,7 @@ impl Mesh {
     /// It is not there, or cannot be hosted, or would break a wire.
     pub async fn upgrade(&self, service: &str, release: &str) -> Result<Upgrade, MeshError> {
         let release = Release::find(&self.folder.join("guests").join(release))?;
-        Ok(ended(self.runtime.deploy(service, release, options()).await?).await)
+        Ok(ended(&self.runtime, self.runtime.deploy(service, release, options()).await?).await)
     }
 
     /// Lets the release before take a service over again.
@@ -87,7 +87,7 @@ impl Mesh {
     ///
     /// There is none.
     pub async fn back(&self, service: &str) -> Result<Upgrade, MeshError> {
-        Ok(ended(self.runtime.rollback(service, options())?).await)
+        Ok(ended(&self.runtime, self.runtime.rollback(service, options())?).await)
     }
 
     /// Sends the customers home, and asks everybody for what they know.
@@ -138,10 +138,10 @@ impl Mesh {
 
     /// How many pieces of each thing have left the shelves.
     fn taken(&self) -> Result<BTreeMap<String, u64>, MeshError> {
-        let mut taken = BTreeMap::new();
+        let (states, mut taken) = (self.runtime.state("stock"), BTreeMap::new());
         for (sku, at_first) in &self.shelves {
-            let left = self.runtime.state_value("stock", sku, "left");
-            let left = left.map_or(Ok(*at_first), |left| number("stock", sku, &left))?;
+            let left = states.get(sku).and_then(|state| state.get("left"));
+            let left = left.map_or(Ok(*at_first), |left| number("stock", sku, left))?;
             taken.insert(sku.clone(), at_first.saturating_sub(left));
         }
         Ok(taken)
@@ -170,11 +170,12 @@ fn options() -> DeployOptions {
     options
 }
 
-async fn ended(deployment: Deployment) -> Upgrade {
+async fn ended(runtime: &Runtime, deployment: Deployment) -> Upgrade {
     let why_not = match deployment.ended().await {
         Progress::Live => None,
         Progress::RolledBack { reason } => Some(reason.to_string()),
         other => Some(format!("{other:?}")),
     };
-    Upgrade { why_not, pause: deployment.pause() }
+    let pause_us = runtime.deployment_status(&deployment).pause_us;
+    Upgrade { why_not, pause: Duration::from_secs_f64(pause_us / 1e6) }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::deploy::{Canary, DeployOptions, Progress, Strategy};
+use airssys_wasm::deploy::{DeployOptions, Progress, Strategy};
 use airssys_wasm::registry::Release;
 use shop_model::{Quote, StockRequest};
 
@@ -76,9 +76,7 @@ impl Shop {
         options.probation = PROBATION;
         if release == UNTRIED {
             // One of the two actors gets it first.
-            let mut canary = Canary::default();
-            canary.steps = vec![50.0];
-            options.strategy = Strategy::Canary(canary);
+            options.strategy = Strategy::Canary { steps: vec![50.0] };
         }
         let deployment = self.runtime.deploy(service, found, options).await?;
         while release == UNTRIED && !deployment.progress().is_over() {
@@ -91,13 +89,14 @@ impl Shop {
             Progress::RolledBack { reason } => Some(reason.to_string()),
             other => Some(format!("{other:?}")),
         };
+        let status = self.runtime.deployment_status(&deployment);
         Ok(Renewal {
             service,
             release,
             live: end == Progress::Live,
             why_not,
-            pause_us: deployment.pause().as_secs_f64() * 1e6,
-            waited: deployment.waited(),
+            pause_us: status.pause_us,
+            waited: status.waited,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_wasm::config_file::ConfigError;
+use airssys_wasm::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::hint::{Coded, Hint, Hinted};

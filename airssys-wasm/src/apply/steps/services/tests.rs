@@ -30,5 +30,5 @@ async fn a_commit_that_is_on_its_way_is_carried_over() {
     turn.set(&state, "key", Bytes::from_static(b"value"), 1_000).unwrap();
     drop(state.save(&mut turn, NO_MESSAGE, 0, Box::new(|| ())).unwrap());
     carry_over(&from, &to).await.unwrap();
-    assert_eq!(to.state_of("").unwrap().get("key"), Some(Bytes::from_static(b"value")));
+    assert_eq!(to.state_of("").unwrap().snapshot().get("key"), Some(&Bytes::from_static(b"value")));
 }
