@@ -80,6 +80,31 @@ impl New {
     }
 }
 
+/// Of the interfaces that have several worlds one is named; `ready` does what comes before a build.
+fn which_of_several_worlds_is_said(language: &str, tools: &Path, ready: impl Fn(&Path)) {
+    let desk = Desk::new();
+    let dir = desk.path().join("pricing");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (from, to) in [(format!("guests-{language}/pricing"), "pricing"), ("guests/pricing/wit".into(), "pricing/wit")]
+    {
+        for entry in std::fs::read_dir(tests.join(from)).unwrap().map(|entry| entry.unwrap()) {
+            if entry.path().is_file() {
+                desk.write(&format!("{to}/{}", entry.file_name().display()), std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    ready(&dir);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let build = || Ran::from(desk.command(&["build", "pricing"]).env("PATH", &path).output().unwrap());
+    let _said = build().refused(1, "AB111", &["printed above"]);
+    let mut manifest = std::fs::read_to_string(dir.join("Component.toml")).unwrap();
+    manifest.push_str("\n[build]\nworld = \"shop\"\n");
+    std::fs::write(dir.join("Component.toml"), manifest).unwrap();
+    let _built = build().well();
+    assert!(desk.run(&["wit", "pricing"]).well().stdout.contains("crash: func(reason: string) -> u32"));
+}
+
 mod python {
     use std::path::Path;
     use std::process::Command;
@@ -100,6 +125,11 @@ mod python {
         let mypy = Command::new("mypy").current_dir(&new.dir).env("PATH", &new.path).output().unwrap();
         let said = String::from_utf8_lossy(&mypy.stdout);
         assert!(said.contains("Incompatible return value type (got \"int\", expected \"str\")"), "{said}");
+    }
+
+    #[test]
+    fn which_of_several_worlds_is_said() {
+        super::which_of_several_worlds_is_said("python", &tool("python", "bin/mypy").join("bin"), |_| {});
     }
 
     #[test]
@@ -136,6 +166,11 @@ mod c {
         assert!(said.contains("app.c:21:10: error: use of undeclared identifier 'tru'\n"), "{said}");
         std::fs::write(new.dir.join("app.c"), app).unwrap();
         new.is_built_published_and_called();
+    }
+
+    #[test]
+    fn which_of_several_worlds_is_said() {
+        super::which_of_several_worlds_is_said("c", &tool("c", "bin/wit-bindgen").join("bin"), |_| {});
     }
 
     #[test]
@@ -196,6 +231,11 @@ mod javascript {
         std::fs::write(new.dir.join("app.ts"), app).unwrap();
         new.is_built_published_and_called();
         assert!(new.run("npm", &["test"]).contains("pass 2"));
+    }
+
+    #[test]
+    fn which_of_several_worlds_is_said() {
+        super::which_of_several_worlds_is_said("javascript", Path::new("/nowhere"), install);
     }
 
     #[test]

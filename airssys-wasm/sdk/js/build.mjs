@@ -115,7 +115,7 @@ async function nameOf(folder, world) {
 async function onlyWorld(folder) {
   const worlds = [...(await textOf(folder)).matchAll(/^\s*world\s+([^\s{]+)\s*\{/gm)].map((found) => found[1]);
   if (worlds.length === 1) return worlds[0];
-  throw new Error(`${folder} has ${worlds.length ? `the worlds ${worlds.join(", ")}: name one by --world` : "no world"}`);
+  throw new Error(`${folder} has ${worlds.length ? `the worlds ${worlds.join(", ")}: name one by --world, or by [build] world in Component.toml` : "no world"}`);
 }
 
 /** The types of a world, each interface a module: what it imports under its own name, what it exports in the world's. */
