@@ -7,8 +7,9 @@ use airssys_tests::{Mesh, PATIENCE, keeping};
 use airssys_wasm::InvokeError;
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::hint::Coded;
+use prober_protocol::Command;
 
-use super::{invoke, result};
+use super::{invoke, result, wired};
 
 /// A mesh with a service whose state is damaged, of this actor. So it is suspended until somebody decides.
 async fn suspended(topology: &str, service: &str, actors: &[&str], damaged: &str) -> Mesh {
@@ -155,6 +156,43 @@ async fn a_call_that_finds_no_room_until_its_turn_has_no_time_left_is_told_so() 
         assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
         mesh.stop().await;
     }
+}
+
+/// Prices that are a child's, with this wire to it, and who has such children.
+fn of_a_child(on_failure: &str) -> String {
+    format!(
+        "name = \"m\"\n[root]\nintensity = 100\n\
+         [[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\nspawned = {{}}\n\
+         [[service]]\nname = \"overseer\"\nrelease = \"@overseer\"\ngrants = {{ spawn = [\"pricing/*\"] }}\n\
+         [[service]]\nname = \"till\"\nrelease = \"@till\"\nlimits = {{ turn_deadline = \"60s\" }}\n\
+         wires = {{ \"acme:shop/pricing\" = {{ to = \"pricing/a\", on_failure = {on_failure} }} }}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_child_that_is_not_there_cannot_answer_as_long_as_it_is_not() {
+    let spawn = Command::Spawn { service: "pricing".into(), name: "a".into() };
+    let mesh = Mesh::start(&of_a_child("{ value = { audit = \"7\" } }")).await;
+    assert_eq!(result(&mesh, "audit()").await, "7");
+    let told = result(&mesh, "inspect()").await;
+    assert_eq!(told, "err(\"no service \\\"pricing/a\\\": nobody has spawned it, or it is gone\")");
+    mesh.ok("overseer", &spawn).await;
+    assert_eq!(result(&mesh, "checkout(\"book\", 2)").await, "ok(2800)");
+    mesh.stop().await;
+    let mesh = Mesh::start(&of_a_child("\"retry\"")).await;
+    let asked = invoke(&mesh.runtime, "checkout(\"book\", 2)");
+    let (asked, spawned) = tokio::join!(biased; asked, mesh.ok("overseer", &spawn));
+    assert_eq!((asked.unwrap().as_deref(), spawned), (Some("ok(2800)"), "pricing/a".into()));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_is_compared_with_the_functions_that_the_wire_carries() {
+    let mesh = Mesh::start(&wired("functions = [\"audit\"], on_failure = { value = \"7\" }")).await;
+    assert_eq!(result(&mesh, "audit()").await, "7");
+    let told = result(&mesh, "inspect()").await;
+    assert!(told.contains("till may not invoke pricing: its wire does not carry"), "{told}");
+    mesh.stop().await;
 }
 
 /// What is left of the time when a call fails is enough to answer.

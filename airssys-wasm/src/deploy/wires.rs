@@ -251,7 +251,9 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
     let is_imported = |name: &str| import.functions.iter().any(|function| *function.name == *name);
     let unknown = wire.on_failure.named().filter(|name| !is_imported(name));
     let unknown = unknown.map(|name| no_value(format!("{}#{name}", import.interface), "it is not imported".to_owned()));
-    let wrong = import.functions.iter().filter_map(|function| {
+    // What may not be called has no result.
+    let called = import.functions.iter().filter(|function| wire.carries(&function.name));
+    let wrong = called.filter_map(|function| {
         let text = wire.on_failure.value_of(function)?;
         let why = Import::reads(function, text).err()?;
         let wanted = function.result.as_ref().map_or_else(String::new, |laid| format!("is no {laid}: "));

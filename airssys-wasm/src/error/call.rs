@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::crash::Crash;
 use super::fault::Fault;
 use super::handle::DeadHandle;
-use super::send::SendError;
+use super::send::{NotFound, SendError};
 use crate::address::{Address, AddressError};
 use crate::hint::Coded;
 
@@ -149,6 +149,8 @@ impl CallError {
     pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::Crashed(_) | Self::Dropped(_) | Self::Timeout | Self::Suspended { .. } => true,
+            // A child comes and goes.
+            Self::NotSent(SendError::NoSuchService { why, .. }) => *why == NotFound::NotSpawned,
             Self::NotSent(error) => matches!(error, SendError::Overloaded { .. } | SendError::Stopped { .. }),
             Self::Deadlock
             | Self::Fault(_)
