@@ -75,7 +75,8 @@ fn of_a_random_world(random: &mut Random) -> Option<Tried> {
     // One that needs others is refused where nobody has them: mostly one that needs nobody.
     let others = random.below(4) == 0;
     let alone = |world: &World| world.imports.values().all(|item| matches!(item, WorldItem::Type { .. }));
-    let worlds = resolve.worlds.iter().filter(|(_, world)| others || alone(world));
+    // Nor is there anything to call where nothing is exported.
+    let worlds = resolve.worlds.iter().filter(|(_, world)| others || alone(world) && !world.exports.is_empty());
     let worlds: Vec<_> = worlds.map(|(id, _)| id).collect();
     let world = *worlds.get(random.below(worlds.len() as u64) as usize)?;
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
@@ -102,6 +103,8 @@ fn with_random_code(random: &mut Random) -> Option<Tried> {
         max_memory32_bytes: 16 << 20,
         max_table_elements: 1000,
         max_memories: 1,
+        // Its references are those of garbage collection, which this host does not have.
+        reference_types_enabled: random.below(8) == 0,
         ..wasm_smith::Config::default()
     };
     let raw = bytes(random, 2048);
