@@ -12,6 +12,7 @@ use airssys_wasm::{InvokeError, Runtime};
 use tempfile::TempDir;
 
 mod chosen;
+mod composed;
 mod made;
 mod unable;
 
