@@ -7,7 +7,7 @@ use std::time::Duration;
 use airssys_tests::calling::Callers;
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, keeping};
-use airssys_wasm::deploy::{Portion, Progress, Rolling, Strategy};
+use airssys_wasm::deploy::{Portion, Progress, Rolling, Setback, Strategy};
 use airssys_wasm::error::CallError;
 use airssys_wasm::{InvokeError, Runtime};
 use prober_protocol::Command;
@@ -111,6 +111,57 @@ async fn a_child_is_asked_beside_its_turn_as_long_as_it_is_there() {
     for _ in 0..10 {
         assert_eq!(ask(&mesh.runtime, "a", "total()").await, "7");
     }
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_that_crashes_on_probation_brings_the_release_before_back() {
+    let waits = TALLY.replace("shutdown =", "max_queries = 0\n    shutdown =");
+    let (awake, sleeps) = (keyed("{ idle_timeout = \"1h\" }"), keyed("{ idle_timeout = \"10ms\" }"));
+    for (how, topology, key) in
+        [("one", TALLY, None), ("waits", &waits, None), ("awake", &awake, Some("a")), ("sleeps", &sleeps, Some("a"))]
+    {
+        let mesh = Mesh::start(topology).await;
+        let ask = async |call: &str| mesh.runtime.invoke("tally", key, call, PATIENCE).await;
+        assert_eq!(ask("add(7)").await.unwrap().as_deref(), Some("7"), "{how}");
+        let mut options = quick();
+        options.probation = PATIENCE;
+        let deployment = mesh.runtime.deploy("tally", another(&mesh, 1, 0), options).await.unwrap();
+        assert_eq!(deployment.switched().await, Progress::Probation, "{how}");
+        assert_eq!(ask("add(1)").await.unwrap().as_deref(), Some("8"), "{how}");
+        if how == "sleeps" {
+            asleep(&mesh).await;
+        }
+        assert!(ask("crash()").await.is_err(), "{how}");
+        let end = deployment.ended().await;
+        assert!(matches!(end, Progress::RolledBack { reason: Setback::Crashed(_) }), "{how}: {end:?}");
+        for (call, total) in [("total()", "8"), ("add(1)", "9"), ("total()", "9")] {
+            assert_eq!(ask(call).await.unwrap().as_deref(), Some(total), "{how}");
+        }
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_are_turns_where_releases_are_compared() {
+    let mesh = Mesh::start(&keyed("{}")).await;
+    for key in KEYS {
+        assert_eq!(ask(&mesh.runtime, key, "add(7)").await, "7");
+    }
+    let runtime = Arc::clone(&mesh.runtime);
+    let askers = Callers::numbered(KEYS.len(), move |caller, _| {
+        let runtime = Arc::clone(&runtime);
+        async move { assert_eq!(ask(&runtime, KEYS[caller], "total()").await, "7") }
+    });
+    let mut options = quick();
+    options.strategy = Strategy::Canary { steps: vec![50.0] };
+    options.gate.bake = Duration::from_millis(50);
+    options.gate.samples = 20;
+    options.gate.latency = 1_000_000.0;
+    let deployment = mesh.runtime.deploy("tally", another(&mesh, 1, 0), options).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, deployment.ended()).await;
+    assert_eq!(ended, Ok(Progress::Live), "nothing else is asked of it");
+    askers.end().await;
     mesh.stop().await;
 }
 

@@ -10,6 +10,7 @@
 //! fate.
 
 mod arrivals;
+mod asked;
 mod before;
 mod coming;
 mod control;

@@ -9,6 +9,7 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
 use super::decide::Event;
+use super::asked::{Asked, Trial};
 use super::{Before, ComponentActor, Control, Live, Serving, Swap};
 use crate::error::Fault;
 use crate::turn::Identity;
@@ -37,14 +38,17 @@ impl Post {
     }
 
     /// What serves here, where this function is a query of it that can be answered beside its turns.
-    pub(super) fn asked(&self, function: &FunctionType) -> Option<Arc<Serving>> {
+    pub(super) fn asked(&self, function: &FunctionType) -> Option<Asked> {
         let serving = self.live.serving();
         let Identity { terms, me, own, .. } = &*serving.identity;
         let is_to_wait = || self.is_closed() || self.live.is_suspended();
         // Before the first one has started there is no state yet, but of a key, which may have slept.
         let has_begun = || own.inbox.sleeper().is_some() || me.load().is_some();
         let is_asked = terms.is_query(function) && !is_to_wait() && has_begun();
-        is_asked.then_some(serving)
+        is_asked.then(|| {
+            let trial = Trial::At(Arc::clone(&self.live), Arc::clone(&self.start));
+            Asked { serving, watch: self.live.watched(), trial }
+        })
     }
 
     /// Gives the actor an order for between two turns.

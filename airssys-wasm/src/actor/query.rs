@@ -3,7 +3,8 @@
 //!
 //! A query runs beside the turns of its place where it may, also where that is a key that sleeps and goes on sleeping.
 //! Otherwise it waits in the mailbox and comes at its turn, and is no other then. Invariant: nothing of what it does is
-//! seen, and its crash is that of its instance alone.
+//! seen, and its crash ends its instance alone; where the release is on probation, it speaks against that as any crash
+//! does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use airssys_rt_shim::worker::Flow;
 use tokio::time::Instant;
 
+use super::asked::{Asked, Trial};
 use super::{ComponentActor, Hand, Post, Roster, Serving};
 use crate::engine::{Answered, Engines, Instance, Ran};
 use crate::error::{CallError, Crash, Stage};
@@ -28,14 +30,21 @@ impl ComponentActor {
     pub(super) async fn query(&mut self, hand: Hand<'_>, left: Duration) -> Flow {
         let serving = self.live.serving();
         let state = serving.identity.own.states.state(hand.partition()).map(|state| state.copy());
-        let ran = run(&self.engines, &serving, &hand, left, state).await;
-        settle(&serving.identity, hand.done(), ran);
+        let asked = Asked { serving, watch: self.live.watched(), trial: Trial::None };
+        let begun = Instant::now();
+        let ran = run(&self.engines, &asked.serving, &hand, left, state).await;
+        let crash = asked.heard(begun.elapsed(), &ran).filter(|crash| self.live.roll_back(crash)).is_some();
+        settle(&asked.serving.identity, hand.done(), ran);
+        if crash {
+            self.instance = None;
+            return Box::pin(self.go_on()).await;
+        }
         Flow::Continue
     }
 }
 
 /// Finds what answers a query of these actors. It does not keep them: whoever takes them away ends it.
-pub(super) fn of_actors(actors: &Arc<[Post]>) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
+pub(super) fn of_actors(actors: &Arc<[Post]>) -> impl Fn(&Inbox, &FunctionType) -> Option<Asked> + use<> {
     let actors: Weak<[Post]> = Arc::downgrade(actors);
     move |inbox, function| {
         let actors = actors.upgrade()?;
@@ -44,9 +53,7 @@ pub(super) fn of_actors(actors: &Arc<[Post]>) -> impl Fn(&Inbox, &FunctionType) 
 }
 
 /// Finds what answers a query of those that come and go, as [`of_actors`].
-pub(super) fn of_those_who_come(
-    roster: &Arc<Roster>,
-) -> impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + use<> {
+pub(super) fn of_those_who_come(roster: &Arc<Roster>) -> impl Fn(&Inbox, &FunctionType) -> Option<Asked> + use<> {
     let roster = Arc::downgrade(roster);
     move |inbox, function| roster.upgrade()?.asked(inbox.address(), function)
 }
@@ -54,7 +61,7 @@ pub(super) fn of_those_who_come(
 /// Runs queries beside turns, where there is something that answers them.
 pub(super) fn beside(
     engines: &Arc<Engines>,
-    find: impl Fn(&Inbox, &FunctionType) -> Option<Arc<Serving>> + Send + Sync + 'static,
+    find: impl Fn(&Inbox, &FunctionType) -> Option<Asked> + Send + Sync + 'static,
 ) -> impl Fn(&Inbox, Box<Envelope>) -> Result<(), Box<Envelope>> + Send + Sync + 'static {
     let (engines, running) = (Arc::clone(engines), Arc::<AtomicUsize>::default());
     move |inbox, envelope| {
@@ -62,15 +69,19 @@ pub(super) fn beside(
             (Some(function), Delivery::Call(_)) => find(inbox, function),
             _ => None,
         };
-        let ready = found.and_then(|serving| Some((committed(&serving, &envelope)?, serving)));
-        let Some((state, serving)) = ready else { return Err(envelope) };
-        let most = serving.identity.terms.max_queries;
+        let ready = found.and_then(|asked| Some((committed(&asked.serving, &envelope)?, asked)));
+        let Some((state, asked)) = ready else { return Err(envelope) };
+        let most = asked.serving.identity.terms.max_queries;
         let Some(running) = Running::begin(&running, most) else { return Err(envelope) };
         let engines = Arc::clone(&engines);
         tokio::spawn(async move {
-            let left = envelope.deadline.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
-            let ran = run(&engines, &serving, &envelope, left, state).await;
-            settle(&serving.identity, envelope, ran);
+            let begun = Instant::now();
+            let left = envelope.deadline.map_or(Duration::MAX, |until| until.duration_since(begun));
+            let ran = run(&engines, &asked.serving, &envelope, left, state).await;
+            if let Some(crash) = asked.heard(begun.elapsed(), &ran) {
+                asked.speak_against(crash);
+            }
+            settle(&asked.serving.identity, envelope, ran);
             drop(running);
         });
         Ok(())

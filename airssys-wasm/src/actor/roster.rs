@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::arrivals::{Arrivals, Begun};
 use super::post::Post;
+use super::asked::{Asked, Trial};
 use super::share::{Known, Share};
 use super::spec::identity;
 use super::{Before, ComponentActor, Live, Probation, Serving, Watch};
@@ -317,7 +318,7 @@ impl Roster {
 
     /// What answers a query of this function that is sent to a place, as it is now: what serves there, or would, where
     /// it is a key that sleeps. None where it is no query, or something has to become of the place first.
-    pub(super) fn asked(&self, address: &Address, function: &FunctionType) -> Option<Arc<Serving>> {
+    pub(super) fn asked(&self, address: &Address, function: &FunctionType) -> Option<Asked> {
         let awakened = self.lock();
         if let Some(post) = awakened.posts.get(address.as_str()) {
             return post.asked(function);
@@ -329,7 +330,10 @@ impl Roster {
             return None;
         }
         let own = keyed.known(address.key()?).filter(|own| !own.inbox.mailbox().is_closed())?;
-        Some(Arc::new(self.serving(own, &waking.template, &waking.terms)))
+        let serving = Arc::new(self.serving(own, &waking.template, &waking.terms));
+        let failed = waking.probation.as_ref().map(|(_, failed)| failed.clone());
+        let trial = failed.map_or(Trial::None, Trial::Everywhere);
+        Some(Asked { serving, watch: awakened.watch.clone(), trial })
     }
 
     pub(super) fn leave(&self, address: &Address) {

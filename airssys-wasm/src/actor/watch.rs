@@ -40,10 +40,15 @@ impl Watch {
         })
     }
 
+    /// Where the turns of who serves with this are counted.
+    pub(super) fn tally(&self, serving: &Serving) -> &Arc<Tally> {
+        if Arc::ptr_eq(&serving.template, &self.template) { &self.new } else { &self.old }
+    }
+
     /// For an actor that serves with this, and what it hands over to its shadow, where it has one.
     pub(super) fn begin(&self, serving: &Serving, memory: Option<Bytes>) -> Box<Watching> {
         let new = Arc::ptr_eq(&serving.template, &self.template);
-        let tally = Arc::clone(if new { &self.new } else { &self.old });
+        let tally = Arc::clone(self.tally(serving));
         let shadow = self.rehearsal.as_ref().filter(|_| !new);
         let shadow = shadow.and_then(|rehearsal| Shadow::begin(rehearsal, serving, Arc::clone(&self.new), memory));
         Box::new(Watching { tally, shadow, tolerates: new, crashed: None, stand_in: StandIn::No })
