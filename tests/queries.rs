@@ -153,6 +153,20 @@ async fn a_query_that_the_release_does_not_have_is_refused_at_the_start_and_by_a
     mesh.stop().await;
 }
 
+#[tokio::test]
+async fn what_takes_or_gives_resources_is_no_query() {
+    for query in ["cart.new", "cart.owner", "count"] {
+        let topology = format!(
+            "name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\nqueries = [{query:?}]\n"
+        );
+        let Err(refused) = Mesh::try_start(&topology, builder()).await else { panic!("{query} is a query") };
+        let says = format!(
+            "carts has a query {query:?}: it takes or gives resources, which live in the instance of the service"
+        );
+        assert_eq!(refused.to_string(), says);
+    }
+}
+
 /// Answers 7, and has another one ask it for that.
 const ASKS_ITSELF: &str = r#"(component
     (import "a:b/y" (instance $i (export "f" (func (result u32)))))

@@ -288,10 +288,17 @@ fn misaddressed(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) ->
     Some(BrokenWire::Key { service, interface, to: wire.to.to_string(), why })
 }
 
-/// The queries that are none of its functions.
+/// The queries that are none of its functions, or could never be answered.
 fn unknown_queries(end: &End<'_>) -> Vec<BrokenWire> {
     let unknown = end.node.queries.iter().filter_map(|query| {
-        let why = end.template.functions().named(query).err()?;
+        let why = match end.template.functions().named(query) {
+            // Each query has an instance of its own, and that ends with it.
+            Ok(function) if function.ty.mentions_handles() => {
+                NoCall::Arguments { detail: "it takes or gives resources, which live in the instance of the service".to_owned() }
+            }
+            Ok(_) => return None,
+            Err(why) => why,
+        };
         Some(BrokenWire::NoQuery { service: end.service(), query: query.clone(), why })
     });
     unknown.collect()
