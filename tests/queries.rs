@@ -156,9 +156,8 @@ async fn a_query_that_the_release_does_not_have_is_refused_at_the_start_and_by_a
 #[tokio::test]
 async fn what_takes_or_gives_resources_is_no_query() {
     for query in ["cart.new", "cart.owner", "count"] {
-        let topology = format!(
-            "name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\nqueries = [{query:?}]\n"
-        );
+        let topology =
+            format!("name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\nqueries = [{query:?}]\n");
         let Err(refused) = Mesh::try_start(&topology, builder()).await else { panic!("{query} is a query") };
         let says = format!(
             "carts has a query {query:?}: it takes or gives resources, which live in the instance of the service"

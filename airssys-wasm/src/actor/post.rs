@@ -8,8 +8,8 @@ use airssys_rt_shim::supervisor::ChildError;
 use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::oneshot;
 
-use super::decide::Event;
 use super::asked::{Asked, Trial};
+use super::decide::Event;
 use super::{Before, ComponentActor, Control, Live, Serving, Swap};
 use crate::error::Fault;
 use crate::turn::Identity;

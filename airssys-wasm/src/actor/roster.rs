@@ -10,8 +10,8 @@ use airssys_rt_shim::worker::WorkerStart;
 use tokio::sync::mpsc;
 
 use super::arrivals::{Arrivals, Begun};
-use super::post::Post;
 use super::asked::{Asked, Trial};
+use super::post::Post;
 use super::share::{Known, Share};
 use super::spec::identity;
 use super::{Before, ComponentActor, Live, Probation, Serving, Watch};

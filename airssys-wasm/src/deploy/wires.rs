@@ -293,9 +293,9 @@ fn unknown_queries(end: &End<'_>) -> Vec<BrokenWire> {
     let unknown = end.node.queries.iter().filter_map(|query| {
         let why = match end.template.functions().named(query) {
             // Each query has an instance of its own, and that ends with it.
-            Ok(function) if function.ty.mentions_handles() => {
-                NoCall::Arguments { detail: "it takes or gives resources, which live in the instance of the service".to_owned() }
-            }
+            Ok(function) if function.ty.mentions_handles() => NoCall::Arguments {
+                detail: "it takes or gives resources, which live in the instance of the service".to_owned(),
+            },
             Ok(_) => return None,
             Err(why) => why,
         };
