@@ -3,7 +3,7 @@
 use airssys_wasm::ConfigError;
 use airssys_wasm::deploy::DeployError;
 use airssys_wasm::hint::{Hint, Hinted};
-use airssys_wasm::{InvokeError, RuntimeError};
+use airssys_wasm::{ExitReason, InvokeError, RuntimeError};
 
 /// Why the mesh does not open, or cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,12 @@ pub enum MeshError {
     /// A release cannot take over.
     #[error("{}{}", .0, behind(.0.hint()))]
     Deploy(#[from] DeployError),
+    /// The tree gave up while there were customers.
+    #[error("the tree has ended: {reason}; hint: a supervisor gave up; raise its `intensity` in the topology")]
+    Ended {
+        /// Why.
+        reason: ExitReason,
+    },
     /// A service does not say what it knows.
     #[error("{service}: {source}; hint: build host and guests from the same source")]
     Silent {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use airssys_mesh::{Load, Mesh, MeshError, Upgrade, check};
+use airssys_mesh::{Evidence, Load, Mesh, MeshError, Upgrade, check};
 use clap::Parser;
 
 /// Runs the mesh under load, lets pricing go from Rust to Python and back meanwhile, and counts.
@@ -37,17 +37,14 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<bool, MeshError> {
     let cache = args.topology.with_file_name("target").join("airssys/code");
-    say("The mesh starts; the first time, its components are compiled, which takes a minute.");
     let data = std::env::temp_dir().join(format!("airssys-mesh-{}", std::process::id()));
+    say("The mesh starts; the first time, its components are compiled, which takes a minute or two.");
     let mesh = Mesh::open(&args.topology, &data, cache).await?;
     say(&format!("{} services are up. Customers come in, by seed {}.", mesh.services().len(), args.seed));
-    let mut load = mesh.load(args.seed)?;
-    load.more(args.orders / 3).await;
-    tell("pricing goes from Rust to Python", &load, &mesh.upgrade("pricing", "pricing-next").await?);
-    load.more(args.orders / 3).await;
-    tell("pricing goes back to Rust", &load, &mesh.back("pricing").await?);
-    load.more(args.orders / 3).await;
-    let evidence = mesh.audit(load).await?;
+    let evidence = tokio::select! {
+        evidence = day(&mesh, args) => evidence?,
+        error = mesh.ended() => return Err(error),
+    };
     let (sold, refused) = evidence.settled();
     say(&format!("{sold} orders were sold, {refused} refused."));
     for service in mesh.services() {
@@ -63,6 +60,17 @@ async fn run(args: &Args) -> Result<bool, MeshError> {
         say("Each order counted once: none was lost, and none was doubled.");
     }
     Ok(flaws.is_empty() && stopped)
+}
+
+/// Customers come and go, and pricing goes to Python and back.
+async fn day(mesh: &Mesh, args: &Args) -> Result<Evidence, MeshError> {
+    let mut load = mesh.load(args.seed)?;
+    load.more(args.orders / 3).await;
+    tell("pricing goes from Rust to Python", &load, &mesh.upgrade("pricing", "pricing-next").await?);
+    load.more(args.orders / 3).await;
+    tell("pricing goes back to Rust", &load, &mesh.back("pricing").await?);
+    load.more(args.orders / 3).await;
+    mesh.audit(load).await
 }
 
 fn tell(what: &str, load: &Load, upgrade: &Upgrade) {

@@ -147,6 +147,11 @@ impl Mesh {
         Ok(taken)
     }
 
+    /// Waits until the tree has ended by itself; why.
+    pub async fn ended(&self) -> MeshError {
+        MeshError::Ended { reason: self.runtime.ended().await }
+    }
+
     /// All services, as they are now.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
