@@ -21,7 +21,13 @@ use std::fmt;
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct Misfit(
+    // Boxed: each field of each value that fits is told by a result with it, in one register.
+    Box<Detail>,
+);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Detail {
     at: String,
     detail: String,
 }
@@ -30,11 +36,11 @@ impl Misfit {
     /// Where, as a JSON pointer: empty where it is all of it.
     #[must_use]
     pub fn at(&self) -> &str {
-        &self.at
+        &self.0.at
     }
 
     pub(super) fn new(detail: impl Into<String>) -> Self {
-        Self { at: String::new(), detail: detail.into() }
+        Self(Box::new(Detail { at: String::new(), detail: detail.into() }))
     }
 
     /// Something else is wanted there than what is found.
@@ -43,22 +49,25 @@ impl Misfit {
     }
 
     /// The same of what a function returns.
-    pub(super) fn of_result(self) -> Self {
-        Self { detail: format!("of the result, {}", self.detail), ..self }
+    pub(super) fn of_result(mut self) -> Self {
+        self.0.detail.insert_str(0, "of the result, ");
+        self
     }
 
     /// The same, told by who has it within: the pointer is made from its end, so that it costs nothing until then.
-    pub(super) fn within(self, step: impl fmt::Display) -> Self {
+    #[cold]
+    pub(super) fn within(mut self, step: impl fmt::Display) -> Self {
         let step = step.to_string().replace('~', "~0").replace('/', "~1");
-        Self { at: format!("/{step}{}", self.at), ..self }
+        self.0.at.insert_str(0, &format!("/{step}"));
+        self
     }
 }
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.at {
-            "" => f.write_str(&self.detail),
-            at => write!(f, "{at}: {}", self.detail),
+        match &*self.0.at {
+            "" => f.write_str(&self.0.detail),
+            at => write!(f, "{at}: {}", self.0.detail),
         }
     }
 }

@@ -62,7 +62,11 @@ impl<'a> Types<'a> {
             let (layout, flats) = match scalar_bytes(ty) {
                 Some(bytes) => (Layout { size: bytes, align: bytes }, 1),
                 // What has very many lies in memory.
-                None => (self.layout(ty), self.flats(ty).unwrap_or(u8::MAX.into())),
+                None => {
+                    let abi = self.0.canonical_abi(&ty);
+                    let layout = Layout { size: abi.size32 as usize, align: abi.align32 as usize };
+                    (layout, abi.flat_count.unwrap_or(u8::MAX).into())
+                }
             };
             let begin = align_to(at, layout.align);
             at = begin + layout.size;
