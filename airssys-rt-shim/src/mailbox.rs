@@ -106,11 +106,16 @@ impl<M> Default for Near<M> {
 impl<M> Near<M> {
     /// Whether there is something to take within a moment.
     pub(crate) fn soon(&self) -> bool {
-        let Some(queue) = &self.0 else { return false };
-        (0..LOOKS_BEFORE_SLEEP).any(|_| {
-            std::hint::spin_loop();
-            !queue.receiver.is_empty()
-        })
+        self.0.is_some()
+            && (0..LOOKS_BEFORE_SLEEP).any(|_| {
+                std::hint::spin_loop();
+                self.now()
+            })
+    }
+
+    /// Whether there is something to take now: without a look for the queue, which costs as much as one into it.
+    pub(crate) fn now(&self) -> bool {
+        self.0.as_ref().is_some_and(|queue| !queue.receiver.is_empty())
     }
 
     fn take(&self) -> Option<M> {

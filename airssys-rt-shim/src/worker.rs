@@ -424,7 +424,7 @@ impl<B: Behavior> Life<B> {
                             return reason;
                         }
                         if baton.is_lent() {
-                            if orders.any() || !mailbox.is_empty() {
+                            if orders.any() || near.now() {
                                 // Whoever polls this wanted one turn.
                                 tokio::task::yield_now().await;
                             } else {

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::place::Place;
 use super::service::Resolved;
 use super::{Mesh, Origin, misaddressed, stopped};
-use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::events::Events;
@@ -237,7 +236,7 @@ impl Mesh {
         };
         let moved = self.kept_waiting(passage, target, key);
         let target = moved.as_ref().unwrap_or(target);
-        let lane_key = target.lane_key(split(to).1, key);
+        let lane_key = target.lane_key(to, key);
         let (delivery, mut asked, run) = match wanted {
             Wanted::Receipt => (Delivery::Send, None, None),
             Wanted::Answer(caller, ..) => {

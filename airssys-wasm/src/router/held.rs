@@ -11,7 +11,6 @@ use super::inbox::{Mailbox, Reserved};
 use super::place::Place;
 use super::service::Resolved;
 use super::{Mesh, Origin, stopped};
-use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
@@ -63,7 +62,7 @@ impl Mesh {
                     let target = moved.as_ref().unwrap_or(target);
                     match self.room(target, waiter, OVERHEAD_BYTES + body.len() + key.map_or(0, str::len)).await {
                         Ok(room) => {
-                            let key = target.lane_key(split(to).1, key);
+                            let key = target.lane_key(to, key);
                             let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
                             return Ok(Some(Outgoing {
                                 target: Arc::clone(target),

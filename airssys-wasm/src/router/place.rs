@@ -8,7 +8,7 @@ use super::child::{self, Child};
 use super::inbox::{Common, Inbox};
 use super::sleep::Sleeper;
 use super::states::States;
-use crate::address::Address;
+use crate::address::{Address, split};
 use crate::settings::MailboxShape;
 use crate::state::{State, Together};
 use crate::waits::Waits;
@@ -79,9 +79,9 @@ impl Place {
 
     /// The key that a message to it keeps. The address of a lane has none, and so it is there that the one which chose
     /// the lane is kept: it chooses the state.
-    pub(crate) fn lane_key<'a>(&self, in_address: Option<&'a str>, key: Option<&'a str>) -> Option<&'a str> {
+    pub(crate) fn lane_key<'a>(&self, address: &'a str, key: Option<&'a str>) -> Option<&'a str> {
         match &self.role {
-            Role::Lane(..) => in_address.or(key),
+            Role::Lane(..) => split(address).1.or(key),
             Role::Whole | Role::Child(_) => key,
         }
     }
