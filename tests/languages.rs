@@ -16,6 +16,7 @@ use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::{InvokeError, Runtime};
+use serde::{Deserialize, Serialize};
 
 /// A service in Rust that calls another one, of which it does not know what it is written in.
 fn shop(pricing: &Path) -> String {
@@ -24,6 +25,20 @@ fn shop(pricing: &Path) -> String {
          [[service]]\nname = \"pricing\"\nrelease = {pricing:?}\n\
          [[service]]\nname = \"till\"\nrelease = \"@till\"\nwires = {{ \"acme:shop/pricing\" = \"pricing\" }}\n"
     )
+}
+
+/// What `same` takes and returns.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Line {
+    a: bool,
+    b: u8,
+    c: i16,
+    d: u32,
+    e: i64,
+    f: f32,
+    g: f64,
+    h: char,
+    name: String,
 }
 
 async fn invoke(runtime: &Runtime, service: &str, call: &str) -> Result<Option<String>, InvokeError> {
@@ -49,6 +64,11 @@ macro_rules! language {
             #[tokio::test]
             async fn a_crash_in_it_is_one_as_any_other_and_what_it_printed_is_logged() {
                 super::a_crash_is_one_as_any_other_and_what_it_printed_is_logged(NAME, $raised).await;
+            }
+
+            #[tokio::test]
+            async fn it_outlives_what_its_calls_leave_behind() {
+                super::it_outlives_what_its_calls_leave_behind(NAME).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +132,20 @@ async fn a_crash_is_one_as_any_other_and_what_it_printed_is_logged(language: &st
     let lines = log::of("airssys::guest", &name);
 
     assert!(lines.iter().any(|(_, line)| line["message"] == printed), "{lines:?}");
+    mesh.stop().await;
+}
+
+async fn it_outlives_what_its_calls_leave_behind(language: &str) {
+    let mesh = Mesh::start(&shop(&guest_in(language, "pricing"))).await;
+    let same = mesh.runtime.function("pricing", "same").unwrap().typed::<(Line,), Line>().unwrap();
+    let name = "a line of an order".to_owned();
+    let line = (Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name },);
+    // What they leave behind is more than its memory holds.
+    for call in 0..80_000 {
+        let back = mesh.runtime.call_typed(&same, None, &line, PATIENCE).await;
+        assert!(back.as_ref() == Ok(&line.0), "call {call}: {:?}", back.err());
+    }
+    assert_eq!(mesh.status("pricing").crashed, 0);
     mesh.stop().await;
 }
 

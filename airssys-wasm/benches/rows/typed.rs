@@ -46,7 +46,7 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let same = function("pricing", "same").typed().expect("its types");
     let passed = function("till", "same").typed().expect("its types");
     let carried = function("till", "carry").typed().expect("its types");
-    let (_clock, engine) = plain_engine(bench.max_instances).expect("an engine");
+    let (_clock, engine) = plain_engine(bench.max_instances, None).expect("an engine");
     let component = Component::from_file(&engine, bench.guest("pricing")).expect("a component");
     let second = Plain::start(&component, None).await;
     let first = Plain::start(&component, Some(second.clone())).await;

@@ -314,12 +314,16 @@ impl Drop for Engines {
     }
 }
 
-/// An engine of the class that the default limits choose, with at most so many instances, and what keeps its clock
-/// going: the pool on which the benches measure plain wasmtime.
+/// An engine of the class that the default limits choose, or these with so much memory, with at most so many instances,
+/// and what keeps its clock going: the pool on which the benches measure plain wasmtime.
 #[doc(hidden)]
-pub fn plain_engine(max_instances: Option<usize>) -> Result<(impl Send + Sync, Engine), EngineError> {
+pub fn plain_engine(
+    max_instances: Option<usize>,
+    memory_bytes: Option<u64>,
+) -> Result<(impl Send + Sync, Engine), EngineError> {
     let engines = Engines::new(&EnginesSettings { max_instances, ..EnginesSettings::default() })?;
-    let engine = engines.class(&Limits::default())?;
+    let limits = Limits::default();
+    let engine = engines.class(&Limits { memory_bytes: memory_bytes.unwrap_or(limits.memory_bytes), ..limits })?;
     Ok((engines, engine))
 }
 

@@ -50,7 +50,7 @@ enum Guest {
 impl Floor {
     /// On the pool that the host would choose for this guest.
     pub(crate) fn new(bench: &Bench, guest: &str, lane: Lane) -> Self {
-        let (clock, engine) = plain_engine(bench.max_instances).expect("an engine");
+        let (clock, engine) = plain_engine(bench.max_instances, None).expect("an engine");
         let component = Component::from_file(&engine, bench.guest(guest)).expect("a component");
         let pre = match lane {
             Lane::Async => Pre::Async(async_lane::PlainPre::new(link(&engine, &component, true)).expect("a handler")),

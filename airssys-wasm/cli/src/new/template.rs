@@ -34,6 +34,9 @@ pub(super) const MESH: Template = &[
 const WORLD: (&str, &str) = ("wit/world.wit", include_str!("template/world.wit.txt"));
 const TOPOLOGY: (&str, &str) = ("airssys.toml", include_str!("template/airssys.toml.txt"));
 const COMPONENT: (&str, &str) = ("Component.toml", include_str!("template/Component.toml.txt"));
+/// The same, with the memory that the engine of JavaScript needs.
+const JAVASCRIPT_COMPONENT: (&str, &str) =
+    ("Component.toml", include_str!("template/javascript/Component.toml.txt"));
 /// What npm and the compilers leave, and how npm is to install the SDK.
 const NPM: (&str, &str) = (".npmrc", include_str!("template/javascript/npmrc.txt"));
 const NODE_IGNORED: (&str, &str) = (".gitignore", include_str!("template/javascript/gitignore.txt"));
@@ -51,7 +54,7 @@ pub(super) const PYTHON: Template = &[
 
 /// One in JavaScript.
 pub(super) const JAVASCRIPT: Template = &[
-    COMPONENT,
+    JAVASCRIPT_COMPONENT,
     WORLD,
     TOPOLOGY,
     NPM,
@@ -64,7 +67,7 @@ pub(super) const JAVASCRIPT: Template = &[
 
 /// One in TypeScript.
 pub(super) const TYPESCRIPT: Template = &[
-    COMPONENT,
+    JAVASCRIPT_COMPONENT,
     WORLD,
     TOPOLOGY,
     NPM,
