@@ -35,8 +35,7 @@ const WORLD: (&str, &str) = ("wit/world.wit", include_str!("template/world.wit.t
 const TOPOLOGY: (&str, &str) = ("airssys.toml", include_str!("template/airssys.toml.txt"));
 const COMPONENT: (&str, &str) = ("Component.toml", include_str!("template/Component.toml.txt"));
 /// The same, with the memory that the engine of JavaScript needs.
-const JAVASCRIPT_COMPONENT: (&str, &str) =
-    ("Component.toml", include_str!("template/javascript/Component.toml.txt"));
+const JAVASCRIPT_COMPONENT: (&str, &str) = ("Component.toml", include_str!("template/javascript/Component.toml.txt"));
 /// What npm and the compilers leave, and how npm is to install the SDK.
 const NPM: (&str, &str) = (".npmrc", include_str!("template/javascript/npmrc.txt"));
 const NODE_IGNORED: (&str, &str) = (".gitignore", include_str!("template/javascript/gitignore.txt"));
