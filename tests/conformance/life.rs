@@ -36,13 +36,13 @@ table! {
         keyed = { intensity = 0 }
         config = { on-init = '{"do":"fault","kind":"unavailable","reason":"no bread"}' }
         "#,
-        [Call("tested/a", json!({ "do": "count" }), Crashed("host", "init failed: unavailable: no bread"))]
+        [Call("tested/a", json!({ "do": "count" }), Crashed("start", "init failed: unavailable: no bread"))]
     }
 
     /// A trap at `init` is a failed start.
     a_trap_at_init_is_a_failed_start {
         "keyed = { intensity = 0 }\nconfig = { on-init = '{\"do\":\"trap\"}' }",
-        [Call("tested/a", json!({ "do": "count" }), Crashed("host", "did not start: trap"))]
+        [Call("tested/a", json!({ "do": "count" }), Crashed("trap", "trap: "))]
     }
 
     /// A component says how it is when it is asked, and what it does for that is discarded.
