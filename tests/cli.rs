@@ -136,7 +136,7 @@ fn inspect_tells_everything_that_a_description_says() {
     let component = std::fs::read(guest("echo").with_file_name("target").join("airssys/echo.wasm")).unwrap();
     desk.write("all.wasm", component);
     // No two of them are the same, and none is a default.
-    let limits: [(&str, &str, &str, u64, &str); 21] = [
+    let limits: [(&str, &str, &str, u64, &str); 22] = [
         ("memory", "\"33MiB\"", "memory_bytes", 33 << 20, "memory 33.0 MiB"),
         ("memories", "2", "memories", 2, "memories 2"),
         ("table_elements", "20001", "table_elements", 20_001, "table elements 20001"),
@@ -157,6 +157,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("subscriptions", "101", "subscriptions", 101, "subscriptions 101"),
         ("monitors", "1002", "monitors", 1_002, "monitors 1002"),
         ("resources", "257", "resources", 257, "resources 257"),
+        ("handles", "10001", "handles", 10_001, "handles 10001"),
         ("log_line", "\"9KiB\"", "log_line_bytes", 9 << 10, "log line 9.0 KiB"),
     ];
     let written: String = limits.iter().map(|(key, value, ..)| format!("{key} = {value}\n")).collect();

@@ -324,7 +324,7 @@ fn a_host_lives_on_without_a_key_whose_state_is_damaged_until_that_is_put_back()
         let running = up(&desk);
         assert!(other(&json!({ "get": "drink" })).contains("tea"));
         assert!(ask("alice", &get).well().stdout.contains("needle of alice"));
-        let _waits = ask("bob", &get).refused(1, "AH201", &["timeout"]);
+        let _waits = ask("bob", &get).refused(1, "AH201", &["suspended", "bob"]);
         let shown = desk.run(&["ps"]).well().stdout;
         assert!(shown.contains("prober (suspended)") && !shown.contains("other (suspended)"), "{shown}");
         assert!(shown.contains("\"bob\"") && shown.contains("airssys state verify"), "{shown}");
