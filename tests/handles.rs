@@ -3,9 +3,12 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::deploying::quick;
+use airssys_tests::{Mesh, PATIENCE, builder, guest, until};
+use airssys_wasm::deploy::Progress;
 use airssys_wasm::engine::Value;
 use airssys_wasm::error::{CallError, Fault, HandleDeath};
+use airssys_wasm::registry::Release;
 use airssys_wasm::{InvokeError, Written};
 
 const MARKET: &str = "name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\n";
@@ -129,5 +132,138 @@ async fn there_are_as_many_handles_as_the_limit_says() {
     done(&mesh, &format!("cart.drop({cart})")).await;
     done(&mesh, "cart.new(\"bob\")").await;
     assert_eq!(done(&mesh, &format!("count({both})")).await, "0");
+    mesh.stop().await;
+}
+
+const WIRED: &str = r#"
+    name = "m"
+    [root]
+    intensity = 100
+    [[service]]
+    name = "carts"
+    release = "@carts"
+    [[service]]
+    name = "shopper"
+    release = "@shopper"
+    wires = { "acme:shop/carts" = "carts" }
+"#;
+
+/// What the one answers that has its carts elsewhere.
+async fn shopper(mesh: &Mesh, call: &str) -> Result<String, InvokeError> {
+    mesh.runtime.invoke("shopper", None, call, PATIENCE).await.map(Option::unwrap_or_default)
+}
+
+/// So many carts are dropped at last.
+async fn dropped(mesh: &Mesh, carts: u32) {
+    until("carts are dropped", async || done(mesh, "dropped()").await == carts.to_string()).await;
+}
+
+#[tokio::test]
+async fn a_handle_crosses_a_wire_and_is_dropped_there_with_that_of_who_has_it() {
+    // There is place for one round, and no more.
+    let mesh = Mesh::start(&WIRED.replace("\"@carts\"", "\"@carts\"\nlimits = { handles = 6 }")).await;
+    for round in 1..=10 {
+        // Two parts of six pieces, the cart itself, and what came of the parts.
+        assert_eq!(shopper(&mesh, "visit(6)").await.unwrap(), "18");
+        dropped(&mesh, round * 4).await;
+    }
+    assert_eq!(shopper(&mesh, "keep(\"ann\")").await.unwrap(), "1");
+    assert_eq!(shopper(&mesh, "add(2)").await.unwrap(), "ok(2)");
+    assert_eq!(shopper(&mesh, "owner()").await.unwrap(), "ok(\"ann\")");
+    assert_eq!(shopper(&mesh, "add(99)").await.unwrap(), "err(\"99 are too many\")");
+    // What is given away is gone there.
+    assert_eq!(shopper(&mesh, "pay()").await.unwrap(), "ok(2)");
+    assert_eq!(shopper(&mesh, "pay()").await.unwrap(), "err(\"it has no cart\")");
+    dropped(&mesh, 41).await;
+    // What was dropped is dropped, whatever becomes of the turn.
+    for fails in [false, true] {
+        shopper(&mesh, "keep(\"ann\")").await.unwrap();
+        shopper(&mesh, &format!("leave({fails})")).await.unwrap();
+    }
+    dropped(&mesh, 43).await;
+    assert!(mesh.dead().is_empty(), "{:?}", mesh.dead());
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_a_handle_is_told_that_it_is_dead_and_one_that_ends_drops_its_own() {
+    let mesh = Mesh::start(WIRED).await;
+    shopper(&mesh, "keep(\"ann\")").await.unwrap();
+    let _crashed = invoke(&mesh, "crash(\"on purpose\")").await.unwrap_err();
+    let told = "err(\"dead handle of a cart of carts: the instance that made it is gone, or another one is asked\")";
+    assert_eq!(shopper(&mesh, "add(2)").await.unwrap(), told);
+    assert_eq!((mesh.status("carts").crashed, mesh.status("shopper").crashed), (1, 0));
+    // There is no value that says so.
+    let trapped = shopper(&mesh, "owner()").await.unwrap_err().to_string();
+    assert!(trapped.contains("acme:shop/carts@1.0.0#cart.owner") && trapped.contains("dead handle"), "{trapped}");
+    for carts in 1..=2 {
+        assert_eq!(shopper(&mesh, "keep(\"bob\")").await.unwrap(), carts.to_string());
+    }
+    let _crashed = shopper(&mesh, "crash()").await.unwrap_err();
+    dropped(&mesh, 2).await;
+    assert_eq!(shopper(&mesh, "keep(\"bob\")").await.unwrap(), "1");
+    mesh.stop().await;
+}
+
+/// Another release of the same resources: its binary says something more at its end, which nobody reads.
+fn another(mesh: &Mesh) -> Release {
+    let path = mesh.folder.path().join("carts-2.wasm");
+    let mut binary = std::fs::read(guest("carts").parent().unwrap().join("target/airssys/carts.wasm")).unwrap();
+    binary.extend([0, 3, 1, b'x', 1]);
+    std::fs::write(&path, binary).unwrap();
+    std::fs::write(path.with_extension("toml"), "name = \"carts\"\nversion = \"2.0.0\"\n").unwrap();
+    Release::find(&path).unwrap()
+}
+
+#[tokio::test]
+async fn a_release_that_takes_over_has_none_of_the_handles() {
+    let mesh = Mesh::start(WIRED).await;
+    let cart = done(&mesh, "cart.new(\"ann\")").await;
+    shopper(&mesh, "keep(\"ann\")").await.unwrap();
+    let deployment = mesh.runtime.deploy("carts", another(&mesh), quick()).await.unwrap();
+    assert_eq!(deployment.ended().await, Progress::Live);
+    assert_eq!(dead(&mesh, &format!("cart.owner({cart})")).await, HandleDeath::Instance);
+    assert!(shopper(&mesh, "add(2)").await.unwrap().contains("dead handle"));
+    mesh.stop().await;
+}
+
+#[tokio::test]
+async fn a_handle_is_of_the_actor_that_made_it() {
+    for shape in ["keyed = {}", "instances = 2\npartitioned = true"] {
+        let mesh = Mesh::start(&format!("{MARKET}{shape}\n")).await;
+        let call = async |key: &str, call: String| mesh.runtime.invoke("carts", Some(key), &*call, PATIENCE).await;
+        let cart = call("ann", "cart.new(\"ann\")".to_owned()).await.unwrap().unwrap();
+        let mut others = 0;
+        for key in ["ann", "bob", "cyd", "dan", "eve", "ann"] {
+            match call(key, format!("cart.owner({cart})")).await {
+                Ok(owner) => assert_eq!(owner.as_deref(), Some("\"ann\"")),
+                Err(InvokeError::Call(CallError::DeadHandle(dead))) => {
+                    others += 1;
+                    assert_eq!(dead.why, HandleDeath::Instance);
+                }
+                other => panic!("{shape}, {key}: {other:?}"),
+            }
+        }
+        assert!(others > 0, "{shape}");
+        assert_eq!(call("ann", format!("cart.add({cart}, \"pen\", 1)")).await, Ok(Some("1".to_owned())));
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_find_the_instance_of_a_handle_is_refused_before_it_runs() {
+    for (more, said) in [
+        ("queries = [\"count\"]", "it takes or gives resources"),
+        ("instances = 2", "its pool of 2 has one mailbox"),
+    ] {
+        let Err(refused) = Mesh::try_start(&format!("{MARKET}{more}\n"), builder()).await else { panic!("it starts") };
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    let keyed = WIRED.replace("\"@carts\"", "\"@carts\"\nkeyed = {}");
+    let by_key = keyed.replace("= \"carts\" }", "= { to = \"carts\", key = \"owner\" } }");
+    let Err(refused) = Mesh::try_start(&by_key, builder()).await else { panic!("it starts") };
+    assert!(refused.to_string().contains("cart.add has no parameter \"owner\""), "{refused}");
+    let mesh = Mesh::start(&keyed.replace("= \"carts\" }", "= \"carts/house\" }")).await;
+    assert_eq!(shopper(&mesh, "visit(6)").await.unwrap(), "18");
     mesh.stop().await;
 }

@@ -65,9 +65,9 @@ impl Wire {
         format!("{}{made}{some}{}", self.to, self.functions.join(", "))
     }
 
-    /// Whether a function of this name may be called over it.
-    pub(crate) fn carries(&self, function: &str) -> bool {
-        self.functions.is_empty() || self.functions.iter().any(|own| own == function)
+    /// Whether this function may be called over it.
+    pub(crate) fn carries(&self, function: &FunctionType) -> bool {
+        self.functions.is_empty() || self.functions.iter().any(|own| function.is_named(own))
     }
 }
 
@@ -114,7 +114,9 @@ impl OnFailure {
     pub(crate) fn value_of(&self, function: &FunctionType) -> Option<&str> {
         match self {
             Self::Value(Instead::OfAll(text)) => Some(text.as_str()).filter(|_| function.result.is_some()),
-            Self::Value(Instead::Of(values)) => values.get(&*function.name).map(String::as_str),
+            Self::Value(Instead::Of(values)) => {
+                values.iter().find(|(name, _)| function.is_named(name)).map(|(_, value)| value.as_str())
+            }
             Self::Told | Self::Retry => None,
         }
     }

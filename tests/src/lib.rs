@@ -178,6 +178,7 @@ pub fn with_guests(topology: &str) -> String {
         "ledger",
         "overseer",
         "pricing",
+        "shopper",
         "spawner",
         "tally",
         "till",

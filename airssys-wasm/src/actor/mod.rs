@@ -294,6 +294,8 @@ impl ComponentActor {
         let (envelope, mesh) = (hand.done(), &self.identity.mesh);
         match envelope.delivery {
             Delivery::Call(_) => mesh.answer(envelope, Err(dead.into())),
+            // Dropped it is.
+            _ if envelope.function.as_ref().is_some_and(|function| function.drops_handle()) => {}
             _ => mesh.bury(*envelope, DeadReason::Fault(Fault::Invalid(dead.to_string()))),
         }
     }

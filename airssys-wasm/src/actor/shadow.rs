@@ -269,8 +269,12 @@ impl Shadow {
     }
 }
 
-/// A message that nobody waits for an answer to. None of a notice that a child ended: that has a place of its own.
+/// A message that nobody waits for an answer to. None of a notice that a child ended, which has a place of its own, nor
+/// of a call with handles, which no other instance has.
 fn copy(envelope: &Envelope) -> Option<Envelope> {
+    if envelope.function.as_ref().is_some_and(|function| function.mentions_handles()) {
+        return None;
+    }
     Some(Envelope {
         id: envelope.id,
         trace: envelope.trace,

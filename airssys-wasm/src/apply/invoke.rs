@@ -245,8 +245,8 @@ impl Hosted {
         let served = self.served(to)?;
         let all = || served.functions().iter().map(|function| &function.ty);
         let short = |ty: &Arc<FunctionType>| {
-            let is_alone = all().filter(|other| other.name == ty.name).count() == 1;
-            if is_alone { ty.name.to_string() } else { ty.path() }
+            let is_alone = all().filter(|other| other.spoken() == ty.spoken()).count() == 1;
+            if is_alone { ty.spoken().into_owned() } else { ty.path() }
         };
         Ok(all().map(short).collect())
     }

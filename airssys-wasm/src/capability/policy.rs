@@ -79,7 +79,7 @@ impl Policy {
     /// Whether a function of `target` may be called. Allocates nothing.
     #[must_use]
     pub(crate) fn allows_function(&self, target: &str, function: &FunctionType) -> bool {
-        self.wires_to(target, function).any(|wire| wire.carries(&function.name))
+        self.wires_to(target, function).any(|wire| wire.carries(function))
     }
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
@@ -121,7 +121,7 @@ impl Policy {
         let missing = match self.wires_to(target, function).next() {
             Some(_) => format!(
                 "its wire does not carry {:?}: add it to `functions` of the wire of service {who:?} in the topology",
-                function.name
+                function.spoken()
             ),
             None => format!("no wire to {target:?} under the wires of service {who:?} in the topology"),
         };

@@ -92,6 +92,18 @@ pub enum BrokenWire {
         /// What there is instead.
         why: NoCall,
     },
+    /// It gives handles, and who made one could not be found again.
+    #[error(
+        "{service} exports {function}, which gives handles: its pool of {instances} has one mailbox, and a handle is of one instance"
+    )]
+    Pooled {
+        /// The service.
+        service: String,
+        /// The function.
+        function: String,
+        /// How many instances there are.
+        instances: usize,
+    },
     /// The two ends have it with other types.
     #[error("{service} calls {function} of {to} as `{wanted}`, and {to} has it as `{found}`")]
     OtherType {
@@ -174,6 +186,7 @@ impl Hinted for BrokenWire {
             Self::NotImported { .. } => "name one that it imports, or leave `functions` out for all of them".into(),
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
+            Self::Pooled { .. } => "make it one instance, or a pool that is `partitioned`, whose lane the key chooses".into(),
             Self::NoQuery { .. } => "name a function as the component exports it".into(),
             Self::NoService { .. } => Act::ListServices.into(),
             Self::NoFunction { .. } | Self::OtherType { .. } => {
@@ -191,6 +204,7 @@ pub(crate) fn broken(all: &[End<'_>]) -> Vec<BrokenWire> {
 
 fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let mut broken = unknown_queries(end);
+    broken.extend(pooled(end));
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
     for (name, wire) in &end.node.wires {
@@ -210,7 +224,7 @@ fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
             broken.push(unwired(end, import, exported_by()));
             continue;
         }
-        let unknown = wire.functions.iter().filter(|name| import.functions.iter().all(|own| *own.name != ***name));
+        let unknown = wire.functions.iter().filter(|name| !import.functions.iter().any(|own| own.is_named(name)));
         broken.extend(unknown.map(|name| BrokenWire::NotImported {
             service: end.service(),
             function: format!("{interface}#{name}"),
@@ -248,11 +262,11 @@ fn without_value(end: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire>
         let (service, to) = (end.service(), wire.to.to_string());
         BrokenWire::NoValue { service, function, to, why }
     };
-    let is_imported = |name: &str| import.functions.iter().any(|function| *function.name == *name);
+    let is_imported = |name: &str| import.functions.iter().any(|function| function.is_named(name));
     let unknown = wire.on_failure.named().filter(|name| !is_imported(name));
     let unknown = unknown.map(|name| no_value(format!("{}#{name}", import.interface), "it is not imported".to_owned()));
     // What may not be called has no result.
-    let called = import.functions.iter().filter(|function| wire.carries(&function.name));
+    let called = import.functions.iter().filter(|function| wire.carries(function));
     let wrong = called.filter_map(|function| {
         let text = wire.on_failure.value_of(function)?;
         let why = Import::reads(function, text).err()?;
@@ -271,8 +285,9 @@ fn misaddressed(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) ->
         Multiplicity::Keyed(_) | Multiplicity::Spawned(_) => Some(true),
     };
     let no_param = |key: &String| {
-        let called = import.functions.iter().filter(|function| wire.carries(&function.name));
-        let wrong = |function: &Arc<FunctionType>| Some((function.name.clone(), function.key_param(key).err()?));
+        let called = import.functions.iter().filter(|function| wire.carries(function));
+        let wrong =
+            |function: &Arc<FunctionType>| Some((function.spoken().into_owned(), function.key_param(key).err()?));
         called.filter_map(wrong).next()
     };
     let is_keyed = wire.key.is_some() || wire.to.key().is_some();
@@ -304,11 +319,20 @@ fn unknown_queries(end: &End<'_>) -> Vec<BrokenWire> {
     unknown.collect()
 }
 
+/// A function that gives handles of one of several instances which nobody can choose.
+fn pooled(end: &End<'_>) -> Option<BrokenWire> {
+    let Multiplicity::Stateless { instances } = end.node.multiplicity else { return None };
+    let gives = |function: &&Arc<FunctionType>| function.result.as_ref().is_some_and(|result| result.has_handles);
+    let function =
+        end.template.functions().iter().map(|function| &function.ty).find(gives).filter(|_| instances > 1)?;
+    Some(BrokenWire::Pooled { service: end.service(), function: function.path(), instances })
+}
+
 /// What the other end does not have of an import, or otherwise.
 fn unlike(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) -> Vec<BrokenWire> {
     let (service, to) = (|| end.service(), || other.service());
     // What may not be called need not be there.
-    let called = import.functions.iter().filter(|function| wire.carries(&function.name));
+    let called = import.functions.iter().filter(|function| wire.carries(function));
     let wrong = called.filter_map(|wanted| {
         let functions = || other.template.functions().iter();
         let Some(found) = functions().find(|found| found.ty.is_called_as(wanted)) else {

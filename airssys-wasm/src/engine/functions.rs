@@ -51,8 +51,10 @@ impl Functions {
                             ComponentItem::ComponentFunc(function) => {
                                 found.extend(read(component, &own, Some(name), inner, &function));
                             }
-                            ComponentItem::Resource(resource) if own.is_of(&resource, name, inner) => {
-                                found.push(Function { ty: Arc::new(drop_function(name, inner)), index: None });
+                            ComponentItem::Resource(resource) => {
+                                let drops = own.said_by(&resource, name, inner);
+                                let drops = drops.map(|full| Arc::new(drop_function(Some(name), full)));
+                                found.extend(drops.map(|ty| Function { ty, index: None }));
                             }
                             _ => {}
                         }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
+use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
 use crate::quota::Quota;
-use crate::turn::Turn;
+use crate::turn::{HostCall, Turn};
 
 /// The data of a store.
 pub(crate) struct Guest {
@@ -22,11 +23,34 @@ pub(crate) struct Guest {
     pub(super) table: ResourceTable,
     /// The resources that others have handles of.
     pub(super) handles: Handles,
+    /// The handles that it has of the resources of others.
+    pub(super) foreign: Foreign,
     /// The listings of folders that are open, with what each of them has, in bytes.
     pub(super) listings: Vec<(u32, usize)>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
     pub(super) quotas: HashMap<u32, Quota>,
     pub(super) _permit: InstancePermit,
+}
+
+impl Guest {
+    /// Tells who made a handle that it is dropped.
+    pub(super) fn release(&mut self, Owned { handle, to, drop }: Owned) {
+        let mut block = vec![0; drop.params.layout.size];
+        if handle.append(&mut block, 0).is_some() {
+            let to = to.to_string();
+            let _nobody_waits = self.turn.perform_now(HostCall::Release { to, function: drop, body: block.into() });
+        }
+    }
+}
+
+impl Drop for Guest {
+    /// What it has of others ends with it; what is only shown what another one does has nothing of its own.
+    fn drop(&mut self) {
+        let held = self.foreign.take_all();
+        if !self.turn.identity.terms.silent {
+            held.for_each(|owned| self.release(owned));
+        }
+    }
 }
 
 impl WasiView for Guest {

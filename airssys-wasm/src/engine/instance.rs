@@ -20,6 +20,7 @@ use super::abi::{self, Given, Taken};
 use super::bindings::async_lane::airssys::actor::types as wit;
 use super::class::{Engines, permit};
 use super::crash::classify;
+use super::foreign::Foreign;
 use super::functions::Functions;
 use super::guest::Guest;
 use super::handles::Handles;
@@ -174,6 +175,7 @@ impl Instance {
             wasi,
             table,
             handles: Handles::default(),
+            foreign: Foreign::default(),
             listings: Vec::new(),
             quotas: HashMap::new(),
             _permit: permit,

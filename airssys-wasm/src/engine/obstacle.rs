@@ -97,7 +97,7 @@ pub enum Absence {
     },
     /// It is linked only where the release requests `spawn`.
     NotRequested,
-    /// It is another service's affair, and has a function whose values cannot cross: resources, streams or futures, or
+    /// It is another service's affair, and has a function whose values cannot cross: resources of the host, streams or futures, or
     /// it is `async`.
     NotPlain,
     /// It can wait, and the sync lane cannot.
@@ -161,7 +161,7 @@ impl Hinted for Obstacle {
                 "it needs a host that has {import}; leave the import out, or wait for a version of airssys that has it"
             ),
             Self::Import { why: Absence::NotPlain, .. } => {
-                "make its functions take and return values without resources, streams and futures".to_owned()
+                "make its functions take and return values without resources of WASI, streams and futures".to_owned()
             }
             Self::Import { why: Absence::NotRequested, .. } => {
                 "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
@@ -226,7 +226,7 @@ impl fmt::Display for Absence {
             Self::Version { known } => write!(f, "which is of another version: this host has {known}"),
             Self::NotRequested => f.write_str("which it does not request"),
             Self::NotPlain => f.write_str(
-                "which is no interface of plain values alone, and nothing else crosses from one service to another",
+                "which is no interface of values and resources of its own alone, and nothing else crosses from one service to another",
             ),
             Self::Waits => f.write_str("which can wait, and the sync lane cannot"),
             Self::Shape { detail } => write!(f, "which this host has in another shape: {detail}"),

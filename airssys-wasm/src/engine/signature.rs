@@ -24,15 +24,20 @@ impl Resources {
         }
     }
 
+    /// Which of them it is, and its name.
+    pub(super) fn get(&self, resource: &ResourceType) -> Option<(usize, &str)> {
+        self.0.iter().position(|(known, _)| known == resource).and_then(|at| Some((at, &*self.0.get(at)?.1)))
+    }
+
     /// Forgets those that others have as well.
     pub(super) fn without(mut self, others: &Self) -> Self {
         self.0.retain(|(resource, _)| others.name(resource).is_none());
         self
     }
 
-    /// Whether it is one of these, and an interface says it first.
-    pub(super) fn is_of(&self, resource: &ResourceType, interface: &str, name: &str) -> bool {
-        self.name(resource) == Some(&*named(interface, name))
+    /// Its name, where it is one of these, and this interface says it first.
+    pub(super) fn said_by(&self, resource: &ResourceType, interface: &str, name: &str) -> Option<&str> {
+        self.name(resource).filter(|full| **full == *named(interface, name))
     }
 
     fn name(&self, resource: &ResourceType) -> Option<&str> {
@@ -107,10 +112,11 @@ impl Resources {
 }
 
 /// The function that drops a handle of a resource: the component model has it beside those that a component exports.
-pub(super) fn drop_function(interface: &str, name: &str) -> FunctionType {
-    let handle = ValueType::Own(named(interface, name)).into();
+pub(super) fn drop_function(interface: Option<&str>, resource: &str) -> FunctionType {
+    let handle = ValueType::Own(resource.into()).into();
+    let (within, name) = resource.rsplit_once('#').unwrap_or(("", resource));
     FunctionType {
-        interface: Some(interface.into()),
+        interface: Some(interface.unwrap_or(within).into()),
         name: format!("[resource-drop]{name}").into(),
         params: ValueType::Record(vec![("self".into(), handle)]).into(),
         result: None,

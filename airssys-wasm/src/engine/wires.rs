@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wasmtime::component::types::{Component as ComponentType, ComponentExtern, ComponentItem};
-use wasmtime::component::{Linker, Val};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::component::{Linker, ResourceAny, Val};
+use wasmtime::{AsContextMut as _, Engine, StoreContextMut};
 
 use super::abi::{self, Answering, Crossing};
 use super::block;
 use super::contract::CONTRACT;
+use super::foreign::Imported;
 use super::guest::Guest;
+use super::lending;
 use super::no_call::NoCall;
-use super::signature::Resources;
+use super::signature::{Resources, drop_function};
 use super::wave::read_value;
 use crate::error::CallError;
 use crate::message::Answer;
@@ -29,6 +31,8 @@ pub(crate) struct Import {
     pub(crate) interface: Box<str>,
     /// Its functions. An interface of types alone has none.
     pub(crate) functions: Vec<Arc<FunctionType>>,
+    /// The resources that it has.
+    resources: Arc<[Imported]>,
 }
 
 impl Import {
@@ -39,7 +43,13 @@ impl Import {
     /// What is wrong with it.
     pub(crate) fn reads(function: &FunctionType, text: &str) -> Result<(), NoCall> {
         match &function.result {
-            Some(laid) => read_value(laid, text).map(drop),
+            Some(laid) => {
+                let block = block::lower_result(laid, &read_value(laid, text)?)?;
+                match laid.handles_in(&block).as_deref() {
+                    Ok([]) => Ok(()),
+                    _ => Err(NoCall::Arguments { detail: "a handle is made by an instance".to_owned() }),
+                }
+            }
             None => Err(NoCall::Arguments { detail: "it returns nothing".to_owned() }),
         }
     }
@@ -59,15 +69,21 @@ pub(super) struct WireFailed {
 struct Wired {
     wire: Arc<str>,
     function: Arc<FunctionType>,
+    /// The resources of its interface.
+    resources: Arc<[Imported]>,
 }
 
 impl abi::Answer<Guest> for Arc<Wired> {
     fn answer<'a, R: From<Crossing>>(
         &self,
         mut store: StoreContextMut<'a, Guest>,
-        (body, _): Crossing,
+        (body, given): Crossing,
     ) -> Answering<'a, R> {
         let wired = Self::clone(self);
+        if wired.function.mentions_handles() {
+            // A future of its own: one without handles does not carry it around.
+            return Box::new(async move { wired.call_with_handles(store, body, &given).await.map(R::from) });
+        }
         Box::new(async move { wired.call(store.data_mut(), body).await.map(|block| R::from((block, Vec::new()))) })
     }
 }
@@ -85,24 +101,37 @@ pub(super) fn is_foreign(import: &str) -> bool {
 /// What a component imports from other services, as far as its values can cross: an import that is missing here has a
 /// function whose values cannot.
 pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
-    let none = Resources::default();
+    let (mut known, mut hosts) = (Resources::default(), Resources::default());
+    for (name, item) in ty.imports(engine) {
+        let interface = interface(name, &item);
+        let of = if is_foreign(interface) { &mut known } else { &mut hosts };
+        of.read(engine, interface, &item.ty);
+    }
+    // What an interface has of WASI is no service's.
+    let known = known.without(&hosts);
     let foreign = ty.imports(engine).filter(|(name, item)| is_foreign(interface(name, item)));
     let read = foreign.filter_map(|(name, item)| {
         let interface = interface(name, &item);
         let ComponentItem::ComponentInstance(instance) = item.ty else { return None };
-        let mut functions = Vec::new();
+        let (mut functions, mut resources) = (Vec::new(), Vec::new());
         for (inner, item) in instance.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => {
-                    functions.push(Arc::new(none.function(Some(interface), inner, &function)?));
+                    functions.push(Arc::new(known.function(Some(interface), inner, &function)?));
                 }
+                ComponentItem::Resource(resource) => resources.push(imported(inner, known.get(&resource)?)?),
                 ComponentItem::Type(_) => {}
                 _ => return None,
             }
         }
-        Some(Import { name: name.into(), interface: interface.into(), functions })
+        Some(Import { name: name.into(), interface: interface.into(), functions, resources: resources.into() })
     });
     read.collect()
+}
+
+fn imported(name: &str, (which, full): (usize, &str)) -> Option<Imported> {
+    let drop = Arc::new(drop_function(None, full));
+    Some(Imported { name: name.into(), full: full.into(), which: u32::try_from(which).ok()?, drop })
 }
 
 /// A linker that has these as well: each function becomes a call of the service that it is wired to.
@@ -111,11 +140,15 @@ pub(super) fn linked<'a>(linker: &'a Linker<Guest>, imports: &[Import]) -> wasmt
         return Ok(Cow::Borrowed(linker));
     }
     let mut linker = linker.clone();
-    for Import { name, functions, .. } in imports {
+    for Import { name, functions, resources, .. } in imports {
         let mut instance = linker.instance(name)?;
+        for imported in &**resources {
+            lending::define(&mut instance, imported)?;
+        }
         for function in functions {
-            let wired = Wired { wire: Arc::clone(name), function: Arc::clone(function) };
-            abi::define(&mut instance, function, Arc::new(wired))?;
+            let (function, resources) = (Arc::clone(function), Arc::clone(resources));
+            let wired = Wired { wire: Arc::clone(name), function, resources };
+            abi::define(&mut instance, &Arc::clone(&wired.function), Arc::new(wired))?;
         }
     }
     Ok(Cow::Owned(linker))
@@ -125,12 +158,45 @@ impl Wired {
     /// Calls the service that the function is wired to, and waits for its answer, which is empty where it has no
     /// result.
     async fn call(&self, guest: &mut Guest, body: Bytes) -> wasmtime::Result<Bytes> {
+        let answer = self.ask(guest, body).await?;
+        self.told(guest, answer)
+    }
+
+    /// The same for a function that takes handles, or gives some.
+    async fn call_with_handles(
+        &self,
+        mut store: StoreContextMut<'_, Guest>,
+        body: Bytes,
+        given: &[ResourceAny],
+    ) -> wasmtime::Result<Crossing> {
+        let mut body = Vec::from(body);
+        let given = lending::give(store.as_context_mut(), &self.function, &mut body, given)?;
+        let answer = self.ask(store.data_mut(), body.into()).await?;
+        let guest = store.data_mut();
+        if answer.is_err() {
+            // It may not have come there, and is nobody's then.
+            given.into_iter().for_each(|owned| guest.release(owned));
+        }
+        let (Some(result), Ok(Some(block))) = (&self.function.result, &answer) else {
+            return Ok((self.told(guest, answer)?, Vec::new()));
+        };
+        match lending::take(store.as_context_mut(), &self.wire, &self.resources, result, block)? {
+            Ok(returned) => Ok(returned),
+            Err(why) => Ok((self.told(store.data_mut(), Err(why))?, Vec::new())),
+        }
+    }
+
+    async fn ask(&self, guest: &mut Guest, body: Bytes) -> Result<Answer, WrongKind> {
         let function = Arc::clone(&self.function);
         // Nearly always it is called as its interface.
         let name = (function.interface.as_deref() != Some(&*self.wire)).then(|| self.wire.to_string());
         let invoke = HostCall::Invoke { to: self.to(guest), name, function, body };
-        let answer: Result<Answer, WrongKind> = guest.turn.perform(invoke).await.answer();
-        match (answer?, &self.function.result) {
+        guest.turn.perform(invoke).await.answer()
+    }
+
+    /// What who called is told: nothing where the function has no result.
+    fn told(&self, guest: &Guest, answer: Answer) -> wasmtime::Result<Bytes> {
+        match (answer, &self.function.result) {
             (Ok(_), None) => Ok(Bytes::new()),
             (Ok(Some(body)), Some(_)) => Ok(body),
             (Ok(None), Some(_)) => Err(self.failed(guest, CallError::Dropped("it answered nothing".to_owned()))),
@@ -156,11 +222,11 @@ impl Wired {
         let wire = guest.turn.identity.terms.wire(&self.wire).filter(|_| why.is_outage());
         let value = wire.and_then(|wire| wire.on_failure.value_of(&self.function));
         let instead = value.and_then(|text| read_value(laid, text).ok());
-        block::lower_result(laid, &instead.or_else(|| told(laid, why))?).ok()
+        block::lower_result(laid, &instead.or_else(|| as_text(laid, why))?).ok()
     }
 }
 
-fn told(laid: &Laid, why: &CallError) -> Option<Val> {
+fn as_text(laid: &Laid, why: &CallError) -> Option<Val> {
     match &laid.ty {
         ValueType::Result(_, Some(error)) if error.ty == ValueType::String => {
             Some(Val::Result(Err(Some(Box::new(Val::String(why.to_string()))))))

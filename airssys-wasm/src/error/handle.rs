@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// let (service, resource) = ("carts".to_owned(), "cart".to_owned());
 /// let dead = DeadHandle { service, resource, why: HandleDeath::Instance };
-/// assert_eq!(dead.to_string(), "dead handle of a cart of carts: the instance that made it is gone, or is another's");
+/// assert_eq!(dead.to_string(), "dead handle of a cart of carts: the instance that made it is gone, or another one is asked");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("dead handle of a {resource} of {service}: {why}")]
@@ -47,7 +47,7 @@ pub enum HandleDeath {
 impl fmt::Display for HandleDeath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Instance => f.write_str("the instance that made it is gone, or is another's"),
+            Self::Instance => f.write_str("the instance that made it is gone, or another one is asked"),
             Self::Unknown => f.write_str("it was dropped or given away, or was never made"),
             Self::Other { found } => write!(f, "it is of a {found}"),
             Self::Given => f.write_str("it is given away in the same call"),

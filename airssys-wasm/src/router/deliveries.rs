@@ -6,13 +6,18 @@ use std::sync::Arc;
 use airssys_rt_shim::mailbox::NotSent;
 use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
+use tokio::runtime::Handle as Runtime;
 
 use super::place::Place;
+use super::service::Resolved;
+use super::sleep::Sleeper;
 use super::{Alarm, Mesh, Origin};
+use crate::address::split;
 use crate::capability::Operation;
 use crate::error::SendError;
 use crate::message::{DeadReason, Delivery, Down, Envelope};
 use crate::middleware::{Context, Entry, Passage, Who};
+use crate::typed::FunctionType;
 
 impl Mesh {
     /// Publishes for the host: asks the stack, and gives it to all that subscribe.
@@ -80,6 +85,19 @@ impl Mesh {
         self.bring(target, envelope);
     }
 
+    /// Tells who made a handle that it is dropped: no turn is held up by that, nor the end of an instance. Who is not
+    /// there any more, or sleeps, has no handles.
+    pub(crate) fn release(self: &Arc<Self>, origin: Origin<'_>, to: &str, function: &Arc<FunctionType>, body: Bytes) {
+        let Ok(Resolved::Place(target)) = self.resolve(to, None) else { return };
+        if target.inbox.sleeper().is_some_and(Sleeper::is_asleep) {
+            return;
+        }
+        let key = target.lane_key(split(to).1, None);
+        let mut envelope = self.envelope(origin, &target, key, Delivery::Send, None, body);
+        envelope.function = Some(Arc::clone(function));
+        self.bring(target, envelope);
+    }
+
     /// Puts a message of the host's own into its mailbox, without holding anybody up.
     fn bring(self: &Arc<Self>, target: Arc<Place>, envelope: Box<Envelope>) {
         let Some((envelope, passage)) = self.admit(&target, envelope) else { return };
@@ -87,9 +105,9 @@ impl Mesh {
         let delivered = target.inbox.try_deliver(envelope, |envelope, reason| self.bury(envelope, reason));
         let outcome = match delivered {
             Ok(()) => Ok(None),
-            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers and
-            // monitors.
-            Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) => {
+            // The timers of all must not wait for the mailbox of one. There are never more such tasks than timers,
+            // monitors and handles. Where a host ends, there is no task any more.
+            Err(NotSent::Full(envelope)) if target.inbox.may_wait(&envelope) && Runtime::try_current().is_ok() => {
                 let (mesh, entry) = (Arc::clone(self), passage.put_aside());
                 tokio::spawn(async move {
                     let (address, metrics) = (target.address().as_str(), Some(&*target.inbox.common().metrics));

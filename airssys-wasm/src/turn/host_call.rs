@@ -93,6 +93,10 @@ macro_rules! table {
             Invoke { to: String, name: Option<String>, #[serde(with = "shared")] function: Arc<FunctionType>, #[serde(with = "octets")] body: Bytes }
                 Mesh(Invoke: to), ("call {} of {to} with {}", function.path(), beginning(body)),
                 waits Answer(turn.invoke(&to, name.as_deref(), &function, body));
+            /// Drops a handle of another's resource; nobody waits for that.
+            Release { to: String, #[serde(with = "shared")] function: Arc<FunctionType>, #[serde(with = "octets")] body: Bytes }
+                Mesh, ("call {} of {to} with {}", function.path(), beginning(body)),
+                now Nothing(turn.release(&to, &function, body));
             Publish { topic: String, #[serde(with = "octets")] body: Bytes }
                 Mesh(Publish: topic), ("publish {} on {topic}", beginning(body)), now Sent(turn.publish(topic, body));
             Subscribe { pattern: String }

@@ -74,6 +74,12 @@ impl Turn {
         self.ask(to, None, said, to_go_on).await
     }
 
+    /// Tells another service that a handle of its is dropped.
+    pub(super) fn release(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) {
+        let identity = &self.identity;
+        identity.mesh.release(identity.origin(self.trace), to, function, body);
+    }
+
     /// Calls a function until it is answered, or there is no time left for another try. Where the one called ended over
     /// it, it may have been carried out already.
     async fn persist(&self, to: &str, function: &Arc<FunctionType>, body: Bytes) -> Answer {

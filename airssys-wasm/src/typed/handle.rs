@@ -84,6 +84,11 @@ impl FunctionType {
         self.params.has_handles
     }
 
+    /// Whether it drops a handle, and nothing else.
+    pub(crate) fn drops_handle(&self) -> bool {
+        self.name.starts_with("[resource-drop]")
+    }
+
     /// Whether it takes handles, or gives some.
     pub(crate) fn mentions_handles(&self) -> bool {
         self.takes_handles() || self.result.as_ref().is_some_and(|result| result.has_handles)
