@@ -1,5 +1,5 @@
-//! Handles as they cross a wire, at the end of who calls: a component gives and takes resources of its host, and each of
-//! these stands for a handle that another service made.
+//! Handles as they cross a wire, at the end of who calls: a component gives and takes resources of its host, and each
+//! of these stands for a handle that another service made.
 
 use std::sync::Arc;
 

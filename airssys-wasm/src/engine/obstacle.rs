@@ -97,8 +97,8 @@ pub enum Absence {
     },
     /// It is linked only where the release requests `spawn`.
     NotRequested,
-    /// It is another service's affair, and has a function whose values cannot cross: resources of the host, streams or futures, or
-    /// it is `async`.
+    /// It is another service's affair, and has a function whose values cannot cross: resources of the host, streams or
+    /// futures, or it is `async`.
     NotPlain,
     /// It can wait, and the sync lane cannot.
     Waits,
