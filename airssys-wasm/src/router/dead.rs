@@ -27,11 +27,10 @@ impl Mesh {
     /// Makes a message a dead letter, and tells who waits for its answer.
     pub(crate) fn bury(&self, mut envelope: Envelope, reason: DeadReason) {
         let never_came = matches!(reason, DeadReason::Stopped | DeadReason::Overflow | DeadReason::Expired);
-        if never_came && envelope.function.as_ref().is_some_and(|function| function.drops_handle()) {
-            if let Delivery::Send = envelope.delivery {
-                // Whose instance ends has no handle to drop.
-                return;
-            }
+        let drops = envelope.function.as_ref().is_some_and(|function| function.drops_handle());
+        if never_came && drops && matches!(envelope.delivery, Delivery::Send) {
+            // Whose instance ends has no handle to drop.
+            return;
         }
         tracing::debug!(target: "airssys::dead", id = envelope.id, to = %envelope.target, %reason, "dead letter");
         let delivery = std::mem::replace(&mut envelope.delivery, Delivery::Send);
