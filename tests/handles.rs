@@ -252,10 +252,9 @@ async fn a_handle_is_of_the_actor_that_made_it() {
 
 #[tokio::test]
 async fn what_cannot_find_the_instance_of_a_handle_is_refused_before_it_runs() {
-    for (more, said) in [
-        ("queries = [\"count\"]", "it takes or gives resources"),
-        ("instances = 2", "its pool of 2 has one mailbox"),
-    ] {
+    for (more, said) in
+        [("queries = [\"count\"]", "it takes or gives resources"), ("instances = 2", "its pool of 2 has one mailbox")]
+    {
         let Err(refused) = Mesh::try_start(&format!("{MARKET}{more}\n"), builder()).await else { panic!("it starts") };
         assert!(refused.to_string().contains(said), "{refused}");
     }
