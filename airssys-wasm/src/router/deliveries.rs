@@ -12,7 +12,6 @@ use super::place::Place;
 use super::service::Resolved;
 use super::sleep::Sleeper;
 use super::{Alarm, Mesh, Origin};
-use crate::address::split;
 use crate::capability::Operation;
 use crate::error::SendError;
 use crate::message::{DeadReason, Delivery, Down, Envelope};
@@ -92,7 +91,7 @@ impl Mesh {
         if target.inbox.sleeper().is_some_and(Sleeper::is_asleep) {
             return;
         }
-        let key = target.lane_key(split(to).1, None);
+        let key = target.lane_key(to, None);
         let mut envelope = self.envelope(origin, &target, key, Delivery::Send, None, body);
         envelope.function = Some(Arc::clone(function));
         self.bring(target, envelope);
