@@ -3,9 +3,12 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, until};
-use airssys_wasm::deploy::Progress;
+use airssys_wasm::deploy::{Portion, Progress, Rolling, Strategy};
 use airssys_wasm::engine::Value;
 use airssys_wasm::error::{CallError, Fault, HandleDeath};
 use airssys_wasm::registry::Release;
@@ -206,12 +209,12 @@ async fn who_has_a_handle_is_told_that_it_is_dead_and_one_that_ends_drops_its_ow
 }
 
 /// Another release of the same resources: its binary says something more at its end, which nobody reads.
-fn another(mesh: &Mesh) -> Release {
-    let path = mesh.folder.path().join("carts-2.wasm");
+fn another(mesh: &Mesh, number: u8) -> Release {
+    let path = mesh.folder.path().join(format!("carts-{number}.wasm"));
     let mut binary = std::fs::read(guest("carts").parent().unwrap().join("target/airssys/carts.wasm")).unwrap();
-    binary.extend([0, 3, 1, b'x', 1]);
+    binary.extend([0, 3, 1, b'x', number]);
     std::fs::write(&path, binary).unwrap();
-    std::fs::write(path.with_extension("toml"), "name = \"carts\"\nversion = \"2.0.0\"\n").unwrap();
+    std::fs::write(path.with_extension("toml"), format!("name = \"carts\"\nversion = \"2.0.{number}\"\n")).unwrap();
     Release::find(&path).unwrap()
 }
 
@@ -220,11 +223,60 @@ async fn a_release_that_takes_over_has_none_of_the_handles() {
     let mesh = Mesh::start(WIRED).await;
     let cart = done(&mesh, "cart.new(\"ann\")").await;
     shopper(&mesh, "keep(\"ann\")").await.unwrap();
-    let deployment = mesh.runtime.deploy("carts", another(&mesh), quick()).await.unwrap();
+    let deployment = mesh.runtime.deploy("carts", another(&mesh, 1), quick()).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
     assert_eq!(dead(&mesh, &format!("cart.owner({cart})")).await, HandleDeath::Instance);
     assert!(shopper(&mesh, "add(2)").await.unwrap().contains("dead handle"));
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_strategy_ends_the_handles_of_the_release_before_and_no_others() {
+    let mesh = Arc::new(Mesh::start(&format!("{MARKET}keyed = {{}}\n")).await);
+    // Others, whose turns are what a canary and a shadow compare.
+    let asking = tokio::spawn({
+        let mesh = Arc::clone(&mesh);
+        async move {
+            for number in (0_u32..).map(|number| number % 20) {
+                let _dropped = mesh.runtime.invoke("carts", Some(&number.to_string()), "dropped()", PATIENCE).await;
+            }
+        }
+    });
+    let ann = async |call: &str| mesh.runtime.invoke("carts", Some("ann"), call, PATIENCE).await;
+    let mut rolling = Rolling::default();
+    rolling.batch = Portion::Percent(50.0);
+    rolling.bake = Duration::from_millis(20);
+    let strategies = [
+        Strategy::InPlace,
+        Strategy::Rolling(rolling),
+        Strategy::BlueGreen,
+        Strategy::Canary { steps: vec![25.0] },
+        Strategy::Shadow { tolerate: 0.0 },
+    ];
+    for (number, strategy) in (1..).zip(strategies) {
+        let cart = ann("cart.new(\"ann\")").await.unwrap().unwrap();
+        assert_eq!(ann(&format!("cart.add({cart}, \"pen\", 7)")).await, Ok(Some("7".to_owned())));
+        let mut options = quick();
+        options.gate.samples = 20;
+        options.gate.bake = Duration::from_millis(20);
+        // On a busy machine any release may be a millisecond slower.
+        options.gate.latency = 1_000_000.0;
+        options.strategy = strategy.clone();
+        let deployment = mesh.runtime.deploy("carts", another(&mesh, number), options).await.unwrap();
+        assert_eq!(deployment.ended().await, Progress::Live, "{strategy:?}");
+        match ann(&format!("cart.owner({cart})")).await {
+            Err(InvokeError::Call(CallError::DeadHandle(dead))) => {
+                assert_eq!(dead.why, HandleDeath::Instance, "{strategy:?}");
+            }
+            other => panic!("{strategy:?}: {other:?}"),
+        }
+        let next = ann("cart.new(\"ann\")").await.unwrap().unwrap();
+        assert_eq!(ann(&format!("cart.add({next}, \"pen\", 1)")).await, Ok(Some("1".to_owned())), "{strategy:?}");
+    }
+    asking.abort();
+    let _aborted = asking.await;
+    assert_eq!(mesh.status("carts").crashed, 0);
+    Arc::into_inner(mesh).unwrap().stop().await;
 }
 
 #[tokio::test]

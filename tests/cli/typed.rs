@@ -106,3 +106,20 @@ fn a_running_host_completes_its_services_and_their_functions() {
     // What `completions` prints asks so.
     assert!(desk.run(&["completions", "bash"]).well().stdout.contains("AIRSSYS_COMPLETE"));
 }
+
+#[test]
+fn resources_are_made_used_and_dropped_by_their_handles() {
+    let desk = Desk::with(&format!("name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = {:?}\n", guest("carts")));
+    let host = up(&desk, &[]);
+    let call = |call: &str| desk.run(&["call", "carts", call]);
+    let cart = call("cart.new(\"ann\")").well().stdout.trim().to_owned();
+    assert_eq!(call(&format!("cart.add({cart}, \"pen\", 3)")).well().stdout, "3\n");
+    // In JSON it is the same text.
+    let pieces = desk.run(&["call", "carts", "count", &format!("[[{cart}]]")]).well();
+    assert_eq!(pieces.stdout, "3\n");
+    assert_eq!(call(&format!("cart.drop({cart})")).well().stdout, "ok\n");
+    let _dead = call(&format!("cart.owner({cart})")).refused(1, "AH201", &["dead-handle", "cart", "carts"]);
+    let shown = desk.run(&["wit", "--service", "carts"]).well().stdout;
+    assert!(shown.contains("  resource cart {\n") && shown.contains("constructor(owner: string);\n"), "{shown}");
+    stop(&desk, host);
+}

@@ -111,6 +111,9 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
         "no-such-letter" => "`airssys dead-letters list` shows those that are kept",
         "handled" => "there is nothing to send again; `airssys dead-letters drop` forgets it",
         "stopped" => "`airssys tree` shows what runs",
+        "dead-handle" => {
+            "make another one: a handle ends with the instance that made it, or when it is dropped or given"
+        }
         "suspended" => "`airssys ps` says why; it may be handled when that is over",
         "timeout" => "it may be handled all the same; `--timeout` says how long to wait",
         "overloaded" => "try again later; `airssys ps` shows how many messages wait",

@@ -11,9 +11,7 @@ bindings::export!(Market with_types_in bindings);
 
 use std::cell::{Cell, RefCell};
 
-use bindings::exports::acme::shop::carts::{
-    Cart, CartBorrow, Guest, GuestCart, GuestReceipt, Parcel, Receipt,
-};
+use bindings::exports::acme::shop::carts::{Cart, CartBorrow, Guest, GuestCart, GuestReceipt, Parcel, Receipt};
 
 thread_local! {
     static DROPPED: Cell<u32> = const { Cell::new(0) };

@@ -17,8 +17,8 @@ bindings::export!(Tally with_types_in bindings);
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bindings::airssys::actor::messaging;
-use bindings::exports::airssys::actor::upgrade::{Fault, Guest as Upgrade};
 use bindings::exports::acme::tally::book::Guest;
+use bindings::exports::airssys::actor::upgrade::{Fault, Guest as Upgrade};
 use bindings::wasi::keyvalue::{atomics, store};
 
 const TOTAL: &str = "total";
