@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmtime::component::{Func, ResourceAny};
+use wasmtime::component::Func;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::abi::{self, Given, Taken};
@@ -31,7 +31,7 @@ use super::limiter::Limiter;
 use super::pool::HOST_STACK;
 use super::template::Template;
 use super::wasi::Wasi;
-use crate::error::{Crash, DeadHandle, Fault, Stage};
+use crate::error::{Crash, Fault, Stage};
 use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
@@ -41,8 +41,7 @@ use crate::typed::{FunctionType, ValueType};
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
 
-/// How many of the types that an instance was called by it remembers.
-const MOST_FOUND: usize = 32;
+mod typed;
 
 /// How a call of a guest ended.
 #[derive(Debug)]
@@ -308,119 +307,6 @@ impl Instance {
     fn handles_none(&self) -> Fault {
         let functions: Vec<String> = self.functions.iter().map(|function| function.ty.path()).collect();
         Fault::Invalid(format!("it handles no messages of bytes, and is called by {}", functions.join(", ")))
-    }
-
-    /// The function that takes calls of this type. Who calls over a wire has a type of its own, and each call has the
-    /// same one: so types are compared once.
-    fn find(&mut self, ty: &Arc<FunctionType>) -> Option<Called> {
-        if let Some((_, called)) = self.found.iter().find(|(known, _)| Arc::ptr_eq(known, ty)) {
-            return Some(*called);
-        }
-        let called = match self.functions.find(ty)?.index {
-            Some(index) => Called::Function(self.exports.get_func(&mut self.store, index)?),
-            None => Called::Drop,
-        };
-        // Each release of each caller has its own: an instance that outlives many of them forgets.
-        if self.found.len() == MOST_FOUND {
-            self.found.clear();
-        }
-        self.found.push((Arc::clone(ty), called));
-        Some(called)
-    }
-
-    /// Whether the handles that are given with a call are of resources that are there.
-    ///
-    /// # Errors
-    ///
-    /// One is dead.
-    pub(crate) fn check_handles(&self, function: &FunctionType, arguments: &[u8]) -> Result<(), DeadHandle> {
-        let guest = self.store.data();
-        guest.handles.check(guest.turn.identity.address().as_str(), function, arguments)
-    }
-
-    async fn call(
-        &mut self,
-        function: Func,
-        given: Given<&[u8], { abi::MOST_FLATS }>,
-        deadline: Duration,
-    ) -> Result<wasmtime::Result<Taken<1>>, Early<String>> {
-        let function = abi::typed(function);
-        match &self.calls {
-            Calls::Async(_) => {
-                renew(&mut self.store, self.budget_ticks);
-                let called = pin!(function.call_async(&mut self.store, given));
-                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
-            }
-            Calls::Sync(_) => {
-                renew_sync(&mut self.store);
-                Ok(function.call(&mut self.store, given))
-            }
-        }
-    }
-
-    /// Calls a function that takes handles, or gives some.
-    async fn handle_with_handles(
-        &mut self,
-        ty: &Arc<FunctionType>,
-        arguments: &[u8],
-        deadline: Duration,
-    ) -> Ran<Answered> {
-        let Some(called) = self.find(ty) else { return Ran::Fault(no_such_function(ty)) };
-        let Some((arguments, resources)) = self.store.data_mut().handles.resources(ty, arguments) else {
-            // Seldom: whoever runs a turn has looked.
-            return Ran::Fault(Fault::Invalid("it is given a dead handle".to_owned()));
-        };
-        let function = match (called, resources.first()) {
-            (Called::Function(function), _) => function,
-            (Called::Drop, Some(resource)) => {
-                let ended = self.drop_resource(*resource, deadline).await;
-                return self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| answered(ty, Bytes::new()));
-            }
-            (Called::Drop, None) => return Ran::Fault(Fault::Internal("no handle".to_owned())),
-        };
-        let ended = self.call(function, Given(&arguments, resources), deadline).await;
-        let ran = self.ran(ended.map(|ended| ended.map(Ok)), deadline, |taken| taken);
-        let Taken(block, returned) = match ran {
-            Ran::Done(taken) => taken,
-            Ran::Fault(fault) => return Ran::Fault(fault),
-            Ran::Crashed(crash) => return Ran::Crashed(crash),
-        };
-        let mut block = Vec::from(block);
-        let given = match &ty.result {
-            Some(result) => {
-                let guest = self.store.data_mut();
-                guest.handles.give(result, &mut block, &returned, guest.turn.identity.terms.limits.handles)
-            }
-            None => Ok(()),
-        };
-        let Err(why) = given else { return Ran::Done(answered(ty, block.into())) };
-        self.store.data().turn.identity.reach("handles", &why);
-        for resource in returned {
-            let ended = self.drop_resource(resource, deadline).await;
-            if let Ran::Crashed(crash) = self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
-                return Ran::Crashed(crash);
-            }
-        }
-        Ran::Fault(Fault::Unavailable(why.to_string()))
-    }
-
-    /// Drops a resource: the guest's destructor runs, where it has one.
-    async fn drop_resource(
-        &mut self,
-        resource: ResourceAny,
-        deadline: Duration,
-    ) -> Result<wasmtime::Result<()>, Early<String>> {
-        match &self.calls {
-            Calls::Async(_) => {
-                renew(&mut self.store, self.budget_ticks);
-                let dropped = pin!(resource.resource_drop_async(&mut self.store));
-                bounded(&self.pulse, &self.clock, &self.cut, dropped, deadline).await
-            }
-            Calls::Sync(_) => {
-                renew_sync(&mut self.store);
-                Ok(resource.resource_drop(&mut self.store))
-            }
-        }
     }
 
     /// Tells the guest that a child ended which it monitors.
