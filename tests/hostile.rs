@@ -388,7 +388,8 @@ async fn the_mailboxes_of_all_keys_have_a_bound_together() {
     .await;
     // Nobody else wakes while this one is busy.
     mesh.tell("keys/busy", &Command::Sleep(500_000)).await.unwrap();
-    mesh.until("it is awake", |mesh| mesh.runtime.instances().0 == 1).await;
+    // Its instance is there before it takes the message, which is queued till then.
+    mesh.until("it is busy", |mesh| mesh.runtime.instances().0 == 1 && mesh.status("keys").queued == 0).await;
     let body = || vec![b'x'; 300_000];
     for key in ["keys/a", "keys/b", "keys/c"] {
         mesh.runtime.send(key, body()).await.unwrap();
