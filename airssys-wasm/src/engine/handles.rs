@@ -109,13 +109,12 @@ impl Handles {
         }
         let mut made = Vec::new();
         for (found, resource) in returned.iter().zip(resources) {
-            made.push((draw()?, Held { resource: *resource, name: found.resource.into() }));
-        }
-        for (found, (number, held)) in returned.iter().zip(made) {
+            let number = draw()?;
             let handle = Handle { incarnation: self.incarnation, number };
             handle.append(block, found.at).ok_or(NoHandle::Malformed)?;
-            self.held.insert(number, held);
+            made.push((number, Held { resource: *resource, name: found.resource.into() }));
         }
+        self.held.extend(made);
         Ok(())
     }
 }

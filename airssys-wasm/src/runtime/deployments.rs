@@ -235,7 +235,7 @@ impl Runtime {
     }
 
     /// The last deployments of a service, the youngest last; those that ended before others began too, 16 at most. So
-    /// whoever knows the [`Deployment::number`] of one finds out how it ended.
+    /// whoever knows the number of one finds out how it ended.
     ///
     /// # Example
     ///
