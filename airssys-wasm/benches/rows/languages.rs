@@ -22,7 +22,7 @@ use crate::{Bench, SMOKE, Side, host, spawn, times, typed};
 
 /// Each with the memory that an instance needs, in bytes: what JavaScript leaves is collected when there is more of it
 /// than the default holds.
-const LANGUAGES: [(&str, u64); 2] = [("python", 32 << 20), ("javascript", 64 << 20)];
+const LANGUAGES: [(&str, u64); 2] = [("python", 32 << 20), ("javascript", 128 << 20)];
 const CALLS: usize = times(5_000);
 const ACTORS: usize = times(40);
 
