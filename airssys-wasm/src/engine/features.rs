@@ -3,8 +3,8 @@
 use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, Parser, ValidPayload, Validator, WasmFeatures};
 
-/// What the engine takes. wasmtime is built without its collector, threads and async components; the rest is its
-/// default, and that an interface is imported several times, by names.
+/// What the engine takes. wasmtime is built without its collector and threads, and has async components off; the rest
+/// is its default, and that an interface is imported several times, by names.
 pub(super) fn ours() -> WasmFeatures {
     let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::CM_ASYNC;
     (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_IMPLEMENTS) - without
