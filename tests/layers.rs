@@ -23,7 +23,7 @@ use crate::sources::{Arrow, Sources, circles};
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
 const LAYERS: [&[&str]; 13] = [
     &["address", "blocking", "hex", "hint", "operation", "schema", "shown", "typed", "unique"],
-    &["limits", "wire"],
+    &["http", "limits", "wire"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
     &["middleware", "settings"],

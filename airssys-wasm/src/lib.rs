@@ -47,6 +47,8 @@ pub mod events;
 mod file_threads;
 mod hex;
 pub mod hint;
+#[allow(dead_code, unused_imports, reason = "the engine and the listener are built on it")]
+mod http;
 pub mod limits;
 pub mod message;
 pub mod middleware;

@@ -16,7 +16,7 @@ mod named;
 mod read;
 mod samples;
 mod scratch;
-mod space;
+pub(crate) mod space;
 mod versions;
 mod write;
 
