@@ -9,8 +9,8 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, StatusCode};
 
 use super::{Request, Response};
-use crate::typed::space::{Space, bytes, case, elsewhere, place};
 use crate::typed::Misfit;
+use crate::typed::space::{Space, bytes, case, elsewhere, place};
 
 // Where the fields lie. `tests.rs` compares all of this with blocks that are made by the types.
 const METHOD: usize = 0;
