@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, asker_and_goal, until};
 use airssys_wasm::Runtime;
-use airssys_wasm::capability::Operation;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
+use airssys_wasm::middleware::Operation;
 use airssys_wasm::middleware::{Context, Later, Layer, Verdict};
 use bytes::Bytes;
 use prober_protocol::{Command, Outcome};

@@ -22,8 +22,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use airssys_wasm::ConfigError;
+use airssys_wasm::command::Reference;
 use airssys_wasm::hint::Hinted;
-use airssys_wasm::registry::{Draft, Manifest, Reference, Store};
+use airssys_wasm::registry::{Draft, Manifest, Store};
 use airssys_wasm::topology::Topology;
 
 #[path = "book/greeter.rs"]
@@ -225,7 +226,7 @@ fn known_keys(file: &str, text: &str) -> BTreeSet<String> {
 /// A page with the tables of keys as the library has them, each the first one under its heading.
 fn with_tables(page: &str) -> String {
     let mut page = page.to_owned();
-    for (heading, table) in airssys_wasm::topology::reference() {
+    for (heading, table) in airssys_wasm::command::reference() {
         let (before, section) =
             page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
         let begins = section.find("| key |").unwrap_or_else(|| panic!("no table of keys under {heading:?}"));

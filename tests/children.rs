@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use airssys_tests::{Mesh, PATIENCE, guest, heir, log, overseer_and_workers, shifter, told, with_guests};
-use airssys_wasm::apply::ChangeMode;
+use airssys_wasm::command::ChangeMode;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::Release;

@@ -22,10 +22,10 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, TOPOLOGY, quick};
 use airssys_tests::random::{self, Random};
 use airssys_tests::{PATIENCE, shifter, told};
-use airssys_wasm::deploy::{DeployOptions, Progress, RecordError};
+use airssys_wasm::command::{KeptState, RecordError, StateError, StateFile, Survey};
+use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::{Draft, Store, StoreError};
-use airssys_wasm::state::{KeptState, StateError, StateFile, Survey};
 
 /// Damages of each of the three.
 const DAMAGES: u64 = 1_000;
@@ -379,8 +379,8 @@ async fn deployed() -> (Deploying, BTreeMap<PathBuf, Vec<u8>>, BTreeMap<PathBuf,
 
 /// What was deployed, and what is in force; or why that is not known.
 fn recorded(data: &Path) -> Result<(BTreeSet<String>, String), String> {
-    let needed = airssys_wasm::apply::needed(data).map_err(|error| told!(error))?;
-    let in_force = airssys_wasm::apply::in_force(data).map_err(|error| told!(error))?.unwrap();
+    let needed = airssys_wasm::command::needed(data).map_err(|error| told!(error))?;
+    let in_force = airssys_wasm::command::in_force(data).map_err(|error| told!(error))?.unwrap();
     Ok((needed, in_force.topology.to_text().unwrap()))
 }
 
@@ -410,7 +410,7 @@ async fn what_was_deployed_and_what_is_in_force_is_what_was_written_or_an_error_
 
         let before = PANICS.load(Ordering::SeqCst);
         let found = recorded(&data);
-        let damage = airssys_wasm::apply::damage(&data);
+        let damage = airssys_wasm::command::damage(&data);
         // The releases that it names are not there.
         let of_records = |error: &&RecordError| !matches!(error, RecordError::Release(_));
         let damage: Vec<String> = damage.map_or_else(

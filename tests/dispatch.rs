@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use airssys_tests::{Mesh, PATIENCE, asker_and_goal};
 use airssys_wasm::Runtime;
-use airssys_wasm::capability::Operation;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
+use airssys_wasm::middleware::Operation;
 use airssys_wasm::middleware::{Context, ErrorVerdict, Layer, Verdict};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
 use serde_json::json;

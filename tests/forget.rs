@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::{Mesh, PATIENCE, heir, log};
+use airssys_wasm::command::{KeptState, StateFile};
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::Release;
-use airssys_wasm::state::{KeptState, StateFile};
 use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, quick};
 use airssys_tests::{PATIENCE, heir};
-use airssys_wasm::deploy::{
-    DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, StateFate, Strategy,
-};
+use airssys_wasm::command::StateFate;
+use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Strategy};
 use airssys_wasm::events::{Happening, Heard, Kind};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;

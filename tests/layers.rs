@@ -21,7 +21,7 @@ use std::process::Command;
 use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
     &["address", "blocking", "hex", "hint", "operation", "schema", "shown", "typed", "unique"],
     &["http", "limits", "wire"],
     &["config_file", "error", "file_threads", "quota"],
@@ -35,6 +35,7 @@ const LAYERS: [&[&str]; 13] = [
     &["deploy"],
     &["apply"],
     &["runtime"],
+    &["command"],
 ];
 
 fn root() -> &'static Path {

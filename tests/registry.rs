@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use airssys_tests::command::{Desk, Ran, airssys};
 use airssys_tests::guest;
 use airssys_tests::random::Random;
-use airssys_wasm::engine::TemplateError;
+use airssys_wasm::command::TemplateError;
 use airssys_wasm::registry::{Draft, Store};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};

@@ -5,7 +5,7 @@
 
 use airssys_tests::pricing::CALLS;
 use airssys_tests::{Mesh, PATIENCE, builder};
-use airssys_wasm::engine::Value;
+use airssys_wasm::command::Value;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadReason;

@@ -7,7 +7,7 @@ use std::fs;
 use airssys_tests::made;
 use airssys_tests::random::Random;
 use airssys_tests::types::Ty;
-use airssys_wasm::deploy::BrokenWire;
+use airssys_wasm::command::BrokenWire;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};

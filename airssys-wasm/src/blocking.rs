@@ -19,7 +19,7 @@ const MOST: usize = 16;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let bytes = airssys_wasm::spawn_blocking(|| std::fs::read("Cargo.toml")).await??;
+/// let bytes = airssys_wasm::command::spawn_blocking(|| std::fs::read("Cargo.toml")).await??;
 /// assert!(!bytes.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;

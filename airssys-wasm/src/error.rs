@@ -1,14 +1,16 @@
 //! Errors, by fate: returned to whoever asked, or a crash that goes to the supervisor.
 
 mod call;
-mod crash;
+pub(crate) mod crash;
 mod fault;
-mod handle;
-mod send;
+pub(crate) mod handle;
+pub(crate) mod send;
 
 pub(crate) use call::SupervisionError;
 pub use call::{CallError, ReplayError};
-pub use crash::{Crash, Stage};
+pub use crash::Crash;
+pub(crate) use crash::Stage;
 pub use fault::Fault;
-pub use handle::{DeadHandle, HandleDeath};
-pub use send::{Denied, NotFound, SendError};
+pub(crate) use handle::{DeadHandle, HandleDeath};
+pub(crate) use send::NotFound;
+pub use send::{Denied, SendError};

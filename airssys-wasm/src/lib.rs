@@ -5,12 +5,11 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | what runs, and who may do what | [`topology`], [`limits`], [`capability`] |
+//! | what runs, and who may do what | [`topology`] |
 //! | messages, and why one has no answer | [`message`], [`error`], [`address`] |
-//! | another release, another topology | [`deploy`], [`apply`] |
-//! | releases, signatures, the store | [`registry`], [`engine`] |
+//! | another release, another topology | [`deploy`], [`Runtime::apply`] |
+//! | releases, signatures, the store | [`registry`] |
 //! | what happens, and layers round it | [`events`], [`middleware`] |
-//! | state on disk, while no host runs | [`state`] |
 //! | showing all of that to people | [`hint`], [`shown()`], [`ConfigError`] |
 //!
 //! # Example
@@ -36,12 +35,14 @@
 
 mod actor;
 pub mod address;
-pub mod apply;
+mod apply;
 mod blocking;
-pub mod capability;
+mod capability;
+#[doc(hidden)]
+pub mod command;
 mod config_file;
 pub mod deploy;
-pub mod engine;
+mod engine;
 pub mod error;
 pub mod events;
 mod file_threads;
@@ -49,7 +50,7 @@ mod hex;
 pub mod hint;
 #[allow(dead_code, unused_imports, reason = "the engine and the listener are built on it")]
 mod http;
-pub mod limits;
+mod limits;
 pub mod message;
 pub mod middleware;
 mod operation;
@@ -60,7 +61,7 @@ mod runtime;
 mod schema;
 mod settings;
 mod shown;
-pub mod state;
+mod state;
 pub mod topology;
 mod turn;
 mod typed;
@@ -72,13 +73,11 @@ pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
 pub use apply::{
-    ApplyError, Checked, Function, InvokeError, RuntimeError, ServiceStop, StopError, TypedFunction, Written,
+    Applied, ApplyError, Function, InvokeError, RuntimeError, ServiceStop, StopError, TypedFunction, Written,
 };
-pub use blocking::spawn as spawn_blocking;
 pub use config_file::ConfigError;
+pub use engine::Tier;
 pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};
 pub use shown::shown;
-pub use typed::Misfit;
 #[doc(hidden)]
 pub use typed::typed_flags;
-pub use unique::map as unique_map;

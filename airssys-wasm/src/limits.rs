@@ -118,7 +118,7 @@ impl Limits {
     /// # Example
     ///
     /// ```
-    /// use airssys_wasm::limits::{Amount, Limits};
+    /// use airssys_wasm::command::{Amount, Limits};
     ///
     /// let timers = Limits::default().amounts().find(|(key, _)| *key == "timers");
     /// assert_eq!(timers, Some(("timers", Amount::Count(1_000))));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::capability::Operation;
+/// use airssys_wasm::middleware::Operation;
 ///
 /// assert_eq!(Operation::Publish.name(), "publish");
 /// ```

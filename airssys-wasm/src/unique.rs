@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Prices {
-///     #[serde(deserialize_with = "airssys_wasm::unique_map")]
+///     #[serde(deserialize_with = "airssys_wasm::command::unique_map")]
 ///     each: BTreeMap<String, u32>,
 /// }
 ///

@@ -136,7 +136,7 @@ fn a_folder_that_somebody_has_is_not_touched() {
     let _counted = desk.run(&["call", "prober", r#"{"increment":{"key":"count","by":1}}"#]).well();
     let _with_a_host = stop(&desk, running);
     let folder = desk.path().join(".airssys");
-    let held = airssys_wasm::state::StateFile::open(&folder).unwrap();
+    let held = airssys_wasm::command::StateFile::open(&folder).unwrap();
     for how in ["--yes", "--plan"] {
         let _in_use = desk.run(&["state", "forget", "prober", how]).refused(1, "AD101", &["state.redb", "in use"]);
     }

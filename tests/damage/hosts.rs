@@ -9,10 +9,10 @@ use airssys_tests::deploying::{Deploying, quick};
 use airssys_tests::random;
 use airssys_tests::{Mesh, PATIENCE, told};
 use airssys_wasm::RuntimeError;
+use airssys_wasm::command::{KeptState, StateFile};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::{Coded, Hinted};
-use airssys_wasm::state::{KeptState, StateFile};
 use serde_json::json;
 
 use super::{ALONE, Services, Spoiled, States, bases, seeds, services, spoiled};

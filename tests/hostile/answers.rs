@@ -4,7 +4,7 @@
 use std::fs;
 
 use airssys_tests::{Mesh, PATIENCE, footprint, made};
-use airssys_wasm::engine::Value;
+use airssys_wasm::command::Value;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;

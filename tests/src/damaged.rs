@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use airssys_wasm::state::{KeptState, StateFile};
+use airssys_wasm::command::{KeptState, StateFile};
 
 /// Flips a bit wherever the file holds this.
 ///

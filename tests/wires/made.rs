@@ -2,7 +2,7 @@
 
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, builder, read};
-use airssys_wasm::apply::ChangedKey;
+use airssys_wasm::command::ChangedKey;
 use airssys_wasm::deploy::{DeployOptions, Progress};
 
 use super::{WIRED, passes_on, refused, release, result};

@@ -7,7 +7,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 
 use crate::{Bench, many, memory};
 

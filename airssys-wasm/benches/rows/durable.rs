@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 use redb::{Database, Durability, TableDefinition};
 use tempfile::TempDir;
 use tokio::sync::oneshot;

@@ -13,7 +13,7 @@ mod bindings {
 use std::sync::Arc;
 use std::time::Instant;
 
-use airssys_wasm::engine::{Lane, plain_engine};
+use airssys_wasm::command::{Lane, plain_engine};
 use airssys_wasm::registry::Release;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 use airssys_wasm::error::{CallError, Crash};
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;

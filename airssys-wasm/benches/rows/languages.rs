@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::engine::plain_engine;
+use airssys_wasm::command::plain_engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};

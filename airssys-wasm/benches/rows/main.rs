@@ -38,7 +38,7 @@ use std::pin::Pin;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 use tempfile::TempDir;
 
 use crate::report::Row;

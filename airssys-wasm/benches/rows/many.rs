@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 use tokio::sync::Mutex;
 
 use crate::child::{Measuring, serve};

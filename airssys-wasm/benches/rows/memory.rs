@@ -4,7 +4,7 @@
 //! Floor: a live instance in a store, and the plain ractor actor that owns it. Each figure is the difference of two
 //! fresh processes, one with a few actors and one with many, so that what there is once does not count.
 
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 
 use crate::child::{Measuring, serve};
 use crate::floor::Floor;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 
 use crate::Bench;
 use crate::ask::{ask, latency_rows, rpc};

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use airssys_wasm::Runtime;
+use airssys_wasm::command::Lane;
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Progress};
-use airssys_wasm::engine::Lane;
 use airssys_wasm::registry::Release;
 
 use crate::floor::Floor;

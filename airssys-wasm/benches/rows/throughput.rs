@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 use tokio::task::JoinSet;
 
 use crate::host::{self, body};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::engine::Lane;
+use airssys_wasm::command::Lane;
 
 use crate::ask::latency_rows;
 use crate::floor::Floor;

@@ -20,7 +20,7 @@ airssys_wasm::flags!(bindings::exports::acme::shop::pricing::Extras { GIFT, EXPR
 use std::sync::Arc;
 use std::time::Instant;
 
-use airssys_wasm::engine::{Lane, plain_engine};
+use airssys_wasm::command::{Lane, plain_engine};
 use airssys_wasm::{Runtime, TypedFunction};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use wasmtime::Store;

@@ -40,7 +40,7 @@ const KEPT: usize = 16;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{Rehearsed, Status};
+/// use airssys_wasm::command::{Rehearsed, Status};
 ///
 /// fn told(status: &Status) -> Option<String> {
 ///     let Rehearsed { compared, differing, .. } = status.rehearsed.as_ref()?;

@@ -59,7 +59,7 @@ fn of_text(ledger: &Ledger, text: &str, data: &Path) -> Result<Topology, ConfigE
 }
 
 /// Says what will be in force at the next start, without a host. `digests` are those of the components, by service, as
-/// [`crate::Checked`] has them.
+/// [`crate::command::Checked`] has them.
 ///
 /// Not while a mesh has the folder.
 ///

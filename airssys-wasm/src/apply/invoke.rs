@@ -33,7 +33,7 @@ use crate::typed::{
 /// use std::time::Duration;
 ///
 /// use airssys_wasm::InvokeError;
-/// use airssys_wasm::engine::NoCall;
+/// use airssys_wasm::command::NoCall;
 ///
 /// let error = runtime.invoke("echo", None, "add(2, 3)", Duration::from_secs(5)).await.unwrap_err();
 /// assert!(matches!(error, InvokeError::NoCall(NoCall::Unknown { .. })), "{error}");

@@ -16,7 +16,8 @@
 //! ```
 //! use std::collections::HashMap;
 //!
-//! use airssys_wasm::apply::{self, ApplyPlan, InForce};
+//! use airssys_wasm::command;
+//! use airssys_wasm::command::{ApplyPlan, InForce};
 //! use airssys_wasm::topology::Topology;
 //!
 //! # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
@@ -28,15 +29,15 @@
 //! let plan = ApplyPlan::at_rest(None, &topology, true);
 //! assert!(plan.refusals.is_empty());
 //!
-//! apply::put_in_force(&data, &topology, &HashMap::new())?;
-//! let Some(InForce { topology, cut_off, .. }) = apply::in_force(&data)? else { panic!("it is in force") };
+//! command::put_in_force(&data, &topology, &HashMap::new())?;
+//! let Some(InForce { topology, cut_off, .. }) = command::in_force(&data)? else { panic!("it is in force") };
 //! assert_eq!((topology.name(), cut_off), ("example", None));
-//! assert!(apply::damage(&data)?.is_empty());
-//! assert!(apply::needed(&data)?.is_empty(), "no published release is needed");
+//! assert!(command::damage(&data)?.is_empty());
+//! assert!(command::needed(&data)?.is_empty(), "no published release is needed");
 //!
-//! apply::forget(&data, Some("topology"))?;
-//! assert!(apply::in_force(&data)?.is_none());
-//! apply::forget(&data, None)?;
+//! command::forget(&data, Some("topology"))?;
+//! assert!(command::in_force(&data)?.is_none());
+//! command::forget(&data, None)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -80,7 +80,7 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, _| {
-/// use airssys_wasm::apply::Applied;
+/// use airssys_wasm::Applied;
 /// use airssys_wasm::deploy::DeployOptions;
 ///
 /// let same = runtime.in_force().as_ref().clone();

@@ -28,7 +28,7 @@ const FORMAT: u32 = 1;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::apply::{CutOff, InForce};
+/// use airssys_wasm::command::{CutOff, InForce};
 ///
 /// /// Whether an apply that the end of a host cut off is to be made again.
 /// fn is_to_be_made_again(found: &InForce) -> bool {

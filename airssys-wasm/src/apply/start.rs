@@ -75,7 +75,8 @@ impl StartOptions {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::{Checked, Runtime};
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::command::Checked;
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, _| {
 /// let Checked { instances, ungranted, .. } = Runtime::builder().check(&runtime.in_force()).await?;

@@ -16,4 +16,4 @@ pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants, SocketAddress};
 pub(crate) use pattern::{Pattern, PatternError};
 pub use policy::Policy;
 
-pub use crate::operation::Operation;
+pub(crate) use crate::operation::Operation;

@@ -15,7 +15,7 @@ use crate::wire::{Wire, Wires, wire_of};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::capability::Policy;
+/// use airssys_wasm::command::Policy;
 /// use airssys_wasm::middleware::Who;
 ///
 /// /// What a layer knows of who sends: its address, and what it may do.

@@ -21,7 +21,7 @@ pub struct CapabilityRequest {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{CapabilityRequest, Granted};
+/// use airssys_wasm::command::{CapabilityRequest, Granted};
 ///
 /// fn told(request: &CapabilityRequest) -> String {
 ///     let granted = match request.granted {

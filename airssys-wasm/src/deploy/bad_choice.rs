@@ -7,7 +7,8 @@ use crate::hint::{Hint, Hinted};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{BadChoice, Portion};
+/// use airssys_wasm::command::BadChoice;
+/// use airssys_wasm::deploy::Portion;
 ///
 /// assert!(matches!("none".parse::<Portion>(), Err(BadChoice::Batch(_))));
 /// ```

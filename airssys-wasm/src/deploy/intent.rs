@@ -25,7 +25,7 @@ pub(super) struct Intent {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{Recovery, Step};
+/// use airssys_wasm::command::{Recovery, Step};
 ///
 /// /// How far a deployment had come that the end of a host cut off.
 /// fn came_to(recovery: &Recovery) -> Option<&Step> {

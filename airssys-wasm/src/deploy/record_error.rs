@@ -13,12 +13,12 @@ use crate::state::durable::StateError;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::apply;
-/// use airssys_wasm::deploy::RecordError;
+/// use airssys_wasm::command;
+/// use airssys_wasm::command::RecordError;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let data = folder.path();
-/// let error = apply::forget(data, Some("topology")).unwrap_err();
+/// let error = command::forget(data, Some("topology")).unwrap_err();
 /// assert!(matches!(error, RecordError::NoRecord { .. }), "{error}");
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -16,7 +16,7 @@ use crate::unique;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::Rollout;
+/// use airssys_wasm::command::Rollout;
 ///
 /// let rollout: Rollout = serde_json::from_str(r#"{"strategy":"canary","steps":[5,50],"samples":20}"#)?;
 /// assert_eq!((rollout.strategy.name(), rollout.gate.samples), ("canary", 20));

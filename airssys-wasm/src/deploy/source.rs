@@ -11,7 +11,7 @@ use crate::registry::{Description, Digest, Keep, Release, Store};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::deploy::{Ended, Source};
+/// use airssys_wasm::command::{Ended, Source};
 ///
 /// fn served(ended: &Ended) -> &Source {
 ///     if ended.live { &ended.to } else { &ended.from }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Affected, Deployment, Progress, Rehearsed, Setback};
+use super::{Affected, Deployment, Progress, Setback};
+use crate::actor::Rehearsed;
 use crate::hint::{Act, Hint, Hinted};
 
 /// A deployment, as it is now.

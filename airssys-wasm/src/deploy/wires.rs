@@ -17,7 +17,7 @@ use crate::wire::{Wire, wire_of};
 ///
 /// ```
 /// use airssys_wasm::RuntimeError;
-/// use airssys_wasm::deploy::BrokenWire;
+/// use airssys_wasm::command::BrokenWire;
 ///
 /// /// The services that could be wired to, where a wire is missing.
 /// fn candidates(error: &RuntimeError) -> &[String] {

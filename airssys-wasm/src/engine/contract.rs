@@ -16,7 +16,7 @@ pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::engine::Lane;
+/// use airssys_wasm::command::Lane;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # std::fs::write(folder.path().join("echo.wasm"), b"")?;

@@ -10,7 +10,7 @@ use crate::hint::{Hint, Hinted};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::engine::TemplateError;
+/// use airssys_wasm::command::TemplateError;
 /// use airssys_wasm::registry::Release;
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -120,7 +120,7 @@ impl std::fmt::Display for Told<'_> {
 ///
 /// ```
 /// use airssys_wasm::RuntimeError;
-/// use airssys_wasm::engine::EngineError;
+/// use airssys_wasm::command::EngineError;
 ///
 /// /// Whether less memory for each instance would help.
 /// fn is_too_much(error: &RuntimeError) -> bool {

@@ -15,7 +15,7 @@ use super::{features, segments};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::engine::Needs;
+/// use airssys_wasm::command::Needs;
 ///
 /// fn told(needs: &Needs) -> String {
 ///     format!("{} KiB in {} memories", needs.memory_bytes / 1024, needs.memories)

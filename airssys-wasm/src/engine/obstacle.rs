@@ -13,7 +13,7 @@ use crate::schema::{Schema, size_text};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::engine::{Absence, Obstacle};
+/// use airssys_wasm::command::{Absence, Obstacle};
 /// use airssys_wasm::hint::Coded;
 ///
 /// let obstacle = Obstacle::Import { import: "acme:db/store@1.0.0".to_owned(), why: Absence::Unknown };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::error::{DeadHandle, HandleDeath};
+/// use airssys_wasm::command::{DeadHandle, HandleDeath};
 ///
 /// let (service, resource) = ("carts".to_owned(), "cart".to_owned());
 /// let dead = DeadHandle { service, resource, why: HandleDeath::Instance };

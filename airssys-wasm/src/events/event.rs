@@ -203,7 +203,8 @@ pub enum Happening {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::events::{Kind, NoSuchKind};
+/// use airssys_wasm::command::NoSuchKind;
+/// use airssys_wasm::events::Kind;
 ///
 /// let kind: Kind = "gave-up".parse()?;
 /// assert_eq!((kind, kind.name()), (Kind::GaveUp, "gave-up"));

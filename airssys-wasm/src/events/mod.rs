@@ -21,7 +21,7 @@
 //! begins to start; what happens in its turns stands between. The states of one deployment stand in the order in which
 //! they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
 
-mod event;
+pub(crate) mod event;
 mod reached;
 mod ring;
 mod tree;
@@ -33,7 +33,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 
 pub(crate) use event::text;
-pub use event::{Event, Happening, Kind, NoSuchKind};
+pub use event::{Event, Happening, Kind};
 pub(crate) use reached::Full;
 use reached::Reached;
 use ring::{Found, Passed, Ring};

@@ -36,7 +36,7 @@ use crate::waits::Node;
 /// use std::time::Duration;
 ///
 /// use airssys_wasm::Runtime;
-/// use airssys_wasm::capability::Operation;
+/// use airssys_wasm::middleware::Operation;
 /// use airssys_wasm::error::SendError;
 /// use airssys_wasm::middleware::{Context, Later, Layer, Verdict};
 /// use bytes::Bytes;

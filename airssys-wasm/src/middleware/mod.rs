@@ -33,6 +33,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use crate::operation::Operation;
 pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
 pub use later::Later;
@@ -41,7 +42,7 @@ pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use trace::Trace;
 
 use crate::address::Address;
-use crate::capability::{Operation, Policy};
+use crate::capability::Policy;
 use crate::error::CallError;
 use crate::events::Events;
 use crate::message::Answer;

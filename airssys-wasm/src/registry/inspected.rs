@@ -10,7 +10,8 @@ use crate::limits::Limits;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::registry::{Inspected, Release};
+/// use airssys_wasm::command::Inspected;
+/// use airssys_wasm::registry::Release;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;

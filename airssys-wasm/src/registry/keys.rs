@@ -143,7 +143,7 @@ impl Hinted for KeyError {
 ///
 /// ```
 /// use airssys_wasm::RuntimeError;
-/// use airssys_wasm::registry::Untrusted;
+/// use airssys_wasm::command::Untrusted;
 ///
 /// /// Whether a signature would help.
 /// fn needs_a_signature(error: &RuntimeError) -> bool {

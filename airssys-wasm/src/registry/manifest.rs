@@ -20,8 +20,8 @@ use crate::schema::{Count, Number, Schema};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::engine::Lane;
-/// use airssys_wasm::registry::{Manifest, Memory};
+/// use airssys_wasm::command::{Lane, Memory};
+/// use airssys_wasm::registry::Manifest;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let file = folder.path().join("Component.toml");

@@ -14,7 +14,7 @@ const MAX_VERSION: usize = 128;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::registry::Reference;
+/// use airssys_wasm::command::Reference;
 ///
 /// let reference: Reference = "pricing@1.2.0".parse().unwrap();
 /// assert_eq!(reference.name, "pricing");

@@ -311,12 +311,12 @@ impl Store {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use airssys_wasm::apply;
+    /// use airssys_wasm::command;
     /// use airssys_wasm::registry::Store;
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let data = folder.path();
-    /// let needed = apply::needed(data)?;
+    /// let needed = command::needed(data)?;
     /// let month = Duration::from_secs(30 * 24 * 60 * 60);
     /// let in_use = |name: &str, version: &_| needed.contains(&format!("{name}@{version}"));
     /// let removed = Store::open(data)?.retention(3, month, in_use)?;

@@ -17,7 +17,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::apply::{ApplyPlan, ChangeMode, ChangedKey, Difference, Fate, Subject};
+    /// use airssys_wasm::command::{ApplyPlan, ChangeMode, ChangedKey, Difference, Fate, Subject};
     /// use airssys_wasm::deploy::DeployOptions;
     /// use airssys_wasm::topology::Topology;
     ///

@@ -91,10 +91,11 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::deploy::{
-    ///     CapabilityRequest, ChangedItem, ChangedSetting, Changes, DeployOptions, MemoryFate, Party, Plan,
-    ///     PlanRefusal, Reach, Schemas, StateFate,
+    /// use airssys_wasm::command::{
+    ///     CapabilityRequest, ChangedItem, ChangedSetting, Changes, MemoryFate, Party, Plan, Reach, Schemas,
+    ///     StateFate,
     /// };
+    /// use airssys_wasm::deploy::{DeployOptions, PlanRefusal};
     /// use airssys_wasm::registry::Release;
     ///
     /// let mut next = Release::find(&folder.join("echo.wasm"))?;
@@ -134,7 +135,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::deploy::Ungranted;
+    /// use airssys_wasm::command::Ungranted;
     ///
     /// let missing: Option<Ungranted> = runtime.ungranted("echo", None);
     /// assert_eq!(missing, None);
@@ -215,7 +216,8 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::deploy::{DeployOptions, Progress, Status};
+    /// use airssys_wasm::command::Status;
+    /// use airssys_wasm::deploy::{DeployOptions, Progress};
     /// use airssys_wasm::registry::Release;
     ///
     /// assert!(runtime.deployment("echo").is_none());
@@ -277,7 +279,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::deploy::Ended;
+    /// use airssys_wasm::command::Ended;
     ///
     /// for Ended { number, at, live, reason, .. } in runtime.history("echo") {
     ///     println!("{number} at {at}: {}", if live { "live" } else { reason.as_deref().unwrap_or("rolled back") });

@@ -128,7 +128,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`InvokeError`]: the call has no answer. Where a type writes something else than it reads, a [`crate::Misfit`].
+    /// [`InvokeError`]: the call has no answer; or a type writes something else than it reads.
     ///
     /// # Example
     ///
@@ -166,7 +166,7 @@ impl Runtime {
     /// # doc::adder(async |runtime| {
     /// use std::time::Duration;
     ///
-    /// use airssys_wasm::engine::Value;
+    /// use airssys_wasm::command::Value;
     ///
     /// let add = runtime.function("adder", "add")?;
     /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");

@@ -26,7 +26,7 @@ pub(crate) enum Unit {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::limits::{Amount, Limits};
+/// use airssys_wasm::command::{Amount, Limits};
 ///
 /// let memory = Limits::default().amounts().find(|(key, _)| *key == "memory");
 /// assert!(matches!(memory, Some((_, Amount::Bytes(_)))));
@@ -89,7 +89,7 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
 ///
 /// ```
 /// use airssys_wasm::deploy::DeployError;
-/// use airssys_wasm::limits::OutOfRange;
+/// use airssys_wasm::command::OutOfRange;
 ///
 /// /// What is out of range, where that is why a deployment was refused.
 /// fn out_of_range(error: &DeployError) -> Option<&OutOfRange> {

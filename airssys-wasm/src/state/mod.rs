@@ -11,7 +11,7 @@
 //! While no host runs:
 //!
 //! ```
-//! use airssys_wasm::state::{KeptState, StateFile, Survey};
+//! use airssys_wasm::command::{KeptState, StateFile, Survey};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let data = folder.path();

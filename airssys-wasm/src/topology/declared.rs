@@ -45,7 +45,7 @@ pub struct DeclaredService {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::topology::Actors;
+/// use airssys_wasm::command::Actors;
 ///
 /// /// Whether a message has to name a key.
 /// fn needs_key(actors: Actors) -> bool {
@@ -74,7 +74,8 @@ pub enum Actors {
 /// ```
 /// use std::time::Duration;
 ///
-/// use airssys_wasm::topology::{Intensity, Topology};
+/// use airssys_wasm::command::Intensity;
+/// use airssys_wasm::topology::Topology;
 ///
 /// let topology = Topology::parse("name = \"shop\"\n[root]\nintensity = 5\nperiod = \"10s\"\n", ".".as_ref())?;
 /// let Intensity { restarts, period, .. } = topology.intensity();
@@ -105,7 +106,8 @@ impl Topology {
     /// # Example
     ///
     /// ```
-    /// use airssys_wasm::topology::{Actors, Topology};
+    /// use airssys_wasm::command::Actors;
+    /// use airssys_wasm::topology::Topology;
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;

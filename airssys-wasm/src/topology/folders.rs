@@ -49,7 +49,7 @@ impl fmt::Display for GrantedFolder {
 ///
 /// ```
 /// use airssys_wasm::RuntimeError;
-/// use airssys_wasm::topology::FolderError;
+/// use airssys_wasm::command::FolderError;
 ///
 /// /// Whether a folder that is granted is to be made first.
 /// fn is_not_there(error: &RuntimeError) -> bool {

@@ -50,7 +50,7 @@ const COMPONENT: &[Key] = keys! {
 /// # Example
 ///
 /// ```
-/// let pages = airssys_wasm::topology::reference();
+/// let pages = airssys_wasm::command::reference();
 /// assert!(pages.iter().all(|(name, text)| !name.is_empty() && text.contains('|')));
 /// ```
 #[must_use]

@@ -3,10 +3,10 @@
 //! what all of them allow together, and `declared` what there is for those who only look.
 
 mod circles;
-mod declared;
+pub(crate) mod declared;
 pub(crate) mod folders;
 mod grants;
-mod keys;
+pub(crate) mod keys;
 mod most;
 mod names;
 pub(crate) mod range;
@@ -17,8 +17,7 @@ mod wires;
 mod write;
 mod written;
 
-pub use declared::{Actors, DeclaredService, Intensity};
-pub use folders::FolderError;
-pub use keys::reference;
+pub use declared::DeclaredService;
+pub(crate) use folders::FolderError;
 pub use tree::Topology;
 pub(crate) use tree::{Node, RootSpec, ServiceNode, SupervisorNode};

@@ -9,7 +9,7 @@ mod plain;
 
 use std::path::Path;
 
-use airssys_wasm::engine::{Lane, plain_engine};
+use airssys_wasm::command::{Lane, plain_engine};
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store};

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::Runtime;
-use airssys_wasm::apply::{Applied, ApplyPlan, in_force, put_in_force};
+use airssys_wasm::command::{ApplyPlan, in_force, put_in_force};
 use airssys_wasm::topology::Topology;
+use airssys_wasm::{Applied, Runtime};
 use serde::Serialize;
 
 use super::HostArgs;

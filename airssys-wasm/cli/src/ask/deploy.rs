@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_wasm::address::Address;
-use airssys_wasm::deploy::{
-    Compared, MemoryHandover, NoTraffic, Plan, Progress, Rollout, Status as Deployment, TooFewTurns, Ungranted,
-};
-use airssys_wasm::registry::Reference;
+use airssys_wasm::command::{Plan, Reference, Rollout, Status as Deployment, Ungranted};
+use airssys_wasm::deploy::{Compared, MemoryHandover, NoTraffic, Progress, TooFewTurns};
 use serde::Serialize;
 use toml::Spanned;
 

@@ -1,6 +1,6 @@
 //! `airssys history`: the deployments of a service that are over.
 
-use airssys_wasm::deploy::Ended;
+use airssys_wasm::command::Ended;
 
 use super::HostArgs;
 use super::deploy::in_words;

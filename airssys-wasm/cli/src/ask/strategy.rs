@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use airssys_wasm::deploy::{self, BadChoice, Gate, NoTraffic, Portion, Rollout};
+use airssys_wasm::command::{BadChoice, Rollout};
+use airssys_wasm::deploy;
+use airssys_wasm::deploy::{Gate, NoTraffic, Portion};
 
 use crate::control::protocol::Refusal;
 use crate::run;

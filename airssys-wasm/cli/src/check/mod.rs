@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use airssys_wasm::deploy::Ungranted;
-use airssys_wasm::engine::Lane;
+use airssys_wasm::Runtime;
+use airssys_wasm::command::{Checked, Lane, Ungranted};
 use airssys_wasm::topology::{DeclaredService, Topology};
-use airssys_wasm::{Checked, Runtime};
 use serde::Serialize;
 
 use crate::output::{self, CacheArgs, Problem, TopologyArgs};

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use airssys_wasm::state::KeptState;
-use airssys_wasm::unique_map;
+use airssys_wasm::command::{KeptState, unique_map};
 use serde::{Deserialize, Serialize};
 
 /// The bytes of a message.

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::ApplyError;
-use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Rollout, Strategy};
+use airssys_wasm::command::{Reference, Rollout};
+use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::message::DeadLetter;
-use airssys_wasm::registry::{Reference, Release, Store};
+use airssys_wasm::registry::{Release, Store};
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{ForgetError, InvokeError, Runtime, StopError, TreeNode, Written};
+use airssys_wasm::{ApplyError, ForgetError, InvokeError, Runtime, StopError, TreeNode, Written};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -241,14 +241,14 @@ fn rollback(host: &Host, service: &str, options: DeployOptions, restore_state: b
 async fn state(host: &Host, service: String) -> Answered {
     let runtime = Arc::clone(&host.runtime);
     // Off the threads of the mesh: there may be much to copy.
-    let dumped = airssys_wasm::spawn_blocking(move || dump(&runtime, &service)).await;
+    let dumped = airssys_wasm::command::spawn_blocking(move || dump(&runtime, &service)).await;
     tell(dumped.map_err(|error| Refusal::new("bug", error))??)
 }
 
 async fn state_value(host: &Host, service: String, actor: String, key: String) -> Answered {
     let (runtime, of) = (Arc::clone(&host.runtime), service.clone());
     // Off the threads of the mesh: there may be much to copy.
-    let found = airssys_wasm::spawn_blocking(move || {
+    let found = airssys_wasm::command::spawn_blocking(move || {
         let states = runtime.state(&of);
         states.get(&actor).and_then(|state| state.get(key.as_str()).cloned())
     });
@@ -308,14 +308,14 @@ fn check_size(size: usize) -> Result<(), Refusal> {
 /// [`find`], off the threads of the mesh.
 async fn found(host: &Host, release: String) -> Result<Release, Refusal> {
     let data = host.data.clone();
-    let found = airssys_wasm::spawn_blocking(move || find(&release, &data)).await;
+    let found = airssys_wasm::command::spawn_blocking(move || find(&release, &data)).await;
     found.map_err(|error| Refusal::new("bug", error))?
 }
 
 /// Reads a topology, off the threads of the mesh.
 async fn topology_at(host: &Host, path: String) -> Result<Topology, Refusal> {
     let data = host.data.clone();
-    let read = airssys_wasm::spawn_blocking(move || Topology::read_to_start(Path::new(&path), &data)).await;
+    let read = airssys_wasm::command::spawn_blocking(move || Topology::read_to_start(Path::new(&path), &data)).await;
     let read = read.map_err(|error| Refusal::new("bug", error))?;
     read.map_err(|error| Refusal::new("bad-topology", &error).hinted(error.hint().as_ref()))
 }

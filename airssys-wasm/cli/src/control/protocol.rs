@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::deploy::{MemoryHandover, PlanRefusal, Rollout};
+use airssys_wasm::command::{Rollout, unique_map};
+use airssys_wasm::deploy::{MemoryHandover, PlanRefusal};
 use airssys_wasm::hint::Hint;
-use airssys_wasm::unique_map;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,25 +86,25 @@ pub(crate) enum Request {
     ReplayDeadLetter { id: u64 },
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
-    /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is
+    /// Answers `airssys_wasm::command::Status` when the release is compiled and takes over, or is refused. `release` is
     /// an absolute path, or `NAME@VERSION`.
     Deploy(Deploy),
-    /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they
+    /// Answers a list of `airssys_wasm::command::Status` when all services are switched, in the order in which they
     /// were, or are back. `releases` has a release by service.
     DeploySet(DeploySet),
-    /// Answers `airssys_wasm::apply::Applied` when all of it has come about. `topology` is an absolute path.
+    /// Answers `airssys_wasm::Applied` when all of it has come about. `topology` is an absolute path.
     Apply(Apply),
-    /// Answers `airssys_wasm::apply::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
+    /// Answers `airssys_wasm::command::ApplyPlan`: what [`Request::Apply`] would change. Changes nothing.
     PlanApply(PlanApply),
-    /// Answers `airssys_wasm::deploy::Plan`: what [`Request::Deploy`] would change. Changes nothing.
+    /// Answers `airssys_wasm::command::Plan`: what [`Request::Deploy`] would change. Changes nothing.
     Plan(Plan),
-    /// Answers a list of `airssys_wasm::deploy::Ungranted`: what these releases, by service, ask for and are not
+    /// Answers a list of `airssys_wasm::command::Ungranted`: what these releases, by service, ask for and are not
     /// granted; `null` is what a rollback brings back.
     Ungranted {
         #[serde(deserialize_with = "unique_map")]
         releases: BTreeMap<String, Option<String>>,
     },
-    /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state`
+    /// Answers `airssys_wasm::command::Status`: that of the way back, or the one that is cancelled. `restore_state`
     /// discards the turns that were committed since the live release brought the state over.
     Rollback {
         service: String,
@@ -115,9 +115,9 @@ pub(crate) enum Request {
         #[serde(default)]
         memory: MemoryHandover,
     },
-    /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
+    /// Answers `airssys_wasm::command::Status`: the last one of the service, or `null`.
     Deployment { service: String },
-    /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there,
+    /// Answers many lines: `airssys_wasm::command::Status` of the deployment of the service that has this number there,
     /// as it is and each time that it has come further, until it is over.
     FollowDeployment { service: String, number: u64 },
     /// Answers [`Dump`].

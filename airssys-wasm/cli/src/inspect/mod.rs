@@ -5,7 +5,8 @@ mod report;
 
 use std::path::PathBuf;
 
-use airssys_wasm::registry::{Reference, Release};
+use airssys_wasm::command::Reference;
+use airssys_wasm::registry::Release;
 
 use self::report::Report;
 use crate::output::{self, DataArgs, Problem};

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use airssys_wasm::capability::Requests;
-use airssys_wasm::engine::{Lane, Needs};
-use airssys_wasm::limits::{Amount, Limits};
-use airssys_wasm::registry::{Digest, Inspected, Memory, Part, PublicKey, Release, Seal};
+use airssys_wasm::command::{Amount, Inspected, Lane, Limits, Memory, Needs, Part, Requests};
+use airssys_wasm::registry::{Digest, PublicKey, Release, Seal};
 use bytesize::ByteSize;
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! What is different between two topologies, for people.
 
-use airssys_wasm::apply::{ApplyPlan, ChangeMode, Difference, Fate, Subject};
+use airssys_wasm::command::{ApplyPlan, ChangeMode, Difference, Fate, Subject};
 
 use super::{count, printable};
 

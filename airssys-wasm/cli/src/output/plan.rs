@@ -1,6 +1,6 @@
 //! What a deployment would change, for people.
 
-use airssys_wasm::deploy::{CapabilityRequest, Changes, Granted, MemoryFate, Party, Plan, StateFate, Ungranted};
+use airssys_wasm::command::{CapabilityRequest, Changes, Granted, MemoryFate, Party, Plan, StateFate, Ungranted};
 
 use crate::explain::note_lines;
 

@@ -3,13 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use airssys_wasm::ConfigError;
-use airssys_wasm::RuntimeError;
-use airssys_wasm::deploy::{RecordError, Ungranted};
-use airssys_wasm::engine::{EngineError, Obstacle, TemplateError};
+use airssys_wasm::command::{EngineError, Obstacle, RecordError, StateError, TemplateError, Ungranted};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{KeyError, StoreError};
-use airssys_wasm::state::StateError;
+use airssys_wasm::{ConfigError, RuntimeError};
 
 use super::Exit;
 use crate::commands::told;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use airssys_wasm::registry::{Digest, Part, PublicKey, Record};
+use airssys_wasm::command::Part;
+use airssys_wasm::registry::{Digest, PublicKey, Record};
 use bytesize::ByteSize;
 use serde::Serialize;
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::topology::{Actors, Topology};
+use airssys_wasm::command::Actors;
+use airssys_wasm::topology::Topology;
 
 use super::{DataArgs, Problem, count};
 

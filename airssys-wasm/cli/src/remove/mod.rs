@@ -1,7 +1,7 @@
 //! `airssys remove`: takes a published release away.
 
-use airssys_wasm::apply;
-use airssys_wasm::registry::Reference;
+use airssys_wasm::command;
+use airssys_wasm::command::Reference;
 use semver::Version;
 
 use crate::explain::say;
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let release = &args.release;
     let Some(version) = &release.version else { return Err(Problem::NoVersion { name: release.name.clone() }) };
-    let needed = apply::needed(args.data.folder())?;
+    let needed = command::needed(args.data.folder())?;
     let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
     args.data.store()?.remove(&release.name, version, in_use)?;
     say(&format!("removed {release}"));

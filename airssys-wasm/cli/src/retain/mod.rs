@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airssys_wasm::apply;
+use airssys_wasm::command;
 use semver::Version;
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ fn time(text: &str) -> Result<Duration, String> {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let needed = apply::needed(args.data.folder())?;
+    let needed = command::needed(args.data.folder())?;
     let in_use = |name: &str, version: &Version| needed.contains(&format!("{name}@{version}"));
     let records = args.data.store()?.retention(keep, args.keep_for, in_use)?;
     let removed: Vec<ReleaseLine> = records.iter().map(ReleaseLine::new).collect();

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use airssys_wasm::topology::{Intensity, Topology};
+use airssys_wasm::command::Intensity;
+use airssys_wasm::topology::Topology;
 
 /// Which child was one restart too many, and what its supervisors bear.
 #[derive(Debug)]

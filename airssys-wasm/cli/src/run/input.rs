@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use airssys_wasm::address::{Address, AddressError};
-use airssys_wasm::topology::{Actors, Topology};
+use airssys_wasm::command::Actors;
+use airssys_wasm::topology::Topology;
 
 use crate::explain::Explain;
 use crate::output::Exit;

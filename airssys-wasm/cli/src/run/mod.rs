@@ -18,10 +18,10 @@ mod summary;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airssys_wasm::apply::ApplyPlan;
+use airssys_wasm::command::ApplyPlan;
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, apply};
+use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, command};
 
 use self::answer::Sink;
 use self::error::RunError;
@@ -126,7 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
         // Another host may have the folder, and what was deployed to that is its own.
         builder = builder.as_written();
     } else if args.as_written {
-        apply::forget(data, None).map_err(Problem::from)?;
+        command::forget(data, None).map_err(Problem::from)?;
     }
     let topology = match claim {
         Some(_) => in_force(args, written)?,
@@ -159,7 +159,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
 /// differ, that is said.
 fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
-    let Some(found) = apply::in_force(data)? else {
+    let Some(found) = command::in_force(data)? else {
         // The first start: from then on an apply or a deployment says so.
         ApplyPlan::at_rest(None, &written, false).ungranted.iter().for_each(output::plan::tell_ungranted);
         return Ok(written);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use airssys_wasm::command::Actors;
 use airssys_wasm::hint::Coded;
-use airssys_wasm::topology::{Actors, Topology};
+use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, ServiceStatus};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use airssys_wasm::state::StateError;
+use airssys_wasm::command::StateError;
 
 use crate::control::ControlError;
 use crate::explain::Explain;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use airssys_wasm::address::{Address, MAX_KEY};
+use airssys_wasm::command::StateFile;
 use airssys_wasm::shown;
-use airssys_wasm::state::StateFile;
 
 use super::error::StateCommandError;
 use super::surveyed;

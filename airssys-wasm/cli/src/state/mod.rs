@@ -11,10 +11,9 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::ServiceStatus;
 use airssys_wasm::address::Address;
-use airssys_wasm::apply;
-use airssys_wasm::state::{StateError, StateFile, Survey};
+use airssys_wasm::command::{StateError, StateFile, Survey};
+use airssys_wasm::{ServiceStatus, command};
 use clap::Subcommand;
 
 use self::error::StateCommandError;
@@ -221,7 +220,7 @@ fn load(service: &str, file: &Path, data: &Path) -> Result<(), StateCommandError
 fn forget_record(name: &str, data: &Path) -> Result<(), StateCommandError> {
     // As long as it is held no host starts here.
     let _alone = Claim::take(data)?;
-    apply::forget(data, Some(name)).map_err(Problem::from)?;
+    command::forget(data, Some(name)).map_err(Problem::from)?;
     note(&format!("{name} is forgotten"));
     Ok(())
 }

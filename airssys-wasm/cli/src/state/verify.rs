@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::apply;
-use airssys_wasm::deploy::RecordError;
+use airssys_wasm::command;
+use airssys_wasm::command::{Damage, RecordError, StateFile, Survey};
 use airssys_wasm::hint::Hinted;
-use airssys_wasm::state::{Damage, StateFile, Survey};
 use serde::Serialize;
 
 use super::error::StateCommandError;
@@ -70,7 +69,7 @@ fn has_others(data: &Path) -> bool {
 
 /// What is damaged of what was deployed, applied and stopped, and of the releases.
 fn others(data: &Path) -> Result<(Vec<String>, Vec<String>), StateCommandError> {
-    let damaged = apply::damage(data).map_err(Problem::from)?;
+    let damaged = command::damage(data).map_err(Problem::from)?;
     let (releases, records): (Vec<_>, Vec<_>) =
         damaged.into_iter().partition(|error| matches!(error, RecordError::Release(_)));
     let told = |all: Vec<RecordError>| all.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect();

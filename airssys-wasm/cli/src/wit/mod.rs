@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use airssys_wasm::engine::TemplateError;
-use airssys_wasm::registry::{Reference, Release};
+use airssys_wasm::command::{Reference, TemplateError};
+use airssys_wasm::registry::Release;
 use wit_component::WitPrinter;
 
 use crate::completions;

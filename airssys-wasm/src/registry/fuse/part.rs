@@ -23,7 +23,8 @@ const FORMAT: u32 = 1;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::registry::{Part, Release};
+/// use airssys_wasm::command::Part;
+/// use airssys_wasm::registry::Release;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let doc = concat!(env!("CARGO_MANIFEST_DIR"), "/doc");

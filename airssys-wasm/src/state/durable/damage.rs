@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::state::Damage;
+/// use airssys_wasm::command::Damage;
 ///
 /// /// The services of which something is damaged, as far as that is known.
 /// fn damaged(all: &[Damage]) -> Vec<&str> {

@@ -10,7 +10,7 @@ use crate::hint::{Act, Hint, Hinted};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::state::{StateError, StateFile};
+/// use airssys_wasm::command::{StateError, StateFile};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let data = folder.path();

@@ -1,0 +1,43 @@
+//! What the command `airssys` shares with the library; no promise is made of it.
+//!
+//! The tools for a data folder that no host has, what a plan and a status are as data, what a release is made of, and
+//! the errors below those that the rest of the crate documents.
+
+pub use crate::actor::Rehearsed;
+pub use crate::apply::{
+    ApplyPlan, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, InForce, Subject, damage, forget, in_force,
+    needed, put_in_force,
+};
+pub use crate::blocking::spawn as spawn_blocking;
+pub use crate::capability::{Policy, Requests};
+pub use crate::deploy::asked::{CapabilityRequest, Granted};
+pub use crate::deploy::bad_choice::BadChoice;
+pub use crate::deploy::intent::Step;
+pub use crate::deploy::met::Affected;
+pub use crate::deploy::plan::{ChangedItem, Changes, MemoryFate, Party, Plan, Reach, Schemas, StateFate};
+pub use crate::deploy::record::Ended;
+pub use crate::deploy::record_error::RecordError;
+pub use crate::deploy::recovery::Recovery;
+pub use crate::deploy::rollout::Rollout;
+pub use crate::deploy::settings::ChangedSetting;
+pub use crate::deploy::source::Source;
+pub use crate::deploy::status::Status;
+pub use crate::deploy::ungranted::Ungranted;
+pub use crate::deploy::wires::BrokenWire;
+pub use crate::engine::{Absence, EngineError, Lane, Needs, NoCall, Obstacle, TemplateError, Value, plain_engine};
+pub use crate::error::crash::Stage;
+pub use crate::error::handle::{DeadHandle, HandleDeath};
+pub use crate::error::send::NotFound;
+pub use crate::events::event::NoSuchKind;
+pub use crate::limits::{Amount, Limits, OutOfRange};
+pub use crate::registry::fuse::Part;
+pub use crate::registry::inspected::Inspected;
+pub use crate::registry::keys::Untrusted;
+pub use crate::registry::manifest::Memory;
+pub use crate::registry::reference::Reference;
+pub use crate::state::{Damage, KeptState, StateError, StateFile, Survey};
+pub use crate::topology::declared::{Actors, Intensity};
+pub use crate::topology::folders::FolderError;
+pub use crate::topology::keys::reference;
+pub use crate::typed::Misfit;
+pub use crate::unique::map as unique_map;
