@@ -24,6 +24,7 @@ mod gates;
 mod handles;
 mod handover;
 mod held_back;
+mod http;
 mod keyed_schema;
 mod languages;
 mod libraries;

@@ -48,7 +48,6 @@ pub mod events;
 mod file_threads;
 mod hex;
 pub mod hint;
-#[allow(dead_code, unused_imports, reason = "the engine and the listener are built on it")]
 mod http;
 mod limits;
 pub mod message;

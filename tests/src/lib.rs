@@ -179,6 +179,7 @@ pub fn with_guests(topology: &str) -> String {
         "overseer",
         "pricing",
         "shopper",
+        "site",
         "spawner",
         "tally",
         "till",

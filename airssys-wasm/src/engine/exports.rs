@@ -9,6 +9,7 @@ use wasmparser::types::TypesRef;
 
 use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 use super::functions::is_typed;
+use super::http::is_handler;
 use super::obstacle::Obstacle;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
@@ -85,7 +86,7 @@ pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
 /// names of all that it exports.
 pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> {
     let mut wrong = Vec::new();
-    if !exports.iter().any(|name| name == HANDLER || is_typed(name)) {
+    if !exports.iter().any(|name| name == HANDLER || is_handler(name) || is_typed(name)) {
         let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
         wrong.push(Obstacle::NoHandler { found });
     }

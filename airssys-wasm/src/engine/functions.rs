@@ -8,10 +8,12 @@ use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::block;
 use super::contract::CONTRACT;
+use super::http;
 use super::interface::is_left_behind;
 use super::no_call::NoCall;
 use super::signature::{Resources, drop_function};
 use super::wave::Call;
+use crate::http::function as http_function;
 use crate::typed::FunctionType;
 
 /// A function that is exported.
@@ -19,6 +21,13 @@ pub(crate) struct Function {
     pub(crate) ty: Arc<FunctionType>,
     /// Where it is in each instance; none of one that drops a handle, which each instance has by itself.
     pub(super) index: Option<ComponentExportIndex>,
+}
+
+impl Function {
+    /// Whether it is the one that handles HTTP, whose own type is another one.
+    pub(super) fn handles_http(&self) -> bool {
+        Arc::ptr_eq(&self.ty, http_function())
+    }
 }
 
 /// Those of a release.
@@ -42,6 +51,7 @@ impl Functions {
         // What it has of others is not its to make handles of.
         let own = own.without(&imported);
         let mut found = Vec::new();
+        found.extend(ty.exports(engine).find_map(|(name, item)| handles_http(component, &imported, name, &item.ty)));
         for (name, item) in exports() {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => found.extend(read(component, &own, None, name, &function)),
@@ -119,6 +129,18 @@ pub(crate) fn call_text(ty: &FunctionType, block: &[u8]) -> Option<String> {
     let arguments = block::lift_arguments(ty, block).ok()?;
     let texts: Vec<String> = arguments.iter().map(|value| value.to_wave().ok()).collect::<Option<_>>()?;
     Some(format!("{}({})", ty.path(), texts.join(", ")))
+}
+
+/// The function that handles HTTP, by the type that all of these have.
+fn handles_http(component: &Component, imported: &Resources, name: &str, item: &ComponentItem) -> Option<Function> {
+    let ComponentItem::ComponentInstance(interface) = item else { return None };
+    let (handle, _) = interface.exports(component.engine()).find(|(inner, item)| match &item.ty {
+        ComponentItem::ComponentFunc(function) => http::is_handler(name) && http::is_handle(inner, function, imported),
+        _ => false,
+    })?;
+    let within = component.get_export_index(None, name)?;
+    let index = component.get_export_index(Some(&within), handle)?;
+    Some(Function { ty: Arc::clone(http_function()), index: Some(index) })
 }
 
 /// A function, where it can be called from outside: all that it takes and returns can cross.

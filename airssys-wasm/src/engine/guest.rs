@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
+use super::http::Http;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
@@ -20,6 +22,7 @@ pub(crate) struct Guest {
     /// Busy ticks that the turn has left.
     pub(super) ticks: u64,
     pub(super) wasi: Wasi,
+    pub(super) http: Http,
     pub(super) table: ResourceTable,
     /// The resources that others have handles of.
     pub(super) handles: Handles,
@@ -56,5 +59,12 @@ impl Drop for Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: self.wasi.context(), table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Http { context, hooks } = &mut self.http;
+        WasiHttpCtxView { hooks, table: &mut self.table, ctx: context }
     }
 }

@@ -13,7 +13,7 @@ use crate::typed::{compatible, unversioned};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the
 /// same WASI.
-pub(super) const KNOWN: [&str; 35] = [
+pub(super) const KNOWN: [&str; 37] = [
     "airssys:actor/types@0.1.0",
     "airssys:actor/messaging@0.1.0",
     "airssys:actor/log@0.1.0",
@@ -49,6 +49,8 @@ pub(super) const KNOWN: [&str; 35] = [
     "wasi:sockets/tcp-create-socket@0.2.12",
     "wasi:sockets/udp@0.2.12",
     "wasi:sockets/udp-create-socket@0.2.12",
+    "wasi:http/types@0.2.12",
+    "wasi:http/outgoing-handler@0.2.12",
 ];
 
 /// The part of a component that ends with its last import. It is a component too, and has the same imports.

@@ -26,6 +26,7 @@ use super::guest::Guest;
 use super::handles::Handles;
 use super::host::messaging::fault_from_wit;
 use super::host::resources;
+use super::http::{Handle, Http};
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
 use super::pool::HOST_STACK;
@@ -41,6 +42,7 @@ use crate::typed::{FunctionType, ValueType};
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
 
+mod http;
 mod typed;
 
 /// How a call of a guest ended.
@@ -74,6 +76,8 @@ impl Ran<Answered> {
 #[derive(Clone, Copy)]
 enum Called {
     Function(Func),
+    /// What handles HTTP.
+    Http(Handle),
     /// What drops a handle.
     Drop,
 }
@@ -172,6 +176,7 @@ impl Instance {
             limiter,
             ticks: budget_ticks,
             wasi,
+            http: Http::default(),
             table,
             handles: Handles::default(),
             foreign: Foreign::default(),
@@ -253,7 +258,12 @@ impl Instance {
                 // Boxed: one without handles does not carry this future around.
                 return Box::pin(self.handle_with_handles(ty, &envelope.body, deadline)).await;
             }
-            let Some(Called::Function(function)) = self.find(ty) else { return Ran::Fault(no_such_function(ty)) };
+            let function = match self.find(ty) {
+                Some(Called::Function(function)) => function,
+                // Boxed, as above.
+                Some(Called::Http(handle)) => return Box::pin(self.handle_http(handle, envelope, deadline)).await,
+                Some(Called::Drop) | None => return Ran::Fault(no_such_function(ty)),
+            };
             let function = abi::typed(function);
             let ended = match &self.calls {
                 Calls::Async(_) => {

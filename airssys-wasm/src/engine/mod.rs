@@ -24,6 +24,7 @@ mod functions;
 mod guest;
 mod handles;
 pub(crate) mod host;
+mod http;
 mod imports;
 mod inspection;
 mod instance;

@@ -4,12 +4,14 @@
 //! It does no I/O, and knows no resources of WASI: whoever listens makes a block of a request, and `engine/http/` makes
 //! of it what a guest expects.
 
+#[allow(dead_code, reason = "half of it is for those who listen")]
 mod block;
 
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
+#[allow(unused_imports, reason = "half of them are for those who listen")]
 pub(crate) use self::block::{NotHttp, read_request, read_response, write_request, write_response};
 use crate::typed::{FunctionType, Laid, ValueType};
 
@@ -48,6 +50,14 @@ pub(crate) fn function() -> &'static Arc<FunctionType> {
         })
     });
     &FUNCTION
+}
+
+/// Whether a header is about one connection, and never passed on: not to a guest, and not from one.
+pub(crate) fn is_hop_by_hop(name: &::http::HeaderName) -> bool {
+    match name.as_str() {
+        "connection" | "http2-settings" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" => true,
+        name => name.starts_with("proxy-"),
+    }
 }
 
 fn bytes() -> Laid {

@@ -11,6 +11,8 @@ use crate::output;
 
 /// The interface by which a component takes messages of bytes.
 const HANDLER: &str = "airssys:actor/handler@";
+/// The interface by which a component handles HTTP.
+const HTTP_HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 /// The optional interfaces of the contract.
 const OPTIONAL: [&str; 4] = ["lifecycle", "health", "upgrade", "monitoring"];
 
@@ -32,6 +34,8 @@ pub(super) struct Report {
     lane: Lane,
     /// Whether it exports the handler.
     handles_messages: bool,
+    /// Whether it exports the handler of HTTP.
+    handles_http: bool,
     /// The optional interfaces that it exports.
     optional: Vec<&'static str>,
     imports: Vec<String>,
@@ -69,6 +73,7 @@ impl Report {
             memory: manifest.memory,
             lane: manifest.lane,
             handles_messages: exported(HANDLER),
+            handles_http: exported(HTTP_HANDLER),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
             requests,
             limits,
@@ -91,13 +96,15 @@ impl Report {
             Memory::Cache => "a cache: what is in it can be had again",
             _ => "its own: no instance is replaced without need that does not hand it over",
         };
-        let role = match (self.handles_messages, self.optional.as_slice()) {
-            (false, _) if self.obstacles.is_empty() => {
-                "calls of its own functions, and no messages of bytes".to_owned()
+        let handled = [(self.handles_messages, "messages"), (self.handles_http, "HTTP requests")];
+        let mut handled: Vec<&str> = handled.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+        let role = match handled.is_empty() {
+            true if self.obstacles.is_empty() => "calls of its own functions, and no messages of bytes".to_owned(),
+            true => "no airssys:actor/handler: a mesh cannot host it".to_owned(),
+            false => {
+                handled.extend(&self.optional);
+                handled.join(", ")
             }
-            (false, _) => "no airssys:actor/handler: a mesh cannot host it".to_owned(),
-            (true, []) => "messages".to_owned(),
-            (true, optional) => format!("messages, {}", optional.join(", ")),
         };
         let mut lines = vec![
             ("component", format!("{} {}", self.name, self.version)),

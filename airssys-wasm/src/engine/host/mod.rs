@@ -52,6 +52,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     use wasmtime_wasi::p2::bindings::filesystem;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
     wall_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;

@@ -24,8 +24,13 @@ impl Instance {
         if let Some((_, called)) = self.found.iter().find(|(known, _)| Arc::ptr_eq(known, ty)) {
             return Some(*called);
         }
-        let called = match self.functions.find(ty)?.index {
-            Some(index) => Called::Function(self.exports.get_func(&mut self.store, index)?),
+        let found = self.functions.find(ty)?;
+        let handles_http = found.handles_http();
+        let called = match found.index {
+            Some(index) => match self.exports.get_func(&mut self.store, index)? {
+                handle if handles_http => Called::Http(handle.typed(&self.store).ok()?),
+                function => Called::Function(function),
+            },
             None => Called::Drop,
         };
         // Each release of each caller has its own: an instance that outlives many of them forgets.
@@ -84,7 +89,7 @@ impl Instance {
                 let ended = self.drop_resource(*resource, deadline).await;
                 return self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| answered(ty, Bytes::new()));
             }
-            (Called::Drop, None) => return Ran::Fault(Fault::Internal("no handle".to_owned())),
+            (Called::Drop | Called::Http(_), _) => return Ran::Fault(Fault::Internal("no handle".to_owned())),
         };
         let ended = self.call(function, Given(&arguments, resources), deadline).await;
         let ran = self.ran(ended.map(|ended| ended.map(Ok)), deadline, |taken| taken);

@@ -1,0 +1,74 @@
+//! What crosses where a guest handles HTTP: a request becomes the resources of WASI that `wasi:http/incoming-handler`
+//! takes, and what the guest hands over becomes a response again. The types and their functions are those of
+//! `wasmtime-wasi-http`.
+
+mod outgoing;
+mod response;
+
+use http_body_util::{BodyExt, Full};
+use tokio::sync::oneshot;
+use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::{Resource, TypedFunc};
+use wasmtime_wasi_http::WasiHttpCtxView;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+
+pub(super) use self::outgoing::Http;
+pub(super) use self::response::Collected;
+use super::signature::Resources;
+use crate::http::{INCOMING_HANDLER, Request};
+use crate::typed::compatible;
+
+type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+
+/// The function by which a guest handles requests.
+pub(super) type Handle = TypedFunc<Arguments, ()>;
+
+/// Whether an export is the interface of those that handle HTTP, in a version that this host calls.
+pub(super) fn is_handler(export: &str) -> bool {
+    compatible(export, INCOMING_HANDLER)
+}
+
+/// Whether a function of that interface is the one that this host calls.
+pub(super) fn is_handle(name: &str, function: &ComponentFunc, imported: &Resources) -> bool {
+    let takes = |ty: Option<Type>, resource: &str| match ty {
+        Some(Type::Own(own)) => imported.get(&own).is_some_and(|(_, name)| name == resource),
+        _ => false,
+    };
+    let mut params = function.params().map(|(_, ty)| ty);
+    name == "handle"
+        && takes(params.next(), "wasi:http/types@0.2#incoming-request")
+        && takes(params.next(), "wasi:http/types@0.2#response-outparam")
+        && params.next().is_none()
+        && function.results().next().is_none()
+}
+
+/// What a guest is called with, and where its response is put together, whose body has so many bytes at most.
+///
+/// # Errors
+///
+/// The guest has as many resources as it may.
+pub(super) fn begin(
+    mut view: WasiHttpCtxView<'_>,
+    request: Request,
+    most: usize,
+) -> wasmtime::Result<(Arguments, Collected)> {
+    let scheme = match request.uri().scheme_str() {
+        Some("https") => Scheme::Https,
+        Some("http") | None => Scheme::Http,
+        Some(other) => Scheme::Other(other.to_owned()),
+    };
+    let has_no_body = request.method() == http::Method::HEAD;
+    let request = request.map(|body| Full::new(body).map_err(|never| -> wasmtime_wasi_http::Error { match never {} }));
+    let incoming = view.new_incoming_request::<_>(scheme, request)?;
+    let (hand_over, handed_over) = oneshot::channel();
+    let out = match view.new_response_outparam(hand_over) {
+        Ok(out) => out,
+        Err(error) => {
+            // The guest never had it.
+            view.table.delete(incoming)?;
+            return Err(error);
+        }
+    };
+    Ok(((incoming, out), Collected::new(handed_over, has_no_body, most)))
+}

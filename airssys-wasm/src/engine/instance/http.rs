@@ -1,0 +1,53 @@
+//! A request of HTTP, handled in an ordinary turn, on the instance that is there: what a guest keeps in its memory is
+//! there for its next request.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use wasmtime_wasi_http::WasiHttpView as _;
+
+use super::{Answered, Instance, Ran, bounded, renew};
+use crate::engine::crash::classify;
+use crate::engine::http::{self, Handle};
+use crate::error::Fault;
+use crate::http::{read_request, write_response};
+use crate::message::Envelope;
+
+impl Instance {
+    /// Lets the guest handle a request, which has `deadline` for it, waiting included.
+    pub(super) async fn handle_http(
+        &mut self,
+        handle: Handle,
+        envelope: &Envelope,
+        deadline: Duration,
+    ) -> Ran<Answered> {
+        let request = match read_request(&envelope.body) {
+            Ok(request) => request,
+            Err(no) => return Ran::Fault(Fault::Invalid(format!("it is no request: {no}"))),
+        };
+        let guest = self.store.data_mut();
+        let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
+        let (arguments, mut response) = match http::begin(guest.http(), request, most) {
+            Ok(begun) => begun,
+            Err(error) => return Ran::Crashed(classify(&error, self.store.data())),
+        };
+        renew(&mut self.store, self.budget_ticks);
+        let ended = {
+            let called = pin!(response.of(handle.call_async(&mut self.store, arguments)));
+            bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+        };
+        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
+            Ran::Done(()) => answered(&response.whole()),
+            Ran::Fault(fault) => Ran::Fault(fault),
+            Ran::Crashed(crash) => Ran::Crashed(crash),
+        }
+    }
+}
+
+/// An error of the guest's is an answer as well, and what the turn did does not happen then.
+fn answered(response: &crate::http::Response) -> Ran<Answered> {
+    match write_response(response) {
+        Ok(block) => Ran::Done(Answered { body: Some(block), commits: response.is_ok() }),
+        Err(misfit) => Ran::Fault(Fault::Internal(misfit.to_string())),
+    }
+}
