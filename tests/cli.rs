@@ -11,6 +11,8 @@ mod bad_input;
 mod control;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/dev.rs"]
+mod dev;
 #[path = "cli/events.rs"]
 mod events;
 #[path = "cli/forget.rs"]
@@ -49,12 +51,13 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 38] = [
+const SUBCOMMANDS: [&str; 39] = [
     "new",
     "build",
     "inspect",
     "check",
     "run",
+    "dev",
     "publish",
     "releases",
     "remove",

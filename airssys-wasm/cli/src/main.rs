@@ -10,6 +10,7 @@ mod check;
 mod commands;
 mod completions;
 mod control;
+mod dev;
 mod explain;
 mod inspect;
 mod keygen;
@@ -47,6 +48,7 @@ enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
     Run(run::Args),
+    Dev(dev::Args),
     Publish(publish::Args),
     Releases(releases::Args),
     Remove(remove::Args),
@@ -96,6 +98,7 @@ fn command() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args).map_err(Into::into),
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Run(args) => run::run(&args).map_err(Into::into),
+        Command::Dev(args) => dev::run(&args).map_err(Into::into),
         Command::Publish(args) => publish::run(&args).map_err(Into::into),
         Command::Releases(args) => releases::run(&args).map_err(Into::into),
         Command::Remove(args) => remove::run(&args).map_err(Into::into),

@@ -406,7 +406,7 @@ fn side_by_side(compared: Compared) -> String {
 }
 
 /// What it went on without, behind something else.
-pub(super) fn in_words(notes: &[String]) -> String {
+pub(crate) fn in_words(notes: &[String]) -> String {
     notes.iter().map(|note| format!("; {note}")).collect()
 }
 
@@ -428,7 +428,7 @@ fn as_wanted(deployment: &Deployment) -> String {
     }
 }
 
-fn not_as_wanted(deployment: &Deployment) -> Refusal {
+pub(crate) fn not_as_wanted(deployment: &Deployment) -> Refusal {
     let service = &deployment.service;
     let why = deployment.reason.as_deref().unwrap_or_default();
     match deployment.progress {

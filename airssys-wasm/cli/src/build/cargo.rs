@@ -30,13 +30,11 @@ pub(super) fn build(
     project: &Project,
     plan: &Plan,
     guests: &[&Guest],
-    profile: &str,
     more: &[String],
 ) -> Result<Vec<Vec<u8>>, BuildError> {
     let mut cargo = plan.cargo();
     cargo
         .args(["build", "--message-format", "json-render-diagnostics", "--target", plan.target.triple()])
-        .args(["--profile", profile])
         .arg("--target-dir")
         .arg(target_dir(&project.dir, plan, std::env::var_os("CARGO_TARGET_DIR")))
         .args(guests.iter().flat_map(|guest| ["--package", guest.package.as_str()]))

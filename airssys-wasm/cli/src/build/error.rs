@@ -12,6 +12,8 @@ pub(crate) enum BuildError {
     NoCrate { dir: PathBuf },
     #[error("`{}` holds no guest: no crate of it has a Component.toml beside its Cargo.toml", .dir.display())]
     NoGuest { dir: PathBuf },
+    #[error("`{}` holds no guest `{name}`; it holds {guests}", .dir.display())]
+    NoSuchGuest { name: String, dir: PathBuf, guests: String },
     #[error("`{}` holds `{program}` and no Component.toml", .dir.display())]
     NoManifest { dir: PathBuf, program: &'static str },
     #[error("`{}` holds `{first}` and `{second}`: which one is the component?", .dir.display())]
@@ -70,6 +72,7 @@ impl Explain for BuildError {
             Self::Json(_) => "AB117",
             Self::NoManifest { .. } => "AB118",
             Self::TwoPrograms { .. } => "AB119",
+            Self::NoSuchGuest { .. } => "AB120",
         }
     }
 
@@ -78,6 +81,7 @@ impl Explain for BuildError {
             Self::NoCrate { .. } => "name the folder of a guest, or make one: `airssys new NAME`",
             Self::NoGuest { .. } => "put a Component.toml with `name` and `version` beside the Cargo.toml of the guest",
             Self::NoManifest { .. } => "put one there, with at least: name = \"echo\" and version = \"0.1.0\"",
+            Self::NoSuchGuest { .. } => "name one of those with --only, as its Component.toml does",
             Self::TwoPrograms { .. } => "put each component into a folder of its own",
             Self::BadManifest { .. } => "it needs at least: name = \"echo\" and version = \"0.1.0\"",
             Self::BadName { .. } | Self::TwoOfOneName { .. } => "change `name` in Component.toml",

@@ -11,6 +11,7 @@ mod c;
 mod cargo;
 mod componentize;
 mod contract;
+mod crates;
 mod driver;
 mod error;
 mod javascript;
@@ -22,8 +23,9 @@ mod toolchain;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub(crate) use self::crates::Crates;
 pub(crate) use self::error::BuildError;
 use self::manifest::Manifest;
 use self::project::{Guest, Project};
@@ -52,6 +54,12 @@ pub(crate) struct Args {
     /// The cargo profile.
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
+    /// Build only this guest of a workspace; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Say nothing but what is wrong.
+    #[arg(long, short)]
+    quiet: bool,
     /// Build nothing; only say whether the toolchain is there.
     #[arg(long, conflicts_with_all = ["out", "json"])]
     check: bool,
@@ -63,15 +71,42 @@ pub(crate) struct Args {
     cargo_args: Vec<String>,
 }
 
+/// What a folder holds that can be built.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The folder, absolute.
+    pub(crate) dir: PathBuf,
+    /// Whether cargo builds it.
+    pub(crate) by_cargo: bool,
+    /// The names of its components.
+    pub(crate) guests: Vec<String>,
+}
+
 /// One component that was built.
-#[derive(Debug, Serialize)]
-struct Built {
-    name: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Built {
+    pub(crate) name: String,
     version: semver::Version,
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     bytes: usize,
     /// Whether the file differs from what was there before.
     changed: bool,
+}
+
+impl Args {
+    /// What cargo is told besides.
+    fn cargo(&self) -> Vec<String> {
+        let quiet = self.quiet.then(|| "--quiet".to_owned());
+        let profile = ["--profile".to_owned(), self.profile.clone()];
+        profile.into_iter().chain(quiet).chain(self.cargo_args.iter().cloned()).collect()
+    }
+
+    /// Says what is done.
+    fn tell(&self, line: &str) {
+        if !self.quiet {
+            explain::note(line);
+        }
+    }
 }
 
 /// Runs the subcommand.
@@ -81,7 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<(), BuildError> {
         explain::say(&serde_json::to_string_pretty(&built).map_err(BuildError::Json)?);
         return Ok(());
     }
-    for one in &built {
+    for one in built.iter().filter(|_| !args.quiet) {
         let note = if one.changed { "" } else { ", unchanged" };
         explain::say(&format!("{} {}: {} ({} bytes{note})", one.name, one.version, one.file.display(), one.bytes));
     }
@@ -96,16 +131,31 @@ fn all(args: &Args) -> Result<Option<Vec<Built>>, BuildError> {
             return Ok(None);
         }
         let Manifest { name, version, .. } = &source.manifest;
-        explain::note(&format!("building {name} from {}", source.program));
+        if let Some(other) = args.only.iter().find(|only| *only != name) {
+            return Err(BuildError::NoSuchGuest { name: other.clone(), dir: source.dir, guests: name.clone() });
+        }
+        args.tell(&format!("building {name} from {}", source.program));
         let file = args.out.clone().unwrap_or_else(|| source.file());
         return write(&file, name, version, &source.build(&args.cargo_args)?).map(|built| Some(vec![built]));
     }
-    let project = project::find(&args.dir)?;
+    let project = project::find(&args.dir)?.only(&args.only)?;
     let plans = plans(&project)?;
     if args.check {
         return Ok(None);
     }
     build(args, &project, plans).map(Some)
+}
+
+/// What a folder holds; none where that is nothing that is built.
+pub(crate) fn held(dir: &Path) -> Result<Option<Held>, BuildError> {
+    if let Some(source) = driver::find(dir, &DRIVERS)? {
+        return Ok(Some(Held { dir: source.dir, by_cargo: false, guests: vec![source.manifest.name] }));
+    }
+    if !dir.join("Cargo.toml").is_file() {
+        return Ok(None);
+    }
+    let Project { dir, guests } = project::find(dir)?;
+    Ok(Some(Held { dir, by_cargo: true, guests: guests.into_iter().map(|guest| guest.name).collect() }))
 }
 
 /// How each guest is built. Chosen before anything is built: what is missing is told at once, not after minutes.
@@ -127,8 +177,8 @@ fn build(args: &Args, project: &Project, plans: Vec<(Plan, Vec<&Guest>)>) -> Res
     }
     let mut components = Vec::new();
     for (plan, guests) in plans {
-        explain::note(&format!("building {} for {plan}", names(&guests)));
-        let modules = cargo::build(project, &plan, &guests, &args.profile, &args.cargo_args)?;
+        args.tell(&format!("building {} for {plan}", project::names(guests.iter().copied())));
+        let modules = cargo::build(project, &plan, &guests, &args.cargo())?;
         for (guest, module) in guests.into_iter().zip(modules) {
             let adapt = plan.target == Target::WasiP1;
             components.push((guest, componentize::component(&guest.name, &module, adapt)?));
@@ -145,8 +195,4 @@ fn build(args: &Args, project: &Project, plans: Vec<(Plan, Vec<&Guest>)>) -> Res
 fn write(file: &Path, name: &str, version: &semver::Version, bytes: &[u8]) -> Result<Built, BuildError> {
     let changed = output::write(file, bytes)?;
     Ok(Built { name: name.to_owned(), version: version.clone(), file: file.to_owned(), bytes: bytes.len(), changed })
-}
-
-fn names(guests: &[&Guest]) -> String {
-    guests.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::error::BuildError;
 use super::manifest;
@@ -16,6 +17,23 @@ pub(super) struct Project {
     pub(super) dir: PathBuf,
     /// At least one, by name; no two of one name.
     pub(super) guests: Vec<Guest>,
+}
+
+impl Project {
+    /// With these guests alone; with all of them where none is named.
+    pub(super) fn only(mut self, chosen: &[String]) -> Result<Self, BuildError> {
+        let is_there = |name: &String| self.guests.iter().any(|guest| guest.name == *name);
+        if let Some(name) = chosen.iter().find(|name| !is_there(name)) {
+            let guests = names(self.guests.iter());
+            return Err(BuildError::NoSuchGuest { name: name.clone(), dir: self.dir, guests });
+        }
+        self.guests.retain(|guest| chosen.is_empty() || chosen.contains(&guest.name));
+        Ok(self)
+    }
+}
+
+pub(super) fn names<'a>(guests: impl Iterator<Item = &'a Guest>) -> String {
+    guests.map(|guest| guest.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// One guest crate.
@@ -94,9 +112,15 @@ fn guest(file: &Path, package: Package) -> Result<Guest, BuildError> {
 }
 
 fn metadata(dir: &Path) -> Result<Metadata, BuildError> {
+    described(dir, &["--no-deps"])
+}
+
+/// What cargo says of a folder.
+pub(super) fn described<T: DeserializeOwned>(dir: &Path, more: &[&str]) -> Result<T, BuildError> {
     let program = "cargo";
     let output = Command::new(program)
-        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .args(["metadata", "--format-version", "1"])
+        .args(more)
         .current_dir(dir)
         .stdin(Stdio::null())
         .output()

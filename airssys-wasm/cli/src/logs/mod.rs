@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use self::changes::Changes;
 use self::error::LogsError;
-pub(crate) use self::keep::Keep;
+pub(crate) use self::keep::{Keep, Keeper};
 use self::read::{Follow, Line};
 use crate::explain::note;
 use crate::output::{DataArgs, print_lines};

@@ -6,7 +6,8 @@ pub(super) type Template = &'static [(&'static str, &'static str)];
 /// One component in Rust.
 pub(super) const RUST: Template = &[
     ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
-    ("Component.toml", include_str!("template/Component.toml.txt")),
+    COMPONENT,
+    TOPOLOGY,
     ("src/lib.rs", include_str!("template/lib.rs.txt")),
     (".gitignore", include_str!("template/gitignore.txt")),
     ("README.md", include_str!("template/README.md.txt")),
@@ -30,8 +31,9 @@ pub(super) const MESH: Template = &[
     ("README.md", include_str!("template/mesh/README.md.txt")),
 ];
 
-/// A component in another language has a topology with it: its functions are called by their own types.
+/// A component in another language has its world beside it.
 const WORLD: (&str, &str) = ("wit/world.wit", include_str!("template/world.wit.txt"));
+/// The component alone, to be run as it is.
 const TOPOLOGY: (&str, &str) = ("airssys.toml", include_str!("template/airssys.toml.txt"));
 const COMPONENT: (&str, &str) = ("Component.toml", include_str!("template/Component.toml.txt"));
 /// The same, with the memory that the engine of JavaScript needs.

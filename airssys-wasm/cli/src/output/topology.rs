@@ -31,6 +31,11 @@ impl TopologyArgs {
         Ok(Topology::read_to_start(&file(&self.topology), self.data.folder())?)
     }
 
+    /// Its file.
+    pub(crate) fn file(&self) -> PathBuf {
+        file(&self.topology)
+    }
+
     /// Where it is, as it was named.
     pub(crate) fn path(&self) -> &Path {
         &self.topology

@@ -24,11 +24,11 @@ use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, command};
 
 use self::answer::Sink;
-use self::error::RunError;
+pub(crate) use self::error::RunError;
 use self::feed::{End, Feed};
 use self::gave_up::GaveUp;
 use self::input::{Input, InputSpec};
-use self::signals::Signals;
+pub(crate) use self::signals::{Signals, without_backtraces};
 use self::stdout::Stdout;
 use self::summary::Summary;
 use crate::commands::in_one_line;
@@ -42,7 +42,7 @@ const BLOCKING_THREADS: usize = 64;
 /// How often it is asked whether the mesh has settled.
 const SETTLING: Duration = Duration::from_millis(5);
 /// How long threads and tasks that do not end are waited for, when all is told.
-const PARTING: Duration = Duration::from_secs(1);
+pub(crate) const PARTING: Duration = Duration::from_secs(1);
 
 /// Runs a mesh: to the end of an input, or until SIGINT, SIGTERM or `airssys stop`.
 ///
@@ -110,7 +110,7 @@ pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), RunError> {
-    signals::without_backtraces();
+    without_backtraces();
     let log = args.log.start()?;
     let mut input = args.input.as_ref().map(InputSpec::open).transpose()?;
     let served = args.input.is_none() || args.topology.data.is_given();
@@ -135,11 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(input) = &mut input {
         input.check_target(&topology)?;
     }
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()
-        .map_err(Problem::Threads)?;
+    let threads = threads()?;
     let outcome = threads.block_on(async {
         let keeping = kept.as_ref().map(|keeper| tokio::spawn(keeper.follow(builder.events())));
         let outcome = session(args, builder, &topology, input, claim).await;
@@ -153,6 +149,12 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     // What was said to the very end is in the log before the process is gone.
     drop(kept);
     outcome
+}
+
+/// The threads of a host.
+pub(crate) fn threads() -> Result<tokio::runtime::Runtime, Problem> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build().map_err(Problem::Threads)
 }
 
 /// The topology that runs: what is in force in the data folder, and where nothing is, what is written. Where the two
@@ -256,7 +258,7 @@ async fn session(
     Ok(())
 }
 
-fn tell_killed(stopped: &ShutdownReport) {
+pub(crate) fn tell_killed(stopped: &ShutdownReport) {
     if !stopped.is_clean() {
         note(&format!("had to be killed: {}", stopped.killed.join(", ")));
     }
@@ -302,10 +304,15 @@ async fn tell(json: bool, mut stdout: Stdout, signals: &mut Signals, summary: &S
     Ok(())
 }
 
+/// That the root supervisor gave up, where it did.
+pub(crate) fn gave_up(topology: &Topology, runtime: &Runtime) -> Option<RunError> {
+    runtime.gave_up().map(|child| RunError::GaveUp(GaveUp::new(topology, child)))
+}
+
 /// Whether this was the end that was wanted.
 fn verdict(end: End, fed: bool, topology: &Topology, runtime: &Runtime) -> Result<(), RunError> {
-    if let Some(child) = runtime.gave_up() {
-        return Err(RunError::GaveUp(GaveUp::new(topology, child)));
+    if let Some(gave_up) = gave_up(topology, runtime) {
+        return Err(gave_up);
     }
     match end {
         End::Done | End::NobodyReads => Ok(()),

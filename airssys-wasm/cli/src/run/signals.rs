@@ -21,14 +21,14 @@ const BY_SIGNAL: i32 = 128;
 const PARTING: Duration = Duration::from_millis(200);
 
 /// Whether a signal came, or somebody asked for what it asks for.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     came: watch::Receiver<bool>,
     asked: Arc<Notify>,
 }
 
 impl Signals {
     /// Listens from now on.
-    pub(super) fn listen() -> Result<Self, RunError> {
+    pub(crate) fn listen() -> Result<Self, RunError> {
         let listen = |kind| signal(kind).map_err(RunError::Signals);
         let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (came, signals) = watch::channel(false);
@@ -50,12 +50,12 @@ impl Signals {
     }
 
     /// What to tell to ask for an ordered stop, as the first signal does.
-    pub(super) fn asker(&self) -> Arc<Notify> {
+    pub(crate) fn asker(&self) -> Arc<Notify> {
         Arc::clone(&self.asked)
     }
 
     /// Waits for the first signal; at once where it came already.
-    pub(super) async fn first(&mut self) {
+    pub(crate) async fn first(&mut self) {
         if self.came.wait_for(|came| *came).await.is_err() {
             // Nobody listens any more: none will come.
             std::future::pending::<()>().await;
@@ -76,7 +76,7 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> SignalKind {
 /// Every trap of a guest is an error value inside of the host, and a backtrace of the host's own stack makes it half as
 /// dear again. The variable is read once, by the standard library, and setting it from within is not sound once there
 /// are threads; so this comes before them.
-pub(super) fn without_backtraces() {
+pub(crate) fn without_backtraces() {
     const LIBRARIES: &str = "RUST_LIB_BACKTRACE";
     if env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0") || env::var_os(LIBRARIES).is_some() {
         return;

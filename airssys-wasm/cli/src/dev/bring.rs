@@ -1,0 +1,111 @@
+//! Brings what was built into the mesh that runs, in place. What is refused is told, and what runs goes on.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use airssys_wasm::Runtime;
+use airssys_wasm::deploy::{DeployOptions, Deployment, Progress};
+use airssys_wasm::registry::{Digest, Release};
+use airssys_wasm::topology::Topology;
+
+use super::sources::Service;
+use crate::ask::deploy::{in_words, not_as_wanted};
+use crate::control::ControlError;
+use crate::control::protocol::Refusal;
+use crate::explain::{self, note, note_lines};
+use crate::output::{self, Problem};
+
+/// What a developer means by a save: this very code, whatever its version says, and now. A release that crashes is
+/// mended by the next save, and not by the one before.
+fn options() -> DeployOptions {
+    let mut options = DeployOptions::default();
+    options.probation = Duration::ZERO;
+    (options.allow_downgrade, options.same_version) = (true, true);
+    options
+}
+
+/// Deploys the services whose component is another one now: one by itself, several as a set.
+pub(super) async fn deploy(runtime: &Runtime, services: Vec<Service>) {
+    let begun = Instant::now();
+    let mut set = Vec::new();
+    for Service { name, named, .. } in services {
+        match found(named).await {
+            Ok((_, digest)) if runtime.live_digest(&name).as_ref() == Some(&digest) => {}
+            Ok((release, _)) => set.push((name, release)),
+            Err(problem) => refused(&problem, &name),
+        }
+    }
+    for (name, release) in &set {
+        runtime.ungranted(name, Some(release.clone())).iter().for_each(output::plan::tell_ungranted);
+    }
+    let names = set.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let deployed = match &mut *set {
+        [] => return,
+        [_] => match set.pop() {
+            Some((name, release)) => runtime.deploy(&name, release, options()).await.map(|one| vec![(name, one)]),
+            None => return,
+        },
+        _ => runtime.deploy_set(set, options()).await,
+    };
+    match deployed {
+        Ok(deployments) => {
+            for (service, deployment) in deployments {
+                tell(runtime, &service, &deployment, begun).await;
+            }
+        }
+        Err(error) => refused(&ControlError::from(Refusal::from(error)), &names),
+    }
+}
+
+async fn tell(runtime: &Runtime, service: &str, deployment: &Deployment, begun: Instant) {
+    let ended = deployment.ended().await;
+    let status = runtime.deployment_status(deployment);
+    if ended != Progress::Live {
+        return refused(&ControlError::from(not_as_wanted(&status)), service);
+    }
+    let waited = match status.waited {
+        0 => String::new(),
+        waited => format!("; {} waited {:.0} µs for it", output::count(waited, "message"), status.pause_us),
+    };
+    note(&format!("{service}: live in {}{waited}{}", milliseconds(begun), in_words(&status.notes)));
+}
+
+/// Brings the mesh to the topology as it is written now; whether it is there.
+pub(super) async fn apply(runtime: &Runtime, topology: Topology) -> bool {
+    let (begun, file) = (Instant::now(), topology.name().to_owned());
+    match runtime.apply(topology, options()).await {
+        Ok(applied) => {
+            note_lines(output::difference::text(&applied.plan).trim_end());
+            applied.notes.iter().for_each(|told| note(told));
+            note(&format!("{file}: applied in {}", milliseconds(begun)));
+            true
+        }
+        Err(error) => {
+            refused(&ControlError::from(Refusal::from(error)), &file);
+            false
+        }
+    }
+}
+
+/// Says why something is not brought in.
+pub(super) fn refused(why: &dyn explain::Explain, what: &str) {
+    explain::print(why);
+    note(&format!("{what}: not brought in; what runs goes on as it was"));
+}
+
+/// A release, and the digest of its component.
+async fn found(named: PathBuf) -> Result<(Release, String), Problem> {
+    // Off the threads of the mesh: a component may be large, or have to be fused.
+    let found = airssys_wasm::command::spawn_blocking(move || {
+        let release = Release::find(&named)?;
+        // What cannot be read the deployment says.
+        let digest = std::fs::read(&release.component).map(|bytes| Digest::of(&bytes).to_string()).unwrap_or_default();
+        Ok((release, digest))
+    });
+    found.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// How long it is since then, for people.
+pub(super) fn milliseconds(begun: Instant) -> String {
+    format!("{} ms", begun.elapsed().as_millis())
+}
