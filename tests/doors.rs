@@ -225,7 +225,7 @@ async fn a_proposal_that_the_engine_is_built_without_is_named() {
             "wide arithmetic",
         ),
         (module("(func try catch_all end)"), "legacy exceptions"),
-        (with("(type (stream u8))"), "async components (WASI 0.3)"),
+        (with("(core func (canon subtask.cancel async))"), "more functions for async components"),
         (with("(type (list u8 4))"), "lists of a fixed length"),
         (with("(type (map string u8))"), "maps in components"),
     ] {
@@ -241,6 +241,7 @@ async fn a_proposal_that_the_engine_is_built_without_is_named() {
         ("memory64", module("(memory i64 0)")),
         ("another memory that nobody instantiates", module("(memory 1)")),
         ("tail calls", module("(func return_call 0)")),
+        ("async functions and streams (WASI 0.3)", with("(type (stream u8)) (type (func async))")),
         ("vectors", module("(func (result v128) v128.const i64x2 1 2)")),
         ("typed references to functions", module("(type $f (func)) (func (param (ref null $f)))")),
     ] {

@@ -51,4 +51,5 @@ mod turns;
 mod typed;
 mod values;
 mod verdicts;
+mod wasi03;
 mod wires;

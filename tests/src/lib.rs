@@ -182,6 +182,7 @@ pub fn with_guests(topology: &str) -> String {
         "site",
         "spawner",
         "tally",
+        "tasks",
         "till",
         "prober",
         "echo-wasi",

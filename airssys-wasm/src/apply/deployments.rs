@@ -30,12 +30,20 @@ pub(super) fn compare(
 ) -> (Plan, Vec<DeployError>) {
     let (mut plan, mut refused) = deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options);
     let policy = next.node.terms().policy;
-    let reaches_out = policy.has_sockets() || policy.files().next().is_some();
+    let no_shadow = if policy.has_sockets() || policy.files().next().is_some() {
+        Some("it is granted files or sockets, and what it does with them cannot be held back")
+    } else if live.template.has_tasks() || next.template.has_tasks() {
+        Some(
+            "its functions may be async (WASI 0.3), and in which order what they wait for is ready is not written down",
+        )
+    } else {
+        None
+    };
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
     if plan.state_schema.state == StateFate::Migrated && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
         plan.state_schema.state = StateFate::MigratedByKey;
     }
-    if let Err(Unfit { why, instead }) = options.strategy.fits(live.node.multiplicity, migrates, reaches_out) {
+    if let Err(Unfit { why, instead }) = options.strategy.fits(live.node.multiplicity, migrates, no_shadow) {
         let unfit = DeployError::Unfit { service: service.to_owned(), strategy: options.strategy.name(), why, instead };
         plan.refusals.push((&unfit).into());
         refused.push(unfit);

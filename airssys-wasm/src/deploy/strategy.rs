@@ -190,9 +190,17 @@ impl Strategy {
     }
 
     /// Whether it can be done to a service like this; `migrates`, where the release keeps its state in another schema,
-    /// and `reaches_out`, where it may do what cannot be held back.
-    pub(crate) fn fits(&self, multiplicity: Multiplicity, migrates: bool, reaches_out: bool) -> Result<(), Unfit> {
+    /// and `no_shadow`, why what one does cannot be shown to the other.
+    pub(crate) fn fits(
+        &self,
+        multiplicity: Multiplicity,
+        migrates: bool,
+        no_shadow: Option<&'static str>,
+    ) -> Result<(), Unfit> {
         let refused = |why, instead| Err(Unfit { why, instead });
+        if let (Self::Shadow { .. }, Some(why), false) = (self, no_shadow, migrates) {
+            return refused(why, "canary, or in-place");
+        }
         match (self, multiplicity) {
             (Self::Rolling(_), Multiplicity::One) => {
                 refused("one actor serves it, which is not to be parted into batches", "in-place")
@@ -203,10 +211,6 @@ impl Strategy {
             (Self::Shadow { .. }, _) if migrates => {
                 refused("the live release's state is in another schema", "in-place")
             }
-            (Self::Shadow { .. }, _) if reaches_out => refused(
-                "it is granted files or sockets, and what it does with them cannot be held back",
-                "canary, or in-place",
-            ),
             (
                 Self::Canary { .. },
                 Multiplicity::Partitioned { .. } | Multiplicity::Keyed(_) | Multiplicity::Spawned(_),
@@ -331,13 +335,16 @@ mod tests {
             (canary(&[1.0]), Multiplicity::Stateless { instances: 2 }, true, None),
         ];
         for (strategy, multiplicity, migrates, instead) in cases {
-            let said = strategy.fits(multiplicity, migrates, true).err().map(|unfit| unfit.instead);
+            let said = strategy.fits(multiplicity, migrates, Some("files")).err().map(|unfit| unfit.instead);
             assert_eq!(said, instead, "{strategy:?} of {multiplicity:?}, migrates: {migrates}");
         }
         let shadow = Strategy::Shadow { tolerate: 0.0 };
-        assert_eq!(shadow.fits(Multiplicity::One, false, false), Ok(()));
-        assert_eq!(shadow.fits(Multiplicity::One, true, false).err().map(|unfit| unfit.instead), Some("in-place"));
-        assert_eq!(shadow.fits(keyed, false, true).err().map(|unfit| unfit.instead), Some("canary, or in-place"));
+        assert_eq!(shadow.fits(Multiplicity::One, false, None), Ok(()));
+        assert_eq!(shadow.fits(Multiplicity::One, true, None).err().map(|unfit| unfit.instead), Some("in-place"));
+        assert_eq!(
+            shadow.fits(keyed, false, Some("files")).err().map(|unfit| unfit.instead),
+            Some("canary, or in-place")
+        );
     }
 
     #[test]

@@ -16,8 +16,10 @@ use wasmtime::Engine;
 use super::cache::CodeCache;
 use super::compiler::Compiler;
 use super::error::EngineError;
+use super::generation::Generation;
 use super::linkers::Linkers;
 use super::mappings::{InstancePermit, Instances, TooManyInstances};
+use super::p3::Stacks;
 use super::pool::{PoolShape, SLOTS, Tier, config};
 use crate::limits::{InstanceLimits, Limits, TICK};
 use crate::settings::BASELINE_FROM;
@@ -82,6 +84,7 @@ pub(crate) struct Engines {
 struct Class {
     shape: PoolShape,
     tier: Tier,
+    generation: Generation,
     engine: Engine,
     /// Instances that it has room for: each takes two mappings from the moment when the class is made.
     share: usize,
@@ -92,13 +95,35 @@ struct Class {
 }
 
 impl Class {
+    /// A class of components of WASI 0.2, with a pool where the optimizing compiler makes them.
     fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
-        let engine = Engine::new(&config(shape, instances, tier)).map_err(|error| EngineError::Config {
+        Self::of(shape, tier, (instances, left), None)
+    }
+
+    /// The same, where there are no `stacks`; otherwise one of WASI 0.3. It has no pool, and takes nothing before there
+    /// is an instance.
+    fn of(
+        shape: PoolShape,
+        tier: Tier,
+        (instances, left): (usize, usize),
+        stacks: Option<Stacks>,
+    ) -> Result<Self, EngineError> {
+        let generation = if stacks.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
+        let mut config = config(shape, instances, tier, generation);
+        if let Some(stacks) = stacks {
+            config.with_host_stack(Arc::new(stacks));
+        }
+        let engine = Engine::new(&config).map_err(|error| EngineError::Config {
             instances,
             slot_bytes: shape.slot_bytes,
             source: error.into(),
         })?;
-        Ok(Self { shape, tier, engine, share: instances, left, announced: 0 })
+        Ok(Self { shape, tier, generation, engine, share: instances, left, announced: 0 })
+    }
+
+    /// Whether it has a pool of this shape: instances are announced to these.
+    fn has_pool_of(&self, shape: PoolShape) -> bool {
+        (self.shape, self.tier, self.generation) == (shape, Tier::Optimized, Generation::Wasi02)
     }
 
     /// Itself, where anybody but this list has its engine or has announced instances.
@@ -111,10 +136,10 @@ impl Class {
             cache.forget(&self.engine);
         }
         let weak = self.engine.weak();
-        let Self { shape, tier, engine, share, left, announced } = self;
+        let Self { shape, tier, generation, engine, share, left, announced } = self;
         drop(engine);
         // Who has it has it for a release. It cannot come from here meanwhile: the list is locked.
-        weak.upgrade().map(|engine| Self { shape, tier, engine, share, left, announced })
+        weak.upgrade().map(|engine| Self { shape, tier, generation, engine, share, left, announced })
     }
 }
 
@@ -200,23 +225,30 @@ impl Engines {
 
     /// [`Engines::class`], with the baseline compiler. Instances of it have no slots kept for them: they are few, and
     /// not for long.
-    pub(super) fn baseline_class(&self, limits: &Limits) -> Result<Engine, EngineError> {
-        self.class_of(&limits.of_instance(), Tier::Baseline)
+    pub(super) fn baseline_class(&self, limits: &Limits, generation: Generation) -> Result<Engine, EngineError> {
+        self.class_of(&limits.of_instance(), Tier::Baseline, generation)
     }
 
-    /// The engine of the class for these limits.
-    pub(crate) fn class(&self, limits: &Limits) -> Result<Engine, EngineError> {
-        self.class_of(&limits.of_instance(), Tier::Optimized)
+    /// The engine of the class for these limits, and for components of this generation of WASI.
+    pub(super) fn class(&self, limits: &Limits, generation: Generation) -> Result<Engine, EngineError> {
+        self.class_of(&limits.of_instance(), Tier::Optimized, generation)
     }
 
-    fn class_of(&self, limits: &InstanceLimits, tier: Tier) -> Result<Engine, EngineError> {
+    fn class_of(&self, limits: &InstanceLimits, tier: Tier, generation: Generation) -> Result<Engine, EngineError> {
         let (memory_bytes, most_bytes) = (limits.memory_bytes, SLOTS[SLOTS.len() - 1]);
         let shape = PoolShape::of(limits).ok_or(EngineError::TooLarge { memory_bytes, most_bytes })?;
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(class) = classes.iter().rfind(|class| (class.shape, class.tier) == (shape, tier)) {
+        let asked = (shape, tier, generation);
+        if let Some(class) = classes.iter().rfind(|class| (class.shape, class.tier, class.generation) == asked) {
             return Ok(class.engine.clone());
         }
         self.sweep(&mut classes);
+        if generation.has_tasks() {
+            let class = Class::of(shape, tier, (0, 0), Some(Stacks(Arc::clone(&self.instances))))?;
+            let engine = class.engine.clone();
+            classes.push(class);
+            return Ok(engine);
+        }
         let demands =
             || self.demand.iter().filter(|(limits, _)| PoolShape::of(limits) == Some(shape)).map(|(_, demand)| demand);
         let announced = demands().map(|demand| demand.all).fold(0, usize::saturating_add);
@@ -230,7 +262,8 @@ impl Engines {
             0 => self.share_of_another(&classes, tier)?.min(most),
             announced => announced.saturating_add(spare).min(most),
         };
-        let mut class = Class::new(shape, tier, share, share.saturating_sub(announced.saturating_add(spare)))?;
+        let left = share.saturating_sub(announced.saturating_add(spare));
+        let mut class = Class::new(shape, tier, share, left)?;
         class.announced = announced;
         let engine = class.engine.clone();
         classes.push(class);
@@ -251,7 +284,7 @@ impl Engines {
         if tier == Tier::Baseline {
             return Ok(largest);
         }
-        let pools = classes.iter().filter(|class| class.tier == Tier::Optimized);
+        let pools = classes.iter().filter(|class| class.has_pool_of(class.shape));
         let (shapes, taken) =
             pools.fold((0, 0_usize), |(shapes, taken), class| (shapes + 1, taken.saturating_add(class.share)));
         let most = self.instances.most();
@@ -275,7 +308,7 @@ impl Engines {
         }
         for (shape, more) in shapes {
             let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
-            match classes.iter_mut().rfind(|class| (class.shape, class.tier) == (shape, Tier::Optimized)) {
+            match classes.iter_mut().rfind(|class| class.has_pool_of(shape)) {
                 Some(class) if class.left >= more => {
                     class.left -= more;
                     class.announced += more;
@@ -295,8 +328,8 @@ impl Engines {
     pub(crate) fn recall(&self, fewer: &[(InstanceLimits, usize)]) {
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         for (limits, count) in fewer {
-            let (shape, mut count) = (PoolShape::of(limits), *count);
-            let class = |class: &&mut Class| (Some(class.shape), class.tier) == (shape, Tier::Optimized);
+            let (Some(shape), mut count) = (PoolShape::of(limits), *count) else { continue };
+            let class = |class: &&mut Class| class.has_pool_of(shape);
             // Those that were announced last first: they may be in another class of the same shape than the others.
             for class in classes.iter_mut().rev().filter(class) {
                 let of_this = count.min(class.announced);
@@ -323,7 +356,8 @@ pub fn plain_engine(
 ) -> Result<(impl Send + Sync, Engine), EngineError> {
     let engines = Engines::new(&EnginesSettings { max_instances, ..EnginesSettings::default() })?;
     let limits = Limits::default();
-    let engine = engines.class(&Limits { memory_bytes: memory_bytes.unwrap_or(limits.memory_bytes), ..limits })?;
+    let limits = Limits { memory_bytes: memory_bytes.unwrap_or(limits.memory_bytes), ..limits };
+    let engine = engines.class(&limits, Generation::Wasi02)?;
     Ok((engines, engine))
 }
 
@@ -338,7 +372,7 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use super::{Demand, EngineError, Engines, EnginesSettings};
+    use super::{Demand, EngineError, Engines, EnginesSettings, Generation};
     use crate::limits::{InstanceLimits, Limits};
 
     fn with_stack(kib: usize) -> Limits {
@@ -358,23 +392,23 @@ mod tests {
     #[test]
     fn a_class_that_nobody_uses_any_more_makes_room_for_another() {
         let engines = engines();
-        let _usual = engines.class(&Limits::default()).unwrap();
+        let _usual = engines.class(&Limits::default(), Generation::Wasi02).unwrap();
         for kib in 600..700 {
-            let other = engines.class(&with_stack(kib)).unwrap();
+            let other = engines.class(&with_stack(kib), Generation::Wasi02).unwrap();
             assert!(shapes(&engines) <= 2, "the usual one, and this");
             drop(other);
         }
-        let again = engines.class(&Limits::default()).unwrap();
+        let again = engines.class(&Limits::default(), Generation::Wasi02).unwrap();
         assert!(wasmtime::Engine::same(&again, &_usual), "what was announced stays");
     }
 
     #[test]
     fn classes_that_are_all_in_use_have_room_for_no_more_than_the_machine_holds() {
         let engines = engines();
-        let _usual = engines.class(&Limits::default()).unwrap();
+        let _usual = engines.class(&Limits::default(), Generation::Wasi02).unwrap();
         let mut used = Vec::new();
         let refused = loop {
-            match engines.class(&with_stack(600 + used.len())) {
+            match engines.class(&with_stack(600 + used.len()), Generation::Wasi02) {
                 Ok(engine) => used.push(engine),
                 Err(error) => break error,
             }
@@ -384,7 +418,7 @@ mod tests {
         assert!(matches!(refused, EngineError::TooManyShapes { shapes: 4, taken: 3_000, most: 3_000 }), "{refused}");
         // One less, and there is room again.
         used.pop();
-        used.push(engines.class(&with_stack(900)).unwrap());
+        used.push(engines.class(&with_stack(900), Generation::Wasi02).unwrap());
         assert_eq!(shapes(&engines), 4);
     }
 
@@ -394,11 +428,11 @@ mod tests {
         let limits: InstanceLimits = with_stack(700).of_instance();
         engines.announce(&[(limits, 10)]).unwrap();
         engines.announce(&[(limits, 100)]).unwrap();
-        drop(engines.class(&with_stack(800)).unwrap());
-        drop(engines.class(&with_stack(801)).unwrap());
+        drop(engines.class(&with_stack(800), Generation::Wasi02).unwrap());
+        drop(engines.class(&with_stack(801), Generation::Wasi02).unwrap());
         assert_eq!(shapes(&engines), 3, "two for those that were announced");
         engines.recall(&[(limits, 110)]);
-        drop(engines.class(&with_stack(802)).unwrap());
+        drop(engines.class(&with_stack(802), Generation::Wasi02).unwrap());
         assert_eq!(shapes(&engines), 1);
     }
 }

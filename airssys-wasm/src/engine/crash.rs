@@ -7,6 +7,8 @@ use wasmtime_wasi::I32Exit;
 use super::abi::NoValue;
 use super::guest::Guest;
 use super::limiter::Refused;
+use super::mappings::TooManyInstances;
+use super::p3::TooManyTasks;
 use super::wires::WireFailed;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};
@@ -42,6 +44,13 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     }
     if let Some(none) = error.downcast_ref::<NoRandomness>() {
         return Crash::Trap { trap: none.to_string(), at: function(error) };
+    }
+    if let Some(many) = error.downcast_ref::<TooManyTasks>() {
+        guest.turn.identity.reach("resources", many);
+        return Crash::Trap { trap: many.to_string(), at: function(error) };
+    }
+    if let Some(full) = error.downcast_ref::<TooManyInstances>() {
+        return Crash::NoInstance { detail: full.to_string() };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         let trap = format!("too many resources of WASI at a time: the limit `resources` is {}", limits.resources);

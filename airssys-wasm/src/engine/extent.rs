@@ -30,6 +30,11 @@ pub(super) fn beyond(bytes: &[u8]) -> Option<Obstacle> {
     }
 }
 
+/// Whether the types of a section of a component lie too deep in one another to be read.
+pub(super) fn are_too_deep(section: &[u8]) -> bool {
+    matches!(types(section), Err(Stop::Beyond(_)))
+}
+
 /// Why reading has ended before the end.
 enum Stop {
     Beyond(Obstacle),

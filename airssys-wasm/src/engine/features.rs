@@ -3,15 +3,19 @@
 use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, Parser, ValidPayload, Validator, WasmFeatures};
 
-/// What the engine takes. wasmtime is built without its collector and threads, and has async components off; the rest
-/// is its default, and that an interface is imported several times, by names.
-pub(super) fn ours() -> WasmFeatures {
-    let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::CM_ASYNC;
-    (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_IMPLEMENTS) - without
+use super::generation::Generation;
+
+/// What the engine of a generation takes. wasmtime is built without its collector and threads; the rest is its default,
+/// and that an interface is imported several times, by names.
+pub(super) fn ours(generation: Generation) -> WasmFeatures {
+    let without = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS;
+    let mut with = (WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_IMPLEMENTS) - without;
+    with.set(WasmFeatures::CM_ASYNC, generation.has_tasks());
+    with
 }
 
 /// The names that people know proposals by. Those that need others come after them.
-const NAMES: [(&str, WasmFeatures); 21] = [
+const NAMES: [(&str, WasmFeatures); 22] = [
     ("exceptions", WasmFeatures::EXCEPTIONS),
     ("threads (shared memory)", WasmFeatures::THREADS),
     ("garbage collection (gc)", WasmFeatures::GC_TYPES),
@@ -23,7 +27,8 @@ const NAMES: [(&str, WasmFeatures); 21] = [
     ("wide arithmetic", WasmFeatures::WIDE_ARITHMETIC),
     ("custom descriptors", WasmFeatures::CUSTOM_DESCRIPTORS),
     ("compact imports", WasmFeatures::COMPACT_IMPORTS),
-    ("async components (WASI 0.3)", WasmFeatures::CM_ASYNC),
+    ("async functions without callbacks in components", WasmFeatures::CM_ASYNC_STACKFUL),
+    ("more functions for async components", WasmFeatures::CM_MORE_ASYNC_BUILTINS),
     ("values in components", WasmFeatures::CM_VALUES),
     ("nested names in components", WasmFeatures::CM_NESTED_NAMES),
     ("error contexts in components", WasmFeatures::CM_ERROR_CONTEXT),
@@ -46,17 +51,18 @@ pub(super) enum Validated {
 }
 
 /// Validates a component, function bodies and all.
-pub(super) fn validate(bytes: &[u8]) -> Validated {
-    let error = match with(bytes, ours()) {
+pub(super) fn validate(bytes: &[u8], generation: Generation) -> Validated {
+    let ours = ours(generation);
+    let error = match with(bytes, ours) {
         Ok(types) => return Validated::Well(types),
         Err(error) => error,
     };
     // One proposal is the usual case.
-    let one = |(name, more): &(&'static str, WasmFeatures)| Some((with(bytes, ours() | *more).ok()?, vec![*name]));
+    let one = |(name, more): &(&'static str, WasmFeatures)| Some((with(bytes, ours | *more).ok()?, vec![*name]));
     if let Some((types, name)) = NAMES.iter().find_map(one) {
         return Validated::Uses(types, name);
     }
-    let mut all = NAMES.iter().fold(ours(), |all, (_, more)| all | *more);
+    let mut all = NAMES.iter().fold(ours, |all, (_, more)| all | *more);
     let Ok(types) = with(bytes, all) else { return Validated::Not(error) };
     // Those without which it is not valid.
     let needed = NAMES.iter().filter(|(_, more)| {
@@ -76,8 +82,9 @@ fn with(bytes: &[u8], features: WasmFeatures) -> Result<Types, BinaryReaderError
 }
 
 /// The types of a component whose function bodies need no validation.
-pub(super) fn types(bytes: &[u8]) -> Result<Types, BinaryReaderError> {
-    let mut validator = Validator::new_with_features(ours());
+pub(super) fn types(bytes: &[u8], generation: Generation) -> Result<Types, BinaryReaderError> {
+    let ours = ours(generation);
+    let mut validator = Validator::new_with_features(ours);
     let mut types = None;
     for payload in Parser::new(0).parse_all(bytes) {
         if let ValidPayload::End(all) = validator.payload(&payload?)? {
@@ -85,5 +92,5 @@ pub(super) fn types(bytes: &[u8]) -> Result<Types, BinaryReaderError> {
         }
     }
     // Those of the outermost component come last.
-    types.map_or_else(|| with(bytes, ours()), Ok)
+    types.map_or_else(|| with(bytes, ours), Ok)
 }

@@ -53,6 +53,31 @@ pub(super) const KNOWN: [&str; 37] = [
     "wasi:http/outgoing-handler@0.2.12",
 ];
 
+/// Those of WASI 0.3 besides.
+const KNOWN_OF_THE_THIRD: [&str; 21] = [
+    "wasi:clocks/types@0.3.0",
+    "wasi:clocks/monotonic-clock@0.3.0",
+    "wasi:clocks/system-clock@0.3.0",
+    "wasi:random/random@0.3.0",
+    "wasi:random/insecure@0.3.0",
+    "wasi:random/insecure-seed@0.3.0",
+    "wasi:cli/types@0.3.0",
+    "wasi:cli/environment@0.3.0",
+    "wasi:cli/exit@0.3.0",
+    "wasi:cli/stdin@0.3.0",
+    "wasi:cli/stdout@0.3.0",
+    "wasi:cli/stderr@0.3.0",
+    "wasi:cli/terminal-input@0.3.0",
+    "wasi:cli/terminal-output@0.3.0",
+    "wasi:cli/terminal-stdin@0.3.0",
+    "wasi:cli/terminal-stdout@0.3.0",
+    "wasi:cli/terminal-stderr@0.3.0",
+    "wasi:filesystem/types@0.3.0",
+    "wasi:filesystem/preopens@0.3.0",
+    "wasi:sockets/types@0.3.0",
+    "wasi:sockets/ip-name-lookup@0.3.0",
+];
+
 /// The part of a component that ends with its last import. It is a component too, and has the same imports.
 pub(super) fn importing(bytes: &[u8]) -> Result<&[u8], wasmparser::BinaryReaderError> {
     let (mut depth, mut end) = (0_usize, 0);
@@ -103,7 +128,8 @@ pub(super) fn missing(
 
 /// Why an interface is not there, by its name alone.
 fn absence(import: &str, supervises: bool) -> Option<Absence> {
-    match KNOWN.iter().find(|known| unversioned(known) == unversioned(import)) {
+    let known = || KNOWN.iter().chain(&KNOWN_OF_THE_THIRD).filter(|known| unversioned(known) == unversioned(import));
+    match known().find(|known| compatible(known, import)).or_else(|| known().next()) {
         Some(known) if compatible(known, import) => {
             (known.starts_with(SUPERVISION) && !supervises).then_some(Absence::NotRequested)
         }

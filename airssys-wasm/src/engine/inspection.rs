@@ -20,6 +20,7 @@ use super::exports::{self, Exported};
 use super::extent;
 use super::facts::Facts;
 use super::features::{self, Validated};
+use super::generation::Generation;
 use super::imports;
 use super::linkers::Linkers;
 use super::needs::Needs;
@@ -37,6 +38,8 @@ pub(crate) struct Inspection {
     pub(crate) obstacles: Vec<Obstacle>,
     /// What it exports of the contract.
     exported: Vec<Exported>,
+    /// Which engine it needs.
+    generation: Generation,
 }
 
 impl Inspection {
@@ -50,8 +53,9 @@ impl Inspection {
         if let Some(inspection) = Self::of_too_large(bytes) {
             return Ok(inspection);
         }
-        match features::validate(bytes) {
-            Validated::Well(types) => Self::of_valid(bytes, path, asked, &types),
+        let generation = Generation::of(bytes);
+        match features::validate(bytes, generation) {
+            Validated::Well(types) => Self::of_valid(bytes, path, asked, (&types, generation)),
             Validated::Uses(types, names) => {
                 let anatomy = Anatomy::of(bytes, path)?;
                 let features = names.into_iter().map(|name| Obstacle::Feature { name });
@@ -60,7 +64,7 @@ impl Inspection {
                 let exported = exports::read(types.as_ref());
                 obstacles.extend(exports::wrong(&exported, &anatomy.exports));
                 // What the engine does not know it does not read.
-                Ok(Self { anatomy, needs: None, obstacles, exported })
+                Ok(Self { anatomy, needs: None, obstacles, exported, generation })
             }
             Validated::Not(error) => Err(invalid(path, error)),
         }
@@ -71,19 +75,26 @@ impl Inspection {
         if let Some(inspection) = Self::of_too_large(bytes) {
             return Ok(inspection);
         }
-        let types = features::types(bytes).map_err(|error| invalid(path, error))?;
-        Self::of_valid(bytes, path, asked, &types)
+        let generation = Generation::of(bytes);
+        let types = features::types(bytes, generation).map_err(|error| invalid(path, error))?;
+        Self::of_valid(bytes, path, asked, (&types, generation))
     }
 
     /// Of what no host reads to its end there is nothing else to say.
     fn of_too_large(bytes: &[u8]) -> Option<Self> {
         let obstacles = vec![extent::beyond(bytes)?];
-        Some(Self { anatomy: Anatomy::default(), needs: None, obstacles, exported: Vec::new() })
+        let generation = Generation::of(bytes);
+        Some(Self { anatomy: Anatomy::default(), needs: None, obstacles, exported: Vec::new(), generation })
     }
 
-    fn of_valid(bytes: &[u8], path: &Path, asked: Demands<'_>, types: &Types) -> Result<Self, TemplateError> {
+    fn of_valid(
+        bytes: &[u8],
+        path: &Path,
+        asked: Demands<'_>,
+        (types, generation): (&Types, Generation),
+    ) -> Result<Self, TemplateError> {
         let anatomy = Anatomy::of(bytes, path)?;
-        let (needs, mut obstacles) = match Needs::of(bytes) {
+        let (needs, mut obstacles) = match Needs::of(bytes, generation) {
             Ok((needs, misfits)) => {
                 let mut obstacles = beyond(&needs, asked.limits, asked.lane);
                 obstacles.extend(misfits);
@@ -91,12 +102,18 @@ impl Inspection {
             }
             Err(detail) => (None, vec![Obstacle::Unknown { detail }]),
         };
+        obstacles.extend(generation.obstacle(asked.lane));
         if needs.is_some() {
-            obstacles.extend(missing(bytes, asked).map_err(|error| invalid(path, format!("{error:#}")))?);
+            obstacles.extend(missing(bytes, asked, generation).map_err(|error| invalid(path, format!("{error:#}")))?);
         }
         let exported = exports::read(types.as_ref());
         obstacles.extend(exports::wrong(&exported, &anatomy.exports));
-        Ok(Self { anatomy, needs, obstacles, exported })
+        Ok(Self { anatomy, needs, obstacles, exported, generation })
+    }
+
+    /// Whether its functions may be async: it is of WASI 0.3.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.generation.has_tasks()
     }
 
     /// What it was made of, without the limits; none where the engine cannot read it.
@@ -119,14 +136,22 @@ fn invalid(path: &Path, detail: impl ToString) -> TemplateError {
 }
 
 /// The imports that are not there.
-fn missing(bytes: &[u8], Demands { lane, requests, .. }: Demands<'_>) -> wasmtime::Result<Vec<Obstacle>> {
-    static HOST: OnceLock<(Engine, Linkers)> = OnceLock::new();
-    let (engine, linkers) = match HOST.get() {
+fn missing(
+    bytes: &[u8],
+    Demands { lane, requests, .. }: Demands<'_>,
+    generation: Generation,
+) -> wasmtime::Result<Vec<Obstacle>> {
+    static SECOND: OnceLock<(Engine, Linkers)> = OnceLock::new();
+    static THIRD: OnceLock<(Engine, Linkers)> = OnceLock::new();
+    let host = if generation.has_tasks() { &THIRD } else { &SECOND };
+    let (engine, linkers) = match host.get() {
         Some(host) => host,
         None => {
             // No pool: nothing is instantiated here.
-            let engine = Engine::new(Config::new().concurrency_support(false).wasm_component_model_implements(true))?;
-            HOST.get_or_init(|| (engine, Linkers::default()))
+            let mut config = Config::new();
+            config.concurrency_support(generation.has_tasks()).wasm_component_model_implements(true);
+            let engine = Engine::new(&config)?;
+            host.get_or_init(|| (engine, Linkers::default()))
         }
     };
     let supervises = !requests.spawn.is_empty();

@@ -29,6 +29,7 @@ use super::host::resources;
 use super::http::{Handle, Http};
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
+use super::p3;
 use super::pool::HOST_STACK;
 use super::template::Template;
 use super::wasi::Wasi;
@@ -78,6 +79,8 @@ enum Called {
     Function(Func),
     /// What handles HTTP.
     Http(Handle),
+    /// One that may be async, as those of WASI 0.3.
+    Task(Func),
     /// What drops a handle.
     Drop,
 }
@@ -110,6 +113,21 @@ macro_rules! call {
                     renew(&mut $self.store, $self.budget_ticks);
                     let $store = &mut $self.store;
                     Some(bounded(&$self.pulse, &$self.clock, &$self.cut, $call, $deadline).await)
+                }
+                None => None,
+            },
+            Calls::Tasks(calls) => match &calls.$export {
+                Some($found) => {
+                    $(let $argument = $convert!(async_lane, $value);)?
+                    renew(&mut $self.store, $self.budget_ticks);
+                    let store = &mut $self.store;
+                    let whole = async {
+                        let $store = &mut *store;
+                        let ended = $call.await?;
+                        p3::settle(store).await?;
+                        wasmtime::Result::Ok(ended)
+                    };
+                    Some(bounded(&$self.pulse, &$self.clock, &$self.cut, whole, $deadline).await)
                 }
                 None => None,
             },
@@ -168,8 +186,9 @@ impl Instance {
             (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
         let start_ticks = limits.start_ticks();
         let table = resources::table(identity.terms.limits.resources);
-        let is_async = matches!(template.exports, Exports::Async(_));
-        let turn = Turn::new(identity, is_async, template.exports.monitoring());
+        let is_async = !matches!(template.exports, Exports::Sync(_));
+        let mut turn = Turn::new(identity, is_async, template.exports.monitoring());
+        turn.has_tasks = template.has_tasks();
         let wasi = Wasi::new(&turn.identity, turn.time())?;
         let guest = Guest {
             turn,
@@ -188,8 +207,12 @@ impl Instance {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(boundary_bytes);
         let made = match &template.exports {
-            Exports::Async(found) => {
-                store.epoch_deadline_callback(|mut context| {
+            Exports::Async(found) | Exports::Tasks(found) => {
+                let has_tasks = matches!(template.exports, Exports::Tasks(_));
+                store.epoch_deadline_callback(move |mut context| {
+                    if has_tasks {
+                        p3::check_tasks(&mut context)?;
+                    }
                     let guest = context.data_mut();
                     match guest.ticks.checked_sub(1) {
                         Some(left) => {
@@ -201,7 +224,10 @@ impl Instance {
                 });
                 store.set_epoch_deadline(1);
                 let instance = template.pre.instantiate_async(&mut store).await;
-                instance.and_then(|instance| Ok((Calls::Async(found.load(&mut store, &instance)?), instance)))
+                instance.and_then(|instance| {
+                    let loaded = found.load(&mut store, &instance)?;
+                    Ok((if has_tasks { Calls::Tasks(loaded) } else { Calls::Async(loaded) }, instance))
+                })
             }
             Exports::Sync(found) => {
                 // Nobody else can end it: it does not give its thread back.
@@ -240,7 +266,7 @@ impl Instance {
     /// its own.
     pub(crate) fn stack(&self) -> usize {
         match self.calls {
-            Calls::Async { .. } => 0,
+            Calls::Async { .. } | Calls::Tasks { .. } => 0,
             Calls::Sync { .. } => self.store.data().turn.identity.terms.limits.stack_bytes.saturating_add(HOST_STACK),
         }
     }
@@ -262,6 +288,9 @@ impl Instance {
                 Some(Called::Function(function)) => function,
                 // Boxed, as above.
                 Some(Called::Http(handle)) => return Box::pin(self.handle_http(handle, envelope, deadline)).await,
+                Some(Called::Task(function)) => {
+                    return Box::pin(self.handle_task(function, ty, &envelope.body, deadline)).await;
+                }
                 Some(Called::Drop) | None => return Ran::Fault(no_such_function(ty)),
             };
             let function = abi::typed(function);
@@ -276,6 +305,8 @@ impl Instance {
                     renew_sync(&mut self.store);
                     Ok(function.call(&mut self.store, Given(&*envelope.body, Vec::new())))
                 }
+                // Of these all are found as tasks.
+                Calls::Tasks(_) => return Ran::Fault(no_such_function(ty)),
             };
             return self.ran(ended.map(|ended| ended.map(Ok)), deadline, |Taken(block, _)| answered(ty, block));
         }
@@ -301,6 +332,18 @@ impl Instance {
                 renew(&mut self.store, self.budget_ticks);
                 // Pinned here, so that the large future is not moved from hand to hand.
                 let handled = pin!(handler.airssys_actor_handler().call_handle(&mut self.store, message));
+                bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
+            }
+            Calls::Tasks(calls) => {
+                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
+                renew(&mut self.store, self.budget_ticks);
+                let store = &mut self.store;
+                // Boxed: a message to others does not carry this future around.
+                let handled = Box::pin(async {
+                    let answer = handler.airssys_actor_handler().call_handle(&mut *store, message).await?;
+                    p3::settle(store).await?;
+                    wasmtime::Result::Ok(answer)
+                });
                 bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
             Calls::Sync(calls) => {

@@ -5,6 +5,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
 
 use super::contract::{HANDLER, HEALTH, LIFECYCLE, Lane, MONITORING, UPGRADE};
+use super::generation::Generation;
 use super::guest::Guest;
 
 /// What both lanes have, with the types of one.
@@ -76,17 +77,24 @@ lane!(sync_lane);
 pub(super) enum Exports {
     Async(async_lane::Found),
     Sync(sync_lane::Found),
+    /// In the async lane, and of WASI 0.3.
+    Tasks(async_lane::Found),
 }
 
 /// The exports of one instance.
 pub(super) enum Calls {
     Async(async_lane::Loaded),
     Sync(sync_lane::Loaded),
+    /// In the async lane, and of WASI 0.3: what they have begun is waited for.
+    Tasks(async_lane::Loaded),
 }
 
 impl Exports {
     pub(super) fn find(component: &Component, pre: &InstancePre<Guest>, lane: Lane) -> wasmtime::Result<Self> {
         Ok(match lane {
+            Lane::Async if Generation::of_engine(component.engine()).has_tasks() => {
+                Self::Tasks(async_lane::Found::find(component, pre)?)
+            }
             Lane::Async => Self::Async(async_lane::Found::find(component, pre)?),
             Lane::Sync => Self::Sync(sync_lane::Found::find(component, pre)?),
         })
@@ -95,7 +103,7 @@ impl Exports {
     /// Whether its guests handle messages of bytes.
     pub(super) fn handler(&self) -> bool {
         match self {
-            Self::Async(found) => found.handler.is_some(),
+            Self::Async(found) | Self::Tasks(found) => found.handler.is_some(),
             Self::Sync(found) => found.handler.is_some(),
         }
     }
@@ -103,7 +111,7 @@ impl Exports {
     /// Whether its guests are told of the ends of those they monitor.
     pub(super) fn monitoring(&self) -> bool {
         match self {
-            Self::Async(found) => found.monitoring.is_some(),
+            Self::Async(found) | Self::Tasks(found) => found.monitoring.is_some(),
             Self::Sync(found) => found.monitoring.is_some(),
         }
     }
@@ -111,7 +119,7 @@ impl Exports {
     /// Whether its guests hand over and take over.
     pub(super) fn upgrade(&self) -> bool {
         match self {
-            Self::Async(found) => found.upgrade.is_some(),
+            Self::Async(found) | Self::Tasks(found) => found.upgrade.is_some(),
             Self::Sync(found) => found.upgrade.is_some(),
         }
     }

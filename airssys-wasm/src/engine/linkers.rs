@@ -7,8 +7,9 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::contract::Lane;
+use super::generation::Generation;
 use super::guest::Guest;
-use super::host;
+use super::{host, p3};
 
 /// All linkers of a host.
 #[derive(Default)]
@@ -33,6 +34,9 @@ impl Linkers {
         host::add_to_linker(&mut linker, lane)?;
         if lane == Lane::Async {
             host::add_wasi_to_linker(&mut linker)?;
+            if Generation::of_engine(engine).has_tasks() {
+                p3::add_to_linker(&mut linker)?;
+            }
         }
         if supervises {
             host::add_supervision_to_linker(&mut linker)?;

@@ -7,6 +7,7 @@ use wasmtime_environ::component::{ComponentTranslation, VMComponentOffsets};
 use wasmtime_environ::component::{ComponentTypesBuilder, GlobalInitializer, InstantiateModule, Translator};
 use wasmtime_environ::{HostPtr, Module, ScopeVec, Tunables, VMOffsets};
 
+use super::generation::Generation;
 use super::obstacle::Obstacle;
 use super::{features, segments};
 
@@ -42,11 +43,11 @@ pub struct Needs {
 impl Needs {
     /// Counts what a valid component takes, and finds what can never fit into it; what the engine said where it does
     /// not know something that the component does.
-    pub(super) fn of(bytes: &[u8]) -> Result<(Self, Vec<Obstacle>), String> {
+    pub(super) fn of(bytes: &[u8], generation: Generation) -> Result<(Self, Vec<Obstacle>), String> {
         let mut tunables = Tunables::default_host();
-        tunables.concurrency_support = false;
+        tunables.concurrency_support = generation.has_tasks();
         let scope = ScopeVec::new();
-        let mut validator = Validator::new_with_features(features::ours());
+        let mut validator = Validator::new_with_features(features::ours(generation));
         let mut types = ComponentTypesBuilder::new(&validator);
         let translated = Translator::new(&tunables, &mut validator, &mut types, &scope).translate(bytes);
         let (ComponentTranslation { component, .. }, modules) = translated.map_err(|error| format!("{error:#}"))?;

@@ -65,6 +65,8 @@ pub enum Obstacle {
         /// Why it is not there.
         why: Absence,
     },
+    /// Its functions may be async, and its manifest asks for the sync lane.
+    Tasks,
     /// It does not export the handler.
     NoHandler {
         /// What it exports of the contract instead.
@@ -124,7 +126,7 @@ impl Coded for Obstacle {
     /// A stable name, such as `AC105`.
     fn code(&self) -> &'static str {
         match self {
-            Self::Import { .. } => "AC105",
+            Self::Import { .. } | Self::Tasks => "AC105",
             Self::NoHandler { .. } | Self::Export { .. } => "AC106",
             Self::Range(_) => "AC107",
             Self::Limit { .. } | Self::TooMuch { .. } | Self::Segment { .. } => "AC109",
@@ -166,7 +168,7 @@ impl Hinted for Obstacle {
             Self::Import { why: Absence::NotRequested, .. } => {
                 "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
             }
-            Self::Import { why: Absence::Waits, .. } => {
+            Self::Import { why: Absence::Waits, .. } | Self::Tasks => {
                 "remove `lane = \"sync\"` from its Component.toml, or build it with `[build] wasi = false` and without calls".to_owned()
             }
             Self::NoHandler { found } if found.is_empty() => {
@@ -204,6 +206,7 @@ impl fmt::Display for Obstacle {
             }
             Self::TooMuch { what, takes, most } => write!(f, "it takes {takes} {what}, and the most is {most}"),
             Self::Import { import, why } => write!(f, "it imports {import}, {why}"),
+            Self::Tasks => f.write_str("its functions may be async (WASI 0.3), and the sync lane cannot wait for them"),
             Self::NoHandler { found } if found.is_empty() => write!(f, "it does not export {HANDLER}"),
             Self::NoHandler { found } => {
                 write!(f, "it does not export {HANDLER} (it exports {})", found.join(", "))

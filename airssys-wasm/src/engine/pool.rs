@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
+use super::generation::Generation;
 use crate::limits::InstanceLimits;
 
 /// The slot sizes, in bytes.
@@ -74,7 +75,7 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
+pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation: Generation) -> Config {
     let PoolShape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
@@ -98,9 +99,9 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
-        // Twice as fast a call. The price, no WASI 0.3 and no check of re-entrance: no host function of ours calls a
-        // guest.
-        .concurrency_support(false)
+        // Twice as fast a call without it. The price, no WASI 0.3 and no check of re-entrance: no host function of ours
+        // calls a guest.
+        .concurrency_support(generation.has_tasks())
         .wasm_component_model(true)
         .wasm_component_model_implements(true)
         .epoch_interruption(true)
@@ -114,9 +115,11 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier) -> Config {
             Tier::Baseline => Strategy::Winch,
             Tier::Optimized => Strategy::Cranelift,
         })
-        .allocation_strategy(match tier {
-            Tier::Baseline => InstanceAllocationStrategy::OnDemand,
-            Tier::Optimized => InstanceAllocationStrategy::Pooling(pool),
+        .allocation_strategy(match (tier, generation) {
+            // A guest that has tasks takes as many stacks as it has tasks that wait: what all of them may have cannot
+            // be set aside for each.
+            (Tier::Baseline, _) | (_, Generation::Wasi03) => InstanceAllocationStrategy::OnDemand,
+            (Tier::Optimized, Generation::Wasi02) => InstanceAllocationStrategy::Pooling(pool),
         });
     config
 }

@@ -45,10 +45,8 @@ impl Resources {
     }
 
     /// The type of a function; none where not all that it takes and returns are values that can cross.
+    /// Whether it is async is its own affair, and not its callers'.
     pub(super) fn function(&self, interface: Option<&str>, name: &str, item: &ComponentFunc) -> Option<FunctionType> {
-        if item.async_() {
-            return None;
-        }
         let params = item.params().map(|(name, ty)| Some((name.into(), self.laid(&ty)?))).collect::<Option<_>>()?;
         let result = match item.results().next() {
             Some(ty) => Some(self.laid(&ty)?),

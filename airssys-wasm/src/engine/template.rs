@@ -16,6 +16,7 @@ use super::contract::Lane;
 use super::error::TemplateError;
 use super::facts::Facts;
 use super::functions::Functions;
+use super::generation::Generation;
 use super::guest::Guest;
 use super::imports;
 use super::inspection::Inspection;
@@ -79,14 +80,15 @@ impl Template {
             // There is no engine for them.
             Inspection::of(&bytes, path, asked)?.check(path)?;
         }
-        let engine = engines.class(asked.limits)?;
+        let generation = Generation::of(&bytes);
+        let engine = engines.class(asked.limits, generation)?;
         let (kept, facts) = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
             Some(CachedCode { component, facts }) => (Some(component), facts),
             None => (None, None),
         };
         // What is kept was looked at before it was compiled. Its limits may be other ones now; what it imports is
         // compared when it is linked.
-        if facts.is_some_and(|facts| facts.allow(asked)) {
+        if facts.is_some_and(|facts| facts.allow(asked)) && generation.obstacle(asked.lane).is_none() {
             return Ok(Found { bytes, digest, engine, kept, facts: None });
         }
         let inspection = match &kept {
@@ -112,7 +114,9 @@ impl Template {
         soon: bool,
     ) -> Result<Self, TemplateError> {
         let baseline = match &kept {
-            None if soon && engines.takes_long(bytes.len()) => baseline(engines, path, &bytes, limits)?,
+            None if soon && engines.takes_long(bytes.len()) => {
+                baseline(engines, path, &bytes, (limits, Generation::of_engine(&engine)))?
+            }
             _ => None,
         };
         let keep = |component: &Component| {
@@ -153,6 +157,11 @@ impl Template {
         self.exports.upgrade()
     }
 
+    /// Whether its functions may be async: in which order what they wait for is ready nobody writes down.
+    pub(crate) fn has_tasks(&self) -> bool {
+        matches!(self.exports, Exports::Tasks(_))
+    }
+
     /// Whether its guests handle messages of bytes: they export the handler.
     pub(crate) fn takes_bytes(&self) -> bool {
         self.exports.handler()
@@ -186,9 +195,9 @@ fn baseline(
     engines: &Engines,
     path: &Path,
     bytes: &[u8],
-    limits: &Limits,
+    (limits, generation): (&Limits, Generation),
 ) -> Result<Option<(Engine, Component)>, TemplateError> {
-    let engine = engines.baseline_class(limits)?;
+    let engine = engines.baseline_class(limits, generation)?;
     match Component::new(&engine, bytes) {
         Ok(component) => Ok(Some((engine, component))),
         Err(error) => {

@@ -116,6 +116,8 @@ pub(super) fn of(engine: &Engine, ty: &ComponentType) -> Vec<Import> {
         let (mut functions, mut resources) = (Vec::new(), Vec::new());
         for (inner, item) in instance.exports(engine) {
             match item.ty {
+                // What answers it holds the store while it waits, which an async function does not.
+                ComponentItem::ComponentFunc(function) if function.async_() => return None,
                 ComponentItem::ComponentFunc(function) => {
                     functions.push(Arc::new(known.function(Some(interface), inner, &function)?));
                 }

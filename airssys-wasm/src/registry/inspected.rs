@@ -34,6 +34,8 @@ pub struct Inspected {
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
+    /// Whether its functions may be async: it is of WASI 0.3, and runs in an engine of its own.
+    pub is_wasi_03: bool,
     /// What the release asks for.
     pub requests: Requests,
     /// The limits that it runs under where the topology says nothing else.
@@ -73,12 +75,14 @@ impl Release {
         let parts = Part::all_of(&bytes, &self.component)?;
         let mut limits = Limits::default();
         self.manifest.limits.apply(&mut limits);
+        let is_wasi_03 = found.has_tasks();
         Ok(Inspected {
             sha256: Digest::of(&bytes),
             size_bytes: bytes.len(),
             world: self.manifest.world.name(),
             imports: found.anatomy.imports,
             exports: found.anatomy.exports,
+            is_wasi_03,
             requests: self.manifest.requests.clone(),
             limits,
             needs: found.needs,

@@ -25,6 +25,8 @@ use crate::waits::{Deadlock, Node, Waiting};
 pub(crate) enum Caller<'a> {
     /// A turn: where it is in the graph of who waits for whom.
     Turn(Node),
+    /// A turn within which nobody else is run: see `engine/p3`.
+    Tasks(Node),
     /// The host, and whom it wants to tell that the message is in its mailbox.
     Host(Option<&'a (dyn Fn() + Sync)>),
 }
@@ -353,7 +355,7 @@ impl Wanted<'_> {
     /// Who waits, in the graph of who waits for whom: the turn, or the layer in whose future the host is asked.
     fn node(self, mesh: &Mesh) -> Option<Node> {
         match self {
-            Self::Answer(Caller::Turn(node), ..) => Some(node),
+            Self::Answer(Caller::Turn(node) | Caller::Tasks(node), ..) => Some(node),
             Self::Answer(Caller::Host(_), ..) | Self::Receipt => mesh.waits.calling_layer(),
         }
     }
@@ -375,7 +377,7 @@ impl Caller<'_> {
             // Its own stack is a guest's.
             Self::Turn(_) => Some(0),
             Self::Host(None) => Some(stacker::remaining_stack().unwrap_or(0)),
-            Self::Host(Some(_)) => None,
+            Self::Host(Some(_)) | Self::Tasks(_) => None,
         }
     }
 }

@@ -117,7 +117,8 @@ impl Turn {
         let now = Instant::now();
         let latest = self.latest(now);
         let deadline = until(now, latest).min(latest);
-        let (origin, caller) = (identity.origin(self.trace), Caller::Turn(identity.node));
+        let caller = if self.has_tasks { Caller::Tasks(identity.node) } else { Caller::Turn(identity.node) };
+        let origin = identity.origin(self.trace);
         identity.mesh.call(origin, caller, to, key, said, Until { now, deadline }).await
     }
 

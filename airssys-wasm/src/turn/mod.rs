@@ -85,6 +85,8 @@ pub(crate) struct Turn {
     may_wait: bool,
     /// Whether the guest exports `monitoring`.
     hears: bool,
+    /// Whether the guest has tasks, within which nobody else is run.
+    pub(crate) has_tasks: bool,
 }
 
 impl Turn {
@@ -110,6 +112,7 @@ impl Turn {
             is_query: false,
             may_wait,
             hears,
+            has_tasks: false,
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Report {
     /// What its guests keep in their memory beside the state: `own` or `cache`.
     memory: Memory,
     lane: Lane,
+    /// Whether its functions may be async.
+    is_wasi_03: bool,
     /// Whether it exports the handler.
     handles_messages: bool,
     /// Whether it exports the handler of HTTP.
@@ -54,7 +56,18 @@ impl Report {
     pub(super) fn new(release: Release, inspected: Inspected) -> Self {
         let Release { component, manifest, seal, .. } = release;
         let Inspected {
-            sha256, size_bytes, world, imports, exports, requests, limits, needs, parts, obstacles, ..
+            sha256,
+            size_bytes,
+            world,
+            imports,
+            exports,
+            requests,
+            limits,
+            needs,
+            parts,
+            obstacles,
+            is_wasi_03,
+            ..
         } = inspected;
         let exported = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
         Self {
@@ -72,6 +85,7 @@ impl Report {
             state_schema: manifest.state_schema,
             memory: manifest.memory,
             lane: manifest.lane,
+            is_wasi_03,
             handles_messages: exported(HANDLER),
             handles_http: exported(HTTP_HANDLER),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
@@ -89,6 +103,7 @@ impl Report {
     pub(super) fn text(&self) -> String {
         let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join("\n            ") };
         let lane = match self.lane {
+            Lane::Async if self.is_wasi_03 => "async, in an engine for WASI 0.3: its functions may be async",
             Lane::Async => "async",
             Lane::Sync => "sync",
         };

@@ -65,6 +65,11 @@ pub(super) enum NoValue {
 
 /// A function that takes its arguments as a block, and gives its result as one, which is empty where it has none.
 pub(super) fn typed<'a>(function: Func) -> TypedFunc<Given<&'a [u8], MOST_FLATS>, Taken<1>> {
+    typed_as(function)
+}
+
+/// [`typed`], where its result comes in so many values of a core function: that of an async function does.
+pub(super) fn typed_as<'a, const FLATS: usize>(function: Func) -> TypedFunc<Given<&'a [u8], MOST_FLATS>, Taken<FLATS>> {
     // SAFETY: both are of any type; see below. A function without a result leaves what is read of one as it was: as
     // values, since all that its arguments may be is written.
     #[allow(unsafe_code, reason = "there is no type to compare, and it would be compared at each call")]

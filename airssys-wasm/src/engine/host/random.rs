@@ -9,11 +9,11 @@ use crate::engine::guest::Guest;
 use crate::turn::HostCall;
 
 impl Guest {
-    fn random_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
+    pub(in crate::engine) fn random_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
         Ok(self.turn.perform_now(HostCall::RandomBytes { count }).bytes_drawn()??)
     }
 
-    fn random_number(&mut self) -> wasmtime::Result<u64> {
+    pub(in crate::engine) fn random_number(&mut self) -> wasmtime::Result<u64> {
         Ok(self.turn.perform_now(HostCall::RandomNumber).number_drawn()??)
     }
 }

@@ -9,6 +9,8 @@ use wasmtime_wasi_http::WasiHttpView as _;
 use super::{Answered, Instance, Ran, bounded, renew};
 use crate::engine::crash::classify;
 use crate::engine::http::{self, Handle};
+use crate::engine::lanes::Calls;
+use crate::engine::p3;
 use crate::error::Fault;
 use crate::http::{read_request, write_response};
 use crate::message::Envelope;
@@ -33,7 +35,11 @@ impl Instance {
         };
         renew(&mut self.store, self.budget_ticks);
         let ended = {
-            let called = pin!(response.of(handle.call_async(&mut self.store, arguments)));
+            let has_tasks = matches!(self.calls, Calls::Tasks(_));
+            let called = pin!(response.of(async {
+                handle.call_async(&mut self.store, arguments).await?;
+                if has_tasks { p3::settle(&mut self.store).await } else { Ok(()) }
+            }));
             bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
         };
         match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {

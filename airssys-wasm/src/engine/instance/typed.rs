@@ -9,8 +9,9 @@ use bytes::Bytes;
 use wasmtime::component::{Func, ResourceAny};
 
 use super::{Answered, Called, Instance, Ran, answered, bounded, no_such_function, renew, renew_sync};
-use crate::engine::abi::{self, Given, Taken};
+use crate::engine::abi::{self, Crossing, Given, Taken};
 use crate::engine::lanes::Calls;
+use crate::engine::p3;
 use crate::error::{DeadHandle, Fault};
 use crate::typed::FunctionType;
 
@@ -29,6 +30,7 @@ impl Instance {
         let called = match found.index {
             Some(index) => match self.exports.get_func(&mut self.store, index)? {
                 handle if handles_http => Called::Http(handle.typed(&self.store).ok()?),
+                function if matches!(self.calls, Calls::Tasks(_)) => Called::Task(function),
                 function => Called::Function(function),
             },
             None => Called::Drop,
@@ -54,21 +56,40 @@ impl Instance {
     async fn call(
         &mut self,
         function: Func,
+        ty: &FunctionType,
         given: Given<&[u8], { abi::MOST_FLATS }>,
         deadline: Duration,
-    ) -> Result<wasmtime::Result<Taken<1>>, Early<String>> {
-        let function = abi::typed(function);
+    ) -> Result<wasmtime::Result<Crossing>, Early<String>> {
+        let crossing = |taken: wasmtime::Result<Taken<1>>| taken.map(|Taken(block, resources)| (block, resources));
         match &self.calls {
             Calls::Async(_) => {
                 renew(&mut self.store, self.budget_ticks);
+                let function = abi::typed(function);
                 let called = pin!(function.call_async(&mut self.store, given));
+                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await.map(crossing)
+            }
+            Calls::Tasks(_) => {
+                renew(&mut self.store, self.budget_ticks);
+                let called = pin!(p3::call(&mut self.store, function, ty, given));
                 bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
             }
             Calls::Sync(_) => {
                 renew_sync(&mut self.store);
-                Ok(function.call(&mut self.store, given))
+                Ok(crossing(abi::typed(function).call(&mut self.store, given)))
             }
         }
+    }
+
+    /// Calls a function of WASI 0.3 that takes and gives no handles.
+    pub(super) async fn handle_task(
+        &mut self,
+        function: Func,
+        ty: &FunctionType,
+        arguments: &[u8],
+        deadline: Duration,
+    ) -> Ran<Answered> {
+        let ended = self.call(function, ty, Given(arguments, Vec::new()), deadline).await;
+        self.ran(ended.map(|ended| ended.map(Ok)), deadline, |(block, _)| answered(ty, block))
     }
 
     /// Calls a function that takes handles, or gives some.
@@ -84,16 +105,16 @@ impl Instance {
             return Ran::Fault(Fault::Invalid("it is given a dead handle".to_owned()));
         };
         let function = match (called, resources.first()) {
-            (Called::Function(function), _) => function,
+            (Called::Function(function) | Called::Task(function), _) => function,
             (Called::Drop, Some(resource)) => {
                 let ended = self.drop_resource(*resource, deadline).await;
                 return self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| answered(ty, Bytes::new()));
             }
             (Called::Drop | Called::Http(_), _) => return Ran::Fault(Fault::Internal("no handle".to_owned())),
         };
-        let ended = self.call(function, Given(&arguments, resources), deadline).await;
+        let ended = self.call(function, ty, Given(&arguments, resources), deadline).await;
         let ran = self.ran(ended.map(|ended| ended.map(Ok)), deadline, |taken| taken);
-        let Taken(block, returned) = match ran {
+        let (block, returned) = match ran {
             Ran::Done(taken) => taken,
             Ran::Fault(fault) => return Ran::Fault(fault),
             Ran::Crashed(crash) => return Ran::Crashed(crash),
@@ -124,7 +145,7 @@ impl Instance {
         deadline: Duration,
     ) -> Result<wasmtime::Result<()>, Early<String>> {
         match &self.calls {
-            Calls::Async(_) => {
+            Calls::Async(_) | Calls::Tasks(_) => {
                 renew(&mut self.store, self.budget_ticks);
                 let dropped = pin!(resource.resource_drop_async(&mut self.store));
                 bounded(&self.pulse, &self.clock, &self.cut, dropped, deadline).await

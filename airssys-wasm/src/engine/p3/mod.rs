@@ -1,0 +1,20 @@
+//! What is different for components of WASI 0.3: their functions may be tasks, which go on after they have returned.
+//!
+//! The rule of one turn at a time stays. A turn is over when the function has returned and no task of the guest runs
+//! any more, and only then what it did is committed: what is left to do belongs to the turn, and to its deadline. What
+//! the host still does for the guest (a stream that it reads, a time that it waits for) goes on when the next turn
+//! runs.
+//!
+//! The engine runs one store with tasks at a time on a thread. So a guest that has tasks does not run the one that it
+//! calls, as others do: that one runs in its own task.
+
+mod bound;
+mod host;
+mod link;
+mod stacks;
+mod task;
+
+pub(super) use bound::{TooManyTasks, check_tasks};
+pub(super) use link::add_to_linker;
+pub(super) use stacks::Stacks;
+pub(super) use task::{call, settle};

@@ -1,0 +1,168 @@
+//! Components of WASI 0.3, whose functions may be async, are supervised actors as all others are.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
+
+use std::sync::Arc;
+
+use airssys_tests::{Mesh, PATIENCE, builder, guest, with_guests};
+
+/// Async functions: one gives a text, one gives many values, one waits for nothing that ever comes.
+const ASYNC: &str = r#"(component
+    (core module $memory (memory (export "memory") 1) (data (i32.const 16) "hello"))
+    (core module $m
+        (import "" "text" (func $text (param i32 i32)))
+        (import "" "many" (func $many (param i32 i64 i32)))
+        (import "" "set" (func $set (result i32)))
+        (global $count (mut i32) (i32.const 0))
+        (func (export "hello") (result i32) (call $text (i32.const 16) (i32.const 5)) (i32.const 0))
+        (func (export "many") (param i32) (result i32)
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (call $many (local.get 0) (i64.const 7) (global.get $count)) (i32.const 0))
+        (func (export "never") (result i32) (i32.or (i32.const 2) (i32.shl (call $set) (i32.const 4))))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)
+    )
+    (type $many' (record (field "a" u32) (field "b" u64) (field "c" u32)))
+    (export $many "many-values" (type $many'))
+    (core instance $shared (instantiate $memory))
+    (core func $return_text (canon task.return (result string) (memory $shared "memory")))
+    (core func $return_many (canon task.return (result $many)))
+    (core func $new_set (canon waitable-set.new))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "text" (func $return_text)) (export "many" (func $return_many)) (export "set" (func $new_set))))))
+    (func (export "hello") async (result string)
+        (canon lift (core func $i "hello") (memory $shared "memory") async (callback (func $i "callback"))))
+    (func (export "many") async (param "a" u32) (result $many)
+        (canon lift (core func $i "many") async (callback (func $i "callback"))))
+    (func (export "never") async
+        (canon lift (core func $i "never") async (callback (func $i "callback"))))
+)"#;
+
+const TOPOLOGY: &str = "name = \"m\"\n[root]\nintensity = 100\n[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n";
+
+/// The answer in WAVE, or why there is none.
+async fn invoke(mesh: &Mesh, call: &str) -> String {
+    match mesh.runtime.invoke("a", None, call, PATIENCE).await {
+        Ok(answer) => answer.unwrap_or_default(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn start() -> Mesh {
+    let folder = tempfile::tempdir().unwrap();
+    Mesh::start_in(folder, TOPOLOGY, &[("a", &wat::parse_str(ASYNC).unwrap())], builder()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_async_function_is_called_as_any_other() {
+    let mesh = start().await;
+    assert_eq!(invoke(&mesh, "hello()").await, "\"hello\"");
+    assert_eq!(invoke(&mesh, "many(5)").await, "{a: 5, b: 7, c: 1}");
+    assert_eq!(invoke(&mesh, "many(6)").await, "{a: 6, b: 7, c: 2}");
+    // Nothing can wake it: nobody has to wait for its deadline.
+    let never = invoke(&mesh, "never()").await;
+    assert!(never.contains("deadlock"), "{never}");
+    assert_eq!(invoke(&mesh, "many(5)").await, "{a: 5, b: 7, c: 1}", "another instance");
+    mesh.runtime.shutdown().await;
+}
+
+/// A mesh with the guest `tasks` as the service `a`, and this besides in its table.
+async fn tasks(more: &str) -> Mesh {
+    let topology = format!(
+        "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"a\"\nrelease = \"{}\"\n{more}",
+        guest("tasks").display()
+    );
+    Mesh::start(&topology).await
+}
+
+const MANY: &str = "{a: 1, b: 2, c: 3, d: \"four\", e: some(5), f: [6, 7]}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_cross_as_those_of_other_functions_do() {
+    let mesh = tasks("").await;
+    assert_eq!(invoke(&mesh, &format!("mirror({MANY})")).await, MANY);
+    let vast = format!("{{a: {MANY}, b: {MANY}, c: {MANY}}}");
+    assert_eq!(invoke(&mesh, &format!("mirror-all({vast})")).await, vast);
+    assert_eq!(invoke(&mesh, &format!("plain({MANY})")).await, format!("ok({MANY})"));
+    let nothing = MANY.replace("a: 1", "a: 0");
+    assert_eq!(invoke(&mesh, &format!("plain({nothing})")).await, "err(\"nothing\")");
+    mesh.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_waits_for_several_things_at_once_and_ends_when_all_it_began_is_over() {
+    let mesh = tasks("").await;
+    assert_eq!(invoke(&mesh, "together([60, 1, 30])").await, "[1, 30, 60]");
+    // It answers before it writes, and whoever asks next sees what it wrote.
+    assert_eq!(invoke(&mesh, "later(20, \"key\", \"value\")").await, "\"at once\"");
+    assert_eq!(invoke(&mesh, "get(\"key\")").await, "some(\"value\")");
+    // One turn at a time: none of these sees another one's half.
+    let mesh = Arc::new(mesh);
+    let all = (1..=8).map(|_| {
+        let mesh = Arc::clone(&mesh);
+        tokio::spawn(async move { invoke(&mesh, "count()").await })
+    });
+    let all: Vec<_> = all.collect();
+    let mut counted = Vec::new();
+    for one in all {
+        counted.push(one.await.unwrap());
+    }
+    counted.sort();
+    assert_eq!(counted, (1..=8).map(|count| count.to_string()).collect::<Vec<_>>());
+    mesh.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_goes_wrong_is_undone_and_another_instance_goes_on() {
+    let mesh = tasks("limits = { turn_deadline = \"300ms\", turn_budget = \"100ms\", memory = \"8MiB\" }\n").await;
+    for (how, says) in [
+        ("trap", "unreachable"),
+        ("spin", "budget"),
+        ("hog", "memory"),
+        ("wait", "deadline"),
+        ("never", "trap"),
+        ("exit", "exit"),
+        ("linger", "deadline"),
+        ("streams", "resources"),
+    ] {
+        assert_eq!(invoke(&mesh, "count()").await, "1", "a fresh instance before {how}");
+        let said = invoke(&mesh, &format!("end(\"{how}\")")).await;
+        assert!(said.contains(says), "{how}: {said}");
+        assert_eq!(invoke(&mesh, "get(\"ended\")").await, "none", "after {how}");
+    }
+    // One that says so itself loses its turn and not its instance.
+    assert_eq!(invoke(&mesh, "count()").await, "1");
+    assert_eq!(invoke(&mesh, "end(\"otherwise\")").await, "err(\"no such end: otherwise\")");
+    assert_eq!(invoke(&mesh, "get(\"ended\")").await, "none");
+    assert_eq!(invoke(&mesh, "count()").await, "2");
+    mesh.runtime.shutdown().await;
+}
+
+/// Asks the service `a` how often it was asked, from within a task of its own.
+const ASKER: &str = r#"(component
+    (import "airssys-tests:tasks/tasks@1.0.0" (instance $tasks (export "count" (func (result u32)))))
+    (core func $count (canon lower (func $tasks "count")))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+        (import "" "count" (func $count (result i32)))
+        (import "" "return" (func $return (param i32)))
+        (func (export "ask") (result i32) (call $return (call $count)) (i32.const 0))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "count" (func $count)) (export "return" (func $return))))))
+    (func (export "ask") async (result u32)
+        (canon lift (core func $i "ask") async (callback (func $i "callback"))))
+)"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_calls_another_over_a_wire() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@tasks\"\n\
+        [[service]]\nname = \"asker\"\nrelease = \"asker.wasm\"\nwires = { \"airssys-tests:tasks/tasks\" = \"a\" }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let topology = with_guests(topology);
+    let mesh = Mesh::start_in(folder, &topology, &[("asker", &wat::parse_str(ASKER).unwrap())], builder()).await;
+    for count in 1..=20 {
+        let answer = mesh.runtime.invoke("asker", None, "ask()", PATIENCE).await.unwrap();
+        assert_eq!(answer, Some(count.to_string()));
+    }
+    mesh.runtime.shutdown().await;
+}
