@@ -7,6 +7,7 @@ mod book;
 mod capabilities;
 mod children;
 mod cli;
+mod commands;
 mod conformance;
 mod crash;
 mod cut_off;

@@ -202,6 +202,8 @@ pub(crate) struct Terms {
     pub(crate) limits: Limits,
     /// How often a message that crashed it is tried again before it counts as poison; default 0.
     pub(crate) retries: u32,
+    /// What it finds as arguments behind its own name.
+    pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
     /// The schema it keeps its state in.

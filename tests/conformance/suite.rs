@@ -240,7 +240,10 @@ fn read(answered: Result<Option<bytes::Bytes>, CallError>) -> Told {
 /// The kind of a fault, and what it says.
 fn parts(fault: Fault) -> (&'static str, String) {
     let kind = fault.code();
-    let (Fault::Invalid(said) | Fault::Refused(said) | Fault::Unavailable(said) | Fault::Internal(said)) = fault;
+    let said = match fault {
+        Fault::Invalid(said) | Fault::Refused(said) | Fault::Unavailable(said) | Fault::Internal(said) => said,
+        ended @ (Fault::Exit { .. } | Fault::Oversized { .. }) => ended.to_string(),
+    };
     (kind, said)
 }
 

@@ -186,6 +186,7 @@ pub fn with_guests(topology: &str) -> String {
         "till",
         "prober",
         "echo-wasi",
+        "filter",
         "echo",
     ] {
         let marker = format!("\"@{name}\"");

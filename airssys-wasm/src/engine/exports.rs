@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
 
+use super::command::is_run;
 use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 use super::functions::is_typed;
 use super::http::is_handler;
+use super::interface::LEFT_BEHIND;
 use super::obstacle::Obstacle;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
@@ -59,10 +61,16 @@ pub(super) struct Exported {
     functions: Option<BTreeMap<String, String>>,
 }
 
+/// What is called of a component that exports these: the contract, and what a command is run by.
+fn called(exports: &[String]) -> impl Iterator<Item = (&str, Vec<(&'static str, String)>)> {
+    let run = exports.iter().find(|name| is_run(name));
+    contract().into_iter().chain(run.map(|name| (&**name, vec![("run", "func() -> result".to_owned())])))
+}
+
 /// What a component exports of what this host calls. Nothing else is read: the text of a type may be far longer than
-/// the type.
-pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
-    let read = contract().into_iter().filter_map(|(interface, called)| {
+/// the type. `exports` are the names of all that it exports.
+pub(super) fn read(types: TypesRef<'_>, exports: &[String]) -> Vec<Exported> {
+    let read = called(exports).filter_map(|(interface, called)| {
         let item = types.component_item_for_export(interface)?;
         let functions = match item.ty {
             ComponentEntityType::Instance(instance) => {
@@ -82,15 +90,25 @@ pub(super) fn read(types: TypesRef<'_>) -> Vec<Exported> {
     read.collect()
 }
 
+/// Whether a component that exports these is a command. It lives for one run, so nothing else of the contract could be
+/// asked of it.
+pub(super) fn is_command(exports: &[String]) -> bool {
+    exports.iter().any(|name| is_run(name))
+        && !exports
+            .iter()
+            .any(|name| name.starts_with(CONTRACT) || is_handler(name) || (is_typed(name) && name != LEFT_BEHIND))
+}
+
 /// What of the contract a component does not export, or exports otherwise than this host calls it. `exports` are the
 /// names of all that it exports.
 pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> {
     let mut wrong = Vec::new();
-    if !exports.iter().any(|name| name == HANDLER || is_handler(name) || is_typed(name)) {
+    let is_called = |name: &String| name == HANDLER || is_handler(name) || is_typed(name);
+    if !exports.iter().any(is_called) && !is_command(exports) {
         let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
         wrong.push(Obstacle::NoHandler { found });
     }
-    for (interface, functions) in contract() {
+    for (interface, functions) in called(exports) {
         let Some(exported) = exported.iter().find(|exported| exported.interface == interface) else { continue };
         let differs = match &exported.functions {
             Some(there) => functions.iter().find_map(|(name, expected)| match there.get(*name) {

@@ -32,7 +32,8 @@ pub(crate) struct Guest {
     pub(super) listings: Vec<(u32, usize)>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
     pub(super) quotas: HashMap<u32, Quota>,
-    pub(super) _permit: InstancePermit,
+    /// Taken where another instance comes in its place.
+    pub(super) permit: Option<InstancePermit>,
 }
 
 impl Guest {

@@ -61,7 +61,7 @@ impl Inspection {
                 let features = names.into_iter().map(|name| Obstacle::Feature { name });
                 let mut obstacles: Vec<Obstacle> = features.collect();
                 obstacles.extend(out_of_range(asked.limits, asked.lane));
-                let exported = exports::read(types.as_ref());
+                let exported = exports::read(types.as_ref(), &anatomy.exports);
                 obstacles.extend(exports::wrong(&exported, &anatomy.exports));
                 // What the engine does not know it does not read.
                 Ok(Self { anatomy, needs: None, obstacles, exported, generation })
@@ -106,7 +106,7 @@ impl Inspection {
         if needs.is_some() {
             obstacles.extend(missing(bytes, asked, generation).map_err(|error| invalid(path, format!("{error:#}")))?);
         }
-        let exported = exports::read(types.as_ref());
+        let exported = exports::read(types.as_ref(), &anatomy.exports);
         obstacles.extend(exports::wrong(&exported, &anatomy.exports));
         Ok(Self { anatomy, needs, obstacles, exported, generation })
     }

@@ -29,8 +29,11 @@ use super::host::resources;
 use super::http::{Handle, Http};
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
+use super::mappings::InstancePermit;
 use super::p3;
 use super::pool::HOST_STACK;
+use super::program::Program;
+use super::stdio::Stdio;
 use super::template::Template;
 use super::wasi::Wasi;
 use crate::error::{Crash, Fault, Stage};
@@ -43,6 +46,7 @@ use crate::typed::{FunctionType, ValueType};
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::pulse::{Early, Pulse};
 
+mod command;
 mod http;
 mod typed;
 
@@ -97,6 +101,8 @@ pub(crate) struct Instance {
     functions: Functions,
     /// Those that were called, by the types of those that call them.
     found: Vec<(Arc<FunctionType>, Called)>,
+    /// Where it is a command.
+    program: Option<Box<Program>>,
     budget_ticks: u64,
 }
 
@@ -178,79 +184,25 @@ macro_rules! notice {
 
 impl Instance {
     /// Makes an instance. Its start function, if it has one, runs under the turn's budget.
-    pub(crate) async fn new(engines: &Engines, template: &Template, identity: Arc<Identity>) -> Result<Self, Crash> {
-        let permit = permit(engines.instances(), &identity.terms.limits)
-            .map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
+    pub(crate) async fn new(
+        engines: &Engines,
+        template: &Arc<Template>,
+        identity: Arc<Identity>,
+    ) -> Result<Self, Crash> {
         let limits = &identity.terms.limits;
-        let (limiter, budget_ticks, boundary_bytes) =
-            (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
-        let start_ticks = limits.start_ticks();
-        let table = resources::table(identity.terms.limits.resources);
-        let is_async = !matches!(template.exports, Exports::Sync(_));
-        let mut turn = Turn::new(identity, is_async, template.exports.monitoring());
+        let permit =
+            permit(engines.instances(), limits).map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
+        let budget_ticks = limits.budget_ticks();
+        let program = Program::of(template, &identity);
+        let mut turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
         turn.has_tasks = template.has_tasks();
-        let wasi = Wasi::new(&turn.identity, turn.time())?;
-        let guest = Guest {
-            turn,
-            limiter,
-            ticks: budget_ticks,
-            wasi,
-            http: Http::default(),
-            table,
-            handles: Handles::default(),
-            foreign: Foreign::default(),
-            listings: Vec::new(),
-            quotas: HashMap::new(),
-            _permit: permit,
-        };
-        let mut store = Store::new(&template.engine, guest);
-        store.limiter(|guest| &mut guest.limiter);
-        store.set_hostcall_fuel(boundary_bytes);
-        let made = match &template.exports {
-            Exports::Async(found) | Exports::Tasks(found) => {
-                let has_tasks = matches!(template.exports, Exports::Tasks(_));
-                store.epoch_deadline_callback(move |mut context| {
-                    if has_tasks {
-                        p3::check_tasks(&mut context)?;
-                    }
-                    let guest = context.data_mut();
-                    match guest.ticks.checked_sub(1) {
-                        Some(left) => {
-                            guest.ticks = left;
-                            Ok(UpdateDeadline::Yield(1))
-                        }
-                        None => Ok(UpdateDeadline::Interrupt),
-                    }
-                });
-                store.set_epoch_deadline(1);
-                let instance = template.pre.instantiate_async(&mut store).await;
-                instance.and_then(|instance| {
-                    let loaded = found.load(&mut store, &instance)?;
-                    Ok((if has_tasks { Calls::Tasks(loaded) } else { Calls::Async(loaded) }, instance))
-                })
-            }
-            Exports::Sync(found) => {
-                // Nobody else can end it: it does not give its thread back.
-                store.set_epoch_deadline(budget_ticks.min(start_ticks).saturating_add(1));
-                let instance = template.pre.instantiate(&mut store);
-                instance.and_then(|instance| Ok((Calls::Sync(found.load(&mut store, &instance)?), instance)))
-            }
-        };
-        match made {
-            Ok((calls, exports)) => {
-                let clock = store.data().turn.clock.clone();
-                let cut = Arc::clone(&store.data().turn.identity.cut);
-                let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
-                let found = Vec::new();
-                Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, budget_ticks })
-            }
-            Err(error) => Err(match (classify(&error, store.data()), &template.exports) {
-                (Crash::Budget { .. }, Exports::Sync(_)) if start_ticks < budget_ticks => {
-                    Crash::late_start(store.data().turn.identity.terms.limits.start_timeout)
-                }
-                (crash, _) => crash,
-            }),
-        }
+        let mut store = make_store(template, turn, program.as_deref().map(Program::stdio), permit)?;
+        let (calls, exports) = instantiate(template, &mut store).await?;
+        let clock = store.data().turn.clock.clone();
+        let cut = Arc::clone(&store.data().turn.identity.cut);
+        let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
+        let found = Vec::new();
+        Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, budget_ticks })
     }
 
     /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI,
@@ -328,14 +280,15 @@ impl Instance {
         };
         let ended = match &self.calls {
             Calls::Async(calls) => {
-                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
+                // Boxed, as above.
+                let Some(handler) = &calls.handler else { return Box::pin(self.run(envelope, deadline)).await };
                 renew(&mut self.store, self.budget_ticks);
                 // Pinned here, so that the large future is not moved from hand to hand.
                 let handled = pin!(handler.airssys_actor_handler().call_handle(&mut self.store, message));
                 bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
             Calls::Tasks(calls) => {
-                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
+                let Some(handler) = &calls.handler else { return Box::pin(self.run(envelope, deadline)).await };
                 renew(&mut self.store, self.budget_ticks);
                 let store = &mut self.store;
                 // Boxed: a message to others does not carry this future around.
@@ -347,7 +300,8 @@ impl Instance {
                 bounded(&self.pulse, &self.clock, &self.cut, handled, deadline).await
             }
             Calls::Sync(calls) => {
-                let Some(handler) = &calls.handler else { return Ran::Fault(self.handles_none()) };
+                // Boxed, as above.
+                let Some(handler) = &calls.handler else { return Box::pin(self.run(envelope, deadline)).await };
                 renew_sync(&mut self.store);
                 Ok(handler.airssys_actor_handler().call_handle(&mut self.store, message))
             }
@@ -458,6 +412,83 @@ impl Instance {
         let fault = Fault::Unavailable("it was not over at the handover deadline".to_owned());
         Crash::Start { during: Stage::Handover, fault }
     }
+}
+
+/// What an instance lives in. Where it is a command, with what it reads and writes.
+fn make_store(
+    template: &Template,
+    turn: Turn,
+    stdio: Option<&Arc<Stdio>>,
+    permit: InstancePermit,
+) -> Result<Store<Guest>, Crash> {
+    let limits = &turn.identity.terms.limits;
+    let (limiter, ticks, boundary_bytes) = (Limiter::new(limits), limits.budget_ticks(), limits.boundary_bytes);
+    let table = resources::table(limits.resources);
+    let wasi = Wasi::new(&turn.identity, turn.time(), stdio.cloned())?;
+    let guest = Guest {
+        turn,
+        limiter,
+        ticks,
+        wasi,
+        http: Http::default(),
+        table,
+        handles: Handles::default(),
+        foreign: Foreign::default(),
+        listings: Vec::new(),
+        quotas: HashMap::new(),
+        permit: Some(permit),
+    };
+    let mut store = Store::new(&template.engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    store.set_hostcall_fuel(boundary_bytes);
+    if template.is_async() {
+        let has_tasks = template.has_tasks();
+        store.epoch_deadline_callback(move |mut context| {
+            if has_tasks {
+                p3::check_tasks(&mut context)?;
+            }
+            let guest = context.data_mut();
+            match guest.ticks.checked_sub(1) {
+                Some(left) => {
+                    guest.ticks = left;
+                    Ok(UpdateDeadline::Yield(1))
+                }
+                None => Ok(UpdateDeadline::Interrupt),
+            }
+        });
+    }
+    Ok(store)
+}
+
+/// Makes an instance in its store.
+async fn instantiate(
+    template: &Template,
+    store: &mut Store<Guest>,
+) -> Result<(Calls, wasmtime::component::Instance), Crash> {
+    let limits = &store.data().turn.identity.terms.limits;
+    let (budget_ticks, start_ticks) = (limits.budget_ticks(), limits.start_ticks());
+    let made = match &template.exports {
+        Exports::Async(found) | Exports::Tasks(found) => {
+            store.set_epoch_deadline(1);
+            let instance = template.pre.instantiate_async(&mut *store).await;
+            instance.and_then(|instance| {
+                let loaded = found.load(store, &instance)?;
+                Ok((if template.has_tasks() { Calls::Tasks(loaded) } else { Calls::Async(loaded) }, instance))
+            })
+        }
+        Exports::Sync(found) => {
+            // Nobody else can end it: it does not give its thread back.
+            store.set_epoch_deadline(budget_ticks.min(start_ticks).saturating_add(1));
+            let instance = template.pre.instantiate(&mut *store);
+            instance.and_then(|instance| Ok((Calls::Sync(found.load(store, &instance)?), instance)))
+        }
+    };
+    made.map_err(|error| match (classify(&error, store.data()), &template.exports) {
+        (Crash::Budget { .. }, Exports::Sync(_)) if start_ticks < budget_ticks => {
+            Crash::late_start(store.data().turn.identity.terms.limits.start_timeout)
+        }
+        (crash, _) => crash,
+    })
 }
 
 /// Runs a future, for `limit` at most, and until it is cut off. The clock starts when it first has to wait, which a

@@ -42,6 +42,9 @@ pub(crate) struct Part {
     pub(crate) structure: Option<Structure>,
 }
 
+/// What componentize-py calls the interface that it leaves behind.
+pub(super) const LEFT_BEHIND: &str = "exports";
+
 /// Whether an export is nothing that its author wrote, but what componentize-py leaves in every component: the function
 /// that it called to initialise the interpreter before it wrote the binary. Nobody is to call it again, and a release
 /// in another language has none. It is known by its shape, since its name is a usual word.
@@ -52,7 +55,7 @@ pub(super) fn is_left_behind(engine: &Engine, name: &str, item: &ComponentItem) 
         _ => None,
     });
     let (Some(("init", init)), None) = (functions.next(), functions.next()) else { return false };
-    name == "exports" && init.params().map(|(name, _)| name).eq(["app-name", "symbols", "stub-wasi"])
+    name == LEFT_BEHIND && init.params().map(|(name, _)| name).eq(["app-name", "symbols", "stub-wasi"])
 }
 
 impl Structure {

@@ -12,6 +12,7 @@ use super::beyond::out_of_range;
 use super::binary::read_component;
 use super::cache::CachedCode;
 use super::class::Engines;
+use super::command::Command;
 use super::contract::Lane;
 use super::error::TemplateError;
 use super::facts::Facts;
@@ -34,6 +35,8 @@ pub(crate) struct Template {
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
     pub(super) functions: Functions,
+    /// How it is run, where it is a command.
+    pub(super) command: Option<Command>,
     imports: Vec<Import>,
     digest: String,
     tier: Tier,
@@ -143,7 +146,9 @@ impl Template {
             |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
         let exports = Exports::find(&component, &pre, lane).map_err(invalid)?;
         let functions = Functions::of(&component);
-        Ok(Self { engine, pre, exports, functions, imports, digest, tier, interface: OnceLock::new() })
+        let is_called = exports.handler() || functions.iter().next().is_some();
+        let command = Command::of(&component).filter(|_| !is_called);
+        Ok(Self { engine, pre, exports, functions, command, imports, digest, tier, interface: OnceLock::new() })
     }
 
     /// How well it is compiled.
@@ -162,9 +167,14 @@ impl Template {
         matches!(self.exports, Exports::Tasks(_))
     }
 
-    /// Whether its guests handle messages of bytes: they export the handler.
+    /// Whether its guests handle messages of bytes: they export the handler, or are commands.
     pub(crate) fn takes_bytes(&self) -> bool {
-        self.exports.handler()
+        self.exports.handler() || self.command.is_some()
+    }
+
+    /// Whether its guests can wait.
+    pub(super) fn is_async(&self) -> bool {
+        !matches!(self.exports, Exports::Sync(_))
     }
 
     /// The functions that are called by their own types.

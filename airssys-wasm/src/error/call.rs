@@ -179,6 +179,7 @@ impl Coded for CallError {
             Self::Timeout => "timeout",
             Self::Suspended { .. } => "suspended",
             Self::Deadlock => "deadlock",
+            Self::Fault(Fault::Exit { .. }) => "exit",
             Self::Fault(_) => "fault",
             Self::DeadHandle(_) => "dead-handle",
             Self::Crashed(_) => "crashed",

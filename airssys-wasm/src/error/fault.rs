@@ -1,8 +1,11 @@
 //! What a guest says when it does not do what it was asked for.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hint::Coded;
+use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
 ///
@@ -30,6 +33,20 @@ pub enum Fault {
     /// It failed in a way that it did not foresee.
     #[error("internal: {0}")]
     Internal(String),
+    /// It is a command, and exited with another status than 0.
+    #[error("exited with status {status}{}", Said(.stderr))]
+    Exit {
+        /// The status.
+        status: i32,
+        /// The last line that it wrote to its stderr, or nothing.
+        stderr: String,
+    },
+    /// It is a command, and wrote more to its stdout than an answer may have.
+    #[error("oversized: more on its stdout than the limit `boundary`, {}", size_text(*.limit_bytes))]
+    Oversized {
+        /// The limit.
+        limit_bytes: u64,
+    },
 }
 
 impl Coded for Fault {
@@ -39,6 +56,16 @@ impl Coded for Fault {
             Self::Refused(_) => "refused",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
+            Self::Exit { .. } => "exit",
+            Self::Oversized { .. } => "oversized",
         }
+    }
+}
+
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
     }
 }

@@ -255,6 +255,8 @@ pub(crate) struct ServiceNode {
     pub(crate) own_limits: LimitsPatch,
     /// How often a message that crashed it is tried again; default 0.
     pub(crate) retries: u32,
+    /// The arguments of its program.
+    pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
     pub(crate) config: BTreeMap<String, String>,
     /// Which service has the functions of each interface that it imports from another one.
@@ -344,6 +346,7 @@ impl ServiceNode {
             limits,
             own_limits: LimitsPatch::default(),
             retries: 0,
+            arguments: Vec::new(),
             config: BTreeMap::new(),
             wires: Wires::new(),
             queries: Vec::new(),
@@ -363,6 +366,7 @@ impl ServiceNode {
             baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,
+            arguments: self.arguments.clone(),
             config: self.config.clone(),
             schema: self.release.manifest.state_schema,
             queries: self.queries.clone(),

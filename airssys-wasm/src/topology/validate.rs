@@ -141,6 +141,7 @@ fn service(
         node.wires = wires(source, names, asked)?;
     }
     // Whether there are such functions, the release says.
+    node.arguments = value.arguments.iter().flatten().map(|argument| argument.get_ref().clone()).collect();
     node.queries = value.queries.iter().flatten().map(|name| name.get_ref().clone()).collect();
     check_keeping(source, value, node.multiplicity)?;
     Ok(node)

@@ -127,6 +127,7 @@ mod tests {
         wires = { "acme:shop/pricing" = "keyed/one", "acme:shop/stock@1.0.0" = { to = "pool", functions = ["f"], on_failure = "retry" }, "a:b/c" = { to = "pool", key = "customer", on_failure = { value = "0" } }, "a:b/d" = { to = "pool", on_failure = { value = { f = "ok(\"a\")" } } } }
         queries = ["f", "acme:shop/pricing#quote"]
         max_queries = 0
+        arguments = ["-a", "b c"]
         config = { "a b" = "quoted \" and\nnew", c = "" }
         [service.limits]
         memory = "1234567B"

@@ -102,6 +102,8 @@ schema! {
         /// where its state is: in `memory`, or `durable`, on disk as well: see [state that lasts](state.md). Not for a
         /// stateless pool, nor for a service that is `spawned`. How large it may be is `state` of the [limits](#limits)
         state: Spanned<Word<Keeping>> => keeping, by Restart, default "`\"memory\"`";
+        /// the arguments of its program, behind its name, which is that of the service: see [commands](commands.md)
+        arguments: Vec<Spanned<String>> => arguments, by Deployment, default "none";
         /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`
         config: BTreeMap<String, String> => config, by Deployment, default "empty";
         /// which service has the functions of each interface that it imports from another one, such as

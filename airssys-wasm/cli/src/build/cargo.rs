@@ -23,7 +23,18 @@ struct Line {
     manifest_path: Option<PathBuf>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
+    #[serde(default)]
+    target: Made,
 }
+
+/// What of a crate was built.
+#[derive(Debug, Default, Deserialize)]
+struct Made {
+    kind: Vec<String>,
+}
+
+/// Modules by the manifest of their crate, and whether each is its program.
+type Modules = HashMap<(PathBuf, bool), PathBuf>;
 
 /// Builds the guests; returns the bytes of their modules, in the order of `guests`.
 pub(super) fn build(
@@ -47,7 +58,7 @@ pub(super) fn build(
     let mut child = cargo.spawn().map_err(not_started)?;
     let modules = match child.stdout.take() {
         Some(stdout) => modules(&project.dir, stdout)?,
-        None => HashMap::new(),
+        None => Modules::new(),
     };
     let status = child.wait().map_err(not_started)?;
     if !status.success() {
@@ -56,9 +67,9 @@ pub(super) fn build(
     guests.iter().map(|guest| read(guest, &modules)).collect()
 }
 
-/// The modules that cargo speaks of, by the manifest of their crate.
-fn modules(dir: &Path, messages: impl Read) -> Result<HashMap<PathBuf, PathBuf>, BuildError> {
-    let mut modules = HashMap::new();
+/// The modules that cargo speaks of.
+fn modules(dir: &Path, messages: impl Read) -> Result<Modules, BuildError> {
+    let mut modules = Modules::new();
     for line in BufReader::new(messages).lines() {
         let line = line.map_err(|source| BuildError::Unreadable { file: dir.into(), source })?;
         // A build script may print a line of its own, which is no JSON.
@@ -71,14 +82,15 @@ fn modules(dir: &Path, messages: impl Read) -> Result<HashMap<PathBuf, PathBuf>,
         if let (Some(manifest), Some(wasm), "compiler-artifact") =
             (message.manifest_path, wasm, message.reason.as_str())
         {
-            modules.insert(manifest, wasm);
+            modules.insert((manifest, message.target.kind.iter().any(|kind| kind == "bin")), wasm);
         }
     }
     Ok(modules)
 }
 
-fn read(guest: &Guest, modules: &HashMap<PathBuf, PathBuf>) -> Result<Vec<u8>, BuildError> {
-    let file = modules.get(&guest.manifest).ok_or_else(|| BuildError::NoModule { name: guest.name.clone() })?;
+fn read(guest: &Guest, modules: &Modules) -> Result<Vec<u8>, BuildError> {
+    let file = modules.get(&(guest.manifest.clone(), guest.is_program));
+    let file = file.ok_or_else(|| BuildError::NoModule { name: guest.name.clone() })?;
     std::fs::read(file).map_err(|source| BuildError::Unreadable { file: file.clone(), source })
 }
 
@@ -106,7 +118,8 @@ mod tests {
             "{\"reason\":\"build-finished\",\"success\":true}\n",
         );
         let found = modules(Path::new("/w"), said.as_bytes()).unwrap();
-        assert_eq!(found, HashMap::from([("/a/Cargo.toml".into(), "/t/a.wasm".into())]));
+        let library = |manifest: &str| (manifest.into(), false);
+        assert_eq!(found, HashMap::from([(library("/a/Cargo.toml"), "/t/a.wasm".into())]));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! module that is a component already (rustup's `wasm32-wasip2` links one) passes through, after the same check.
 
 use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
@@ -30,11 +30,23 @@ fn encode(module: &[u8], adapt: bool) -> Result<Vec<u8>, String> {
     let mut encoder =
         ComponentEncoder::default().validate(true).module(module).map_err(|error| format!("{error:#}"))?;
     if adapt {
-        encoder = encoder
-            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
-            .map_err(|error| format!("{error:#}"))?;
+        let adapter = if is_program(module) {
+            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+        } else {
+            WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
+        };
+        encoder =
+            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter).map_err(|error| format!("{error:#}"))?;
     }
     encoder.encode().map_err(|error| format!("{error:#}"))
+}
+
+/// Whether it is run from its begin to its end, and no library.
+fn is_program(module: &[u8]) -> bool {
+    Parser::new(0).parse_all(module).any(|payload| match payload {
+        Ok(Payload::ExportSection(exports)) => exports.into_iter().flatten().any(|export| export.name == "_start"),
+        _ => false,
+    })
 }
 
 fn exports_anything(component: &[u8]) -> bool {

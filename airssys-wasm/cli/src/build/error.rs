@@ -85,7 +85,7 @@ impl Explain for BuildError {
             Self::TwoPrograms { .. } => "put each component into a folder of its own",
             Self::BadManifest { .. } => "it needs at least: name = \"echo\" and version = \"0.1.0\"",
             Self::BadName { .. } | Self::TwoOfOneName { .. } => "change `name` in Component.toml",
-            Self::NotCdylib { .. } => "add to it: [lib] crate-type = [\"cdylib\"]",
+            Self::NotCdylib { .. } => "add to it: [lib] crate-type = [\"cdylib\"], or for a command a src/main.rs",
             Self::OneFileForMany { .. } => "leave --out away, or name the folder of one guest",
             Self::NoToolchain { remedy, .. } => remedy,
             Self::NotStarted { program, .. } if program.contains("cargo") => "install Rust: https://rustup.rs",

@@ -43,6 +43,8 @@ pub(super) struct Guest {
     pub(super) name: String,
     pub(super) version: semver::Version,
     pub(super) wasi: bool,
+    /// Whether it is a program, and no library: a command.
+    pub(super) is_program: bool,
     /// Of the crate, as cargo knows it.
     pub(super) package: String,
     pub(super) manifest: PathBuf,
@@ -62,6 +64,7 @@ struct Package {
 
 #[derive(Debug, Deserialize)]
 struct CrateTarget {
+    kind: Vec<String>,
     crate_types: Vec<String>,
 }
 
@@ -99,13 +102,17 @@ pub(super) fn find(dir: &Path) -> Result<Project, BuildError> {
 
 fn guest(file: &Path, package: Package) -> Result<Guest, BuildError> {
     let manifest = manifest::read(file)?;
-    if !package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")) {
+    let is_library = package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
+    let programs = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin")).count();
+    // Which of several is meant nobody says.
+    if !is_library && programs != 1 {
         return Err(BuildError::NotCdylib { manifest: package.manifest_path });
     }
     Ok(Guest {
         name: manifest.name,
         version: manifest.version,
         wasi: manifest.build.wasi,
+        is_program: !is_library,
         package: package.name,
         manifest: package.manifest_path,
     })

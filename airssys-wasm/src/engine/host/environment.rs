@@ -1,10 +1,10 @@
-//! `wasi:cli/environment`: the variables that are granted, which pass the door. There are no arguments, and there is no
-//! working folder.
+//! `wasi:cli/environment`: the variables that are granted, which pass the door, and the arguments of the topology.
+//! There is no working folder.
 
 use wasmtime_wasi::p2::bindings::cli::environment;
 
 use crate::engine::guest::Guest;
-use crate::turn::HostCall;
+use crate::turn::{HostCall, Identity};
 
 impl environment::Host for Guest {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
@@ -12,7 +12,13 @@ impl environment::Host for Guest {
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(Vec::new())
+        let Identity { terms, .. } = &*self.turn.identity;
+        if terms.arguments.is_empty() && !self.wasi.is_command() {
+            return Ok(Vec::new());
+        }
+        // A program finds its own name before its arguments.
+        let name = self.turn.identity.address().service();
+        Ok(std::iter::once(name).chain(terms.arguments.iter().map(String::as_str)).map(str::to_owned).collect())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {

@@ -126,6 +126,8 @@ fn fault_to_wit(fault: &Fault) -> wit::Fault {
         Fault::Refused(text) => wit::Fault::Refused(text),
         Fault::Unavailable(text) => wit::Fault::Unavailable(text),
         Fault::Internal(text) => wit::Fault::Internal(text),
+        // The contract has no word for the end of a command.
+        ended @ (Fault::Exit { .. } | Fault::Oversized { .. }) => wit::Fault::Internal(ended.to_string()),
     }
 }
 

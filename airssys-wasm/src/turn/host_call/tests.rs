@@ -99,6 +99,8 @@ any_of!(fault: Fault {
     Refused => text().prop_map(Fault::Refused),
     Unavailable => text().prop_map(Fault::Unavailable),
     Internal => text().prop_map(Fault::Internal),
+    Exit => (any::<i32>(), text()).prop_map(|(status, stderr)| Fault::Exit { status, stderr }),
+    Oversized => any::<u64>().prop_map(|limit_bytes| Fault::Oversized { limit_bytes }),
 });
 
 any_of!(crash: Crash {

@@ -1,0 +1,99 @@
+//! Runs a command: over each message on an instance of its own, since the memory of a program is for one run.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime_wasi::I32Exit;
+
+use super::{Answered, Instance, Ran, bounded, instantiate, make_store, renew, renew_sync};
+use crate::engine::command::Command;
+use crate::engine::lanes::Calls;
+use crate::engine::program::stdio;
+use crate::error::{Crash, Fault};
+use crate::message::Envelope;
+use crate::turn::Turn;
+
+impl Instance {
+    /// Runs the command over a message. What is no command handles no messages of bytes.
+    #[cold]
+    pub(super) async fn run(&mut self, envelope: &Envelope, deadline: Duration) -> Ran<Answered> {
+        if let Err(crash) = self.refresh().await {
+            return Ran::Crashed(crash);
+        }
+        let Some(program) = &mut self.program else { return Ran::Fault(self.handles_none()) };
+        program.is_used = true;
+        let (command, stdio) = (program.command, Arc::clone(&program.stdio));
+        stdio.begin(envelope.body.clone());
+        let ran = match self.run_once(command, deadline).await {
+            // Whoever cuts it off wants nothing but its end.
+            Err(crash @ Crash::CutOff { .. }) => Ran::Crashed(crash),
+            ended => match (stdio.end(), ended) {
+                (Err(most), _) => {
+                    let identity = &self.store.data().turn.identity;
+                    identity.reach("boundary", "wrote more to its stdout than an answer may have");
+                    Ran::Fault(Fault::Oversized { limit_bytes: most as u64 })
+                }
+                (Ok(output), Ok(0)) => Ran::Done(Answered { body: Some(output), commits: true }),
+                (Ok(_), Ok(status)) => Ran::Fault(Fault::Exit { status, stderr: stdio.stderr.last() }),
+                (Ok(_), Err(crash)) => Ran::Crashed(crash),
+            },
+        };
+        stdio.stderr.end();
+        ran
+    }
+
+    /// The status that it exits with.
+    async fn run_once(&mut self, command: Command, deadline: Duration) -> Result<i32, Crash> {
+        let missing = || Crash::Host { detail: "an instance of a command without its function".to_owned() };
+        let function = self.exports.get_func(&mut self.store, command.0).ok_or_else(missing)?;
+        let function = function.typed::<(), (Result<(), ()>,)>(&self.store);
+        let function = function.map_err(|error| Crash::Host { detail: format!("{error:#}") })?;
+        let ended = match &self.calls {
+            Calls::Async(_) | Calls::Tasks(_) => {
+                renew(&mut self.store, self.budget_ticks);
+                let ran = pin!(function.call_async(&mut self.store, ()));
+                bounded(&self.pulse, &self.clock, &self.cut, ran, deadline).await
+            }
+            Calls::Sync(_) => {
+                renew_sync(&mut self.store);
+                Ok(function.call(&mut self.store, ()))
+            }
+        };
+        let status = ended.map(|ended| match ended {
+            Ok((Ok(()),)) => Ok(Ok(0)),
+            Ok((Err(()),)) => Ok(Ok(1)),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => Ok(Ok(exit.0)),
+                None => Err(error),
+            },
+        });
+        match self.ran(status, deadline, |status| status) {
+            Ran::Done(status) => Ok(status),
+            Ran::Fault(fault) => Err(Crash::Host { detail: fault.to_string() }),
+            Ran::Crashed(crash) => Err(crash),
+        }
+    }
+
+    /// Puts an instance in the place of one that ran already. The turn goes on, as it was set up for the next message.
+    ///
+    /// The one before goes first, so that there is never one more than was counted. Cut off in between, or where it
+    /// fails, the next call makes it anew.
+    pub(crate) async fn refresh(&mut self) -> Result<(), Crash> {
+        let Some(program) = self.program.as_mut().filter(|program| program.is_used) else { return Ok(()) };
+        let old = self.store.data_mut();
+        let Some(permit) = old.permit.take() else {
+            return Err(Crash::Host { detail: "an instance that nobody counts".to_owned() });
+        };
+        let identity = Arc::clone(&old.turn.identity);
+        program.stdio = stdio(&identity);
+        let template = &program.template;
+        let turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
+        let turn = std::mem::replace(&mut old.turn, turn);
+        self.store = make_store(template, turn, Some(&program.stdio), permit)?;
+        let (calls, exports) = instantiate(template, &mut self.store).await?;
+        (self.calls, self.exports) = (calls, exports);
+        program.is_used = false;
+        Ok(())
+    }
+}
