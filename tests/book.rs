@@ -281,6 +281,17 @@ fn the_reference_names_every_key_and_no_other() {
             "airssys.toml",
             format!("{service}grants = {{ files = {{ \"/a\" = {{ host = \".\", zzz = 1 }} }} }}\n"),
         ),
+        ("## `[[http]]`", "airssys.toml", "name = \"m\"\n[[http]]\nlisten = \"[::1]:80\"\nzzz = 1\n".to_owned()),
+        (
+            "### `[[http.route]]`",
+            "airssys.toml",
+            format!("{service}[[http]]\nlisten = \"[::1]:80\"\n[[http.route]]\nzzz = 1\n"),
+        ),
+        (
+            "### `key` of a route",
+            "airssys.toml",
+            format!("{service}[[http]]\nlisten = \"[::1]:80\"\n[[http.route]]\nkey = {{ zzz = 1 }}\n"),
+        ),
         ("## `Component.toml`", "Component.toml", format!("{component}zzz = 1\n")),
         ("## Limits", "Component.toml", format!("{component}[limits]\nzzz = 1\n")),
         ("## Requests and grants", "Component.toml", format!("{component}[requests]\nzzz = 1\n")),

@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 14] = [
     &["capability", "events", "message", "state", "waits"],
     &["middleware", "settings"],
     &["router"],
-    &["turn"],
+    &["listener", "turn"],
     &["engine"],
     &["actor", "registry"],
     &["topology"],

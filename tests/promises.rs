@@ -26,6 +26,7 @@ mod handles;
 mod handover;
 mod held_back;
 mod http;
+mod http_listener;
 mod keyed_schema;
 mod languages;
 mod libraries;

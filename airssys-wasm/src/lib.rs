@@ -50,6 +50,7 @@ mod hex;
 pub mod hint;
 mod http;
 mod limits;
+mod listener;
 pub mod message;
 pub mod middleware;
 mod operation;
@@ -76,7 +77,7 @@ pub use apply::{
 };
 pub use config_file::ConfigError;
 pub use engine::Tier;
-pub use runtime::{ForgetError, Forgotten, Runtime, RuntimeBuilder, ServiceStatus};
+pub use runtime::{ForgetError, Forgotten, ListenerStatus, Runtime, RuntimeBuilder, ServiceStatus};
 pub use shown::shown;
 #[doc(hidden)]
 pub use typed::typed_flags;

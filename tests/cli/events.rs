@@ -225,6 +225,14 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
         ),
         (shop, Happening::Operator { state: text("stopped"), kept: true }),
         (
+            None,
+            Happening::Listener {
+                listener: text("127.0.0.1:0"),
+                address: text("127.0.0.1:40123"),
+                state: text("listening"),
+            },
+        ),
+        (
             shop,
             Happening::DeadLetter {
                 id: 12,

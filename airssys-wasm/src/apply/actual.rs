@@ -1,5 +1,5 @@
-//! What runs of a mesh: its services, the supervisors above them, which release serves each, and where durable state is
-//! saved.
+//! What runs of a mesh: its services, the supervisors above them, which release serves each, where it listens, and
+//! where durable state is saved.
 //!
 //! Invariant: a service that can be found in the mesh is among those that are placed, but for the moment in which it
 //! comes or goes.
@@ -11,13 +11,14 @@ use std::time::Duration;
 use airssys_rt_shim::system::ShutdownReport;
 use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::releases::LiveReleases;
 use super::supervisors::Supervisors;
 use crate::actor::{Placed, Post};
 use crate::deploy;
 use crate::engine::Engines;
+use crate::listener::Listeners;
 use crate::router::Mesh;
 use crate::state::durable::Journal;
 
@@ -30,6 +31,7 @@ pub(crate) struct Actual {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) releases: Arc<LiveReleases>,
     pub(crate) supervisors: Supervisors,
+    pub(crate) listeners: Arc<Listeners>,
     placed: ArcSwap<Vec<Arc<Placed>>>,
     /// The task of each service whose actors come and go, which starts them.
     controllers: Mutex<HashMap<String, JoinHandle<()>>>,
@@ -51,6 +53,7 @@ impl Actual {
             mesh,
             releases: Arc::default(),
             supervisors: Supervisors::default(),
+            listeners: Arc::default(),
             placed: ArcSwap::default(),
             controllers: Mutex::default(),
             tasks: Mutex::new(tasks),
@@ -61,9 +64,10 @@ impl Actual {
     /// When the tree ends by itself nobody will run any more: who waits is told, and who comes is refused.
     pub(super) fn close_when_ended(&self) {
         if let Some(ended) = self.supervisors.monitor() {
-            let left = Arc::clone(&self.mesh);
+            let (left, listeners) = (Arc::clone(&self.mesh), Arc::clone(&self.listeners));
             lock(&self.tasks).push(tokio::spawn(async move {
                 ended.await;
+                listeners.cut_off();
                 left.close_all();
                 left.events.end();
             }));
@@ -135,10 +139,13 @@ impl Actual {
         *lock(&self.journal) = Some(journal);
     }
 
-    /// Stops all of it in order, within this time, and says what had to be killed. Messages that wait are dead letters
-    /// then.
+    /// Stops all of it in order, within this time, and says what had to be killed. Requests that are under way are
+    /// answered first. Messages that wait are dead letters then.
     pub(crate) async fn shutdown(&self, deadline: Duration) -> Option<ShutdownReport> {
-        let report = self.supervisors.shutdown(deadline).await;
+        let began = Instant::now();
+        // What answers them has to stop within the rest.
+        self.listeners.close(|_| true, deadline / 2).await;
+        let report = self.supervisors.shutdown(deadline.saturating_sub(began.elapsed())).await;
         self.mesh.close_all();
         self.mesh.events.end();
         self.abort_tasks();
@@ -157,6 +164,7 @@ impl Actual {
 
 impl Drop for Actual {
     fn drop(&mut self) {
+        self.listeners.cut_off();
         self.mesh.events.end();
         self.abort_tasks();
         if let Some(journal) = self.journal() {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::RuntimeError;
-use crate::engine::{EngineError, Engines, EnginesSettings};
+use crate::engine::{EngineError, Engines, EnginesSettings, Template};
+use crate::http;
+use crate::listener::ListenError;
 use crate::registry::verify;
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::folders::Guarded;
@@ -76,4 +78,22 @@ pub(super) fn durable_services<'a>(
         (Some(_), Some(folder)) => Ok(Some((folder, services))),
         (Some(service), None) => Err(RuntimeError::NoDataFolder { service: service.clone() }),
     }
+}
+
+/// Each route leads to a service that answers requests.
+pub(super) fn check_routes<'a>(
+    topology: &Topology,
+    template: impl Fn(&ServiceNode) -> Option<&'a Arc<Template>>,
+) -> Result<(), ListenError> {
+    for listening in &topology.listeners {
+        for route in &listening.routes {
+            let mut services = topology.services();
+            let served = services.find(|node| node.address.as_str() == route.service).and_then(|node| template(node));
+            if served.is_some_and(|template| !template.functions().iter().any(|known| known.ty == *http::function())) {
+                let (listen, service) = (listening.listen, route.service.clone());
+                return Err(ListenError::NoHandler { listen, service });
+            }
+        }
+    }
+    Ok(())
 }

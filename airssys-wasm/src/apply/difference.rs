@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::capability::Grants;
 use crate::limits::Limits;
+use crate::listener::settings::{Listening, Route};
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology};
@@ -23,6 +24,8 @@ pub enum Subject {
     Supervisor,
     /// A service.
     Service,
+    /// A listener of HTTP, by the address that the topology has for it.
+    Listener,
 }
 
 /// What happened to it.
@@ -108,6 +111,7 @@ pub(crate) fn differences_with(
             }
         }
     }
+    found.extend(listeners(&from.listeners, &to.listeners));
     let gone = before.in_order.iter().filter(|(name, entry)| {
         after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(entry.node))
     });
@@ -119,6 +123,38 @@ pub(crate) fn differences_with(
         }
     }));
     found
+}
+
+/// Listeners are known by where they listen.
+fn listeners(from: &[Listening], to: &[Listening]) -> Vec<Difference> {
+    let at = |all: &'_ [Listening], listening: &Listening| {
+        all.iter().find(|other| other.listen == listening.listen).map(route_table)
+    };
+    let each = to.iter().filter_map(|after| {
+        let name = after.listen.to_string();
+        let Some(before) = at(from, after) else {
+            let routes = after.routes.iter().map(ToString::to_string).collect();
+            return Some(simple(Subject::Listener, &name, Fate::Added, routes));
+        };
+        changed(Subject::Listener, &name, compared(&before, &route_table(after), |_| ChangeMode::InPlace))
+    });
+    let gone = from.iter().filter(|before| at(to, before).is_none()).map(|before| {
+        let notes = vec!["the requests that are under way come to their end first".to_owned()];
+        simple(Subject::Listener, &before.listen.to_string(), Fate::Removed, notes)
+    });
+    each.chain(gone).collect()
+}
+
+/// A listener with its routes by what they are for, so that each of them is told by itself.
+fn route_table(listening: &Listening) -> Table {
+    let mut table = listening.table();
+    let route = |route: &Route| {
+        let mut table = route.table();
+        ["host", "path", "methods"].iter().for_each(|key| drop(table.remove(*key)));
+        (route.place(), Value::Table(table))
+    };
+    table.insert("route".to_owned(), Value::Table(listening.routes.iter().map(route).collect()));
+    table
 }
 
 /// Says of a service that it has other wires, since some made themselves.

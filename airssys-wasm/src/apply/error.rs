@@ -6,6 +6,7 @@ use crate::config_file::ConfigError;
 use crate::deploy::{BrokenWire, DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
 use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::listener::ListenError;
 use crate::registry::Untrusted;
 use crate::state::durable::StateError;
 use crate::topology::FolderError;
@@ -94,6 +95,9 @@ pub enum RuntimeError {
     /// A wire would not carry what is said over it.
     #[error(transparent)]
     Wire(#[from] BrokenWire),
+    /// Nothing can listen where the topology says, or a route leads to nobody who answers.
+    #[error(transparent)]
+    Listener(#[from] ListenError),
     /// A folder is not granted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -118,6 +122,7 @@ impl Hinted for RuntimeError {
                 Hint::from("bring the same bytes back, there or where they came from, or ").act(Act::StartAsWritten)
             }
             Self::Wire(broken) => return broken.hint(),
+            Self::Listener(error) => return error.hint(),
             Self::Folder(error) => return error.hint(),
             Self::Start(_) => return None,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::actual::Actual;
 use super::change::Change;
-use super::check::{durable_services, engines, guarded, room};
+use super::check::{check_routes, durable_services, engines, guarded, room};
 use super::compile::{TemplateKey, key, load};
 use super::desired::Desired;
 use super::difference::differences;
@@ -22,6 +22,7 @@ use crate::deploy::RecordError;
 use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
 use crate::engine::{Engines, EnginesSettings, Template};
 use crate::events::Events;
+use crate::listener::Ready;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
 use crate::router::Mesh;
@@ -106,6 +107,10 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let (instances, most_instances) = room(&engines, topology)?;
     let (templates, _holds) = load(&engines, topology).await?;
     let topology = &wired(topology.clone(), &templates)?;
+    check_routes(topology, |node| templates.get(&key(node)))?;
+    for listening in &topology.listeners {
+        drop(Ready::of(listening).await?);
+    }
     let digest = |service: &ServiceNode| templates.get(&key(service)).map(|template| template.digest().to_owned());
     let digests =
         topology.services().map(|service| (service.address.to_string(), digest(service).unwrap_or_default())).collect();
@@ -178,6 +183,7 @@ async fn begin(
     let (mut templates, holds) = load(&engines, &target).await?;
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
     let target = wired(target.into_owned(), &templates)?;
+    check_routes(&target, |node| templates.get(&key(node)))?;
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);

@@ -8,10 +8,10 @@ use super::{ConfigError, Source};
 use crate::schema::OutOfRange;
 
 /// A number of a file that is outside of its range, with its place: in these tables of the file, or of the entry of a
-/// list that has this name.
+/// list in which a key has this value.
 pub(crate) fn out_of_range(
     source: &Source,
-    named: Option<(&str, &str)>,
+    named: Option<(&str, &str, &str)>,
     tables: &[&str],
     out: OutOfRange,
 ) -> ConfigError {
@@ -22,13 +22,13 @@ pub(crate) fn out_of_range(
     }
 }
 
-fn place(text: &str, named: Option<(&str, &str)>, tables: &[&str], key: &str) -> Option<Range<usize>> {
+fn place(text: &str, named: Option<(&str, &str, &str)>, tables: &[&str], key: &str) -> Option<Range<usize>> {
     let document = DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
-    if let Some((list, name)) = named {
+    if let Some((list, key, name)) = named {
         let entries = table.get(list)?.get_ref().as_array()?;
         let has_name = |entry: &&DeTable<'_>| {
-            entry.get("name").is_some_and(|value| matches!(value.get_ref(), DeValue::String(is) if is == name))
+            entry.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::String(is) if is == name))
         };
         table = entries.iter().filter_map(|entry| entry.get_ref().as_table()).find(has_name)?;
     }

@@ -157,6 +157,15 @@ pub enum Happening {
         /// Whether that outlives the host.
         kept: bool,
     },
+    /// The host listens for HTTP somewhere, or not any more.
+    Listener {
+        /// The listener, as the topology has it.
+        listener: String,
+        /// Where it listens: at another port where the topology leaves that to the host.
+        address: String,
+        /// `listening` or `closed`.
+        state: String,
+    },
     /// A message was accepted and could not be handled, or its answer came too late.
     DeadLetter {
         /// The number of the message, by which the letter is found.
@@ -232,6 +241,8 @@ pub enum Kind {
     Apply,
     /// [`Happening::Operator`].
     Operator,
+    /// [`Happening::Listener`].
+    Listener,
     /// [`Happening::DeadLetter`].
     DeadLetter,
     /// [`Happening::Denied`].
@@ -241,7 +252,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 12] = [
+pub(super) const KINDS: [(Kind, &str, &str); 13] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -259,6 +270,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 12] = [
     (Kind::Deployment, "deployment", "a deployment has begun, or has come to another state"),
     (Kind::Apply, "apply", "an edited topology is applied, was applied, or was undone"),
     (Kind::Operator, "operator", "an operator has a service stopped, or started again"),
+    (Kind::Listener, "listener", "the host listens for HTTP somewhere, or not any more"),
     (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
     (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
@@ -318,6 +330,7 @@ impl Happening {
             Self::Deployment { .. } => Kind::Deployment,
             Self::Apply { .. } => Kind::Apply,
             Self::Operator { .. } => Kind::Operator,
+            Self::Listener { .. } => Kind::Listener,
             Self::DeadLetter { .. } => Kind::DeadLetter,
             Self::Denied { .. } => Kind::Denied,
             Self::LimitReached { .. } => Kind::LimitReached,
@@ -336,6 +349,7 @@ impl Happening {
             Self::Deployment { state, release, reason, .. } => state.len() + release.len() + optional(reason),
             Self::Apply { state, reason, .. } => state.len() + optional(reason),
             Self::Operator { state, .. } => state.len(),
+            Self::Listener { listener, address, state } => listener.len() + address.len() + state.len(),
             Self::DeadLetter { to, sender, delivery, reason, detail, .. } => {
                 to.len() + optional(sender) + delivery.len() + reason.len() + optional(detail)
             }
@@ -381,6 +395,7 @@ impl Display for Happening {
                 let until = if *kept { "" } else { ", until the host ends" };
                 write!(f, "{state} by an operator{until}")
             }
+            Self::Listener { address, state, .. } => write!(f, "{address}: {state}"),
             Self::DeadLetter { id, to, sender, delivery, reason, detail } => {
                 let (sender, why) = (sender.as_deref().unwrap_or("(host)"), detail.as_ref().unwrap_or(reason));
                 write!(f, "message {id}, a {delivery} of {sender} to {to}: {why}")

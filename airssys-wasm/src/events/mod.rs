@@ -82,6 +82,14 @@ impl Events {
         times.is_some()
     }
 
+    /// [`Events::reach`] of a listener, which belongs to no service.
+    pub(crate) fn reach_at(&self, listener: &str, limit: &'static str, detail: impl Display) {
+        let times = self.reached.lock().unwrap_or_else(PoisonError::into_inner).count(listener, limit, Instant::now());
+        if let Some(times) = times {
+            self.publish(None, Happening::LimitReached { limit: limit.to_owned(), detail: text(detail), times });
+        }
+    }
+
     /// Says that nothing comes any more: whoever reads is told so after the last event.
     pub(crate) fn end(&self) {
         self.lock().ended = true;

@@ -4,15 +4,13 @@
 //! It does no I/O, and knows no resources of WASI: whoever listens makes a block of a request, and `engine/http/` makes
 //! of it what a guest expects.
 
-#[allow(dead_code, reason = "half of it is for those who listen")]
 mod block;
 
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
-#[allow(unused_imports, reason = "half of them are for those who listen")]
-pub(crate) use self::block::{NotHttp, read_request, read_response, write_request, write_response};
+pub(crate) use self::block::{read_request, read_response, write_request, write_response};
 use crate::typed::{FunctionType, Laid, ValueType};
 
 /// A request with its whole body. Its URI is absolute: it has a scheme and an authority.

@@ -10,7 +10,7 @@ mod status;
 
 pub use builder::RuntimeBuilder;
 pub use forget::{ForgetError, Forgotten};
-pub use status::ServiceStatus;
+pub use status::{ListenerStatus, ServiceStatus};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -149,6 +149,12 @@ impl Runtime {
     #[must_use]
     pub fn services(&self) -> Vec<ServiceStatus> {
         self.hosted.services()
+    }
+
+    /// Where it takes requests of HTTP: all listeners that are open.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerStatus> {
+        self.hosted.listeners()
     }
 
     /// How many bytes all durable states of the data folder have together, keys and values, with services that have

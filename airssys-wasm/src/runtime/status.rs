@@ -12,6 +12,7 @@ use crate::actor::{Placed, check};
 use crate::apply::Hosted;
 use crate::engine::Tier;
 use crate::error::Fault;
+use crate::listener::{Counts, Listener};
 use crate::router::service::Service;
 use crate::state::durable::KeptState;
 
@@ -71,7 +72,57 @@ pub struct ServiceStatus {
     pub wires: BTreeMap<String, String>,
 }
 
+/// Where a mesh takes requests of HTTP, as it is now.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::{ListenerStatus, Runtime};
+/// use airssys_wasm::topology::Topology;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let topology = Topology::parse("name = \"example\"\n[[http]]\nlisten = \"127.0.0.1:0\"\n", ".".as_ref())?;
+/// let runtime = Runtime::builder().start(&topology).await?;
+/// let ListenerStatus { listen, address, connections, .. } = &runtime.listeners()[0];
+/// assert_eq!((listen.as_str(), *connections), ("127.0.0.1:0", 0));
+/// assert_ne!(address, listen, "the host has chosen a port");
+/// runtime.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ListenerStatus {
+    /// As the topology has it.
+    pub listen: String,
+    /// Where it listens.
+    pub address: String,
+    /// Whether it has a certificate, and speaks HTTPS.
+    pub tls: bool,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Requests that are being answered.
+    pub requests: usize,
+    /// Requests that were answered, in whichever way.
+    pub answered: u64,
+    /// Where its routes lead, as it is told to people.
+    pub routes: Vec<String>,
+}
+
 impl Hosted {
+    /// See [`crate::Runtime::listeners`].
+    pub(crate) fn listeners(&self) -> Vec<ListenerStatus> {
+        let (all, declared) = (self.actual.listeners.all(), self.desired.in_force().declared_listeners());
+        let routes = |listen: &str| declared.iter().find(|found| found.listen == listen).map(|of| of.routes.clone());
+        let one = |listener: &Arc<Listener>| {
+            let Counts { connections, requests, answered } = listener.counts();
+            let (listen, address) = (listener.listen().to_string(), listener.address().to_string());
+            let (tls, routes) = (listener.is_secure(), routes(&listen).unwrap_or_default());
+            ListenerStatus { listen, address, tls, connections, requests, answered, routes }
+        };
+        all.iter().map(one).collect()
+    }
+
     /// See [`crate::Runtime::health`].
     pub(crate) async fn health(&self, service: &str, patience: Duration) -> Option<Result<(), Fault>> {
         let placed = self.actual.placed(service)?;

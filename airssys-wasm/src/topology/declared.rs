@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::tree::{Node, RootSpec, ServiceNode, Topology};
 use crate::limits::Limits;
+use crate::listener::settings::Listening;
 use crate::registry::Release;
 use crate::settings::Multiplicity;
 
@@ -94,7 +95,42 @@ pub struct Intensity {
     pub has_backoff: bool,
 }
 
+/// Where a mesh will take requests of HTTP.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::command::DeclaredListener;
+/// use airssys_wasm::topology::Topology;
+///
+/// let topology = Topology::parse("name = \"shop\"\n[[http]]\nlisten = \"127.0.0.1:8080\"\n", ".".as_ref())?;
+/// let [DeclaredListener { listen, tls, routes, .. }] = &topology.declared_listeners()[..] else { panic!("one") };
+/// assert_eq!((listen.as_str(), *tls, routes.len()), ("127.0.0.1:8080", false, 0));
+/// # Ok::<(), airssys_wasm::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeclaredListener {
+    /// The address and the port.
+    pub listen: String,
+    /// Whether it has a certificate.
+    pub tls: bool,
+    /// Where its routes lead, as it is told to people.
+    pub routes: Vec<String>,
+}
+
 impl Topology {
+    /// Where it will take requests of HTTP, in the order of the file.
+    #[must_use]
+    pub fn declared_listeners(&self) -> Vec<DeclaredListener> {
+        let one = |of: &Listening| DeclaredListener {
+            listen: of.listen.to_string(),
+            tls: of.tls.is_some(),
+            routes: of.routes.iter().map(ToString::to_string).collect(),
+        };
+        self.listeners.iter().map(one).collect()
+    }
+
     /// The name of the mesh, which is also that of its root supervisor.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -6,6 +6,7 @@ use toml::Table;
 use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
 use crate::capability::{FileGrant, Grants};
 use crate::limits::{FOLDER_BYTES, Limits};
+use crate::listener::settings::{Listening, Route, RouteKey};
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
 use crate::wire::Wire;
@@ -26,6 +27,7 @@ const TOP: &[Key] = keys! {
     "root": "table", "see below", by InPlace, "what the root supervisor does when a child ends";
     "supervisor": "list of tables", "none", "the other supervisors, each `[[supervisor]]`";
     "service": "list of tables", "none", "the services, each `[[service]]`";
+    "http": "list of tables", "none", "where requests of HTTP are taken, each `[[http]]`: see [HTTP](http.md)";
 };
 
 const COMPONENT: &[Key] = keys! {
@@ -72,6 +74,9 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),
         ("### `wires`", told(Wire::KEYS)),
+        ("## `[[http]]`", of::<Listening>()),
+        ("### `[[http.route]]`", told(Route::KEYS)),
+        ("### `key` of a route", told(RouteKey::KEYS)),
         ("## `Component.toml`", told(COMPONENT)),
         ("## Limits", of::<Limits>()),
         ("## Requests and grants", markdown(["key", "asked for", "granted", "allows"], Grants::KEYS, &Table::new())),

@@ -7,6 +7,7 @@ pub(crate) mod declared;
 pub(crate) mod folders;
 mod grants;
 pub(crate) mod keys;
+mod listeners;
 mod most;
 mod names;
 pub(crate) mod range;

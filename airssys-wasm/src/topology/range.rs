@@ -27,13 +27,17 @@ pub(crate) enum Whose {
     Supervisor(String),
     /// The service of this name.
     Service(String),
+    /// The listener at this address, as it is written.
+    Listener(String),
 }
 
 /// Finds the first number of a topology that is outside of its range.
 pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
     all(&Whose::Settings, &topology.settings)?;
     all(&Whose::Root, &topology.root)?;
-    topology.children.iter().try_for_each(node)
+    topology.children.iter().try_for_each(node)?;
+    let mut listeners = topology.listeners.iter();
+    listeners.try_for_each(|listening| all(&Whose::Listener(listening.listen.to_string()), listening))
 }
 
 fn node(node: &Node) -> Result<(), RangeError> {
@@ -63,12 +67,13 @@ impl RangeError {
         let tables: Vec<&str> = match &self.whose {
             Whose::Settings => vec!["settings"],
             Whose::Root => vec!["root"],
-            Whose::Supervisor(_) | Whose::Service(_) => Vec::new(),
+            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) => Vec::new(),
         };
         let named = match &self.whose {
             Whose::Settings | Whose::Root => None,
-            Whose::Supervisor(name) => Some(("supervisor", name.as_str())),
-            Whose::Service(name) => Some(("service", name.as_str())),
+            Whose::Supervisor(name) => Some(("supervisor", "name", name.as_str())),
+            Whose::Service(name) => Some(("service", "name", name.as_str())),
+            Whose::Listener(listen) => Some(("http", "listen", listen.as_str())),
         };
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();
         out_of_range(source, named, &tables, self.out)

@@ -12,6 +12,7 @@ use toml::{Spanned, Value};
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
 use crate::limits::{HELD, Limits};
+use crate::listener::settings::Listening;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
@@ -59,6 +60,8 @@ pub struct Topology {
     pub(crate) root: RootSpec,
     /// The root's children, in the order in which they start.
     pub(crate) children: Vec<Node>,
+    /// Where requests of HTTP are taken.
+    pub(crate) listeners: Vec<Listening>,
 }
 
 /// Settings of a whole mesh.
@@ -283,6 +286,7 @@ impl Topology {
             settings: TopologySettings::default(),
             root: RootSpec::default(),
             children: Vec::new(),
+            listeners: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Backoff};
 use toml::Spanned;
 
 use super::grants::{from_file, grants};
+use super::listeners::listeners;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::wires::wires;
@@ -39,7 +40,9 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     root_flags.take(&written.root);
     check_flags(source, &written.name.span(), &root_flags)?;
     let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
-    let topology = Topology { name: written.name.get_ref().clone(), settings, root: root_flags, children };
+    let name = written.name.get_ref().clone();
+    let mut topology = Topology { name, settings, root: root_flags, children, listeners: Vec::new() };
+    topology.listeners = listeners(source, &written.http, &topology)?;
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
 }

@@ -33,7 +33,11 @@ impl Topology {
             let hosts = node.grants.files.values().map(|file| file.host.clone());
             std::iter::once(node.named.clone()).chain(hosts).collect::<Vec<_>>()
         };
-        if let Some(path) = self.services().flat_map(paths).find(|path| absolute(path).to_str().is_none()) {
+        let certificates = self.listeners.iter().filter_map(|listening| listening.tls.as_ref());
+        let certificates = certificates.flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
+        if let Some(path) =
+            self.services().flat_map(paths).chain(certificates).find(|path| absolute(path).to_str().is_none())
+        {
             let what = "is no UTF-8, and cannot be written into a topology";
             return Err(ConfigError::whole(&path, what, "give it another name"));
         }
@@ -41,6 +45,10 @@ impl Topology {
         line(&mut text, "settings", &self.settings.table().into());
         line(&mut text, "root", &self.root.table().into());
         nodes(&mut text, &self.children, None);
+        for listening in &self.listeners {
+            text.push_str("\n[[http]]\n");
+            listening.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
         Ok(text)
     }
 }
@@ -163,6 +171,35 @@ mod tests {
         instances = 2
         shutdown = "0s"
         supervisor = "inner"
+        [[http]]
+        listen = "127.0.0.1:0"
+        [[http]]
+        listen = "[::1]:80"
+        tls = { certificate = "c.pem", key = "k.pem" }
+        max_connections = 1
+        max_requests = 2
+        header_bytes = "3KiB"
+        body = "4KiB"
+        header_timeout = "6ms"
+        body_timeout = "7ms"
+        request_timeout = "8ms"
+        idle_timeout = "9ms"
+        [[http.route]]
+        service = "pool"
+        [[http.route]]
+        host = "Shop.example"
+        path = "/cart/"
+        methods = ["GET", "POST"]
+        service = "keyed"
+        key = { cookie = "s", make = true }
+        [[http.route]]
+        path = "/cart"
+        service = "keyed"
+        key = { header = "x-session" }
+        [[http.route]]
+        path = "/cart/old"
+        service = "family"
+        key = { path = 3 }
     "#;
 
     #[test]

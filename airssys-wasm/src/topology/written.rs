@@ -16,6 +16,7 @@ use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Randomness};
 use crate::limits::{Limits, NODE_BYTES};
+use crate::listener::settings::WrittenListening;
 use crate::registry::LimitsPatch;
 use crate::schema::{
     Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
@@ -38,6 +39,8 @@ pub(super) struct Topology {
     pub(super) supervisors: Vec<Spanned<Supervisor>>,
     #[serde(default, rename = "service")]
     pub(super) services: Vec<Spanned<Service>>,
+    #[serde(default)]
+    pub(super) http: Vec<WrittenListening>,
 }
 
 schema! {

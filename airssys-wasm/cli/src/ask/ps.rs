@@ -1,6 +1,6 @@
-//! `airssys ps`: the services of a running host, and what became of their messages.
+//! `airssys ps`: the services of a running host, what became of their messages, and where it listens.
 
-use airssys_wasm::ServiceStatus;
+use airssys_wasm::{ListenerStatus, ServiceStatus};
 
 use super::HostArgs;
 use crate::control::ControlError;
@@ -18,17 +18,42 @@ pub(super) const COLUMNS: [&str; 8] =
 /// (`airssys stop SERVICE`). Messages to a suspended one wait, or those to some of its keys: a release came back from a
 /// deployment and cannot read the state, or durable state is damaged, and then what is damaged is told below. Of a
 /// keyed or spawned one, keys or children may be set aside, because they crashed too often: `airssys tree` names them.
-/// denied, rejected: messages to it that were not let through, or found no room. Below stands where each wire leads.
+/// denied, rejected: messages to it that were not let through, or found no room. Below stands where each wire leads,
+/// and where the host listens for HTTP.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys ps\n  airssys ps --data /var/lib/shop --json")]
 pub(crate) struct Args {
     #[command(flatten)]
     host: HostArgs,
+    /// Tell where the host listens for HTTP, and nothing else.
+    #[arg(long)]
+    listeners: bool,
 }
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
-    args.host.tell(&Request::Services {}, |services: &Vec<ServiceStatus>| text(services))
+    if args.listeners {
+        return args.host.tell(&Request::Listeners {}, |all: &Vec<ListenerStatus>| listeners(all));
+    }
+    args.host.tell(&Request::Services {}, |services: &Vec<ServiceStatus>| {
+        // A host of an earlier version does not know of them, and has none.
+        let all: Vec<ListenerStatus> = args.host.quietly(&Request::Listeners {}).unwrap_or_default();
+        text(services) + &listeners(&all)
+    })
+}
+
+/// A line for each listener, and one for each of its routes.
+fn listeners(all: &[ListenerStatus]) -> String {
+    let mut text = String::new();
+    for of in all {
+        let scheme = if of.tls { "https" } else { "http" };
+        let (connections, requests) =
+            (output::count(of.connections, "connection"), output::count(of.requests, "request"));
+        let does = format!("{connections}, {requests} under way, {} answered", of.answered);
+        text.push_str(&format!("{scheme}://{}: {does}\n", of.address));
+        of.routes.iter().for_each(|route| text.push_str(&format!("  {}\n", output::printable(route))));
+    }
+    text
 }
 
 fn text(services: &[ServiceStatus]) -> String {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use airssys_wasm::Runtime;
-use airssys_wasm::command::{Checked, Lane, Ungranted};
+use airssys_wasm::command::{Checked, DeclaredListener, Lane, Ungranted};
 use airssys_wasm::topology::{DeclaredService, Topology};
 use serde::Serialize;
 
@@ -40,6 +40,7 @@ struct Report {
     /// What is allowed, and worth a second look.
     warnings: Vec<String>,
     services: Vec<Service>,
+    listeners: Vec<Listener>,
     ungranted: Vec<Ungranted>,
 }
 
@@ -53,6 +54,13 @@ struct Service {
     lane: Lane,
     actors: String,
     memory_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Listener {
+    listen: String,
+    tls: bool,
+    routes: Vec<String>,
 }
 
 /// Runs the subcommand.
@@ -88,18 +96,20 @@ fn report(topology: &Topology, checked: &Checked) -> Report {
         actors: output::actors(actors),
         memory_bytes: limits.memory_bytes,
     };
+    let listener = |DeclaredListener { listen, tls, routes, .. }: DeclaredListener| Listener { listen, tls, routes };
     Report {
         name: topology.name().to_owned(),
         instances: checked.instances,
         most_instances: checked.most_instances,
         warnings: checked.warnings.clone(),
         services: topology.declared().into_iter().map(service).collect(),
+        listeners: topology.declared_listeners().into_iter().map(listener).collect(),
         ungranted: checked.ungranted.clone(),
     }
 }
 
 fn text(report: &Report) -> String {
-    let Report { name, instances, most_instances, warnings, services, .. } = report;
+    let Report { name, instances, most_instances, warnings, services, listeners, .. } = report;
     let mut text = format!(
         "{name} is well: {}, {} of the {most_instances} that this machine holds\n",
         output::count(services.len(), "service"),
@@ -107,6 +117,10 @@ fn text(report: &Report) -> String {
     );
     let rows: Vec<Vec<String>> = services.iter().map(row).collect();
     text.push_str(&output::table(&rows));
+    for of in listeners {
+        text.push_str(&format!("{}://{}\n", if of.tls { "https" } else { "http" }, of.listen));
+        of.routes.iter().for_each(|route| text.push_str(&format!("  {}\n", output::printable(route))));
+    }
     for warning in warnings {
         text.push_str(&format!("warning: {}\n", output::printable(warning)));
     }

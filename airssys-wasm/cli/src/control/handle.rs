@@ -47,6 +47,7 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
     match request {
         Request::Status {} => at_once(tell(status(host))),
         Request::Services {} => at_once(tell(runtime.services())),
+        Request::Listeners {} => at_once(tell(runtime.listeners())),
         Request::Tree {} => later(tree(host)),
         Request::Send { to, key, function, body } => later(send(host, to, key, function, body)),
         Request::Call { to, key, function, body, timeout_ms, json } => {

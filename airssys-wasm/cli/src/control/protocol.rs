@@ -50,6 +50,8 @@ pub(crate) enum Request {
     Status {},
     /// Answers a list of `ServiceStatus`.
     Services {},
+    /// Answers a list of `ListenerStatus`.
+    Listeners {},
     /// Answers a list of [`Child`].
     Tree {},
     /// Answers `null` when the message is in its mailbox. With a `function`, the body is its arguments in JSON.

@@ -50,6 +50,7 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
             Subject::Mesh => "mesh",
             Subject::Supervisor => "supervisor",
             Subject::Service => "service",
+            Subject::Listener => "listener",
         };
         let way = match found.way {
             ChangeMode::InPlace => ", in place",

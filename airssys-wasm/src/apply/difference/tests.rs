@@ -49,6 +49,7 @@ fn short(difference: &Difference) -> String {
         Subject::Mesh => "mesh",
         Subject::Supervisor => "supervisor",
         Subject::Service => "service",
+        Subject::Listener => "listener",
     };
     let settings: Vec<String> = difference
         .settings
@@ -64,10 +65,33 @@ fn short(difference: &Difference) -> String {
 }
 
 #[test]
+fn listeners_are_known_by_their_address_and_routes_by_what_they_are_for() {
+    let listening = |more: &str| format!("{BASE}[[http]]\nlisten = \"127.0.0.1:80\"\n{more}");
+    let route = |path: &str, to: &str| format!("[[http.route]]\npath = \"{path}\"\nservice = \"{to}\"\n");
+    let shorts =
+        |from: &str, to: &str| -> Vec<String> { differences(&read(from), &read(to)).iter().map(short).collect() };
+    let before = listening(&(route("/", "a") + &route("/x", "a") + &route("/y", "a")));
+    let after = listening(&("body = \"1KiB\"\n".to_owned() + &route("/z", "a") + &route("/x", "b") + &route("/", "a")));
+    assert_eq!(
+        shorts(&before, &after),
+        ["~ listener 127.0.0.1:80: body 16MiB -> 1KiB [in-place], route./x.service a -> b [in-place], \
+          route./y.service a -> none [in-place], route./z.service none -> a [in-place]"]
+    );
+    let elsewhere = listening(&route("/", "a")).replace(":80", ":81");
+    let found = differences(&read(&listening("")), &read(&elsewhere));
+    assert_eq!(found.iter().map(short).collect::<Vec<_>>(), ["+ listener 127.0.0.1:81", "- listener 127.0.0.1:80"]);
+    assert_eq!(found[0].notes, ["/ goes to a"]);
+    // In another order they mean the same.
+    let other = listening(&(route("/y", "a") + &route("/x", "a") + &route("/", "a")));
+    assert_eq!(shorts(&before, &other), [""; 0]);
+}
+
+#[test]
 fn each_difference_is_found_with_its_way() {
     let service = |more: &str| format!("{BASE}{more}");
     let cases: &[(&str, String, &[&str])] = &[
         ("nothing", BASE.to_owned(), &[]),
+        ("a listener", service("\n[[http]]\nlisten = \"127.0.0.1:80\"\n"), &["+ listener 127.0.0.1:80"]),
         (
             "comments and defaults that are written out",
             service("# b\nretries = 0\nmailbox = { capacity = 1024 }\n"),

@@ -5,10 +5,12 @@
 //! the new topology the one in force. Last of all, what is gone stops, which nobody could undo.
 
 mod end;
+mod listeners;
 mod services;
 mod supervisors;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ use crate::actor::{Placed, ServiceSpec};
 use crate::deploy::RecordError;
 use crate::engine::{PoolShape, Template};
 use crate::limits::InstanceLimits;
+use crate::listener::{Bound, Ready};
 use crate::schema::ChangeMode;
 use crate::settings::Keeping;
 use crate::state::durable::{ServiceStates, StateError, StateFile};
@@ -54,6 +57,10 @@ pub(super) struct Steps<'a> {
     left_over: Vec<(String, usize)>,
     /// What was gone on without.
     notes: Vec<String>,
+    /// Listeners that have their address and take no connections yet.
+    bound: Vec<Bound>,
+    /// Other rules for those that are there.
+    ready: Vec<(SocketAddr, Ready)>,
 }
 
 /// A service, and the supervisor that it is under.
@@ -96,6 +103,8 @@ impl<'a> Steps<'a> {
             done: Vec::new(),
             left_over: Vec::new(),
             notes: Vec::new(),
+            bound: Vec::new(),
+            ready: Vec::new(),
         }
     }
 
@@ -112,6 +121,9 @@ impl<'a> Steps<'a> {
     /// Starts all of it, or nothing.
     pub(super) async fn start(mut self) -> Result<(), RuntimeError> {
         let mut started = self.place().await;
+        if started.is_ok() {
+            started = self.bind().await.map_err(RuntimeError::from);
+        }
         if started.is_ok() {
             started = self.raise().await;
         }
@@ -131,6 +143,7 @@ impl<'a> Steps<'a> {
             return Err(error);
         }
         self.settle();
+        self.open();
         Ok(())
     }
 
@@ -162,6 +175,8 @@ impl<'a> Steps<'a> {
         }
         // From here on nothing fails any more.
         self.settle();
+        self.open();
+        self.close_gone().await;
         self.remove().await;
         let target = self.change.target.clone();
         if let Err(error) = desired.write_down(move |desired| desired.settle(&target)).await {
@@ -184,6 +199,7 @@ impl<'a> Steps<'a> {
     /// Everything but what stops for good.
     async fn come_about(&mut self) -> Result<(), Failed> {
         self.place().await.map_err(|error| Failed::new("what is new cannot be placed", error))?;
+        self.bind().await.map_err(|error| Failed::new("what is new cannot be listened for", error))?;
         self.grow().await?;
         for service in self.services(|fate, way| fate == Fate::Changed && way == ChangeMode::InPlace) {
             self.change_in_place(&service).await?;

@@ -183,3 +183,50 @@ fn a_published_release_is_looked_up_in_the_data_folder() {
         assert!(error.at == Some((4, 11)) && error.what.contains(says) && !error.hint.is_empty(), "{error:?}");
     }
 }
+
+#[test]
+fn every_defect_of_a_listener_is_refused_with_its_place() {
+    let services = "name = \"m\"\n[[supervisor]]\nname = \"s\"\n[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n\
+                    [[service]]\nname = \"k\"\nrelease = \"a.wasm\"\nkeyed = {}\n";
+    let listening = |more: &str| format!("{services}[[http]]\nlisten = \"127.0.0.1:80\"\n{more}");
+    let route = |more: &str| listening(&format!("[[http.route]]\n{more}"));
+    let two =
+        |one: &str, other: &str| route(&format!("service = \"a\"\n{one}[[http.route]]\nservice = \"a\"\n{other}"));
+    let keyed = |key: &str| route(&format!("service = \"k\"\nkey = {key}\n"));
+    for (text, place, says) in [
+        (listening("").replace("127.0.0.1:80", "localhost"), "airssys.toml:12:10", "is no address with a port"),
+        (listening("[[http]]\nlisten = \"127.0.0.1:80\"\n"), "airssys.toml:14:10", "listens at 127.0.0.1:80 already"),
+        (listening("max_connections = 0\n"), "airssys.toml:13:19", "it may be 1 to"),
+        (listening("tls = { certificate = \"c\" }\n"), "airssys.toml:13:7", "missing field `key`"),
+        (listening("colour = 1\n"), "airssys.toml:13:1", "unknown field `colour`"),
+        (route("service = \"nobody\"\n"), "airssys.toml:14:11", "there is no service \"nobody\""),
+        (route("service = \"s\"\n"), "airssys.toml:14:11", "there is no service \"s\""),
+        (route("service = \"a\"\nhost = \"a:80\"\n"), "airssys.toml:15:8", "is no host"),
+        (route("service = \"a\"\nhost = \"a/b\"\n"), "airssys.toml:15:8", "is no host"),
+        (route("service = \"a\"\npath = \"cart\"\n"), "airssys.toml:15:8", "it begins with a slash"),
+        (route("service = \"a\"\npath = \"/a?b\"\n"), "airssys.toml:15:8", "a path alone"),
+        (route("service = \"a\"\npath = \"/a/../b\"\n"), "airssys.toml:15:8", "no segment that is empty"),
+        (route("service = \"a\"\nmethods = [\"GET\", \"P T\"]\n"), "airssys.toml:15:19", "\"P T\" is no method"),
+        (route("service = \"a\"\nmethods = [\"CONNECT\"]\n"), "airssys.toml:15:12", "is no method"),
+        (route("service = \"a\"\nkey = { path = 1 }\n"), "airssys.toml:15:7", "\"a\" has no keys"),
+        (route("service = \"k\"\n"), "airssys.toml:14:11", "does not say which one answers"),
+        (keyed("{}"), "airssys.toml:15:7", "taken from somewhere"),
+        (keyed("{ header = \"a\", path = 1 }"), "airssys.toml:15:7", "taken from one place"),
+        (keyed("{ header = \"a\", make = true }"), "airssys.toml:15:7", "`make` goes with a cookie"),
+        (keyed("{ header = \"a b\" }"), "airssys.toml:15:7", "no name of a header"),
+        (keyed("{ path = 0 }"), "airssys.toml:15:7", "`path` is 0, and it may be 1 to 64"),
+        (two("", ""), "airssys.toml:15:1", "they go to a"),
+        (two("path = \"/x\"\n", "path = \"/x/\"\n"), "airssys.toml:16:1", "they go to a"),
+        (two("methods = [\"GET\", \"PUT\"]\n", "methods = [\"PUT\"]\n"), "airssys.toml:16:1", "they go to a"),
+        (two("host = \"A.b\"\n", "host = \"a.B\"\n"), "airssys.toml:16:1", "they go to a"),
+    ] {
+        let said = read(&text).map(|_| ()).unwrap_err();
+        let (error, hint) = said.split_once('\n').unwrap();
+        assert!(error.starts_with(place) && error.contains(says), "{text}\n=> {said}");
+        assert!(!hint.is_empty() || says.contains("field"), "{said}");
+    }
+    for fine in [two("", "methods = [\"GET\"]\n"), two("host = \"a\"\n", ""), keyed("{ cookie = \"s\", make = true }")]
+    {
+        assert_eq!(read(&fine).unwrap().listeners.len(), 1, "{fine}");
+    }
+}

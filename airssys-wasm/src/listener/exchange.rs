@@ -1,0 +1,268 @@
+//! One request and its answer: from its head to a route, to a call of the mesh, and back.
+//!
+//! Invariant: whatever a client sends, it gets a status, and of what is inside it learns a word at most.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+
+use super::activity::Activity;
+use super::body::{NotRead, Outgoing, UntilAnswered, whole};
+use super::inner::{Inner, Rules};
+use super::key;
+use super::route::{Found, KeyFrom, Target, has_dots};
+use super::status::Refusal;
+use crate::http::{function, read_response, write_request};
+use crate::router::{Caller, Origin, Said, Until};
+
+/// What belongs to a connection, and not to a message that goes on: neither let in nor let out.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What a header takes beside its name and value: a colon, a space, and the end of the line.
+const LINE_BYTES: usize = 4;
+
+/// Answers a request.
+pub(super) async fn answer(
+    inner: Arc<Inner>,
+    activity: Arc<Activity>,
+    is_secure: bool,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    let rules = inner.rules.load_full();
+    activity.begin(request.version());
+    let (until, requests) = inner.request(activity);
+    let method = request.method().clone();
+    let answered = if requests > rules.limits.max_requests {
+        let most = rules.limits.max_requests;
+        inner.reach("max_requests", format_args!("there are {most} requests already: answered with 503"));
+        Err(Refusal::transient("overloaded"))
+    } else {
+        Exchange { inner: &inner, rules: &rules, is_secure }.answer(request).await
+    };
+    match answered {
+        Ok((head, bytes)) => Response::from_parts(head, Outgoing::new(bytes, until)),
+        Err(refusal) => refused(&inner, refusal, &method, until),
+    }
+}
+
+/// What a request is answered with.
+struct Exchange<'a> {
+    inner: &'a Inner,
+    rules: &'a Rules,
+    is_secure: bool,
+}
+
+/// A response with its body.
+type Answered = (http::response::Parts, Bytes);
+
+impl Exchange<'_> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answered, Refusal> {
+        let (mut head, body) = request.into_parts();
+        self.check_size(&head)?;
+        let authority = self.authority(&head)?;
+        let path = head.uri.path_and_query().cloned();
+        let path = path.filter(|path| path.as_str().starts_with('/')).ok_or_else(|| bad("no-path"))?;
+        if has_dots(path.path()) {
+            return Err(bad("dots-in-path"));
+        }
+        let target = self.target(authority.host(), path.path(), &head.method)?;
+        let key = match &target.key {
+            Some(from) => Some(key::find(from, path.path(), &head.headers).map_err(|error| bad(error.to_string()))?),
+            None => None,
+        };
+        let body = self.body(body).await?;
+        take_out(&mut head.headers);
+        head.headers.remove(header::HOST);
+        let method = head.method.clone();
+        let mut request = Request::new(body);
+        (*request.method_mut(), *request.headers_mut()) = (head.method, head.headers);
+        *request.uri_mut() = self.uri(authority, path)?;
+        let found = key.as_ref().map(|found| found.key.as_str());
+        let mut answered = self.call(target, found, &request, &method).await?;
+        if let (Some(found), Some(KeyFrom::Cookie { name, .. })) = (key.filter(|found| found.is_made), &target.key) {
+            let cookie = key::set_cookie(name, &found.key, self.is_secure);
+            if let Ok(cookie) = HeaderValue::try_from(cookie) {
+                answered.0.headers.append(header::SET_COOKIE, cookie);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// hyper bounds what it reads, and not what of it is the head.
+    fn check_size(&self, head: &http::request::Parts) -> Result<(), Refusal> {
+        let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE_BYTES);
+        let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if lines.sum::<usize>() + path <= self.rules.limits.header_bytes {
+            return Ok(());
+        }
+        self.inner.reach_head(&self.rules.limits);
+        Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large"))
+    }
+
+    /// Whom the client wants to speak to. What says so twice says the same twice, or somebody on the way understood
+    /// something else than we do.
+    fn authority(&self, head: &http::request::Parts) -> Result<Authority, Refusal> {
+        let mut hosts = head.headers.get_all(header::HOST).iter();
+        let told = hosts.next();
+        if hosts.next().is_some() {
+            return Err(bad("two-hosts"));
+        }
+        let told = match told {
+            Some(value) if !value.is_empty() => {
+                Some(Authority::try_from(value.as_bytes()).map_err(|_| bad("bad-host"))?)
+            }
+            _ => None,
+        };
+        let authority = match (head.uri.authority(), told) {
+            (Some(asked), Some(told)) if *asked != told => return Err(bad("two-hosts")),
+            (Some(asked), _) => asked.clone(),
+            (None, Some(told)) => told,
+            (None, None) if head.version == http::Version::HTTP_11 && !head.headers.contains_key(header::HOST) => {
+                return Err(bad("no-host"));
+            }
+            // A client of HTTP/1.0 need not say it, so it is where it came to.
+            (None, None) => Authority::try_from(self.inner.address.to_string()).map_err(|_| bad("no-host"))?,
+        };
+        if authority.as_str().contains('@') { Err(bad("bad-host")) } else { Ok(authority) }
+    }
+
+    fn target(&self, host: &str, path: &str, method: &Method) -> Result<&Target, Refusal> {
+        match self.rules.routes.find(host.strip_suffix('.').unwrap_or(host), path, method) {
+            Found::Target(target) => Ok(target),
+            Found::Nothing => Err(Refusal::new(StatusCode::NOT_FOUND, "no-route")),
+            Found::OtherMethods(methods) => {
+                let allow = methods.into_iter().cloned().collect();
+                Err(Refusal { allow, ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method") })
+            }
+        }
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Bytes, Refusal> {
+        let limits = &self.rules.limits;
+        match timeout(limits.body_timeout, whole(body, limits.body)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(NotRead::TooLarge)) => {
+                let most = crate::schema::size_text(limits.body);
+                self.inner.reach("body", format_args!("a body of more than {most}: answered with 413"));
+                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large"))
+            }
+            Ok(Err(NotRead::Broken(error))) => {
+                tracing::debug!(target: "airssys::http", listener = %self.inner.listen, %error, "a body broke off");
+                Err(bad("bad-body"))
+            }
+            Err(_) => {
+                let most = humantime::format_duration(limits.body_timeout);
+                self.inner.reach("body_timeout", format_args!("a body was not there within {most}: answered with 408"));
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "body-timeout"))
+            }
+        }
+    }
+
+    fn uri(&self, authority: Authority, path: PathAndQuery) -> Result<Uri, Refusal> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if self.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
+        (parts.authority, parts.path_and_query) = (Some(authority), Some(path));
+        Uri::from_parts(parts).map_err(|_| bad("bad-uri"))
+    }
+
+    async fn call(
+        &self,
+        target: &Target,
+        key: Option<&str>,
+        request: &crate::http::Request,
+        method: &Method,
+    ) -> Result<Answered, Refusal> {
+        let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+        let said = Said { function: Some(function()), body: write_request(request).map_err(too_large)? };
+        let now = Instant::now();
+        let patience = self.rules.limits.request_timeout;
+        let until = Until { now, deadline: now + patience };
+        let called = self.inner.mesh.call(Origin::HOST, Caller::Host(None), &target.service, key, said, until).await;
+        let answer = called.map_err(|error| {
+            if error == crate::error::CallError::Timeout {
+                let patience = humantime::format_duration(patience);
+                let who = &target.service;
+                let detail = format_args!("{who} did not answer a request within {patience}: answered with 504");
+                self.inner.reach("request_timeout", detail);
+            }
+            tracing::debug!(target: "airssys::http", listener = %self.inner.listen, service = %target.service, %error,
+                "a request has no answer");
+            Refusal::from(&error)
+        })?;
+        let wrong = |why: &dyn std::fmt::Display| {
+            tracing::warn!(target: "airssys::http", service = %target.service, "its answer is none of HTTP: {why}");
+            Refusal::new(StatusCode::BAD_GATEWAY, "bad-response")
+        };
+        match read_response(&answer.unwrap_or_default()) {
+            Ok(Ok(response)) if response.status().is_informational() => Err(wrong(&response.status())),
+            Ok(Ok(response)) => {
+                let (mut head, body) = response.into_parts();
+                take_out(&mut head.headers);
+                // Of what is given away here the length is known. What is left out may still be told of.
+                if *method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
+                    head.headers.remove(header::CONTENT_LENGTH);
+                }
+                Ok((head, body))
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(target: "airssys::http", service = %target.service, "it answered with an error: {}",
+                    crate::shown::shown(&error));
+                Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed"))
+            }
+            Err(error) => Err(wrong(&error)),
+        }
+    }
+}
+
+fn bad(says: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, says)
+}
+
+/// Takes out of a message what is about the connection: what is known to be, and what the message says is.
+fn take_out(headers: &mut HeaderMap) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
+    let named: Vec<HeaderName> = named.collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// An answer of the listener itself.
+fn refused(inner: &Inner, refusal: Refusal, method: &Method, until: UntilAnswered) -> Response<Outgoing> {
+    let Refusal { status, says, is_transient, allow } = refusal;
+    tracing::debug!(target: "airssys::http", listener = %inner.listen, status = status.as_u16(), %says, "refused");
+    let body = if *method == Method::HEAD { Bytes::new() } else { format!("{says}\n").into() };
+    let mut response = Response::new(Outgoing::new(body, until));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if is_transient {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if !allow.is_empty() {
+        let mut names: Vec<&str> = allow.iter().map(Method::as_str).collect();
+        if allow.contains(&Method::GET) && !allow.contains(&Method::HEAD) {
+            names.push(Method::HEAD.as_str());
+        }
+        names.sort_unstable();
+        if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+            headers.insert(header::ALLOW, names);
+        }
+    }
+    response
+}

@@ -1,0 +1,11 @@
+//! The mesh answers HTTP at an address of the host: routes lead to services, statuses say what became of a request, and
+//! a connection outlives whatever changes behind it.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+mod answers;
+mod changes;
+mod client;
+mod forms;
+mod slow;
+mod tls;
