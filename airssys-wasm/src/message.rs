@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::error::{CallError, Crash, Fault};
 use crate::hint::Coded;
+use crate::http::Streams;
 use crate::limits::OVERHEAD_BYTES;
 use crate::typed::FunctionType;
 
@@ -56,6 +57,8 @@ pub(crate) struct Envelope {
     pub(crate) function: Option<Arc<FunctionType>>,
     /// What the sender wrote.
     pub(crate) body: Bytes,
+    /// What of a request of HTTP and its response does not lie in messages.
+    pub(crate) streams: Option<Arc<Streams>>,
     /// How many places it takes of its mailbox.
     pub(crate) places: u32,
     /// Its part of what all mailboxes of a service may hold, where that has several.
@@ -168,6 +171,12 @@ impl Envelope {
             _ => 0,
         };
         OVERHEAD_BYTES + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + topic
+    }
+
+    /// Whether its turn may be tried again as often as its service says: nothing of it was read that cannot be read
+    /// again.
+    pub(crate) fn may_be_tried_again(&self) -> bool {
+        self.streams.as_ref().is_none_or(|streams| !streams.is_used())
     }
 
     /// The key that chooses a lane and a state: the address's, else the partition key.
@@ -290,6 +299,8 @@ pub struct DeadLetter {
     pub call: Option<String>,
     /// The function, whose arguments are the body then.
     pub(crate) function: Option<Arc<FunctionType>>,
+    /// Whether there was more of it: a request of HTTP whose body was streamed.
+    pub(crate) is_partial: bool,
 }
 
 impl DeadLetter {

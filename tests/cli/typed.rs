@@ -40,6 +40,22 @@ fn a_function_is_called_by_its_own_types() {
 }
 
 #[test]
+fn a_request_is_a_call_of_a_component_that_handles_http() {
+    let inspected = Desk::new().run(&["inspect", guest("site").to_str().unwrap()]).well().stdout;
+    assert!(inspected.contains("handles     HTTP requests\n"), "{inspected}");
+    let topology = format!("name = \"web\"\n[[service]]\nname = \"site\"\nrelease = {:?}\n", guest("site"));
+    let desk = Desk::with(&topology);
+    let host = up(&desk, &[]);
+    let request =
+        "{method: \"GET\", scheme: \"http\", authority: \"a\", path-with-query: \"/seen\", headers: [], body: []}";
+    let said = desk.run(&["call", "site", &format!("handle({request})")]).well();
+    assert_eq!(said.stdout, "ok({status: 200, headers: [], body: [49]})\n");
+    let nowhere = format!("handle({})", request.replace("\"a\"", "\"\""));
+    let _refused = desk.run(&["call", "site", &nowhere]).refused(1, "AH201", &["`authority` is none of HTTP"]);
+    stop(&desk, host);
+}
+
+#[test]
 fn a_function_is_called_in_json_and_answers_in_it() {
     let topology = format!("name = \"shop\"\n[[service]]\nname = \"pricing\"\nrelease = {:?}\n", guest("pricing"));
     let desk = Desk::with(&topology);

@@ -38,7 +38,7 @@ impl ComponentActor {
             // Boxed, as the others here: most ends of an instance go on to the supervisor, and carry none of this.
             return Box::pin(self.go_on()).await;
         }
-        let again = hand.attempt < retries;
+        let again = hand.attempt < retries && hand.may_be_tried_again();
         if again {
             // It stays in hand: the next incarnation finds it first, and counts.
             drop(hand);

@@ -270,9 +270,12 @@ impl Shadow {
 }
 
 /// A message that nobody waits for an answer to. None of a notice that a child ended, which has a place of its own, nor
-/// of a call with handles, which no other instance has.
+/// of a call with handles, which no other instance has, nor of a request whose message is not all of it.
 fn copy(envelope: &Envelope) -> Option<Envelope> {
     if envelope.function.as_ref().is_some_and(|function| function.mentions_handles()) {
+        return None;
+    }
+    if envelope.streams.as_ref().is_some_and(|streams| streams.has_rest() || streams.is_used()) {
         return None;
     }
     Some(Envelope {
@@ -292,6 +295,7 @@ fn copy(envelope: &Envelope) -> Option<Envelope> {
         attempt: envelope.attempt,
         function: envelope.function.clone(),
         body: envelope.body.clone(),
+        streams: None,
         places: 0,
         _room: None,
     })

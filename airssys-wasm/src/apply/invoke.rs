@@ -224,7 +224,7 @@ impl Hosted {
     /// Calls a function, and waits until the call is in the mailbox.
     pub(crate) async fn cast(&self, to: &str, key: Option<&str>, call: Written<'_>) -> Result<(), InvokeError> {
         let (ty, arguments) = self.read_call(to, call)?;
-        let said = Said { function: Some(&ty), body: arguments };
+        let said = Said::call(&ty, arguments);
         Ok(self.actual.mesh.send(Origin::HOST, to, key, said).await.map_err(CallError::from)?)
     }
 
@@ -294,7 +294,7 @@ impl Hosted {
     ) -> impl Future<Output = Answer> {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
-        let said = Said { function: Some(ty), body: arguments };
+        let said = Said::call(ty, arguments);
         self.actual.mesh.call(Origin::HOST, Caller::Host(None), to, key, said, until)
     }
 

@@ -1,5 +1,5 @@
-//! What a component exports of the contract, beside what this host calls: read from the types of the binary, before
-//! anything is compiled.
+//! What a component exports of the contract and of HTTP, beside what this host calls: read from the types of the binary,
+//! before anything is compiled.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
     ]
 }
 
-/// An interface of the contract that a component exports.
+/// An interface that a component exports and this host calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exported {
@@ -61,16 +61,22 @@ pub(super) struct Exported {
     functions: Option<BTreeMap<String, String>>,
 }
 
-/// What is called of a component that exports these: the contract, and what a command is run by.
-fn called(exports: &[String]) -> impl Iterator<Item = (&str, Vec<(&'static str, String)>)> {
-    let run = exports.iter().find(|name| is_run(name));
-    contract().into_iter().chain(run.map(|name| (&**name, vec![("run", "func() -> result".to_owned())])))
+/// The functions of an interface that this host calls, and their types; none where it calls no such interface.
+fn called(interface: &str) -> Option<Vec<(&'static str, String)>> {
+    if is_handler(interface) {
+        return Some(vec![("handle", "func(request: own, response-out: own)".to_owned())]);
+    }
+    if is_run(interface) {
+        return Some(vec![("run", "func() -> result".to_owned())]);
+    }
+    contract().into_iter().find(|(known, _)| *known == interface).map(|(_, functions)| functions)
 }
 
-/// What a component exports of what this host calls. Nothing else is read: the text of a type may be far longer than
-/// the type. `exports` are the names of all that it exports.
+/// What a component exports of what this host calls, of all these names. Nothing else is read: the text of a type may be
+/// far longer than the type.
 pub(super) fn read(types: TypesRef<'_>, exports: &[String]) -> Vec<Exported> {
-    let read = called(exports).filter_map(|(interface, called)| {
+    let read = exports.iter().filter_map(|interface| {
+        let called = called(interface)?;
         let item = types.component_item_for_export(interface)?;
         let functions = match item.ty {
             ComponentEntityType::Instance(instance) => {
@@ -85,7 +91,7 @@ pub(super) fn read(types: TypesRef<'_>, exports: &[String]) -> Vec<Exported> {
             }
             _ => None,
         };
-        Some(Exported { interface: interface.to_owned(), functions })
+        Some(Exported { interface: interface.clone(), functions })
     });
     read.collect()
 }
@@ -108,17 +114,16 @@ pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> 
         let found = exports.iter().filter(|name| name.starts_with(CONTRACT)).cloned().collect();
         wrong.push(Obstacle::NoHandler { found });
     }
-    for (interface, functions) in called(exports) {
-        let Some(exported) = exported.iter().find(|exported| exported.interface == interface) else { continue };
-        let differs = match &exported.functions {
-            Some(there) => functions.iter().find_map(|(name, expected)| match there.get(*name) {
-                Some(found) if found == expected => None,
+    for Exported { interface, functions } in exported {
+        let differs = match functions {
+            Some(there) => called(interface).into_iter().flatten().find_map(|(name, expected)| match there.get(name) {
+                Some(found) if *found == expected => None,
                 Some(found) => Some(format!("`{name}` is {found}, and this host calls {expected}")),
                 None => Some(format!("it has no `{name}`")),
             }),
             None => Some("it is no interface".to_owned()),
         };
-        wrong.extend(differs.map(|detail| Obstacle::Export { export: interface.to_owned(), detail }));
+        wrong.extend(differs.map(|detail| Obstacle::Export { export: interface.clone(), detail }));
     }
     wrong
 }

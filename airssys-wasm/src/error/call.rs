@@ -61,6 +61,12 @@ pub enum ReplayError {
         /// The id.
         id: u64,
     },
+    /// It is a request whose body was streamed, and the rest of that is gone.
+    #[error("message {id} is a request of which only the begin is kept: its body was streamed")]
+    Partial {
+        /// The id.
+        id: u64,
+    },
     /// It did not leave.
     #[error(transparent)]
     NotSent(#[from] SendError),
@@ -71,6 +77,7 @@ impl Coded for ReplayError {
         match self {
             Self::NoSuchLetter { .. } => "no-such-letter",
             Self::Handled { .. } => "handled",
+            Self::Partial { .. } => "partial",
             Self::NotSent(error) => error.code(),
         }
     }

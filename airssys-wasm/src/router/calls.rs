@@ -15,6 +15,7 @@ use super::{Mesh, Origin, misaddressed, stopped};
 use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::events::Events;
+use crate::http::Streams;
 use crate::message::{Answer, Delivery, Envelope};
 use crate::middleware::{Context, Entered, Later, Outcome, Passage, Patience, Settled};
 use crate::typed::FunctionType;
@@ -43,11 +44,20 @@ pub(crate) struct Until {
 pub(crate) struct Said<'a> {
     pub(crate) function: Option<&'a Arc<FunctionType>>,
     pub(crate) body: Bytes,
+    /// What of a request of HTTP does not lie in the body.
+    pub(crate) streams: Option<&'a Arc<Streams>>,
+}
+
+impl<'a> Said<'a> {
+    /// A call of a function.
+    pub(crate) fn call(function: &'a Arc<FunctionType>, body: Bytes) -> Self {
+        Self { function: Some(function), body, streams: None }
+    }
 }
 
 impl From<Bytes> for Said<'_> {
     fn from(body: Bytes) -> Self {
-        Self { function: None, body }
+        Self { function: None, body, streams: None }
     }
 }
 
@@ -69,6 +79,7 @@ struct Dispatch<'a> {
     key: Option<&'a str>,
     /// The function that is called, where it is no message of bytes.
     function: Option<&'a Arc<FunctionType>>,
+    streams: Option<&'a Arc<Streams>>,
 }
 
 /// Who asked, and waits for the answer; a turn is in the graph of who waits for whom until then.
@@ -102,7 +113,8 @@ impl Mesh {
         key: Option<&'a str>,
         said: Said<'a>,
     ) -> impl Future<Output = Result<(), SendError>> {
-        let dispatch = Dispatch { origin, wanted: Wanted::Receipt, to, key, function: said.function };
+        let dispatch =
+            Dispatch { origin, wanted: Wanted::Receipt, to, key, function: said.function, streams: said.streams };
         self.pass(dispatch, said.body, Outcome::sent)
     }
 
@@ -117,7 +129,8 @@ impl Mesh {
         until: Until,
     ) -> impl Future<Output = Answer> {
         let wanted = Wanted::Answer(caller, until);
-        self.pass(Dispatch { origin, wanted, to, key, function: said.function }, said.body, |outcome| outcome.answer)
+        let dispatch = Dispatch { origin, wanted, to, key, function: said.function, streams: said.streams };
+        self.pass(dispatch, said.body, |outcome| outcome.answer)
     }
 
     /// Takes a message through the stack, as often as a layer wants it, to what is made `of` its outcome.
@@ -231,7 +244,7 @@ impl Mesh {
         resolved: &Result<Resolved, SendError>,
         body: Bytes,
     ) -> Result<Answer, WaitsFor<'a>> {
-        let Dispatch { origin, wanted, to, key, function } = dispatch;
+        let Dispatch { origin, wanted, to, key, function, streams } = dispatch;
         let target = match fitting(&self.events, resolved, to, &body) {
             Ok(target) => target,
             Err(error) => return Ok(Err(error.into())),
@@ -250,6 +263,7 @@ impl Mesh {
         let mut envelope = self.envelope(origin, target, lane_key, delivery, wanted.deadline(), body);
         if function.is_some() {
             envelope.function = function.cloned();
+            envelope.streams = streams.cloned();
             // A query need not wait behind turns: whoever asks waits for nobody there.
             envelope = match target.inbox.run_beside(envelope) {
                 Ok(()) => return self.posted(dispatch, asked),
@@ -334,6 +348,7 @@ impl Mesh {
                 attempt: 0,
                 function: None,
                 body,
+                streams: None,
                 places: 0,
                 _room: None,
             },

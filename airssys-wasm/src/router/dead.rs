@@ -71,7 +71,7 @@ impl Mesh {
 
     /// Keeps a dead letter, and tells of it.
     fn die(&self, envelope: Envelope, delivery: &'static str, reason: DeadReason) {
-        let Envelope { id, trace, sender, target, key, attempt, function, body, .. } = envelope;
+        let Envelope { id, trace, sender, target, key, attempt, function, body, streams, .. } = envelope;
         let what = Happening::DeadLetter {
             id,
             to: text(&target),
@@ -97,6 +97,7 @@ impl Mesh {
             body,
             call,
             function,
+            is_partial: streams.is_some_and(|streams| streams.has_rest()),
         });
         self.events.publish(Some(service.service()), what);
     }
@@ -118,8 +119,11 @@ impl Mesh {
         if letter.reason == DeadReason::LateAnswer {
             return Err(ReplayError::Handled { id });
         }
+        if letter.is_partial {
+            return Err(ReplayError::Partial { id });
+        }
         let (to, key) = (letter.target.as_str(), letter.key.as_deref());
-        let said = Said { function: letter.function.as_ref(), body: letter.body.clone() };
+        let said = Said { function: letter.function.as_ref(), body: letter.body.clone(), streams: None };
         self.send(Origin::HOST, to, key, said).await?;
         taken.letter = None;
         Ok(())

@@ -70,7 +70,7 @@ impl Turn {
             // A future has room for all that it may wait for, and the one of every call is not to have more.
             return Box::pin(self.persist(to, function, body)).await;
         }
-        let said = Said { function: Some(function), body };
+        let said = Said::call(function, body);
         self.ask(to, None, said, to_go_on).await
     }
 
@@ -86,7 +86,7 @@ impl Turn {
         let begun = Instant::now();
         let until = to_go_on(begun, self.latest(begun));
         for failures in 0.. {
-            let said = Said { function: Some(function), body: body.clone() };
+            let said = Said::call(function, body.clone());
             let answer = self.ask(to, None, said, |_, _| until).await;
             let again = Instant::now() + BETWEEN_TRIES.delay(failures);
             if !matches!(&answer, Err(why) if why.is_outage()) || again >= until {

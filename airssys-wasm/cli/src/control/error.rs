@@ -109,6 +109,7 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
         "already-live" => "deploy another release, or none",
         "under-way" => "`airssys rollback` cancels it",
         "no-such-letter" => "`airssys dead-letters list` shows those that are kept",
+        "partial" => "whoever sent it has to send it again; `airssys dead-letters drop` forgets it",
         "handled" => "there is nothing to send again; `airssys dead-letters drop` forgets it",
         "stopped" => "`airssys tree` shows what runs",
         "dead-handle" => {

@@ -3,9 +3,11 @@
 //! `wasmtime-wasi-http`.
 
 mod outgoing;
+mod request;
 mod response;
 
-use http_body_util::{BodyExt, Full};
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Resource, TypedFunc};
@@ -14,9 +16,10 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 pub(super) use self::outgoing::Http;
+use self::request::Incoming;
 pub(super) use self::response::Collected;
 use super::signature::Resources;
-use crate::http::{INCOMING_HANDLER, Request};
+use crate::http::{INCOMING_HANDLER, Request, Streams};
 use crate::typed::compatible;
 
 type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
@@ -43,7 +46,8 @@ pub(super) fn is_handle(name: &str, function: &ComponentFunc, imported: &Resourc
         && function.results().next().is_none()
 }
 
-/// What a guest is called with, and where its response is put together, whose body has so many bytes at most.
+/// What a guest is called with, and where its response is put together, whose body has so many bytes at most where it
+/// has to be in a message.
 ///
 /// # Errors
 ///
@@ -51,6 +55,7 @@ pub(super) fn is_handle(name: &str, function: &ComponentFunc, imported: &Resourc
 pub(super) fn begin(
     mut view: WasiHttpCtxView<'_>,
     request: Request,
+    streams: Option<&Arc<Streams>>,
     most: usize,
 ) -> wasmtime::Result<(Arguments, Collected)> {
     let scheme = match request.uri().scheme_str() {
@@ -59,8 +64,8 @@ pub(super) fn begin(
         Some(other) => Scheme::Other(other.to_owned()),
     };
     let has_no_body = request.method() == http::Method::HEAD;
-    let request = request.map(|body| Full::new(body).map_err(|never| -> wasmtime_wasi_http::Error { match never {} }));
-    let incoming = view.new_incoming_request::<_>(scheme, request)?;
+    let request = request.map(|body| Incoming::new(body, streams));
+    let incoming = view.new_incoming_request(scheme, request)?;
     let (hand_over, handed_over) = oneshot::channel();
     let out = match view.new_response_outparam(hand_over) {
         Ok(out) => out,
@@ -70,5 +75,5 @@ pub(super) fn begin(
             return Err(error);
         }
     };
-    Ok(((incoming, out), Collected::new(handed_over, has_no_body, most)))
+    Ok(((incoming, out), Collected::new(handed_over, has_no_body, most, streams.cloned())))
 }

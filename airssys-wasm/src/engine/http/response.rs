@@ -1,21 +1,27 @@
 //! The response that a guest gives, put together while it runs: a guest that writes a long body waits for somebody who
 //! takes it.
+//!
+//! Where somebody listens, one that is long, or whose guest waits for something with a part of it written, leaves as it
+//! comes; see `http/streams.rs`. Everything else is held back until the turn is over.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
-use hyper::body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame};
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::http::Response;
+use crate::http::{Broken, HELD_BYTES, Response, Streams};
 
 type Given = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 
@@ -23,37 +29,68 @@ type Given = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 pub(in crate::engine) struct Collected {
     handed_over: oneshot::Receiver<Given>,
     head: Option<Result<Parts, ErrorCode>>,
-    /// What is still to come of the body; none before the head, and where it is at its end.
+    /// What is still to come of the body; none before the head, and where it is at its end, or left.
     rest: Option<HyperOutgoingBody>,
-    chunks: Vec<Bytes>,
+    chunks: VecDeque<Bytes>,
     bytes: usize,
     most: usize,
     /// It says how long a body is that it does not have.
     has_no_body: bool,
     /// Why it cannot be answered with.
     broken: Option<String>,
+    /// Where it may leave before the guest is done.
+    streams: Option<Arc<Streams>>,
+    has_left: bool,
 }
 
 impl Collected {
-    pub(super) fn new(handed_over: oneshot::Receiver<Given>, has_no_body: bool, most: usize) -> Self {
-        Self { handed_over, head: None, rest: None, chunks: Vec::new(), bytes: 0, most, has_no_body, broken: None }
+    /// With so many bytes at most, unless it may leave.
+    pub(super) fn new(
+        handed_over: oneshot::Receiver<Given>,
+        has_no_body: bool,
+        most: usize,
+        streams: Option<Arc<Streams>>,
+    ) -> Self {
+        Self {
+            handed_over,
+            head: None,
+            rest: None,
+            chunks: VecDeque::new(),
+            bytes: 0,
+            most,
+            has_no_body,
+            broken: None,
+            streams,
+            has_left: false,
+        }
     }
 
     /// Runs the guest, and takes what it writes.
     pub(in crate::engine) async fn of<T>(&mut self, guest: impl Future<Output = T>) -> T {
         let mut guest = pin!(guest);
+        let streams = self.streams.clone();
         poll_fn(|context| {
-            let ran = guest.as_mut().poll(context);
-            // Where the guest has returned there is no second chance: all that is there is taken, whatever this task
-            // has done already.
-            let mut taken = pin!(unconstrained(poll_fn(|context| {
-                self.take(context);
-                Poll::Ready(())
-            })));
-            let _it_does_not_wait = taken.as_mut().poll(context);
+            let Some(streams) = &streams else { return self.poll(guest.as_mut(), context) };
+            let ran = streams.polling(context, |context| self.poll(guest.as_mut(), context));
+            let is_longer_than = if ran.is_pending() { HELD_BYTES } else { self.most };
+            if self.bytes > is_longer_than || (ran.is_pending() && self.rest.is_some() && streams.waits()) {
+                self.leave(streams);
+            }
             ran
         })
         .await
+    }
+
+    fn poll<T>(&mut self, guest: Pin<&mut impl Future<Output = T>>, context: &mut Context<'_>) -> Poll<T> {
+        let ran = guest.poll(context);
+        // Where the guest has returned there is no second chance: all that is there is taken, whatever this task has
+        // done already.
+        let mut taken = pin!(unconstrained(poll_fn(|context| {
+            self.take(context);
+            Poll::Ready(())
+        })));
+        let _it_does_not_wait = taken.as_mut().poll(context);
+        ran
     }
 
     fn take(&mut self, context: &mut Context<'_>) {
@@ -74,16 +111,16 @@ impl Collected {
                     // Trailers have no place in a message.
                     if let Ok(chunk) = frame.into_data() {
                         self.bytes += chunk.len();
-                        self.chunks.push(chunk);
+                        self.chunks.push_back(chunk);
                     }
-                    if self.bytes > self.most {
+                    if self.bytes > self.most && self.streams.is_none() {
                         // What else the guest writes meets a stream that is closed.
                         let most = self.most;
                         self.end(Some(format!("response-too-long: a message has {most} bytes at most")));
                     }
                 }
                 Poll::Ready(Some(Err(_))) => {
-                    self.end(Some("unfinished: its body was not written to its end".to_owned()))
+                    self.end(Some("unfinished: its body was not written to its end".to_owned()));
                 }
                 Poll::Ready(None) => self.end(None),
             }
@@ -95,8 +132,22 @@ impl Collected {
         self.broken = broken;
     }
 
-    /// The whole response, when the guest has returned. A body that is still open ends there: nobody will write to it
-    /// any more.
+    /// Lets it go to whoever waits for it, with what is still to come.
+    fn leave(&mut self, streams: &Streams) {
+        let Some(Ok(head)) = &self.head else { return };
+        if self.has_left || self.broken.is_some() {
+            return;
+        }
+        self.has_left = true;
+        let body = Leaving { written: std::mem::take(&mut self.chunks), rest: self.rest.take() };
+        let mut response = http::Response::new(body.boxed_unsync());
+        (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers.clone());
+        self.bytes = 0;
+        streams.leave(response);
+    }
+
+    /// The whole response, when the guest has returned; of one that has left the head alone. A body that is still open
+    /// ends there: nobody will write to it any more.
     pub(in crate::engine) fn whole(self) -> Response {
         let head = match self.head {
             None => return Err("no-response: it returned, and had set none".to_owned()),
@@ -106,15 +157,37 @@ impl Collected {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
-        let says_more = self.has_no_body || head.status == StatusCode::NOT_MODIFIED;
+        let says_more = self.has_left || self.has_no_body || head.status == StatusCode::NOT_MODIFIED;
         if let Some(length) = length(&head.headers).filter(|length| !says_more && *length != self.bytes as u64) {
             return Err(format!("unfinished: it says that its body has {length} bytes, and it has {}", self.bytes));
         }
-        let body = match <[Bytes; 1]>::try_from(self.chunks) {
-            Ok([whole]) => whole,
-            Err(chunks) => chunks.concat().into(),
+        let mut chunks = Vec::from(self.chunks);
+        let body = match chunks.len() {
+            1 => chunks.remove(0),
+            _ => chunks.concat().into(),
         };
         Ok(http::Response::from_parts(head, body))
+    }
+}
+
+/// The body of a response that leaves: what was written of it, and what is still to come.
+struct Leaving {
+    written: VecDeque<Bytes>,
+    rest: Option<HyperOutgoingBody>,
+}
+
+impl Body for Leaving {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(chunk) = self.written.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match &mut self.rest {
+            Some(rest) => Pin::new(rest).poll_frame(context).map_err(|_| Broken::Cut),
+            None => Poll::Ready(None),
+        }
     }
 }
 
@@ -140,3 +213,6 @@ fn words(error: &ErrorCode) -> String {
     }
     word
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,9 +27,14 @@ impl Instance {
             Ok(request) => request,
             Err(no) => return Ran::Fault(Fault::Invalid(format!("it is no request: {no}"))),
         };
+        let streams = envelope.streams.as_ref();
+        if streams.is_some_and(|streams| streams.is_used()) {
+            let gone = "another turn has read of the request, or begun to respond, and it cannot be handled again";
+            return Ran::Fault(Fault::Unavailable(gone.to_owned()));
+        }
         let guest = self.store.data_mut();
         let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
-        let (arguments, mut response) = match http::begin(guest.http(), request, most) {
+        let (arguments, mut response) = match http::begin(guest.http(), request, streams, most) {
             Ok(begun) => begun,
             Err(error) => return Ran::Crashed(classify(&error, self.store.data())),
         };
@@ -43,7 +48,11 @@ impl Instance {
             bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
         };
         match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
-            Ran::Done(()) => answered(&response.whole()),
+            Ran::Done(()) => {
+                // Whatever the guest keeps of the request ends here.
+                streams.inspect(|streams| streams.close());
+                answered(&response.whole())
+            }
             Ran::Fault(fault) => Ran::Fault(fault),
             Ran::Crashed(crash) => Ran::Crashed(crash),
         }

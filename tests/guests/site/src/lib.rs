@@ -45,6 +45,8 @@ impl Guest for Site {
                 }
             }
             "/big" => answer(out, 200, &[], &vec![b'x'; query.parse().unwrap_or_default()]),
+            "/length" => answer(out, 200, &[], length(&request).to_string().as_bytes()),
+            "/drip" => drip(out, query.parse().unwrap_or(1)),
             "/out" => answer(out, 200, &[], outgoing(query).as_bytes()),
             _ => badly::handle(path, query, out),
         }
@@ -72,6 +74,31 @@ fn body(request: &IncomingRequest) -> Vec<u8> {
     read
 }
 
+/// How long a body is, which is not kept.
+fn length(request: &IncomingRequest) -> u64 {
+    let Ok(body) = request.consume() else { return 0 };
+    let length = body.stream().map(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()));
+    let _trailers = IncomingBody::finish(body);
+    length.map_or(0, |length| length.unwrap_or_default())
+}
+
+/// Events, as they happen: the guest waits before each.
+fn drip(out: ResponseOutparam, events: u32) {
+    let Ok(headers) = Fields::from_list(&[("content-type".to_owned(), b"text/event-stream".to_vec())]) else { return };
+    let response = OutgoingResponse::new(headers);
+    let Ok(body) = response.body() else { return };
+    ResponseOutparam::set(out, Ok(response));
+    if let Ok(mut stream) = body.write() {
+        for event in 1..=events {
+            wasip2::clocks::monotonic_clock::subscribe_duration(5_000_000).block();
+            if write!(stream, "data: {event}\n\n").is_err() {
+                break;
+            }
+        }
+    }
+    let _it_is_whole = OutgoingBody::finish(body, None);
+}
+
 fn add(query: &str) -> String {
     let sum = state::increment("sum", 1).map_err(|error| error.to_string());
     if !query.is_empty()
@@ -91,6 +118,7 @@ fn line(sum: &Result<u64, String>) -> String {
 fn outgoing(authority: &str) -> String {
     let request = OutgoingRequest::new(Fields::new());
     let _it_is_one = request.set_authority(Some(authority));
+    let _it_is_one = request.set_path_with_query(Some("/"));
     let sent = match wasip2::http::outgoing_handler::handle(request, None) {
         Ok(sent) => sent,
         Err(error) => return format!("{error:?}"),
