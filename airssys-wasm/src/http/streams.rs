@@ -94,7 +94,9 @@ impl Streams {
         self.is_used.store(true, Ordering::Relaxed);
         let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Where nobody waits any more, its body is dropped, and the guest meets a stream that is closed.
-        let _nobody_waits = leaves.map(|leaves| leaves.send(response));
+        if let Some(leaves) = leaves {
+            let _nobody_waits = leaves.send(response);
+        }
     }
 
     /// The turn is over, and reads no more.
