@@ -1,5 +1,5 @@
-//! What a component exports of the contract and of HTTP, beside what this host calls: read from the types of the binary,
-//! before anything is compiled.
+//! What a component exports of the contract and of HTTP, beside what this host calls: read from the types of the
+//! binary, before anything is compiled.
 
 use std::collections::BTreeMap;
 
@@ -72,8 +72,8 @@ fn called(interface: &str) -> Option<Vec<(&'static str, String)>> {
     contract().into_iter().find(|(known, _)| *known == interface).map(|(_, functions)| functions)
 }
 
-/// What a component exports of what this host calls, of all these names. Nothing else is read: the text of a type may be
-/// far longer than the type.
+/// What a component exports of what this host calls, of all these names. Nothing else is read: the text of a type may
+/// be far longer than the type.
 pub(super) fn read(types: TypesRef<'_>, exports: &[String]) -> Vec<Exported> {
     let read = exports.iter().filter_map(|interface| {
         let called = called(interface)?;

@@ -39,7 +39,7 @@ pub(in crate::engine) struct Collected {
     /// Why it cannot be answered with.
     broken: Option<String>,
     /// Where it may leave before the guest is done.
-    streams: Option<Arc<Streams>>,
+    streams: Option<Attached>,
     has_left: bool,
 }
 
@@ -60,7 +60,7 @@ impl Collected {
             most,
             has_no_body,
             broken: None,
-            streams,
+            streams: streams.map(Attached),
             has_left: false,
         }
     }
@@ -68,7 +68,7 @@ impl Collected {
     /// Runs the guest, and takes what it writes.
     pub(in crate::engine) async fn of<T>(&mut self, guest: impl Future<Output = T>) -> T {
         let mut guest = pin!(guest);
-        let streams = self.streams.clone();
+        let streams = self.streams.as_ref().map(|Attached(streams)| Arc::clone(streams));
         poll_fn(|context| {
             let Some(streams) = &streams else { return self.poll(guest.as_mut(), context) };
             let ran = streams.polling(context, |context| self.poll(guest.as_mut(), context));
@@ -167,6 +167,17 @@ impl Collected {
             _ => chunks.concat().into(),
         };
         Ok(http::Response::from_parts(head, body))
+    }
+}
+
+/// The streams of a turn. However that ends, what it has read of goes with it: the rest would wake a task that is gone.
+struct Attached(Arc<Streams>);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if self.0.is_used() {
+            self.0.close();
+        }
     }
 }
 
