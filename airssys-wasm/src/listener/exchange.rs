@@ -187,7 +187,7 @@ impl Exchange<'_> {
         method: &Method,
     ) -> Result<Answered, Refusal> {
         let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
-        let said = Said { function: Some(function()), body: write_request(request).map_err(too_large)? };
+        let said = Said::call(function(), write_request(request).map_err(too_large)?);
         let now = Instant::now();
         let patience = self.rules.limits.request_timeout;
         let until = Until { now, deadline: now + patience };
