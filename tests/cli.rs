@@ -17,6 +17,8 @@ mod dev;
 mod events;
 #[path = "cli/forget.rs"]
 mod forget;
+#[path = "cli/http.rs"]
+mod http;
 #[path = "cli/keep.rs"]
 mod keep;
 #[path = "cli/languages.rs"]

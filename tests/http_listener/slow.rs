@@ -10,7 +10,7 @@ use super::answers::next;
 use super::client::{Client, Site, all, rest};
 
 /// How many idle connections are opened, where the process may have as many files: two each.
-const CROWD: usize = 5_000;
+const CROWD: usize = 1_000;
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_not_waited_for() {

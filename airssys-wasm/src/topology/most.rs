@@ -3,6 +3,7 @@
 //! It is what guests that mean harm can bring about, all of them at once. What they need is less, mostly by far.
 
 use super::{ServiceNode, Topology};
+use crate::listener::settings::{HttpLimits, Listening};
 use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
 use crate::settings::Keeping;
 use crate::settings::{MailboxShape, MeshSettings, Multiplicity};
@@ -33,7 +34,8 @@ impl Topology {
         let timers = each(timers).min(wide(self.settings.mesh.timer_bytes));
         let durable = each(durable).min(self.settings.durable_bytes.unwrap_or(u64::MAX));
         let MeshSettings { dead_letter_bytes, event_bytes, .. } = self.settings.mesh;
-        [each(awake), each(addresses), timers, durable, wide(dead_letter_bytes), wide(event_bytes)]
+        let requests = self.listeners.iter().map(requests).fold(0, u64::saturating_add);
+        [each(awake), each(addresses), timers, durable, wide(dead_letter_bytes), wide(event_bytes), requests]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -80,6 +82,13 @@ fn addresses(node: &ServiceNode) -> u64 {
         _ => bound(node.limits.state_bytes, node.limits.all_state_bytes),
     };
     mailboxes.saturating_add(subscriptions).saturating_add(states)
+}
+
+/// What connections have read, and what requests have that no mailbox has yet.
+fn requests(listening: &Listening) -> u64 {
+    let HttpLimits { max_connections, max_requests, header_bytes, body, .. } = listening.limits;
+    let heads = wide(max_connections).saturating_add(wide(max_requests)).saturating_mul(wide(header_bytes));
+    heads.saturating_add(wide(max_requests).saturating_mul(body))
 }
 
 fn timers(node: &ServiceNode) -> u64 {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use airssys_wasm::command::{EngineError, Obstacle, RecordError, StateError, TemplateError, Ungranted};
+use airssys_wasm::command::{EngineError, ListenError, Obstacle, RecordError, StateError, TemplateError, Ungranted};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::{ConfigError, RuntimeError};
@@ -153,6 +153,8 @@ impl Explain for Problem {
             Self::OtherMesh { .. } => "AR109",
             Self::NotGranted(_) => "AT102",
             Self::Runtime(RuntimeError::Wire(_)) => "AT103",
+            Self::Runtime(RuntimeError::Listener(ListenError::Bind { .. })) => "AR113",
+            Self::Runtime(RuntimeError::Listener(_)) => "AT104",
             Self::Runtime(RuntimeError::Folder(_)) => "AR110",
             Self::Runtime(_) => "AR100",
             Self::Cache { .. } => "AR105",
@@ -209,6 +211,7 @@ impl Explain for Problem {
                 | RuntimeError::NameTaken { .. }
                 | RuntimeError::Untrusted { .. }
                 | RuntimeError::Folder(_)
+                | RuntimeError::Listener(ListenError::Certificate { .. } | ListenError::NoHandler { .. })
                 | RuntimeError::Wire(_),
             )
             | Self::Key(KeyError::Public { .. } | KeyError::Secret { .. } | KeyError::Exists { .. })
