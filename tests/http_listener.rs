@@ -8,4 +8,5 @@ mod changes;
 mod client;
 mod forms;
 mod slow;
+mod streams;
 mod tls;

@@ -64,7 +64,8 @@ fn a_host_says_where_it_listens_and_what_for() {
     assert_ne!(address.port(), 0);
     assert!(get(address, "/made").starts_with("HTTP/1.1 201"));
     let told = desk.run(&["ps"]).well().stdout;
-    let line = format!("http://{address}: 0 connections, 0 requests under way, 1 answered\n  GET, POST / goes to site\n");
+    let line =
+        format!("http://{address}: 0 connections, 0 requests under way, 1 answered\n  GET, POST / goes to site\n");
     assert!(told.contains(&line), "{told}");
     let large = ask(address, "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1025\r\nconnection: close\r\n\r\n");
     assert!(large.starts_with("HTTP/1.1 413"), "{large}");
@@ -110,8 +111,10 @@ fn what_cannot_be_listened_for_is_refused_with_what_to_do() {
     desk.write("airssys.toml", topology("[[http.route]]\nservice = \"site\"\nkey = { path = 1 }\n"));
     let _refused = desk.run(&["check"]).refused(2, "AT101", &["airssys.toml:9:7", "has no keys"]);
     let echo = guest("echo");
-    let other = format!("[[service]]\nname = \"echo\"\nrelease = {echo:?}\n[[http]]\nlisten = \"127.0.0.2:0\"\n\
-                         [[http.route]]\nservice = \"echo\"\n");
+    let other = format!(
+        "[[service]]\nname = \"echo\"\nrelease = {echo:?}\n[[http]]\nlisten = \"127.0.0.2:0\"\n\
+                         [[http.route]]\nservice = \"echo\"\n"
+    );
     desk.write("airssys.toml", topology("") + &other);
     let _refused = desk.run(&["check"]).refused(2, "AT104", &["127.0.0.2:0", "echo", "no handler of HTTP"]);
 }

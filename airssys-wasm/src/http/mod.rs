@@ -5,7 +5,6 @@
 //! of it what a guest expects.
 
 mod block;
-#[allow(dead_code, reason = "half of it is for those who listen")]
 mod streams;
 
 use std::sync::{Arc, LazyLock};
@@ -13,7 +12,6 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 
 pub(crate) use self::block::{read_request, read_response, write_request, write_response};
-#[allow(unused_imports, reason = "half of them are for those who listen")]
 pub(crate) use self::streams::{Body, Broken, HELD_BYTES, Streams, until_answered};
 use crate::typed::{FunctionType, Laid, ValueType};
 

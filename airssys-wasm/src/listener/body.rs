@@ -1,43 +1,68 @@
 //! Bodies: those of requests are read, those of answers are given away.
 
-use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use futures_util::stream::try_unfold;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::http::{self, Broken};
 
 /// What ends with the answer of a request.
 pub(super) type UntilAnswered = Box<dyn Send + Sync>;
 
 /// The body of an answer.
 pub(super) struct Outgoing {
-    bytes: Option<Bytes>,
+    content: Content,
     /// Ends when hyper has taken all of it, or the client is gone.
     _until: UntilAnswered,
 }
 
+/// What is given away.
+enum Content {
+    /// All of it; none where it is nothing, or gone.
+    Whole(Option<Bytes>),
+    /// What a service is still writing.
+    Left(http::Body),
+}
+
 impl Outgoing {
     pub(super) fn new(bytes: Bytes, until: UntilAnswered) -> Self {
-        Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), _until: until }
+        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), _until: until }
+    }
+
+    pub(super) fn left(body: http::Body, until: UntilAnswered) -> Self {
+        Self { content: Content::Left(body), _until: until }
     }
 }
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Left(body) => Pin::new(body).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Left(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Left(body) => body.size_hint(),
+        }
     }
 }
 
@@ -49,8 +74,23 @@ pub(super) enum NotRead {
     Broken(hyper::Error),
 }
 
-/// Reads a body to its end; trailers are left out.
-pub(super) async fn whole(mut body: Incoming, most: u64) -> Result<Bytes, NotRead> {
+/// What was read of a body.
+pub(super) struct Read {
+    /// The begin of it, or all.
+    pub(super) first: Bytes,
+    /// The rest, where there may be more.
+    pub(super) rest: Option<Rest>,
+}
+
+/// The rest of a body.
+pub(super) struct Rest {
+    pub(super) body: http::Body,
+    /// Whether it has turned out to be larger than it may be.
+    pub(super) is_too_large: Arc<AtomicBool>,
+}
+
+/// Reads a body to its end, or until there is more than `buffer` of it; trailers that come by then are left out.
+pub(super) async fn begin(mut body: Incoming, buffer: usize, most: u64) -> Result<Read, NotRead> {
     // Told before anything of it has come: a client that waits for leave is spared to send it.
     if body.size_hint().lower() > most {
         return Err(NotRead::TooLarge);
@@ -59,16 +99,41 @@ pub(super) async fn whole(mut body: Incoming, most: u64) -> Result<Bytes, NotRea
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(NotRead::Broken)?.into_data() else { continue };
-        if (first.len() + all.len() + bytes.len()) as u64 > most {
-            return Err(NotRead::TooLarge);
-        }
         // A body that came at once, as most do, is not copied.
         if first.is_empty() && all.is_empty() {
             first = bytes;
-            continue;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&bytes);
         }
-        all.extend_from_slice(&std::mem::take(&mut first));
-        all.extend_from_slice(&bytes);
+        let read = first.len() + all.len();
+        if read as u64 > most {
+            return Err(NotRead::TooLarge);
+        }
+        if read > buffer && !body.is_end_stream() {
+            let first = if all.is_empty() { first } else { all.freeze() };
+            return Ok(Read { first, rest: Some(rest(body, most - read as u64)) });
+        }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(Read { first: if all.is_empty() { first } else { all.freeze() }, rest: None })
+}
+
+/// The rest of a body, which breaks where it has more than this.
+fn rest(body: Incoming, most: u64) -> Rest {
+    let is_too_large = Arc::<AtomicBool>::default();
+    let tell = Arc::clone(&is_too_large);
+    let frames = try_unfold((body, most), move |(mut body, most)| {
+        let tell = Arc::clone(&tell);
+        async move {
+            let Some(frame) = body.frame().await else { return Ok(None) };
+            let frame = frame.map_err(|_| Broken::Cut)?;
+            let bytes = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+            let Some(most) = most.checked_sub(bytes) else {
+                tell.store(true, Ordering::Relaxed);
+                return Err(Broken::TooLong);
+            };
+            Ok(Some((frame, (body, most))))
+        }
+    });
+    Rest { body: StreamBody::new(frames).boxed_unsync(), is_too_large }
 }

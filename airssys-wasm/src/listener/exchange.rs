@@ -3,6 +3,7 @@
 //! Invariant: whatever a client sends, it gets a status, and of what is inside it learns a word at most.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,12 +13,14 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::activity::Activity;
-use super::body::{NotRead, Outgoing, UntilAnswered, whole};
+use super::body::{self, NotRead, Outgoing, Read, UntilAnswered};
 use super::inner::{Inner, Rules};
 use super::key;
 use super::route::{Found, KeyFrom, Target, has_dots};
 use super::status::Refusal;
-use crate::http::{function, read_response, write_request};
+use crate::error::CallError;
+use crate::http::{Streams, function, read_response, until_answered, write_request};
+use crate::message::Answer;
 use crate::router::{Caller, Origin, Said, Until};
 
 /// What belongs to a connection, and not to a message that goes on: neither let in nor let out.
@@ -54,7 +57,8 @@ pub(super) async fn answer(
         Exchange { inner: &inner, rules: &rules, is_secure }.answer(request).await
     };
     match answered {
-        Ok((head, bytes)) => Response::from_parts(head, Outgoing::new(bytes, until)),
+        Ok(Answered::Whole(response)) => response.map(|bytes| Outgoing::new(bytes, until)),
+        Ok(Answered::Left(response)) => response.map(|body| Outgoing::left(body, until)),
         Err(refusal) => refused(&inner, refusal, &method, until),
     }
 }
@@ -66,8 +70,22 @@ struct Exchange<'a> {
     is_secure: bool,
 }
 
-/// A response with its body.
-type Answered = (http::response::Parts, Bytes);
+/// A response.
+enum Answered {
+    /// Its turn has committed.
+    Whole(Response<Bytes>),
+    /// Its turn is not over.
+    Left(Response<crate::http::Body>),
+}
+
+impl Answered {
+    fn headers(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Whole(response) => response.headers_mut(),
+            Self::Left(response) => response.headers_mut(),
+        }
+    }
+}
 
 impl Exchange<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Result<Answered, Refusal> {
@@ -84,19 +102,33 @@ impl Exchange<'_> {
             Some(from) => Some(key::find(from, path.path(), &head.headers).map_err(|error| bad(error.to_string()))?),
             None => None,
         };
-        let body = self.body(body).await?;
+        let Read { first, rest } = self.body(body).await?;
         take_out(&mut head.headers);
         head.headers.remove(header::HOST);
         let method = head.method.clone();
-        let mut request = Request::new(body);
+        let mut request = Request::new(first);
         (*request.method_mut(), *request.headers_mut()) = (head.method, head.headers);
         *request.uri_mut() = self.uri(authority, path)?;
         let found = key.as_ref().map(|found| found.key.as_str());
-        let mut answered = self.call(target, found, &request, &method).await?;
+        let (rest, is_too_large) = rest.map(|rest| (rest.body, rest.is_too_large)).unzip();
+        let answered = self.call(target, found, &request, rest).await;
+        if is_too_large.is_some_and(|is_so| is_so.load(Ordering::Relaxed)) && !matches!(answered, Ok(Answered::Left(_)))
+        {
+            return Err(self.too_large());
+        }
+        let mut answered = answered?;
+        take_out(answered.headers());
+        if let Answered::Whole(response) = &mut answered
+            && method != Method::HEAD
+            && response.status() != StatusCode::NOT_MODIFIED
+        {
+            // Of what is given away here the length is known. What is left out may still be told of.
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         if let (Some(found), Some(KeyFrom::Cookie { name, .. })) = (key.filter(|found| found.is_made), &target.key) {
             let cookie = key::set_cookie(name, &found.key, self.is_secure);
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
-                answered.0.headers.append(header::SET_COOKIE, cookie);
+                answered.headers().append(header::SET_COOKIE, cookie);
             }
         }
         Ok(answered)
@@ -151,15 +183,11 @@ impl Exchange<'_> {
         }
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn body(&self, body: Incoming) -> Result<Read, Refusal> {
         let limits = &self.rules.limits;
-        match timeout(limits.body_timeout, whole(body, limits.body)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(NotRead::TooLarge)) => {
-                let most = crate::schema::size_text(limits.body);
-                self.inner.reach("body", format_args!("a body of more than {most}: answered with 413"));
-                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large"))
-            }
+        match timeout(limits.body_timeout, body::begin(body, limits.body_buffer, limits.body)).await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(NotRead::TooLarge)) => Err(self.too_large()),
             Ok(Err(NotRead::Broken(error))) => {
                 tracing::debug!(target: "airssys::http", listener = %self.inner.listen, %error, "a body broke off");
                 Err(bad("bad-body"))
@@ -172,6 +200,12 @@ impl Exchange<'_> {
         }
     }
 
+    fn too_large(&self) -> Refusal {
+        let most = crate::schema::size_text(self.rules.limits.body);
+        self.inner.reach("body", format_args!("a body of more than {most}: answered with 413"));
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large")
+    }
+
     fn uri(&self, authority: Authority, path: PathAndQuery) -> Result<Uri, Refusal> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
@@ -179,52 +213,60 @@ impl Exchange<'_> {
         Uri::from_parts(parts).map_err(|_| bad("bad-uri"))
     }
 
+    /// Calls who answers, until there is a response: the answer, or one that leaves before.
     async fn call(
         &self,
         target: &Target,
         key: Option<&str>,
         request: &crate::http::Request,
-        method: &Method,
+        rest: Option<crate::http::Body>,
     ) -> Result<Answered, Refusal> {
         let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
-        let said = Said::call(function(), write_request(request).map_err(too_large)?);
+        let block = write_request(request).map_err(too_large)?;
+        let (streams, left) = Streams::new(rest);
+        let (mesh, service, key) = (Arc::clone(&self.inner.mesh), target.service.clone(), key.map(str::to_owned));
         let now = Instant::now();
-        let patience = self.rules.limits.request_timeout;
-        let until = Until { now, deadline: now + patience };
-        let called = self.inner.mesh.call(Origin::HOST, Caller::Host(None), &target.service, key, said, until).await;
-        let answer = called.map_err(|error| {
-            if error == crate::error::CallError::Timeout {
-                let patience = humantime::format_duration(patience);
-                let who = &target.service;
-                let detail = format_args!("{who} did not answer a request within {patience}: answered with 504");
-                self.inner.reach("request_timeout", detail);
+        let until = Until { now, deadline: now + self.rules.limits.request_timeout };
+        // In a box, since it goes on within the body of a response that leaves before it is over.
+        let mut called = Box::pin(async move {
+            let said = Said { streams: Some(&streams), ..Said::call(function(), block) };
+            mesh.call(Origin::HOST, Caller::Host(None), &service, key.as_deref(), said, until).await
+        });
+        let answer = tokio::select! {
+            biased;
+            answer = &mut called => answer,
+            Ok(response) = left => {
+                let is_well = |answer: Answer| matches!(answer.map(|block| read_response(&block.unwrap_or_default())), Ok(Ok(Ok(_))));
+                let left = |body| until_answered(body, async move { is_well(called.await) });
+                return Ok(Answered::Left(response.map(left)));
             }
-            tracing::debug!(target: "airssys::http", listener = %self.inner.listen, service = %target.service, %error,
-                "a request has no answer");
-            Refusal::from(&error)
-        })?;
-        let wrong = |why: &dyn std::fmt::Display| {
-            tracing::warn!(target: "airssys::http", service = %target.service, "its answer is none of HTTP: {why}");
-            Refusal::new(StatusCode::BAD_GATEWAY, "bad-response")
         };
-        match read_response(&answer.unwrap_or_default()) {
-            Ok(Ok(response)) if response.status().is_informational() => Err(wrong(&response.status())),
-            Ok(Ok(response)) => {
-                let (mut head, body) = response.into_parts();
-                take_out(&mut head.headers);
-                // Of what is given away here the length is known. What is left out may still be told of.
-                if *method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
-                    head.headers.remove(header::CONTENT_LENGTH);
-                }
-                Ok((head, body))
-            }
+        let block = answer.map_err(|error| self.unanswered(&target.service, &error))?;
+        match read_response(&block.unwrap_or_default()) {
+            Ok(Ok(response)) if response.status().is_informational() => Err(self.wrong(target, &response.status())),
+            Ok(Ok(response)) => Ok(Answered::Whole(response)),
             Ok(Err(error)) => {
-                tracing::warn!(target: "airssys::http", service = %target.service, "it answered with an error: {}",
-                    crate::shown::shown(&error));
+                let error = crate::shown::shown(&error);
+                tracing::warn!(target: "airssys::http", service = %target.service, "it answered with an error: {error}");
                 Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed"))
             }
-            Err(error) => Err(wrong(&error)),
+            Err(error) => Err(self.wrong(target, &error)),
         }
+    }
+
+    fn unanswered(&self, service: &str, error: &CallError) -> Refusal {
+        if *error == CallError::Timeout {
+            let patience = humantime::format_duration(self.rules.limits.request_timeout);
+            let detail = format_args!("{service} did not answer a request within {patience}: answered with 504");
+            self.inner.reach("request_timeout", detail);
+        }
+        tracing::debug!(target: "airssys::http", listener = %self.inner.listen, service, %error, "a request has no answer");
+        Refusal::from(error)
+    }
+
+    fn wrong(&self, target: &Target, why: &dyn std::fmt::Display) -> Refusal {
+        tracing::warn!(target: "airssys::http", service = %target.service, "its answer is none of HTTP: {why}");
+        Refusal::new(StatusCode::BAD_GATEWAY, "bad-response")
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct HttpLimits {
     pub(crate) max_requests: usize,
     pub(crate) header_bytes: usize,
     pub(crate) body: u64,
+    pub(crate) body_buffer: usize,
     pub(crate) header_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -49,6 +50,7 @@ impl Default for Listening {
                 max_requests: 4_096,
                 header_bytes: 32 << 10,
                 body: 16 << 20,
+                body_buffer: 64 << 10,
                 header_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(30),
                 request_timeout: Duration::from_secs(30),
@@ -75,10 +77,14 @@ schema! {
         header_bytes: Bytes => limits.header_bytes, in 1 << 10..=1 << 20, by InPlace;
         /// the body of a request, in whole. A larger one is answered with 413
         body: Bytes => limits.body, in 0..=HELD, by InPlace;
+        /// as much of a body as is read before a service has the request; what is longer is read by the service as it
+        /// comes, and such a request is not tried again
+        body_buffer: Bytes => limits.body_buffer, in 0..=16 << 20, by InPlace;
         /// how long the head of a request may be in coming, from its first byte on, and the handshake of TLS. Then the
         /// connection is closed
         header_timeout: Humane => limits.header_timeout, in MILLISECOND..=YEAR, by InPlace;
-        /// how long the body of a request may be in coming. Then the request is answered with 408
+        /// how long the body of a request may be in coming, as far as it is read before a service has it. Then the
+        /// request is answered with 408
         body_timeout: Humane => limits.body_timeout, in MILLISECOND..=YEAR, by InPlace;
         /// how long a service may take to answer. Then the request is answered with 504
         request_timeout: Humane => limits.request_timeout, in MILLISECOND..=YEAR, by InPlace;

@@ -3,8 +3,9 @@
 //! It is what guests that mean harm can bring about, all of them at once. What they need is less, mostly by far.
 
 use super::{ServiceNode, Topology};
-use crate::listener::settings::{HttpLimits, Listening};
+use crate::http::HELD_BYTES;
 use crate::limits::{LISTING_BYTES, OVERHEAD_BYTES, REASON_BYTES, TOPIC_BYTES};
+use crate::listener::settings::{HttpLimits, Listening};
 use crate::settings::Keeping;
 use crate::settings::{MailboxShape, MeshSettings, Multiplicity};
 
@@ -86,9 +87,10 @@ fn addresses(node: &ServiceNode) -> u64 {
 
 /// What connections have read, and what requests have that no mailbox has yet.
 fn requests(listening: &Listening) -> u64 {
-    let HttpLimits { max_connections, max_requests, header_bytes, body, .. } = listening.limits;
-    let heads = wide(max_connections).saturating_add(wide(max_requests)).saturating_mul(wide(header_bytes));
-    heads.saturating_add(wide(max_requests).saturating_mul(body))
+    let HttpLimits { max_connections, max_requests, header_bytes, body_buffer, .. } = listening.limits;
+    let heads = (wide(max_connections) + wide(max_requests)) * wide(header_bytes);
+    // A response is held back, too.
+    heads.saturating_add(wide(max_requests) * (wide(body_buffer) + wide(HELD_BYTES)))
 }
 
 fn timers(node: &ServiceNode) -> u64 {

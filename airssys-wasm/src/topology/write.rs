@@ -180,6 +180,7 @@ mod tests {
         max_requests = 2
         header_bytes = "3KiB"
         body = "4KiB"
+        body_buffer = "5KiB"
         header_timeout = "6ms"
         body_timeout = "7ms"
         request_timeout = "8ms"
