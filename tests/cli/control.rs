@@ -39,7 +39,7 @@ fn asked(desk: &Desk, arguments: &[&str]) -> Value {
 }
 
 /// Asks until it is so.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
         assert!(begun.elapsed() < PATIENCE, "never: {what}");

@@ -111,6 +111,7 @@ mod python {
 
     use airssys_tests::tools::tool;
 
+    use super::super::signals::Running;
     use super::New;
 
     #[test]
@@ -125,6 +126,22 @@ mod python {
         let mypy = Command::new("mypy").current_dir(&new.dir).env("PATH", &new.path).output().unwrap();
         let said = String::from_utf8_lossy(&mypy.stdout);
         assert!(said.contains("Incompatible return value type (got \"int\", expected \"str\")"), "{said}");
+    }
+
+    #[test]
+    fn what_is_saved_is_served() {
+        let new = New::of("python", &tool("python", "bin/componentize-py").join("bin"), "airssys build hello-1");
+        let mut dev = new.desk.command(&["dev", "hello-1"]);
+        dev.env("PATH", &new.path);
+        let mut dev = Running::start(dev);
+        dev.until("is up");
+        let greet = || new.desk.run(&["call", "hello-1", "greet(\"Ada\")"]).well().stdout;
+        assert_eq!(greet(), "ok(\"Hello, Ada!\")\n");
+        let app = std::fs::read_to_string(new.dir.join("app.py")).unwrap();
+        std::fs::write(new.dir.join("app.py"), app.replace("f\"Hello,", "f\"Good day,")).unwrap();
+        dev.until("hello-1: live in");
+        assert_eq!(greet(), "ok(\"Good day, Ada!\")\n");
+        super::super::control::stop(&new.desk, dev);
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Crates {
         described(dir, &["--offline"]).or_else(|_| described(dir, &["--no-deps"]))
     }
 
+    /// Whether it is not known who uses whom.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.resolve.is_none()
+    }
+
     /// The folders of all.
     pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.local().filter_map(|package| package.manifest_path.parent())

@@ -78,8 +78,8 @@ pub(crate) struct Held {
     pub(crate) dir: PathBuf,
     /// Whether cargo builds it.
     pub(crate) by_cargo: bool,
-    /// The names of its components.
-    pub(crate) guests: Vec<String>,
+    /// The names of its components, and the folder of each.
+    pub(crate) guests: Vec<(String, PathBuf)>,
 }
 
 /// One component that was built.
@@ -149,13 +149,16 @@ fn all(args: &Args) -> Result<Option<Vec<Built>>, BuildError> {
 /// What a folder holds; none where that is nothing that is built.
 pub(crate) fn held(dir: &Path) -> Result<Option<Held>, BuildError> {
     if let Some(source) = driver::find(dir, &DRIVERS)? {
-        return Ok(Some(Held { dir: source.dir, by_cargo: false, guests: vec![source.manifest.name] }));
+        let guests = vec![(source.manifest.name, source.dir.clone())];
+        return Ok(Some(Held { dir: source.dir, by_cargo: false, guests }));
     }
     if !dir.join("Cargo.toml").is_file() {
         return Ok(None);
     }
     let Project { dir, guests } = project::find(dir)?;
-    Ok(Some(Held { dir, by_cargo: true, guests: guests.into_iter().map(|guest| guest.name).collect() }))
+    let folder = |guest: &Guest| guest.manifest.parent().unwrap_or(&dir).to_owned();
+    let guests = guests.into_iter().map(|guest| (guest.name.clone(), folder(&guest))).collect();
+    Ok(Some(Held { dir, by_cargo: true, guests }))
 }
 
 /// How each guest is built. Chosen before anything is built: what is missing is told at once, not after minutes.

@@ -24,50 +24,66 @@ fn options() -> DeployOptions {
     options
 }
 
-/// Deploys the services whose component is another one now: one by itself, several as a set.
-pub(super) async fn deploy(runtime: &Runtime, services: Vec<Service>) {
+/// Deploys the services whose component is another one now: one by itself, several as a set. Whether all serve with
+/// what was built.
+pub(super) async fn deploy(runtime: &Runtime, services: Vec<Service>) -> bool {
     let begun = Instant::now();
-    let mut set = Vec::new();
+    let (mut set, mut well) = (Vec::new(), true);
     for Service { name, named, .. } in services {
         match found(named).await {
-            Ok((_, digest)) if runtime.live_digest(&name).as_ref() == Some(&digest) => {}
+            Ok((_, digest)) if runtime.live_digest(&name).as_ref() == Some(&digest) => {
+                note(&format!("{name}: unchanged"));
+            }
             Ok((release, _)) => set.push((name, release)),
-            Err(problem) => refused(&problem, &name),
+            Err(problem) => {
+                refused(&problem, &name);
+                well = false;
+            }
         }
     }
     for (name, release) in &set {
         runtime.ungranted(name, Some(release.clone())).iter().for_each(output::plan::tell_ungranted);
     }
     let names = set.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let deployed = match &mut *set {
-        [] => return,
-        [_] => match set.pop() {
-            Some((name, release)) => runtime.deploy(&name, release, options()).await.map(|one| vec![(name, one)]),
-            None => return,
-        },
-        _ => runtime.deploy_set(set, options()).await,
+    let several = set.len() > 1;
+    let deployed = match set.pop() {
+        None => return well,
+        Some((name, release)) if !several => {
+            runtime.deploy(&name, release, options()).await.map(|one| vec![(name, one)])
+        }
+        Some(last) => {
+            set.push(last);
+            runtime.deploy_set(set, options()).await
+        }
     };
     match deployed {
         Ok(deployments) => {
             for (service, deployment) in deployments {
-                tell(runtime, &service, &deployment, begun).await;
+                well &= tell(runtime, &service, &deployment, begun).await;
             }
+            well
         }
-        Err(error) => refused(&ControlError::from(Refusal::from(error)), &names),
+        Err(error) => {
+            refused(&ControlError::from(Refusal::from(error)), &names);
+            false
+        }
     }
 }
 
-async fn tell(runtime: &Runtime, service: &str, deployment: &Deployment, begun: Instant) {
+/// Tells how a deployment ended; whether it is live.
+async fn tell(runtime: &Runtime, service: &str, deployment: &Deployment, begun: Instant) -> bool {
     let ended = deployment.ended().await;
     let status = runtime.deployment_status(deployment);
     if ended != Progress::Live {
-        return refused(&ControlError::from(not_as_wanted(&status)), service);
+        refused(&ControlError::from(not_as_wanted(&status)), service);
+        return false;
     }
     let waited = match status.waited {
         0 => String::new(),
         waited => format!("; {} waited {:.0} µs for it", output::count(waited, "message"), status.pause_us),
     };
     note(&format!("{service}: live in {}{waited}{}", milliseconds(begun), in_words(&status.notes)));
+    true
 }
 
 /// Brings the mesh to the topology as it is written now; whether it is there.

@@ -13,10 +13,10 @@ mod workshop;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use airssys_wasm::Runtime;
 use airssys_wasm::command::{self, ApplyPlan};
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{Runtime, RuntimeBuilder};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -24,7 +24,7 @@ pub(crate) use self::error::DevError;
 use self::workshop::Workshop;
 use crate::commands::in_one_line;
 use crate::control::{Claim, Control};
-use crate::explain::{note, note_lines};
+use crate::explain::{self, note, note_lines};
 use crate::logs::Keeper;
 use crate::output::{self, CacheArgs, LogArgs, Problem, TopologyArgs};
 use crate::run::{self, RunError, Signals};
@@ -71,7 +71,6 @@ pub(crate) fn run(args: &Args) -> Result<(), DevError> {
     let data = args.topology.data.folder();
     let claim = Claim::take(data)?;
     let kept = log.begin(data);
-    command::forget(data, None).map_err(Problem::from)?;
     let threads = run::threads()?;
     let outcome = threads.block_on(session(args, &topology, claim, kept.as_ref()));
     threads.shutdown_timeout(run::PARTING);
@@ -87,18 +86,14 @@ async fn session(args: &Args, topology: &Topology, claim: Claim, keeper: Option<
         () = signals.first() => Ok(()),
         ended = live(args, topology, (claim, asker), keeper, &mut up) => ended.map(|never| match never {}),
     };
-    if let Some(Up { runtime, control, keeping }) = up {
-        let stopped = runtime.shutdown().await;
-        control.stopped(&stopped).await;
-        run::tell_killed(&stopped);
-        if let Some(keeping) = keeping {
-            let _kept_or_left = tokio::time::timeout(run::PARTING, keeping).await;
-        }
+    if let Some(up) = up {
+        down(up).await;
     }
     outcome
 }
 
-/// Builds, starts, and follows the sources, until the mesh ends by itself.
+/// Builds, starts, and follows the sources, for ever. A mesh that does not start, or ends by itself, is started again
+/// when something was saved.
 async fn live(
     args: &Args,
     topology: &Topology,
@@ -106,45 +101,79 @@ async fn live(
     keeper: Option<&Keeper>,
     up: &mut Option<Up>,
 ) -> Result<Infallible, DevError> {
+    let mut claim = Some(claim);
     let mut workshop = Workshop::new(&args.topology, args.release, topology)?;
-    workshop.all_built().await?;
-    // Again, now that its releases are there.
+    loop {
+        workshop.all_built().await?;
+        let (runtime, topology, keeping) = match start(args, keeper).await {
+            Ok(started) => started,
+            Err(error) => {
+                explain::print(&error);
+                workshop.wait("it is started again").await;
+                continue;
+            }
+        };
+        let free = claim.take().map_or_else(|| Claim::take(args.topology.data.folder()), Ok);
+        let opened =
+            free.and_then(|claim| Control::open(claim, Arc::clone(&runtime), topology.name(), Arc::clone(&asker)));
+        let control = match opened {
+            Ok(control) => control,
+            Err(error) => {
+                runtime.shutdown().await;
+                return Err(error.into());
+            }
+        };
+        let runtime = &up.insert(Up { runtime, control, keeping }).runtime;
+        tell_up(&topology);
+        let ended = tokio::select! {
+            reason = runtime.ended() => {
+                let ended = || RunError::EndedEarly { reason: reason.to_string() };
+                run::gave_up(&topology, runtime).unwrap_or_else(ended)
+            }
+            failed = workshop.follow(runtime) => return failed,
+        };
+        explain::print(&ended);
+        if let Some(up) = up.take() {
+            down(up).await;
+        }
+        workshop.wait("it is started again, without the state that is not durable").await;
+    }
+}
+
+fn tell_up(topology: &Topology) {
+    let (name, services) = (topology.name(), output::count(topology.declared().len(), "service"));
+    let stops = "SIGINT (Ctrl-C), SIGTERM or `airssys stop` stops it in order";
+    note(&format!("{name} is up: {services}; what is saved is brought in; {stops}"));
+}
+
+async fn down(Up { runtime, control, keeping }: Up) {
+    let stopped = runtime.shutdown().await;
+    control.stopped(&stopped).await;
+    run::tell_killed(&stopped);
+    if let Some(keeping) = keeping {
+        // The mesh has ended, and so have its events; whoever keeps the last ones is on the way.
+        let _kept_or_left = tokio::time::timeout(run::PARTING, keeping).await;
+    }
+}
+
+/// A mesh that is up, its topology, and who keeps its events.
+type Started = (Arc<Runtime>, Topology, Option<JoinHandle<()>>);
+
+/// Starts the mesh as its topology is written now.
+async fn start(args: &Args, keeper: Option<&Keeper>) -> Result<Started, Problem> {
     let topology = args.topology.read_to_start()?;
     let mut builder = Runtime::builder().data_folder(args.topology.data.folder());
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }
+    // What was in force before is what is written no longer.
+    command::forget(args.topology.data.folder(), None)?;
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.follow(builder.events())));
-    let runtime = start(builder, &topology).await?;
-    let control = Control::open(claim, Arc::clone(&runtime), topology.name(), asker);
-    let control = match control {
-        Ok(control) => control,
-        Err(error) => {
-            runtime.shutdown().await;
-            return Err(error.into());
-        }
-    };
-    let runtime = &up.insert(Up { runtime, control, keeping }).runtime;
-    let services = output::count(topology.declared().len(), "service");
-    note(&format!(
-        "{} is up: {services}; what is saved is brought in; SIGINT (Ctrl-C), SIGTERM or `airssys stop` stops it in order",
-        topology.name()
-    ));
-    tokio::select! {
-        reason = runtime.ended() => {
-            let ended = || RunError::EndedEarly { reason: reason.to_string() };
-            Err(run::gave_up(&topology, runtime).unwrap_or_else(ended).into())
-        }
-        failed = workshop.follow(runtime) => failed,
-    }
-}
-
-async fn start(builder: RuntimeBuilder, topology: &Topology) -> Result<Arc<Runtime>, DevError> {
-    ApplyPlan::at_rest(None, topology, false).ungranted.iter().for_each(output::plan::tell_ungranted);
-    let runtime = builder.start(topology).await.map_err(Problem::from)?;
+    ApplyPlan::at_rest(None, &topology, false).ungranted.iter().for_each(output::plan::tell_ungranted);
+    let runtime = builder.start(&topology).await?;
     for recovery in runtime.recoveries() {
         note(&in_one_line(recovery, recovery.hint().as_ref()));
     }
     output::damage(&runtime.services()).iter().for_each(|damage| note_lines(damage));
-    Ok(Arc::new(runtime))
+    Ok((Arc::new(runtime), topology, keeping))
 }

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify_debouncer_full::notify::event::{EventKind, ModifyKind};
@@ -26,7 +27,10 @@ const WRITTEN: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 pub(super) struct Watch {
     watcher: Debouncer<RecommendedWatcher, RecommendedCache>,
     saved: Arc<Saved>,
+    /// The folders that are watched.
     folders: BTreeSet<PathBuf>,
+    /// All of those that were to be covered last.
+    trees: Vec<PathBuf>,
     /// A folder that is none of sources, whatever it is called.
     except: PathBuf,
 }
@@ -35,6 +39,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Saved {
     files: Mutex<BTreeSet<PathBuf>>,
+    /// Whether something was saved and it is not known what: more happened than the system keeps.
+    anything: AtomicBool,
     more: Notify,
 }
 
@@ -46,19 +52,20 @@ impl Watch {
         let watcher = new_debouncer(SETTLED, None, move |events: DebounceEventResult| told.add(events))?;
         let except = std::path::absolute(except).unwrap_or_else(|_| except.to_owned());
         let except = except.canonicalize().unwrap_or(except);
-        Ok(Self { watcher, saved, folders: BTreeSet::new(), except })
+        Ok(Self { watcher, saved, folders: BTreeSet::new(), trees: Vec::new(), except })
     }
 
     /// Watches all folders of sources in these, and the folders of these files. What is watched already stays so.
     pub(super) fn cover<'a>(
         &mut self,
         trees: impl Iterator<Item = &'a Path>,
-        files: &[&Path],
+        files: impl Iterator<Item = &'a Path>,
     ) -> Result<(), (PathBuf, notify::Error)> {
         for file in files {
             self.add(file.parent().unwrap_or(Path::new(".")))?;
         }
-        let mut to_do: Vec<PathBuf> = trees.map(Path::to_owned).collect();
+        self.trees = trees.map(Path::to_owned).collect();
+        let mut to_do = self.trees.clone();
         while let Some(folder) = to_do.pop() {
             // What is gone meanwhile is told as a change of what is around it.
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
@@ -83,6 +90,9 @@ impl Watch {
     pub(super) async fn next(&mut self) -> BTreeSet<PathBuf> {
         loop {
             let mut saved = std::mem::take(&mut *self.saved.lock());
+            if self.saved.anything.swap(false, Ordering::Relaxed) {
+                saved.extend(self.trees.iter().cloned());
+            }
             // A folder that was moved or made anew is watched anew, and what is in it.
             self.folders.retain(|folder| !saved.iter().any(|path| folder.starts_with(path)));
             saved.retain(|path| is_source(path) && !path.starts_with(&self.except));
@@ -98,17 +108,19 @@ impl Saved {
     fn add(&self, events: DebounceEventResult) {
         // An error is one of reading what happened: the next save is told again.
         let Ok(events) = events else { return };
-        let changes = events.iter().filter(|event| {
-            let untouched = matches!(event.kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)));
-            !untouched
-        });
+        if events.iter().any(|event| event.need_rescan()) {
+            self.anything.store(true, Ordering::Relaxed);
+        }
+        let changes = events
+            .iter()
+            .filter(|event| !matches!(event.kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_))));
         let mut files = self.lock();
         files.extend(changes.flat_map(|event| event.paths.iter().cloned()));
         drop(files);
         self.more.notify_one();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use airssys_wasm::topology::Topology;
 use super::bring;
 use super::building::build;
 use super::error::DevError;
-use super::sources::{Project, Sources};
+use super::sources::{Project, Service, Sources};
 use super::watch::Watch;
 use crate::explain::note;
 use crate::output::TopologyArgs;
@@ -33,6 +33,10 @@ pub(super) struct Workshop<'a> {
     stale: Vec<Project>,
     /// What did not build, and was not saved since.
     failed: Vec<Project>,
+    /// The services whose file was written anew, by somebody else.
+    ready: BTreeSet<String>,
+    /// Those that were refused what was built for them: it may do together with what is built next.
+    refused: BTreeSet<String>,
     /// Whether the mesh may not be what its topology and the descriptions of its releases say.
     described: bool,
 }
@@ -45,8 +49,19 @@ impl<'a> Workshop<'a> {
         let watch = Watch::new(args.data.folder()).map_err(DevError::Watcher)?;
         let sources = Sources::of(topology)?;
         let stale = sources.projects.clone();
-        let mut workshop =
-            Self { topology: args, release, file, watch, sources, stale, failed: Vec::new(), described: false };
+        let (ready, refused) = (BTreeSet::new(), BTreeSet::new());
+        let mut workshop = Self {
+            topology: args,
+            release,
+            file,
+            watch,
+            sources,
+            stale,
+            failed: Vec::new(),
+            ready,
+            refused,
+            described: false,
+        };
         workshop.cover()?;
         Ok(workshop)
     }
@@ -55,13 +70,25 @@ impl<'a> Workshop<'a> {
     pub(super) async fn all_built(&mut self) -> Result<(), DevError> {
         loop {
             self.build().await?;
-            if self.failed.is_empty() {
+            if self.sources.guessed && self.failed.is_empty() {
+                // Cargo has fetched what it needed.
+                self.look_again();
+            }
+            if self.failed.is_empty() && self.stale.is_empty() {
                 self.described = false;
+                (self.ready, self.refused) = (BTreeSet::new(), BTreeSet::new());
                 return Ok(());
             }
-            note("it starts when all is built: waiting for a file to be saved");
-            self.saved().await;
+            if self.stale.is_empty() {
+                self.wait("it starts when all is built").await;
+            }
         }
+    }
+
+    /// Says what waits for a file to be saved, and waits for that.
+    pub(super) async fn wait(&mut self, what: &str) {
+        note(&format!("{what}: waiting for a file to be saved"));
+        self.saved().await;
     }
 
     /// Brings what is saved into a mesh that runs, for ever.
@@ -69,15 +96,52 @@ impl<'a> Workshop<'a> {
         loop {
             self.saved().await;
             let built = self.build().await?;
-            if self.described {
-                match self.topology.read_to_start() {
-                    Ok(topology) => self.described = !bring::apply(runtime, topology).await,
-                    Err(problem) => bring::refused(&problem, &self.shown(&self.file)),
-                }
-            } else {
-                bring::deploy(runtime, self.sources.made_of(&built).cloned().collect()).await;
+            if self.described && self.apply(runtime, &built).await {
+                continue;
+            }
+            self.deploy(runtime, &built).await;
+        }
+    }
+
+    /// Brings the mesh to what is written now; false where that cannot be read.
+    async fn apply(&mut self, runtime: &Runtime, built: &[Project]) -> bool {
+        let topology = match self.topology.read_to_start() {
+            Ok(topology) => topology,
+            Err(problem) => {
+                bring::refused(&problem, &self.shown(&self.file));
+                return false;
+            }
+        };
+        self.described = !bring::apply(runtime, topology).await;
+        // All that lies here is what serves now; or it gets another try with what is built next.
+        match self.described {
+            true => self.refused.extend(self.sources.made_of(built).map(|service| service.name.clone())),
+            false => (self.ready, self.refused) = (BTreeSet::new(), BTreeSet::new()),
+        }
+        true
+    }
+
+    /// Deploys what was built. What was refused before gets another try: with it where it is refused alone, or else
+    /// after it.
+    async fn deploy(&mut self, runtime: &Runtime, built: &[Project]) {
+        let mut names: BTreeSet<String> = self.sources.made_of(built).map(|service| service.name.clone()).collect();
+        names.extend(std::mem::take(&mut self.ready));
+        if names.is_empty() {
+            return;
+        }
+        let before = &self.refused - &names;
+        let well = bring::deploy(runtime, self.services(&names)).await;
+        self.refused = if well { before.clone() } else { &before | &names };
+        if !before.is_empty() {
+            let again = self.refused.clone();
+            if bring::deploy(runtime, self.services(&again)).await {
+                self.refused.clear();
             }
         }
+    }
+
+    fn services(&self, names: &BTreeSet<String>) -> Vec<Service> {
+        self.sources.services.iter().filter(|service| names.contains(&service.name)).cloned().collect()
     }
 
     /// Waits for files to be saved, and takes down what is to be built for that.
@@ -88,16 +152,17 @@ impl<'a> Workshop<'a> {
 
     fn take(&mut self, saved: BTreeSet<PathBuf>) {
         let is_topology = saved.contains(&self.file);
-        let touched: Vec<&Project> =
-            self.sources.projects.iter().filter(|project| is_touched(project, &saved, &self.file)).collect();
-        if touched.is_empty() && !is_topology {
+        let touched: Vec<Project> =
+            self.sources.projects.iter().filter(|project| is_touched(project, &saved, &self.file)).cloned().collect();
+        let ready: Vec<String> = self.sources.served_by(&saved).map(|service| service.name.clone()).collect();
+        if touched.is_empty() && ready.is_empty() && !is_topology {
             return;
         }
         let names: Vec<String> = saved.iter().map(|path| self.shown(path)).collect();
         note(&format!("saved: {}", names.join(", ")));
-        let touched: Vec<Project> =
-            touched.into_iter().filter(|project| !self.stale.contains(project)).cloned().collect();
-        self.stale.extend(touched);
+        self.ready.extend(ready);
+        let fresh: Vec<Project> = touched.into_iter().filter(|project| !self.stale.contains(project)).collect();
+        self.stale.extend(fresh);
         let describes = |path: &PathBuf| path.file_name().is_some_and(|name| DESCRIBING.iter().any(|of| name == *of));
         if is_topology || saved.iter().any(describes) {
             self.described = true;
@@ -166,7 +231,8 @@ impl<'a> Workshop<'a> {
 
     fn cover(&mut self) -> Result<(), DevError> {
         let trees = self.sources.projects.iter().flat_map(|project| &project.own).map(PathBuf::as_path);
-        let watched = self.watch.cover(trees, &[&self.file]);
+        let files = std::iter::once(self.file.as_path()).chain(self.sources.files());
+        let watched = self.watch.cover(trees, files);
         watched.map_err(|(folder, source)| DevError::Watch { folder, source })
     }
 
