@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter, told};
-use airssys_wasm::command::{Obstacle, Stage, TemplateError};
+use airssys_wasm::command::{Obstacle, TemplateError};
 use airssys_wasm::deploy::{
     DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Strategy, TooFewTurns,
 };
-use airssys_wasm::error::Crash;
+use airssys_wasm::error::{Crash, Stage};
 use airssys_wasm::hint::{Coded, Hinted};
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};

@@ -109,6 +109,7 @@ impl Address {
     /// # Errors
     ///
     /// [`AddressError::Service`].
+    #[doc(hidden)]
     pub fn of_service(service: &str) -> Result<Self, AddressError> {
         if is_service_name(service) {
             Ok(Self { text: service.into(), service: service.len() })

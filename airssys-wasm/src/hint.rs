@@ -162,7 +162,6 @@ impl fmt::Display for Act {
 /// use airssys_wasm::hint::{Act, Hint};
 ///
 /// let hint = Hint::from(Act::AllowDowngrade);
-/// assert!(!hint.is_empty());
 /// assert_eq!(hint.to_string(), "allow a downgrade");
 /// assert_eq!(hint.told(|_| "say `--old`".to_owned()), "say `--old`");
 /// ```
@@ -198,6 +197,7 @@ impl From<Act> for Hint {
 
 impl Hint {
     /// Whether there is nothing to do.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

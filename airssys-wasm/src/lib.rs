@@ -14,24 +14,120 @@
 //!
 //! # Example
 //!
+//! A program with a mesh in it, from its first start to its end:
+//!
 //! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
 //! use std::time::Duration;
 //!
-//! use airssys_wasm::Runtime;
+//! use airssys_wasm::deploy::{DeployOptions, Progress};
+//! use airssys_wasm::events::{Heard, Kind};
+//! use airssys_wasm::hint::{Coded, Hinted};
+//! use airssys_wasm::message::Answer;
+//! use airssys_wasm::middleware::{Context, Layer};
+//! use airssys_wasm::registry::{Draft, SecretKey, Store};
 //! use airssys_wasm::topology::Topology;
+//! use airssys_wasm::{Applied, Runtime};
+//!
+//! /// A layer: every message passes it. This one counts those that came to nothing.
+//! struct Failures(Arc<AtomicUsize>);
+//!
+//! impl Layer for Failures {
+//!     fn name(&self) -> &'static str {
+//!         "failures"
+//!     }
+//!
+//!     fn priority(&self) -> i32 {
+//!         500
+//!     }
+//!
+//!     fn after(&self, _context: &Context<'_>, outcome: &Answer) {
+//!         self.0.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
+//!     }
+//! }
 //!
 //! # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-//! # #[tokio::main]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = doc::folder()?;
-//! # let folder = folder.path();
-//! let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
-//! let runtime = Runtime::builder().start(&Topology::parse(text, folder)?).await?;
-//! let answer = runtime.call("echo", "hello", Duration::from_secs(5)).await?;
-//! assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
-//! runtime.shutdown().await;
-//! # Ok(()) }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     const PATIENCE: Duration = Duration::from_secs(5);
+//! #   let folder = doc::folder()?;
+//! #   let folder = folder.path();
+//!     let data = folder.join("data");
+//!
+//!     // Releases are signed and published, and the topology says whose signatures count.
+//!     let (key, store) = (SecretKey::generate()?, Store::open(&data)?);
+//!     for (name, version) in [("echo", "1.0.0"), ("echo", "1.1.0"), ("adder", "1.0.0")] {
+//!         let component = std::fs::read(folder.join(name).with_extension("wasm"))?;
+//!         let mut draft = Draft::new(component, format!("name = \"{name}\"\nversion = \"{version}\"\n"))?;
+//!         draft.sign(&key);
+//!         println!("{} is published", store.publish(&draft)?.record());
+//!     }
+//!     let topology = |echo: &str| {
+//!         let file = folder.join("airssys.toml");
+//!         let trusted = key.public();
+//!         std::fs::write(&file, format!(r#"
+//!             name = "example"
+//!             [settings]
+//!             trusted_keys = ["{trusted}"]
+//!             [[service]]
+//!             name = "echo"
+//!             release = "{echo}"
+//!             [[service]]
+//!             name = "adder"
+//!             release = "adder@1.0.0"
+//!         "#))?;
+//!         Ok::<_, Box<dyn std::error::Error>>(Topology::read_with(&file, Some(&data))?)
+//!     };
+//!
+//!     let failures = Arc::new(AtomicUsize::new(0));
+//!     let builder = Runtime::builder().data_folder(&data).layer(Failures(Arc::clone(&failures)));
+//!     let runtime = Arc::new(builder.start(&topology("echo@1.0.0")?).await?);
+//!     let mut deployments = runtime.events().of_kinds(&[Kind::Deployment]);
+//!
+//!     // Messages of bytes, to a service that handles them, and a call of a function that a component exports.
+//!     runtime.send("echo", "no answer is waited for").await?;
+//!     assert_eq!(runtime.call("echo", "hello", PATIENCE).await?.as_deref(), Some(b"hello".as_slice()));
+//!     let add = runtime.function("adder", "add")?.typed::<(u32, u32), u32>()?;
+//!     assert_eq!(runtime.call_typed(&add, None, &(2, 3), PATIENCE).await?, 5);
+//!
+//!     // What goes wrong has a word for programs, and often a hint for people.
+//!     let error = runtime.call("nobody", "hello", PATIENCE).await.unwrap_err();
+//!     assert_eq!((error.code(), failures.load(Ordering::Relaxed)), ("no-such-service", 1));
+//!     let error = runtime.stop_service("nobody").await.unwrap_err();
+//!     println!("{error}; hint: {}", error.hint().unwrap_or_default());
+//!
+//!     // Another release takes over in place, and back.
+//!     let mut options = DeployOptions::default();
+//!     options.probation = Duration::from_millis(100);
+//!     let deployment = runtime.deploy("echo", store.resolve("echo@1.1.0")?, options.clone()).await?;
+//!     match deployment.ended().await {
+//!         Progress::Live => println!("echo 1.1.0 serves"),
+//!         other => panic!("{other:?}"),
+//!     }
+//!     if let Some(Heard::Event(event)) = deployments.next().await {
+//!         println!("{:?}", event.what);
+//!     }
+//!     assert_eq!(runtime.rollback("echo", options.clone())?.ended().await, Progress::Live);
+//!
+//!     // Another topology, of which only what differs is touched.
+//!     let Applied { notes, .. } = runtime.apply(topology("echo@1.1.0")?, options).await?;
+//!     assert!(notes.is_empty());
+//!     for status in runtime.services() {
+//!         println!("{}: {} handled, {} crashed", status.service, status.handled, status.crashed);
+//!     }
+//!
+//!     let report = runtime.shutdown().await;
+//!     assert!(report.is_clean());
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Errors
+//!
+//! An error has a text for people. Most have a stable [`code`](hint::Coded::code), and say what to do about it
+//! ([`hint`](hint::Hinted::hint)). The variants of an enum are for programs that do something else for each. What
+//! stands in a variant and has no page here is a cause: its text says all there is.
 
 mod actor;
 pub mod address;

@@ -265,8 +265,9 @@ impl fmt::Display for DeadReason {
 /// # doc::mesh("", async |runtime, _| {
 /// use airssys_wasm::message::DeadLetter;
 ///
-/// let letter: Option<DeadLetter> = runtime.take_dead_letter(1);
-/// if let Some(letter) = letter {
+/// let (total, letters): (u64, Vec<DeadLetter>) = runtime.dead_letters();
+/// assert_eq!(total, 0);
+/// for letter in letters {
 ///     println!("{} was for {}: {}", letter.id, letter.target, letter.reason);
 /// }
 /// # Ok(()) });

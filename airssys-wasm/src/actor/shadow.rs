@@ -40,7 +40,8 @@ const KEPT: usize = 16;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::command::{Rehearsed, Status};
+/// use airssys_wasm::command::Rehearsed;
+/// use airssys_wasm::deploy::Status;
 ///
 /// fn told(status: &Status) -> Option<String> {
 ///     let Rehearsed { compared, differing, .. } = status.rehearsed.as_ref()?;

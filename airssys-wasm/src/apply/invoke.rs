@@ -33,10 +33,10 @@ use crate::typed::{
 /// use std::time::Duration;
 ///
 /// use airssys_wasm::InvokeError;
-/// use airssys_wasm::command::NoCall;
+/// use airssys_wasm::hint::Coded;
 ///
 /// let error = runtime.invoke("echo", None, "add(2, 3)", Duration::from_secs(5)).await.unwrap_err();
-/// assert!(matches!(error, InvokeError::NoCall(NoCall::Unknown { .. })), "{error}");
+/// assert!(matches!(error, InvokeError::NoCall(_)) && error.code() == "no-call", "{error}");
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

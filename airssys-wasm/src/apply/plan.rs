@@ -79,19 +79,22 @@ pub(crate) fn refused_ways(differences: &[Difference]) -> Vec<PlanRefusal> {
 ///
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-/// # doc::mesh("", async |runtime, _| {
+/// # doc::mesh("", async |runtime, folder| {
 /// use airssys_wasm::Applied;
 /// use airssys_wasm::deploy::DeployOptions;
+/// use airssys_wasm::topology::Topology;
 ///
-/// let same = runtime.in_force().as_ref().clone();
-/// let Applied { plan, left_over, .. } = runtime.apply(same, DeployOptions::default()).await?;
-/// assert!(plan.differences.is_empty() && left_over.is_empty());
+/// let same = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+/// let Applied { left_over, notes, .. } =
+///     runtime.apply(Topology::parse(same, folder)?, DeployOptions::default()).await?;
+/// assert!(left_over.is_empty() && notes.is_empty());
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Applied {
     /// The plan, all of which was carried out.
+    #[doc(hidden)]
     pub plan: ApplyPlan,
     /// Messages that services which were stopped had not handled in time, by service. Each is a dead letter.
     pub left_over: Vec<(String, usize)>,

@@ -39,7 +39,7 @@ pub(crate) struct LeftOut {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::command::{Affected, Status};
+/// use airssys_wasm::deploy::{Affected, Status};
 ///
 /// fn told(status: &Status) -> Option<String> {
 ///     let Affected { actors, first, why, .. } = status.without_memory.as_ref()?;

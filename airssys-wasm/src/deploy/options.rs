@@ -22,7 +22,6 @@ use crate::schema::{MILLISECOND, Range, nanoseconds};
 /// options.probation = Duration::from_secs(60);
 /// options.memory = MemoryHandover::Required;
 /// options.strategy = Strategy::Canary { steps: vec![5.0, 50.0] };
-/// assert_eq!(options.strategy.name(), "canary");
 ///
 /// options.strategy = Strategy::Rolling(Rolling::default());
 /// ```

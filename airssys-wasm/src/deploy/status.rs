@@ -23,6 +23,7 @@ pub struct Status {
     pub progress: Progress,
     /// What was found when the release was shown what the live one does, so far; none where it was not.
     #[serde(default)]
+    #[doc(hidden)]
     pub rehearsed: Option<Rehearsed>,
     /// Why it was rolled back, in words.
     pub reason: Option<String>,

@@ -173,6 +173,7 @@ pub(crate) struct Unfit {
 
 impl Strategy {
     /// The word for it.
+    #[doc(hidden)]
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

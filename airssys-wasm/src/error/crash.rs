@@ -15,8 +15,7 @@ use crate::schema::size_text;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::command::Stage;
-/// use airssys_wasm::error::{Crash, Fault};
+/// use airssys_wasm::error::{Crash, Fault, Stage};
 /// use airssys_wasm::hint::Coded;
 ///
 /// let crash = Crash::Start { during: Stage::Init, fault: Fault::Internal("no such table".to_owned()) };

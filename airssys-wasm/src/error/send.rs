@@ -47,8 +47,7 @@ pub struct Denied {
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, _| {
-/// use airssys_wasm::command::NotFound;
-/// use airssys_wasm::error::SendError;
+/// use airssys_wasm::error::{NotFound, SendError};
 ///
 /// let error = runtime.send("nobody", "hello").await.unwrap_err();
 /// assert!(matches!(error, SendError::NoSuchService { why: NotFound::Unknown, .. }), "{error}");

@@ -75,6 +75,7 @@ pub enum Who<'a> {
         /// Its address.
         address: &'a Address,
         /// What it may do.
+        #[doc(hidden)]
         policy: &'a Policy,
     },
 }

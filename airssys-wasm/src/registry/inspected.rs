@@ -69,6 +69,7 @@ impl Release {
     /// # Errors
     ///
     /// It has no component, or a damaged one.
+    #[doc(hidden)]
     pub fn inspect(&self) -> Result<Inspected, TemplateError> {
         let bytes = read_component(&self.component)?;
         let found = self.manifest.inspect(&bytes, &self.component)?;

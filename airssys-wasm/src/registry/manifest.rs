@@ -20,14 +20,15 @@ use crate::schema::{Count, Number, Schema};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::command::{Lane, Memory};
-/// use airssys_wasm::registry::Manifest;
+/// use airssys_wasm::registry::{Manifest, Release};
 ///
 /// # let folder = tempfile::tempdir()?;
-/// # let file = folder.path().join("Component.toml");
-/// std::fs::write(&file, "name = \"pricing\"\nversion = \"1.2.0\"\nlane = \"sync\"\n")?;
-/// let manifest = Manifest::read(&file)?;
-/// assert_eq!((manifest.lane, manifest.memory, manifest.state_schema), (Lane::Sync, Memory::Own, 0));
+/// # let folder = folder.path();
+/// # std::fs::write(folder.join("pricing.wasm"), "")?;
+/// let text = "name = \"pricing\"\nversion = \"1.2.0\"\ncomponent = \"pricing.wasm\"\n";
+/// std::fs::write(folder.join("Component.toml"), text)?;
+/// let Manifest { name, version, state_schema, .. } = Release::find(folder)?.manifest;
+/// assert_eq!((name.as_str(), version.minor, state_schema), ("pricing", 2, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +47,10 @@ pub struct Manifest {
     /// what the other wrote.
     pub state_schema: u32,
     /// What its guests keep in their memory beside the state.
+    #[doc(hidden)]
     pub memory: Memory,
     /// How its guests are called.
+    #[doc(hidden)]
     pub lane: Lane,
     /// The limits it needs.
     pub(crate) limits: LimitsPatch,
@@ -178,9 +181,24 @@ impl LimitsPatch {
 impl Manifest {
     /// Reads a `Component.toml`.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::command::{Lane, Memory};
+    /// use airssys_wasm::registry::Manifest;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("Component.toml");
+    /// std::fs::write(&file, "name = \"pricing\"\nversion = \"1.2.0\"\nlane = \"sync\"\n")?;
+    /// let manifest = Manifest::read(&file)?;
+    /// assert_eq!((manifest.lane, manifest.memory, manifest.state_schema), (Lane::Sync, Memory::Own, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// It cannot be read or understood; unknown keys are not understood.
+    #[doc(hidden)]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::of_source(&Self::source(path)?)
     }

@@ -36,6 +36,7 @@ pub struct Record {
     pub published_ms: u64,
     /// What it was fused of; nothing where it was not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[doc(hidden)]
     pub parts: Vec<Part>,
 }
 

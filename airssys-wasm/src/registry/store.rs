@@ -327,6 +327,7 @@ impl Store {
     /// # Errors
     ///
     /// Somebody else holds the lock; the file system refuses. Some may have been removed then.
+    #[doc(hidden)]
     pub fn retention(
         &self,
         keep: usize,

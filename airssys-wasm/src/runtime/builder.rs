@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Runtime;
-use crate::apply::{self, Checked, RuntimeError, StartOptions};
+use crate::apply::{self, RuntimeError, StartOptions};
 use crate::events::Subscription;
 use crate::middleware::Layer;
 use crate::topology::Topology;
@@ -25,10 +25,7 @@ use crate::topology::Topology;
 /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
 /// let topology = Topology::parse(text, folder)?;
 /// let (code, data) = (folder.join("code"), folder.join("data"));
-/// let builder = || Runtime::builder().code_cache(&code).data_folder(&data).max_instances(10);
-/// assert!(builder().check(&topology).await?.warnings.is_empty());
-///
-/// let builder = builder().as_written();
+/// let builder = Runtime::builder().code_cache(&code).data_folder(&data).max_instances(10).as_written();
 /// let mut events = builder.events();
 /// let runtime = builder.start(&topology).await?;
 /// assert!(events.next().await.is_some());
@@ -37,7 +34,7 @@ use crate::topology::Topology;
 /// ```
 #[derive(Default)]
 pub struct RuntimeBuilder {
-    options: StartOptions,
+    pub(super) options: StartOptions,
 }
 
 impl RuntimeBuilder {
@@ -51,8 +48,7 @@ impl RuntimeBuilder {
     /// Keeps durable state, what was deployed and which topology is in force in this folder, and finds published
     /// releases there. One mesh at a time has it.
     ///
-    /// The topology that is started is the one in force from then on. Who wants to go on with what was applied last
-    /// asks [`crate::apply::in_force`] before.
+    /// The topology that is started is the one in force from then on, whatever was applied before.
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.data_folder = Some(folder.into());
@@ -112,15 +108,6 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn events(&self) -> Subscription {
         self.options.events.subscribe()
-    }
-
-    /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
-    ///
-    /// # Errors
-    ///
-    /// [`RuntimeError`].
-    pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
-        apply::check(self.options, topology).await
     }
 
     /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with

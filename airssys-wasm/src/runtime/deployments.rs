@@ -1,7 +1,7 @@
 //! Another release for a service that runs, and what became of those before.
 
 use super::Runtime;
-use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Status, Ungranted};
+use crate::deploy::{DeployError, DeployOptions, Deployment, Status};
 use crate::registry::Release;
 
 impl Runtime {
@@ -24,11 +24,8 @@ impl Runtime {
     /// next.manifest.version = "1.1.0".parse()?;
     /// let mut options = DeployOptions::default();
     /// options.probation = Duration::ZERO;
-    /// let plan = runtime.plan("echo", next.clone(), options.clone()).await?;
-    /// assert!(plan.refusals.is_empty());
     /// let deployment = runtime.deploy("echo", next, options.clone()).await?;
     /// assert_eq!(deployment.ended().await, Progress::Live);
-    /// assert_eq!(runtime.history("echo").len(), 1);
     ///
     /// let back = runtime.rollback("echo", options)?;
     /// assert_eq!(back.ended().await, Progress::Live);
@@ -84,68 +81,6 @@ impl Runtime {
         self.hosted.deploy_set(set, options).await
     }
 
-    /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::command::{
-    ///     CapabilityRequest, ChangedItem, ChangedSetting, Changes, MemoryFate, Party, Plan, Reach, Schemas,
-    ///     StateFate,
-    /// };
-    /// use airssys_wasm::deploy::{DeployOptions, PlanRefusal};
-    /// use airssys_wasm::registry::Release;
-    ///
-    /// let mut next = Release::find(&folder.join("echo.wasm"))?;
-    /// next.manifest.version = "1.1.0".parse()?;
-    /// let plan: Plan = runtime.plan("echo", next, DeployOptions::default()).await?;
-    ///
-    /// let Party { name, version, .. } = &plan.to;
-    /// assert_eq!((name.as_str(), version.as_deref()), ("echo", Some("1.1.0")));
-    /// // What it imports and exports, what it asks for, its limits.
-    /// let Changes { added, removed, changed } = &plan.exports;
-    /// assert!(added.is_empty() && removed.is_empty());
-    /// assert!(changed.iter().all(|ChangedItem { retyped, .. }| !retyped));
-    /// let mut asks = plan.requests_added.iter().chain(&plan.requests_removed);
-    /// assert!(asks.all(|CapabilityRequest { kind, .. }| kind != "files"));
-    /// assert!(plan.settings.iter().all(|ChangedSetting { from, to, .. }| from != to));
-    /// // What becomes of its state and its memory, and who may notice.
-    /// assert!(matches!(plan.state_schema, Schemas { state: StateFate::Kept, .. }));
-    /// assert_eq!(plan.memory, MemoryFate::StartsAnew);
-    /// assert!(plan.reached_by.iter().all(|Reach { by, .. }| !by.is_empty()));
-    /// // Why it would be refused.
-    /// assert!(plan.refusals.iter().all(|PlanRefusal { code, .. }| code.is_empty()));
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]: there is nothing to compare, or the release cannot be hosted.
-    pub async fn plan(&self, service: &str, release: Release, options: DeployOptions) -> Result<Plan, DeployError> {
-        self.hosted.plan(service, release, options).await
-    }
-
-    /// What a release would ask for in the place of the live one and is not granted; none where all of it is. Without a
-    /// release: the same of the one that a rollback would bring back.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::command::Ungranted;
-    ///
-    /// let missing: Option<Ungranted> = runtime.ungranted("echo", None);
-    /// assert_eq!(missing, None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn ungranted(&self, service: &str, release: Option<Release>) -> Option<Ungranted> {
-        self.hosted.ungranted(service, release)
-    }
-
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready.
     /// Where a deployment is under way, that is cancelled.
     ///
@@ -192,23 +127,6 @@ impl Runtime {
         self.hosted.restore_state(service, options)
     }
 
-    /// How many committed turns [`Runtime::restore_state`] would discard.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// if runtime.turns_to_discard("echo") > 0 {
-    ///     println!("to restore the state discards what was done since");
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn turns_to_discard(&self, service: &str) -> u64 {
-        self.hosted.turns_to_discard(service)
-    }
-
     /// The last deployment of a service, where it had one.
     ///
     /// # Example
@@ -216,8 +134,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::command::Status;
-    /// use airssys_wasm::deploy::{DeployOptions, Progress};
+    /// use airssys_wasm::deploy::{DeployOptions, Progress, Status};
     /// use airssys_wasm::registry::Release;
     ///
     /// assert!(runtime.deployment("echo").is_none());
@@ -236,24 +153,6 @@ impl Runtime {
         self.hosted.deployment(service)
     }
 
-    /// The last deployments of a service, the youngest last; those that ended before others began too, 16 at most. So
-    /// whoever knows the number of one finds out how it ended.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// let all = runtime.deployments("echo");
-    /// let numbers: Vec<u64> = all.iter().map(|known| runtime.deployment_status(known).number).collect();
-    /// assert!(numbers.is_sorted());
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn deployments(&self, service: &str) -> Vec<Deployment> {
-        self.hosted.deployments(service)
-    }
-
     /// A deployment, as it is told: where it is, and what is live.
     ///
     /// # Example
@@ -269,62 +168,5 @@ impl Runtime {
     #[must_use]
     pub fn deployment_status(&self, deployment: &Deployment) -> Status {
         self.hosted.deployment_status(deployment)
-    }
-
-    /// How the deployments of a service ended, the youngest last; also those before this start, where there is a data
-    /// folder. At most 100.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::command::Ended;
-    ///
-    /// for Ended { number, at, live, reason, .. } in runtime.history("echo") {
-    ///     println!("{number} at {at}: {}", if live { "live" } else { reason.as_deref().unwrap_or("rolled back") });
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn history(&self, service: &str) -> Vec<Ended> {
-        self.hosted.desired.records().history(service)
-    }
-
-    /// What the start found in the data folder that is not as the topology says.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::hint::Hinted;
-    ///
-    /// for recovery in runtime.recoveries() {
-    ///     println!("{recovery}{}", recovery.hint().map_or_else(String::new, |hint| format!("; {hint}")));
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn recoveries(&self) -> &[Recovery] {
-        &self.hosted.recoveries
-    }
-
-    /// The SHA-256 of the component that is live.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, folder| {
-    /// use airssys_wasm::registry::Digest;
-    ///
-    /// let bytes = std::fs::read(folder.join("echo.wasm"))?;
-    /// assert_eq!(runtime.live_digest("echo"), Some(Digest::of(&bytes).to_string()));
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn live_digest(&self, service: &str) -> Option<String> {
-        self.hosted.live_digest(service)
     }
 }

@@ -1,6 +1,5 @@
 //! The functions that the services of a mesh export by their own types, and what there is to know of them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +7,6 @@ use serde::de::DeserializeOwned;
 
 use super::Runtime;
 use crate::apply::{Function, InvokeError, TypedFunction, Written};
-use crate::engine::Value;
 
 impl Runtime {
     /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
@@ -32,7 +30,6 @@ impl Runtime {
     /// // Its component exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
     /// let sum = runtime.invoke("adder", None, "add(2, 3)", Duration::from_secs(5)).await?;
     /// assert_eq!(sum.as_deref(), Some("5"));
-    /// assert!(!runtime.takes_bytes("adder"));
     /// # Ok(()) });
     /// ```
     pub async fn invoke(
@@ -150,69 +147,5 @@ impl Runtime {
         patience: Duration,
     ) -> impl Future<Output = Result<Ret, InvokeError>> {
         self.hosted.call_typed(function, key, arguments, patience)
-    }
-
-    /// [`Runtime::call_typed`] for those who do not know the types: with values of the engine; none where the function
-    /// has no result.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use std::time::Duration;
-    ///
-    /// use airssys_wasm::command::Value;
-    ///
-    /// let add = runtime.function("adder", "add")?;
-    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
-    /// let sum = runtime.call_values(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
-    /// assert_eq!(sum, Some(Value::U32(5)));
-    /// # Ok(()) });
-    /// ```
-    pub async fn call_values(
-        &self,
-        function: &Function,
-        key: Option<&str>,
-        arguments: &[Value],
-        patience: Duration,
-    ) -> Result<Option<Value>, InvokeError> {
-        self.hosted.call_values(function, key, arguments, patience).await
-    }
-
-    /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
-    /// alone: see [`Runtime::invoke`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.takes_bytes("echo"));
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn takes_bytes(&self, service: &str) -> bool {
-        self.hosted.takes_bytes(service)
-    }
-
-    /// The component file of the release that serves a service now; none where there is no such service.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert!(runtime.component("echo").is_some_and(|path| path.is_file()));
-    /// assert_eq!(runtime.component("nobody"), None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn component(&self, service: &str) -> Option<PathBuf> {
-        self.hosted.component(service)
     }
 }

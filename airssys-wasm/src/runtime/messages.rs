@@ -107,39 +107,8 @@ impl Runtime {
         self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
     }
 
-    /// [`Runtime::call`] for those who have several under way and keep their order: `posted` is told when the message
-    /// is in the mailbox, and what is sent after that comes after it. Where it never gets there, only the answer says
-    /// so; where a layer has it tried again, it is told again.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use std::sync::atomic::{AtomicBool, Ordering};
-    /// use std::time::Duration;
-    ///
-    /// let (posted, patience) = (AtomicBool::new(false), Duration::from_secs(5));
-    /// runtime.call_in_order("echo", "hello", patience, || posted.store(true, Ordering::Relaxed)).await?;
-    /// assert!(posted.load(Ordering::Relaxed), "the next one could be sent then");
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`crate::error::CallError`].
-    pub async fn call_in_order(
-        &self,
-        to: &str,
-        body: impl Into<Bytes>,
-        patience: Duration,
-        posted: impl Fn() + Sync,
-    ) -> Answer {
-        self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
-    }
-
     /// No async function: each has its callee's future in it, and copies it when it makes it.
-    fn ask<'a>(
+    pub(super) fn ask<'a>(
         &'a self,
         caller: Caller<'a>,
         to: &'a str,
@@ -192,25 +161,6 @@ impl Runtime {
     #[must_use]
     pub fn dead_letters(&self) -> (u64, Vec<DeadLetter>) {
         self.hosted.dead_letters()
-    }
-
-    /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// let (_, kept) = runtime.dead_letters();
-    /// for letter in kept {
-    ///     let taken = runtime.take_dead_letter(letter.id);
-    ///     assert_eq!(taken.map(|taken| taken.id), Some(letter.id), "nobody else has taken it");
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn take_dead_letter(&self, id: u64) -> Option<DeadLetter> {
-        self.hosted.take_dead_letter(id)
     }
 
     /// Sends the body of a dead letter again to where it was going, and takes the letter out of those that are kept. It

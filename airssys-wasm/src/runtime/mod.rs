@@ -2,6 +2,7 @@
 
 mod builder;
 mod changes;
+mod command;
 mod deployments;
 mod forget;
 mod functions;
@@ -17,14 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::supervisor::{SupervisorHandle, TreeNode};
+use airssys_rt_shim::supervisor::TreeNode;
 use airssys_rt_shim::system::ShutdownReport;
 use bytes::Bytes;
 
 use crate::apply::Hosted;
 use crate::error::Fault;
 use crate::events::Subscription;
-use crate::state::durable::KeptState;
 
 /// A running mesh.
 ///
@@ -157,23 +157,6 @@ impl Runtime {
         self.hosted.listeners()
     }
 
-    /// How many bytes all durable states of the data folder have together, keys and values, with services that have
-    /// left the topology; and the most that they may have, where there is a bound. None where no service has had
-    /// durable state since the start.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert_eq!(runtime.durable_bytes(), None, "there is no durable state");
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn durable_bytes(&self) -> Option<(u64, Option<u64>)> {
-        self.hosted.durable_bytes()
-    }
-
     /// The committed state of a service, by key of the actor (empty where it has one state only), then by key of the
     /// state.
     ///
@@ -189,26 +172,6 @@ impl Runtime {
     #[must_use]
     pub fn state(&self, service: &str) -> HashMap<String, BTreeMap<Box<str>, Bytes>> {
         self.hosted.state(service)
-    }
-
-    /// All committed state of a service with its history, by key of the actor (empty where it has one state only). None
-    /// where there is no such service.
-    ///
-    /// Each state is as of one commit of its own; the states of several keys may be as of different moments.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// for (actor, state) in runtime.state_dump("echo").into_iter().flatten() {
-    ///     println!("{actor}: {} values after {} commits", state.values.len(), state.commits);
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, KeptState>> {
-        self.hosted.state_dump(service)
     }
 
     /// The supervision tree as it is now.
@@ -227,78 +190,6 @@ impl Runtime {
     /// ```
     pub async fn tree(&self) -> Vec<TreeNode> {
         self.hosted.actual.supervisors.tree().await
-    }
-
-    /// The root supervisor, to stop, start and add children by hand.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// let children = runtime.root().which_children().await?;
-    /// assert_eq!(children.len(), 1);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn root(&self) -> SupervisorHandle {
-        self.hosted.actual.supervisors.root()
-    }
-
-    /// How many instances live now, and how many may.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("").await?;
-    /// let (live, most) = runtime.instances();
-    /// assert!(live == 1 && most >= 1);
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn instances(&self) -> (usize, usize) {
-        (self.hosted.actual.engines.live_instances(), self.hosted.actual.engines.capacity().0)
-    }
-
-    /// Whether nothing is left to do: no message waits, no turn runs. Timers that are set do not count.
-    ///
-    /// It is true at one instant of the look; whoever sends meanwhile is not waited for.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use std::time::Duration;
-    ///
-    /// runtime.call("echo", "hello", Duration::from_secs(5)).await?;
-    /// while !runtime.is_quiet() {
-    ///     tokio::task::yield_now().await;
-    /// }
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.hosted.is_quiet()
-    }
-
-    /// The child for which the root supervisor gave up, one restart too many, where it did.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// assert_eq!(runtime.gave_up(), None);
-    /// # Ok(()) });
-    /// ```
-    #[must_use]
-    pub fn gave_up(&self) -> Option<String> {
-        self.hosted.actual.supervisors.gave_up()
     }
 
     /// Waits until the tree has ended by itself, such as when the root gave up.

@@ -34,8 +34,10 @@ pub struct DeclaredService {
     /// That release, as it was found.
     pub release: Release,
     /// How many actors serve it.
+    #[doc(hidden)]
     pub actors: Actors,
     /// Its limits: those of its release, and what the topology says instead.
+    #[doc(hidden)]
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: BTreeMap<String, String>,
@@ -142,7 +144,6 @@ impl Topology {
     /// # Example
     ///
     /// ```
-    /// use airssys_wasm::command::Actors;
     /// use airssys_wasm::topology::Topology;
     ///
     /// # let folder = tempfile::tempdir()?;
@@ -151,7 +152,7 @@ impl Topology {
     /// let text = "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\ninstances = 4\n";
     /// let topology = Topology::parse(text, folder.path())?;
     /// let [echo] = &topology.declared()[..] else { panic!("one service") };
-    /// assert_eq!((echo.name.as_str(), echo.actors), ("echo", Actors::Stateless(4)));
+    /// assert_eq!((echo.name.as_str(), echo.release.manifest.state_schema), ("echo", 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -160,12 +161,14 @@ impl Topology {
     }
 
     /// What the root supervisor allows.
+    #[doc(hidden)]
     #[must_use]
     pub fn intensity(&self) -> Intensity {
         Intensity::of(&self.root)
     }
 
     /// What a child of the root supervisor allows, where it is a supervisor itself.
+    #[doc(hidden)]
     #[must_use]
     pub fn intensity_of(&self, child: &str) -> Option<Intensity> {
         self.children.iter().find_map(|node| match node {

@@ -19,9 +19,8 @@ impl Topology {
     /// let file = folder.path().join("airssys.toml");
     /// std::fs::write(&file, "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n")?;
     /// assert_eq!(Topology::read(&file)?.name(), "shop");
-    /// // The same, with the releases of a data folder; and for a start, which does without one where it can.
+    /// // The same, with the releases of a data folder.
     /// assert_eq!(Topology::read_with(&file, Some(folder.path()))?.name(), "shop");
-    /// assert_eq!(Topology::read_to_start(&file, folder.path())?.name(), "shop");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -61,6 +60,7 @@ impl Topology {
     /// # Errors
     ///
     /// As [`Topology::read`], but for that.
+    #[doc(hidden)]
     pub fn read_to_start(path: &Path, data_folder: &Path) -> Result<Self, ConfigError> {
         let source = Source::read(path, "name the topology file, such as airssys.toml")?;
         validate::topology(&source, Releases { data_folder: Some(data_folder), may_be_gone: true })

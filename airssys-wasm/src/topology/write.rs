@@ -28,6 +28,7 @@ impl Topology {
     /// # Errors
     ///
     /// A path is no UTF-8.
+    #[doc(hidden)]
     pub fn to_text(&self) -> Result<String, ConfigError> {
         let paths = |node: &'_ Arc<ServiceNode>| {
             let hosts = node.grants.files.values().map(|file| file.host.clone());

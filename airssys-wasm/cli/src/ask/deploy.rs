@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_wasm::address::Address;
-use airssys_wasm::command::{Plan, Reference, Rollout, Status as Deployment, Ungranted};
+use airssys_wasm::command::{Plan, Reference, Rollout, Ungranted};
+use airssys_wasm::deploy::Status as Deployment;
 use airssys_wasm::deploy::{Compared, MemoryHandover, NoTraffic, Progress, TooFewTurns};
 use serde::Serialize;
 use toml::Spanned;

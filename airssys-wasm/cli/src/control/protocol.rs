@@ -88,10 +88,10 @@ pub(crate) enum Request {
     ReplayDeadLetter { id: u64 },
     /// Answers the [`Letter`] that is gone.
     DropDeadLetter { id: u64 },
-    /// Answers `airssys_wasm::command::Status` when the release is compiled and takes over, or is refused. `release` is
+    /// Answers `airssys_wasm::deploy::Status` when the release is compiled and takes over, or is refused. `release` is
     /// an absolute path, or `NAME@VERSION`.
     Deploy(Deploy),
-    /// Answers a list of `airssys_wasm::command::Status` when all services are switched, in the order in which they
+    /// Answers a list of `airssys_wasm::deploy::Status` when all services are switched, in the order in which they
     /// were, or are back. `releases` has a release by service.
     DeploySet(DeploySet),
     /// Answers `airssys_wasm::Applied` when all of it has come about. `topology` is an absolute path.
@@ -106,7 +106,7 @@ pub(crate) enum Request {
         #[serde(deserialize_with = "unique_map")]
         releases: BTreeMap<String, Option<String>>,
     },
-    /// Answers `airssys_wasm::command::Status`: that of the way back, or the one that is cancelled. `restore_state`
+    /// Answers `airssys_wasm::deploy::Status`: that of the way back, or the one that is cancelled. `restore_state`
     /// discards the turns that were committed since the live release brought the state over.
     Rollback {
         service: String,
@@ -117,9 +117,9 @@ pub(crate) enum Request {
         #[serde(default)]
         memory: MemoryHandover,
     },
-    /// Answers `airssys_wasm::command::Status`: the last one of the service, or `null`.
+    /// Answers `airssys_wasm::deploy::Status`: the last one of the service, or `null`.
     Deployment { service: String },
-    /// Answers many lines: `airssys_wasm::command::Status` of the deployment of the service that has this number there,
+    /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there,
     /// as it is and each time that it has come further, until it is over.
     FollowDeployment { service: String, number: u64 },
     /// Answers [`Dump`].
