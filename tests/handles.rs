@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, until};
-use airssys_wasm::command::{HandleDeath, Value};
+use airssys_wasm::command::HandleDeath;
 use airssys_wasm::deploy::{Portion, Progress, Rolling, Strategy};
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::registry::Release;
-use airssys_wasm::{InvokeError, Written};
+use airssys_wasm::{InvokeError, Value, Written};
 
 const MARKET: &str = "name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\n";
 

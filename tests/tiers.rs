@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::{PATIENCE, heir, shifter};
-use airssys_wasm::Tier;
+use airssys_wasm::command::Tier;
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::registry::Release;
 use serde_json::json;

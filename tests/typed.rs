@@ -5,11 +5,10 @@
 
 use airssys_tests::pricing::CALLS;
 use airssys_tests::{Mesh, PATIENCE, builder};
-use airssys_wasm::command::Value;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadReason;
-use airssys_wasm::{InvokeError, Written};
+use airssys_wasm::{InvokeError, Value, Written};
 
 mod bindings {
     #![allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]

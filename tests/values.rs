@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 use airssys_tests::random::Random;
 use airssys_tests::types::Ty;
 use airssys_tests::{Mesh, PATIENCE, made};
-use airssys_wasm::Runtime;
-use airssys_wasm::command::Value;
+use airssys_wasm::{Runtime, Value};
 
 /// What makes the functions of all types have the same shape for a core module: so many parameters that they lie in
 /// its memory, first the value and then a byte, and a result that lies there as well, of the same two.

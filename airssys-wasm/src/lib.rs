@@ -172,7 +172,7 @@ pub use apply::{
     Applied, ApplyError, Function, InvokeError, RuntimeError, ServiceStop, StopError, TypedFunction, Written,
 };
 pub use config_file::ConfigError;
-pub use engine::Tier;
+pub use engine::Value;
 pub use runtime::{ForgetError, Forgotten, ListenerStatus, Runtime, RuntimeBuilder, ServiceStatus};
 pub use shown::shown;
 #[doc(hidden)]

@@ -4,11 +4,10 @@
 use std::fs;
 
 use airssys_tests::{Mesh, PATIENCE, footprint, made};
-use airssys_wasm::command::Value;
 use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
-use airssys_wasm::{InvokeError, Runtime};
+use airssys_wasm::{InvokeError, Runtime, Value};
 
 use super::{ALONE, KEPT, MEBI};
 

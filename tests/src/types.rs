@@ -1,6 +1,6 @@
 //! Random types of WIT: as text, with random values of each, and changed in one place.
 
-use airssys_wasm::command::Value;
+use airssys_wasm::Value;
 
 use crate::random::Random;
 

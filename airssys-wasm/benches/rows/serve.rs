@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use airssys_wasm::command::Lane;
+use airssys_wasm::command::{Lane, Tier};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::registry::{Draft, Release, Store};
-use airssys_wasm::{Runtime, ServiceStatus, Tier};
+use airssys_wasm::{Runtime, ServiceStatus};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};

@@ -27,7 +27,7 @@ const INSTANCE_BYTES: usize = 64 << 20;
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, _| {
-/// use airssys_wasm::Tier;
+/// use airssys_wasm::command::Tier;
 ///
 /// let status = &runtime.services()[0];
 /// assert!(matches!(status.tier, Tier::Baseline | Tier::Optimized));

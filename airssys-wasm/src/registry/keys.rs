@@ -13,7 +13,7 @@ use std::str::FromStr;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Release, Seal};
+use super::{Digest, Release};
 use crate::hex;
 use crate::hint::{Act, Hint, Hinted};
 
@@ -25,6 +25,9 @@ const PUBLIC: &str = "ed25519:";
 const SECRET: &str = "airssys-secret-key:ed25519:";
 /// More than any key file has, in bytes.
 const MAX_KEY_FILE: u64 = 1024;
+
+/// What stands before the digests in what a release's id is the digest of.
+const ID_DOMAIN: &[u8] = b"airssys release, version 1\0";
 
 /// A key that others know one by. Written as `ed25519:` and 64 hexadecimal digits.
 ///
@@ -78,6 +81,41 @@ pub struct Signature {
     pub key: PublicKey,
     #[serde(with = "digits")]
     signature: [u8; 64],
+}
+
+/// The digests of a published release, and who vouches for them.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::command::Seal;
+/// use airssys_wasm::registry::{Draft, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// let store = Store::open(data)?;
+/// let published = store.publish(&Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?)?;
+/// let seal: Seal = store.resolve("echo@1.2.0")?.seal.ok_or("it was published")?;
+/// assert_eq!(seal.id(), published.record().id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seal {
+    /// The SHA-256 of the binary.
+    pub binary: Digest,
+    /// The SHA-256 of the manifest.
+    pub manifest: Digest,
+    /// The signatures of both digests.
+    pub signatures: Vec<Signature>,
+}
+
+impl Seal {
+    /// The release's id: a digest over both digests. Signatures are no part of it.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        Digest::of(&[ID_DOMAIN, self.binary.as_bytes(), self.manifest.as_bytes()].concat())
+    }
 }
 
 /// A text or a file that holds no key.

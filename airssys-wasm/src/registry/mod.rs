@@ -6,7 +6,7 @@
 //! A release is signed, published, and found again:
 //!
 //! ```
-//! use airssys_wasm::registry::{Draft, Published, Record, Seal, SecretKey, Store};
+//! use airssys_wasm::registry::{Draft, Published, Record, SecretKey, Store};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let data = folder.path();
@@ -23,8 +23,7 @@
 //! assert_eq!(record.signatures[0].key, key.public());
 //!
 //! let release = store.resolve("echo@1.2.0")?;
-//! let seal: Seal = release.seal.ok_or("it was published")?;
-//! assert_eq!(seal.id(), record.id());
+//! assert_eq!(release.manifest.version, record.version);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -50,7 +49,7 @@ pub(crate) use files::Hold;
 pub(crate) use fuse::Part;
 pub(crate) use keep::{Description, Keep, KeptFiles};
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
-pub(crate) use keys::{Untrusted, verify};
+pub(crate) use keys::{Seal, Untrusted, verify};
 pub use manifest::Manifest;
 pub(crate) use manifest::{LimitsPatch, Memory};
 pub use record::Record;
@@ -74,9 +73,6 @@ const LEVELS_UP: usize = 4;
 /// How deep parts may have parts of their own, which they are fused with before.
 const MAX_FUSED: usize = 8;
 
-/// What stands before the digests in what a release's id is the digest of.
-const ID_DOMAIN: &[u8] = b"airssys release, version 1\0";
-
 /// A release on disk.
 ///
 /// # Example
@@ -89,7 +85,6 @@ const ID_DOMAIN: &[u8] = b"airssys release, version 1\0";
 /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
 /// let release = Release::find(&folder.path().join("echo.wasm"))?;
 /// assert_eq!(release.manifest.name, "echo");
-/// assert!(release.seal.is_none(), "it was not published");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +94,7 @@ pub struct Release {
     /// What its `Component.toml` says; the defaults where it has none.
     pub manifest: Manifest,
     /// The digests and signatures that it was published with; none where it was found by a path.
+    #[doc(hidden)]
     pub seal: Option<Seal>,
     /// The text of its `Component.toml`, where it was found by a path and has one.
     pub(crate) description: Option<Arc<str>>,
@@ -106,25 +102,6 @@ pub struct Release {
     pub(crate) kept: Option<KeptFiles>,
     /// Why there is none; see [`Release::gone`].
     pub(crate) gone: Option<Box<ConfigError>>,
-}
-
-/// The digests of a published release, and who vouches for them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal {
-    /// The SHA-256 of the binary.
-    pub binary: Digest,
-    /// The SHA-256 of the manifest.
-    pub manifest: Digest,
-    /// The signatures of both digests.
-    pub signatures: Vec<Signature>,
-}
-
-impl Seal {
-    /// The release's id: a digest over both digests. Signatures are no part of it.
-    #[must_use]
-    pub fn id(&self) -> Digest {
-        Digest::of(&[ID_DOMAIN, self.binary.as_bytes(), self.manifest.as_bytes()].concat())
-    }
 }
 
 impl Release {

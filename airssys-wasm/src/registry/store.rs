@@ -45,7 +45,7 @@ const RECORD_MODE: u32 = 0o644;
 /// let store = Store::open(Path::new("/var/lib/airssys"))?;
 /// let published = store.publish(&Draft::read(Path::new("target/airssys/pricing.wasm"))?)?;
 /// let release = store.resolve("pricing")?;
-/// assert_eq!(release.seal.map(|seal| seal.id()), Some(published.record().id()));
+/// println!("{} is {}", release.component.display(), published.record().id());
 /// # Ok::<(), airssys_wasm::registry::StoreError>(())
 /// ```
 #[derive(Debug, Clone)]

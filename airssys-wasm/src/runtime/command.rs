@@ -11,9 +11,8 @@ use bytes::Bytes;
 
 use super::forget::{ForgetError, Forgotten};
 use super::{Runtime, RuntimeBuilder};
-use crate::apply::{self, ApplyError, ApplyPlan, Checked, Function, InvokeError, RuntimeError};
+use crate::apply::{self, ApplyError, ApplyPlan, Checked, RuntimeError};
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
-use crate::engine::Value;
 use crate::message::{Answer, DeadLetter};
 use crate::registry::Release;
 use crate::router::Caller;
@@ -101,7 +100,8 @@ impl Runtime {
     ///     CapabilityRequest, ChangedItem, ChangedSetting, Changes, MemoryFate, Party, Plan, Reach, Schemas,
     ///     StateFate,
     /// };
-    /// use airssys_wasm::deploy::{DeployOptions, PlanRefusal};
+    /// use airssys_wasm::command::PlanRefusal;
+    /// use airssys_wasm::deploy::DeployOptions;
     /// use airssys_wasm::registry::Release;
     ///
     /// let mut next = Release::find(&folder.join("echo.wasm"))?;
@@ -242,38 +242,6 @@ impl Runtime {
     #[must_use]
     pub fn live_digest(&self, service: &str) -> Option<String> {
         self.hosted.live_digest(service)
-    }
-
-    /// [`Runtime::call_typed`] for those who do not know the types: with values of the engine; none where the function
-    /// has no result.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use std::time::Duration;
-    ///
-    /// use airssys_wasm::command::Value;
-    ///
-    /// let add = runtime.function("adder", "add")?;
-    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
-    /// let sum = runtime.call_values(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
-    /// assert_eq!(sum, Some(Value::U32(5)));
-    /// # Ok(()) });
-    /// ```
-    pub async fn call_values(
-        &self,
-        function: &Function,
-        key: Option<&str>,
-        arguments: &[Value],
-        patience: Duration,
-    ) -> Result<Option<Value>, InvokeError> {
-        self.hosted.call_values(function, key, arguments, patience).await
     }
 
     /// Whether a service takes messages of bytes. One whose component exports no handler is called by its functions
@@ -471,6 +439,17 @@ impl Runtime {
 #[doc(hidden)]
 impl RuntimeBuilder {
     /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::Runtime;
+    ///
+    /// assert!(Runtime::builder().check(&runtime.in_force()).await?.warnings.is_empty());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Runtime;
 use crate::apply::{Function, InvokeError, TypedFunction, Written};
+use crate::engine::Value;
 
 impl Runtime {
     /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
@@ -147,5 +148,37 @@ impl Runtime {
         patience: Duration,
     ) -> impl Future<Output = Result<Ret, InvokeError>> {
         self.hosted.call_typed(function, key, arguments, patience)
+    }
+
+    /// [`Runtime::call_typed`] for those who do not know the types: with values of the engine; none where the function
+    /// has no result.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::Value;
+    ///
+    /// let add = runtime.function("adder", "add")?;
+    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
+    /// let sum = runtime.call_values(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
+    /// assert_eq!(sum, Some(Value::U32(5)));
+    /// # Ok(()) });
+    /// ```
+    pub async fn call_values(
+        &self,
+        function: &Function,
+        key: Option<&str>,
+        arguments: &[Value],
+        patience: Duration,
+    ) -> Result<Option<Value>, InvokeError> {
+        self.hosted.call_values(function, key, arguments, patience).await
     }
 }

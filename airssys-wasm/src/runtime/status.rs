@@ -54,6 +54,7 @@ pub struct ServiceStatus {
     /// Instances that were started.
     pub started: u64,
     /// How well the live release is compiled.
+    #[doc(hidden)]
     pub tier: Tier,
     /// Whether messages to it, or to some of its keys, wait until a person has decided: a release came back and cannot
     /// read the state ([`crate::deploy::Progress::Suspended`]), or durable state is damaged.

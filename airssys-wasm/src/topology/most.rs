@@ -29,7 +29,6 @@ impl Topology {
     /// assert_eq!(Topology::parse(empty, &folder)?.most_bytes(), 4 << 20);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(hidden)]
     #[must_use]
     pub fn most_bytes(&self) -> u64 {
         let each = |of: fn(&ServiceNode) -> u64| self.services().map(|node| of(node)).fold(0, u64::saturating_add);

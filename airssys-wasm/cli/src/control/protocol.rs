@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::command::{Rollout, unique_map};
-use airssys_wasm::deploy::{MemoryHandover, PlanRefusal};
+use airssys_wasm::command::{PlanRefusal, Rollout, unique_map};
+use airssys_wasm::deploy::MemoryHandover;
 use airssys_wasm::hint::Hint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

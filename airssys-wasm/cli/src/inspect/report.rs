@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use airssys_wasm::command::{Amount, Inspected, Lane, Limits, Memory, Needs, Part, Requests};
-use airssys_wasm::registry::{Digest, PublicKey, Release, Seal};
+use airssys_wasm::command::{Amount, Inspected, Lane, Limits, Memory, Needs, Part, Requests, Seal};
+use airssys_wasm::registry::{Digest, PublicKey, Release};
 use bytesize::ByteSize;
 use serde::Serialize;
 
