@@ -171,7 +171,7 @@ fn inspect_tells_everything_that_a_description_says() {
         format!(
             "name = \"all\"\nversion = \"1.2.3\"\ndescription = \"Everything\"\nmemory = \"cache\"\nstate_schema = 3\n[limits]\n{written}\
              [requests]\nsend = [\"a/*\"]\ncall = [\"b\"]\npublish = [\"c/d\"]\nsubscribe = [\"e/**\"]\nspawn = [\"f/*\"]\n\
-             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
+             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nhttp = [\"GET https://api.example/**\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
         ),
     );
     let text = desk.run(&["inspect", "all.wasm"]).well().stdout;
@@ -195,6 +195,7 @@ fn inspect_tells_everything_that_a_description_says() {
         "folders /in, /out (to write)",
         "environment TZ",
         "connections to 127.0.0.1:80",
+        "to request GET https://api.example/**",
         "begins with ",
     ] {
         assert!(text.contains(told), "no {told:?} in {text}");
@@ -203,7 +204,7 @@ fn inspect_tells_everything_that_a_description_says() {
         (&found["memory"], &found["state_schema"], &found["version"]),
         (&"cache".into(), &3.into(), &"1.2.3".into())
     );
-    assert_eq!(found["requests"].as_object().unwrap().len(), 8);
+    assert_eq!(found["requests"].as_object().unwrap().len(), 9);
     for (kind, asked) in [
         ("send", "a/*"),
         ("call", "b"),
@@ -212,6 +213,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("spawn", "f/*"),
         ("environment", "TZ"),
         ("sockets", "127.0.0.1:80"),
+        ("http", "GET https://api.example/**"),
     ] {
         assert_eq!(found["requests"][kind], json!([asked]), "{kind}");
     }

@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 14] = [
     &["http", "limits", "wire"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
-    &["middleware", "settings"],
+    &["client", "middleware", "settings"],
     &["router"],
     &["listener", "turn"],
     &["engine"],

@@ -27,6 +27,7 @@ mod handover;
 mod held_back;
 mod http;
 mod http_listener;
+mod http_out;
 mod keyed_schema;
 mod languages;
 mod libraries;

@@ -134,6 +134,7 @@ pub mod address;
 mod apply;
 mod blocking;
 mod capability;
+mod client;
 #[doc(hidden)]
 pub mod command;
 mod config_file;

@@ -75,6 +75,7 @@ fn an_inspection_shows_all_that_a_component_asks_for() {
         files = { "/in" = "read", "/out" = "read-write" }
         environment = ["TZ"]
         sockets = ["127.0.0.1:80"]
+        http = ["GET https://api.example/**"]
         [limits]
         effects = 11
         effect_bytes = "12KiB"
@@ -109,6 +110,7 @@ fn an_inspection_shows_all_that_a_component_asks_for() {
         "/out",
         "environment TZ",
         "connections to 127.0.0.1:80",
+        "to request GET https://api.example/**",
         "effects a turn 11 of 12.0 KiB",
         "timers 13 of 14.0 KiB",
         "subscriptions 15",
@@ -125,6 +127,7 @@ fn an_inspection_shows_all_that_a_component_asks_for() {
     let requests = json!({
         "send": ["to/*"], "call": ["called"], "publish": ["out/x"], "subscribe": ["in/*"], "spawn": ["child/*"],
         "files": { "/in": "read", "/out": "read-write" }, "environment": ["TZ"], "sockets": ["127.0.0.1:80"],
+        "http": ["GET https://api.example/**"],
     });
     assert_eq!(told["requests"], requests);
     let limits = [("effects", 11), ("subscriptions", 15), ("monitors", 16), ("resources", 17)];

@@ -175,6 +175,7 @@ pub fn with_guests(topology: &str) -> String {
         "branches",
         "carts",
         "desk",
+        "fetcher",
         "ledger",
         "overseer",
         "pricing",

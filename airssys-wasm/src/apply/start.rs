@@ -18,6 +18,7 @@ use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
+use crate::client::{Client, ClientSettings};
 use crate::deploy::RecordError;
 use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
 use crate::engine::{Engines, EnginesSettings, Template};
@@ -39,6 +40,8 @@ pub(crate) struct StartOptions {
     pub(crate) as_written: bool,
     /// What happens, also where that is all that ever does.
     pub(crate) events: Arc<Events>,
+    /// How guests' HTTP requests reach others.
+    pub(crate) client: ClientSettings,
 }
 
 impl Default for StartOptions {
@@ -51,6 +54,7 @@ impl Default for StartOptions {
             data_folder: None,
             as_written: false,
             events: Events::new(events, event_bytes),
+            client: ClientSettings::default(),
         }
     }
 }
@@ -197,7 +201,8 @@ async fn begin(
     let of_mesh = target.settings.mesh;
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
     let stack = Stack::new(options.layers, &options.events);
-    let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse())));
+    let client = Client::new(options.client);
+    let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);
     let change = Change {

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::http::HttpPattern;
 use super::pattern::Pattern;
 use crate::limits::FOLDER_BYTES;
 use crate::quota::Folder;
@@ -174,6 +175,8 @@ pub struct Requests {
     pub(crate) environment: Vec<String>,
     /// Socket addresses it connects to by TCP and exchanges datagrams with by UDP.
     pub(crate) sockets: Vec<SocketAddress>,
+    /// HTTP requests it makes.
+    pub(crate) http: Vec<HttpPattern>,
 }
 
 impl Requests {
@@ -196,6 +199,7 @@ impl Requests {
             ("files", files.collect()),
             ("environment", self.environment.clone()),
             ("sockets", texts(&self.sockets)),
+            ("http", texts(&self.http)),
         ]
     }
 }
@@ -219,6 +223,8 @@ pub(crate) struct Grants {
     pub(crate) environment: BTreeMap<String, String>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub(crate) sockets: Vec<SocketAddress>,
+    /// HTTP requests it may make.
+    pub(crate) http: Vec<HttpPattern>,
 }
 
 impl Grants {

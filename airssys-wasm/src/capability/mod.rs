@@ -6,6 +6,7 @@
 
 mod baseline;
 mod grant;
+mod http;
 mod pattern;
 mod policy;
 pub(crate) mod spelling;
@@ -13,6 +14,7 @@ pub(crate) mod spelling;
 pub(crate) use baseline::{Baseline, Clocks, Randomness};
 pub use grant::Requests;
 pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants, SocketAddress};
+pub(crate) use http::{Host, HttpTarget, Near};
 pub(crate) use pattern::{Pattern, PatternError};
 pub use policy::Policy;
 

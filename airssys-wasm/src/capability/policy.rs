@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
+use super::http::{HttpPattern, HttpTarget, Near};
 use super::pattern::Pattern;
 use crate::address::split;
 use crate::error::Denied;
@@ -52,14 +53,15 @@ impl Policy {
     }
 
     /// The same for who may have no effects, where that is another one: files are there to be read, and nobody is
-    /// connected to.
+    /// connected to or asked by HTTP.
     pub(crate) fn without_effects(&self) -> Option<Self> {
-        let Grants { files, sockets, .. } = &self.grants;
-        if sockets.is_empty() && files.values().all(|file| file.access == Access::Read) {
+        let Grants { files, sockets, http, .. } = &self.grants;
+        if sockets.is_empty() && http.is_empty() && files.values().all(|file| file.access == Access::Read) {
             return None;
         }
         let mut policy = self.clone();
         policy.grants.sockets.clear();
+        policy.grants.http.clear();
         policy.grants.files.values_mut().for_each(|file| file.access = Access::Read);
         Some(policy)
     }
@@ -105,13 +107,7 @@ impl Policy {
     pub(crate) fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
         let (requested, _) = self.rules(operation);
         let grant = operation.grant();
-        let missing = if covers(requested, operation, target) {
-            format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
-        } else {
-            format!(
-                "not requested: add {target:?} to `{grant}` under [requests] in its Component.toml, and grant it in the topology"
-            )
-        };
+        let missing = missing(covers(requested, operation, target), who, grant, target);
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 
@@ -172,6 +168,38 @@ impl Policy {
     pub(crate) fn allows_socket(&self, address: SocketAddr) -> bool {
         let covered = |rules: &[SocketAddress]| rules.iter().any(|rule| rule.matches(address));
         covered(&self.requests.sockets) && covered(&self.grants.sockets)
+    }
+
+    /// Whether any HTTP request is requested and granted.
+    #[must_use]
+    pub(crate) fn has_http(&self) -> bool {
+        !self.requests.http.is_empty() && !self.grants.http.is_empty()
+    }
+
+    /// How near an address may be that this request goes to; none where it may not be made. Allocates nothing.
+    #[must_use]
+    pub(crate) fn allows_http(&self, target: &HttpTarget) -> Option<Near> {
+        if !self.requests.http.iter().any(|request| request.matches(target)) {
+            return None;
+        }
+        self.grants.http.iter().filter(|grant| grant.matches(target)).map(HttpPattern::nearest).max()
+    }
+
+    /// Says why this request may not be made. Off the hot path.
+    #[must_use]
+    pub(crate) fn http_missing(&self, who: &str, target: &HttpTarget) -> String {
+        missing(self.requests.http.iter().any(|request| request.matches(target)), who, "http", &target.to_string())
+    }
+}
+
+/// What is missing to whom for something with `target`, of the two that it needs.
+fn missing(is_requested: bool, who: &str, grant: &str, target: &str) -> String {
+    if is_requested {
+        format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
+    } else {
+        format!(
+            "not requested: add {target:?} to `{grant}` under [requests] in its Component.toml, and grant it in the topology"
+        )
     }
 }
 

@@ -85,6 +85,10 @@ pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityReque
         };
         ask("sockets", socket.to_string(), most(&grants.sockets, covers, overlaps));
     }
+    for request in &requests.http {
+        let granted = most(&grants.http, |grant| grant.covers(request), |grant| grant.overlaps(request));
+        ask("http", request.to_string(), granted);
+    }
     all
 }
 

@@ -81,6 +81,11 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
             all.sockets.push(*socket);
         }
     }
+    for request in &requests.http {
+        if !all.http.contains(request) {
+            all.http.push(request.clone());
+        }
+    }
     all
 }
 

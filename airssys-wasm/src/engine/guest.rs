@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
-use super::http::Http;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
@@ -22,7 +21,7 @@ pub(crate) struct Guest {
     /// Busy ticks that the turn has left.
     pub(super) ticks: u64,
     pub(super) wasi: Wasi,
-    pub(super) http: Http,
+    pub(super) http: WasiHttpCtx,
     pub(super) table: ResourceTable,
     /// The resources that others have handles of.
     pub(super) handles: Handles,
@@ -65,7 +64,6 @@ impl WasiView for Guest {
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let Http { context, hooks } = &mut self.http;
-        WasiHttpCtxView { hooks, table: &mut self.table, ctx: context }
+        WasiHttpCtxView { hooks: &mut self.turn, table: &mut self.table, ctx: &mut self.http }
     }
 }

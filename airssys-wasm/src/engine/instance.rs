@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::component::Func;
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::abi::{self, Given, Taken};
 use super::bindings::async_lane::airssys::actor::types as wit;
@@ -26,7 +27,7 @@ use super::guest::Guest;
 use super::handles::Handles;
 use super::host::messaging::fault_from_wit;
 use super::host::resources;
-use super::http::{Handle, Http};
+use super::http::Handle;
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
@@ -430,7 +431,7 @@ fn make_store(
         limiter,
         ticks,
         wasi,
-        http: Http::default(),
+        http: WasiHttpCtx::default(),
         table,
         handles: Handles::default(),
         foreign: Foreign::default(),

@@ -187,7 +187,7 @@ pub enum Happening {
     Denied {
         /// The address of the actor that wanted it.
         actor: String,
-        /// `send`, `call`, `publish`, `subscribe`, `spawn`, `stop`, `monitor`, `link` or `socket`.
+        /// `send`, `call`, `publish`, `subscribe`, `spawn`, `stop`, `monitor`, `link`, `socket` or `http`.
         operation: String,
         /// Of whom or of what.
         target: String,

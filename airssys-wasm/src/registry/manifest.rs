@@ -127,6 +127,7 @@ struct WrittenRequests {
     files: BTreeMap<String, Spanned<Access>>,
     environment: Vec<Spanned<String>>,
     sockets: Vec<Spanned<String>>,
+    http: Vec<Spanned<String>>,
 }
 
 /// The limits that a file names; the others are left as they were.
@@ -258,6 +259,7 @@ impl Manifest {
                 files: files(source, asked.files)?,
                 environment: variables(source, asked.environment)?,
                 sockets: parse_all(source, &asked.sockets)?,
+                http: parse_all(source, &asked.http)?,
             },
         })
     }

@@ -48,6 +48,7 @@ use self::service::{Resolved, Service};
 use self::topics::Topics;
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
+use crate::client::Client;
 use crate::error::{NotFound, SendError};
 use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
@@ -83,6 +84,8 @@ pub(crate) struct Mesh {
     pub(crate) timers: Timers<Alarm, Address>,
     dead: DeadLetters<DeadLetter>,
     pub(crate) events: Arc<Events>,
+    /// Makes the HTTP requests of guests.
+    pub(crate) client: Arc<Client>,
     next_id: AtomicU64,
 }
 
@@ -105,7 +108,13 @@ impl Origin<'_> {
 }
 
 impl Mesh {
-    pub(crate) fn new(settings: MeshSettings, stack: Stack, events: Arc<Events>, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(
+        settings: MeshSettings,
+        stack: Stack,
+        events: Arc<Events>,
+        pulse: Arc<Pulse>,
+        client: Client,
+    ) -> Self {
         Self {
             waits: Arc::clone(&stack.waits),
             reserve_timeout: AtomicU64::new(nanoseconds(settings.reserve_timeout)),
@@ -115,6 +124,7 @@ impl Mesh {
             pulse,
             timers: Timers::new(settings.most_timers()),
             events,
+            client: Arc::new(client),
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }

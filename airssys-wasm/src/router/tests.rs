@@ -4,13 +4,15 @@ use airssys_rt_shim::mailbox::Overflow;
 
 use super::service::ServiceShape;
 use super::*;
+use crate::client::ClientSettings;
 use crate::limits::Limits;
 use crate::settings::{MailboxShape, Multiplicity};
 
 /// A mesh with one service, which takes one message and drops what comes then.
 fn mesh() -> (Mesh, Arc<Service>) {
     let events = Events::new(10, 1 << 10);
-    let mesh = Mesh::new(MeshSettings::default(), Stack::new(Vec::new(), &events), events, Arc::default());
+    let client = Client::new(ClientSettings::default());
+    let mesh = Mesh::new(MeshSettings::default(), Stack::new(Vec::new(), &events), events, Arc::default(), client);
     let address = Address::of_service("one").unwrap();
     let shape = MailboxShape { capacity: 1, overflow: Overflow::DropNewest, ..MailboxShape::default() };
     let limits = Limits::default();

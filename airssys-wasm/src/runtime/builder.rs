@@ -1,5 +1,7 @@
 //! What starts a [`Runtime`], and with what.
 
+use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,6 +69,45 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn max_instances(mut self, most: usize) -> Self {
         self.options.engines.max_instances = Some(most);
+        self
+    }
+
+    /// Finds the addresses of the hosts that guests make HTTP requests to; by default the system does. It is asked once
+    /// a request, and what it says goes by the grants as what the system says does.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    ///
+    /// let builder = Runtime::builder().resolver(async |name: String| match &*name {
+    ///     "ledger.example" => Ok(vec![[192, 0, 2, 7].into()]),
+    ///     _ => Err(std::io::ErrorKind::NotFound.into()),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn resolver<F>(mut self, find: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        self.options.client.resolver = Some(Arc::new(move |name| Box::pin(find(name))));
+        self
+    }
+
+    /// Trusts, beside whom the system trusts, the servers of guests' HTTP requests for which this certificate vouches,
+    /// in DER. One that is none is told in the log.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    ///
+    /// # let ca = vec![0x30, 0x03];
+    /// let builder = Runtime::builder().trust(ca);
+    /// ```
+    #[must_use]
+    pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.options.client.roots.push(certificate.into());
         self
     }
 

@@ -31,6 +31,7 @@ pub(super) fn grants(
             .as_ref()
             .map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
         sockets: parse_all(source, &said(&asked.sockets))?,
+        http: parse_all(source, &said(&asked.http))?,
     })
 }
 

@@ -13,6 +13,8 @@ use crate::settings::{MailboxShape, MeshSettings, Multiplicity};
 const ELEMENT_BYTES: u64 = 8;
 /// What a stream of a file has read and not handed over, at most.
 const STREAM_BYTES: u64 = 64 << 10;
+/// What an HTTP request has under way: head and body of both directions, and what TLS keeps of them.
+const REQUEST_BYTES: u64 = 512 << 10;
 
 impl Topology {
     /// What the guests can make the host hold in memory at the same time, in bytes, by the limits of each service and
@@ -61,8 +63,9 @@ fn awake(node: &ServiceNode) -> u64 {
     let turn = wide(limits.effect_bytes) * turns + wide(limits.boundary_bytes) * 2 + wide(limits.state_bytes);
     let files = if node.grants.files.is_empty() { 0 } else { 1 };
     let streams = files * (wide(limits.resources) * STREAM_BYTES + wide(LISTING_BYTES));
+    let http = if node.grants.http.is_empty() { 0 } else { wide(limits.resources) * REQUEST_BYTES };
     let notices = wide(limits.monitors) * wide(REASON_BYTES + OVERHEAD_BYTES);
-    numbers(&node.multiplicity).0.saturating_mul(instance + turn + streams + notices)
+    numbers(&node.multiplicity).0.saturating_mul(instance + turn + streams + http + notices)
 }
 
 /// What all its addresses take, but for timers and durable state.

@@ -148,6 +148,8 @@ schema! {
             default "`{ TZ = \"UTC\" }`";
         /// to open TCP connections to these addresses, and to exchange UDP datagrams with them
         sockets: Vec<Spanned<String>> => sockets, by Deployment, kind "list of addresses", default "list of addresses";
+        /// to make these [HTTP requests](#http-requests)
+        http: Vec<Spanned<String>> => http, by InPlace, kind "list of requests", default "list of requests";
     }
 }
 

@@ -24,6 +24,10 @@ pub(crate) enum Maker {
     IncomingDatagrams,
     OutgoingDatagrams,
     AddressLookup,
+    /// Of an HTTP request.
+    Response,
+    /// Of a message of HTTP.
+    Trailers,
     /// It was there before the turn.
     Earlier,
 }

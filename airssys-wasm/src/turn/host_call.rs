@@ -150,6 +150,10 @@ macro_rules! table {
             /// The variables of its environment.
             Environment
                 Own, ("read its environment"), now Pairs(turn.environment.clone());
+            /// Makes an HTTP request: whether it may. What becomes of it goes by the guest's own streams.
+            Http { method: String, scheme: String, authority: String, path: String }
+                Mesh, ("request {method} {scheme}://{authority}{path}"),
+                now Allowed(turn.may_request(&method, &scheme, &authority, &path));
             /// Which of these are ready; waits until one is.
             Poll { of: Vec<Awaited> }
                 Order, ("wait for one of {}", of.len()), elsewhere Ready;
@@ -238,6 +242,7 @@ replies! {
     nanoseconds: Nanoseconds(u64);
     bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
     number_drawn: NumberDrawn(Result<u64, NoRandomness>);
+    allowed: Allowed(bool);
     /// Of what was waited for, by its place.
     ready: Ready(Vec<u32>);
     readiness: Readiness(bool);

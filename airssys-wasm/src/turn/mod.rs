@@ -21,6 +21,7 @@ mod clock;
 pub(crate) mod cut;
 mod effect;
 mod host_call;
+mod http;
 mod identity;
 mod log;
 mod messaging;

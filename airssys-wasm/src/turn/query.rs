@@ -46,6 +46,7 @@ impl Turn {
             | HostCall::Link { .. } => Reply::Child(Err(SupervisionError::NotSent(denied()))),
             HostCall::SetState { .. } | HostCall::DeleteState { .. } => Reply::Kept(Err(failed())),
             HostCall::IncrementState { .. } => Reply::Number(Err(failed())),
+            HostCall::Http { .. } => Reply::Allowed(false),
             _ => return None,
         })
     }

@@ -173,6 +173,7 @@ fn asked_for(requests: &Requests) -> Vec<String> {
         "spawn" => "to spawn",
         "files" => "folders",
         "sockets" => "connections to",
+        "http" => "to request",
         key => key,
     };
     let named = requests.by_key().into_iter().filter(|(_, names)| !names.is_empty());

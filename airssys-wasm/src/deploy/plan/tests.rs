@@ -210,6 +210,7 @@ fn a_request_says_how_much_of_it_is_granted() {
         ]),
         environment: vec!["SET".into(), "UNSET".into()],
         sockets: vec!["10.0.0.1:80".parse().unwrap(), "*:443".parse().unwrap(), "10.0.0.2:1".parse().unwrap()],
+        http: ["GET https://a/x", "* https://*.b/**", "GET http://a/x"].map(|text| text.parse().unwrap()).into(),
         ..Requests::default()
     };
     let folder = |access| FileGrant::new("/tmp", access);
@@ -219,6 +220,7 @@ fn a_request_says_how_much_of_it_is_granted() {
         files: BTreeMap::from([("/in".into(), folder(Access::ReadWrite)), ("/out".into(), folder(Access::Read))]),
         environment: BTreeMap::from([("SET".into(), "1".into())]),
         sockets: vec!["*:80".parse().unwrap(), "10.0.0.1:443".parse().unwrap()],
+        http: ["GET https://a/**", "GET https://c.b/**"].map(|text| text.parse().unwrap()).into(),
         ..Grants::default()
     };
     let found: Vec<_> =
@@ -235,6 +237,9 @@ fn a_request_says_how_much_of_it_is_granted() {
         ("sockets 10.0.0.1:80", Granted::All),
         ("sockets *:443", Granted::Part),
         ("sockets 10.0.0.2:1", Granted::Nothing),
+        ("http GET https://a/x", Granted::All),
+        ("http * https://*.b/**", Granted::Part),
+        ("http GET http://a/x", Granted::Nothing),
     ];
     assert_eq!(found, expected.map(|(text, granted)| (text.to_owned(), granted)));
 }

@@ -7,6 +7,7 @@ pub(crate) mod config;
 mod environment;
 mod file_streams;
 mod files;
+mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod log;
 pub(crate) mod messaging;
@@ -65,6 +66,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     poll::add_to_linker(linker)?;
     resources::add_to_linker(linker)?;
+    http::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -11,6 +11,8 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
 use wasmtime_wasi::p2::bindings::sockets::udp::{IncomingDatagramStream, OutgoingDatagramStream};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Pollable, TcpSocket, UdpSocket, subscribe};
+use wasmtime_wasi_http::p2::body::HostFutureTrailers;
+use wasmtime_wasi_http::p2::types::HostFutureIncomingResponse;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{self, HostPollable};
 
 use crate::engine::guest::Guest;
@@ -49,14 +51,16 @@ impl HostPollable for Guest {
 /// Puts the functions that make pollables, but for those of clocks, in front of those that are linked.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let (streams, tcp, udp) = ("wasi:io/streams@0.2.12", "wasi:sockets/tcp@0.2.12", "wasi:sockets/udp@0.2.12");
-    let lookup = "wasi:sockets/ip-name-lookup@0.2.12";
+    let (lookup, http) = ("wasi:sockets/ip-name-lookup@0.2.12", "wasi:http/types@0.2.12");
     named::<DynInputStream>(linker, streams, "input-stream", Maker::InputStream)?;
     named::<DynOutputStream>(linker, streams, "output-stream", Maker::OutputStream)?;
     named::<TcpSocket>(linker, tcp, "tcp-socket", Maker::TcpSocket)?;
     named::<UdpSocket>(linker, udp, "udp-socket", Maker::UdpSocket)?;
     named::<IncomingDatagramStream>(linker, udp, "incoming-datagram-stream", Maker::IncomingDatagrams)?;
     named::<OutgoingDatagramStream>(linker, udp, "outgoing-datagram-stream", Maker::OutgoingDatagrams)?;
-    named::<ResolveAddressStream>(linker, lookup, "resolve-address-stream", Maker::AddressLookup)
+    named::<ResolveAddressStream>(linker, lookup, "resolve-address-stream", Maker::AddressLookup)?;
+    named::<HostFutureIncomingResponse>(linker, http, "future-incoming-response", Maker::Response)?;
+    named::<HostFutureTrailers>(linker, http, "future-trailers", Maker::Trailers)
 }
 
 fn named<T: Pollable>(

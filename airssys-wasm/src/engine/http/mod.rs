@@ -15,7 +15,6 @@ use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-pub(super) use self::outgoing::Http;
 use self::request::Incoming;
 pub(super) use self::response::Collected;
 use super::signature::Resources;

@@ -207,6 +207,7 @@ any_of!(reply: Reply {
     Nanoseconds => any::<u64>().prop_map(Reply::Nanoseconds),
     BytesDrawn => result(vec(any::<u8>(), 0..20), no_randomness()).prop_map(Reply::BytesDrawn),
     NumberDrawn => result(any::<u64>(), no_randomness()).prop_map(Reply::NumberDrawn),
+    Allowed => any::<bool>().prop_map(Reply::Allowed),
     Ready => vec(any::<u32>(), 0..4).prop_map(Reply::Ready),
     Readiness => any::<bool>().prop_map(Reply::Readiness),
     Nothing => Just(Reply::Nothing(())),
@@ -245,6 +246,12 @@ fn what_is_written_down_is_what_is_read() {
         HostCall::SetState { key: "k".to_owned(), value: body },
         HostCall::StateKeys { cursor: Some(7) },
         HostCall::AllConfig,
+        HostCall::Http {
+            method: "GET".to_owned(),
+            scheme: "https".to_owned(),
+            authority: "api.example".to_owned(),
+            path: "/v1?q=1".to_owned(),
+        },
         HostCall::Log { level: Level::Warn, line: "a\nb".to_owned() },
         HostCall::Poll { of: vec![Awaited { made_by: Maker::TcpSocket, number: 3 }] },
     ] {
