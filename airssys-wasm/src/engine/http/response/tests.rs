@@ -3,17 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use tokio::sync::oneshot;
 use wasmtime_wasi::p2::OutputStream;
 use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 
 use super::{Collected, Given};
-use crate::http::{Response, Streams};
+use crate::http::{Broken, Response, Streams};
 
 type Left = oneshot::Receiver<http::Response<crate::http::Body>>;
 
@@ -137,4 +138,15 @@ async fn a_response_for_a_message_has_its_bound() {
     };
     response.of(guest).await;
     assert_eq!(response.whole().unwrap_err(), "response-too-long: a message has 10 bytes at most");
+}
+
+#[tokio::test]
+async fn what_a_turn_has_read_of_a_request_ends_with_it_however_that_ends() {
+    let (streams, _left) = Streams::new(Some(Empty::new().map_err(|never| match never {}).boxed_unsync()));
+    let turn = || Collected::new(oneshot::channel().1, false, 10, Some(Arc::clone(&streams)));
+    drop(turn());
+    let of_the_rest = || poll_fn(|context| streams.poll_rest(context));
+    assert!(of_the_rest().await.is_none(), "nothing was read, so another turn reads it to its end");
+    drop(turn());
+    assert_eq!(of_the_rest().await.unwrap().unwrap_err(), Broken::Cut);
 }
