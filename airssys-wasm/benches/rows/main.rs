@@ -19,6 +19,7 @@ mod erlang;
 mod floor;
 mod fused;
 mod host;
+mod http;
 mod languages;
 mod many;
 mod measure;
@@ -124,6 +125,7 @@ const GROUPS: &[Group] = &[
     Group { name: "typed", measure: |bench| Box::pin(typed::rows(bench)) },
     Group { name: "typed/fused", measure: |bench| Box::pin(fused::rows(bench)) },
     Group { name: "languages", measure: |bench| Box::pin(languages::rows(bench)) },
+    Group { name: "http", measure: |bench| Box::pin(http::rows(bench)) },
     Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },
     Group { name: "spawn/sync", measure: |bench| Box::pin(spawn::rows(bench, Lane::Sync)) },
     Group { name: "trap/async", measure: |bench| Box::pin(trap::rows(bench, Lane::Async)) },
