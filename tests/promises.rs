@@ -19,6 +19,7 @@ mod doors;
 mod durable;
 mod events;
 mod folders;
+mod foreign;
 mod forget;
 mod fused;
 mod gates;

@@ -22,11 +22,14 @@ pub use crate::deploy::settings::ChangedSetting;
 pub use crate::deploy::source::Source;
 pub use crate::deploy::ungranted::Ungranted;
 pub use crate::deploy::wires::BrokenWire;
-pub use crate::engine::{Absence, EngineError, Lane, Needs, NoCall, Obstacle, TemplateError, Tier, plain_engine};
+pub use crate::engine::{
+    Absence, EngineError, Lane, Needs, NoCall, NotAdapted, Obstacle, TemplateError, Tier, adapt, plain_engine,
+};
 pub use crate::error::handle::{DeadHandle, HandleDeath};
 pub use crate::events::event::NoSuchKind;
 pub use crate::limits::{Amount, Limits, OutOfRange};
 pub use crate::listener::ListenError;
+pub use crate::registry::adapt::Adapted;
 pub use crate::registry::fuse::Part;
 pub use crate::registry::inspected::Inspected;
 pub use crate::registry::keys::{Seal, Untrusted};

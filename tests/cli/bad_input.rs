@@ -45,6 +45,26 @@ fn a_file_that_is_no_component_is_named_with_what_it_is() {
 }
 
 #[test]
+fn a_core_module_is_taken_where_it_can_be_a_component_and_else_it_is_said_why() {
+    let tool = "(module (memory (export \"memory\") 1) (func (export \"_start\")))";
+    let desk = desk_with(&component(tool));
+    let _well = desk.run(&["check"]).well();
+    let inspected = desk.run(&["inspect", "bad.wasm"]).well();
+    assert!(inspected.stdout.contains("from a core module of WASI 0.1, a program"), "{inspected:#?}");
+    assert!(inspected.stdout.contains("stdout is the answer"), "{inspected:#?}");
+    for (text, says) in [
+        (
+            "(module (import \"env\" \"resize\" (func)) (func (export \"_start\")))",
+            "env.resize, which is not of WASI 0.1",
+        ),
+        ("(module (func (export \"add\")))", "does not say which functions it has"),
+    ] {
+        let desk = desk_with(&component(text));
+        let _refused = desk.run(&["inspect", "bad.wasm"]).refused(2, "AC103", &["it is a core module", says]);
+    }
+}
+
+#[test]
 fn a_file_of_a_gigabyte_is_refused_before_it_is_read() {
     let desk = desk_with(b"");
     let huge = File::create(desk.path().join("bad.wasm")).unwrap();

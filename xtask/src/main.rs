@@ -11,6 +11,7 @@ mod guests;
 mod javascript;
 mod language;
 mod mesh;
+mod programs;
 mod progress;
 mod python;
 mod soak;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::adapt::adapt;
 use super::error::TemplateError;
 use crate::hint::{Act, Hint};
 
 /// The largest component file, in bytes.
-const MAX_COMPONENT: u64 = 512 << 20;
+pub(crate) const MAX_COMPONENT: u64 = 512 << 20;
 /// Reads a file that should be a component: neither too large nor plainly something else.
 ///
 /// # Errors
@@ -18,7 +19,7 @@ pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, TemplateError> {
     if meta.is_dir() {
         return Err(TemplateError::NoComponent {
             path: path.to_owned(),
-            found: "a folder",
+            found: "a folder".into(),
             hint: "name the .wasm file, or a folder with a Component.toml".into(),
         });
     }
@@ -37,7 +38,8 @@ fn check_size(size_bytes: u64, path: &Path) -> Result<(), TemplateError> {
 
 /// [`read_component`] for bytes that were read.
 pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateError> {
-    let no_component = |found, hint| TemplateError::NoComponent { path: path.to_owned(), found, hint };
+    let no_component =
+        |found: &str, hint| TemplateError::NoComponent { path: path.to_owned(), found: found.to_owned().into(), hint };
     check_size(bytes.len() as u64, path)?;
     if bytes.is_empty() {
         return Err(no_component("empty", "build it again; the build may have been interrupted".into()));
@@ -45,7 +47,9 @@ pub(crate) fn check_component(bytes: &[u8], path: &Path) -> Result<(), TemplateE
     if wasmparser::Parser::is_component(bytes) {
         Ok(())
     } else if wasmparser::Parser::is_core_wasm(bytes) {
-        Err(no_component("a core module", Hint::from(Act::MakeComponent).words(", or build for wasm32-wasip2")))
+        // One that could be adapted was, where it was found.
+        let found = adapt(bytes).err().map_or_else(|| "a core module".to_owned(), |why| why.to_string());
+        Err(no_component(&found, Hint::from(Act::MakeComponent).words(", or build for wasm32-wasip2")))
     } else {
         Err(no_component("not WebAssembly", Act::NameBuilt.into()))
     }

@@ -1,5 +1,6 @@
 //! Why a component cannot be hosted.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::obstacle::Obstacle;
@@ -46,7 +47,7 @@ pub enum TemplateError {
         /// The file.
         path: PathBuf,
         /// What it is.
-        found: &'static str,
+        found: Cow<'static, str>,
         /// What to do.
         hint: Hint,
     },

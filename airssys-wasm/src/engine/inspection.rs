@@ -116,6 +116,11 @@ impl Inspection {
         self.generation.has_tasks()
     }
 
+    /// Whether it is a command.
+    pub(crate) fn is_command(&self) -> bool {
+        exports::is_command(&self.anatomy.exports)
+    }
+
     /// What it was made of, without the limits; none where the engine cannot read it.
     pub(super) fn facts(&self) -> Option<Facts> {
         Some(Facts::new(self.anatomy.clone(), self.needs?, self.exported.clone()))

@@ -3,6 +3,7 @@
 //! It never runs a guest by itself: `actor/` does. It never decides: what is linked follows from the policy.
 
 mod abi;
+mod adapt;
 mod anatomy;
 mod asked;
 mod beyond;
@@ -52,8 +53,10 @@ mod wasi;
 mod wave;
 mod wires;
 
+pub(crate) use adapt::Core;
+pub use adapt::{NotAdapted, adapt};
 pub(crate) use asked::Demands;
-pub(crate) use binary::{check_component, read_component};
+pub(crate) use binary::{MAX_COMPONENT, check_component, read_component};
 pub(crate) use block::{lift_result, lower_arguments};
 pub use class::plain_engine;
 pub(crate) use class::{Engines, EnginesSettings};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::adapt::Adapted;
 use super::keys::SecretKey;
 use super::manifest::{Manifest, World};
 use super::{Digest, Found, Part, Seal, StoreError, reference};
@@ -55,6 +56,7 @@ impl Draft {
     /// As [`Draft::read`].
     pub fn new(binary: Vec<u8>, manifest: String) -> Result<Self, StoreError> {
         let path = Path::new("the component");
+        let binary = Adapted::instead(binary);
         check_component(&binary, path)?;
         let source = Source { path: super::MANIFEST.into(), text: manifest };
         let manifest = Manifest::of_source(&source)?;

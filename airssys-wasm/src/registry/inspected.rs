@@ -1,5 +1,6 @@
 //! What a release is, needs and asks for, without compiling it or starting anything.
 
+use super::adapt::Adapted;
 use super::{Digest, Part, Release};
 use crate::capability::Requests;
 use crate::engine::{Needs, Obstacle, TemplateError, read_component};
@@ -42,6 +43,10 @@ pub struct Inspected {
     pub limits: Limits,
     /// What an instance takes when it starts; none where the engine cannot read the component.
     pub needs: Option<Needs>,
+    /// How it was made of a core module of WASI 0.1, where it was.
+    pub adapted: Option<Adapted>,
+    /// Whether it is a command: a message is its stdin, and its stdout the answer.
+    pub is_command: bool,
     /// What it was fused of, the one with its exports first; nothing where it was not.
     pub parts: Vec<Part>,
     /// Why this host cannot run it under those limits; none where it can.
@@ -77,6 +82,7 @@ impl Release {
         let mut limits = Limits::default();
         self.manifest.limits.apply(&mut limits);
         let is_wasi_03 = found.has_tasks();
+        let is_command = found.is_command();
         Ok(Inspected {
             sha256: Digest::of(&bytes),
             size_bytes: bytes.len(),
@@ -87,6 +93,8 @@ impl Release {
             requests: self.manifest.requests.clone(),
             limits,
             needs: found.needs,
+            adapted: Adapted::of(&bytes),
+            is_command,
             parts,
             obstacles: found.obstacles,
         })

@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub(crate) mod adapt;
 mod digest;
 mod draft;
 mod error;
@@ -59,6 +60,7 @@ pub use store::{Listing, Published, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::adapt::Adapted;
 use self::fuse::Loose;
 use crate::config_file::{ConfigError, Source};
 use crate::hint::Act;
@@ -169,9 +171,11 @@ impl Found {
         Self::inside(path, 0)
     }
 
-    /// What stands at a path, fused with its parts. It is a part itself of so many that are fused.
+    /// What stands at a path, adapted where that is a core module, and fused with its parts. It is a part itself of so
+    /// many that are fused.
     fn inside(path: &Path, depth: usize) -> Result<Self, ConfigError> {
-        let found = if path.is_dir() { Self::in_folder(path)? } else { Self::of_file(path)? };
+        let mut found = if path.is_dir() { Self::in_folder(path)? } else { Self::of_file(path)? };
+        found.component = Adapted::beside(found.component)?;
         let fuse = &found.manifest.fuse;
         let Some(source) = found.source.as_ref().filter(|_| !fuse.is_empty()) else { return Ok(found) };
         if depth == MAX_FUSED {

@@ -55,7 +55,7 @@ fn build(source: &Source, component: &Path, more: &[String]) -> Result<(), Build
     let module = between.path().join("module.wasm");
     compile(source, &bindings, &module, more)?;
     let module = std::fs::read(&module).map_err(|error| BuildError::Unreadable { file: module, source: error })?;
-    let bytes = componentize::component(&source.manifest.name, &module, true)?;
+    let bytes = componentize::component(&source.manifest.name, &module)?;
     std::fs::write(component, bytes).map_err(unwritable)
 }
 

@@ -43,7 +43,7 @@ pub(super) fn build(
     guests: &[&Guest],
     more: &[String],
 ) -> Result<Vec<Vec<u8>>, BuildError> {
-    let mut cargo = plan.cargo();
+    let mut cargo = plan.cargo(guests.iter().any(|guest| guest.is_program));
     cargo
         .args(["build", "--message-format", "json-render-diagnostics", "--target", plan.target.triple()])
         .arg("--target-dir")

@@ -1,52 +1,25 @@
 //! A core module, as cargo leaves it, to a component.
 //!
 //! What the module describes of itself (put there by the SDK's macro) decides its imports and exports; what it never
-//! calls is not imported. WASI 0.1 calls are translated by the reactor adapter that belongs to the host's wasmtime. A
-//! module that is a component already (rustup's `wasm32-wasip2` links one) passes through, after the same check.
+//! calls is not imported. WASI 0.1 calls are translated as the library does it for any module. A module that is a
+//! component already (rustup's `wasm32-wasip2` links one) passes through, after the same check.
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
+use airssys_wasm::command::adapt;
 use wasmparser::{Parser, Payload};
-use wit_component::ComponentEncoder;
 
 use super::error::BuildError;
 
-/// The component of a module. `adapt`: whether it was built against WASI 0.1.
-pub(super) fn component(name: &str, module: &[u8], adapt: bool) -> Result<Vec<u8>, BuildError> {
+/// The component of a module.
+pub(super) fn component(name: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let bytes = if Parser::is_component(module) {
         module.to_vec()
     } else {
-        encode(module, adapt).map_err(|reason| BuildError::NotComponent { name: name.to_owned(), reason })?
+        adapt(module).map_err(|why| BuildError::NotComponent { name: name.to_owned(), reason: why.to_string() })?
     };
     if !exports_anything(&bytes) {
         return Err(BuildError::ExportsNothing { name: name.to_owned() });
     }
     Ok(bytes)
-}
-
-/// The reason is what wit-component says, causes and all: it has no type that would tell them apart.
-fn encode(module: &[u8], adapt: bool) -> Result<Vec<u8>, String> {
-    let mut encoder =
-        ComponentEncoder::default().validate(true).module(module).map_err(|error| format!("{error:#}"))?;
-    if adapt {
-        let adapter = if is_program(module) {
-            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
-        } else {
-            WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
-        };
-        encoder =
-            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter).map_err(|error| format!("{error:#}"))?;
-    }
-    encoder.encode().map_err(|error| format!("{error:#}"))
-}
-
-/// Whether it is run from its begin to its end, and no library.
-fn is_program(module: &[u8]) -> bool {
-    Parser::new(0).parse_all(module).any(|payload| match payload {
-        Ok(Payload::ExportSection(exports)) => exports.into_iter().flatten().any(|export| export.name == "_start"),
-        _ => false,
-    })
 }
 
 fn exports_anything(component: &[u8]) -> bool {
@@ -71,14 +44,9 @@ mod tests {
 
     #[test]
     fn what_is_no_module_is_refused() {
-        for bytes in [&b""[..], b"hello", b"\0asm\x01\0\0"] {
-            assert!(matches!(component("a", bytes, false), Err(BuildError::NotComponent { .. })));
+        // The last is a module, and neither a program nor one that describes its functions.
+        for bytes in [&b""[..], b"hello", b"\0asm\x01\0\0", b"\0asm\x01\0\0\0"] {
+            assert!(matches!(component("a", bytes), Err(BuildError::NotComponent { .. })));
         }
-    }
-
-    #[test]
-    fn a_module_that_describes_no_exports_is_refused() {
-        let empty = b"\0asm\x01\0\0\0";
-        assert!(matches!(component("a", empty, false), Err(BuildError::ExportsNothing { .. })));
     }
 }

@@ -3,9 +3,10 @@
 //! What a folder holds says how: a `Cargo.toml` is Rust, an `app.py` Python, an `app.js` or `app.ts` JavaScript,
 //! an `app.c` C. Nothing is installed.
 //!
-//! One cargo invocation for each target that the guests need, whatever their number; then each core module becomes a
-//! component. Writes nothing where any of it fails, and never a half-written file. Refuses what is no guest: a folder
-//! without `Component.toml`, a crate that is no `cdylib`, a binary that exports nothing.
+//! One cargo invocation for each target that the guests need, and one more for programs, whatever their number; then
+//! each core module becomes a component. Writes nothing where any of it fails, and never a half-written file. Refuses
+//! what is no guest: a folder without `Component.toml`, a crate that is neither a `cdylib` nor a program, a binary that
+//! exports nothing.
 
 mod c;
 mod cargo;
@@ -29,7 +30,7 @@ pub(crate) use self::crates::Crates;
 pub(crate) use self::error::BuildError;
 use self::manifest::Manifest;
 use self::project::{Guest, Project};
-use self::toolchain::{Plan, Probe, Target};
+use self::toolchain::{Plan, Probe};
 use crate::explain;
 
 /// The languages besides Rust.
@@ -165,8 +166,10 @@ pub(crate) fn held(dir: &Path) -> Result<Option<Held>, BuildError> {
 fn plans(project: &Project) -> Result<Vec<(Plan, Vec<&Guest>)>, BuildError> {
     let probe = Probe::of_machine(&project.dir);
     let mut plans = Vec::new();
-    for wasi in [true, false] {
-        let guests: Vec<&Guest> = project.guests.iter().filter(|guest| guest.wasi == wasi).collect();
+    for (wasi, is_program) in [(true, false), (true, true), (false, false), (false, true)] {
+        // Programs are linked with something that libraries are not.
+        let is_one = |guest: &&Guest| (guest.wasi, guest.is_program) == (wasi, is_program);
+        let guests: Vec<&Guest> = project.guests.iter().filter(is_one).collect();
         if !guests.is_empty() {
             plans.push((toolchain::choose(&probe, wasi)?, guests));
         }
@@ -183,8 +186,7 @@ fn build(args: &Args, project: &Project, plans: Vec<(Plan, Vec<&Guest>)>) -> Res
         args.tell(&format!("building {} for {plan}", project::names(guests.iter().copied())));
         let modules = cargo::build(project, &plan, &guests, &args.cargo())?;
         for (guest, module) in guests.into_iter().zip(modules) {
-            let adapt = plan.target == Target::WasiP1;
-            components.push((guest, componentize::component(&guest.name, &module, adapt)?));
+            components.push((guest, componentize::component(&guest.name, &module)?));
         }
     }
     let folder = project.dir.join("target").join("airssys");

@@ -75,8 +75,8 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    /// The program, and how it differs from plain `cargo`.
-    pub(super) fn cargo(&self) -> Command {
+    /// Cargo, and how it differs from plain `cargo`: for programs, or for libraries.
+    pub(super) fn cargo(&self, of_programs: bool) -> Command {
         let Toolchain::Debian { linker } = &self.toolchain else {
             return Command::new("cargo");
         };
@@ -92,6 +92,10 @@ impl Plan {
         if self.target == Target::WasiP1 {
             flags.push(format!("-Lnative={DEBIAN_WASI_LIBC}"));
             flags.push("-Clink-self-contained=no".to_owned());
+            if of_programs {
+                // What calls `main`.
+                flags.push(format!("-Clink-arg={DEBIAN_WASI_LIBC}/crt1-command.o"));
+            }
         }
         // The encoded form, so that a path may hold a space.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));

@@ -481,7 +481,7 @@ impl From<InvokeError> for Refusal {
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
         let (kind, hint) = match &error {
-            CallError::Fault(fault) => (Some(fault.code().to_owned()), None),
+            CallError::Fault(fault) => (Some(fault.code().to_owned()), fault.hint()),
             CallError::Crashed(crash) => (Some(crash.code().to_owned()), crash.hint()),
             _ => (None, None),
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use airssys_wasm::command::{Amount, Inspected, Lane, Limits, Memory, Needs, Part, Requests, Seal};
+use airssys_wasm::command::{Adapted, Amount, Inspected, Lane, Limits, Memory, Needs, Part, Requests, Seal};
 use airssys_wasm::registry::{Digest, PublicKey, Release};
 use bytesize::ByteSize;
 use serde::Serialize;
@@ -13,6 +13,8 @@ use crate::output;
 const HANDLER: &str = "airssys:actor/handler@";
 /// The interface by which a component handles HTTP.
 const HTTP_HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+/// What a command handles.
+const COMMAND: &str = "messages, each by a run of its own: stdin, and stdout is the answer";
 /// The optional interfaces of the contract.
 const OPTIONAL: [&str; 4] = ["lifecycle", "health", "upgrade", "monitoring"];
 
@@ -46,6 +48,10 @@ pub(super) struct Report {
     limits: Limits,
     /// What an instance takes when it starts; none where the engine cannot read it.
     needs: Option<Needs>,
+    /// Whether it is a command: a message is its stdin, and its stdout the answer.
+    is_command: bool,
+    /// How it was made of a core module, where it was.
+    adapted: Option<Adapted>,
     /// What it was fused of, the one with its exports first; nothing where it was not.
     parts: Vec<Part>,
     /// Why this host cannot run it; none where it can.
@@ -65,6 +71,8 @@ impl Report {
             limits,
             needs,
             parts,
+            adapted,
+            is_command,
             obstacles,
             is_wasi_03,
             ..
@@ -92,6 +100,8 @@ impl Report {
             requests,
             limits,
             needs,
+            is_command,
+            adapted,
             parts,
             obstacles: obstacles.iter().map(ToString::to_string).collect(),
             imports,
@@ -111,7 +121,8 @@ impl Report {
             Memory::Cache => "a cache: what is in it can be had again",
             _ => "its own: no instance is replaced without need that does not hand it over",
         };
-        let handled = [(self.handles_messages, "messages"), (self.handles_http, "HTTP requests")];
+        let handled =
+            [(self.handles_messages, "messages"), (self.handles_http, "HTTP requests"), (self.is_command, COMMAND)];
         let mut handled: Vec<&str> = handled.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
         let role = match handled.is_empty() {
             true if self.obstacles.is_empty() => "calls of its own functions, and no messages of bytes".to_owned(),
@@ -134,6 +145,7 @@ impl Report {
             ("memory", memory.to_owned()),
             ("lane", lane.to_owned()),
             ("handles", role),
+            ("adapted", self.adapted.as_ref().map(adapted).unwrap_or_default()),
             ("fused of", self.parts.iter().map(part).collect::<Vec<_>>().join("\n            ")),
             ("imports", list(&self.imports)),
             ("exports", list(&self.exports)),
@@ -145,6 +157,11 @@ impl Report {
         lines.retain(|(_, value)| !value.is_empty());
         lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
     }
+}
+
+fn adapted(adapted: &Adapted) -> String {
+    let what = if adapted.is_command { "a program" } else { "a library" };
+    format!("from a core module of WASI 0.1, {what}, sha256 {}", adapted.module)
 }
 
 fn part(part: &Part) -> String {
