@@ -14,6 +14,7 @@
 
 mod ask;
 mod child;
+mod command;
 mod durable;
 mod erlang;
 mod floor;
@@ -124,6 +125,7 @@ const GROUPS: &[Group] = &[
     Group { name: "relay", measure: |bench| Box::pin(relay::rows(bench)) },
     Group { name: "typed", measure: |bench| Box::pin(typed::rows(bench)) },
     Group { name: "typed/fused", measure: |bench| Box::pin(fused::rows(bench)) },
+    Group { name: "command", measure: |bench| Box::pin(command::rows(bench)) },
     Group { name: "languages", measure: |bench| Box::pin(languages::rows(bench)) },
     Group { name: "http", measure: |bench| Box::pin(http::rows(bench)) },
     Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },
