@@ -202,6 +202,8 @@ pub(crate) struct Terms {
     pub(crate) limits: Limits,
     /// How often a message that crashed it is tried again before it counts as poison; default 0.
     pub(crate) retries: u32,
+    /// When it runs, where it is a command.
+    pub(crate) run: Run,
     /// What it finds as arguments behind its own name.
     pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
@@ -225,6 +227,22 @@ impl Terms {
     pub(crate) fn wire(&self, import: &str) -> Option<&Wire> {
         self.policy.wire(import)
     }
+}
+
+/// When a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Run {
+    /// Over each message, which is its stdin.
+    #[default]
+    Message,
+    /// From its start on, for as long as it likes. It takes no messages.
+    Service,
+}
+
+impl Words for Run {
+    const WHAT: &'static str = "way to run";
+    const LIST: &'static str = "message, service";
+    const ALL: &'static [(&'static str, Self)] = &[("message", Self::Message), ("service", Self::Service)];
 }
 
 /// Where a service's state is.

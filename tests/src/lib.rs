@@ -99,6 +99,16 @@ pub fn heir(name: &str, way: &str, schema: u32) -> Vec<u8> {
     variant("heir", &format!("{name},{way},{schema}"))
 }
 
+/// The binary of a command of this name, which is `healthy` or `crashing`; see the guest `filter`.
+///
+/// # Panics
+///
+/// The guest is not built.
+#[must_use]
+pub fn filter(name: &str, way: &str) -> Vec<u8> {
+    variant("filter", &format!("{name},{way}"))
+}
+
 fn variant(name: &str, variant: &str) -> Vec<u8> {
     let built = guest(name).with_file_name("target").join(format!("airssys/{name}.wasm"));
     let mut binary = std::fs::read(built).expect("the guest is built");
@@ -174,6 +184,7 @@ pub fn with_guests(topology: &str) -> String {
     for name in [
         "branches",
         "carts",
+        "clerk",
         "desk",
         "fetcher",
         "ledger",

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::swap::Swap;
-use crate::error::Fault;
+use crate::error::{Crash, Fault};
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
@@ -17,6 +17,8 @@ pub(crate) enum Control {
     Watch,
     /// Go on under the rules that are live in this place now, with the same instance; then say so.
     Retune(oneshot::Sender<()>),
+    /// The program in this task, which runs by itself, has ended so.
+    Ended(tokio::task::Id, Crash),
     /// Go to sleep, if there is nothing to do.
     Sleep,
 }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use super::coming::{Coming, Tuning};
 use super::roster::Roster;
 use super::spec::ServiceSpec;
-use super::{ComponentActor, Control, Live};
+use super::{ComponentActor, Control, Live, Start};
 use crate::engine::Engines;
 use crate::error::Crash;
 use crate::message::{DeadReason, DownReason};
@@ -264,16 +264,19 @@ impl Controller {
     fn worker(&self, place: &Arc<Place>, number: u64, live: &Arc<Live>) -> Arc<WorkerStart<ComponentActor>> {
         let (engines, lives, news) = (Arc::clone(&self.engines), Arc::clone(live), self.waits.news.0.clone());
         let child = place.child().map(|_| (Arc::clone(&self.mesh), Arc::clone(&self.roster), Arc::clone(place)));
+        let known = Start::default();
+        let own = Arc::clone(&known);
         let start = WorkerStart::new(
             Arc::clone(place.inbox.mailbox()),
             0,
-            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&lives)),
+            move || ComponentActor::new(Arc::clone(&engines), Arc::clone(&lives), Arc::clone(&own)),
             move || match &child {
                 // At once: the end of the mesh waits for no controller.
                 Some((mesh, roster, child)) => gone(mesh, roster, child, DownReason::Killed),
                 None => drop(news.send(News::Gone(number))),
             },
         );
+        let _it_is_new = known.set(Arc::downgrade(&start));
         let (live, place) = (Arc::clone(live), Arc::clone(place));
         start.when_set_aside(move |delay| {
             live.set_aside();

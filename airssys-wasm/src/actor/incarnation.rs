@@ -1,7 +1,7 @@
 //! How an instance comes to serve in a place, and what becomes of the actor when it ends over no message.
 
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use airssys_rt_shim::child::StopReason;
@@ -9,13 +9,15 @@ use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::worker::Flow;
 use tokio::sync::oneshot;
+use tokio::task;
 
 use super::before::Before;
 use super::decide::Event;
+use super::running::Running;
 use super::serving::Serving;
 use super::start::{commit, reads, start};
 use super::watch::{StandIn, Watch};
-use super::{ComponentActor, exit_reason};
+use super::{ComponentActor, Control, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault, Stage};
 use crate::events::{Happening, text};
@@ -223,6 +225,14 @@ impl ComponentActor {
         self.identity.service.retune(&serving.identity.terms);
         self.suspend(false);
         self.watching = watch.map(|watch| watch.begin(serving, None));
+        // The one before ends first.
+        self.running = None;
+        let start = Arc::clone(&self.start);
+        self.running = Running::begin(&self.engines, serving, move |ended, crash| {
+            if let Some(start) = start.get().and_then(Weak::upgrade) {
+                let _none_runs = start.control(Control::Ended(ended, crash));
+            }
+        });
         self.instance.replace(instance)
     }
 
@@ -268,6 +278,20 @@ impl ComponentActor {
             true => self.go_on().await,
             false => Flow::Exit(exit_reason(crash)),
         }
+    }
+
+    /// What becomes of the actor whose program has ended.
+    pub(super) async fn program_ended(&mut self, ended: task::Id, crash: Crash) -> Flow {
+        if !self.running.as_ref().is_some_and(|running| running.is(ended)) {
+            // Another one runs meanwhile.
+            return Flow::Continue;
+        }
+        self.running = None;
+        if !matches!(crash, Crash::Exit { status: 0 }) {
+            Metrics::count(&self.identity.service.metrics.crashed);
+            tracing::warn!(target: "airssys::actor", service = %self.identity.address(), %crash, "its program ended");
+        }
+        self.ended(crash).await
     }
 
     /// Asks the guest how it is.

@@ -26,6 +26,7 @@ mod post;
 mod presence;
 mod query;
 mod roster;
+mod running;
 mod serving;
 mod shadow;
 mod share;
@@ -53,9 +54,10 @@ pub(crate) use tally::Counts;
 pub(crate) use watch::Watch;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use self::running::Running;
 use self::start::commit;
 use self::watch::Watching;
 use crate::engine::{Answered, Engines, Instance, Ran};
@@ -67,8 +69,11 @@ use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::mailbox::InHand;
-use airssys_rt_shim::worker::{Behavior, Flow};
+use airssys_rt_shim::worker::{Behavior, Flow, WorkerStart};
 use bytes::Bytes;
+
+/// What starts the actors of a place, once it is made.
+type Start = Arc<OnceLock<Weak<WorkerStart<ComponentActor>>>>;
 
 /// The message that a turn is about.
 type Hand<'a> = InHand<'a, Box<Envelope>>;
@@ -81,6 +86,10 @@ pub(crate) struct ComponentActor {
     /// Whether each message's key chooses the state.
     state_per_key: bool,
     instance: Option<Instance>,
+    /// What starts it, to be told of the end of its program.
+    start: Start,
+    /// Its program, where that runs by itself.
+    running: Option<Running>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
     /// Where turns are counted and shown, while two releases are compared.
@@ -191,6 +200,7 @@ impl Behavior for ComponentActor {
             Control::Watch => Box::pin(self.watch()).await,
             Control::Check(reply) => self.check(reply).await,
             Control::Retune(done) => self.retuned(done),
+            Control::Ended(ended, crash) => Box::pin(self.program_ended(ended, crash)).await,
             Control::Sleep if self.instance.is_some() && self.identity.mailbox.is_empty() => {
                 Box::pin(self.sleep()).await
             }
@@ -204,6 +214,12 @@ impl Behavior for ComponentActor {
         {
             return Flow::Exit(exit_reason(crash));
         }
+        if let Some(instance) = self.instance.as_mut().filter(|instance| instance.is_used())
+            // A command: what the next message runs on is made while nobody waits.
+            && let Err(crash) = Box::pin(instance.refresh()).await
+        {
+            return Box::pin(self.ended(crash)).await;
+        }
         match self.identity.own.inbox.sleeper() {
             // Others wait for this one's place.
             Some(sleeper) if sleeper.controller().is_crowded() => Box::pin(self.sleep()).await,
@@ -212,16 +228,30 @@ impl Behavior for ComponentActor {
     }
 
     async fn stop(&mut self, reason: StopReason) {
+        if let Some(running) = &mut self.running {
+            // Nobody can tell it. Where it does not end by itself in time, this actor is killed.
+            running.over().await;
+        }
         self.say_good_bye(reason).await;
     }
 }
 
 impl ComponentActor {
-    pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>) -> Self {
+    pub(crate) fn new(engines: Arc<Engines>, live: Arc<Live>, start: Start) -> Self {
         live.enters();
         let identity = Arc::clone(&live.serving().identity);
         let state_per_key = identity.own.has_state_per_key();
-        Self { engines, live, identity, state_per_key, instance: None, suspended: false, watching: None }
+        Self {
+            engines,
+            live,
+            identity,
+            state_per_key,
+            start,
+            instance: None,
+            running: None,
+            suspended: false,
+            watching: None,
+        }
     }
 
     /// A message and for how long somebody waits for its answer; none where it met its fate without a turn.

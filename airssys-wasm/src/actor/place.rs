@@ -12,7 +12,7 @@ use super::post::Post;
 use super::query;
 use super::roster::Roster;
 use super::spec::{ServiceSpec, identity};
-use super::{ComponentActor, Live, Serving};
+use super::{ComponentActor, Live, Serving, Start};
 use crate::engine::Engines;
 use crate::router::Mesh;
 use crate::router::place::Place;
@@ -102,7 +102,9 @@ fn worker(
     let is_gone = Arc::new(AtomicBool::new(false));
     let (comes_back, door, others) = (Arc::clone(&is_gone), Arc::clone(&mailbox), Arc::clone(&left));
     let place = Arc::clone(&live);
-    WorkerStart::new(
+    let known = Start::default();
+    let own = Arc::clone(&known);
+    let start = WorkerStart::new(
         mailbox,
         consumer,
         move || {
@@ -110,7 +112,7 @@ fn worker(
                 others.fetch_add(1, Ordering::AcqRel);
                 door.reopen();
             }
-            ComponentActor::new(Arc::clone(&engines), Arc::clone(&live))
+            ComponentActor::new(Arc::clone(&engines), Arc::clone(&live), Arc::clone(&own))
         },
         move || {
             place.leave();
@@ -120,5 +122,7 @@ fn worker(
                 identity.mesh.close(&identity.mailbox);
             }
         },
-    )
+    );
+    let _it_is_new = known.set(Arc::downgrade(&start));
+    start
 }

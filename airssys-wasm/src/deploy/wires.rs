@@ -6,7 +6,7 @@ use super::ends::End;
 use super::made::exporters;
 use crate::engine::{Import, NoCall};
 use crate::hint::{Act, Hint, Hinted};
-use crate::settings::Multiplicity;
+use crate::settings::{Multiplicity, Run};
 use crate::topology::ServiceNode;
 use crate::typed::{FunctionType, unversioned};
 use crate::wire::{Wire, wire_of};
@@ -91,6 +91,12 @@ pub enum BrokenWire {
         query: String,
         /// What there is instead.
         why: NoCall,
+    },
+    /// It is to run by itself, and is no command.
+    #[error("{service} is to run as a service, by `run = \"service\"`, and its release is no command")]
+    NoCommand {
+        /// The service.
+        service: String,
     },
     /// It gives handles, and who made one could not be found again.
     #[error(
@@ -187,6 +193,7 @@ impl Hinted for BrokenWire {
             Self::Unused { .. } => "leave the wire out, or name the interface as the component imports it".into(),
             Self::NoValue { .. } => "write a value of its result's type, in WAVE, or leave `on_failure` out".into(),
             Self::Pooled { .. } => "make it one instance, or a pool that is `partitioned`, whose lane the key chooses".into(),
+            Self::NoCommand { .. } => "leave `run` out, or name a release that exports `wasi:cli/run`".into(),
             Self::NoQuery { .. } => "name a function as the component exports it".into(),
             Self::NoService { .. } => Act::ListServices.into(),
             Self::NoFunction { .. } | Self::OtherType { .. } => {
@@ -204,6 +211,7 @@ pub(crate) fn broken(all: &[End<'_>]) -> Vec<BrokenWire> {
 
 fn broken_of(end: &End<'_>, all: &[End<'_>]) -> Vec<BrokenWire> {
     let mut broken = unknown_queries(end);
+    broken.extend(no_command(end));
     broken.extend(pooled(end));
     let imports = end.template.imports();
     let is_for = |wire: &str, interface: &str| wire == interface || unversioned(interface) == wire;
@@ -301,6 +309,12 @@ fn misaddressed(end: &End<'_>, other: &End<'_>, wire: &Wire, import: &Import) ->
     };
     let (service, interface) = (end.service(), import.interface.to_string());
     Some(BrokenWire::Key { service, interface, to: wire.to.to_string(), why })
+}
+
+/// What is to run by itself and is no program.
+fn no_command(end: &End<'_>) -> Option<BrokenWire> {
+    let is_none = end.node.run == Run::Service && !end.template.is_command();
+    is_none.then(|| BrokenWire::NoCommand { service: end.service() })
 }
 
 /// The queries that are none of its functions, or could never be answered.

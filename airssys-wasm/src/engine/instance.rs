@@ -197,7 +197,7 @@ impl Instance {
         let program = Program::of(template, &identity);
         let mut turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
         turn.has_tasks = template.has_tasks();
-        let mut store = make_store(template, turn, program.as_deref().map(Program::stdio), permit)?;
+        let mut store = make_store(template, turn, program.as_deref().and_then(Program::stdio), permit)?;
         let (calls, exports) = instantiate(template, &mut store).await?;
         let clock = store.data().turn.clock.clone();
         let cut = Arc::clone(&store.data().turn.identity.cut);
@@ -313,6 +313,11 @@ impl Instance {
     /// Why a message of bytes is not for this guest.
     #[cold]
     fn handles_none(&self) -> Fault {
+        if self.program.is_some() {
+            return Fault::Refused(
+                "it runs by itself, by `run = \"service\"` of the topology, and takes no messages".to_owned(),
+            );
+        }
         let functions: Vec<String> = self.functions.iter().map(|function| function.ty.path()).collect();
         Fault::Invalid(format!("it handles no messages of bytes, and is called by {}", functions.join(", ")))
     }

@@ -6,13 +6,15 @@ use super::command::Command;
 use super::output::Lines;
 use super::stdio::Stdio;
 use super::template::Template;
+use crate::settings::Run;
 use crate::turn::Identity;
 
 /// What an instance of a command has besides.
 pub(super) struct Program {
     pub(super) command: Command,
     pub(super) template: Arc<Template>,
-    pub(super) stdio: Arc<Stdio>,
+    /// None where it runs by itself.
+    pub(super) stdio: Option<Arc<Stdio>>,
     /// Whether it ran over a message: the next one needs another instance.
     pub(super) is_used: bool,
 }
@@ -24,12 +26,15 @@ impl Program {
         Some(Box::new(Self { command, template: Arc::clone(template), stdio: stdio(identity), is_used: false }))
     }
 
-    pub(super) fn stdio(&self) -> &Arc<Stdio> {
-        &self.stdio
+    pub(super) fn stdio(&self) -> Option<&Arc<Stdio>> {
+        self.stdio.as_ref()
     }
 }
 
 /// What a run reads and writes.
-pub(super) fn stdio(identity: &Arc<Identity>) -> Arc<Stdio> {
-    Stdio::new(Lines::of_command(identity), identity.terms.limits.boundary_bytes)
+pub(super) fn stdio(identity: &Arc<Identity>) -> Option<Arc<Stdio>> {
+    match identity.terms.run {
+        Run::Message => Some(Stdio::new(Lines::of_command(identity), identity.terms.limits.boundary_bytes)),
+        Run::Service => None,
+    }
 }

@@ -172,6 +172,11 @@ impl Template {
         self.exports.handler() || self.command.is_some()
     }
 
+    /// Whether its guests are commands.
+    pub(crate) fn is_command(&self) -> bool {
+        self.command.is_some()
+    }
+
     /// Whether its guests can wait.
     pub(super) fn is_async(&self) -> bool {
         !matches!(self.exports, Exports::Sync(_))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hint::Coded;
+use crate::hint::{Coded, Hint, Hinted};
 use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
@@ -58,6 +58,19 @@ impl Coded for Fault {
             Self::Internal(_) => "internal",
             Self::Exit { .. } => "exit",
             Self::Oversized { .. } => "oversized",
+        }
+    }
+}
+
+impl Hinted for Fault {
+    /// What to do about it, where its text does not say so.
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Exit { .. } => Some("all that it wrote to its stderr is in the log of its service".into()),
+            Self::Oversized { .. } => {
+                Some("let it write less, or raise `boundary` under the limits of its service".into())
+            }
+            _ => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::listener::settings::Listening;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
-    BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Terms, WrittenBackoff,
+    BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Run, Terms, WrittenBackoff,
 };
 use crate::wire::Wires;
 
@@ -258,6 +258,8 @@ pub(crate) struct ServiceNode {
     pub(crate) own_limits: LimitsPatch,
     /// How often a message that crashed it is tried again; default 0.
     pub(crate) retries: u32,
+    /// When it runs, where it is a command; default over each message.
+    pub(crate) run: Run,
     /// The arguments of its program.
     pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
@@ -350,6 +352,7 @@ impl ServiceNode {
             limits,
             own_limits: LimitsPatch::default(),
             retries: 0,
+            run: Run::Message,
             arguments: Vec::new(),
             config: BTreeMap::new(),
             wires: Wires::new(),
@@ -370,6 +373,7 @@ impl ServiceNode {
             baseline: self.baseline,
             limits: self.limits.clone(),
             retries: self.retries,
+            run: self.run,
             arguments: self.arguments.clone(),
             config: self.config.clone(),
             schema: self.release.manifest.state_schema,

@@ -20,7 +20,7 @@ use crate::config_file::{ConfigError, Source, parse_all};
 use crate::hint::{Act, Hinted};
 use crate::registry::{PublicKey, Reference, Release, Store};
 use crate::schema::{Count, Schema};
-use crate::settings::{Keeping, KeyedRules, Multiplicity, SpawnedRules, WrittenSpawned};
+use crate::settings::{Keeping, KeyedRules, Multiplicity, Run, SpawnedRules, WrittenSpawned};
 
 #[cfg(test)]
 mod tests;
@@ -147,6 +147,7 @@ fn service(
     node.arguments = value.arguments.iter().flatten().map(|argument| argument.get_ref().clone()).collect();
     node.queries = value.queries.iter().flatten().map(|name| name.get_ref().clone()).collect();
     check_keeping(source, value, node.multiplicity)?;
+    check_run(source, value, node.multiplicity)?;
     Ok(node)
 }
 
@@ -251,6 +252,22 @@ fn spawned_rules(
     rules.take(spawned.get_ref());
     check_backoff(source, &spawned.span(), rules.backoff)?;
     Ok(rules)
+}
+
+/// What takes no messages has no keys.
+fn check_run(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<(), ConfigError> {
+    let Some(written) = value.run.as_ref().filter(|run| run.get_ref().0 == Run::Service) else { return Ok(()) };
+    match multiplicity {
+        Multiplicity::Keyed(_) | Multiplicity::Partitioned { .. } => {
+            let what = "a program that runs as a service takes no messages, and so there are no keys to part it by";
+            Err(source.error(
+                &written.span(),
+                what,
+                "leave `keyed` and `partitioned` out; `instances` may stand with it",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_keeping(source: &Source, value: &written::Service, multiplicity: Multiplicity) -> Result<(), ConfigError> {

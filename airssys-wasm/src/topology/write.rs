@@ -170,6 +170,7 @@ mod tests {
         [[service]]
         name = "pool"
         release = "a.wasm"
+        run = "service"
         instances = 2
         shutdown = "0s"
         supervisor = "inner"

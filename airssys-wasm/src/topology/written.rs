@@ -22,7 +22,7 @@ use crate::schema::{
     Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
 };
 use crate::settings::{
-    Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, SpawnedRules, WrittenBackoff, WrittenKeyed, WrittenShape,
+    Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, Run, SpawnedRules, WrittenBackoff, WrittenKeyed, WrittenShape,
     WrittenSpawned,
 };
 use crate::wire::{TextOr, Wires, WrittenWire};
@@ -105,6 +105,9 @@ schema! {
         /// where its state is: in `memory`, or `durable`, on disk as well: see [state that lasts](state.md). Not for a
         /// stateless pool, nor for a service that is `spawned`. How large it may be is `state` of the [limits](#limits)
         state: Spanned<Word<Keeping>> => keeping, by Restart, default "`\"memory\"`";
+        /// when its program runs, where it is a [command](commands.md): over each `message`, or as a `service`, from
+        /// its start on. The latter not together with `keyed` or `partitioned`
+        run: Spanned<Word<Run>> => run, by Deployment, default "`\"message\"`";
         /// the arguments of its program, behind its name, which is that of the service: see [commands](commands.md)
         arguments: Vec<Spanned<String>> => arguments, by Deployment, default "none";
         /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`

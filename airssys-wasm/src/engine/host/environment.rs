@@ -4,6 +4,7 @@
 use wasmtime_wasi::p2::bindings::cli::environment;
 
 use crate::engine::guest::Guest;
+use crate::settings::Run;
 use crate::turn::{HostCall, Identity};
 
 impl environment::Host for Guest {
@@ -13,7 +14,7 @@ impl environment::Host for Guest {
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
         let Identity { terms, .. } = &*self.turn.identity;
-        if terms.arguments.is_empty() && !self.wasi.is_command() {
+        if terms.arguments.is_empty() && terms.run == Run::Message && !self.wasi.is_command() {
             return Ok(Vec::new());
         }
         // A program finds its own name before its arguments.

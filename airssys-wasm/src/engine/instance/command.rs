@@ -21,11 +21,12 @@ impl Instance {
         if let Err(crash) = self.refresh().await {
             return Ran::Crashed(crash);
         }
-        let Some(program) = &mut self.program else { return Ran::Fault(self.handles_none()) };
-        program.is_used = true;
-        let (command, stdio) = (program.command, Arc::clone(&program.stdio));
+        let program = self.program.as_mut();
+        let program = program.and_then(|program| Some((program.command, program.stdio.clone()?, &mut program.is_used)));
+        let Some((command, stdio, is_used)) = program else { return Ran::Fault(self.handles_none()) };
+        *is_used = true;
         stdio.begin(envelope.body.clone());
-        let ran = match self.run_once(command, deadline).await {
+        let ran = match self.run_once(command, Some(deadline)).await {
             // Whoever cuts it off wants nothing but its end.
             Err(crash @ Crash::CutOff { .. }) => Ran::Crashed(crash),
             ended => match (stdio.end(), ended) {
@@ -43,17 +44,27 @@ impl Instance {
         ran
     }
 
-    /// The status that it exits with.
-    async fn run_once(&mut self, command: Command, deadline: Duration) -> Result<i32, Crash> {
+    /// Runs the command for as long as it likes; the status that it exits with.
+    pub(crate) async fn run_alone(&mut self) -> Result<i32, Crash> {
+        let none = || Crash::Host { detail: "this release is no command".to_owned() };
+        let command = self.program.as_ref().map(|program| program.command).ok_or_else(none)?;
+        self.run_once(command, None).await
+    }
+
+    /// The status that it exits with. Without a deadline it may compute for ever as well.
+    async fn run_once(&mut self, command: Command, deadline: Option<Duration>) -> Result<i32, Crash> {
         let missing = || Crash::Host { detail: "an instance of a command without its function".to_owned() };
         let function = self.exports.get_func(&mut self.store, command.0).ok_or_else(missing)?;
         let function = function.typed::<(), (Result<(), ()>,)>(&self.store);
         let function = function.map_err(|error| Crash::Host { detail: format!("{error:#}") })?;
         let ended = match &self.calls {
             Calls::Async(_) | Calls::Tasks(_) => {
-                renew(&mut self.store, self.budget_ticks);
+                renew(&mut self.store, if deadline.is_some() { self.budget_ticks } else { u64::MAX });
                 let ran = pin!(function.call_async(&mut self.store, ()));
-                bounded(&self.pulse, &self.clock, &self.cut, ran, deadline).await
+                match deadline {
+                    Some(deadline) => bounded(&self.pulse, &self.clock, &self.cut, ran, deadline).await,
+                    None => Ok(ran.await),
+                }
             }
             Calls::Sync(_) => {
                 renew_sync(&mut self.store);
@@ -68,11 +79,16 @@ impl Instance {
                 None => Err(error),
             },
         });
-        match self.ran(status, deadline, |status| status) {
+        match self.ran(status, deadline.unwrap_or(Duration::MAX), |status| status) {
             Ran::Done(status) => Ok(status),
             Ran::Fault(fault) => Err(Crash::Host { detail: fault.to_string() }),
             Ran::Crashed(crash) => Err(crash),
         }
+    }
+
+    /// Whether it ran over a message, and the next one needs another instance.
+    pub(crate) fn is_used(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| program.is_used)
     }
 
     /// Puts an instance in the place of one that ran already. The turn goes on, as it was set up for the next message.
@@ -90,7 +106,7 @@ impl Instance {
         let template = &program.template;
         let turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
         let turn = std::mem::replace(&mut old.turn, turn);
-        self.store = make_store(template, turn, Some(&program.stdio), permit)?;
+        self.store = make_store(template, turn, program.stdio.as_ref(), permit)?;
         let (calls, exports) = instantiate(template, &mut self.store).await?;
         (self.calls, self.exports) = (calls, exports);
         program.is_used = false;

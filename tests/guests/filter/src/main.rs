@@ -5,10 +5,19 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Runs over which this memory has seen.
+/// What this release is: a name, and a way to misbehave, padded with dots.
+static VARIANT: [u8; 40] = *b"variant=one,healthy.....................";
+/// Runs that this memory has seen.
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|first| first == "serve") {
+        return serve(&arguments[2..]);
+    }
+    if variant(1) == "crashing" {
+        std::process::abort();
+    }
     let mut text = String::new();
     if let Err(error) = std::io::stdin().read_to_string(&mut text) {
         eprintln!("stdin: {error}");
@@ -26,6 +35,7 @@ fn main() -> ExitCode {
         }
         "exit" => std::process::exit(of.parse().unwrap_or(0)),
         "panic" => std::process::abort(),
+        "release" => print!("{}", variant(0)),
         "arguments" => print!("{}", std::env::args().collect::<Vec<_>>().join("|")),
         "variable" => print!("{}", std::env::var(of).unwrap_or_else(|_| "none".to_owned())),
         "read" => match std::fs::read_to_string(of) {
@@ -62,4 +72,26 @@ fn main() -> ExitCode {
         _ => print!("{}", text.to_uppercase()),
     }
     ExitCode::SUCCESS
+}
+
+fn variant(part: usize) -> String {
+    let text = String::from_utf8_lossy(std::hint::black_box(&VARIANT).as_slice()).into_owned();
+    let text = text.trim_start_matches("variant=").trim_end_matches('.');
+    text.split(',').nth(part).unwrap_or_default().to_owned()
+}
+
+/// Runs for as long as its arguments say: until it exits with a status, for ever while it computes, or for ever while
+/// it waits and tells of it.
+fn serve(how: &[String]) -> ExitCode {
+    println!("serving {}", variant(0));
+    match how.first().map(String::as_str) {
+        Some("exit") => ExitCode::from(how.get(1).and_then(|status| status.parse().ok()).unwrap_or(0)),
+        Some("compute") => loop {
+            std::hint::black_box(how);
+        },
+        _ => loop {
+            println!("{} is there", variant(0));
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        },
+    }
 }
