@@ -2,9 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
+use std::path::Path;
 use std::sync::Arc;
 
-use airssys_tests::{Mesh, PATIENCE, builder, guest, with_guests};
+use airssys_tests::deploying::quick;
+use airssys_tests::{Mesh, PATIENCE, builder, guest, told, with_guests};
+use airssys_wasm::Written;
+use airssys_wasm::deploy::{Progress, Strategy};
+use airssys_wasm::hint::Hinted;
+use airssys_wasm::registry::Release;
+use serde_json::{Value, json};
 
 /// Async functions: one gives a text, one gives many values, one waits for nothing that ever comes.
 const ASYNC: &str = r#"(component
@@ -67,11 +74,8 @@ async fn an_async_function_is_called_as_any_other() {
 
 /// A mesh with the guest `tasks` as the service `a`, and this besides in its table.
 async fn tasks(more: &str) -> Mesh {
-    let topology = format!(
-        "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"a\"\nrelease = \"{}\"\n{more}",
-        guest("tasks").display()
-    );
-    Mesh::start(&topology).await
+    let topology = "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"a\"\nrelease = \"@tasks\"\n";
+    Mesh::start(&format!("{topology}{more}")).await
 }
 
 const MANY: &str = "{a: 1, b: 2, c: 3, d: \"four\", e: some(5), f: [6, 7]}";
@@ -137,6 +141,169 @@ async fn a_turn_that_goes_wrong_is_undone_and_another_instance_goes_on() {
     mesh.runtime.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_sees_of_the_world_is_what_was_granted() {
+    let seeded = "clocks = \"none\"\nrandomness = { seed = 7 }\n";
+    let granted = "[service.grants]\nenvironment = { GREETING = \"hello\", PATH = \"/nowhere\" }\n";
+    let mut drawn = Vec::new();
+    for _ in 0..2 {
+        let mesh = tasks(&format!("{seeded}{granted}")).await;
+        let seen = invoke(&mesh, "surroundings()").await;
+        assert!(seen.ends_with("[\"GREETING=hello\"], [], false)"), "{seen}");
+        drawn.push(seen);
+        mesh.runtime.shutdown().await;
+    }
+    assert_eq!(drawn[0], drawn[1], "the same seed and the same clock");
+    let mesh = tasks("").await;
+    let seen = invoke(&mesh, "surroundings()").await;
+    assert!(seen.ends_with("[], [], false)"), "{seen}");
+    // Standard output is the log, and a message to nobody is refused as it is to others.
+    assert_eq!(invoke(&mesh, "say(\"a line\\n\")").await, "ok");
+    let sent = invoke(&mesh, "send(\"b\", \"body\")").await;
+    assert!(sent.contains("Denied"), "{sent}");
+    mesh.runtime.shutdown().await;
+}
+
+/// The guest `tasks` with other bytes.
+fn next(folder: &Path) -> Release {
+    let built = guest("tasks").parent().unwrap().join("target/airssys/tasks.wasm");
+    let mut bytes = std::fs::read(built).unwrap();
+    // A custom section called `next`, and nothing in it.
+    bytes.extend(b"\0\x05\x04next");
+    let path = folder.join("next.wasm");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(folder.join("next.toml"), "name = \"tasks\"\nversion = \"0.2.0\"\n").unwrap();
+    Release::find(&path).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_release_takes_over_while_it_is_called() {
+    let mesh = Arc::new(tasks("").await);
+    assert_eq!(invoke(&mesh, "later(1, \"key\", \"kept\")").await, "\"at once\"");
+    let asked = Arc::clone(&mesh);
+    let caller = tokio::spawn(async move {
+        for _ in 0..200 {
+            let answer = invoke(&asked, "together([1])").await;
+            assert_eq!(answer, "[1]");
+        }
+    });
+    let release = next(mesh.folder.path());
+    let end = mesh.runtime.deploy("a", release, quick()).await.unwrap().ended().await;
+    assert_eq!(end, Progress::Live);
+    caller.await.unwrap();
+    assert_eq!(invoke(&mesh, "get(\"key\")").await, "some(\"kept\")");
+    let end = mesh.runtime.rollback("a", quick()).unwrap().ended().await;
+    assert_eq!(end, Progress::Live);
+    assert_eq!(invoke(&mesh, "get(\"key\")").await, "some(\"kept\")");
+    // Nobody could show one what the other waited for, in its order.
+    let mut shadow = quick();
+    shadow.strategy = Strategy::Shadow { tolerate: 0.0 };
+    let refused = mesh.runtime.deploy("a", next(mesh.folder.path()), shadow).await.err().unwrap();
+    assert!(told!(&refused).contains("its functions may be async (WASI 0.3)"), "{}", told!(&refused));
+    mesh.runtime.shutdown().await;
+}
+
+#[test]
+fn it_is_said_of_a_component_before_it_runs() {
+    let is = |name: &str| Release::find(&guest(name)).unwrap().inspect().unwrap();
+    let tasks = is("tasks");
+    assert!(tasks.is_wasi_03 && tasks.obstacles.is_empty(), "{:?}", tasks.obstacles);
+    assert!(!is("pricing").is_wasi_03);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.wasm"), wat::parse_str(ASYNC).unwrap()).unwrap();
+    std::fs::write(folder.path().join("a.toml"), "name = \"a\"\nversion = \"0.1.0\"\nlane = \"sync\"\n").unwrap();
+    let inspected = Release::find(&folder.path().join("a.wasm")).unwrap().inspect().unwrap();
+    let obstacles: Vec<String> = inspected.obstacles.iter().map(ToString::to_string).collect();
+    assert_eq!(obstacles, ["its functions may be async (WASI 0.3), and the sync lane cannot wait for them"]);
+}
+
+/// What the guest `feed` answers: its status and its body, or the error.
+async fn ask(mesh: &Mesh, path: &str, body: &str) -> Result<(u64, String), String> {
+    let request = json!([{"method": "POST", "scheme": "http", "authority": "feed.example", "path-with-query": path,
+        "headers": [], "body": body.as_bytes()}]);
+    let request = request.to_string();
+    let call = Written::Json { function: "handle", arguments: &request };
+    let answer = mesh.runtime.invoke_json("a", None, call, PATIENCE).await.map_err(|error| error.to_string())?;
+    let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
+    let Some(response) = answer.get("ok") else { return Err(answer["err"].as_str().unwrap().to_owned()) };
+    let bytes = response["body"].as_array().unwrap().iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap());
+    Ok((response["status"].as_u64().unwrap(), String::from_utf8(bytes.collect()).unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_handled_and_its_response_written_after_it_was_handed_over() {
+    let topology = "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"a\"\nrelease = \"@feed\"\n";
+    let mesh = Mesh::start(topology).await;
+    let well = |body: &str| Ok((200, body.to_owned()));
+    assert_eq!(ask(&mesh, "/count", "").await, well("1"));
+    assert_eq!(ask(&mesh, "/count", "").await, well("2"));
+    let long = "what is sent ".repeat(20_000);
+    assert_eq!(ask(&mesh, "/mirror", &long).await, well(&long));
+    assert_eq!(ask(&mesh, "/lines", "").await, well("one\ntwo\nthree\n"));
+    assert_eq!(ask(&mesh, "/refused", "").await, Err("connection-refused".to_owned()));
+    assert_eq!(ask(&mesh, "/internal", "").await, Err("internal-error: it was asked to".to_owned()));
+    let out = ask(&mesh, "/out", "").await.unwrap().1;
+    assert!(out.contains("HttpRequestDenied"), "nothing was granted: {out}");
+    let long = ask(&mesh, "/long", "").await.unwrap_err();
+    assert!(long.starts_with("response-too-long"), "{long}");
+    let crashed = ask(&mesh, "/crash", "").await.unwrap_err();
+    assert!(crashed.contains("crashed"), "{crashed}");
+    assert_eq!(ask(&mesh, "/count", "").await, well("1"), "another instance");
+    mesh.runtime.shutdown().await;
+}
+
+/// One component beside another, whose function it calls again and again and never waits for; each call waits on a stack
+/// of its own.
+const STORM: &str = r#"(component
+    (component $inner
+        (core module $memory (memory (export "memory") 1))
+        (core instance $memory (instantiate $memory))
+        (core func $new (canon waitable-set.new))
+        (core func $wait (canon waitable-set.wait (memory $memory "memory")))
+        (core module $m
+            (import "" "new" (func $new (result i32)))
+            (import "" "wait" (func $wait (param i32 i32) (result i32)))
+            (func (export "wait") (result i32) (drop (call $wait (call $new) (i32.const 0))) (i32.const 0))
+            (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+        (core instance $i (instantiate $m (with "" (instance
+            (export "new" (func $new)) (export "wait" (func $wait))))))
+        (func (export "wait") async (canon lift (core func $i "wait") async (callback (func $i "callback"))))
+    )
+    (component $outer
+        (import "wait" (func $inner async))
+        (core func $wait (canon lower (func $inner) async))
+        (core func $return (canon task.return (result u32)))
+        (core module $m
+            (import "" "wait" (func $wait (result i32)))
+            (import "" "return" (func $return (param i32)))
+            (func (export "storm") (result i32) (loop (drop (call $wait)) (br 0)) (i32.const 0))
+            (func (export "calm") (result i32) (call $return (i32.const 7)) (i32.const 0))
+            (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+        (core instance $i (instantiate $m (with "" (instance
+            (export "wait" (func $wait)) (export "return" (func $return))))))
+        (func (export "storm") async (result u32)
+            (canon lift (core func $i "storm") async (callback (func $i "callback"))))
+        (func (export "calm") async (result u32)
+            (canon lift (core func $i "calm") async (callback (func $i "callback"))))
+    )
+    (instance $inner (instantiate $inner))
+    (instance $outer (instantiate $outer (with "wait" (func $inner "wait"))))
+    (export "storm" (func $outer "storm"))
+    (export "calm" (func $outer "calm"))
+)"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_tasks_ends_the_instance_that_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = Mesh::start_in(folder, TOPOLOGY, &[("a", &wat::parse_str(STORM).unwrap())], builder()).await;
+    for _ in 0..3 {
+        let storm = invoke(&mesh, "storm()").await;
+        assert!(storm.contains("the limit `resources` is 256"), "{storm}");
+        assert_eq!(invoke(&mesh, "calm()").await, "7");
+    }
+    mesh.runtime.shutdown().await;
+}
+
 /// Asks the service `a` how often it was asked, from within a task of its own.
 const ASKER: &str = r#"(component
     (import "airssys-tests:tasks/tasks@1.0.0" (instance $tasks (export "count" (func (result u32)))))
@@ -164,5 +331,16 @@ async fn one_calls_another_over_a_wire() {
         let answer = mesh.runtime.invoke("asker", None, "ask()", PATIENCE).await.unwrap();
         assert_eq!(answer, Some(count.to_string()));
     }
+    mesh.runtime.shutdown().await;
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_reads_the_message_and_answers_with_what_it_writes() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@shout\"\n";
+    let mesh = Mesh::start(topology).await;
+    let call = async |body: &'static str| mesh.runtime.call("a", body, PATIENCE).await;
+    assert_eq!(call("what is said").await.unwrap().as_deref(), Some(b"WHAT IS SAID".as_slice()));
+    assert!(call("fail").await.unwrap_err().to_string().contains("status 1"));
+    assert!(call("exit").await.unwrap_err().to_string().contains("status 3"));
+    assert_eq!(call("again").await.unwrap().as_deref(), Some(b"AGAIN".as_slice()));
     mesh.runtime.shutdown().await;
 }

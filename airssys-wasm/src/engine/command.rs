@@ -4,7 +4,7 @@
 use wasmtime::component::{Component, ComponentExportIndex};
 
 /// The interface of a command, in any version that this host calls.
-const RUN: &str = "wasi:cli/run@0.2.";
+const RUN: [&str; 2] = ["wasi:cli/run@0.2.", "wasi:cli/run@0.3."];
 
 /// Where its one function is.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub(super) struct Command(pub(super) ComponentExportIndex);
 
 /// Whether an export makes a component a command.
 pub(super) fn is_run(export: &str) -> bool {
-    export.starts_with(RUN)
+    RUN.iter().any(|run| export.starts_with(run))
 }
 
 impl Command {

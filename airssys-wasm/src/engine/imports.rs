@@ -54,7 +54,7 @@ pub(super) const KNOWN: [&str; 37] = [
 ];
 
 /// Those of WASI 0.3 besides.
-const KNOWN_OF_THE_THIRD: [&str; 21] = [
+const KNOWN_OF_THE_THIRD: [&str; 23] = [
     "wasi:clocks/types@0.3.0",
     "wasi:clocks/monotonic-clock@0.3.0",
     "wasi:clocks/system-clock@0.3.0",
@@ -76,6 +76,8 @@ const KNOWN_OF_THE_THIRD: [&str; 21] = [
     "wasi:filesystem/preopens@0.3.0",
     "wasi:sockets/types@0.3.0",
     "wasi:sockets/ip-name-lookup@0.3.0",
+    "wasi:http/types@0.3.0",
+    "wasi:http/client@0.3.0",
 ];
 
 /// The part of a component that ends with its last import. It is a component too, and has the same imports.

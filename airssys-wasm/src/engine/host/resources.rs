@@ -17,7 +17,7 @@ use wasmtime_wasi::sockets::WasiSocketsView as _;
 
 use crate::engine::guest::Guest;
 
-type Answer<T, E> = wasmtime::Result<(Result<T, E>,)>;
+pub(in crate::engine) type Answer<T, E> = wasmtime::Result<(Result<T, E>,)>;
 
 /// Puts these functions in front of those that are linked.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -81,7 +81,7 @@ pub(crate) fn table(most: usize) -> ResourceTable {
 
 /// Whether so many more may be opened. The table says how many it may hold, and not how many it does; so it is asked to
 /// hold them.
-pub(super) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
+pub(in crate::engine) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
     let held: Vec<Resource<()>> = (0..needed + SPARE).map_while(|_| table.push(()).ok()).collect();
     let has_room = held.len() == needed + SPARE;
     for placeholder in held {
@@ -91,7 +91,7 @@ pub(super) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
 }
 
 /// What a function of WASI answers, or how it traps.
-fn answer<T, E>(result: Result<T, TrappableError<E>>) -> Answer<T, E>
+pub(in crate::engine) fn answer<T, E>(result: Result<T, TrappableError<E>>) -> Answer<T, E>
 where
     E: std::error::Error + Send + Sync + 'static,
 {

@@ -5,18 +5,21 @@
 mod outgoing;
 mod request;
 mod response;
+pub(super) mod third;
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use wasmtime::Store;
 use wasmtime::component::types::{ComponentFunc, Type};
-use wasmtime::component::{Resource, TypedFunc};
+use wasmtime::component::{Func, Resource, TypedFunc};
 use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 use self::request::Incoming;
 pub(super) use self::response::Collected;
+use super::guest::Guest;
 use super::signature::Resources;
 use crate::http::{INCOMING_HANDLER, Request, Streams};
 use crate::typed::compatible;
@@ -24,15 +27,33 @@ use crate::typed::compatible;
 type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 
 /// The function by which a guest handles requests.
-pub(super) type Handle = TypedFunc<Arguments, ()>;
+#[derive(Clone, Copy)]
+pub(super) enum Handle {
+    Second(TypedFunc<Arguments, ()>),
+    /// Of WASI 0.3.
+    Third(third::Handle),
+}
+
+impl Handle {
+    /// None where it is another function.
+    pub(super) fn of(function: Func, store: &Store<Guest>) -> Option<Self> {
+        match function.typed(store) {
+            Ok(second) => Some(Self::Second(second)),
+            Err(_) => Some(Self::Third(function.typed(store).ok()?)),
+        }
+    }
+}
 
 /// Whether an export is the interface of those that handle HTTP, in a version that this host calls.
 pub(super) fn is_handler(export: &str) -> bool {
-    compatible(export, INCOMING_HANDLER)
+    compatible(export, INCOMING_HANDLER) || compatible(export, third::HANDLER)
 }
 
 /// Whether a function of that interface is the one that this host calls.
 pub(super) fn is_handle(name: &str, function: &ComponentFunc, imported: &Resources) -> bool {
+    if function.async_() {
+        return name == "handle" && third::is_handle(function, imported);
+    }
     let takes = |ty: Option<Type>, resource: &str| match ty {
         Some(Type::Own(own)) => imported.get(&own).is_some_and(|(_, name)| name == resource),
         _ => false,

@@ -151,7 +151,8 @@ impl Collected {
     pub(in crate::engine) fn whole(self) -> Response {
         let head = match self.head {
             None => return Err("no-response: it returned, and had set none".to_owned()),
-            Some(Err(error)) => return Err(words(&error)),
+            Some(Err(ErrorCode::InternalError(Some(text)))) => return Err(format!("internal-error: {text}")),
+            Some(Err(error)) => return Err(words(&format!("{error:?}"))),
             Some(Ok(head)) => head,
         };
         if let Some(broken) = self.broken {
@@ -207,13 +208,9 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The error as it is called in WIT, and what it says.
-fn words(error: &ErrorCode) -> String {
-    if let ErrorCode::InternalError(Some(text)) = error {
-        return format!("internal-error: {text}");
-    }
-    let name = format!("{error:?}");
-    let name = name.strip_prefix("ErrorCode::").unwrap_or(&name);
+/// The error as it is called in WIT, of what it is called in Rust.
+pub(super) fn words(name: &str) -> String {
+    let name = name.strip_prefix("ErrorCode::").unwrap_or(name);
     let name = name.split('(').next().unwrap_or_default();
     let mut word = String::new();
     for letter in name.chars() {

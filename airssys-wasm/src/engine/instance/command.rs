@@ -9,6 +9,7 @@ use wasmtime_wasi::I32Exit;
 use super::{Answered, Instance, Ran, bounded, instantiate, make_store, renew, renew_sync};
 use crate::engine::command::Command;
 use crate::engine::lanes::Calls;
+use crate::engine::p3;
 use crate::engine::program::stdio;
 use crate::error::{Crash, Fault};
 use crate::message::Envelope;
@@ -57,10 +58,23 @@ impl Instance {
         let function = self.exports.get_func(&mut self.store, command.0).ok_or_else(missing)?;
         let function = function.typed::<(), (Result<(), ()>,)>(&self.store);
         let function = function.map_err(|error| Crash::Host { detail: format!("{error:#}") })?;
+        let ticks = if deadline.is_some() { self.budget_ticks } else { u64::MAX };
         let ended = match &self.calls {
-            Calls::Async(_) | Calls::Tasks(_) => {
-                renew(&mut self.store, if deadline.is_some() { self.budget_ticks } else { u64::MAX });
+            Calls::Async(_) => {
+                renew(&mut self.store, ticks);
                 let ran = pin!(function.call_async(&mut self.store, ()));
+                match deadline {
+                    Some(deadline) => bounded(&self.pulse, &self.clock, &self.cut, ran, deadline).await,
+                    None => Ok(ran.await),
+                }
+            }
+            Calls::Tasks(_) => {
+                renew(&mut self.store, ticks);
+                let ran = pin!(async {
+                    let ran = function.call_async(&mut self.store, ()).await?;
+                    p3::settle(&mut self.store).await?;
+                    Ok(ran)
+                });
                 match deadline {
                     Some(deadline) => bounded(&self.pulse, &self.clock, &self.cut, ran, deadline).await,
                     None => Ok(ran.await),

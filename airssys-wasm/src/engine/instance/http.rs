@@ -2,17 +2,19 @@
 //! there for its next request.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use airssys_rt_shim::pulse::Early;
 use wasmtime_wasi_http::WasiHttpView as _;
 
 use super::{Answered, Instance, Ran, bounded, renew};
 use crate::engine::crash::classify;
-use crate::engine::http::{self, Handle};
+use crate::engine::http::{self, Collected, Handle, third};
 use crate::engine::lanes::Calls;
 use crate::engine::p3;
 use crate::error::Fault;
-use crate::http::{read_request, write_response};
+use crate::http::{Streams, read_request, write_response};
 use crate::message::Envelope;
 
 impl Instance {
@@ -34,24 +36,49 @@ impl Instance {
         }
         let guest = self.store.data_mut();
         let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
-        let (arguments, mut response) = match http::begin(guest.http(), request, streams, most) {
-            Ok(begun) => begun,
-            Err(error) => return Ran::Crashed(classify(&error, self.store.data())),
-        };
-        renew(&mut self.store, self.budget_ticks);
-        let ended = {
-            let has_tasks = matches!(self.calls, Calls::Tasks(_));
-            let called = pin!(response.of(async {
-                handle.call_async(&mut self.store, arguments).await?;
-                if has_tasks { p3::settle(&mut self.store).await } else { Ok(()) }
-            }));
-            bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
-        };
-        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |()| ()) {
-            Ran::Done(()) => {
+        match handle {
+            Handle::Second(handle) => match http::begin(guest.http(), request, streams, most) {
+                Ok((arguments, mut response)) => {
+                    renew(&mut self.store, self.budget_ticks);
+                    let has_tasks = matches!(self.calls, Calls::Tasks(_));
+                    let ended = {
+                        let called = pin!(response.of(async {
+                            handle.call_async(&mut self.store, arguments).await?;
+                            if has_tasks { p3::settle(&mut self.store).await } else { Ok(()) }
+                        }));
+                        bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+                    };
+                    self.responded(ended.map(|ended| ended.map(|()| None)), response, streams, deadline)
+                }
+                Err(error) => Ran::Crashed(classify(&error, self.store.data())),
+            },
+            Handle::Third(handle) => match third::begin(guest.http(), request, streams, most) {
+                Ok((begun, mut response)) => {
+                    renew(&mut self.store, self.budget_ticks);
+                    let ended = {
+                        let called = pin!(response.of(third::call(&mut self.store, handle, begun)));
+                        bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+                    };
+                    self.responded(ended, response, streams, deadline)
+                }
+                Err(error) => Ran::Crashed(classify(&error, self.store.data())),
+            },
+        }
+    }
+
+    /// What became of a request: the error that the guest answered with, or its response.
+    fn responded(
+        &self,
+        ended: Result<wasmtime::Result<Option<String>>, Early<String>>,
+        response: Collected,
+        streams: Option<&Arc<Streams>>,
+        deadline: Duration,
+    ) -> Ran<Answered> {
+        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |error| error) {
+            Ran::Done(error) => {
                 // Whatever the guest keeps of the request ends here.
                 streams.inspect(|streams| streams.close());
-                answered(&response.whole())
+                answered(&error.map_or_else(|| response.whole(), Err))
             }
             Ran::Fault(fault) => Ran::Fault(fault),
             Ran::Crashed(crash) => Ran::Crashed(crash),

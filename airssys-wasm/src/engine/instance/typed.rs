@@ -10,6 +10,7 @@ use wasmtime::component::{Func, ResourceAny};
 
 use super::{Answered, Called, Instance, Ran, answered, bounded, no_such_function, renew, renew_sync};
 use crate::engine::abi::{self, Crossing, Given, Taken};
+use crate::engine::http::Handle;
 use crate::engine::lanes::Calls;
 use crate::engine::p3;
 use crate::error::{DeadHandle, Fault};
@@ -29,7 +30,7 @@ impl Instance {
         let handles_http = found.handles_http();
         let called = match found.index {
             Some(index) => match self.exports.get_func(&mut self.store, index)? {
-                handle if handles_http => Called::Http(handle.typed(&self.store).ok()?),
+                handle if handles_http => Called::Http(Handle::of(handle, &self.store)?),
                 function if matches!(self.calls, Calls::Tasks(_)) => Called::Task(function),
                 function => Called::Function(function),
             },

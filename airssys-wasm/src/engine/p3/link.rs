@@ -1,13 +1,16 @@
 //! WASI 0.3 is linked beside 0.2: components import both. What the host does to 0.2 beyond wasmtime it does here as
 //! well.
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p3::bindings::cli::environment;
 use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
 use wasmtime_wasi::p3::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostUdpSocket, IpAddressFamily};
+use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSocketsView as _};
 
 use crate::engine::guest::Guest;
+use crate::engine::host::resources::{answer, has_room};
 
 fn same(guest: &mut Guest) -> &mut Guest {
     guest
@@ -16,6 +19,7 @@ fn same(guest: &mut Guest) -> &mut Guest {
 /// Links WASI 0.3: wasmtime's, with the door for time, chance and environment in front.
 pub(in crate::engine) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
     linker.allow_shadowing(true);
     system_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
@@ -24,6 +28,29 @@ pub(in crate::engine) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    sockets(linker)?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+/// The functions that make a socket: where an instance has as many resources as it may, they answer with an error; see
+/// [`crate::engine::host::resources`].
+fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    let mut types = linker.instance("wasi:sockets/types@0.3.0")?;
+    types.func_wrap("[static]tcp-socket.create", |mut store, (family,): (IpAddressFamily,)| {
+        let guest: &mut Guest = store.data_mut();
+        if !has_room(&mut guest.table, 1) {
+            return Ok((Err(ErrorCode::OutOfMemory),));
+        }
+        answer::<Resource<TcpSocket>, _>(HostTcpSocket::create(&mut guest.sockets(), family))
+    })?;
+    types.func_wrap_async("[static]udp-socket.create", |mut store, (family,): (IpAddressFamily,)| {
+        Box::new(async move {
+            let guest: &mut Guest = store.data_mut();
+            if !has_room(&mut guest.table, 1) {
+                return Ok((Err(ErrorCode::OutOfMemory),));
+            }
+            answer::<Resource<UdpSocket>, _>(HostUdpSocket::create(&mut guest.sockets(), family).await)
+        })
+    })
 }
