@@ -3,8 +3,9 @@
 
 use wasmtime::component::{Component, ComponentExportIndex};
 
-/// The interface of a command, in any version that this host calls.
-const RUN: [&str; 2] = ["wasi:cli/run@0.2.", "wasi:cli/run@0.3."];
+/// The interface of a command, in any version that this host calls, and the type of its function.
+const RUN: [(&str, &str); 2] =
+    [("wasi:cli/run@0.2.", "func() -> result"), ("wasi:cli/run@0.3.", "async func() -> result")];
 
 /// Where its one function is.
 #[derive(Clone, Copy)]
@@ -12,7 +13,12 @@ pub(super) struct Command(pub(super) ComponentExportIndex);
 
 /// Whether an export makes a component a command.
 pub(super) fn is_run(export: &str) -> bool {
-    RUN.iter().any(|run| export.starts_with(run))
+    run_of(export).is_some()
+}
+
+/// What the function of an export is that makes a component a command.
+pub(super) fn run_of(export: &str) -> Option<&'static str> {
+    RUN.iter().find(|(run, _)| export.starts_with(run)).map(|(_, function)| *function)
 }
 
 impl Command {

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
 
-use super::command::is_run;
+use super::command::{is_run, run_of};
 use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 use super::functions::is_typed;
 use super::http::is_handler;
 use super::interface::LEFT_BEHIND;
 use super::obstacle::Obstacle;
+use crate::http::INCOMING_HANDLER;
+use crate::typed::compatible;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
 
@@ -63,11 +65,12 @@ pub(super) struct Exported {
 
 /// The functions of an interface that this host calls, and their types; none where it calls no such interface.
 fn called(interface: &str) -> Option<Vec<(&'static str, String)>> {
-    if is_handler(interface) {
+    // That of WASI 0.3 is told by what it takes and gives, where it is called.
+    if compatible(interface, INCOMING_HANDLER) {
         return Some(vec![("handle", "func(request: own, response-out: own)".to_owned())]);
     }
-    if is_run(interface) {
-        return Some(vec![("run", "func() -> result".to_owned())]);
+    if let Some(function) = run_of(interface) {
+        return Some(vec![("run", function.to_owned())]);
     }
     contract().into_iter().find(|(known, _)| *known == interface).map(|(_, functions)| functions)
 }

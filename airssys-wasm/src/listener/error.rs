@@ -68,7 +68,10 @@ impl Hinted for ListenError {
             Self::Certificate { .. } => {
                 "write PEM: certificates, the host's own first, and the private key of that".into()
             }
-            Self::NoHandler { .. } => "let it export `wasi:http/incoming-handler@0.2`, or take the route out".into(),
+            Self::NoHandler { .. } => {
+                "let it export `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3`, or take the route out"
+                    .into()
+            }
         })
     }
 }

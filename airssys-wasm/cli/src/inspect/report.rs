@@ -11,8 +11,8 @@ use crate::output;
 
 /// The interface by which a component takes messages of bytes.
 const HANDLER: &str = "airssys:actor/handler@";
-/// The interface by which a component handles HTTP.
-const HTTP_HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+/// The interfaces by which a component handles HTTP.
+const HTTP_HANDLERS: [&str; 2] = ["wasi:http/incoming-handler@0.2.", "wasi:http/handler@0.3."];
 /// What a command handles.
 const COMMAND: &str = "messages, each by a run of its own: stdin, and stdout is the answer";
 /// The optional interfaces of the contract.
@@ -95,7 +95,7 @@ impl Report {
             lane: manifest.lane,
             is_wasi_03,
             handles_messages: exported(HANDLER),
-            handles_http: exported(HTTP_HANDLER),
+            handles_http: HTTP_HANDLERS.into_iter().any(exported),
             optional: OPTIONAL.into_iter().filter(|name| exported(&format!("airssys:actor/{name}@"))).collect(),
             requests,
             limits,
