@@ -252,8 +252,8 @@ async fn a_request_is_handled_and_its_response_written_after_it_was_handed_over(
     mesh.runtime.shutdown().await;
 }
 
-/// One component beside another, whose function it calls again and again and never waits for; each call waits on a stack
-/// of its own.
+/// One component beside another, whose function it calls again and again and never waits for; each call waits on a
+/// stack of its own.
 const STORM: &str = r#"(component
     (component $inner
         (core module $memory (memory (export "memory") 1))
