@@ -119,7 +119,7 @@ async fn what_is_not_granted_reaches_nobody() {
         ("GET", &own, "/v1/a%2F..%2F..%2Fv2"),
         ("GET", &own, "/v1/..;/v2"),
         ("GET", &own, "/v1//v2"),
-        ("GET", &format!("granted.example@{own}"), "/v1/a"),
+        ("GET", &format!("granted.example:s3cret@{own}"), "/v1/a"),
         ("GET", &format!("localhost:{port}"), "/v1/a"),
         ("GET", &format!("127.1:{port}"), "/v1/a"),
         ("GET", &format!("2130706433:{port}"), "/v1/a"),
@@ -138,6 +138,7 @@ async fn what_is_not_granted_reaches_nobody() {
     let audited = log::of("airssys::audit", "fetcher");
     let said = |(_, line): &&(_, Value)| line["request"] == json!(format!("GET http://{own}/v2/a"));
     assert_eq!(audited.iter().filter(said).count(), 1, "{audited:?}");
+    assert!(!format!("{audited:?}").contains("s3cret"), "a password is nobody's to read: {audited:?}");
     // And what is granted comes there, however it is written.
     for url in [server.url("/v1/a"), server.url("/%76%31/a"), server.url("/v1/a%2Fb?../..")] {
         assert_eq!(came(&mesh, json!({"url": url})).await, Ok(200), "{url}");

@@ -9,9 +9,10 @@ impl Turn {
     pub(super) fn may_request(&self, method: &str, scheme: &str, authority: &str, path: &str) -> bool {
         let identity = &self.identity;
         let Some(target) = HttpTarget::of(method, scheme, authority, path) else {
-            // A query may be secret.
+            // A query may be secret, and who it says it is.
             let path = path.split_once('?').map_or(path, |(path, _)| path);
-            let asked = format!("{method} {scheme}://{authority}{path}");
+            let (who, host) = authority.rsplit_once('@').map_or(("", authority), |(_, host)| ("...@", host));
+            let asked = format!("{method} {scheme}://{who}{host}{path}");
             identity
                 .http_denied(&asked, "it is not plain where such a request goes, so nobody is granted it".to_owned());
             return false;
