@@ -57,7 +57,10 @@ async fn served(bench: &Bench, name: &str, keys: &str) -> (Arc<Runtime>, SocketA
     let keyed = if keys.is_empty() { "" } else { "key = { header = \"x-session\" }" };
     let listener =
         format!("[[http]]\nlisten = \"127.0.0.1:0\"\n[[http.route]]\npath = \"/\"\nservice = {name:?}\n{keyed}\n");
-    let bench = &Bench { max_instances: Some(SESSIONS + 1_000), ..bench.clone() };
+    let bench = &Bench {
+        max_instances: if keys.is_empty() { bench.max_instances } else { Some(SESSIONS + 100) },
+        ..bench.clone()
+    };
     let service = host::service(bench, name, "mirror", Lane::Async).with(keys).with(&listener);
     let mesh = host::start(bench, vec![service]).await;
     let at = mesh.listeners().first().expect("a listener").address.parse().expect("an address");
