@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::command::{Lane, plain_engine};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::ask::latency_rows;
+use crate::floor::Wasi;
 use crate::measure::{Latencies, interleaved};
 use crate::report::Row;
 use crate::{Bench, host, times};
@@ -40,17 +41,6 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let rounds = interleaved(bench, ours, || Arc::clone(&floor).runs()).await;
     host::stop(&mesh).await;
     latency_rows("command", 1.1, &rounds)
-}
-
-struct Wasi {
-    ctx: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for Wasi {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
-    }
 }
 
 /// The component, compiled and linked to WASI.
@@ -87,7 +77,7 @@ impl Floor {
     async fn run(&self, stdin: Vec<u8>) -> Vec<u8> {
         let stdout = MemoryOutputPipe::new(MOST);
         let ctx = WasiCtx::builder().stdin(MemoryInputPipe::new(stdin)).stdout(stdout.clone()).build();
-        let mut store = Store::new(&self.engine, Wasi { ctx, table: ResourceTable::new() });
+        let mut store = Store::new(&self.engine, Wasi::new(ctx));
         store.epoch_deadline_async_yield_and_update(1);
         let command = self.pre.instantiate_async(&mut store).await.expect("an instance");
         command.wasi_cli_run().call_run(&mut store).await.expect("no trap").expect("status 0");

@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use airssys_wasm::Runtime;
 use airssys_wasm::command::plain_engine;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
 
 use crate::ask::latency_rows;
+use crate::floor::Wasi;
 use crate::measure::{Latencies, interleaved, nanos_each, series};
 use crate::report::Row;
 use crate::typed::bindings::{Shop, ShopPre};
@@ -61,17 +62,6 @@ async fn of(bench: &Bench, language: &str, component: &Path, memory_bytes: u64) 
     rows
 }
 
-struct Wasi {
-    ctx: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for Wasi {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
-    }
-}
-
 /// The component, compiled and linked to WASI.
 struct Floor {
     /// Holds the clock that ticks the engine.
@@ -91,7 +81,7 @@ impl Floor {
     }
 
     async fn instance(&self) -> (Store<Wasi>, Shop) {
-        let wasi = Wasi { ctx: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let wasi = Wasi::new(WasiCtx::builder().build());
         let mut store = Store::new(&self.engine, wasi);
         store.epoch_deadline_async_yield_and_update(1);
         let shop = self.pre.instantiate_async(&mut store).await.expect("an instance");

@@ -6,6 +6,7 @@
 mod bindings;
 mod imports;
 mod plain;
+mod wasi;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use self::bindings::async_lane::airssys::actor::types::{Delivery, Message};
 use self::bindings::{async_lane, sync_lane};
 use self::imports::Data;
 pub(crate) use self::plain::Plain;
+pub(crate) use self::wasi::Wasi;
 use crate::Bench;
 
 /// More ticks than any bench has.
