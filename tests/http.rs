@@ -3,6 +3,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+mod renewal;
+
 use std::time::Duration;
 
 use airssys_tests::deploying::quick;

@@ -256,7 +256,7 @@ fn left(until: Instant, most: Duration) -> Duration {
 }
 
 /// Makes the instance where it is not made, and gives it what the one before hands over.
-async fn take_over(
+pub(super) async fn take_over(
     engines: &Engines,
     next: &Serving,
     prepared: Option<Prepared>,

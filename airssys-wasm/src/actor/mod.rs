@@ -25,6 +25,7 @@ mod place;
 mod post;
 mod presence;
 mod query;
+mod renewal;
 mod roster;
 mod running;
 mod serving;
@@ -115,6 +116,13 @@ impl Behavior for ComponentActor {
     async fn turn(&mut self, hand: Hand<'_>) -> Flow {
         if self.watching.as_ref().is_some_and(|watching| watching.tries_again() || watching.begins_again())
             && let Flow::Exit(reason) = Box::pin(self.begin_again()).await
+        {
+            self.live.forgive(hand.id);
+            drop(hand);
+            return Flow::Exit(reason);
+        }
+        if self.instance.as_ref().is_some_and(Instance::is_short)
+            && let Flow::Exit(reason) = Box::pin(self.renew()).await
         {
             self.live.forgive(hand.id);
             drop(hand);
@@ -219,6 +227,11 @@ impl Behavior for ComponentActor {
             && let Err(crash) = Box::pin(instance.refresh()).await
         {
             return Box::pin(self.ended(crash)).await;
+        }
+        if self.instance.as_ref().is_some_and(Instance::is_short)
+            && let Flow::Exit(reason) = Box::pin(self.renew()).await
+        {
+            return Flow::Exit(reason);
         }
         match self.identity.own.inbox.sleeper() {
             // Others wait for this one's place.

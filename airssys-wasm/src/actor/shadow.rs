@@ -307,7 +307,7 @@ struct Stage {
     rehearsal: Arc<Rehearsal>,
     serving: Serving,
     tally: Arc<Tally>,
-    /// What the live instance handed over, for the first instance.
+    /// What the live instance handed over, for the first instance; then what each does, for the next one.
     memory: Option<Bytes>,
     /// What each key's state was before the turn that is to be shown next.
     states: HashMap<Box<str>, Arc<State>>,
@@ -381,7 +381,12 @@ impl Stage {
             Ran::Fault(fault) => Err(fault),
             Ran::Crashed(crash) => return Err(format!("it crashes: {crash}")),
         };
-        self.instance = Some(instance);
+        // As where it serves; the next turn starts another one.
+        if !instance.is_short() {
+            self.instance = Some(instance);
+        } else if let Ran::Done(memory) = instance.snapshot(deadline).await {
+            self.memory = memory;
+        }
         Ok(Played { answer, writes, differences })
     }
 

@@ -33,6 +33,11 @@ pub(super) enum NoHandle {
 }
 
 impl Handles {
+    /// Whether nobody has any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Whether all handles of these arguments are of resources that are there, and none is given away twice.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use super::functions::Functions;
 use super::guest::Guest;
 use super::handles::Handles;
 use super::host::messaging::fault_from_wit;
-use super::host::resources;
+use super::host::resources::{self, Wear};
 use super::http::Handle;
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
@@ -104,6 +104,8 @@ pub(crate) struct Instance {
     found: Vec<(Arc<FunctionType>, Called)>,
     /// Where it is a command.
     program: Option<Box<Program>>,
+    /// What requests of HTTP leave behind.
+    wear: Wear,
     budget_ticks: u64,
 }
 
@@ -203,7 +205,8 @@ impl Instance {
         let cut = Arc::clone(&store.data().turn.identity.cut);
         let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
         let found = Vec::new();
-        Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, budget_ticks })
+        let wear = Wear::new();
+        Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, wear, budget_ticks })
     }
 
     /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI,

@@ -79,15 +79,64 @@ pub(crate) fn table(most: usize) -> ResourceTable {
     table
 }
 
-/// Whether so many more may be opened. The table says how many it may hold, and not how many it does; so it is asked to
-/// hold them.
+/// Whether so many more may be opened.
 pub(in crate::engine) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
-    let held: Vec<Resource<()>> = (0..needed + SPARE).map_while(|_| table.push(()).ok()).collect();
-    let has_room = held.len() == needed + SPARE;
+    room(table, needed) == needed
+}
+
+/// How many more may be opened, of so many. The table says how many it may hold, and not how many it does; so it is
+/// asked to hold them.
+pub(in crate::engine) fn room(table: &mut ResourceTable, of: usize) -> usize {
+    let held: Vec<Resource<()>> = (0..of + SPARE).map_while(|_| table.push(()).ok()).collect();
+    let room = held.len().saturating_sub(SPARE);
     for placeholder in held {
         let _it_was_just_put_in = table.delete(placeholder);
     }
-    has_room
+    room
+}
+
+/// Whether the turns of a guest leave resources behind, so that it will have as many as it may before long.
+///
+/// What a guest keeps for good is no reason: it is near its limit after each turn, and never nearer. So it is one only
+/// where a turn has left less room than there was after the one before, and after that one there was little already.
+pub(in crate::engine) struct Wear {
+    turns: u32,
+    room: usize,
+    is_short: bool,
+}
+
+/// Room of which a turn can leave half behind, and the next one has enough all the same.
+const LITTLE: usize = 32;
+/// How many turns it takes at least, of those that leave less than that behind, until there is little. An instance that
+/// has had fewer is not looked at: its table would grow by that.
+const UNSEEN: u32 = 8;
+
+impl Wear {
+    pub(in crate::engine) fn new() -> Self {
+        Self { turns: 0, room: usize::MAX, is_short: false }
+    }
+
+    /// A turn is over.
+    pub(in crate::engine) fn look(&mut self, table: &mut ResourceTable) {
+        self.turns = self.turns.saturating_add(1);
+        if self.turns < UNSEEN {
+            return;
+        }
+        // Of as many as it may have, an eighth.
+        let little = (table.max_capacity().saturating_sub(SPARE) / 8).clamp(2, LITTLE);
+        let room = room(table, little);
+        self.is_short |= room < self.room && self.room < little;
+        self.room = room;
+    }
+
+    pub(in crate::engine) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Nothing can be done about it until another turn leaves something behind.
+    pub(in crate::engine) fn forget(&mut self) {
+        self.is_short = false;
+    }
 }
 
 /// What a function of WASI answers, or how it traps.
@@ -98,5 +147,58 @@ where
     match result {
         Ok(opened) => Ok((Ok(opened),)),
         Err(error) => error.downcast().map(|error| (Err(error),)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    /// How many turns there are until it is short, each of which leaves so many behind, of as many as it may have.
+    fn turns(most: usize, kept: usize, left_behind: usize) -> Option<usize> {
+        let (mut table, mut wear) = (table(most), Wear::new());
+        (0..kept).for_each(|_| drop(table.push(()).unwrap()));
+        (1..1_000).find(|_| {
+            // What the turn needs for itself.
+            assert!(has_room(&mut table, 1), "there was no room for a turn");
+            (0..left_behind).for_each(|_| drop(table.push(()).unwrap()));
+            wear.look(&mut table);
+            wear.is_short()
+        })
+    }
+
+    #[test]
+    fn who_leaves_something_behind_is_short_before_there_is_no_room() {
+        assert_eq!(turns(256, 0, 1), Some(226));
+        assert_eq!(turns(256, 200, 1), Some(26));
+        assert_eq!(turns(256, 0, 15), Some(16));
+        assert_eq!(turns(100_000, 99_900, 1), Some(70));
+        assert_eq!(turns(16, 0, 1), Some(16));
+    }
+
+    #[test]
+    fn who_keeps_what_it_has_is_never_short() {
+        for kept in [0, 100, 225, 240, 255] {
+            assert_eq!(turns(256, kept, 0), None, "{kept}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_helped_is_told_again_when_it_has_become_worse() {
+        let (mut table, mut wear) = (table(256), Wear::new());
+        (0..250).for_each(|_| drop(table.push(()).unwrap()));
+        for _ in 0..20 {
+            wear.look(&mut table);
+        }
+        drop(table.push(()).unwrap());
+        wear.look(&mut table);
+        assert!(wear.is_short());
+        wear.forget();
+        wear.look(&mut table);
+        assert!(!wear.is_short());
+        drop(table.push(()).unwrap());
+        wear.look(&mut table);
+        assert!(wear.is_short());
     }
 }

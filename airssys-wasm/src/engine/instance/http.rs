@@ -36,7 +36,7 @@ impl Instance {
         }
         let guest = self.store.data_mut();
         let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
-        match handle {
+        let ran = match handle {
             Handle::Second(handle) => match http::begin(guest.http(), request, streams, most) {
                 Ok((arguments, mut response)) => {
                     renew(&mut self.store, self.budget_ticks);
@@ -63,7 +63,23 @@ impl Instance {
                 }
                 Err(error) => Ran::Crashed(classify(&error, self.store.data())),
             },
+        };
+        // After a crash there is nothing to look at.
+        if !matches!(ran, Ran::Crashed(_)) {
+            self.wear.look(&mut self.store.data_mut().table);
         }
+        ran
+    }
+
+    /// Whether the requests that it had have left so many resources behind that it has no room for many more. Where
+    /// others have handles of resources of its own, which would be dead without it, it is never.
+    pub(crate) fn is_short(&self) -> bool {
+        self.wear.is_short() && self.store.data().handles.is_empty()
+    }
+
+    /// No other instance comes in its place now.
+    pub(crate) fn stays(&mut self) {
+        self.wear.forget();
     }
 
     /// What became of a request: the error that the guest answered with, or its response.
