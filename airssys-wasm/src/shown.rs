@@ -66,14 +66,65 @@ fn is_hidden(one: char) -> bool {
             | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// How much of a text is told, in bytes.
+const MOST: usize = 80;
+/// How much of a call or a value, of which each part has a name, in bytes.
+const MOST_OF_VALUES: usize = 240;
+/// How much of it is from before the place where it differs from another one.
+const BEFORE: usize = 30;
+/// How many bytes are told of what is no text.
+const MOST_BYTES: usize = 16;
+
 /// The beginning of a body, for people.
 pub(crate) fn beginning(body: &[u8]) -> String {
-    const MOST: usize = 80;
     match std::str::from_utf8(body) {
-        Ok(text) if text.len() <= MOST => format!("{text:?}"),
-        Ok(text) => format!("{:?}...", &text[..text.floor_char_boundary(MOST)]),
+        Ok(text) => part(text, 0, MOST, |part| format!("{part:?}")),
         Err(_) => format!("{} bytes", body.len()),
     }
+}
+
+/// The beginning of the text of a call or a value, for people.
+pub(crate) fn beginning_of_values(text: &str) -> String {
+    part(text, 0, MOST_OF_VALUES, str::to_owned)
+}
+
+/// The texts of two values that differ, for people: of each the part in which they do.
+pub(crate) fn values_apart(one: &str, other: &str) -> (String, String) {
+    apart(one, other, MOST_OF_VALUES, str::to_owned)
+}
+
+/// Two bodies that differ, for people: of each the part in which they do.
+pub(crate) fn bodies_apart(one: &[u8], other: &[u8]) -> (String, String) {
+    if let (Ok(one), Ok(other)) = (std::str::from_utf8(one), std::str::from_utf8(other)) {
+        return apart(one, other, MOST, |part| format!("{part:?}"));
+    }
+    let at = alike(one, other);
+    let told = |body: &[u8]| {
+        let rest = &body[at..];
+        let dots = if rest.len() > MOST_BYTES { "..." } else { "" };
+        let hex = crate::hex::encode(&rest[..rest.len().min(MOST_BYTES)]);
+        format!("{} bytes, from byte {} on {hex}{dots}", body.len(), at + 1)
+    };
+    (told(one), told(other))
+}
+
+fn apart(one: &str, other: &str, most: usize, show: impl Fn(&str) -> String) -> (String, String) {
+    // Both are short: then each is told in whole.
+    let at = if one.len().max(other.len()) <= most { 0 } else { alike(one.as_bytes(), other.as_bytes()) };
+    (part(one, at, most, &show), part(other, at, most, &show))
+}
+
+/// How many bytes two have in common, at their beginnings.
+fn alike(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+}
+
+/// What is told of a text where this place of it matters.
+fn part(text: &str, at: usize, most: usize, show: impl Fn(&str) -> String) -> String {
+    let begin = text.floor_char_boundary(at.saturating_sub(BEFORE));
+    let end = text.floor_char_boundary(begin.saturating_add(most));
+    let dots = |is_cut| if is_cut { "..." } else { "" };
+    format!("{}{}{}", dots(begin > 0), show(&text[begin..end]), dots(end < text.len()))
 }
 
 #[cfg(test)]
@@ -83,7 +134,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Showing, is_hidden, shown};
+    use super::{Showing, beginning, bodies_apart, is_hidden, shown, values_apart};
 
     #[test]
     fn what_is_hidden_or_obeyed_is_escaped_and_nothing_else() {
@@ -101,6 +152,23 @@ mod tests {
             assert_eq!(shown(text), expected);
             assert_eq!(matches!(shown(text), Cow::Borrowed(_)), text == expected, "{expected}");
         }
+    }
+
+    #[test]
+    fn of_two_that_differ_the_part_is_told_in_which_they_do() {
+        assert_eq!(beginning("a".repeat(81).as_bytes()), format!("{:?}...", "a".repeat(80)));
+        let pair = |(one, other): (&str, &str)| (one.to_owned(), other.to_owned());
+        assert_eq!(values_apart("ok(1)", "ok(2)"), pair(("ok(1)", "ok(2)")));
+        let (x, y) = ("x".repeat(300), "y".repeat(300));
+        let (one, other) = values_apart(&format!("{x}1{y}"), &format!("{x}2"));
+        assert_eq!(one, format!("...{}1{}...", &x[..30], &y[..209]));
+        assert_eq!(other, format!("...{}2", &x[..30]));
+        let (one, other) = bodies_apart(format!("{x}é").as_bytes(), format!("{x}è").as_bytes());
+        assert_eq!((one, other), (format!("...\"{}é\"", &x[..30]), format!("...\"{}è\"", &x[..30])));
+        assert_eq!(
+            bodies_apart(&[1, 0xff, 3], &[1, 0xff]),
+            pair(("3 bytes, from byte 3 on 03", "2 bytes, from byte 3 on "))
+        );
     }
 
     proptest! {

@@ -1,8 +1,5 @@
 //! Connections stay, whatever changes behind them: routes, listeners, releases.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use airssys_tests::deploying::quick;
 use airssys_tests::{guest, until, with_guests};
 use airssys_wasm::deploy::{DeployOptions, Progress};
@@ -12,6 +9,7 @@ use airssys_wasm::topology::Topology;
 use tokio::net::TcpStream;
 
 use super::client::{Client, Site, address, all, written};
+use super::sessions::Clients;
 
 /// How many releases one connection outlives.
 const DEPLOYMENTS: u64 = 100;
@@ -100,56 +98,6 @@ async fn what_cannot_be_listened_for_is_refused_and_nothing_has_changed() {
     site.stop().await;
 }
 
-/// Clients that ask on one connection each until it is over, and how many answers they had.
-struct Clients {
-    over: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    tasks: Vec<tokio::task::JoinHandle<u64>>,
-}
-
-impl Clients {
-    fn start(site: &Site, headers: impl Fn(usize) -> Option<(&'static str, String)>) -> Self {
-        let (over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let one = |at: usize| {
-            let (address, over, answered, header) =
-                (site.address, Arc::clone(&over), Arc::clone(&answered), headers(at));
-            tokio::spawn(async move {
-                let mut client = Client::connect(address).await;
-                let mut sum = 0;
-                while !over.load(Ordering::Relaxed) {
-                    let headers: Vec<(&str, &str)> =
-                        header.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                    let answer = client.ask("GET", "/add", &headers, "").await;
-                    assert_eq!(answer.status, 200, "{answer:?}");
-                    sum += 1;
-                    answered.fetch_add(1, Ordering::Relaxed);
-                    if header.is_some() {
-                        assert_eq!(answer.body, sum.to_string(), "a turn of this session is missing or was doubled");
-                    }
-                }
-                sum
-            })
-        };
-        let tasks = (0..CLIENTS).map(one).collect();
-        Self { over, answered, tasks }
-    }
-
-    /// Waits until each has been answered again, more or less.
-    async fn go_on(&self) {
-        let before = self.answered.load(Ordering::Relaxed);
-        until("they are answered", async || self.answered.load(Ordering::Relaxed) >= before + CLIENTS as u64).await;
-    }
-
-    async fn end(self) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        let mut sum = 0;
-        for task in self.tasks {
-            sum += task.await.unwrap();
-        }
-        sum
-    }
-}
-
 /// The same component under another digest: with a custom section behind it.
 fn release(site: &Site, number: u64) -> Release {
     let built = guest("site").with_file_name("target").join("airssys/site.wasm");
@@ -171,7 +119,7 @@ async fn deploy(site: &Site, number: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_outlive_a_hundred_releases_and_no_request_fails() {
     let site = Site::start("", &all("")).await;
-    let clients = Clients::start(&site, |_| None);
+    let clients = Clients::start(&site, CLIENTS, "/add", |_| None);
     for number in 0..DEPLOYMENTS {
         deploy(&site, number).await;
         clients.go_on().await;
@@ -186,7 +134,7 @@ async fn connections_outlive_a_hundred_releases_and_no_request_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_intact_over_releases() {
     let site = Site::start("keyed = {}", &all("key = { cookie = \"session\" }")).await;
-    let clients = Clients::start(&site, |at| Some(("cookie", format!("session=s{at}"))));
+    let clients = Clients::start(&site, CLIENTS, "/add", |at| Some(("cookie", format!("session=s{at}"))));
     for number in 0..20 {
         deploy(&site, number).await;
         clients.go_on().await;

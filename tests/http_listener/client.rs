@@ -46,6 +46,13 @@ impl Site {
         Self::of(Mesh::start(&written(site, http)).await)
     }
 
+    /// [`Site::start`] with this component.
+    pub(super) async fn start_as(component: &[u8], site: &str, http: &str) -> Self {
+        let topology = written(site, http).replace("\"@site\"", "\"one.wasm\"");
+        let folder = tempfile::tempdir().unwrap();
+        Self::of(Mesh::start_in(folder, &topology, &[("one", component)], airssys_tests::builder()).await)
+    }
+
     pub(super) fn of(mesh: Mesh) -> Self {
         let address = mesh.runtime.listeners()[0].address.parse().unwrap();
         Self { mesh, address }

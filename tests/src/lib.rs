@@ -109,6 +109,16 @@ pub fn filter(name: &str, way: &str) -> Vec<u8> {
     variant("filter", &format!("{name},{way}"))
 }
 
+/// The binary of a release of this name that counts visits by HTTP and misbehaves in this way; see the guest `visits`.
+///
+/// # Panics
+///
+/// The guest is not built.
+#[must_use]
+pub fn visits(name: &str, way: &str) -> Vec<u8> {
+    variant("visits", &format!("{name},{way}"))
+}
+
 fn variant(name: &str, variant: &str) -> Vec<u8> {
     let built = guest(name).with_file_name("target").join(format!("airssys/{name}.wasm"));
     let mut binary = std::fs::read(built).expect("the guest is built");
@@ -198,6 +208,7 @@ pub fn with_guests(topology: &str) -> String {
         "tally",
         "tasks",
         "till",
+        "visits",
         "prober",
         "echo-wasi",
         "filter",

@@ -6,6 +6,8 @@
 //! is shown is not shown, and counted. What it has to catch up with is bounded in bytes: where even the writes of the
 //! turns that are not shown are too much, it is given up.
 
+mod apart;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,6 +18,7 @@ use airssys_rt_shim::mailbox::InHand;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use self::apart::{Played, asked};
 use super::serving::Serving;
 use super::tally::Tally;
 use crate::engine::{Answered, Engines, Instance, Ran, Template};
@@ -23,7 +26,6 @@ use crate::error::Fault;
 use crate::limits::{REASON_BYTES, SHADOW_BYTES};
 use crate::message::{Answer, Delivery, Envelope};
 use crate::settings::Terms;
-use crate::shown::beginning;
 use crate::state::{State, Transaction};
 use crate::turn::{Line, Reading, Script, Turn};
 
@@ -117,7 +119,7 @@ impl Rehearsal {
         let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         if differences.len() < KEPT {
             let sender = envelope.sender.as_ref().map_or_else(|| "the host".to_owned(), ToString::to_string);
-            let (message, body, what) = (envelope.id, beginning(&envelope.body), what.join("; "));
+            let (message, body, what) = (envelope.id, asked(envelope), what.join("; "));
             differences.push(format!("message {message} from {sender}, {body}: {what}"));
         }
     }
@@ -336,7 +338,7 @@ impl Stage {
             }
             let state = self.states.get(&key).cloned();
             let what = match self.play(&envelope, left, &key, state.as_ref(), asked).await {
-                Ok(played) => played.differs(&answer, &writes),
+                Ok(played) => played.differs(envelope.function.as_deref(), &answer, &writes),
                 Err(what) => vec![what],
             };
             self.rehearsal.compared(&envelope, what);
@@ -420,33 +422,5 @@ impl Stage {
         turn.script = None;
         turn.discard();
         Ok(instance)
-    }
-}
-
-/// What a shadow did with a message.
-struct Played {
-    answer: Result<Answered, Fault>,
-    writes: Transaction,
-    differences: Vec<String>,
-}
-
-impl Played {
-    /// In what it differs from the live turn.
-    fn differs(self, answer: &Result<Answered, Fault>, writes: &Transaction) -> Vec<String> {
-        let said = |answer: &Result<Answered, Fault>| match answer {
-            Ok(Answered { body: None, .. }) => "nothing".to_owned(),
-            Ok(Answered { body: Some(body), .. }) => beginning(body),
-            Err(fault) => format!("the fault {fault}"),
-        };
-        let mut what = self.differences;
-        if self.answer != *answer {
-            what.push(format!("it answers {} instead of {}", said(&self.answer), said(answer)));
-        }
-        // What failed writes nothing.
-        let commits = |answer: &Result<Answered, Fault>| answer.as_ref().is_ok_and(|answer| answer.commits);
-        if commits(&self.answer) && commits(answer) {
-            what.extend(self.writes.differences(writes));
-        }
-        what
     }
 }

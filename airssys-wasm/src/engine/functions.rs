@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex};
+use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use super::block;
 use super::contract::CONTRACT;
@@ -122,6 +122,49 @@ impl Functions {
 pub(crate) fn result_text(ty: &FunctionType, answer: Option<&[u8]>) -> Option<String> {
     let value = block::lift_result(ty.result.as_ref()?, answer?).ok()?;
     Some(value.to_wave().unwrap_or_else(|error| format!("a value without a text: {error}")))
+}
+
+/// The longest block that people are told in WAVE, in bytes: while its text is made it takes many times as much.
+const SHOWN_BYTES: usize = 256 << 10;
+
+/// [`result_text`] for people, who are shown bytes as text where they are one; none of what is very long.
+pub(crate) fn shown_result(ty: &FunctionType, answer: &[u8]) -> Option<String> {
+    let laid = ty.result.as_ref().filter(|_| answer.len() <= SHOWN_BYTES)?;
+    readable(block::lift_result(laid, answer).ok()?).to_wave().ok()
+}
+
+/// [`call_text`] for people, likewise.
+pub(crate) fn shown_call(ty: &FunctionType, block: &[u8]) -> Option<String> {
+    let arguments = block::lift_arguments(ty, Some(block).filter(|block| block.len() <= SHOWN_BYTES)?).ok()?;
+    let texts = arguments.into_iter().map(|value| readable(value).to_wave().ok());
+    Some(format!("{}({})", ty.name, texts.collect::<Option<Vec<_>>>()?.join(", ")))
+}
+
+/// A value in which lists of bytes are strings, where they can be.
+fn readable(value: Val) -> Val {
+    let inside = |one: Option<Box<Val>>| one.map(|one| Box::new(readable(*one)));
+    match value {
+        Val::List(all) => match text(&all) {
+            Some(text) => Val::String(text),
+            None => Val::List(all.into_iter().map(readable).collect()),
+        },
+        Val::Tuple(all) => Val::Tuple(all.into_iter().map(readable).collect()),
+        Val::Record(fields) => Val::Record(fields.into_iter().map(|(name, one)| (name, readable(one))).collect()),
+        Val::Variant(name, one) => Val::Variant(name, inside(one)),
+        Val::Option(one) => Val::Option(inside(one)),
+        Val::Result(Ok(one)) => Val::Result(Ok(inside(one))),
+        Val::Result(Err(one)) => Val::Result(Err(inside(one))),
+        other => other,
+    }
+}
+
+/// The text that a list of bytes is; none where it is empty, or something else.
+fn text(all: &[Val]) -> Option<String> {
+    let bytes = all.iter().map(|one| match one {
+        Val::U8(byte) => Some(*byte),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Option<Vec<u8>>>().filter(|bytes| !bytes.is_empty())?).ok()
 }
 
 /// A call as it is written in WAVE; none where the block is none of its arguments.

@@ -63,7 +63,7 @@ pub(crate) use class::{Engines, EnginesSettings};
 pub use contract::Lane;
 pub(crate) use contract::UPGRADE;
 pub use error::{EngineError, TemplateError};
-pub(crate) use functions::{call_text, result_text};
+pub(crate) use functions::{call_text, result_text, shown_call, shown_result};
 pub(crate) use imports::is_contract;
 pub(crate) use inspection::Inspection;
 pub(crate) use instance::{Answered, Instance, Ran};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::lineage::Lineage;
 use super::together::Taken;
 use crate::limits::OVERHEAD_BYTES;
-use crate::shown::beginning;
+use crate::shown::{beginning, bodies_apart};
 
 /// What a turn would change. It reads its own writes; nobody else does before the commit. Dropped, it changes nothing.
 #[derive(Debug, Clone, Default)]
@@ -50,16 +50,22 @@ impl Transaction {
 
     /// In what it differs from what another one writes.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let told = |written: Option<&Option<Bytes>>| match written {
+        let told = |written: Option<&Option<Bytes>>, value: String| match written {
             None => "leaves it".to_owned(),
             Some(None) => "deletes it".to_owned(),
-            Some(Some(value)) => format!("sets it to {}", beginning(value)),
+            Some(Some(_)) => format!("sets it to {value}"),
         };
         let keys: BTreeSet<&str> = self.writes.keys().chain(other.writes.keys()).map(|key| &**key).collect();
         let differing = keys.into_iter().filter(|key| self.writes.get(*key) != other.writes.get(*key));
         differing
             .map(|key| {
-                let (this, that) = (told(self.writes.get(key)), told(other.writes.get(key)));
+                let (this, that) = (self.writes.get(key), other.writes.get(key));
+                let value = |written: Option<&Option<Bytes>>| written.and_then(Option::clone);
+                let (mine, others) = match (value(this), value(that)) {
+                    (Some(mine), Some(others)) => bodies_apart(&mine, &others),
+                    (mine, others) => (beginning(&mine.unwrap_or_default()), beginning(&others.unwrap_or_default())),
+                };
+                let (this, that) = (told(this, mine), told(that, others));
                 format!("of the state's key {key:?}, it {this}, and the live one {that}")
             })
             .collect()
