@@ -18,7 +18,9 @@ use super::compiler::Compiler;
 use super::error::EngineError;
 use super::generation::Generation;
 use super::linkers::Linkers;
-use super::mappings::{InstancePermit, Instances, TooManyInstances};
+use super::mappings::{
+    InstancePermit, Instances, Mappings, PER_INSTANCE, PER_LONE_MEMORY, PER_MEMORY, PER_STACK, TooManyInstances,
+};
 use super::p3::Stacks;
 use super::pool::{PoolShape, SLOTS, Tier, config};
 use crate::limits::{InstanceLimits, Limits, TICK};
@@ -92,6 +94,10 @@ struct Class {
     left: usize,
     /// Instances that were announced: where there are none, the class ends with the last release that uses it.
     announced: usize,
+    /// The mappings of its pool: those of its stacks, and of the memories that have been in its slots.
+    taken: Mappings,
+    /// How many memories these are.
+    warm: usize,
 }
 
 impl Class {
@@ -109,6 +115,10 @@ impl Class {
         stacks: Option<Stacks>,
     ) -> Result<Self, EngineError> {
         let generation = if stacks.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
+        let has_pool = tier == Tier::Optimized && generation == Generation::Wasi02;
+        let pool = if has_pool { instances.saturating_mul(PER_STACK) } else { 0 };
+        let taken =
+            Mappings::take(pool).map_err(|full| EngineError::NoMappings { instances, detail: full.to_string() })?;
         let mut config = config(shape, instances, tier, generation);
         if let Some(stacks) = stacks {
             config.with_host_stack(Arc::new(stacks));
@@ -118,12 +128,27 @@ impl Class {
             slot_bytes: shape.slot_bytes,
             source: error.into(),
         })?;
-        Ok(Self { shape, tier, generation, engine, share: instances, left, announced: 0 })
+        Ok(Self { shape, tier, generation, engine, share: instances, left, announced: 0, taken, warm: 0 })
     }
 
     /// Whether it has a pool of this shape: instances are announced to these.
     fn has_pool_of(&self, shape: PoolShape) -> bool {
         (self.shape, self.tier, self.generation) == (shape, Tier::Optimized, Generation::Wasi02)
+    }
+
+    /// Counts the memories that are in its pool for the first time.
+    fn settle(&mut self) -> Result<(), TooManyInstances> {
+        if self.warm >= self.share.saturating_mul(self.shape.memories) {
+            return Ok(());
+        }
+        // One that has none counts nothing.
+        let Some(pool) = self.engine.pooling_allocator_metrics() else { return Ok(()) };
+        let warm = pool.memories().saturating_add(usize::try_from(pool.unused_warm_memories()).unwrap_or(usize::MAX));
+        if warm > self.warm {
+            self.taken.take_more((warm - self.warm).saturating_mul(PER_MEMORY))?;
+            self.warm = warm;
+        }
+        Ok(())
     }
 
     /// Itself, where anybody but this list has its engine or has announced instances.
@@ -136,10 +161,10 @@ impl Class {
             cache.forget(&self.engine);
         }
         let weak = self.engine.weak();
-        let Self { shape, tier, generation, engine, share, left, announced } = self;
+        let Self { shape, tier, generation, engine, share, left, announced, taken, warm } = self;
         drop(engine);
         // Who has it has it for a release. It cannot come from here meanwhile: the list is locked.
-        weak.upgrade().map(|engine| Self { shape, tier, generation, engine, share, left, announced })
+        weak.upgrade().map(|engine| Self { shape, tier, generation, engine, share, left, announced, taken, warm })
     }
 }
 
@@ -205,8 +230,22 @@ impl Engines {
         &self.linkers
     }
 
-    pub(super) fn instances(&self) -> &Arc<Instances> {
-        &self.instances
+    /// Counts an instance in that is to be made with this engine.
+    pub(super) fn permit(&self, engine: &Engine, limits: &Limits) -> Result<InstancePermit, TooManyInstances> {
+        let memories = limits.memories.max(1);
+        let lone = match engine.pooling_allocator_metrics() {
+            // Those are the pool's.
+            Some(_) => 0,
+            None => memories.saturating_mul(PER_LONE_MEMORY).saturating_add(PER_STACK),
+        };
+        self.instances.take(memories, lone)
+    }
+
+    /// Counts what an instance has taken of a pool that was made with this engine.
+    pub(super) fn settle(&self, engine: &Engine) -> Result<(), TooManyInstances> {
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        let class = classes.iter_mut().find(|class| Engine::same(&class.engine, engine));
+        class.map_or(Ok(()), Class::settle)
     }
 
     pub(crate) fn compiler(&self) -> &Compiler {
@@ -252,11 +291,14 @@ impl Engines {
         let demands =
             || self.demand.iter().filter(|(limits, _)| PoolShape::of(limits) == Some(shape)).map(|(_, demand)| demand);
         let announced = demands().map(|demand| demand.all).fold(0, usize::saturating_add);
-        // All actors of one service at a time may be there twice.
-        let spare = demands().map(|demand| demand.largest).max().unwrap_or_default().clamp(SPARE, MOST_SPARE);
+        // All actors of one service at a time may be there twice, as far as that is no room of others.
+        let others = self.demand.values().map(|demand| demand.all).fold(0, usize::saturating_add);
+        let spare = demands().map(|demand| demand.largest).max().unwrap_or_default().min(MOST_SPARE);
+        let spare = spare.min(self.instances.most().saturating_sub(others)).max(SPARE);
         let most = self.instances.most() / shape.memories;
         let share = match announced {
-            0 if self.demand.is_empty() => most,
+            // Nobody says how many there will be: as many as others in this process leave.
+            0 if self.demand.is_empty() => most.min(Mappings::left() / PER_INSTANCE / shape.memories).max(1),
             // For what is deployed to a mesh whose limits have another shape. All that there is would take the kernel's
             // mappings away from the others.
             0 => self.share_of_another(&classes, tier)?.min(most),
@@ -359,11 +401,6 @@ pub fn plain_engine(
     let limits = Limits { memory_bytes: memory_bytes.unwrap_or(limits.memory_bytes), ..limits };
     let engine = engines.class(&limits, Generation::Wasi02)?;
     Ok((engines, engine))
-}
-
-/// Counts an instance in.
-pub(super) fn permit(instances: &Arc<Instances>, limits: &Limits) -> Result<InstancePermit, TooManyInstances> {
-    instances.take(limits.memories.max(1))
 }
 
 #[cfg(test)]

@@ -57,10 +57,21 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
         guest.turn.identity.reach("resources", &trap);
         return Crash::Trap { trap, at: function(error) };
     }
+    if error.chain().any(is_no_memory) {
+        let detail = format!("the kernel gave no memory, or no mapping of it (vm.max_map_count of sysctl): {error:#}");
+        return Crash::NoInstance { detail: cut(detail, REASON_BYTES) };
+    }
     if error.chain().any(|cause| cause.to_string().contains(BOUNDARY)) {
         return Crash::Oversized { limit_bytes: limits.boundary_bytes as u64 };
     }
     refused(guest).unwrap_or_else(|| Crash::Host { detail: cut(format!("{error:#}"), REASON_BYTES) })
+}
+
+/// Whether the kernel has said that there is no memory: wasmtime tells what it said.
+fn is_no_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::{Error, ErrorKind::OutOfMemory};
+    error.downcast_ref::<Error>().is_some_and(|error| error.kind() == OutOfMemory)
+        || error.downcast_ref::<rustix::io::Errno>() == Some(&rustix::io::Errno::NOMEM)
 }
 
 /// What a turn was refused that then did not go well.

@@ -163,6 +163,14 @@ pub enum EngineError {
         /// The most that there may be.
         most: usize,
     },
+    /// The memory mappings of this process are in use.
+    #[error("no room for {instances} instances, those counted that replace others: {detail}")]
+    NoMappings {
+        /// The instances.
+        instances: usize,
+        /// What has them.
+        detail: String,
+    },
     /// The thread that ticks cannot be started.
     #[error("cannot start the thread that ticks the engines")]
     Clock(#[source] std::io::Error),
@@ -177,6 +185,10 @@ impl Hinted for EngineError {
             ),
             Self::TooManyShapes { .. } => Some(
                 "let the limits `memory`, `memories`, `table_elements`, `tables` and `stack` be those of another service, or raise vm.max_map_count (sysctl)"
+                    .into(),
+            ),
+            Self::NoMappings { .. } => Some(
+                "let there be fewer instances, in this mesh or in the others of this process, or raise vm.max_map_count (sysctl)"
                     .into(),
             ),
             Self::TooLarge { .. } | Self::Clock(_) => None,

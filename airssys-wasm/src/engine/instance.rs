@@ -19,7 +19,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::abi::{self, Given, Taken};
 use super::bindings::async_lane::airssys::actor::types as wit;
-use super::class::{Engines, permit};
+use super::class::Engines;
 use super::crash::classify;
 use super::foreign::Foreign;
 use super::functions::Functions;
@@ -30,7 +30,7 @@ use super::host::resources::{self, Wear};
 use super::http::Handle;
 use super::lanes::{Calls, Exports};
 use super::limiter::Limiter;
-use super::mappings::InstancePermit;
+use super::mappings::{InstancePermit, TooManyInstances};
 use super::p3;
 use super::pool::HOST_STACK;
 use super::program::Program;
@@ -193,14 +193,15 @@ impl Instance {
         identity: Arc<Identity>,
     ) -> Result<Self, Crash> {
         let limits = &identity.terms.limits;
-        let permit =
-            permit(engines.instances(), limits).map_err(|full| Crash::NoInstance { detail: full.to_string() })?;
+        let full = |full: TooManyInstances| Crash::NoInstance { detail: full.to_string() };
+        let permit = engines.permit(&template.engine, limits).map_err(full)?;
         let budget_ticks = limits.budget_ticks();
         let program = Program::of(template, &identity);
         let mut turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
         turn.has_tasks = template.has_tasks();
         let mut store = make_store(template, turn, program.as_deref().and_then(Program::stdio), permit)?;
         let (calls, exports) = instantiate(template, &mut store).await?;
+        engines.settle(&template.engine).map_err(full)?;
         let clock = store.data().turn.clock.clone();
         let cut = Arc::clone(&store.data().turn.identity.cut);
         let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::{StackCreator, StackMemory};
 
-use crate::engine::mappings::{InstancePermit, Instances};
+use crate::engine::mappings::{InstancePermit, Instances, PER_STACK};
 
 /// Makes stacks, as many as the machine's mappings allow beside its instances.
 pub(in crate::engine) struct Stacks(pub(in crate::engine) Arc<Instances>);
@@ -26,12 +26,12 @@ struct Stack {
 #[allow(unsafe_code, reason = "the engine makes stacks of its own where it cannot be asked to count them")]
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, size: usize, _zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
-        let permit = self.0.take(1)?;
+        let permit = self.0.take(1, PER_STACK)?;
         let page = rustix::param::page_size();
         let size = size.next_multiple_of(page);
         let failed = |what: &str| {
-            let error = std::io::Error::last_os_error();
-            wasmtime::Error::msg(format!("no stack for a task: {what}: {error}"))
+            let error = wasmtime::Error::from(std::io::Error::last_os_error());
+            error.context(format!("no stack for a task: {what}"))
         };
         // SAFETY: a mapping of its own, which nothing else lies in.
         let begin = unsafe {
