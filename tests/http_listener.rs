@@ -7,6 +7,8 @@ mod answers;
 mod changes;
 mod client;
 mod forms;
+mod limits;
+mod pools;
 mod sessions;
 mod slow;
 mod strategies;

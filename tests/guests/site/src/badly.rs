@@ -29,6 +29,17 @@ pub(crate) fn handle(path: &str, query: &str, out: ResponseOutparam) {
                 all.push(std::hint::black_box(vec![1; 1 << 20]));
             }
         }
+        // A status as the query says, also one that ends nothing.
+        "/status" => {
+            let response = OutgoingResponse::new(Fields::new());
+            let _it_may_be_none = response.set_status_code(query.parse().unwrap_or(200));
+            let body = response.body();
+            ResponseOutparam::set(out, Ok(response));
+            if let Ok(body) = body {
+                let _it_is_whole = OutgoingBody::finish(body, None);
+            }
+        }
+        "/deep" => crate::answer(out, 200, &[], deep(u64::MAX).to_string().as_bytes()),
         // A body that is not written to its end.
         "/unfinished" => drop(begun(out, &[], b"half")),
         // One that nobody ends: the instance keeps it.
@@ -50,6 +61,12 @@ pub(crate) fn handle(path: &str, query: &str, out: ResponseOutparam) {
         }
         _ => crate::answer(out, 404, &[], b""),
     }
+}
+
+/// Calls itself this often.
+#[allow(clippy::only_used_in_recursion, reason = "it is what ends it")]
+fn deep(calls: u64) -> u64 {
+    if calls == 0 { 0 } else { std::hint::black_box(deep(std::hint::black_box(calls - 1))) + 1 }
 }
 
 #[allow(clippy::panic, reason = "it is asked to")]
