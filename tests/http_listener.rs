@@ -14,3 +14,4 @@ mod slow;
 mod strategies;
 mod streams;
 mod tls;
+mod trailers;

@@ -136,10 +136,10 @@ impl fmt::Debug for Streams {
 }
 
 /// The body of a response that left early: whole where its call is answered with a response, and broken otherwise. Its
-/// end is not told before.
+/// end is not told before, nor are its trailers, with which it ends.
 pub(crate) fn until_answered(mut body: Body, answered: impl Future<Output = bool> + Send + 'static) -> Body {
     let mut answered = Box::pin(answered);
-    let (mut answer, mut is_at_end) = (None, false);
+    let (mut answer, mut is_at_end, mut trailers) = (None, false, None);
     let frames = stream::poll_fn(move |context| {
         if answer.is_none()
             && let Poll::Ready(is_well) = answered.as_mut().poll(context)
@@ -150,6 +150,7 @@ pub(crate) fn until_answered(mut body: Body, answered: impl Future<Output = bool
             // All that the guest wrote is there when its call is answered, so it is taken whatever this task has done.
             let mut next = pin!(unconstrained(future::poll_fn(|context| Pin::new(&mut body).poll_frame(context))));
             match next.as_mut().poll(context) {
+                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => (trailers, is_at_end) = (Some(frame), true),
                 Poll::Ready(Some(frame)) => return Poll::Ready(Some(frame)),
                 Poll::Ready(None) => is_at_end = true,
                 // A body that nobody ended ends with the turn.
@@ -158,8 +159,9 @@ pub(crate) fn until_answered(mut body: Body, answered: impl Future<Output = bool
         }
         match answer {
             None => Poll::Pending,
-            Some(true) => Poll::Ready(None),
+            Some(true) => Poll::Ready(trailers.take().map(Ok)),
             Some(false) => {
+                trailers = None;
                 (answer, is_at_end) = (Some(true), true);
                 Poll::Ready(Some(Err(Broken::Cut)))
             }

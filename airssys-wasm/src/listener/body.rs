@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::try_unfold;
+use futures_util::stream::{iter, try_unfold};
+use http::HeaderMap;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use crate::http::{self, Broken};
+use crate::http::{self as messages, Broken};
 
 /// What ends with the answer of a request.
 pub(super) type UntilAnswered = Box<dyn Send + Sync>;
@@ -27,7 +28,7 @@ enum Content {
     /// All of it; none where it is nothing, or gone.
     Whole(Option<Bytes>),
     /// What a service is still writing.
-    Left(http::Body),
+    Left(messages::Body),
 }
 
 impl Outgoing {
@@ -35,7 +36,7 @@ impl Outgoing {
         Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), _until: until }
     }
 
-    pub(super) fn left(body: http::Body, until: UntilAnswered) -> Self {
+    pub(super) fn left(body: messages::Body, until: UntilAnswered) -> Self {
         Self { content: Content::Left(body), _until: until }
     }
 }
@@ -84,12 +85,12 @@ pub(super) struct Read {
 
 /// The rest of a body.
 pub(super) struct Rest {
-    pub(super) body: http::Body,
+    pub(super) body: messages::Body,
     /// Whether it has turned out to be larger than it may be.
     pub(super) is_too_large: Arc<AtomicBool>,
 }
 
-/// Reads a body to its end, or until there is more than `buffer` of it; trailers that come by then are left out.
+/// Reads a body to its end, or until there is more than `buffer` of it, or trailers: these do not lie in a message.
 pub(super) async fn begin(mut body: Incoming, buffer: usize, most: u64) -> Result<Read, NotRead> {
     // Told before anything of it has come: a client that waits for leave is spared to send it.
     if body.size_hint().lower() > most {
@@ -98,7 +99,16 @@ pub(super) async fn begin(mut body: Incoming, buffer: usize, most: u64) -> Resul
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(bytes) = frame.map_err(NotRead::Broken)?.into_data() else { continue };
+        let bytes = match frame.map_err(NotRead::Broken)?.into_data() {
+            Ok(bytes) => bytes,
+            Err(other) => match other.into_trailers() {
+                Ok(trailers) => {
+                    let first = if all.is_empty() { first } else { all.freeze() };
+                    return Ok(Read { first, rest: Some(rest_of_trailers(trailers)) });
+                }
+                Err(_) => continue,
+            },
+        };
         // A body that came at once, as most do, is not copied.
         if first.is_empty() && all.is_empty() {
             first = bytes;
@@ -116,6 +126,12 @@ pub(super) async fn begin(mut body: Incoming, buffer: usize, most: u64) -> Resul
         }
     }
     Ok(Read { first: if all.is_empty() { first } else { all.freeze() }, rest: None })
+}
+
+/// The rest of a body of which all has come.
+fn rest_of_trailers(trailers: HeaderMap) -> Rest {
+    let frames = iter([Ok(Frame::trailers(trailers))]);
+    Rest { body: StreamBody::new(frames).boxed_unsync(), is_too_large: Arc::default() }
 }
 
 /// The rest of a body, which breaks where it has more than this.

@@ -2,7 +2,8 @@
 //! takes it.
 //!
 //! Where somebody listens, one that is long, or whose guest waits for something with a part of it written, leaves as it
-//! comes; see `http/streams.rs`. Everything else is held back until the turn is over.
+//! comes; see `http/streams.rs`. So does one with trailers, which have no place in a message, when the guest is done.
+//! Everything else is held back until the turn is over.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,9 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::sync::oneshot;
@@ -33,6 +34,7 @@ pub(in crate::engine) struct Collected {
     rest: Option<HyperOutgoingBody>,
     chunks: VecDeque<Bytes>,
     bytes: usize,
+    trailers: Option<HeaderMap>,
     most: usize,
     /// It says how long a body is that it does not have.
     has_no_body: bool,
@@ -57,6 +59,7 @@ impl Collected {
             rest: None,
             chunks: VecDeque::new(),
             bytes: 0,
+            trailers: None,
             most,
             has_no_body,
             broken: None,
@@ -73,7 +76,11 @@ impl Collected {
             let Some(streams) = &streams else { return self.poll(guest.as_mut(), context) };
             let ran = streams.polling(context, |context| self.poll(guest.as_mut(), context));
             let is_longer_than = if ran.is_pending() { HELD_BYTES } else { self.most };
-            if self.bytes > is_longer_than || (ran.is_pending() && self.rest.is_some() && streams.waits()) {
+            let leaves = match ran {
+                Poll::Pending => self.rest.is_some() && streams.waits(),
+                Poll::Ready(_) => self.trailers.is_some(),
+            };
+            if leaves || self.bytes > is_longer_than {
                 self.leave(streams);
             }
             ran
@@ -108,10 +115,12 @@ impl Collected {
             match Pin::new(body).poll_frame(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers have no place in a message.
-                    if let Ok(chunk) = frame.into_data() {
-                        self.bytes += chunk.len();
-                        self.chunks.push_back(chunk);
+                    match frame.into_data() {
+                        Ok(chunk) => {
+                            self.bytes += chunk.len();
+                            self.chunks.push_back(chunk);
+                        }
+                        Err(other) => self.trailers = other.into_trailers().ok(),
                     }
                     if self.bytes > self.most && self.streams.is_none() {
                         // What else the guest writes meets a stream that is closed.
@@ -139,9 +148,15 @@ impl Collected {
             return;
         }
         self.has_left = true;
-        let body = Leaving { written: std::mem::take(&mut self.chunks), rest: self.rest.take() };
+        let trailers = self.trailers.take();
+        let names = trailers.iter().flat_map(HeaderMap::keys).map(HeaderName::as_str).collect::<Vec<_>>().join(", ");
+        let body = Leaving { written: std::mem::take(&mut self.chunks), rest: self.rest.take(), trailers };
         let mut response = http::Response::new(body.boxed_unsync());
         (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers.clone());
+        // HTTP/1.1 gives away those that are announced.
+        if let Some(names) = HeaderValue::try_from(names).ok().filter(|names| !names.is_empty()) {
+            response.headers_mut().insert(TRAILER, names);
+        }
         self.bytes = 0;
         streams.leave(response);
     }
@@ -186,6 +201,7 @@ impl Drop for Attached {
 struct Leaving {
     written: VecDeque<Bytes>,
     rest: Option<HyperOutgoingBody>,
+    trailers: Option<HeaderMap>,
 }
 
 impl Body for Leaving {
@@ -198,7 +214,7 @@ impl Body for Leaving {
         }
         match &mut self.rest {
             Some(rest) => Pin::new(rest).poll_frame(context).map_err(|_| Broken::Cut),
-            None => Poll::Ready(None),
+            None => Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
         }
     }
 }

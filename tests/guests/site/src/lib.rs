@@ -46,6 +46,7 @@ impl Guest for Site {
             }
             "/big" => answer(out, 200, &[], &vec![b'x'; query.parse().unwrap_or_default()]),
             "/length" => answer(out, 200, &[], length(&request).to_string().as_bytes()),
+            "/trailers" => trailers(&request, out),
             "/drip" => drip(out, query.parse().unwrap_or(1)),
             "/out" => answer(out, 200, &[], outgoing(query).as_bytes()),
             _ => badly::handle(path, query, out),
@@ -80,6 +81,27 @@ fn length(request: &IncomingRequest) -> u64 {
     let length = body.stream().map(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()));
     let _trailers = IncomingBody::finish(body);
     length.map_or(0, |length| length.unwrap_or_default())
+}
+
+/// Answers with the trailers of the request, a line each, and has one of its own: how many bytes the request had.
+fn trailers(request: &IncomingRequest, out: ResponseOutparam) {
+    let Ok(body) = request.consume() else { return };
+    let length = body.stream().map(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()));
+    let length = length.map_or(0, |length| length.unwrap_or_default());
+    let coming = IncomingBody::finish(body);
+    coming.subscribe().block();
+    let mut text = String::new();
+    if let Some(Ok(Ok(Some(trailers)))) = coming.get() {
+        for (name, value) in trailers.entries() {
+            let _to_a_string = writeln!(text, "{name}: {}", String::from_utf8_lossy(&value));
+        }
+    }
+    let response = OutgoingResponse::new(Fields::new());
+    let Ok(body) = response.body() else { return };
+    ResponseOutparam::set(out, Ok(response));
+    write(&body, text.as_bytes());
+    let own = Fields::from_list(&[("x-bytes".to_owned(), length.to_string().into_bytes())]);
+    let _it_is_whole = OutgoingBody::finish(body, own.ok());
 }
 
 /// Events, as they happen: the guest waits before each.
