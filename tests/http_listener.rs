@@ -6,6 +6,7 @@
 mod answers;
 mod changes;
 mod client;
+mod clients;
 mod forms;
 mod limits;
 mod pools;

@@ -21,10 +21,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::client::{Site, all, written};
 
-const TLS: &str = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n";
+pub(super) const TLS: &str = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n";
 
 /// A certificate for `localhost`, written into a folder.
-fn certificate(folder: &Path) -> CertificateDer<'static> {
+pub(super) fn certificate(folder: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("cert.pem"), cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), signing_key.serialize_pem()).unwrap();

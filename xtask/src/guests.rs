@@ -8,10 +8,11 @@ use std::process::Command;
 
 use crate::error::Error;
 use crate::language::Language;
-use crate::{c, javascript, mesh, programs, progress, python, root, toolchain};
+use crate::{c, clients, javascript, mesh, programs, progress, python, root, toolchain};
 
 /// The languages besides Rust, and what needs no building.
-const LANGUAGES: [&Language; 4] = [&python::LANGUAGE, &javascript::LANGUAGE, &c::LANGUAGE, &programs::LANGUAGE];
+const LANGUAGES: [&Language; 5] =
+    [&python::LANGUAGE, &javascript::LANGUAGE, &c::LANGUAGE, &programs::LANGUAGE, &clients::LANGUAGE];
 
 /// Builds the guests of the tests, and of the examples that there are; the languages of which none can be built here.
 pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {

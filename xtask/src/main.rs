@@ -5,6 +5,7 @@
 
 mod bench;
 mod c;
+mod clients;
 mod demo;
 mod error;
 mod guests;

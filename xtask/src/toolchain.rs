@@ -86,12 +86,23 @@ fn apt(reason: &str, missing: &str) -> Result<(), Error> {
 pub(crate) const NODE_REMEDY: &str = "install node (20.19 or newer) and npm, and let npm reach its registry";
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
+/// What a program says that is asked for its version; none where it is not there.
+fn said(program: &str) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Makes sure that there is a curl, with which tests ask by HTTP.
+pub(crate) fn ensure_curl() -> Result<(), Error> {
+    if said("curl").is_some() {
+        return Ok(());
+    }
+    let reason = "there is no curl";
+    install(reason, reason, &["curl"], |packages| packages.unwrap_or_else(|| "install curl".to_owned()))
+}
+
 /// Makes sure that there is a node and an npm, which build guests in JavaScript.
 pub(crate) fn ensure_node() -> Result<(), Error> {
-    let said = |program: &str| {
-        let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
     for program in ["node", "npm"] {
         if said(program).is_none() {
             let reason = format!("there is no {program}");
