@@ -84,6 +84,14 @@ async fn a_listener_with_a_certificate_speaks_https_in_both_versions() {
     }
     sums.sort_unstable();
     assert_eq!(sums, (1..=20).collect::<Vec<_>>());
+    // Of one that is asked for its head, however long it is, the length is told and nothing else.
+    for size in [100, 5_000_000] {
+        let mut head = request(site.address, &format!("/big?{size}"));
+        *head.method_mut() = hyper::Method::HEAD;
+        let answer = sender.send_request(head).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
     let shown = sender.send_request(request(site.address, "/show")).await.unwrap();
     let body = String::from_utf8_lossy(&shown.into_body().collect().await.unwrap().to_bytes()).into_owned();
     assert!(body.contains("Some(Scheme::Https)") && body.contains("localhost:"), "{body}");

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{iter, try_unfold};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
@@ -19,6 +19,8 @@ pub(super) type UntilAnswered = Box<dyn Send + Sync>;
 /// The body of an answer.
 pub(super) struct Outgoing {
     content: Content,
+    /// Its head is all that the client has asked for.
+    is_kept: bool,
     /// Ends when hyper has taken all of it, or the client is gone.
     _until: UntilAnswered,
 }
@@ -32,12 +34,16 @@ enum Content {
 }
 
 impl Outgoing {
-    pub(super) fn new(bytes: Bytes, until: UntilAnswered) -> Self {
-        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), _until: until }
+    pub(super) fn new(bytes: Bytes, method: &Method, until: UntilAnswered) -> Self {
+        Self::of(Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), method, until)
     }
 
-    pub(super) fn left(body: messages::Body, until: UntilAnswered) -> Self {
-        Self { content: Content::Left(body), _until: until }
+    pub(super) fn left(body: messages::Body, method: &Method, until: UntilAnswered) -> Self {
+        Self::of(Content::Left(body), method, until)
+    }
+
+    fn of(content: Content, method: &Method, until: UntilAnswered) -> Self {
+        Self { content, is_kept: *method == Method::HEAD, _until: until }
     }
 }
 
@@ -46,9 +52,15 @@ impl Body for Outgoing {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Left(body) => Pin::new(body).poll_frame(cx),
+        loop {
+            let next = match &mut self.content {
+                Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+                Content::Left(body) => Pin::new(body).poll_frame(cx),
+            };
+            // hyper leaves it out of HTTP/1.1, and of HTTP/2 it does not.
+            if !(self.is_kept && matches!(next, Poll::Ready(Some(Ok(_))))) {
+                return next;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever a client sends, it gets a status, and of what is inside it learns a word at most.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -57,8 +58,8 @@ pub(super) async fn answer(
         Exchange { inner: &inner, rules: &rules, is_secure }.answer(request).await
     };
     match answered {
-        Ok(Answered::Whole(response)) => response.map(|bytes| Outgoing::new(bytes, until)),
-        Ok(Answered::Left(response)) => response.map(|body| Outgoing::left(body, until)),
+        Ok(Answered::Whole(response)) => response.map(|bytes| Outgoing::new(bytes, &method, until)),
+        Ok(Answered::Left(response)) => response.map(|body| Outgoing::left(body, &method, until)),
         Err(refusal) => refused(&inner, refusal, &method, until),
     }
 }
@@ -223,7 +224,7 @@ impl Exchange<'_> {
     ) -> Result<Answered, Refusal> {
         let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
         let block = write_request(request).map_err(too_large)?;
-        let (streams, left) = Streams::new(rest);
+        let (streams, mut left) = Streams::new(rest);
         let (mesh, service, key) = (Arc::clone(&self.inner.mesh), target.service.clone(), key.map(str::to_owned));
         let now = Instant::now();
         let until = Until { now, deadline: now + self.rules.limits.request_timeout };
@@ -235,12 +236,17 @@ impl Exchange<'_> {
         let answer = tokio::select! {
             biased;
             answer = &mut called => answer,
-            Ok(response) = left => {
-                let is_well = |answer: Answer| matches!(answer.map(|block| read_response(&block.unwrap_or_default())), Ok(Ok(Ok(_))));
-                let left = |body| until_answered(body, async move { is_well(called.await) });
+            Ok(response) = &mut left => {
+                let left = |body| until_answered(body, async move { is_well(&called.await) });
                 return Ok(Answered::Left(response.map(left)));
             }
         };
+        // It has left and its turn has ended before anybody looked: the answer has the head of it alone.
+        if let Ok(response) = left.try_recv()
+            && is_well(&answer)
+        {
+            return Ok(Answered::Left(response.map(|body| until_answered(body, ready(true)))));
+        }
         let block = answer.map_err(|error| self.unanswered(&target.service, &error))?;
         match read_response(&block.unwrap_or_default()) {
             Ok(Ok(response)) if response.status().is_informational() => Err(self.wrong(target, &response.status())),
@@ -270,6 +276,11 @@ impl Exchange<'_> {
     }
 }
 
+/// Whether a turn has ended with a response.
+fn is_well(answer: &Answer) -> bool {
+    answer.as_ref().is_ok_and(|block| matches!(read_response(&block.clone().unwrap_or_default()), Ok(Ok(_))))
+}
+
 fn bad(says: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, says)
 }
@@ -288,8 +299,7 @@ fn take_out(headers: &mut HeaderMap) {
 fn refused(inner: &Inner, refusal: Refusal, method: &Method, until: UntilAnswered) -> Response<Outgoing> {
     let Refusal { status, says, is_transient, allow } = refusal;
     tracing::debug!(target: "airssys::http", listener = %inner.listen, status = status.as_u16(), %says, "refused");
-    let body = if *method == Method::HEAD { Bytes::new() } else { format!("{says}\n").into() };
-    let mut response = Response::new(Outgoing::new(body, until));
+    let mut response = Response::new(Outgoing::new(format!("{says}\n").into(), method, until));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
