@@ -16,18 +16,18 @@ use super::sessions::Clients;
 const KEY: &str = "key = { header = \"x-session\" }";
 const LANES: &str = "instances = 4\npartitioned = true";
 
-/// The site once more, as other bytes.
-fn another(site: &Site) -> Release {
+/// The site once more, as other bytes than those with another number.
+fn another(site: &Site, number: u8) -> Release {
     let built = guest("site").with_file_name("target").join("airssys/site.wasm");
-    let path = site.folder.path().join("another.wasm");
-    std::fs::write(&path, [std::fs::read(built).unwrap(), vec![0, 3, 1, b'v', 1]].concat()).unwrap();
+    let path = site.folder.path().join(format!("another-{number}.wasm"));
+    std::fs::write(&path, [std::fs::read(built).unwrap(), vec![0, 3, 1, b'v', number]].concat()).unwrap();
     Release::find(&path).unwrap()
 }
 
-async fn deploy(site: &Site, service: &str, strategy: Strategy) {
+async fn deploy(site: &Site, number: u8, strategy: Strategy) {
     let mut options = quick();
     (options.same_version, options.allow_downgrade, options.strategy) = (true, true, strategy);
-    let deployment = site.runtime.deploy(service, another(site), options).await.unwrap();
+    let deployment = site.runtime.deploy("site", another(site, number), options).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
 }
 
@@ -99,7 +99,7 @@ async fn any_of_a_pool_answers_and_all_go_on_over_a_deployment() {
     for _ in 0..8 {
         clients.push(site.client().await);
     }
-    for strategy in [Strategy::InPlace, Strategy::BlueGreen] {
+    for (number, strategy) in (0..).zip([Strategy::InPlace, Strategy::BlueGreen]) {
         let asked = async {
             for _ in 0..20 {
                 for client in &mut clients {
@@ -107,7 +107,7 @@ async fn any_of_a_pool_answers_and_all_go_on_over_a_deployment() {
                 }
             }
         };
-        tokio::join!(asked, deploy(&site, "site", strategy));
+        tokio::join!(asked, deploy(&site, number, strategy));
     }
     assert_eq!((site.status("site").crashed, site.status("site").handled), (0, 320));
     site.stop().await;
@@ -145,9 +145,9 @@ async fn a_child_answers_by_its_name_while_it_is_there() {
     let _address: Value = site.ok("overseer", &spawned).await;
     let clients = Clients::start(&site, 1, "/add", |_| Some(("x-session", "carol".to_owned())));
     clients.more(20).await;
-    deploy(&site, "site", Strategy::InPlace).await;
+    deploy(&site, 1, Strategy::InPlace).await;
     clients.more(20).await;
-    deploy(&site, "site", Strategy::BlueGreen).await;
+    deploy(&site, 2, Strategy::BlueGreen).await;
     clients.more(20).await;
     clients.end().await;
     assert_eq!(ask("bob").await, (200, "4".to_owned()), "its state is there over a deployment");
