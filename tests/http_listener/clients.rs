@@ -107,7 +107,11 @@ async fn speaks(site: &Site, url: &str, how: &[&str], version: &str) {
         assert!(shown.status == "200" && shown.body.starts_with(&told), "{how:?}: {method}: {}", shown.body);
     }
     assert_eq!(ask(&[], "/nowhere", Vec::new()).await.status, "404", "{how:?}");
-    // A turn that fails, and the next one over the same connection.
+    // A turn that fails, and the next one over the same connection. This curl begins HTTP/2 without TLS anew over a
+    // connection that it has, which no server understands.
+    if how == ["--http2-prior-knowledge"] {
+        return;
+    }
     let failed = format!("{url}/trap");
     let mut both: Vec<&str> = how.to_vec();
     let made = format!("{url}/made");
