@@ -23,6 +23,8 @@ pub(crate) enum Error {
     Differs { path: String, from: String },
     /// A guest is wrong, which no program told us.
     NotBuilt { guest: String, reason: String },
+    /// Nobody can listen at a port of this machine.
+    Port { port: u16, source: io::Error },
     /// There is no way to build guests here.
     NoToolchain { reason: String, remedy: String },
 }
@@ -42,6 +44,9 @@ impl Error {
             Self::TooSlow { .. } => "is the network there? Try again",
             Self::Unreadable { .. } => "look at the path and its permissions",
             Self::Differs { .. } => "copy it anew, unmodified",
+            Self::Port { port, .. } => {
+                &format!("end what listens there, or name another one: `cargo xtask demo --web --port {}`", next(*port))
+            }
             Self::NoToolchain { remedy, .. } => remedy,
         };
         format!("error: {self}\n  hint: {hint}")
@@ -61,6 +66,7 @@ impl fmt::Display for Error {
             Self::Unreadable { path, source } => write!(f, "cannot read `{path}`: {source}"),
             Self::Differs { path, from } => write!(f, "`{path}` is not what {from} has"),
             Self::NotBuilt { guest, reason } => write!(f, "`{guest}` cannot be built: {reason}"),
+            Self::Port { port, source } => write!(f, "cannot listen at port {port} of 127.0.0.1: {source}"),
             Self::NoToolchain { reason, .. } => write!(f, "guests cannot be built here: {reason}"),
         }
     }
@@ -69,8 +75,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotRun { source, .. } | Self::Unreadable { source, .. } => Some(source),
+            Self::NotRun { source, .. } | Self::Unreadable { source, .. } | Self::Port { source, .. } => Some(source),
             _ => None,
         }
     }
+}
+
+/// A port beside that one.
+fn next(port: u16) -> u16 {
+    port.checked_add(1).unwrap_or(port - 1)
 }

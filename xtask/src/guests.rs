@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::error::Error;
 use crate::language::Language;
-use crate::{c, clients, javascript, mesh, programs, progress, python, root, toolchain};
+use crate::{c, clients, javascript, mesh, programs, progress, python, root, toolchain, web};
 
 /// The languages besides Rust, and what needs no building.
 const LANGUAGES: [&Language; 5] =
@@ -29,7 +29,8 @@ pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {
     let mut without = Vec::new();
     for language in LANGUAGES {
         let tested = language.build(&root, &target, &language.tested(), language.guests)?;
-        if !(mesh::build(language, &root, &target)? && tested) {
+        let of_examples = [mesh::build(language, &root, &target)?, web::build(language, &root, &target)?];
+        if !(tested && of_examples.iter().all(|built| *built)) {
             without.push(language);
         }
     }

@@ -208,7 +208,7 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         let name = path.file_name().unwrap_or_default();
         if path.is_file() {
             files.push(path);
-        } else if name != "node_modules" && name != "__pycache__" {
+        } else if !["node_modules", "__pycache__", "target"].iter().any(|left| name == *left) {
             files.extend(self::files(&path)?);
         }
     }

@@ -19,8 +19,10 @@ mod soak;
 mod test;
 mod tool;
 mod toolchain;
+mod web;
 mod wit;
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ use error::Error;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo                      build examples/shop, optimised, and run it on its real input
+  demo --web [--port N]     build examples/web, optimised, and serve it to a browser (N: default 8080)
   test                      every check and every test
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
   guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchains where they are missing
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<(), Error> {
     match arguments {
         ["demo"] => demo::run(),
+        ["demo", "--web"] => demo::web(web::PORT),
+        ["demo", "--web", "--port", port] => demo::web(port.parse::<NonZeroU16>().map_err(|_| Error::Usage)?.get()),
         ["test"] => test::run(),
         ["soak"] => soak::run(soak::ROUNDS),
         ["soak", "--rounds", rounds] => soak::run(rounds.parse().map_err(|_| Error::Usage)?),

@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<(), Error> {
     progress::line(&steps.next("guests"));
     let without = guests::build("dev")?;
     let folder = root();
-    for guests in ["tests/guests", "examples/shop", "examples/mesh"] {
+    for guests in ["tests/guests", "examples/shop", "examples/mesh", "examples/web"] {
         let manifest = folder.join(guests).join("Cargo.toml");
         let mut fmt = command(&["fmt", "--all", "--check", "--manifest-path"])?;
         show(&format!("formatting of {guests}"), fmt.arg(manifest))?;
