@@ -36,7 +36,7 @@ mod run;
 #[path = "cli/shown.rs"]
 mod shown;
 #[path = "cli/signals.rs"]
-mod signals;
+pub(crate) mod signals;
 #[path = "cli/state.rs"]
 mod state;
 #[path = "cli/stops.rs"]

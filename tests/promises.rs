@@ -56,4 +56,5 @@ mod typed;
 mod values;
 mod verdicts;
 mod wasi03;
+mod web;
 mod wires;

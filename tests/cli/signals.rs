@@ -9,34 +9,34 @@ use airssys_tests::command::Desk;
 use super::{ECHO, PROBER};
 
 /// A run that can be listened to.
-pub(super) struct Running {
-    pub(super) child: Host,
+pub(crate) struct Running {
+    pub(crate) child: Host,
     stderr: BufReader<ChildStderr>,
     said: String,
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child: Host(child), stderr, said: String::new() }
     }
 
     /// Reads until a line says this.
-    pub(super) fn until(&mut self, says: &str) {
+    pub(crate) fn until(&mut self, says: &str) {
         while !self.said.lines().last().is_some_and(|line| line.contains(says)) {
             let read = self.stderr.read_line(&mut self.said).unwrap();
             assert!(read > 0, "it never said {says:?}: {}", self.said);
         }
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end; its exit code and all that it said.
-    pub(super) fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         self.stderr.read_to_string(&mut self.said).unwrap();
         assert!(!self.said.contains("a bug in airssys"), "{}", self.said);
         (self.child.wait().unwrap().code(), self.said)
@@ -44,7 +44,7 @@ impl Running {
 }
 
 /// A process that does not outlive its test, also where that fails.
-pub(super) struct Host(pub(super) Child);
+pub(crate) struct Host(pub(super) Child);
 
 impl Deref for Host {
     type Target = Child;

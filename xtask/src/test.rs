@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::error::Error;
 use crate::language::Language;
 use crate::progress::{self, Steps};
-use crate::{guests, root, wit};
+use crate::{browser, guests, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
@@ -16,7 +16,10 @@ pub(crate) fn run() -> Result<(), Error> {
     wit::check(&root())?;
     cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
     progress::line(&steps.next("guests"));
-    let without = guests::build("dev")?;
+    let mut left_out: Vec<LeftOut> = guests::build("dev")?.into_iter().map(LeftOut::for_want_of).collect();
+    if !browser::ensure()? {
+        left_out.push(LeftOut { tests: browser::TESTS.to_owned(), why: "there is no browser here".to_owned() });
+    }
     let folder = root();
     for guests in ["tests/guests", "examples/shop", "examples/mesh", "examples/web"] {
         let manifest = folder.join(guests).join("Cargo.toml");
@@ -35,8 +38,7 @@ pub(crate) fn run() -> Result<(), Error> {
         &["test", "--no-fail-fast", "--lib", "--bins", "--tests"]
     };
     cargo(&steps.next("tests of the shim"), &[run, &["--package", "airssys-rt-shim"]].concat())?;
-    let tests = without.iter().map(|language| language.tests()).collect::<Vec<_>>();
-    let skipped = tests.iter().flat_map(|tests| ["--skip", tests]).collect::<Vec<_>>();
+    let skipped = left_out.iter().flat_map(|left_out| ["--skip", &left_out.tests]).collect::<Vec<_>>();
     cargo(&steps.next("tests"), &[run, &most[..], &["--"], &skipped].concat())?;
     // Without optimisation the bench does all of its rows once, and measures nothing.
     cargo(&steps.next("the rows of the bench"), &[&["test"], &most[..], &["--bench", "rows"]].concat())?;
@@ -47,14 +49,26 @@ pub(crate) fn run() -> Result<(), Error> {
     cargo(&steps.next("tests in the shim's documentation"), &["test", "--package", "airssys-rt-shim", "--doc"])?;
     let mut doc = command(&["doc", "--workspace", "--no-deps"])?;
     show(&steps.next("documentation"), doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
-    say_what_did_not_run(&most, &without)
+    say_what_did_not_run(&most, &left_out)
 }
 
-/// Last of all, so that nobody overlooks it: how many tests did not run for want of guests in a language, and which.
-fn say_what_did_not_run(chosen: &[&str], without: &[&Language]) -> Result<(), Error> {
-    for language in without {
-        let tests = language.tests();
-        let list = ["--quiet", "--test", "promises", "--", "--list", &tests];
+/// Tests that cannot run here.
+struct LeftOut {
+    /// What their names have in them.
+    tests: String,
+    why: String,
+}
+
+impl LeftOut {
+    fn for_want_of(language: &Language) -> Self {
+        Self { tests: language.tests(), why: format!("their guests in {} cannot be built here", language.name) }
+    }
+}
+
+/// Last of all, so that nobody overlooks it: how many tests did not run, why, and which.
+fn say_what_did_not_run(chosen: &[&str], left_out: &[LeftOut]) -> Result<(), Error> {
+    for LeftOut { tests, why } in left_out {
+        let list = ["--quiet", "--test", "promises", "--", "--list", tests];
         let mut listing = command(&[&["test"], chosen, &list[..]].concat())?;
         let program = "cargo test --list".to_owned();
         let output = listing.output().map_err(|source| Error::NotRun { program: program.clone(), source })?;
@@ -64,8 +78,7 @@ fn say_what_did_not_run(chosen: &[&str], without: &[&Language]) -> Result<(), Er
             let output_text = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(Error::Failed { program, status: output.status, output: output_text });
         }
-        let (number, name) = (names.len(), language.name);
-        progress::line(&format!("{number} tests did not run, since their guests in {name} cannot be built here:"));
+        progress::line(&format!("{} tests did not run, since {why}:", names.len()));
         names.iter().for_each(|name| progress::line(&format!("  {name}")));
     }
     Ok(())

@@ -126,7 +126,7 @@ fn is_new_enough(version: &str) -> bool {
 
 /// Installs packages of Debian's, where this is Debian and we are root. `remedy` says what to do otherwise; it is given
 /// the command that would do it, where there is one.
-fn install(
+pub(crate) fn install(
     reason: &str,
     said: &str,
     packages: &[&str],
