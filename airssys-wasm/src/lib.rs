@@ -128,6 +128,12 @@
 //! An error has a text for people. Most have a stable [`code`](hint::Coded::code), and say what to do about it
 //! ([`hint`](hint::Hinted::hint)). The variants of an enum are for programs that do something else for each. What
 //! stands in a variant and has no page here is a cause: its text says all there is.
+//!
+//! # Features
+//!
+//! `wasi-0-3`, off by default: components of WASI 0.3 run beside those of 0.2. What it brings into the engine lies on the
+//! way of each call, so a message to any guest takes some 4 % longer with it. Without it such a component is refused
+//! before it is compiled, by name of the feature.
 
 mod actor;
 pub mod address;

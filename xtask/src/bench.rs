@@ -1,13 +1,17 @@
 //! `cargo xtask bench`: builds the guests and the bench, and runs it.
 //!
-//! The rows themselves are in `airssys-wasm/benches/rows`; what is said here is handed to them.
+//! The rows themselves are in `airssys-wasm/benches/rows`; what is said here is handed to them. They are measured as the
+//! library is by default, without WASI 0.3, or with it, as the command has it.
 
 use std::process::Command;
 
 use crate::error::Error;
 use crate::{guests, root};
 
-/// Builds and runs the rows that `arguments` ask for: `[--json FILE] [--rounds N] [--check] [NAME]...`.
+/// Has WASI 0.3 compiled in.
+const WITH_WASI_03: &str = "--wasi-0-3";
+
+/// Builds and runs the rows that `arguments` ask for: `[--wasi-0-3] [--json FILE] [--rounds N] [--check] [NAME]...`.
 pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
     guests::build("dev")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -15,7 +19,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
         .args(["bench", "--package", "airssys-wasm", "--bench", "rows"])
         .arg("--target-dir")
         .arg(guests::target_dir()?);
-    cargo.arg("--").args(absolute(arguments)).current_dir(root());
+    let (with, rows): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|argument| **argument == WITH_WASI_03);
+    if !with.is_empty() {
+        cargo.args(["--features", "wasi-0-3"]);
+    }
+    cargo.arg("--").args(absolute(&rows)).current_dir(root());
     // With it on, a trap costs a symbolised backtrace of the host's own stack.
     cargo.env("RUST_LIB_BACKTRACE", "0");
     let program = "cargo bench".to_owned();

@@ -37,9 +37,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
   guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchains where they are missing
                             (NAME: the cargo profile of the airssys command that builds them; default dev)
-  bench [--json FILE] [--rounds N] [--check] [NAME]...
+  bench [--wasi-0-3] [--json FILE] [--rounds N] [--check] [NAME]...
                             measure the host beside plain wasmtime and ractor, in release mode (NAME: a row, or what rows begin
-                            with; --check: a row that misses its bound fails)";
+                            with; --check: a row that misses its bound fails; --wasi-0-3: with WASI 0.3 compiled in, as the
+                            command has it: the library has it off by default)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -11,8 +11,8 @@ use crate::{browser, guests, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
-    let mut steps = Steps::of(11);
-    progress::line(&steps.next("the standard interfaces under wit/deps"));
+    let mut steps = Steps::of(12);
+    progress::line(&steps.next("the standard interfaces"));
     wit::check(&root())?;
     cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
     progress::line(&steps.next("guests"));
@@ -27,6 +27,9 @@ pub(crate) fn run() -> Result<(), Error> {
         show(&format!("formatting of {guests}"), fmt.arg(manifest))?;
     }
     cargo(&steps.next("lints"), &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    // All others have the library with all its features. What differs is the engine, which is checked and not compiled.
+    let library = ["check", "--package", "airssys-wasm", "--all-targets"];
+    cargo(&steps.next("the library without WASI 0.3"), &library)?;
     // The shim's tests want another tokio than all the others; apart, nobody compiles the engine twice for it.
     let most = ["--workspace", "--exclude", "airssys-rt-shim"];
     // The tests run the command as people do, so it has to be there.

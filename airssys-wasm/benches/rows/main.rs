@@ -216,6 +216,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     report::print(&rows);
+    eprintln!("WASI 0.3 is {}", if cfg!(feature = "wasi-0-3") { "compiled in" } else { "not compiled in" });
     if let Some(file) = args.json {
         std::fs::write(&file, report::json(&rows))
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));

@@ -21,7 +21,7 @@ use super::linkers::Linkers;
 use super::mappings::{
     InstancePermit, Instances, Mappings, PER_INSTANCE, PER_LONE_MEMORY, PER_MEMORY, PER_STACK, TooManyInstances,
 };
-use super::p3::Stacks;
+use super::p3;
 use super::pool::{PoolShape, SLOTS, Tier, config};
 use crate::limits::{InstanceLimits, Limits, TICK};
 use crate::settings::BASELINE_FROM;
@@ -106,22 +106,22 @@ impl Class {
         Self::of(shape, tier, (instances, left), None)
     }
 
-    /// The same, where there are no `stacks`; otherwise one of WASI 0.3. It has no pool, and takes nothing before there
-    /// is an instance.
+    /// The same, where its stacks are counted nowhere; otherwise one of WASI 0.3. It has no pool, and takes nothing
+    /// before there is an instance.
     fn of(
         shape: PoolShape,
         tier: Tier,
         (instances, left): (usize, usize),
-        stacks: Option<Stacks>,
+        counted: Option<&Arc<Instances>>,
     ) -> Result<Self, EngineError> {
-        let generation = if stacks.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
+        let generation = if counted.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
         let has_pool = tier == Tier::Optimized && generation == Generation::Wasi02;
         let pool = if has_pool { instances.saturating_mul(PER_STACK) } else { 0 };
         let taken =
             Mappings::take(pool).map_err(|full| EngineError::NoMappings { instances, detail: full.to_string() })?;
         let mut config = config(shape, instances, tier, generation);
-        if let Some(stacks) = stacks {
-            config.with_host_stack(Arc::new(stacks));
+        if let Some(instances) = counted {
+            p3::count_stacks(&mut config, instances);
         }
         let engine = Engine::new(&config).map_err(|error| EngineError::Config {
             instances,
@@ -283,7 +283,7 @@ impl Engines {
         }
         self.sweep(&mut classes);
         if generation.has_tasks() {
-            let class = Class::of(shape, tier, (0, 0), Some(Stacks(Arc::clone(&self.instances))))?;
+            let class = Class::of(shape, tier, (0, 0), Some(&self.instances))?;
             let engine = class.engine.clone();
             classes.push(class);
             return Ok(engine);

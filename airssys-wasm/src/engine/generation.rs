@@ -32,9 +32,21 @@ impl Generation {
         if engine.get_concurrency_support() { Self::Wasi03 } else { Self::Wasi02 }
     }
 
-    /// Whether a lane is not for it.
+    /// Whether this host is built with what its components need.
+    pub(super) fn is_built_in(self) -> bool {
+        match self {
+            Self::Wasi02 => true,
+            Self::Wasi03 => cfg!(feature = "wasi-0-3"),
+        }
+    }
+
+    /// Why this host, or a lane, is not for it.
     pub(super) fn obstacle(self, lane: Lane) -> Option<Obstacle> {
-        (self.has_tasks() && lane == Lane::Sync).then_some(Obstacle::Tasks)
+        match self {
+            Self::Wasi03 if !self.is_built_in() => Some(Obstacle::LeftOut),
+            Self::Wasi03 if lane == Lane::Sync => Some(Obstacle::Tasks),
+            _ => None,
+        }
     }
 
     /// Whether its functions may be async.
@@ -137,7 +149,12 @@ fn in_function(function: &CanonicalFunction) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+    use std::path::Path;
+
     use super::Generation;
+    use crate::capability::Requests;
+    use crate::engine::{Demands, Inspection, Lane, Obstacle};
+    use crate::limits::Limits;
 
     #[test]
     fn only_what_needs_tasks_is_of_the_third() {
@@ -166,6 +183,15 @@ mod tests {
         ] {
             assert_eq!(of(text), Generation::Wasi02, "{text}");
         }
+    }
+
+    #[test]
+    fn a_host_that_was_built_without_it_says_so() {
+        let component = wat::parse_str("(component (type (stream u8)))").unwrap();
+        let (limits, requests) = (Limits::default(), Requests::default());
+        let asked = Demands { lane: Lane::Async, limits: &limits, requests: &requests };
+        let obstacles = Inspection::of(&component, Path::new("a.wasm"), asked).unwrap().obstacles;
+        assert_eq!(obstacles.contains(&Obstacle::LeftOut), cfg!(not(feature = "wasi-0-3")), "{obstacles:?}");
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod needs;
 mod no_call;
 mod obstacle;
 mod output;
+#[cfg_attr(not(feature = "wasi-0-3"), path = "p3_left_out.rs")]
 mod p3;
 mod pool;
 mod program;

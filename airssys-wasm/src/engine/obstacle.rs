@@ -65,6 +65,8 @@ pub enum Obstacle {
         /// Why it is not there.
         why: Absence,
     },
+    /// It is of WASI 0.3, and this host was built without it.
+    LeftOut,
     /// Its functions may be async, and its manifest asks for the sync lane.
     Tasks,
     /// It does not export the handler.
@@ -130,7 +132,7 @@ impl Coded for Obstacle {
             Self::NoHandler { .. } | Self::Export { .. } => "AC106",
             Self::Range(_) => "AC107",
             Self::Limit { .. } | Self::TooMuch { .. } | Self::Segment { .. } => "AC109",
-            Self::Feature { .. } | Self::Unknown { .. } => "AC110",
+            Self::Feature { .. } | Self::LeftOut | Self::Unknown { .. } => "AC110",
         }
     }
 }
@@ -140,6 +142,10 @@ impl Hinted for Obstacle {
         let words = match self {
             Self::Feature { name } => {
                 format!("build it without {name}: such as by another target or other flags of its compiler")
+            }
+            Self::LeftOut => {
+                "use a host that was built with it: it is the feature `wasi-0-3` of airssys-wasm, which the command airssys has"
+                    .to_owned()
             }
             Self::Limit { key, takes, .. } if is_beyond_range(key, *takes) => SMALLER.to_owned(),
             Self::Limit { key, takes, .. } => {
@@ -206,6 +212,9 @@ impl fmt::Display for Obstacle {
             }
             Self::TooMuch { what, takes, most } => write!(f, "it takes {takes} {what}, and the most is {most}"),
             Self::Import { import, why } => write!(f, "it imports {import}, {why}"),
+            Self::LeftOut => f.write_str(
+                "it needs WASI 0.3 (async functions, streams, futures), and this host was built without the feature `wasi-0-3`",
+            ),
             Self::Tasks => f.write_str("its functions may be async (WASI 0.3), and the sync lane cannot wait for them"),
             Self::NoHandler { found } if found.is_empty() => write!(f, "it does not export {HANDLER}"),
             Self::NoHandler { found } => {

@@ -79,11 +79,11 @@ impl Template {
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(TemplateError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: digest });
         }
-        if !out_of_range(asked.limits, asked.lane).is_empty() {
-            // There is no engine for them.
+        let generation = Generation::of(&bytes);
+        if !out_of_range(asked.limits, asked.lane).is_empty() || !generation.is_built_in() {
+            // There is no engine for it.
             Inspection::of(&bytes, path, asked)?.check(path)?;
         }
-        let generation = Generation::of(&bytes);
         let engine = engines.class(asked.limits, generation)?;
         let (kept, facts) = match engines.cache().and_then(|cache| cache.load(&engine, &digest)) {
             Some(CachedCode { component, facts }) => (Some(component), facts),

@@ -34,6 +34,16 @@ impl WasiHttpHooks for Turn {
         ErrorCode::HttpProtocolError
     }
 
+    #[cfg(feature = "wasi-0-3")]
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
+    #[cfg(feature = "wasi-0-3")]
+    fn p3_error_from_hyper(&mut self, _: &hyper::Error) -> wasmtime_wasi_http::p3::bindings::http::types::ErrorCode {
+        wasmtime_wasi_http::p3::bindings::http::types::ErrorCode::HttpProtocolError
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,

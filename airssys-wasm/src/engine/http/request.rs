@@ -11,13 +11,13 @@ use wasmtime_wasi_http::Error;
 use crate::http::{Broken, Streams};
 
 /// It is read as far as the guest reads it.
-pub(super) struct Incoming {
+pub(in crate::engine) struct Incoming {
     begin: Option<Bytes>,
     rest: Option<Arc<Streams>>,
 }
 
 impl Incoming {
-    pub(super) fn new(begin: Bytes, streams: Option<&Arc<Streams>>) -> Self {
+    pub(in crate::engine) fn new(begin: Bytes, streams: Option<&Arc<Streams>>) -> Self {
         let begin = Some(begin).filter(|begin| !begin.is_empty());
         Self { begin, rest: streams.filter(|streams| streams.has_rest()).cloned() }
     }

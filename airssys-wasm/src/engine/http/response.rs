@@ -47,7 +47,7 @@ pub(in crate::engine) struct Collected {
 
 impl Collected {
     /// With so many bytes at most, unless it may leave.
-    pub(super) fn new(
+    pub(in crate::engine) fn new(
         handed_over: oneshot::Receiver<Given>,
         has_no_body: bool,
         most: usize,
@@ -225,7 +225,7 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The error as it is called in WIT, of what it is called in Rust.
-pub(super) fn words(name: &str) -> String {
+pub(in crate::engine) fn words(name: &str) -> String {
     let name = name.strip_prefix("ErrorCode::").unwrap_or(name);
     let name = name.split('(').next().unwrap_or_default();
     let mut word = String::new();

@@ -10,7 +10,7 @@ use wasmtime_wasi_http::WasiHttpView as _;
 
 use super::{Answered, Instance, Ran, bounded, renew};
 use crate::engine::crash::classify;
-use crate::engine::http::{self, Collected, Handle, third};
+use crate::engine::http::{self, Collected, Handle};
 use crate::engine::lanes::Calls;
 use crate::engine::p3;
 use crate::error::Fault;
@@ -52,11 +52,11 @@ impl Instance {
                 }
                 Err(error) => Ran::Crashed(classify(&error, self.store.data())),
             },
-            Handle::Third(handle) => match third::begin(guest.http(), request, streams, most) {
+            Handle::Third(handle) => match handle.begin(guest.http(), request, streams, most) {
                 Ok((begun, mut response)) => {
                     renew(&mut self.store, self.budget_ticks);
                     let ended = {
-                        let called = pin!(response.of(third::call(&mut self.store, handle, begun)));
+                        let called = pin!(response.of(handle.call(&mut self.store, begun)));
                         bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
                     };
                     self.responded(ended, response, streams, deadline)

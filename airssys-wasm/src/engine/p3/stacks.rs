@@ -6,12 +6,17 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
-use wasmtime::{StackCreator, StackMemory};
+use wasmtime::{Config, StackCreator, StackMemory};
 
 use crate::engine::mappings::{InstancePermit, Instances, PER_STACK};
 
+/// Has each stack of an engine counted among these instances.
+pub(in crate::engine) fn count_stacks(config: &mut Config, instances: &Arc<Instances>) {
+    config.with_host_stack(Arc::new(Stacks(Arc::clone(instances))));
+}
+
 /// Makes stacks, as many as the machine's mappings allow beside its instances.
-pub(in crate::engine) struct Stacks(pub(in crate::engine) Arc<Instances>);
+struct Stacks(Arc<Instances>);
 
 /// A stack, above a page that nobody may touch.
 struct Stack {
