@@ -1,25 +1,32 @@
-//! Whether the standard packages under `wit/deps` are what their crates published.
+//! Whether the standard packages in this repository are what their crates published.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
 
-/// The folder under `wit/deps`, the crate it came from, and its version.
-const PACKAGES: [(&str, &str, &str); 2] =
-    [("keyvalue", "wasmtime-wasi-keyvalue", "48.0.8"), ("config", "wasmtime-wasi-config", "48.0.8")];
+/// The version of all these crates.
+const VERSION: &str = "48.0.8";
+
+/// A folder of ours, the crate it came from, and its folder there. Those of WASI 0.3 are the guests' that are built
+/// for it: what builds guests in other languages reads all of `wit/`, and not all of them know its syntax.
+const PACKAGES: [(&str, &str, &str); 3] = [
+    ("wit/deps/keyvalue", "wasmtime-wasi-keyvalue", "wit/deps/keyvalue"),
+    ("wit/deps/config", "wasmtime-wasi-config", "wit/deps/config"),
+    ("tests/guests/tasks/wit/deps", "wasmtime-wasi-http", "src/p3/wit/deps"),
+];
 
 /// Compares each package with the crate's own copy, byte for byte. The crates are fetched by cargo where they are not
 /// there yet.
 pub(crate) fn check(root: &Path) -> Result<(), Error> {
-    for (folder, name, version) in PACKAGES {
-        let ours = root.join("wit/deps").join(folder);
-        let theirs = source(name, version)?.join("wit/deps").join(folder);
+    for (ours, name, theirs) in PACKAGES {
+        let ours = root.join(ours);
+        let theirs = source(name, VERSION)?.join(theirs);
         for (from, other) in [(&theirs, &ours), (&ours, &theirs)] {
             for file in files(from)? {
                 if read(&from.join(&file))? != read(&other.join(&file)).unwrap_or_default() {
                     let path = ours.join(&file).display().to_string();
-                    return Err(Error::Differs { path, from: format!("{name} {version}") });
+                    return Err(Error::Differs { path, from: format!("{name} {VERSION}") });
                 }
             }
         }
