@@ -4,17 +4,19 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType, ResourceId,
+};
 use wasmparser::types::TypesRef;
 
+use super::anatomy::Anatomy;
 use super::command::{is_run, run_of};
 use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
 use super::functions::is_typed;
-use super::http::is_handler;
+use super::http::{handle_of, is_handler};
 use super::interface::LEFT_BEHIND;
 use super::obstacle::Obstacle;
-use crate::http::INCOMING_HANDLER;
-use crate::typed::compatible;
+use super::signature::named;
 
 const FAULT: &str = "variant { invalid(string), refused(string), unavailable(string), internal(string) }";
 
@@ -65,9 +67,8 @@ pub(super) struct Exported {
 
 /// The functions of an interface that this host calls, and their types; none where it calls no such interface.
 fn called(interface: &str) -> Option<Vec<(&'static str, String)>> {
-    // That of WASI 0.3 is told by what it takes and gives, where it is called.
-    if compatible(interface, INCOMING_HANDLER) {
-        return Some(vec![("handle", "func(request: own, response-out: own)".to_owned())]);
+    if let Some(function) = handle_of(interface) {
+        return Some(vec![("handle", function.to_owned())]);
     }
     if let Some(function) = run_of(interface) {
         return Some(vec![("run", function.to_owned())]);
@@ -77,15 +78,16 @@ fn called(interface: &str) -> Option<Vec<(&'static str, String)>> {
 
 /// What a component exports of what this host calls, of all these names. Nothing else is read: the text of a type may
 /// be far longer than the type.
-pub(super) fn read(types: TypesRef<'_>, exports: &[String]) -> Vec<Exported> {
+pub(super) fn read(types: TypesRef<'_>, Anatomy { imports, exports }: &Anatomy) -> Vec<Exported> {
+    let types = Texts { types, resources: resources(types, imports) };
     let read = exports.iter().filter_map(|interface| {
         let called = called(interface)?;
-        let item = types.component_item_for_export(interface)?;
+        let item = types.types.component_item_for_export(interface)?;
         let functions = match item.ty {
             ComponentEntityType::Instance(instance) => {
                 let there = called.iter().filter_map(|(name, _)| {
-                    let text = match types[instance].exports.get(*name)?.ty {
-                        ComponentEntityType::Func(function) => func(types, function),
+                    let text = match types.types[instance].exports.get(*name)?.ty {
+                        ComponentEntityType::Func(function) => types.func(function),
                         _ => "no function".to_owned(),
                     };
                     Some(((*name).to_owned(), text))
@@ -131,51 +133,82 @@ pub(super) fn wrong(exported: &[Exported], exports: &[String]) -> Vec<Obstacle> 
     wrong
 }
 
-fn func(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
-    let function = &types[id];
-    let params = function.params.iter().map(|(name, ty)| format!("{name}: {}", text(types, ty)));
-    let params: Vec<String> = params.collect();
-    let result = function.result.map(|ty| format!(" -> {}", text(types, &ty))).unwrap_or_default();
-    format!("{}func({}){result}", if function.async_ { "async " } else { "" }, params.join(", "))
+/// The resources that a component imports, by the interface that says them first.
+fn resources(types: TypesRef<'_>, imports: &[String]) -> Vec<(ResourceId, Box<str>)> {
+    let mut found: Vec<(ResourceId, Box<str>)> = Vec::new();
+    for import in imports {
+        let Some(ComponentEntityType::Instance(instance)) = types.component_item_for_import(import).map(|item| item.ty)
+        else {
+            continue;
+        };
+        for (name, item) in &types[instance].exports {
+            if let ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(id), .. } = item.ty
+                && found.iter().all(|(known, _)| *known != id.resource())
+            {
+                found.push((id.resource(), named(import, name)));
+            }
+        }
+    }
+    found
 }
 
-/// A type as it is written in WIT, by its structure: two that are equal are the same type, whatever they are called.
-fn text(types: TypesRef<'_>, ty: &ComponentValType) -> String {
-    let id = match ty {
-        ComponentValType::Primitive(primitive) => return primitive.to_string(),
-        ComponentValType::Type(id) => *id,
-    };
-    let of = |ty: &ComponentValType| text(types, ty);
-    let maybe = |ty: &Option<ComponentValType>| ty.as_ref().map_or_else(|| "_".to_owned(), of);
-    let fields = |kind: &str, all: Vec<String>| format!("{kind} {{ {} }}", all.join(", "));
-    match &types[id] {
-        ComponentDefinedType::Primitive(primitive) => primitive.to_string(),
-        ComponentDefinedType::Record(record) => {
-            fields("record", record.fields.iter().map(|(name, ty)| format!("{name}: {}", of(ty))).collect())
+/// Types as they are written.
+struct Texts<'a> {
+    types: TypesRef<'a>,
+    resources: Vec<(ResourceId, Box<str>)>,
+}
+
+impl Texts<'_> {
+    fn resource(&self, id: ResourceId) -> &str {
+        self.resources.iter().find(|(known, _)| *known == id).map_or("its own", |(_, name)| name)
+    }
+
+    fn func(&self, id: ComponentFuncTypeId) -> String {
+        let function = &self.types[id];
+        let params = function.params.iter().map(|(name, ty)| format!("{name}: {}", self.text(ty)));
+        let params: Vec<String> = params.collect();
+        let result = function.result.map(|ty| format!(" -> {}", self.text(&ty))).unwrap_or_default();
+        format!("{}func({}){result}", if function.async_ { "async " } else { "" }, params.join(", "))
+    }
+
+    /// A type as it is written in WIT, by its structure: two that are equal are the same type, whatever they are called.
+    fn text(&self, ty: &ComponentValType) -> String {
+        let id = match ty {
+            ComponentValType::Primitive(primitive) => return primitive.to_string(),
+            ComponentValType::Type(id) => *id,
+        };
+        let of = |ty: &ComponentValType| self.text(ty);
+        let maybe = |ty: &Option<ComponentValType>| ty.as_ref().map_or_else(|| "_".to_owned(), of);
+        let fields = |kind: &str, all: Vec<String>| format!("{kind} {{ {} }}", all.join(", "));
+        match &self.types[id] {
+            ComponentDefinedType::Primitive(primitive) => primitive.to_string(),
+            ComponentDefinedType::Record(record) => {
+                fields("record", record.fields.iter().map(|(name, ty)| format!("{name}: {}", of(ty))).collect())
+            }
+            ComponentDefinedType::Variant(variant) => {
+                let case = |(name, ty): (&str, Option<ComponentValType>)| match ty {
+                    Some(ty) => format!("{name}({})", of(&ty)),
+                    None => name.to_owned(),
+                };
+                fields("variant", variant.cases.iter().map(|(name, of)| case((name.as_str(), of.ty))).collect())
+            }
+            ComponentDefinedType::List { element, .. } => format!("list<{}>", of(element)),
+            ComponentDefinedType::Map { key, value, .. } => format!("map<{}, {}>", of(key), of(value)),
+            ComponentDefinedType::FixedLengthList { element, length, .. } => format!("list<{}, {length}>", of(element)),
+            ComponentDefinedType::Tuple(tuple) => {
+                let all: Vec<String> = tuple.types.iter().map(of).collect();
+                format!("tuple<{}>", all.join(", "))
+            }
+            ComponentDefinedType::Flags(names) => fields("flags", names.iter().map(ToString::to_string).collect()),
+            ComponentDefinedType::Enum(names) => fields("enum", names.iter().map(ToString::to_string).collect()),
+            ComponentDefinedType::Option { ty, .. } => format!("option<{}>", of(ty)),
+            ComponentDefinedType::Result { ok: None, err: None, .. } => "result".to_owned(),
+            ComponentDefinedType::Result { ok, err: None, .. } => format!("result<{}>", maybe(ok)),
+            ComponentDefinedType::Result { ok, err, .. } => format!("result<{}, {}>", maybe(ok), maybe(err)),
+            ComponentDefinedType::Own(id) => format!("own<{}>", self.resource(id.resource())),
+            ComponentDefinedType::Borrow(id) => format!("borrow<{}>", self.resource(id.resource())),
+            ComponentDefinedType::Future { ty, .. } => format!("future<{}>", maybe(ty)),
+            ComponentDefinedType::Stream { ty, .. } => format!("stream<{}>", maybe(ty)),
         }
-        ComponentDefinedType::Variant(variant) => {
-            let case = |(name, ty): (&str, Option<ComponentValType>)| match ty {
-                Some(ty) => format!("{name}({})", of(&ty)),
-                None => name.to_owned(),
-            };
-            fields("variant", variant.cases.iter().map(|(name, of)| case((name.as_str(), of.ty))).collect())
-        }
-        ComponentDefinedType::List { element, .. } => format!("list<{}>", of(element)),
-        ComponentDefinedType::Map { key, value, .. } => format!("map<{}, {}>", of(key), of(value)),
-        ComponentDefinedType::FixedLengthList { element, length, .. } => format!("list<{}, {length}>", of(element)),
-        ComponentDefinedType::Tuple(tuple) => {
-            let all: Vec<String> = tuple.types.iter().map(of).collect();
-            format!("tuple<{}>", all.join(", "))
-        }
-        ComponentDefinedType::Flags(names) => fields("flags", names.iter().map(ToString::to_string).collect()),
-        ComponentDefinedType::Enum(names) => fields("enum", names.iter().map(ToString::to_string).collect()),
-        ComponentDefinedType::Option { ty, .. } => format!("option<{}>", of(ty)),
-        ComponentDefinedType::Result { ok: None, err: None, .. } => "result".to_owned(),
-        ComponentDefinedType::Result { ok, err: None, .. } => format!("result<{}>", maybe(ok)),
-        ComponentDefinedType::Result { ok, err, .. } => format!("result<{}, {}>", maybe(ok), maybe(err)),
-        ComponentDefinedType::Own(_) => "own".to_owned(),
-        ComponentDefinedType::Borrow(_) => "borrow".to_owned(),
-        ComponentDefinedType::Future { ty, .. } => format!("future<{}>", maybe(ty)),
-        ComponentDefinedType::Stream { ty, .. } => format!("stream<{}>", maybe(ty)),
     }
 }

@@ -15,7 +15,7 @@ use super::needs::Needs;
 /// To be raised when something else is read of a binary, or something in it is refused that was not: what was kept by
 /// another reader is not used. Facts are kept of what was refused nothing, so what is refused under any limits needs no
 /// place in them.
-const READER: u32 = 2;
+const READER: u32 = 3;
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -61,7 +61,7 @@ impl Inspection {
                 let features = names.into_iter().map(|name| Obstacle::Feature { name });
                 let mut obstacles: Vec<Obstacle> = features.collect();
                 obstacles.extend(out_of_range(asked.limits, asked.lane));
-                let exported = exports::read(types.as_ref(), &anatomy.exports);
+                let exported = exports::read(types.as_ref(), &anatomy);
                 obstacles.extend(exports::wrong(&exported, &anatomy.exports));
                 // What the engine does not know it does not read.
                 Ok(Self { anatomy, needs: None, obstacles, exported, generation })
@@ -103,10 +103,10 @@ impl Inspection {
             Err(detail) => (None, vec![Obstacle::Unknown { detail }]),
         };
         obstacles.extend(generation.obstacle(asked.lane));
-        if needs.is_some() {
+        if needs.is_some() && generation.is_built_in() {
             obstacles.extend(missing(bytes, asked, generation).map_err(|error| invalid(path, format!("{error:#}")))?);
         }
-        let exported = exports::read(types.as_ref(), &anatomy.exports);
+        let exported = exports::read(types.as_ref(), &anatomy);
         obstacles.extend(exports::wrong(&exported, &anatomy.exports));
         Ok(Self { anatomy, needs, obstacles, exported, generation })
     }

@@ -121,6 +121,6 @@ pub(super) fn drop_function(interface: Option<&str>, resource: &str) -> Function
     }
 }
 
-fn named(interface: &str, name: &str) -> Box<str> {
+pub(super) fn named(interface: &str, name: &str) -> Box<str> {
     format!("{}#{name}", track(interface)).into()
 }

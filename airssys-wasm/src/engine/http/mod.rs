@@ -5,7 +5,7 @@
 mod outgoing;
 mod request;
 mod response;
-pub(super) mod third;
+mod third;
 
 use std::sync::Arc;
 
@@ -17,12 +17,16 @@ use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-use self::request::Incoming;
-pub(super) use self::response::Collected;
+pub(super) use self::request::Incoming;
+pub(super) use self::response::{Collected, words};
 use super::guest::Guest;
+use super::p3;
 use super::signature::Resources;
 use crate::http::{INCOMING_HANDLER, Request, Streams};
 use crate::typed::compatible;
+
+const HANDLE: &str = "func(request: own<wasi:http/types@0.2#incoming-request>, \
+    response-out: own<wasi:http/types@0.2#response-outparam>)";
 
 type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 
@@ -31,7 +35,7 @@ type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>)
 pub(super) enum Handle {
     Second(TypedFunc<Arguments, ()>),
     /// Of WASI 0.3.
-    Third(third::Handle),
+    Third(p3::http::Handle),
 }
 
 impl Handle {
@@ -39,14 +43,23 @@ impl Handle {
     pub(super) fn of(function: Func, store: &Store<Guest>) -> Option<Self> {
         match function.typed(store) {
             Ok(second) => Some(Self::Second(second)),
-            Err(_) => Some(Self::Third(function.typed(store).ok()?)),
+            Err(_) => p3::http::Handle::of(function, store).map(Self::Third),
         }
     }
 }
 
 /// Whether an export is the interface of those that handle HTTP, in a version that this host calls.
 pub(super) fn is_handler(export: &str) -> bool {
-    compatible(export, INCOMING_HANDLER) || compatible(export, third::HANDLER)
+    handle_of(export).is_some()
+}
+
+/// How this host calls the function of that interface, as `exports.rs` writes a type; none of another interface.
+pub(super) fn handle_of(export: &str) -> Option<&'static str> {
+    match () {
+        () if compatible(export, INCOMING_HANDLER) => Some(HANDLE),
+        () if compatible(export, third::HANDLER) => Some(third::HANDLE),
+        () => None,
+    }
 }
 
 /// Whether a function of that interface is the one that this host calls.
