@@ -8,6 +8,7 @@
 //! operation leaves its permit to a marker that goes through the same queue, so that permits do not come back faster
 //! than threads do.
 
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
@@ -43,6 +44,19 @@ impl FileThreads {
         let done = self.within(work).await;
         permit.done();
         done
+    }
+
+    /// Does something that blocks.
+    ///
+    /// # Errors
+    ///
+    /// What it says.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let done = self.run(async { tokio::task::spawn_blocking(work).await }).await;
+        done.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// A permit, when there is one.

@@ -1,6 +1,8 @@
 //! What a store holds besides the instance: the turn that runs now, and what the guest has of the engine.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
@@ -8,6 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
+use super::host::listings::Listings;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
@@ -27,8 +30,10 @@ pub(crate) struct Guest {
     pub(super) handles: Handles,
     /// The handles that it has of the resources of others.
     pub(super) foreign: Foreign,
-    /// The listings of folders that are open, with what each of them has, in bytes.
-    pub(super) listings: Vec<(u32, usize)>,
+    /// The listings of folders that are open.
+    pub(super) listings: Listings,
+    /// How many resources functions that run beside each other have room for, and have not made yet.
+    pub(super) expected: Arc<AtomicUsize>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
     pub(super) quotas: HashMap<u32, Quota>,
     /// Taken where another instance comes in its place.

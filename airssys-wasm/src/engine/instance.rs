@@ -25,6 +25,7 @@ use super::foreign::Foreign;
 use super::functions::Functions;
 use super::guest::Guest;
 use super::handles::Handles;
+use super::host::listings::Listings;
 use super::host::messaging::fault_from_wit;
 use super::host::resources::{self, Wear};
 use super::http::Handle;
@@ -444,7 +445,8 @@ fn make_store(
         table,
         handles: Handles::default(),
         foreign: Foreign::default(),
-        listings: Vec::new(),
+        listings: Listings::default(),
+        expected: Arc::default(),
         quotas: HashMap::new(),
         permit: Some(permit),
     };

@@ -13,11 +13,11 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use crate::quota::Quota;
 
 /// How much is written at a time, as in wasmtime's own stream.
-const CAPACITY: usize = 64 * 1024;
+pub(in crate::engine) const CAPACITY: usize = 64 * 1024;
 
 /// Where the next bytes go.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Position {
+pub(in crate::engine) enum Position {
     At(u64),
     End,
 }
@@ -101,7 +101,8 @@ impl OutputStream for BoundedWriter {
     }
 }
 
-fn write(file: &File, quota: &Quota, position: Position, bytes: &[u8]) -> io::Result<()> {
+/// Writes so many bytes, where there is room for them. Blocks.
+pub(in crate::engine) fn write(file: &File, quota: &Quota, position: Position, bytes: &[u8]) -> io::Result<()> {
     let length = bytes.len() as u64;
     match position {
         Position::At(at) => quota.grow(file, |_| at.saturating_add(length), || file.write_all_at(bytes, at)),

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -20,11 +20,11 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::bounded_writer::{BoundedWriter, Position};
 use super::file_streams::{Reader, Writer};
-use super::resources::has_room;
+use super::listings::Listed;
 use crate::capability::Access;
 use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
-use crate::limits::{ENTRY_BYTES, LISTING_BYTES, NODE_BYTES};
+use crate::limits::NODE_BYTES;
 use crate::quota::Quota;
 use crate::schema::size_text;
 use crate::turn::Identity;
@@ -87,7 +87,7 @@ impl HostDescriptor for Guest {
         open: OpenFlags,
         with: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        if !has_room(&mut self.table, 1) {
+        if !self.has_room(1) {
             return Err(FULL.into());
         }
         let found = self.kind(&at, flags, &path).await;
@@ -130,21 +130,20 @@ impl HostDescriptor for Guest {
     }
 
     async fn read_directory(&mut self, folder: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
-        if !has_room(&mut self.table, 1) {
+        if !self.has_room(1) {
             return Err(FULL.into());
         }
-        let held: usize = self.listings.iter().map(|(_, bytes)| bytes).sum();
         // All of it is read at once, and kept until the guest has gone through it.
-        let Some(bytes) = self.listing(&folder, LISTING_BYTES.saturating_sub(held)).await? else {
+        let Some(listed) = self.listing(&folder).await? else {
             return Err(FULL.into());
         };
         let stream = on_threads!(self.read_directory(folder))?;
-        self.listings.push((stream.rep(), bytes));
+        self.listings.open(stream.rep(), listed);
         Ok(stream)
     }
 
     fn read_via_stream(&mut self, file: Resource<Descriptor>, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
-        if !has_room(&mut self.table, 1) {
+        if !self.has_room(1) {
             return Err(FULL.into());
         }
         let stream = self.filesystem().read_via_stream(file, offset)?;
@@ -158,7 +157,7 @@ impl HostDescriptor for Guest {
         file: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        if !has_room(&mut self.table, 1) {
+        if !self.has_room(1) {
             return Err(FULL.into());
         }
         let bounded = self.bounded_writer(&file, Position::At(offset))?;
@@ -167,7 +166,7 @@ impl HostDescriptor for Guest {
     }
 
     fn append_via_stream(&mut self, file: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
-        if !has_room(&mut self.table, 1) {
+        if !self.has_room(1) {
             return Err(FULL.into());
         }
         let bounded = self.bounded_writer(&file, Position::End)?;
@@ -335,27 +334,25 @@ impl HostDirectoryEntryStream for Guest {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        self.listings.retain(|(listing, _)| *listing != stream.rep());
+        self.listings.close(stream.rep());
         HostDirectoryEntryStream::drop(&mut self.filesystem(), stream)
     }
 }
 
 impl Guest {
-    fn file_threads(&self) -> Arc<FileThreads> {
+    pub(in crate::engine) fn file_threads(&self) -> Arc<FileThreads> {
         Arc::clone(self.turn.identity.service.file_threads.get_or_init(FileThreads::new))
     }
 
-    /// What a listing of this folder takes, in bytes; none where that is more than this. What cannot be listed takes
-    /// nothing, and listing it says why.
-    async fn listing(&mut self, folder: &Resource<Descriptor>, most_bytes: usize) -> FsResult<Option<usize>> {
-        let Descriptor::Dir(folder) = self.table.get(folder)? else { return Ok(Some(0)) };
+    /// What a listing of this folder takes; none where that is too much. What cannot be listed takes nothing, and
+    /// listing it says why.
+    async fn listing(&mut self, folder: &Resource<Descriptor>) -> FsResult<Option<Listed>> {
+        let mut listed = self.listings.begin();
+        let Descriptor::Dir(folder) = self.table.get(folder)? else { return Ok(Some(listed)) };
         let folder = Arc::clone(&folder.dir);
         let count = move || {
             let entries = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd())).into_iter().flatten();
-            entries.flatten().try_fold(0, |bytes, entry| {
-                let bytes = bytes + entry.file_name().len() + ENTRY_BYTES;
-                (bytes <= most_bytes).then_some(bytes)
-            })
+            entries.flatten().all(|entry| listed.take(entry.file_name().len())).then_some(listed)
         };
         // Its thread cannot be cancelled when it has begun, and does not panic.
         let counted = self.file_threads().run(async { tokio::task::spawn_blocking(count).await }).await;
@@ -383,7 +380,7 @@ impl Guest {
         Some(Quota::new(Arc::clone(folder), most, Arc::new(move || tell_full(&identity, &name, most))))
     }
 
-    fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {
+    pub(in crate::engine) fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {
         self.quotas.get(&of.rep()).cloned()
     }
 
@@ -397,7 +394,10 @@ impl Guest {
     }
 
     /// A file with its bound; none where it has none, or is not a file.
-    fn bounded(&mut self, of: &Resource<Descriptor>) -> FsResult<Option<(Arc<File>, Quota)>> {
+    pub(in crate::engine) fn bounded(
+        &mut self,
+        of: &Resource<Descriptor>,
+    ) -> Result<Option<(Arc<File>, Quota)>, ResourceTableError> {
         let Some(quota) = self.quota(of) else { return Ok(None) };
         let Descriptor::File(file) = self.table.get(of)? else { return Ok(None) };
         Ok(Some((Arc::clone(&file.file), quota)))
@@ -412,9 +412,7 @@ impl Guest {
         &mut self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> FsResult<T> {
-        let threads = self.file_threads();
-        let done = threads.run(async { tokio::task::spawn_blocking(work).await }).await;
-        Ok(done.unwrap_or_else(|error| Err(io::Error::other(error)))?)
+        Ok(self.file_threads().blocking(work).await?)
     }
 
     /// What there is at a path; none where nothing is or it cannot be looked at.

@@ -8,7 +8,6 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Host as _, IoErro
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpView as _};
 
-use super::resources::has_room;
 use crate::engine::guest::Guest;
 
 type Arguments = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
@@ -22,7 +21,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         |mut store, (request, options): Arguments| {
             let guest: &mut Guest = store.data_mut();
             let given = options.as_ref().map(|options| Resource::<RequestOptions>::new_own(options.rep()));
-            let answered = if has_room(&mut guest.table, RESPONSE) {
+            let answered = if guest.has_room(RESPONSE) {
                 outgoing_handler::Host::handle(&mut guest.http(), request, options)
             } else {
                 guest.table.delete(request)?;

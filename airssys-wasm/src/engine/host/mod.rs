@@ -1,6 +1,6 @@
 //! The host's functions, an interface a file. None of them calls back into a guest.
 
-mod bounded_writer;
+pub(super) mod bounded_writer;
 pub(crate) mod bucket;
 mod clocks;
 pub(crate) mod config;
@@ -9,6 +9,7 @@ mod file_streams;
 mod files;
 mod http;
 pub(crate) mod keyvalue;
+pub(super) mod listings;
 pub(crate) mod log;
 pub(crate) mod messaging;
 mod poll;

@@ -5,6 +5,8 @@
 //! many; so those that have an error to answer with look for room before, those of files as well, and leave a little
 //! for those that have none, such as `subscribe`. Past that, these trap.
 
+use std::sync::atomic::Ordering;
+
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::TrappableError;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode as SocketError, IpAddressFamily, IpSocketAddress};
@@ -27,7 +29,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         "create-tcp-socket",
         |mut store, (family,): (IpAddressFamily,)| {
             let guest: &mut Guest = store.data_mut();
-            if !has_room(&mut guest.table, 1) {
+            if !guest.has_room(1) {
                 return Ok((Err(SocketError::NewSocketLimit),));
             }
             answer::<Resource<TcpSocket>, _>(guest.sockets().create_tcp_socket(family))
@@ -38,7 +40,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         |mut store, (family,): (IpAddressFamily,)| {
             Box::new(async move {
                 let guest: &mut Guest = store.data_mut();
-                if !has_room(&mut guest.table, 1) {
+                if !guest.has_room(1) {
                     return Ok((Err(SocketError::NewSocketLimit),));
                 }
                 answer::<Resource<UdpSocket>, _>(guest.sockets().create_udp_socket(family).await)
@@ -49,7 +51,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         "[method]tcp-socket.finish-connect",
         |mut store, (socket,): (Resource<TcpSocket>,)| {
             let guest: &mut Guest = store.data_mut();
-            if !has_room(&mut guest.table, 2) {
+            if !guest.has_room(2) {
                 return Ok((Err(SocketError::OutOfMemory),));
             }
             answer::<Streams, _>(guest.sockets().finish_connect(socket))
@@ -60,7 +62,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         |mut store, (socket, remote): (Resource<UdpSocket>, Option<IpSocketAddress>)| {
             Box::new(async move {
                 let guest: &mut Guest = store.data_mut();
-                if !has_room(&mut guest.table, 2) {
+                if !guest.has_room(2) {
                     return Ok((Err(SocketError::OutOfMemory),));
                 }
                 answer::<Datagrams, _>(guest.sockets().stream(socket, remote).await)
@@ -86,13 +88,21 @@ pub(in crate::engine) fn has_room(table: &mut ResourceTable, needed: usize) -> b
 
 /// How many more may be opened, of so many. The table says how many it may hold, and not how many it does; so it is
 /// asked to hold them.
-pub(in crate::engine) fn room(table: &mut ResourceTable, of: usize) -> usize {
+fn room(table: &mut ResourceTable, of: usize) -> usize {
     let held: Vec<Resource<()>> = (0..of + SPARE).map_while(|_| table.push(()).ok()).collect();
     let room = held.len().saturating_sub(SPARE);
     for placeholder in held {
         let _it_was_just_put_in = table.delete(placeholder);
     }
     room
+}
+
+impl Guest {
+    /// Whether so many more may be opened, beside what functions that run now are about to make.
+    pub(in crate::engine) fn has_room(&mut self, needed: usize) -> bool {
+        let expected = self.expected.load(Ordering::Relaxed);
+        has_room(&mut self.table, needed.saturating_add(expected))
+    }
 }
 
 /// Whether the turns of a guest leave resources behind, so that it will have as many as it may before long.

@@ -3,8 +3,8 @@
 //! `wasmtime-wasi-http`.
 
 mod outgoing;
-mod request;
-mod response;
+pub(super) mod request;
+pub(super) mod response;
 mod third;
 
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-pub(super) use self::request::Incoming;
-pub(super) use self::response::{Collected, words};
+use self::request::Incoming;
+pub(super) use self::response::Collected;
 use super::guest::Guest;
 use super::p3;
 use super::signature::Resources;

@@ -1,12 +1,10 @@
 //! WASI 0.3's functions that pass the door, as those of 0.2 do: the same clocks, randomness and environment.
 
-use wasmtime::component::{Accessor, HasSelf, Resource};
+use wasmtime::component::{Accessor, HasSelf};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p3::bindings::cli::environment;
 use wasmtime_wasi::p3::bindings::clocks::monotonic_clock::{self, HostWithStore};
 use wasmtime_wasi::p3::bindings::clocks::system_clock::{self, Instant};
-use wasmtime_wasi::p3::bindings::filesystem::preopens;
 use wasmtime_wasi::p3::bindings::random::{insecure, insecure_seed, random};
 
 use crate::engine::guest::Guest;
@@ -80,17 +78,5 @@ impl insecure::Host for Guest {
 impl insecure_seed::Host for Guest {
     fn get_insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
         Ok((self.random_number()?, self.random_number()?))
-    }
-}
-
-impl preopens::Host for Guest {
-    /// None: without a folder no file can be named, so nothing of `wasi:filesystem` does anything.
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        match self.turn.identity.terms.policy.files().next() {
-            None => Ok(Vec::new()),
-            Some((folder, _)) => Err(wasmtime::Error::msg(format!(
-                "the folder {folder} is granted, and folders are given by WASI 0.2 only: take them from wasi:filesystem@0.2"
-            ))),
-        }
     }
 }

@@ -13,7 +13,8 @@ use wasmtime_wasi_http::{WasiHttpCtxView, p3 as wasi};
 
 use super::settle;
 use crate::engine::guest::Guest;
-use crate::engine::http::{Collected, Incoming, words};
+use crate::engine::http::request::Incoming;
+use crate::engine::http::response::{Collected, words};
 use crate::http::{Request, Streams};
 
 /// The function by which a guest handles requests.

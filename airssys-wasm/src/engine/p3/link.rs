@@ -1,16 +1,21 @@
 //! WASI 0.3 is linked beside 0.2: components import both. What the host does to 0.2 beyond wasmtime it does here as
 //! well.
 
-use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime::AsContextMut as _;
+use wasmtime::component::{Access, HasSelf, Linker, Resource};
 use wasmtime_wasi::p3::bindings::cli::environment;
 use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock};
-use wasmtime_wasi::p3::bindings::filesystem::preopens;
+use wasmtime_wasi::p3::bindings::filesystem;
 use wasmtime_wasi::p3::bindings::random::{insecure, insecure_seed, random};
 use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostUdpSocket, IpAddressFamily};
 use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSocketsView as _};
+use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore as _;
+use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode as HttpError, HostRequestWithStore};
+use wasmtime_wasi_http::p3::{Request, Response};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use crate::engine::guest::Guest;
-use crate::engine::host::resources::{answer, has_room};
+use crate::engine::host::resources::answer;
 
 fn same(guest: &mut Guest) -> &mut Guest {
     guest
@@ -27,8 +32,10 @@ pub(in crate::engine) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::
     random::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     sockets(linker)?;
+    client(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -39,7 +46,7 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut types = linker.instance("wasi:sockets/types@0.3.0")?;
     types.func_wrap("[static]tcp-socket.create", |mut store, (family,): (IpAddressFamily,)| {
         let guest: &mut Guest = store.data_mut();
-        if !has_room(&mut guest.table, 1) {
+        if !guest.has_room(1) {
             return Ok((Err(ErrorCode::OutOfMemory),));
         }
         answer::<Resource<TcpSocket>, _>(HostTcpSocket::create(&mut guest.sockets(), family))
@@ -47,10 +54,34 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     types.func_wrap_async("[static]udp-socket.create", |mut store, (family,): (IpAddressFamily,)| {
         Box::new(async move {
             let guest: &mut Guest = store.data_mut();
-            if !has_room(&mut guest.table, 1) {
+            if !guest.has_room(1) {
                 return Ok((Err(ErrorCode::OutOfMemory),));
             }
             answer::<Resource<UdpSocket>, _>(HostUdpSocket::create(&mut guest.sockets(), family).await)
         })
     })
+}
+
+/// A request is refused where an instance has as many resources as it may: room for the response is looked for before
+/// there is one.
+fn client(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent(
+        "send",
+        |tasks, (request,): (Resource<Request>,)| {
+            Box::pin(async move {
+                let expected = tasks.with(|mut store| {
+                    let expected = store.get().expect(1);
+                    if expected.is_none() {
+                        // With its body, which somebody may be writing.
+                        let http = Access::new(store.as_context_mut(), |guest: &mut Guest| guest.http());
+                        <WasiHttp as HostRequestWithStore<Guest>>::drop(http, Resource::new_own(request.rep()))?;
+                    }
+                    wasmtime::error::Ok(expected)
+                })?;
+                let Some(_expected) = expected else { return Ok((Err(HttpError::ConnectionLimitReached),)) };
+                let http = tasks.with_getter::<WasiHttp>(|guest| guest.http());
+                answer::<Resource<Response>, _>(WasiHttp::send(&http, request).await)
+            })
+        },
+    )
 }

@@ -9,12 +9,16 @@
 //! calls, as others do: that one runs in its own task.
 
 mod bound;
+mod file_streams;
+mod files;
 mod host;
+pub(super) mod http;
 mod link;
+mod room;
 mod stacks;
 mod task;
 
 pub(super) use bound::{TooManyTasks, check_tasks};
 pub(super) use link::add_to_linker;
-pub(super) use stacks::Stacks;
+pub(super) use stacks::count_stacks;
 pub(super) use task::{call, settle};
