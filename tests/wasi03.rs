@@ -2,16 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "http_listener/client.rs"]
+mod client;
+mod ends;
+mod folders;
+mod handler;
+mod requests;
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "http_out/servers.rs"]
+mod servers;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, told, with_guests};
-use airssys_wasm::Written;
 use airssys_wasm::deploy::{Progress, Strategy};
 use airssys_wasm::hint::Hinted;
 use airssys_wasm::registry::Release;
-use serde_json::{Value, json};
 
 /// Async functions: one gives a text, one gives many values, one waits for nothing that ever comes.
 const ASYNC: &str = r#"(component
@@ -217,93 +226,6 @@ fn it_is_said_of_a_component_before_it_runs() {
     assert_eq!(obstacles, ["its functions may be async (WASI 0.3), and the sync lane cannot wait for them"]);
 }
 
-/// What the guest `feed` answers: its status and its body, or the error.
-async fn ask(mesh: &Mesh, path: &str, body: &str) -> Result<(u64, String), String> {
-    let request = json!([{"method": "POST", "scheme": "http", "authority": "feed.example", "path-with-query": path,
-        "headers": [], "body": body.as_bytes()}]);
-    let request = request.to_string();
-    let call = Written::Json { function: "handle", arguments: &request };
-    let answer = mesh.runtime.invoke_json("a", None, call, PATIENCE).await.map_err(|error| error.to_string())?;
-    let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
-    let Some(response) = answer.get("ok") else { return Err(answer["err"].as_str().unwrap().to_owned()) };
-    let bytes = response["body"].as_array().unwrap().iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap());
-    Ok((response["status"].as_u64().unwrap(), String::from_utf8(bytes.collect()).unwrap()))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_is_handled_and_its_response_written_after_it_was_handed_over() {
-    let topology = "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"a\"\nrelease = \"@feed\"\n";
-    let mesh = Mesh::start(topology).await;
-    let well = |body: &str| Ok((200, body.to_owned()));
-    assert_eq!(ask(&mesh, "/count", "").await, well("1"));
-    assert_eq!(ask(&mesh, "/count", "").await, well("2"));
-    let long = "what is sent ".repeat(20_000);
-    assert_eq!(ask(&mesh, "/mirror", &long).await, well(&long));
-    assert_eq!(ask(&mesh, "/lines", "").await, well("one\ntwo\nthree\n"));
-    assert_eq!(ask(&mesh, "/refused", "").await, Err("connection-refused".to_owned()));
-    assert_eq!(ask(&mesh, "/internal", "").await, Err("internal-error: it was asked to".to_owned()));
-    let out = ask(&mesh, "/out", "").await.unwrap().1;
-    assert!(out.contains("HttpRequestDenied"), "nothing was granted: {out}");
-    let long = ask(&mesh, "/long", "").await.unwrap_err();
-    assert!(long.starts_with("response-too-long"), "{long}");
-    let crashed = ask(&mesh, "/crash", "").await.unwrap_err();
-    assert!(crashed.contains("crashed"), "{crashed}");
-    assert_eq!(ask(&mesh, "/count", "").await, well("1"), "another instance");
-    mesh.runtime.shutdown().await;
-}
-
-/// One component beside another, whose function it calls again and again and never waits for; each call waits on a
-/// stack of its own.
-const STORM: &str = r#"(component
-    (component $inner
-        (core module $memory (memory (export "memory") 1))
-        (core instance $memory (instantiate $memory))
-        (core func $new (canon waitable-set.new))
-        (core func $wait (canon waitable-set.wait (memory $memory "memory")))
-        (core module $m
-            (import "" "new" (func $new (result i32)))
-            (import "" "wait" (func $wait (param i32 i32) (result i32)))
-            (func (export "wait") (result i32) (drop (call $wait (call $new) (i32.const 0))) (i32.const 0))
-            (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
-        (core instance $i (instantiate $m (with "" (instance
-            (export "new" (func $new)) (export "wait" (func $wait))))))
-        (func (export "wait") async (canon lift (core func $i "wait") async (callback (func $i "callback"))))
-    )
-    (component $outer
-        (import "wait" (func $inner async))
-        (core func $wait (canon lower (func $inner) async))
-        (core func $return (canon task.return (result u32)))
-        (core module $m
-            (import "" "wait" (func $wait (result i32)))
-            (import "" "return" (func $return (param i32)))
-            (func (export "storm") (result i32) (loop (drop (call $wait)) (br 0)) (i32.const 0))
-            (func (export "calm") (result i32) (call $return (i32.const 7)) (i32.const 0))
-            (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
-        (core instance $i (instantiate $m (with "" (instance
-            (export "wait" (func $wait)) (export "return" (func $return))))))
-        (func (export "storm") async (result u32)
-            (canon lift (core func $i "storm") async (callback (func $i "callback"))))
-        (func (export "calm") async (result u32)
-            (canon lift (core func $i "calm") async (callback (func $i "callback"))))
-    )
-    (instance $inner (instantiate $inner))
-    (instance $outer (instantiate $outer (with "wait" (func $inner "wait"))))
-    (export "storm" (func $outer "storm"))
-    (export "calm" (func $outer "calm"))
-)"#;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_tasks_ends_the_instance_that_has_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let mesh = Mesh::start_in(folder, TOPOLOGY, &[("a", &wat::parse_str(STORM).unwrap())], builder()).await;
-    for _ in 0..3 {
-        let storm = invoke(&mesh, "storm()").await;
-        assert!(storm.contains("the limit `resources` is 256"), "{storm}");
-        assert_eq!(invoke(&mesh, "calm()").await, "7");
-    }
-    mesh.runtime.shutdown().await;
-}
-
 /// Asks the service `a` how often it was asked, from within a task of its own.
 const ASKER: &str = r#"(component
     (import "airssys-tests:tasks/tasks@1.0.0" (instance $tasks (export "count" (func (result u32)))))
@@ -333,6 +255,7 @@ async fn one_calls_another_over_a_wire() {
     }
     mesh.runtime.shutdown().await;
 }
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_reads_the_message_and_answers_with_what_it_writes() {
     let topology = "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@shout\"\n";

@@ -14,6 +14,8 @@ mod bindings {
 
 bindings::export!(Tasks with_types_in bindings);
 
+mod files;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -68,6 +70,21 @@ impl Guest for Tasks {
             let _nobody_hears = write(&key, &value);
         });
         "at once".to_owned()
+    }
+
+    async fn add(ms: u32) -> u64 {
+        let read = |key: &str| {
+            let state = store::open("").ok()?.get(key).ok()??;
+            String::from_utf8_lossy(&state).parse().ok()
+        };
+        let sum = read("sum").unwrap_or(0_u64) + 1;
+        let _in_the_midst = write("sum", "half");
+        wait(ms).await;
+        let _it_is_not_waited_for = wit_bindgen::spawn_local(async move {
+            wait(ms).await;
+            let _it_is_whole = write("sum", &sum.to_string());
+        });
+        sum
     }
 
     async fn get(key: String) -> Option<String> {
