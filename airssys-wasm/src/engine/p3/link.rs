@@ -73,8 +73,9 @@ fn client(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                     let expected = store.get().expect(1);
                     if expected.is_none() {
                         // With its body, which somebody may be writing.
-                        let http = Access::new(store.as_context_mut(), |guest: &mut Guest| guest.http());
-                        <WasiHttp as HostRequestWithStore<Guest>>::drop(http, Resource::new_own(request.rep()))?;
+                        let http: Access<'_, Guest, WasiHttp> =
+                            Access::new(store.as_context_mut(), |guest| guest.http());
+                        HostRequestWithStore::drop(http, Resource::new_own(request.rep()))?;
                     }
                     wasmtime::error::Ok(expected)
                 })?;
