@@ -131,9 +131,9 @@
 //!
 //! # Features
 //!
-//! `wasi-0-3`, off by default: components of WASI 0.3 run beside those of 0.2. What it brings into the engine lies on the
-//! way of each call, so a message to any guest takes some 4 % longer with it. Without it such a component is refused
-//! before it is compiled, by name of the feature.
+//! `wasi-0-3`, off by default: components of WASI 0.3 run beside those of 0.2. What it brings into the engine lies on
+//! the way of each call, so a message to any guest takes some 4 % longer with it. Without it such a component is
+//! refused before it is compiled, by name of the feature.
 
 mod actor;
 pub mod address;

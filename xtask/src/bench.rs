@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the guests and the bench, and runs it.
 //!
-//! The rows themselves are in `airssys-wasm/benches/rows`; what is said here is handed to them. They are measured as the
-//! library is by default, without WASI 0.3, or with it, as the command has it.
+//! The rows themselves are in `airssys-wasm/benches/rows`; what is said here is handed to them. They are measured as
+//! the library is by default, without WASI 0.3, or with it, as the command has it.
 
 use std::process::Command;
 

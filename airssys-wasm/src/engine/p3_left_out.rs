@@ -1,5 +1,5 @@
-//! What stands in the place of `p3/` where this host is built without the feature `wasi-0-3`. No component that needs it
-//! gets as far as this: [`super::Inspection`] refuses it, and no engine is made for it.
+//! What stands in the place of `p3/` where this host is built without the feature `wasi-0-3`. No component that needs
+//! it gets as far as this: [`super::Inspection`] refuses it, and no engine is made for it.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Streams of files, as WASI 0.3 has them: the engine asks a producer or a consumer of the host's, and what these begin is
-//! on the threads of the guest's service.
+//! Streams of files, as WASI 0.3 has them: the engine asks a producer or a consumer of the host's, and what these begin
+//! is on the threads of the guest's service.
 
 use std::fs::File;
 use std::io;
