@@ -171,7 +171,8 @@ impl Texts<'_> {
         format!("{}func({}){result}", if function.async_ { "async " } else { "" }, params.join(", "))
     }
 
-    /// A type as it is written in WIT, by its structure: two that are equal are the same type, whatever they are called.
+    /// A type as it is written in WIT, by its structure: two that are equal are the same type, whatever they are
+    /// called.
     fn text(&self, ty: &ComponentValType) -> String {
         let id = match ty {
             ComponentValType::Primitive(primitive) => return primitive.to_string(),
